@@ -1,0 +1,16 @@
+# One line each, the same by hand and in CI. PYTHON, APT=no, PYTEST_ARGS and LOCK_ARGS may be given.
+PYTHON ?= python3
+PYTEST_ARGS ?= -n 2
+export PYTHON APT
+
+.PHONY: install fmt check test test-tools demo bench lock clean
+
+install: ; @scripts/venv.sh test
+fmt: install ; .venv/bin/ruff check --fix . && .venv/bin/ruff format .
+check: install ; .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
+test-tools: install ; @scripts/debian-packages.sh && .venv/bin/python -m tests.support.install_postgres
+test: test-tools ; .venv/bin/pytest $(PYTEST_ARGS)
+demo: ; @scripts/venv.sh demo && exec .venv/bin/pgbackstop demo
+bench: test-tools ; .venv/bin/python -m benchmarks
+lock: ; @scripts/lock.sh
+clean: ; rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov

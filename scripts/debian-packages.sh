@@ -1,0 +1,79 @@
+#!/bin/sh
+# Installs the Debian packages that the tests use, or those named, where that is allowed.
+#
+# usage: scripts/debian-packages.sh [PACKAGE...]
+# environment: APT=no to install nothing
+#
+# Says what it will install first. Starts no service, and leaves none enabled that was not there before.
+set -eu
+
+packages="
+    faketime
+    iproute2
+    libssl3
+    libxml2
+    lz4
+    postgresql-15
+    prometheus
+    prometheus-alertmanager
+    zstd
+"
+# faketime: another date for a process; iproute2: network namespaces; libssl3, libxml2: the PostgreSQL
+# wheels link them; lz4, zstd: artefacts must be readable by the standard tools; postgresql-15: a full
+# build (ICU, zstd), which the wheel of 15 is not; prometheus: promtool and a real scraper;
+# prometheus-alertmanager: real alerts.
+[ $# -eq 0 ] || packages=$*
+
+say() { printf '%s\n' "$*" >&2; }
+
+is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+    say "not a Debian system: tests whose tools are missing will skip, with the reason"
+    exit 0
+fi
+
+missing=
+for package in $packages; do
+    is_installed "$package" || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "${APT:-}" = no ] || [ "$(id -u)" != 0 ]; then
+    say "not installed (APT=no, or not root):$missing; tests that need them will skip, with the reason"
+    exit 0
+fi
+
+say "will install these Debian packages, starting no service:$missing (APT=no prevents it)"
+apt-get update -qq
+
+available=
+for package in $missing; do
+    if apt-get install --simulate -qq "$package" >/dev/null 2>&1; then
+        available="$available $package"
+    else
+        say "this system has no package $package: tests that need it will skip, with the reason"
+    fi
+done
+[ -n "$available" ] || exit 0
+
+# Debian's own switch for "start nothing while installing". Only ours is removed again.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    trap 'exit 130' INT TERM
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 0755 "$policy"
+fi
+# shellcheck disable=SC2086  # a list of words
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $available >/dev/null
+
+# Not started now is not enough: on a person's machine they would start with the next boot.
+if command -v systemctl >/dev/null; then
+    for package in $available; do
+        case $package in
+        prometheus | prometheus-alertmanager) systemctl disable --quiet "$package" || true ;;
+        postgresql-*) systemctl disable --quiet postgresql || true ;;
+        esac
+    done
+fi
