@@ -1,0 +1,363 @@
+"""The configuration's model: servers, plans, storages, notifications. One file serves both programs.
+
+Every key has its meaning here; ``pgbackstop config schema`` prints this model as JSON Schema. Unknown
+keys are errors. Secrets never stand in the file: they are read from ``*_file`` or the environment.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+from pgbackstop_catalog import units
+from pgbackstop_catalog.records import BackupType, Name
+from pgbackstop_catalog.schedule import Schedule
+from pgbackstop_catalog.values import Value, utc_now
+
+
+def _seconds(value: Any) -> Any:
+    return units.parse_duration(value) if isinstance(value, str) else value
+
+
+def _bytes(value: Any) -> Any:
+    return units.parse_size(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_seconds),
+    Field(ge=0),
+    PlainSerializer(units.format_exact_duration, when_used="json"),
+    WithJsonSchema({"type": ["string", "number"], "description": "seconds, or like 30s, 15m, 25h, 7d"}),
+]
+Size = Annotated[
+    int,
+    BeforeValidator(_bytes),
+    Field(ge=0),
+    WithJsonSchema({"type": ["string", "integer"], "description": "bytes, or like 500MB, 2GiB"}),
+]
+
+DAILY_LOGICAL_MAX_AGE = 25 * 3600.0
+
+
+class Wal(Value):
+    """How the server's WAL is archived."""
+
+    enabled: bool = Field(
+        default=True, description="archive WAL continuously; point-in-time recovery needs it"
+    )
+    method: Literal["stream", "archive_command"] = Field(
+        default="stream",
+        description="stream: pg_receivewal with a physical slot, nothing to change on the server; "
+        "archive_command: the server calls the shipped shell script",
+    )
+    slot: str = Field(
+        default="pgbackstop",
+        pattern=r"^[a-z0-9_]{1,63}$",
+        description="the physical replication slot",
+    )
+    compression: Literal["lz4", "zstd", "none"] = Field(
+        default="lz4",
+        description="lz4 keeps up with a busy server; zstd is smaller and takes more CPU",
+    )
+    storage: Name | None = Field(default=None, description="a folder storage; the first one when left out")
+    retain_slot_bytes: Size = Field(
+        default=10 * 10**9,
+        description="how much WAL the slot may hold back on the server before it is alerted",
+    )
+
+
+class Server(Value):
+    """A PostgreSQL server that is protected."""
+
+    host: str = Field(default="127.0.0.1", description="host name, address, or folder of the unix socket")
+    port: int = Field(default=5432, ge=1, le=65535)
+    user: str = Field(
+        default="pgbackstop", description="the role; docs/reference has the script that creates it"
+    )
+    maintenance_database: str = Field(
+        default="postgres", description="where to connect when no database is meant"
+    )
+    password_file: Path | None = Field(
+        default=None, description="a file, mode 0600, whose first line is the password"
+    )
+    password_env: str | None = Field(
+        default=None, description="the environment variable that holds the password"
+    )
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    sslrootcert: Path | None = None
+    sslcert: Path | None = None
+    sslkey: Path | None = None
+    bin_dir: Path | None = Field(
+        default=None,
+        description="folder of pg_dump and the other client tools; found by major version when left out",
+    )
+    connect_timeout: Duration = 10.0
+    wal: Wal = Wal()
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Server:
+        if self.password_file and self.password_env:
+            msg = "give password_file or password_env, not both"
+            raise ValueError(msg)
+        return self
+
+
+class Compression(Value):
+    """How a backup is compressed."""
+
+    method: Literal["zstd", "gzip", "none"] = "zstd"
+    level: int | None = Field(default=None, ge=1, le=19, description="3 for zstd, 6 for gzip when left out")
+    workers: int = Field(default=2, ge=0, le=64, description="threads for compression")
+
+
+class Keep(Value):
+    """How long backups are kept. A backup stays while any rule keeps it, and never fewer than ``minimum``."""
+
+    last: int | None = Field(default=None, ge=1, description="the newest N good backups")
+    within: Duration | None = Field(default=None, description="every good backup younger than this")
+    daily: int | None = Field(
+        default=None, ge=1, description="the newest of each of the last N days that have one"
+    )
+    weekly: int | None = Field(
+        default=None, ge=1, description="the newest of each of the last N weeks that have one"
+    )
+    monthly: int | None = Field(
+        default=None, ge=1, description="the newest of each of the last N months that have one"
+    )
+    minimum: int = Field(
+        default=2, ge=1, description="never fewer good backups than this, whatever the rules say"
+    )
+    records: Duration = Field(default=400 * 86400.0, description="how long records outlive their backups")
+
+
+class Incremental(Value):
+    """PostgreSQL 17 and later: back up only what changed since the backup before."""
+
+    enabled: bool = False
+    full_after: int = Field(default=6, ge=1, description="a full backup after this many incremental ones")
+
+
+class Plan(Value):
+    """What to back up from a server, how, when, where to, how long to keep, how old is too old."""
+
+    server: Name
+    backup_type: BackupType
+    enabled: bool = Field(default=True, description="false pauses the plan; paused is not late")
+    schedule: str | None = Field(
+        default=None,
+        description="cron expression; 0 2 * * * (logical) and 0 3 * * 0 (physical) when left out",
+    )
+    timezone: str = Field(default="UTC", description="the time zone of the schedule, as in Europe/Berlin")
+    databases: Literal["all"] | tuple[str, ...] = Field(
+        default="all", description="logical only: all, or a list of names"
+    )
+    exclude_databases: tuple[str, ...] = ()
+    format: Literal["custom", "plain", "directory", "tar"] | None = Field(
+        default=None,
+        description="logical: custom (.backup), plain (.sql), directory (parallel); physical: tar",
+    )
+    compression: Compression = Compression()
+    jobs: int = Field(default=2, ge=1, le=64, description="parallel workers of the directory format")
+    row_counts: bool = Field(default=True, description="count every table's rows in the snapshot of the dump")
+    role_passwords: bool = Field(
+        default=True, description="keep password hashes in the globals where the role may read them"
+    )
+    incremental: Incremental = Incremental()
+    verify: bool = Field(
+        default=True, description="physical: read the backup back with pg_verifybackup afterwards"
+    )
+    max_rate: Size | None = Field(
+        default=None, description="physical: bytes a second that the server may send"
+    )
+    storage: Name | None = Field(default=None, description="a folder storage; the first one when left out")
+    copies: tuple[Name, ...] = Field(default=(), description="further storages that get a copy")
+    keep: Keep | None = Field(default=None, description="last: 7 (logical), last: 4 (physical) when left out")
+    max_age: Duration | None = Field(
+        default=None,
+        description="older is too old; daily logical plans 25h, others interval + max_duration + grace",
+    )
+    max_duration: Duration = Field(default=6 * 3600.0, description="a run is ended after this")
+    grace: Duration = Field(
+        default=3600.0, description="how late a due run may still start; after that it is missed"
+    )
+    stall_timeout: Duration = Field(
+        default=900.0, description="a run is ended when no byte arrives for this long"
+    )
+    first_byte_timeout: Duration = Field(
+        default=1800.0, description="the same until the first byte has arrived"
+    )
+    lock_timeout: Duration = Field(
+        default=60.0, description="logical: how long to wait for a lock on a table"
+    )
+    rpo_target: Duration | None = Field(
+        default=None, description="24h (logical), 7d (physical) when left out"
+    )
+    rto_target: Duration = 2 * 3600.0
+    proof_max_age: Duration = Field(default=8 * 86400.0, description="an older proof is too old")
+
+    @field_validator("schedule")
+    @classmethod
+    def _cron(cls, value: str | None) -> str | None:
+        if value is not None:
+            next(Schedule(expression=value).after(utc_now()), None)
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            msg = f"{value!r} is no time zone: write it like UTC or Europe/Berlin"
+            raise ValueError(msg) from None
+        return value
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> Plan:
+        allowed = {"logical": ("custom", "plain", "directory"), "physical": ("tar",)}[self.backup_type]
+        if self.format is not None and self.format not in allowed:
+            msg = f"format {self.format!r} does not fit a {self.backup_type} plan: use {' or '.join(allowed)}"
+            raise ValueError(msg)
+        if self.backup_type == "physical" and (self.databases != "all" or self.exclude_databases):
+            msg = "a physical plan backs up the whole server: leave out databases and exclude_databases"
+            raise ValueError(msg)
+        if self.backup_type == "logical" and self.incremental.enabled:
+            msg = "incremental backups are physical: leave out incremental"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def is_logical(self) -> bool:
+        return self.backup_type == "logical"
+
+    def effective_schedule(self) -> Schedule:
+        """The plan's schedule, or the specification's for its type."""
+        default = "0 2 * * *" if self.is_logical else "0 3 * * 0"
+        return Schedule(expression=self.schedule or default, timezone=self.timezone)
+
+    def effective_format(self) -> str:
+        """The plan's format, or its type's default."""
+        return self.format or ("custom" if self.is_logical else "tar")
+
+    def effective_keep(self) -> Keep:
+        """The plan's retention, or its type's default."""
+        return self.keep or Keep(last=7 if self.is_logical else 4)
+
+    def effective_max_age(self) -> float:
+        """Seconds after which the newest success is too old."""
+        if self.max_age is not None:
+            return self.max_age
+        schedule = self.effective_schedule()
+        if self.is_logical and schedule.is_daily():
+            return DAILY_LOGICAL_MAX_AGE
+        return schedule.interval(utc_now()).total_seconds() + self.max_duration + self.grace
+
+    def effective_rpo_target(self) -> float:
+        """Seconds of data that may be lost by the plan's own target."""
+        if self.rpo_target is not None:
+            return self.rpo_target
+        return timedelta(days=1 if self.is_logical else 7).total_seconds()
+
+
+class FolderStorage(Value):
+    """A folder on a disk of this host."""
+
+    kind: Literal["folder"] = "folder"
+    path: Path
+    reserve: Size = Field(default=10**9, description="bytes that a backup must leave free")
+
+
+class S3Storage(Value):
+    """A bucket of S3 or of a server that speaks its protocol; only for copies."""
+
+    kind: Literal["s3"]
+    bucket: str
+    prefix: str = ""
+    endpoint: str | None = None
+    region: str = "us-east-1"
+    access_key_id_file: Path | None = None
+    secret_access_key_file: Path | None = None
+    allow_http: bool = False
+
+
+Storage = Annotated[FolderStorage | S3Storage, Field(discriminator="kind")]
+
+
+class Alertmanager(Value):
+    """Where events are posted to."""
+
+    url: str = Field(pattern=r"^https?://")
+    timeout: Duration = 5.0
+
+
+class Notifications(Value):
+    """Who hears of finished and failed backups."""
+
+    alertmanager: Alertmanager | None = None
+
+
+class Log(Value):
+    """How the programs log, to standard error."""
+
+    format: Literal["logfmt", "json"] = "logfmt"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(Value):
+    """The whole file."""
+
+    servers: dict[Name, Server] = Field(min_length=1)
+    plans: dict[Name, Plan] = Field(
+        default_factory=dict, description="the specification's plans when left out"
+    )
+    storages: dict[Name, Storage] = Field(min_length=1)
+    catalog: Path | None = Field(default=None, description="<first folder storage>/catalog when left out")
+    notifications: Notifications = Notifications()
+    log: Log = Log()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_plans(cls, data: Any) -> Any:
+        if isinstance(data, dict) and not data.get("plans") and isinstance(data.get("servers"), dict):
+            return {**data, "plans": default_plans(data["servers"])}
+        return data
+
+    @property
+    def first_folder(self) -> str:
+        """The storage that is meant where none is named. Raises KeyError where there is none."""
+        for name, storage in self.storages.items():
+            if isinstance(storage, FolderStorage):
+                return name
+        raise KeyError
+
+    def folder(self, name: str | None) -> FolderStorage:
+        """The folder storage of that name, the first one for None. Raises KeyError, TypeError."""
+        storage = self.storages[name or self.first_folder]
+        if not isinstance(storage, FolderStorage):
+            raise TypeError
+        return storage
+
+    def catalog_folder(self) -> Path:
+        """Where the catalog is."""
+        return self.catalog or self.folder(None).path / "catalog"
+
+
+def default_plans(servers: dict[str, Any]) -> dict[str, Any]:
+    """The specification's plans: logical daily at 02:00, physical on Sunday at 03:00, both UTC."""
+    return {
+        f"{name}-{backup_type}": {"server": name, "backup_type": backup_type}
+        for name in servers
+        for backup_type in ("logical", "physical")
+    }

@@ -1,0 +1,233 @@
+"""Reading the configuration file: every error at once, each with file, line, key and what to do."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import Config, FolderStorage
+
+ENVIRONMENT = "PGBACKSTOP_CONFIG"
+PLACES = (Path("pgbackstop.yaml"), Path("/etc/pgbackstop/pgbackstop.yaml"))
+_PATH_KEYS = {"path", "catalog", "password_file", "sslrootcert", "sslcert", "sslkey", "bin_dir"}
+_SECRETS = {"password", "secret_access_key", "access_key_id", "bot_token", "api_url", "webhook_url"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing that is wrong with the file."""
+
+    file: Path
+    line: int
+    key: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.key}: {self.problem}"
+
+
+class BadConfig(errors.ConfigError):
+    """All problems of a file, one a line."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+def find(given: Path | None) -> Path:
+    """The file that was named, else the environment's, else the first of PLACES. Raises ConfigError."""
+    named = given or (Path(os.environ[ENVIRONMENT]) if os.environ.get(ENVIRONMENT) else None)
+    if named is not None:
+        return named
+    for place in PLACES:
+        if place.exists():
+            return place
+    raise errors.ConfigError(
+        f"There is no configuration: neither {PLACES[0]} here nor {PLACES[1]}.",
+        remedy=f"Name one with --config or ${ENVIRONMENT}; 'pgbackstop config example' prints one.",
+    )
+
+
+def load(path: Path) -> Config:
+    """Read and check the file. Raises BadConfig with every problem, ConfigError where it cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise errors.ConfigError(
+            f"The configuration {path} cannot be read: {reason}.",
+            remedy="Check its name, owner and mode.",
+        ) from error
+    node = _compose(path, text)
+    problems = _duplicates(path, node)
+    document = yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is PyYAML's safe loader
+    if not isinstance(document, dict):
+        raise BadConfig(
+            [
+                Problem(
+                    file=path,
+                    line=1,
+                    key="(file)",
+                    problem="must be a mapping with servers and storages",
+                )
+            ]
+        )
+    config = None
+    try:
+        config = Config.model_validate(_absolute(document, path.parent.absolute()))
+    except ValidationError as error:
+        problems += [_problem(path, node, each) for each in error.errors(include_url=False)]
+    if config is not None:
+        problems += [
+            Problem(file=path, line=_line(node, loc), key=".".join(loc), problem=text)
+            for loc, text in _crossings(config)
+        ]
+    if problems or config is None:
+        raise BadConfig(sorted(problems, key=lambda problem: problem.line))
+    return config
+
+
+_Loader: Any = getattr(
+    yaml, "CSafeLoader", yaml.SafeLoader
+)  # Any: the C loader exists only where libyaml does
+
+
+def _compose(path: Path, text: str) -> yaml.Node | None:
+    try:
+        node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        what = getattr(error, "problem", None) or "cannot be parsed"
+        line = mark.line + 1 if mark else 1
+        raise BadConfig(
+            [
+                Problem(
+                    file=path,
+                    line=line,
+                    key="(YAML)",
+                    problem=f"{what}; mend the syntax here or just above",
+                )
+            ]
+        ) from error
+    return node
+
+
+def _duplicates(path: Path, node: yaml.Node | None, loc: tuple[str, ...] = ()) -> list[Problem]:
+    found: list[Problem] = []
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = str(key.value)
+            if name in seen:
+                place = ".".join((*loc, name))
+                text = "stands here a second time; keep one"
+                found.append(Problem(file=path, line=key.start_mark.line + 1, key=place, problem=text))
+            seen.add(name)
+            found += _duplicates(path, value, (*loc, name))
+    return found
+
+
+def _problem(path: Path, node: yaml.Node | None, error: Any) -> Problem:
+    loc = tuple(
+        str(part) for part in error["loc"] if part not in {"folder", "s3"} or not _is_tag(error["loc"], part)
+    )
+    key = ".".join(loc) or "(file)"
+    return Problem(file=path, line=_line(node, loc), key=key, problem=_sentence(error, loc))
+
+
+def _is_tag(loc: tuple[Any, ...], part: Any) -> bool:
+    """Whether ``part`` is pydantic's name of the storage's kind, which is no key of the file."""
+    return len(loc) > 2 and loc[0] == "storages" and loc.index(part) == 2
+
+
+def _sentence(error: Any, loc: tuple[str, ...]) -> str:
+    kind, name = error["type"], loc[-1] if loc else ""
+    if kind == "extra_forbidden" and name in _SECRETS:
+        return (
+            f"a secret must not stand in this file; put it into one of mode 0600 and name that: {name}_file"
+        )
+    if kind == "extra_forbidden":
+        return "unknown key; remove it, or see 'pgbackstop config schema' for the keys that exist"
+    if kind == "missing":
+        return "is missing; add it"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return message[0].lower() + message[1:]
+
+
+def _line(node: yaml.Node | None, loc: tuple[str, ...]) -> int:
+    line = node.start_mark.line + 1 if node is not None else 1
+    for part in loc:
+        if isinstance(node, yaml.MappingNode):
+            pair = next(((key, value) for key, value in node.value if str(key.value) == part), None)
+            if pair is None:
+                break
+            line, node = pair[0].start_mark.line + 1, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(node.value):
+            node = node.value[int(part)]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def _absolute(value: Any, folder: Path, key: str = "") -> Any:
+    """Relative paths count from the folder of the file, wherever the program was started."""
+    if isinstance(value, dict):
+        return {name: _absolute(each, folder, str(name)) for name, each in value.items()}
+    if key in _PATH_KEYS and isinstance(value, str):
+        return str(folder / Path(value).expanduser())
+    return value
+
+
+def _crossings(config: Config) -> list[tuple[tuple[str, ...], str]]:
+    """What no single value can see: names that name nothing, and storages that cannot do what is asked."""
+    found: list[tuple[tuple[str, ...], str]] = []
+    folders = {name for name, storage in config.storages.items() if isinstance(storage, FolderStorage)}
+    if not folders:
+        found.append(
+            (
+                ("storages",),
+                "none is of kind folder; backups are written to a folder first: add one",
+            )
+        )
+    for name, plan in config.plans.items():
+        where = ("plans", name)
+        if plan.server not in config.servers:
+            found.append(
+                (
+                    (*where, "server"),
+                    f"there is no server {plan.server!r}; name one of {_names(config.servers)}",
+                )
+            )
+        found += _storage_problem(config, (*where, "storage"), plan.storage, folders)
+        found += [
+            (
+                (*where, "copies"),
+                f"there is no storage {copy!r}; name one of {_names(config.storages)}",
+            )
+            for copy in plan.copies
+            if copy not in config.storages
+        ]
+    for name, server in config.servers.items():
+        found += _storage_problem(config, ("servers", name, "wal", "storage"), server.wal.storage, folders)
+    return found
+
+
+def _storage_problem(
+    config: Config, loc: tuple[str, ...], storage: str | None, folders: set[str]
+) -> list[tuple[tuple[str, ...], str]]:
+    if storage is None or storage in folders:
+        return []
+    if storage in config.storages:
+        return [(loc, f"{storage!r} is no folder; write to a folder and list {storage!r} under copies")]
+    return [(loc, f"there is no storage {storage!r}; name one of {_names(config.storages)}")]
+
+
+def _names(named: dict[str, Any]) -> str:
+    return ", ".join(sorted(named))

@@ -1,0 +1,69 @@
+"""How to connect to a server, as libpq's keywords; both programs connect the same way.
+
+https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import Server
+
+# A peer that vanished without a word is noticed in about a minute instead of the kernel's two hours.
+_KEEPALIVES = {
+    "keepalives": "1",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+}
+
+
+def keywords(server: Server, *, database: str | None = None, application_name: str) -> dict[str, str]:
+    """libpq keywords without the password; ``database`` defaults to the maintenance database."""
+    files = {"sslrootcert": server.sslrootcert, "sslcert": server.sslcert, "sslkey": server.sslkey}
+    return {
+        "host": server.host,
+        "port": str(server.port),
+        "user": server.user,
+        "dbname": database if database is not None else server.maintenance_database,
+        "sslmode": server.sslmode,
+        "connect_timeout": str(max(2, round(server.connect_timeout))),
+        "application_name": application_name,
+        **_KEEPALIVES,
+        **{name: str(path) for name, path in files.items() if path is not None},
+    }
+
+
+def password(server: Server) -> str | None:
+    """The password, or None where libpq shall look for it itself (~/.pgpass, peer, certificates).
+
+    Raises ConfigError where the named file or variable does not give one.
+    """
+    if server.password_file is not None:
+        return _first_line(server.password_file)
+    if server.password_env is not None:
+        value = os.environ.get(server.password_env)
+        if not value:
+            raise errors.ConfigError(
+                f"The environment variable {server.password_env} with the password is not set.",
+                remedy="Set it for this process, or use password_file.",
+            )
+        return value
+    return None
+
+
+def _first_line(path: Path) -> str:
+    try:
+        line = path.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise errors.ConfigError(
+            f"The password file {path} cannot be read: {reason}.", remedy="Check its name, owner and mode."
+        ) from error
+    if not line:
+        raise errors.ConfigError(
+            f"The password file {path} is empty.", remedy="Write the password into its first line."
+        )
+    return line

@@ -1,0 +1,107 @@
+"""Errors that a person sees, and the exit code of each.
+
+    PgbackstopError            1  the operation failed
+    ├── ConfigError            2  the configuration or the command line is wrong
+    ├── ValidationError        3  something that a backup needs is not there; nothing was started
+    ├── Busy                   4  another process holds the lock that this one needs
+    ├── CatalogError           5  the catalog or a storage cannot be read or written
+    │   └── NewerRecord        5  a record was written by a newer pgbackstop
+    ├── ServerUnreachable      6  PostgreSQL does not answer, or does not let us in
+    ├── NotFound               7  what was named does not exist
+    └── Interrupted          130  a signal ended the operation
+
+An exit code of 70 is a bug in pgbackstop: nothing raises it on purpose.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PgbackstopError(Exception):
+    """What went wrong in one sentence, and what to do about it in another."""
+
+    exit_code: ClassVar[int] = 1
+    meaning: ClassVar[str] = "the operation failed"
+
+    def __init__(self, problem: str, *, remedy: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem} {self.remedy}".strip()
+
+
+class ConfigError(PgbackstopError):
+    """The configuration or the command line is wrong."""
+
+    exit_code = 2
+    meaning = "the configuration or the command line is wrong"
+
+
+class ValidationError(PgbackstopError):
+    """A precondition of a backup does not hold; nothing was started."""
+
+    exit_code = 3
+    meaning = "something that a backup needs is not there; nothing was started"
+
+
+class Busy(PgbackstopError):
+    """Another process holds the lock."""
+
+    exit_code = 4
+    meaning = "another process holds the lock that this one needs"
+
+
+class CatalogError(PgbackstopError):
+    """The catalog or a storage cannot be read or written."""
+
+    exit_code = 5
+    meaning = "the catalog or a storage cannot be read or written"
+
+
+class NewerRecord(CatalogError):
+    """A record was written by a newer pgbackstop than this one."""
+
+
+class ServerUnreachable(PgbackstopError):
+    """PostgreSQL does not answer, or does not let us in."""
+
+    exit_code = 6
+    meaning = "PostgreSQL does not answer, or does not let us in"
+
+
+class NotFound(PgbackstopError):
+    """A plan, a server or a backup of that name does not exist."""
+
+    exit_code = 7
+    meaning = "what was named does not exist"
+
+
+class Interrupted(PgbackstopError):
+    """A signal ended the operation."""
+
+    exit_code = 130
+    meaning = "a signal ended the operation"
+
+
+BUG_EXIT_CODE = 70
+
+EXIT_CODES: tuple[tuple[int, str], ...] = (
+    (0, "done"),
+    *(
+        (kind.exit_code, kind.meaning)
+        for kind in (
+            PgbackstopError,
+            ConfigError,
+            ValidationError,
+            Busy,
+            CatalogError,
+            ServerUnreachable,
+            NotFound,
+        )
+    ),
+    (BUG_EXIT_CODE, "a bug in pgbackstop"),
+    (Interrupted.exit_code, Interrupted.meaning),
+)

@@ -1,0 +1,211 @@
+"""The embedded catalog: a folder of small JSON records, one file per attempt.
+
+    backups/<plan>/<id>.json                 attempts
+    copies/<plan>/<id>@<storage>.json        copies in further storages
+    proofs/<plan>/<id>.json                  proofs
+    tallies/<plan>.json                      what removed records had counted
+    state/scheduler.json, state/wal/<server>.json, outbox/    written by the daemon, the receivers, notify
+    locks/                                   flock files of the runner
+
+A person can read, jq, rsync and repair it; the exporter mounts it read-only. A file that is no record
+is reported and passed over, never removed.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from pgbackstop_catalog import atomic, codec, errors
+from pgbackstop_catalog.records import Backup, Copy, Proof, Tally
+
+SUFFIX = ".json"
+R = TypeVar("R", Backup, Copy, Proof)
+
+
+class Catalog(Protocol):
+    """The records of all backups, copies and proofs."""
+
+    def put(self, record: Backup | Copy | Proof | Tally) -> None:
+        """Write or replace a record durably."""
+
+    def backups(self, plan: str | None = None) -> Iterator[Backup]:
+        """All attempts, the newest first."""
+
+    def backup(self, backup_id: str) -> Backup:
+        """The attempt of that id, or of an unambiguous beginning of it. Raises NotFound."""
+
+    def copies(self, plan: str | None = None) -> Iterator[Copy]:
+        """All copies, the newest first."""
+
+    def proofs(self, plan: str | None = None) -> Iterator[Proof]:
+        """All proofs, the newest first."""
+
+    def remove(self, record: Backup) -> None:
+        """Forget an attempt, its copies and its proofs."""
+
+
+@dataclass
+class FolderCatalog:
+    """A Catalog in a folder; ``on_garbage`` hears of each file that is no record.
+
+    Raises CatalogError where the folder cannot be read or written, NewerRecord for a record of a newer
+    version: to act on half of the truth could delete what the other half protects.
+    """
+
+    root: Path
+    on_garbage: Callable[[errors.CatalogError], None] = field(default=lambda _error: None)
+
+    def put(self, record: Backup | Copy | Proof | Tally) -> None:
+        path = self.path(record)
+        with _writing(path):
+            atomic.make_folder(path.parent)
+            atomic.write(path, codec.encode(record))
+
+    def put_progress(self, record: Backup) -> None:
+        """Replace a running record without waiting for the disk: after a crash it is reconciled anyway."""
+        path = self.path(record)
+        with _writing(path):
+            atomic.write(path, codec.encode(record), durable=False)
+
+    def backups(self, plan: str | None = None) -> Iterator[Backup]:
+        return self._read(Backup, "backups", plan)
+
+    def copies(self, plan: str | None = None) -> Iterator[Copy]:
+        return self._read(Copy, "copies", plan)
+
+    def proofs(self, plan: str | None = None) -> Iterator[Proof]:
+        return self._read(Proof, "proofs", plan)
+
+    def tally(self, plan: str) -> Tally:
+        """The tally of a plan; an empty one where nothing was removed yet."""
+        path = self.root / "tallies" / f"{plan}{SUFFIX}"
+        if not path.exists():
+            return Tally(plan=plan)
+        return codec.decode(Tally, self._bytes(path), where=str(path))
+
+    def plans(self) -> tuple[str, ...]:
+        """Every plan that has a record, whether or not it is still configured."""
+        return tuple(sorted(folder.name for folder in self._folders("backups", None)))
+
+    def backup(self, backup_id: str) -> Backup:
+        matches = [
+            path
+            for folder in self._folders("backups", None)
+            for path in _names(folder)
+            if path.name.startswith(backup_id)
+        ]
+        if not matches:
+            raise errors.NotFound(f"There is no backup {backup_id!r}.", remedy="See 'pgbackstop list'.")
+        if len(matches) > 1:
+            some = ", ".join(path.stem for path in matches[:3])
+            raise errors.NotFound(
+                f"{backup_id!r} is the beginning of {len(matches)} backups ({some}).",
+                remedy="Give more of the id.",
+            )
+        return codec.decode(Backup, self._bytes(matches[0]), where=str(matches[0]))
+
+    def remove(self, record: Backup) -> None:
+        path = self.path(record)
+        for folder, pattern in (("copies", f"{record.id}@*{SUFFIX}"), ("proofs", f"*{SUFFIX}")):
+            for other in sorted((self.root / folder / record.plan).glob(pattern)):
+                if folder == "copies" or self._proves(other, record.id):
+                    other.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        atomic.sync_folder(path.parent)
+
+    def path(self, record: Backup | Copy | Proof | Tally) -> Path:
+        """Where the record's file is."""
+        if isinstance(record, Backup):
+            return self.root / "backups" / record.plan / f"{record.id}{SUFFIX}"
+        if isinstance(record, Copy):
+            return self.root / "copies" / record.plan / f"{record.backup}@{record.storage}{SUFFIX}"
+        if isinstance(record, Proof):
+            return self.root / "proofs" / record.plan / f"{record.id}{SUFFIX}"
+        return self.root / "tallies" / f"{record.plan}{SUFFIX}"
+
+    def check_writable(self) -> None:
+        """Raises CatalogError where a record could not be written now."""
+        probe = self.root / ".probe"
+        with _writing(probe):
+            atomic.make_folder(self.root)
+            atomic.write(probe, b"")
+            probe.unlink()
+
+    def entries(self, folder: str, plan: str | None = None) -> Iterator[Path]:
+        """The record files of a folder (``backups``, ``copies``, ``proofs``), the newest first, unread."""
+        names = (_names(each) for each in self._folders(folder, plan))
+        return heapq.merge(*names, key=lambda path: path.name, reverse=True)
+
+    def _read(self, kind: type[R], folder: str, plan: str | None) -> Iterator[R]:
+        for path in self.entries(folder, plan):
+            try:
+                yield codec.decode(kind, path.read_bytes(), where=str(path))
+            except FileNotFoundError:
+                continue  # removed since the folder was listed
+            except OSError as error:
+                raise unreadable(path, error) from error
+            except errors.NewerRecord:
+                raise
+            except errors.CatalogError as error:
+                self.on_garbage(error)
+
+    def _folders(self, folder: str, plan: str | None) -> list[Path]:
+        parent = self.root / folder
+        try:
+            if plan is not None:
+                return [parent / plan] if (parent / plan).is_dir() else []
+            return [Path(entry.path) for entry in os.scandir(parent) if entry.is_dir()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise unreadable(parent, error) from error
+
+    def _bytes(self, path: Path) -> bytes:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise unreadable(path, error) from error
+
+    def _proves(self, path: Path, backup_id: str) -> bool:
+        try:
+            return codec.decode(Proof, self._bytes(path), where=str(path)).backup == backup_id
+        except errors.CatalogError:
+            return False
+
+
+def unreadable(path: Path, error: OSError) -> errors.CatalogError:
+    """The sentence for a catalog that cannot be read."""
+    return errors.CatalogError(
+        f"The catalog cannot be read: {path}: {error.strerror}.",
+        remedy="Check the folder's owner, mode and mount.",
+    )
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise errors.CatalogError(
+            f"The catalog cannot be written: {path}: {error.strerror}.",
+            remedy="Check free space, the folder's owner and mode, and that it is not mounted read-only.",
+        ) from error
+
+
+def _names(folder: Path) -> list[Path]:
+    """Record files, the newest first; anything hidden or of another ending is none of ours."""
+    try:
+        names = [entry.name for entry in os.scandir(folder)]
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    return [folder / name for name in sorted(names, reverse=True) if _is_record_name(name)]
+
+
+def _is_record_name(name: str) -> bool:
+    return name.endswith(SUFFIX) and not name.startswith(".")

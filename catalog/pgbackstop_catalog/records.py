@@ -1,0 +1,255 @@
+"""Records: what happened, in values that outlive the program that wrote them.
+
+One record is one attempt, good or bad. Times are UTC, sizes bytes, durations seconds by the
+monotonic clock. A record says everything that a restorer must know without pgbackstop.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from pgbackstop_catalog.values import UtcTime, Value
+
+RECORD_VERSION: Final = 1
+
+BackupId = Annotated[str, StringConstraints(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{6}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+BackupType = Literal["logical", "physical"]
+# PostgreSQL writes LSNs as two hexadecimal halves: https://www.postgresql.org/docs/current/datatype-pg-lsn.html
+Lsn = Annotated[str, StringConstraints(pattern=r"^[0-9A-F]{1,8}/[0-9A-F]{1,8}$")]
+
+
+def _inside(path: str) -> str:
+    pure = PurePosixPath(path)
+    if not path or pure.is_absolute() or ".." in pure.parts or "\0" in path:
+        msg = "must be a path inside the folder"
+        raise ValueError(msg)
+    return path
+
+
+RelativePath = Annotated[str, AfterValidator(_inside)]
+
+
+class Status(StrEnum):
+    """How an attempt stands."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    MISSED = "missed"
+
+
+class Reason(StrEnum):
+    """Why an attempt failed: the short, fixed list that metrics use as a label."""
+
+    UNREACHABLE = "unreachable"
+    RIGHTS = "rights"
+    CLIENT = "client"
+    SPACE = "space"
+    STORAGE = "storage"
+    TIMEOUT = "timeout"
+    STALLED = "stalled"
+    TOOL = "tool"
+    INCOMPLETE = "incomplete"
+    CORRUPT = "corrupt"
+    INTERRUPTED = "interrupted"
+    CONFIGURATION = "configuration"
+    INTERNAL = "internal"
+
+
+class StoredFile(Value):
+    """One file of a backup; ``path`` is relative to the backup's folder."""
+
+    path: RelativePath
+    size_bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Tablespace(Value):
+    """A tablespace of the server; ``location`` is where the server keeps it."""
+
+    oid: int
+    name: str
+    location: str
+    size_bytes: int = 0
+
+
+class ServerFacts(Value):
+    """What the server was when it was backed up."""
+
+    version: str
+    version_number: int
+    system_identifier: str = ""
+    timeline: int | None = None
+    wal_segment_bytes: int | None = None
+    data_checksums: bool | None = None
+    libc: str = ""
+    tablespaces: tuple[Tablespace, ...] = ()
+
+
+class Extension(Value):
+    """An installed extension of the database."""
+
+    name: str
+    version: str
+
+
+class DatabaseFacts(Value):
+    """What the database was when it was dumped: all that CREATE DATABASE needs."""
+
+    encoding: str
+    collate: str
+    ctype: str
+    locale_provider: str = "libc"
+    locale: str = ""
+    collation_version: str = ""
+    owner: str = ""
+    extensions: tuple[Extension, ...] = ()
+
+
+class Step(Value):
+    """One step of the flow and how long it took."""
+
+    name: str
+    duration_seconds: float
+    detail: str = ""
+
+
+class Backup(Value):
+    """One attempt of a plan for one database, or for a whole server (``database`` is ``""``)."""
+
+    record_version: Literal[1] = RECORD_VERSION
+    kind: Literal["backup"] = "backup"
+    id: BackupId
+    plan: Name
+    server: Name
+    database: str = ""
+    backup_type: BackupType
+    status: Status
+    trigger: Literal["manual", "schedule", "catch-up", "wal-gap"] = "manual"
+    scheduled_for: UtcTime | None = None
+    started_at: UtcTime
+    finished_at: UtcTime | None = None
+    duration_seconds: float | None = None
+    reason: Reason | None = None
+    message: str = ""
+    missed_runs: int = Field(default=0, ge=0, description="how many due runs a missed record stands for")
+    host: str = ""
+    pid: int | None = None
+
+    storage: Name | None = None
+    location: RelativePath | None = Field(
+        default=None, description="the backup's folder, relative to the storage"
+    )
+    format: str = ""
+    compression: str = ""
+    method: Literal["full", "incremental"] = "full"
+    parent: BackupId | None = None
+    fallback: str = Field(default="", description="why the run did something else than its plan asks")
+    files: tuple[StoredFile, ...] = ()
+    size_bytes: int | None = None
+    source_size_bytes: int | None = None
+    progress_bytes: int = 0
+    progress_expected_bytes: int | None = None
+    progress_at: UtcTime | None = None
+    verified_at: UtcTime | None = None
+    verification: str = Field(default="", description="what was read back, and by which tool")
+
+    server_facts: ServerFacts | None = None
+    database_facts: DatabaseFacts | None = None
+    start_lsn: Lsn | None = None
+    stop_lsn: Lsn | None = None
+    timeline: int | None = None
+    row_counts: dict[str, int] | None = Field(
+        default=None,
+        description='exact rows by "schema"."table", taken in the snapshot of the dump',
+    )
+    tools: dict[str, str] = Field(default_factory=dict)
+    restore_by_hand: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+    warnings: tuple[str, ...] = ()
+    expired_at: UtcTime | None = None
+
+    @property
+    def is_available(self) -> bool:
+        """Whether its bytes are complete and still kept."""
+        return self.status is Status.SUCCEEDED and self.expired_at is None
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it started and did not succeed. A missed run did not start."""
+        return self.status in {Status.FAILED, Status.INTERRUPTED}
+
+
+class Copy(Value):
+    """A backup's bytes in one further storage."""
+
+    record_version: Literal[1] = RECORD_VERSION
+    kind: Literal["copy"] = "copy"
+    backup: BackupId
+    plan: Name
+    server: Name
+    database: str = ""
+    backup_type: BackupType
+    storage: Name
+    status: Status
+    started_at: UtcTime
+    finished_at: UtcTime | None = None
+    duration_seconds: float | None = None
+    size_bytes: int | None = None
+    attempts: int = 1
+    failures: int = 0
+    message: str = ""
+    expired_at: UtcTime | None = None
+
+
+class Proof(Value):
+    """A check that a backup restores: read back in full (verify) or restored for real (drill)."""
+
+    record_version: Literal[1] = RECORD_VERSION
+    kind: Literal["proof"] = "proof"
+    id: BackupId
+    proof: Literal["verify", "drill"]
+    backup: BackupId
+    plan: Name
+    server: Name
+    database: str = ""
+    backup_type: BackupType
+    status: Status
+    started_at: UtcTime
+    finished_at: UtcTime | None = None
+    duration_seconds: float | None = None
+    tool: str = ""
+    message: str = ""
+    proven_until: UtcTime | None = None
+
+
+Record = Annotated[Backup | Copy | Proof, Field(discriminator="kind")]
+
+
+class Tally(Value):
+    """What the removed records of one plan and database had counted, so that counters never fall.
+
+    ``folding`` names records that are being removed: they are counted here and no longer as records,
+    whether or not their files are gone yet.
+    """
+
+    record_version: Literal[1] = RECORD_VERSION
+    kind: Literal["tally"] = "tally"
+    plan: Name
+    runs: dict[str, int] = Field(default_factory=dict, description="by database")
+    failures: dict[str, dict[str, int]] = Field(default_factory=dict, description="by database, then reason")
+    missed: dict[str, int] = Field(default_factory=dict, description="by database")
+    folding: tuple[BackupId, ...] = ()
+
+
+def new_id(moment: datetime) -> str:
+    """An id that sorts by time and does not collide: ``20261122T020000Z-5f3a9c``."""
+    return f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"

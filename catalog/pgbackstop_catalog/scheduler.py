@@ -1,0 +1,28 @@
+"""What the daemon writes so that the exporter can tell whether it lives, and what it expects."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pgbackstop_catalog.records import Name
+from pgbackstop_catalog.values import UtcTime, Value
+
+
+class SchedulerState(Value):
+    """``state/scheduler.json`` in the catalog, rewritten every few seconds."""
+
+    record_version: Literal[1] = 1
+    kind: Literal["scheduler"] = "scheduler"
+    pid: int
+    host: str
+    started_at: UtcTime
+    heartbeat_at: UtcTime
+    first_seen: dict[Name, UtcTime] = Field(
+        default_factory=dict, description="when each plan was first scheduled; kept across restarts"
+    )
+    next_runs: dict[Name, UtcTime] = Field(
+        default_factory=dict, description="the next due time that is not handled yet, by plan"
+    )
+    stopped_at: UtcTime | None = None

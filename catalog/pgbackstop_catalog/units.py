@@ -1,0 +1,72 @@
+"""Durations and sizes as people write them: ``25h``, ``1h30m``, ``500MB``, ``2GiB``."""
+
+from __future__ import annotations
+
+import re
+
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+BYTES = {
+    "": 1,
+    "B": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+    "TIB": 2**40,
+}
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?i?B?)", re.IGNORECASE)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of ``1h30m`` and the like. Raises ValueError for anything else."""
+    parts = _DURATION_PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        msg = f"{text!r} is no duration: write it like 30s, 15m, 25h, 7d or 1h30m"
+        raise ValueError(msg)
+    return sum(float(number) * SECONDS[unit] for number, unit in parts)
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest readable form: ``0.4s``, ``12s``, ``3m05s``, ``2h10m``, ``8d4h``."""
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600}h"
+
+
+def parse_size(text: str) -> int:
+    """Bytes of ``500MB``, ``2GiB`` and the like. Raises ValueError for anything else."""
+    match = _SIZE.fullmatch(text.strip())
+    unit = match.group(2).upper() if match else "?"
+    if match is None or (unit not in BYTES and unit + "B" not in BYTES):
+        msg = f"{text!r} is no size: write it like 500MB, 2GiB or 1048576"
+        raise ValueError(msg)
+    return int(float(match.group(1)) * BYTES[unit if unit in BYTES else unit + "B"])
+
+
+def format_size(size: int | float) -> str:
+    """Decimal units with at most one decimal: ``812 B``, ``4.2 MB``, ``1.3 GB``."""
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(value) < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def format_exact_duration(seconds: float) -> str:
+    """A duration that ``parse_duration`` reads back to the same value: ``25h``, ``90s``, ``0.5s``."""
+    for unit in ("w", "d", "h", "m"):
+        if seconds and seconds % SECONDS[unit] == 0:
+            return f"{seconds / SECONDS[unit]:.0f}{unit}"
+    return f"{seconds:g}s"
