@@ -49,9 +49,7 @@ def read_pins(text: str) -> list[Pin]:
 
 def supported() -> bool:
     """Whether wheels exist for this machine: x86_64 Linux with glibc only."""
-    return (sys.platform, platform.machine()) == ("linux", "x86_64") and bool(
-        platform.libc_ver()[0]
-    )
+    return (sys.platform, platform.machine()) == ("linux", "x86_64") and bool(platform.libc_ver()[0])
 
 
 def install(pin: Pin) -> None:

@@ -1,0 +1,107 @@
+"""The fixtures that hand out real PostgreSQL servers and databases.
+
+pg15, pg16, pg17, pg18   a server of that major version, shared by the session: do not stop it
+server                   all of them, one after the other
+database                 a fresh database with the small shop, on `server` if the test also asks
+                         for that, else on pg17
+make_server              starts private servers: make_server(16, settings={...}, durable=True)
+private_server           a private pg17, to be stopped and killed
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from typing import Protocol
+
+import pytest
+
+from tests.support import binaries, databases
+from tests.support.databases import Database
+from tests.support.servers import Server
+
+
+class MakeServer(Protocol):
+    """Starts a private server; it is removed when the test ends."""
+
+    def __call__(
+        self,
+        major: int = binaries.DEFAULT_MAJOR,
+        *,
+        settings: Mapping[str, str] | None = None,
+        durable: bool = False,
+    ) -> Server: ...
+
+
+def _programs(major: int) -> binaries.Binaries:
+    try:
+        return binaries.reachable(major)
+    except binaries.NotInstalledError as error:
+        pytest.skip(str(error))
+
+
+def _shared(major: int) -> Iterator[Server]:
+    with Server(_programs(major)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pg15() -> Iterator[Server]:
+    """A PostgreSQL 15, shared by the session."""
+    yield from _shared(15)
+
+
+@pytest.fixture(scope="session")
+def pg16() -> Iterator[Server]:
+    """A PostgreSQL 16, shared by the session."""
+    yield from _shared(16)
+
+
+@pytest.fixture(scope="session")
+def pg17() -> Iterator[Server]:
+    """A PostgreSQL 17, shared by the session."""
+    yield from _shared(17)
+
+
+@pytest.fixture(scope="session")
+def pg18() -> Iterator[Server]:
+    """A PostgreSQL 18, shared by the session."""
+    yield from _shared(18)
+
+
+@pytest.fixture(scope="session", params=binaries.MAJORS, ids=[f"pg{m}" for m in binaries.MAJORS])
+def server(request: pytest.FixtureRequest) -> Server:
+    """Each supported major version, one after the other, shared by the session."""
+    found = request.getfixturevalue(f"pg{request.param}")
+    assert isinstance(found, Server)
+    return found
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """A fresh database with the small shop; on every major when the test asks for `server` too."""
+    name = "server" if "server" in request.fixturenames else f"pg{binaries.DEFAULT_MAJOR}"
+    fresh = databases.clone(request.getfixturevalue(name))
+    yield fresh
+    fresh.drop()
+
+
+@pytest.fixture
+def make_server() -> Iterator[MakeServer]:
+    """Starts private servers with settings of the test's choice."""
+    with ExitStack() as started:
+
+        def make(
+            major: int = binaries.DEFAULT_MAJOR,
+            *,
+            settings: Mapping[str, str] | None = None,
+            durable: bool = False,
+        ) -> Server:
+            new = Server(_programs(major), settings=settings, durable=durable)
+            return started.enter_context(new)
+
+        yield make
+
+
+@pytest.fixture
+def private_server(make_server: MakeServer) -> Server:
+    """A PostgreSQL 17 of the test's own, to be stopped and killed."""
+    return make_server()
