@@ -31,6 +31,6 @@ class Value(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def but(self, **changes: Any) -> Self:  # noqa: ANN401 - validation checks each field
+    def but(self, **changes: Any) -> Self:
         """A validated copy of this value with some fields changed."""
         return type(self).model_validate({**dict(self), **changes})

@@ -1,0 +1,1 @@
+"""Makes, stores, checks and expires backups; the command line and the daemon."""

@@ -1,0 +1,48 @@
+"""``pgbackstop config``: check, show, schema, example."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import typer
+
+from pgbackstop_catalog import config as model
+from pgbackstop_runner import screen
+from pgbackstop_runner.commands import options
+
+app = typer.Typer(no_args_is_help=True, help="Check and show the configuration.", rich_markup_mode=None)
+
+
+@app.command()
+def check() -> None:
+    """Say every error of the configuration at once, or that there is none."""
+    opened = options.open_workspace()
+    plans, servers = len(opened.config.plans), len(opened.config.servers)
+    screen.say(f"{opened.file}: right ({servers} servers, {plans} plans, catalog in {opened.catalog.root})")
+
+
+@app.command()
+def show(json: options.Json = False) -> None:
+    """Print the configuration as it is understood, defaults included."""
+    import yaml  # noqa: PLC0415
+
+    opened = options.open_workspace()
+    document = opened.config.model_dump(mode="json")
+    if json:
+        screen.document(document)
+    else:
+        screen.say(yaml.safe_dump(document, sort_keys=False, default_flow_style=False).rstrip())
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration, for editors and programs."""
+    screen.document(model.Config.model_json_schema())
+
+
+@app.command()
+def example() -> None:
+    """Print a commented configuration to start from."""
+    screen.say(
+        resources.files("pgbackstop_runner").joinpath("example.yaml").read_text(encoding="utf-8").rstrip()
+    )

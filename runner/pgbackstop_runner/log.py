@@ -1,0 +1,44 @@
+"""Structured logs on standard error: one line per step, as logfmt or JSON, for people and programs alike."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from pgbackstop_catalog.config import Log
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+_KEY_ORDER = ["timestamp", "level", "event"]
+
+
+def configure(settings: Log) -> None:
+    """Set up the one logger of this process."""
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if settings.format == "json"
+        else structlog.processors.LogfmtRenderer(key_order=_KEY_ORDER, drop_missing=True, bool_as_flag=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[settings.level.upper()]
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def logger() -> FilteringBoundLogger:
+    """The logger; its calls take an event in plain words and facts as keywords."""
+    bound: FilteringBoundLogger = structlog.get_logger()
+    return bound

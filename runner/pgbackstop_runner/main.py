@@ -1,0 +1,76 @@
+"""The command line ``pgbackstop``: the commands, and the one place that maps errors to exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pgbackstop_catalog import __version__, errors
+from pgbackstop_runner import screen
+from pgbackstop_runner.commands import options
+
+_CODES = "\n".join(f"{code:>5}  {meaning}" for code, meaning in errors.EXIT_CODES)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog=f"\b\nExit codes:\n{_CODES}",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        screen.say(f"pgbackstop {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="The configuration file.", envvar="PGBACKSTOP_CONFIG"),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Backups of PostgreSQL that are made, proven and watched: know to which second you can restore."""
+    options.Given.config = config
+
+
+def run() -> None:
+    """Entry point of the command: a sentence and an exit code for every error, never a traceback."""
+    try:
+        app()
+    except errors.PgbackstopError as error:
+        screen.complain(f"pgbackstop: {error.problem}")
+        if error.remedy:
+            screen.complain(f"  → {error.remedy}")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has gone: nothing is wrong, and nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(errors.Interrupted.exit_code)
+    except Exception as error:
+        if os.environ.get("PGBACKSTOP_DEBUG"):
+            raise
+        screen.complain(f"pgbackstop: This is a bug: {type(error).__name__}: {error}")
+        screen.complain("  → Run again with PGBACKSTOP_DEBUG=1 for the traceback and report it, please.")
+        sys.exit(errors.BUG_EXIT_CODE)
+
+
+from pgbackstop_runner.commands import (  # noqa: E402 - the commands register themselves in the app
+    config,
+)
+
+app.add_typer(config.app, name="config")
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,215 @@
+"""Talking to PostgreSQL: connections that cannot hang, and facts about a server and its databases."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from pgbackstop_catalog import conninfo, errors
+from pgbackstop_catalog.config import Plan, Server
+from pgbackstop_catalog.records import DatabaseFacts, Extension, ServerFacts, Tablespace
+
+APPLICATION_NAME = "pgbackstop"
+# PostgreSQL 15 is the oldest version that its community still mends.
+OLDEST_MAJOR = 15
+
+
+@contextlib.contextmanager
+def connect(
+    server: Server, database: str | None = None, *, statement_timeout: float = 60.0
+) -> Iterator[psycopg.Connection]:
+    """A connection in autocommit, closed at the end. ``statement_timeout`` is seconds; 0 is none.
+
+    Raises ServerUnreachable with PostgreSQL's reason.
+    """
+    keywords = conninfo.keywords(server, database=database, application_name=APPLICATION_NAME)
+    target = make_conninfo("", **keywords)
+    options = f"-c statement_timeout={round(statement_timeout * 1000)} -c lock_timeout=60000 -c search_path="
+    try:
+        connection = psycopg.connect(
+            target, autocommit=True, password=conninfo.password(server), options=options
+        )
+    except psycopg.OperationalError as error:
+        raise unreachable(server, database, error) from error
+    # A session of ours must be found by the character set that records are written in.
+    with contextlib.closing(connection):
+        connection.execute("set client_encoding = 'UTF8'")
+        yield connection
+
+
+def unreachable(server: Server, database: str | None, error: Exception) -> errors.ServerUnreachable:
+    """The sentence for a server that does not let us in, from the words of libpq."""
+    words = " ".join(str(error).split())
+    where = f"{server.host}:{server.port}"
+    name = database or server.maintenance_database
+    for pattern, problem, remedy in _REFUSALS:
+        if re.search(pattern, words):
+            return errors.ServerUnreachable(
+                problem.format(where=where, user=server.user, database=name), remedy=remedy
+            )
+    return errors.ServerUnreachable(
+        f"PostgreSQL at {where} cannot be reached: {words}",
+        remedy="Check that it runs and that host and port are right.",
+    )
+
+
+_REFUSALS = (
+    (
+        r"password authentication failed|no password supplied|empty password",
+        "PostgreSQL at {where} refuses the password of role {user}.",
+        "Check user and password_file of the server.",
+    ),
+    (
+        r"database \".*\" does not exist",
+        "There is no database {database!r} on the server at {where}.",
+        "Correct databases of the plan, or maintenance_database of the server.",
+    ),
+    (
+        r"role \".*\" does not exist",
+        "There is no role {user!r} on the server at {where}.",
+        "Create it as docs/how-to/create-the-role.md shows, or correct user of the server.",
+    ),
+    (
+        r"could not translate host name|Name or service not known|failed to resolve",
+        "The host of {where} is unknown.",
+        "Correct host of the server, or the name service of this machine.",
+    ),
+    (
+        r"no pg_hba.conf entry",
+        "PostgreSQL at {where} lets role {user} not into {database!r} from here.",
+        "Add a line for it to pg_hba.conf and reload.",
+    ),
+    (
+        r"Connection refused|No such file or directory",
+        "Nothing answers at {where}.",
+        "Check that PostgreSQL runs and that host and port of the server are right.",
+    ),
+    (
+        r"timeout expired|timed out",
+        "PostgreSQL at {where} does not answer in time.",
+        "Check the network and the server; connect_timeout of the server sets the limit.",
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rights:
+    """What the role may do, as far as backups need to know."""
+
+    superuser: bool
+    replication: bool
+    read_all_data: bool
+    read_roles: bool
+    bypass_rls: bool
+
+
+def facts(connection: psycopg.Connection) -> ServerFacts:
+    """Version, identity and tablespaces."""
+    row = _row(
+        connection,
+        """select current_setting('server_version'), current_setting('server_version_num')::int,
+                  (select system_identifier::text from pg_control_system()),
+                  (select timeline_id from pg_control_checkpoint()),
+                  (select bytes_per_wal_segment from pg_control_init()),
+                  current_setting('data_checksums')::bool, version()""",
+    )
+    spaces = connection.execute(
+        """select oid::int, spcname, pg_tablespace_location(oid) from pg_tablespace
+           where spcname not in ('pg_default', 'pg_global') order by oid"""
+    ).fetchall()
+    return ServerFacts(
+        version=str(row[0]),
+        version_number=row[1],
+        system_identifier=row[2],
+        timeline=row[3],
+        wal_segment_bytes=row[4],
+        data_checksums=row[5],
+        libc=str(row[6]),
+        tablespaces=tuple(Tablespace(oid=oid, name=name, location=place) for oid, name, place in spaces),
+    )
+
+
+def major(connection: psycopg.Connection) -> int:
+    """17 for any 17.x."""
+    return connection.info.server_version // 10000
+
+
+def rights(connection: psycopg.Connection) -> Rights:
+    """The role's rights."""
+    row = _row(
+        connection,
+        """select rolsuper, rolreplication, rolbypassrls,
+                  pg_has_role(current_user, 'pg_read_all_data', 'usage'),
+                  has_table_privilege('pg_catalog.pg_authid', 'select')
+           from pg_roles where rolname = current_user""",
+    )
+    superuser = bool(row[0])
+    return Rights(
+        superuser=superuser,
+        replication=superuser or row[1],
+        bypass_rls=superuser or row[2],
+        read_all_data=superuser or row[3],
+        read_roles=superuser or row[4],
+    )
+
+
+def databases(connection: psycopg.Connection, plan: Plan) -> tuple[str, ...]:
+    """The databases that the plan means, in its order or by name; "all" is each that takes connections."""
+    if plan.databases != "all":
+        return tuple(name for name in plan.databases if name not in plan.exclude_databases)
+    rows = connection.execute(
+        "select datname from pg_database where datallowconn and not datistemplate order by datname"
+    ).fetchall()
+    return tuple(name for (name,) in rows if name not in plan.exclude_databases)
+
+
+def database_facts(connection: psycopg.Connection) -> DatabaseFacts:
+    """Encoding, collation, owner and extensions of the database that is connected to."""
+    version = major(connection)
+    provider = "case datlocprovider when 'c' then 'libc' when 'i' then 'icu' when 'b' then 'builtin' end"
+    # 17 renamed daticulocale: https://www.postgresql.org/docs/17/catalog-pg-database.html
+    locale = "datlocale" if version >= 17 else "daticulocale"
+    row = _row(
+        connection,
+        sql.SQL(
+            """select pg_encoding_to_char(encoding), datcollate, datctype, {provider}, {locale},
+                      datcollversion, pg_get_userbyid(datdba)
+               from pg_database where datname = current_database()"""
+        ).format(provider=sql.SQL(provider), locale=sql.SQL(locale)),
+    )
+    extensions = connection.execute(
+        "select extname, extversion from pg_extension order by extname"
+    ).fetchall()
+    return DatabaseFacts(
+        encoding=row[0],
+        collate=row[1],
+        ctype=row[2],
+        locale_provider=row[3],
+        locale=row[4] or "",
+        collation_version=row[5] or "",
+        owner=row[6],
+        extensions=tuple(Extension(name=name, version=number) for name, number in extensions),
+    )
+
+
+def database_size(connection: psycopg.Connection) -> int:
+    """Bytes of the database that is connected to."""
+    return int(_row(connection, "select pg_database_size(current_database())")[0])
+
+
+def server_size(connection: psycopg.Connection) -> int:
+    """Bytes of all databases together."""
+    return int(_row(connection, "select coalesce(sum(pg_database_size(oid)), 0)::bigint from pg_database")[0])
+
+
+def _row(connection: psycopg.Connection, query: LiteralString | sql.Composed) -> tuple[Any, ...]:
+    row = connection.execute(query).fetchone()
+    assert row is not None  # noqa: S101 - each of these queries gives one row
+    return row

@@ -1,0 +1,252 @@
+"""Running PostgreSQL's tools: no secret in argv or environment, no exit status lost, no orphan, no hang.
+
+The password reaches libpq in a file that has no name in any folder (memfd), so that nothing is left of it
+when we are killed. A tool dies with the runner: it gets SIGTERM when our main thread ends, even by SIGKILL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import IO
+
+from pgbackstop_catalog import conninfo, units
+from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.records import Reason
+from pgbackstop_runner.failure import AttemptFailed
+
+TAIL_LINES = 20
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+_KEPT_ENVIRONMENT = (
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "TZ",
+    "KRB5CCNAME",
+    "PGPASSFILE",
+    "PGSYSCONFDIR",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """When a running tool is given up, all in seconds."""
+
+    duration: float = float("inf")
+    first_byte: float = float("inf")
+    stall: float = float("inf")
+
+
+def connection_string(server: Server, database: str | None, application_name: str) -> str:
+    """libpq's conninfo for ``--dbname``; without the password."""
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - 100 ms that only operations pay
+
+    return make_conninfo(
+        "", **conninfo.keywords(server, database=database, application_name=application_name)
+    )
+
+
+@dataclass
+class Tool:
+    """A started tool. ``feed`` the byte count of its progress to keep the watchdog quiet."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    limits: Limits
+    started: float = field(default_factory=time.monotonic)
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
+    given_up: AttemptFailed | None = None
+    _bytes: int = 0
+    _last_change: float = field(default_factory=time.monotonic)
+    over: threading.Event = field(default_factory=threading.Event)
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """The tool's output. Only where it was started with ``pipe_output``."""
+        assert self.process.stdout is not None  # noqa: S101 - a programming error, not an input
+        return self.process.stdout
+
+    def feed(self, total_bytes: int) -> None:
+        """Tell the watchdog how far the tool has come."""
+        if total_bytes != self._bytes:
+            self._bytes, self._last_change = total_bytes, time.monotonic()
+
+    def finish(self) -> str:
+        """Wait for the tool; returns the last lines of its standard error.
+
+        Raises AttemptFailed (tool, timeout, stalled) for any exit status but 0, with those lines.
+        """
+        status = self.process.wait()
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+        tail = "\n".join(self.lines)
+        if self.given_up is not None:
+            raise self.given_up
+        if status != 0:
+            how = f"was ended by signal {-status}" if status < 0 else f"ended with exit status {status}"
+            raise AttemptFailed(
+                Reason.TOOL, f"{self.name} {how}: {tail or 'it said nothing'}", remedy=hint(tail)
+            )
+        return tail
+
+    def kill(self) -> None:
+        """End the tool and what it started; safe to call at any time."""
+        self.over.set()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout=5)
+                return
+
+    def watch(self) -> None:
+        while not self.over.wait(0.5):
+            problem = self._overdue(time.monotonic())
+            if problem is not None:
+                self.given_up = problem
+                self.kill()
+                return
+
+    def _overdue(self, now: float) -> AttemptFailed | None:
+        if now - self.started > self.limits.duration:
+            limit = units.format_duration(self.limits.duration)
+            problem = f"{self.name} ran longer than {limit} and was ended."
+            return AttemptFailed(
+                Reason.TIMEOUT, problem, remedy="Raise max_duration of the plan if that is right."
+            )
+        limit_key = "stall_timeout" if self._bytes else "first_byte_timeout"
+        seconds = self.limits.stall if self._bytes else self.limits.first_byte
+        if now - self._last_change > seconds:
+            problem = f"{self.name} gave no byte for {units.format_duration(seconds)} and was ended."
+            remedy = f"Look for locks and at the network; raise {limit_key} of the plan if that is right."
+            return AttemptFailed(Reason.STALLED, problem, remedy=remedy)
+        return None
+
+
+@contextlib.contextmanager
+def start(
+    name: str,
+    argv: Sequence[str],
+    *,
+    password: str | None = None,
+    limits: Limits | None = None,
+    pipe_output: bool = False,
+    cwd: str | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> Iterator[Tool]:
+    """Start a tool; it is ended when the block is left by an exception.
+
+    Raises AttemptFailed (client) where it cannot be started.
+    """
+    with _environment(password) as (environment, inherited):
+        try:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if pipe_output else subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=environment,
+                pass_fds=inherited,
+                cwd=cwd,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one prctl, and we start tools before threads
+            )
+        except OSError as error:
+            raise AttemptFailed(
+                Reason.CLIENT,
+                f"{name} cannot be started: {error.strerror}.",
+                remedy="Install it, or set bin_dir.",
+            ) from error
+        tool = Tool(name=name, process=process, limits=limits or Limits())
+        try:
+            _start_threads(tool, on_line)
+            yield tool
+            if process.poll() is None and not tool.over.is_set():
+                tool.finish()
+        finally:
+            tool.kill()
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+
+
+def run(name: str, argv: Sequence[str], *, password: str | None = None, limits: Limits | None = None) -> str:
+    """Run a tool to its end; returns the last lines of its standard error. Raises AttemptFailed."""
+    with start(name, argv, password=password, limits=limits) as tool:
+        return tool.finish()
+
+
+def hint(tail: str) -> str:
+    """What to do about well-known last words of PostgreSQL's tools."""
+    for words, remedy in _HINTS:
+        if words in tail:
+            return remedy
+    return ""
+
+
+_HINTS = (
+    ("password authentication failed", "Check the role's password and password_file of the server."),
+    ("no password supplied", "Set password_file of the server."),
+    ("no pg_hba.conf entry", "Let the role in: pg_hba.conf needs a line for it (and one for 'replication')."),
+    ("server version mismatch", "Install client tools of the server's version, or set bin_dir."),
+    ("permission denied", "Grant the role what it lacks: see docs/how-to/create-the-role.md."),
+    ("No space left on device", "Make room in the storage, or let fewer backups be kept."),
+    ("could not obtain lock", "Another session holds a lock; run later or raise lock_timeout of the plan."),
+    (
+        "canceling statement due to lock timeout",
+        "Another session holds a lock; raise lock_timeout of the plan.",
+    ),
+    ("all replication slots are in use", "Raise max_replication_slots of the server."),
+    ("number of requested standby connections exceeds", "Raise max_wal_senders of the server."),
+    ("must be superuser or replication role", "Give the role the REPLICATION attribute."),
+)
+
+
+def _start_threads(tool: Tool, on_line: Callable[[str], None] | None) -> None:
+    def read() -> None:
+        assert tool.process.stderr is not None  # noqa: S101
+        for raw in tool.process.stderr:
+            line = raw.decode(errors="replace").rstrip()
+            tool.lines.append(line)
+            if on_line is not None:
+                on_line(line)
+
+    for target in (read, tool.watch):
+        thread = threading.Thread(target=target, daemon=True, name=f"{tool.name}-{target.__name__}")
+        thread.start()
+        tool.threads.append(thread)
+
+
+@contextlib.contextmanager
+def _environment(password: str | None) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
+    """A small environment in English, so that messages can be recognised, and the descriptors to inherit."""
+    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+    environment = {**kept, "LC_ALL": "C"}
+    if password is None:
+        yield environment, ()
+        return
+    descriptor = os.memfd_create("pgpass", 0)
+    try:
+        # libpq ignores a password file that others may read.
+        os.fchmod(descriptor, 0o600)
+        escaped = password.replace("\\", "\\\\").replace(":", "\\:")
+        os.write(descriptor, f"*:*:*:*:{escaped}\n".encode())
+        yield {**environment, "PGPASSFILE": f"/proc/self/fd/{descriptor}"}, (descriptor,)
+    finally:
+        os.close(descriptor)
+
+
+def _die_with_parent() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

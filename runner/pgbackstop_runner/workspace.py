@@ -1,0 +1,60 @@
+"""What every command starts from: the configuration, the catalog, the storages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pgbackstop_catalog import config_file, errors
+from pgbackstop_catalog.config import Config, Plan, Server
+from pgbackstop_catalog.folder import FolderCatalog
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """A configuration and the catalog that it names."""
+
+    file: Path
+    config: Config
+    catalog: FolderCatalog = field(repr=False)
+
+    def plan(self, name: str) -> Plan:
+        """Raises NotFound, with the names that exist."""
+        if name not in self.config.plans:
+            raise errors.NotFound(
+                f"There is no plan {name!r}.", remedy=f"There are: {_names(self.config.plans)}."
+            )
+        return self.config.plans[name]
+
+    def server(self, name: str) -> Server:
+        """Raises NotFound, with the names that exist."""
+        if name not in self.config.servers:
+            raise errors.NotFound(
+                f"There is no server {name!r}.", remedy=f"There are: {_names(self.config.servers)}."
+            )
+        return self.config.servers[name]
+
+    def storage_of(self, plan: Plan) -> tuple[str, Path]:
+        """Name and folder of the storage that the plan's backups are written to."""
+        name = plan.storage or self.config.first_folder
+        return name, self.config.folder(name).path
+
+    def wal_archive(self, server: str) -> Path:
+        """The folder of the server's WAL archive."""
+        from pgbackstop_catalog import layout  # noqa: PLC0415
+
+        storage = self.config.folder(self.server(server).wal.storage)
+        return storage.path / layout.wal_folder(server)
+
+
+def open_workspace(given: Path | None, on_garbage: Callable[[errors.CatalogError], None]) -> Workspace:
+    """Load the configuration. Raises ConfigError."""
+    file = config_file.find(given)
+    config = config_file.load(file)
+    catalog = FolderCatalog(config.catalog_folder(), on_garbage=on_garbage)
+    return Workspace(file=file, config=config, catalog=catalog)
+
+
+def _names(named: dict[str, Plan] | dict[str, Server]) -> str:
+    return ", ".join(sorted(named))
