@@ -101,17 +101,19 @@ def test_close_leaves_nothing(make_server: MakeServer) -> None:
     assert segment not in [line.split()[1] for line in listed.splitlines() if line.startswith("0x")]
 
 
-def test_a_killed_session_leaves_no_server() -> None:
+def test_a_killed_session_leaves_no_server(pg17: Server) -> None:
     program = textwrap.dedent("""
-        import time
+        import sys, time
+        from pathlib import Path
         from tests.support import binaries, servers
-        server = servers.Server(binaries.reachable(17))
-        server.__enter__()
-        print(server.pid, server.folder, flush=True)
-        time.sleep(600)
+        # The parent's programs, because a copy of its own would outlive this process.
+        programs = binaries.Binaries(major=17, folder=Path(sys.argv[1]), version="", origin="")
+        with servers.Server(programs) as server:
+            print(server.pid, server.folder, flush=True)
+            time.sleep(600)
     """)
     session = subprocess.Popen(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", program, str(pg17.programs.folder)],
         stdout=subprocess.PIPE,
         text=True,
         cwd=install_postgres.ROOT,
