@@ -10,18 +10,21 @@ set -eu
 packages="
     faketime
     iproute2
+    libgssapi-krb5-2
+    libreadline8
     libssl3
     libxml2
     lz4
     postgresql-15
     prometheus
     prometheus-alertmanager
+    tzdata
     zstd
 "
-# faketime: another date for a process; iproute2: network namespaces; libssl3, libxml2: the PostgreSQL
-# wheels link them; lz4, zstd: artefacts must be readable by the standard tools; postgresql-15: a full
-# build (ICU, zstd), which the wheel of 15 is not; prometheus: promtool and a real scraper;
-# prometheus-alertmanager: real alerts.
+# faketime: another date for a process; iproute2: network namespaces; lib*: the PostgreSQL wheels link
+# them; lz4, zstd: artefacts must be readable by the standard tools; postgresql-15: a full build (ICU,
+# zstd), which the wheel of 15 is not; prometheus: promtool and a real scraper;
+# prometheus-alertmanager: real alerts; tzdata: the wheels read the system's time zones.
 [ $# -eq 0 ] || packages=$*
 
 say() { printf '%s\n' "$*" >&2; }
