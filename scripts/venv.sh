@@ -36,12 +36,13 @@ require_venv_module() {
 checksum() { cat "requirements/$1.txt" pyproject.toml | sha256sum | cut -d' ' -f1; }
 
 installed() {
-    [ -f "$venv/.installed-$1" ] && [ "$(cat "$venv/.installed-$1")" = "$(checksum "$1")$(pwd)" ]
+    [ -f "$venv/.installed-$1" ] && [ "$(cat "$venv/.installed-$1")" = "$(checksum "$1")" ]
 }
 
 # A copied or moved tree has a venv whose programs name the old place.
-if [ -e "$venv" ] && ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
-    say "$venv does not work here: making it anew"
+works_here() { grep -qsF "$(pwd -P)/$venv/bin/" "$venv/bin/pip" && "$venv/bin/pip" --version >/dev/null 2>&1; }
+if [ -e "$venv" ] && ! works_here; then
+    say "$venv does not work here (moved, half made, or its Python is gone): making it anew"
     rm -rf "$venv"
 fi
 if [ -e "$venv" ] && { installed "$set_name" || installed test; }; then
@@ -57,4 +58,4 @@ say "installing requirements/$set_name.txt into $venv"
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 "$venv/bin/python" -m pip install --quiet --no-deps --require-hashes -r "requirements/$set_name.txt"
 "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation -e .
-printf '%s%s\n' "$(checksum "$set_name")" "$(pwd)" >"$venv/.installed-$set_name"
+checksum "$set_name" >"$venv/.installed-$set_name"
