@@ -1,52 +1,63 @@
 """When a plan is due: pure decisions over cron expressions, right at both daylight-saving changes.
 
-cronsim follows Debian's cron: a run at a fixed hour that the spring change skips happens at the first
-minute after it, and one whose hour comes twice in autumn happens once.
+cronsim finds the matching wall-clock times; what they mean when the clock changes is decided here.
+cronsim's own rule is Debian's cron's, which turns on whether a field begins with a star: ``*/30 2 * * *``
+would not run at all on the spring day and four times on the autumn day, ``0 */2 * * *`` twice in autumn.
+That is no way to make backups, so:
+
+* an expression for some hours of the day means wall-clock times, each once: a time that the spring change
+  skips happens at the first instant after it (several skipped ones are one run), one that comes twice in
+  autumn happens the first time;
+* an expression for every hour means a pause, so it follows the clock that the wall shows at each instant:
+  it runs in both of the autumn's equal hours and has none to run in spring's missing one.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise, takewhile
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
-# Enough to see the longest pause of any usual expression: a fortnight of days, a year of months.
-_LOOK_AHEAD = 16
-# A plan that runs each minute, behind a daemon that was away for weeks.
+# An expression of five fields says no seconds, so a due time is noticed late by the daemon's own pace.
+ON_TIME = timedelta(minutes=1)
+# How many due times are counted one by one: a week of a plan that runs each minute.
 _MOST_MISSED = 10_000
+# Two clock changes are never this close.
+_STRIDE = timedelta(days=7)
+_SECOND = timedelta(seconds=1)
+# Long enough for two leap days, whatever the century.
+_HORIZON_YEARS = 9
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """A cron expression in a time zone."""
+    """A cron expression in a time zone; a sixth field in front, if there is one, is the seconds."""
 
     expression: str
     timezone: str = "UTC"
 
     def after(self, moment: datetime) -> Iterator[datetime]:
         """Due times later than ``moment``, ascending, in UTC. Raises ValueError for a bad expression."""
-        try:
-            times = CronSim(self.expression, moment.astimezone(ZoneInfo(self.timezone)))
-        except CronSimError as error:
-            msg = f"{self.expression!r} is no cron expression ({error})"
-            raise ValueError(msg) from error
-        return (due.astimezone(UTC) for due in times)
+        zone = ZoneInfo(self.timezone)
+        if len(_parse(self.expression, moment).hours) == 24:
+            return _at_each_instant(self.expression, zone, moment)
+        return _at_wall_times(self.expression, zone, moment)
 
     def next_after(self, moment: datetime) -> datetime:
         """The first due time later than ``moment``."""
         return next(self.after(moment))
 
     def interval(self, moment: datetime) -> timedelta:
-        """The longest pause between neighbouring due times after ``moment``."""
-        times = list(islice(self.after(moment), _LOOK_AHEAD))
-        return max((later - earlier for earlier, later in pairwise(times)), default=timedelta(days=366))
+        """The longest pause between due times by the wall clock, in the years from ``moment`` on."""
+        return _longest_pause(self.expression, moment.year)
 
     def is_daily(self) -> bool:
-        """Whether it is due at one or more fixed times every day."""
+        """Whether its longest pause is about a day: due on every day, once or within an hour."""
         interval = self.interval(datetime(2026, 1, 1, tzinfo=UTC))
         return timedelta(hours=23) <= interval <= timedelta(hours=25)
 
@@ -66,25 +77,120 @@ def decide(schedule: Schedule, *, handled_until: datetime, now: datetime, grace:
     """Which due time to run now, which ones to record as missed.
 
     ``handled_until`` is the newest due time on record, or when the plan was first seen. Of several past
-    due times only the newest may still run, when it is at most ``grace`` old; the others are missed.
+    due times only the newest may still run, when it is at most ``grace`` old (and never less than
+    ON_TIME, or a grace of 0 would miss every run); the others are missed.
     """
-    due = _past(schedule, handled_until, now)
+    due = past(schedule, handled_until=handled_until, now=now)
     next_due = schedule.next_after(max(now, handled_until))
     if not due:
         return Decision(run=None, catch_up=False, missed=(), next_due=next_due, reason="not due")
     newest = due[-1]
-    if now - newest > grace:
+    if now - newest > max(grace, ON_TIME):
         reason = f"due {newest:%Y-%m-%d %H:%M} UTC, more than the grace ago"
-        return Decision(run=None, catch_up=False, missed=tuple(due), next_due=next_due, reason=reason)
-    late = now - newest > timedelta(minutes=1)
+        return Decision(run=None, catch_up=False, missed=due, next_due=next_due, reason=reason)
+    late = now - newest > ON_TIME
     reason = "catching up inside the grace" if late else "due"
-    return Decision(run=newest, catch_up=late, missed=tuple(due[:-1]), next_due=next_due, reason=reason)
+    return Decision(run=newest, catch_up=late, missed=due[:-1], next_due=next_due, reason=reason)
 
 
-def _past(schedule: Schedule, handled_until: datetime, now: datetime) -> list[datetime]:
-    due: list[datetime] = []
-    for moment in islice(schedule.after(handled_until), _MOST_MISSED):
-        if moment > now:
-            break
-        due.append(moment)
-    return due
+def past(schedule: Schedule, *, handled_until: datetime, now: datetime) -> tuple[datetime, ...]:
+    """Due times later than ``handled_until``, up to ``now``, ascending.
+
+    Looks back further and further, so that the newest ones are always there and a plan of every minute
+    behind a daemon that was away for a year is not counted to the end: then they are the newest 10,000.
+    """
+    window = timedelta(hours=1)
+    while True:
+        start = max(handled_until, now - window)
+        due = tuple(takewhile(lambda moment: moment <= now, schedule.after(start)))
+        if start == handled_until or len(due) >= _MOST_MISSED:
+            return due[-_MOST_MISSED:]
+        window *= 4
+
+
+def _parse(expression: str, moment: datetime) -> CronSim:
+    """cronsim on naive times: it then knows of no clock change."""
+    try:
+        return CronSim(expression, moment.replace(tzinfo=None))
+    except CronSimError as error:
+        msg = f"{expression!r} is no cron expression ({error})"
+        raise ValueError(msg) from error
+
+
+def _at_wall_times(expression: str, zone: ZoneInfo, moment: datetime) -> Iterator[datetime]:
+    newest = moment.astimezone(UTC)
+    for wall in _parse(expression, moment.astimezone(zone)):
+        due = _instant(wall, zone)
+        # Not later: skipped times that fall together in spring, and in the second of autumn's equal
+        # hours what happened in the first.
+        if due > newest:
+            newest = due
+            yield due
+
+
+def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
+    """The first instant at which the clock shows ``wall``, or the first after it where it never does."""
+    due = wall.replace(tzinfo=zone).astimezone(UTC)
+    if due.astimezone(zone).replace(tzinfo=None) == wall:
+        return due
+    # fold=1 reads a skipped time with the offset after the change: an instant before it (PEP 495).
+    before = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    return _first_change(zone, before, due)
+
+
+def _at_each_instant(expression: str, zone: ZoneInfo, moment: datetime) -> Iterator[datetime]:
+    """Stretch by stretch of one offset from UTC, because cronsim counts wrong across half-hour changes."""
+    position = start = moment.astimezone(UTC)
+    offset = _offset(zone, position)
+    while True:
+        for wall in _parse(expression, start + offset):
+            due = wall.replace(tzinfo=UTC) - offset
+            if _offset(zone, due) != offset:
+                position = _first_change(zone, position, due)
+                # The change itself may be due, and cronsim begins after the time it is given.
+                start, offset = position - _SECOND, _offset(zone, position)
+                break
+            position = due
+            yield due
+        else:
+            return
+
+
+def _first_change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+    """The first instant later than ``before`` with another offset; ``after`` has one."""
+    offset = _offset(zone, before)
+    while _offset(zone, min(before + _STRIDE, after)) == offset:
+        before += _STRIDE
+    low, high = int(before.timestamp()), int(min(before + _STRIDE, after).timestamp())
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _offset(zone, datetime.fromtimestamp(middle, UTC)) == offset:
+            low = middle
+        else:
+            high = middle
+    return datetime.fromtimestamp(high, UTC)
+
+
+def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta()
+
+
+@functools.lru_cache(maxsize=1024)
+def _longest_pause(expression: str, year: int) -> timedelta:
+    fields = _parse(expression, datetime(year, 1, 1, tzinfo=UTC))
+    times = sorted(
+        hour * 3600 + minute * 60 + second
+        for hour in fields.hours
+        for minute in fields.minutes
+        for second in fields.seconds
+    )
+    within = max((later - earlier for earlier, later in pairwise(times)), default=0)
+    first = date(year, 1, 1).toordinal()
+    horizon = range(first, date(year + _HORIZON_YEARS, 1, 1).toordinal())
+    days = [day for day in horizon if _matches(fields, date.fromordinal(day))]
+    pause = max((later - earlier for earlier, later in pairwise(days)), default=len(horizon))
+    return timedelta(seconds=max(within, pause * 86400 - (times[-1] - times[0])))
+
+
+def _matches(fields: CronSim, day: date) -> bool:
+    return day.month in fields.months and fields.match_day(day)
