@@ -35,6 +35,17 @@ def held(catalog: Path, name: str, what: str) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def lease(catalog: Path, backup_id: str) -> Iterator[None]:
+    """Keep a backup from being expired while it is read; many may hold it. Raises CatalogError."""
+    descriptor = _open(catalog / "locks" / f"lease-{backup_id}.lock")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def is_held(catalog: Path, name: str) -> bool:
     """Whether some process holds the lock now."""
     try:

@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from pgbackstop_catalog import __version__, errors
 from pgbackstop_runner import screen
 from pgbackstop_runner.commands import options
 
+# One line each, in the order of the help: a module of pgbackstop_runner.commands whose ``app`` is the
+# command. It is imported when it is called: psycopg alone costs 150 ms, and a list must answer at once.
+COMMANDS = (
+    "backup",
+    "check",
+    "list",
+    "config",
+)
+
+
+class _Lazy(typer.core.TyperGroup):
+    """A group that imports a command's module when the command is called, or the help is asked for."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        names: Any = dict.fromkeys(COMMANDS)
+        self.commands = {**names, **self.commands}
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # Any: typer 0.2x vendors click, 0.1x does not
+        if cmd_name in COMMANDS:
+            module = importlib.import_module(f"pgbackstop_runner.commands.{cmd_name}")
+            return typer.main.get_command(module.app)
+        return super().get_command(ctx, cmd_name)
+
+
 _CODES = "\n".join(f"{code:>5}  {meaning}" for code, meaning in errors.EXIT_CODES)
 app = typer.Typer(
+    cls=_Lazy,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -65,12 +93,6 @@ def run() -> None:
         screen.complain("  → Run again with PGBACKSTOP_DEBUG=1 for the traceback and report it, please.")
         sys.exit(errors.BUG_EXIT_CODE)
 
-
-from pgbackstop_runner.commands import (  # noqa: E402 - the commands register themselves in the app
-    config,
-)
-
-app.add_typer(config.app, name="config")
 
 if __name__ == "__main__":
     run()

@@ -6,8 +6,10 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pgbackstop_catalog.values import Value
+if TYPE_CHECKING:
+    from pgbackstop_catalog.values import Value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +32,7 @@ def complain(text: str) -> None:
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
     """Aligned columns under a line of titles; readable on a terminal and in a pipe alike."""
-    content = [tuple(column.title for column in columns), *(tuple(row) for row in rows)]
+    content = [tuple(column.title for column in columns), *(tuple(map(plain, row)) for row in rows)]
     widths = [max(map(len, cells)) for cells in zip(*content, strict=True)]
     for row in content:
         cells = (
@@ -40,9 +42,20 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
         say("  ".join(cells).rstrip())
 
 
+def plain(text: str) -> str:
+    """``text`` on one line without control characters: names and messages come from outside."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def values(records: Iterable[Value]) -> None:
-    """A JSON array of records, for programs."""
-    say(json.dumps([record.model_dump(mode="json") for record in records], indent=2))
+    """A JSON array of records, for programs; each is written as it comes, so that many need no memory."""
+    sys.stdout.write("[")
+    for number, record in enumerate(records):
+        sys.stdout.write(",\n" if number else "\n")
+        sys.stdout.write(record.model_dump_json(indent=2))
+    say("\n]")
 
 
 def value(record: Value) -> None:

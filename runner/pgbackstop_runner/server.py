@@ -209,6 +209,12 @@ def server_size(connection: psycopg.Connection) -> int:
     return int(_row(connection, "select coalesce(sum(pg_database_size(oid)), 0)::bigint from pg_database")[0])
 
 
+def setting(connection: psycopg.Connection, name: str, *, default: str) -> str:
+    """A setting of the server; ``default`` where its version does not know it."""
+    value = _row(connection, sql.SQL("select current_setting({}, true)").format(sql.Literal(name)))[0]
+    return default if value is None else str(value)
+
+
 def _row(connection: psycopg.Connection, query: LiteralString | sql.Composed) -> tuple[Any, ...]:
     row = connection.execute(query).fetchone()
     assert row is not None  # noqa: S101 - each of these queries gives one row

@@ -1,0 +1,83 @@
+"""After a crash: what a dead process left is closed and swept, before anything new begins.
+
+Only with the plan's lock in hand: a running record of a plan that nobody holds is a dead process's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from pgbackstop_catalog import atomic, codec, errors, layout
+from pgbackstop_catalog.records import Backup, Reason, Status
+from pgbackstop_catalog.values import utc_now
+from pgbackstop_runner import locks, log
+from pgbackstop_runner.attempt import remove_tree
+from pgbackstop_runner.workspace import Workspace
+
+
+def lock_name(plan: str) -> str:
+    """The lock of a plan: one run of it at a time."""
+    return f"plan-{plan}"
+
+
+def everything(workspace: Workspace) -> None:
+    """Reconcile every plan that is not running now, configured or not. Raises CatalogError."""
+    for plan in sorted({*workspace.config.plans, *workspace.catalog.plans()}):
+        with contextlib.suppress(errors.Busy), locks.held(workspace.catalog.root, lock_name(plan), plan):
+            one_plan(workspace, plan)
+
+
+def one_plan(workspace: Workspace, plan: str) -> tuple[Backup, ...]:
+    """Close the running records of a plan whose lock is held; returns them as they are now."""
+    return tuple(
+        _close(workspace, record)
+        for record in list(workspace.catalog.backups(plan))
+        if record.status is Status.RUNNING
+    )
+
+
+def _close(workspace: Workspace, record: Backup) -> Backup:
+    folder = _folder(workspace, record)
+    committed = _commit_mark(folder)
+    if committed is not None:
+        workspace.catalog.put(committed)
+        log.logger().info("found complete after a crash", plan=record.plan, backup=record.id)
+        return committed
+    if folder is not None:
+        for leftover in (folder, folder.with_name(folder.name + layout.PARTIAL_SUFFIX)):
+            remove_tree(leftover)
+    closed = record.but(
+        status=Status.INTERRUPTED,
+        reason=Reason.INTERRUPTED,
+        finished_at=utc_now(),
+        location=None,
+        message=f"The process that made it (pid {record.pid} on {record.host}) ended without a word.",
+    )
+    workspace.catalog.put(closed)
+    log.logger().warning("closed as interrupted", plan=record.plan, backup=record.id)
+    return closed
+
+
+def _folder(workspace: Workspace, record: Backup) -> Path | None:
+    if record.storage is None or record.location is None:
+        return None
+    try:
+        storage = workspace.config.folder(record.storage)
+    except (KeyError, TypeError):
+        return None  # the storage was taken out of the configuration
+    return storage.path / record.location
+
+
+def _commit_mark(folder: Path | None) -> Backup | None:
+    if folder is None or not (folder / layout.RECORD_NAME).exists():
+        return None
+    path = folder / layout.RECORD_NAME
+    return codec.decode(Backup, path.read_bytes(), where=str(path))
+
+
+def sweep_temporary(folder: Path) -> None:
+    """Remove what a crash left of atomic writes in a folder."""
+    for path in folder.glob(f".*{atomic.TEMPORARY_SUFFIX}"):
+        if atomic.is_temporary(path):
+            path.unlink(missing_ok=True)
