@@ -1,0 +1,288 @@
+"""What the attempts of a plan add up to: pure decisions that the runner and the exporter share.
+
+An Attempt is what these decisions need of a Backup record; it is small, so that a reader of many
+records can keep it instead of them. Times are Unix seconds (0 = never, or not set), sizes bytes.
+
+An attempt of a logical plan whose ``database`` is ``""`` stands for the whole plan: the server did not
+answer before its databases were known, or the run did not start. It counts for every database of the plan.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from heapq import nlargest
+from statistics import median
+from typing import Final, NamedTuple
+
+from pgbackstop_catalog import wal
+from pgbackstop_catalog.records import Backup, Reason, Status, Tally
+from pgbackstop_catalog.schedule import Schedule
+
+BASELINE_SUCCESSES: Final = 10
+# Of a database that no run contains any more, how many good runs in a row must have been without it.
+RUNS_WITHOUT: Final = 2
+
+
+class Subject(NamedTuple):
+    """Whose attempt it is."""
+
+    server: str
+    database: str
+    backup_type: str
+
+
+class Attempt(NamedTuple):
+    """The facts of one Backup record that decisions are made of; -1 is an unknown size."""
+
+    id: str
+    subject: Subject
+    status: Status
+    started: float
+    finished: float = 0.0
+    scheduled: float = 0.0
+    duration: float = 0.0
+    verified: float = 0.0
+    reason: Reason | None = None
+    missed_runs: int = 0
+    size: int = -1
+    source_size: int = -1
+    incremental: bool = False
+    expired: bool = False
+    start_lsn: int = 0
+    timeline: int = 0
+    progress: int = 0
+    progress_expected: int = -1
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it started and did not succeed."""
+        return self.reason is not None
+
+    @property
+    def is_available(self) -> bool:
+        """Whether its bytes are complete and still kept."""
+        return self.status is Status.SUCCEEDED and not self.expired
+
+
+def attempt(record: Backup) -> Attempt:
+    """The attempt that a record tells of."""
+    started = record.started_at.timestamp()
+    return Attempt(
+        id=record.id,
+        subject=Subject(record.server, record.database, record.backup_type),
+        status=record.status,
+        started=started,
+        finished=_finished(record, started),
+        scheduled=_unix(record.scheduled_for),
+        duration=record.duration_seconds or 0.0,
+        verified=_unix(record.verified_at),
+        reason=failure_reason(record),
+        missed_runs=max(1, record.missed_runs) if record.status is Status.MISSED else 0,
+        size=_known(record.size_bytes),
+        source_size=_known(record.source_size_bytes),
+        incremental=record.method == "incremental",
+        expired=record.expired_at is not None,
+        start_lsn=wal.parse_lsn(record.start_lsn) if record.start_lsn else 0,
+        timeline=record.timeline or 0,
+        progress=record.progress_bytes,
+        progress_expected=_known(record.progress_expected_bytes),
+    )
+
+
+def failure_reason(record: Backup) -> Reason | None:
+    """Under which reason a failed record is counted; None for one that is no failure."""
+    if not record.is_failure:
+        return None
+    if record.status is Status.INTERRUPTED:
+        return Reason.INTERRUPTED
+    return record.reason or Reason.INTERNAL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What only grows: attempts that ended, failed ones by reason, due runs that did not start."""
+
+    runs: int = 0
+    failures: Mapping[Reason, int] = field(default_factory=dict)
+    missed: int = 0
+
+    def plus(self, other: Counts) -> Counts:
+        """Both together."""
+        failures = Counter(self.failures)
+        failures.update(other.failures)
+        return Counts(runs=self.runs + other.runs, failures=failures, missed=self.missed + other.missed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """The attempts of one plan for one database or server, added up."""
+
+    success: Attempt | None = None
+    running: Attempt | None = None
+    last_attempt: float = 0.0
+    last_failure: float = 0.0
+    consecutive_failures: int = 0
+    handled_until: float = 0.0
+    verified: float = 0.0
+    available: int = 0
+    stored_bytes: int = 0
+    oldest: float = 0.0
+    source_size: int = -1
+    size_baseline: float | None = None
+    duration_baseline: float | None = None
+    counts: Counts = Counts()
+
+    @property
+    def last_success(self) -> float:
+        """When the newest success was complete."""
+        return self.success.finished if self.success else 0.0
+
+
+def summarise(attempts: Iterable[Attempt], *, folding: frozenset[str] = frozenset()) -> History:
+    """Add up attempts in any order. Those whose id is in ``folding`` are counted by the tally already."""
+    every = list(attempts)
+    ended = [each for each in every if each.status not in {Status.RUNNING, Status.MISSED}]
+    successes = [each for each in ended if each.status is Status.SUCCEEDED]
+    failed = [each for each in ended if each.is_failure]
+    kept = [each for each in successes if not each.expired]
+    running = [each for each in every if each.status is Status.RUNNING]
+    success = max(successes, key=_by_end, default=None)
+    last_success = success.finished if success else 0.0
+    return History(
+        success=success,
+        running=max(running, key=_by_start, default=None),
+        last_attempt=max((each.started for each in every if each.status is not Status.MISSED), default=0.0),
+        last_failure=max((each.finished for each in failed), default=0.0),
+        consecutive_failures=sum(each.finished > last_success for each in failed),
+        handled_until=max((each.scheduled or each.started for each in every), default=0.0),
+        verified=max((each.verified for each in successes), default=0.0),
+        available=len(kept),
+        stored_bytes=sum(max(0, each.size) for each in kept),
+        oldest=min((each.finished for each in kept), default=0.0),
+        source_size=success.source_size if success else -1,
+        **_baselines(successes, success),
+        counts=count(each for each in every if each.id not in folding),
+    )
+
+
+def count(attempts: Iterable[Attempt]) -> Counts:
+    """What these attempts count for."""
+    runs = missed = 0
+    failures: Counter[Reason] = Counter()
+    for each in attempts:
+        missed += each.missed_runs
+        runs += each.status not in {Status.RUNNING, Status.MISSED}
+        if each.reason is not None:
+            failures[each.reason] += 1
+    return Counts(runs=runs, failures=failures, missed=missed)
+
+
+def tallied(tally: Tally, database: str) -> Counts:
+    """What a plan's removed records had counted for one database, or for the whole plan with ``""``."""
+    failures = {Reason(name): number for name, number in tally.failures.get(database, {}).items()}
+    return Counts(runs=tally.runs.get(database, 0), failures=failures, missed=tally.missed.get(database, 0))
+
+
+def fold(tally: Tally, records: Iterable[Backup]) -> Tally:
+    """The tally that also counts ``records``, which are about to be removed.
+
+    Write it before the first record is removed, and once more with ``folding=()`` after the last one: a
+    reader that finds the same tally before and after reading the records then never counts one twice.
+    """
+    removed = list(records)
+    runs, missed = Counter(tally.runs), Counter(tally.missed)
+    failures = {database: Counter(reasons) for database, reasons in tally.failures.items()}
+    for record in removed:
+        counts = count([attempt(record)])
+        runs[record.database] += counts.runs
+        missed[record.database] += counts.missed
+        failures.setdefault(record.database, Counter()).update(
+            {reason.value: number for reason, number in counts.failures.items()}
+        )
+    return tally.but(
+        runs=dict(+runs),
+        missed=dict(+missed),
+        failures={database: dict(reasons) for database, reasons in failures.items() if reasons},
+        folding=(*tally.folding, *(record.id for record in removed)),
+    )
+
+
+def dropped(attempts: Iterable[Attempt]) -> frozenset[str]:
+    """Databases that the newest runs of a plan of all databases contain no more.
+
+    Only scheduled runs that ended well in every database are asked, and RUNS_WITHOUT of them in a row must
+    be without it: a run that was cut short, or one by hand of a single database, proves no drop, and
+    to take a late database for a dropped one would silence its alert.
+    """
+    runs: defaultdict[float, list[Attempt]] = defaultdict(list)
+    newest: dict[str, float] = {}
+    for each in attempts:
+        if not each.subject.database:
+            continue
+        if each.scheduled:
+            runs[each.scheduled].append(each)
+        newest[each.subject.database] = max(newest.get(each.subject.database, 0.0), each.started)
+    complete = [due for due, run in runs.items() if all(each.status is Status.SUCCEEDED for each in run)]
+    asked = nlargest(RUNS_WITHOUT, complete)
+    if len(asked) < RUNS_WITHOUT:
+        return frozenset()
+    present = {each.subject.database for due in asked for each in runs[due]}
+    since = asked[-1]
+    return frozenset(name for name, started in newest.items() if name not in present and started < since)
+
+
+def next_run(schedule: Schedule, *, handled_until: float, first_seen: float) -> float:
+    """The first due run that nothing handled yet; in the past while it is late.
+
+    A run that cron or a person started handles what was due before it, like a scheduled one.
+    """
+    return first_due(schedule, handled_until or first_seen)
+
+
+def first_due(schedule: Schedule, first_seen: float) -> float:
+    """When a plan that was first seen then is due for the first time."""
+    return schedule.next_after(datetime.fromtimestamp(first_seen, UTC)).timestamp()
+
+
+def _baselines(successes: list[Attempt], newest: Attempt | None) -> dict[str, float | None]:
+    """Medians of successes that are comparable: an incremental backup says nothing about a full one."""
+    if newest is None:
+        return {"size_baseline": None, "duration_baseline": None}
+    alike = [each for each in successes if each.incremental == newest.incremental]
+    last = nlargest(BASELINE_SUCCESSES, alike, key=_by_end)
+    sizes = [each.size for each in last if each.size >= 0]
+    return {
+        "size_baseline": float(median(sizes)) if sizes else None,
+        "duration_baseline": float(median(each.duration for each in last)),
+    }
+
+
+def _known_reason(name: str) -> Reason:
+    """A reason of a newer version is still a failure."""
+    return Reason(name) if name in set(Reason) else Reason.INTERNAL
+
+
+def _finished(record: Backup, started: float) -> float:
+    """An end that is always set: by the record, else by its start."""
+    if record.status is Status.RUNNING:
+        return 0.0
+    return record.finished_at.timestamp() if record.finished_at else started
+
+
+def _by_end(each: Attempt) -> float:
+    return each.finished
+
+
+def _by_start(each: Attempt) -> float:
+    return each.started
+
+
+def _unix(moment: datetime | None) -> float:
+    return moment.timestamp() if moment else 0.0
+
+
+def _known(size: int | None) -> int:
+    return -1 if size is None else size
