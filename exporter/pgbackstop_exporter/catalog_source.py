@@ -1,0 +1,139 @@
+"""The catalog as a source: incremental, read-only, without a lock.
+
+What cannot be read leaves what was known before: after an unreadable folder the facts are the old ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from pgbackstop_catalog import errors, folder
+from pgbackstop_catalog.scheduler import SchedulerState
+from pgbackstop_catalog.wal import WalState
+from pgbackstop_exporter import log
+from pgbackstop_exporter.facts import CatalogFacts
+from pgbackstop_exporter.plan_source import PlanSource
+from pgbackstop_exporter.state_file import StateFile
+
+# How often files that should not change are looked at all the same: a person may have repaired one.
+_THOROUGH_SECONDS: Final = 600.0
+
+
+class CatalogSource:
+    """Reads a catalog folder; for one thread at a time. ``facts`` is None until the first good look."""
+
+    def __init__(self, root: Path) -> None:
+        self.facts: CatalogFacts | None = None
+        self._root = root
+        self._plans: dict[str, PlanSource] = {}
+        self._scheduler = StateFile(root / "state" / "scheduler.json", SchedulerState)
+        self._wal: dict[str, StateFile[WalState]] = {}
+        self._thorough_at = time.monotonic()
+        self._failures: dict[str, int] = {}
+        self._told: frozenset[str] = frozenset()
+
+    def refresh(self) -> CatalogFacts:
+        """Look for changes. Raises CatalogError when a part cannot be read, after reading the others."""
+        names = self._plan_names()
+        failed = self._refresh_plans(names, thorough=self._is_thorough())
+        failed += self._refresh_states()
+        if failed and self.facts is None:
+            raise failed[0]
+        self.facts = self._facts()
+        self._tell(frozenset(self._problems()))
+        if failed:
+            raise failed[0]
+        return self.facts
+
+    def _plan_names(self) -> set[str]:
+        """Every plan with records. Raises CatalogError where the folder is gone or cannot be read."""
+        names = _subfolders(self._root / "backups")
+        if names is None and (self._plans or not self._root.is_dir()):
+            raise errors.CatalogError(
+                f"The catalog is not there: {self._root}.",
+                remedy="Check that its disk is mounted and that the runner has made it.",
+            )
+        return (names or set()) | (_subfolders(self._root / "tallies", files=True) or set())
+
+    def _refresh_plans(self, names: set[str], *, thorough: bool) -> list[errors.CatalogError]:
+        failed: list[errors.CatalogError] = []
+        for name in names - set(self._plans):
+            self._plans[name] = PlanSource(self._root, name)
+        for name in set(self._plans) - names:
+            del self._plans[name]
+        for source in self._plans.values():
+            try:
+                source.refresh(thorough=thorough)
+            except errors.CatalogError as error:
+                failed.append(error)
+        return failed
+
+    def _refresh_states(self) -> list[errors.CatalogError]:
+        failed: list[errors.CatalogError] = []
+        parent = self._root / "state" / "wal"
+        for name in (_subfolders(parent, files=True) or set()) - set(self._wal):
+            self._wal[name] = StateFile(parent / f"{name}{folder.SUFFIX}", WalState)
+        files: list[StateFile[Any]] = [self._scheduler, *self._wal.values()]
+        for file in files:
+            try:
+                file.refresh()
+            except errors.CatalogError as error:
+                failed.append(error)
+        return failed
+
+    def _facts(self) -> CatalogFacts:
+        return CatalogFacts(
+            plans={name: source.facts for name, source in self._plans.items()},
+            wal={name: file.value for name, file in self._wal.items() if file.value},
+            scheduler=self._scheduler.value,
+            pending=len(_subfolders(self._root / "outbox", files=True) or ()),
+            notification_failures=self._channel_failures(),
+            unreadable=len(self._problems()),
+        )
+
+    def _channel_failures(self) -> dict[str, int]:
+        """Failed deliveries by channel, as the runner counts them; the last known where it cannot be read."""
+        try:
+            document: Any = json.loads((self._root / "outbox" / "tally.state").read_bytes())
+            counted = {str(channel): int(number) for channel, number in document["failures"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return self._failures
+        self._failures = counted
+        return counted
+
+    def _problems(self) -> list[str]:
+        files: list[StateFile[Any]] = [self._scheduler, *self._wal.values()]
+        return [
+            *(problem for source in self._plans.values() for problem in source.problems),
+            *(problem for file in files for problem in file.problems),
+        ]
+
+    def _tell(self, problems: frozenset[str]) -> None:
+        for problem in sorted(problems - self._told):
+            log.warning("passed over a file of the catalog", problem=problem)
+        self._told = problems
+
+    def _is_thorough(self) -> bool:
+        if time.monotonic() - self._thorough_at < _THOROUGH_SECONDS:
+            return False
+        self._thorough_at = time.monotonic()
+        return True
+
+
+def _subfolders(path: Path, *, files: bool = False) -> set[str] | None:
+    """Names of folders, or of record files without their ending; None where ``path`` is not there."""
+    try:
+        with os.scandir(path) as entries:
+            if not files:
+                return {entry.name for entry in entries if entry.is_dir()}
+            names = [entry.name for entry in entries]
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise folder.unreadable(path, error) from error
+    ours = (name for name in names if name.endswith(folder.SUFFIX) and not name.startswith("."))
+    return {name.removesuffix(folder.SUFFIX) for name in ours}

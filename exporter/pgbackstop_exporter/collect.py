@@ -1,0 +1,88 @@
+"""One wrapper runs, times, catches and reports every collector.
+
+A collector that does not end in time is reported as failed and left to end by itself; until it has, no
+second one is started, so that a hung disk or server costs one thread or connection and no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from pgbackstop_catalog import errors
+from pgbackstop_exporter import log
+from pgbackstop_exporter.facts import Health
+
+
+class Collector:
+    """Runs ``action`` every ``interval`` seconds, ``timeout`` seconds at most, and tells ``report``.
+
+    ``report`` hears how each run went; the action itself passes on what it found.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        action: Callable[[], Awaitable[None]],
+        report: Callable[[str, Health], None],
+        *,
+        interval: float,
+        timeout: float,
+    ) -> None:
+        self.name = name
+        self.health = Health()
+        self._action = action
+        self._report = report
+        self._interval = interval
+        self._timeout = timeout
+        self._flight: asyncio.Task[None] | None = None
+        self._took_off = 0.0
+
+    async def loop(self) -> None:
+        """Run for ever; the first time at once."""
+        try:
+            while True:
+                await self.run()
+                await asyncio.sleep(self._interval)
+        finally:
+            if self._flight is not None:
+                self._flight.cancel()
+
+    async def run(self) -> Health:
+        """Run once, or go on waiting for a run that did not end in time."""
+        if self._flight is None:
+            self._took_off = time.monotonic()
+            self._flight = asyncio.create_task(self._fly(), name=self.name)
+        await asyncio.wait({self._flight}, timeout=self._timeout)
+        self._land()
+        self._report(self.name, self.health)
+        return self.health
+
+    async def _fly(self) -> None:
+        await self._action()
+
+    def _land(self) -> None:
+        flight, duration = self._flight, time.monotonic() - self._took_off
+        if flight is None or not flight.done():
+            self._failed(f"no result after {self._timeout:g} s; it is given time to end", duration)
+            return
+        self._flight = None
+        error = flight.exception()
+        if error is None:
+            self._succeeded(duration)
+            return
+        if not isinstance(error, errors.PgbackstopError | OSError):
+            log.bug(f"collector {self.name} met a bug", error)
+        self._failed(str(error), duration)
+
+    def _succeeded(self, duration: float) -> None:
+        if self.health.error:
+            log.info("collector works again", collector=self.name)
+        self.health = Health(success=True, duration=duration, last_success=time.time())
+
+    def _failed(self, problem: str, duration: float) -> None:
+        if problem != self.health.error:
+            log.warning("collector failed", collector=self.name, problem=problem)
+        self.health = replace(self.health, success=False, duration=duration, error=problem)

@@ -1,0 +1,202 @@
+"""Digests of records: what the metrics need of a backup, a copy or a proof, and their packed form.
+
+A record is a few kilobytes of JSON; its digest is packed into about a hundred bytes, so that a hundred
+thousand of them stay in memory. Times are Unix seconds (0 = not set), sizes bytes (-1 = unknown).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+
+from pgbackstop_catalog import history
+from pgbackstop_catalog.history import Attempt, Subject
+from pgbackstop_catalog.records import Backup, Copy, Proof, Reason, Status
+
+_STATUSES: Final = tuple(Status)
+_REASONS: Final = (None, *Reason)
+
+V = TypeVar("V")
+R = TypeVar("R", bound=Backup | Copy | Proof)
+D_co = TypeVar("D_co", covariant=True)
+
+
+class CopyDigest(NamedTuple):
+    """A backup's bytes in one further storage; ``failures`` are the failed tries."""
+
+    subject: Subject
+    storage: str
+    succeeded: bool
+    finished: float
+    failures: int
+
+
+class ProofDigest(NamedTuple):
+    """One proof; ``proven_until`` is the moment that a drill recovered to."""
+
+    subject: Subject
+    is_drill: bool
+    succeeded: bool
+    finished: float
+    duration: float
+    proven_until: float
+
+
+class Packing(Protocol[R, D_co]):
+    """How the digests of one kind of record are packed; one per plan, for it numbers what repeats."""
+
+    kind: type[R]
+    folder: str
+    size: int
+
+    def name(self, record: R) -> str:
+        """The record's file name, without its ending."""
+
+    def is_final(self, record: R) -> bool:
+        """Whether its file will not change any more."""
+
+    def pack(self, record: R) -> bytes:
+        """``size`` bytes."""
+
+    def unpack(self, name: str, packed: bytes) -> D_co:
+        """The digest of the record of that name."""
+
+
+class _Numbers(Generic[V]):
+    """Values that repeat in many digests, each kept once and known by a number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[V, int] = {}
+        self.values: list[V] = []
+
+    def of(self, value: V) -> int:
+        if value not in self._numbers:
+            self._numbers[value] = len(self.values)
+            self.values.append(value)
+        return self._numbers[value]
+
+
+class Attempts:
+    """Backup records as attempts."""
+
+    kind = Backup
+    folder = "backups"
+    _layout = struct.Struct("<HBBBHddddqqqQI")
+    size = _layout.size
+
+    def __init__(self) -> None:
+        self._subjects: _Numbers[Subject] = _Numbers()
+
+    def name(self, record: Backup) -> str:
+        return record.id
+
+    def is_final(self, record: Backup) -> bool:
+        """A kept backup still expires, a running one still ends; nothing else changes."""
+        return record.status is not Status.RUNNING and not record.is_available
+
+    def pack(self, record: Backup) -> bytes:
+        each = history.attempt(record)
+        return self._layout.pack(
+            self._subjects.of(each.subject),
+            _STATUSES.index(each.status),
+            _REASONS.index(each.reason),
+            each.incremental | each.expired << 1,
+            min(each.missed_runs, 0xFFFF),
+            *(each.started, each.finished, each.scheduled, each.verified),
+            round(each.duration * 1e6),
+            *self._sizes(each),
+            *(each.start_lsn, each.timeline),
+        )
+
+    def _sizes(self, each: Attempt) -> tuple[int, int]:
+        """What a running backup has and expects, what an ended one came to: never both."""
+        if each.status is Status.RUNNING:
+            return each.progress, each.progress_expected
+        return each.size, each.source_size
+
+    def unpack(self, name: str, packed: bytes) -> Attempt:
+        subject, status, reason, flags, missed, *rest = self._layout.unpack(packed)
+        started, finished, scheduled, verified, duration, size, source_size, lsn, timeline = rest
+        is_running = _STATUSES[status] is Status.RUNNING
+        return Attempt(
+            id=name,
+            subject=self._subjects.values[subject],
+            status=_STATUSES[status],
+            started=started,
+            finished=finished,
+            scheduled=scheduled,
+            duration=duration / 1e6,
+            verified=verified,
+            reason=_REASONS[reason],
+            missed_runs=missed,
+            size=-1 if is_running else size,
+            source_size=-1 if is_running else source_size,
+            incremental=bool(flags & 1),
+            expired=bool(flags & 2),
+            start_lsn=lsn,
+            timeline=timeline,
+            progress=size if is_running else 0,
+            progress_expected=source_size if is_running else -1,
+        )
+
+
+class Copies:
+    """Copy records."""
+
+    kind = Copy
+    folder = "copies"
+    _layout = struct.Struct("<HBdI")
+    size = _layout.size
+
+    def __init__(self) -> None:
+        self._targets: _Numbers[tuple[Subject, str]] = _Numbers()
+
+    def name(self, record: Copy) -> str:
+        return f"{record.backup}@{record.storage}"
+
+    def is_final(self, record: Copy) -> bool:
+        """A copy that failed is tried again in the same record."""
+        return record.expired_at is not None
+
+    def pack(self, record: Copy) -> bytes:
+        target = (Subject(record.server, record.database, record.backup_type), record.storage)
+        succeeded = record.status is Status.SUCCEEDED
+        finished = record.finished_at.timestamp() if record.finished_at else 0.0
+        return self._layout.pack(self._targets.of(target), succeeded, finished, record.failures)
+
+    def unpack(self, name: str, packed: bytes) -> CopyDigest:
+        target, succeeded, finished, failures = self._layout.unpack(packed)
+        subject, storage = self._targets.values[target]
+        return CopyDigest(subject, storage, bool(succeeded), finished, failures)
+
+
+class Proofs:
+    """Proof records."""
+
+    kind = Proof
+    folder = "proofs"
+    _layout = struct.Struct("<HBddd")
+    size = _layout.size
+
+    def __init__(self) -> None:
+        self._subjects: _Numbers[Subject] = _Numbers()
+
+    def name(self, record: Proof) -> str:
+        return record.id
+
+    def is_final(self, record: Proof) -> bool:
+        return record.status is not Status.RUNNING
+
+    def pack(self, record: Proof) -> bytes:
+        subject = Subject(record.server, record.database, record.backup_type)
+        flags = (record.proof == "drill") | (record.status is Status.SUCCEEDED) << 1
+        finished = record.finished_at.timestamp() if record.finished_at else 0.0
+        proven = record.proven_until.timestamp() if record.proven_until else 0.0
+        number = self._subjects.of(subject)
+        return self._layout.pack(number, flags, finished, record.duration_seconds or 0.0, proven)
+
+    def unpack(self, name: str, packed: bytes) -> ProofDigest:
+        subject, flags, finished, duration, proven = self._layout.unpack(packed)
+        return ProofDigest(
+            self._subjects.values[subject], bool(flags & 1), bool(flags & 2), finished, duration, proven
+        )

@@ -1,0 +1,142 @@
+"""What the sources know, as frozen values: all that the metrics are computed from.
+
+Times are Unix seconds (0 = never), sizes bytes. A value here says nothing about whether its source still
+answers: that is the Health of the collector that brought it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pgbackstop_catalog.config import Config
+from pgbackstop_catalog.history import Attempt, History, Subject
+from pgbackstop_catalog.records import Tally
+from pgbackstop_catalog.scheduler import SchedulerState
+from pgbackstop_catalog.wal import WalState
+
+
+@dataclass(frozen=True, kw_only=True)
+class CopyFacts:
+    """Copies of one subject in one storage: the newest one's end, and all failed tries."""
+
+    success: float = 0.0
+    failures: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProofFacts:
+    """Proofs of one subject: when each last ended, how long the newest good drill took."""
+
+    verified: float = 0.0
+    drill_success: float = 0.0
+    drill_failure: float = 0.0
+    drill_duration: float | None = None
+    proven_until: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanFacts:
+    """All records of one plan. A history of one database includes the attempts for the whole plan."""
+
+    histories: Mapping[Subject, History] = field(default_factory=dict)
+    tally: Tally
+    scheduled_until: float = 0.0
+    dropped: frozenset[str] = frozenset()
+    copies: Mapping[tuple[Subject, str], CopyFacts] = field(default_factory=dict)
+    proofs: Mapping[Subject, ProofFacts] = field(default_factory=dict)
+    physical: tuple[Attempt, ...] = ()
+
+    def history(self, subject: Subject) -> History:
+        """Of the subject, else of the whole plan where it has no attempt of its own yet."""
+        whole = subject._replace(database="")
+        return self.histories.get(subject) or self.histories.get(whole) or History()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatalogFacts:
+    """The catalog as a whole; ``unreadable`` files are no records, or of a newer version."""
+
+    plans: Mapping[str, PlanFacts] = field(default_factory=dict)
+    wal: Mapping[str, WalState] = field(default_factory=dict)
+    scheduler: SchedulerState | None = None
+    pending: int = 0
+    notification_failures: Mapping[str, int] = field(default_factory=dict)
+    unreadable: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerFacts:
+    """What a PostgreSQL server said. ``lsn`` is its end of WAL in bytes, None where it cannot tell.
+
+    ``databases`` maps every database that can be backed up to when the exporter first saw it.
+    """
+
+    lsn: int | None
+    databases: Mapping[str, float]
+    slot_active: bool
+    slot_retained: int | None
+    ready_segments: int | None
+    last_archived: float
+    last_failed: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiskFacts:
+    """A file system; ``free_inodes`` is None where it does not count files."""
+
+    free: int
+    size: int
+    free_inodes: int | None
+    is_readonly: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """How a collector fares; ``last_success`` 0 is never, ``duration`` None before the first run."""
+
+    success: bool = False
+    duration: float | None = None
+    last_success: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The configuration in use. ``seen_at`` is the age of its file: since when its plans are expected."""
+
+    config: Config
+    seen_at: float
+    reload_success: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """Everything that is known at one moment."""
+
+    settings: Settings
+    catalog: CatalogFacts | None = None
+    servers: Mapping[str, ServerFacts] = field(default_factory=dict)
+    disks: Mapping[str, DiskFacts] = field(default_factory=dict)
+    health: Mapping[str, Health] = field(default_factory=dict)
+
+    def is_up(self, collector: str) -> bool:
+        """Whether the collector's last run ended well."""
+        return self.health.get(collector, Health()).success
+
+    def has_run(self, collector: str) -> bool:
+        """Whether the collector has ended once, well or badly."""
+        return self.health.get(collector, Health()).duration is not None
+
+
+CATALOG = "catalog"
+
+
+def postgres_collector(server: str) -> str:
+    """The name of the collector that asks a server."""
+    return f"postgres:{server}"
+
+
+def disk_collector(path: str) -> str:
+    """The name of the collector that looks at a disk."""
+    return f"disk:{path}"

@@ -1,0 +1,69 @@
+"""Families of samples under the names of the contract: what a page consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pgbackstop_exporter.contract import METRICS, Metric
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Label names and values, sorted by name, and how they stand in a page."""
+
+    pairs: tuple[tuple[str, str], ...]
+    text: str
+
+    def plus(self, name: str, value: str) -> Labels:
+        """These and one more."""
+        return _labels((*self.pairs, (name, value)))
+
+
+def labels(**values: str) -> Labels:
+    """Labels of these names and values."""
+    return _labels(tuple(values.items()))
+
+
+def _labels(pairs: tuple[tuple[str, str], ...]) -> Labels:
+    ordered = tuple(sorted(pairs))
+    inner = ",".join(f'{name}="{_escaped(value)}"' for name, value in ordered)
+    return Labels(ordered, f"{{{inner}}}" if inner else "")
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+NONE = labels()
+
+
+@dataclass(frozen=True)
+class Families:
+    """Samples by metric. ``since`` holds moments whose age is the value, computed when a page is served."""
+
+    values: dict[Metric, list[tuple[Labels, float]]] = field(default_factory=dict)
+    since: dict[Metric, list[tuple[Labels, float]]] = field(default_factory=dict)
+
+    def add(self, metric: Metric, where: Labels, value: float | None) -> None:
+        """One sample; None is no sample."""
+        if value is not None:
+            self.values.setdefault(metric, []).append((where, float(value)))
+
+    def add_age(self, metric: Metric, where: Labels, moment: float) -> None:
+        """One sample whose value is the time since ``moment``, in Unix seconds; none where that is 0."""
+        if moment:
+            self.since.setdefault(metric, []).append((where, moment))
+
+    def at(self, now: float) -> Iterator[tuple[Metric, list[tuple[Labels, float]]]]:
+        """Every family that has samples, in the contract's order, as of ``now``."""
+        for metric in METRICS:
+            if metric in self.values:
+                yield metric, self.values[metric]
+            if metric in self.since:
+                yield metric, ages(self.since[metric], now)
+
+
+def ages(moments: list[tuple[Labels, float]], now: float) -> list[tuple[Labels, float]]:
+    """How long ago each moment was, in seconds to the millisecond."""
+    return [(where, round(now - moment, 3)) for where, moment in moments]

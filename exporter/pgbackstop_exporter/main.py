@@ -1,0 +1,132 @@
+"""The command ``pgbackstop-exporter``.
+
+argparse, not typer: the flags are named as the ecosystem's exporters name theirs, with dots, and typer
+would cost the exporter megabytes for a handful of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+import pgbackstop_catalog
+from pgbackstop_catalog import config_file, errors
+from pgbackstop_exporter import log, reference, watch
+from pgbackstop_exporter.app import make_app
+from pgbackstop_exporter.pages import Pages
+from pgbackstop_exporter.watch import Watch
+
+DEFAULT_ADDRESS: Final = "127.0.0.1:9853"
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; ends the process with an exit code of ``pgbackstop_catalog.errors``."""
+    options = parser().parse_args(arguments)
+    if options.command == "metrics":
+        sys.stdout.write(reference.as_text())
+        return
+    try:
+        asyncio.run(_serve(options))
+    except errors.PgbackstopError as error:
+        sys.stderr.write(f"pgbackstop-exporter: {error}\n")
+        sys.exit(error.exit_code)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    found = argparse.ArgumentParser(
+        prog="pgbackstop-exporter",
+        description="Serves the age, size, duration and proof of PostgreSQL backups, and free disk space, "
+        "to Prometheus. Reads only.",
+        epilog="Exit codes: "
+        + ", ".join(f"{code} {meaning}" for code, meaning in errors.EXIT_CODES if code in {0, 1, 2})
+        + ".",
+    )
+    found.add_argument("--version", action="version", version=pgbackstop_catalog.__version__)
+    add = found.add_argument
+    add(
+        "--web.listen-address",
+        dest="address",
+        default=DEFAULT_ADDRESS,
+        metavar="HOST:PORT",
+        help="%(default)s",
+    )
+    add("--web.telemetry-path", dest="path", default="/metrics", metavar="PATH", help="%(default)s")
+    add("--config.file", dest="config", type=Path, metavar="FILE", help="the configuration of pgbackstop")
+    add("--log.level", dest="level", choices=log.LEVELS, help="as in the configuration when left out")
+    add("--log.format", dest="format", choices=log.FORMATS, help="as in the configuration when left out")
+    commands = found.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("metrics", help="print every metric with its labels and meaning, and end")
+    return found
+
+
+def listen_address(text: str) -> tuple[str | None, int]:
+    """Host and port of ``127.0.0.1:9853``, ``[::1]:9853``; ``:9853`` is every address. Raises ConfigError."""
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535 or (":" in host and not host.startswith("[")):
+        raise errors.ConfigError(
+            f"{text!r} is no address to listen on.", remedy=f"Write it like {DEFAULT_ADDRESS}."
+        )
+    return host.strip("[]") or None, int(port)
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    host, port = listen_address(options.address)
+    path = config_file.find(options.config)
+    settings = watch.read_settings(path)
+    log.configure(
+        level=options.level or settings.config.log.level, style=options.format or settings.config.log.format
+    )
+    watched = Watch(path, settings)
+    pages = Pages(watched)
+    runner = web.AppRunner(make_app(watched, pages, telemetry_path=options.path), access_log=None)
+    await runner.setup()
+    await _listen(runner, host, port)
+    ended = asyncio.Event()
+    _on_signals(watched, ended)
+    watched.start()
+    building = asyncio.create_task(pages.loop())
+    try:
+        await ended.wait()
+    finally:
+        building.cancel()
+        await watched.stop()
+        await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str | None, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        raise errors.PgbackstopError(
+            f"Cannot listen on {host or '*'}:{port}: {error.strerror}.",
+            remedy="Choose another address with --web.listen-address.",
+        ) from error
+    for address in runner.addresses:
+        log.info("listening", address=f"{address[0]}:{address[1]}")
+
+
+def _on_signals(watched: Watch, ended: asyncio.Event) -> None:
+    """SIGHUP reads the configuration again, SIGTERM and SIGINT end the exporter."""
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[str]] = set()
+
+    def reload() -> None:
+        task = asyncio.create_task(watched.reload())
+        reloads.add(task)  # the loop itself holds tasks only weakly
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+
+
+if __name__ == "__main__":
+    run()

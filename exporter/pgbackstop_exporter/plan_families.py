@@ -1,0 +1,188 @@
+"""The metrics of plans: pure, from the configuration and the facts of the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from pgbackstop_catalog import history
+from pgbackstop_catalog.config import Plan
+from pgbackstop_catalog.history import Attempt, Counts, History, Subject
+from pgbackstop_catalog.records import Reason, Tally
+from pgbackstop_catalog.schedule import Schedule
+from pgbackstop_exporter import contract
+from pgbackstop_exporter.facts import CATALOG, CopyFacts, PlanFacts, ProofFacts, Snapshot
+from pgbackstop_exporter.families import Families, Labels, labels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """What a plan promises, in seconds; ``schedule`` says when it is due."""
+
+    schedule: Schedule
+    interval: float
+    max_age: float
+
+
+@lru_cache(maxsize=8192)
+def expectation(plan: Plan, hour: int) -> Expectation:
+    """Of a plan; ``hour`` counts Unix hours, because intervals differ by season where clocks change."""
+    schedule = plan.effective_schedule()
+    interval = schedule.interval(datetime.fromtimestamp(hour * 3600, UTC)).total_seconds()
+    return Expectation(schedule=schedule, interval=interval, max_age=plan.effective_max_age())
+
+
+_next_run = lru_cache(maxsize=16384)(history.next_run)
+_first_due = lru_cache(maxsize=16384)(history.first_due)
+
+
+def databases(plan: Plan, facts: PlanFacts, live: Mapping[str, float] | None) -> tuple[str, ...]:
+    """The databases that a plan has series for.
+
+    A configured list is the answer itself. "all" means what the server has, as it last said. Until it has
+    said so, it means every database on record, without those that the newest good runs did not find: a
+    database that was dropped must not stay too old for ever. ``""`` stands for "none known yet", so that a
+    plan that never ran is visible as never succeeded.
+    """
+    if not plan.is_logical:
+        return ("",)
+    if plan.databases != "all":
+        names = set(plan.databases)
+    elif live is not None:
+        names = set(live)
+    else:
+        on_record = {each.database for each in facts.histories if each.server == plan.server}
+        names = on_record - facts.dropped
+    return tuple(sorted(names - set(plan.exclude_databases) - {""})) or ("",)
+
+
+def add(families: Families, snapshot: Snapshot, now: float) -> None:
+    """Every series of every configured plan."""
+    for name, plan in snapshot.settings.config.plans.items():
+        facts = snapshot.catalog.plans.get(name) if snapshot.catalog else None
+        server = snapshot.servers.get(plan.server)
+        seen_at = _first_seen(snapshot, name)
+        series = _PlanSeries(
+            families=families,
+            plan=plan,
+            facts=facts or PlanFacts(tally=Tally(plan=name)),
+            live=server.databases if server else None,
+            seen_at=seen_at,
+            expected=expectation(plan, int(now // 3600)),
+        )
+        for database in databases(plan, series.facts, series.live):
+            subject = Subject(plan.server, database, plan.backup_type)
+            where = labels(plan=name, server=plan.server, database=database, backup_type=plan.backup_type)
+            series.add(subject, where, snapshot)
+
+
+def _first_seen(snapshot: Snapshot, plan: str) -> float:
+    """Since when the plan is expected to run: by the scheduler, else since its configuration is there."""
+    scheduler = snapshot.catalog.scheduler if snapshot.catalog else None
+    seen = scheduler.first_seen.get(plan) if scheduler else None
+    return seen.timestamp() if seen else snapshot.settings.seen_at
+
+
+@dataclass(frozen=True, kw_only=True)
+class _PlanSeries:
+    families: Families
+    plan: Plan
+    facts: PlanFacts
+    live: Mapping[str, float] | None
+    seen_at: float
+    expected: Expectation
+
+    def add(self, subject: Subject, where: Labels, snapshot: Snapshot) -> None:
+        """The series of one database. Before the catalog was read once, only what is configured is true."""
+        known = self.facts.history(subject)
+        self._configured(subject, where, known)
+        if snapshot.catalog is not None:
+            self._last(where, known)
+            if snapshot.is_up(CATALOG):
+                self._running(where, known.running)
+            self._counted(subject, where, known)
+            self._kept(where, known)
+            self._proven(where, known, self.facts.proofs.get(subject, ProofFacts()))
+            self._copied(subject, where)
+
+    def _configured(self, subject: Subject, where: Labels, known: History) -> None:
+        plan, add = self.plan, self.families.add
+        add(contract.ENABLED, where, plan.enabled)
+        add(contract.MAX_AGE, where, self.expected.max_age)
+        add(contract.SCHEDULE_INTERVAL, where, self.expected.interval)
+        handled = max(known.handled_until, self.facts.scheduled_until)
+        next_run = _next_run(self.expected.schedule, handled_until=handled, first_seen=self.seen_at)
+        add(contract.NEXT_RUN, where, next_run)
+        add(contract.FIRST_DUE, where, self._first_due(subject))
+        add(contract.PROOF_MAX_AGE, where, plan.proof_max_age)
+        add(contract.RPO_TARGET, where, plan.effective_rpo_target())
+        add(contract.RTO_TARGET, where, plan.rto_target)
+
+    def _first_due(self, subject: Subject) -> float:
+        """A database that appeared on the server after the plan's last run is due with the next one."""
+        seen_at = self.seen_at
+        if self.live and self.facts.histories and subject not in self.facts.histories:
+            seen_at = max(seen_at, self.live.get(subject.database, 0.0))
+        return _first_due(self.expected.schedule, seen_at)
+
+    def _last(self, where: Labels, known: History) -> None:
+        add, success = self.families.add, known.success
+        add(contract.LAST_SUCCESS, where, known.last_success)
+        self.families.add_age(contract.AGE, where, known.last_success)
+        if success:
+            add(contract.SIZE, where, _known(success.size))
+            add(contract.DURATION, where, success.duration)
+        add(contract.LAST_ATTEMPT, where, known.last_attempt)
+        add(contract.LAST_FAILURE, where, known.last_failure)
+        add(contract.CONSECUTIVE_FAILURES, where, known.consecutive_failures)
+
+    def _running(self, where: Labels, running: Attempt | None) -> None:
+        add = self.families.add
+        add(contract.RUNNING, where, running is not None)
+        if running:
+            add(contract.RUNNING_START, where, running.started)
+            add(contract.PROGRESS, where, running.progress)
+            add(contract.PROGRESS_EXPECTED, where, _known(running.progress_expected))
+
+    def _counted(self, subject: Subject, where: Labels, known: History) -> None:
+        counts = known.counts.plus(self._tallied(subject))
+        self.families.add(contract.MISSED, where, counts.missed)
+        self.families.add(contract.RUNS, where, counts.runs)
+        for reason in Reason:
+            number = counts.failures.get(reason, 0)
+            self.families.add(contract.FAILURES, where.plus("reason", reason.value), number)
+
+    def _tallied(self, subject: Subject) -> Counts:
+        tallied = history.tallied(self.facts.tally, subject.database)
+        if not subject.database:
+            return tallied
+        return tallied.plus(history.tallied(self.facts.tally, ""))
+
+    def _kept(self, where: Labels, known: History) -> None:
+        add = self.families.add
+        add(contract.AVAILABLE, where, known.available)
+        add(contract.STORED, where, known.stored_bytes)
+        add(contract.SOURCE_SIZE, where, _known(known.source_size))
+        add(contract.SIZE_BASELINE, where, known.size_baseline)
+        add(contract.DURATION_BASELINE, where, known.duration_baseline)
+        add(contract.OLDEST, where, known.oldest or None)
+
+    def _proven(self, where: Labels, known: History, proofs: ProofFacts) -> None:
+        add = self.families.add
+        add(contract.VERIFIED, where, max(known.verified, proofs.verified))
+        add(contract.DRILL_SUCCESS, where, proofs.drill_success)
+        add(contract.DRILL_FAILURE, where, proofs.drill_failure)
+        add(contract.DRILL_DURATION, where, proofs.drill_duration)
+
+    def _copied(self, subject: Subject, where: Labels) -> None:
+        for storage in self.plan.copies:
+            copies = self.facts.copies.get((subject, storage), CopyFacts())
+            there = where.plus("storage", storage)
+            self.families.add(contract.COPY_SUCCESS, there, copies.success)
+            self.families.add(contract.COPY_FAILURES, there, copies.failures)
+
+
+def _known(size: int) -> int | None:
+    return None if size < 0 else size

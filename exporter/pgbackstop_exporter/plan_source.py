@@ -1,0 +1,128 @@
+"""The records of one plan, as the facts that its metrics need."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from pgbackstop_catalog import history
+from pgbackstop_catalog.history import Attempt, History, Subject
+from pgbackstop_catalog.records import Backup, Copy, Proof, Tally
+from pgbackstop_exporter import digests
+from pgbackstop_exporter.digests import CopyDigest, ProofDigest
+from pgbackstop_exporter.facts import CopyFacts, PlanFacts, ProofFacts
+from pgbackstop_exporter.shelf import Shelf
+from pgbackstop_exporter.state_file import StateFile
+
+# A fold writes the tally at least twice, so a reader that finds it unchanged saw none begin or end.
+_TRIES = 5
+
+
+class PlanSource:
+    """Reads one plan's folders; ``facts`` are a new value whenever something changed."""
+
+    def __init__(self, root: Path, plan: str) -> None:
+        self.facts = PlanFacts(tally=Tally(plan=plan))
+        self._backups: Shelf[Backup, Attempt] = Shelf(root / "backups" / plan, digests.Attempts())
+        self._copies: Shelf[Copy, CopyDigest] = Shelf(root / "copies" / plan, digests.Copies())
+        self._proofs: Shelf[Proof, ProofDigest] = Shelf(root / "proofs" / plan, digests.Proofs())
+        self._tally = StateFile(root / "tallies" / f"{plan}.json", Tally)
+        self._copy_failures: dict[tuple[Subject, str], int] = {}
+
+    @property
+    def problems(self) -> list[str]:
+        """What was passed over, one sentence each."""
+        shelves = (self._backups, self._copies, self._proofs)
+        return [each for shelf in shelves for each in shelf.problems.values()] + self._tally.problems
+
+    def refresh(self, *, thorough: bool) -> None:
+        """Look for changes. Raises CatalogError; the facts then stay as they were."""
+        changed = self._refresh_counted(thorough)
+        changed |= self._copies.refresh(thorough=thorough)
+        changed |= self._proofs.refresh(thorough=thorough)
+        if changed:
+            self.facts = self._summarise()
+
+    def _refresh_counted(self, thorough: bool) -> bool:
+        """Records and tally as of one moment: what is being folded is counted once."""
+        changed = False
+        for _ in range(_TRIES):
+            self._tally.refresh()
+            changed |= self._backups.refresh(thorough=thorough)
+            if not self._tally.refresh():
+                break
+        return changed or self.facts.tally != self._current_tally()
+
+    def _current_tally(self) -> Tally:
+        return self._tally.value or Tally(plan=self.facts.tally.plan)
+
+    def _summarise(self) -> PlanFacts:
+        tally = self._current_tally()
+        attempts = list(self._backups.digests())
+        proofs = list(self._proofs.digests())
+        return PlanFacts(
+            histories=_histories(attempts, frozenset(tally.folding)),
+            tally=tally,
+            scheduled_until=max((each.scheduled for each in attempts), default=0.0),
+            dropped=history.dropped(attempts),
+            copies=self._summarise_copies(),
+            proofs=_proofs(proofs),
+            physical=tuple(
+                each for each in attempts if each.subject.backup_type == "physical" and each.is_available
+            ),
+        )
+
+    def _summarise_copies(self) -> dict[tuple[Subject, str], CopyFacts]:
+        found: dict[tuple[Subject, str], CopyFacts] = {}
+        for each in self._copies.digests():
+            key = (each.subject, each.storage)
+            known = found.get(key, CopyFacts())
+            success = max(known.success, each.finished) if each.succeeded else known.success
+            found[key] = CopyFacts(success=success, failures=known.failures + each.failures)
+        return {key: replace(each, failures=self._never_less(key, each)) for key, each in found.items()}
+
+    def _never_less(self, key: tuple[Subject, str], copies: CopyFacts) -> int:
+        """The counter must not fall when a copy's record goes; there is no tally of copies."""
+        most = max(self._copy_failures.get(key, 0), copies.failures)
+        self._copy_failures[key] = most
+        return most
+
+
+def _histories(attempts: Iterable[Attempt], folding: frozenset[str]) -> dict[Subject, History]:
+    by_subject: defaultdict[Subject, list[Attempt]] = defaultdict(list)
+    for each in attempts:
+        by_subject[each.subject].append(each)
+    return {
+        subject: history.summarise([*own, *_of_whole_plan(by_subject, subject)], folding=folding)
+        for subject, own in list(by_subject.items())
+    }
+
+
+def _of_whole_plan(by_subject: dict[Subject, list[Attempt]], subject: Subject) -> list[Attempt]:
+    if not subject.database:
+        return []
+    return by_subject.get(subject._replace(database=""), [])
+
+
+def _proofs(proofs: Iterable[ProofDigest]) -> dict[Subject, ProofFacts]:
+    found: dict[Subject, ProofFacts] = {}
+    for each in sorted(proofs, key=lambda proof: proof.finished):
+        known = found.get(each.subject, ProofFacts())
+        found[each.subject] = _with(known, each)
+    return found
+
+
+def _with(known: ProofFacts, each: ProofDigest) -> ProofFacts:
+    """The facts after one more proof, the newest so far."""
+    if not each.is_drill:
+        return replace(known, verified=each.finished) if each.succeeded else known
+    if not each.succeeded:
+        return replace(known, drill_failure=each.finished)
+    return replace(
+        known,
+        drill_success=each.finished,
+        drill_duration=each.duration,
+        proven_until=max(known.proven_until, each.proven_until),
+    )

@@ -1,0 +1,113 @@
+"""A PostgreSQL server as a source: one connection, kept, with every timeout below the scrape's."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Final
+
+import psycopg
+
+from pgbackstop_catalog import conninfo, errors
+from pgbackstop_catalog.config import Server
+from pgbackstop_exporter.facts import ServerFacts
+
+APPLICATION_NAME: Final = "pgbackstop-exporter"
+# Prometheus gives a scrape 10 s by default; a read that takes longer than this tells of a sick server.
+TIMEOUT_SECONDS: Final = 5.0
+_CONNECT_SECONDS: Final = "3"
+_SETTINGS: Final = (
+    "set default_transaction_read_only = on; set statement_timeout = '3s'; set lock_timeout = '1s'"
+)
+_WAL: Final = """
+    select (case when pg_is_in_recovery() then pg_last_wal_receive_lsn() else pg_current_wal_lsn() end
+            - '0/0')::bigint"""
+_SLOT: Final = """
+    select active, ((case when pg_is_in_recovery() then pg_last_wal_receive_lsn()
+                          else pg_current_wal_lsn() end) - restart_lsn)::bigint
+      from pg_replication_slots where slot_name = %s and slot_type = 'physical'"""
+_ARCHIVER: Final = """
+    select coalesce(extract(epoch from last_archived_time), 0)::float8,
+           coalesce(extract(epoch from last_failed_time), 0)::float8
+      from pg_stat_archiver"""
+_MAY_LIST: Final = "select has_function_privilege('pg_ls_archive_statusdir()', 'execute')"
+_READY: Final = r"select count(*) from pg_ls_archive_statusdir() where name like '%.ready'"
+_DATABASES: Final = "select datname from pg_database where datallowconn and not datistemplate"
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+
+class PostgresSource:
+    """Asks one server. For one task at a time."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._connection: Connection | None = None
+        self._first_seen: dict[str, float] = {}
+
+    async def read(self) -> ServerFacts:
+        """What the server says now. Raises ServerUnreachable or ConfigError; the next call connects anew."""
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                return await self._ask(await self._connected())
+        except TimeoutError as error:
+            await self.close()
+            raise self._unreachable(f"no answer within {TIMEOUT_SECONDS:g} s") from error
+        except psycopg.Error as error:
+            await self.close()
+            raise self._unreachable(str(error).strip()) from error
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Give the connection up, whatever its state."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            keywords: dict[str, Any] = {
+                **conninfo.keywords(self._server, application_name=APPLICATION_NAME),
+                "password": conninfo.password(self._server),
+                "connect_timeout": _CONNECT_SECONDS,
+            }
+            self._connection = await psycopg.AsyncConnection.connect(**keywords, autocommit=True)
+            await self._connection.execute(_SETTINGS)
+        return self._connection
+
+    async def _ask(self, connection: Connection) -> ServerFacts:
+        lsn = await _row(connection, _WAL)
+        slot = await _row(connection, _SLOT, self._server.wal.slot)
+        archiver = await _row(connection, _ARCHIVER)
+        may_list = await _row(connection, _MAY_LIST)
+        ready = await _row(connection, _READY) if may_list and may_list[0] else None
+        databases = await (await connection.execute(_DATABASES)).fetchall()
+        return ServerFacts(
+            lsn=lsn[0] if lsn else None,
+            databases=self._seen({str(name) for (name,) in databases}),
+            slot_active=bool(slot and slot[0]),
+            slot_retained=slot[1] if slot else None,
+            ready_segments=ready[0] if ready else None,
+            last_archived=archiver[0] if archiver else 0.0,
+            last_failed=archiver[1] if archiver else 0.0,
+        )
+
+    def _seen(self, names: set[str]) -> dict[str, float]:
+        now = time.time()
+        self._first_seen = {name: self._first_seen.get(name, now) for name in sorted(names)}
+        return self._first_seen
+
+    def _unreachable(self, why: str) -> errors.ServerUnreachable:
+        where = f"{self._server.host}:{self._server.port}"
+        return errors.ServerUnreachable(
+            f"PostgreSQL at {where} did not answer: {why.rstrip('.?')}.",
+            remedy="Check that it runs, and host, port, role and password in the configuration.",
+        )
+
+
+async def _row(connection: Connection, query: str, *parameters: str) -> tuple[Any, ...] | None:
+    # Any of our queries is a constant of this module; psycopg's type for it asks for a literal.
+    cursor = await connection.execute(query.encode(), parameters or None)
+    return await cursor.fetchone()

@@ -1,0 +1,45 @@
+"""To which moments a server can be recovered: pure, from its physical backups and its WAL archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pgbackstop_catalog.history import Attempt
+from pgbackstop_catalog.wal import Segment, WalGap, WalState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """From ``earliest`` to ``latest`` in Unix seconds, both included, without a gap; 0 and 0 is none."""
+
+    earliest: float = 0.0
+    latest: float = 0.0
+
+
+def window(backups: Iterable[Attempt], state: WalState | None) -> Window:
+    """The window that reaches the newest moment.
+
+    A backup is consistent only at its end, so the window begins at the end of the oldest backup from which
+    WAL runs on without a gap. Without an archive of WAL each backup is a moment of its own, and so is one
+    that is newer than what the archive reaches: the window is then the newest of them alone.
+    """
+    ends = sorted(backups, key=lambda each: each.finished)
+    if not ends:
+        return Window()
+    newest = ends[-1].finished
+    until = state.recoverable_until.timestamp() if state and state.recoverable_until else 0.0
+    if state is None or until < newest:
+        return Window(earliest=newest, latest=newest)
+    unbroken = [each for each in ends if not any(_breaks(gap, each, state) for gap in state.gaps)]
+    if not unbroken:
+        return Window(earliest=newest, latest=newest)
+    return Window(earliest=unbroken[0].finished, latest=until)
+
+
+def _breaks(gap: WalGap, backup: Attempt, state: WalState) -> bool:
+    """Whether a recovery that starts at the backup needs a segment of the gap."""
+    if backup.timeline and gap.timeline < backup.timeline:
+        return False
+    last = Segment.parse(gap.last, state.segment_bytes)
+    return backup.start_lsn // state.segment_bytes <= last.number

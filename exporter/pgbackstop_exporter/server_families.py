@@ -1,0 +1,153 @@
+"""The metrics of servers, disks and the exporter itself: pure, from a snapshot."""
+
+from __future__ import annotations
+
+import platform
+
+import pgbackstop_catalog
+from pgbackstop_catalog import wal
+from pgbackstop_catalog.config import Config
+from pgbackstop_catalog.history import Attempt
+from pgbackstop_catalog.wal import WalState
+from pgbackstop_exporter import contract, recovery
+from pgbackstop_exporter.facts import (
+    CATALOG,
+    CatalogFacts,
+    ServerFacts,
+    Snapshot,
+    disk_collector,
+    postgres_collector,
+)
+from pgbackstop_exporter.families import NONE, Families, Labels, labels
+
+SOURCE = "catalog"
+
+
+def add_servers(families: Families, snapshot: Snapshot) -> None:
+    """Every series of every configured server."""
+    for name, server in snapshot.settings.config.servers.items():
+        where = labels(server=name)
+        collector = postgres_collector(name)
+        facts = snapshot.servers.get(name)
+        state = snapshot.catalog.wal.get(name) if snapshot.catalog else None
+        if snapshot.has_run(collector):
+            families.add(contract.POSTGRES_UP, where, snapshot.is_up(collector))
+        if snapshot.catalog:
+            _add_recovery(families, where, snapshot, name)
+        if server.wal.enabled and snapshot.catalog:
+            _add_wal(families, where, state)
+        if facts:
+            _add_archiver(families, where, facts)
+        if facts and snapshot.is_up(collector):
+            _add_volatile(families, where, facts, state if server.wal.enabled else None)
+            if server.wal.enabled and server.wal.method == "stream":
+                families.add(contract.SLOT_ACTIVE, where, facts.slot_active)
+                families.add(contract.SLOT_RETAINED, where, facts.slot_retained)
+
+
+def _add_recovery(families: Families, where: Labels, snapshot: Snapshot, server: str) -> None:
+    catalog, config = snapshot.catalog, snapshot.settings.config
+    if catalog is None or not _has_physical_plan(config, server):
+        return
+    archives = config.servers[server].wal.enabled
+    backups = _physical_backups(catalog, server)
+    window = recovery.window(backups, catalog.wal.get(server) if archives else None)
+    families.add(contract.EARLIEST, where, window.earliest)
+    families.add(contract.LATEST, where, window.latest)
+    families.add(contract.PROVEN, where, _proven_until(catalog, server))
+
+
+def _has_physical_plan(config: Config, server: str) -> bool:
+    return any(plan.server == server and not plan.is_logical for plan in config.plans.values())
+
+
+def _physical_backups(catalog: CatalogFacts, server: str) -> list[Attempt]:
+    return [
+        each for plan in catalog.plans.values() for each in plan.physical if each.subject.server == server
+    ]
+
+
+def _proven_until(catalog: CatalogFacts, server: str) -> float:
+    return max(
+        (
+            proofs.proven_until
+            for plan in catalog.plans.values()
+            for subject, proofs in plan.proofs.items()
+            if subject.server == server and subject.backup_type == "physical"
+        ),
+        default=0.0,
+    )
+
+
+def _add_wal(families: Families, where: Labels, state: WalState | None) -> None:
+    """Before the receiver has started once, nothing was received and nothing is counted."""
+    received = state.last_received_at if state else None
+    families.add(contract.WAL_RECEIVED, where, received.timestamp() if received else 0.0)
+    families.add(contract.WAL_SEGMENTS, where, state.segments if state else 0)
+    families.add(contract.WAL_FAILURES, where, state.failures if state else 0)
+    families.add(contract.WAL_ARCHIVE, where, state.archive_bytes if state else 0)
+    families.add(contract.WAL_MISSING, where, sum(gap.segments for gap in state.gaps) if state else 0)
+    if state and state.recoverable_until:
+        families.add_age(contract.WAL_LAG, where, state.recoverable_until.timestamp())
+
+
+def _add_archiver(families: Families, where: Labels, facts: ServerFacts) -> None:
+    families.add(contract.ARCHIVER_ARCHIVED, where, facts.last_archived)
+    families.add(contract.ARCHIVER_FAILED, where, facts.last_failed)
+
+
+def _add_volatile(families: Families, where: Labels, facts: ServerFacts, state: WalState | None) -> None:
+    families.add(contract.WAL_READY, where, facts.ready_segments)
+    held = [wal.parse_lsn(lsn) for lsn in (state.received_lsn, state.archived_lsn) if lsn] if state else []
+    if held and facts.lsn is not None:
+        # The state is older than the server's answer or newer by up to a refresh: never below zero.
+        families.add(contract.WAL_LAG_BYTES, where, max(0, facts.lsn - max(held)))
+
+
+def add_disks(families: Families, snapshot: Snapshot) -> None:
+    """Every disk whose last look ended well."""
+    for path, facts in snapshot.disks.items():
+        if not snapshot.is_up(disk_collector(path)):
+            continue
+        where = labels(path=path)
+        families.add(contract.DISK_FREE, where, facts.free)
+        families.add(contract.DISK_SIZE, where, facts.size)
+        families.add(contract.DISK_INODES, where, facts.free_inodes)
+        families.add(contract.DISK_READONLY, where, facts.is_readonly)
+
+
+def add_self(families: Families, snapshot: Snapshot, *, revision: str) -> None:
+    """How the exporter and its sources fare."""
+    catalog = snapshot.catalog
+    if snapshot.has_run(CATALOG):
+        families.add(contract.CATALOG_UP, NONE, snapshot.is_up(CATALOG))
+        families.add(contract.SOURCE_UP, labels(source=SOURCE), snapshot.is_up(CATALOG))
+    if catalog:
+        families.add(contract.CATALOG_BAD, NONE, catalog.unreadable)
+        families.add(contract.PENDING, NONE, catalog.pending)
+        _add_notification_failures(families, snapshot.settings.config, catalog)
+    if catalog and catalog.scheduler:
+        families.add(contract.HEARTBEAT, NONE, catalog.scheduler.heartbeat_at.timestamp())
+    families.add(contract.RELOAD_SUCCESS, NONE, snapshot.settings.reload_success)
+    build = labels(
+        version=pgbackstop_catalog.__version__,
+        revision=revision,
+        python_version=platform.python_version(),
+    )
+    families.add(contract.BUILD_INFO, build, 1)
+
+
+def _add_notification_failures(families: Families, config: Config, catalog: CatalogFacts) -> None:
+    configured = {"alertmanager"} if config.notifications.alertmanager else set()
+    for channel in sorted(configured | set(catalog.notification_failures)):
+        number = catalog.notification_failures.get(channel, 0)
+        families.add(contract.NOTIFICATION_FAILURES, labels(channel=channel), number)
+
+
+def add_health(families: Families, snapshot: Snapshot) -> None:
+    """How each collector fares; apart from the rest because it changes with each of their runs."""
+    for name, health in snapshot.health.items():
+        where = labels(collector=name)
+        families.add(contract.COLLECTOR_SUCCESS, where, health.success)
+        families.add(contract.COLLECTOR_DURATION, where, health.duration)
+        families.add(contract.COLLECTOR_LAST, where, health.last_success)

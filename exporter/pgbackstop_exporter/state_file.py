@@ -1,0 +1,48 @@
+"""One small file that its writer replaces by rename, read again only when it was replaced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from pgbackstop_catalog import codec, errors, folder
+from pgbackstop_catalog.values import Value
+
+V = TypeVar("V", bound=Value)
+
+
+class StateFile(Generic[V]):
+    """The file's last good value; None until there is one."""
+
+    def __init__(self, path: Path, kind: type[V]) -> None:
+        self.value: V | None = None
+        self.problems: list[str] = []
+        self._path = path
+        self._kind = kind
+        self._seen: tuple[int, int, int] | None = None
+
+    def refresh(self) -> bool:
+        """Look for a new file; whether there was one. A file that is gone leaves its last value.
+
+        Raises CatalogError where it cannot be looked at.
+        """
+        try:
+            status = self._path.stat()
+            seen = (status.st_ino, status.st_mtime_ns, status.st_size)
+            if seen == self._seen:
+                return False
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise folder.unreadable(self._path, error) from error
+        self._seen = seen
+        self._decode(content)
+        return True
+
+    def _decode(self, content: bytes) -> None:
+        try:
+            self.value = codec.decode(self._kind, content, where=str(self._path))
+            self.problems = []
+        except errors.CatalogError as error:
+            self.problems = [str(error)]

@@ -1,0 +1,163 @@
+"""Keeps what is known up to date: starts the collectors that a configuration asks for, holds their facts.
+
+Everything here runs on the event loop, so no lock is needed; what may block runs in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from pgbackstop_catalog import config_file, errors
+from pgbackstop_catalog.config import Server
+from pgbackstop_exporter import disk_source, log, threads
+from pgbackstop_exporter.catalog_source import CatalogSource
+from pgbackstop_exporter.collect import Collector
+from pgbackstop_exporter.facts import (
+    CATALOG,
+    Health,
+    Settings,
+    Snapshot,
+    disk_collector,
+    postgres_collector,
+)
+from pgbackstop_exporter.postgres_source import TIMEOUT_SECONDS, PostgresSource
+
+CATALOG_SECONDS: Final = 5.0  # a finished run is to be visible within 30 s
+POSTGRES_SECONDS: Final = 15.0  # Prometheus' scrape interval
+DISK_SECONDS: Final = 15.0
+# A first look at very many records takes long and is no failure; a hung disk is told all the same.
+_CATALOG_TIMEOUT: Final = 30.0
+_DISK_TIMEOUT: Final = 5.0
+
+
+def read_settings(path: Path) -> Settings:
+    """The configuration file as it is now. Raises ConfigError."""
+    config = config_file.load(path)
+    return Settings(config=config, seen_at=path.stat().st_mtime)
+
+
+class Watch:
+    """The snapshot, and the collectors that renew it. ``changed`` is set whenever it differs."""
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self.snapshot = Snapshot(settings=settings)
+        self.changed = asyncio.Event()
+        self._path = path
+        self._running: dict[Hashable, asyncio.Task[None]] = {}
+
+    def start(self) -> None:
+        """Start what the settings ask for and stop what they do not ask for any more."""
+        wanted = self._wanted()
+        for key in set(self._running) - set(wanted):
+            self._running.pop(key).cancel()
+        for key in set(wanted) - set(self._running):
+            self._running[key] = asyncio.create_task(wanted[key]())
+        self._forget()
+
+    async def stop(self) -> None:
+        """End every collector; threads that hang are left behind."""
+        tasks = list(self._running.values())
+        self._running.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def reload(self) -> str:
+        """Read the configuration again; what is wrong with it, or nothing. A broken one changes nothing."""
+        try:
+            settings = await threads.run(partial(read_settings, self._path), name="reload")
+        except (errors.ConfigError, OSError) as error:
+            log.warning("kept the old configuration", problem=str(error))
+            settings = replace(self.snapshot.settings, reload_success=False)
+            self._update(replace(self.snapshot, settings=settings))
+            return str(error)
+        self._update(replace(self.snapshot, settings=settings))
+        self.start()
+        log.info("read the configuration", file=self._path)
+        return ""
+
+    def _wanted(self) -> dict[Hashable, Callable[[], Coroutine[None, None, None]]]:
+        """A coroutine for each source, by all that it depends on: what is equal goes on undisturbed."""
+        config = self.snapshot.settings.config
+        root = config.catalog_folder()
+        wanted: dict[Hashable, Callable[[], Coroutine[None, None, None]]] = {
+            (CATALOG, root): partial(self._watch_catalog, root)
+        }
+        for name, server in config.servers.items():
+            wanted[name, server] = partial(self._watch_server, name, server)
+        for path in disk_source.paths(config):
+            wanted["disk", path] = partial(self._watch_disk, path)
+        return wanted
+
+    async def _watch_catalog(self, root: Path) -> None:
+        source = CatalogSource(root)
+
+        async def read() -> None:
+            try:
+                await threads.run(source.refresh, name=CATALOG)
+            finally:
+                if source.facts is not None and source.facts != self.snapshot.catalog:
+                    self._update(replace(self.snapshot, catalog=source.facts))
+
+        await self._loop(CATALOG, read, interval=CATALOG_SECONDS, limit=_CATALOG_TIMEOUT)
+
+    async def _watch_server(self, name: str, server: Server) -> None:
+        source = PostgresSource(server)
+
+        async def read() -> None:
+            facts = await source.read()
+            self._update(replace(self.snapshot, servers={**self.snapshot.servers, name: facts}))
+
+        try:
+            limit = TIMEOUT_SECONDS + 1
+            await self._loop(postgres_collector(name), read, interval=POSTGRES_SECONDS, limit=limit)
+        finally:
+            with suppress(Exception):
+                await source.close()
+
+    async def _watch_disk(self, path: str) -> None:
+        name = disk_collector(path)
+
+        async def read() -> None:
+            facts = await threads.run(partial(disk_source.read, path), name=name)
+            self._update(replace(self.snapshot, disks={**self.snapshot.disks, path: facts}))
+
+        await self._loop(name, read, interval=DISK_SECONDS, limit=_DISK_TIMEOUT)
+
+    async def _loop(
+        self, name: str, action: Callable[[], Coroutine[None, None, None]], *, interval: float, limit: float
+    ) -> None:
+        collector = Collector(name, action, self._report, interval=interval, timeout=limit)
+        await collector.loop()
+
+    def _report(self, name: str, health: Health) -> None:
+        """Health that only grew older is no change of the page's own families."""
+        before = self.snapshot.health.get(name, Health())
+        self.snapshot = replace(self.snapshot, health={**self.snapshot.health, name: health})
+        if before.success != health.success or before.duration is None:
+            self.changed.set()
+
+    def _update(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.changed.set()
+
+    def _forget(self) -> None:
+        """Leave out what belongs to servers and disks that are configured no more."""
+        config = self.snapshot.settings.config
+        paths = disk_source.paths(config)
+        names = {CATALOG, *map(postgres_collector, config.servers), *map(disk_collector, paths)}
+        snapshot = self.snapshot
+        self._update(
+            replace(
+                snapshot,
+                servers={name: facts for name, facts in snapshot.servers.items() if name in config.servers},
+                disks={path: facts for path, facts in snapshot.disks.items() if path in paths},
+                health={name: health for name, health in snapshot.health.items() if name in names},
+            )
+        )

@@ -1,0 +1,103 @@
+"""Records and configurations for tests of the exporter: real values, short to write."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pgbackstop_catalog.config import Config
+from pgbackstop_catalog.folder import FolderCatalog
+from pgbackstop_catalog.records import Backup, Copy, Proof, Status, new_id
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def backup(ended: datetime = NOW, **changes: Any) -> Backup:
+    """A logical backup of `shop` on server `main` by plan `daily` that ended well, unless changed."""
+    started = changes.pop("started_at", ended - timedelta(seconds=90))
+    status = changes.get("status", Status.SUCCEEDED)
+    is_good = status is Status.SUCCEEDED
+    values: dict[str, Any] = {
+        "id": new_id(started),
+        "plan": "daily",
+        "server": "main",
+        "database": "shop",
+        "backup_type": "logical",
+        "status": status,
+        "started_at": started,
+        "finished_at": None if status is Status.RUNNING else ended,
+        "duration_seconds": 90.5 if is_good else None,
+        "size_bytes": 1_000_000 if is_good else None,
+        "source_size_bytes": 9_000_000 if is_good else None,
+    }
+    return Backup(**{**values, **changes})
+
+
+def physical(ended: datetime = NOW, **changes: Any) -> Backup:
+    """A physical backup of server `main` by plan `weekly` that ended well, unless changed."""
+    values: dict[str, Any] = {"plan": "weekly", "database": "", "backup_type": "physical"}
+    return backup(ended, **{**values, "start_lsn": "0/3000028", "timeline": 1, **changes})
+
+
+def copy_of(record: Backup, **changes: Any) -> Copy:
+    """A copy of that backup in the storage `offsite` that ended well, unless changed."""
+    values: dict[str, Any] = {
+        "backup": record.id,
+        "storage": "offsite",
+        "status": Status.SUCCEEDED,
+        "started_at": record.started_at,
+        "finished_at": record.finished_at,
+        **_whose(record),
+    }
+    return Copy(**{**values, **changes})
+
+
+def proof_of(record: Backup, **changes: Any) -> Proof:
+    """A drill of that backup that ended well, unless changed."""
+    moment = record.finished_at or record.started_at
+    values: dict[str, Any] = {
+        "id": new_id(moment),
+        "proof": "drill",
+        "backup": record.id,
+        "status": Status.SUCCEEDED,
+        "started_at": moment,
+        "finished_at": moment + timedelta(seconds=60),
+        "duration_seconds": 60.0,
+        **_whose(record),
+    }
+    return Proof(**{**values, **changes})
+
+
+def _whose(record: Backup) -> dict[str, Any]:
+    return {
+        "plan": record.plan,
+        "server": record.server,
+        "database": record.database,
+        "backup_type": record.backup_type,
+    }
+
+
+def config(folder: Path, **changes: Any) -> Config:
+    """Server `main` with the plans `daily` (logical) and `weekly` (physical), unless changed."""
+    values: dict[str, Any] = {
+        "servers": {"main": {}},
+        "plans": {
+            "daily": {"server": "main", "backup_type": "logical", "copies": ["offsite"]},
+            "weekly": {"server": "main", "backup_type": "physical"},
+        },
+        "storages": {
+            "local": {"kind": "folder", "path": folder},
+            "offsite": {"kind": "s3", "bucket": "backups"},
+        },
+        "catalog": folder / "catalog",
+    }
+    return Config.model_validate({**values, **changes})
+
+
+def catalog(folder: Path, *records: Backup | Copy | Proof) -> FolderCatalog:
+    """A catalog in `folder` that holds these records."""
+    found = FolderCatalog(folder / "catalog")
+    (folder / "catalog" / "backups").mkdir(parents=True, exist_ok=True)
+    for record in records:
+        found.put(record)
+    return found
