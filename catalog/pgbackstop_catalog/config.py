@@ -308,6 +308,17 @@ class Notifications(Value):
     alertmanager: Alertmanager | None = None
 
 
+class Daemon(Value):
+    """How the daemon runs plans."""
+
+    max_parallel: int = Field(
+        default=2, ge=1, le=64, description="how many plans run at once; the others wait for their turn"
+    )
+    stop_timeout: Duration = Field(
+        default=60.0, description="how long running backups may take to end when the daemon is stopped"
+    )
+
+
 class Log(Value):
     """How the programs log, to standard error."""
 
@@ -325,6 +336,7 @@ class Config(Value):
     storages: dict[Name, Storage] = Field(min_length=1)
     catalog: Path | None = Field(default=None, description="<first folder storage>/catalog when left out")
     notifications: Notifications = Notifications()
+    daemon: Daemon = Daemon()
     log: Log = Log()
 
     @model_validator(mode="before")

@@ -10,6 +10,13 @@ from pgbackstop_catalog.records import Name
 from pgbackstop_catalog.values import UtcTime, Value
 
 
+class Counted(Value):
+    """Since when the due times of a plan's schedule count; earlier ones were never missed."""
+
+    schedule: str = Field(description="expression and time zone; another one counts anew")
+    since: UtcTime
+
+
 class SchedulerState(Value):
     """``state/scheduler.json`` in the catalog, rewritten every few seconds."""
 
@@ -21,6 +28,10 @@ class SchedulerState(Value):
     heartbeat_at: UtcTime
     first_seen: dict[Name, UtcTime] = Field(
         default_factory=dict, description="when each plan was first scheduled; kept across restarts"
+    )
+    counted: dict[Name, Counted] = Field(
+        default_factory=dict,
+        description="since when due times count, by plan; a paused plan is not here, so it begins anew",
     )
     next_runs: dict[Name, UtcTime] = Field(
         default_factory=dict, description="the next due time that is not handled yet, by plan"

@@ -20,6 +20,7 @@ from pgbackstop_runner.commands import options
 COMMANDS = (
     "backup",
     "check",
+    "daemon",
     "list",
     "config",
 )

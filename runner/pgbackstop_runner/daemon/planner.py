@@ -1,0 +1,144 @@
+"""All plans of a configuration: what is due, and the records of what was missed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import Plan
+from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog.values import format_time
+from pgbackstop_runner import log
+from pgbackstop_runner.daemon import ledger, memory, plan_state
+from pgbackstop_runner.daemon.memory import Known
+from pgbackstop_runner.daemon.plan_state import Missed, Observation, Order, PlanState
+from pgbackstop_runner.workspace import Workspace
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass
+class Planner:
+    """Keeps the state of every plan; ``recorded`` hears of each record that it writes."""
+
+    workspace: Workspace
+    recorded: Callable[[Backup], None]
+    known: Known
+    states: dict[str, PlanState] = field(default_factory=dict)
+    _unwritten: list[Backup] = field(default_factory=list)
+
+    @classmethod
+    def begin(cls, workspace: Workspace, recorded: Callable[[Backup], None], now: datetime) -> Planner:
+        """From what an earlier daemon knew and the records say. Raises CatalogError."""
+        planner = cls(workspace=workspace, recorded=recorded, known=memory.load(workspace.catalog.root))
+        planner.adopt(workspace, now)
+        return planner
+
+    def adopt(self, workspace: Workspace, now: datetime) -> None:
+        """Go on with another configuration: what runs goes on, what waits of a paused plan does not."""
+        newest = _newest(workspace, now)
+        before = self.known
+        self.workspace = workspace
+        self.known = memory.recall(workspace.config, before, now=now, newest_due=newest)
+        self.states = {name: self._state(name, newest.get(name), now) for name in self.known.counted} | {
+            name: plan_state.PlanState(plan=name, handled_until=now, running=old.running)
+            for name, old in self.states.items()
+            if name not in self.known.counted and old.running is not None
+        }
+
+    def _state(self, name: str, newest: datetime | None, now: datetime) -> PlanState:
+        since = self.known.counted[name].since
+        old = self.states.get(name)
+        moments = [since, newest, old.handled_until if old is not None else None]
+        handled = max(moment for moment in moments if moment is not None)
+        return PlanState(
+            plan=name,
+            handled_until=handled,
+            running=old.running if old is not None else None,
+            waiting=old.waiting if old is not None else None,
+        )
+
+    def look(self, now: datetime) -> None:
+        """Look at the clock: see what is due, and record what was missed."""
+        for name, plan in self._scheduled():
+            before = self.states[name]
+            seen = plan_state.observe(
+                before, plan.effective_schedule(), now=now, grace=timedelta(seconds=plan.grace)
+            )
+            self._apply(seen, now)
+        self.write(now)
+
+    def waiting(self) -> Iterator[Order]:
+        """What could start now: the oldest due time first."""
+        ready = [
+            state.waiting
+            for state in self.states.values()
+            if state.waiting is not None and state.running is None
+        ]
+        return iter(sorted(ready, key=lambda order: (order.due or _EPOCH, order.plan)))
+
+    def demand(self, plan: str) -> None:
+        """A base backup is wanted for a gap in the WAL."""
+        self.states[plan] = plan_state.demand(self.states[plan])
+
+    def started(self, plan: str) -> None:
+        """What waited of the plan runs."""
+        self.states[plan] = plan_state.started(self.states[plan])
+
+    def ended(self, plan: str) -> None:
+        """The run of the plan is over and on record."""
+        self.states[plan] = plan_state.ended(self.states[plan])
+
+    def put_back(self, plan: str, now: datetime) -> None:
+        """The run could not begin, because the plan runs by hand."""
+        self._apply(plan_state.put_back(self.states[plan]), now)
+
+    def next_runs(self) -> Mapping[str, datetime]:
+        """By plan, the next due time that is not handled yet."""
+        return {
+            name: self.states[name].next_run(plan.effective_schedule()) for name, plan in self._scheduled()
+        }
+
+    def _scheduled(self) -> list[tuple[str, Plan]]:
+        plans = self.workspace.config.plans
+        return [(name, plans[name]) for name in self.known.counted]
+
+    def _apply(self, seen: Observation, now: datetime) -> None:
+        name = seen.state.plan
+        self.states[name] = seen.state
+        if seen.reason:
+            due = seen.order.due if seen.order is not None else None
+            log.logger().info("decided", plan=name, due=due and format_time(due), reason=seen.reason)
+        if seen.missed is not None:
+            self._miss(seen.missed, now)
+
+    def _miss(self, missed: Missed, now: datetime) -> None:
+        log.logger().warning(
+            "missed", plan=missed.plan, due=format_time(missed.newest), runs=missed.runs, reason=missed.reason
+        )
+        plan = self.workspace.config.plans.get(missed.plan)
+        if plan is not None:
+            self._unwritten.append(ledger.missed(plan, missed, now))
+
+    def put(self, record: Backup) -> None:
+        """Record what only the daemon knows; on a full or broken disk as soon as that is over."""
+        self._unwritten.append(record)
+
+    def write(self, now: datetime) -> None:
+        """Write what is to be recorded; what cannot be written now is kept for the next time."""
+        while self._unwritten:
+            record = self._unwritten[0]
+            try:
+                self.workspace.catalog.put(record)
+            except errors.CatalogError as error:
+                log.logger().error("cannot be recorded yet", plan=record.plan, problem=str(error))
+                return
+            del self._unwritten[0]
+            self.recorded(record)
+
+
+def _newest(workspace: Workspace, now: datetime) -> dict[str, datetime]:
+    found = {name: ledger.newest_due(workspace.catalog, name, now) for name in workspace.config.plans}
+    return {name: due for name, due in found.items() if due is not None}

@@ -1,0 +1,194 @@
+"""The loop: look at the clock, start what waits, write the heartbeat, sleep until the next of these."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from pgbackstop_catalog import codec, config_file, errors
+from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.wal import WalState
+from pgbackstop_runner import locks, log, reconcile
+from pgbackstop_runner.daemon import memory, wal_gaps
+from pgbackstop_runner.daemon.memory import Known
+from pgbackstop_runner.daemon.planner import Planner
+from pgbackstop_runner.daemon.receivers import Receivers
+from pgbackstop_runner.daemon.runs import Runs
+from pgbackstop_runner.daemon.settings import Settings
+from pgbackstop_runner.workspace import Workspace, open_workspace
+
+LOCK = "daemon"
+# An event loop that is told to sleep until a time may wake a little before it.
+_SLACK = 0.01
+
+
+def run(workspace: Workspace, settings: Settings | None = None) -> None:
+    """Run until SIGTERM or SIGINT. Raises Busy, with the daemon that holds the catalog, CatalogError."""
+    with locks.held(workspace.catalog.root, LOCK, "The daemon of this catalog"):
+        reconcile.everything(workspace)
+        asyncio.run(_serve(workspace, settings or Settings()))
+
+
+async def _serve(workspace: Workspace, settings: Settings) -> None:
+    await Service.begin(workspace, settings).serve()
+
+
+@dataclass
+class Service:
+    """The daemon of one catalog."""
+
+    workspace: Workspace
+    settings: Settings
+    planner: Planner
+    runs: Runs
+    receivers: Receivers
+    started_at: datetime
+    wake: asyncio.Event
+    stopping: bool = False
+    reload_wanted: bool = False
+    _saved: Known | None = None
+    _problem: str = ""
+    recorded: list[Backup] = field(default_factory=list)
+
+    @classmethod
+    def begin(cls, workspace: Workspace, settings: Settings) -> Service:
+        """Read what there is to know. Raises CatalogError."""
+        wake, recorded = asyncio.Event(), list[Backup]()
+        planner = Planner.begin(workspace, recorded.append, utc_now())
+        return cls(
+            workspace=workspace,
+            settings=settings,
+            planner=planner,
+            runs=Runs(planner=planner, settings=settings, wake=wake),
+            receivers=Receivers(settings=settings),
+            started_at=utc_now(),
+            wake=wake,
+            recorded=recorded,
+        )
+
+    async def serve(self) -> None:
+        """Until a signal ends it."""
+        self._listen()
+        log.logger().info("daemon started", pid=os.getpid(), plans=len(self.planner.known.counted))
+        try:
+            await self.receivers.follow(self.workspace)
+            while not self.stopping:
+                await self.turn(utc_now())
+                await self._sleep()
+        finally:
+            log.logger().info("daemon stops", runs=len(self.runs.tasks))
+            await asyncio.gather(self.runs.stop(), self.receivers.stop())
+            self._heartbeat(utc_now(), stopped=True)
+        log.logger().info("daemon stopped", pid=os.getpid())
+
+    async def turn(self, now: datetime) -> None:
+        """One look at everything."""
+        if self.reload_wanted:
+            self.reload_wanted = False
+            await self._reload(now)
+        self.runs.reap()
+        self.receivers.check()
+        self.planner.look(now)
+        self._look_for_gaps(now)
+        self.runs.start_waiting()
+        self._heartbeat(now)
+
+    async def _sleep(self) -> None:
+        until_next = min(
+            ((due - utc_now()).total_seconds() for due in self.planner.next_runs().values()),
+            default=self.settings.heartbeat,
+        )
+        # A run that waits has a due time in the past, and is woken by the end of what it waits for.
+        seconds = until_next + _SLACK if until_next > 0 else self.settings.heartbeat
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.wake.wait(), min(seconds, self.settings.heartbeat))
+        self.wake.clear()
+
+    def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self._want_reload)
+
+    def _stop(self, number: signal.Signals) -> None:
+        log.logger().info("signal", signal=number.name)
+        self.stopping = True
+        self.wake.set()
+
+    def _want_reload(self) -> None:
+        self.reload_wanted = True
+        self.wake.set()
+
+    async def _reload(self, now: datetime) -> None:
+        try:
+            fresh = open_workspace(self.workspace.file, self.workspace.catalog.on_garbage)
+            if fresh.catalog.root != self.workspace.catalog.root:
+                raise errors.ConfigError(
+                    "The catalog is another folder now.", remedy="Start the daemon anew for that."
+                )
+            self.planner.adopt(fresh, now)
+        except config_file.BadConfig as error:
+            for problem in error.problems:
+                log.logger().error("configuration refused", problem=str(problem))
+            return
+        except errors.PgbackstopError as error:
+            log.logger().error("configuration refused", problem=str(error))
+            return
+        self.workspace = fresh
+        await self.receivers.follow(fresh)
+        log.logger().info("configuration loaded", file=str(fresh.file), plans=len(fresh.config.plans))
+
+    def _look_for_gaps(self, now: datetime) -> None:
+        for name, plan in self.workspace.config.plans.items():
+            if plan.is_logical or name not in self.planner.known.counted:
+                continue
+            state = self.planner.states[name]
+            if state.running is not None or state.waiting is not None:
+                continue
+            try:
+                wanted = wal_gaps.wants_run(
+                    self._wanted_since(plan.server),
+                    self.workspace.catalog.backups(name),
+                    now=now,
+                    pause=timedelta(seconds=self.settings.gap_pause),
+                )
+            except errors.CatalogError as error:
+                self._complain(str(error))
+                continue
+            if wanted:
+                log.logger().warning("decided", plan=name, reason="a gap in the WAL wants a base backup")
+                self.planner.demand(name)
+
+    def _wanted_since(self, server: str) -> datetime | None:
+        path = self.workspace.catalog.root / "state" / "wal" / f"{server}.json"
+        try:
+            return codec.decode(WalState, path.read_bytes(), where=str(path)).base_backup_wanted_since
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise errors.CatalogError(f"The catalog cannot be read: {path}: {error.strerror}.") from error
+
+    def _heartbeat(self, now: datetime, *, stopped: bool = False) -> None:
+        known = self.planner.known
+        state = memory.state(known, self.planner.next_runs(), started_at=self.started_at, now=now)
+        try:
+            memory.save(
+                self.workspace.catalog.root,
+                state.but(stopped_at=now if stopped else None),
+                durable=stopped or known != self._saved,
+            )
+        except errors.CatalogError as error:
+            self._complain(str(error))
+            return
+        self._saved, self._problem = known, ""
+
+    def _complain(self, problem: str) -> None:
+        """Once for each problem, not at each heartbeat."""
+        if problem != self._problem:
+            log.logger().error("the catalog is in trouble", problem=problem)
+        self._problem = problem
