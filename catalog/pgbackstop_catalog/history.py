@@ -182,7 +182,9 @@ def count(attempts: Iterable[Attempt]) -> Counts:
 
 def tallied(tally: Tally, database: str) -> Counts:
     """What a plan's removed records had counted for one database, or for the whole plan with ``""``."""
-    failures = {Reason(name): number for name, number in tally.failures.get(database, {}).items()}
+    failures: Counter[Reason] = Counter()
+    for name, number in tally.failures.get(database, {}).items():
+        failures[_known_reason(name)] += number
     return Counts(runs=tally.runs.get(database, 0), failures=failures, missed=tally.missed.get(database, 0))
 
 
@@ -220,11 +222,11 @@ def dropped(attempts: Iterable[Attempt]) -> frozenset[str]:
     runs: defaultdict[float, list[Attempt]] = defaultdict(list)
     newest: dict[str, float] = {}
     for each in attempts:
-        if not each.subject.database:
-            continue
+        database = each.subject.database
         if each.scheduled:
             runs[each.scheduled].append(each)
-        newest[each.subject.database] = max(newest.get(each.subject.database, 0.0), each.started)
+        if database:
+            newest[database] = max(newest.get(database, 0.0), each.started)
     complete = [due for due, run in runs.items() if all(each.status is Status.SUCCEEDED for each in run)]
     asked = nlargest(RUNS_WITHOUT, complete)
     if len(asked) < RUNS_WITHOUT:

@@ -63,13 +63,13 @@ def add(families: Families, snapshot: Snapshot, now: float) -> None:
     for name, plan in snapshot.settings.config.plans.items():
         facts = snapshot.catalog.plans.get(name) if snapshot.catalog else None
         server = snapshot.servers.get(plan.server)
-        seen_at = _first_seen(snapshot, name)
         series = _PlanSeries(
             families=families,
             plan=plan,
             facts=facts or PlanFacts(tally=Tally(plan=name)),
             live=server.databases if server else None,
-            seen_at=seen_at,
+            seen_at=_first_seen(snapshot, name),
+            counted_since=_counted_since(snapshot, name),
             expected=expectation(plan, int(now // 3600)),
         )
         for database in databases(plan, series.facts, series.live):
@@ -85,6 +85,13 @@ def _first_seen(snapshot: Snapshot, plan: str) -> float:
     return seen.timestamp() if seen else snapshot.settings.seen_at
 
 
+def _counted_since(snapshot: Snapshot, plan: str) -> float:
+    """Since when due times count: a plan that was resumed, or got another schedule, begins anew."""
+    scheduler = snapshot.catalog.scheduler if snapshot.catalog else None
+    counted = scheduler.counted.get(plan) if scheduler else None
+    return counted.since.timestamp() if counted else 0.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class _PlanSeries:
     families: Families
@@ -92,6 +99,7 @@ class _PlanSeries:
     facts: PlanFacts
     live: Mapping[str, float] | None
     seen_at: float
+    counted_since: float
     expected: Expectation
 
     def add(self, subject: Subject, where: Labels, snapshot: Snapshot) -> None:
@@ -112,7 +120,7 @@ class _PlanSeries:
         add(contract.ENABLED, where, plan.enabled)
         add(contract.MAX_AGE, where, self.expected.max_age)
         add(contract.SCHEDULE_INTERVAL, where, self.expected.interval)
-        handled = max(known.handled_until, self.facts.scheduled_until)
+        handled = max(known.handled_until, self.facts.scheduled_until, self.counted_since)
         next_run = _next_run(self.expected.schedule, handled_until=handled, first_seen=self.seen_at)
         add(contract.NEXT_RUN, where, next_run)
         add(contract.FIRST_DUE, where, self._first_due(subject))
