@@ -1,0 +1,1 @@
+"""``pgbackstop demo``: the whole product on an embedded PostgreSQL, without root, Docker or configuration."""

@@ -1,0 +1,89 @@
+"""Who runs the server: PostgreSQL refuses root, so root steps down to somebody without rights."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from pgbackstop_catalog import errors
+
+
+class Credentials(TypedDict, total=False):
+    """The keyword arguments of subprocess.Popen that choose who runs the child."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """Who runs the server; ``credentials`` is empty when it is us."""
+
+    name: str
+    uid: int
+    gid: int
+
+    @property
+    def credentials(self) -> Credentials:
+        if self.uid == os.geteuid():
+            return {}
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def own(self, path: Path) -> None:
+        """Hand a file or folder to this account."""
+        if self.credentials:
+            os.chown(path, self.uid, self.gid)
+
+    def can_enter(self, folder: Path) -> bool:
+        """Whether this account may write into ``folder``, tried for real."""
+        return self._try(["/bin/sh", "-c", 'cd "$1" && test -w .', "sh", str(folder)])
+
+    def can_run(self, program: Path) -> bool:
+        """Whether this account may run a program of PostgreSQL."""
+        return self._try([str(program), "--version"])
+
+    def _try(self, argv: list[str]) -> bool:
+        try:
+            done = subprocess.run(argv, cwd="/", capture_output=True, check=False, **self.credentials)
+        except OSError:
+            return False
+        return done.returncode == 0
+
+
+def account() -> Account:
+    """Ourselves, or for root somebody without rights. Raises ConfigError on a system without either."""
+    if os.geteuid() != 0:
+        return Account(name="", uid=os.geteuid(), gid=os.getegid())
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return Account(name=name, uid=entry.pw_uid, gid=entry.pw_gid)
+    raise errors.ConfigError(
+        "PostgreSQL does not run as root, and there is neither a user postgres nor nobody to step down to.",
+        remedy="Run this as an ordinary user.",
+    )
+
+
+def place_for(who: Account, prefix: str) -> Path:
+    """A new temporary folder that ``who`` can enter and run programs in. Raises ConfigError.
+
+    /var/tmp comes first: it outlives a restart of the machine.
+    """
+    for parent in dict.fromkeys((Path("/var/tmp"), Path(tempfile.gettempdir()))):  # noqa: S108 - mkdtemp
+        with contextlib.suppress(OSError):
+            folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+            who.own(folder)
+            if who.can_enter(folder):
+                return folder
+            folder.rmdir()
+    raise errors.ConfigError(
+        f"User {who.name or who.uid} can enter neither this folder nor a temporary one.",
+        remedy="Choose a folder that it can enter.",
+    )

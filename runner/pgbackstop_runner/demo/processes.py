@@ -1,0 +1,169 @@
+"""Long-running processes of ours: started to die with us, found again by what the kernel says of them.
+
+Only /proc and prctl are used, so that nothing need be installed. Start in the main thread: the kernel
+sends the death signal when the thread that started the child ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+# https://man7.org/linux/man-pages/man2/prctl.2.html
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """A process that cannot be mistaken for a later one of the same number.
+
+    ``started`` is in clock ticks since the machine's start.
+    """
+
+    pid: int
+    started: int
+
+
+def start(
+    argv: Sequence[str], *, log: Path, death_signal: int = signal.SIGTERM, **credentials: Any
+) -> subprocess.Popen[bytes]:
+    """Start a process whose output is appended to ``log``; it hears ``death_signal`` when we die.
+
+    It is in a session of its own: Ctrl-C is for us, and we stop the others in the right order.
+    Raises OSError.
+    """
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=descriptor,
+            cwd="/",
+            env=environment(),
+            start_new_session=True,
+            preexec_fn=functools.partial(_prepare, death_signal),  # noqa: PLW1509 - two calls, no locks
+            **credentials,
+        )
+    finally:
+        os.close(descriptor)
+
+
+def environment() -> dict[str, str]:
+    """Ours in English and UTC, without what would change how PostgreSQL's programs connect or behave."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))}
+    return {**kept, "LC_ALL": "C", "TZ": "UTC"}
+
+
+def stop(process: subprocess.Popen[bytes], signals: Sequence[int], seconds: float) -> None:
+    """Send each signal in turn, waiting ``seconds`` after each, until the process has ended."""
+    for number in signals:
+        if process.poll() is None:
+            process.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=seconds)
+            return
+
+
+def tail(log: Path, lines: int = 3) -> str:
+    """The last lines of a log, as one line; a word where there are none."""
+    try:
+        content = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        content = []
+    return " / ".join([line.strip() for line in content if line.strip()][-lines:]) or "it said nothing"
+
+
+def adopt_orphans() -> None:
+    """Let the kernel hand us the children that our children leave, so that we can end those too."""
+    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def exists(pid: int) -> bool:
+    """Whether a process of that number lives; a zombie does not."""
+    return _stat(pid) is not None
+
+
+def identify(pid: int) -> Identity | None:
+    """The living process of that number."""
+    fields = _stat(pid)
+    return Identity(pid=pid, started=int(fields[19])) if fields else None
+
+
+def working_in(folder: Path) -> list[Identity]:
+    """The processes whose working folder is ``folder``, as the server's are its data."""
+    return [who for pid in _pids() if _folder_of(pid) == str(folder.resolve()) and (who := identify(pid))]
+
+
+def children() -> list[Identity]:
+    """Our living children, adopted orphans included."""
+    parents = ((pid, _stat(pid)) for pid in _pids())
+    ours = [pid for pid, fields in parents if fields and int(fields[1]) == os.getpid()]
+    return [who for who in map(identify, ours) if who]
+
+
+def end_all(
+    them: Iterable[Identity], *, first: int = signal.SIGTERM, seconds: float = 10.0
+) -> list[Identity]:
+    """End those that still live: politely, after ``seconds`` by SIGKILL. Returns who was there."""
+    living = [who for who in them if identify(who.pid) == who]
+    for number in (first, signal.SIGKILL):
+        for who in living:
+            if identify(who.pid) == who:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(who.pid, number)
+        deadline = time.monotonic() + seconds
+        while any(identify(who.pid) == who for who in living) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    return living
+
+
+def reap() -> None:
+    """Take the exit status of adopted orphans, which nobody else waits for.
+
+    Only when no Popen is waited for any more: its status could be taken away.
+    """
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _prepare(death_signal: int) -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, death_signal)
+    # Handlers are reset by exec, but what is ignored stays ignored: `nohup`, or our own clean-up.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _pids() -> Iterator[int]:
+    return (int(entry.name) for entry in os.scandir(_PROC) if entry.name.isdigit())
+
+
+def _folder_of(pid: int) -> str:
+    try:
+        return str((_PROC / str(pid) / "cwd").readlink())
+    except OSError:
+        return ""
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Field 3 (state) and those after it of proc(5); None for nobody and for a zombie."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The second field is the program's name in parentheses, and may hold spaces and parentheses.
+    fields = text.rpartition(")")[2].split()
+    return None if not fields or fields[0] in "ZX" else fields

@@ -1,0 +1,108 @@
+"""Who runs the demo's server, and where it finds programs and a place for its data."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pgbackstop_catalog import errors
+from pgbackstop_runner import binaries
+from pgbackstop_runner.demo import account, programs
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Path:
+    """A folder that only we can enter."""
+    folder = tmp_path / "private"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+def fake_installation(root: Path, major: int, *missing: str) -> Path:
+    """Programs that say their version and can do nothing else."""
+    folder = root / f"pg{major}" / "bin"
+    folder.mkdir(parents=True)
+    for name in set(programs.NEEDED) - set(missing):
+        path = folder / name
+        path.write_text(f"#!/bin/sh\necho '{name} (PostgreSQL) {major}.1'\n")
+        path.chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> list[binaries.Binaries]:
+    """What the system has, for a test to fill; no wheel."""
+    found: list[binaries.Binaries] = []
+    monkeypatch.setattr(binaries, "installed", lambda: tuple(found))
+    monkeypatch.setattr(programs, "bundled", lambda: iter(()))
+    return found
+
+
+def test_an_ordinary_user_runs_it_itself() -> None:
+    ours = account.Account(name="", uid=os.geteuid(), gid=os.getegid())
+    assert ours.credentials == {}
+    if os.geteuid() != 0:
+        assert account.account() == ours
+
+
+@pytest.mark.root
+def test_root_steps_down() -> None:
+    who = account.account()
+    assert who.name in {"postgres", "nobody"}
+    assert who.credentials == {"user": who.uid, "group": who.gid, "extra_groups": []}
+
+
+@pytest.mark.root
+def test_a_private_folder_is_noticed_and_a_reachable_one_found(private: Path) -> None:
+    who = account.account()
+    inside = private / "data"
+    inside.mkdir()
+    who.own(inside)
+    assert not who.can_enter(inside)
+    place = account.place_for(who, "pgbackstop-test-")
+    try:
+        assert who.can_enter(place)
+        assert place.stat().st_mode & 0o777 == 0o700
+    finally:
+        place.rmdir()
+
+
+@pytest.mark.root
+def test_programs_in_a_private_folder_are_copied(private: Path) -> None:
+    who = account.account()
+    folder = fake_installation(private, 17)
+    found = binaries.find(17, folder)
+    assert not who.can_run(Path(found.path("postgres")))
+    place = account.place_for(who, "pgbackstop-test-")
+    try:
+        copy = programs.copied(found, place)
+        assert copy.version == "17.1"
+        assert who.can_run(Path(copy.path("postgres")))
+        assert programs.copied(found, place) == copy
+    finally:
+        shutil.rmtree(place)
+
+
+def test_the_newest_complete_system_installation_is_taken(
+    installed: list[binaries.Binaries], tmp_path: Path
+) -> None:
+    for major, missing in ((14, ()), (15, ()), (16, ()), (18, ("postgres",))):
+        installed.append(binaries.find(major, fake_installation(tmp_path, major, *missing)))
+    assert programs.find().major == 16
+    assert programs.find(15).major == 15
+
+
+def test_too_old_or_without_a_server_is_no_use(installed: list[binaries.Binaries], tmp_path: Path) -> None:
+    installed.append(binaries.find(14, fake_installation(tmp_path, 14)))
+    installed.append(binaries.find(18, fake_installation(tmp_path, 18, "initdb")))
+    with pytest.raises(errors.ConfigError, match="no PostgreSQL 15 or newer"):
+        programs.find()
+    with pytest.raises(errors.ConfigError, match="no PostgreSQL 14"):
+        programs.find(14)
+
+
+def test_the_wheel_is_found_and_complete() -> None:
+    found = list(programs.bundled())
+    assert [each.major for each in found] == [17]
+    assert all(map(found[0].has, programs.NEEDED))
