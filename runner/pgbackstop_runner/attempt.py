@@ -50,6 +50,7 @@ class Attempt:
     storage: Path
     record: Backup
     started: float = field(default_factory=time.monotonic)
+    written: int = 0
     _shown: float = field(default_factory=time.monotonic)
 
     @property
@@ -75,7 +76,7 @@ class Attempt:
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Time a step; one log line each."""
-        start, before = time.monotonic(), self.record.progress_bytes
+        start, before = time.monotonic(), self.written
         yield
         seconds = time.monotonic() - start
         self.note(steps=(*self.record.steps, Step(name=name, duration_seconds=round(seconds, 3))))
@@ -85,11 +86,12 @@ class Attempt:
             database=self.record.database or None,
             backup=self.record.id,
             duration_seconds=round(seconds, 3),
-            bytes=self.record.progress_bytes - before or None,
+            bytes=self.written - before or None,
         )
 
     def progress(self, total_bytes: int) -> None:
         """Show how far it has come, at most every few seconds."""
+        self.written = total_bytes
         now = time.monotonic()
         if now - self._shown >= _PROGRESS_SECONDS:
             self._shown = now
@@ -97,8 +99,6 @@ class Attempt:
             # A full catalog must not end a backup that has its room elsewhere.
             with contextlib.suppress(errors.CatalogError):
                 self.workspace.catalog.put_progress(self.record)
-        elif total_bytes != self.record.progress_bytes:
-            self.record = self.record.model_copy(update={"progress_bytes": total_bytes})
 
     def commit(self, files: tuple[StoredFile, ...]) -> Backup:
         """Make the bytes durable under their final name, then say so. Raises AttemptFailed."""

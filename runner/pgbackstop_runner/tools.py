@@ -104,6 +104,8 @@ class Tool:
     def kill(self) -> None:
         """End the tool and what it started; safe to call at any time."""
         self.over.set()
+        if self.process.poll() is not None:
+            return  # its number may be another process's by now
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, number)
