@@ -1,4 +1,4 @@
-"""WAL segments: names, arithmetic, the index of what is archived, and the gaps in it. Pure.
+"""WAL segments: names, arithmetic, timelines, what is archived, and the gaps in it. Pure.
 
 A segment's name is three times eight hexadecimal digits: timeline, log, segment. With 16 MB segments a
 log has 256 of them: https://www.postgresql.org/docs/current/wal-internals.html
@@ -7,7 +7,7 @@ log has 256 of them: https://www.postgresql.org/docs/current/wal-internals.html
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +18,14 @@ from pgbackstop_catalog.values import UtcTime, Value
 
 DEFAULT_SEGMENT_BYTES = 16 * 2**20
 INDEX_NAME = "index.jsonl"
+GAPS_NAME = "gaps.json"
+IDENTITY_NAME = "archive.json"
+RECEIVING_NAME = "receiving"  # where pg_receivewal writes; its .partial holds the newest bytes
+INCOMING_NAME = "incoming"  # where the archive_command puts segments
+ASIDE_NAME = "aside"  # a .partial of an earlier connection, until its segment is complete
+CONFLICTS_NAME = "conflicts"
 SEGMENT_NAME = re.compile(r"[0-9A-F]{24}")
+_LSN = r"[0-9A-F]{1,8}/[0-9A-F]{1,8}"
 HISTORY_NAME = re.compile(r"[0-9A-F]{8}\.history")
 
 
@@ -73,10 +80,23 @@ class WalSegment(Value):
     size_bytes: int = Field(ge=0, description="bytes stored")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the bytes stored")
     archived_at: UtcTime
+    covers_until: UtcTime | None = Field(
+        default=None,
+        description="everything committed by then, by the server's clock, is in this segment or before it; "
+        "absent where that was not observed",
+    )
+
+
+class WalIdentity(Value):
+    """``archive.json``: whose WAL the archive holds, so that two clusters never mix in one archive."""
+
+    record_version: Literal[1] = 1
+    system_identifier: str
+    segment_bytes: int = DEFAULT_SEGMENT_BYTES
 
 
 class WalGap(Value):
-    """Segments that are missing for good: ``first`` to ``last``, both included."""
+    """Segments that are missing: ``first`` to ``last``, both included."""
 
     timeline: int
     first: str
@@ -84,6 +104,16 @@ class WalGap(Value):
     segments: int
     found_at: UtcTime
     reason: str = ""
+    acknowledged_by: BackupId | None = Field(
+        default=None, description="the physical backup, started after it, that made it harmless"
+    )
+
+
+class WalGaps(Value):
+    """``gaps.json``: the gaps of an archive that are known, so that each is reported once."""
+
+    record_version: Literal[1] = 1
+    gaps: tuple[WalGap, ...] = ()
 
 
 class WalConflict(Value):
@@ -132,6 +162,34 @@ class WalState(Value):
     )
     last_base_backup: BackupId | None = None
 
+    @property
+    def missing_segments(self) -> int:
+        """Segments missing in gaps that no later base backup has made harmless."""
+        return sum(gap.segments for gap in self.gaps if gap.acknowledged_by is None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switch:
+    """Where a timeline left its parent: ``lsn`` is the first byte that is not the parent's any more."""
+
+    parent: int
+    lsn: int
+
+
+def parse_history(text: str) -> Switch | None:
+    """The last switch that a ``.history`` file tells; None for one that tells nothing.
+
+    Lines are "parent<tab>LSN<tab>reason", the oldest first; # begins a comment:
+    https://www.postgresql.org/docs/current/continuous-archiving.html#BACKUP-TIMELINES
+    """
+    lines = (line.split() for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    switches = [Switch(parent=int(words[0]), lsn=parse_lsn(words[1])) for words in lines if _is_switch(words)]
+    return switches[-1] if switches else None
+
+
+def _is_switch(words: list[str]) -> bool:
+    return len(words) >= 2 and words[0].isdigit() and re.fullmatch(_LSN, words[1]) is not None
+
 
 def gaps(segments: Iterable[Segment]) -> tuple[tuple[Segment, Segment], ...]:
     """The runs of missing segments, first and last of each, per timeline; a new timeline is no gap."""
@@ -147,3 +205,47 @@ def gaps(segments: Iterable[Segment]) -> tuple[tuple[Segment, Segment], ...]:
             found.append((previous.next(), before))
         previous = segment
     return tuple(found)
+
+
+def runs(segments: Iterable[Segment]) -> tuple[tuple[Segment, Segment], ...]:
+    """The unbroken runs of segments, first and last of each, sorted."""
+    found: list[tuple[Segment, Segment]] = []
+    for segment in sorted(set(segments)):
+        if found and found[-1][1].next() == segment:
+            found[-1] = (found[-1][0], segment)
+        else:
+            found.append((segment, segment))
+    return tuple(found)
+
+
+def missing(
+    archived: Iterable[Segment],
+    lost: Iterable[Segment],
+    switches: Mapping[int, Switch],
+    segment_bytes: int = DEFAULT_SEGMENT_BYTES,
+) -> tuple[tuple[Segment, Segment], ...]:
+    """The runs of segments that recovery through this archive would miss.
+
+    ``archived`` were archived at some time, ``lost`` are those of them that are there no more,
+    ``switches`` says where each timeline left its parent. A timeline begins with the segment in which it
+    left its parent, if the archive has any of the parent's.
+    """
+    known = set(archived)
+    ends = {first.timeline: (first, last) for first, last in reversed(runs(known))}
+    lasts = {last.timeline: last for _, last in runs(known)}
+    holes = [hole for first, last in gaps(known) for hole in _between(first, last)]
+    for timeline, switch in switches.items():
+        if timeline not in ends or switch.parent not in ends:
+            continue
+        number = switch.lsn // segment_bytes
+        first = Segment(timeline=timeline, number=number)
+        if first < ends[timeline][0]:
+            holes += _between(first, Segment(timeline=timeline, number=ends[timeline][0].number - 1))
+        last = lasts[switch.parent]
+        holes += _between(last.next(), Segment(timeline=switch.parent, number=number - 1))
+    return runs({*holes, *lost})
+
+
+def _between(first: Segment, last: Segment) -> list[Segment]:
+    numbers = range(first.number, last.number + 1)
+    return [Segment(timeline=first.timeline, number=number) for number in numbers]

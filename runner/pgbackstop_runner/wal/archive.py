@@ -1,0 +1,280 @@
+"""The archive of one server: completed segments are taken in, checked, hashed, placed and indexed.
+
+A segment is renamed to its final name first and indexed then, so that a line of the index never names
+what is not there; a crash in between leaves a segment that ``adopt`` indexes at the next start. A name
+that exists is never overwritten: the same content is success, different content is kept aside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pgbackstop_catalog import atomic, codec, errors, wal
+from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.wal import Segment, WalConflict, WalIdentity, WalSegment
+from pgbackstop_catalog.wal_index import Entry, Index
+from pgbackstop_runner.wal import content, header, index
+
+_STAMP = "%Y%m%dT%H%M%S%fZ"
+
+
+@dataclass
+class Batch:
+    """What became of some completed files."""
+
+    segments: list[WalSegment] = field(default_factory=list)
+    conflicts: list[WalConflict] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Archive:
+    """A server's WAL archive in a folder. Methods raise OSError; no other process takes segments in."""
+
+    root: Path
+    identity: WalIdentity
+    compression: content.Compression = "lz4"
+    covers_until: Callable[[int], datetime | None] = field(default=lambda _lsn: None)
+    thorough: bool = False  # read each segment to its end: where it was not pg_receivewal that wrote it
+
+    def __post_init__(self) -> None:
+        self.index = Index(self.root)
+
+    @property
+    def receiving(self) -> Path:
+        """Where pg_receivewal writes."""
+        return self.root / wal.RECEIVING_NAME
+
+    @property
+    def incoming(self) -> Path:
+        """Where the archive_command puts segments."""
+        return self.root / wal.INCOMING_NAME
+
+    def prepare(self) -> None:
+        """Make the folders, and mend what a crash left."""
+        names = (wal.RECEIVING_NAME, wal.INCOMING_NAME, wal.ASIDE_NAME, wal.CONFLICTS_NAME)
+        for name in names:
+            atomic.make_folder(self.root / name)
+        for folder in (self.root, self.receiving, *self._segment_folders()):
+            for path in folder.iterdir():
+                if atomic.is_temporary(path):
+                    path.unlink()
+        index.mend(self.root)
+        self.index.refresh()
+
+    def waiting(self, folder: Path) -> list[Path]:
+        """Completed files in a folder, in the order of the WAL."""
+        return sorted(
+            Path(entry.path)
+            for entry in os.scandir(folder)
+            if _is_complete(entry.name) and not self._is_marker(entry)
+        )
+
+    def take(self, sources: Iterable[Path]) -> Batch:
+        """Take in completed files, with one fsync for the index and one for each folder."""
+        batch, spent, folders = Batch(), list[Path](), set[Path]()
+        for source in sources:
+            taken = self._take_one(source, batch)
+            if taken is not None:
+                batch.segments.append(taken)
+                folders |= {(self.root / taken.path).parent, source.parent}
+            if source.exists():
+                spent.append(source)
+        for folder in folders:
+            atomic.sync_folder(folder)
+        if batch.segments:
+            index.append(self.root, batch.segments)
+        for source in spent:
+            source.unlink()
+        self.index.refresh()
+        return batch
+
+    def adopt(self) -> Batch:
+        """Index what lies under its final name and is in no line: a crash came between the two."""
+        batch = Batch()
+        self.index.refresh()
+        known = {entry.path for entry in self.index.entries.values()}
+        for path in self.files():
+            relative = str(path.relative_to(self.root))
+            if relative not in known and not self._reject(path, batch):
+                batch.segments.append(self._line(path, content.stored(path)))
+        if batch.segments:
+            index.append(self.root, batch.segments)
+            self.index.refresh()
+        return batch
+
+    def files(self) -> Iterator[Path]:
+        """Every segment and ``.history`` file under its final name."""
+        for folder in (self.root, *self._segment_folders()):
+            yield from sorted(Path(entry.path) for entry in os.scandir(folder) if _is_complete(entry.name))
+
+    def lost(self) -> set[str]:
+        """Names that the index has and no file: deleted behind our back. Looks at names only."""
+        self.index.refresh()
+        there = {str(path.relative_to(self.root)) for path in self.files()}
+        return {entry.name for entry in self.index.entries.values() if entry.path not in there}
+
+    def newest(self) -> Segment | None:
+        """The newest segment of the newest timeline."""
+        names = [entry.name for entry in self.index.entries.values() if entry.is_segment]
+        return Segment.parse(max(names), self.identity.segment_bytes) if names else None
+
+    def segments(self) -> list[Segment]:
+        """All segments in the index."""
+        size = self.identity.segment_bytes
+        return [Segment.parse(entry.name, size) for entry in self.index.entries.values() if entry.is_segment]
+
+    def switches(self) -> dict[int, wal.Switch]:
+        """Where each timeline left its parent."""
+        return switches(self.root, self.index.entries.values())
+
+    def conflicts(self) -> tuple[WalConflict, ...]:
+        """What is kept in the folder of conflicts, the oldest first."""
+        folder = self.root / wal.CONFLICTS_NAME
+        names = sorted(entry.name for entry in os.scandir(folder)) if folder.is_dir() else []
+        parsed = (_conflict(name) for name in names)
+        return tuple(sorted((each for each in parsed if each), key=lambda each: each.found_at))
+
+    def _take_one(self, source: Path, batch: Batch) -> WalSegment | None:
+        if self._reject(source, batch):
+            return None
+        name, _ = content.split(source.name)
+        existing = self._existing(name)
+        if existing is None:
+            return self._place(source)
+        if content.digest(existing) == content.digest(source):
+            batch.repeated.append(name)
+            indexed = name in self.index.entries
+            return None if indexed else self._line(existing, content.stored(existing))
+        self._set_aside(source, batch)
+        return None
+
+    def _reject(self, source: Path, batch: Batch) -> bool:
+        """Keep aside what is no segment of this archive, whatever its name says."""
+        name, _ = content.split(source.name)
+        if not wal.SEGMENT_NAME.fullmatch(name) or not self._problem(source, name):
+            return False
+        self._set_aside(source, batch)
+        return True
+
+    def _problem(self, source: Path, name: str) -> str:
+        size = self.identity.segment_bytes
+        try:
+            head = header.parse(content.beginning(source, header.BYTES))
+            whole = content.ends_whole(source) and (
+                not self.thorough or content.digest(source).size_bytes == size
+            )
+        except content.Damaged as error:
+            return error.problem
+        if not whole:
+            return "it is cut off"
+        return header.problem(head, Segment.parse(name, size), self.identity.system_identifier, size)
+
+    def _place(self, source: Path) -> WalSegment:
+        name, compressed = content.split(source.name)
+        if wal.HISTORY_NAME.fullmatch(name):
+            # Small, and read by people and by restore_command: never compressed.
+            target = self.root / name
+            atomic.write(target, content.beginning(source, 2**20))
+            return self._line(target, content.stored(target))
+        wanted = self.compression if compressed == "none" else compressed
+        target = self.root / name[:16] / (name + content.SUFFIXES[wanted])
+        atomic.make_folder(target.parent)
+        if wanted == compressed:
+            bytes_stored = content.stored(source)
+            source.rename(target)
+        else:
+            temporary = target.with_name(f".{target.name}{atomic.TEMPORARY_SUFFIX}")
+            bytes_stored = content.compress(source, temporary, wanted)
+            temporary.rename(target)
+        return self._line(target, bytes_stored)
+
+    def _line(self, path: Path, bytes_stored: content.Stored) -> WalSegment:
+        name, _ = content.split(path.name)
+        covers = None
+        if wal.SEGMENT_NAME.fullmatch(name):
+            end = Segment.parse(name, self.identity.segment_bytes).next().number * self.identity.segment_bytes
+            covers = self.covers_until(end)
+        return WalSegment(
+            name=name,
+            path=str(path.relative_to(self.root)),
+            size_bytes=bytes_stored.size_bytes,
+            sha256=bytes_stored.sha256,
+            archived_at=utc_now(),
+            covers_until=covers,
+        )
+
+    def _existing(self, name: str) -> Path | None:
+        folder = self.root if wal.HISTORY_NAME.fullmatch(name) else self.root / name[:16]
+        paths = (folder / (name + suffix) for suffix in content.SUFFIXES.values())
+        return next((path for path in paths if path.exists()), None)
+
+    def _set_aside(self, source: Path, batch: Batch) -> None:
+        name, _ = content.split(source.name)
+        now = utc_now()
+        target = self.root / wal.CONFLICTS_NAME / f"{now.strftime(_STAMP)}-{source.name}"
+        source.rename(target)
+        atomic.sync_folder(target.parent)
+        relative = str(target.relative_to(self.root))
+        batch.conflicts.append(WalConflict(name=name, found_at=now, kept_as=relative))
+
+    def _segment_folders(self) -> list[Path]:
+        return sorted(Path(entry.path) for entry in os.scandir(self.root) if _is_segment_folder(entry))
+
+    def _is_marker(self, entry: os.DirEntry[str]) -> bool:
+        """The hole with a segment's name that tells pg_receivewal where to start (see ``stream``)."""
+        return len(entry.name) == 24 and entry.stat().st_blocks == 0
+
+
+def switches(root: Path, entries: Iterable[Entry]) -> dict[int, wal.Switch]:
+    """Where each timeline left its parent, from the ``.history`` files of an archive."""
+    found: dict[int, wal.Switch] = {}
+    for entry in entries:
+        if not entry.is_segment:
+            with contextlib.suppress(OSError):
+                switch = wal.parse_history((root / entry.path).read_text(errors="replace"))
+                if switch is not None:
+                    found[int(entry.name[:8], 16)] = switch
+    return found
+
+
+def open_identity(root: Path, system_identifier: str, segment_bytes: int) -> WalIdentity:
+    """Whose WAL the archive holds; a new one is the server's. Raises ConfigError for another system's."""
+    path = root / wal.IDENTITY_NAME
+    if not path.exists():
+        atomic.make_folder(root)
+        identity = WalIdentity(system_identifier=system_identifier, segment_bytes=segment_bytes)
+        atomic.write(path, codec.encode(identity))
+        return identity
+    identity = codec.decode(WalIdentity, path.read_bytes(), where=str(path))
+    if identity.system_identifier != system_identifier:
+        raise errors.ConfigError(
+            f"The archive {root} holds WAL of system {identity.system_identifier}, "
+            f"and the server is system {system_identifier}.",
+            remedy="Move the archive away if the server was created anew, or give this server another name.",
+        )
+    return identity
+
+
+def _is_complete(file_name: str) -> bool:
+    name, _ = content.split(file_name)
+    return bool(wal.SEGMENT_NAME.fullmatch(name) or wal.HISTORY_NAME.fullmatch(name))
+
+
+def _is_segment_folder(entry: os.DirEntry[str]) -> bool:
+    return len(entry.name) == 16 and wal.SEGMENT_NAME.fullmatch(entry.name + "0" * 8) is not None
+
+
+def _conflict(file_name: str) -> WalConflict | None:
+    stamp, _, rest = file_name.partition("-")
+    try:
+        found_at = datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    name, _ = content.split(rest)
+    return WalConflict(name=name, found_at=found_at, kept_as=f"{wal.CONFLICTS_NAME}/{file_name}")

@@ -1,0 +1,127 @@
+"""Which segments are missing, since when, why, and whether a base backup made it harmless.
+
+What is missing is computed from the index and the names in the archive; ``gaps.json`` only remembers when
+each gap was found, why, and who acknowledged it, so that each is reported once and survives restarts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pgbackstop_catalog import atomic, codec, errors, wal
+from pgbackstop_catalog.records import Backup, BackupId, Status
+from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.wal import Segment, WalGap, WalGaps
+from pgbackstop_runner.wal.archive import Archive
+
+REMEMBERED = 100  # the newest; more would only make the state hard to read
+NEVER_ARRIVED = "the server had removed it before it was received"
+DELETED = "it was deleted from the archive"
+
+
+@dataclass
+class Gaps:
+    """The gaps of one archive. Raises OSError where they cannot be written."""
+
+    archive: Archive
+
+    def __post_init__(self) -> None:
+        self.known = self._read()
+
+    @property
+    def path(self) -> Path:
+        """Where they are remembered."""
+        return self.archive.root / wal.GAPS_NAME
+
+    @property
+    def unacknowledged(self) -> tuple[WalGap, ...]:
+        """Those that no base backup has made harmless yet."""
+        return tuple(gap for gap in self.known if gap.acknowledged_by is None)
+
+    @property
+    def wanted_since(self) -> datetime | None:
+        """Since when a base backup is wanted: it must start after the newest gap was found."""
+        return max((gap.found_at for gap in self.unacknowledged), default=None)
+
+    def look(self) -> tuple[WalGap, ...]:
+        """Compare with the archive as it is now; returns the gaps that are new."""
+        size = self.archive.identity.segment_bytes
+        lost = {Segment.parse(name, size) for name in self.archive.lost() if len(name) == 24}
+        segments = self.archive.segments()
+        found = wal.missing(segments, lost, self.archive.switches(), size)
+        before = {(gap.first, gap.last): gap for gap in self.known}
+        newest = max(segments, default=None)
+        kept = [gap for gap in self.known if self._is_ahead(gap, newest)]
+        new = []
+        for first, last in found:
+            gap = before.get((first.name(size), last.name(size)))
+            if gap is None:
+                gap = self._gap(first, last, DELETED if first in lost else NEVER_ARRIVED)
+                new.append(gap)
+            kept.append(gap)
+        self._remember(kept)
+        return tuple(new)
+
+    def expect(self, first: Segment, last: Segment, reason: str) -> WalGap | None:
+        """Record what will never arrive, before its successor shows it; None where that is known."""
+        gap = self._gap(first, last, reason)
+        if any((each.first, each.last) == (gap.first, gap.last) for each in self.known):
+            return None
+        self._remember([*self.known, gap])
+        return gap
+
+    def acknowledge(self, server: str, backups: Iterable[Backup]) -> BackupId | None:
+        """Mark gaps harmless by a physical backup that started after them; ``backups`` are newest first."""
+        wanted = self.wanted_since
+        if wanted is None:
+            return None
+        for backup in backups:
+            if backup.started_at <= wanted:
+                return None
+            if _is_base(backup, server):
+                self._remember(
+                    [gap.but(acknowledged_by=gap.acknowledged_by or backup.id) for gap in self.known]
+                )
+                return backup.id
+        return None
+
+    def _gap(self, first: Segment, last: Segment, reason: str) -> WalGap:
+        size = self.archive.identity.segment_bytes
+        return WalGap(
+            timeline=first.timeline,
+            first=first.name(size),
+            last=last.name(size),
+            segments=last.number - first.number + 1,
+            found_at=utc_now(),
+            reason=reason,
+        )
+
+    def _is_ahead(self, gap: WalGap, newest: Segment | None) -> bool:
+        """Whether the archive has not reached the gap's end, so that it cannot show by itself yet."""
+        last = Segment.parse(gap.last, self.archive.identity.segment_bytes)
+        return newest is None or last > newest
+
+    def _remember(self, gaps: Iterable[WalGap]) -> None:
+        newest = tuple(sorted(set(gaps), key=lambda gap: (gap.found_at, gap.first)))[-REMEMBERED:]
+        if newest != self.known:
+            atomic.write(self.path, codec.encode(WalGaps(gaps=newest)))
+            self.known = newest
+
+    def _read(self) -> tuple[WalGap, ...]:
+        return read(self.archive.root)
+
+
+def read(archive: Path) -> tuple[WalGap, ...]:
+    """The gaps that are remembered; none where the file is not there or is no record."""
+    path = archive / wal.GAPS_NAME
+    try:
+        return codec.decode(WalGaps, path.read_bytes(), where=str(path)).gaps
+    except (OSError, errors.CatalogError):
+        return ()
+
+
+def _is_base(backup: Backup, server: str) -> bool:
+    return backup.server == server and backup.backup_type == "physical" and backup.status is Status.SUCCEEDED

@@ -1,0 +1,222 @@
+"""What both methods do all the time: take in what is complete, look for gaps, write the state."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.folder import FolderCatalog
+from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.wal import Segment, WalGap, format_lsn
+from pgbackstop_runner import log
+from pgbackstop_runner.wal import archive as archives
+from pgbackstop_runner.wal import gaps as gap_memory
+from pgbackstop_runner.wal import progress, sampler, stop, stream
+
+STATE_INTERVAL = 1.0  # seconds, as those below
+NAMES_INTERVAL = 60.0
+BACKUPS_INTERVAL = 5.0
+PAUSE_WHEN_BLOCKED = 1.0
+BATCH = 16  # segments that share one fsync of the index
+
+
+@dataclass
+class Keeper:
+    """The keeper of one server's archive, and of what is known about it."""
+
+    name: str
+    server: Server
+    root: Path
+    catalog: FolderCatalog
+
+    def __post_init__(self) -> None:
+        self.progress = progress.Progress(
+            self.catalog.root, self.name, self.server.wal.method, self.server.wal.slot
+        )
+        self.sampler = sampler.Sampler(self.server, self.server.wal.slot)
+        self.archive: archives.Archive | None = None
+        self.gaps: gap_memory.Gaps | None = None
+        self.newest: Segment | None = None
+        self._state_due, self._names_due = stop.Every(STATE_INTERVAL), stop.Every(NAMES_INTERVAL)
+        self._backups_due = stop.Every(BACKUPS_INTERVAL)
+        self._blocked = False  # the archive cannot be written
+        self._blocked_until = 0.0
+
+    @property
+    def streams(self) -> bool:
+        """Whether pg_receivewal brings the segments."""
+        return self.server.wal.method == "stream"
+
+    def open_archive(self, system_identifier: str, segment_bytes: int) -> None:
+        """Open the archive and mend what a crash left. Raises ConfigError for another system's, OSError."""
+        identity = archives.open_identity(self.root, system_identifier, segment_bytes)
+        if self.archive is not None:
+            return
+        opened = archives.Archive(
+            self.root,
+            identity,
+            self.server.wal.compression,
+            covers_until=self.sampler.moments.until,
+            thorough=not self.streams,
+        )
+        opened.prepare()
+        self._count(opened.adopt())
+        self.archive, self.gaps = opened, gap_memory.Gaps(opened)
+        self.newest = opened.newest()
+        state = self.progress.state
+        self.progress.update(
+            segments=max(state.segments, len(opened.segments())),
+            conflicts=state.conflicts or opened.conflicts()[-gap_memory.REMEMBERED :],
+        )
+        self.take_in()
+        self._look_for_gaps()
+
+    def tick(self) -> None:
+        """Do what is due. A full disk or the like is said in the state and tried again."""
+        if time.monotonic() >= self._blocked_until:
+            self._work()
+        if self._state_due():
+            self.observe()
+            self.write_state()
+
+    def _work(self) -> None:
+        try:
+            self.take_in()
+            if self._names_due():
+                self._look_for_gaps()
+            if self._backups_due():
+                self._acknowledge()
+        except (OSError, errors.CatalogError) as error:
+            if not self._blocked:
+                self.trouble(error)
+            self._blocked, self._blocked_until = True, time.monotonic() + PAUSE_WHEN_BLOCKED
+        else:
+            self._blocked = False
+
+    def well(self) -> None:
+        """WAL arrives, or would if there were any."""
+        if not self._blocked:
+            self.progress.update(status="streaming", message="")
+
+    def take_in(self) -> None:
+        """Take in all completed segments."""
+        if self.archive is None:
+            return
+        folder = self.archive.receiving if self.streams else self.archive.incoming
+        waiting = self.archive.waiting(folder)
+        for start in range(0, len(waiting), BATCH):
+            self._count(self.archive.take(waiting[start : start + BATCH]))
+
+    def observe(self) -> None:
+        """Bring the state up to the newest sample and the archive."""
+        if self.archive is None or self.gaps is None:
+            return
+        state, size = self.progress.state, self.archive.identity.segment_bytes
+        archived = self.newest.next().number * size if self.newest else None
+        sample = self.sampler.latest
+        written = sample.written if sample and self.streams else archived
+        received = max((each for each in (archived, written) if each is not None), default=None)
+        lsn = format_lsn(received) if received is not None else None
+        changes: dict[str, object] = {}
+        if lsn is not None and lsn != state.received_lsn:
+            changes = {"received_lsn": lsn, "last_received_at": utc_now()}
+        self.progress.update(
+            **changes,
+            system_identifier=self.archive.identity.system_identifier,
+            segment_bytes=size,
+            timeline=self.newest.timeline if self.newest else state.timeline,
+            last_segment=self.newest.name(size) if self.newest else "",
+            archived_lsn=format_lsn(archived) if archived is not None else None,
+            last_reply_at=(sample.replied_at if sample else None) or state.last_reply_at,
+            archive_bytes=self.archive.index.total_bytes,
+            gaps=self.gaps.known,
+            base_backup_wanted_since=self.gaps.wanted_since,
+        )
+        if received is not None:
+            self.progress.reached(self.sampler.moments.until(received))
+            self.sampler.moments.forget_before(archived or 0)
+
+    def write_state(self) -> None:
+        """Write the state; where that fails, the log has it, and the next second tries again."""
+        try:
+            self.progress.write()
+        except OSError as error:
+            log.logger().warning("the state cannot be written", server=self.name, reason=error.strerror)
+
+    def trouble(self, error: Exception) -> None:
+        """Put an error into the state and the log, once for each new text."""
+        told = explain(error)
+        if str(told) != self.progress.state.message:
+            log.logger().error("WAL is not received", server=self.name, reason=str(told))
+        self.progress.fail(told)
+
+    def has_room(self) -> bool:
+        """Whether two more segments fit into the archive's disk."""
+        size = self.archive.identity.segment_bytes if self.archive else 0
+        status = os.statvfs(self.root)
+        return status.f_bavail * status.f_frsize >= 2 * size
+
+    def _count(self, batch: archives.Batch) -> None:
+        state, archive = self.progress.state, self.archive
+        count = sum(len(segment.name) == 24 for segment in batch.segments)
+        if batch.segments:
+            log.logger().debug("archived", server=self.name, segments=count, last=batch.segments[-1].name)
+            self.progress.update(segments=state.segments + count)
+        for conflict in batch.conflicts:
+            log.logger().error(
+                "refused a segment", server=self.name, segment=conflict.name, kept_as=conflict.kept_as
+            )
+        if batch.conflicts:
+            self.progress.update(conflicts=(*state.conflicts, *batch.conflicts)[-gap_memory.REMEMBERED :])
+        if archive is not None and batch.segments:
+            self._advance(archive, batch)
+
+    def _advance(self, archive: archives.Archive, batch: archives.Batch) -> None:
+        size, jumped = archive.identity.segment_bytes, False
+        for line in batch.segments:
+            if len(line.name) != 24:
+                continue
+            segment = Segment.parse(line.name, size)
+            jumped |= self.newest is not None and segment != self.newest.next()
+            self.newest = max(segment, self.newest or segment)
+        if jumped:
+            self._look_for_gaps()
+        if self.newest is not None and self.streams:
+            stream.drop_passed(archive.root, self.newest, size)
+
+    def _look_for_gaps(self) -> None:
+        if self.gaps is not None:
+            for gap in self.gaps.look():
+                self.report(gap)
+
+    def report(self, gap: WalGap) -> None:
+        """Log a gap that is new."""
+        facts = gap.model_dump(include={"first", "last", "segments", "reason"})
+        log.logger().error("WAL is missing; a base backup is wanted", server=self.name, **facts)
+
+    def _acknowledge(self) -> None:
+        if self.gaps is None or self.gaps.wanted_since is None:
+            return
+        backup = self.gaps.acknowledge(self.name, self.catalog.backups())
+        if backup is not None:
+            log.logger().info("a base backup made the gaps harmless", server=self.name, backup=backup)
+            self.progress.update(last_base_backup=backup)
+
+
+def explain(error: Exception) -> errors.PgbackstopError:
+    """One sentence with what to do, for what the operating system refused."""
+    if isinstance(error, errors.PgbackstopError):
+        return error
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return errors.PgbackstopError(
+            "The disk of the WAL archive is full.",
+            remedy="Make room; the server keeps the WAL until then.",
+        )
+    return errors.PgbackstopError(
+        f"The WAL archive cannot be written: {error}.", remedy="Check the folder's owner, mode and mount."
+    )

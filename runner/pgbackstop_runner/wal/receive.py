@@ -1,0 +1,186 @@
+"""``pgbackstop wal receive``: one process for each server, for as long as it is told to run.
+
+It never gives up: what fails is said in the state and tried again with growing pauses, and nothing is lost
+as long as the server keeps the WAL, which the slot (or the archiver) makes it do.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from pgbackstop_catalog import conninfo, errors, wal
+from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.wal import Segment
+from pgbackstop_runner import binaries, log, tools
+from pgbackstop_runner import server as postgres
+from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.wal import belief, slot, stop, stream
+from pgbackstop_runner.wal.keeper import Keeper, explain
+
+TICK = 0.1  # seconds, as those below
+FIRST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE_FOR_ROOM = 1.0, 30.0, 5.0
+FRESH_SAMPLE = 5.0
+FRESH_REPLY = 15.0
+STALLED_REPLY = 60.0
+
+
+@dataclass
+class Receiver:
+    """Runs until told to stop."""
+
+    keeper: Keeper
+    stop: stop.Stop = field(default_factory=stop.Stop)
+
+    def __post_init__(self) -> None:
+        self.server: Server = self.keeper.server
+        self.pause = FIRST_PAUSE
+        self.compression = self.server.wal.compression
+        self.without_marker = False  # the server could not send from where we stand
+        self.slot_anew = False  # nor from where its slot stands
+        self.programs: binaries.Binaries | None = None
+
+    def run(self) -> None:
+        """Receive until told to stop; then end cleanly. Raises nothing that another attempt may mend."""
+        self.keeper.write_state()
+        self.keeper.sampler.start()
+        try:
+            while not self.stop.wished:
+                self._attempt()
+        finally:
+            self.keeper.sampler.stop()
+            self.keeper.tick()
+            self.keeper.observe()
+            self.keeper.progress.update(status="stopped", message="")
+            self.keeper.write_state()
+
+    def _attempt(self) -> None:
+        try:
+            self.stop.during(self._open)
+            if self.keeper.streams:
+                self._stream()
+            else:
+                self._accept()
+        except errors.Interrupted:
+            return
+        except (errors.PgbackstopError, OSError) as error:
+            if self.stop.wished:
+                return
+            self.keeper.trouble(error)
+            self._rest()
+
+    def _open(self) -> None:
+        with postgres.connect(self.server, statement_timeout=10) as connection:
+            facts = postgres.facts(connection)
+            size = facts.wal_segment_bytes or wal.DEFAULT_SEGMENT_BYTES
+            self.keeper.open_archive(facts.system_identifier, size)
+            if not self.keeper.streams:
+                return
+            self.programs = binaries.find(postgres.major(connection), self.server.bin_dir)
+            reserved = slot.ensure(connection, self.server.wal.slot, anew=self.slot_anew)
+        self.slot_anew = False
+        if reserved.created:
+            why = reserved.trouble if self.keeper.newest else "the archive begins"
+            log.logger().info("made the replication slot", slot=self.server.wal.slot, why=why)
+        if self.without_marker:
+            self._expect_gap(reserved)
+
+    def _expect_gap(self, reserved: slot.Slot) -> None:
+        """The server cannot send what follows our newest segment: what lies before its slot never comes."""
+        newest, gaps = self.keeper.newest, self.keeper.gaps
+        if newest is None or gaps is None or reserved.restart_lsn is None:
+            return
+        size = gaps.archive.identity.segment_bytes
+        resume = wal.segment_of(reserved.restart_lsn, newest.timeline, size)
+        if resume.number > newest.number + 1:
+            last = Segment(timeline=newest.timeline, number=resume.number - 1)
+            gap = gaps.expect(newest.next(), last, reserved.trouble or "the server had removed it")
+            if gap is not None:
+                self.keeper.report(gap)
+
+    def _stream(self) -> None:
+        archive, programs = self.keeper.archive, self.programs
+        assert archive is not None and programs is not None  # noqa: S101, PT018 - _open sets both
+        if not self.keeper.has_room():
+            raise explain(OSError(28, "No space left on device"))
+        stream.remove_markers(archive.receiving)
+        stream.set_partial_aside(archive.root)
+        if self.keeper.newest is not None and not self.without_marker:
+            stream.place_marker(archive.receiving, self.keeper.newest, archive.identity.segment_bytes)
+        argv = stream.arguments(self.server, programs, archive.receiving, self.compression)
+        if not self.stop.wished:
+            self._run_tool(argv)
+
+    def _run_tool(self, argv: list[str]) -> None:
+        with tools.start("pg_receivewal", argv, password=conninfo.password(self.server)) as tool:
+            log.logger().info("pg_receivewal started", server=self.keeper.name, pid=tool.process.pid)
+            self.keeper.progress.update(status="connecting")
+            try:
+                self._watch(tool)
+            finally:
+                stream.stop(tool)
+            if self.stop.wished:
+                return
+            words = _last_words(tool)
+        self._learn(words)
+        raise stream.explain(words, self.server)
+
+    def _watch(self, tool: tools.Tool) -> None:
+        started = time.monotonic()
+        while not self.stop.wished and tool.process.poll() is None:
+            self.keeper.tick()
+            age = self._reply_age()
+            if age is not None and age < FRESH_REPLY:
+                self.keeper.well()
+                self.pause, self.without_marker = FIRST_PAUSE, False
+            elif (age or 0.0) > STALLED_REPLY and time.monotonic() - started > STALLED_REPLY:
+                raise errors.PgbackstopError(
+                    f"pg_receivewal has not answered the server for {age:.0f} s and was ended.",
+                    remedy="It is started again; look at the network if this repeats.",
+                )
+            time.sleep(TICK)
+
+    def _reply_age(self) -> float | None:
+        """Seconds by the server's clock since it heard from our pg_receivewal; None where unknown."""
+        sample = self.keeper.sampler.latest
+        if sample is None or time.monotonic() - sample.monotonic > FRESH_SAMPLE:
+            return None
+        if sample.sender_pid is None or sample.replied_at is None:
+            return None
+        return max(0.0, (sample.taken_at - sample.replied_at).total_seconds())
+
+    def _learn(self, words: str) -> None:
+        if stream.lacks_lz4(words):
+            self.compression = "none"  # we compress the segments ourselves then
+            self.pause = 0.0
+        elif stream.start_was_refused(words):
+            self.slot_anew = self.without_marker
+            self.without_marker = True
+            self.pause = 0.0
+
+    def _accept(self) -> None:
+        """The archive_command brings the segments; compare what the server believes with what is here."""
+        while not self.stop.wished:
+            self.keeper.tick()
+            problem = belief.problem(self.keeper)
+            if problem is None:
+                self.keeper.well()
+            elif str(problem) != self.keeper.progress.state.message:
+                self.keeper.trouble(problem)
+            time.sleep(TICK)
+
+    def _rest(self) -> None:
+        """Pause before the next attempt; it ends early when there is room again on a disk that was full."""
+        full = self.keeper.archive is not None and not self.keeper.has_room()
+        until = time.monotonic() + min(self.pause, LONGEST_PAUSE_FOR_ROOM if full else LONGEST_PAUSE)
+        while time.monotonic() < until and not self.stop.wished:
+            self.keeper.tick()
+            time.sleep(TICK)
+        self.pause = min(max(self.pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+
+
+def _last_words(tool: tools.Tool) -> str:
+    try:
+        return tool.finish()
+    except AttemptFailed:
+        return "\n".join(tool.lines)

@@ -1,0 +1,126 @@
+"""What ``pgbackstop wal status`` shows: the state, the archive, the server; each may be missing."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from pgbackstop_catalog import errors, wal, wal_index, window
+from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.folder import FolderCatalog
+from pgbackstop_catalog.records import Name
+from pgbackstop_catalog.values import UtcTime, Value
+from pgbackstop_catalog.wal import WalState
+from pgbackstop_runner import locks
+from pgbackstop_runner.wal import archive as archives
+from pgbackstop_runner.wal import gaps, progress, sampler
+
+TIMEOUT = 3.0  # seconds for the server to answer
+
+
+class WindowReport(Value):
+    """A recovery window, as JSON has it."""
+
+    start: UtcTime
+    end: UtcTime
+    ends: str
+    reason: str
+    backup: str
+    timeline: int
+
+
+class Report(Value):
+    """Everything about one server's WAL. What the server itself says is absent where it does not answer."""
+
+    server: Name
+    enabled: bool
+    method: str
+    archive: str
+    receiver_running: bool = False
+    state: WalState | None = None
+    segments: int = 0
+    archive_bytes: int = 0
+    windows: tuple[WindowReport, ...] = ()
+    server_problem: str = ""
+    server_lsn: str | None = None
+    lag_bytes: int | None = None
+    slot_exists: bool | None = None
+    slot_active: bool | None = None
+    slot_status: str | None = None
+    slot_retained_bytes: int | None = None
+
+    @property
+    def earliest(self) -> datetime | None:
+        """The earliest moment that can be recovered to."""
+        return min((each.start for each in self.windows), default=None)
+
+    @property
+    def latest(self) -> datetime | None:
+        """The latest moment that can be recovered to."""
+        return max((each.end for each in self.windows), default=None)
+
+
+def report(name: str, server: Server, archive: Path, catalog: FolderCatalog) -> Report:
+    """The report of one server. Raises CatalogError where the catalog or the archive cannot be read."""
+    state = progress.read(catalog.root, name)
+    try:
+        index = wal_index.Index(archive)
+        entries = index.refresh().values()
+        switches = archives.switches(archive, entries)
+    except OSError as error:
+        raise errors.CatalogError(
+            f"The WAL archive cannot be read: {archive}: {error.strerror}.",
+            remedy="Check the folder's owner, mode and mount.",
+        ) from error
+    if state is not None and not state.gaps:
+        state = state.but(gaps=gaps.read(archive))
+    backups = [backup for backup in catalog.backups() if backup.server == name]
+    found = window.windows(backups, entries, state, switches)
+    return Report(
+        server=name,
+        enabled=server.wal.enabled,
+        method=server.wal.method,
+        archive=str(archive),
+        receiver_running=locks.is_held(catalog.root, f"wal-{name}"),
+        state=state,
+        segments=sum(entry.is_segment for entry in entries),
+        archive_bytes=index.total_bytes,
+        windows=tuple(WindowReport(**vars(each)) for each in found),
+        **_ask(server, state),
+    )
+
+
+def _ask(server: Server, state: WalState | None) -> dict[str, Any]:
+    from pgbackstop_runner import server as postgres  # noqa: PLC0415 - a module of that name is an argument
+
+    quick = server.but(connect_timeout=min(server.connect_timeout, TIMEOUT))
+    try:
+        with postgres.connect(quick, statement_timeout=TIMEOUT) as connection:
+            sample = sampler.query(connection, server.wal.slot)
+    except (errors.PgbackstopError, psycopg.Error) as error:
+        return {"server_problem": str(error)}
+    answer: dict[str, Any] = {}
+    if sample.flushed is not None:
+        answer["server_lsn"] = wal.format_lsn(sample.flushed)
+        received = sample.written or _received(state)
+        if received is not None:
+            answer["lag_bytes"] = max(0, sample.flushed - received)
+    if server.wal.method == "stream":
+        answer |= {
+            "slot_exists": sample.slot_exists,
+            "slot_active": sample.sender_pid is not None,
+            "slot_status": sample.slot_status,
+        }
+        if sample.slot_restart is not None and sample.flushed is not None:
+            answer["slot_retained_bytes"] = max(0, sample.flushed - sample.slot_restart)
+    return answer
+
+
+def _received(state: WalState | None) -> int | None:
+    with contextlib.suppress(ValueError):
+        return wal.parse_lsn(state.received_lsn) if state and state.received_lsn else None
+    return None
