@@ -22,6 +22,7 @@ COMMANDS = (
     "check",
     "daemon",
     "list",
+    "wal",
     "config",
 )
 
