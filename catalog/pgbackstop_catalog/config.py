@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -298,8 +299,20 @@ Storage = Annotated[FolderStorage | S3Storage, Field(discriminator="kind")]
 class Alertmanager(Value):
     """Where events are posted to."""
 
-    url: str = Field(pattern=r"^https?://")
-    timeout: Duration = 5.0
+    url: str = Field(description="like http://127.0.0.1:9093, with its path prefix if it has one")
+    timeout: Duration = Field(default=5.0, gt=0)
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if "@" in value:
+            msg = "a secret must not stand in this file: leave out user and password"
+            raise ValueError(msg)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            msg = "must be an address like http://127.0.0.1:9093"
+            raise ValueError(msg)
+        return value
 
 
 class Notifications(Value):

@@ -21,6 +21,7 @@ COMMANDS = (
     "backup",
     "check",
     "daemon",
+    "notify",
     "list",
     "wal",
     "config",

@@ -9,6 +9,7 @@
     children      processes that never outlive us
     runs          backups as children
     receivers     WAL receivers as children
+    courier       notifications that wait
     service       the loop that wakes all of them
 
 What is decided depends on the clock and the records alone, so a daemon that is killed at any moment and

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pgbackstop_catalog import codec, config_file, errors
@@ -15,6 +15,7 @@ from pgbackstop_catalog.values import utc_now
 from pgbackstop_catalog.wal import WalState
 from pgbackstop_runner import locks, log, reconcile
 from pgbackstop_runner.daemon import memory, wal_gaps
+from pgbackstop_runner.daemon.courier import Courier
 from pgbackstop_runner.daemon.memory import Known
 from pgbackstop_runner.daemon.planner import Planner
 from pgbackstop_runner.daemon.receivers import Receivers
@@ -47,13 +48,14 @@ class Service:
     planner: Planner
     runs: Runs
     receivers: Receivers
+    courier: Courier
+    recorded: list[Backup]
     started_at: datetime
     wake: asyncio.Event
     stopping: bool = False
     reload_wanted: bool = False
     _saved: Known | None = None
     _problem: str = ""
-    recorded: list[Backup] = field(default_factory=list)
 
     @classmethod
     def begin(cls, workspace: Workspace, settings: Settings) -> Service:
@@ -66,9 +68,10 @@ class Service:
             planner=planner,
             runs=Runs(planner=planner, settings=settings, wake=wake),
             receivers=Receivers(settings=settings),
+            courier=Courier(settings=settings),
+            recorded=recorded,
             started_at=utc_now(),
             wake=wake,
-            recorded=recorded,
         )
 
     async def serve(self) -> None:
@@ -82,7 +85,7 @@ class Service:
                 await self._sleep()
         finally:
             log.logger().info("daemon stops", runs=len(self.runs.tasks))
-            await asyncio.gather(self.runs.stop(), self.receivers.stop())
+            await asyncio.gather(self.runs.stop(), self.receivers.stop(), self.courier.stop())
             self._heartbeat(utc_now(), stopped=True)
         log.logger().info("daemon stopped", pid=os.getpid())
 
@@ -96,7 +99,14 @@ class Service:
         self.planner.look(now)
         self._look_for_gaps(now)
         self.runs.start_waiting()
+        self._tell()
         self._heartbeat(now)
+
+    def _tell(self) -> None:
+        """After the records are durable, never before."""
+        while self.recorded:
+            self.courier.announce(self.workspace, self.recorded.pop(0))
+        self.courier.look(self.workspace)
 
     async def _sleep(self) -> None:
         until_next = min(

@@ -1,0 +1,154 @@
+"""Notices: one event each, in words for a person at three in the morning. Pure.
+
+Prometheus tells states (too old, failed and not yet made good); a notice tells that something happened.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from pgbackstop_catalog import units
+from pgbackstop_catalog.records import Backup, Status
+from pgbackstop_catalog.values import UtcTime, Value, format_time
+
+Kind = Literal["backup-succeeded", "backup-failed", "backup-missed", "test"]
+Severity = Literal["info", "warning", "critical"]
+
+ALERT_NAMES: dict[Kind, str] = {
+    "backup-succeeded": "BackupFinished",
+    "backup-failed": "BackupRunFailed",
+    "backup-missed": "BackupRunMissed",
+    "test": "BackupNotificationTest",
+}
+# An event ends by itself. Longer than any usual group_wait, or Alertmanager would never tell of it.
+GOOD_NEWS = timedelta(minutes=10)
+BAD_NEWS = timedelta(hours=1)
+# Mail and chat show the beginning; the record has everything.
+_MOST_WORDS = 1500
+
+
+class Notice(Value):
+    """An event that somebody wants to hear of; a file of the outbox until it is delivered."""
+
+    record_version: Literal[1] = 1
+    kind: Kind
+    plan: str = ""
+    server: str = ""
+    database: str = ""
+    backup_type: str = ""
+    severity: Severity
+    summary: str
+    description: str = Field(max_length=2 * _MOST_WORDS)
+    starts_at: UtcTime
+    ends_at: UtcTime
+
+
+def of_backup(backup: Backup) -> Notice | None:
+    """What to tell of an attempt; nothing while it runs."""
+    if backup.status is Status.RUNNING:
+        return None
+    if backup.status is Status.SUCCEEDED:
+        return _notice(backup, "backup-succeeded", "info", _succeeded(backup), _what_succeeded(backup))
+    if backup.status is Status.MISSED:
+        return _notice(backup, "backup-missed", "warning", _missed(backup), _what_to_do_missed(backup))
+    return _notice(backup, "backup-failed", "warning", _failed(backup), _what_to_do_failed(backup))
+
+
+def of_test(moment: datetime) -> Notice:
+    """One that says only that notifications arrive."""
+    return Notice(
+        kind="test",
+        severity="info",
+        summary="pgbackstop: a test notification",
+        description="Somebody ran 'pgbackstop notify test'. Notifications arrive; there is nothing to do.",
+        starts_at=moment,
+        ends_at=moment + GOOD_NEWS,
+    )
+
+
+def to_alert(notice: Notice, now: datetime) -> dict[str, object]:
+    """An alert of Alertmanager's API v2.
+
+    One that waited until after its end gets its length anew: Alertmanager takes an alert that ends in the
+    past as resolved, and tells nobody of one that it has not seen before.
+    https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml
+    """
+    length = notice.ends_at - notice.starts_at
+    labels = {
+        "alertname": ALERT_NAMES[notice.kind],
+        "plan": notice.plan,
+        "server": notice.server,
+        "database": notice.database,
+        "backup_type": notice.backup_type,
+        "severity": notice.severity,
+    }
+    return {
+        # Alertmanager refuses empty label values in some versions and drops them in others.
+        "labels": {name: value for name, value in labels.items() if value},
+        "annotations": {"summary": notice.summary, "description": notice.description},
+        "startsAt": format_time(notice.starts_at),
+        "endsAt": format_time(max(notice.ends_at, now + length)),
+    }
+
+
+def _notice(backup: Backup, kind: Kind, severity: Severity, summary: str, description: str) -> Notice:
+    moment = backup.finished_at or backup.started_at
+    return Notice(
+        kind=kind,
+        plan=backup.plan,
+        server=backup.server,
+        database=backup.database,
+        backup_type=backup.backup_type,
+        severity=severity,
+        summary=summary,
+        description=description,
+        starts_at=moment,
+        ends_at=moment + (GOOD_NEWS if kind == "backup-succeeded" else BAD_NEWS),
+    )
+
+
+def _target(backup: Backup) -> str:
+    return f"database {backup.database} on {backup.server}" if backup.database else f"server {backup.server}"
+
+
+def _succeeded(backup: Backup) -> str:
+    return f"Backed up {_target(backup)} (plan {backup.plan})"
+
+
+def _what_succeeded(backup: Backup) -> str:
+    size = units.format_size(backup.size_bytes or 0)
+    took = units.format_duration(backup.duration_seconds or 0)
+    warnings = "".join(f" Note: {text.rstrip('.')}." for text in (backup.fallback, *backup.warnings) if text)
+    return _cut(f"{size} in {took}, backup {backup.id}.{warnings}") + " There is nothing to do."
+
+
+def _failed(backup: Backup) -> str:
+    reason = f": {backup.reason}" if backup.reason is not None else ""
+    how = "was interrupted" if backup.status is Status.INTERRUPTED else "failed"
+    return f"The backup of {_target(backup)} (plan {backup.plan}) {how}{reason}"
+
+
+def _what_to_do_failed(backup: Backup) -> str:
+    return (
+        f"{_cut(backup.message or 'It said nothing.')} Details: 'pgbackstop show {backup.id}'. "
+        f"When the cause is gone, run it again: 'pgbackstop backup {backup.plan}'."
+    )
+
+
+def _missed(backup: Backup) -> str:
+    runs = "A backup run" if backup.missed_runs <= 1 else f"{backup.missed_runs} backup runs"
+    return f"{runs} of plan {backup.plan} ({_target(backup)}) did not start"
+
+
+def _what_to_do_missed(backup: Backup) -> str:
+    return (
+        f"{_cut(backup.message)} See that 'pgbackstop daemon' is running; "
+        f"to back up now: 'pgbackstop backup {backup.plan}'."
+    )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_WORDS else text[:_MOST_WORDS] + " …"

@@ -1,0 +1,144 @@
+"""Telling people of events, by Alertmanager: kept until accepted, and never in the way of a backup.
+
+A notice is queued after the state that it tells of is durable, then delivered: at once if that is possible,
+else by the daemon and by the next operation. Without an Alertmanager nothing is queued.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from pgbackstop_catalog import config, errors, notice
+from pgbackstop_catalog.notice import Notice
+from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog.values import utc_now
+from pgbackstop_runner import locks, log
+from pgbackstop_runner.notify import alertmanager
+from pgbackstop_runner.notify.outbox import Outbox
+from pgbackstop_runner.workspace import Workspace
+
+CHANNEL = "alertmanager"
+LOCK = "notify"
+# How long an operation may spend on notices, and wait for another process that delivers; seconds.
+_PATIENCE = 20.0
+_LOCK_PATIENCE = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """What became of the queued notices; ``problem`` is why some are still there."""
+
+    accepted: int = 0
+    rejected: int = 0
+    pending: int = 0
+    problem: str = ""
+
+
+def backup_finished(workspace: Workspace, backup: Backup) -> None:
+    """Tell of an attempt that is over and on record. Never raises, because no backup may fail by this."""
+    try:
+        announce(workspace, backup)
+        deliver(workspace)
+    except Exception as error:
+        log.logger().error("notification failed", plan=backup.plan, backup=backup.id, problem=str(error))
+
+
+def announce(workspace: Workspace, backup: Backup) -> None:
+    """Queue what there is to tell of an attempt; where the outbox cannot be written, send it right away."""
+    made = notice.of_backup(backup)
+    if made is None:
+        return
+    try:
+        queue(workspace, made)
+    except errors.CatalogError as error:
+        log.logger().warning("notification cannot be kept, so it is sent at once", problem=str(error))
+        _send_unkept(workspace, made)
+
+
+def queue(workspace: Workspace, event: Notice) -> None:
+    """Keep a notice durably until it is delivered. Raises CatalogError."""
+    if workspace.config.notifications.alertmanager is not None:
+        outbox(workspace).put(event, utc_now())
+
+
+def outbox(workspace: Workspace) -> Outbox:
+    """The notices that wait."""
+    return Outbox(workspace.catalog.root / "outbox")
+
+
+def deliver(workspace: Workspace, *, seconds: float = _PATIENCE) -> Delivery:
+    """Post what waits, the oldest first, until one cannot be delivered or ``seconds`` have passed.
+
+    Raises CatalogError where the outbox cannot be read or written.
+    """
+    waiting, settings = outbox(workspace), workspace.config.notifications.alertmanager
+    if settings is None or not waiting.entries():
+        return Delivery(pending=len(waiting.entries()))
+    try:
+        with _lock(workspace):
+            return _deliver(waiting, settings, deadline=time.monotonic() + seconds)
+    except errors.Busy:
+        return Delivery(pending=len(waiting.entries()), problem="Another process is delivering.")
+
+
+def send_test(settings: config.Alertmanager) -> None:
+    """Send one test event. Raises NotAccepted."""
+    now = utc_now()
+    alertmanager.post(settings, notice.to_alert(notice.of_test(now), now))
+
+
+def _deliver(waiting: Outbox, settings: config.Alertmanager, *, deadline: float) -> Delivery:
+    accepted = rejected = 0
+    problem = ""
+    for entry in waiting.entries():
+        if time.monotonic() > deadline:
+            problem = "There was no time for more."
+            break
+        try:
+            _post(waiting.read(entry), settings, utc_now())
+            waiting.remove(entry)
+            accepted += 1
+        except errors.NewerRecord as error:
+            problem = str(error)  # for the newer pgbackstop that queued it
+        except alertmanager.Unreachable as error:
+            problem = str(error)
+            waiting.count_failure(CHANNEL)
+            log.logger().warning("notification kept", channel=CHANNEL, problem=problem)
+            break
+        except (alertmanager.Refused, errors.CatalogError) as error:
+            rejected += 1
+            waiting.count_failure(CHANNEL)
+            waiting.reject(entry)
+            log.logger().error("notification rejected", channel=CHANNEL, file=entry.name, problem=str(error))
+    return Delivery(accepted=accepted, rejected=rejected, pending=len(waiting.entries()), problem=problem)
+
+
+def _post(event: Notice, settings: config.Alertmanager, now: datetime) -> None:
+    alertmanager.post(settings, notice.to_alert(event, now))
+    log.logger().info("notification accepted", channel=CHANNEL, kind=event.kind, plan=event.plan or None)
+
+
+def _send_unkept(workspace: Workspace, event: Notice) -> None:
+    settings = workspace.config.notifications.alertmanager
+    if settings is not None:
+        _post(event, settings, utc_now())
+
+
+@contextlib.contextmanager
+def _lock(workspace: Workspace) -> Iterator[None]:
+    """Two processes must not send the same; what one queues while the other ends is not to wait a day."""
+    deadline = time.monotonic() + _LOCK_PATIENCE
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(locks.held(workspace.catalog.root, LOCK, "The delivery of notifications"))
+                break
+            except errors.Busy:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+        yield

@@ -1,0 +1,100 @@
+"""Events reach a real Alertmanager, also when it was down."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+from pgbackstop_catalog.records import Backup, Status
+from pgbackstop_runner import notify, workspace
+from tests.integration.daemon.conftest import Alertmanager, House, until
+
+# A schedule that is never due while the test runs.
+_SELDOM = {"schedule": "0 2 29 2 *"}
+
+
+def _backup() -> Backup:
+    now = datetime.now(UTC)
+    return Backup(
+        id="20261122T020000Z-5f3a9c",
+        plan="shop",
+        server="main",
+        database="shop",
+        backup_type="logical",
+        status=Status.SUCCEEDED,
+        started_at=now,
+        finished_at=now,
+        duration_seconds=1.0,
+        size_bytes=1000,
+    )
+
+
+def _configure(house: House, alertmanager: Alertmanager) -> workspace.Workspace:
+    house.configure({"shop": _SELDOM}, notifications={"alertmanager": {"url": alertmanager.url}})
+    return workspace.open_workspace(house.file, on_garbage=lambda error: None)
+
+
+def _command(house: House, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(house.file), "notify", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_an_event_arrives(house: House, alertmanager: Alertmanager) -> None:
+    alertmanager.start()
+    notify.backup_finished(_configure(house, alertmanager), _backup())
+    (alert,) = alertmanager.alerts()
+    assert alert["labels"] == {
+        "alertname": "BackupFinished",
+        "plan": "shop",
+        "server": "main",
+        "database": "shop",
+        "backup_type": "logical",
+        "severity": "info",
+    }
+    assert alert["annotations"]["summary"] == "Backed up database shop on main (plan shop)"
+    assert alert["status"]["state"] == "active"
+
+
+def test_the_daemon_delivers_when_alertmanager_is_back(house: House, alertmanager: Alertmanager) -> None:
+    opened = _configure(house, alertmanager)
+    notify.backup_finished(opened, _backup())
+    outbox = notify.outbox(opened)
+    assert (len(outbox.entries()), outbox.failures()) == (1, {"alertmanager": 1})
+    daemon = house.start_and_wait()
+    until(lambda: outbox.failures()["alertmanager"] > 1, "the daemon tries again")
+    alertmanager.start()
+    until(lambda: not outbox.entries(), "the event is delivered")
+    assert [alert["labels"]["alertname"] for alert in alertmanager.alerts()] == ["BackupFinished"]
+    assert house.stop(daemon) == 0
+
+
+def test_a_test_event_is_sent_and_told(house: House, alertmanager: Alertmanager) -> None:
+    _configure(house, alertmanager)
+    refused = _command(house, "test")
+    assert refused.returncode == 1
+    assert f"Alertmanager at 127.0.0.1:{alertmanager.port} cannot be reached" in refused.stderr
+    alertmanager.start()
+    accepted = _command(house, "test")
+    assert (accepted.returncode, accepted.stderr) == (0, "")
+    assert "accepted a test event" in accepted.stdout
+    assert [alert["labels"]["alertname"] for alert in alertmanager.alerts()] == ["BackupNotificationTest"]
+
+
+def test_what_waits_is_shown(house: House, alertmanager: Alertmanager) -> None:
+    opened = _configure(house, alertmanager)
+    assert _command(house, "pending").stdout == "0 waiting, 0 failed tries so far, 0 rejected\n"
+    notify.backup_finished(opened, _backup())
+    shown = _command(house, "pending").stdout
+    assert "backup-succeeded  Backed up database shop on main (plan shop)" in shown
+    assert "1 waiting, 1 failed tries so far, 0 rejected" in shown
+    assert '"kind": "backup-succeeded"' in _command(house, "pending", "--json").stdout
+
+
+def test_without_alertmanager_there_is_nobody_to_tell(house: House) -> None:
+    house.configure({"shop": _SELDOM})
+    told = _command(house, "test")
+    assert told.returncode == 2
+    assert "notifications.alertmanager.url" in told.stderr

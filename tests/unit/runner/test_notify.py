@@ -1,0 +1,373 @@
+"""Notices: kept until accepted, counted when not, told in words, and never in the way."""
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgbackstop_catalog import config, errors, notice
+from pgbackstop_catalog.config import Config
+from pgbackstop_catalog.folder import FolderCatalog
+from pgbackstop_catalog.notice import Notice
+from pgbackstop_catalog.records import Backup, Reason, Status
+from pgbackstop_runner import locks, notify
+from pgbackstop_runner.notify import alertmanager
+from pgbackstop_runner.workspace import Workspace
+
+NOW = datetime(2026, 11, 22, 2, 3, 4, tzinfo=UTC)
+
+
+class Answering(ThreadingHTTPServer):
+    """A stand-in for what a real Alertmanager does not do on request: it answers with the code it is told.
+
+    Whatever arrives is kept; the real one is in tests/integration/daemon.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.codes: list[int] = []
+        self.received: list[Any] = []
+        self.requests: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Answering
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.requests.append(f"POST {self.path} {self.headers['Content-Type']}")
+        code = self.server.codes.pop(0) if self.server.codes else 200
+        if code == 200:
+            self.server.received += json.loads(body)
+        self._answer(code)
+
+    def do_GET(self) -> None:
+        self.server.requests.append(f"GET {self.path}")
+        self._answer(200)
+
+    def _answer(self, code: int) -> None:
+        self.send_response(code)
+        if code == 302:
+            self.send_header("Location", "/elsewhere")
+        self.end_headers()
+        self.wfile.write(b'"what the server says"')
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Answering]:
+    with Answering() as answering:
+        thread = threading.Thread(target=answering.serve_forever, args=(0.01,))
+        thread.start()
+        yield answering
+        answering.shutdown()
+        thread.join()
+
+
+def _workspace(folder: Path, url: str | None) -> Workspace:
+    document: dict[str, Any] = {
+        "servers": {"main": {}},
+        "storages": {"disk": {"kind": "folder", "path": folder}},
+    }
+    if url is not None:
+        document["notifications"] = {"alertmanager": {"url": url, "timeout": "5s"}}
+    checked = Config.model_validate(document)
+    return Workspace(
+        file=folder / "pgbackstop.yaml", config=checked, catalog=FolderCatalog(checked.catalog_folder())
+    )
+
+
+@pytest.fixture
+def opened(tmp_path: Path, server: Answering) -> Workspace:
+    return _workspace(tmp_path, server.url)
+
+
+def _backup(**changes: Any) -> Backup:
+    return Backup(
+        id="20261122T020000Z-5f3a9c",
+        plan="shop-daily",
+        server="main",
+        database="shop",
+        backup_type="logical",
+        status=Status.SUCCEEDED,
+        started_at=NOW - timedelta(minutes=3),
+        finished_at=NOW,
+        duration_seconds=185.0,
+        size_bytes=4_200_000,
+    ).but(**changes)
+
+
+def _waiting(opened: Workspace) -> list[Path]:
+    return notify.outbox(opened).entries()
+
+
+def test_a_success_in_words() -> None:
+    event = notice.of_backup(_backup(warnings=("2 tables without statistics",)))
+    assert event is not None
+    assert (event.kind, event.severity) == ("backup-succeeded", "info")
+    assert event.summary == "Backed up database shop on main (plan shop-daily)"
+    assert event.description == (
+        "4.2 MB in 3m05s, backup 20261122T020000Z-5f3a9c. Note: 2 tables without statistics. "
+        "There is nothing to do."
+    )
+    assert (event.starts_at, event.ends_at) == (NOW, NOW + notice.GOOD_NEWS)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "summary"),
+    [
+        (Status.FAILED, Reason.SPACE, "The backup of server main (plan shop-daily) failed: space"),
+        (Status.FAILED, None, "The backup of server main (plan shop-daily) failed"),
+        (
+            Status.INTERRUPTED,
+            Reason.INTERRUPTED,
+            "The backup of server main (plan shop-daily) was interrupted: interrupted",
+        ),
+    ],
+)
+def test_a_failure_says_what_to_do(status: Status, reason: Reason | None, summary: str) -> None:
+    event = notice.of_backup(_backup(status=status, reason=reason, database="", message="Disk full."))
+    assert event is not None
+    assert (event.kind, event.severity, event.summary) == ("backup-failed", "warning", summary)
+    assert event.description == (
+        "Disk full. Details: 'pgbackstop show 20261122T020000Z-5f3a9c'. "
+        "When the cause is gone, run it again: 'pgbackstop backup shop-daily'."
+    )
+
+
+def test_an_endless_message_is_cut() -> None:
+    event = notice.of_backup(_backup(status=Status.FAILED, message="x" * 100_000))
+    assert event is not None
+    assert "x" * 1500 + " … Details" in event.description
+
+
+@pytest.mark.parametrize(("runs", "words"), [(1, "A backup run of plan"), (3, "3 backup runs of plan")])
+def test_missed_runs_are_counted(runs: int, words: str) -> None:
+    event = notice.of_backup(_backup(status=Status.MISSED, missed_runs=runs, message="The daemon was away."))
+    assert event is not None
+    assert event.kind == "backup-missed"
+    assert event.summary.startswith(words)
+    assert event.description.startswith("The daemon was away. See that")
+
+
+def test_a_running_backup_is_no_event() -> None:
+    assert notice.of_backup(_backup(status=Status.RUNNING, finished_at=None)) is None
+
+
+def test_an_alert_has_labels_without_empty_ones_and_ends() -> None:
+    event = notice.of_backup(_backup(database=""))
+    assert event is not None
+    alert = notice.to_alert(event, NOW)
+    assert alert["labels"] == {
+        "alertname": "BackupFinished",
+        "plan": "shop-daily",
+        "server": "main",
+        "backup_type": "logical",
+        "severity": "info",
+    }
+    assert alert["startsAt"] == "2026-11-22T02:03:04.000Z"
+    assert alert["endsAt"] == "2026-11-22T02:13:04.000Z"
+
+
+def test_an_event_that_waited_too_long_gets_its_length_anew() -> None:
+    event = notice.of_backup(_backup())
+    assert event is not None
+    assert notice.to_alert(event, NOW + timedelta(days=1))["endsAt"] == "2026-11-23T02:13:04.000Z"
+
+
+def test_a_finished_backup_is_told_at_once(opened: Workspace, server: Answering) -> None:
+    notify.backup_finished(opened, _backup())
+    assert [alert["labels"]["alertname"] for alert in server.received] == ["BackupFinished"]
+    assert server.requests == ["POST /api/v2/alerts application/json"]
+    assert _waiting(opened) == []
+    assert notify.outbox(opened).failures() == {}
+
+
+def test_a_running_backup_is_not_told(opened: Workspace, server: Answering) -> None:
+    notify.backup_finished(opened, _backup(status=Status.RUNNING, finished_at=None))
+    assert server.requests == []
+
+
+def test_without_alertmanager_nothing_is_queued(tmp_path: Path) -> None:
+    opened = _workspace(tmp_path, None)
+    notify.backup_finished(opened, _backup())
+    assert not (opened.catalog.root / "outbox").exists()
+    assert notify.deliver(opened) == notify.Delivery()
+
+
+@pytest.mark.parametrize("code", [401, 404, 429, 500, 503, 302])
+def test_what_may_be_accepted_later_is_kept_and_counted(
+    opened: Workspace, server: Answering, code: int
+) -> None:
+    server.codes = [code]
+    notify.backup_finished(opened, _backup())
+    assert len(_waiting(opened)) == 1
+    assert notify.outbox(opened).failures() == {"alertmanager": 1}
+    # A redirect is not followed: its GET would be answered, and the event be lost.
+    assert [request for request in server.requests if request.startswith("GET")] == []
+    assert notify.deliver(opened) == notify.Delivery(accepted=1)
+    assert len(server.received) == 1
+    assert notify.outbox(opened).failures() == {"alertmanager": 1}
+
+
+@pytest.mark.parametrize("code", [400, 422])
+def test_what_is_refused_is_put_aside_and_the_others_go_on(
+    opened: Workspace, server: Answering, code: int
+) -> None:
+    for plan in ("first", "second"):
+        notify.announce(opened, _backup(plan=plan))
+    server.codes = [code]
+    delivery = notify.deliver(opened)
+    assert (delivery.accepted, delivery.rejected, delivery.pending) == (1, 1, 0)
+    outbox = notify.outbox(opened)
+    assert (outbox.rejected(), outbox.failures()) == (1, {"alertmanager": 1})
+
+
+def test_the_first_that_cannot_be_delivered_ends_the_try(opened: Workspace, server: Answering) -> None:
+    for _ in range(3):
+        notify.announce(opened, _backup())
+    server.codes = [200, 503]
+    delivery = notify.deliver(opened)
+    assert (delivery.accepted, delivery.pending, len(server.requests)) == (1, 2, 2)
+    assert "answers 503" in delivery.problem
+
+
+def test_nobody_listens(tmp_path: Path, server: Answering) -> None:
+    opened = _workspace(tmp_path, server.url)
+    server.server_close()
+    notify.backup_finished(opened, _backup())
+    delivery = notify.deliver(opened)
+    assert delivery.pending == 1
+    assert "cannot be reached: Connection refused" in delivery.problem
+    assert notify.outbox(opened).failures() == {"alertmanager": 2}
+
+
+def test_an_answer_that_never_comes_is_not_waited_for(opened: Workspace) -> None:
+    with Answering() as mute:
+        # It listens and accepts, and that is all.
+        impatient = config.Alertmanager(url=mute.url, timeout=0.2)
+        with pytest.raises(alertmanager.Unreachable, match="timed out"):
+            notify.send_test(impatient)
+
+
+def test_garbage_in_the_outbox_is_put_aside(opened: Workspace, server: Answering) -> None:
+    notify.announce(opened, _backup())
+    (opened.catalog.root / "outbox" / "00000000T000000Z-000000.json").write_text("{")
+    delivery = notify.deliver(opened)
+    assert (delivery.accepted, delivery.rejected, delivery.pending) == (1, 1, 0)
+    assert len(server.received) == 1
+
+
+def test_a_notice_of_a_newer_version_is_left(opened: Workspace) -> None:
+    notify.announce(opened, _backup())
+    entry = _waiting(opened)[0]
+    document = json.loads(entry.read_text()) | {"record_version": 2}
+    entry.write_text(json.dumps(document))
+    delivery = notify.deliver(opened)
+    assert (delivery.accepted, delivery.rejected, delivery.pending) == (0, 0, 1)
+    assert "newer pgbackstop" in delivery.problem
+
+
+def test_the_budget_of_time_ends_a_delivery(opened: Workspace, server: Answering) -> None:
+    notify.announce(opened, _backup())
+    assert notify.deliver(opened, seconds=-1).pending == 1
+    assert server.requests == []
+
+
+def test_while_another_process_delivers_nothing_is_sent_twice(
+    opened: Workspace, server: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notify, "_LOCK_PATIENCE", 0.3)
+    notify.announce(opened, _backup())
+    with locks.held(opened.catalog.root, notify.LOCK, "a test"):
+        assert notify.deliver(opened).problem == "Another process is delivering."
+    assert server.requests == []
+
+
+def test_a_full_catalog_does_not_silence(opened: Workspace, server: Answering) -> None:
+    # A file where the folder should be fails as a full disk does, for root too.
+    opened.catalog.root.mkdir(parents=True)
+    (opened.catalog.root / "outbox").write_text("")
+    notify.backup_finished(opened, _backup(status=Status.FAILED, message="No space left on device."))
+    assert [alert["labels"]["alertname"] for alert in server.received] == ["BackupRunFailed"]
+
+
+def test_a_full_catalog_without_alertmanager_is_no_error(tmp_path: Path) -> None:
+    opened = _workspace(tmp_path, None)
+    opened.catalog.root.mkdir(parents=True)
+    (opened.catalog.root / "outbox").write_text("")
+    notify.backup_finished(opened, _backup())
+    notify.announce(opened, _backup())
+
+
+def test_nothing_that_goes_wrong_reaches_the_backup(
+    opened: Workspace, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_args: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(alertmanager, "post", broken)
+    notify.backup_finished(opened, _backup())
+    assert len(_waiting(opened)) == 1
+
+
+def test_the_tally_survives_damage(opened: Workspace) -> None:
+    outbox = notify.outbox(opened)
+    notify.announce(opened, _backup())
+    (outbox.folder / "tally.state").write_text("[")
+    outbox.count_failure("alertmanager")
+    assert outbox.failures() == {"alertmanager": 1}
+
+
+def test_files_are_private(opened: Workspace, server: Answering) -> None:
+    server.codes = [503]
+    notify.backup_finished(opened, _backup())
+    modes = {path.name: path.stat().st_mode & 0o777 for path in notify.outbox(opened).folder.iterdir()}
+    assert set(modes.values()) == {0o600}
+
+
+@pytest.mark.parametrize("attempt", ["entries", "put", "read", "remove", "failures"])
+def test_an_outbox_that_cannot_be_used_is_one_sentence(opened: Workspace, attempt: str) -> None:
+    opened.catalog.root.mkdir(parents=True)
+    outbox = notify.outbox(opened)
+    outbox.folder.write_text("")  # a file, no folder
+    event = notice.of_test(NOW)
+    with pytest.raises(errors.CatalogError, match="The catalog cannot be"):
+        {
+            "entries": outbox.entries,
+            "put": lambda: outbox.put(event, NOW),
+            "read": lambda: outbox.read(outbox.folder / "x.json"),
+            "remove": lambda: outbox.remove(outbox.folder / "x.json"),
+            "failures": outbox.failures,
+        }[attempt]()
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("ftp://127.0.0.1", "must be an address"),
+        ("http://", "must be an address"),
+        ("http://me:hunter2@127.0.0.1:9093", "a secret must not stand in this file"),
+    ],
+)
+def test_addresses_that_are_none(url: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        config.Alertmanager(url=url)
+
+
+def test_a_notice_reads_back(opened: Workspace) -> None:
+    event = notice.of_backup(_backup())
+    assert event is not None
+    notify.queue(opened, event)
+    assert notify.outbox(opened).read(_waiting(opened)[0]) == Notice.model_validate(dict(event))
