@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,21 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import config_place, errors
 from pgbackstop_catalog.config import Config, FolderStorage
 
-ENVIRONMENT = "PGBACKSTOP_CONFIG"
-PLACES = (Path("pgbackstop.yaml"), Path("/etc/pgbackstop/pgbackstop.yaml"))
-_PATH_KEYS = {"path", "catalog", "password_file", "sslrootcert", "sslcert", "sslkey", "bin_dir"}
+find = config_place.find  # the other half of reading a configuration
+_PATH_KEYS = {
+    "path",
+    "catalog",
+    "password_file",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "bin_dir",
+    "access_key_id_file",
+    "secret_access_key_file",
+}
 _SECRETS = {"password", "secret_access_key", "access_key_id", "bot_token", "api_url", "webhook_url"}
 
 
@@ -40,33 +48,12 @@ class BadConfig(errors.ConfigError):
         self.problems = problems
 
 
-def find(given: Path | None) -> Path:
-    """The file that was named, else the environment's, else the first of PLACES. Raises ConfigError."""
-    named = given or (Path(os.environ[ENVIRONMENT]) if os.environ.get(ENVIRONMENT) else None)
-    if named is not None:
-        return named
-    for place in PLACES:
-        if place.exists():
-            return place
-    raise errors.ConfigError(
-        f"There is no configuration: neither {PLACES[0]} here nor {PLACES[1]}.",
-        remedy=f"Name one with --config or ${ENVIRONMENT}; 'pgbackstop config example' prints one.",
-    )
-
-
 def load(path: Path) -> Config:
     """Read and check the file. Raises BadConfig with every problem, ConfigError where it cannot be read."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise errors.ConfigError(
-            f"The configuration {path} cannot be read: {reason}.",
-            remedy="Check its name, owner and mode.",
-        ) from error
+    text = config_place.text_of(path)
     node = _compose(path, text)
     problems = _duplicates(path, node)
-    document = yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is PyYAML's safe loader
+    document = yaml.load(text, Loader=config_place.LOADER)  # noqa: S506 - a safe loader
     if not isinstance(document, dict):
         raise BadConfig(
             [
@@ -80,7 +67,7 @@ def load(path: Path) -> Config:
         )
     config = None
     try:
-        config = Config.model_validate(_absolute(document, path.parent.absolute()))
+        config = Config.model_validate(_absolute(document, path))
     except ValidationError as error:
         problems += [_problem(path, node, each) for each in error.errors(include_url=False)]
     if config is not None:
@@ -93,14 +80,9 @@ def load(path: Path) -> Config:
     return config
 
 
-_Loader: Any = getattr(
-    yaml, "CSafeLoader", yaml.SafeLoader
-)  # Any: the C loader exists only where libyaml does
-
-
 def _compose(path: Path, text: str) -> yaml.Node | None:
     try:
-        node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+        node: yaml.Node | None = yaml.compose(text, Loader=config_place.LOADER)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or "cannot be parsed"
@@ -176,12 +158,11 @@ def _line(node: yaml.Node | None, loc: tuple[str, ...]) -> int:
     return line
 
 
-def _absolute(value: Any, folder: Path, key: str = "") -> Any:
-    """Relative paths count from the folder of the file, wherever the program was started."""
+def _absolute(value: Any, file: Path, key: str = "") -> Any:
     if isinstance(value, dict):
-        return {name: _absolute(each, folder, str(name)) for name, each in value.items()}
+        return {name: _absolute(each, file, str(name)) for name, each in value.items()}
     if key in _PATH_KEYS and isinstance(value, str):
-        return str(folder / Path(value).expanduser())
+        return str(config_place.absolute(value, file))
     return value
 
 

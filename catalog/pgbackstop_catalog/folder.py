@@ -13,18 +13,17 @@ is reported and passed over, never removed.
 
 from __future__ import annotations
 
-import heapq
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from pgbackstop_catalog import atomic, codec, errors
+from pgbackstop_catalog import atomic, codec, entries, errors
 from pgbackstop_catalog.records import Backup, Copy, Proof, Tally
 
-SUFFIX = ".json"
+SUFFIX = entries.SUFFIX
+unreadable = entries.unreadable
 R = TypeVar("R", Backup, Copy, Proof)
 
 
@@ -91,15 +90,10 @@ class FolderCatalog:
 
     def plans(self) -> tuple[str, ...]:
         """Every plan that has a record, whether or not it is still configured."""
-        return tuple(sorted(folder.name for folder in self._folders("backups", None)))
+        return tuple(sorted(folder.name for folder in entries.folders(self.root, "backups")))
 
     def backup(self, backup_id: str) -> Backup:
-        matches = [
-            path
-            for folder in self._folders("backups", None)
-            for path in _names(folder)
-            if path.name.startswith(backup_id)
-        ]
+        matches = entries.matching(self.root, backup_id)
         if not matches:
             raise errors.NotFound(f"There is no backup {backup_id!r}.", remedy="See 'pgbackstop list'.")
         if len(matches) > 1:
@@ -139,8 +133,7 @@ class FolderCatalog:
 
     def entries(self, folder: str, plan: str | None = None) -> Iterator[Path]:
         """The record files of a folder (``backups``, ``copies``, ``proofs``), the newest first, unread."""
-        names = (_names(each) for each in self._folders(folder, plan))
-        return heapq.merge(*names, key=lambda path: path.name, reverse=True)
+        return entries.newest_first(self.root, folder, plan)
 
     def _read(self, kind: type[R], folder: str, plan: str | None) -> Iterator[R]:
         for path in self.entries(folder, plan):
@@ -155,17 +148,6 @@ class FolderCatalog:
             except errors.CatalogError as error:
                 self.on_garbage(error)
 
-    def _folders(self, folder: str, plan: str | None) -> list[Path]:
-        parent = self.root / folder
-        try:
-            if plan is not None:
-                return [parent / plan] if (parent / plan).is_dir() else []
-            return [Path(entry.path) for entry in os.scandir(parent) if entry.is_dir()]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise unreadable(parent, error) from error
-
     def _bytes(self, path: Path) -> bytes:
         try:
             return path.read_bytes()
@@ -179,14 +161,6 @@ class FolderCatalog:
             return False
 
 
-def unreadable(path: Path, error: OSError) -> errors.CatalogError:
-    """The sentence for a catalog that cannot be read."""
-    return errors.CatalogError(
-        f"The catalog cannot be read: {path}: {error.strerror}.",
-        remedy="Check the folder's owner, mode and mount.",
-    )
-
-
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
     try:
@@ -196,16 +170,3 @@ def _writing(path: Path) -> Iterator[None]:
             f"The catalog cannot be written: {path}: {error.strerror}.",
             remedy="Check free space, the folder's owner and mode, and that it is not mounted read-only.",
         ) from error
-
-
-def _names(folder: Path) -> list[Path]:
-    """Record files, the newest first; anything hidden or of another ending is none of ours."""
-    try:
-        names = [entry.name for entry in os.scandir(folder)]
-    except OSError as error:
-        raise unreadable(folder, error) from error
-    return [folder / name for name in sorted(names, reverse=True) if _is_record_name(name)]
-
-
-def _is_record_name(name: str) -> bool:
-    return name.endswith(SUFFIX) and not name.startswith(".")

@@ -29,7 +29,7 @@ UtcTime = Annotated[
 class Value(BaseModel):
     """Frozen and keyword-only; an unknown key is an error; changed by ``but``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     def but(self, **changes: Any) -> Self:
         """A validated copy of this value with some fields changed."""

@@ -6,11 +6,15 @@ from importlib import resources
 
 import typer
 
-from pgbackstop_catalog import config as model
 from pgbackstop_runner import screen
 from pgbackstop_runner.commands import options
 
-app = typer.Typer(no_args_is_help=True, help="Check and show the configuration.", rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Check and show the configuration.",
+    rich_markup_mode=None,
+    add_completion=False,
+)
 
 
 @app.command()
@@ -37,6 +41,8 @@ def show(json: options.Json = False) -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of the configuration, for editors and programs."""
+    from pgbackstop_catalog import config as model  # noqa: PLC0415
+
     screen.document(model.Config.model_json_schema())
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner import screen, workspace
+from pgbackstop_runner import screen
+
+if TYPE_CHECKING:
+    from pgbackstop_runner import workspace
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -21,7 +24,9 @@ class Given:
 
 def open_workspace() -> workspace.Workspace:
     """The workspace of the configuration that was named. Raises ConfigError."""
-    return workspace.open_workspace(Given.config, on_garbage=_report)
+    from pgbackstop_runner import workspace  # noqa: PLC0415 - pydantic costs 200 ms, which a list does not need
+
+    return workspace.open_workspace(Given.config, on_garbage=report)
 
 
 def open_for_work() -> workspace.Workspace:
@@ -34,5 +39,6 @@ def open_for_work() -> workspace.Workspace:
     return opened
 
 
-def _report(error: errors.CatalogError) -> None:
+def report(error: errors.CatalogError) -> None:
+    """Tell the person of a file that is no record; the others are still shown."""
     screen.complain(f"warning: {error}")

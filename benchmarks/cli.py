@@ -1,0 +1,128 @@
+"""How fast `pgbackstop list` answers, as a person waits for it: process start to last byte.
+
+usage: python -m benchmarks.cli [--runs N] [--json]
+
+Targets: < 250 ms with 50 records, < 1 s with 10,000 (`--all`). The records are like real ones: 12 files and
+300 row counts each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pgbackstop_catalog import codec
+from pgbackstop_catalog.records import Backup, Status, StoredFile
+
+_PROGRAM = Path(sys.executable).with_name("pgbackstop")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A command line over so many records, and how long it may take."""
+
+    name: str
+    records: int
+    arguments: tuple[str, ...]
+    target_ms: float | None = None
+
+
+CASES = (
+    Case(name="python -c pass, for scale", records=0, arguments=()),
+    Case(name="--version", records=0, arguments=("--version",)),
+    Case(name="list, 50 records", records=50, arguments=("list",), target_ms=250),
+    Case(name="list, newest 50 of 10,000", records=10_000, arguments=("list",), target_ms=250),
+    Case(name="list --all, 10,000 records", records=10_000, arguments=("list", "--all"), target_ms=1000),
+    Case(name="list --status failed, 10,000", records=10_000, arguments=("list", "--status", "failed")),
+    Case(name="list --all --json, 10,000", records=10_000, arguments=("list", "--all", "--json")),
+)
+
+
+def measure(runs: int) -> list[dict[str, object]]:
+    """Median and best of each case, in milliseconds."""
+    with tempfile.TemporaryDirectory(prefix="pgbackstop-bench-") as folder:
+        configs = {count: _fill(Path(folder), count) for count in {case.records for case in CASES}}
+        return [_result(case, configs[case.records], runs) for case in CASES]
+
+
+def _result(case: Case, config: Path, runs: int) -> dict[str, object]:
+    argv = [str(_PROGRAM), "--config", str(config), *case.arguments]
+    if not case.arguments:
+        argv = [sys.executable, "-c", "pass"]
+    times = [_once(argv) for _ in range(runs)]
+    return {
+        "case": case.name,
+        "median_ms": round(statistics.median(times)),
+        "best_ms": round(min(times)),
+        "target_ms": case.target_ms,
+    }
+
+
+def _once(argv: list[str]) -> float:
+    started = time.perf_counter()
+    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+    return (time.perf_counter() - started) * 1000
+
+
+def _fill(folder: Path, count: int) -> Path:
+    """A configuration whose catalog holds ``count`` records."""
+    home = folder / str(count)
+    backups = home / "store" / "catalog" / "backups" / "shop-logical"
+    backups.mkdir(parents=True)
+    newest = datetime(2026, 11, 22, 2, tzinfo=UTC)
+    for number in range(count):
+        record = _record(number, newest - timedelta(hours=number))
+        (backups / f"{record.id}.json").write_bytes(codec.encode(record))
+    config = home / "pgbackstop.yaml"
+    config.write_text("servers: {main: {}}\nstorages: {disk: {kind: folder, path: store}}\n")
+    return config
+
+
+def _record(number: int, moment: datetime) -> Backup:
+    failed = number % 10 == 9
+    return Backup(
+        id=f"{moment:%Y%m%dT%H%M%SZ}-{number:06x}",
+        plan="shop-logical",
+        server="main",
+        database="shop",
+        backup_type="logical",
+        status=Status.FAILED if failed else Status.SUCCEEDED,
+        message="pg_dump ended with status 1: connection lost" if failed else "",
+        started_at=moment,
+        finished_at=moment + timedelta(seconds=41),
+        duration_seconds=41.2,
+        size_bytes=0 if failed else 1_234_567_890,
+        files=tuple(
+            StoredFile(path=f"{part}.dat.zst", size_bytes=100_000_000, sha256=f"{part:064x}")
+            for part in range(12)
+        ),
+        row_counts={f'"public"."table_{table}"': table * 1000 for table in range(300)},
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    results = measure(given.runs)
+    if given.json:
+        print(json.dumps(results, indent=2))
+        return
+    print(f"{'case':<32} {'median':>8} {'best':>8} {'target':>8}")
+    for each in results:
+        target = f"{each['target_ms']} ms" if each["target_ms"] else ""
+        print(f"{each['case']:<32} {each['median_ms']:>5} ms {each['best_ms']:>5} ms {target:>8}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The files of a folder catalog, unread. Imports nothing slow, so that a list can start from it."""
+
+from __future__ import annotations
+
+import heapq
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pgbackstop_catalog import errors
+
+SUFFIX = ".json"
+
+
+def newest_first(root: Path, kind: str, plan: str | None = None) -> Iterator[Path]:
+    """The record files of a kind (``backups``, ``copies``, ``proofs``); their names sort by time.
+
+    Raises CatalogError where a folder cannot be read. A folder that does not exist has no records.
+    """
+    names = (_names(each) for each in folders(root, kind, plan))
+    return heapq.merge(*names, key=lambda path: path.name, reverse=True)
+
+
+def folders(root: Path, kind: str, plan: str | None = None) -> list[Path]:
+    """The folder of each plan that has records of that kind, or of the one that is named."""
+    parent = root / kind
+    try:
+        if plan is not None:
+            return [parent / plan] if (parent / plan).is_dir() else []
+        return [Path(entry.path) for entry in os.scandir(parent) if entry.is_dir()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise unreadable(parent, error) from error
+
+
+def matching(root: Path, backup_id: str) -> list[Path]:
+    """The records of attempts whose id begins like this."""
+    return [path for path in newest_first(root, "backups") if path.name.startswith(backup_id)]
+
+
+def unreadable(path: Path, error: OSError) -> errors.CatalogError:
+    """The sentence for a catalog that cannot be read."""
+    return errors.CatalogError(
+        f"The catalog cannot be read: {path}: {error.strerror}.",
+        remedy="Check the folder's owner, mode and mount.",
+    )
+
+
+def _names(folder: Path) -> list[Path]:
+    """Record files, the newest first; anything hidden or of another ending is none of ours."""
+    try:
+        names = [entry.name for entry in os.scandir(folder)]
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    return [folder / name for name in sorted(names, reverse=True) if _is_record_name(name)]
+
+
+def _is_record_name(name: str) -> bool:
+    return name.endswith(SUFFIX) and not name.startswith(".")

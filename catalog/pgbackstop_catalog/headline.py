@@ -1,0 +1,134 @@
+"""What a list shows of an attempt, read without building the whole record.
+
+The one strict codec takes longer to import than a list may take to answer, and most of a record is row
+counts and files that a list does not show. So the few keys that it shows are taken from the text, where
+each stands on a line of its own. Whatever looks unusual goes to the codec, the only judge of what a record
+is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pgbackstop_catalog import entries, errors
+
+_VERSION = 1  # records.RECORD_VERSION, which costs pydantic's import; a test compares them
+_TEXT = (str,)
+_TEXT_OR_NONE = (str, type(None))
+_TYPES: dict[str, tuple[type, ...]] = {
+    "id": _TEXT,
+    "plan": _TEXT,
+    "server": _TEXT,
+    "database": _TEXT,
+    "backup_type": _TEXT,
+    "method": _TEXT,
+    "status": _TEXT,
+    "started_at": _TEXT,
+    "finished_at": _TEXT_OR_NONE,
+    "expired_at": _TEXT_OR_NONE,
+    "duration_seconds": (float, int, type(None)),
+    "size_bytes": (int, type(None)),
+    "reason": _TEXT_OR_NONE,
+    "message": _TEXT,
+    "missed_runs": (int,),
+}
+_KEYS = frozenset(name.encode() for name in (*_TYPES, "record_version", "kind"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Headline:
+    """The keys of a Backup that a list shows, of the same names and meaning."""
+
+    id: str
+    plan: str
+    server: str
+    database: str
+    backup_type: str
+    method: str
+    status: str
+    started_at: datetime
+    finished_at: datetime | None
+    expired_at: str | None
+    duration_seconds: float | None
+    size_bytes: int | None
+    reason: str | None
+    message: str
+    missed_runs: int
+    path: Path
+
+    @property
+    def state(self) -> str:
+        """The status; a success is ``available`` while its bytes are kept, and ``expired`` after that."""
+        if self.status != "succeeded":
+            return self.status
+        return "available" if self.expired_at is None else "expired"
+
+
+def read(paths: Iterable[Path], on_garbage: Callable[[errors.CatalogError], None]) -> Iterator[Headline]:
+    """The headlines of these record files; ``on_garbage`` hears of each that is no record.
+
+    Raises CatalogError where the catalog cannot be read, NewerRecord for a record of a newer version.
+    """
+    for path in paths:
+        try:
+            yield parse(path)
+        except FileNotFoundError:
+            continue  # removed since the folder was listed
+        except OSError as error:
+            raise entries.unreadable(path, error) from error
+        except errors.NewerRecord:
+            raise
+        except errors.CatalogError as error:
+            on_garbage(error)
+
+
+def parse(path: Path) -> Headline:
+    """The headline of one record. Raises OSError, and what the codec raises for it."""
+    content = path.read_bytes()
+    try:
+        return _headline(_scalars(content), path)
+    except (ValueError, TypeError, KeyError):
+        return _by_the_codec(content, path)
+
+
+def _scalars(content: bytes) -> dict[str, Any]:
+    """The keys of a list, from JSON as the codec and jq indent it: two spaces before each key of the record.
+
+    A line break in JSON is never inside a string, and what is nested is indented by more.
+    """
+    if not content.endswith((b"}\n", b"}")):
+        raise ValueError
+    lines = content.split(b'\n  "')
+    wanted = (line.rstrip(b"\n ,}") for line in lines if line[: line.find(b'"')] in _KEYS)
+    scalars: dict[str, Any] = json.loads(b'{"' + b',"'.join(wanted) + b"}")
+    return scalars
+
+
+def _headline(scalars: dict[str, Any], path: Path) -> Headline:
+    if scalars.pop("record_version") != _VERSION or scalars.pop("kind") != "backup":
+        raise ValueError
+    for name, types in _TYPES.items():
+        if not isinstance(scalars[name], types):
+            raise TypeError
+    scalars["started_at"] = _moment(scalars["started_at"])
+    scalars["finished_at"] = _moment(scalars["finished_at"]) if scalars["finished_at"] else None
+    return Headline(**scalars, path=path)
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError
+    return moment.astimezone(UTC)
+
+
+def _by_the_codec(content: bytes, path: Path) -> Headline:
+    from pgbackstop_catalog import codec, records  # noqa: PLC0415 - only for what is unusual, see above
+
+    record = codec.decode(records.Backup, content, where=str(path))
+    return _headline(_scalars(codec.encode(record)), path)
