@@ -24,7 +24,10 @@ COMMANDS = (
     "notify",
     "list",
     "wal",
+    "window",
+    "recover",
     "config",
+    "demo",
 )
 
 

@@ -40,6 +40,9 @@ SETTINGS: Mapping[str, str] = {
     # Small, because the data folder is somebody's disk and the default keeps up to 1 GB of WAL.
     "max_wal_size": "256MB",
     "min_wal_size": "32MB",
+    # A page is written in full after each checkpoint: few checkpoints and compression keep the archive small.
+    "checkpoint_timeout": "30min",
+    "wal_compression": "on",
     # Files in the data folder go with it; POSIX shared memory would stay after a SIGKILL.
     "dynamic_shared_memory_type": "mmap",
     "logging_collector": "off",

@@ -1,0 +1,84 @@
+"""What the exporter says, read by HTTP as Prometheus reads it."""
+
+from __future__ import annotations
+
+import re
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+
+from pgbackstop_catalog.records import Backup
+
+# The four names of the specification.
+LITERAL = ("backup_last_success_time", "backup_size_bytes", "backup_duration_seconds", "disk_free_bytes")
+# https://prometheus.io/docs/instrumenting/exposition_formats/#text-format-details
+_SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+_TIMEOUT = 5.0  # seconds
+# A proxy of the environment is for the world outside, not for this machine.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One line of a page of metrics."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
+    line: str
+
+
+def page(port: int, path: str = "/metrics") -> str | None:
+    """A page of a part on this machine; None where it does not answer with one."""
+    try:
+        with _OPENER.open(f"http://127.0.0.1:{port}{path}", timeout=_TIMEOUT) as answer:
+            text: str = answer.read().decode()
+            return text
+    except (OSError, ValueError, urllib.error.URLError):
+        return None
+
+
+def samples(text: str) -> list[Sample]:
+    """The samples of a page in Prometheus's text format."""
+    return [
+        Sample(
+            name=match[1], labels=dict(_LABEL.findall(match[2] or "")), value=float(match[3]), line=match[0]
+        )
+        for match in _SAMPLE.finditer(text)
+    ]
+
+
+def value(found: list[Sample], name: str, **labels: str) -> float | None:
+    """The value of the first sample of that name and those labels."""
+    for sample in found:
+        if sample.name == name and labels.items() <= sample.labels.items():
+            return sample.value
+    return None
+
+
+def literal_values(found: list[Sample], plan: str, database: str) -> list[tuple[str, float]]:
+    """The four of the specification with their values for one plan and database; disks know neither."""
+    values = (
+        (
+            name,
+            value(found, name)
+            if name.startswith("disk")
+            else value(found, name, plan=plan, database=database),
+        )
+        for name in LITERAL
+    )
+    return [(name, number) for name, number in values if number is not None]
+
+
+def tells_of(found: list[Sample], backup: Backup) -> bool:
+    """Whether the page holds this successful backup, or a newer one of its plan and database."""
+    finished = backup.finished_at.timestamp() if backup.finished_at else 0.0
+    told = value(found, LITERAL[0], plan=backup.plan, database=backup.database)
+    # Both programs round the same time to floating point seconds.
+    return told is not None and told >= finished - 0.001
+
+
+def literal(found: list[Sample]) -> list[str]:
+    """The lines of the four metrics of the specification, as they were read."""
+    return [sample.line for name in LITERAL for sample in found if sample.name == name]

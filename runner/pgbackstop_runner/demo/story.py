@@ -1,0 +1,193 @@
+"""The demo from beginning to end: a server, a shop, backups, WAL, metrics, one screen, and nothing left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.errors import Interrupted
+from pgbackstop_catalog.records import Status
+from pgbackstop_runner import locks, screen, signals, workspace
+from pgbackstop_runner.demo import cast, configuration, glance, home, metrics, page, processes, stage
+from pgbackstop_runner.demo.cast import Cast
+from pgbackstop_runner.demo.crew import Crew
+from pgbackstop_runner.demo.glance import Glance
+from pgbackstop_runner.demo.home import Home, Running, State
+from pgbackstop_runner.demo.trickle import Trickle
+
+REDRAW_SECONDS = 5
+# A finished run is to be visible within 30 s; a loaded machine gets some more.
+VISIBLE_SECONDS = 60.0
+_CLEAR = "\x1b[H\x1b[2J"  # https://en.wikipedia.org/wiki/ANSI_escape_code#CSI
+
+
+def run(folder: Path, *, once: bool) -> None:
+    """Run the demo in ``folder`` until a signal, or with ``once`` until one backup of each kind is made.
+
+    Raises Busy where one runs there, PgbackstopError where a part does not do what it should.
+    """
+    place = Home(folder=folder.absolute())
+    place.prepare()
+    with locks.held(place.folder, "demo", f"A demo in {glance.shown(place.folder)}"):
+        signals.install()
+        processes.adopt_orphans()
+        with _crew(place) as (crew, state):
+            seen, trickle = _raise_curtain(place, crew, state, watched=not once)
+            try:
+                _play_once(seen, trickle) if once else _play(seen, trickle)
+            finally:
+                trickle.stop()
+
+
+@contextmanager
+def _crew(place: Home) -> Iterator[tuple[Crew, State]]:
+    """The processes of this run: those of a crashed one are ended before, all of ours after."""
+    left = place.load()
+    crashed = [processes.Identity(pid=each.pid, started=each.started) for each in left.running]
+    if ended := processes.end_all(crashed):
+        screen.say(f"Ended {len(ended)} processes that a crashed demo had left here.")
+    state = home.with_free_ports(left.but(running=()))
+    place.save(state)
+
+    def remember(running: tuple[Running, ...]) -> None:
+        # PostgreSQL is found by its data folder, and wants another signal.
+        others = tuple(each for each in running if each.name != "postgresql")
+        place.save(place.load().but(running=others))
+
+    crew = Crew(place, remember)
+    try:
+        yield crew, state
+    finally:
+        with signals.deferred():
+            ended_names = crew.stop()
+        if ended_names:
+            screen.say(f"Stopped {', '.join(ended_names)}.")
+
+
+def _raise_curtain(place: Home, crew: Crew, state: State, *, watched: bool) -> tuple[Glance, Trickle]:
+    """Start everything, in order; Prometheus and Alertmanager only where somebody will watch."""
+    ready = stage.prepare(place, state)
+    place.save(ready.state)
+    for remark in ready.remarks:
+        screen.say(remark)
+    server = ready.server
+    screen.say(f"Starting PostgreSQL {server.programs.version} at 127.0.0.1:{server.port} …")
+    if not server.is_created:
+        server.create()
+    server.start(lambda process: crew.join("postgresql", process))
+    stage.fill(place, server, screen.say)
+    trickle = Trickle(lambda: stage.connect_owner(place, server))
+    parts = Cast(
+        home=place,
+        crew=crew,
+        ports=state.ports,
+        alertmanager_program=cast.program("alertmanager", "prometheus-alertmanager") if watched else None,
+        prometheus_program=cast.program("prometheus") if watched else None,
+    )
+    configuration.write(
+        place, state.ports, server.programs.folder, alertmanager=parts.alertmanager_program is not None
+    )
+    screen.say("Starting the exporter, the daemon and its WAL receiver …")
+    for start in (parts.alertmanager, parts.exporter, parts.prometheus, parts.daemon):
+        start()
+    trickle.start()
+    return Glance(home=place, server=server, cast=parts), trickle
+
+
+def _back_up(seen: Glance) -> None:
+    """One run of each plan. Raises PgbackstopError where one fails; a run that is under way is as good."""
+    config = workspace.open_workspace(seen.home.configuration, on_garbage=lambda _error: None).config
+    for plan in config.plans:
+        screen.say(f"Backing up: plan {plan} …")
+        status = seen.cast.crew.run("backup", cast.command(seen.home, "backup", plan))
+        if status not in {0, errors.Busy.exit_code}:
+            log = seen.home.log("backup")
+            raise errors.PgbackstopError(
+                f"The backup of plan {plan} ended with exit status {status}: {processes.tail(log)}",
+                remedy=f"See {log}.",
+            )
+
+
+def _play(seen: Glance, trickle: Trickle) -> None:
+    try:
+        _back_up(seen)
+    except Interrupted:
+        raise
+    except errors.PgbackstopError as error:
+        # The rest of the demo is worth looking at all the more.
+        seen.problems.append(error.problem)
+    try:
+        _show(seen, trickle)
+    except Interrupted:
+        screen.say()  # Ctrl-C is how a demo ends: the answer goes below the terminal's ^C
+
+
+def _show(seen: Glance, trickle: Trickle) -> None:
+    """The screen, until a signal: redrawn on a terminal, once and what dies afterwards anywhere else."""
+    live = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    drawn = False
+    while True:
+        fresh = _bury(seen)
+        if live or not drawn:
+            text = "\n".join(page.lines(seen.view(trickle.orders)))
+            screen.say(f"{_CLEAR if live else ''}{text}")
+            sys.stdout.flush()
+            drawn = True
+        else:
+            for problem in fresh:
+                screen.complain(problem)
+        time.sleep(REDRAW_SECONDS)
+
+
+def _bury(seen: Glance) -> list[str]:
+    """Note the parts that died by themselves; the others go on."""
+    crew = seen.cast.crew
+    fresh = [(part, crew.obituary(part)) for part in crew.dead()]
+    for part, _ in fresh:
+        crew.parts.remove(part)
+    seen.problems += [words for _, words in fresh]
+    return [words for _, words in fresh]
+
+
+def _play_once(seen: Glance, trickle: Trickle) -> None:
+    """One backup of each kind, the catalog, and the four metrics once they tell of those backups.
+
+    Raises PgbackstopError where they do not.
+    """
+    _back_up(seen)
+    trickle.stop()
+    screen.say()
+    shown = subprocess.run(cast.command(seen.home, "list"), capture_output=True, text=True, check=False)
+    if shown.returncode != 0:
+        raise errors.PgbackstopError(f"The catalog cannot be listed: {shown.stderr.strip()}")
+    screen.say(shown.stdout)
+    samples = _samples_of(seen)
+    for line in metrics.literal(samples):
+        screen.say(line)
+    screen.say()
+    if dead := _bury(seen):
+        raise errors.PgbackstopError("\n".join(dead))
+
+
+def _samples_of(seen: Glance) -> list[metrics.Sample]:
+    """The exporter's page once it holds the newest backups."""
+    deadline = time.monotonic() + VISIBLE_SECONDS
+    backups = [each for each in seen.backups() if each.status is Status.SUCCEEDED]
+    while True:
+        samples = seen.samples()
+        late = [each for each in backups if not metrics.tells_of(samples, each)]
+        if backups and not late:
+            return samples
+        if time.monotonic() > deadline:
+            names = ", ".join(f"{each.plan} {each.database}".strip() for each in late) or "any backup"
+            raise errors.PgbackstopError(
+                f"After {VISIBLE_SECONDS:.0f} s the exporter does not tell of {names}.",
+                remedy=f"See {seen.home.log('exporter')}.",
+            )
+        time.sleep(1)

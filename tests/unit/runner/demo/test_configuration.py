@@ -1,0 +1,66 @@
+"""The configuration that the demo writes is one that pgbackstop and Prometheus read."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pgbackstop_catalog import config_file
+from pgbackstop_runner.demo import configuration, home
+
+PORTS = {"postgresql": 50001, "exporter": 50002, "prometheus": 50003, "alertmanager": 50004}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> home.Home:
+    found = home.Home(folder=tmp_path / "a folder: with #signs")
+    found.prepare()
+    return found
+
+
+def test_it_names_servers_and_storages_only_and_has_the_default_plans(place: home.Home) -> None:
+    configuration.write(place, PORTS, Path('/opt/a "bin"'), alertmanager=False)
+    assert set(yaml.safe_load(place.configuration.read_text())) == {"servers", "storages"}
+    config = config_file.load(place.configuration)
+    schedules = {
+        name: (plan.backup_type, plan.effective_schedule().expression, plan.timezone)
+        for name, plan in config.plans.items()
+    }
+    assert schedules == {
+        "shop-logical": ("logical", "0 2 * * *", "UTC"),
+        "shop-physical": ("physical", "0 3 * * 0", "UTC"),
+    }
+    server = config.servers["shop"]
+    assert (server.port, server.user, server.wal.enabled) == (50001, "pgbackstop", True)
+    assert server.bin_dir == Path('/opt/a "bin"')
+    assert server.password_file == place.password_file("pgbackstop")
+    assert config.catalog_folder() == place.folder / "catalog"
+
+
+def test_events_go_to_alertmanager_where_there_is_one(place: home.Home) -> None:
+    configuration.write(place, PORTS, Path("/bin"), alertmanager=True)
+    found = config_file.load(place.configuration).notifications.alertmanager
+    assert found is not None
+    assert found.url == "http://127.0.0.1:50004"
+
+
+@pytest.mark.parametrize("alertmanager", [True, False])
+def test_prometheus_accepts_its_file(place: home.Home, alertmanager: bool) -> None:
+    path = configuration.write_prometheus(place, PORTS, alertmanager=alertmanager)
+    content = yaml.safe_load(path.read_text())
+    assert content["global"] == {"scrape_interval": "15s", "evaluation_interval": "30s"}
+    assert ("alerting" in content) is alertmanager
+    _accepts("promtool", "check", "config", str(path))
+
+
+def test_alertmanager_accepts_its_file(place: home.Home) -> None:
+    _accepts("amtool", "check-config", str(configuration.write_alertmanager(place)))
+
+
+def _accepts(*argv: str) -> None:
+    if shutil.which(argv[0]) is None:
+        pytest.skip(f"{argv[0]} is not installed: install Debian's prometheus and prometheus-alertmanager")
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
