@@ -22,10 +22,15 @@ CREDIBLE = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """A run to be started; ``due`` is None where no schedule asked for it."""
+    """A run to be started; ``due`` is None where no schedule asked for it.
+
+    ``asked`` is its place in the queue: a newer due time that takes the place of the one that waited does
+    not go to the end, or plans that are due often would keep the last of them from ever running.
+    """
 
     plan: str
     trigger: Trigger
+    asked: datetime
     due: datetime | None = None
 
 
@@ -83,7 +88,8 @@ def observe(state: PlanState, schedule: Schedule, *, now: datetime, grace: timed
     if state.waiting is not None and state.waiting.due is not None:
         lost = (state.waiting.due, *lost)
     trigger: Trigger = "catch-up" if decision.catch_up and not busy else "schedule"
-    order = Order(plan=state.plan, trigger=trigger, due=decision.run)
+    asked = state.waiting.asked if state.waiting is not None else decision.run
+    order = Order(plan=state.plan, trigger=trigger, asked=asked, due=decision.run)
     return Observation(
         state=replace(state, handled_until=decision.run, waiting=order),
         order=order,
@@ -92,11 +98,11 @@ def observe(state: PlanState, schedule: Schedule, *, now: datetime, grace: timed
     )
 
 
-def demand(state: PlanState) -> PlanState:
+def demand(state: PlanState, now: datetime) -> PlanState:
     """A base backup is wanted for a gap in the WAL; any run that waits will do."""
     if state.waiting is not None:
         return state
-    return replace(state, waiting=Order(plan=state.plan, trigger="wal-gap"))
+    return replace(state, waiting=Order(plan=state.plan, trigger="wal-gap", asked=now))
 
 
 def started(state: PlanState) -> PlanState:

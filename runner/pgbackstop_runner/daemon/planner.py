@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import Plan
@@ -15,8 +15,6 @@ from pgbackstop_runner.daemon import ledger, memory, plan_state
 from pgbackstop_runner.daemon.memory import Known
 from pgbackstop_runner.daemon.plan_state import Missed, Observation, Order, PlanState
 from pgbackstop_runner.workspace import Workspace
-
-_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass
@@ -71,17 +69,17 @@ class Planner:
         self.write(now)
 
     def waiting(self) -> Iterator[Order]:
-        """What could start now: the oldest due time first."""
+        """What could start now: what has waited longest first."""
         ready = [
             state.waiting
             for state in self.states.values()
             if state.waiting is not None and state.running is None
         ]
-        return iter(sorted(ready, key=lambda order: (order.due or _EPOCH, order.plan)))
+        return iter(sorted(ready, key=lambda order: (order.asked, order.plan)))
 
-    def demand(self, plan: str) -> None:
+    def demand(self, plan: str, now: datetime) -> None:
         """A base backup is wanted for a gap in the WAL."""
-        self.states[plan] = plan_state.demand(self.states[plan])
+        self.states[plan] = plan_state.demand(self.states[plan], now)
 
     def started(self, plan: str) -> None:
         """What waited of the plan runs."""

@@ -172,7 +172,7 @@ class Service:
                 continue
             if wanted:
                 log.logger().warning("decided", plan=name, reason="a gap in the WAL wants a base backup")
-                self.planner.demand(name)
+                self.planner.demand(name, now)
 
     def _wanted_since(self, server: str) -> datetime | None:
         path = self.workspace.catalog.root / "state" / "wal" / f"{server}.json"

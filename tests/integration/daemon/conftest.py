@@ -59,11 +59,11 @@ class House:
         return FolderCatalog(self.root)
 
     def configure(self, plans: Mapping[str, Mapping[str, Any]], **more: Any) -> None:
-        """Write the configuration; ``wal`` is the server's, off unless given."""
-        wal = more.pop("wal", {"enabled": False})
+        """Write the configuration; ``wal`` is the server's, off unless given, ``server`` its other keys."""
+        server = {"wal": more.pop("wal", {"enabled": False}), **more.pop("server", {})}
         defaults = {"server": "main", "backup_type": "logical"}
         document = {
-            "servers": {"main": {"wal": wal}},
+            "servers": {"main": server},
             "storages": {"disk": {"kind": "folder", "path": "store"}},
             "plans": {name: {**defaults, **plan} for name, plan in plans.items()},
             **more,

@@ -1,0 +1,375 @@
+"""The daemon as a process, with backups that are small programs: starting, ending, dying, starting again."""
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import psutil
+
+from pgbackstop_catalog.records import Backup, Reason, Status
+from pgbackstop_catalog.wal import WalState
+from tests.integration.daemon.conftest import DEADLINE, House, until
+
+EACH_SECOND = "* * * * * *"
+SELDOM = "0 2 29 2 *"
+
+
+def _finished(house: House, plan: str, number: int = 1) -> list[Backup]:
+    """Wait for so many attempts that are over; the newest first."""
+
+    def enough() -> list[Backup]:
+        over = [record for record in house.records(plan) if record.finished_at is not None]
+        return over if len(over) >= number else []
+
+    found: list[Backup] = until(enough, f"{number} finished attempts of {plan}")
+    return found
+
+
+def _failed(house: House, plan: str) -> Backup:
+    def one() -> list[Backup]:
+        return [record for record in house.records(plan) if record.status is Status.FAILED]
+
+    found: Backup = until(one, f"a failed attempt of {plan}")[0]
+    return found
+
+
+def _running(house: House, plan: str) -> Backup:
+    def one() -> list[Backup]:
+        return [record for record in house.records(plan) if record.status is Status.RUNNING]
+
+    found: Backup = until(one, f"a running attempt of {plan}")[0]
+    return found
+
+
+def _is_gone(pid: int | None) -> bool:
+    return pid is not None and not psutil.pid_exists(pid)
+
+
+def _daily(now: datetime) -> str:
+    """A daily schedule that was due half an hour ago."""
+    due = now - timedelta(minutes=30)
+    return f"{due.minute} {due.hour} * * *"
+
+
+def test_runs_what_is_due_and_tells_that_it_lives(house: House) -> None:
+    house.configure({"often": {"schedule": "*/2 * * * * *"}})
+    daemon = house.start_and_wait()
+    first = _finished(house, "often")[-1]
+    assert (first.status, first.trigger) == (Status.SUCCEEDED, "schedule")
+    assert first.scheduled_for is not None
+    assert first.scheduled_for <= first.started_at
+    state = house.state()
+    assert state is not None
+    assert state.stopped_at is None
+    assert state.first_seen["often"] <= first.scheduled_for < state.next_runs["often"]
+    until(lambda: (later := house.state()) and later.heartbeat_at > state.heartbeat_at, "a heartbeat")
+    assert house.stop(daemon) == 0
+    stopped = house.state()
+    assert stopped is not None
+    assert stopped.stopped_at is not None
+    assert stopped.first_seen == state.first_seen
+
+
+def test_two_daemons_on_one_catalog(house: House) -> None:
+    house.configure({"seldom": {"schedule": SELDOM}})
+    daemon = house.start_and_wait()
+    second = subprocess.run(
+        [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(house.file), "daemon"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert second.returncode == 4
+    assert f"already running (process {daemon.pid} on" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert daemon.poll() is None
+
+
+def test_sigterm_ends_the_backups_and_each_is_on_record(house: House) -> None:
+    house.configure({"long": {"schedule": EACH_SECOND}})
+    house.behave("long", "sleep 600")
+    daemon = house.start_and_wait()
+    running = _running(house, "long")
+    assert house.stop(daemon) == 0
+    assert _is_gone(running.pid)
+    assert house.catalog.backup(running.id).status is Status.INTERRUPTED
+
+
+def test_a_backup_that_does_not_end_is_killed_and_closed_at_the_next_start(house: House) -> None:
+    house.configure({"long": {"schedule": EACH_SECOND}}, daemon={"stop_timeout": "1s"})
+    house.behave("long", "sleep 600", "stubborn")
+    daemon = house.start_and_wait()
+    running = _running(house, "long")
+    assert house.stop(daemon) == 0
+    assert _is_gone(running.pid)
+    assert house.catalog.backup(running.id).status is Status.RUNNING
+    house.configure({"long": {"schedule": SELDOM}})
+    house.start_and_wait()
+    assert house.catalog.backup(running.id).status is Status.INTERRUPTED
+
+
+def test_a_killed_daemon_takes_its_children_along_and_the_next_repeats_nothing(house: House) -> None:
+    house.configure({"long": {"schedule": EACH_SECOND}}, wal={"enabled": True})
+    house.behave("long", "sleep 600")
+    daemon = house.start_and_wait()
+    running = _running(house, "long")
+    receiver = until(lambda: house.starts("main"), "a receiver")[0]
+    daemon.kill()
+    daemon.wait(DEADLINE)
+    until(lambda: _is_gone(running.pid) and _is_gone(receiver), "the children end")
+    assert house.catalog.backup(running.id).status is Status.INTERRUPTED
+    house.behave("long", "sleep 0")
+    again = house.start_and_wait()
+    until(lambda: [r for r in house.records("long") if r.status is Status.SUCCEEDED], "a success")
+    assert house.stop(again) == 0
+    dues = sorted(house.by_due("long"))
+    assert dues.count(running.scheduled_for or datetime.now(UTC)) == 1
+
+
+def test_no_due_time_is_lost_when_the_daemon_is_killed_again_and_again(house: House) -> None:
+    house.configure({"steady": {"schedule": "*/2 * * * * *"}})
+    for _ in range(3):
+        daemon = house.start_and_wait()
+        count = len(house.records("steady"))
+        until(lambda count=count: len(house.records("steady")) > count, "another attempt")  # type: ignore[misc]
+        daemon.kill()
+        daemon.wait(DEADLINE)
+    daemon = house.start_and_wait()
+    _finished(house, "steady", len(house.records("steady")) + 1)
+    assert house.stop(daemon) == 0
+    dues = house.by_due("steady")
+    accounted = sum(max(1, record.missed_runs) for record in dues.values())
+    assert accounted == (max(dues) - min(dues)) / timedelta(seconds=2) + 1
+
+
+def test_a_child_that_ends_without_a_record_gets_one(house: House) -> None:
+    house.configure({plan: {"schedule": EACH_SECOND} for plan in ("crash", "refusal")})
+    house.behave("crash", "silent", "say boom: out of cheese", "exit 3")
+    house.behave("refusal", "silent", "say unknown key plans.x", "exit 2")
+    house.start_and_wait()
+    crash, refusal = _failed(house, "crash"), _failed(house, "refusal")
+    assert (crash.status, crash.reason) == (Status.FAILED, Reason.INTERNAL)
+    assert crash.scheduled_for is not None
+    assert crash.message == (
+        "The backup's process ended with exit status 3 before it could record anything: boom: out of cheese"
+    )
+    assert (refusal.status, refusal.reason) == (Status.FAILED, Reason.CONFIGURATION)
+    until(lambda: "boom: out of cheese" in house.log(), "the child's words are in the log")
+
+
+def test_a_killed_child_is_closed_while_the_daemon_goes_on(house: House) -> None:
+    house.configure({"long": {"schedule": EACH_SECOND}})
+    house.behave("long", "sleep 600")
+    house.start_and_wait()
+    running = _running(house, "long")
+    assert running.pid is not None
+    os.kill(running.pid, signal.SIGKILL)
+    until(
+        lambda: house.catalog.backup(running.id).status is Status.INTERRUPTED,
+        "the attempt is closed as interrupted",
+    )
+    house.by_due("long")
+
+
+def test_a_run_waits_for_the_one_before_and_older_ones_are_missed(house: House) -> None:
+    house.configure({"slow": {"schedule": EACH_SECOND}})
+    house.behave("slow", "sleep 3")
+    daemon = house.start_and_wait()
+
+    def two_runs() -> bool:
+        return len([r for r in house.records("slow") if r.status is Status.SUCCEEDED]) >= 2
+
+    until(two_runs, "two runs")
+    assert house.stop(daemon) == 0
+    dues = house.by_due("slow")
+    missed = [record for record in dues.values() if record.status is Status.MISSED]
+    assert missed
+    assert {record.message.rpartition(": ")[2] for record in missed} == {"the run before was still going."}
+    # Each second is accounted for, by a run or as missed.
+    accounted = sum(max(1, record.missed_runs) for record in dues.values())
+    assert accounted == (max(dues) - min(dues)) / timedelta(seconds=1) + 1
+    runs = sorted((r for r in dues.values() if r.status is Status.SUCCEEDED), key=lambda r: r.id)
+    assert all(a.finished_at and a.finished_at <= b.started_at for a, b in pairwise(runs))
+
+
+def test_no_more_at_once_than_configured(house: House) -> None:
+    plans = {name: {"schedule": "*/2 * * * * *"} for name in ("a", "b", "c")}
+    house.configure(plans, daemon={"max_parallel": 1})
+    for name in plans:
+        house.behave(name, "sleep 0.3")
+    daemon = house.start_and_wait()
+    for name in plans:
+        until(
+            lambda name=name: [r for r in house.records(name) if r.status is Status.SUCCEEDED],  # type: ignore[misc]
+            f"a success of {name}",
+        )
+    assert house.stop(daemon) == 0
+    runs = [r for name in plans for r in house.records(name) if r.status is Status.SUCCEEDED]
+    spans = sorted((r.started_at, r.finished_at) for r in runs if r.finished_at is not None)
+    assert all(earlier[1] <= later[0] for earlier, later in pairwise(spans))
+
+
+def test_a_plan_that_runs_by_hand_is_run_afterwards(house: House) -> None:
+    house.configure({"often": {"schedule": _in_seconds(3), "grace": "1h"}})
+    house.behave("often", "busy")
+    house.start_and_wait()
+    until(lambda: house.log().count("exit_status=4") >= 2, "it is tried again")
+    assert house.records("often") == []
+    state = house.state()
+    assert state is not None
+    assert state.next_runs["often"] <= datetime.now(UTC)
+    house.behave("often", "sleep 0")
+    done = _finished(house, "often")[-1]
+    assert (done.status, done.scheduled_for) == (Status.SUCCEEDED, state.next_runs["often"])
+
+
+def _in_seconds(seconds: int) -> str:
+    """A schedule that is due once, so soon, and then not for a year."""
+    due = datetime.now(UTC) + timedelta(seconds=seconds)
+    return f"{due.second} {due.minute} {due.hour} {due.day} {due.month} *"
+
+
+def test_catches_up_inside_the_grace_and_records_the_rest_as_missed(house: House) -> None:
+    schedule = _daily(datetime.now(UTC))
+    house.configure(
+        {"patient": {"schedule": schedule, "grace": "2h"}, "strict": {"schedule": schedule, "grace": "1m"}}
+    )
+    assert house.stop(house.start_and_wait()) == 0
+    assert house.records("patient") == house.records("strict") == []
+    state = house.state()
+    assert state is not None
+    away_since = datetime.now(UTC) - timedelta(days=3)
+    house.change_state(
+        counted={name: counted.but(since=away_since) for name, counted in state.counted.items()}
+    )
+    daemon = house.start_and_wait()
+    caught = until(lambda: [r for r in house.records("patient") if r.trigger == "catch-up"], "a catch-up")[0]
+    assert _finished(house, "patient", 2)
+    assert house.stop(daemon) == 0
+    (missed,) = [record for record in house.records("patient") if record.status is Status.MISSED]
+    assert (missed.missed_runs, missed.scheduled_for) == (2, caught.scheduled_for - timedelta(days=1))
+    (strict,) = house.records("strict")
+    assert (strict.status, strict.missed_runs, strict.database) == (Status.MISSED, 3, "")
+    assert strict.scheduled_for == caught.scheduled_for
+    assert strict.message.startswith("3 runs were due and did not start, the last of them at")
+    assert "the daemon was not running then" in strict.message
+    # Started once more, it neither catches up nor misses anything again.
+    again = house.start_and_wait()
+    assert house.stop(again) == 0
+    assert (len(house.records("patient")), len(house.records("strict"))) == (2, 1)
+
+
+def test_a_paused_plan_is_neither_run_nor_missed(house: House) -> None:
+    house.configure({"paused": {"schedule": EACH_SECOND, "enabled": False}, "other": {"schedule": SELDOM}})
+    daemon = house.start_and_wait()
+    beat = house.state()
+    assert beat is not None
+    seconds = timedelta(seconds=3)
+    until(lambda: (now := house.state()) and now.heartbeat_at - beat.heartbeat_at > seconds, "some time")
+    assert house.records("paused") == []
+    assert "paused" not in beat.next_runs
+    house.configure({"paused": {"schedule": "*/2 * * * * *"}, "other": {"schedule": SELDOM}})
+    resumed = datetime.now(UTC)
+    daemon.send_signal(signal.SIGHUP)
+    _finished(house, "paused")
+    assert house.stop(daemon) == 0
+    assert min(house.by_due("paused")) >= resumed
+    assert {record.missed_runs for record in house.records("paused")} == {0}
+
+
+def test_a_broken_configuration_is_refused_and_a_good_one_loaded(house: House) -> None:
+    house.configure({"old": {"schedule": EACH_SECOND}})
+    daemon = house.start_and_wait()
+    house.configure({"old": {"schedule": "nonsense"}, "new": {"retain": 7}})
+    daemon.send_signal(signal.SIGHUP)
+    until(lambda: "configuration refused" in house.log(), "the refusal")
+    for words in ("plans.old.schedule", "plans.new.retain", "no cron expression"):
+        assert words in house.log()
+    _finished(house, "old", len(house.records("old")) + 1)
+    house.configure({"new": {"schedule": EACH_SECOND}})
+    daemon.send_signal(signal.SIGHUP)
+    _finished(house, "new")
+    state = house.state()
+    assert state is not None
+    assert set(state.next_runs) == {"new"}
+    assert house.stop(daemon) == 0
+
+
+def test_another_catalog_needs_another_daemon(house: House, tmp_path: Path) -> None:
+    house.configure({"old": {"schedule": SELDOM}})
+    daemon = house.start_and_wait()
+    house.configure({"old": {"schedule": SELDOM}}, catalog=str(tmp_path / "elsewhere"))
+    daemon.send_signal(signal.SIGHUP)
+    until(lambda: "The catalog is another folder now." in house.log(), "the refusal")
+    assert not (tmp_path / "elsewhere").exists()
+    assert house.stop(daemon) == 0
+
+
+def test_receivers_are_started_again_and_end_with_the_daemon(house: House) -> None:
+    house.configure({"seldom": {"schedule": SELDOM}}, wal={"enabled": True})
+    daemon = house.start_and_wait()
+    first = until(lambda: house.starts("main"), "a receiver")[0]
+    os.kill(first, signal.SIGKILL)
+    second = until(lambda: house.starts("main")[1:], "a second one")[0]
+    assert "receiver ended" in house.log()
+    house.configure({"seldom": {"schedule": SELDOM}}, wal={"enabled": True, "slot": "another"})
+    daemon.send_signal(signal.SIGHUP)
+    third = until(lambda: house.starts("main")[2:], "one for the changed server")[0]
+    assert _is_gone(second)
+    assert house.stop(daemon) == 0
+    assert _is_gone(third)
+    assert len(house.starts("main")) == 3
+
+
+def test_a_gap_in_the_wal_is_followed_by_one_base_backup(house: House) -> None:
+    house.configure({"base": {"backup_type": "physical", "schedule": SELDOM}, "dump": {"schedule": SELDOM}})
+    daemon = house.start_and_wait()
+    house.behave("base", "exit 1")
+    _tell_of_gap(house, datetime.now(UTC))
+    failed = _finished(house, "base")[-1]
+    assert (failed.trigger, failed.status, failed.scheduled_for) == ("wal-gap", Status.FAILED, None)
+    house.behave("base", "sleep 0")
+    until(lambda: house.records("base")[0].status is Status.SUCCEEDED, "a success after the pause")
+    tries = len(house.records("base"))
+    beat = house.state()
+    assert beat is not None
+    seconds = timedelta(seconds=4)
+    until(lambda: (now := house.state()) and now.heartbeat_at - beat.heartbeat_at > seconds, "some time")
+    assert len(house.records("base")) == tries
+    assert house.records("dump") == []
+    assert house.stop(daemon) == 0
+
+
+def _tell_of_gap(house: House, since: datetime) -> None:
+    state = WalState(
+        server="main",
+        method="stream",
+        status="down",
+        started_at=since,
+        updated_at=since,
+        base_backup_wanted_since=since,
+    )
+    path = house.root / "state" / "wal" / "main.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(state.model_dump_json())
+
+
+def test_no_secret_in_argv_log_or_catalog(house: House) -> None:
+    secret = "correct-horse-battery"
+    (house.folder / "password").write_text(secret + "\n")
+    house.configure({"long": {"schedule": EACH_SECOND}}, server={"password_file": "password"})
+    house.behave("long", "sleep 600")
+    daemon = house.start_and_wait()
+    running = _running(house, "long")
+    family = [psutil.Process(daemon.pid), *psutil.Process(daemon.pid).children(recursive=True)]
+    assert running.pid in {process.pid for process in family}
+    for process in family:
+        assert secret not in " ".join(process.cmdline())
+        assert secret not in " ".join(process.environ().values())
+    assert house.stop(daemon) == 0
+    written = [path for path in house.root.rglob("*") if path.is_file()] + [house.folder / "log"]
+    assert [path for path in written if secret.encode() in path.read_bytes()] == []
