@@ -7,6 +7,7 @@ fsync, rename, ``backup.json`` beside the bytes (the commit mark), record in the
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import socket
@@ -21,13 +22,15 @@ from pgbackstop_catalog import atomic, codec, errors, layout
 from pgbackstop_catalog.config import Plan, Server
 from pgbackstop_catalog.records import Backup, Reason, Status, Step, StoredFile, new_id
 from pgbackstop_catalog.values import utc_now
-from pgbackstop_runner import byhand, failure, log
+from pgbackstop_runner import byhand, failure, log, signals
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.workspace import Workspace
 
 Trigger = Literal["manual", "schedule", "catch-up", "wal-gap"]
 # How often the running record shows progress: often enough for a scrape each 15 s.
 _PROGRESS_SECONDS = 5.0
+# Where a backup is unpacked to be read back; swept like a partial one.
+STAGING_SUFFIX = f".verify{layout.PARTIAL_SUFFIX}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +112,12 @@ class Attempt:
             sync_tree(self.folder)
             self.folder.rename(self.final)
             atomic.sync_folder(self.final.parent)
-        self._close(Status.SUCCEEDED)
-        with storage_errors(self.storage):
-            atomic.write(self.final / layout.RECORD_NAME, codec.encode(self.record))
-        self.workspace.catalog.put(self.record)
+        # A signal between the two would leave a good backup on record as running until the next start.
+        with signals.deferred():
+            self._close(Status.SUCCEEDED)
+            with storage_errors(self.storage):
+                atomic.write(self.final / layout.RECORD_NAME, codec.encode(self.record))
+            self.workspace.catalog.put(self.record)
         return self.record
 
     def fail(self, error: errors.PgbackstopError) -> Backup:
@@ -199,17 +204,17 @@ def storage_errors(storage: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in {28, 122}  # ENOSPC, EDQUOT
-        reason = Reason.SPACE if full else Reason.STORAGE
-        place = error.filename or storage
-        remedy = (
-            "Make room, or let fewer backups be kept."
-            if full
-            else "Check the folder's owner, mode and mount."
-        )
-        raise AttemptFailed(
-            reason, f"The storage cannot be written: {place}: {error.strerror}.", remedy=remedy
-        ) from error
+        raise storage_failure(error, storage) from error
+
+
+def storage_failure(error: OSError, storage: Path) -> AttemptFailed:
+    """The sentence for what the disk says; with the reason, because a full disk is its own."""
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    remedy = (
+        "Make room, or let fewer backups be kept." if full else "Check the folder's owner, mode and mount."
+    )
+    problem = f"The storage cannot be used: {error.filename or storage}: {error.strerror or error}."
+    return AttemptFailed(Reason.SPACE if full else Reason.STORAGE, problem, remedy=remedy)
 
 
 def sync_tree(folder: Path) -> None:

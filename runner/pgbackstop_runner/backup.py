@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from pgbackstop_catalog import atomic, errors
-from pgbackstop_catalog.records import Backup, Status
+import psycopg
+
+from pgbackstop_catalog import atomic, errors, units
+from pgbackstop_catalog.records import Backup, Reason, Status, StoredFile
 from pgbackstop_runner import (
     attempt,
     locks,
@@ -16,10 +18,13 @@ from pgbackstop_runner import (
     readback,
     reconcile,
     server,
+    signals,
     validate,
     verify,
 )
 from pgbackstop_runner.attempt import Attempt, Request
+from pgbackstop_runner.binaries import Binaries
+from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.validate import Report
 from pgbackstop_runner.workspace import Workspace
 
@@ -43,14 +48,15 @@ def _attempts(workspace: Workspace, plan_name: str, request: Request) -> Iterato
     """The first attempt is on record before anything is looked at, so that no run is without a trace."""
     expected = _expected(workspace, plan_name, request)
     first = attempt.begin(workspace, plan_name, expected[0], request)
+    limit = min(first.plan.max_duration, first.plan.first_byte_timeout)
     try:
-        with first.step("validate"):
+        with signals.deadline(limit, _overdue("The validation", limit)), first.step("validate"):
             report = validate.check(workspace, plan_name, only=request.databases)
     except Exception as error:
         yield _failed(first, error)
         return
     databases = report.databases or expected
-    if first.record.database not in databases:
+    if first.record.database != databases[0]:
         first.retarget(databases[0])
     for database in databases:
         mine = database == first.record.database
@@ -70,7 +76,7 @@ def _expected(workspace: Workspace, plan_name: str, request: Request) -> tuple[s
     if not plan.is_logical:
         return ("",)
     if request.databases:
-        return request.databases
+        return tuple(dict.fromkeys(request.databases))
     if plan.databases != "all":
         return tuple(name for name in plan.databases if name not in plan.exclude_databases) or ("",)
     newest = next((each for each in workspace.catalog.backups(plan_name) if each.database), None)
@@ -79,15 +85,30 @@ def _expected(workspace: Workspace, plan_name: str, request: Request) -> tuple[s
 
 def _failed(current: Attempt, error: Exception) -> Backup:
     """Record why an attempt failed, then say so. Raises Interrupted again: nothing more is to be done."""
-    known = error
-    if not isinstance(known, errors.PgbackstopError):
-        log.logger().exception("bug", plan=current.plan_name, backup=current.record.id)
-        known = errors.PgbackstopError(f"This is a bug: {type(error).__name__}: {error}")
+    known = _known(current, error)
     backup = current.fail(known)
     _announce(current.workspace, backup)
     if isinstance(known, errors.Interrupted):
         raise known
     return backup
+
+
+def _known(current: Attempt, error: Exception) -> errors.PgbackstopError:
+    """The error as a person shall read it."""
+    if isinstance(error, errors.PgbackstopError):
+        return error
+    if isinstance(error, psycopg.Error):
+        return server.broken(error)
+    if isinstance(error, OSError):
+        return attempt.storage_failure(error, current.storage)
+    log.logger().exception("bug", plan=current.plan_name, backup=current.record.id)
+    return errors.PgbackstopError(f"This is a bug: {type(error).__name__}: {error}")
+
+
+def _overdue(what: str, seconds: float) -> AttemptFailed:
+    problem = f"{what} took longer than {units.format_duration(seconds)} and was ended."
+    remedy = "Look for locks and at the network; raise max_duration of the plan if that is right."
+    return AttemptFailed(Reason.TIMEOUT, problem, remedy=remedy)
 
 
 def _announce(workspace: Workspace, backup: Backup) -> None:
@@ -115,21 +136,31 @@ def _make(current: Attempt, report: Report) -> Backup:
     )
     with attempt.storage_errors(current.storage):
         atomic.make_folder(current.folder)
-    if current.plan.is_logical:
-        with server.connect(current.server, database) as connection:
-            current.note(database_facts=server.database_facts(connection))
-        dump = logical.dump(
-            current, binaries, role_passwords=current.plan.role_passwords and rights.read_roles
-        )
-        with current.step("verify"):
-            verify.logical(current, binaries, dump)
-        return current.commit(dump.files)
+    limit = current.plan.max_duration
+    with contextlib.ExitStack() as leases:
+        with signals.deadline(limit, _overdue("The backup", limit)):
+            if current.plan.is_logical:
+                files = _dump(current, binaries, role_passwords=rights.read_roles)
+            else:
+                files = _copy(current, binaries, leases)
+        return current.commit(files)
+
+
+def _dump(current: Attempt, binaries: Binaries, *, role_passwords: bool) -> tuple[StoredFile, ...]:
+    with server.connect(current.server, current.record.database) as connection:
+        current.note(database_facts=server.database_facts(connection))
+    dump = logical.dump(current, binaries, role_passwords=current.plan.role_passwords and role_passwords)
+    with current.step("verify"):
+        verify.logical(current, binaries, dump)
+    return dump.files
+
+
+def _copy(current: Attempt, binaries: Binaries, leases: contextlib.ExitStack) -> tuple[StoredFile, ...]:
     with server.connect(current.server) as connection:
         summaries = server.setting(connection, "summarize_wal", default="off") == "on"
         major = server.major(connection)
     history = current.workspace.catalog.backups(current.plan_name)
     method = physical.choose(current, history, summarize_wal=summaries, major=major)
-    with contextlib.ExitStack() as leases:
-        if method.parent is not None:
-            leases.enter_context(locks.lease(current.workspace.catalog.root, method.parent.id))
-        return current.commit(physical.copy(current, binaries, method))
+    if method.parent is not None:
+        leases.enter_context(locks.lease(current.workspace.catalog.root, method.parent.id))
+    return physical.copy(current, binaries, method)

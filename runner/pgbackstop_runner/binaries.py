@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from pgbackstop_catalog import errors
+from pgbackstop_runner import tools
+from pgbackstop_runner.failure import AttemptFailed
 
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
 # Where Debian, Red Hat and PostgreSQL's own build put each version. Debian's /usr/bin/pg_dump is a
@@ -91,12 +92,10 @@ def _folders() -> Iterator[Path]:
 
 def _look(folder: Path) -> Binaries | None:
     try:
-        done = subprocess.run(
-            [folder / "pg_dump", "--version"], capture_output=True, text=True, timeout=10, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        answer = tools.listing("pg_dump", [str(folder / "pg_dump"), "--version"], seconds=10)
+    except AttemptFailed:
         return None
-    match = _VERSION.search(done.stdout)
+    match = _VERSION.search(answer)
     if match is None:
         return None
     return Binaries(folder=folder, version=".".join(part for part in match.groups() if part))

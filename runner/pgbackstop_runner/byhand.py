@@ -1,19 +1,22 @@
 """What stands beside the bytes so that they can be checked and restored without pgbackstop.
 
 ``SHA256SUMS`` is for ``sha256sum -c``; ``RESTORE.md`` has the exact commands, with PostgreSQL's and
-standard tools only.
+standard tools only. Names come from the server and may hold anything: a command gets them quoted, a
+sentence gets them on one line.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 
 from pgbackstop_catalog import atomic, layout, units
-from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog.records import Backup, Tablespace
 from pgbackstop_catalog.values import format_time
 
 _DECOMPRESS = {".zst": "zstd -dc", ".gz": "gzip -dc"}
+_DATA = "/path/to/data"
 
 
 def write(folder: Path, backup: Backup) -> None:
@@ -23,54 +26,70 @@ def write(folder: Path, backup: Backup) -> None:
     atomic.write(folder / layout.RESTORE_NAME, document(backup).encode())
 
 
-def logical_commands(*, database: str, dump: str, jobs: int) -> tuple[str, ...]:
-    """Commands that restore a dump into a server of the same or a newer version, run in its folder."""
-    target = quote(database)
+def logical_commands(*, dump: str, jobs: int) -> tuple[str, ...]:
+    """Commands that restore a dump into a server of the same or a newer version, run in its folder.
+
+    They create the database under its own name, with its encoding, locale, owner, settings and rights.
+    """
     first = (
         "sha256sum -c SHA256SUMS",
         "psql -X -d postgres -f globals.sql   # roles; those that exist give an error",
     )
-    tail = next((command for suffix, command in _DECOMPRESS.items() if dump.endswith(suffix)), None)
+    name = quote(f"./{dump}")  # a file's name may begin with a dash
     if dump.partition(".sql")[1]:
-        read = f"{tail} {quote(dump)}" if tail else f"cat {quote(dump)}"
-        return (*first, f"{read} | psql -X -v ON_ERROR_STOP=1 -d postgres   # creates and fills {database}")
-    return (
-        *first,
-        f"createdb -T template0 {target}   # with the encoding and locale in backup.json",
-        f"pg_restore --exit-on-error --jobs={jobs} -d {target} {quote(dump)}",
-    )
+        return (*first, f"{_reader(dump)} {name} | psql -X -v ON_ERROR_STOP=1 -d postgres")
+    return (*first, f"pg_restore --create --exit-on-error --jobs={jobs} -d postgres {name}")
 
 
-def physical_commands(files: tuple[str, ...], *, incremental: bool) -> tuple[str, ...]:
+def physical_commands(
+    files: tuple[str, ...], *, incremental: bool, tablespaces: Sequence[Tablespace] = ()
+) -> tuple[str, ...]:
     """Commands that unpack a physical backup into an empty data directory, run in its folder."""
-    commands = ["sha256sum -c SHA256SUMS", "install -d -m 700 /path/to/data"]
-    for name in files:
+    places = {str(space.oid): space.location for space in tablespaces}
+    commands = ["sha256sum -c SHA256SUMS", f"install -d -m 700 {_DATA}"]
+    # base.tar makes the folders that the others are unpacked into, so it comes first.
+    for name in sorted(files, key=lambda name: (not name.startswith("base."), name)):
         base = name.partition(".tar")[0]
-        reader = next((command for suffix, command in _DECOMPRESS.items() if name.endswith(suffix)), "cat")
         if base == "base":
-            commands.append(f"{reader} {name} | tar -xf - -C /path/to/data")
+            commands.append(f"{_reader(name)} {name} | tar -xf - -C {_DATA}")
         elif base == "pg_wal":
-            commands.append(f"{reader} {name} | tar -xf - -C /path/to/data/pg_wal")
+            commands.append(f"{_reader(name)} {name} | tar -xf - -C {_DATA}/pg_wal")
         elif base.isdigit():
-            commands.append(
-                f"install -d -m 700 /path/to/tablespace-{base} && "
-                f"{reader} {name} | tar -xf - -C /path/to/tablespace-{base}   # and mend data/tablespace_map"
-            )
-    commands.append("cp backup_manifest /path/to/data/")
+            commands += _tablespace(name, base, places.get(base, f"/path/to/tablespace-{base}"))
+    commands.append(f"cp backup_manifest {_DATA}/")
     if incremental:
         commands.append(
-            "pg_combinebackup -o /path/to/combined /path/to/full /path/to/incremental ... /path/to/data"
+            f"pg_combinebackup -o /path/to/combined /path/to/full /path/to/incremental ... {_DATA}"
             "   # each parent unpacked likewise, oldest first"
         )
     else:
-        commands.append("pg_verifybackup /path/to/data && pg_ctl -D /path/to/data start")
+        commands.append(f"pg_verifybackup {_DATA} && pg_ctl -D {_DATA} start")
     return tuple(commands)
+
+
+def _tablespace(name: str, oid: str, location: str) -> tuple[str, str]:
+    """PostgreSQL makes the links of pg_tblspc when it starts; pg_verifybackup needs them before."""
+    place = quote(location)
+    return (
+        f"install -d -m 700 {place} && {_reader(name)} {name} | tar -xf - -C {place}"
+        "   # must be empty; elsewhere: change it here, in the next line and in tablespace_map",
+        f"ln -sfn {place} {_DATA}/pg_tblspc/{oid}",
+    )
+
+
+def _reader(name: str) -> str:
+    return next((command for suffix, command in _DECOMPRESS.items() if name.endswith(suffix)), "cat")
+
+
+def _line(text: str) -> str:
+    """``text`` on one line, so that no part of a name can pass for a command."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def document(backup: Backup) -> str:
     """RESTORE.md of a backup."""
     version = backup.server_facts.version if backup.server_facts else "unknown"
-    what = f"database {backup.database}" if backup.database else "the whole server"
+    what = f"database {_line(backup.database)}" if backup.database else "the whole server"
     commands = "\n".join(f"    {line}" for line in backup.restore_by_hand)
     parent = ""
     if backup.parent:

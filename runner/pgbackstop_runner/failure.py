@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from pgbackstop_catalog.errors import PgbackstopError
-from pgbackstop_catalog.records import Reason
+from collections.abc import Iterable
+
+from pgbackstop_catalog.errors import CatalogError, PgbackstopError, ServerUnreachable, ValidationError
+from pgbackstop_catalog.records import Backup, Reason
 
 
 class AttemptFailed(PgbackstopError):
@@ -14,9 +16,33 @@ class AttemptFailed(PgbackstopError):
         self.reason = reason
 
 
+class DatabaseRefused(ServerUnreachable):
+    """The server answers, but has no such database or does not let the role into it."""
+
+    def __init__(self, reason: Reason, problem: str, *, remedy: str = "") -> None:
+        super().__init__(problem, remedy=remedy)
+        self.reason = reason
+
+
+def exit_code(backups: Iterable[Backup]) -> int:
+    """0 where all succeeded; the code of the cause where none did, for one and the same cause; else 1."""
+    codes = {_EXIT_CODES.get(backup.reason, 1) if backup.is_failure else 0 for backup in backups}
+    return codes.pop() if len(codes) == 1 else PgbackstopError.exit_code
+
+
+_EXIT_CODES: dict[Reason | None, int] = {
+    Reason.UNREACHABLE: ServerUnreachable.exit_code,
+    Reason.RIGHTS: ValidationError.exit_code,
+    Reason.CLIENT: ValidationError.exit_code,
+    Reason.CONFIGURATION: ValidationError.exit_code,
+    Reason.SPACE: CatalogError.exit_code,
+    Reason.STORAGE: CatalogError.exit_code,
+}
+
+
 def first_reason(error: PgbackstopError) -> Reason:
     """The reason of any error that can end an attempt, from its place in the tree."""
-    if isinstance(error, AttemptFailed):
+    if isinstance(error, AttemptFailed | DatabaseRefused):
         return error.reason
     return _REASONS.get(type(error).__name__, Reason.INTERNAL)
 

@@ -54,7 +54,7 @@ def dump(attempt: Attempt, binaries: Binaries, *, role_passwords: bool) -> Dump:
     with attempt.step("globals"), storage_errors(attempt.storage):
         globals_file = _globals(attempt, binaries, role_passwords=role_passwords)
     attempt.note(
-        restore_by_hand=byhand.logical_commands(database=database, dump=name, jobs=plan.jobs),
+        restore_by_hand=byhand.logical_commands(dump=name, jobs=plan.jobs),
         tools={"pg_dump": binaries.version},
     )
     return Dump(name=name, files=(*files, globals_file), tables=shared.tables)
@@ -170,7 +170,9 @@ def _globals(attempt: Attempt, binaries: Binaries, *, role_passwords: bool) -> S
 
 
 def _argv(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> list[str]:
-    target = tools.connection_string(attempt.server, attempt.record.database, "pgbackstop")
+    target = tools.connection_string(
+        attempt.server, attempt.record.database, f"pgbackstop {attempt.record.id}"
+    )
     return [
         binaries.path("pg_dump"),
         "--no-password",

@@ -8,16 +8,16 @@ file, and so is gzip, for which zstd is only the way over the wire.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
 import psycopg
 
-from pgbackstop_catalog import conninfo
+from pgbackstop_catalog import conninfo, errors
 from pgbackstop_catalog.config import Compression
-from pgbackstop_catalog.records import Backup, Reason, StoredFile
+from pgbackstop_catalog.records import Backup, Reason, StoredFile, Tablespace
 from pgbackstop_runner import byhand, manifest, server, stream, tools
 from pgbackstop_runner.attempt import Attempt, storage_errors
 from pgbackstop_runner.binaries import Binaries
@@ -75,13 +75,15 @@ def _unfit(attempt: Attempt, parent: Backup) -> str:
         return f"{parent.id} does not say which server it is of"
     if parent.server_facts.system_identifier != facts.system_identifier:
         return f"{parent.id} is of another server (its system identifier differs)"
-    if not (parent_folder(attempt, parent) / manifest.NAME).is_file():
-        return f"{parent.id} has no {manifest.NAME}"
-    return ""
+    try:
+        folder = parent_folder(attempt, parent)
+    except (KeyError, TypeError):
+        return f"{parent.id} is in a storage that is not configured any more"
+    return "" if (folder / manifest.NAME).is_file() else f"{parent.id} has no {manifest.NAME}"
 
 
 def parent_folder(attempt: Attempt, parent: Backup) -> Path:
-    """Where the parent's files are."""
+    """Where the parent's files are. Raises KeyError, TypeError where its storage is not configured."""
     storage = attempt.workspace.config.folder(parent.storage)
     return storage.path / (parent.location or "")
 
@@ -102,9 +104,16 @@ def copy(attempt: Attempt, binaries: Binaries, method: Method) -> tuple[StoredFi
         stop_lsn=found.stop_lsn,
         timeline=found.timeline,
         tools={"pg_basebackup": binaries.version},
-        restore_by_hand=byhand.physical_commands(tuple(names), incremental=attempt.record.parent is not None),
+        restore_by_hand=byhand.physical_commands(
+            tuple(names), incremental=attempt.record.parent is not None, tablespaces=_tablespaces(attempt)
+        ),
     )
     return files
+
+
+def _tablespaces(attempt: Attempt) -> tuple[Tablespace, ...]:
+    facts = attempt.record.server_facts
+    return facts.tablespaces if facts is not None else ()
 
 
 def _basebackup(attempt: Attempt, binaries: Binaries, method: Method) -> None:
@@ -149,7 +158,7 @@ def _wire_compression(wanted: Compression) -> str:
 
 
 def _run(attempt: Attempt, binaries: Binaries, method: Method, wire: str) -> None:
-    target = tools.connection_string(attempt.server, None, server.APPLICATION_NAME)
+    target = tools.connection_string(attempt.server, None, _session(attempt))
     plan = attempt.plan
     argv = [
         binaries.path("pg_basebackup"),
@@ -180,36 +189,38 @@ def _run(attempt: Attempt, binaries: Binaries, method: Method, wire: str) -> Non
 
 @contextmanager
 def _server_progress(attempt: Attempt) -> Iterator[None]:
-    """Show progress from the server's own view: bytes of the cluster read, not of the files written."""
-    try:
-        with server.connect(attempt.server, statement_timeout=5) as connection:
+    """Show progress from the server's own view: bytes of the cluster read, not of the files written.
 
-            def look(_size: int) -> None:
-                row = connection.execute(
-                    """select backup_streamed, backup_total from pg_stat_progress_basebackup
-                       join pg_stat_replication using (pid) where application_name = %s""",
-                    [server.APPLICATION_NAME],
-                ).fetchone()
-                if row is not None:
-                    attempt.note(progress_expected_bytes=row[1])
-                    attempt.progress(row[0])
-
-            with stream.watching(attempt.folder, _quiet(look), seconds=1.0):
-                yield
-    except psycopg.Error:
-        attempt.warn("the server's view of the progress could not be read")
-
-
-def _quiet(look: Callable[[int], None]) -> Callable[[int], None]:
-    """Progress is for people to see; that it cannot be read must not end a backup."""
-
-    def safe(size: int) -> None:
+    Progress is for people to see; that it cannot be read must neither end a backup nor hold it up.
+    """
+    with ExitStack() as stack:
         try:
-            look(size)
-        except psycopg.Error:
-            return
+            connection = stack.enter_context(server.connect(attempt.server, statement_timeout=5))
+        except (errors.ServerUnreachable, psycopg.Error):
+            attempt.warn("the server's view of the progress could not be read")
+        else:
+            stack.enter_context(stream.watching(attempt.folder, _look(attempt, connection), seconds=1.0))
+            stack.callback(server.hang_up, connection)
+        yield
 
-    return safe
+
+def _look(attempt: Attempt, connection: psycopg.Connection) -> Callable[[int], None]:
+    query = """select backup_streamed, backup_total from pg_stat_progress_basebackup
+               join pg_stat_replication using (pid) where application_name = %s"""
+
+    def look(_size: int) -> None:
+        with suppress(psycopg.Error):
+            row = connection.execute(query, [_session(attempt)]).fetchone()
+            if row is not None:
+                attempt.note(progress_expected_bytes=row[1])
+                attempt.progress(row[0])
+
+    return look
+
+
+def _session(attempt: Attempt) -> str:
+    """The application_name by which this backup is told from others of the same server."""
+    return f"{server.APPLICATION_NAME} {attempt.record.id}"
 
 
 def _finish_compression(attempt: Attempt) -> None:
@@ -238,19 +249,36 @@ def _recompress(path: Path, wanted: Compression) -> None:
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
     """The plain bytes of a stored file: .zst, .gz, or as it is."""
-    with path.open("rb") as raw:
-        if path.suffix == ".zst":
-            import zstandard  # noqa: PLC0415
+    with path.open("rb") as raw, decompressed(path.suffix, raw) as plain:
+        yield plain
 
-            with zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) as reader:
-                yield cast("IO[bytes]", reader)
-        elif path.suffix == ".gz":
-            from isal import igzip  # noqa: PLC0415
 
-            with igzip.open(raw, "rb") as reader:  # type: ignore[no-untyped-call] # isal types it by half
-                yield cast("IO[bytes]", reader)
-        else:
-            yield raw
+@contextmanager
+def decompressed(suffix: str, stored: IO[bytes]) -> Iterator[IO[bytes]]:
+    """The plain bytes of stored ones, by the suffix of their file's name. Raises AttemptFailed (corrupt)."""
+    if suffix == ".zst":
+        import zstandard  # noqa: PLC0415
+
+        zstd = zstandard.ZstdDecompressor().stream_reader(stored, read_across_frames=True)
+        with _whole(zstandard.ZstdError), zstd as reader:
+            yield cast("IO[bytes]", reader)
+    elif suffix == ".gz":
+        from isal import igzip, isal_zlib  # noqa: PLC0415
+
+        gzip = igzip.open(stored, "rb")  # type: ignore[no-untyped-call] # isal types it by half
+        broken = (igzip.BadGzipFile, isal_zlib.error, EOFError)
+        with _whole(*broken), gzip as reader:  # type: ignore[arg-type] # isal types its error as a value
+            yield cast("IO[bytes]", reader)
+    else:
+        yield stored
+
+
+@contextmanager
+def _whole(*broken: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except broken as error:
+        raise AttemptFailed(Reason.CORRUPT, f"A stored file does not decompress: {error}.") from error
 
 
 def _empty(folder: Path) -> None:

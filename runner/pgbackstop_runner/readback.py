@@ -35,10 +35,14 @@ def after(workspace: Workspace, backup: Backup) -> Backup:
         passed=passed,
         how=verdict.verification,
     )
-    with attempt.storage_errors(storage):
-        atomic.write(folder / layout.RECORD_NAME, codec.encode(verdict))
+    # The catalog first: what it says is believed, and it must not call a bad backup good for a moment longer.
     workspace.catalog.put(verdict)
     workspace.catalog.put(_proof(verdict, passed=passed, started=started, seconds=seconds))
+    try:
+        with attempt.storage_errors(storage):
+            atomic.write(folder / layout.RECORD_NAME, codec.encode(verdict))
+    except AttemptFailed as error:
+        log.logger().warning("the verdict is in the catalog only", backup=backup.id, message=str(error))
     return verdict
 
 

@@ -12,7 +12,7 @@ from pgbackstop_catalog import atomic, codec, errors, layout
 from pgbackstop_catalog.records import Backup, Reason, Status
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_runner import locks, log
-from pgbackstop_runner.attempt import remove_tree
+from pgbackstop_runner.attempt import STAGING_SUFFIX, remove_tree
 from pgbackstop_runner.workspace import Workspace
 
 
@@ -30,33 +30,58 @@ def everything(workspace: Workspace) -> None:
 
 def one_plan(workspace: Workspace, plan: str) -> tuple[Backup, ...]:
     """Close the running records of a plan whose lock is held; returns them as they are now."""
-    return tuple(
-        _close(workspace, record)
-        for record in list(workspace.catalog.backups(plan))
-        if record.status is Status.RUNNING
-    )
+    for kind in ("backups", "proofs"):
+        sweep_temporary(workspace.catalog.root / kind / plan)
+    closed: list[Backup] = []
+    for record in list(workspace.catalog.backups(plan)):
+        if record.status is Status.RUNNING:
+            closed.append(_close(workspace, record))
+        elif record.is_available and not record.verification:
+            _sweep_read_back(workspace, record)
+    return tuple(closed)
+
+
+def _sweep_read_back(workspace: Workspace, record: Backup) -> None:
+    """Remove what is left of a read-back that was killed; the backup itself stays as it is."""
+    folder = _folder(workspace, record)
+    if folder is not None:
+        remove_tree(folder.with_name(folder.name + STAGING_SUFFIX))
+        sweep_temporary(folder)
 
 
 def _close(workspace: Workspace, record: Backup) -> Backup:
     folder = _folder(workspace, record)
-    committed = _commit_mark(folder)
-    if committed is not None:
-        workspace.catalog.put(committed)
-        log.logger().info("found complete after a crash", plan=record.plan, backup=record.id)
-        return committed
-    if folder is not None:
-        for leftover in (folder, folder.with_name(folder.name + layout.PARTIAL_SUFFIX)):
-            remove_tree(leftover)
+    message = f"The process that made it (pid {record.pid} on {record.host}) ended without a word."
+    try:
+        committed = _commit_mark(folder)
+    except errors.NewerRecord:
+        raise
+    except errors.CatalogError as error:
+        # What cannot be read may still be what somebody needs: it stays, and says so.
+        message = f"{message} {error.problem}"
+    else:
+        if folder is not None and committed is not None:
+            return _adopt(workspace, folder, committed)
+        if folder is not None:
+            for leftover in (folder, folder.with_name(folder.name + layout.PARTIAL_SUFFIX)):
+                remove_tree(leftover)
     closed = record.but(
         status=Status.INTERRUPTED,
         reason=Reason.INTERRUPTED,
         finished_at=utc_now(),
         location=None,
-        message=f"The process that made it (pid {record.pid} on {record.host}) ended without a word.",
+        message=message,
     )
     workspace.catalog.put(closed)
     log.logger().warning("closed as interrupted", plan=record.plan, backup=record.id)
     return closed
+
+
+def _adopt(workspace: Workspace, folder: Path, committed: Backup) -> Backup:
+    sweep_temporary(folder)
+    workspace.catalog.put(committed)
+    log.logger().info("found complete after a crash", plan=committed.plan, backup=committed.id)
+    return committed
 
 
 def _folder(workspace: Workspace, record: Backup) -> Path | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, LiteralString
@@ -14,7 +16,8 @@ from psycopg.conninfo import make_conninfo
 
 from pgbackstop_catalog import conninfo, errors
 from pgbackstop_catalog.config import Plan, Server
-from pgbackstop_catalog.records import DatabaseFacts, Extension, ServerFacts, Tablespace
+from pgbackstop_catalog.records import DatabaseFacts, Extension, Reason, ServerFacts, Tablespace
+from pgbackstop_runner.failure import AttemptFailed, DatabaseRefused
 
 APPLICATION_NAME = "pgbackstop"
 # PostgreSQL 15 is the oldest version that its community still mends.
@@ -44,55 +47,114 @@ def connect(
         yield connection
 
 
+def hang_up(connection: psycopg.Connection) -> None:
+    """Wake a thread that waits for an answer on this connection: it sees the connection lost."""
+    with (
+        contextlib.suppress(OSError, psycopg.Error),
+        socket.socket(fileno=os.dup(connection.fileno())) as wire,
+    ):
+        wire.shutdown(socket.SHUT_RDWR)
+
+
 def unreachable(server: Server, database: str | None, error: Exception) -> errors.ServerUnreachable:
     """The sentence for a server that does not let us in, from the words of libpq."""
     words = " ".join(str(error).split())
     where = f"{server.host}:{server.port}"
     name = database or server.maintenance_database
-    for pattern, problem, remedy in _REFUSALS:
+    for pattern, reason, problem, remedy in _REFUSALS:
         if re.search(pattern, words):
-            return errors.ServerUnreachable(
-                problem.format(where=where, user=server.user, database=name), remedy=remedy
-            )
+            sentence = problem.format(where=where, user=server.user, database=name)
+            if reason is None:
+                return errors.ServerUnreachable(sentence, remedy=remedy)
+            return DatabaseRefused(reason, sentence, remedy=remedy)
     return errors.ServerUnreachable(
         f"PostgreSQL at {where} cannot be reached: {words}",
         remedy="Check that it runs and that host and port are right.",
     )
 
 
+def broken(error: psycopg.Error) -> AttemptFailed:
+    """The sentence for a statement of ours that PostgreSQL did not carry out, or did not answer."""
+    words = " ".join(str(error).split())
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        remedy = "Grant the role what it lacks: see docs/how-to/create-the-role.md."
+        return AttemptFailed(Reason.RIGHTS, f"PostgreSQL refuses: {words}.", remedy=remedy)
+    remedy = "Look at PostgreSQL's log."
+    if isinstance(error, psycopg.OperationalError):
+        return AttemptFailed(Reason.UNREACHABLE, f"The connection was lost: {words}.", remedy=remedy)
+    return AttemptFailed(Reason.TOOL, f"PostgreSQL answered with an error: {words}.", remedy=remedy)
+
+
 _REFUSALS = (
     (
         r"password authentication failed|no password supplied|empty password",
+        None,
         "PostgreSQL at {where} refuses the password of role {user}.",
         "Check user and password_file of the server.",
     ),
     (
         r"database \".*\" does not exist",
+        Reason.CONFIGURATION,
         "There is no database {database!r} on the server at {where}.",
         "Correct databases of the plan, or maintenance_database of the server.",
     ),
     (
+        r"permission denied for database",
+        Reason.RIGHTS,
+        "Role {user} may not connect to database {database!r} at {where}.",
+        "Grant it: see docs/how-to/create-the-role.md; or list the database under exclude_databases.",
+    ),
+    (
+        r"not currently accepting connections",
+        Reason.CONFIGURATION,
+        "Database {database!r} at {where} takes no connections.",
+        "Run: alter database ... allow_connections true; or list it under exclude_databases.",
+    ),
+    (
+        r"is not permitted to log in",
+        None,
+        "Role {user} may not log in at {where}.",
+        "Run: alter role {user} login.",
+    ),
+    (
+        r"too many clients|too many connections|remaining connection slots",
+        None,
+        "PostgreSQL at {where} has no free connection.",
+        "Raise max_connections, or end sessions that are idle.",
+    ),
+    (
+        r"the database system is",
+        None,
+        "PostgreSQL at {where} is starting, stopping or recovering.",
+        "Wait until it is up, and look at its log.",
+    ),
+    (
         r"role \".*\" does not exist",
+        None,
         "There is no role {user!r} on the server at {where}.",
         "Create it as docs/how-to/create-the-role.md shows, or correct user of the server.",
     ),
     (
         r"could not translate host name|Name or service not known|failed to resolve",
+        None,
         "The host of {where} is unknown.",
         "Correct host of the server, or the name service of this machine.",
     ),
     (
         r"no pg_hba.conf entry",
+        None,
         "PostgreSQL at {where} lets role {user} not into {database!r} from here.",
         "Add a line for it to pg_hba.conf and reload.",
     ),
     (
         r"Connection refused|No such file or directory",
+        None,
         "Nothing answers at {where}.",
         "Check that PostgreSQL runs and that host and port of the server are right.",
     ),
     (
         r"timeout expired|timed out",
+        None,
         "PostgreSQL at {where} does not answer in time.",
         "Check the network and the server; connect_timeout of the server sets the limit.",
     ),
@@ -163,7 +225,7 @@ def rights(connection: psycopg.Connection) -> Rights:
 def databases(connection: psycopg.Connection, plan: Plan) -> tuple[str, ...]:
     """The databases that the plan means, in its order or by name; "all" is each that takes connections."""
     if plan.databases != "all":
-        return tuple(name for name in plan.databases if name not in plan.exclude_databases)
+        return tuple(dict.fromkeys(name for name in plan.databases if name not in plan.exclude_databases))
     rows = connection.execute(
         "select datname from pg_database where datallowconn and not datistemplate order by datname"
     ).fetchall()
@@ -205,8 +267,14 @@ def database_size(connection: psycopg.Connection) -> int:
 
 
 def server_size(connection: psycopg.Connection) -> int:
-    """Bytes of all databases together."""
-    return int(_row(connection, "select coalesce(sum(pg_database_size(oid)), 0)::bigint from pg_database")[0])
+    """Bytes of all databases together, as far as the role may know."""
+    return int(_row(connection, _SERVER_SIZE)[0])
+
+
+# Of a database that the role may not connect to, PostgreSQL does not tell it the size.
+_SERVER_SIZE = """
+    select coalesce(sum(pg_database_size(oid)), 0)::bigint from pg_database
+    where has_database_privilege(oid, 'connect') or pg_has_role('pg_read_all_stats', 'usage')"""
 
 
 def setting(connection: psycopg.Connection, name: str, *, default: str) -> str:

@@ -71,6 +71,16 @@ class Snapshot:
             self.problem = " ".join(str(error).split())
 
 
+def _stop(connection: psycopg.Connection, thread: threading.Thread) -> None:
+    """End the counting; where PostgreSQL does not answer, by hanging up."""
+    with contextlib.suppress(psycopg.Error):
+        connection.cancel_safe(timeout=5)
+    thread.join(timeout=5)
+    if thread.is_alive():
+        postgres.hang_up(connection)
+        thread.join()
+
+
 @contextlib.contextmanager
 def exported(server: Server, database: str, *, lock_timeout: float) -> Iterator[Snapshot]:
     """Open the snapshot. Raises ServerUnreachable."""
@@ -91,5 +101,4 @@ def exported(server: Server, database: str, *, lock_timeout: float) -> Iterator[
             yield snapshot
         finally:
             if snapshot.thread is not None and snapshot.thread.is_alive():
-                connection.cancel_safe(timeout=5)
-                snapshot.thread.join(timeout=10)
+                _stop(connection, snapshot.thread)

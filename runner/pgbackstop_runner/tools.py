@@ -21,10 +21,12 @@ from typing import IO
 from pgbackstop_catalog import conninfo, units
 from pgbackstop_catalog.config import Server
 from pgbackstop_catalog.records import Reason
+from pgbackstop_runner import last_words
 from pgbackstop_runner.failure import AttemptFailed
 
 TAIL_LINES = 20
-_LIBC = ctypes.CDLL(None, use_errno=True)
+# Looked up now: between fork and exec it is too late to load anything.
+_prctl = ctypes.CDLL(None).prctl
 _PR_SET_PDEATHSIG = 1
 _KEPT_ENVIRONMENT = (
     "PATH",
@@ -87,6 +89,10 @@ class Tool:
 
         Raises AttemptFailed (tool, timeout, stalled) for any exit status but 0, with those lines.
         """
+        with contextlib.suppress(ChildProcessError, ProcessLookupError):  # the watchdog was faster
+            os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
+            # Until it is reaped its number is its own: end what it started and left behind.
+            os.killpg(self.process.pid, signal.SIGTERM)
         status = self.process.wait()
         self.over.set()
         for thread in self.threads:
@@ -96,9 +102,8 @@ class Tool:
             raise self.given_up
         if status != 0:
             how = f"was ended by signal {-status}" if status < 0 else f"ended with exit status {status}"
-            raise AttemptFailed(
-                Reason.TOOL, f"{self.name} {how}: {tail or 'it said nothing'}", remedy=hint(tail)
-            )
+            reason, remedy = last_words.diagnosis(tail)
+            raise AttemptFailed(reason, f"{self.name} {how}: {tail or 'it said nothing'}", remedy=remedy)
         return tail
 
     def kill(self) -> None:
@@ -163,14 +168,10 @@ def start(
                 pass_fds=inherited,
                 cwd=cwd,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one prctl, and we start tools before threads
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, which needs no lock
             )
         except OSError as error:
-            raise AttemptFailed(
-                Reason.CLIENT,
-                f"{name} cannot be started: {error.strerror}.",
-                remedy="Install it, or set bin_dir.",
-            ) from error
+            raise _not_startable(name, error) from error
         tool = Tool(name=name, process=process, limits=limits or Limits())
         try:
             _start_threads(tool, on_line)
@@ -190,30 +191,31 @@ def run(name: str, argv: Sequence[str], *, password: str | None = None, limits: 
         return tool.finish()
 
 
-def hint(tail: str) -> str:
-    """What to do about well-known last words of PostgreSQL's tools."""
-    for words, remedy in _HINTS:
-        if words in tail:
-            return remedy
-    return ""
+def listing(name: str, argv: Sequence[str], *, seconds: float) -> str:
+    """Run a tool that needs no server; returns its standard output. Raises AttemptFailed.
+
+    Bytes that are no UTF-8 (names in a database of another encoding) come as replacement characters.
+    """
+    with _environment(None) as (environment, _):
+        try:
+            done = subprocess.run(argv, capture_output=True, env=environment, timeout=seconds, check=False)
+        except subprocess.TimeoutExpired as error:
+            limit = units.format_duration(seconds)
+            raise AttemptFailed(Reason.TIMEOUT, f"{name} ran longer than {limit} and was ended.") from error
+        except OSError as error:
+            raise _not_startable(name, error) from error
+    if done.returncode != 0:
+        words = done.stderr.decode(errors="replace").strip()
+        raise AttemptFailed(Reason.TOOL, f"{name} ended with exit status {done.returncode}: {words}")
+    return done.stdout.decode(errors="replace")
 
 
-_HINTS = (
-    ("password authentication failed", "Check the role's password and password_file of the server."),
-    ("no password supplied", "Set password_file of the server."),
-    ("no pg_hba.conf entry", "Let the role in: pg_hba.conf needs a line for it (and one for 'replication')."),
-    ("server version mismatch", "Install client tools of the server's version, or set bin_dir."),
-    ("permission denied", "Grant the role what it lacks: see docs/how-to/create-the-role.md."),
-    ("No space left on device", "Make room in the storage, or let fewer backups be kept."),
-    ("could not obtain lock", "Another session holds a lock; run later or raise lock_timeout of the plan."),
-    (
-        "canceling statement due to lock timeout",
-        "Another session holds a lock; raise lock_timeout of the plan.",
-    ),
-    ("all replication slots are in use", "Raise max_replication_slots of the server."),
-    ("number of requested standby connections exceeds", "Raise max_wal_senders of the server."),
-    ("must be superuser or replication role", "Give the role the REPLICATION attribute."),
-)
+def _not_startable(name: str, error: OSError) -> AttemptFailed:
+    return AttemptFailed(
+        Reason.CLIENT,
+        f"{name} cannot be started: {error.strerror}.",
+        remedy="Install PostgreSQL's client tools, or set bin_dir of the server.",
+    )
 
 
 def _start_threads(tool: Tool, on_line: Callable[[str], None] | None) -> None:
@@ -251,4 +253,4 @@ def _environment(password: str | None) -> Iterator[tuple[dict[str, str], tuple[i
 
 
 def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -88,12 +88,14 @@ def check(workspace: Workspace, plan_name: str, only: tuple[str, ...] = ()) -> R
         )
         return report
     except psycopg.Error as error:
-        detail = f"PostgreSQL answered with an error: {' '.join(str(error).split())}."
-        report.add("server", ok=False, detail=detail, reason=Reason.UNREACHABLE)
+        answer = server.broken(error)
+        report.add("server", ok=False, detail=answer.problem, remedy=answer.remedy, reason=answer.reason)
         return report
     if plan.is_logical:
+        known_wrong = {check.database for check in report.checks if not check.ok}
         for database in report.databases:
-            _database(report, target, database)
+            if database not in known_wrong:
+                _database(report, target, database)
     _space(workspace, plan_name, plan, report)
     return report
 
@@ -103,8 +105,10 @@ def _storage(workspace: Workspace, plan: Plan, report: Report) -> None:
     probe = folder / f".probe-{os.getpid()}"
     try:
         atomic.make_folder(folder)
-        probe.write_bytes(b"pgbackstop")
-        probe.unlink()
+        try:
+            probe.write_bytes(b"pgbackstop")
+        finally:
+            probe.unlink(missing_ok=True)
     except OSError as error:
         detail = f"The storage {name} cannot be written: {folder}: {error.strerror}."
         remedy = "Check the folder's owner, mode, mount and free space."
@@ -134,11 +138,24 @@ def _server(report: Report, target: Server, plan: Plan, connection: psycopg.Conn
     except errors.ConfigError as error:
         report.add("client", ok=False, detail=error.problem, remedy=error.remedy, reason=Reason.CLIENT)
     else:
-        report.add("client", ok=True, detail=f"client tools {report.tools.version} in {report.tools.folder}")
+        _client(report, plan, report.tools)
     if not plan.is_logical:
         for name, ok, detail, remedy in replication.check(connection, target, report.rights):
             report.add(name, ok=ok, detail=detail, remedy=remedy, reason=Reason.RIGHTS)
         report.source_sizes[""] = server.server_size(connection)
+
+
+def _client(report: Report, plan: Plan, tools: Binaries) -> None:
+    missing = [name for name in _TOOLS[plan.backup_type] if not tools.has(name)]
+    if missing:
+        detail = f"The client tools in {tools.folder} lack {', '.join(missing)}."
+        remedy = "Install PostgreSQL's client tools in full, or correct bin_dir of the server."
+        report.add("client", ok=False, detail=detail, remedy=remedy, reason=Reason.CLIENT)
+    else:
+        report.add("client", ok=True, detail=f"client tools {tools.version} in {tools.folder}")
+
+
+_TOOLS = {"logical": ("pg_dump", "pg_dumpall", "pg_restore"), "physical": ("pg_basebackup",)}
 
 
 def _databases(report: Report, plan: Plan, connection: psycopg.Connection, only: tuple[str, ...]) -> None:
@@ -146,7 +163,12 @@ def _databases(report: Report, plan: Plan, connection: psycopg.Connection, only:
         report.databases = ("",)
         return
     meant = server.databases(connection, plan)
-    report.databases = tuple(name for name in meant if not only or name in only)
+    report.databases = tuple(dict.fromkeys(only)) or meant
+    for name in report.databases:
+        if name not in meant:
+            detail = f"The plan does not mean a database {name!r}."
+            remedy = f"It means: {', '.join(meant) or 'none'}."
+            report.add("databases", ok=False, detail=detail, remedy=remedy, database=name)
     if not report.databases:
         detail = "The plan names no database that exists on the server."
         remedy = "Correct databases and exclude_databases of the plan."
@@ -158,11 +180,10 @@ def _database(report: Report, target: Server, database: str) -> None:
         with server.connect(target, database) as connection:
             report.source_sizes[database] = server.database_size(connection)
             wrong = tuple(_missing_rights(connection, report.rights))
-    except errors.PgbackstopError as error:
-        reason = first_reason(error)
-        report.add(
-            "database", ok=False, detail=error.problem, remedy=error.remedy, reason=reason, database=database
-        )
+    except (errors.PgbackstopError, psycopg.Error) as error:
+        known = server.broken(error) if isinstance(error, psycopg.Error) else error
+        more = {"remedy": known.remedy, "reason": first_reason(known), "database": database}
+        report.add("database", ok=False, detail=known.problem, **more)
         return
     if wrong:
         remedy = "Grant the role what it lacks: docs/how-to/create-the-role.md."

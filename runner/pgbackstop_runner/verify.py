@@ -6,7 +6,6 @@ their hash. Physical: pg_verifybackup, which before 18 needs the backup unpacked
 
 from __future__ import annotations
 
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from pgbackstop_catalog import units
 from pgbackstop_catalog.records import Backup, Reason
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_runner import physical, stream, tools
-from pgbackstop_runner.attempt import Attempt, remove_tree, storage_errors
+from pgbackstop_runner.attempt import STAGING_SUFFIX, Attempt, remove_tree, storage_errors
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.logical import Dump
@@ -25,7 +24,6 @@ from pgbackstop_runner.logical import Dump
 # pg_verifybackup reads tar files since 18.
 _TAR_SINCE = 18
 _TIMEOUT = 600
-STAGING_SUFFIX = ".verify.partial"
 
 
 def logical(attempt: Attempt, binaries: Binaries, dump: Dump) -> None:
@@ -67,10 +65,13 @@ def _contents(attempt: Attempt, binaries: Binaries, dump: Dump) -> None:
 def _listed_tables(binaries: Binaries, path: Path) -> Iterator[int]:
     """OIDs of the tables whose rows are in it: lines like ``3312; 0 16390 TABLE DATA public a b``."""
     argv = [binaries.path("pg_restore"), "--list", str(path)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
-    if done.returncode != 0:
-        raise AttemptFailed(Reason.CORRUPT, f"pg_restore cannot read the dump: {done.stderr.strip()}")
-    for line in done.stdout.splitlines():
+    try:
+        listed = tools.listing("pg_restore", argv, seconds=_TIMEOUT)
+    except AttemptFailed as error:
+        if error.reason is not Reason.TOOL:
+            raise
+        raise AttemptFailed(Reason.CORRUPT, f"The dump cannot be read: {error.problem}") from error
+    for line in listed.splitlines():
         parts = line.split(maxsplit=5)
         if len(parts) > 4 and parts[3:5] == ["TABLE", "DATA"] and parts[2].isdigit():
             yield int(parts[2])
@@ -142,19 +143,24 @@ def _destination(name: str) -> PurePosixPath:
 
 def _unpack(path: Path, target: Path) -> None:
     """Plain files and folders only: links of tablespaces are not needed, anything else is not ours."""
-    with physical.opened(path) as file, tarfile.open(fileobj=file, mode="r|") as archive:
-        for member in archive:
-            inside = PurePosixPath(member.name)
-            if inside.is_absolute() or ".." in inside.parts:
-                raise AttemptFailed(
-                    Reason.CORRUPT, f"{path.name} has an entry that points outside: {member.name!r}."
-                )
-            place = target / inside
-            if member.isdir():
-                place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            elif member.isfile():
-                place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _write(place, archive.extractfile(member))
+    try:
+        with physical.opened(path) as file, tarfile.open(fileobj=file, mode="r|") as archive:
+            for member in archive:
+                _extract(archive, member, target, path.name)
+    except tarfile.TarError as error:
+        raise AttemptFailed(Reason.CORRUPT, f"{path.name} is no whole tar file: {error}.") from error
+
+
+def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path, name: str) -> None:
+    inside = PurePosixPath(member.name)
+    if inside.is_absolute() or ".." in inside.parts:
+        raise AttemptFailed(Reason.CORRUPT, f"{name} has an entry that points outside: {member.name!r}.")
+    place = target / inside
+    if member.isdir():
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    elif member.isfile():
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(place, archive.extractfile(member))
 
 
 def _write(place: Path, source: IO[bytes] | None) -> None:

@@ -31,9 +31,13 @@ def backup(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Make the backups of a plan now. Exit code 0 when every database succeeded, 1 when one did not."""
+    """Make the backups of a plan now.
+
+    Exit code 0 when every database succeeded. When none did, for one and the same cause, the code of that
+    cause: 3, 5 or 6. Else 1.
+    """
     opened = options.open_for_work()
-    from pgbackstop_runner import attempt  # noqa: PLC0415 - psycopg and what hangs on it
+    from pgbackstop_runner import attempt, failure  # noqa: PLC0415 - psycopg and what hangs on it
     from pgbackstop_runner import backup as flow  # noqa: PLC0415
 
     request = attempt.Request(
@@ -44,9 +48,9 @@ def backup(
         screen.values(made)
     else:
         _show(made)
-    failed = [each for each in made if each.status is not Status.SUCCEEDED]
-    if failed:
-        raise typer.Exit(errors.PgbackstopError.exit_code)
+    code = failure.exit_code(made)
+    if code:
+        raise typer.Exit(code)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -1,0 +1,188 @@
+"""A folder with a configuration, a storage and a catalog for one server, and the runner as a real process."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from pgbackstop_catalog import config_file
+from pgbackstop_catalog.folder import FolderCatalog
+from pgbackstop_catalog.records import Backup, Proof
+from tests.support.servers import Server
+
+PATIENCE = 60.0  # seconds until a wait is given up; nothing that works takes as long
+COMMAND = (sys.executable, "-m", "pgbackstop_runner.main")
+CLIENTS = frozenset({"pg_dump", "pg_dumpall", "pg_basebackup", "pg_restore", "pg_verifybackup"})
+
+
+def plan(backup_type: str = "logical", **settings: Any) -> dict[str, Any]:
+    """A plan of the server "main"."""
+    return {"server": "main", "backup_type": backup_type, **settings}
+
+
+@dataclass(kw_only=True)
+class Site:
+    """Where backups of one server are made; `server_settings` go over what its fixture says."""
+
+    folder: Path
+    server: Server
+    plans: Mapping[str, Mapping[str, Any]]
+    server_settings: Mapping[str, Any] = field(default_factory=dict)
+    storage_settings: Mapping[str, Any] = field(default_factory=dict)
+    catalog_folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.write()
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "pgbackstop.yaml"
+
+    @property
+    def store(self) -> Path:
+        return Path(self.storage_settings.get("path", self.folder / "store"))
+
+    @property
+    def catalog(self) -> FolderCatalog:
+        return FolderCatalog(self.catalog_folder or self.store / "catalog")
+
+    def write(self) -> None:
+        """Writes the configuration anew."""
+        server = {
+            "host": "127.0.0.1",
+            "port": self.server.port,
+            "user": "postgres",
+            "password_file": str(self.server.password_file),
+            "bin_dir": str(self.server.programs.folder),
+            "wal": {"enabled": False},
+            **self.server_settings,
+        }
+        document: dict[str, Any] = {
+            "servers": {"main": {name: value for name, value in server.items() if value is not None}},
+            "plans": {name: dict(each) for name, each in self.plans.items()},
+            "storages": {
+                "local": {"kind": "folder", "path": str(self.store), "reserve": 0, **self.storage_settings}
+            },
+        }
+        if self.catalog_folder is not None:
+            document["catalog"] = str(self.catalog_folder)
+        self.file.write_text(yaml.safe_dump(document))
+        config_file.load(self.file)
+
+    def argv(self, *words: str) -> list[str]:
+        return [*COMMAND, "--config", str(self.file), *words]
+
+    def run(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """The command line to its end."""
+        return subprocess.run(
+            self.argv(*words),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=2 * PATIENCE,
+            env=environment(env),
+        )
+
+    def start(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """The command line, running; use it in a `with` and end it."""
+        return subprocess.Popen(
+            self.argv(*words),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(env),
+        )
+
+    def backups(self, plan_name: str | None = None) -> list[Backup]:
+        """What is on record, the newest first."""
+        return list(self.catalog.backups(plan_name))
+
+    def newest(self, plan_name: str | None = None) -> Backup:
+        return self.backups(plan_name)[0]
+
+    def proofs(self) -> list[Proof]:
+        return list(self.catalog.proofs())
+
+    def path(self, backup: Backup) -> Path:
+        """The folder of a backup's bytes."""
+        assert backup.location is not None, backup.message
+        return self.store / backup.location
+
+    def made(self, plan_name: str, *words: str) -> Backup:
+        """Makes one backup that must succeed; returns its record."""
+        done = self.run("backup", plan_name, *words)
+        assert done.returncode == 0, done.stderr
+        return self.newest(plan_name)
+
+    def leftovers(self) -> list[Path]:
+        """What no finished run may leave: partial folders, temporary files, probes, unrecorded folders."""
+        found = [
+            path
+            for path in self.store.rglob("*")
+            if path.name.endswith((".partial", ".tmp")) or path.name.startswith(".probe")
+        ]
+        known = {self.path(backup) for backup in self.backups() if backup.location}
+        kept = {path.parent for path in self.store.glob("backups/**/backup.json")}
+        return found + sorted(kept - known)
+
+
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a process of a person has; libpq's variables would hide what the configuration lacks."""
+    mine = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "PYTEST"))}
+    return {**mine, **(more or {})}
+
+
+def until(true: Callable[[], object], what: str, *, patience: float = PATIENCE) -> None:
+    """Waits until it holds. Raises AssertionError with `what` when that takes too long."""
+    deadline = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < deadline, f"in vain waited for {what}"
+        time.sleep(0.02)
+
+
+def clients(pid: int) -> list[psutil.Process]:
+    """PostgreSQL's client tools that a runner has started and that live."""
+    try:
+        family = psutil.Process(pid).children(recursive=True)
+        return [each for each in family if each.name() in CLIENTS and each.status() != psutil.STATUS_ZOMBIE]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def waiting_client(runner: subprocess.Popen[str], name: str) -> psutil.Process:
+    """The tool of that name, as soon as the runner has started it."""
+    found: list[psutil.Process] = []
+
+    def look() -> bool:
+        found[:] = [each for each in clients(runner.pid) if each.name() == name]
+        assert found or runner.poll() is None, runner.communicate()
+        return bool(found)
+
+    until(look, f"{name} of the runner")
+    return found[0]
+
+
+def end(process: psutil.Process) -> None:
+    """SIGKILL by its own id."""
+    try:
+        process.send_signal(signal.SIGKILL)
+    except psutil.NoSuchProcess:
+        return
+
+
+def sentence(done: subprocess.CompletedProcess[str]) -> str:
+    """What a person reads: standard error without the log's lines; it must be in order."""
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("timestamp=")]
+    text = "\n".join(lines)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert "This is a bug" not in done.stderr, done.stderr
+    return text
