@@ -228,7 +228,9 @@ WAL_LAG: Final = _server(
     _WAL,
 )
 WAL_MISSING: Final = _server(
-    "backup_wal_missing_segments", "Segments that are missing for good in the archive.", _WAL
+    "backup_wal_missing_segments",
+    "Segments that are missing for good in the archive and that no newer base backup makes up for.",
+    f"{_WAL} and physical backups",
 )
 WAL_SEGMENTS: Final = _counter(
     "backup_wal_segments_total", SERVER, "Segments archived since the archive began.", _WAL
@@ -248,6 +250,11 @@ SLOT_RETAINED: Final = _server(
     "WAL that the server holds back for the replication slot; absent while the slot does not exist.",
     _ASKED,
     volatile=True,
+)
+SLOT_LIMIT: Final = _server(
+    "backup_wal_slot_limit_bytes",
+    "WAL that the replication slot may hold back on the server before it is alerted.",
+    _CONFIG,
 )
 WAL_READY: Final = _server(
     "backup_wal_ready_segments",
@@ -339,7 +346,7 @@ GROUPS: Final = (
         "has a physical plan.",
         metrics=(
             *(POSTGRES_UP, EARLIEST, LATEST, PROVEN, WAL_RECEIVED, WAL_LAG_BYTES, WAL_LAG, WAL_MISSING),
-            *(WAL_SEGMENTS, WAL_FAILURES, WAL_ARCHIVE, SLOT_ACTIVE, SLOT_RETAINED, WAL_READY),
+            *(WAL_SEGMENTS, WAL_FAILURES, WAL_ARCHIVE, SLOT_ACTIVE, SLOT_RETAINED, SLOT_LIMIT, WAL_READY),
             *(ARCHIVER_ARCHIVED, ARCHIVER_FAILED),
         ),
     ),

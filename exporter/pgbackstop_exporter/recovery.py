@@ -37,6 +37,12 @@ def window(backups: Iterable[Attempt], state: WalState | None) -> Window:
     return Window(earliest=unbroken[0].finished, latest=until)
 
 
+def missing_segments(backups: Iterable[Attempt], state: WalState) -> int:
+    """Segments that are missing for good, without those before the newest backup: it made up for them."""
+    newest = max(backups, key=lambda each: each.finished, default=None)
+    return sum(gap.segments for gap in state.gaps if newest is None or _breaks(gap, newest, state))
+
+
 def _breaks(gap: WalGap, backup: Attempt, state: WalState) -> bool:
     """Whether a recovery that starts at the backup needs a segment of the gap."""
     if backup.timeline and gap.timeline < backup.timeline:

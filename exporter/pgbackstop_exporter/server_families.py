@@ -6,7 +6,7 @@ import platform
 
 import pgbackstop_catalog
 from pgbackstop_catalog import wal
-from pgbackstop_catalog.config import Config
+from pgbackstop_catalog.config import Config, Server
 from pgbackstop_catalog.history import Attempt
 from pgbackstop_catalog.wal import WalState
 from pgbackstop_exporter import contract, recovery
@@ -35,14 +35,20 @@ def add_servers(families: Families, snapshot: Snapshot) -> None:
         if snapshot.catalog:
             _add_recovery(families, where, snapshot, name)
         if server.wal.enabled and snapshot.catalog:
-            _add_wal(families, where, state)
+            _add_wal(families, where, state, _physical_backups(snapshot.catalog, name))
+        if _has_slot(server):
+            families.add(contract.SLOT_LIMIT, where, server.wal.retain_slot_bytes)
         if facts:
             _add_archiver(families, where, facts)
         if facts and snapshot.is_up(collector):
             _add_volatile(families, where, facts, state if server.wal.enabled else None)
-            if server.wal.enabled and server.wal.method == "stream":
+            if _has_slot(server):
                 families.add(contract.SLOT_ACTIVE, where, facts.slot_active)
                 families.add(contract.SLOT_RETAINED, where, facts.slot_retained)
+
+
+def _has_slot(server: Server) -> bool:
+    return server.wal.enabled and server.wal.method == "stream"
 
 
 def _add_recovery(families: Families, where: Labels, snapshot: Snapshot, server: str) -> None:
@@ -79,14 +85,14 @@ def _proven_until(catalog: CatalogFacts, server: str) -> float:
     )
 
 
-def _add_wal(families: Families, where: Labels, state: WalState | None) -> None:
+def _add_wal(families: Families, where: Labels, state: WalState | None, backups: list[Attempt]) -> None:
     """Before the receiver has started once, nothing was received and nothing is counted."""
     received = state.last_received_at if state else None
     families.add(contract.WAL_RECEIVED, where, received.timestamp() if received else 0.0)
     families.add(contract.WAL_SEGMENTS, where, state.segments if state else 0)
     families.add(contract.WAL_FAILURES, where, state.failures if state else 0)
     families.add(contract.WAL_ARCHIVE, where, state.archive_bytes if state else 0)
-    families.add(contract.WAL_MISSING, where, sum(gap.segments for gap in state.gaps) if state else 0)
+    families.add(contract.WAL_MISSING, where, recovery.missing_segments(backups, state) if state else 0)
     if state and state.recoverable_until:
         families.add_age(contract.WAL_LAG, where, state.recoverable_until.timestamp())
 
