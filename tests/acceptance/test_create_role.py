@@ -65,8 +65,7 @@ def role(server: Server, database: Database) -> Iterator[dict[str, str]]:
         "PGDATABASE": "postgres",
         "PGPASSWORD": "of this test",
     }
-    for name in (database.name, "postgres"):
-        server.execute("drop owned by pgbackstop", name)
+    server.execute("drop owned by pgbackstop")
     server.execute("drop role pgbackstop")
 
 
