@@ -1,0 +1,205 @@
+"""Which backups stay and which go, each with its reasons; and which records are old enough to be folded.
+
+Pure: the same function answers the dry run, the test and the deed. A backup stays while any reason keeps
+it (as in restic's policy). What no rule may take: the newest good ones down to ``minimum``, the newest
+proven one, and whatever a kept incremental is built on. Failed attempts count for nothing, and ages are
+taken at the newest success: however long an outage lasts, it takes nothing away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from pgbackstop_catalog import units
+from pgbackstop_catalog.config import Keep
+from pgbackstop_catalog.records import Backup, Status
+
+REMOVED = "no rule keeps it"
+_NEVER = (datetime.min.replace(tzinfo=UTC), "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What becomes of one backup, and why."""
+
+    backup: Backup
+    kept: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """The verdict on every backup whose bytes are kept now, the newest first."""
+
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def kept(self) -> tuple[Backup, ...]:
+        """The backups that stay."""
+        return tuple(each.backup for each in self.verdicts if each.kept)
+
+    @property
+    def removed(self) -> tuple[Backup, ...]:
+        """The backups that go, the oldest last."""
+        return tuple(each.backup for each in self.verdicts if not each.kept)
+
+
+def decide(
+    backups: Sequence[Backup], keep: Keep, *, now: datetime, proven: Collection[str] = ()
+) -> Retention:
+    """The verdict on every available backup of one plan and database.
+
+    ``backups`` are all its attempts, in any order. ``proven`` are the ids of backups that a proof has
+    restored or read back, beside those whose record says ``verified_at``.
+    """
+    known = {each.id: each for each in backups if each.is_available}
+    good = sorted(known.values(), key=_order, reverse=True)
+    whole = [each for each in good if _chain(each, known)]
+    reasons: dict[str, list[str]] = {each.id: [] for each in good}
+    for backup, reason in _asked_for(whole, keep, now):
+        reasons[backup.id].append(reason)
+    for backup, reason in _held(whole, keep, proven):
+        reasons[backup.id].append(reason)
+    for child in backups:
+        if child.status is Status.RUNNING and child.parent in reasons:
+            reasons[child.parent].append(f"parent of {child.id}, which is being made")
+    _hold_chains(good, known, reasons)
+    _spare_broken(good, whole, reasons)
+    return Retention(verdicts=tuple(_verdict(each, reasons[each.id]) for each in good))
+
+
+def foldable(backups: Iterable[Backup], keep: Keep, *, now: datetime) -> tuple[Backup, ...]:
+    """The attempts whose bytes are gone and whose records are older than ``keep.records``, oldest first.
+
+    The newest success and the newest attempt stay on record however old they are: the answers to "when
+    did it last work?" and "does it fail?" must not be forgotten.
+    """
+    ordered = sorted(backups, key=_order)
+    lasting = {each.id for each in ordered[-1:]}
+    lasting |= {each.id for each in [each for each in ordered if each.status is Status.SUCCEEDED][-1:]}
+    horizon = timedelta(seconds=keep.records)
+    return tuple(
+        each
+        for each in ordered
+        if each.id not in lasting
+        and not each.is_available
+        and each.status is not Status.RUNNING
+        and now - (each.expired_at or each.finished_at or each.started_at) > horizon
+    )
+
+
+def _order(backup: Backup) -> tuple[datetime, str]:
+    return (backup.finished_at or backup.started_at, backup.id)
+
+
+def _verdict(backup: Backup, reasons: Sequence[str]) -> Verdict:
+    return Verdict(backup=backup, kept=bool(reasons), reasons=tuple(reasons) or (REMOVED,))
+
+
+def _asked_for(whole: Sequence[Backup], keep: Keep, now: datetime) -> Iterable[tuple[Backup, str]]:
+    """What the plan's own rules keep; ``whole`` is newest first."""
+    for number, backup in enumerate(whole[: keep.last or 0], 1):
+        yield backup, f"last {number} of {keep.last}"
+    if keep.within is not None:
+        yield from _within(whole, timedelta(seconds=keep.within), now)
+    yield from _newest_of_each(whole, "day", keep.daily, lambda moment: f"{moment:%Y-%m-%d}")
+    yield from _newest_of_each(whole, "week", keep.weekly, lambda moment: f"{moment:%G-W%V}")
+    yield from _newest_of_each(whole, "month", keep.monthly, lambda moment: f"{moment:%Y-%m}")
+
+
+def _within(whole: Sequence[Backup], window: timedelta, now: datetime) -> Iterable[tuple[Backup, str]]:
+    """What is younger than the window at the newest success; of physical ones also what its start needs."""
+    until = min([now, *(_order(each)[0] for each in whole[:1])])
+    for backup in whole:
+        if _order(backup)[0] > until - window:
+            yield backup, f"younger than {_words(window)}"
+        elif backup.backup_type == "physical":
+            yield backup, f"WAL leads from it to the whole of the last {_words(window)}"
+            return
+
+
+def _newest_of_each(
+    whole: Sequence[Backup], what: str, limit: int | None, period: Callable[[datetime], str]
+) -> Iterable[tuple[Backup, str]]:
+    """The newest backup of each of the last ``limit`` periods that have one, by UTC."""
+    newest: dict[str, Backup] = {}
+    for backup in whole:
+        newest.setdefault(period(_order(backup)[0]), backup)
+    for name, backup in list(newest.items())[: limit or 0]:
+        yield backup, f"newest of {what} {name}"
+
+
+def _held(whole: Sequence[Backup], keep: Keep, proven: Collection[str]) -> Iterable[tuple[Backup, str]]:
+    """What stays whatever the rules say: the floor, and the newest one that is known to restore."""
+    for backup in _floor(whole, keep.minimum):
+        yield backup, f"one of the {keep.minimum} that always stay"
+    for backup in whole:
+        if backup.verified_at is not None or backup.id in proven:
+            yield backup, "newest proven"
+            return
+
+
+def _floor(whole: Sequence[Backup], minimum: int) -> Sequence[Backup]:
+    """The newest ones until ``minimum`` of them share no bytes: a chain of incrementals is one copy."""
+    full: set[str] = set()
+    by_id = {each.id: each for each in whole}
+    for number, backup in enumerate(whole):
+        full.add(_chain(backup, by_id)[-1].id)
+        if len(full) == minimum:
+            return whole[: number + 1]
+    return whole
+
+
+def _chain(backup: Backup, known: Mapping[str, Backup]) -> tuple[Backup, ...]:
+    """The backup and what it is built on, down to the full one; empty where that is broken.
+
+    A parent that is younger than its child, or of another system, is no parent: PostgreSQL would refuse
+    to combine them, as after a server was initialised anew.
+    """
+    chain = [backup]
+    while chain[-1].method == "incremental":
+        parent = known.get(chain[-1].parent or "")
+        if parent is None or not _fits(parent, chain[-1]):
+            return ()
+        chain.append(parent)
+    return tuple(chain)
+
+
+def _fits(parent: Backup, child: Backup) -> bool:
+    return parent.started_at < child.started_at and _system(parent) == _system(child)
+
+
+def _system(backup: Backup) -> str:
+    return backup.server_facts.system_identifier if backup.server_facts else ""
+
+
+def _hold_chains(good: Sequence[Backup], known: Mapping[str, Backup], reasons: dict[str, list[str]]) -> None:
+    """Keep all that a kept incremental is built on; once is reason enough. ``good`` is newest first."""
+    held: set[str] = set()
+    for backup in good:
+        if not reasons[backup.id]:
+            continue
+        for child, parent in pairwise(_chain(backup, known)):
+            if parent.id not in held:
+                held.add(parent.id)
+                reasons[parent.id].append(f"parent of {child.id}")
+
+
+def _spare_broken(good: Sequence[Backup], whole: Sequence[Backup], reasons: dict[str, list[str]]) -> None:
+    """An incremental whose chain is broken counts for nothing, but outlives no whole backup that is kept.
+
+    What breaks the chain may be a record that cannot be read today and is mended tomorrow.
+    """
+    kept = [_order(each) for each in whole if reasons[each.id]]
+    for backup in good:
+        if not _chain(backup, {each.id: each for each in whole}) and _order(backup) > min(
+            kept, default=_NEVER
+        ):
+            reasons[backup.id].append("its chain is broken: it counts for nothing, and goes with its time")
+
+
+def _words(window: timedelta) -> str:
+    return units.format_exact_duration(window.total_seconds())
