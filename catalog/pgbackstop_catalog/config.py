@@ -79,6 +79,51 @@ class Wal(Value):
     )
 
 
+class RestoreRole(Value):
+    """Who restores: a superuser, or a role that may create databases and act for their owners."""
+
+    user: str
+    password_file: Path | None = Field(
+        default=None, description="a file, mode 0600, whose first line is the password"
+    )
+    password_env: str | None = Field(
+        default=None, description="the environment variable that holds the password"
+    )
+
+
+class Hook(Value):
+    """How an application is stopped, started or checked: a command or an address."""
+
+    command: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="a program and its arguments; no shell reads them; exit status 0 is good",
+    )
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s@]+$",
+        description="an address; check is GET, stop and start are POST; a status of 2xx is good",
+    )
+    timeout: Duration = Field(
+        default=30.0, gt=0, description="how long it may take; a check is repeated until then"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Hook:
+        if (self.command is None) == (self.url is None):
+            msg = "give command or url, one of them"
+            raise ValueError(msg)
+        return self
+
+
+class Application(Value):
+    """The application that uses the server's databases, as far as a restore must know it."""
+
+    stop: Hook | None = Field(default=None, description="run before connections are ended")
+    start: Hook | None = Field(default=None, description="run when the restored database has its name")
+    check: Hook | None = Field(default=None, description="run last: whether the application answers")
+
+
 class Server(Value):
     """A PostgreSQL server that is protected."""
 
@@ -106,6 +151,12 @@ class Server(Value):
     )
     connect_timeout: Duration = 10.0
     wal: Wal = Wal()
+    restore_role: RestoreRole | None = Field(
+        default=None, description="who restores; the role of the backups when left out"
+    )
+    application: Application = Field(
+        default=Application(), description="what is stopped before a restore and started after it"
+    )
 
     @model_validator(mode="after")
     def _one_password(self) -> Server:
@@ -114,6 +165,13 @@ class Server(Value):
             raise ValueError(msg)
         return self
 
+    def for_restores(self) -> Server:
+        """The same server, entered as the role that restores."""
+        role = self.restore_role
+        if role is None:
+            return self
+        return self.but(user=role.user, password_file=role.password_file, password_env=role.password_env)
+
 
 class Compression(Value):
     """How a backup is compressed."""
@@ -121,6 +179,15 @@ class Compression(Value):
     method: Literal["zstd", "gzip", "none"] = "zstd"
     level: int | None = Field(default=None, ge=1, le=19, description="3 for zstd, 6 for gzip when left out")
     workers: int = Field(default=2, ge=0, le=64, description="threads for compression")
+
+
+class Assertion(Value):
+    """A question to a restored database that must be answered with true."""
+
+    name: str = Field(min_length=1, description="what it asserts, in words")
+    sql: str = Field(
+        min_length=1, description="one query, run read-only; it must give one row with one value, true"
+    )
 
 
 class Keep(Value):
@@ -174,6 +241,9 @@ class Plan(Value):
     row_counts: bool = Field(default=True, description="count every table's rows in the snapshot of the dump")
     role_passwords: bool = Field(
         default=True, description="keep password hashes in the globals where the role may read them"
+    )
+    assertions: tuple[Assertion, ...] = Field(
+        default=(), description="logical: what must be true in the database when it was restored"
     )
     incremental: Incremental = Incremental()
     verify: bool = Field(

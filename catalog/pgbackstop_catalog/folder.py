@@ -3,6 +3,7 @@
     backups/<plan>/<id>.json                 attempts
     copies/<plan>/<id>@<storage>.json        copies in further storages
     proofs/<plan>/<id>.json                  proofs
+    restores/<server>/<id>.json              restores
     tallies/<plan>.json                      what removed records had counted
     state/scheduler.json, state/wal/<server>.json, outbox/    written by the daemon, the receivers, notify
     locks/                                   flock files of the runner
@@ -21,16 +22,18 @@ from typing import Protocol, TypeVar
 
 from pgbackstop_catalog import atomic, codec, entries, errors
 from pgbackstop_catalog.records import Backup, Copy, Proof, Tally
+from pgbackstop_catalog.restores import Restore
 
 SUFFIX = entries.SUFFIX
 unreadable = entries.unreadable
-R = TypeVar("R", Backup, Copy, Proof)
+R = TypeVar("R", Backup, Copy, Proof, Restore)
+AnyRecord = Backup | Copy | Proof | Restore | Tally
 
 
 class Catalog(Protocol):
     """The records of all backups, copies and proofs."""
 
-    def put(self, record: Backup | Copy | Proof | Tally) -> None:
+    def put(self, record: AnyRecord) -> None:
         """Write or replace a record durably."""
 
     def backups(self, plan: str | None = None) -> Iterator[Backup]:
@@ -44,6 +47,9 @@ class Catalog(Protocol):
 
     def proofs(self, plan: str | None = None) -> Iterator[Proof]:
         """All proofs, the newest first."""
+
+    def restores(self, server: str | None = None) -> Iterator[Restore]:
+        """All restores into a server, or into any, the newest first."""
 
     def remove(self, record: Backup) -> None:
         """Forget an attempt, its copies and its proofs."""
@@ -60,7 +66,7 @@ class FolderCatalog:
     root: Path
     on_garbage: Callable[[errors.CatalogError], None] = field(default=lambda _error: None)
 
-    def put(self, record: Backup | Copy | Proof | Tally) -> None:
+    def put(self, record: AnyRecord) -> None:
         path = self.path(record)
         with _writing(path):
             atomic.make_folder(path.parent)
@@ -80,6 +86,9 @@ class FolderCatalog:
 
     def proofs(self, plan: str | None = None) -> Iterator[Proof]:
         return self._read(Proof, "proofs", plan)
+
+    def restores(self, server: str | None = None) -> Iterator[Restore]:
+        return self._read(Restore, "restores", server)
 
     def tally(self, plan: str) -> Tally:
         """The tally of a plan; an empty one where nothing was removed yet."""
@@ -113,7 +122,7 @@ class FolderCatalog:
         path.unlink(missing_ok=True)
         atomic.sync_folder(path.parent)
 
-    def path(self, record: Backup | Copy | Proof | Tally) -> Path:
+    def path(self, record: AnyRecord) -> Path:
         """Where the record's file is."""
         if isinstance(record, Backup):
             return self.root / "backups" / record.plan / f"{record.id}{SUFFIX}"
@@ -121,6 +130,8 @@ class FolderCatalog:
             return self.root / "copies" / record.plan / f"{record.backup}@{record.storage}{SUFFIX}"
         if isinstance(record, Proof):
             return self.root / "proofs" / record.plan / f"{record.id}{SUFFIX}"
+        if isinstance(record, Restore):
+            return self.root / "restores" / record.server / f"{record.id}{SUFFIX}"
         return self.root / "tallies" / f"{record.plan}{SUFFIX}"
 
     def check_writable(self) -> None:

@@ -1,0 +1,123 @@
+"""Restores: what was put back, how it was checked, and how to go back from it.
+
+One record is one restore, good or bad, written before anything is touched. Times are UTC, durations
+seconds by the monotonic clock. Decisions over them (how long the next one will take) are pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+from pydantic import Field
+
+from pgbackstop_catalog.records import RECORD_VERSION, Backup, BackupId, Name, Reason, Status, Step
+from pgbackstop_catalog.values import UtcTime, Value
+
+What = Literal["logical", "recover"]
+TargetKind = Literal["latest", "time", "lsn", "xid", "name", "immediate"]
+# A first guess where nothing was restored yet: what one slow disk and two workers load.
+FIRST_GUESS_BYTES_A_SECOND = 20 * 10**6
+SAMPLES = 5
+
+
+class CheckResult(Value):
+    """One thing that was checked in what was restored."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+
+
+class HookOutput(Value):
+    """What an application's hook did: its words are kept, because nobody was there to read them."""
+
+    hook: Literal["stop", "start", "check"]
+    ok: bool
+    duration_seconds: float
+    output: str = ""
+
+
+class Restore(Value):
+    """One restore of a backup, into a database of a server or into a directory."""
+
+    record_version: Literal[1] = RECORD_VERSION
+    kind: Literal["restore"] = "restore"
+    id: BackupId
+    what: What = "logical"
+    server: Name = Field(description="the server that was restored into")
+    plan: Name
+    backup: BackupId
+    database: str = Field(default="", description="the database that was backed up")
+    target: str = Field(description="the database's name, or the directory")
+    target_kind: TargetKind = "latest"
+    target_value: str = ""
+    method: Literal["swap", "in-place", "into", "selection"] = "swap"
+    status: Status
+    reason: Reason | None = None
+    started_at: UtcTime
+    finished_at: UtcTime | None = None
+    duration_seconds: float | None = None
+    downtime_seconds: float | None = Field(
+        default=None, description="from the first connection ended to the application answering"
+    )
+    source_size_bytes: int | None = Field(default=None, description="of the database when it was backed up")
+    steps: tuple[Step, ...] = ()
+    step: str = Field(default="", description="what is being done, while it runs")
+    checks: tuple[CheckResult, ...] = ()
+    hooks: tuple[HookOutput, ...] = ()
+    scratch_database: str = Field(default="", description="where it is filled before it takes its name")
+    replaced_database: str = Field(default="", description="the name that the old database was given")
+    undone_at: UtcTime | None = None
+    undone_database: str = Field(default="", description="the name that the restored one was given by undo")
+    dropped_at: UtcTime | None = Field(default=None, description="when the old database was dropped")
+    message: str = ""
+    warnings: tuple[str, ...] = ()
+    operator: str = ""
+    host: str = ""
+    pid: int | None = None
+
+    @property
+    def short_id(self) -> str:
+        """The six last digits of the id: what database names carry."""
+        return self.id[-6:]
+
+    @property
+    def is_undoable(self) -> bool:
+        """Whether the old database is still there, as far as the record knows."""
+        return bool(self.replaced_database) and self.undone_at is None and self.dropped_at is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """How long a restore should take, in seconds, and how that was found."""
+
+    seconds: float
+    reason: str
+
+
+def estimate(backup: Backup, earlier: Iterable[Restore]) -> Estimate:
+    """From earlier restores of the same database; else from its size. Pure."""
+    alike = [
+        restore
+        for restore in earlier
+        if restore.status is Status.SUCCEEDED
+        and (restore.server, restore.database, restore.what)
+        == (backup.server, backup.database, "logical" if backup.backup_type == "logical" else "recover")
+        and restore.method != "selection"
+        and restore.duration_seconds
+    ][:SAMPLES]
+    rates = [
+        each.source_size_bytes / each.duration_seconds
+        for each in alike
+        if each.source_size_bytes and each.duration_seconds
+    ]
+    size = backup.source_size_bytes or backup.size_bytes or 0
+    if rates and size:
+        return Estimate(seconds=size / median(rates), reason=f"as fast as the last {len(rates)}")
+    if alike:
+        seconds = max(each.duration_seconds or 0.0 for each in alike)
+        return Estimate(seconds=seconds, reason=f"as long as the last {len(alike)}")
+    return Estimate(seconds=size / FIRST_GUESS_BYTES_A_SECOND, reason="guessed from its size")
