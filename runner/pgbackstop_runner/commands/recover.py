@@ -1,0 +1,132 @@
+"""``pgbackstop recover``: a whole server, or a point in time, into an empty directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgbackstop_catalog import errors, units
+from pgbackstop_catalog.values import format_time
+from pgbackstop_runner import screen
+from pgbackstop_runner.commands import options
+
+if TYPE_CHECKING:
+    from pgbackstop_catalog.recovery import RecoveryPlan, Target
+    from pgbackstop_runner.recover.run import Outcome
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command()
+def recover(  # noqa: PLR0913 - each option is one independent wish
+    server: Annotated[
+        str, typer.Argument(metavar="SERVER", help="The server, as the configuration names it.")
+    ],
+    *,
+    into: Annotated[
+        Path, typer.Option("--into", help="An empty directory, which becomes the data directory.")
+    ],
+    target_time: Annotated[
+        str | None, typer.Option("--time", help="To this moment, with a zone: 2026-11-22T14:03:00Z.")
+    ] = None,
+    target_lsn: Annotated[
+        str | None, typer.Option("--lsn", help="To this position, like 16/B374D848.")
+    ] = None,
+    target_xid: Annotated[str | None, typer.Option("--xid", help="To the end of this transaction.")] = None,
+    target_name: Annotated[
+        str | None, typer.Option("--name", help="To this point of pg_create_restore_point().")
+    ] = None,
+    immediate: Annotated[bool, typer.Option("--immediate", help="Only the backup, no further.")] = False,
+    backup: Annotated[str | None, typer.Option(help="Begin from this backup.")] = None,
+    timeline: Annotated[int | None, typer.Option(min=1, help="Follow this timeline.")] = None,
+    tablespace: Annotated[
+        list[str] | None, typer.Option(metavar="OID=FOLDER", help="Where a tablespace goes; repeatable.")
+    ] = None,
+    start: Annotated[
+        bool, typer.Option("--start", help="Start the server and replay to the target now.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port of the recovered server.")] = 5433,
+    pause: Annotated[bool, typer.Option("--pause", help="Stop at the target without promoting.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and stop there.")
+    ] = False,
+) -> None:
+    """Recover a server into an empty directory: to the latest moment, or to the one that is asked for."""
+    opened = options.open_for_work()
+    from pgbackstop_runner.recover import archive, prepare, run  # noqa: PLC0415 - psycopg and what hangs on it
+
+    target = _target(target_time, target_lsn, target_xid, target_name, immediate=immediate)
+    place = prepare.Place(data=into.absolute(), tablespaces=_tablespaces(tablespace or []))
+    request = run.Request(
+        server=server,
+        target=target,
+        place=place,
+        backup_id=backup,
+        timeline=timeline,
+        start=start,
+        port=port,
+        action="pause" if pause else "promote",
+    )
+    chosen = run.plan(opened, request, archive.read(opened, server))
+    _show_plan(chosen, into, port if start else None)
+    if dry_run:
+        return
+    _show_outcome(run.recover(opened, request, lambda step: screen.say(f"  {step}")))
+
+
+def _target(
+    moment: str | None, lsn: str | None, xid: str | None, name: str | None, *, immediate: bool
+) -> Target:
+    from pgbackstop_catalog import recovery  # noqa: PLC0415
+
+    given = [text for text in (moment, lsn, xid, name) if text is not None]
+    if len(given) + immediate > 1:
+        raise errors.ConfigError(
+            "Only one target can be reached.", remedy="Give one of --time, --lsn, --xid, --name, --immediate."
+        )
+    if moment is not None:
+        return recovery.parse_time(moment)
+    if lsn is not None:
+        return recovery.parse_lsn(lsn)
+    if xid is not None:
+        return recovery.Target(kind="xid", value=xid)
+    if name is not None:
+        return recovery.Target(kind="name", value=name)
+    return recovery.Target(kind="immediate" if immediate else "latest")
+
+
+def _tablespaces(given: list[str]) -> dict[int, Path]:
+    found: dict[int, Path] = {}
+    for text in given:
+        oid, equals, folder = text.partition("=")
+        if not equals or not oid.isdigit() or not folder:
+            raise errors.ConfigError(
+                f"{text!r} names no tablespace.", remedy="Write it like 16385=/new/folder."
+            )
+        found[int(oid)] = Path(folder).absolute()
+    return found
+
+
+def _show_plan(chosen: RecoveryPlan, into: Path, port: int | None) -> None:
+    backup = chosen.backup
+    size = units.format_size(sum(each.size_bytes or 0 for each in chosen.chain))
+    screen.say(f"Recover {backup.server} to {chosen.target}, timeline {chosen.timeline}, into {into}")
+    screen.say(f"  from   {' + '.join(each.id for each in chosen.chain)} ({size})")
+    screen.say(f"  since  {chosen.reason}")
+    if chosen.window is not None:
+        screen.say(f"  window {format_time(chosen.window.start)} to {format_time(chosen.window.end)}")
+    then = f"started on port {port}" if port is not None else "left for you to start: see RECOVER.md there"
+    screen.say(f"  then   {then}; nothing that exists is replaced")
+
+
+def _show_outcome(outcome: Outcome) -> None:
+    took = units.format_duration(outcome.seconds)
+    if outcome.recovered is None:
+        screen.say(f"Ready in {took}: {outcome.data}")
+        return
+    server = outcome.recovered
+    screen.say(f"Recovered in {took}; it runs beside the live server until you stop it:")
+    screen.say(f"  psql -h {server.socket_folder} -p {server.port} -U {server.user} -d postgres")
+    screen.say(f"  {server.programs.path('pg_ctl')} -D {server.data} stop")

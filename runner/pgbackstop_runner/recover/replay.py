@@ -1,0 +1,149 @@
+"""Starting a recovered server and watching it to the end of its recovery."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pgbackstop_catalog import errors
+from pgbackstop_runner.binaries import Binaries
+from pgbackstop_runner.demo.account import Account
+
+if TYPE_CHECKING:
+    import psycopg
+
+TARGET_NOT_REACHED = "recovery ended before configured recovery target was reached"
+_TAIL = 12
+
+
+class NotReached(errors.PgbackstopError):
+    """The WAL ended before the target, which PostgreSQL takes for an error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far the replay has come; ``until`` is the time of the last transaction replayed, as text."""
+
+    in_recovery: bool
+    paused: bool
+    replayed_lsn: str
+    until: str
+
+
+@dataclass(kw_only=True)
+class Recovered:
+    """A recovered server beside the live one, reached through its private socket."""
+
+    programs: Binaries
+    data: Path
+    socket_folder: Path
+    port: int
+    log: Path
+    who: Account
+    user: str
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; it goes on when we end. Raises PgbackstopError where it cannot be started."""
+        with self.log.open("ab") as log:
+            try:
+                self.process = subprocess.Popen(
+                    [self.programs.path("postgres"), "-D", str(self.data)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd="/",
+                    start_new_session=True,
+                    **self.who.credentials,
+                )
+            except OSError as error:
+                raise errors.PgbackstopError(
+                    f"PostgreSQL cannot be started: {error.strerror}.",
+                    remedy=f"Its programs are expected in {self.programs.folder}.",
+                ) from error
+
+    def stop(self) -> None:
+        """A fast shutdown, then an immediate one."""
+        if self.process is None:
+            return
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            if self.process.poll() is not None:
+                return
+            self.process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout=30)
+
+    def wait(self, *, seconds: float, on_progress: Callable[[Progress], None]) -> Progress:
+        """Wait until recovery is over, or paused at its target; returns how far it came.
+
+        Raises NotReached where the WAL ended before the target, PgbackstopError where the server ends or
+        ``seconds`` pass.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert self.process is not None  # noqa: S101 - started before
+            if self.process.poll() is not None:
+                raise self._ended()
+            progress = self._look()
+            if progress is not None:
+                on_progress(progress)
+                if not progress.in_recovery or progress.paused:
+                    return progress
+            time.sleep(0.2)
+        raise errors.PgbackstopError(
+            "The recovery takes longer than it may and was left as it is.",
+            remedy=f"Watch {self.log}; raise --timeout.",
+        )
+
+    def connect(self, database: str = "postgres", user: str | None = None) -> psycopg.Connection:
+        """A connection through the private socket, in autocommit. Raises psycopg's errors."""
+        import psycopg  # noqa: PLC0415 - 100 ms that only operations pay
+
+        return psycopg.connect(
+            host=str(self.socket_folder),
+            port=self.port,
+            user=user or self.user,
+            dbname=database,
+            connect_timeout=5,
+            autocommit=True,
+        )
+
+    def _look(self) -> Progress | None:
+        """How far it is; None while it takes no connections."""
+        import psycopg  # noqa: PLC0415
+
+        try:
+            with contextlib.closing(self.connect()) as connection:
+                row = connection.execute(
+                    """select pg_is_in_recovery(),
+                              case when pg_is_in_recovery()
+                                   then pg_get_wal_replay_pause_state() = 'paused' else false end,
+                              coalesce(pg_last_wal_replay_lsn()::text, ''),
+                              coalesce(to_char(pg_last_xact_replay_timestamp() at time zone 'UTC',
+                                               'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), '')"""
+                ).fetchone()
+        except psycopg.Error:
+            return None
+        assert row is not None  # noqa: S101 - the query gives one row
+        return Progress(in_recovery=row[0], paused=row[1], replayed_lsn=row[2], until=row[3])
+
+    def _ended(self) -> errors.PgbackstopError:
+        words = tail(self.log)
+        if TARGET_NOT_REACHED in words:
+            return NotReached("The WAL ends before the target.", remedy="See 'pgbackstop window'.")
+        fatal = [line for line in words.splitlines() if "FATAL" in line or "PANIC" in line]
+        said = fatal[-1] if fatal else words.splitlines()[-1] if words else "it said nothing"
+        return errors.PgbackstopError(f"The recovered server ended: {said}", remedy=f"See {self.log}.")
+
+
+def tail(log: Path) -> str:
+    """The last lines of a server's log."""
+    with contextlib.suppress(OSError):
+        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:])
+    return ""

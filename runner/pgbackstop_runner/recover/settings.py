@@ -1,0 +1,125 @@
+"""What a recovered server is told: how far to go, where its WAL is, and not to touch anybody else's.
+
+Everything goes into postgresql.auto.conf, which outdoes what came with the backup.
+https://www.postgresql.org/docs/current/runtime-config-wal.html#RUNTIME-CONFIG-WAL-RECOVERY-TARGET
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+from pgbackstop_catalog.records import Reason
+from pgbackstop_catalog.recovery import RecoveryPlan
+from pgbackstop_runner.binaries import Binaries
+from pgbackstop_runner.failure import AttemptFailed
+
+SCRIPT = "restore-wal.sh"
+HBA = "pgbackstop_hba.conf"
+MARK = "# pgbackstop: recovery"
+# Recovery stops where one of these is lower than on the primary: https://www.postgresql.org/docs/current/hot-standby.html#HOT-STANDBY-ADMIN
+CONTROLLED = {
+    "max_connections setting": "max_connections",
+    "max_worker_processes setting": "max_worker_processes",
+    "max_wal_senders setting": "max_wal_senders",
+    "max_prepared_xacts setting": "max_prepared_transactions",
+    "max_locks_per_xact setting": "max_locks_per_transaction",
+}
+_TARGETS = {
+    "time": "recovery_target_time",
+    "lsn": "recovery_target_lsn",
+    "xid": "recovery_target_xid",
+    "name": "recovery_target_name",
+}
+
+
+def control(programs: Binaries, data: Path) -> dict[str, str]:
+    """What pg_controldata says of a data directory, by its own words."""
+    argv = [programs.path("pg_controldata"), str(data)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env={"LC_ALL": "C"})
+    if done.returncode != 0:
+        raise AttemptFailed(Reason.CORRUPT, f"pg_controldata cannot read {data}: {done.stderr.strip()}")
+    pairs = (line.partition(":") for line in done.stdout.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def restore_command(script: Path, archive: Path, segment_bytes: int) -> str:
+    """The setting's value; PostgreSQL puts the file for %f and the place for %p."""
+    fixed = (str(script), str(archive), str(segment_bytes))
+    return f'/bin/sh {" ".join(shlex.quote(word).replace("%", "%%") for word in fixed)} "%f" "%p"'
+
+
+def recovery(
+    plan: RecoveryPlan, *, command: str, controls: Mapping[str, str], action: str, exact_target: bool = True
+) -> dict[str, str]:
+    """The settings of a recovery; ``exact_target`` False replays all there is (see ``replay``)."""
+    settings = {CONTROLLED[name]: controls[name] for name in CONTROLLED if name in controls}
+    settings |= {
+        "restore_command": command,
+        "recovery_target_timeline": str(plan.timeline),
+        "recovery_target_action": action,
+        # A recovered server that archives or streams into its model's places would damage them.
+        "archive_mode": "off",
+        "archive_command": "",
+        "primary_conninfo": "",
+        "primary_slot_name": "",
+        "hot_standby": "on",
+    }
+    if plan.target.kind == "immediate":
+        settings["recovery_target"] = "immediate"
+    elif plan.target.kind in _TARGETS and exact_target:
+        settings[_TARGETS[plan.target.kind]] = plan.target.value
+    return settings
+
+
+def beside(port: int, socket_folder: Path, hba: Path) -> dict[str, str]:
+    """What keeps a server that is started beside the live one to itself."""
+    return {
+        "port": str(port),
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_directories": str(socket_folder),
+        "hba_file": str(hba),
+        "ssl": "off",
+        "logging_collector": "off",
+        "log_destination": "stderr",
+        "cluster_name": "pgbackstop_recovered",
+    }
+
+
+def write(data: Path, settings: Mapping[str, str]) -> None:
+    """Put settings at the end of postgresql.auto.conf, for an earlier one's, and ask for recovery."""
+    path = data / "postgresql.auto.conf"
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    # Two targets are an error even where one of them is empty, so an older one must go.
+    kept = [line for line in before.partition(MARK)[0].splitlines() if not line.startswith("recovery_target")]
+    lines = [f"{name} = '{_escaped(value)}'" for name, value in settings.items()]
+    path.write_text("\n".join([*kept, MARK, *lines, ""]), encoding="utf-8")
+    path.chmod(0o600)
+    # Debian keeps the configuration elsewhere, so that it is not in the backup.
+    for name in ("postgresql.conf", "pg_hba.conf", "pg_ident.conf"):
+        (data / name).touch(mode=0o600, exist_ok=True)
+    (data / "standby.signal").unlink(missing_ok=True)
+    (data / "recovery.signal").touch(mode=0o600)
+
+
+def install_script(data: Path) -> Path:
+    """The restore_command's script, inside the data directory, so that it moves with it."""
+    path = data / SCRIPT
+    path.write_bytes(resources.files("pgbackstop_runner.recover").joinpath(SCRIPT).read_bytes())
+    path.chmod(0o600)
+    return path
+
+
+def write_hba(data: Path) -> Path:
+    """Who may come in: whoever reaches the private socket folder, and passwords over loopback."""
+    path = data / HBA
+    path.write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n", encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+def _escaped(value: str) -> str:
+    return value.replace("'", "''")
