@@ -100,8 +100,12 @@ class Keeper:
 
     def well(self) -> None:
         """WAL arrives, or would if there were any."""
-        if not self._blocked:
-            self.progress.update(status="streaming", message="")
+        if self._blocked:
+            return
+        sample = self.sampler.latest
+        blind = self.streams and sample is not None and not sample.sees
+        message = stream.BLIND.format(user=self.server.user) if blind else ""
+        self.progress.update(status="streaming", message=message)
 
     def take_in(self) -> None:
         """Take in all completed segments."""
@@ -119,7 +123,7 @@ class Keeper:
         state, size = self.progress.state, self.archive.identity.segment_bytes
         archived = self.newest.next().number * size if self.newest else None
         sample = self.sampler.latest
-        written = sample.written if sample and self.streams else archived
+        written = sample.written or sample.slot_restart if sample and self.streams else archived
         received = max((each for each in (archived, written) if each is not None), default=None)
         lsn = format_lsn(received) if received is not None else None
         changes: dict[str, object] = {}

@@ -145,6 +145,8 @@ class Receiver:
         sample = self.keeper.sampler.latest
         if sample is None or time.monotonic() - sample.monotonic > FRESH_SAMPLE:
             return None
+        if sample.sender_pid is not None and not sample.sees:
+            return 0.0  # it is connected, and the role may not know more
         if sample.sender_pid is None or sample.replied_at is None:
             return None
         return max(0.0, (sample.taken_at - sample.replied_at).total_seconds())

@@ -31,7 +31,7 @@ select statement_timestamp(),
        r.pid, (r.write_lsn - '0/0')::bigint, r.reply_time,
        a.last_archived_wal, extract(epoch from statement_timestamp() - a.last_archived_time)::float8,
        coalesce(a.last_failed_time > coalesce(a.last_archived_time, '-infinity'), false),
-       current_setting('archive_mode')
+       current_setting('archive_mode'), pg_has_role('pg_read_all_stats', 'usage')
 from pg_stat_archiver a
 left join pg_replication_slots s on s.slot_name = %s
 left join pg_stat_replication r on r.pid = s.active_pid
@@ -54,6 +54,7 @@ class Sample:
     archiver_age: float | None = None  # seconds since it archived that
     archiver_fails: bool = False
     archive_mode: str = "off"
+    sees: bool = True  # whether the role may see more of a WAL sender than its process id
     monotonic: float = field(default_factory=time.monotonic)
 
 
@@ -74,6 +75,7 @@ def query(connection: psycopg.Connection, slot: str) -> Sample:
         archiver_age=row[9],
         archiver_fails=row[10],
         archive_mode=row[11],
+        sees=row[12],
     )
 
 

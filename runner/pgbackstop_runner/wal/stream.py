@@ -104,6 +104,10 @@ def lacks_lz4(words: str) -> bool:
     return "does not support compression with LZ4" in words
 
 
+BLIND = (
+    "The role may not see how far the stream has come, so only complete segments count as received. "
+    "Run GRANT pg_monitor TO {user} as superuser."
+)
 _REFUSED = (
     r"has already been removed|is not in this server's history|is ahead of the WAL flush position"
     r"|history forked from timeline"
@@ -138,7 +142,7 @@ _CAUSES = (
         "Run ALTER ROLE {user} REPLICATION as superuser.",
     ),
     (
-        r"exceeds max_wal_senders",
+        r'exceeds "?max_wal_senders',
         "All WAL senders of the server at {where} are in use.",
         "Raise max_wal_senders of the server and restart it.",
     ),

@@ -1,0 +1,301 @@
+"""What happens to users of WAL archives, provoked for real: kills, lost slots, lost files, full disks."""
+
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.wal.conftest import MakeRig
+from tests.integration.wal.rig import Rig, wait_for
+from tests.support import places
+from tests.support.fixtures import MakeServer
+from tests.support.servers import Server
+
+# The smallest that PostgreSQL takes: WAL that nobody needs is gone with the next checkpoints.
+FORGETFUL = {"min_wal_size": "32MB", "max_wal_size": "32MB", "wal_keep_size": "0"}
+
+
+def outlive(rig: Rig, count: int = 5) -> str:
+    """Write WAL and have the server remove all that it may; returns the newest segment's name."""
+    name = ""
+    for _ in range(count):
+        name = rig.fill()
+        rig.server.execute("checkpoint")
+    return name
+
+
+def test_kills_of_the_receiver_leave_no_gap_and_no_duplicate(rig: Rig) -> None:
+    last = ""
+    for round_ in range(5):
+        process = rig.start()
+        rig.streaming()
+        child = rig.receivewal
+        last = rig.fill(3)
+        # Sooner and later after the segments were completed: before, while and after they are taken in.
+        time.sleep(0.03 * round_)
+        assert rig.stop(signal.SIGKILL) == -signal.SIGKILL
+        assert child is not None
+        child.wait(30)  # the kernel ends it with its parent
+        assert process.poll() is not None
+    with (rig.archive / "index.jsonl").open("ab") as index:
+        index.write(b'{"name":"0000000100000000000000')
+    rig.start()
+    rig.streaming()
+    rig.arrived(last)
+    rig.arrived(rig.fill())
+    state = rig.until("all are counted", lambda state: state.segments == len(rig.segments()))
+    assert state.gaps == ()
+    assert state.base_backup_wanted_since is None
+    rig.stop()
+    rig.whole()
+
+
+def test_kills_of_pg_receivewal_are_survived(rig: Rig) -> None:
+    rig.start()
+    rig.streaming()
+    for _ in range(3):
+        child = wait_for("pg_receivewal runs", lambda: rig.receivewal)
+        rig.server.execute("create table if not exists t as select 1 as a")
+        rig.server.execute(
+            "insert into t select generate_series(1, 20000)"
+        )  # a .partial with something in it
+        child.kill()
+        rig.arrived(rig.fill(2))
+    state = rig.until("it streams", lambda state: state.status == "streaming" and not state.message)
+    assert 3 <= state.failures <= 6
+    assert state.gaps == ()
+    rig.stop()
+    rig.whole()
+
+
+def test_a_dropped_slot_costs_nothing_while_the_server_still_has_the_wal(rig: Rig) -> None:
+    rig.start()
+    rig.streaming()
+    rig.arrived(rig.fill(2))
+    rig.stop()
+    rig.drop_slot()
+    last = rig.fill(3)
+    rig.start()
+    rig.arrived(last)
+    assert rig.streaming().gaps == ()
+    rig.stop()
+    rig.whole()
+
+
+@pytest.mark.parametrize("how", ["dropped", "invalidated"])
+def test_a_lost_slot_is_one_gap_and_a_new_base_backup_heals_it(
+    make_rig: MakeRig, make_server: MakeServer, how: str
+) -> None:
+    settings = FORGETFUL if how == "dropped" else {**FORGETFUL, "max_slot_wal_keep_size": "32MB"}
+    rig = make_rig(make_server(settings=settings))
+    rig.start()
+    rig.streaming()
+    before = rig.fill(2)
+    rig.arrived(before)
+    rig.stop()
+    if how == "dropped":
+        rig.drop_slot()
+    outlive(rig, 8)
+    if how == "invalidated":
+        query = "select wal_status from pg_replication_slots"
+        wait_for("the slot is lost", lambda: rig.server.execute(query) == [("lost",)])
+    rig.start()
+    state = rig.until("the gap is on record", lambda state: state.gaps)
+    rig.streaming()
+    last = rig.fill(2)
+    rig.arrived(last)
+    time.sleep(3)  # a crash loop, or a second record of the same gap, would show by now
+    state = rig.until("it streams", lambda state: state.status == "streaming" and not state.message)
+    assert len(state.gaps) == 1
+    gap = state.gaps[0]
+    assert gap.first == f"{before[:16]}{int(before[16:], 16) + 1:08X}"
+    assert state.missing_segments == gap.segments >= 1
+    assert state.base_backup_wanted_since == gap.found_at
+    assert state.failures <= 3
+    missing = set(range(int(gap.first[16:], 16), int(gap.last[16:], 16) + 1))
+    assert not missing & {int(name[16:], 16) for name in rig.segments()}
+
+    backup = rig.base_backup_record()
+    healed = rig.until("the gap is harmless", lambda state: state.base_backup_wanted_since is None)
+    assert healed.missing_segments == 0
+    assert healed.gaps[0].acknowledged_by == healed.last_base_backup == backup.id
+    rig.stop()
+    rig.start()
+    again = rig.streaming()
+    assert again.gaps == healed.gaps
+
+
+def test_a_deleted_segment_is_a_gap_until_it_is_back(rig: Rig) -> None:
+    rig.start()
+    rig.streaming()
+    rig.arrived(rig.fill(4))
+    rig.stop()
+    victim = rig.segments()[1]
+    path = rig.archive / rig.entries()[victim].path
+    kept = rig.folder / path.name
+    shutil.move(path, kept)
+    rig.start()
+    rig.streaming()
+    state = rig.until("the loss is seen", lambda state: state.gaps)
+    assert [(gap.first, gap.last) for gap in state.gaps] == [(victim, victim)]
+    assert "deleted" in state.gaps[0].reason
+    rig.stop()
+    shutil.move(kept, path)
+    rig.start()
+    rig.streaming()
+    rig.until("it is whole again", lambda state: not state.gaps and state.base_backup_wanted_since is None)
+
+
+def test_other_content_is_kept_aside_and_archiving_goes_on(rig: Rig) -> None:
+    rig.start()
+    rig.streaming()
+    rig.arrived(rig.fill(2))
+    rig.stop()
+    name = rig.segments()[0]
+    stored = rig.archive / rig.entries()[name].path
+    before = stored.read_bytes()
+    raw = subprocess.run(["lz4", "-dcq", stored], capture_output=True, check=True).stdout
+    other = rig.archive / "receiving" / name
+    other.write_bytes(raw[:-100] + b"\1" * 100)
+    same = rig.archive / "receiving" / f"{rig.segments()[1]}.zst"
+    again = subprocess.run(
+        ["lz4", "-dcq", rig.archive / rig.entries()[rig.segments()[1]].path], capture_output=True, check=True
+    )
+    same.write_bytes(
+        subprocess.run(["zstd", "-cq"], input=again.stdout, capture_output=True, check=True).stdout
+    )
+    rig.start()
+    rig.streaming()
+    state = rig.until("the conflict is on record", lambda state: state.conflicts)
+    assert [conflict.name for conflict in state.conflicts] == [name]
+    assert (rig.archive / state.conflicts[0].kept_as).read_bytes() == raw[:-100] + b"\1" * 100
+    assert stored.read_bytes() == before
+    assert not same.exists()
+    rig.arrived(rig.fill())
+    assert f"{name} arrived again with other content" in rig.command("wal", "status").stdout
+    rig.stop()
+    rig.whole()
+
+
+def test_another_cluster_is_refused(
+    make_rig: MakeRig, private_server: Server, make_server: MakeServer
+) -> None:
+    rig = make_rig(private_server)
+    rig.start()
+    rig.streaming()
+    rig.arrived(rig.fill())
+    rig.stop()
+    names = rig.segments()
+    other = make_server()
+    rig.drop_slot()
+    rig.server = other
+    rig.start()
+    state = rig.until("it is refused", lambda state: state.status == "down" and state.message)
+    assert "holds WAL of system" in state.message
+    assert "Move the archive away" in state.message
+    assert rig.segments() == names
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A file system of 96 MB; it can be remounted larger."""
+    folder = places.make()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.mark.root
+def test_a_full_disk_is_waited_out(make_rig: MakeRig, private_server: Server, small_disk: Path) -> None:
+    rig = make_rig(private_server)
+    rig.store.symlink_to(small_disk)
+    rig.start()
+    rig.streaming()
+    rig.arrived(rig.fill())
+    private_server.execute("create table noise (a text)")
+    for _ in range(12):  # about 16 MB of WAL each, of which lz4 leaves two thirds
+        private_server.execute(
+            "insert into noise select md5(random()::text) || md5(random()::text)"
+            " from generate_series(1, 120000)"
+        )
+    state = rig.until("the disk is full", lambda state: state.status == "down" and "full" in state.message)
+    assert "Make room" in state.message
+    assert rig.process is not None
+    assert rig.process.poll() is None
+    subprocess.run(["mount", "-o", "remount,size=600m", small_disk], check=True)
+    rig.arrived(rig.fill(), 60)
+    state = rig.until("it streams", lambda state: state.status == "streaming" and not state.message)
+    assert state.gaps == ()
+    rig.stop()
+    rig.whole()
+
+
+def test_refusals_say_what_to_do(make_rig: MakeRig, private_server: Server) -> None:
+    rig = make_rig(private_server)
+    wrong = rig.folder / "wrong"
+    wrong.write_text("nonsense\n")
+    wrong.chmod(0o600)
+    rig.password_file = wrong
+    rig.start()
+    state = rig.until("it is refused", lambda state: state.status == "down" and state.message)
+    assert "refuses the password of role postgres" in state.message
+    assert "password_file" in state.message
+    rig.stop()
+
+    private_server.execute("create role plain login password 'secret'")
+    rig.user = "plain"
+    wrong.write_text("secret\n")
+    rig.start()
+    state = rig.until("it is refused", lambda state: "REPLICATION" in state.message)
+    assert "ALTER ROLE" in state.message
+    private_server.execute("alter role plain replication")
+    rig.streaming()
+    rig.arrived(rig.fill())
+    state = rig.until("it streams blind", lambda state: "pg_monitor" in state.message)
+    assert state.status == "streaming"
+    private_server.execute("grant pg_monitor to plain")
+    rig.until("it sees", lambda state: state.status == "streaming" and not state.message)
+    rig.stop()
+
+    hba = private_server.data / "pg_hba.conf"
+    allowed = hba.read_text()
+    hba.write_text("\n".join(line for line in allowed.splitlines() if "replication" not in line) + "\n")
+    private_server.execute("select pg_reload_conf()")
+    rig.start()
+    state = rig.until("it is refused", lambda state: "pg_hba.conf" in state.message)
+    assert "for replication" in state.message
+    hba.write_text(allowed)
+    private_server.execute("select pg_reload_conf()")
+    rig.streaming()
+    log = rig.errors.read_text()
+    assert "Traceback" not in log
+    assert "nonsense" not in log
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [("max_replication_slots", "max_replication_slots"), ("max_wal_senders", "WAL senders")],
+)
+def test_limits_of_the_server_are_named(
+    make_rig: MakeRig, make_server: MakeServer, setting: str, words: str
+) -> None:
+    server = make_server(settings={setting: "1"})
+    rig = make_rig(server)
+    other = make_rig(server, slot="other")
+    if setting == "max_replication_slots":
+        server.execute("select pg_create_physical_replication_slot('taken')")
+    else:
+        other.start()
+        other.streaming()
+    rig.start()
+    state = rig.until("it is refused", lambda state: words in state.message)
+    assert "Raise" in state.message
+    if setting == "max_replication_slots":
+        server.execute("select pg_drop_replication_slot('taken')")
+    else:
+        other.stop()
+    rig.arrived(rig.streaming().last_segment or rig.fill())
