@@ -80,7 +80,8 @@ def backup(file: Path, plan: str, trigger: str, due: str) -> None:
     )
     opened.catalog.put(running)
     try:
-        time.sleep(float(behaviour.get("sleep", "0")))
+        if "sleep" in behaviour:  # libfaketime refuses to sleep for no time
+            time.sleep(float(behaviour["sleep"]))
     except InterruptedError:
         interrupted = running.but(status=Status.INTERRUPTED, reason=Reason.INTERRUPTED, finished_at=utc_now())
         opened.catalog.put(interrupted)

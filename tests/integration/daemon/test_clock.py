@@ -1,0 +1,156 @@
+"""The daemon while the wall clock jumps: libfaketime moves the clock of the daemon and its children.
+
+The monotonic clock is left alone, as the kernel leaves it.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pgbackstop_catalog.records import Status
+from tests.integration.daemon.conftest import House, until
+
+_PLACES = (
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib64/faketime/libfaketimeMT.so.1",
+)
+
+
+class Clock:
+    """The wall clock of what is started with ``environment``."""
+
+    def __init__(self, folder: Path) -> None:
+        library = next((place for place in _PLACES if Path(place).exists()), None)
+        if library is None:
+            pytest.skip("needs libfaketime: install Debian's faketime")
+        self._file = folder / "clock"
+        self._offset = timedelta()
+        self.environment = {
+            "LD_PRELOAD": library,
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._offset
+
+    def set(self, moment: datetime) -> None:
+        """Jump to a moment; time goes on from there."""
+        self._offset = timedelta(seconds=round((moment - datetime.now(UTC)).total_seconds()))
+        fresh = self._file.with_suffix(".new")
+        fresh.write_text(f"{self._offset.total_seconds():+.0f}\n")
+        fresh.replace(self._file)
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> Clock:
+    return Clock(tmp_path)
+
+
+def _beats_after(house: House, moment: datetime) -> None:
+    """Wait until the daemon has looked at the clock twice since ``moment``."""
+    first = until(lambda: (s := house.state()) and s.heartbeat_at >= moment and s, "a heartbeat")
+    until(lambda: (s := house.state()) and s.heartbeat_at > first.heartbeat_at, "another heartbeat")
+
+
+def _succeeded(house: House, plan: str, due: datetime) -> None:
+    def there() -> bool:
+        record = house.by_due(plan).get(due)
+        return record is not None and record.status is Status.SUCCEEDED
+
+    until(there, f"a success of {plan} for {due}")
+
+
+def test_autumn_runs_once(house: House, clock: Clock) -> None:
+    house.configure({"nightly": {"schedule": "30 2 * * *", "timezone": "Europe/Berlin"}})
+    first = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)  # 02:30 CEST; an hour later it is 02:30 again
+    clock.set(first - timedelta(seconds=4))
+    daemon = house.start_and_wait(**clock.environment)
+    _succeeded(house, "nightly", first)
+    clock.set(first + timedelta(minutes=59, seconds=57))
+    _beats_after(house, first + timedelta(hours=1, seconds=2))
+    assert list(house.by_due("nightly")) == [first]
+    state = house.state()
+    assert state is not None
+    assert state.next_runs["nightly"] == datetime(2026, 10, 26, 1, 30, tzinfo=UTC)
+    assert house.stop(daemon) == 0
+
+
+def test_spring_runs_once(house: House, clock: Clock) -> None:
+    house.configure({"nightly": {"schedule": "30 2 * * *", "timezone": "Europe/Berlin"}})
+    change = datetime(2026, 3, 29, 1, 0, tzinfo=UTC)  # 02:00 CET becomes 03:00 CEST: there is no 02:30
+    clock.set(change - timedelta(seconds=4))
+    daemon = house.start_and_wait(**clock.environment)
+    _succeeded(house, "nightly", change)
+    state = house.state()
+    assert state is not None
+    assert state.next_runs["nightly"] == datetime(2026, 3, 30, 0, 30, tzinfo=UTC)
+    assert house.stop(daemon) == 0
+
+
+def test_a_jump_forward_catches_up_once(house: House, clock: Clock) -> None:
+    house.configure({"hourly": {"schedule": "0 * * * *", "grace": "30m"}})
+    start = datetime(2026, 11, 2, 10, 30, tzinfo=UTC)
+    clock.set(start)
+    daemon = house.start_and_wait(**clock.environment)
+    clock.set(start + timedelta(hours=3, minutes=50))  # 14:20
+    newest = datetime(2026, 11, 2, 14, 0, tzinfo=UTC)
+    _succeeded(house, "hourly", newest)
+    _beats_after(house, newest)
+    found = house.by_due("hourly")
+    assert found[newest].trigger == "catch-up"
+    missed = found[newest - timedelta(hours=1)]
+    assert (missed.status, missed.missed_runs, len(found)) == (Status.MISSED, 3, 2)
+    assert house.stop(daemon) == 0
+
+
+def test_a_jump_forward_beyond_the_grace_is_missed(house: House, clock: Clock) -> None:
+    house.configure({"hourly": {"schedule": "0 * * * *", "grace": "5m"}})
+    start = datetime(2026, 11, 2, 10, 30, tzinfo=UTC)
+    clock.set(start)
+    daemon = house.start_and_wait(**clock.environment)
+    clock.set(start + timedelta(hours=3, minutes=50))
+    (missed,) = until(lambda: house.records("hourly"), "a missed record")
+    assert (missed.status, missed.missed_runs) == (Status.MISSED, 4)
+    assert house.stop(daemon) == 0
+
+
+def test_a_jump_back_runs_nothing_twice(house: House, clock: Clock) -> None:
+    house.configure({"hourly": {"schedule": "0 * * * *"}})
+    due = datetime(2026, 11, 2, 11, 0, tzinfo=UTC)
+    clock.set(due - timedelta(seconds=4))
+    daemon = house.start_and_wait(**clock.environment)
+    _succeeded(house, "hourly", due)
+    before = house.state()
+    assert before is not None
+    clock.set(due - timedelta(seconds=3))
+    until(lambda: (s := house.state()) and s.heartbeat_at < due, "the clock is back")
+    _beats_after(house, due + timedelta(seconds=2))
+    assert list(house.by_due("hourly")) == [due]
+    assert house.stop(daemon) == 0
+    # Nor does a daemon that is started then.
+    clock.set(due - timedelta(seconds=3))
+    daemon = house.start_and_wait(**clock.environment)
+    _beats_after(house, due + timedelta(seconds=2))
+    assert list(house.by_due("hourly")) == [due]
+    assert house.stop(daemon) == 0
+
+
+def test_a_clock_that_was_years_ahead_does_not_stop_the_backups(house: House, clock: Clock) -> None:
+    house.configure({"hourly": {"schedule": "0 * * * *"}})
+    due = datetime(2026, 11, 2, 11, 0, tzinfo=UTC)
+    wrong = datetime(2036, 1, 1, 12, 0, tzinfo=UTC)
+    clock.set(wrong - timedelta(seconds=4))
+    daemon = house.start_and_wait(**clock.environment)
+    _succeeded(house, "hourly", wrong)
+    clock.set(due - timedelta(seconds=6))
+    _succeeded(house, "hourly", due)
+    assert "the clock was or is wrong" in house.log()
+    assert house.stop(daemon) == 0
+    clock.set(due + timedelta(minutes=59, seconds=54))
+    daemon = house.start_and_wait(**clock.environment)
+    _succeeded(house, "hourly", due + timedelta(hours=1))
+    assert house.stop(daemon) == 0
