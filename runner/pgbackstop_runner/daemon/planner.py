@@ -72,8 +72,8 @@ class Planner:
         """What could start now: what has waited longest first."""
         ready = [
             state.waiting
-            for state in self.states.values()
-            if state.waiting is not None and state.running is None
+            for name, state in self.states.items()
+            if name in self.known.counted and state.waiting is not None and state.running is None
         ]
         return iter(sorted(ready, key=lambda order: (order.asked, order.plan)))
 

@@ -1,0 +1,78 @@
+"""The daemon with the real ``pgbackstop backup`` and a real PostgreSQL."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pgbackstop_catalog.records import Status
+from tests.integration.daemon.conftest import DEADLINE, House, until
+from tests.support.databases import Database
+from tests.support.servers import SUPERUSER
+
+
+@pytest.fixture
+def configured(house: House, database: Database) -> House:
+    server = database.server
+    document = {
+        "servers": {
+            "main": {
+                "host": "127.0.0.1",
+                "port": server.port,
+                "user": SUPERUSER,
+                "password_file": str(server.password_file),
+                "bin_dir": str(server.programs.tool("pg_dump").parent),
+                "wal": {"enabled": False},
+            }
+        },
+        "storages": {"disk": {"kind": "folder", "path": "store", "reserve": 0}},
+        "plans": {
+            "shop": {
+                "server": "main",
+                "backup_type": "logical",
+                "databases": [database.name],
+                "schedule": "*/2 * * * * *",
+            }
+        },
+    }
+    house.file.write_text(yaml.safe_dump(document))
+    return house
+
+
+@pytest.fixture
+def daemon(configured: House) -> subprocess.Popen[bytes]:
+    log = Path(configured.folder / "log")
+    with log.open("wb") as written:
+        started = subprocess.Popen(
+            [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(configured.file), "daemon"],
+            stderr=written,
+            stdout=subprocess.DEVNULL,
+        )
+    configured.started.append(started)
+    return started
+
+
+def test_a_due_plan_is_backed_up(
+    configured: House, daemon: subprocess.Popen[bytes], database: Database
+) -> None:
+    def succeeded() -> bool:
+        return any(record.status is Status.SUCCEEDED for record in configured.records("shop"))
+
+    until(succeeded, "a success")
+    record = next(r for r in configured.records("shop") if r.status is Status.SUCCEEDED)
+    assert (record.trigger, record.database) == ("schedule", database.name)
+    assert record.scheduled_for is not None
+    assert record.location is not None
+    assert (configured.folder / "store" / record.location / "backup.json").exists()
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(DEADLINE) == 0
+    assert {r.status for r in configured.records("shop")} <= {
+        Status.SUCCEEDED,
+        Status.INTERRUPTED,
+        Status.MISSED,
+    }
+    # The child's own structured lines are in the daemon's log.
+    assert f"backup={record.id}" in configured.log()

@@ -1,0 +1,124 @@
+"""What the records say of due times, and the records of the daemon's own."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pgbackstop_catalog.config import Plan
+from pgbackstop_catalog.folder import FolderCatalog
+from pgbackstop_catalog.records import Backup, Reason, Status
+from pgbackstop_runner.daemon import ledger
+from pgbackstop_runner.daemon.plan_state import Missed, Order
+from tests.unit.runner.daemon.records import at, backup
+
+PLAN = Plan(server="main", backup_type="logical")
+ORDER = Order(plan="shop", trigger="schedule", asked=at(2), due=at(2))
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> FolderCatalog:
+    return FolderCatalog(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("records", "newest"),
+    [
+        ([], None),
+        ([backup(at(2))], None),
+        ([backup(at(2, 1), scheduled_for=at(2))], at(2)),
+        # A run by hand, and afterwards.
+        ([backup(at(2, 1), scheduled_for=at(2)), backup(at(5))], at(2)),
+        # One that waited long began after a newer one was recorded as missed.
+        (
+            [
+                backup(at(5), scheduled_for=at(3)),
+                backup(at(4), scheduled_for=at(4), status=Status.MISSED, missed_runs=1),
+                backup(at(2), scheduled_for=at(2)),
+            ],
+            at(4),
+        ),
+        # Written by a clock that was years ahead.
+        (
+            [backup(at(2), scheduled_for=at(2)), backup(at(9), scheduled_for=at(2) + timedelta(days=900))],
+            at(2),
+        ),
+        # Written by a clock that was an hour ahead: to repeat nothing, it counts.
+        ([backup(at(7), scheduled_for=at(7))], at(7)),
+    ],
+)
+def test_newest_due(catalog: FolderCatalog, records: list[Backup], newest: datetime | None) -> None:
+    for record in records:
+        catalog.put(record)
+    assert ledger.newest_due(catalog, "shop", at(6)) == newest
+
+
+def test_newest_due_reads_no_further_than_it_must(catalog: FolderCatalog) -> None:
+    for hour in range(1, 20):
+        catalog.put(backup(at(hour, 1), scheduled_for=at(hour)))
+    read: list[Backup] = []
+
+    class Counting(FolderCatalog):
+        def backups(self, plan: str | None = None):  # type: ignore[no-untyped-def]
+            for record in super().backups(plan):
+                read.append(record)
+                yield record
+
+    assert ledger.newest_due(Counting(catalog.root), "shop", at(20)) == at(19)
+    assert len(read) == 2
+
+
+def test_of_order(catalog: FolderCatalog) -> None:
+    assert ledger.of_order(catalog, ORDER, at(2)) == ()
+    ours = [backup(at(2, 0, 7), scheduled_for=at(2), trigger="schedule", database=name) for name in "ab"]
+    others = [
+        backup(at(2, 0, 8)),
+        backup(at(2, 0, 8), trigger="wal-gap"),
+        backup(at(2, 0, 8), trigger="schedule", scheduled_for=at(1)),
+        backup(at(2, 0, 6), trigger="schedule", scheduled_for=at(2)),
+    ]
+    for record in (*ours, *others):
+        catalog.put(record)
+    started = at(2, 0, 7) + timedelta(milliseconds=900)
+    assert {record.id for record in ledger.of_order(catalog, ORDER, started)} == {r.id for r in ours}
+    gap = Order(plan="shop", trigger="wal-gap", asked=at(2))
+    assert ledger.of_order(catalog, gap, started) == (others[1],)
+
+
+def test_missed_is_one_record_for_all() -> None:
+    record = ledger.missed(PLAN, Missed(plan="shop", runs=3, newest=at(2), reason="nobody was there"), at(6))
+    assert (record.status, record.trigger, record.missed_runs) == (Status.MISSED, "schedule", 3)
+    assert (record.scheduled_for, record.started_at, record.database) == (at(2), at(6), "")
+    assert record.message == (
+        "3 runs were due and did not start, the last of them at 2026-11-22 02:00 UTC: nobody was there."
+    )
+
+
+def test_one_missed_run_in_words() -> None:
+    record = ledger.missed(PLAN, Missed(plan="shop", runs=1, newest=at(2), reason="nobody was there"), at(6))
+    assert record.message == "A run was due and did not start at 2026-11-22 02:00 UTC: nobody was there."
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "status", "reason", "how"),
+    [
+        (1, Status.FAILED, Reason.INTERNAL, "ended with exit status 1"),
+        (2, Status.FAILED, Reason.CONFIGURATION, "ended with exit status 2"),
+        (5, Status.FAILED, Reason.STORAGE, "ended with exit status 5"),
+        (6, Status.FAILED, Reason.UNREACHABLE, "ended with exit status 6"),
+        (7, Status.FAILED, Reason.CONFIGURATION, "ended with exit status 7"),
+        (0, Status.FAILED, Reason.INTERNAL, "ended with exit status 0"),
+        (130, Status.INTERRUPTED, Reason.INTERRUPTED, "ended with exit status 130"),
+        (-9, Status.INTERRUPTED, Reason.INTERRUPTED, "was ended by signal 9"),
+        (-11, Status.FAILED, Reason.INTERNAL, "was ended by signal 11"),
+    ],
+)
+def test_lost(exit_code: int, status: Status, reason: Reason, how: str) -> None:
+    record = ledger.lost(PLAN, ORDER, at(3), exit_code=exit_code, words="last words\n")
+    assert (record.status, record.reason, record.scheduled_for) == (status, reason, at(2))
+    assert record.message == f"The backup's process {how} before it could record anything: last words"
+
+
+def test_lost_without_or_with_too_many_words() -> None:
+    assert ledger.lost(PLAN, ORDER, at(3), exit_code=1, words=" ").message.endswith("it said nothing")
+    assert len(ledger.lost(PLAN, ORDER, at(3), exit_code=1, words="x" * 10_000).message) < 2200

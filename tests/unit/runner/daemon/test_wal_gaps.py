@@ -1,0 +1,36 @@
+"""When a gap in the WAL wants a base backup."""
+
+from datetime import timedelta
+
+import pytest
+
+from pgbackstop_catalog.records import Backup, Reason, Status
+from pgbackstop_runner.daemon import wal_gaps
+from tests.unit.runner.daemon.records import at, backup
+
+GAP = at(3)
+FAILED = {"status": Status.FAILED, "reason": Reason.TOOL}
+
+
+@pytest.mark.parametrize(
+    ("backups", "wanted"),
+    [
+        ([], True),
+        ([backup(at(2))], True),
+        ([backup(at(2), **FAILED)], True),
+        ([backup(at(4))], False),
+        ([backup(at(4), status=Status.RUNNING, finished_at=None)], False),
+        ([backup(at(4), **FAILED)], True),
+        ([backup(at(4, 30), **FAILED)], False),
+        ([backup(at(4), finished_at=None, **FAILED)], True),
+        ([backup(at(4), status=Status.MISSED, missed_runs=1)], True),
+        ([backup(at(4, 10), status=Status.MISSED, missed_runs=1), backup(at(4))], False),
+        ([backup(at(4), **FAILED), backup(at(3, 30))], True),
+    ],
+)
+def test_wants_run(backups: list[Backup], wanted: bool) -> None:
+    assert wal_gaps.wants_run(GAP, backups, now=at(5), pause=timedelta(hours=1)) is wanted
+
+
+def test_without_a_gap_nothing_is_wanted() -> None:
+    assert not wal_gaps.wants_run(None, [], now=at(5), pause=timedelta(hours=1))
