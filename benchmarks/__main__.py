@@ -1,0 +1,100 @@
+"""`python -m benchmarks [section …]`: measure, and write the sections of docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+
+from benchmarks.common import Options
+from benchmarks.data import Lab
+from pgbackstop_catalog import units
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+SECTIONS = ("logical", "physical", "wal", "cli", "exporter")
+
+
+def main() -> int:
+    """Run the sections that are named, all when none is; returns the exit code."""
+    given = _arguments()
+    # Servers and their gigabytes are removed on every way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with Lab(given.size) as lab:
+        options = Options(
+            size_bytes=given.size, rounds=given.rounds, churn=given.churn, barman=given.barman, lab=lab
+        )
+        for name in given.sections or SECTIONS:
+            module = _module(name)
+            if module is None:
+                print(f"{name}: there is no benchmarks/{name}.py")
+                continue
+            print(f"{name}:", flush=True)
+            load = os.getloadavg()[0]
+            text = _measure(name, module, options)
+            _write(name, f"## {getattr(module, 'title', name)}\n\n{_circumstances(load)}\n\n{text}")
+            print(f"\n{text}\n", flush=True)
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}")
+    parser.add_argument("--size", type=units.parse_size, default="2GB", help="of each database (2GB)")
+    parser.add_argument("--rounds", type=int, default=3, help="after one that is discarded (3)")
+    parser.add_argument("--churn", type=int, default=120, help="seconds of pgbench before increments (120)")
+    parser.add_argument(
+        "--barman", action="store_true", help="install Barman from the package index, to compare with it"
+    )
+    given = parser.parse_args()
+    unknown = set(given.sections) - set(SECTIONS)
+    if unknown:
+        parser.error(f"no section {', '.join(sorted(unknown))}: there are {', '.join(SECTIONS)}")
+    return given
+
+
+def _module(name: str) -> ModuleType | None:
+    if not (ROOT / "benchmarks" / f"{name}.py").exists():
+        return None
+    return importlib.import_module(f"benchmarks.{name}")
+
+
+def _measure(name: str, module: ModuleType, options: Options) -> str:
+    if hasattr(module, "run"):
+        return str(module.run(options))
+    argv = [sys.executable, "-m", f"benchmarks.{name}"]
+    done = subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return f"```\n{done.stdout.strip()}\n```"
+
+
+def _circumstances(load: float) -> str:
+    now = datetime.now(UTC)
+    return f"Measured on {now:%Y-%m-%d} at {now:%H:%M} UTC on {_machine()}; load average before {load:.1f}."
+
+
+def _machine() -> str:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    cores = len(os.sched_getaffinity(0))
+    return f"{cores} cores, {memory:.0f} GiB, Linux {platform.release()}, Python {platform.python_version()}"
+
+
+def _write(name: str, text: str) -> None:
+    """Replace the section between its markers, or append it."""
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    block = f"{begin}\n{text}\n{end}"
+    old = DOCUMENT.read_text() if DOCUMENT.exists() else "# Benchmarks\n"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    new = pattern.sub(lambda _: block, old) if pattern.search(old) else f"{old.rstrip()}\n\n{block}\n"
+    DOCUMENT.write_text(new)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
