@@ -111,9 +111,14 @@ class Counts:
 
     def plus(self, other: Counts) -> Counts:
         """Both together."""
+        if other == _NOTHING:
+            return self
         failures = Counter(self.failures)
         failures.update(other.failures)
         return Counts(runs=self.runs + other.runs, failures=failures, missed=self.missed + other.missed)
+
+
+_NOTHING: Final = Counts()
 
 
 @dataclass(frozen=True, kw_only=True)

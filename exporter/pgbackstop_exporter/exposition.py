@@ -13,7 +13,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from prometheus_client import utils
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder
@@ -65,42 +65,56 @@ def _head(metric: Metric, form: Form) -> str:
     return f"# HELP {name} {text}\n# TYPE {name} {metric.kind}\n"
 
 
+class Deflated(NamedTuple):
+    """Compressed text that more may follow, and what the end of a gzip file says of it."""
+
+    content: bytes
+    checksum: int
+    size: int
+
+
 class Page:
-    """One build of the families. ``body`` may be called from several threads."""
+    """One build of the families, in the forms that were asked for; it does not hold the families."""
 
-    def __init__(self, families: Families) -> None:
-        self._families = families
+    def __init__(self, families: Families, forms: Iterable[tuple[Form, bool]]) -> None:
+        self._since = families.since
         self._plain: dict[Form, bytes] = {}
-        self._deflated: dict[Form, tuple[bytes, int]] = {}
+        self._deflated: dict[Form, Deflated] = {}
+        for form, compressed in forms:
+            text = render(families.values.items(), form).encode()
+            if compressed:
+                self._deflated[form] = _deflate(text)
+            else:
+                self._plain[form] = text
 
-    def prepare(self, form: Form, *, compressed: bool) -> None:
-        """Do now what ``body`` would do on its first call; takes about a microsecond a sample."""
-        if form not in self._plain:
-            self._plain[form] = render(self._families.values.items(), form).encode()
-        if compressed and form not in self._deflated:
-            plain = self._plain[form]
-            squeeze = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-            # A full flush ends on a byte and forgets what came before, so that anything may follow.
-            deflated = squeeze.compress(plain) + squeeze.flush(zlib.Z_FULL_FLUSH)
-            self._deflated[form] = deflated, zlib.crc32(plain)
-
-    def is_prepared(self, form: Form, *, compressed: bool) -> bool:
-        """Whether ``body`` only copies."""
+    def has(self, form: Form, *, compressed: bool) -> bool:
+        """Whether it was built in that form."""
         return form in (self._deflated if compressed else self._plain)
 
     def body(self, form: Form, *, extra: Families, now: float, compressed: bool) -> bytes:
-        """The page as of ``now`` (Unix seconds), with the families ``extra`` after its own."""
-        self.prepare(form, compressed=compressed)
+        """The page as of ``now`` (Unix seconds), with the families ``extra`` after its own.
+
+        Raises KeyError for a form that it was not built in.
+        """
         tail = self._tail(form, extra, now)
-        if not compressed:
-            return self._plain[form] + tail
-        deflated, checksum = self._deflated[form]
-        squeeze = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-        size = len(self._plain[form]) + len(tail)
-        end = struct.pack("<LL", zlib.crc32(tail, checksum), size & 0xFFFFFFFF)
-        return _GZIP_HEAD + deflated + squeeze.compress(tail) + squeeze.flush() + end
+        return _gzip(self._deflated[form], tail) if compressed else self._plain[form] + tail
 
     def _tail(self, form: Form, extra: Families, now: float) -> bytes:
-        aged = [(metric, ages(moments, now)) for metric, moments in self._families.since.items()]
+        aged = [(metric, ages(moments, now)) for metric, moments in self._since.items()]
         text = render([*aged, *extra.values.items()], form)
         return (text + "# EOF\n" if form is Form.OPENMETRICS else text).encode()
+
+
+def _deflate(plain: bytes) -> Deflated:
+    squeeze = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    # A full flush ends on a byte and forgets what came before, so that anything may follow.
+    content = squeeze.compress(plain) + squeeze.flush(zlib.Z_FULL_FLUSH)
+    return Deflated(content, zlib.crc32(plain), len(plain))
+
+
+def _gzip(begun: Deflated, tail: bytes) -> bytes:
+    """One gzip member: what was deflated before, and ``tail`` after it."""
+    squeeze = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    size = (begun.size + len(tail)) & 0xFFFFFFFF
+    end = struct.pack("<LL", zlib.crc32(tail, begun.checksum), size)
+    return _GZIP_HEAD + begun.content + squeeze.compress(tail) + squeeze.flush() + end

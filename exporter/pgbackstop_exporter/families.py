@@ -10,28 +10,33 @@ from pgbackstop_exporter.contract import METRICS, Metric
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Label names and values, sorted by name, and how they stand in a page."""
+    """Label names and values, and how they stand in a page: sorted by name."""
 
     pairs: tuple[tuple[str, str], ...]
     text: str
+    parts: tuple[str, ...]
 
     def plus(self, name: str, value: str) -> Labels:
-        """These and one more."""
-        return _labels((*self.pairs, (name, value)))
+        """These and one more; what was escaped once is not escaped again."""
+        return _labels((*self.pairs, (name, value)), (*self.parts, _part(name, value)))
 
 
 def labels(**values: str) -> Labels:
     """Labels of these names and values."""
-    return _labels(tuple(values.items()))
+    return _labels(tuple(values.items()), tuple(_part(name, value) for name, value in values.items()))
 
 
-def _labels(pairs: tuple[tuple[str, str], ...]) -> Labels:
-    ordered = tuple(sorted(pairs))
-    inner = ",".join(f'{name}="{_escaped(value)}"' for name, value in ordered)
-    return Labels(ordered, f"{{{inner}}}" if inner else "")
+def _labels(pairs: tuple[tuple[str, str], ...], parts: tuple[str, ...]) -> Labels:
+    return Labels(pairs, "{" + ",".join(sorted(parts)) + "}" if parts else "", parts)
+
+
+def _part(name: str, value: str) -> str:
+    return f'{name}="{_escaped(value)}"'
 
 
 def _escaped(value: str) -> str:
+    if value.isalnum():
+        return value
     return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 

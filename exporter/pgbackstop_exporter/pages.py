@@ -8,7 +8,7 @@ import time
 from functools import partial
 from typing import Final
 
-from pgbackstop_exporter import exposition, log, plan_families, server_families, threads
+from pgbackstop_exporter import log, plan_families, server_families, threads
 from pgbackstop_exporter.exposition import Form, Page
 from pgbackstop_exporter.facts import Snapshot
 from pgbackstop_exporter.families import Families
@@ -16,6 +16,7 @@ from pgbackstop_exporter.watch import Watch
 
 REVISION: Final = os.environ.get("PGBACKSTOP_REVISION", "")  # set where an image is built
 _PAUSE_SECONDS: Final = 1.0
+_REMEMBER_SECONDS: Final = 300.0
 
 
 def build(snapshot: Snapshot, *, now: float) -> Families:
@@ -33,39 +34,39 @@ class Pages:
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
-        self._page = Page(build(watch.snapshot, now=time.time()))
-        self._asked: set[tuple[Form, bool]] = set()
+        self._page = Page(build(watch.snapshot, now=time.time()), ())
+        self._asked: dict[tuple[Form, bool], float] = {}
+        self._building = asyncio.Lock()
 
     async def loop(self) -> None:
         """Rebuild the page whenever something changed."""
         while True:
             await self._watch.changed.wait()
             self._watch.changed.clear()
-            await self.rebuild()
+            try:
+                await self.rebuild()
+            except Exception as error:
+                # The old page is served on, with ages that still grow.
+                log.bug("the page could not be built", error)
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def rebuild(self) -> None:
-        """Build the page of the present snapshot, in the forms that were asked for so far."""
-        work = partial(self._built, self._watch.snapshot, frozenset(self._asked))
-        try:
+        """Build the page of the present snapshot, in the forms that were asked for lately."""
+        async with self._building:
+            since = time.monotonic() - _REMEMBER_SECONDS
+            self._asked = {form: asked for form, asked in self._asked.items() if asked > since}
+            work = partial(_built, self._watch.snapshot, tuple(self._asked))
             self._page = await threads.run(work, name="page")
-        except Exception as error:
-            # The old page is served on, with ages that still grow.
-            log.bug("the page could not be built", error)
 
     async def body(self, form: Form, *, compressed: bool) -> bytes:
         """The page as of now. Nothing but bytes is put together on the event loop."""
-        self._asked.add((form, compressed))
-        page = self._page
-        if not page.is_prepared(form, compressed=compressed):
-            await threads.run(partial(page.prepare, form, compressed=compressed), name="page")
+        self._asked[form, compressed] = time.monotonic()
+        while not self._page.has(form, compressed=compressed):
+            await self.rebuild()
         extra = Families()
         server_families.add_health(extra, self._watch.snapshot)
-        return page.body(form, extra=extra, now=time.time(), compressed=compressed)
+        return self._page.body(form, extra=extra, now=time.time(), compressed=compressed)
 
-    @staticmethod
-    def _built(snapshot: Snapshot, asked: frozenset[tuple[Form, bool]]) -> Page:
-        page = exposition.Page(build(snapshot, now=time.time()))
-        for form, compressed in asked:
-            page.prepare(form, compressed=compressed)
-        return page
+
+def _built(snapshot: Snapshot, forms: tuple[tuple[Form, bool], ...]) -> Page:
+    return Page(build(snapshot, now=time.time()), forms)

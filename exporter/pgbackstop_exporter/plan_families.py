@@ -155,18 +155,18 @@ class _PlanSeries:
             add(contract.PROGRESS_EXPECTED, where, _known(running.progress_expected))
 
     def _counted(self, subject: Subject, where: Labels, known: History) -> None:
-        counts = known.counts.plus(self._tallied(subject))
+        counts = self._with_tallied(subject, known.counts)
         self.families.add(contract.MISSED, where, counts.missed)
         self.families.add(contract.RUNS, where, counts.runs)
         for reason in Reason:
             number = counts.failures.get(reason, 0)
             self.families.add(contract.FAILURES, where.plus("reason", reason.value), number)
 
-    def _tallied(self, subject: Subject) -> Counts:
-        tallied = history.tallied(self.facts.tally, subject.database)
-        if not subject.database:
-            return tallied
-        return tallied.plus(history.tallied(self.facts.tally, ""))
+    def _with_tallied(self, subject: Subject, counts: Counts) -> Counts:
+        """With what removed records had counted for the database and for the whole plan."""
+        for database in {subject.database, ""}:
+            counts = counts.plus(history.tallied(self.facts.tally, database))
+        return counts
 
     def _kept(self, where: Labels, known: History) -> None:
         add = self.families.add

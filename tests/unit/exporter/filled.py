@@ -1,0 +1,104 @@
+"""A snapshot in which every metric has a value: all sources there are, all of them well."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pgbackstop_catalog import atomic, codec
+from pgbackstop_catalog.records import Status, Tally
+from pgbackstop_catalog.scheduler import SchedulerState
+from pgbackstop_catalog.values import Value
+from pgbackstop_catalog.wal import WalGap, WalState
+from pgbackstop_exporter.catalog_source import CatalogSource
+from pgbackstop_exporter.facts import (
+    CATALOG,
+    DiskFacts,
+    Health,
+    ServerFacts,
+    Settings,
+    Snapshot,
+    disk_collector,
+    postgres_collector,
+)
+from tests.unit.exporter.builders import DAY, NOW, backup, catalog, config, copy_of, physical, proof_of
+
+WELL = Health(success=True, duration=0.25, last_success=NOW.timestamp())
+SEEN_AT = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def wal_state(**changes: object) -> WalState:
+    """A receiver that streams, with a gap that the weekly backup made up for."""
+    found = WalState(
+        server="main",
+        method="stream",
+        status="streaming",
+        started_at=NOW - DAY,
+        updated_at=NOW,
+        last_received_at=NOW,
+        received_lsn="0/5000000",
+        archived_lsn="0/4000000",
+        recoverable_until=NOW,
+        segments=12,
+        failures=2,
+        archive_bytes=10**8,
+        gaps=(
+            WalGap(
+                timeline=1,
+                first="000000010000000000000001",
+                last="000000010000000000000002",
+                segments=2,
+                found_at=NOW - DAY,
+            ),
+        ),
+    )
+    return found.but(**changes)
+
+
+def put_state(folder: Path, name: str, state: Value) -> None:
+    """Write a file of the daemon or of a receiver into the catalog."""
+    path = folder / "catalog" / name
+    atomic.make_folder(path.parent)
+    atomic.write(path, codec.encode(state))
+
+
+def fill(folder: Path) -> None:
+    """A catalog with records of every kind and state."""
+    good = backup(NOW - timedelta(hours=3), verified_at=NOW, scheduled_for=NOW - timedelta(hours=4))
+    base = physical(NOW - timedelta(hours=2))
+    failed = backup(NOW - DAY, status=Status.FAILED)
+    running = backup(status=Status.RUNNING, progress_bytes=5, progress_expected_bytes=9, started_at=NOW)
+    drill = proof_of(base, proven_until=NOW)
+    records = catalog(folder, good, base, failed, running, copy_of(good, failures=1), proof_of(good), drill)
+    records.put(Tally(plan="daily", runs={"shop": 7}, failures={"shop": {"tool": 1}}, missed={"": 1}))
+    state = SchedulerState(pid=1, host="h", started_at=NOW, heartbeat_at=NOW, first_seen={"daily": SEEN_AT})
+    put_state(folder, "state/scheduler.json", state)
+    put_state(folder, "state/wal/main.json", wal_state())
+    outbox = folder / "catalog" / "outbox"
+    outbox.mkdir()
+    (outbox / "1.json").write_text("{}")
+    (outbox / "tally.state").write_text('{"failures": {"alertmanager": 3}}')
+
+
+def snapshot(folder: Path) -> Snapshot:
+    """The snapshot of a filled catalog; the server, the disk and the collectors' health are given."""
+    fill(folder)
+    server = ServerFacts(
+        lsn=0x5000100,
+        databases={"shop": NOW.timestamp()},
+        slot_active=True,
+        slot_retained=256,
+        ready_segments=1,
+        last_archived=1.0,
+        last_failed=2.0,
+    )
+    disk = DiskFacts(free=10, size=100, free_inodes=5, is_readonly=False)
+    return Snapshot(
+        settings=Settings(config=config(folder), seen_at=SEEN_AT.timestamp()),
+        catalog=CatalogSource(folder / "catalog").refresh(),
+        servers={"main": server},
+        disks={str(folder): disk},
+        health={
+            CATALOG: WELL,
+            postgres_collector("main"): WELL,
+            disk_collector(str(folder)): WELL,
+        },
+    )
