@@ -14,6 +14,7 @@ from pgbackstop_runner import (
     locks,
     log,
     logical,
+    notify,
     physical,
     readback,
     reconcile,
@@ -123,6 +124,7 @@ def _announce(workspace: Workspace, backup: Backup) -> None:
         reason=backup.reason,
         message=backup.message or None,
     )
+    notify.backup_finished(workspace, backup)
 
 
 def _make(current: Attempt, report: Report) -> Backup:

@@ -12,7 +12,7 @@ from pathlib import Path
 from pgbackstop_catalog import atomic, codec, errors, layout
 from pgbackstop_catalog.records import Backup, Proof, Reason, Status, new_id
 from pgbackstop_catalog.values import utc_now
-from pgbackstop_runner import attempt, binaries, log, validate, verify
+from pgbackstop_runner import attempt, binaries, log, notify, validate, verify
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.workspace import Workspace
 
@@ -43,6 +43,8 @@ def after(workspace: Workspace, backup: Backup) -> Backup:
             atomic.write(folder / layout.RECORD_NAME, codec.encode(verdict))
     except AttemptFailed as error:
         log.logger().warning("the verdict is in the catalog only", backup=backup.id, message=str(error))
+    if verdict.status is Status.FAILED:
+        notify.backup_finished(workspace, verdict)
     return verdict
 
 

@@ -39,10 +39,12 @@ class Delivery:
 
 
 def backup_finished(workspace: Workspace, backup: Backup) -> None:
-    """Tell of an attempt that is over and on record. Never raises, because no backup may fail by this."""
+    """Tell of an attempt that is over and on record. Raises only Interrupted: no backup may fail by this."""
     try:
         announce(workspace, backup)
         deliver(workspace)
+    except errors.Interrupted:
+        raise
     except Exception as error:
         log.logger().error("notification failed", plan=backup.plan, backup=backup.id, problem=str(error))
 
