@@ -62,13 +62,18 @@ class Cast:
 
     def addresses(self) -> list[tuple[str, str]]:
         """What a browser can open."""
-        prometheus = [("Prometheus", f"{self._url('prometheus')}/alerts")]
+        prometheus = [("Prometheus", self._url("prometheus") + self._alerts())]
         alertmanager = [("Alertmanager", self._url("alertmanager"))]
         return [
             *(prometheus if self.prometheus_program else ()),
             *(alertmanager if self.alertmanager_program else ()),
             ("Metrics", f"{self._url('exporter')}/metrics"),
         ]
+
+    def _alerts(self) -> str:
+        """Debian's Prometheus has its pages somewhere else."""
+        paths = ("/alerts", "/classic/alerts")
+        return next((each for each in paths if metrics.page(self.ports["prometheus"], each)), paths[0])
 
     def _start_http(self, name: str, argv: list[str], path: str) -> None:
         part = self.crew.start(name, argv)

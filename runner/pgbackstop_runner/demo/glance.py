@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -50,11 +49,11 @@ class Glance:
             orders=orders,
             newest=backups,
             wal=cast.wal_state(self.home),
-            window=_window(samples),
+            window=window(samples),
             next_runs=page.next_runs(self._workspace().config, values.utc_now()),
             literal=metrics.literal_values(samples, f"{configuration.SERVER}-logical", shop.DATABASE),
             addresses=self.cast.addresses(),
-            commands=commands(self.home, backups),
+            commands=commands(self.home),
             folder=shown(self.home.folder),
             problems=tuple(self.problems),
         )
@@ -71,15 +70,10 @@ class Glance:
         return int(row[0]) if row else None
 
 
-def commands(home: Home, backups: Sequence[Backup]) -> list[str]:
+def commands(home: Home) -> list[str]:
     """Three to try, as they can be pasted into a shell that is where we were started."""
     ours = f"{called_as()} -c {shlex.quote(_relative(home.configuration))}"
-    logical = next((each for each in backups if each.database == shop.DATABASE), None)
-    return [
-        f"{ours} list",
-        f"{ours} show {logical.id}" if logical else f"{ours} check",
-        f"{ours} wal status",
-    ]
+    return [f"{ours} list", f"{ours} check", f"{ours} wal status"]
 
 
 def called_as() -> str:
@@ -102,7 +96,8 @@ def _relative(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def _window(samples: list[metrics.Sample]) -> tuple[datetime, datetime] | None:
+def window(samples: list[metrics.Sample]) -> tuple[datetime, datetime] | None:
+    """The recovery window that the exporter tells of; None where there is none yet."""
     first, last = (
         metrics.value(samples, f"backup_{end}_recoverable_timestamp_seconds", server=configuration.SERVER)
         for end in ("earliest", "latest")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from pgbackstop_runner.demo.trickle import Trickle
 REDRAW_SECONDS = 5
 # A finished run is to be visible within 30 s; a loaded machine gets some more.
 VISIBLE_SECONDS = 60.0
+WINDOW_SECONDS = 30.0
 _CLEAR = "\x1b[H\x1b[2J"  # https://en.wikipedia.org/wiki/ANSI_escape_code#CSI
 
 
@@ -32,6 +34,8 @@ def run(folder: Path, *, once: bool) -> None:
 
     Raises Busy where one runs there, PgbackstopError where a part does not do what it should.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # who pipes us into a log wants to follow it
     place = Home(folder=folder.absolute())
     place.prepare()
     with locks.held(place.folder, "demo", f"A demo in {glance.shown(place.folder)}"):
@@ -131,18 +135,26 @@ def _play(seen: Glance, trickle: Trickle) -> None:
 def _show(seen: Glance, trickle: Trickle) -> None:
     """The screen, until a signal: redrawn on a terminal, once and what dies afterwards anywhere else."""
     live = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    if not live:
+        _await_window(seen)
     drawn = False
     while True:
         fresh = _bury(seen)
         if live or not drawn:
             text = "\n".join(page.lines(seen.view(trickle.orders)))
             screen.say(f"{_CLEAR if live else ''}{text}")
-            sys.stdout.flush()
             drawn = True
         else:
             for problem in fresh:
                 screen.complain(problem)
         time.sleep(REDRAW_SECONDS)
+
+
+def _await_window(seen: Glance) -> None:
+    """What is shown once should show a recovery window: the exporter needs a moment to notice it."""
+    deadline = time.monotonic() + WINDOW_SECONDS
+    while glance.window(seen.samples()) is None and not seen.problems and time.monotonic() < deadline:
+        time.sleep(0.5)
 
 
 def _bury(seen: Glance) -> list[str]:

@@ -70,7 +70,7 @@ def view(**changes: object) -> page.View:
             ("Alertmanager", "http://127.0.0.1:46325"),
             ("Metrics", "http://127.0.0.1:46323/metrics"),
         ),
-        "commands": (f".venv/bin/pgbackstop -c demo/pgbackstop.yaml show {LOGICAL.id}", "second", "third"),
+        "commands": (".venv/bin/pgbackstop -c demo/pgbackstop.yaml list", "second", "third"),
         "folder": "demo/",
         "problems": (),
     }

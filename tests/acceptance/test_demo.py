@@ -1,0 +1,225 @@
+"""``pgbackstop demo`` as a user starts it: a process, in a folder and with a PostgreSQL of its own."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pgbackstop_runner.demo import metrics, programs
+from tests.support import places
+
+PROGRAM = Path(sys.executable).with_name("pgbackstop")
+PATIENCE = 120.0  # seconds; the demo takes 15 on an idle machine
+LITERAL = {"backup_last_success_time", "backup_size_bytes", "backup_duration_seconds", "disk_free_bytes"}
+pytestmark = [pytest.mark.slow]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Where the demo's server can lie beside the rest, whoever runs it."""
+    place = places.make()
+    yield place / "demo"
+    places.remove(place)
+
+
+def of(folder: Path) -> list[psutil.Process]:
+    """The processes that belong to the demo in ``folder``, itself included: they name it or work in it."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = [*process.cmdline(), process.cwd()]
+        except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
+            continue
+        if process.pid != os.getpid() and any(str(folder) in word for word in words):
+            found.append(process)
+    return found
+
+
+def eventually(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {PATIENCE} s: {what}"
+        time.sleep(0.2)
+
+
+def samples(folder: Path) -> list[metrics.Sample]:
+    port = json.loads((folder / "state.json").read_text())["ports"]["exporter"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return metrics.samples(answer.read().decode())
+
+
+def run_once(folder: Path) -> subprocess.CompletedProcess[str]:
+    argv = [str(PROGRAM), "demo", "--once", "--folder", str(folder)]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=PATIENCE)
+
+
+class Running:
+    """A demo that runs until it is told otherwise."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.output = folder.parent / "output"
+        with self.output.open("w") as output:
+            argv = [str(PROGRAM), "demo", "--folder", str(folder)]
+            self.process = subprocess.Popen(argv, stdout=output, stderr=subprocess.STDOUT)
+
+    def shows(self, words: str) -> bool:
+        assert self.process.poll() is None, self.output.read_text()
+        return words in self.output.read_text()
+
+    def part(self, *words: str) -> psutil.Process:
+        return next(
+            each for each in of(self.folder) if all(word in " ".join(each.cmdline()) for word in words)
+        )
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait(timeout=30)
+        for process in of(self.folder):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+@pytest.fixture
+def running(folder: Path) -> Iterator[Running]:
+    """A demo that shows its screen."""
+    demo = Running(folder)
+    try:
+        eventually(lambda: demo.shows("Ctrl-C stops everything"), "the screen")
+        yield demo
+    finally:
+        demo.close()
+
+
+def test_once_makes_one_backup_of_each_kind_and_a_second_run_continues(folder: Path) -> None:
+    first = run_once(folder)
+    assert (first.returncode, first.stderr) == (0, "")
+    rows = [line.split() for line in first.stdout.splitlines() if re.match(r"\d{8}T\d{6}Z-", line)]
+    assert sorted((row[1], row[2]) for row in rows) == [
+        ("shop-logical", "postgres"),
+        ("shop-logical", "shop"),
+        ("shop-physical", "-"),
+    ]
+    assert {row[-2] for row in rows} == {"available"}
+    _the_metrics_tell_the_truth(folder, metrics.samples(first.stdout))
+    assert of(folder) == []
+
+    second = run_once(folder)
+    assert (second.returncode, second.stderr) == (0, "")
+    assert "Filling the shop" not in second.stdout
+    assert len(list((folder / "catalog" / "backups").glob("*/*.json"))) == 6
+    assert of(folder) == []
+
+
+def _the_metrics_tell_the_truth(folder: Path, printed: list[metrics.Sample]) -> None:
+    assert {sample.name for sample in printed} == LITERAL
+    for path in (folder / "catalog" / "backups").glob("*/*.json"):
+        record = json.loads(path.read_text())
+        labels = {"plan": record["plan"], "database": record["database"], "server": "shop"}
+        size = sum(each["size_bytes"] for each in record["files"])
+        assert metrics.value(printed, "backup_size_bytes", **labels) == size > 1000
+        on_disk = sum((folder / record["location"] / each["path"]).stat().st_size for each in record["files"])
+        assert on_disk == size
+        assert metrics.value(printed, "backup_duration_seconds", **labels) == record["duration_seconds"] > 0
+        told = metrics.value(printed, "backup_last_success_time", **labels)
+        assert told is not None
+        assert abs(told - path.stat().st_mtime) < PATIENCE
+    free = metrics.value(printed, "disk_free_bytes")
+    assert free is not None
+    assert abs(free - shutil.disk_usage(folder).free) < 5e9
+
+
+def test_the_screen_is_true_and_ctrl_c_leaves_nothing(running: Running) -> None:
+    text = running.output.read_text()
+    assert "Recovery window: any moment from" in text
+    commands = re.findall(r"^  (\S*pgbackstop .*)$", text, re.MULTILINE)
+    assert len(commands) == 3
+    for command in commands:
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        assert done.stdout.strip(), command
+    for url in re.findall(r"^\w+ +(http\S+)", text, re.MULTILINE):
+        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - found by "http"
+            assert answer.status == 200
+    refused = run_once(running.folder)
+    assert refused.returncode == 4
+    assert re.search(r"^pgbackstop: A demo in .* is already running \(process \d+", refused.stderr)
+
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(timeout=PATIENCE) == 0
+    assert re.search(r"Stopped .*daemon.*exporter.*postgresql\.$", running.output.read_text(), re.MULTILINE)
+    assert of(running.folder) == []
+
+
+def test_a_killed_postgresql_is_seen_and_the_ages_keep_growing(running: Running) -> None:
+    up = metrics.value(samples(running.folder), "backup_postgres_up", server="shop")
+    assert up == 1
+    postmaster = running.part("postgres", "-D")
+    postmaster.kill()
+    eventually(
+        lambda: metrics.value(samples(running.folder), "backup_postgres_up", server="shop") == 0,
+        "backup_postgres_up 0",
+    )
+    assert running.shows("postgresql was ended by signal 9") or _later(running, "postgresql was ended")
+    before = _ages(running.folder)
+    time.sleep(2)
+    after = _ages(running.folder)
+    assert set(before) == {("shop-logical", "shop"), ("shop-logical", "postgres"), ("shop-physical", "")}
+    assert all(1 <= after[key] - before[key] < 30 for key in before)
+
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(timeout=PATIENCE) == 0
+    assert of(running.folder) == []
+
+
+def _later(running: Running, words: str) -> bool:
+    eventually(lambda: running.shows(words), words)
+    return True
+
+
+def _ages(folder: Path) -> dict[tuple[str, str], float]:
+    return {
+        (sample.labels["plan"], sample.labels["database"]): sample.value
+        for sample in samples(folder)
+        if sample.name == "backup_age_seconds"
+    }
+
+
+def test_after_a_sigkill_nothing_stays_and_the_next_run_continues(running: Running) -> None:
+    running.process.kill()
+    running.process.wait()
+    eventually(lambda: of(running.folder) == [], "the parts die with the demo")
+    again = run_once(running.folder)
+    assert again.returncode == 0, again.stderr
+    assert "Filling the shop" not in again.stdout
+    assert of(running.folder) == []
+
+
+@pytest.mark.parametrize(
+    ("major", "code", "words"),
+    [
+        ("9", 2, "There is no PostgreSQL 9 with its server programs"),
+        (str(programs.find().major), 1, r"PostgreSQL does not start: .*postgresql\.conf"),
+    ],
+)
+def test_a_broken_database_is_one_sentence(folder: Path, major: str, code: int, words: str) -> None:
+    data = folder / "postgresql" / "data"
+    (data / "global").mkdir(parents=True)
+    (data / "global" / "pg_control").write_bytes(b"")
+    (data / "PG_VERSION").write_text(f"{major}\n")
+    done = run_once(folder)
+    assert done.returncode == code
+    assert re.search(words, done.stderr)
+    assert "Traceback" not in done.stderr
+    assert of(folder) == []
