@@ -1,7 +1,7 @@
 """Running PostgreSQL's tools: no secret in argv or environment, no exit status lost, no orphan, no hang.
 
 The password reaches libpq in a file that has no name in any folder (memfd), so that nothing is left of it
-when we are killed. A tool dies with the runner: it gets SIGTERM when our main thread ends, even by SIGKILL.
+when we are killed. A tool dies with the runner, and so do its own children, even when we end by SIGKILL.
 """
 
 from __future__ import annotations
@@ -175,14 +175,36 @@ def start(
         tool = Tool(name=name, process=process, limits=limits or Limits())
         try:
             _start_threads(tool, on_line)
-            yield tool
-            if process.poll() is None and not tool.over.is_set():
-                tool.finish()
+            with _guarded(process.pid):
+                yield tool
+                if process.poll() is None and not tool.over.is_set():
+                    tool.finish()
         finally:
             tool.kill()
             for stream in (process.stdout, process.stderr):
                 if stream is not None:
                     stream.close()
+
+
+@contextlib.contextmanager
+def _guarded(group: int) -> Iterator[None]:
+    """End the whole group of processes when we die: the kernel's signal reaches only the first of them.
+
+    pg_basebackup's child that streams the WAL would live on for ever, and its slot would hold WAL back.
+    """
+    script = 'read -r over || kill -s TERM -- "-$1"'
+    guard = subprocess.Popen(
+        ["/bin/sh", "-c", script, "pgbackstop-guard", str(group)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env={},
+    )
+    try:
+        yield
+    finally:
+        guard.communicate(b"over\n")
 
 
 def run(name: str, argv: Sequence[str], *, password: str | None = None, limits: Limits | None = None) -> str:
