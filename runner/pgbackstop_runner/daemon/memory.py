@@ -13,6 +13,7 @@ from pgbackstop_catalog import atomic, codec, errors
 from pgbackstop_catalog.config import Config, Plan
 from pgbackstop_catalog.scheduler import Counted, SchedulerState
 from pgbackstop_runner import log
+from pgbackstop_runner.daemon.plan_state import CREDIBLE
 
 FILE = Path("state", "scheduler.json")
 
@@ -45,6 +46,23 @@ def recall(
             if plan.enabled
         },
     )
+
+
+def believed(known: Known, now: datetime) -> Known:
+    """The same without times more than a day ahead, which a clock that was wrong has written.
+
+    Otherwise a plan first seen by it would not be expected to run until then, and nothing be missed.
+    """
+    return Known(
+        first_seen={name: _not_ahead(moment, now) for name, moment in known.first_seen.items()},
+        counted={
+            name: counted.but(since=_not_ahead(counted.since, now)) for name, counted in known.counted.items()
+        },
+    )
+
+
+def _not_ahead(moment: datetime, now: datetime) -> datetime:
+    return now if moment - now > CREDIBLE else moment
 
 
 def written(plan: Plan) -> str:

@@ -37,7 +37,7 @@ class Planner:
     def adopt(self, workspace: Workspace, now: datetime) -> None:
         """Go on with another configuration: what runs goes on, what waits of a paused plan does not."""
         newest = _newest(workspace, now)
-        before = self.known
+        before = memory.believed(self.known, now)
         self.workspace = workspace
         self.known = memory.recall(workspace.config, before, now=now, newest_due=newest)
         self.states = {name: self._state(name, newest.get(name), now) for name in self.known.counted} | {
@@ -60,6 +60,7 @@ class Planner:
 
     def look(self, now: datetime) -> None:
         """Look at the clock: see what is due, and record what was missed."""
+        self.known = memory.believed(self.known, now)
         for name, plan in self._scheduled():
             before = self.states[name]
             seen = plan_state.observe(

@@ -1,6 +1,6 @@
 """What the daemon knows after a restart, a reload, and the loss of its file."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,12 @@ def test_where_the_file_was_lost_the_records_stand_in() -> None:
 def test_a_plan_that_is_gone_is_forgotten() -> None:
     before = Known(first_seen={"gone": at(1), "shop": at(1)}, counted={})
     assert set(memory.recall(_config(), before, now=at(5)).first_seen) == {"shop"}
+
+
+def test_times_of_a_clock_that_was_wrong_are_not_believed() -> None:
+    day, years = timedelta(days=1), timedelta(days=3650)
+    assert memory.believed(_known(at(5) + years, at(5) + years), at(5)) == _known(at(5), at(5))
+    assert memory.believed(_known(at(1), at(5) + day), at(5)) == _known(at(1), at(5) + day)
 
 
 @pytest.mark.parametrize("durable", [True, False])
