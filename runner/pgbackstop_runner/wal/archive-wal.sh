@@ -28,6 +28,8 @@ esac
 [ -d "$archive/incoming" ] ||
     fail "there is no folder $archive/incoming: mount the archive, or run 'pgbackstop wal archive-command'"
 
+log=${name%%.*} # ends of names: .00000028.backup, .partial, .history
+log=${log%????????}
 case $name in
 */* | .* | '') fail "$name is no name of a WAL file" ;;
 *.history)
@@ -35,11 +37,11 @@ case $name in
     ;;
 *.backup | *.partial)
     # Not needed for recovery along the newest timeline, so not indexed: they go to their place at once.
-    final=$archive/$(printf %.16s "$name") incoming=$final
+    final=$archive/$log incoming=$final
     mkdir -p "$final"
     ;;
 *)
-    final=$archive/$(printf %.16s "$name") incoming=$archive/incoming
+    final=$archive/$log incoming=$archive/incoming
     ;;
 esac
 
@@ -62,7 +64,7 @@ for existing in "$incoming/$name" "$incoming/$name.lz4" "$incoming/$name.zst" \
 done
 
 case $suffix in
-.lz4) lz4 -1cq "$path" >"$temporary" ;;
+.lz4) lz4 -1cq -B4 "$path" >"$temporary" ;; # blocks of 64 KiB: a third less CPU than the default's 4 MiB
 .zst) zstd -3cq "$path" >"$temporary" ;;
 *) cat "$path" >"$temporary" ;;
 esac || fail "$name cannot be written to $incoming"

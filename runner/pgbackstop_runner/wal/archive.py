@@ -166,9 +166,7 @@ class Archive:
         size = self.identity.segment_bytes
         try:
             head = header.parse(content.beginning(source, header.BYTES))
-            whole = content.ends_whole(source) and (
-                not self.thorough or content.digest(source).size_bytes == size
-            )
+            whole = content.ends_whole(source) and (not self.thorough or content.length(source) == size)
         except content.Damaged as error:
             return error.problem
         if not whole:

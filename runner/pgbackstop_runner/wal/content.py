@@ -59,6 +59,13 @@ def digest(path: Path) -> Stored:
     return Stored(size, hashed.hexdigest())
 
 
+def length(path: Path) -> int:
+    """Bytes of the content, all of which is decompressed. Raises Damaged, OSError."""
+    _, compression = split(path.name)
+    with path.open("rb") as file, _opened(path, file, compression) as stream:
+        return sum(map(len, _chunks(stream)))
+
+
 def stored(path: Path) -> Stored:
     """Size and SHA-256 of the bytes on the disk, which are made durable. Raises OSError."""
     hashed, size = hashlib.sha256(), 0
