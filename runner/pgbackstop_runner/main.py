@@ -23,6 +23,7 @@ COMMANDS = (
     "daemon",
     "notify",
     "list",
+    "restore",
     "wal",
     "window",
     "recover",

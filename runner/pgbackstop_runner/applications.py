@@ -1,0 +1,83 @@
+"""The application that uses a database: stopped before it is replaced, started and checked after it.
+
+A hook is a program with its arguments, never a shell's line, or an address. What it said is kept.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from typing import Literal
+
+from pgbackstop_catalog import units
+from pgbackstop_catalog.config import Hook
+from pgbackstop_catalog.restores import HookOutput
+
+HookName = Literal["stop", "start", "check"]
+# As much as a person reads; the end says why it failed.
+_KEPT_CHARACTERS = 4000
+_CHECK_PAUSE_SECONDS = 0.1
+
+
+def run(name: HookName, hook: Hook) -> HookOutput:
+    """Run a hook; a check is repeated until it is good or its time is over."""
+    start = time.monotonic()
+    ok, output = _once(name, hook, hook.timeout)
+    while name == "check" and not ok and (left := start + hook.timeout - time.monotonic()) > 0:
+        time.sleep(min(_CHECK_PAUSE_SECONDS, left))
+        ok, output = _once(name, hook, max(0.1, start + hook.timeout - time.monotonic()))
+    seconds = round(time.monotonic() - start, 3)
+    return HookOutput(hook=name, ok=ok, duration_seconds=seconds, output=output[-_KEPT_CHARACTERS:])
+
+
+def describe(hook: Hook) -> str:
+    """What a hook is, for people."""
+    return hook.url or " ".join(hook.command or ())
+
+
+def _once(name: HookName, hook: Hook, seconds: float) -> tuple[bool, str]:
+    if hook.url is not None:
+        return _request(hook.url, "GET" if name == "check" else "POST", seconds)
+    return _command(hook.command or (), seconds)
+
+
+def _command(argv: tuple[str, ...], seconds: float) -> tuple[bool, str]:
+    """Run a program in a session of its own: what it starts must outlive us, so it is not ended with us."""
+    try:
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=seconds,
+            start_new_session=True,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        return False, f"{_decoded(error.stdout)}\nnot done within {units.format_duration(seconds)}".strip()
+    except OSError as error:
+        return False, f"{argv[0]} cannot be started: {error.strerror}"
+    output = _decoded(done.stdout)
+    if done.returncode != 0:
+        return False, f"{output}\nexit status {done.returncode}".strip()
+    return True, output
+
+
+def _request(url: str, method: str, seconds: float) -> tuple[bool, str]:
+    request = urllib.request.Request(url, method=method)  # noqa: S310 - the configuration allows http(s) only
+    try:
+        with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
+            body = _decoded(answer.read(_KEPT_CHARACTERS))
+            return 200 <= answer.status < 300, f"{answer.status} {body}".strip()
+    except urllib.error.HTTPError as error:
+        with error:
+            return False, f"{error.code} {_decoded(error.read(_KEPT_CHARACTERS))}".strip()
+    except (OSError, ValueError) as error:
+        return False, f"no answer: {getattr(error, 'reason', None) or error}"
+
+
+def _decoded(raw: bytes | str | None) -> str:
+    text = raw.decode(errors="replace") if isinstance(raw, bytes) else raw or ""
+    return text.strip()

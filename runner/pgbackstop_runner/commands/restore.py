@@ -1,0 +1,183 @@
+"""``pgbackstop restore``: put a database back from a logical backup, beside the live one, and swap it in."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgbackstop_catalog import errors, units
+from pgbackstop_catalog.values import utc_now
+from pgbackstop_runner import screen
+from pgbackstop_runner.commands import options
+
+if TYPE_CHECKING:
+    from pgbackstop_catalog.restores import Restore
+    from pgbackstop_runner.restore.outline import Outline, Request
+    from pgbackstop_runner.workspace import Workspace
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command()
+def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other way
+    backup: Annotated[
+        str | None, typer.Argument(metavar="[BACKUP]", help="An id, its beginning, or 'latest'.")
+    ] = None,
+    *,
+    plan: Annotated[str | None, typer.Option(help="latest: of this plan.")] = None,
+    database: Annotated[
+        str | None, typer.Option("--database", "-d", help="latest: of this database.")
+    ] = None,
+    server: Annotated[str | None, typer.Option(help="Into this server, not the backup's own.")] = None,
+    into: Annotated[
+        str | None, typer.Option(help="Into a new database of this name; nothing is replaced.")
+    ] = None,
+    in_place: Annotated[
+        bool,
+        typer.Option("--in-place", help="Drop the live database first: where two have no room. No undo."),
+    ] = False,
+    roles: Annotated[
+        bool,
+        typer.Option("--globals", help="Create the roles that the server lacks; others stay as they are."),
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Parallel workers; the plan's jobs.")
+    ] = None,
+    fence_timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds until connections that do not end make it give up.")
+    ] = 30.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and stop.")] = False,
+    yes_replace: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Replace this database without asking.")
+    ] = None,
+    undo: Annotated[str | None, typer.Option(metavar="ID", help="Go back from that restore.")] = None,
+    drop_old: Annotated[
+        str | None, typer.Option(metavar="ID", help="Drop the database that that restore replaced.")
+    ] = None,
+    clean: Annotated[bool, typer.Option("--clean", help="Drop what unfinished restores left.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Restore a database from a logical backup; the live one stays until what was restored is checked."""
+    opened = options.open_for_work()
+    from pgbackstop_runner.restore import after  # noqa: PLC0415 - psycopg and what hangs on it
+    from pgbackstop_runner.restore.choose import Wanted  # noqa: PLC0415
+    from pgbackstop_runner.restore.outline import Request  # noqa: PLC0415
+
+    for closed in after.reconcile(opened):
+        screen.complain(f"restore {closed.id}: {closed.message}")
+    if undo is not None:
+        _undo(opened, undo, yes_replace, fence_timeout)
+    elif drop_old is not None:
+        _drop_old(opened, drop_old, yes_replace)
+    elif clean:
+        _clean(opened, server)
+    else:
+        wanted = Wanted(backup=backup or "latest", plan=plan, database=database)
+        request = Request(
+            wanted=wanted,
+            server=server,
+            into=into,
+            in_place=in_place,
+            roles=roles,
+            jobs=jobs,
+            fence_timeout=fence_timeout,
+        )
+        _restore(opened, request, _Flags(dry_run=dry_run, yes_replace=yes_replace, json=json))
+
+
+class _Flags:
+    def __init__(self, *, dry_run: bool, yes_replace: str | None, json: bool) -> None:
+        self.dry_run, self.yes_replace, self.json = dry_run, yes_replace, json
+
+
+def _restore(opened: Workspace, request: Request, flags: _Flags) -> None:
+    from pgbackstop_runner.restore import flow, outline  # noqa: PLC0415
+
+    drawn = outline.draw(opened, request)
+    if not flags.json:
+        _show_outline(drawn)
+    if flags.dry_run:
+        if flags.json:
+            screen.document(dict(drawn.lines(utc_now())))
+        return
+    if drawn.phrase:
+        _confirm(drawn.phrase, flags.yes_replace, f"This replaces the database {drawn.database}.")
+    done = flow.run(opened, drawn)
+    if flags.json:
+        screen.value(done)
+    else:
+        _show(done)
+
+
+def _show_outline(drawn: Outline) -> None:
+    columns = (screen.Column(title="RESTORE"), screen.Column(title=""))
+    screen.table(columns, drawn.lines(utc_now()))
+    screen.say()
+
+
+def _show(done: Restore) -> None:
+    columns = (screen.Column(title=""), screen.Column(title="CHECK"), screen.Column(title="FOUND"))
+    screen.table(columns, [("ok" if one.ok else "NO", one.name, one.detail) for one in done.checks])
+    screen.say()
+    took = units.format_duration(done.duration_seconds or 0)
+    away = (
+        f", {units.format_duration(done.downtime_seconds)} of it without service"
+        if done.downtime_seconds
+        else ""
+    )
+    screen.say(f"{done.id}  {done.target} is restored from {done.backup} in {took}{away}.")
+    if done.replaced_database:
+        screen.say(f"  The old one is kept as {done.replaced_database}, closed to connections.")
+        screen.say(f"  Go back:  pgbackstop restore --undo {done.id}")
+        screen.say(f"  Drop it:  pgbackstop restore --drop-old {done.id}")
+    for warning in done.warnings:
+        screen.say(f"  note: {warning}")
+
+
+def _confirm(phrase: str, given: str | None, what: str) -> None:
+    """Raises ConfigError where the phrase is not given exactly."""
+    if given is None and sys.stdin.isatty():
+        screen.say(f"{what} Type {phrase!r} to go on:")
+        given = sys.stdin.readline().rstrip("\n")
+    if given != phrase:
+        problem = "Nothing was confirmed" if given is None else f"{given!r} is not {phrase!r}"
+        raise errors.ConfigError(
+            f"{what} {problem}; nothing was touched.", remedy=f"Add --yes-replace {_shell(phrase)}."
+        )
+
+
+def _shell(phrase: str) -> str:
+    import shlex  # noqa: PLC0415 - only for one message
+
+    return shlex.quote(phrase)
+
+
+def _undo(opened: Workspace, restore_id: str, given: str | None, timeout: float) -> None:
+    from pgbackstop_runner.restore import after  # noqa: PLC0415
+
+    found = after.find(opened, restore_id)
+    _confirm(found.target, given, f"This replaces the database {found.target} by {found.replaced_database}.")
+    done = after.undo(opened, found, timeout=timeout)
+    screen.say(f"{done.target} is what it was before restore {done.id}.")
+    screen.say(f"  The restored one is kept as {done.undone_database}, closed to connections.")
+
+
+def _drop_old(opened: Workspace, restore_id: str, given: str | None) -> None:
+    from pgbackstop_runner.restore import after  # noqa: PLC0415
+
+    found = after.find(opened, restore_id)
+    old = found.replaced_database
+    _confirm(old or found.target, given, f"This drops the database {old}; there is no undo afterwards.")
+    after.drop_old(opened, found)
+    screen.say(f"{old} is dropped.")
+
+
+def _clean(opened: Workspace, server: str | None) -> None:
+    from pgbackstop_runner.restore import after  # noqa: PLC0415
+
+    names = [server] if server is not None else list(opened.config.servers)
+    for name in names:
+        for dropped in after.clean(opened, name):
+            screen.say(f"{name}: {dropped} is dropped.")

@@ -1,0 +1,90 @@
+"""Which backup is restored, and why. Pure: a function over records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.records import Backup, Status
+
+LATEST = "latest"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What was asked for. ``backup`` is an id, its beginning, or ``latest``."""
+
+    backup: str = LATEST
+    plan: str | None = None
+    database: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A backup, and why it is that one."""
+
+    backup: Backup
+    why: str
+
+
+def restorable(backups: Iterable[Backup], wanted: Wanted) -> list[Backup]:
+    """The logical backups whose bytes are kept, of the wanted plan and database, the newest first."""
+    return [
+        backup
+        for backup in backups
+        if backup.backup_type == "logical"
+        and backup.is_available
+        and wanted.plan in {None, backup.plan}
+        and wanted.database in {None, backup.database}
+    ]
+
+
+def choose(backups: Iterable[Backup], wanted: Wanted) -> Choice:
+    """The backup that is meant. Raises NotFound, ConfigError where the wish fits more than one database."""
+    if wanted.backup != LATEST:
+        return _named(list(backups), wanted.backup)
+    found = restorable(backups, wanted)
+    if not found:
+        raise errors.NotFound(
+            f"There is no logical backup to restore{_of(wanted)}.", remedy="See 'pgbackstop list'."
+        )
+    sources = sorted({(each.server, each.database) for each in found})
+    if len(sources) > 1:
+        some = ", ".join(f"{server}/{database}" for server, database in sources[:4])
+        raise errors.ConfigError(
+            f"'latest' fits {len(sources)} databases ({some}).", remedy="Name one with --database or --plan."
+        )
+    return Choice(backup=found[0], why=f"the newest of {len(found)} good backups{_of(wanted)}")
+
+
+def _named(backups: list[Backup], backup_id: str) -> Choice:
+    matches = [each for each in backups if each.id.startswith(backup_id)]
+    if not matches:
+        raise errors.NotFound(f"There is no backup {backup_id!r}.", remedy="See 'pgbackstop list'.")
+    if len(matches) > 1:
+        some = ", ".join(each.id for each in matches[:3])
+        raise errors.NotFound(
+            f"{backup_id!r} is the beginning of {len(matches)} backups ({some}).",
+            remedy="Give more of the id.",
+        )
+    backup = matches[0]
+    if backup.backup_type != "logical":
+        raise errors.ConfigError(
+            f"Backup {backup.id} is physical: it holds a whole server, not a database.",
+            remedy="Use 'pgbackstop recover'.",
+        )
+    if backup.status is not Status.SUCCEEDED:
+        raise errors.ConfigError(f"Backup {backup.id} did not succeed: it is {backup.status}.", remedy=_OTHER)
+    if backup.expired_at is not None:
+        raise errors.ConfigError(f"Backup {backup.id} has expired: its bytes are gone.", remedy=_OTHER)
+    return Choice(backup=backup, why="it was asked for")
+
+
+_OTHER = "Choose another: 'pgbackstop list --status available'."
+
+
+def _of(wanted: Wanted) -> str:
+    parts = [f" of plan {wanted.plan}"] if wanted.plan else []
+    parts += [f" of database {wanted.database}"] if wanted.database else []
+    return "".join(parts)

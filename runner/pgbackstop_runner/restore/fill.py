@@ -1,0 +1,183 @@
+"""Filling an empty database from a dump: pg_restore for archives, psql for SQL.
+
+Every exit status counts and the first error ends it; what the tools warn of is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from psycopg.conninfo import make_conninfo
+
+from pgbackstop_catalog import conninfo
+from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.records import Reason
+from pgbackstop_runner import physical, tools
+from pgbackstop_runner.binaries import Binaries
+from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.restore import blueprint, script
+from pgbackstop_runner.restore.script import Piece
+
+APPLICATION_NAME = "pgbackstop restore"
+# What the database itself sets must not keep it from being filled: default_transaction_read_only, for one.
+_OPTIONS = "-c default_transaction_read_only=off -c statement_timeout=0 -c session_replication_role=origin"
+# psql understands \restrict since these: https://www.postgresql.org/about/news/postgresql-176-1610-1514-1419-1322-and-18-beta-3-released-3118/
+_RESTRICT_SINCE = {15: 14, 16: 10, 17: 6}
+_NO_TRANSACTION_TIMEOUT = 17
+
+
+@dataclass(kw_only=True)
+class Source:
+    """A dump, and how it is to be read."""
+
+    path: Path
+    plain: bool
+    jobs: int = 2
+    no_tablespaces: bool = False
+    extra: tuple[str, ...] = ()
+    warnings: list[str] = field(default_factory=list)
+
+
+def fill(server: Server, database: str, binaries: Binaries, source: Source, server_major: int) -> None:
+    """Restore the dump into the database. Raises AttemptFailed with the tool's words and what to do."""
+    with _explained(binaries, server_major):
+        if source.plain:
+            _by_script(server, database, binaries, source, server_major)
+        else:
+            _by_archive(server, database, binaries, source)
+
+
+def _by_archive(server: Server, database: str, binaries: Binaries, source: Source) -> None:
+    argv = [
+        binaries.path("pg_restore"),
+        "--no-password",
+        "--exit-on-error",
+        f"--jobs={source.jobs}",
+        *(["--no-tablespaces"] if source.no_tablespaces else []),
+        *source.extra,
+        f"--dbname={connection_string(server, database)}",
+        str(source.path),
+    ]
+    on_line = _collector(source.warnings)
+    with tools.start("pg_restore", argv, password=conninfo.password(server), on_line=on_line) as tool:
+        tool.finish()
+
+
+def _by_script(server: Server, database: str, binaries: Binaries, source: Source, server_major: int) -> None:
+    """psql reads from a pipe with a name, because its standard input is closed like that of every tool."""
+    with tempfile.TemporaryDirectory(prefix="pgbackstop-restore-") as folder:
+        pipe = Path(folder, "dump.sql")
+        os.mkfifo(pipe, 0o600)
+        argv = [
+            binaries.path("psql"),
+            "--no-psqlrc",
+            "--quiet",
+            "--no-password",
+            "--set=ON_ERROR_STOP=1",
+            "--output=/dev/null",
+            f"--file={pipe}",
+            f"--dbname={connection_string(server, database)}",
+        ]
+        on_line = _collector(source.warnings)
+        with tools.start("psql", argv, password=conninfo.password(server), on_line=on_line) as tool:
+            _feed(pipe, tool, _filtered(source, binaries, server_major))
+            tool.finish()
+
+
+def _feed(pipe: Path, tool: tools.Tool, content: Iterator[bytes]) -> None:
+    """Write the script into the pipe. An error of psql ends it early, and is psql's to tell."""
+    threading.Thread(target=_open_when_over, args=(pipe, tool), daemon=True).start()
+    with contextlib.suppress(BrokenPipeError), pipe.open("wb", buffering=0) as sink:
+        for chunk in content:
+            sink.write(chunk)
+
+
+def _open_when_over(pipe: Path, tool: tools.Tool) -> None:
+    """A psql that dies before it opens the pipe would leave us waiting for a reader forever."""
+    tool.process.wait()
+    with contextlib.suppress(OSError):
+        os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
+
+
+def _filtered(source: Source, binaries: Binaries, server_major: int) -> Iterator[bytes]:
+    """The script without what leads out of its database, or what the tools here do not understand."""
+    with physical.opened(source.path) as file:
+        for piece in script.pieces(file):
+            if _is_kept(piece, source, binaries, server_major):
+                yield piece.text
+
+
+def _is_kept(piece: Piece, source: Source, binaries: Binaries, server_major: int) -> bool:
+    if piece.kind == "command":
+        blueprint.check_command(piece)
+        return b"restrict" in piece.code.split(maxsplit=1)[0] and _knows_restrict(binaries)
+    if piece.kind != "statement":
+        return True
+    if piece.code.startswith(b"SET transaction_timeout") and server_major < _NO_TRANSACTION_TIMEOUT:
+        return False
+    if source.no_tablespaces and piece.code.startswith(b"SET default_tablespace"):
+        return False
+    return not blueprint.is_about_database(piece.code)
+
+
+def _knows_restrict(binaries: Binaries) -> bool:
+    minor = int((binaries.version.partition(".")[2] or "0").split(".")[0])
+    return binaries.major >= 18 or minor >= _RESTRICT_SINCE.get(binaries.major, 0)
+
+
+def connection_string(server: Server, database: str) -> str:
+    """libpq's conninfo for a session that fills the database; without the password."""
+    keywords = conninfo.keywords(server, database=database, application_name=APPLICATION_NAME)
+    return make_conninfo("", **keywords, options=_OPTIONS)
+
+
+def _collector(warnings: list[str]) -> Callable[[str], None]:
+    def hear(line: str) -> None:
+        if "warning:" in line.lower() and len(warnings) < 100:
+            warnings.append(line)
+
+    return hear
+
+
+@contextlib.contextmanager
+def _explained(binaries: Binaries, server_major: int) -> Iterator[None]:
+    """Add what to do to well-known last words."""
+    try:
+        yield
+    except AttemptFailed as error:
+        if error.reason is not Reason.TOOL:
+            raise
+        if "transaction_timeout" in error.problem and server_major < _NO_TRANSACTION_TIMEOUT:
+            raise AttemptFailed(
+                Reason.CLIENT,
+                f"pg_restore {binaries.version} cannot restore into PostgreSQL {server_major}.",
+                remedy=f"Install the client tools of PostgreSQL {server_major}, or set bin_dir.",
+            ) from error
+        for pattern, reason, remedy in _KNOWN:
+            if re.search(pattern, error.problem):
+                raise AttemptFailed(reason, error.problem, remedy=remedy) from error
+        raise
+
+
+_EXTENSION = "Install the extension's package on the server."
+_KNOWN = (
+    (
+        "No space left on device",
+        Reason.SPACE,
+        "The server's disk is full: make room, or restore with --in-place, which needs no second copy.",
+    ),
+    ("extension .* is not available|extension control file", Reason.TOOL, _EXTENSION),
+    ("role .* does not exist", Reason.RIGHTS, "Restore the roles first: add --globals."),
+    (
+        "permission denied|must be owner|must be superuser|must be able to SET ROLE",
+        Reason.RIGHTS,
+        "Restore as a superuser: name one in restore_role of the server.",
+    ),
+)

@@ -1,0 +1,215 @@
+"""What a restore will do, found out without touching anything: for people, the dry run, and the deed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pgbackstop_catalog import errors, restores, units
+from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog.restores import Estimate
+from pgbackstop_runner import applications, binaries
+from pgbackstop_runner import server as postgres
+from pgbackstop_runner.binaries import Binaries
+from pgbackstop_runner.restore import blueprint, choose, integrity, needs, target
+from pgbackstop_runner.restore.blueprint import Blueprint
+from pgbackstop_runner.restore.choose import Choice, Wanted
+from pgbackstop_runner.restore.target import Database
+from pgbackstop_runner.workspace import Workspace
+
+Method = Literal["swap", "in-place", "into", "selection"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What was asked for. ``server`` is None for the backup's own."""
+
+    wanted: Wanted
+    server: str | None = None
+    into: str | None = None
+    in_place: bool = False
+    tables: tuple[str, ...] = ()
+    schemas: tuple[str, ...] = ()
+    into_schema: str | None = None
+    roles: bool = False
+    jobs: int | None = None
+    fence_timeout: float = 30.0
+
+    @property
+    def method(self) -> Method:
+        if self.tables or self.schemas:
+            return "selection"
+        if self.into is not None:
+            return "into"
+        return "in-place" if self.in_place else "swap"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outline:
+    """Everything that the restore needs, and what it would do."""
+
+    request: Request
+    choice: Choice
+    folder: Path
+    dump: Path
+    blueprint: Blueprint
+    server_name: str
+    server: Server
+    major: int
+    binaries: Binaries
+    database: str
+    replaced: Database | None
+    same_server: bool
+    identity: str
+    missing_roles: frozenset[str]
+    missing_tablespaces: frozenset[str]
+    estimate: Estimate
+    checked: str
+
+    @property
+    def backup(self) -> Backup:
+        return self.choice.backup
+
+    @property
+    def method(self) -> Method:
+        return self.request.method
+
+    @property
+    def replaces(self) -> bool:
+        """Whether a database that exists makes room for another."""
+        return self.replaced is not None and self.method in {"swap", "in-place"}
+
+    @property
+    def phrase(self) -> str:
+        """What must be typed before anything is replaced; "" where nothing is."""
+        if not self.replaces:
+            return ""
+        return self.database if self.same_server else f"{self.database} on server {self.identity}"
+
+    def lines(self, now: datetime) -> Iterator[tuple[str, str]]:
+        """The plan, as pairs of what and how, for people."""
+        backup = self.backup
+        yield "backup", f"{backup.id} of plan {backup.plan}: {self.choice.why}"
+        yield "made", _age(backup, now)
+        yield "holds", _size(backup)
+        yield "checked", self.checked
+        yield "into", f"{self._destination()}, on server {self.server_name}"
+        yield "should take", f"about {units.format_duration(self.estimate.seconds)} ({self.estimate.reason})"
+        if self.replaces and self.replaced is not None:
+            yield "replaces", self._replacing(self.replaced)
+        yield from self._hooks()
+        for name in sorted(self.missing_roles):
+            yield "role", f"{name} is created from the backup's globals"
+        for name in sorted(self.missing_tablespaces):
+            yield "tablespace", f"{name} is not on this server: its tables go to the default one"
+        if not self.same_server:
+            yield "ATTENTION", "this is another server than the one that was backed up"
+
+    def _destination(self) -> str:
+        words = {
+            "swap": f"{self.database}, filled beside the live one and swapped in by a rename",
+            "in-place": f"{self.database}, after the live one is DROPPED; there is no undo",
+            "into": f"the new database {self.database}",
+            "selection": f"the database {self.database}",
+        }
+        return words[self.method]
+
+    def _replacing(self, old: Database) -> str:
+        size = units.format_size(old.size_bytes)
+        fate = "dropped" if self.method == "in-place" else "kept under another name until you drop it"
+        return f"{old.name} ({size}, {old.connections} connections, which are ended): it is {fate}"
+
+    def _hooks(self) -> Iterator[tuple[str, str]]:
+        application = self.server.application
+        if self.method not in {"swap", "in-place"}:
+            return
+        for name, hook in (
+            ("stop", application.stop),
+            ("start", application.start),
+            ("check", application.check),
+        ):
+            if hook is not None:
+                yield name, applications.describe(hook)
+
+
+def draw(workspace: Workspace, request: Request) -> Outline:
+    """Choose, check the bytes, look at the server: everything that can be wrong is told before it matters.
+
+    Raises NotFound, ConfigError, ValidationError, ServerUnreachable, AttemptFailed (corrupt).
+    """
+    choice = choose.choose(workspace.catalog.backups(), request.wanted)
+    backup = choice.backup
+    folder = integrity.folder_of(_storage(workspace, backup), backup)
+    checked = integrity.check(folder, backup)
+    server_name = request.server or backup.server
+    server = workspace.server(server_name).for_restores()
+    database = request.into or backup.database
+    with target.connect(server, away_from=(database,)) as connection:
+        major = postgres.major(connection)
+        facts = postgres.facts(connection)
+        tools = _tools(server, backup, major)
+        dump = blueprint.dump_path(folder, backup)
+        found = blueprint.read(tools, dump, plain=backup.format == "plain")
+        outline = Outline(
+            request=request,
+            choice=choice,
+            folder=folder,
+            dump=dump,
+            blueprint=found,
+            server_name=server_name,
+            server=server,
+            major=major,
+            binaries=tools,
+            database=database,
+            replaced=target.find(connection, database),
+            same_server=_is_same(backup, facts.system_identifier),
+            identity=facts.system_identifier,
+            missing_roles=frozenset(found.roles) - target.roles(connection),
+            missing_tablespaces=frozenset(found.tablespaces) - target.tablespaces(connection),
+            estimate=restores.estimate(backup, workspace.catalog.restores(server_name)),
+            checked=f"{checked}; {_READ[backup.format == 'plain']}",
+        )
+        needs.require(connection, outline)
+    return outline
+
+
+_READ = {True: "read to its end", False: "readable by pg_restore"}
+
+
+def _storage(workspace: Workspace, backup: Backup) -> Path:
+    try:
+        return workspace.config.folder(backup.storage).path
+    except (KeyError, TypeError):
+        raise errors.ConfigError(
+            f"Storage {backup.storage!r} of backup {backup.id} is no folder of the configuration.",
+            remedy="Add it again, or restore another backup.",
+        ) from None
+
+
+def _is_same(backup: Backup, identity: str) -> bool:
+    known = backup.server_facts.system_identifier if backup.server_facts else ""
+    return known in {"", identity}
+
+
+def _tools(server: Server, backup: Backup, major: int) -> Binaries:
+    """Tools that read the archive and suit the server; the server's own version if it is there."""
+    made_by = int((backup.tools.get("pg_dump") or "0").partition(".")[0] or 0)
+    return binaries.find(max(major, made_by), server.bin_dir)
+
+
+def _age(backup: Backup, now: datetime) -> str:
+    age = units.format_duration(max(0.0, (now - backup.started_at).total_seconds()))
+    return f"{backup.started_at:%Y-%m-%d %H:%M:%S} UTC, {age} ago"
+
+
+def _size(backup: Backup) -> str:
+    rows = (
+        f", {sum(backup.row_counts.values())} rows in {len(backup.row_counts)} tables"
+        if backup.row_counts
+        else ""
+    )
+    return f"{units.format_size(backup.size_bytes or 0)} ({backup.format}){rows}"

@@ -1,0 +1,51 @@
+"""Roles that a dump needs and the server lacks, from the backup's globals; others stay as they are."""
+
+from __future__ import annotations
+
+import re
+
+from pgbackstop_catalog import errors
+from pgbackstop_runner.logical import GLOBALS
+from pgbackstop_runner.restore import script, target
+from pgbackstop_runner.restore.journal import Journal
+from pgbackstop_runner.restore.outline import Outline
+
+_IDENTIFIER = script.IDENTIFIER
+_OF_ROLE = re.compile(rb"(?:CREATE|ALTER|COMMENT ON) ROLE (" + _IDENTIFIER + rb")(?! IN DATABASE)")
+_MEMBER = re.compile(rb"GRANT (" + _IDENTIFIER + rb") TO (" + _IDENTIFIER + rb")")
+
+
+def create(current: Journal, outline: Outline) -> None:
+    """Create the missing roles, with their attributes, settings and memberships.
+
+    Raises NotFound where the globals do not have one of them, psycopg.Error where PostgreSQL refuses.
+    """
+    wanted = outline.missing_roles
+    statements = _statements(outline, wanted)
+    created = {name for name, code in statements if code.startswith(b"CREATE ROLE")}
+    if lacking := sorted(wanted - created):
+        raise errors.NotFound(
+            f"The backup's {GLOBALS} does not have the role {', '.join(lacking)}.",
+            remedy="Create it by hand.",
+        )
+    with (
+        target.connect(outline.server, away_from=(outline.database,)) as connection,
+        connection.transaction(),
+    ):
+        for _name, code in statements:
+            connection.execute(code)
+    current.warn(f"Roles created from the backup: {', '.join(sorted(created))}.")
+
+
+def _statements(outline: Outline, wanted: frozenset[str]) -> list[tuple[str, bytes]]:
+    """The statements of globals.sql about those roles alone."""
+    found: list[tuple[str, bytes]] = []
+    with (outline.folder / GLOBALS).open("rb") as file:
+        for piece in script.pieces(file):
+            match = _OF_ROLE.match(piece.code) or _MEMBER.match(piece.code)
+            if match is None:
+                continue
+            name = script.unquoted(match[match.lastindex or 1])
+            if name in wanted:
+                found.append((name, piece.code))
+    return found

@@ -1,0 +1,44 @@
+"""A site with one plan for one database, and what can be asked of its restores."""
+
+from pathlib import Path
+from typing import Any
+
+from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog.restores import Restore
+from pgbackstop_runner.restore import flow, outline
+from pgbackstop_runner.restore.choose import Wanted
+from pgbackstop_runner.restore.outline import Request
+from tests.support import backups
+from tests.support.backups import Site
+from tests.support.servers import Server
+
+
+def site(folder: Path, server: Server, *databases: str, **plan: Any) -> Site:
+    """A site whose plan "shop" dumps these databases."""
+    settings = {"databases": list(databases), **plan}
+    return Site(folder=folder, server=server, plans={"shop": backups.plan(**settings)})
+
+
+def backup(place: Site) -> Backup:
+    """Makes the plan's backup in this process."""
+    (made,) = place.make("shop")
+    assert made.is_available, made.message
+    return made
+
+
+def restore(place: Site, **request: Any) -> Restore:
+    """Restores in this process, as a person who has confirmed."""
+    workspace = place.workspace
+    drawn = outline.draw(workspace, Request(**{"wanted": Wanted(), **request}))
+    return flow.run(workspace, drawn)
+
+
+def restores(place: Site) -> list[Restore]:
+    """What is on record, the newest first."""
+    return list(place.catalog.restores())
+
+
+def databases(server: Server) -> set[str]:
+    """The databases of the server but PostgreSQL's own and the template of the tests."""
+    rows = server.execute("select datname from pg_database where not datistemplate and datname <> 'postgres'")
+    return {str(name) for (name,) in rows}
