@@ -281,8 +281,9 @@ class Plan(Value):
     @field_validator("schedule")
     @classmethod
     def _cron(cls, value: str | None) -> str | None:
-        if value is not None:
-            next(Schedule(expression=value).after(utc_now()), None)
+        if value is not None and next(Schedule(expression=value).after(utc_now()), None) is None:
+            msg = f"{value!r} is never due"
+            raise ValueError(msg)
         return value
 
     @field_validator("timezone")

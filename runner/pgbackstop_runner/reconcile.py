@@ -11,7 +11,7 @@ from pathlib import Path
 from pgbackstop_catalog import atomic, codec, errors, layout
 from pgbackstop_catalog.records import Backup, Reason, Status
 from pgbackstop_catalog.values import utc_now
-from pgbackstop_runner import locks, log
+from pgbackstop_runner import locks, log, notify
 from pgbackstop_runner.attempt import STAGING_SUFFIX, remove_tree
 from pgbackstop_runner.workspace import Workspace
 
@@ -74,6 +74,7 @@ def _close(workspace: Workspace, record: Backup) -> Backup:
     )
     workspace.catalog.put(closed)
     log.logger().warning("closed as interrupted", plan=record.plan, backup=record.id)
+    notify.backup_finished(workspace, closed)
     return closed
 
 
