@@ -38,12 +38,17 @@ def held(catalog: Path, name: str, what: str) -> Iterator[None]:
 @contextlib.contextmanager
 def lease(catalog: Path, backup_id: str) -> Iterator[None]:
     """Keep a backup from being expired while it is read; many may hold it. Raises CatalogError."""
-    descriptor = _open(catalog / "locks" / f"lease-{backup_id}.lock")
+    descriptor = _open(catalog / "locks" / f"{lease_name(backup_id)}.lock")
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         yield
     finally:
         os.close(descriptor)
+
+
+def lease_name(backup_id: str) -> str:
+    """The lock that its readers share, and that expire holds alone."""
+    return f"lease-{backup_id}"
 
 
 def is_held(catalog: Path, name: str) -> bool:

@@ -23,6 +23,8 @@ COMMANDS = (
     "daemon",
     "notify",
     "list",
+    "expire",
+    "copy",
     "restore",
     "wal",
     "window",

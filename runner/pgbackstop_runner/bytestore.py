@@ -1,0 +1,51 @@
+"""Where copies go: one interface, one file for each kind of storage.
+
+    bytestore_folder.py    another disk of this host
+    bytestore_s3.py        S3, and servers that speak its protocol
+
+Paths are relative to the storage's root and use slashes. Methods raise StoreError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import FolderStorage, S3Storage
+from pgbackstop_catalog.records import StoredFile
+
+
+class StoreError(errors.PgbackstopError):
+    """A storage cannot be reached, read or written, or does not hold what was sent to it."""
+
+
+class ByteStore(Protocol):
+    """A storage that keeps files under paths."""
+
+    def put(self, source: Path, path: str, expected: StoredFile) -> None:
+        """Store a file, then compare size and checksum of what is stored with ``expected``."""
+
+    def put_bytes(self, content: bytes, path: str) -> None:
+        """Store a small file."""
+
+    def read(self, path: str) -> bytes:
+        """A small file."""
+
+    def files(self, folder: str) -> Iterator[tuple[str, int]]:
+        """Path and bytes of every file below a folder; none where it is not there."""
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Remove files. Those that are gone already are no error."""
+
+
+def open_store(name: str, storage: FolderStorage | S3Storage) -> ByteStore:
+    """The storage of a configuration."""
+    if isinstance(storage, FolderStorage):
+        from pgbackstop_runner.bytestore_folder import FolderStore  # noqa: PLC0415 - only the kind in use
+
+        return FolderStore(root=storage.path)
+    from pgbackstop_runner.bytestore_s3 import S3Bucket  # noqa: PLC0415 - obstore is 40 MB
+
+    return S3Bucket.connect(name, storage)

