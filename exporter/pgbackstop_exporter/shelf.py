@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import struct
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -22,6 +23,9 @@ _HEAD: Final = struct.Struct("<qBB")  # modification time of the file (ns), fina
 # A change within the tick of a coarse clock after the look leaves the time as it was (git's "racy" index).
 _RACY_NS: Final = 2_000_000_000
 
+# Rows resemble each other and are looked at only after a change: compressed they take less than half.
+_LEVEL: Final = 1
+
 R = TypeVar("R", bound=Backup | Copy | Proof)
 D = TypeVar("D")
 
@@ -33,7 +37,7 @@ class Shelf(Generic[R, D]):
         self.path = path
         self.problems: dict[str, str] = {}
         self._packing = packing
-        self._rows = b""
+        self._rows = zlib.compress(b"", _LEVEL)
         self._problem_times: dict[str, int] = {}
         self._seen_ns: int | None = None
 
@@ -62,7 +66,7 @@ class Shelf(Generic[R, D]):
             yield self._packing.unpack(name, packed)
 
     def _unpacked(self) -> Iterator[tuple[str, bytes, bytes]]:
-        rows, position = self._rows, 0
+        rows, position = zlib.decompress(self._rows), 0
         while position < len(rows):
             length = rows[position + _HEAD.size - 1]
             middle = position + _HEAD.size + length
@@ -90,7 +94,7 @@ class Shelf(Generic[R, D]):
             rows.append(self._current(name, row, thorough))
         self._forget_problems(names)
         rows += [self._row(name) for name in sorted(names)]
-        self._rows = b"".join(rows)
+        self._rows = zlib.compress(b"".join(rows), _LEVEL)
 
     def _current(self, name: str, row: bytes, thorough: bool) -> bytes:
         changed_ns, is_final, _length = _HEAD.unpack_from(row)
@@ -110,9 +114,12 @@ class Shelf(Generic[R, D]):
 
     def _row(self, name: str) -> bytes:
         """The packed digest of a file, or nothing where it is no record of ours."""
-        changed_ns = self._changed_ns(name)
+        changed_ns = -1
         try:
-            record = self._decode(name)
+            # The time is the opened file's, so that a file that replaces it meanwhile is seen as changed.
+            with open(self._file(name), "rb") as file:  # noqa: PTH123 - a Path for each costs as much as the read
+                changed_ns = os.fstat(file.fileno()).st_mtime_ns
+                record = self._decode(name, file.read())
         except FileNotFoundError:
             return b""
         except (errors.CatalogError, OSError) as error:
@@ -123,9 +130,9 @@ class Shelf(Generic[R, D]):
         head = _HEAD.pack(changed_ns, self._packing.is_final(record), len(encoded))
         return head + encoded + self._packing.pack(record)
 
-    def _decode(self, name: str) -> R:
+    def _decode(self, name: str, content: bytes) -> R:
         path = self._file(name)
-        record = codec.decode(self._packing.kind, path.read_bytes(), where=str(path))
+        record = codec.decode(self._packing.kind, content, where=path)
         if record.plan != self.path.name or self._packing.name(record) != name:
             raise errors.CatalogError(
                 f"{path} holds the record {self._packing.name(record)} of plan {record.plan}.",
@@ -133,11 +140,11 @@ class Shelf(Generic[R, D]):
             )
         return record
 
-    def _file(self, name: str) -> Path:
-        return self.path / f"{name}{folder.SUFFIX}"
+    def _file(self, name: str) -> str:
+        return f"{self.path}/{name}{folder.SUFFIX}"
 
     def _changed_ns(self, name: str) -> int:
         try:
-            return self._file(name).stat().st_mtime_ns
+            return os.stat(self._file(name)).st_mtime_ns  # noqa: PTH116 - see _row
         except OSError:
             return -1
