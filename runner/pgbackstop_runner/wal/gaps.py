@@ -95,7 +95,7 @@ class Gaps:
             first=first.name(size),
             last=last.name(size),
             segments=last.number - first.number + 1,
-            found_at=utc_now(),
+            found_at=_now(),
             reason=reason,
         )
 
@@ -121,6 +121,12 @@ def read(archive: Path) -> tuple[WalGap, ...]:
         return codec.decode(WalGaps, path.read_bytes(), where=str(path)).gaps
     except (OSError, errors.CatalogError):
         return ()
+
+
+def _now() -> datetime:
+    """In whole milliseconds, as it is read back: a gap is the same gap after a restart."""
+    now = utc_now()
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def _is_base(backup: Backup, server: str) -> bool:

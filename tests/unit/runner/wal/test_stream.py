@@ -1,0 +1,88 @@
+"""How pg_receivewal is started, and what its last words mean."""
+
+from pathlib import Path
+
+import pytest
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.wal import Segment
+from pgbackstop_runner.binaries import Binaries
+from pgbackstop_runner.wal import stream
+from tests.unit.runner.wal import makers
+
+SERVER = Server(user="keeper", port=5433)
+SAYINGS = {
+    'FATAL:  password authentication failed for user "keeper"': "password_file",
+    'FATAL:  no pg_hba.conf entry for replication connection from host "10.0.0.1"': "pg_hba.conf",
+    "FATAL:  must be superuser or replication role to start walsender": "ALTER ROLE keeper REPLICATION",
+    "FATAL:  permission denied to start WAL sender": "ALTER ROLE keeper REPLICATION",
+    "FATAL:  number of requested standby connections exceeds max_wal_senders (currently 1)": "Raise",
+    'FATAL:  number of requested standby connections exceeds "max_wal_senders" (currently 1)': "Raise",
+    'ERROR:  replication slot "pgbackstop" is active for PID 12': "another receiver",
+    'ERROR:  replication slot "pgbackstop" does not exist': "made anew",
+    "could not write 65536 bytes to WAL file: No space left on device": "Make room",
+    "ERROR:  requested WAL segment 0000000100000000000000A1 has already been removed": "base backup",
+    "server closed the connection unexpectedly": "by itself",
+    "something that nobody has seen": "something that nobody has seen",
+    "": "it said nothing",
+}
+
+
+@pytest.mark.parametrize("words", SAYINGS)
+def test_last_words_become_a_sentence_with_what_to_do(words: str) -> None:
+    assert SAYINGS[words] in str(stream.explain(words, SERVER))
+
+
+def test_what_the_server_cannot_send_any_more_is_recognised() -> None:
+    assert stream.start_was_refused("requested WAL segment 00 has already been removed")
+    assert stream.start_was_refused(
+        "requested starting point 0/5000000 on timeline 1 is not in this server's history"
+    )
+    assert not stream.start_was_refused("server closed the connection unexpectedly")
+    assert stream.lacks_lz4("error: this build does not support compression with LZ4")
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Binaries:
+    (tmp_path / "pg_receivewal").touch(mode=0o755)
+    return Binaries(folder=tmp_path, version="17.1")
+
+
+@pytest.mark.parametrize(("wanted", "given"), [("lz4", "lz4"), ("zstd", "none"), ("none", "none")])
+def test_its_command_line(programs: Binaries, wanted: str, given: str) -> None:
+    words = stream.arguments(SERVER, programs, Path("/archive/receiving"), wanted)  # type: ignore[arg-type]
+    assert f"--compress={given}" in words
+    assert "--slot=pgbackstop" in words
+    assert "--no-loop" in words
+    assert "password" not in " ".join(words).replace("--no-password", "")
+
+
+def test_tools_without_it_are_named(tmp_path: Path) -> None:
+    with pytest.raises(errors.ConfigError, match="no pg_receivewal"):
+        stream.arguments(SERVER, Binaries(folder=tmp_path, version="17.1"), tmp_path, "lz4")
+
+
+def partial(folder: Path, number: int, size: int, timeline: int = 1) -> Path:
+    path = folder / f"{makers.name(number, timeline)}.lz4.partial"
+    path.write_bytes(b"p" * size)
+    return path
+
+
+def test_an_unfinished_segment_is_kept_until_it_is_complete(tmp_path: Path) -> None:
+    archive = makers.opened(tmp_path)
+    aside = tmp_path / "aside"
+    partial(archive.receiving, 5, 100)
+    stream.set_partial_aside(tmp_path)
+    partial(archive.receiving, 5, 40)
+    stream.set_partial_aside(tmp_path)
+    assert [path.stat().st_size for path in aside.iterdir()] == [100]
+    partial(archive.receiving, 5, 200)
+    stream.set_partial_aside(tmp_path)
+    assert [path.stat().st_size for path in aside.iterdir()] == [200]
+    assert list(archive.receiving.iterdir()) == []
+    stream.drop_passed(tmp_path, Segment(timeline=1, number=4), makers.SIZE)
+    assert len(list(aside.iterdir())) == 1
+    partial(aside, 5, 10, timeline=2)
+    stream.drop_passed(tmp_path, Segment(timeline=1, number=5), makers.SIZE)
+    assert [path.name[:8] for path in aside.iterdir()] == ["00000002"]
