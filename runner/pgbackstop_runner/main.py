@@ -23,6 +23,7 @@ COMMANDS = (
     "daemon",
     "notify",
     "list",
+    "show",
     "expire",
     "copy",
     "restore",

@@ -1,0 +1,198 @@
+"""`pgbackstop list` and `show`: what a person and a program read."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from pgbackstop_catalog.records import (
+    Copy,
+    DatabaseFacts,
+    Extension,
+    Proof,
+    Reason,
+    ServerFacts,
+    Status,
+    Step,
+)
+from pgbackstop_runner import main
+from pgbackstop_runner.workspace import Workspace
+from tests.unit.catalog import builders
+from tests.unit.catalog.builders import DAY, NOW
+from tests.unit.runner import places
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Workspace:
+    (tmp_path / "pgbackstop.yaml").write_text(
+        "servers: {main: {}}\nstorages: {disk: {kind: folder, path: store}}\n"
+    )
+    return places.workspace(tmp_path)
+
+
+def pgbackstop(opened: Workspace, *arguments: str) -> Result:
+    return CliRunner().invoke(main.app, ["--config", str(opened.file), *arguments], catch_exceptions=False)
+
+
+def first_words(result: Result) -> list[str]:
+    return [line.split()[0] for line in result.stdout.split("\n\n")[0].splitlines()[1:]]
+
+
+def test_the_newest_first_with_what_matters(opened: Workspace) -> None:
+    recent = datetime.now(UTC) - timedelta(hours=3, minutes=1)
+    good = builders.backup(1, recent, size_bytes=1_234_567, duration_seconds=41.0)
+    child = builders.physical(2, recent - DAY, parent=builders.physical(3, recent - 2 * DAY))
+    failed = builders.backup(
+        4, recent - 3 * DAY, status=Status.FAILED, reason=Reason.TOOL, message="pg_dump:\n\x1b[31mlost\n",
+    )  # fmt: skip
+    missed = builders.backup(
+        5, recent - 4 * DAY, status=Status.MISSED, finished_at=None, missed_runs=3, message="It was off."
+    )
+    for record in (failed, good, missed, child):
+        opened.catalog.put(record)
+    lines = pgbackstop(opened, "list").stdout.splitlines()
+    assert lines[0].split() == [
+        "ID", "PLAN", "DATABASE", "TYPE", "FINISHED", "(UTC)", "SIZE", "TOOK", "STATUS", "AGE", "REASON"
+    ]  # fmt: skip
+    assert lines[1].split() == [
+        good.id, "main-logical", "shop", "logical", *f"{recent:%Y-%m-%d %H:%M:%S}".split(),
+        "1.2", "MB", "41s", "available", "3h01m",
+    ]  # fmt: skip
+    assert " physical, incr. " in lines[2]
+    assert lines[3].endswith("tool: pg_dump:  [31mlost")
+    assert lines[4].endswith("3 due runs. It was off.")
+    assert len(lines) == 5
+
+
+def test_fifty_unless_more_are_wanted(opened: Workspace) -> None:
+    for number in range(60):
+        opened.catalog.put(builders.backup(number, NOW - number * DAY))
+    found = pgbackstop(opened, "list")
+    assert len(first_words(found)) == 50
+    assert "10 older ones exist: --all shows them" in found.stdout
+    assert len(first_words(pgbackstop(opened, "list", "--all"))) == 60
+    few = pgbackstop(opened, "list", "--limit", "7", "--database", "shop")
+    assert len(first_words(few)) == 7
+    assert "53 older ones exist" in few.stdout
+
+
+def test_filters(opened: Workspace) -> None:
+    records = {
+        "available": builders.backup(1, NOW),
+        "expired": builders.backup(2, NOW, expired_at=NOW),
+        "failed": builders.backup(3, NOW, status=Status.FAILED),
+        "crm": builders.backup(4, NOW, database="crm", status=Status.MISSED),
+        "physical": builders.physical(5, NOW),
+    }
+    for each in records.values():
+        opened.catalog.put(each)
+
+    def shown(*arguments: str) -> set[str]:
+        listed = {each["id"] for each in json.loads(pgbackstop(opened, "list", "--json", *arguments).stdout)}
+        return {name for name, each in records.items() if each.id in listed}
+
+    assert shown() == set(records)
+    assert shown("--status", "available") == {"available", "physical"}
+    assert shown("--status", "succeeded") == {"available", "expired", "physical"}
+    assert shown("--status", "failed", "--status", "missed") == {"failed", "crm"}
+    assert shown("--database", "crm") == {"crm"}
+    assert shown("main-physical") == {"physical"}
+    assert shown("main-logical", "--status", "expired", "--database", "shop") == {"expired"}
+
+
+def test_json_is_the_whole_record(opened: Workspace) -> None:
+    record = builders.backup(1, NOW, row_counts={"a": 1})
+    opened.catalog.put(record)
+    listed = json.loads(pgbackstop(opened, "list", "--json").stdout)
+    assert listed == [record.model_dump(mode="json")]
+    assert json.loads(pgbackstop(opened, "show", record.id, "--json").stdout) == listed[0]
+
+
+def test_nothing_yet(opened: Workspace) -> None:
+    assert "no backup on record yet" in pgbackstop(opened, "list").stdout
+    assert json.loads(pgbackstop(opened, "list", "--json").stdout) == []
+    opened.catalog.put(builders.backup(1, NOW))
+    assert "no such backup" in pgbackstop(opened, "list", "--status", "failed").stdout
+
+
+def test_garbage_is_a_warning_and_the_others_are_shown(opened: Workspace) -> None:
+    record = builders.backup(1, NOW)
+    opened.catalog.put(record)
+    (opened.catalog.root / "backups" / "main-logical" / "garbage.json").write_text("{")
+    found = pgbackstop(opened, "list")
+    assert "garbage.json is no record of pgbackstop" in found.stderr
+    assert first_words(found) == [record.id]
+
+
+def test_a_broken_key_elsewhere_hides_no_backup(opened: Workspace) -> None:
+    opened.catalog.put(builders.backup(1, NOW))
+    opened.file.write_text(opened.file.read_text() + "plans: {a: {unknown: 1}}\n")
+    assert len(first_words(pgbackstop(opened, "list"))) == 1
+
+
+@pytest.mark.parametrize("command", [("--version",), ("list",), ("list", "--all", "--status", "failed")])
+def test_a_list_imports_nothing_slow(opened: Workspace, command: tuple[str, ...]) -> None:
+    """Its time is the time of its imports: pydantic alone takes as long as all of it may."""
+    opened.catalog.put(builders.backup(1, NOW))
+    program = (
+        "import atexit, sys; from pgbackstop_runner import main\n"
+        "slow = {'pydantic', 'psycopg', 'structlog', 'rich', 'asyncio', 'obstore'}\n"
+        "atexit.register(lambda: print('imported:', *sorted(slow & set(sys.modules)), file=sys.stderr))\n"
+        "main.run()"
+    )
+    argv = [sys.executable, "-c", program, "--config", str(opened.file), *command]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "imported:"
+
+
+def test_show_has_what_the_worst_day_needs(opened: Workspace) -> None:
+    record = places.stored(
+        opened,
+        builders.backup(
+            1,
+            NOW,
+            duration_seconds=61.0,
+            server_facts=ServerFacts(
+                version="17.5", version_number=170005, system_identifier="742", libc="2.36"
+            ),
+            database_facts=DatabaseFacts(
+                encoding="UTF8", collate="C", ctype="C", owner="shopkeeper",
+                extensions=(Extension(name="pgcrypto", version="1.3"),),
+            ),
+            row_counts={f'"public"."t{number}"': number for number in range(30)},
+            restore_by_hand=("sha256sum -c SHA256SUMS", "pg_restore --create -d postgres ./shop.backup"),
+            steps=(Step(name="dump", duration_seconds=60.0),),
+            warnings=("Roles without passwords.",),
+            tools={"pg_dump": "17.5"},
+        ),
+    )  # fmt: skip
+    facts = {
+        "plan": record.plan, "server": "main", "database": "shop", "backup_type": "logical",
+        "backup": record.id, "started_at": NOW, "finished_at": NOW, "status": Status.SUCCEEDED,
+    }  # fmt: skip
+    opened.catalog.put(Copy.model_validate({**facts, "storage": "offsite"}))
+    opened.catalog.put(Proof.model_validate({**facts, "id": record.id, "proof": "drill"}))
+    shown = pgbackstop(opened, "show", record.id[:12]).stdout
+    folder = places.folder_of(opened, record)
+    for text in (
+        f"cd {folder}\n", "sha256sum -c SHA256SUMS", "pg_restore --create -d postgres ./shop.backup",
+        "PostgreSQL 17.5", "742", "UTF8, collate C", "shopkeeper", "pgcrypto 1.3", "pg_dump 17.5",
+        record.files[0].sha256, "offsite", "drill", "succeeded 2026-11-22 12:00:00 UTC", "1m01s",
+        "Roles without passwords.", "10 smaller tables",
+    ):  # fmt: skip
+        assert text in shown
+
+
+def test_show_a_failure(opened: Workspace) -> None:
+    record = builders.backup(
+        1, NOW, status=Status.FAILED, reason=Reason.RIGHTS, message="No right to read table a.", location=None
+    )
+    opened.catalog.put(record)
+    shown = pgbackstop(opened, "show", record.id).stdout
+    assert "failed: rights" in shown
+    assert "No right to read table a." in shown
+    assert "To restore it by hand" not in shown
