@@ -206,6 +206,25 @@ def test_after_a_sigkill_nothing_stays_and_the_next_run_continues(running: Runni
     assert of(running.folder) == []
 
 
+@pytest.mark.root
+def test_root_below_a_folder_that_the_server_cannot_enter(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    folder = tmp_path / "demo"
+    done = run_once(folder)
+    elsewhere = Path(json.loads((folder / "state.json").read_text())["elsewhere"])
+    try:
+        assert done.returncode == 0, done.stderr
+        assert re.search(rf"^User \w+ cannot enter this folder, so .* in {elsewhere}\.$", done.stdout, re.M)
+        assert (elsewhere / "postgresql" / "data" / "PG_VERSION").exists()
+        assert (elsewhere / "postgresql").stat().st_uid != 0
+        assert of(elsewhere) == of(folder) == []
+    finally:
+        places.remove(elsewhere)
+    gone = run_once(folder)
+    assert gone.returncode == 2
+    assert f"The demo's database was in {elsewhere}, which is gone." in gone.stderr
+
+
 @pytest.mark.parametrize(
     ("major", "code", "words"),
     [

@@ -30,7 +30,7 @@ class View:
     wal: WalState | None
     window: tuple[datetime, datetime] | None
     next_runs: Sequence[tuple[str, datetime]]
-    literal: Sequence[tuple[str, float]]
+    literal: Sequence[tuple[str, float]]  # empty where the exporter does not answer
     addresses: Sequence[tuple[str, str]]
     commands: Sequence[str]
     folder: str
@@ -46,7 +46,7 @@ def lines(view: View) -> list[str]:
             "",
             *_aligned([_titles(view.folder), *map(_row, view.newest), _wal_row(view.wal)]),
             "",
-            _recovery(view.window),
+            _recovery(view),
             *_next(view.next_runs),
             "",
             *(f"{name:<13} {address}" for name, address in view.addresses),
@@ -123,11 +123,14 @@ def _place(location: str) -> str:
     return "/".join(location.split("/")[1:-1]) + "/"
 
 
-def _recovery(window: tuple[datetime, datetime] | None) -> str:
-    if window is None:
+def _recovery(view: View) -> str:
+    if view.window is None and not view.literal:
+        return "Recovery window: not known, because the exporter does not answer."
+    if view.window is None:
         return "Recovery window: not yet; it opens with a physical backup and the WAL after it."
-    length = units.format_duration((window[1] - window[0]).total_seconds())
-    return f"Recovery window: any moment from {_clock(window[0])} to {_clock(window[1])} UTC, {length} long."
+    first, last = view.window
+    length = units.format_duration((last - first).total_seconds())
+    return f"Recovery window: any moment from {_clock(first)} to {_clock(last)} UTC, {length} long."
 
 
 def _next(runs: Sequence[tuple[str, datetime]]) -> list[str]:

@@ -102,6 +102,10 @@ def test_what_failed_and_what_is_not_known_yet_is_said() -> None:
     assert "a shop, 42 new orders" in text
 
 
+def test_a_window_that_nobody_can_tell_is_not_called_closed() -> None:
+    assert "Recovery window: not known" in "\n".join(page.lines(view(window=None, literal=())))
+
+
 def test_long_last_words_are_cut_and_still_fit() -> None:
     problem = f"exporter ended with exit status 1; its last words: {'word ' * 80}"
     found = page.lines(view(problems=[problem]))
