@@ -11,6 +11,8 @@ from pgbackstop_catalog import atomic, errors, units
 from pgbackstop_catalog.records import Backup, Reason, Status, StoredFile
 from pgbackstop_runner import (
     attempt,
+    copies,
+    expire,
     locks,
     log,
     logical,
@@ -42,6 +44,9 @@ def run(workspace: Workspace, plan_name: str, request: Request) -> tuple[Backup,
         backups = tuple(_attempts(workspace, plan_name, request))
         if any(backup.status is Status.SUCCEEDED for backup in backups):
             backups = tuple(readback.after(workspace, backup) for backup in backups)
+            expire.after_success(workspace, plan_name)
+    # After the lock: a slow upload must not make the next run wait.
+    copies.make_missing(workspace, plan_name)
     return backups
 
 
