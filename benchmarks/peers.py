@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import shutil
 import subprocess
@@ -40,17 +41,17 @@ def store(server: Server, folder: Path, plan: dict[str, object]) -> Path:
     return config
 
 
-def backup(config: Path) -> Sample:
+def backup(config: Path, server: Server) -> Sample:
     """`pgbackstop backup`, timed. Raises Failed."""
     argv = [str(PGBACKSTOP), "--config", str(config), "backup", "bench"]
-    return common.timed(Command(argv=argv, watch_memory=True), config.parent)
+    return common.timed(Command(argv=argv, server=server, watch_memory=True), config.parent)
 
 
 def ours(name: str, server: Server, **plan: object) -> Side:
     """`pgbackstop backup` of a plan into an empty store."""
     if plan["backup_type"] == "logical":
         plan["databases"] = [DATABASE]
-    return Side(name=name, run=lambda folder: backup(store(server, folder, plan)))
+    return Side(name=name, run=lambda folder: backup(store(server, folder, plan), server))
 
 
 def tool(name: str, server: Server, *argv: str, into: str = "", output: str = "") -> Side:
@@ -61,6 +62,7 @@ def tool(name: str, server: Server, *argv: str, into: str = "", output: str = ""
         target = [f"{into}={folder / 'result'}"] if into else []
         command = Command(
             argv=[program, *argv[1:], *target],
+            server=server,
             environment=server.environment,
             output=folder / output if output else None,
         )
@@ -81,10 +83,13 @@ def pgbackrest(name: str, server: Server) -> Side | None:
         config = folder / "pgbackrest.conf"
         config.write_text(_PGBACKREST.format(folder=folder, server=server, stanza=STANZA, user=SUPERUSER))
         environment = {**server.environment, "PGPASSFILE": str(_passfile(server, folder))}
-        argv = [program, f"--config={config}", f"--stanza={STANZA}"]
-        common.quietly(Command(argv=[*argv, "stanza-create"], environment=environment, account=account))
-        command = Command(argv=[*argv, "--type=full", "backup"], environment=environment, account=account)
-        return common.timed(command, folder / "repo")
+
+        def command(*arguments: str) -> Command:
+            argv = [program, f"--config={config}", f"--stanza={STANZA}", *arguments]
+            return Command(argv=argv, server=server, environment=environment, account=account)
+
+        common.quietly(command("stanza-create"))
+        return common.timed(command("--type=full", "backup"), folder / "repo")
 
     return Side(name=name, run=run)
 
@@ -129,7 +134,7 @@ class Barman:
     def command(self, *arguments: str) -> Command:
         """A Barman command."""
         argv = [str(self.program), "--config", str(self.config), *arguments]
-        return Command(argv=argv, environment=self.server.environment)
+        return Command(argv=argv, server=self.server, environment=self.server.environment)
 
     def backup(self, _folder: Path) -> Sample:
         """One backup, timed; removed again afterwards."""
@@ -155,7 +160,8 @@ def barman(name: str, server: Server) -> Side:
     incoming = home / STANZA / "incoming"
     incoming.mkdir(parents=True)
     accounts.unprivileged().own(incoming)
-    config.write_text(_BARMAN_CONFIG.format(folder=folder, server=server, stanza=STANZA, user=SUPERUSER))
+    words = {"folder": folder, "server": server, "stanza": STANZA, "user": SUPERUSER}
+    config.write_text(_BARMAN_CONFIG.format(account=getpass.getuser(), **words))
     server.execute(f"alter system set archive_command = 'cp %p {incoming}/%f'")
     server.execute("select pg_reload_conf()")
     made = Barman(program=folder / "venv" / "bin" / "barman", config=config, home=home, server=server)
@@ -167,6 +173,7 @@ _BARMAN_CONFIG = """\
 [barman]
 barman_home = {folder}/home
 barman_lock_directory = {folder}/home
+barman_user = {account}
 log_file = {folder}/barman.log
 log_level = WARNING
 minimum_redundancy = 0

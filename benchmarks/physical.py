@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import common, data, peers
@@ -63,7 +64,7 @@ def _incremental(options: Options) -> str:
     server = options.lab.server(_INCREMENTAL)
     plan = {"backup_type": "physical", "verify": False, "compression": _ZSTD}
     parent = places.make()
-    peers.backup(peers.store(server, parent, plan))
+    peers.backup(peers.store(server, parent, plan), server)
     data.churn(server, options.churn)
 
     def increment(folder: Path) -> Sample:
@@ -71,8 +72,8 @@ def _incremental(options: Options) -> str:
         (folder / "pgbackstop.yaml").unlink()
         config = peers.store(server, folder, {**plan, "incremental": {"enabled": True}})
         before = common.tree_size(folder)
-        sample = peers.backup(config)
-        return Sample(seconds=sample.seconds, size=sample.size - before, peak=sample.peak)
+        sample = peers.backup(config, server)
+        return replace(sample, size=sample.size - before)
 
     full = peers.ours("pgbackstop, full", server, **plan)
     ours = Side(name="pgbackstop, incremental", run=increment)
