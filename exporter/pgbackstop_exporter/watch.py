@@ -32,7 +32,7 @@ CATALOG_SECONDS: Final = 5.0  # a finished run is to be visible within 30 s
 POSTGRES_SECONDS: Final = 15.0  # Prometheus' scrape interval
 DISK_SECONDS: Final = 15.0
 # A first look at very many records takes long and is no failure; a hung disk is told all the same.
-_CATALOG_TIMEOUT: Final = 30.0
+_CATALOG_TIMEOUT: Final = 60.0
 _DISK_TIMEOUT: Final = 5.0
 
 

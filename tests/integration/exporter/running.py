@@ -8,15 +8,13 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
-
-from tests.support.accounts import Credentials
 
 DEADLINE = 60.0  # seconds; what is waited for takes one to fifteen
 T = TypeVar("T")
@@ -58,8 +56,14 @@ def write_config(path: Path, document: Mapping[str, Any]) -> Path:
 class Exporter:
     """A running exporter on a free loopback port; ended by its own process id."""
 
-    def __init__(self, config: Path, *flags: str, credentials: Credentials | None = None) -> None:
-        command = [sys.executable, "-m", "pgbackstop_exporter.main", "--web.listen-address=127.0.0.1:0"]
+    def __init__(self, config: Path, *flags: str, prefix: Sequence[str] = ()) -> None:
+        command = [
+            *prefix,
+            sys.executable,
+            "-m",
+            "pgbackstop_exporter.main",
+            "--web.listen-address=127.0.0.1:0",
+        ]
         command += [f"--config.file={config}", "--log.format=json", *flags]
         self.lines: list[dict[str, Any]] = []
         self.process = subprocess.Popen(
@@ -67,7 +71,6 @@ class Exporter:
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            **(credentials or {}),
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
