@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pgbackstop_catalog import errors
+from pgbackstop_runner import account
+from pgbackstop_runner.account import Account
 from pgbackstop_runner.binaries import Binaries
-from pgbackstop_runner.demo import account, configuration, programs, shop
-from pgbackstop_runner.demo.account import Account
+from pgbackstop_runner.demo import configuration, programs, shop
 from pgbackstop_runner.demo.embedded import SUPERUSER, Embedded
 from pgbackstop_runner.demo.home import Home, State
 

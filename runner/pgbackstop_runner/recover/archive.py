@@ -15,7 +15,7 @@ from pgbackstop_catalog.wal import Segment, WalState
 from pgbackstop_catalog.wal_index import Entry
 from pgbackstop_catalog.window import Window
 from pgbackstop_runner import stream
-from pgbackstop_runner.demo.account import Account
+from pgbackstop_runner.account import Account
 from pgbackstop_runner.workspace import Workspace
 
 COPY_NAME = "pgbackstop_wal"

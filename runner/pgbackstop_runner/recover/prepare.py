@@ -13,8 +13,8 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import Backup
 from pgbackstop_catalog.recovery import RecoveryPlan
 from pgbackstop_runner import tools, unpack
+from pgbackstop_runner.account import Account
 from pgbackstop_runner.binaries import Binaries
-from pgbackstop_runner.demo.account import Account
 from pgbackstop_runner.workspace import Workspace
 
 PARTS_SUFFIX = ".pgbackstop-parts"

@@ -16,8 +16,7 @@ from pathlib import Path
 from pgbackstop_catalog import errors, recovery, units, wal
 from pgbackstop_catalog.records import Backup
 from pgbackstop_catalog.recovery import RecoveryPlan, Target
-from pgbackstop_runner import binaries, locks, log
-from pgbackstop_runner.demo import account
+from pgbackstop_runner import account, binaries, locks, log
 from pgbackstop_runner.recover import archive, guide, prepare, replay, settings
 from pgbackstop_runner.recover.archive import Archive
 from pgbackstop_runner.recover.prepare import Place

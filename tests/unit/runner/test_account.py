@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner import binaries
-from pgbackstop_runner.demo import account, programs
+from pgbackstop_runner import account, binaries
+from pgbackstop_runner.demo import programs
 
 
 @pytest.fixture
