@@ -2,6 +2,8 @@
 
 Every key has its meaning here; ``pgbackstop config schema`` prints this model as JSON Schema. Unknown
 keys are errors. Secrets never stand in the file: they are read from ``*_file`` or the environment.
+
+Longer than other modules, because it reads like the file: one place for all of it.
 """
 
 from __future__ import annotations
@@ -82,7 +84,7 @@ class Wal(Value):
 class RestoreRole(Value):
     """Who restores: a superuser, or a role that may create databases and act for their owners."""
 
-    user: str
+    user: str = Field(description="the role")
     password_file: Path | None = Field(
         default=None, description="a file, mode 0600, whose first line is the password"
     )
@@ -128,7 +130,7 @@ class Server(Value):
     """A PostgreSQL server that is protected."""
 
     host: str = Field(default="127.0.0.1", description="host name, address, or folder of the unix socket")
-    port: int = Field(default=5432, ge=1, le=65535)
+    port: int = Field(default=5432, ge=1, le=65535, description="the port; part of the socket's name too")
     user: str = Field(
         default="pgbackstop", description="the role; docs/reference has the script that creates it"
     )
@@ -141,16 +143,20 @@ class Server(Value):
     password_env: str | None = Field(
         default=None, description="the environment variable that holds the password"
     )
-    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
-    sslrootcert: Path | None = None
-    sslcert: Path | None = None
-    sslkey: Path | None = None
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
+        default="prefer", description="as libpq's; verify-full is the only one that nobody can listen to"
+    )
+    sslrootcert: Path | None = Field(
+        default=None, description="the authority that signed the server's certificate"
+    )
+    sslcert: Path | None = Field(default=None, description="our certificate, where the server wants one")
+    sslkey: Path | None = Field(default=None, description="its key, mode 0600")
     bin_dir: Path | None = Field(
         default=None,
         description="folder of pg_dump and the other client tools; found by major version when left out",
     )
-    connect_timeout: Duration = 10.0
-    wal: Wal = Wal()
+    connect_timeout: Duration = Field(default=10.0, description="how long to wait for the server to answer")
+    wal: Wal = Field(default=Wal(), description="how its WAL is archived")
     restore_role: RestoreRole | None = Field(
         default=None, description="who restores; the role of the backups when left out"
     )
@@ -176,7 +182,9 @@ class Server(Value):
 class Compression(Value):
     """How a backup is compressed."""
 
-    method: Literal["zstd", "gzip", "none"] = "zstd"
+    method: Literal["zstd", "gzip", "none"] = Field(
+        default="zstd", description="zstd is smaller and faster; gzip can be read everywhere"
+    )
     level: int | None = Field(default=None, ge=1, le=19, description="3 for zstd, 6 for gzip when left out")
     workers: int = Field(default=2, ge=0, le=64, description="threads for compression")
 
@@ -213,15 +221,17 @@ class Keep(Value):
 class Incremental(Value):
     """PostgreSQL 17 and later: back up only what changed since the backup before."""
 
-    enabled: bool = False
+    enabled: bool = Field(default=False, description="the server needs summarize_wal = on")
     full_after: int = Field(default=6, ge=1, description="a full backup after this many incremental ones")
 
 
 class Plan(Value):
     """What to back up from a server, how, when, where to, how long to keep, how old is too old."""
 
-    server: Name
-    backup_type: BackupType
+    server: Name = Field(description="which of the servers")
+    backup_type: BackupType = Field(
+        description="logical: pg_dump, one database at a time; physical: pg_basebackup, the whole server"
+    )
     enabled: bool = Field(default=True, description="false pauses the plan; paused is not late")
     schedule: str | None = Field(
         default=None,
@@ -231,12 +241,12 @@ class Plan(Value):
     databases: Literal["all"] | tuple[str, ...] = Field(
         default="all", description="logical only: all, or a list of names"
     )
-    exclude_databases: tuple[str, ...] = ()
+    exclude_databases: tuple[str, ...] = Field(default=(), description="logical only: not these")
     format: Literal["custom", "plain", "directory", "tar"] | None = Field(
         default=None,
         description="logical: custom (.backup), plain (.sql), directory (parallel); physical: tar",
     )
-    compression: Compression = Compression()
+    compression: Compression = Field(default=Compression(), description="how it is compressed")
     jobs: int = Field(default=2, ge=1, le=64, description="parallel workers of the directory format")
     row_counts: bool = Field(default=True, description="count every table's rows in the snapshot of the dump")
     role_passwords: bool = Field(
@@ -245,7 +255,9 @@ class Plan(Value):
     assertions: tuple[Assertion, ...] = Field(
         default=(), description="logical: what must be true in the database when it was restored"
     )
-    incremental: Incremental = Incremental()
+    incremental: Incremental = Field(
+        default=Incremental(), description="physical: only what changed, on PostgreSQL 17 and later"
+    )
     verify: bool = Field(
         default=True, description="physical: read the backup back with pg_verifybackup afterwards"
     )
@@ -254,7 +266,10 @@ class Plan(Value):
     )
     storage: Name | None = Field(default=None, description="a folder storage; the first one when left out")
     copies: tuple[Name, ...] = Field(default=(), description="further storages that get a copy")
-    keep: Keep | None = Field(default=None, description="last: 7 (logical), last: 4 (physical) when left out")
+    keep: Keep | None = Field(
+        default=None,
+        description="how long backups are kept; last: 7 (logical), last: 4 (physical) when left out",
+    )
     max_age: Duration | None = Field(
         default=None,
         description="older is too old; daily logical plans 25h, others interval + max_duration + grace",
@@ -273,9 +288,9 @@ class Plan(Value):
         default=60.0, description="logical: how long to wait for a lock on a table"
     )
     rpo_target: Duration | None = Field(
-        default=None, description="24h (logical), 7d (physical) when left out"
+        default=None, description="how much may be lost; 24h (logical), 7d (physical) when left out"
     )
-    rto_target: Duration = 2 * 3600.0
+    rto_target: Duration = Field(default=2 * 3600.0, description="how long a restore may take")
     proof_max_age: Duration = Field(default=8 * 86400.0, description="an older proof is too old")
 
     @field_validator("schedule")
@@ -346,32 +361,43 @@ class Plan(Value):
 class FolderStorage(Value):
     """A folder on a disk of this host."""
 
-    kind: Literal["folder"] = "folder"
-    path: Path
+    kind: Literal["folder"] = Field(default="folder", description="a folder")
+    path: Path = Field(description="the folder; made with mode 0700 when it is not there")
     reserve: Size = Field(default=10**9, description="bytes that a backup must leave free")
 
 
 class S3Storage(Value):
     """A bucket of S3 or of a server that speaks its protocol; only for copies."""
 
-    kind: Literal["s3"]
-    bucket: str
-    prefix: str = ""
-    endpoint: str | None = None
-    region: str = "us-east-1"
-    access_key_id_file: Path | None = None
-    secret_access_key_file: Path | None = None
-    allow_http: bool = False
+    kind: Literal["s3"] = Field(description="a bucket")
+    bucket: str = Field(min_length=1, description="its name; it must exist")
+    prefix: str = Field(default="", description="a folder in the bucket")
+    endpoint: str | None = Field(default=None, description="the server's address; Amazon's when left out")
+    region: str = Field(default="us-east-1", description="the bucket's region")
+    access_key_id_file: Path | None = Field(
+        default=None, description="a file with the key's id; else the environment's AWS_ACCESS_KEY_ID"
+    )
+    secret_access_key_file: Path | None = Field(
+        default=None,
+        description="a file, mode 0600, with the secret key; else the environment's AWS_SECRET_ACCESS_KEY",
+    )
+    allow_http: bool = Field(default=False, description="whether the endpoint may be without encryption")
 
 
-Storage = Annotated[FolderStorage | S3Storage, Field(discriminator="kind")]
+def _folder_unless_said(storage: Any) -> Any:
+    return {"kind": "folder", **storage} if isinstance(storage, dict) else storage
+
+
+Storage = Annotated[
+    FolderStorage | S3Storage, Field(discriminator="kind"), BeforeValidator(_folder_unless_said)
+]
 
 
 class Alertmanager(Value):
     """Where events are posted to."""
 
     url: str = Field(description="like http://127.0.0.1:9093, with its path prefix if it has one")
-    timeout: Duration = Field(default=5.0, gt=0)
+    timeout: Duration = Field(default=5.0, gt=0, description="how long one notification may take")
 
     @field_validator("url")
     @classmethod
@@ -389,7 +415,7 @@ class Alertmanager(Value):
 class Notifications(Value):
     """Who hears of finished and failed backups."""
 
-    alertmanager: Alertmanager | None = None
+    alertmanager: Alertmanager | None = Field(default=None, description="where events are posted to")
 
 
 class Daemon(Value):
@@ -406,22 +432,32 @@ class Daemon(Value):
 class Log(Value):
     """How the programs log, to standard error."""
 
-    format: Literal["logfmt", "json"] = "logfmt"
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["logfmt", "json"] = Field(
+        default="logfmt", description="logfmt for people and Loki, or json"
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="the least that is said"
+    )
 
 
 class Config(Value):
     """The whole file."""
 
-    servers: dict[Name, Server] = Field(min_length=1)
+    servers: dict[Name, Server] = Field(min_length=1, description="what is protected, by name")
     plans: dict[Name, Plan] = Field(
-        default_factory=dict, description="the specification's plans when left out"
+        default_factory=dict,
+        description="what is backed up, how and when, by name; when left out, each server gets a logical "
+        "plan (daily at 02:00) and a physical one (Sunday at 03:00), both UTC",
     )
-    storages: dict[Name, Storage] = Field(min_length=1)
-    catalog: Path | None = Field(default=None, description="<first folder storage>/catalog when left out")
-    notifications: Notifications = Notifications()
-    daemon: Daemon = Daemon()
-    log: Log = Log()
+    storages: dict[Name, Storage] = Field(min_length=1, description="places for bytes, by name")
+    catalog: Path | None = Field(
+        default=None, description="a folder; catalog in the first folder storage when left out"
+    )
+    notifications: Notifications = Field(
+        default=Notifications(), description="who hears of finished and failed backups"
+    )
+    daemon: Daemon = Field(default=Daemon(), description="how plans are run when they are due")
+    log: Log = Field(default=Log(), description="what is logged, and how")
 
     @model_validator(mode="before")
     @classmethod

@@ -138,6 +138,10 @@ def _sentence(error: Any, loc: tuple[str, ...]) -> str:
         return "unknown key; remove it, or see 'pgbackstop config schema' for the keys that exist"
     if kind == "missing":
         return "is missing; add it"
+    if kind in {"model_type", "dict_type", "model_attributes_type"}:
+        return "must be a mapping: write its keys below it, indented, or leave it out"
+    if kind == "union_tag_invalid":
+        return f"kind must be {error['ctx']['expected_tags']}".replace("'", "").replace(",", " or")
     message = str(error["msg"]).removeprefix("Value error, ")
     return message[0].lower() + message[1:]
 

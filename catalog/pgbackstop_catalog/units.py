@@ -70,3 +70,11 @@ def format_exact_duration(seconds: float) -> str:
         if seconds and seconds % SECONDS[unit] == 0:
             return f"{seconds / SECONDS[unit]:.0f}{unit}"
     return f"{seconds:g}s"
+
+
+def format_exact_size(size: int) -> str:
+    """A size that ``parse_size`` reads back to the same value: ``10GB``, ``64MiB``, ``1234``."""
+    for unit in ("TB", "TIB", "GB", "GIB", "MB", "MIB", "KB", "KIB"):
+        if size and size % BYTES[unit] == 0:
+            return f"{size // BYTES[unit]}{unit.replace('I', 'i')}"
+    return str(size)

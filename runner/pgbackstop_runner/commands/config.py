@@ -1,4 +1,4 @@
-"""``pgbackstop config``: check, show, schema, example."""
+"""``pgbackstop config``: check, show, schema, example, reference."""
 
 from __future__ import annotations
 
@@ -52,3 +52,11 @@ def example() -> None:
     screen.say(
         resources.files("pgbackstop_runner").joinpath("example.yaml").read_text(encoding="utf-8").rstrip()
     )
+
+
+@app.command()
+def reference() -> None:
+    """Print every key with its meaning and default, in Markdown."""
+    from pgbackstop_catalog import config_reference  # noqa: PLC0415
+
+    screen.say(config_reference.document().rstrip())
