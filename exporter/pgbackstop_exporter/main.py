@@ -70,8 +70,8 @@ def parser() -> argparse.ArgumentParser:
 
 def listen_address(text: str) -> tuple[str | None, int]:
     """Host and port of ``127.0.0.1:9853``, ``[::1]:9853``; ``:9853`` is every address. Raises ConfigError."""
-    host, _, port = text.rpartition(":")
-    if not port.isdecimal() or int(port) > 65535 or (":" in host and not host.startswith("[")):
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535 or (":" in host and not host.startswith("[")):
         raise errors.ConfigError(
             f"{text!r} is no address to listen on.", remedy=f"Write it like {DEFAULT_ADDRESS}."
         )

@@ -86,13 +86,13 @@ class Shelf(Generic[R, D]):
         return {name.removesuffix(folder.SUFFIX) for name in ours}
 
     def _read(self, names: set[str], thorough: bool) -> None:
+        self._forget_problems(names)
         rows: list[bytes] = []
         for name, _packed, row in self._unpacked():
             if name not in names:
                 continue
             names.remove(name)
             rows.append(self._current(name, row, thorough))
-        self._forget_problems(names)
         rows += [self._row(name) for name in sorted(names)]
         self._rows = zlib.compress(b"".join(rows), _LEVEL)
 
