@@ -7,9 +7,17 @@ import sys
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
-import structlog
+# structlog imports rich wherever it is installed, to paint tracebacks that we never print: a fifth of the
+# time until a backup starts. Marked as absent meanwhile, it stays out; later imports of it are free again.
+_ABSENT: Any = {"rich": None} if "rich" not in sys.modules else {}
+sys.modules.update(_ABSENT)
+try:
+    import structlog
+finally:
+    for _name in _ABSENT:
+        del sys.modules[_name]
 
-from pgbackstop_catalog.config import Log
+from pgbackstop_catalog.config import Log  # noqa: E402 - after the import above
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

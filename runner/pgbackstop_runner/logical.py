@@ -96,6 +96,7 @@ def _directory(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> tuple[
             *_argv(attempt, binaries, shared),
             "--format=directory",
             f"--jobs={attempt.plan.jobs}",
+            "--no-sync",  # it is made durable while it is hashed
             f"--compress={option}",
             f"--file={folder}",
         ]

@@ -166,6 +166,7 @@ def _run(attempt: Attempt, binaries: Binaries, method: Method, wire: str) -> Non
         "--format=tar",
         "--wal-method=stream",
         "--checkpoint=fast",
+        "--no-sync",  # it is made durable while it is hashed
         f"--compress={wire}",
         f"--label=pgbackstop {attempt.record.id}",
         "--no-password",

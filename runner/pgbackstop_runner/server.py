@@ -34,7 +34,9 @@ def connect(
     """
     keywords = conninfo.keywords(server, database=database, application_name=APPLICATION_NAME)
     target = make_conninfo("", **keywords)
+    # jit: compiling costs more than it saves on counts and on questions to the system's tables.
     options = f"-c statement_timeout={round(statement_timeout * 1000)} -c lock_timeout=60000 -c search_path="
+    options += " -c jit=off"
     try:
         connection = psycopg.connect(
             target, autocommit=True, password=conninfo.password(server), options=options

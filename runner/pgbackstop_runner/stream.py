@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, BinaryIO, Protocol, cast
 
+from pgbackstop_catalog import atomic
 from pgbackstop_catalog.config import Compression
 from pgbackstop_catalog.records import StoredFile
 
@@ -114,9 +115,12 @@ def digest(path: Path, name: str) -> StoredFile:
 
 
 def digest_tree(folder: Path, names: list[str]) -> tuple[StoredFile, ...]:
-    """Hash files below ``folder``, two at a time: hashing leaves Python's lock."""
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        return tuple(pool.map(lambda name: digest(folder / name, name), names))
+    """Hash files two at a time while the disk makes them durable: neither holds Python's lock."""
+    with ThreadPoolExecutor(max_workers=2) as hashing, ThreadPoolExecutor(max_workers=1) as syncing:
+        synced = syncing.map(lambda name: atomic.sync_file(folder / name), names)
+        stored = tuple(hashing.map(lambda name: digest(folder / name, name), names))
+        tuple(synced)
+    return stored
 
 
 def tree_size(folder: Path) -> int:
