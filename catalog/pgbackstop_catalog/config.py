@@ -8,6 +8,8 @@ Longer than other modules, because it reads like the file: one place for all of 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,7 +26,7 @@ from pydantic import (
 )
 
 from pgbackstop_catalog import units
-from pgbackstop_catalog.records import BackupType, Name
+from pgbackstop_catalog.records import NAME_PATTERN, BackupType, Name
 from pgbackstop_catalog.schedule import Schedule
 from pgbackstop_catalog.values import Value, utc_now
 
@@ -463,7 +465,8 @@ class Config(Value):
     @classmethod
     def _default_plans(cls, data: Any) -> Any:
         if isinstance(data, dict) and not data.get("plans") and isinstance(data.get("servers"), dict):
-            return {**data, "plans": default_plans(data["servers"])}
+            names = [name for name in data["servers"] if re.fullmatch(NAME_PATTERN, str(name))]
+            return {**data, "plans": default_plans(names)}
         return data
 
     @property
@@ -486,7 +489,7 @@ class Config(Value):
         return self.catalog or self.folder(None).path / "catalog"
 
 
-def default_plans(servers: dict[str, Any]) -> dict[str, Any]:
+def default_plans(servers: Iterable[str]) -> dict[str, Any]:
     """The specification's plans: logical daily at 02:00, physical on Sunday at 03:00, both UTC."""
     return {
         f"{name}-{backup_type}": {"server": name, "backup_type": backup_type}

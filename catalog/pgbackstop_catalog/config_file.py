@@ -24,6 +24,7 @@ _PATH_KEYS = {
     "access_key_id_file",
     "secret_access_key_file",
 }
+_KEY_ITSELF = "[key]"  # pydantic's place of a mapping's key, which is no key below it
 _SECRETS = {"password", "secret_access_key", "access_key_id", "bot_token", "api_url", "webhook_url"}
 
 
@@ -119,7 +120,7 @@ def _problem(path: Path, node: yaml.Node | None, error: Any) -> Problem:
     loc = tuple(
         str(part) for part in error["loc"] if part not in {"folder", "s3"} or not _is_tag(error["loc"], part)
     )
-    key = ".".join(loc) or "(file)"
+    key = ".".join(part for part in loc if part != _KEY_ITSELF) or "(file)"
     return Problem(file=path, line=_line(node, loc), key=key, problem=_sentence(error, loc))
 
 
@@ -128,22 +129,27 @@ def _is_tag(loc: tuple[Any, ...], part: Any) -> bool:
     return len(loc) > 2 and loc[0] == "storages" and loc.index(part) == 2
 
 
+_MAPPING = "must be a mapping: write its keys below it, indented, or leave it out"
+_SENTENCES = {
+    "missing": "is missing; add it",
+    "extra_forbidden": "unknown key; remove it, or see 'pgbackstop config schema' for the keys that exist",
+    "model_type": _MAPPING,
+    "dict_type": _MAPPING,
+}
+
+
 def _sentence(error: Any, loc: tuple[str, ...]) -> str:
     kind, name = error["type"], loc[-1] if loc else ""
     if kind == "extra_forbidden" and name in _SECRETS:
         return (
             f"a secret must not stand in this file; put it into one of mode 0600 and name that: {name}_file"
         )
-    if kind == "extra_forbidden":
-        return "unknown key; remove it, or see 'pgbackstop config schema' for the keys that exist"
-    if kind == "missing":
-        return "is missing; add it"
-    if kind in {"model_type", "dict_type", "model_attributes_type"}:
-        return "must be a mapping: write its keys below it, indented, or leave it out"
+    if kind == "string_pattern_mismatch" and name == _KEY_ITSELF:
+        return "is no name: write letters, digits, _ . and -, a letter or digit first, at most 63"
     if kind == "union_tag_invalid":
         return f"kind must be {error['ctx']['expected_tags']}".replace("'", "").replace(",", " or")
     message = str(error["msg"]).removeprefix("Value error, ")
-    return message[0].lower() + message[1:]
+    return _SENTENCES.get(kind, message[0].lower() + message[1:])
 
 
 def _line(node: yaml.Node | None, loc: tuple[str, ...]) -> int:

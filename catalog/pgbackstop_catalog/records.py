@@ -19,7 +19,8 @@ from pgbackstop_catalog.values import UtcTime, Value
 RECORD_VERSION: Final = 1
 
 BackupId = Annotated[str, StringConstraints(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{6}$")]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 BackupType = Literal["logical", "physical"]
 # PostgreSQL writes LSNs as two hexadecimal halves: https://www.postgresql.org/docs/current/datatype-pg-lsn.html
 Lsn = Annotated[str, StringConstraints(pattern=r"^[0-9A-F]{1,8}/[0-9A-F]{1,8}$")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 BYTES = {
@@ -69,7 +70,7 @@ def format_exact_duration(seconds: float) -> str:
     for unit in ("w", "d", "h", "m"):
         if seconds and seconds % SECONDS[unit] == 0:
             return f"{seconds / SECONDS[unit]:.0f}{unit}"
-    return f"{seconds:g}s"
+    return f"{Decimal(repr(seconds)):f}".removesuffix(".0") + "s"
 
 
 def format_exact_size(size: int) -> str:

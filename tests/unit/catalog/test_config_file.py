@@ -1,0 +1,264 @@
+"""Every error of a configuration: with file, line, key, and what to do."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgbackstop_catalog import config_file, config_place, errors
+from pgbackstop_catalog.config import Config, FolderStorage, Keep, Plan
+
+GOOD = """\
+servers:
+  main:
+    host: db.example
+storages:
+  disk:
+    path: store
+  cloud:
+    kind: s3
+    bucket: backups
+    secret_access_key_file: keys/secret
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "pgbackstop.yaml"
+
+
+def problems(file: Path, text: str) -> list[str]:
+    """What is wrong, as ``line: key: sentence``."""
+    file.write_text(text)
+    with pytest.raises(config_file.BadConfig) as raised:
+        config_file.load(file)
+    assert raised.value.exit_code == 2
+    lines = str(raised.value).splitlines()
+    assert all(line.startswith(f"{file}:") for line in lines)
+    return [line.removeprefix(f"{file}:") for line in lines]
+
+
+def test_a_right_one_has_paths_from_its_own_folder(file: Path) -> None:
+    file.write_text(GOOD)
+    config = config_file.load(file)
+    assert config.folder(None).path == file.parent / "store"
+    assert config.catalog_folder() == file.parent / "store" / "catalog"
+    cloud = config.storages["cloud"]
+    assert not isinstance(cloud, FolderStorage)
+    assert cloud.secret_access_key_file == file.parent / "keys" / "secret"
+
+
+def test_without_plans_each_server_gets_the_two_of_the_specification(file: Path) -> None:
+    file.write_text(GOOD)
+    plans = config_file.load(file).plans
+    schedules = {name: plan.effective_schedule().expression for name, plan in plans.items()}
+    assert schedules == {"main-logical": "0 2 * * *", "main-physical": "0 3 * * 0"}
+
+
+WRONG = {
+    "an unknown key": (
+        "servers: {main: {hots: x}}\nstorages: {disk: {path: s}}",
+        "1: servers.main.hots: unknown key; remove it, or see 'pgbackstop config schema'",
+    ),
+    "a secret": (
+        "servers:\n  main:\n    password: hunter2\nstorages: {disk: {path: s}}",
+        "3: servers.main.password: a secret must not stand in this file; "
+        "put it into one of mode 0600 and name that: password_file",
+    ),
+    "a secret of a storage": (
+        "servers: {main: {}}\nstorages:\n  disk: {path: s}\n  s:\n    kind: s3\n    bucket: b\n"
+        "    secret_access_key: hunter2",
+        "7: storages.s.secret_access_key: a secret must not stand in this file",
+    ),
+    "a missing key": ("servers: {main: {}}", "1: storages: is missing; add it"),
+    "a missing key of a plan": (
+        "servers: {main: {}}\nstorages: {disk: {path: s}}\nplans:\n  a:\n    server: main",
+        "4: plans.a.backup_type: is missing; add it",
+    ),
+    "a key twice": (
+        "servers:\n  main: {}\n  main: {}\nstorages: {disk: {path: s}}",
+        "3: servers.main: stands here a second time; keep one",
+    ),
+    "a bad cron expression": (
+        "servers: {main: {}}\nstorages: {disk: {path: s}}\nplans:\n"
+        "  a: {server: main, backup_type: logical, schedule: 61 2 * * *}",
+        "4: plans.a.schedule: '61 2 * * *' is no cron expression",
+    ),
+    "a schedule that is never due": (
+        "servers: {main: {}}\nstorages: {disk: {path: s}}\nplans:\n"
+        "  a: {server: main, backup_type: logical, schedule: 0 2 30 2 *}",
+        "4: plans.a.schedule: '0 2 30 2 *' is",
+    ),
+    "a bad time zone": (
+        "servers: {main: {}}\nstorages: {disk: {path: s}}\nplans:\n"
+        "  a: {server: main, backup_type: logical, timezone: Mars}",
+        "4: plans.a.timezone: 'Mars' is no time zone: write it like UTC or Europe/Berlin",
+    ),
+    "a bad duration": (
+        "servers:\n  main:\n    connect_timeout: soon\nstorages: {disk: {path: s}}",
+        "3: servers.main.connect_timeout: 'soon' is no duration: write it like",
+    ),
+    "a bad size": (
+        "servers: {main: {}}\nstorages:\n  disk:\n    path: s\n    reserve: much",
+        "5: storages.disk.reserve: 'much' is no size: write it like",
+    ),
+    "a bad name": (
+        "servers: {'../main': {}}\nstorages: {disk: {path: s}}",
+        "1: servers.../main: is no name: write letters, digits",
+    ),
+    "another server": (
+        "servers: {main: {}}\nstorages: {disk: {path: s}}\nplans:\n  a: {server: man, backup_type: logical}",
+        "4: plans.a.server: there is no server 'man'; name one of main",
+    ),
+    "another storage": (
+        "servers: {main: {}}\nstorages: {disk: {path: s}}\nplans:\n"
+        "  a:\n    server: main\n    backup_type: logical\n    storage: tape",
+        "7: plans.a.storage: there is no storage 'tape'; name one of disk",
+    ),
+    "another storage for copies": (
+        "servers: {main: {}}\nstorages: {disk: {path: s}}\nplans:\n"
+        "  a:\n    server: main\n    backup_type: logical\n    copies: [tape]",
+        "7: plans.a.copies: there is no storage 'tape'; name one of disk",
+    ),
+    "a bucket to write to": (
+        "servers: {main: {}}\nstorages: {disk: {path: s}, cloud: {kind: s3, bucket: b}}\nplans:\n"
+        "  a: {server: main, backup_type: logical, storage: cloud}",
+        "4: plans.a.storage: 'cloud' is no folder; write to a folder and list 'cloud' under copies",
+    ),
+    "a bucket for the WAL": (
+        "servers: {main: {wal: {storage: cloud}}}\nstorages: {disk: {path: s}, cloud: {kind: s3, bucket: b}}",
+        "1: servers.main.wal.storage: 'cloud' is no folder",
+    ),
+    "no folder at all": (
+        "servers: {main: {}}\nstorages: {cloud: {kind: s3, bucket: b}}",
+        "2: storages: none is of kind folder",
+    ),
+    "another kind of storage": (
+        "servers: {main: {}}\nstorages:\n  disk: {path: s}\n  t:\n    kind: tape",
+        "4: storages.t: kind must be folder or s3",
+    ),
+    "nothing below a key": (
+        "servers:\n  main:\n    wal:\nstorages: {disk: {path: s}}",
+        "3: servers.main.wal: must be a mapping: write its keys below it, indented, or leave it out",
+    ),
+    "both passwords": (
+        "servers: {main: {password_file: a, password_env: B}}\nstorages: {disk: {path: s}}",
+        "1: servers.main: give password_file or password_env, not both",
+    ),
+    "a format of the other type": (
+        "servers: {main: {}}\nstorages: {disk: {path: s}}\nplans:\n"
+        "  a: {server: main, backup_type: physical, format: custom}",
+        "4: plans.a: format 'custom' does not fit a physical plan: use tar",
+    ),
+    "databases of a physical plan": (
+        "servers: {main: {}}\nstorages: {disk: {path: s}}\nplans:\n"
+        "  a: {server: main, backup_type: physical, databases: [shop]}",
+        "4: plans.a: a physical plan backs up the whole server",
+    ),
+    "an incremental logical plan": (
+        "servers: {main: {}}\nstorages: {disk: {path: s}}\nplans:\n"
+        "  a: {server: main, backup_type: logical, incremental: {enabled: true}}",
+        "4: plans.a: incremental backups are physical",
+    ),
+    "broken YAML": ("servers:\n  main: {\nstorages: [", "4: (YAML): "),
+    "a tab": ("servers:\n\tmain: {}", "2: (YAML): "),
+    "an empty file": ("", "1: (file): must be a mapping with servers and storages"),
+    "a list": ("- servers", "1: (file): must be a mapping with servers and storages"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_said_with_its_place(file: Path, case: str) -> None:
+    text, sentence = WRONG[case]
+    found = problems(file, text)
+    assert len(found) == 1
+    assert found[0].startswith(sentence)
+    assert "hunter2" not in found[0]
+
+
+def test_all_errors_at_once_in_the_order_of_the_file(file: Path) -> None:
+    found = problems(
+        file,
+        "servers:\n  main:\n    hots: x\n    port: 70000\nstorages:\n  disk: {}\n"
+        "plans:\n  a: {server: main}\n",
+    )
+    assert [line.partition(":")[0] for line in found] == ["3", "4", "6", "8"]
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda file: None, "No such file"),
+        (lambda file: file.mkdir(), "Is a directory"),
+        (lambda file: file.write_bytes(b"\xff"), "no UTF-8 text"),
+    ],
+    ids=["missing", "a folder", "binary"],
+)
+def test_a_file_that_cannot_be_read(file: Path, make: Any, reason: str) -> None:
+    make(file)
+    for read in (config_file.load, config_place.catalog_folder):
+        with pytest.raises(errors.ConfigError, match=reason):
+            read(file)
+
+
+def test_where_the_file_is_looked_for(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(config_place.ENVIRONMENT, raising=False)
+    monkeypatch.setattr(config_place, "PLACES", (Path("pgbackstop.yaml"), tmp_path / "etc.yaml"))
+    with pytest.raises(errors.ConfigError, match="There is no configuration"):
+        config_file.find(None)
+    (tmp_path / "etc.yaml").touch()
+    assert config_file.find(None) == tmp_path / "etc.yaml"
+    file.touch()
+    assert config_file.find(None) == Path("pgbackstop.yaml")
+    monkeypatch.setenv(config_place.ENVIRONMENT, "/named/by/environment")
+    assert config_file.find(None) == Path("/named/by/environment")
+    assert config_file.find(file) == file
+
+
+CATALOGS = {
+    "the first folder's": GOOD,
+    "named": GOOD + "catalog: records\n",
+    "absolute": GOOD + "catalog: /var/records\n",
+    "in the home": GOOD + "catalog: ~/records\n",
+    "no folder first": "servers: {main: {}}\nstorages: {cloud: {kind: s3, bucket: b}, disk: {path: /x}}",
+}
+
+
+@pytest.mark.parametrize("case", CATALOGS)
+def test_the_catalog_s_place_is_the_model_s(file: Path, case: str) -> None:
+    file.write_text(CATALOGS[case])
+    assert config_place.catalog_folder(file) == config_file.load(file).catalog_folder()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[", "- a", "servers: {}", "storages: {disk: {path: 7}}", "catalog: 7", "storages: {a: {kind: s3}}"],
+)
+def test_a_file_without_a_plain_catalog_is_judged_by_the_model(file: Path, text: str) -> None:
+    file.write_text(text)
+    with pytest.raises(config_file.BadConfig, match=re.escape(str(file))):
+        config_place.catalog_folder(file)
+
+
+def test_the_defaults_of_both_types() -> None:
+    logical = Plan(server="main", backup_type="logical")
+    physical = Plan(server="main", backup_type="physical")
+    assert (logical.effective_format(), physical.effective_format()) == ("custom", "tar")
+    assert (logical.effective_keep(), physical.effective_keep()) == (Keep(last=7), Keep(last=4))
+    assert (logical.effective_rpo_target(), physical.effective_rpo_target()) == (86400.0, 7 * 86400.0)
+    assert logical.effective_max_age() == 25 * 3600
+    assert physical.effective_max_age() == 7 * 86400 + physical.max_duration + physical.grace
+    assert logical.but(max_age=60, rpo_target=30).effective_max_age() == 60
+    assert logical.but(rpo_target=30).effective_rpo_target() == 30
+
+
+def test_only_a_folder_is_written_to() -> None:
+    config = Config.model_validate(
+        {"servers": {"main": {}}, "storages": {"cloud": {"kind": "s3", "bucket": "b"}}}
+    )
+    with pytest.raises(KeyError):
+        _ = config.first_folder
+    with pytest.raises(TypeError):
+        config.folder("cloud")
