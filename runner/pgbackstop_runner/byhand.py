@@ -33,7 +33,7 @@ def logical_commands(*, dump: str, jobs: int) -> tuple[str, ...]:
     """
     first = (
         "sha256sum -c SHA256SUMS",
-        "psql -X -d postgres -f globals.sql   # roles; those that exist give an error",
+        "psql -X -d postgres -f globals.sql   # roles, with their passwords; an error for each that exists",
     )
     name = quote(f"./{dump}")  # a file's name may begin with a dash
     if dump.partition(".sql")[1]:

@@ -38,6 +38,8 @@ _LAST_WORDS = (
     ("No space left on device", Reason.SPACE, "Make room in the storage, or let fewer backups be kept."),
     ("Disk quota exceeded", Reason.SPACE, "Make room in the storage, or let fewer backups be kept."),
     ("Read-only file system", Reason.STORAGE, "Check how the storage is mounted."),
+    # pg_dump's --lock-wait-timeout is a statement timeout for its LOCK TABLE.
+    ("Query was: LOCK TABLE", Reason.TOOL, _LOCK),
     ("could not obtain lock", Reason.TOOL, _LOCK),
     ("canceling statement due to lock timeout", Reason.TOOL, _LOCK),
     ("all replication slots are in use", Reason.TOOL, "Raise max_replication_slots of the server."),

@@ -207,6 +207,14 @@ def _missing_rights(connection: psycopg.Connection, rights: server.Rights | None
             yield f"{words} {', '.join(names[:_SHOWN])}{more}"
 
 
+# Until 18 there is no has_largeobject_privilege; pg_read_all_data does not cover large objects.
+_LARGE_OBJECTS = """
+    select m.oid from pg_largeobject_metadata m
+    where not current_setting('lo_compat_privileges')::bool
+      and not pg_has_role(m.lomowner, 'usage')
+      and not exists (select from aclexplode(m.lomacl) a where a.privilege_type = 'SELECT'
+                      and (a.grantee = 0 or pg_has_role(a.grantee, 'usage')))
+    order by 1 limit 100"""
 _ROW_SECURITY = "row security hides rows (the role lacks BYPASSRLS) in"
 _RIGHTS_QUERIES = (
     (
@@ -226,6 +234,7 @@ _RIGHTS_QUERIES = (
                    else false end
             order by 1""",
     ),
+    ("no SELECT on large object", _LARGE_OBJECTS),
     (
         _ROW_SECURITY,
         """select quote_ident(n.nspname) || '.' || quote_ident(c.relname)

@@ -6,16 +6,14 @@ their hash. Physical: pg_verifybackup, which before 18 needs the backup unpacked
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
 
-from pgbackstop_catalog import units
-from pgbackstop_catalog.records import Backup, Reason
+from pgbackstop_catalog import errors, units
+from pgbackstop_catalog.records import Backup, Reason, StoredFile
 from pgbackstop_catalog.values import utc_now
-from pgbackstop_runner import physical, stream, tools
+from pgbackstop_runner import physical, stream, tools, unpack
 from pgbackstop_runner.attempt import STAGING_SUFFIX, Attempt, remove_tree, storage_errors
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed
@@ -103,7 +101,7 @@ def whole_server(folder: Path, backup: Backup, binaries: Binaries, *, free: int)
     if not native and free < needed:
         room = f"{units.format_size(needed)} to unpack it, {units.format_size(free)} free"
         return f"not verified by pg_verifybackup: no room ({room})"
-    with _staged(folder, backup, unpack=not native) as staging:
+    with _staged(folder, backup, unpacked=not native) as staging:
         options = ["--no-parse-wal"] if native else []
         argv = [binaries.path("pg_verifybackup"), "--quiet", *options, str(staging)]
         try:
@@ -116,7 +114,7 @@ def whole_server(folder: Path, backup: Backup, binaries: Binaries, *, free: int)
 
 
 @contextmanager
-def _staged(folder: Path, backup: Backup, *, unpack: bool) -> Iterator[Path]:
+def _staged(folder: Path, backup: Backup, *, unpacked: bool) -> Iterator[Path]:
     """The backup as pg_verifybackup wants it: unpacked, or its own files alone (it minds strangers)."""
     staging = folder.with_name(folder.name + STAGING_SUFFIX)
     remove_tree(staging)
@@ -124,11 +122,10 @@ def _staged(folder: Path, backup: Backup, *, unpack: bool) -> Iterator[Path]:
         with storage_errors(staging):
             staging.mkdir(mode=0o700)
             for stored in backup.files:
-                path = folder / stored.path
-                if unpack and ".tar" in stored.path:
-                    _unpack(path, staging / _destination(stored.path))
+                if unpacked and ".tar" in stored.path:
+                    _unpack(folder, stored, staging / _destination(stored.path))
                 else:
-                    (staging / stored.path).hardlink_to(path)
+                    (staging / stored.path).hardlink_to(folder / stored.path)
         yield staging
     finally:
         remove_tree(staging)
@@ -141,29 +138,9 @@ def _destination(name: str) -> PurePosixPath:
     return PurePosixPath("pg_wal") if base == "pg_wal" else PurePosixPath("pg_tblspc", base)
 
 
-def _unpack(path: Path, target: Path) -> None:
-    """Plain files and folders only: links of tablespaces are not needed, anything else is not ours."""
+def _unpack(folder: Path, stored: StoredFile, target: Path) -> None:
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        with physical.opened(path) as file, tarfile.open(fileobj=file, mode="r|") as archive:
-            for member in archive:
-                _extract(archive, member, target, path.name)
-    except tarfile.TarError as error:
-        raise AttemptFailed(Reason.CORRUPT, f"{path.name} is no whole tar file: {error}.") from error
-
-
-def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path, name: str) -> None:
-    inside = PurePosixPath(member.name)
-    if inside.is_absolute() or ".." in inside.parts:
-        raise AttemptFailed(Reason.CORRUPT, f"{name} has an entry that points outside: {member.name!r}.")
-    place = target / inside
-    if member.isdir():
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    elif member.isfile():
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(place, archive.extractfile(member))
-
-
-def _write(place: Path, source: IO[bytes] | None) -> None:
-    with place.open("wb") as file:
-        while source is not None and (chunk := source.read(stream.CHUNK)):
-            file.write(chunk)
+        unpack.tar(folder, stored, target)
+    except errors.CatalogError as error:
+        raise AttemptFailed(Reason.CORRUPT, error.problem, remedy=error.remedy) from error

@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import yaml
 
 from pgbackstop_catalog import config_file
@@ -163,9 +164,13 @@ def clients(pid: int) -> list[psutil.Process]:
     """PostgreSQL's client tools that a runner has started and that live."""
     try:
         family = psutil.Process(pid).children(recursive=True)
-        return [each for each in family if each.name() in CLIENTS and each.status() != psutil.STATUS_ZOMBIE]
+        return [each for each in family if each.name() in CLIENTS and _works(each)]
     except psutil.NoSuchProcess:
         return []
+
+
+def _works(process: psutil.Process) -> bool:
+    return process.status() != psutil.STATUS_ZOMBIE and "--version" not in process.cmdline()
 
 
 def waiting_client(runner: subprocess.Popen[str], name: str) -> psutil.Process:
@@ -208,3 +213,47 @@ def sentence(done: subprocess.CompletedProcess[str]) -> str:
     assert "Traceback" not in done.stderr, done.stderr
     assert "This is a bug" not in done.stderr, done.stderr
     return text
+
+
+def commands_by_hand(folder: Path) -> list[str]:
+    """The very lines of RESTORE.md."""
+    lines = (folder / "RESTORE.md").read_text().splitlines()
+    return [line.removeprefix("    ") for line in lines if line.startswith("    ")]
+
+
+def by_hand(
+    commands: Sequence[str], server: Server, cwd: Path, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs lines in a shell with PostgreSQL's tools and standard ones, against `server`."""
+    path = f"{server.programs.folder}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", "\n".join(commands)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        timeout=2 * PATIENCE,
+        env={**environment(), **server.environment, "PATH": path, **(env or {})},
+    )
+    assert done.returncode == 0, (commands, done.stdout, done.stderr)
+    return done
+
+
+def restore_by_hand(folder: Path, server: Server, source: Server) -> None:
+    """Restores a dump of `source` as its RESTORE.md says; every line must succeed.
+
+    Restoring the roles gives the superuser the password that it has on `source`.
+    """
+    commands = commands_by_hand(folder)
+    assert commands[0] == "sha256sum -c SHA256SUMS"
+    for command in commands:
+        env = {"PGPASSWORD": source.password} if _accepts(server, source.password) else {}
+        by_hand([command], server, folder, env)
+
+
+def _accepts(server: Server, password: str) -> bool:
+    try:
+        psycopg.connect(server.conninfo(), password=password).close()
+    except psycopg.OperationalError:
+        return False
+    return True

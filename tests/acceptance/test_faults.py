@@ -1,0 +1,306 @@
+"""Faults that have happened to users of other systems, provoked for real on the program as a process."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from pgbackstop_catalog.records import Backup, Reason, Status
+from tests.support import databases
+from tests.support.backups import (
+    Site,
+    clients,
+    end,
+    gone,
+    plan,
+    sentence,
+    until,
+    waiting_client,
+)
+from tests.support.databases import Database
+from tests.support.fixtures import MakeServer
+from tests.support.servers import Server
+
+# Random text does not compress: a dump of it is about as big as the table, and more than a pipe holds.
+BULK = "CREATE TABLE bulk AS SELECT md5(n::text || '{seed}') AS t FROM generate_series(1, {rows}) AS n"
+
+
+@pytest.fixture(scope="module")
+def big(pg17: Server) -> Iterator[Database]:
+    """A database of some 35 MB."""
+    made = databases.clone(pg17)
+    made.execute(BULK.format(seed="big", rows=500_000))
+    yield made
+    made.drop()
+
+
+def failed(site: Site, plan_name: str, reason: Reason) -> Backup:
+    """The newest attempt failed for that reason, and nothing of it is left."""
+    made = site.newest(plan_name)
+    assert (made.status, made.reason) == (Status.FAILED, reason), made.message
+    assert made.location is None
+    assert site.leftovers() == []
+    assert not list(site.store.glob("backups/**/*.*"))
+    return made
+
+
+@pytest.mark.parametrize("settings", [{}, {"format": "plain"}, {"format": "directory"}], ids=str)
+def test_pg_dump_is_killed(big: Database, tmp_path: Path, settings: dict[str, str]) -> None:
+    """Fault 1: every exit status counts, whatever the compressor says."""
+    site = Site(folder=tmp_path, server=big.server, plans={"p": plan(databases=[big.name], **settings)})
+    with site.start("backup", "p") as runner:
+        dump = waiting_client(runner, "pg_dump")
+        dump.suspend()
+        until(lambda: list(site.store.glob("backups/**/*.partial/*")), "a partial file")
+        end(dump)
+        output, errors = runner.communicate(timeout=60)
+    assert runner.returncode == 1
+    assert output == ""
+    made = failed(site, "p", Reason.TOOL)
+    assert "pg_dump was ended by signal 9" in made.message
+    assert "pg_dump was ended by signal 9" in errors
+
+
+def test_the_server_ends_the_session(big: Database, tmp_path: Path) -> None:
+    """The tool's last words are on record, and they say that it was the server."""
+    site = Site(folder=tmp_path, server=big.server, plans={"p": plan(databases=[big.name])})
+    with site.start("backup", "p") as runner:
+        dump = waiting_client(runner, "pg_dump")
+        dump.suspend()
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND "
+        ended += "application_name LIKE 'pgbackstop 2%' AND pid <> pg_backend_pid()"
+        until(lambda: big.server.execute(ended.format(big.name)), "the session of pg_dump")
+        dump.resume()
+        runner.communicate(timeout=60)
+    assert runner.returncode == 6
+    made = failed(site, "p", Reason.UNREACHABLE)
+    assert "administrator command" in made.message
+
+
+def test_sigterm(big: Database, tmp_path: Path) -> None:
+    site = Site(folder=tmp_path, server=big.server, plans={"p": plan(databases=[big.name])})
+    with big.connect() as holder:
+        holder.execute("BEGIN; LOCK TABLE bulk IN ACCESS EXCLUSIVE MODE")
+        with site.start("backup", "p") as runner:
+            family = [waiting_client(runner, "pg_dump"), *psutil.Process(runner.pid).children(recursive=True)]
+            runner.send_signal(signal.SIGTERM)
+            _, errors = runner.communicate(timeout=60)
+        until(lambda: gone(family), "the death of its children")
+    assert runner.returncode == 130
+    assert "Ended by SIGTERM." in errors
+    made = site.newest("p")
+    assert (made.status, made.reason) == (Status.INTERRUPTED, Reason.INTERRUPTED)
+    assert site.leftovers() == []
+    assert site.made("p").status is Status.SUCCEEDED
+
+
+def test_two_at_once(big: Database, tmp_path: Path) -> None:
+    site = Site(folder=tmp_path, server=big.server, plans={"p": plan(databases=[big.name])})
+    with big.connect() as holder:
+        holder.execute("BEGIN; LOCK TABLE bulk IN ACCESS EXCLUSIVE MODE")
+        with site.start("backup", "p") as first:
+            waiting_client(first, "pg_dump")
+            second = site.run("backup", "p")
+            first.terminate()
+            first.communicate(timeout=60)
+    assert second.returncode == 4
+    assert f"A backup of plan p is already running (process {first.pid} on" in sentence(second)
+    assert len(site.backups("p")) == 1
+
+
+def test_nothing_secret_is_shown(big: Database, tmp_path: Path) -> None:
+    """Fault 26: not in argv, not in the environment of children, not in any byte that is written."""
+    secret = r"Tr:ub\4dor&3 'x\\"
+    with big.server.connect() as connection:
+        literal = psycopg.sql.Literal(secret)
+        create = "CREATE ROLE secretive SUPERUSER LOGIN PASSWORD {}"
+        connection.execute(psycopg.sql.SQL(create).format(literal))
+    site = Site(
+        folder=tmp_path,
+        server=big.server,
+        plans={
+            "c": plan(databases=[big.name]),
+            "d": plan(databases=[big.name], format="directory"),
+            "w": plan("physical"),
+        },
+        server_settings={"user": "secretive", "password_file": None, "password_env": "THE_PASSWORD"},
+    )
+    seen: set[str] = set()
+    for name in site.plans:
+        with site.start("backup", name, env={"THE_PASSWORD": secret}) as runner:
+            while runner.poll() is None:
+                for child in psutil.Process(runner.pid).children(recursive=True):
+                    seen.update(_looked_into(child, secret))
+            output, errors = runner.communicate()
+        assert runner.returncode == 0, errors
+        assert secret not in output + errors
+    big.server.execute("DROP ROLE secretive")
+    assert {"pg_dump", "pg_basebackup"} <= seen
+    # Table rows and hashes are the server's; what we write ourselves is text.
+    written = [path for path in site.folder.rglob("*") if path.suffix in {".json", ".md", ".sql", ".lock"}]
+    for path in [*written, *site.folder.rglob("SHA256SUMS")]:
+        assert secret not in path.read_text()
+        assert "4dor" not in path.read_text()
+
+
+def _looked_into(child: psutil.Process, secret: str) -> Iterator[str]:
+    """The child's name, once it is itself: between fork and exec it still is the runner."""
+    folder = Path("/proc", str(child.pid))
+    try:
+        words, variables, name = (
+            (folder / "cmdline").read_bytes(),
+            (folder / "environ").read_bytes(),
+            child.name(),
+        )
+    except (OSError, psutil.NoSuchProcess):
+        return
+    if b"pgbackstop_runner.main" in words:
+        return
+    for content in (words, variables):
+        assert secret.encode() not in content
+        assert b"4dor" not in content
+    yield name
+
+
+def test_a_lock_is_waited_for_and_given_up(big: Database, tmp_path: Path) -> None:
+    """Fault 5: a lock, and then a server that says nothing at all."""
+    settings = {"databases": [big.name], "lock_timeout": "10m", "first_byte_timeout": "2s"}
+    site = Site(folder=tmp_path, server=big.server, plans={"p": plan(**settings)})
+    with big.connect() as holder:
+        holder.execute("BEGIN; LOCK TABLE bulk IN ACCESS EXCLUSIVE MODE")
+        done = site.run("backup", "p")
+    assert done.returncode == 1
+    made = failed(site, "p", Reason.STALLED)
+    assert "gave no byte for 2.0s" in made.message
+    assert "first_byte_timeout" in made.message
+
+
+@pytest.fixture
+def frozen() -> Iterator[list[psutil.Process]]:
+    """Processes that a test has stopped; they go on when it ends."""
+    stopped: list[psutil.Process] = []
+    yield stopped
+    for each in stopped:
+        if each.is_running():
+            each.resume()
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (plan(row_counts=False, stall_timeout="2s"), Reason.STALLED),
+        (plan(max_duration="6s"), Reason.TIMEOUT),
+        (plan("physical", max_rate="1MB", stall_timeout="2s"), Reason.STALLED),
+        (plan("physical", max_rate="1MB", max_duration="6s"), Reason.TIMEOUT),
+    ],
+    ids=["dump-stalled", "dump-too-long", "basebackup-stalled", "basebackup-too-long"],
+)
+def test_the_server_freezes(
+    make_server: MakeServer,
+    tmp_path: Path,
+    frozen: list[psutil.Process],
+    settings: dict[str, object],
+    reason: Reason,
+) -> None:
+    """Fault 5: every process of the server stops in the middle of the stream; no connection breaks."""
+    server = make_server()
+    server.execute(BULK.format(seed="frozen", rows=200_000))
+    site = Site(folder=tmp_path, server=server, plans={"p": settings})
+    with site.start("backup", "p") as runner:
+        if settings["backup_type"] == "logical":
+            tool = waiting_client(runner, "pg_dump")
+            tool.suspend()  # so that the dump cannot end before the server stops
+            until(lambda: list(site.store.glob("backups/**/*.partial/*")), "a partial file")
+            tool.resume()
+        until(lambda: _bytes(site) > 0, "a byte")
+        family = psutil.Process(server.pid).children(recursive=True)
+        for each in [*family, psutil.Process(server.pid)]:
+            each.suspend()
+            frozen.append(each)
+        _, errors = runner.communicate(timeout=60)
+    assert runner.returncode == 1, errors
+    failed(site, "p", reason)
+    assert clients(os.getpid()) == []
+
+
+def _bytes(site: Site) -> int:
+    paths = site.store.glob("backups/**/*.partial/*")
+    return sum(path.stat().st_size for path in paths if path.exists())
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.mark.root  # mounts
+def test_the_forecast_refuses(big: Database, tmp_path: Path, small_disk: Path) -> None:
+    """Fault 19: what will not fit is refused before it begins."""
+    (small_disk / "ballast").write_bytes(bytes(50_000_000))
+    site = _on(small_disk, big, tmp_path, {"p": plan(databases=[big.name])})
+    done = site.run("backup", "p")
+    assert done.returncode == 5
+    assert "is too full: about" in sentence(done)
+    assert "Make room" in sentence(done)
+    made = failed(site, "p", Reason.SPACE)
+    assert [step.name for step in made.steps] == ["validate"]
+
+
+@pytest.mark.root  # mounts
+@pytest.mark.parametrize("name", ["custom", "plain", "directory", "physical"])
+def test_the_disk_is_full_all_the_same(big: Database, tmp_path: Path, small_disk: Path, name: str) -> None:
+    """Fault 19: the forecast was wrong. The bytes go, and the catalog on the same disk has its record."""
+    chosen = plan("physical") if name == "physical" else plan(databases=[big.name], format=name)
+    site = _on(small_disk, big, tmp_path, {"p": chosen})
+    with _filled_meanwhile(site, small_disk) as runner:
+        _, errors = runner.communicate(timeout=60)
+    assert runner.returncode == 5, errors
+    made = failed(site, "p", Reason.SPACE)
+    assert "Make room" in made.message
+    (small_disk / "ballast").unlink()
+    assert site.leftovers() == []
+
+
+def _on(disk: Path, database: Database, folder: Path, plans: dict[str, dict[str, object]]) -> Site:
+    return Site(
+        folder=folder / "site",
+        server=database.server,
+        plans=plans,
+        storage_settings={"path": str(disk / "store")},
+    )
+
+
+def _filled_meanwhile(site: Site, disk: Path) -> subprocess.Popen[str]:
+    """A run whose disk fills up, by another's file, after the forecast and before the bytes."""
+    runner = site.start("backup", "p")
+    name = "pg_basebackup" if site.plans["p"]["backup_type"] == "physical" else "pg_dump"
+    tool = waiting_client(runner, name)
+    tool.suspend()
+    status = os.statvfs(disk)
+    (disk / "ballast").write_bytes(bytes(status.f_bavail * status.f_frsize - 3_000_000))
+    tool.resume()
+    return runner
+
+
+@pytest.mark.root  # mounts
+def test_the_store_is_read_only(big: Database, tmp_path: Path, small_disk: Path) -> None:
+    site = _on(small_disk, big, tmp_path, {"p": plan(databases=[big.name])})
+    site.catalog_folder = tmp_path / "catalog"
+    site.write()
+    site.store.mkdir()
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    done = site.run("backup", "p")
+    assert done.returncode == 5
+    assert "cannot be written" in sentence(done)
+    assert "Read-only file system" in sentence(done)
+    assert site.newest("p").reason is Reason.STORAGE

@@ -1,0 +1,129 @@
+"""Many databases in one plan: one that fails does not stop the others, and no name is more than a name."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from pgbackstop_catalog.records import Reason, Status
+from tests.support import databases
+from tests.support.backups import Site, plan, restore_by_hand
+from tests.support.databases import Database
+from tests.support.fixtures import MakeServer
+from tests.support.servers import Server
+
+# Quotes, blanks, other scripts, options, paths, and what libpq could take for a connection string.
+HOSTILE = (
+    'quo"te',
+    "apo'strophe $(false) `false`",
+    "back\\slash",
+    "Jürgen 🐘",
+    "-x",
+    "--help",
+    "..",
+    "a/b",
+    "../../escaped",
+    "a=b",
+    "host=127.0.0.1 port=1",
+    "postgresql://127.0.0.1:1/elsewhere",
+    "%2E%2E",
+    "shop.partial",
+    "new\nline; false",
+)
+
+
+def create(server: Server, name: str) -> None:
+    with server.connect() as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+    with psycopg.connect(server.conninfo(), dbname=name, autocommit=True) as connection:
+        table = sql.Identifier(name)
+        connection.execute(sql.SQL("CREATE TABLE {} AS SELECT generate_series(1, 7) AS n").format(table))
+
+
+@pytest.fixture
+def hostile(make_server: MakeServer) -> Server:
+    server = make_server()
+    for name in HOSTILE:
+        create(server, name)
+    return server
+
+
+@pytest.mark.parametrize("settings", ["custom", "plain", "directory"])
+def test_hostile_names(hostile: Server, make_server: MakeServer, tmp_path: Path, settings: str) -> None:
+    site = Site(
+        folder=tmp_path,
+        server=hostile,
+        plans={"p": plan(format=settings, exclude_databases=["postgres"])},
+    )
+    made = {each.database: each for each in site.make("p")}
+    assert set(made) == set(HOSTILE)
+    if settings == "plain":  # pg_dump itself refuses to write this name into a script, and says so
+        assert "database name contains a newline" in made.pop("new\nline; false").message
+    assert {name: each.message for name, each in made.items() if each.status is not Status.SUCCEEDED} == {}
+    assert site.leftovers() == []
+    assert {path.name for path in tmp_path.iterdir()} == {"store", "pgbackstop.yaml"}
+    fresh = make_server()
+    for name, each in made.items():
+        assert list((each.row_counts or {}).values()) == [7]
+        folder = site.path(each)
+        assert folder.parent.parent == site.store / "backups/logical/main"
+        restore_by_hand(folder, fresh, hostile)
+        with psycopg.connect(fresh.conninfo(), dbname=name, password=hostile.password) as connection:
+            counted = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(name)))
+            assert counted.fetchone() == (7,)
+
+
+def test_one_failing_does_not_stop_the_others(pg17: Server, tmp_path: Path) -> None:
+    first, locked, last = (databases.clone(pg17) for _ in range(3))
+    names = [first.name, locked.name, "nowhere", last.name]
+    site = Site(folder=tmp_path, server=pg17, plans={"p": plan(databases=names, lock_timeout="200ms")})
+    with locked.connect() as holder:
+        holder.execute("BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+        done = site.run("backup", "p")
+    assert done.returncode == 1
+    made = {each.database: each for each in site.backups("p")}
+    for each in (first, last):
+        assert made[each.name].status is Status.SUCCEEDED
+        assert f"{each.name}: " in done.stdout
+        each.drop()
+    locked.drop()
+    assert made[locked.name].reason is Reason.TOOL
+    assert "raise lock_timeout of the plan" in made[locked.name].message
+    assert made["nowhere"].reason is Reason.CONFIGURATION
+    for name in (locked.name, "nowhere"):
+        assert f"{name}: failed: " in done.stderr
+    assert site.leftovers() == []
+
+
+def test_a_table_without_columns_and_one_of_an_extension(database: Database, tmp_path: Path) -> None:
+    database.execute("CREATE TABLE nothing (); INSERT INTO nothing DEFAULT VALUES")
+    database.execute("CREATE TABLE parted (n int) PARTITION BY LIST (n)")
+    database.execute("CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1)")
+    database.execute("CREATE UNLOGGED TABLE fleeting AS SELECT 1 AS n")
+    database.execute('CREATE SCHEMA pgs; CREATE TABLE pgs."odd\nname; TABLE DATA" AS SELECT 1 AS n')
+    plans = {name: plan(databases=[database.name], format=name) for name in ("custom", "plain", "directory")}
+    site = Site(folder=tmp_path, server=database.server, plans=plans)
+    for name in plans:
+        (made,) = site.make(name)
+        assert made.status is Status.SUCCEEDED, made.message
+        counts = made.row_counts or {}
+        assert counts["public.nothing"] == counts["public.fleeting"] == 1
+        assert "public.parted" not in counts
+        assert counts["public.parted_1"] == 0
+
+
+def test_another_encoding(pg17: Server, tmp_path: Path) -> None:
+    """pg_restore lists the names of such a database in its encoding, which is no UTF-8."""
+    pg17.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+    try:
+        with psycopg.connect(pg17.conninfo("latin"), client_encoding="utf8", autocommit=True) as connection:
+            connection.execute('CREATE TABLE "Müller" AS SELECT 1 AS n')
+        site = Site(folder=tmp_path, server=pg17, plans={"p": plan(databases=["latin"])})
+        (made,) = site.make("p")
+    finally:
+        pg17.execute("DROP DATABASE latin")
+    assert made.status is Status.SUCCEEDED, made.message
+    assert made.row_counts == {'public."Müller"': 1}
+    assert made.database_facts is not None
+    assert made.database_facts.encoding == "LATIN1"
