@@ -26,7 +26,8 @@ def folder_name(name: str) -> str:
     """A database's name as a folder: percent-encoded where it is no plain word, so never a path."""
     if _PLAIN.fullmatch(name) and not name.endswith(PARTIAL_SUFFIX):
         return name
-    return quote(name, safe="").replace(".", "%2E")
+    # quote leaves dots and dashes alone: a folder must neither be hidden nor look like an option.
+    return quote(name, safe="").replace(".", "%2E").replace("-", "%2D")
 
 
 def backup_folder(*, backup_type: BackupType, server: str, database: str, backup_id: str) -> PurePosixPath:
