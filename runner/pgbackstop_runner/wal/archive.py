@@ -95,14 +95,23 @@ class Archive:
         return batch
 
     def adopt(self) -> Batch:
-        """Index what lies under its final name and is in no line: a crash came between the two."""
+        """Index what lies under its final name and is in no line: a crash came between the two.
+
+        What lies before a break below the oldest segment is what expire could not delete, and stays out:
+        it would only look like a gap.
+        """
         batch = Batch()
         self.index.refresh()
         known = {entry.path for entry in self.index.entries.values()}
-        for path in self.files():
-            relative = str(path.relative_to(self.root))
-            if relative not in known and not self._reject(path, batch):
+        oldest = min((segment.number for segment in self.segments()), default=None)
+        for path in reversed(list(self.files())):
+            number = self._number(path)
+            if str(path.relative_to(self.root)) in known or self._is_leftover(number, oldest):
+                continue
+            if not self._reject(path, batch):
                 batch.segments.append(self._line(path, content.stored(path)))
+                oldest = number if oldest is None or number is None else min(oldest, number)
+        batch.segments.reverse()
         if batch.segments:
             index.append(self.root, batch.segments)
             self.index.refresh()
@@ -139,6 +148,14 @@ class Archive:
         names = sorted(entry.name for entry in os.scandir(folder)) if folder.is_dir() else []
         parsed = (_conflict(name) for name in names)
         return tuple(sorted((each for each in parsed if each), key=lambda each: each.found_at))
+
+    def _number(self, path: Path) -> int | None:
+        name, _ = content.split(path.name)
+        is_segment = wal.SEGMENT_NAME.fullmatch(name)
+        return Segment.parse(name, self.identity.segment_bytes).number if is_segment else None
+
+    def _is_leftover(self, number: int | None, oldest: int | None) -> bool:
+        return number is not None and oldest is not None and number < oldest - 1
 
     def _take_one(self, source: Path, batch: Batch) -> WalSegment | None:
         if self._reject(source, batch):

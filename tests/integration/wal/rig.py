@@ -23,7 +23,7 @@ from pgbackstop_catalog.records import Backup, Status, new_id
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_catalog.wal import WalState
 from pgbackstop_runner.wal import progress
-from tests.support import accounts, places
+from tests.support import accounts, install_postgres, places
 from tests.support.servers import Server
 
 DEADLINE = 30.0  # seconds; what is waited for takes one or two
@@ -50,6 +50,7 @@ class Rig:
     wal: dict[str, Any] = field(default_factory=dict)
     user: str = "postgres"
     password_file: Path | None = None
+    bin_dir: Path | None = None
     process: subprocess.Popen[bytes] | None = None
     errors: Path = field(init=False)
 
@@ -81,7 +82,7 @@ class Rig:
                     "port": self.server.port,
                     "user": self.user,
                     "password_file": str(self.password_file or self.server.password_file),
-                    "bin_dir": str(self.server.programs.folder),
+                    "bin_dir": str(self.bin_dir or self.server.programs.folder),
                     "wal": self.wal,
                 }
             },
@@ -235,22 +236,13 @@ class Rig:
         return record
 
 
-RESTORE = """#!/bin/sh
-# restore.sh ARCHIVE %f %p: from the archive, else from the newest unfinished segment.
-a=$1 f=$2 p=$3
-d=$a/$(printf %.16s "$f")
-if [ -f "$d/$f.lz4" ]; then exec lz4 -dcq "$d/$f.lz4" > "$p"
-elif [ -f "$d/$f.zst" ]; then exec zstd -dcq "$d/$f.zst" > "$p"
-elif [ -f "$d/$f" ]; then exec cp "$d/$f" "$p"
-elif [ -f "$a/$f" ]; then exec cp "$a/$f" "$p"; fi
-for partial in "$a/receiving/$f.lz4.partial" "$a/aside/$f.lz4.partial"; do
-    if [ -f "$partial" ]; then
-        lz4 -dcq "$partial" > "$p"    # it may be cut off: what there is counts
-        exec truncate -s 16777216 "$p"
-    fi
-done
-exit 1
-"""
+def documented_script() -> str:
+    """restore-wal.sh as the manual has it: what people will copy is what is proven."""
+    manual = (install_postgres.ROOT / "docs" / "how-to" / "archive-wal.md").read_text(encoding="utf-8")
+    (script,) = (
+        block for block in manual.split("```sh\n") if block.startswith("#!/bin/sh\n# restore-wal.sh")
+    )
+    return script.partition("```")[0]
 
 
 def base_backup(server: Server, folder: Path) -> Path:
@@ -273,7 +265,7 @@ def recovered(server: Server, base: Path, archive: Path) -> Iterator[Server]:
         shutil.copytree(archive, new.folder / "wal")
         shutil.copytree(base, new.data)
         script = new.folder / "restore.sh"
-        script.write_text(RESTORE)
+        script.write_text(documented_script())
         (new.data / "recovery.signal").touch()
         new.configure(
             {

@@ -1,5 +1,6 @@
 """What happens to users of WAL archives, provoked for real: kills, lost slots, lost files, full disks."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -94,6 +95,7 @@ def test_a_lost_slot_is_one_gap_and_a_new_base_backup_heals_it(
     rig = make_rig(make_server(settings=settings))
     rig.start()
     rig.streaming()
+    rig.base_backup_record()
     before = rig.fill(2)
     rig.arrived(before)
     rig.stop()
@@ -118,7 +120,11 @@ def test_a_lost_slot_is_one_gap_and_a_new_base_backup_heals_it(
     assert state.failures <= 3
     missing = set(range(int(gap.first[16:], 16), int(gap.last[16:], 16) + 1))
     assert not missing & {int(name[16:], 16) for name in rig.segments()}
+    heals(rig)
 
+
+def heals(rig: Rig) -> None:
+    """A base backup that starts now makes the gap harmless, for good, and begins a window."""
     backup = rig.base_backup_record()
     healed = rig.until("the gap is harmless", lambda state: state.base_backup_wanted_since is None)
     assert healed.missing_segments == 0
@@ -127,6 +133,10 @@ def test_a_lost_slot_is_one_gap_and_a_new_base_backup_heals_it(
     rig.start()
     again = rig.streaming()
     assert again.gaps == healed.gaps
+    report = json.loads(rig.command("wal", "status", "--json").stdout)[0]
+    assert [each["ends"] for each in report["windows"]] == ["gap", "received"]
+    assert report["windows"][0]["end"] < report["windows"][1]["start"]
+    assert healed.gaps[0].first in report["windows"][0]["reason"]
 
 
 def test_a_deleted_segment_is_a_gap_until_it_is_back(rig: Rig) -> None:

@@ -1,11 +1,13 @@
 """Streaming: what arrives, how it is stored, and that PostgreSQL's and standard tools can use it."""
 
 import datetime
+import json
 import subprocess
 import time
 
 import pytest
 
+from pgbackstop_catalog import wal
 from tests.integration.wal import rig as rigs
 from tests.integration.wal.conftest import MakeRig
 from tests.integration.wal.rig import Rig, wait_for
@@ -75,8 +77,11 @@ def test_an_idle_server_is_healthy(rig: Rig) -> None:
     assert after.last_reply_at > first.last_reply_at
 
 
-def test_what_is_said_to_be_recoverable_is_recovered(rig: Rig) -> None:
-    server = rig.server
+@pytest.mark.parametrize("compression", ["lz4", "zstd"])
+def test_what_is_said_to_be_recoverable_is_recovered(
+    make_rig: MakeRig, private_server: Server, compression: str
+) -> None:
+    rig, server = make_rig(private_server, compression=compression), private_server
     server.execute("create table heartbeat (id int primary key, at timestamptz default clock_timestamp())")
     rig.start()
     rig.streaming()
@@ -110,3 +115,88 @@ def test_a_restarted_server_is_streamed_from_again(rig: Rig) -> None:
     assert 1 <= state.failures <= 4
     rig.stop()
     rig.whole()
+
+
+def test_a_promotion_is_followed(rig: Rig) -> None:
+    rig.start()
+    rig.streaming()
+    last = rig.fill(2)
+    rig.arrived(last)
+    rig.server.stop()
+    (rig.server.data / "standby.signal").touch()
+    rig.server.start()
+    rig.until("it streams from the standby", lambda state: state.status == "streaming" and not state.message)
+    assert rig.server.execute("select pg_promote()") == [(True,)]
+    new = rig.fill(2)
+    assert new.startswith("00000002")
+    rig.arrived(new, 60)
+    state = rig.until("it follows", lambda state: state.timeline == 2 and state.status == "streaming")
+    assert state.gaps == ()
+    assert rig.entries()["00000002.history"].path == "00000002.history"
+    history = (rig.archive / "00000002.history").read_text()
+    assert wal.parse_history(history) is not None
+    rig.stop()
+
+
+def test_a_build_without_lz4_is_helped_out(rig: Rig) -> None:
+    programs = rig.folder / "bin"
+    programs.mkdir()
+    real = rig.server.programs.folder
+    for name in ("pg_dump", "pg_receivewal"):
+        (programs / name).symlink_to(real / name)
+    (programs / "pg_receivewal").unlink()
+    wrapper = programs / "pg_receivewal"
+    wrapper.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in *--compress=lz4*)\n'
+        '    echo "pg_receivewal: error: this build does not support compression with LZ4" >&2; exit 1 ;;\n'
+        f'esac\nexec {real}/pg_receivewal "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    rig.bin_dir = programs
+    rig.start()
+    rig.streaming()
+    last = rig.fill(2)
+    rig.arrived(last)
+    rig.stop()
+    rig.whole()
+    subprocess.run(["lz4", "-tq", rig.archive / rig.entries()[last].path], check=True)
+
+
+def test_status_works_with_everything_down(rig: Rig) -> None:
+    empty = rig.command("wal", "status")
+    assert empty.returncode == 0
+    assert "never ran" in empty.stdout
+    rig.start()
+    rig.streaming()
+    rig.base_backup_record()
+    last = rig.fill()
+    rig.arrived(last)
+    running = json.loads(rig.command("wal", "status", "main", "--json").stdout)[0]
+    assert running["receiver_running"]
+    assert running["slot_active"]
+    assert running["lag_bytes"] is not None
+    assert [each["ends"] for each in running["windows"]] == ["received"]
+    rig.stop()
+    rig.server.stop()
+    down = rig.command("wal", "status")
+    assert down.returncode == 0
+    assert "main: the server does not answer: Nothing answers" in down.stdout
+    assert "main: no receiver runs" in down.stdout
+    report = json.loads(rig.command("wal", "status", "--json").stdout)[0]
+    assert report["lag_bytes"] is None
+    assert report["segments"] == len(rig.segments())
+    assert report["windows"][0]["end"] >= running["windows"][0]["end"]
+    assert rig.command("wal", "status", "other").returncode == 7
+
+
+def test_one_receiver_for_each_server(rig: Rig) -> None:
+    rig.start()
+    rig.streaming()
+    second = rig.command("wal", "receive", "main")
+    assert second.returncode == 4
+    assert "The WAL receiver of main is already running" in second.stderr
+    rig.wal["enabled"] = False
+    refused = rig.command("wal", "receive", "main")
+    assert refused.returncode == 2
+    assert "wal.enabled" in refused.stderr

@@ -176,6 +176,36 @@ def test_expired_segments_are_no_gap(tmp_path: Path) -> None:
     assert archive.index.total_bytes == sum(entry.size_bytes for entry in index.read(tmp_path))
 
 
+def test_what_expire_could_not_delete_does_not_come_back(tmp_path: Path) -> None:
+    archive = makers.opened(tmp_path)
+    for number in range(1, 7):
+        makers.arrive(archive, number)
+    take_all(archive)
+    gone = index.remove(tmp_path, {makers.name(number) for number in (1, 2, 3, 4)})
+    gone[1].unlink()
+    gone[2].unlink()
+    again = makers.opened(tmp_path)
+    again.adopt()
+    assert list(again.index.entries) == [makers.name(number) for number in (5, 6, 4)]
+    assert gone[0].exists()
+    assert gaps.Gaps(again).look() == ()
+
+
+def test_an_index_that_was_lost_is_made_anew(tmp_path: Path) -> None:
+    archive = makers.opened(tmp_path)
+    for number in range(1, 4):
+        makers.arrive(archive, number)
+    take_all(archive)
+    before = dict(archive.index.entries)
+    (tmp_path / "index.jsonl").unlink()
+    again = makers.opened(tmp_path)
+    again.adopt()
+    assert list(again.index.entries) == list(before)
+    assert [entry.sha256 for entry in again.index.entries.values()] == [
+        entry.sha256 for entry in before.values()
+    ]
+
+
 def test_a_full_disk_leaves_no_part_of_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = makers.opened(tmp_path)
     makers.arrive(archive, 1)
