@@ -152,7 +152,8 @@ def _incremental_impossible(problem: str) -> bool:
 def _wire_compression(wanted: Compression) -> str:
     if wanted.method == "none":
         return _NONE
-    level = wanted.level if wanted.method == "zstd" and wanted.level else stream.DEFAULT_LEVELS["zstd"]
+    # Where gzip is wanted, zstd lives for a moment only: the fastest level.
+    level = (wanted.level or stream.DEFAULT_LEVELS["zstd"]) if wanted.method == "zstd" else 1
     workers = f",workers={wanted.workers}" if wanted.workers else ""
     return f"server-zstd:level={level}{workers}"
 
