@@ -9,6 +9,7 @@ is.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,7 +38,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "message": _TEXT,
     "missed_runs": (int,),
 }
-_KEYS = frozenset(name.encode() for name in (*_TYPES, "record_version", "kind"))
+_LINE = re.compile(rf'\n  ("(?:{"|".join((*_TYPES, "record_version", "kind"))})": [^\n]*)'.encode())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +90,8 @@ def read(paths: Iterable[Path], on_garbage: Callable[[errors.CatalogError], None
 
 def parse(path: Path) -> Headline:
     """The headline of one record. Raises OSError, and what the codec raises for it."""
-    content = path.read_bytes()
+    with path.open("rb", buffering=0) as file:  # half the time of read_bytes, for thousands of files
+        content = file.readall()
     try:
         return _headline(_scalars(content), path)
     except (ValueError, TypeError, KeyError):
@@ -103,9 +105,7 @@ def _scalars(content: bytes) -> dict[str, Any]:
     """
     if not content.endswith((b"}\n", b"}")):
         raise ValueError
-    lines = content.split(b'\n  "')
-    wanted = (line.rstrip(b"\n ,}") for line in lines if line[: line.find(b'"')] in _KEYS)
-    scalars: dict[str, Any] = json.loads(b'{"' + b',"'.join(wanted) + b"}")
+    scalars: dict[str, Any] = json.loads(b"{" + b"".join(_LINE.findall(content)).rstrip(b",") + b"}")
     return scalars
 
 
