@@ -22,10 +22,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from benchmarks import common
 from pgbackstop_catalog import codec
 from pgbackstop_catalog.records import Backup, Status, StoredFile
 
 title = "Command line"
+RUNS = 9
+_TIMES = ("median_ms", "best_ms", "cpu_ms")
 _PROGRAM = Path(sys.executable).with_name("pgbackstop")
 
 
@@ -124,10 +127,24 @@ def _record(number: int, moment: datetime) -> Backup:
     )
 
 
+def run(_options: common.Options) -> str:
+    """Every case, as a section of docs/benchmarks.md."""
+    head = ("process, start to last byte", "median", "best", "CPU", "target", "met")
+    return common.table(head, [_cells(each) for each in measure(RUNS)])
+
+
+def _cells(result: dict[str, object]) -> tuple[str, ...]:
+    target, median = result["target_ms"], result["median_ms"]
+    verdict = ("", "")
+    if isinstance(target, int | float) and isinstance(median, int | float):
+        verdict = (f"< {target:.0f} ms", common.met(median, target))
+    return (str(result["case"]), *(f"{result[key]} ms" for key in _TIMES), *verdict)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     results = measure(given.runs)
@@ -137,7 +154,7 @@ def main() -> None:
     print(f"{'case':<32}{'median':>9}{'best':>9}{'CPU':>9} {'target':>8}")
     for each in results:
         target = f"{each['target_ms']} ms" if each["target_ms"] else ""
-        times = "".join(f"{each[key]:>6} ms" for key in ("median_ms", "best_ms", "cpu_ms"))
+        times = "".join(f"{each[key]:>6} ms" for key in _TIMES)
         print(f"{each['case']:<32}{times} {target:>8}")
 
 

@@ -18,11 +18,11 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import data, wal_loss
+from benchmarks import common, data, wal_loss
 from pgbackstop_catalog import wal
 from tests.integration.wal.rig import Rig, wait_for
 from tests.support import accounts, places
@@ -283,6 +283,20 @@ def _spread(values: list[float]) -> str:
     return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
 
 
+def run(options: common.Options) -> str:
+    """All parts, as a section of docs/benchmarks.md."""
+    return _measured(("speed", "lag", "rpo"), SEGMENTS, options.rounds)
+
+
+def _measured(parts: Sequence[str], segments: int, rounds: int) -> str:
+    measures = {
+        "speed": lambda: speed(segments, rounds),
+        "lag": lambda: wal_loss.lag(30.0),
+        "rpo": lambda: wal_loss.rpo(rounds),
+    }
+    return "\n\n".join(measures[part]() for part in parts)
+
+
 def main() -> None:
     """Measure what was asked for, and write the section."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -291,13 +305,8 @@ def main() -> None:
     parser.add_argument("--part", choices=("speed", "lag", "rpo"), action="append")
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
-    parts = given.part or ["speed", "lag", "rpo"]
-    measured = {
-        "speed": lambda: speed(given.segments, given.rounds),
-        "lag": lambda: wal_loss.lag(30.0),
-        "rpo": lambda: wal_loss.rpo(given.rounds),
-    }
-    text = "\n\n".join((f"## {title}", *(measured[part]() for part in parts))) + "\n"
+    parts = given.part or ("speed", "lag", "rpo")
+    text = f"## {title}\n\n{_measured(parts, given.segments, given.rounds)}\n"
     sys.stdout.write("\n" + text)
     if given.output:
         given.output.write_text(text)
