@@ -14,13 +14,24 @@ from pgbackstop_catalog import units
 from pgbackstop_catalog.records import Backup, Status
 from pgbackstop_catalog.values import UtcTime, Value, format_time
 
-Kind = Literal["backup-succeeded", "backup-failed", "backup-missed", "test"]
+Kind = Literal[
+    "backup-succeeded",
+    "backup-failed",
+    "backup-missed",
+    "restore-started",
+    "restore-succeeded",
+    "restore-failed",
+    "test",
+]
 Severity = Literal["info", "warning", "critical"]
 
 ALERT_NAMES: dict[Kind, str] = {
     "backup-succeeded": "BackupFinished",
     "backup-failed": "BackupRunFailed",
     "backup-missed": "BackupRunMissed",
+    "restore-started": "RestoreStarted",
+    "restore-succeeded": "RestoreFinished",
+    "restore-failed": "RestoreFailed",
     "test": "BackupNotificationTest",
 }
 # An event ends by itself. Longer than any usual group_wait, or Alertmanager would never tell of it.

@@ -56,7 +56,7 @@ def check(connection: psycopg.Connection, wanted: Expected) -> tuple[CheckResult
     """All checks of the database that is connected to; the connection must see every row."""
     connection.execute("set row_security = off")
     return (
-        _rows(connection, wanted.row_counts),
+        rows(connection, wanted.row_counts),
         _indexes(connection),
         _constraints(connection, wanted.not_valid),
         _sequences(connection, wanted.sequences),
@@ -70,7 +70,7 @@ def failed(results: Sequence[CheckResult]) -> str:
     return "; ".join(f"{each.name}: {each.detail}" for each in results if not each.ok)
 
 
-def _rows(connection: psycopg.Connection, counts: dict[str, int] | None) -> CheckResult:
+def rows(connection: psycopg.Connection, counts: dict[str, int] | None) -> CheckResult:
     """Exact counts of every table against those of the dump's own snapshot."""
     if counts is None:
         return CheckResult(name="rows", ok=True, detail="not compared: none were counted at backup")

@@ -14,8 +14,12 @@ from pgbackstop_runner.commands import options
 
 if TYPE_CHECKING:
     from pgbackstop_catalog.restores import Restore
+    from pgbackstop_runner.restore.choose import Wanted
     from pgbackstop_runner.restore.outline import Outline, Request
     from pgbackstop_runner.workspace import Workspace
+
+# As many as a person looks through.
+_LISTED = 20
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -38,6 +42,15 @@ def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other wa
         bool,
         typer.Option("--in-place", help="Drop the live database first: where two have no room. No undo."),
     ] = False,
+    table: Annotated[
+        list[str] | None, typer.Option(help="Only this table, as schema.name; repeatable.")
+    ] = None,
+    schema: Annotated[
+        list[str] | None, typer.Option(help="Only the tables of this schema; repeatable.")
+    ] = None,
+    into_schema: Annotated[
+        str | None, typer.Option(help="--table: into this schema, made if it is not there.")
+    ] = None,
     roles: Annotated[
         bool,
         typer.Option("--globals", help="Create the roles that the server lacks; others stay as they are."),
@@ -75,8 +88,13 @@ def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other wa
         _clean(opened, server)
     else:
         wanted = Wanted(backup=backup or "latest", plan=plan, database=database)
+        if backup is None and plan is None and database is None and sys.stdin.isatty():
+            wanted = _chosen(opened)
         request = Request(
             wanted=wanted,
+            tables=tuple(table or ()),
+            schemas=tuple(schema or ()),
+            into_schema=into_schema,
             server=server,
             into=into,
             in_place=in_place,
@@ -90,6 +108,29 @@ def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other wa
 class _Flags:
     def __init__(self, *, dry_run: bool, yes_replace: str | None, json: bool) -> None:
         self.dry_run, self.yes_replace, self.json = dry_run, yes_replace, json
+
+
+def _chosen(opened: Workspace) -> Wanted:
+    """Let a person choose from a list. Raises NotFound, ConfigError."""
+    from pgbackstop_runner.restore import choose  # noqa: PLC0415
+
+    found = choose.restorable(opened.catalog.backups(), choose.Wanted())[:_LISTED]
+    if not found:
+        raise errors.NotFound("There is no logical backup to restore.", remedy="See 'pgbackstop list'.")
+    titles = ("", "ID", "DATABASE", "FINISHED (UTC)", "SIZE")
+    rows = [
+        (str(number), each.id, each.database, f"{each.finished_at:%Y-%m-%d %H:%M:%S}",
+         units.format_size(each.size_bytes or 0))
+        for number, each in enumerate(found, 1)
+    ]  # fmt: skip
+    screen.table([screen.Column(title=title) for title in titles], rows)
+    screen.say("Number of the backup to restore, or its id:")
+    answer = sys.stdin.readline().strip()
+    if not answer:
+        raise errors.ConfigError("Nothing was chosen; nothing was touched.")
+    if answer.isdigit() and 0 < int(answer) <= len(found):
+        answer = found[int(answer) - 1].id
+    return choose.Wanted(backup=answer)
 
 
 def _restore(opened: Workspace, request: Request, flags: _Flags) -> None:

@@ -17,7 +17,7 @@ from pgbackstop_catalog.records import Reason, Status
 from pgbackstop_catalog.restores import Restore
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_runner import locks, log
-from pgbackstop_runner.restore import flow, swap, target
+from pgbackstop_runner.restore import flow, service, swap, target
 from pgbackstop_runner.restore.journal import Journal
 from pgbackstop_runner.restore.swap import Rename
 from pgbackstop_runner.workspace import Workspace
@@ -48,7 +48,7 @@ def undo(workspace: Workspace, restore: Restore, *, timeout: float) -> Restore:
     with _locked(workspace, restore):
         _require_there(server, restore)
         current = Journal(workspace=workspace, record=restore.but(undone_database=aside))
-        with flow.application_away(current, server.application):
+        with service.away(current, server.application):
             swap.exchange(server, _back(server, restore, aside), timeout=timeout)
         current.note(undone_at=utc_now(), downtime_seconds=restore.downtime_seconds)
         current.save()

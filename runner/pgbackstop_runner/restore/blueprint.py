@@ -49,6 +49,10 @@ _NOT_VALID = re.compile(
     re.DOTALL,
 )
 _SETVAL = re.compile(rb"SELECT pg_catalog\.setval\('((?:[^']|'')*)', (-?\d+), (true|false)\);\Z")
+_PARTITION = re.compile(rb"ALTER TABLE ONLY (" + _QUALIFIED + rb") ATTACH PARTITION (" + _QUALIFIED + rb") ")
+_FOREIGN_KEY = re.compile(
+    rb"ALTER TABLE (?:ONLY )?(" + _QUALIFIED + rb")\s+ADD CONSTRAINT " + _IDENTIFIER + rb" FOREIGN KEY "
+)
 _SUBSCRIPTION = re.compile(rb"CREATE SUBSCRIPTION (" + _IDENTIFIER + rb")")
 _ENCODING = re.compile(rb"SET client_encoding = '([A-Za-z0-9_-]+)';\Z")
 
@@ -66,12 +70,14 @@ class Blueprint:
     subscriptions: set[str] = field(default_factory=set)
     not_valid: set[tuple[str, str]] = field(default_factory=set)
     sequences: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    partitions: dict[str, str] = field(default_factory=dict)
+    foreign_keys: list[tuple[str, bytes]] = field(default_factory=list)
 
     def note(self, code: bytes) -> None:
         """Learn from one statement."""
         if is_about_database(code):
             (self.close if _LATE.match(code) else self.create).append(code)
-            self.tablespaces |= {script.unquoted(name) for name in _TABLESPACE.findall(code[:1000])}
+            self.tablespaces |= tablespaces_in(code)
         for pattern, learn in _LESSONS:
             if match := pattern.search(code) if pattern is _OWNER else pattern.match(code):
                 learn(self, match)
@@ -103,6 +109,8 @@ _LESSONS: tuple[tuple[re.Pattern[bytes], Learn], ...] = (
     (_NOT_VALID, lambda found, match: found.not_valid.add((_text(match[1]), script.unquoted(match[2])))),
     (_SETVAL, _setval),
     (_SET_TABLESPACE, _set_tablespace),
+    (_PARTITION, lambda found, match: found.partitions.update({_text(match[2]): _text(match[1])})),
+    (_FOREIGN_KEY, lambda found, match: found.foreign_keys.append((_text(match[1]), match.string))),
     (_SUBSCRIPTION, lambda found, match: found.subscriptions.add(script.unquoted(match[1]))),
     (_ENCODING, lambda found, match: setattr(found, "encoding", _text(match[1]))),
 )
@@ -113,9 +121,21 @@ def is_about_database(code: bytes) -> bool:
     return _ABOUT_DATABASE.match(code) is not None
 
 
+def is_foreign_key(code: bytes) -> bool:
+    """Whether a statement adds a foreign key."""
+    return _FOREIGN_KEY.match(code) is not None
+
+
 def renamed(code: bytes, name: bytes) -> bytes:
     """A statement about the database, about another one; ``name`` is quoted and in the dump's encoding."""
     return _ABOUT_DATABASE.sub(lambda match: match["before"] + b" " + name, code, count=1)
+
+
+def tablespaces_in(code: bytes) -> frozenset[str]:
+    """The tablespace that CREATE DATABASE names, if it does."""
+    if not code.startswith(b"CREATE DATABASE"):
+        return frozenset()
+    return frozenset(map(script.unquoted, _TABLESPACE.findall(code)))
 
 
 def without_tablespace(code: bytes) -> bytes:
@@ -188,6 +208,20 @@ def wanted_entries(lines: list[str]) -> Iterator[str]:
         file.write("\n".join(lines).encode(errors="surrogateescape"))
         file.flush()
         yield file.name
+
+
+_PARTS = re.compile(rb"(" + _IDENTIFIER + rb")\.(" + _IDENTIFIER + rb")\Z")
+
+
+def parts(quoted: str) -> tuple[str, str]:
+    """Schema and name of ``"My Schema".orders``. Raises ConfigError for anything else."""
+    match = _PARTS.match(quoted.encode(errors="surrogateescape"))
+    if match is None:
+        raise errors.ConfigError(
+            f"{quoted!r} is no table with its schema.",
+            remedy='Write it like public.orders, or "My Schema".t.',
+        )
+    return script.unquoted(match[1]), script.unquoted(match[2])
 
 
 def is_entry(line: str, kind: str) -> bool:

@@ -33,6 +33,59 @@ _RESTRICT_SINCE = {15: 14, 16: 10, 17: 6}
 _NO_TRANSACTION_TIMEOUT = 17
 
 
+@dataclass(frozen=True, kw_only=True)
+class Only:
+    """Whose rows are wanted, by quoted name. Foreign keys and large objects are then left out."""
+
+    tables: frozenset[str]
+
+    def wants_entry(self, line: str) -> bool:
+        """Whether a line of pg_restore --list is wanted."""
+        if any(blueprint.is_entry(line, kind) for kind in _UNWANTED_ENTRIES):
+            return False
+        rows = blueprint.is_entry(line, "TABLE DATA")
+        return not rows or any(f" TABLE DATA {_listed(name)} " in line for name in self.tables)
+
+    def wants_statement(self, code: bytes) -> bool:
+        """Whether a statement of a plain dump is wanted; COPY stands for its rows."""
+        if blueprint.is_foreign_key(code) or code.startswith(_UNWANTED_STATEMENTS):
+            return False
+        match = _COPY.match(code)
+        return match is None or match[1].decode(errors="surrogateescape") in self.tables
+
+
+_UNWANTED_ENTRIES = (
+    "FK CONSTRAINT",
+    "BLOB",
+    "BLOBS",
+    "BLOB METADATA",
+    "MATERIALIZED VIEW DATA",
+    "EVENT TRIGGER",
+    "PUBLICATION",
+    "PUBLICATION TABLE",
+    "SUBSCRIPTION",
+)
+_UNWANTED_STATEMENTS = (
+    b"SELECT pg_catalog.lo",
+    b"ALTER LARGE OBJECT",
+    b"REFRESH MATERIALIZED VIEW",
+    b"CREATE EVENT TRIGGER",
+    b"CREATE PUBLICATION",
+    b"ALTER PUBLICATION",
+    b"CREATE SUBSCRIPTION",
+    b"ALTER SUBSCRIPTION",
+)
+_COPY = re.compile(
+    rb"COPY (" + script.IDENTIFIER + rb"\." + script.IDENTIFIER + rb") .*FROM stdin;\Z", re.DOTALL
+)
+
+
+def _listed(quoted: str) -> str:
+    """A quoted name as pg_restore --list has it: without quotes, schema and name apart."""
+    schema, name = blueprint.parts(quoted)
+    return f"{schema} {name}"
+
+
 @dataclass(kw_only=True)
 class Source:
     """A dump, and how it is to be read."""
@@ -41,7 +94,7 @@ class Source:
     plain: bool
     jobs: int = 2
     no_tablespaces: bool = False
-    extra: tuple[str, ...] = ()
+    only: Only | None = None
     warnings: list[str] = field(default_factory=list)
 
 
@@ -61,12 +114,18 @@ def _by_archive(server: Server, database: str, binaries: Binaries, source: Sourc
         "--exit-on-error",
         f"--jobs={source.jobs}",
         *(["--no-tablespaces"] if source.no_tablespaces else []),
-        *source.extra,
         f"--dbname={connection_string(server, database)}",
         str(source.path),
     ]
-    on_line = _collector(source.warnings)
-    with tools.start("pg_restore", argv, password=conninfo.password(server), on_line=on_line) as tool:
+    with contextlib.ExitStack() as stack:
+        if source.only is not None:
+            lines = [
+                line for line in blueprint.contents(binaries, source.path) if source.only.wants_entry(line)
+            ]
+            argv.insert(1, f"--use-list={stack.enter_context(blueprint.wanted_entries(lines))}")
+        on_line = _collector(source.warnings)
+        password = conninfo.password(server)
+        tool = stack.enter_context(tools.start("pg_restore", argv, password=password, on_line=on_line))
         tool.finish()
 
 
@@ -93,24 +152,31 @@ def _by_script(server: Server, database: str, binaries: Binaries, source: Source
 
 def _feed(pipe: Path, tool: tools.Tool, content: Iterator[bytes]) -> None:
     """Write the script into the pipe. An error of psql ends it early, and is psql's to tell."""
-    threading.Thread(target=_open_when_over, args=(pipe, tool), daemon=True).start()
+    let_go(pipe, tool)
     with contextlib.suppress(BrokenPipeError), pipe.open("wb", buffering=0) as sink:
         for chunk in content:
             sink.write(chunk)
 
 
-def _open_when_over(pipe: Path, tool: tools.Tool) -> None:
-    """A psql that dies before it opens the pipe would leave us waiting for a reader forever."""
-    tool.process.wait()
-    with contextlib.suppress(OSError):
-        os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
+def let_go(pipe: Path, reader: tools.Tool) -> None:
+    """A reader that dies before it opens the pipe must not leave the writer waiting for it forever."""
+
+    def open_when_over() -> None:
+        reader.process.wait()
+        with contextlib.suppress(OSError):
+            os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
+
+    threading.Thread(target=open_when_over, name="let-go", daemon=True).start()
 
 
 def _filtered(source: Source, binaries: Binaries, server_major: int) -> Iterator[bytes]:
     """The script without what leads out of its database, or what the tools here do not understand."""
+    wanted = True
     with physical.opened(source.path) as file:
         for piece in script.pieces(file):
-            if _is_kept(piece, source, binaries, server_major):
+            # Rows go with the COPY before them.
+            wanted = wanted if piece.kind == "rows" else _is_kept(piece, source, binaries, server_major)
+            if wanted:
                 yield piece.text
 
 
@@ -123,6 +189,8 @@ def _is_kept(piece: Piece, source: Source, binaries: Binaries, server_major: int
     if piece.code.startswith(b"SET transaction_timeout") and server_major < _NO_TRANSACTION_TIMEOUT:
         return False
     if source.no_tablespaces and piece.code.startswith(b"SET default_tablespace"):
+        return False
+    if source.only is not None and not source.only.wants_statement(piece.code):
         return False
     return not blueprint.is_about_database(piece.code)
 
@@ -152,8 +220,6 @@ def _explained(binaries: Binaries, server_major: int) -> Iterator[None]:
     try:
         yield
     except AttemptFailed as error:
-        if error.reason is not Reason.TOOL:
-            raise
         if "transaction_timeout" in error.problem and server_major < _NO_TRANSACTION_TIMEOUT:
             raise AttemptFailed(
                 Reason.CLIENT,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from pgbackstop_catalog import errors, units
+from pgbackstop_catalog.records import Backup
 from pgbackstop_runner import validate
 from pgbackstop_runner.restore import target
 from pgbackstop_runner.restore.target import Database
@@ -27,14 +28,18 @@ def require(connection: psycopg.Connection, outline: Outline) -> None:
         )
 
 
-def _problems(connection: psycopg.Connection, outline: Outline) -> Iterator[tuple[str, str]]:
-    backup, request, old = outline.backup, outline.request, outline.replaced
+def same_or_newer(backup: Backup, major: int) -> None:
+    """Raises ValidationError for a server that is older than the one that was backed up."""
     made_on = (backup.server_facts.version_number if backup.server_facts else 0) // 10000
-    if made_on > outline.major:
-        yield (
-            f"The backup is of PostgreSQL {made_on}; the server is {outline.major}, which is older.",
-            f"Restore into PostgreSQL {made_on} or newer.",
+    if made_on > major:
+        raise errors.ValidationError(
+            f"The backup is of PostgreSQL {made_on}; the server is {major}, which is older.",
+            remedy=f"Restore into PostgreSQL {made_on} or newer.",
         )
+
+
+def _problems(connection: psycopg.Connection, outline: Outline) -> Iterator[tuple[str, str]]:
+    request, old = outline.request, outline.replaced
     missing = frozenset(outline.blueprint.extensions) - target.extensions(connection)
     if missing:
         yield (

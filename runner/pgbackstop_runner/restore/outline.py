@@ -150,6 +150,7 @@ def draw(workspace: Workspace, request: Request) -> Outline:
     database = request.into or backup.database
     with target.connect(server, away_from=(database,)) as connection:
         major = postgres.major(connection)
+        needs.same_or_newer(backup, major)
         facts = postgres.facts(connection)
         tools = _tools(server, backup, major)
         dump = blueprint.dump_path(folder, backup)

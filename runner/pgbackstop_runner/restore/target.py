@@ -107,8 +107,13 @@ def run(connection: psycopg.Connection, statement: LiteralString, *databases: st
     connection.execute(sql.SQL(statement).format(*parts))
 
 
-def drop(connection: psycopg.Connection, name: str) -> None:
-    """Drop a database, ending who is in it; quiet when it is gone."""
+def drop(connection: psycopg.Connection, name: str, *, timeout: float = 300.0) -> None:
+    """Drop a database, ending who is in it; quiet when it is gone.
+
+    PostgreSQL waits for every process of the server to notice, so a frozen one would hold it for ever:
+    after ``timeout`` seconds it is given up with psycopg.errors.QueryCanceled, and may be repeated.
+    """
+    connection.execute(f"set statement_timeout = {round(timeout * 1000)}".encode())
     found = find(connection, name)
     if found is not None and found.is_template:
         run(connection, "alter database {} is_template false", name)

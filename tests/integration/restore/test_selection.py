@@ -1,0 +1,101 @@
+"""Single tables and schemas come back with all that hangs on them, and overwrite nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgbackstop_catalog import errors
+from tests.integration.restore import image, places
+from tests.support.backups import Site
+from tests.support.databases import Database
+
+FORMATS = ("custom", "directory", "plain")
+MORE = """
+create schema "Old Stock";
+create type "Old Stock".colour as enum ('red', 'green');
+create table "Old Stock"."Left Over" (id serial primary key, colour "Old Stock".colour not null);
+insert into "Old Stock"."Left Over" (colour) select 'red' from generate_series(1, 30);
+create table days (at date not null, n int, primary key (at, n)) partition by range (at);
+create table days_24 partition of days for values from ('2024-01-01') to ('2025-01-01');
+create table days_25 partition of days for values from ('2025-01-01') to ('2026-01-01');
+insert into days select date '2024-01-01' + n, n from generate_series(0, 600) n;
+alter table orders enable row level security;
+create policy mine on orders using (quantity > 0);
+comment on column orders.quantity is 'how; many''';
+select lo_from_bytea(0, 'large');
+"""
+
+
+@pytest.fixture(params=FORMATS)
+def place(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> Site:
+    database.execute(MORE)
+    place = places.site(tmp_path, database.server, database.name, format=request.param)
+    places.backup(place)
+    return place
+
+
+def restore(place: Site, *tables: str, **more: Any) -> tuple[str, ...]:
+    """Restores the tables; returns the warnings."""
+    return places.restore(place, tables=tables, **more).warnings
+
+
+def test_a_lost_table_comes_back_whole(place: Site, database: Database) -> None:
+    before = image.of(database.server, database.name)
+    database.execute("drop table orders")
+    assert image.of(database.server, database.name) != before
+
+    assert restore(place, "public.orders") == ()
+
+    assert image.of(database.server, database.name) == before
+    assert not [name for name in places.databases(database.server) if "__restore_" in name]
+
+
+def test_a_partitioned_table_comes_with_its_partitions(place: Site, database: Database) -> None:
+    before = image.of(database.server, database.name)
+    database.execute("drop table days")
+    restore(place, "public.days")
+    assert image.of(database.server, database.name) == before
+
+
+def test_a_table_that_exists_is_not_overwritten(place: Site, database: Database) -> None:
+    database.execute("delete from orders where id > 10")
+    before = image.of(database.server, database.name)
+    with pytest.raises(errors.ValidationError, match="orders exists already"):
+        restore(place, "public.orders")
+    assert image.of(database.server, database.name) == before
+    assert not [name for name in places.databases(database.server) if "__restore_" in name]
+
+
+def test_beside_the_one_that_exists(place: Site, database: Database) -> None:
+    database.execute("delete from orders where id > 10")
+    warnings = restore(place, "public.orders", "public.days", into_schema="from backup")
+    assert database.execute('select count(*) from "from backup".orders') == [(2000,)]
+    assert database.execute('select count(*) from "from backup".days') == [(601,)]
+    assert database.row_counts()["orders"] == 10
+    assert len([text for text in warnings if "foreign key" in text]) == 2
+
+
+def test_a_schema_into_another_database(place: Site, database: Database) -> None:
+    database.server.execute("create database elsewhere")
+    try:
+        database.server.execute(
+            'create schema "Old Stock"; create type "Old Stock".colour as enum (\'red\')', "elsewhere"
+        )
+        places.restore(place, schemas=("Old Stock",), into="elsewhere")
+        count = database.server.execute('select count(*) from "Old Stock"."Left Over"', "elsewhere")
+        assert count == [(30,)]
+    finally:
+        database.server.execute("drop database elsewhere")
+
+
+def test_a_foreign_key_whose_rows_are_gone_is_told(place: Site, database: Database) -> None:
+    database.execute("drop table orders; delete from customers where id = 7")
+    (warning,) = restore(place, "public.orders")
+    assert "foreign key of public.orders could not be restored" in warning
+    assert database.row_counts()["orders"] == 2000
+
+
+def test_a_table_that_the_backup_does_not_have(place: Site) -> None:
+    with pytest.raises(errors.NotFound, match=r"has no table public\.ordres"):
+        restore(place, "public.ordres")
