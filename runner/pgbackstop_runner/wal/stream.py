@@ -46,6 +46,8 @@ def arguments(
         f"--slot={server.wal.slot}",
         f"--compress={method}",
         "--status-interval=1",
+        # Else lz4 keeps up to a block in its memory: received, counted, and lost with the process.
+        "--synchronous",
         "--no-loop",
         "--no-password",
     ]
