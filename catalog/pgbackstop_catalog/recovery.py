@@ -6,17 +6,22 @@ after hours of replay, or promote somewhere else than was asked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
 from pgbackstop_catalog import errors, wal
 from pgbackstop_catalog.records import Backup
 from pgbackstop_catalog.values import format_time
+from pgbackstop_catalog.wal import Switch
 from pgbackstop_catalog.window import Window
 
 Kind = Literal["latest", "immediate", "time", "lsn", "xid", "name"]
+_LSN = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
+# PostgreSQL's MAXFNAMELEN less its terminator: longer names are refused when the server starts.
+_LONGEST_NAME = 63
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,44 +52,75 @@ class RecoveryPlan:
         return self.chain[-1]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What a server can be recovered from: its physical backups, its windows, where timelines parted."""
+
+    backups: Sequence[Backup]
+    windows: Sequence[Window]
+    switches: Mapping[int, Switch] = field(default_factory=dict)
+
+
 def parse_time(text: str) -> Target:
     """A moment with a zone. Raises ConfigError for one without: 02:30 exists twice a year in most places."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        utc = moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise errors.ConfigError(
             f"{text!r} is no time.", remedy="Write it like 2026-11-22T14:03:00Z."
         ) from error
     if moment.tzinfo is None:
+        full = moment.isoformat(timespec="seconds")
         raise errors.ConfigError(
-            f"{text!r} has no time zone.", remedy=f"Add one, as in {text}Z or {text}+01:00."
+            f"{text!r} has no time zone.", remedy=f"Add one, as in {full}Z or {full}+01:00."
         )
-    utc = moment.astimezone(UTC)
     return Target(kind="time", value=utc.isoformat(sep=" ", timespec="microseconds"), moment=utc)
 
 
 def parse_lsn(text: str) -> Target:
     """A position in the WAL. Raises ConfigError."""
-    try:
-        return Target(kind="lsn", value=wal.format_lsn(wal.parse_lsn(text)))
-    except ValueError as error:
-        raise errors.ConfigError(f"{text!r} is no LSN.", remedy="Write it like 16/B374D848.") from error
+    if not _LSN.fullmatch(text):
+        raise errors.ConfigError(f"{text!r} is no LSN.", remedy="Write it like 16/B374D848.")
+    return Target(kind="lsn", value=wal.format_lsn(wal.parse_lsn(text)))
+
+
+def parse_xid(text: str) -> Target:
+    """A transaction, as pg_current_xact_id() gives it. Raises ConfigError."""
+    if not re.fullmatch(r"[0-9]{1,20}", text) or not 3 <= int(text) < 2**64:
+        raise errors.ConfigError(
+            f"{text!r} is no transaction id.", remedy="Write it like 731, as pg_current_xact_id() gives it."
+        )
+    return Target(kind="xid", value=text)
+
+
+def parse_name(text: str) -> Target:
+    """A point of pg_create_restore_point(). Raises ConfigError."""
+    if not text or not text.isprintable() or len(text.encode(errors="replace")) > _LONGEST_NAME:
+        raise errors.ConfigError(
+            f"{text!r} is no name of a restore point.", remedy="It has 1 to 63 printable letters."
+        )
+    return Target(kind="name", value=text)
+
+
+def lineage(timeline: int, switches: Mapping[int, Switch]) -> dict[int, int | None]:
+    """The timelines that lead to one, each with the position at which it was left; None for itself."""
+    path: dict[int, int | None] = {timeline: None}
+    while timeline in switches and switches[timeline].parent not in path:
+        switch = switches[timeline]
+        timeline = switch.parent
+        path[timeline] = switch.lsn
+    return path
 
 
 def choose(
-    target: Target,
-    *,
-    backups: Sequence[Backup],
-    windows: Sequence[Window],
-    backup_id: str | None = None,
-    timeline: int | None = None,
+    target: Target, known: Known, *, backup_id: str | None = None, timeline: int | None = None
 ) -> RecoveryPlan:
-    """The backup to begin from and the timeline to follow.
+    """The backup to begin from and the timeline to follow: the asked one, else the newest that has it.
 
-    ``backups`` are the server's physical ones, ``windows`` its recovery windows. Raises ValidationError
-    where the target cannot be reached, NotFound for a backup that is not there.
+    Raises ValidationError where the target cannot be reached, NotFound for a backup that is not there.
     """
-    usable = [backup for backup in backups if backup.is_available and backup.backup_type == "physical"]
+    usable = [each for each in known.backups if each.is_available and each.backup_type == "physical"]
     if backup_id is not None:
         usable = _named(usable, backup_id)
     if not usable:
@@ -92,25 +128,25 @@ def choose(
             "There is no physical backup of this server to recover from.",
             remedy="Logical backups are restored with 'pgbackstop restore'; see 'pgbackstop list'.",
         )
-    fitting = [window for window in windows if timeline is None or window.timeline == timeline]
+    if timeline is not None:
+        usable = _leading_to(timeline, usable, known)
     if target.kind == "time":
-        return _at_time(target, usable, fitting)
-    newest = max(usable, key=_end)
-    if target.kind == "immediate":
-        reason = f"{newest.id} is the newest backup" if backup_id is None else "as asked"
-        return _plan(
-            newest, backups, target, timeline or _timeline(newest), None, f"{reason}; no WAL beyond its own"
-        )
+        return _at_time(target, usable, known, timeline)
     if target.kind == "lsn":
-        newest = _before_lsn(target, usable)
-    window = _window_of(newest, fitting)
-    if target.kind == "latest" and window is not None:
-        reason = f"{newest.id} is the newest backup; the WAL after it goes to {format_time(window.end)}"
-        return _plan(newest, backups, target, window.timeline, window, reason)
+        usable = _before_lsn(target, usable)
+    newest = max(usable, key=_end)
+    window = _window_of(newest, known, timeline)
     follow = timeline or (window.timeline if window else _timeline(newest))
-    return _plan(
-        newest, backups, target, follow, window, f"{newest.id} is the newest backup before the target"
-    )
+    why = "as asked" if backup_id is not None else f"{newest.id} is the newest backup"
+    if target.kind == "immediate":
+        return _plan(newest, known, target, timeline or _timeline(newest), None, f"{why}; only its own WAL")
+    if target.kind == "latest" and window is not None:
+        why += f"; the WAL after it goes to {format_time(window.end)}: {window.reason}"
+    elif target.kind == "lsn":
+        why += " before the target"
+    elif target.kind != "latest":
+        why += "; give an earlier one by --backup for a target before it"
+    return _plan(newest, known, target, follow, window, why)
 
 
 def explain_windows(windows: Sequence[Window]) -> str:
@@ -121,32 +157,66 @@ def explain_windows(windows: Sequence[Window]) -> str:
     return f"One can recover to any moment of {spans}."
 
 
+def is_leading_to(timeline: int, backup: Backup, switches: Mapping[int, Switch]) -> bool:
+    """Whether the timeline contains the backup: it ended before the timeline left the backup's own."""
+    path = lineage(timeline, switches)
+    own = _timeline(backup)
+    if own not in path:
+        return False
+    left = path[own]
+    return left is None or (backup.stop_lsn is not None and wal.parse_lsn(backup.stop_lsn) <= left)
+
+
+def _leading_to(timeline: int, usable: list[Backup], known: Known) -> list[Backup]:
+    found = [backup for backup in usable if is_leading_to(timeline, backup, known.switches)]
+    if not found:
+        theirs = ", ".join(sorted({str(_timeline(backup)) for backup in usable}))
+        raise errors.ValidationError(
+            f"No backup leads to timeline {timeline}.", remedy=f"The backups are of timeline {theirs}."
+        )
+    return found
+
+
 def _named(usable: list[Backup], backup_id: str) -> list[Backup]:
     found = [backup for backup in usable if backup.id.startswith(backup_id)]
     if not found:
         raise errors.NotFound(
             f"There is no physical backup {backup_id!r} of this server.", remedy="See 'pgbackstop list'."
         )
+    if len(found) > 1:
+        some = ", ".join(backup.id for backup in found[:3])
+        raise errors.NotFound(
+            f"{backup_id!r} is the beginning of {len(found)} backups ({some}).",
+            remedy="Give more of the id.",
+        )
     return found
 
 
-def _at_time(target: Target, usable: list[Backup], windows: list[Window]) -> RecoveryPlan:
+def _at_time(target: Target, usable: list[Backup], known: Known, timeline: int | None) -> RecoveryPlan:
     moment = target.moment
     assert moment is not None  # noqa: S101 - a target of kind time has one
-    holding = [window for window in windows if window.start <= moment <= window.end]
+    windows = _fitting(known, timeline)
     begun = [backup for backup in usable if _end(backup) <= moment]
-    for window in sorted(holding, key=lambda each: each.timeline, reverse=True):
-        inside = [backup for backup in begun if window.start <= _end(backup)]
+    for window in sorted(windows, key=lambda each: each.timeline, reverse=True):
+        if not window.start <= moment <= window.end:
+            continue
+        inside = [
+            backup
+            for backup in begun
+            if window.start <= _end(backup) and is_leading_to(window.timeline, backup, known.switches)
+        ]
         if inside:
             newest = max(inside, key=_end)
             reason = f"{newest.id} is the newest backup that ended before {format_time(moment)}"
-            return _plan(newest, usable, target, window.timeline, window, reason)
+            return _plan(newest, known, target, window.timeline, window, reason)
     raise errors.ValidationError(_why_not(moment, usable, windows), remedy=explain_windows(windows))
 
 
-def _why_not(moment: datetime, usable: list[Backup], windows: list[Window]) -> str:
+def _why_not(moment: datetime, usable: list[Backup], windows: Sequence[Window]) -> str:
     when = format_time(moment)
     making = next((each for each in usable if each.started_at <= moment < _end(each)), None)
+    if not windows:
+        return f"{when} cannot be recovered to."
     if making is not None:
         end = format_time(_end(making))
         return f"{when} is inside backup {making.id}, which is consistent only from {end} on."
@@ -154,47 +224,58 @@ def _why_not(moment: datetime, usable: list[Backup], windows: list[Window]) -> s
         return f"{when} is before the first moment that can be recovered to."
     if all(moment > window.end for window in windows):
         return f"{when} is after the last moment that can be recovered to."
+    if any(window.start <= moment <= window.end for window in windows):
+        return f"{when} is not after the end of {', '.join(each.id for each in usable)}."
     return f"{when} is in a gap of the archive."
 
 
-def _before_lsn(target: Target, usable: list[Backup]) -> Backup:
+def _before_lsn(target: Target, usable: list[Backup]) -> list[Backup]:
     position = wal.parse_lsn(target.value)
-    before = [
-        each for each in usable if each.stop_lsn is not None and wal.parse_lsn(each.stop_lsn) <= position
-    ]
+    before = [each for each in usable if each.stop_lsn and wal.parse_lsn(each.stop_lsn) <= position]
     if not before:
         ends = ", ".join(f"{each.id} ends at {each.stop_lsn}" for each in usable)
         raise errors.ValidationError(f"{target.value} is before the end of every backup.", remedy=f"{ends}.")
-    return max(before, key=lambda each: wal.parse_lsn(each.stop_lsn or "0/0"))
+    return before
 
 
-def _window_of(backup: Backup, windows: Sequence[Window]) -> Window | None:
+def _fitting(known: Known, timeline: int | None) -> list[Window]:
+    return [window for window in known.windows if timeline is None or window.timeline == timeline]
+
+
+def _window_of(backup: Backup, known: Known, timeline: int | None) -> Window | None:
+    """The window that the backup is in and whose timeline contains it."""
     return max(
-        (window for window in windows if window.start <= _end(backup) <= window.end),
-        key=lambda window: window.end,
+        (
+            window
+            for window in _fitting(known, timeline)
+            if window.start <= _end(backup) <= window.end
+            and is_leading_to(window.timeline, backup, known.switches)
+        ),
+        key=lambda window: (window.timeline, window.end),
         default=None,
     )
 
 
 def _plan(  # noqa: PLR0917 - the fields of the plan, in their order
-    backup: Backup,
-    backups: Sequence[Backup],
-    target: Target,
-    timeline: int,
-    window: Window | None,
-    reason: str,
+    backup: Backup, known: Known, target: Target, timeline: int, window: Window | None, reason: str
 ) -> RecoveryPlan:
-    by_id = {each.id: each for each in backups}
+    chain = _chain(backup, known.backups)
+    return RecoveryPlan(chain=chain, target=target, timeline=timeline, window=window, reason=reason)
+
+
+def _chain(backup: Backup, backups: Sequence[Backup]) -> tuple[Backup, ...]:
+    by_id = {each.id: each for each in backups if each.is_available}
     chain = [backup]
     while chain[0].parent is not None:
-        parent = by_id.get(chain[0].parent)
-        if parent is None or not parent.is_available:
+        # Each parent once: records that name each other in a circle are a missing parent too.
+        parent = by_id.pop(chain[0].parent, None)
+        if parent is None:
             raise errors.ValidationError(
                 f"Backup {chain[0].id} is incremental and its parent {chain[0].parent} is not there.",
                 remedy="Choose another backup with --backup.",
             )
         chain.insert(0, parent)
-    return RecoveryPlan(chain=tuple(chain), target=target, timeline=timeline, window=window, reason=reason)
+    return tuple(chain)
 
 
 def _end(backup: Backup) -> datetime:

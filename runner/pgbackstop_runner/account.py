@@ -45,6 +45,11 @@ class Account:
         """Whether this account may write into ``folder``, tried for real."""
         return self._try(["/bin/sh", "-c", 'cd "$1" && test -w .', "sh", str(folder)])
 
+    def can_read(self, *paths: Path) -> bool:
+        """Whether this account may read all of these files, tried for real."""
+        script = 'for path do test -r "$path" || exit 1; done'
+        return self._try(["/bin/sh", "-c", script, "sh", *map(str, paths)])
+
     def can_run(self, program: Path) -> bool:
         """Whether this account may run a program of PostgreSQL."""
         return self._try([str(program), "--version"])

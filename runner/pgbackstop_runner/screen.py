@@ -66,3 +66,34 @@ def value(record: Value) -> None:
 def document(content: object) -> None:
     """Any JSON document, for programs."""
     say(json.dumps(content, indent=2))
+
+
+class Progress:
+    """How far a long step has come: one line that is written over on a terminal, else one each quarter."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stdout.isatty()
+        self._last = ("", -1)
+        self._open = False
+
+    def show(self, what: str, share: float) -> None:
+        """``share`` is from 0 to 1."""
+        percent = int(share * 100)
+        if self._terminal:
+            sys.stdout.write(f"\r\033[K  {percent:3d} %  {what}")
+            sys.stdout.flush()
+            self._open = True
+        else:
+            # The first word is the step: what follows it changes all the time.
+            quarter = (what.partition(" ")[0], percent // 25)
+            if quarter != self._last and 0 < percent < 100:
+                say(f"  {percent:3d} %  {what}")
+            self._last = quarter
+
+    def step(self, text: str) -> None:
+        """A step that is done."""
+        if self._open:
+            sys.stdout.write("\r\033[K")
+            self._open = False
+        say(f"  {text}")
+        sys.stdout.flush()

@@ -12,12 +12,14 @@ import os
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import Backup, StoredFile
 from pgbackstop_runner import manifest, physical, stream
+from pgbackstop_runner.failure import AttemptFailed
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -35,27 +37,55 @@ class _Hashed:
         return chunk
 
 
-def backup(
-    folder: Path,
-    record: Backup,
-    data: Path,
-    tablespaces: Mapping[int, Path],
-    on_bytes: Callable[[int], None],
-) -> None:
-    """Unpack one backup into ``data``, which is there and empty, and each tablespace into its folder.
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where a backup is unpacked to; ``tablespaces`` by OID. Folders are there and empty.
 
-    ``on_bytes`` hears of the stored bytes read. Raises CatalogError for bytes that are not what was stored.
+    ``version`` is where PG_VERSION goes: a data directory without it is refused by PostgreSQL, so it is
+    put into its place when everything else is done.
+    """
+
+    data: Path
+    tablespaces: Mapping[int, Path]
+    version: Path
+
+
+def backup(folder: Path, record: Backup, target: Target, on_bytes: Callable[[int], None]) -> None:
+    """Unpack one backup; a tablespace without a folder is left out.
+
+    ``on_bytes`` hears of the stored bytes read. Raises CatalogError for bytes that are not what was stored,
+    OSError where they cannot be written.
     """
     done = 0
     for stored in record.files:
-        target = _target(stored.path, data, tablespaces)
-        if target is not None:
-            _unpack(folder, stored, target)
+        place = _place(stored.path, target)
+        if place is not None:
+            tar(folder, stored, place, version=target.version)
         elif stored.path == manifest.NAME:
-            _copy(folder, stored, data / manifest.NAME)
+            _copy(folder, stored, target.data / manifest.NAME)
         done += stored.size_bytes
         on_bytes(done)
-    _link_tablespaces(data, tablespaces)
+    _link_tablespaces(target)
+
+
+def tar(folder: Path, stored: StoredFile, target: Path, *, version: Path | None = None) -> None:
+    """Unpack one file of a backup, and compare its hash. Raises CatalogError, OSError."""
+    path = folder / stored.path
+    try:
+        with (
+            _opened(path) as (hashed, plain),
+            tarfile.open(fileobj=plain, mode="r|", bufsize=stream.CHUNK) as archive,
+        ):
+            for member in archive:
+                _extract(archive, member, target, path, version)
+            while plain.read(stream.CHUNK):
+                pass  # the padding behind the last entry is part of what was hashed
+            while hashed.read(stream.CHUNK):
+                pass
+    except (tarfile.TarError, AttemptFailed) as error:
+        raise _damaged(path, f"it does not unpack ({_words(error)})") from error
+    if hashed.digest.hexdigest() != stored.sha256:
+        raise _damaged(path)
 
 
 def sync(folder: Path) -> None:
@@ -69,78 +99,91 @@ def sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _target(name: str, data: Path, tablespaces: Mapping[int, Path]) -> Path | None:
+def _place(name: str, target: Target) -> Path | None:
     base, dot, _ = name.partition(".tar")
     if not dot:
         return None
     if base == "base":
-        return data
-    return data / "pg_wal" if base == "pg_wal" else tablespaces[int(base)]
-
-
-def _unpack(folder: Path, stored: StoredFile, target: Path) -> None:
-    path = folder / stored.path
-    with (
-        _opened(path) as (hashed, plain),
-        tarfile.open(fileobj=plain, mode="r|", bufsize=stream.CHUNK) as archive,
-    ):
-        for member in archive:
-            _extract(archive, member, target, path.name)
-        while plain.read(stream.CHUNK):
-            pass  # the padding behind the last entry is part of what was hashed
-        while hashed.read(stream.CHUNK):
-            pass
-    if hashed.digest.hexdigest() != stored.sha256:
-        raise _damaged(path)
+        return target.data
+    if base == "pg_wal":
+        return target.data / "pg_wal"
+    return target.tablespaces.get(int(base)) if base.isdecimal() else None
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[_Hashed, IO[bytes]]]:
     """The stored bytes, hashed, and the plain ones that they give."""
-    with path.open("rb") as raw:
+    try:
+        opened = path.open("rb")
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    with opened as raw:
         hashed = _Hashed(raw)
         with physical.decompressed(path.suffix, cast("IO[bytes]", hashed)) as plain:
             yield hashed, plain
 
 
-def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path, name: str) -> None:
+def _extract(
+    archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path, path: Path, version: Path | None
+) -> None:
     inside = PurePosixPath(member.name)
     if inside.is_absolute() or ".." in inside.parts:
-        raise errors.CatalogError(
-            f"{name} has an entry that points outside: {member.name!r}.", remedy="Do not use this backup."
-        )
+        raise _suspicious(path, f"an entry that points outside: {member.name!r}")
     place = target / inside
-    if member.isdir():
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    elif member.isfile():
-        source = archive.extractfile(member)
-        with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            while source is not None and (chunk := source.read(stream.CHUNK)):
-                file.write(chunk)
-    elif not (member.issym() and inside.parent.name == "pg_tblspc"):
-        raise errors.CatalogError(
-            f"{name} has an entry that is neither file nor folder: {member.name!r}.",
-            remedy="Do not use this backup.",
-        )
+    try:
+        if member.isdir():
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        elif member.isfile():
+            is_version = version is not None and inside == PurePosixPath("PG_VERSION")
+            _write(archive.extractfile(member), version if is_version and version is not None else place)
+        elif not (member.issym() and inside.parent == PurePosixPath("pg_tblspc")):
+            raise _suspicious(path, f"an entry that is neither file nor folder: {member.name!r}")
+    except (FileExistsError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise _suspicious(path, f"an entry that has no place: {member.name!r}") from error
+
+
+def _write(source: IO[bytes] | None, place: Path) -> None:
+    """O_EXCL never follows a link, and no two entries have one name."""
+    with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        while source is not None and (chunk := source.read(stream.CHUNK)):
+            file.write(chunk)
 
 
 def _copy(folder: Path, stored: StoredFile, target: Path) -> None:
-    content = (folder / stored.path).read_bytes()
+    try:
+        content = (folder / stored.path).read_bytes()
+    except OSError as error:
+        raise _unreadable(folder / stored.path, error) from error
     if hashlib.sha256(content).hexdigest() != stored.sha256:
         raise _damaged(folder / stored.path)
     target.write_bytes(content)
     target.chmod(0o600)
 
 
-def _link_tablespaces(data: Path, tablespaces: Mapping[int, Path]) -> None:
+def _link_tablespaces(target: Target) -> None:
     """Links of our own instead of the backup's map, which names the places of the server that was."""
-    (data / "tablespace_map").unlink(missing_ok=True)
-    for oid, place in tablespaces.items():
-        (data / "pg_tblspc" / str(oid)).symlink_to(place)
+    (target.data / "tablespace_map").unlink(missing_ok=True)
+    for oid, place in target.tablespaces.items():
+        (target.data / "pg_tblspc" / str(oid)).symlink_to(place)
 
 
-def _damaged(path: Path) -> errors.CatalogError:
+def _damaged(path: Path, how: str = "its SHA-256 is not the one on record") -> errors.CatalogError:
     return errors.CatalogError(
-        f"{path} is damaged: its SHA-256 is not the one on record.",
-        remedy="Take another backup, or another copy of this one.",
+        f"{path} is damaged: {how}.", remedy="Take another backup, or another copy of this one."
     )
+
+
+def _suspicious(path: Path, what: str) -> errors.CatalogError:
+    return errors.CatalogError(
+        f"{path} has {what}.", remedy="Do not use this backup: somebody may have changed it."
+    )
+
+
+def _unreadable(path: Path, error: OSError) -> errors.CatalogError:
+    return errors.CatalogError(
+        f"{path} cannot be read: {error.strerror}.", remedy="Take another backup, or another copy."
+    )
+
+
+def _words(error: Exception) -> str:
+    return str(error).rstrip(".")

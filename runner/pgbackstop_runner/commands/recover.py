@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from pgbackstop_runner.commands import options
 if TYPE_CHECKING:
     from pgbackstop_catalog.recovery import RecoveryPlan, Target
     from pgbackstop_runner.recover.run import Outcome
+    from pgbackstop_runner.workspace import Workspace
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -49,31 +51,47 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
     ] = False,
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port of the recovered server.")] = 5433,
     pause: Annotated[bool, typer.Option("--pause", help="Stop at the target without promoting.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read every page with pg_amcheck afterwards; takes its time.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and stop there.")
     ] = False,
 ) -> None:
     """Recover a server into an empty directory: to the latest moment, or to the one that is asked for."""
     opened = options.open_for_work()
-    from pgbackstop_runner.recover import archive, prepare, run  # noqa: PLC0415 - psycopg and what hangs on it
+    from pgbackstop_runner.recover import archive, journal, run  # noqa: PLC0415 - psycopg and what hangs on it
+    from pgbackstop_runner.recover.place import Place  # noqa: PLC0415
 
+    for closed in journal.reconcile(opened):
+        screen.complain(f"recovery {closed.id}: {closed.message}")
     target = _target(target_time, target_lsn, target_xid, target_name, immediate=immediate)
-    place = prepare.Place(data=into.absolute(), tablespaces=_tablespaces(tablespace or []))
+    wanted = Place(data=into.absolute(), tablespaces=_tablespaces(tablespace or []))
     request = run.Request(
         server=server,
         target=target,
-        place=place,
+        place=wanted,
         backup_id=backup,
         timeline=timeline,
         start=start,
         port=port,
         action="pause" if pause else "promote",
+        check=check,
     )
     chosen = run.plan(opened, request, archive.read(opened, server))
     _show_plan(chosen, into, port if start else None)
+    screen.say(f"  time   about {_estimate(opened, chosen)}")
     if dry_run:
         return
-    _show_outcome(run.recover(opened, request, lambda step: screen.say(f"  {step}")))
+    shown = screen.Progress()
+    _show_outcome(run.recover(opened, request, shown.step, shown.show), paused=pause)
+
+
+def _estimate(opened: Workspace, chosen: RecoveryPlan) -> str:
+    from pgbackstop_runner.recover import run  # noqa: PLC0415
+
+    found = run.estimate(opened, chosen)
+    return f"{units.format_duration(found.seconds)} ({found.reason})"
 
 
 def _target(
@@ -91,9 +109,9 @@ def _target(
     if lsn is not None:
         return recovery.parse_lsn(lsn)
     if xid is not None:
-        return recovery.Target(kind="xid", value=xid)
+        return recovery.parse_xid(xid)
     if name is not None:
-        return recovery.Target(kind="name", value=name)
+        return recovery.parse_name(name)
     return recovery.Target(kind="immediate" if immediate else "latest")
 
 
@@ -121,12 +139,20 @@ def _show_plan(chosen: RecoveryPlan, into: Path, port: int | None) -> None:
     screen.say(f"  then   {then}; nothing that exists is replaced")
 
 
-def _show_outcome(outcome: Outcome) -> None:
+def _show_outcome(outcome: Outcome, *, paused: bool) -> None:
     took = units.format_duration(outcome.seconds)
     if outcome.recovered is None:
-        screen.say(f"Ready in {took}: {outcome.data}")
+        screen.say(f"Ready in {took}; how to go on is in {outcome.data / 'RECOVER.md'}")
         return
     server = outcome.recovered
-    screen.say(f"Recovered in {took}; it runs beside the live server until you stop it:")
-    screen.say(f"  psql -h {server.socket_folder} -p {server.port} -U {server.user} -d postgres")
-    screen.say(f"  {server.programs.path('pg_ctl')} -D {server.data} stop")
+    connect = (
+        f"psql -h {shlex.quote(str(server.socket_folder))} -p {server.port} -U {server.user} -d postgres"
+    )
+    if paused:
+        screen.say(f"Paused at the target in {took}; look at it, and let it take over by the second line:")
+        screen.say(f"  {connect}")
+        screen.say(f"  {connect} -c 'select pg_wal_replay_resume()'")
+    else:
+        screen.say(f"Recovered in {took}; it runs beside the live server until you stop it:")
+        screen.say(f"  {connect}")
+    screen.say(f"  {server.programs.path('pg_ctl')} -D {shlex.quote(str(server.data))} stop")

@@ -3,42 +3,64 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 from pgbackstop_catalog.recovery import RecoveryPlan
 from pgbackstop_catalog.values import format_time
-from pgbackstop_runner.binaries import Binaries
+from pgbackstop_runner.recover.archive import COPY_NAME
+from pgbackstop_runner.recover.replay import Recovered
 from pgbackstop_runner.recover.settings import MARK, SCRIPT
 
 NAME = "RECOVER.md"
 LOG_NAME = "pgbackstop-recovery.log"
+# A day: pg_ctl gives up waiting after a minute, and the replay would go on unseen.
+_PATIENCE = 86400
 
 
-def write(data: Path, plan: RecoveryPlan, programs: Binaries, port: int, sockets: Path) -> None:
+def write(plan: RecoveryPlan, server: Recovered, wal_folder: Path, *, pauses: bool) -> None:
     """Write the page into the data directory."""
-    start = f"{programs.path('pg_ctl')} -D {data} -l {data}/{LOG_NAME} start"
+    data = quote(str(server.data))
+    control = quote(server.programs.path("pg_ctl"))
     ended = format_time(plan.backup.finished_at or plan.backup.started_at)
+    connect = f"{quote(server.programs.path('psql'))} -h {quote(str(server.socket_folder))} -p {server.port}"
+    connect += f" -U {quote(server.user)} -d postgres"
+    copy = (
+        f"Remove {COPY_NAME} as well: it was the copy of the WAL."
+        if wal_folder == server.data / COPY_NAME
+        else ""
+    )
+    stops = (
+        "It stops there, read-only, until you let it go on with: select pg_wal_replay_resume()"
+        if pauses
+        else "It then takes over by itself."
+    )
     text = f"""# How to go on with this directory
 
 Prepared from backup {plan.backup.id} of server {plan.backup.server}, which ended {ended}.
-It recovers to: {plan.target}, timeline {plan.timeline}.
+It recovers to: {plan.target}, timeline {plan.timeline}. {stops}
+It reads WAL from {wal_folder}: keep that until the recovery is over.
 
-1. As the user who owns this directory, start the server; it replays WAL and then takes over by itself:
+1. As the user who owns this directory, start the server; this returns when it takes connections:
 
-       {start}
+       {control} -D {data} -l {quote(str(server.log))} -w -t {_PATIENCE} start
 
-2. Watch `{LOG_NAME}` until it says "database system is ready to accept connections".
-   "recovery ended before configured recovery target was reached" after a quiet time means that nothing was
-   committed after the target: remove recovery_target_time at the end of postgresql.auto.conf, start again.
-3. Look at it before anyone else does. It listens on 127.0.0.1, port {port}, and on a private socket:
+2. If it ends with "recovery ended before configured recovery target was reached" in `{LOG_NAME}`, and the
+   target is a time after which the server was quiet, then nothing was committed after it, and all of the WAL
+   is what you want. Forget the target, and start again as above:
 
-       psql -h {sockets} -p {port} -d postgres
+       sed -i '/^recovery_target_time = /d' {quote(str(server.data / "postgresql.auto.conf"))}
+
+3. Look at it before anyone else does. It listens on 127.0.0.1, port {server.port}, and on a private socket:
+
+       {connect}
 
 4. To make it the live server: stop it, remove everything below "{MARK}" from
    postgresql.auto.conf, put back your own postgresql.conf and pg_hba.conf, and set archive_mode as you want
-   it. It is off now, so that nothing of this server gets into the archive of the other. Start it, and make
-   a new physical backup at once: it is on a new timeline.
+   it. It is off now, so that nothing of this server gets into the archive of the other. {copy}
+   Start it, and make a new physical backup at once: it is on a new timeline.
 
 WAL is fetched by `{SCRIPT}` in this directory: plain shell, lz4 or zstd, nothing of pgbackstop.
 """
-    (data / NAME).write_text(text, encoding="utf-8")
-    (data / NAME).chmod(0o600)
+    path = server.data / NAME
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
+    path.chmod(0o600)

@@ -1,73 +1,65 @@
-"""A directory that PostgreSQL can recover from: a base backup unpacked, or an incremental chain combined."""
+"""A directory that PostgreSQL can recover from: a base backup unpacked, or an incremental chain combined.
+
+Until it is ready it holds the folder ``pgbackstop-unfinished`` and no PG_VERSION, without which PostgreSQL
+starts nothing: a half-filled directory, or a whole one without recovery settings, would come up as a server
+that believes to be the live one.
+"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import atomic, errors
 from pgbackstop_catalog.records import Backup
 from pgbackstop_catalog.recovery import RecoveryPlan
 from pgbackstop_runner import tools, unpack
 from pgbackstop_runner.account import Account
 from pgbackstop_runner.binaries import Binaries
+from pgbackstop_runner.recover.place import UNFINISHED, Place
 from pgbackstop_runner.workspace import Workspace
 
-PARTS_SUFFIX = ".pgbackstop-parts"
+_VERSION = "PG_VERSION"
+_README = """A recovery of backup {backup} began here and did not finish: 'pgbackstop recover' was ended.
+What is here is not a whole server, and PostgreSQL will not start it. Empty this folder and run it again.
+Also used: {folders}
+"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where the recovered server goes; ``tablespaces`` by OID. All empty or not there yet."""
-
-    data: Path
-    tablespaces: Mapping[int, Path]
-
-    def folders(self) -> tuple[Path, ...]:
-        """Every folder that will be filled."""
-        return (self.data, *self.tablespaces.values())
-
-
-def check_place(place: Place, workspace: Workspace, backup: Backup) -> None:
-    """Raises ValidationError where something would be overwritten, or a tablespace has no place."""
-    spaces = backup.server_facts.tablespaces if backup.server_facts else ()
-    missing = [space for space in spaces if space.oid not in place.tablespaces]
-    if missing:
-        wanted = " ".join(f"--tablespace {space.oid}=/new/folder" for space in missing)
-        names = ", ".join(f"{space.name} (was in {space.location})" for space in missing)
-        raise errors.ValidationError(
-            f"The backup has tablespaces that need a place: {names}.", remedy=f"Add {wanted}."
-        )
-    for folder in place.folders():
-        _check_folder(folder, workspace)
-
-
-def _check_folder(folder: Path, workspace: Workspace) -> None:
-    if (folder / "postmaster.pid").exists():
-        raise errors.ValidationError(
-            f"{folder} is the data directory of a running server.",
-            remedy="Choose an empty one; nothing was touched.",
-        )
+@contextmanager
+def unfinished(place: Place, plan: RecoveryPlan, who: Account) -> Iterator[None]:
+    """Mark the folders until the block ends well; empty them again where it does not. Raises OSError."""
+    made = [folder for folder in place.folders() if not folder.exists()]
+    marked: list[Path] = []
     try:
-        taken = folder.exists() and any(folder.iterdir())
-    except OSError as error:
-        raise errors.ValidationError(
-            f"{folder} cannot be used: {error.strerror}.", remedy="Choose another one."
-        ) from error
-    if taken:
-        raise errors.ValidationError(
-            f"{folder} is not empty.", remedy="Choose an empty one; nothing was touched."
-        )
-    for name, storage in workspace.config.storages.items():
-        root = getattr(storage, "path", None)
-        if root is not None and folder.resolve().is_relative_to(Path(root).resolve()):
-            raise errors.ValidationError(
-                f"{folder} is inside the storage {name}.", remedy="Choose a place outside of it."
-            )
+        for folder in place.folders():
+            _mark(folder)
+            marked.append(folder)
+        folders = ", ".join(map(str, place.folders()))
+        readme = place.data / UNFINISHED / "README"
+        readme.write_text(_README.format(backup=plan.backup.id, folders=folders), encoding="utf-8")
+        _require_entry(place, who)
+        yield
+        _finish(place)
+    except BaseException:
+        for folder in marked:
+            _empty(folder)
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def _mark(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    try:
+        (folder / UNFINISHED).mkdir(mode=0o700)
+    except FileExistsError as error:
+        raise errors.Busy(f"Another recovery fills {folder}.", remedy="Choose another place.") from error
 
 
 def fill(
@@ -78,15 +70,11 @@ def fill(
     on_bytes: Callable[[int], None],
 ) -> None:
     """Unpack and combine. Raises CatalogError for damaged bytes, AttemptFailed, OSError."""
-    for folder in place.folders():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
     if len(plan.chain) == 1:
-        unpack.backup(_folder(workspace, plan.backup), plan.backup, place.data, place.tablespaces, on_bytes)
+        target = _target(place.data, place)
+        unpack.backup(_folder(workspace, plan.backup), plan.backup, target, on_bytes)
     else:
         _combine(workspace, plan, place, programs, on_bytes)
-    for folder in place.folders():
-        unpack.sync(folder)
 
 
 def hand_over(place: Place, who: Account) -> None:
@@ -100,6 +88,41 @@ def hand_over(place: Place, who: Account) -> None:
                 who.own(path)
 
 
+def _require_entry(place: Place, who: Account) -> None:
+    for folder in place.folders():
+        who.own(folder)
+        if who.credentials and not who.can_enter(folder):
+            raise errors.ValidationError(
+                f"The server will run as {who.name}, who cannot enter {folder}.",
+                remedy="Choose a place that every parent folder lets it into.",
+            )
+
+
+def _finish(place: Place) -> None:
+    """All of it on disk first, then PG_VERSION, then the marks away."""
+    for folder in place.folders():
+        unpack.sync(folder)
+    (place.data / UNFINISHED / _VERSION).rename(place.data / _VERSION)
+    atomic.sync_folder(place.data)
+    for folder in place.folders():
+        shutil.rmtree(folder / UNFINISHED)
+
+
+def _empty(folder: Path) -> None:
+    """Remove what we put there; the mark last, so that what cannot be removed stays marked."""
+    with suppress(OSError):
+        for path in sorted(folder.iterdir(), key=lambda each: each.name == UNFINISHED):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def _target(data: Path, place: Place) -> unpack.Target:
+    version = place.data / UNFINISHED / _VERSION
+    return unpack.Target(data=data, tablespaces=place.tablespaces, version=version)
+
+
 def _combine(
     workspace: Workspace,
     plan: RecoveryPlan,
@@ -107,48 +130,62 @@ def _combine(
     programs: Binaries,
     on_bytes: Callable[[int], None],
 ) -> None:
-    """Unpack every link of the chain beside the target, and let pg_combinebackup make one of them."""
+    """Unpack every link of the chain inside the target's mark, and let pg_combinebackup make one of them.
+
+    Inside, because the target may be a mount point, and what is beside it another, smaller disk.
+    """
+    work = place.data / UNFINISHED
     done = 0
-    with ExitStack() as stack:
-        parts: list[Path] = []
-        moved: list[str] = []
-        for record in plan.chain:
-            part = stack.enter_context(_part(place.data, record.id))
-            spaces = {
-                oid: stack.enter_context(_part(folder, record.id))
-                for oid, folder in place.tablespaces.items()
-            }
-            unpack.backup(_folder(workspace, record), record, part, spaces, partial(_shifted, on_bytes, done))
-            done += record.size_bytes or 0
-            parts.append(part)
-            moved = [
-                f"--tablespace-mapping={spaces[oid]}={folder}" for oid, folder in place.tablespaces.items()
-            ]
-        argv = [
-            programs.path("pg_combinebackup"),
-            "--no-sync",
-            f"--output={place.data}",
-            *moved,
-            *map(str, parts),
-        ]
-        tools.run("pg_combinebackup", argv)
+    for record in plan.chain:
+        part = _part(place.data, record.id)
+        spaces = {oid: _part(folder, record.id) for oid, folder in place.tablespaces.items()}
+        target = unpack.Target(data=part, tablespaces=spaces, version=part / _VERSION)
+        unpack.backup(_folder(workspace, record), record, target, partial(_shifted, on_bytes, done))
+        done += record.size_bytes or 0
+    result = work / "result"
+    moved = [
+        f"--tablespace-mapping={_mapped(folder / UNFINISHED / plan.backup.id)}="
+        f"{_mapped(folder / UNFINISHED / 'result')}"
+        for folder in place.tablespaces.values()
+    ]
+    parts = [str(work / record.id) for record in plan.chain]
+    program = programs.path("pg_combinebackup")
+    tools.run("pg_combinebackup", [program, "--no-sync", f"--output={result}", *moved, *parts])
+    _move_up(place, result)
+
+
+def _move_up(place: Place, result: Path) -> None:
+    for path in result.iterdir():
+        path.rename((place.data / UNFINISHED if path.name == _VERSION else place.data) / path.name)
+    for oid, folder in place.tablespaces.items():
+        for path in (folder / UNFINISHED / "result").iterdir():
+            path.rename(folder / path.name)
+        link = place.data / "pg_tblspc" / str(oid)
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder)
+
+
+def _mapped(path: Path) -> str:
+    """https://www.postgresql.org/docs/current/app-pgcombinebackup.html: an equal sign needs a backslash."""
+    return str(path).replace("=", "\\=")
 
 
 def _shifted(on_bytes: Callable[[int], None], before: int, count: int) -> None:
     on_bytes(before + count)
 
 
-@contextmanager
-def _part(target: Path, backup_id: str) -> Iterator[Path]:
-    """A folder beside ``target``, on the same file system, gone afterwards."""
-    folder = target.with_name(f"{target.name}.{backup_id}{PARTS_SUFFIX}")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def _part(folder: Path, backup_id: str) -> Path:
+    part = folder / UNFINISHED / backup_id
+    part.mkdir(mode=0o700)
+    return part
 
 
 def _folder(workspace: Workspace, record: Backup) -> Path:
-    return workspace.config.folder(record.storage).path / (record.location or "")
+    try:
+        storage = workspace.config.folder(record.storage)
+    except (KeyError, TypeError) as error:
+        raise errors.ConfigError(
+            f"Backup {record.id} is in the storage {record.storage}, which is not configured.",
+            remedy="Put the storage back into the configuration.",
+        ) from error
+    return storage.path / (record.location or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import time
@@ -14,12 +15,22 @@ from typing import TYPE_CHECKING
 from pgbackstop_catalog import errors
 from pgbackstop_runner.account import Account
 from pgbackstop_runner.binaries import Binaries
+from pgbackstop_runner.recover.settings import SCRIPT
 
 if TYPE_CHECKING:
     import psycopg
 
 TARGET_NOT_REACHED = "recovery ended before configured recovery target was reached"
-_TAIL = 12
+_SHOWN = 2
+# What libpq and the server say while it is not ready; anything else does not pass by waiting.
+_NOT_YET = ("starting up", "not yet accepting", "not accepting", "shutting down", "in recovery mode")
+_NOT_THERE = ("No such file", "Connection refused", "timeout expired", "server closed the connection")
+# Nothing of ours is for the server; PATH is for restore_command's lz4 and zstd.
+_ENVIRONMENT = ("PATH", "HOME", "LANG", "TZ", "LD_LIBRARY_PATH")
+
+
+class TooLow(errors.PgbackstopError):
+    """The primary raised a limit after the backup, and the replay waits for a restart with a higher one."""
 
 
 class NotReached(errors.PgbackstopError):
@@ -48,10 +59,12 @@ class Recovered:
     who: Account
     user: str
     process: subprocess.Popen[bytes] | None = None
+    _log_from: int = 0
 
     def start(self) -> None:
         """Start it; it goes on when we end. Raises PgbackstopError where it cannot be started."""
         with self.log.open("ab") as log:
+            self._log_from = log.tell()
             try:
                 self.process = subprocess.Popen(
                     [self.programs.path("postgres"), "-D", str(self.data)],
@@ -60,6 +73,7 @@ class Recovered:
                     stderr=log,
                     cwd="/",
                     start_new_session=True,
+                    env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
                     **self.who.credentials,
                 )
             except OSError as error:
@@ -79,11 +93,13 @@ class Recovered:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout=30)
 
-    def wait(self, *, seconds: float, on_progress: Callable[[Progress], None]) -> Progress:
+    def wait(
+        self, *, seconds: float, on_progress: Callable[[Progress], None], pauses: bool = False
+    ) -> Progress:
         """Wait until recovery is over, or paused at its target; returns how far it came.
 
-        Raises NotReached where the WAL ended before the target, PgbackstopError where the server ends or
-        ``seconds`` pass.
+        Raises NotReached where the WAL ended before the target, TooLow where it ``pauses`` without being
+        told to, PgbackstopError where the server ends or ``seconds`` pass.
         """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -93,13 +109,24 @@ class Recovered:
             progress = self._look()
             if progress is not None:
                 on_progress(progress)
+                if progress.paused and (not pauses or self._is_too_low()):
+                    raise TooLow("A limit was raised on the live server after the backup.")
                 if not progress.in_recovery or progress.paused:
                     return progress
             time.sleep(0.2)
         raise errors.PgbackstopError(
-            "The recovery takes longer than it may and was left as it is.",
-            remedy=f"Watch {self.log}; raise --timeout.",
+            "The recovery takes longer than it may and was stopped.", remedy=f"See {self.log}."
         )
+
+    def _is_too_low(self) -> bool:
+        return "insufficient parameter settings" in self._words()
+
+    def _words(self) -> str:
+        """What the server has said since its last start."""
+        with contextlib.suppress(OSError), self.log.open("rb") as log:
+            log.seek(self._log_from)
+            return log.read().decode(errors="replace")
+        return ""
 
     def connect(self, database: str = "postgres", user: str | None = None) -> psycopg.Connection:
         """A connection through the private socket, in autocommit. Raises psycopg's errors."""
@@ -128,22 +155,21 @@ class Recovered:
                               coalesce(to_char(pg_last_xact_replay_timestamp() at time zone 'UTC',
                                                'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), '')"""
                 ).fetchone()
-        except psycopg.Error:
-            return None
+        except psycopg.Error as error:
+            words = " ".join(str(error).split())
+            if any(each in words for each in (*_NOT_YET, *_NOT_THERE)):
+                return None
+            raise errors.PgbackstopError(f"The recovered server lets nobody in: {words}") from error
         assert row is not None  # noqa: S101 - the query gives one row
         return Progress(in_recovery=row[0], paused=row[1], replayed_lsn=row[2], until=row[3])
 
     def _ended(self) -> errors.PgbackstopError:
-        words = tail(self.log)
-        if TARGET_NOT_REACHED in words:
-            return NotReached("The WAL ends before the target.", remedy="See 'pgbackstop window'.")
-        fatal = [line for line in words.splitlines() if "FATAL" in line or "PANIC" in line]
-        said = fatal[-1] if fatal else words.splitlines()[-1] if words else "it said nothing"
+        lines = self._words().splitlines()
+        if any(TARGET_NOT_REACHED in line for line in lines):
+            return NotReached(
+                "The WAL ends without the target.",
+                remedy="See 'pgbackstop window'. A target before the backup needs an earlier one: --backup.",
+            )
+        fatal = [line for line in lines if "FATAL" in line or "PANIC" in line or SCRIPT in line]
+        said = " / ".join((fatal or lines or ["it said nothing"])[-_SHOWN:])
         return errors.PgbackstopError(f"The recovered server ended: {said}", remedy=f"See {self.log}.")
-
-
-def tail(log: Path) -> str:
-    """The last lines of a server's log."""
-    with contextlib.suppress(OSError):
-        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:])
-    return ""

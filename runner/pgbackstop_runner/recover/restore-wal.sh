@@ -33,14 +33,18 @@ unpack() {
 
 case $name in
     *.history)
-        [ -f "$archive/$name" ] || exit 1
-        cp "$archive/$name" "$target" || refuse "cannot copy $name"
-        exit 0 ;;
+        for source in "$archive/$name" "$archive/incoming/$name"; do
+            [ -f "$source" ] || continue
+            cp "$source" "$temporary" && mv "$temporary" "$target" || refuse "cannot copy $name"
+            exit 0
+        done
+        exit 1 ;;
 esac
 
+# Complete segments are in their place, or still wait in incoming/ where nobody has taken them in.
 group=$(printf %.16s "$name")
-for suffix in .lz4 .zst ''; do
-    source=$archive/$group/$name$suffix
+for source in "$archive/$group/$name.lz4" "$archive/$group/$name.zst" "$archive/$group/$name" \
+    "$archive/incoming/$name.lz4" "$archive/incoming/$name.zst" "$archive/incoming/$name"; do
     [ -f "$source" ] || continue
     check "$source"
     unpack "$source" >"$temporary" || refuse "cannot unpack $source"

@@ -7,28 +7,38 @@ needed is known to be there.
 from __future__ import annotations
 
 import contextlib
+import errno
+import re
+import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgbackstop_catalog import errors, recovery, units, wal
-from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog import errors, recovery, restores, units
+from pgbackstop_catalog.records import Reason
 from pgbackstop_catalog.recovery import RecoveryPlan, Target
-from pgbackstop_runner import account, binaries, locks, log
-from pgbackstop_runner.recover import archive, guide, prepare, replay, settings
+from pgbackstop_runner import account, binaries, locks
+from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.recover import archive, checks, guide, journal, place, prepare, watch
 from pgbackstop_runner.recover.archive import Archive
-from pgbackstop_runner.recover.prepare import Place
+from pgbackstop_runner.recover.place import Place
 from pgbackstop_runner.recover.replay import Progress, Recovered
+from pgbackstop_runner.recover.watch import Work
+from pgbackstop_runner.restore.journal import Journal
 from pgbackstop_runner.workspace import Workspace
 
 _LONGEST_SOCKET_FOLDER = 80  # of the 107 bytes of a socket's path
+_PROGRAMS = ("postgres", "pg_controldata", "pg_ctl")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a person asks for. ``seconds`` is how long the replay may take."""
+    """What a person asks for. ``seconds`` is how long the replay may take.
+
+    ``on_record`` False is for drills, which have a record of their own.
+    """
 
     server: str
     target: Target
@@ -39,6 +49,8 @@ class Request:
     port: int = 5433
     action: str = "promote"
     seconds: float = 86400.0
+    check: bool = False
+    on_record: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,49 +64,63 @@ class Outcome:
     seconds: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Work:
-    """What the steps after planning share. ``wal_folder`` is where the recovered server reads WAL from."""
-
-    request: Request
-    plan: RecoveryPlan
-    archive: Archive
-    wal_folder: Path
-    recovered: Recovered
-
-
 def plan(workspace: Workspace, request: Request, found: Archive) -> RecoveryPlan:
     """Choose the backup and check the place. Raises ValidationError, NotFound."""
-    chosen = recovery.choose(
-        request.target,
-        backups=archive.backups(workspace, request.server),
-        windows=archive.windows(workspace, request.server, found),
-        backup_id=request.backup_id,
-        timeline=request.timeline,
-    )
-    prepare.check_place(request.place, workspace, chosen.backup)
+    known = archive.known(workspace, request.server, found, request.timeline)
+    chosen = recovery.choose(request.target, known, backup_id=request.backup_id, timeline=request.timeline)
+    archive.require_reach(chosen, found)
+    archive.require_tools(chosen, found)
+    place.check(request.place, workspace, chosen.backup)
     return chosen
 
 
-def recover(workspace: Workspace, request: Request, on_step: Callable[[str], None]) -> Outcome:
-    """Recover; ``on_step`` hears in words what is being done.
+def estimate(workspace: Workspace, chosen: RecoveryPlan) -> restores.Estimate:
+    """How long it should take, by earlier ones."""
+    return restores.estimate(chosen.backup, workspace.catalog.restores(chosen.backup.server))
+
+
+def recover(
+    workspace: Workspace,
+    request: Request,
+    on_step: Callable[[str], None],
+    on_progress: Callable[[str, float], None] = lambda _what, _share: None,
+) -> Outcome:
+    """Recover; ``on_step`` hears in words what was done, ``on_progress`` how much of what, from 0 to 1.
 
     Raises ValidationError, NotFound and CatalogError before anything is touched; AttemptFailed and
-    PgbackstopError for what PostgreSQL's tools say, OSError for the disk.
+    PgbackstopError for what PostgreSQL's tools say and for the disk.
     """
     started = time.monotonic()
     found = archive.read(workspace, request.server)
     chosen = plan(workspace, request, found)
-    programs = _programs(workspace, chosen.backup)
+    programs = _programs(workspace, chosen)
+    who = account.account()
     with contextlib.ExitStack() as stack:
         for record in chosen.chain:
             stack.enter_context(locks.lease(workspace.catalog.root, record.id))
-        on_step(f"checked {units.format_size(archive.check(chosen, found))} of WAL")
-        prepare.fill(workspace, chosen, request.place, programs, lambda _bytes: None)
+        current = None
+        if request.on_record:
+            current = stack.enter_context(journal.recorded(workspace, chosen, request.place.data))
+        stack.enter_context(_disk_errors(request.place))
+        with _step(current, "check"):
+            checked = archive.check(chosen, found)
+            copied = archive.copied_bytes(chosen, found, who)
+            place.check_room(request.place, chosen.backup, copied)
+        on_step(f"checked {units.format_size(checked)} of WAL")
+        work = Work(
+            plan=chosen,
+            archive=found,
+            place=request.place,
+            recovered=_recovered(workspace, request, programs, who),
+            action=request.action,
+            by_hand=not request.start,
+            seconds=request.seconds,
+        )
+        with _step(current, "unpack"), prepare.unfinished(request.place, chosen, who):
+            _fill(workspace, work, on_progress)
         total = sum(record.size_bytes or 0 for record in chosen.chain)
         on_step(f"unpacked {units.format_size(total)} into {request.place.data}")
-        work = _configure(workspace, request, chosen, found, programs)
-        progress = _replay(work, on_step) if request.start else None
+        progress = _finish(work, request, current, on_step, on_progress) if request.start else None
     return Outcome(
         plan=chosen,
         data=request.place.data,
@@ -104,101 +130,107 @@ def recover(workspace: Workspace, request: Request, on_step: Callable[[str], Non
     )
 
 
-def _programs(workspace: Workspace, backup: Backup) -> binaries.Binaries:
+def _fill(workspace: Workspace, work: Work, on_progress: Callable[[str, float], None]) -> None:
+    """All that makes the directory ready; until it is, PostgreSQL refuses it."""
+    total = sum(record.size_bytes or 0 for record in work.plan.chain) or 1
+    prepare.fill(
+        workspace,
+        work.plan,
+        work.place,
+        work.recovered.programs,
+        lambda count: on_progress("unpacked", min(1.0, count / total)),
+    )
+    work.wal_folder = archive.for_account(work.plan, work.archive, work.place.data, work.recovered.who)
+    guide.write(work.plan, work.recovered, work.wal_folder, pauses=work.action == "pause")
+    work.recovered.log.touch(mode=0o600)
+    watch.write_settings(work, exact_target=True)
+
+
+def _finish(
+    work: Work,
+    request: Request,
+    current: Journal | None,
+    on_step: Callable[[str], None],
+    on_progress: Callable[[str, float], None],
+) -> Progress:
+    with _step(current, "replay"):
+        progress = watch.replay_all(work, on_step, on_progress)
+    on_step(f"replayed to {progress.until or progress.replayed_lsn}")
+    if not progress.in_recovery:
+        shutil.rmtree(work.place.data / archive.COPY_NAME, ignore_errors=True)
+    with _step(current, "check result"):
+        results = checks.run(work.recovered, thorough=request.check)
+        if current is not None:
+            current.note(checks=results)
+    for each in results:
+        on_step(f"{'checked' if each.ok else 'NOT AS IT SHOULD BE:'} {each.name}: {each.detail}")
+    return progress
+
+
+def _programs(workspace: Workspace, chosen: RecoveryPlan) -> binaries.Binaries:
     """The server's programs of the backup's own major version. Raises ConfigError."""
+    backup = chosen.backup
     major = (backup.server_facts.version_number if backup.server_facts else 0) // 10000
     found = binaries.find(major, workspace.server(backup.server).bin_dir)
-    if found.major != major or not found.has("postgres"):
+    needed = (*_PROGRAMS, "pg_combinebackup") if len(chosen.chain) > 1 else _PROGRAMS
+    missing = [name for name in needed if not found.has(name)]
+    if found.major != major or missing:
+        lacks = f"lacks {', '.join(missing)}" if missing else f"is of PostgreSQL {found.major}"
         raise errors.ConfigError(
-            f"Recovering needs the programs of PostgreSQL {major} itself; {found.folder} lacks them.",
+            f"Recovering needs the programs of PostgreSQL {major} itself; {found.folder} {lacks}.",
             remedy=f"Install postgresql-{major} on this host, or set bin_dir of the server.",
+        )
+    who = account.account()
+    if who.credentials and not who.can_run(Path(found.path("postgres"))):
+        raise errors.ConfigError(
+            f"The server will run as {who.name}, who cannot run {found.path('postgres')}.",
+            remedy="Let it into that folder, or set bin_dir of the server.",
         )
     return found
 
 
-def _configure(
-    workspace: Workspace, request: Request, chosen: RecoveryPlan, found: Archive, programs: binaries.Binaries
-) -> _Work:
-    data, who = request.place.data, account.account()
-    short = len(str(data)) <= _LONGEST_SOCKET_FOLDER
-    sockets = data if short else Path(tempfile.mkdtemp(prefix="pgbackstop-"))
-    recovered = Recovered(
+def _recovered(
+    workspace: Workspace, request: Request, programs: binaries.Binaries, who: account.Account
+) -> Recovered:
+    data = request.place.data
+    return Recovered(
         programs=programs,
         data=data,
-        socket_folder=sockets,
+        socket_folder=_sockets(data, who),
         port=request.port,
         log=data / guide.LOG_NAME,
         who=who,
         user=workspace.server(request.server).user,
     )
-    work = _Work(
-        request=request,
-        plan=chosen,
-        archive=found,
-        wal_folder=archive.for_account(chosen, found, data, who),
-        recovered=recovered,
-    )
-    guide.write(data, chosen, programs, request.port, sockets)
-    recovered.log.touch(mode=0o600)
-    who.own(sockets)
-    _write_settings(work, exact_target=True)
-    return work
 
 
-def _write_settings(work: _Work, *, exact_target: bool) -> None:
-    data, recovered = work.request.place.data, work.recovered
-    script = settings.install_script(data)
-    lines = settings.recovery(
-        work.plan,
-        command=settings.restore_command(script, work.wal_folder, work.archive.segment_bytes),
-        controls=settings.control(recovered.programs, data),
-        action=work.request.action,
-        exact_target=exact_target,
-    )
-    hba = settings.write_hba(data)
-    settings.write(data, {**lines, **settings.beside(work.request.port, recovered.socket_folder, hba)})
-    prepare.hand_over(work.request.place, recovered.who)
+def _sockets(data: Path, who: account.Account) -> Path:
+    """The data directory, which is private; a short one elsewhere where a socket's path would not fit."""
+    text = str(data)
+    if len(text) <= _LONGEST_SOCKET_FOLDER and re.fullmatch(r"[A-Za-z0-9_./-]+", text):
+        return data
+    folder = Path(tempfile.mkdtemp(prefix="pgbackstop-"))
+    who.own(folder)
+    return folder
 
 
-def _replay(work: _Work, on_step: Callable[[str], None]) -> Progress:
-    """Start, and watch to the end."""
-    try:
-        progress = _watch(work)
-    except replay.NotReached:
-        if work.plan.target.kind != "time":
-            raise
-        # The window covers the moment, so all that was committed before it is in the archive; where the
-        # replay finds nothing after it, all of the archive is exactly the state at that moment.
-        on_step("nothing was committed after the target: replaying all of the archive")
-        _write_settings(work, exact_target=False)
-        progress = _watch(work)
-        _require_all(work, progress)
-    if work.plan.target.kind == "latest":
-        _require_all(work, progress)
-    on_step(f"replayed to {progress.until or progress.replayed_lsn}")
-    return progress
-
-
-def _watch(work: _Work) -> Progress:
-    work.recovered.start()
-    try:
-        return work.recovered.wait(seconds=work.request.seconds, on_progress=_show)
-    except BaseException:
-        work.recovered.stop()
-        raise
-
-
-def _require_all(work: _Work, progress: Progress) -> None:
-    """Raises CatalogError where the replay ended before the WAL that the window promises."""
-    least = archive.least_lsn(work.plan, work.archive)
-    if progress.replayed_lsn and wal.parse_lsn(progress.replayed_lsn) > least:
+@contextlib.contextmanager
+def _step(current: Journal | None, name: str) -> Iterator[None]:
+    if current is None:
+        yield
         return
-    work.recovered.stop()
-    raise errors.CatalogError(
-        f"The replay ended at {progress.replayed_lsn}, but the archive goes beyond {wal.format_lsn(least)}.",
-        remedy=f"Some WAL could not be read: see {work.recovered.log}. The server was stopped.",
-    )
+    with current.step(name):
+        yield
 
 
-def _show(progress: Progress) -> None:
-    log.logger().debug("replaying", lsn=progress.replayed_lsn, until=progress.until)
+@contextlib.contextmanager
+def _disk_errors(wanted: Place) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        raise AttemptFailed(
+            Reason.SPACE if full else Reason.STORAGE,
+            f"The recovery into {wanted.data} failed: {error.filename or wanted.data}: {error.strerror}.",
+            remedy="Make room, or choose another place." if full else "Check its owner, mode and mount.",
+        ) from error

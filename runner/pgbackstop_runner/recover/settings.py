@@ -6,6 +6,7 @@ https://www.postgresql.org/docs/current/runtime-config-wal.html#RUNTIME-CONFIG-W
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 from collections.abc import Mapping
@@ -18,7 +19,10 @@ from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed
 
 SCRIPT = "restore-wal.sh"
+PID_FILE = "pgbackstop_recovered.pid"
 HBA = "pgbackstop_hba.conf"
+# There must be a restore_command; this one always says "not there".
+NOTHING_ARCHIVED = "false"
 MARK = "# pgbackstop: recovery"
 # Recovery stops where one of these is lower than on the primary: https://www.postgresql.org/docs/current/hot-standby.html#HOT-STANDBY-ADMIN
 CONTROLLED = {
@@ -34,6 +38,21 @@ _TARGETS = {
     "xid": "recovery_target_xid",
     "name": "recovery_target_name",
 }
+# What a clone of a live server must not do: write into its archive, take its slots, run its commands, wait
+# for its standbys.
+QUIET = {
+    "archive_mode": "off",
+    "archive_command": "",
+    "archive_cleanup_command": "",
+    "recovery_end_command": "",
+    "primary_conninfo": "",
+    "primary_slot_name": "",
+    "recovery_min_apply_delay": "0",
+    "synchronous_standby_names": "",
+    "max_logical_replication_workers": "0",
+}
+_AS_IS = "surrogateescape"  # a configuration may be in any encoding
+_DATA_DIRECTORY = re.compile(r"\s*data_directory\b", re.IGNORECASE)
 
 
 def control(programs: Binaries, data: Path) -> dict[str, str]:
@@ -57,22 +76,27 @@ def recovery(
 ) -> dict[str, str]:
     """The settings of a recovery; ``exact_target`` False replays all there is (see ``replay``)."""
     settings = {CONTROLLED[name]: controls[name] for name in CONTROLLED if name in controls}
+    # Two targets are an error, and an empty one forgets the one before it: all of them away, then ours.
+    settings |= dict.fromkeys(("recovery_target", *_TARGETS.values()), "")
     settings |= {
         "restore_command": command,
         "recovery_target_timeline": str(plan.timeline),
         "recovery_target_action": action,
-        # A recovered server that archives or streams into its model's places would damage them.
-        "archive_mode": "off",
-        "archive_command": "",
-        "primary_conninfo": "",
-        "primary_slot_name": "",
+        "recovery_target_inclusive": "on",
         "hot_standby": "on",
+        **QUIET,
     }
-    if plan.target.kind == "immediate":
-        settings["recovery_target"] = "immediate"
-    elif plan.target.kind in _TARGETS and exact_target:
-        settings[_TARGETS[plan.target.kind]] = plan.target.value
+    name, value = _target_setting(plan)
+    if name and (exact_target or plan.target.kind == "immediate"):
+        del settings[name]
+        settings[name] = value
     return settings
+
+
+def _target_setting(plan: RecoveryPlan) -> tuple[str, str]:
+    if plan.target.kind == "immediate":
+        return "recovery_target", "immediate"
+    return _TARGETS.get(plan.target.kind, ""), plan.target.value
 
 
 def beside(port: int, socket_folder: Path, hba: Path) -> dict[str, str]:
@@ -85,6 +109,10 @@ def beside(port: int, socket_folder: Path, hba: Path) -> dict[str, str]:
         "ssl": "off",
         "logging_collector": "off",
         "log_destination": "stderr",
+        "log_min_messages": "warning",
+        "lc_messages": "C",  # we look for PostgreSQL's words in the log
+        "external_pid_file": str(hba.with_name(PID_FILE)),
+        "huge_pages": "try",
         "cluster_name": "pgbackstop_recovered",
     }
 
@@ -92,17 +120,28 @@ def beside(port: int, socket_folder: Path, hba: Path) -> dict[str, str]:
 def write(data: Path, settings: Mapping[str, str]) -> None:
     """Put settings at the end of postgresql.auto.conf, for an earlier one's, and ask for recovery."""
     path = data / "postgresql.auto.conf"
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    # Two targets are an error even where one of them is empty, so an older one must go.
+    before = path.read_text(encoding="utf-8", errors=_AS_IS) if path.exists() else ""
     kept = [line for line in before.partition(MARK)[0].splitlines() if not line.startswith("recovery_target")]
     lines = [f"{name} = '{_escaped(value)}'" for name, value in settings.items()]
-    path.write_text("\n".join([*kept, MARK, *lines, ""]), encoding="utf-8")
+    path.write_text("\n".join([*kept, MARK, *lines, ""]), encoding="utf-8", errors=_AS_IS)
     path.chmod(0o600)
     # Debian keeps the configuration elsewhere, so that it is not in the backup.
     for name in ("postgresql.conf", "pg_hba.conf", "pg_ident.conf"):
         (data / name).touch(mode=0o600, exist_ok=True)
+    _stay_here(data / "postgresql.conf")
     (data / "standby.signal").unlink(missing_ok=True)
     (data / "recovery.signal").touch(mode=0o600)
+
+
+def _stay_here(path: Path) -> None:
+    """Without data_directory: it names the live server's, and postgresql.auto.conf cannot outdo it."""
+    text = path.read_text(encoding="utf-8", errors=_AS_IS)
+    lines = [
+        f"# pgbackstop: {line}" if _DATA_DIRECTORY.match(line) else line
+        for line in text.splitlines(keepends=True)
+    ]
+    if (changed := "".join(lines)) != text:
+        path.write_text(changed, encoding="utf-8", errors=_AS_IS)
 
 
 def install_script(data: Path) -> Path:
@@ -122,4 +161,5 @@ def write_hba(data: Path) -> Path:
 
 
 def _escaped(value: str) -> str:
-    return value.replace("'", "''")
+    """https://www.postgresql.org/docs/current/config-setting.html: a backslash escapes too."""
+    return value.replace("\\", "\\\\").replace("'", "''")

@@ -1,0 +1,75 @@
+"""Whether a recovered server is sound: questions to every database of it. Row counts have no model here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import psycopg
+
+from pgbackstop_catalog.restores import CheckResult
+from pgbackstop_runner import tools
+from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.recover.replay import Recovered
+
+_SHOWN = 3
+
+
+def run(recovered: Recovered, *, thorough: bool) -> tuple[CheckResult, ...]:
+    """Indexes always; every page of every table by pg_amcheck where it is wanted and can be had."""
+    try:
+        results = [_indexes(recovered)]
+    except psycopg.Error as error:
+        words = " ".join(str(error).split())
+        results = [CheckResult(name="indexes", ok=False, detail=f"could not be asked: {words}")]
+    if thorough:
+        results.append(_pages(recovered))
+    return tuple(results)
+
+
+def _databases(recovered: Recovered) -> list[str]:
+    with contextlib.closing(recovered.connect()) as connection:
+        rows = connection.execute("select datname from pg_database where datallowconn order by 1").fetchall()
+    return [name for (name,) in rows]
+
+
+def _indexes(recovered: Recovered) -> CheckResult:
+    databases = _databases(recovered)
+    wrong = [f"{database}.{name}" for database in databases for name in _invalid(recovered, database)]
+    more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+    detail = (
+        f"not valid: {', '.join(wrong[:_SHOWN])}{more}" if wrong else f"valid in {len(databases)} databases"
+    )
+    return CheckResult(name="indexes", ok=not wrong, detail=detail)
+
+
+def _invalid(recovered: Recovered, database: str) -> Iterator[str]:
+    """https://www.postgresql.org/docs/current/catalog-pg-index.html; a partitioned one is never read."""
+    with contextlib.closing(recovered.connect(database)) as connection:
+        rows = connection.execute(
+            """select i.indexrelid::regclass::text from pg_index i join pg_class c on c.oid = i.indexrelid
+               where c.relkind = 'i' and not (i.indisvalid and i.indisready) order by 1"""
+        ).fetchall()
+    yield from (name for (name,) in rows)
+
+
+def _pages(recovered: Recovered) -> CheckResult:
+    """pg_amcheck passes over databases without the extension amcheck; its output has what is corrupt."""
+    if not recovered.programs.has("pg_amcheck"):
+        return CheckResult(name="pages", ok=True, detail="not checked: there is no pg_amcheck")
+    argv = [
+        recovered.programs.path("pg_amcheck"),
+        "--all",
+        "--heapallindexed",
+        f"--host={recovered.socket_folder}",
+        f"--port={recovered.port}",
+        f"--username={recovered.user}",
+    ]
+    try:
+        said = tools.run("pg_amcheck", argv)
+    except AttemptFailed as error:
+        none = "no relations to check" in error.problem or "amcheck is not installed" in error.problem
+        detail = "not checked: no database has the extension amcheck" if none else error.problem
+        return CheckResult(name="pages", ok=none, detail=detail)
+    skipped = " where the extension amcheck is installed" if "not installed" in said else ""
+    return CheckResult(name="pages", ok=True, detail=f"pg_amcheck found nothing{skipped}")
