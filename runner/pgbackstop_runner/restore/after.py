@@ -72,7 +72,9 @@ def reconcile(workspace: Workspace) -> tuple[Restore, ...]:
     return tuple(
         closed
         for restore in list(workspace.catalog.restores())
-        if restore.status is Status.RUNNING and (closed := _close(workspace, restore)) is not None
+        if restore.status is Status.RUNNING
+        and restore.what == "logical"  # recoveries have other locks: see recover.journal
+        and (closed := _close(workspace, restore)) is not None
     )
 
 
