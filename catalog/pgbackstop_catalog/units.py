@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 BYTES = {
@@ -70,6 +69,8 @@ def format_exact_duration(seconds: float) -> str:
     for unit in ("w", "d", "h", "m"):
         if seconds and seconds % SECONDS[unit] == 0:
             return f"{seconds / SECONDS[unit]:.0f}{unit}"
+    from decimal import Decimal  # noqa: PLC0415 - a list starts from this module, and must start at once
+
     return f"{Decimal(repr(seconds)):f}".removesuffix(".0") + "s"
 
 

@@ -140,6 +140,8 @@ def _upload(workspace: Workspace, wanted: Missing) -> int:
     if folder is None:
         raise StoreError(f"The record of backup {backup.id} does not say where its files are.")
     with locks.lease(workspace.catalog.root, backup.id):
+        if not workspace.catalog.backup(backup.id).is_available:
+            raise StoreError(f"Backup {backup.id} has expired before its copy was made.")
         store = bytestore.open_store(wanted.storage, workspace.config.storages[wanted.storage])
         there = PurePosixPath(backup.location or "")
         files = (*backup.files, *_beside(folder))

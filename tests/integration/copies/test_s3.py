@@ -21,7 +21,7 @@ import pytest
 
 from pgbackstop_catalog.config import S3Storage
 from pgbackstop_catalog.records import Status, StoredFile
-from pgbackstop_runner import bytestore_s3, copies, expire
+from pgbackstop_runner import bytestore_s3, copies, expire, rebuild
 from pgbackstop_runner.bytestore import StoreError
 from pgbackstop_runner.bytestore_s3 import S3Bucket
 from pgbackstop_runner.workspace import Workspace
@@ -136,6 +136,18 @@ def test_retention_removes_the_objects(opened: Workspace, storage: S3Storage) ->
     assert expire.run(opened, "main-logical", now=NOW).problems == ()
     assert len(list(bucket.files("backups"))) == 4
     assert list(bucket.files(str(old.location))) == []
+
+
+def test_the_catalog_comes_back_from_the_bucket_alone(opened: Workspace) -> None:
+    backups = places.days(opened, 2)
+    copies.run(opened, "main-logical", sleep=no_sleep)
+    shutil.rmtree(opened.config.folder("disk").path)
+    outcome = rebuild.run(opened, "s3")
+    assert outcome.garbage == ()
+    assert list(opened.catalog.backups()) == backups
+    assert [(each.backup, each.storage) for each in opened.catalog.copies()] == [
+        (each.id, "s3") for each in backups
+    ]
 
 
 def big_file(path: Path, megabytes: int) -> StoredFile:

@@ -203,6 +203,18 @@ def test_a_backup_without_a_place_has_no_copy(opened: Workspace) -> None:
     assert "does not say where its files are" in failed.message
 
 
+def test_a_backup_that_expires_before_its_turn_has_no_copy(
+    opened: Workspace, second: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = places.days(opened, 1)[0]
+    wanted = copies.missing(opened, "main-logical")
+    monkeypatch.setattr(copies, "missing", lambda *_: wanted)
+    opened.catalog.put(backup.but(expired_at=NOW))
+    (failed,) = copies.run(opened, "main-logical", sleep=no_sleep)
+    assert "has expired before its copy was made" in failed.message
+    assert not second.exists()
+
+
 def test_its_own_storage_is_no_further_one(tmp_path: Path) -> None:
     opened = places.workspace(tmp_path, copies=("disk",))
     backup: Backup = places.days(opened, 1)[0]

@@ -2,15 +2,16 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from pgbackstop_catalog import codec, errors, layout
 from pgbackstop_catalog.records import Backup, Status
-from pgbackstop_runner import copies, main, rebuild
+from pgbackstop_runner import copies, rebuild
 from pgbackstop_runner.bytestore import StoreError
 from pgbackstop_runner.workspace import Workspace
 from tests.unit.catalog import builders
@@ -166,17 +167,22 @@ def test_an_unknown_storage(opened: Workspace) -> None:
         rebuild.run(opened, "tape")
 
 
+def pgbackstop(opened: Workspace, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The program in a process of its own, because an operation takes over signals and logging."""
+    argv = [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(opened.file), *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+
 def test_the_command_says_what_it_did(tmp_path: Path) -> None:
     opened = places.workspace(tmp_path)
     opened.file.write_text("servers: {main: {}}\nstorages: {disk: {path: store}}\n")
     first, second = places.days(opened, 2)
     shutil.rmtree(opened.catalog.root)
     (places.folder_of(opened, second) / layout.RECORD_NAME).unlink()
-    argv = ["--config", str(opened.file), "catalog", "rebuild"]
-    done = CliRunner().invoke(main.app, argv)
-    assert done.exit_code == 1
+    done = pgbackstop(opened, "catalog", "rebuild")
+    assert done.returncode == 1
     assert "disk: 1 records restored, 0 were there." in done.stdout
     assert f"{second.location} has no backup.json" in done.stderr
-    again = json.loads(CliRunner().invoke(main.app, [*argv, "--storage", "disk", "--json"]).stdout)
+    again = json.loads(pgbackstop(opened, "catalog", "rebuild", "--storage", "disk", "--json").stdout)
     assert (again[0]["known"], again[0]["restored"], len(again[0]["garbage"])) == (1, [], 1)
     assert [each.id for each in opened.catalog.backups()] == [first.id]
