@@ -57,12 +57,11 @@ class Archive:
 
     def prepare(self) -> None:
         """Make the folders, and mend what a crash left."""
-        names = (wal.RECEIVING_NAME, wal.INCOMING_NAME, wal.ASIDE_NAME, wal.CONFLICTS_NAME)
-        for name in names:
+        for name in (wal.RECEIVING_NAME, wal.INCOMING_NAME, wal.ASIDE_NAME, wal.CONFLICTS_NAME):
             atomic.make_folder(self.root / name)
-        for folder in (self.root, self.receiving, *self._segment_folders()):
-            for path in folder.iterdir():
-                if atomic.is_temporary(path):
+        with index.locked(self.root):  # expire's new index is a temporary file, too
+            for folder in (self.root, self.receiving, *self._segment_folders()):
+                for path in filter(atomic.is_temporary, folder.iterdir()):
                     path.unlink()
         index.mend(self.root)
         self.index.refresh()
@@ -106,7 +105,7 @@ class Archive:
         oldest = min((segment.number for segment in self.segments()), default=None)
         for path in reversed(list(self.files())):
             number = self._number(path)
-            if str(path.relative_to(self.root)) in known or self._is_leftover(number, oldest):
+            if str(path.relative_to(self.root)) in known or _is_leftover(number, oldest):
                 continue
             if not self._reject(path, batch):
                 batch.segments.append(self._line(path, content.stored(path)))
@@ -150,12 +149,8 @@ class Archive:
         return tuple(sorted((each for each in parsed if each), key=lambda each: each.found_at))
 
     def _number(self, path: Path) -> int | None:
-        name, _ = content.split(path.name)
-        is_segment = wal.SEGMENT_NAME.fullmatch(name)
-        return Segment.parse(name, self.identity.segment_bytes).number if is_segment else None
-
-    def _is_leftover(self, number: int | None, oldest: int | None) -> bool:
-        return number is not None and oldest is not None and number < oldest - 1
+        name, size = content.split(path.name)[0], self.identity.segment_bytes
+        return Segment.parse(name, size).number if wal.SEGMENT_NAME.fullmatch(name) else None
 
     def _take_one(self, source: Path, batch: Batch) -> WalSegment | None:
         if self._reject(source, batch):
@@ -258,15 +253,21 @@ def switches(root: Path, entries: Iterable[Entry]) -> dict[int, wal.Switch]:
     return found
 
 
-def open_identity(root: Path, system_identifier: str, segment_bytes: int) -> WalIdentity:
-    """Whose WAL the archive holds; a new one is the server's. Raises ConfigError for another system's."""
+def read_identity(root: Path) -> WalIdentity | None:
+    """Whose WAL the archive holds; None for an archive that is not there. Raises CatalogError, OSError."""
     path = root / wal.IDENTITY_NAME
     if not path.exists():
+        return None
+    return codec.decode(WalIdentity, path.read_bytes(), where=str(path))
+
+
+def open_identity(root: Path, system_identifier: str, segment_bytes: int) -> WalIdentity:
+    """Whose WAL the archive holds; a new one is the server's. Raises ConfigError for another system's."""
+    identity = read_identity(root)
+    if identity is None:
         atomic.make_folder(root)
         identity = WalIdentity(system_identifier=system_identifier, segment_bytes=segment_bytes)
-        atomic.write(path, codec.encode(identity))
-        return identity
-    identity = codec.decode(WalIdentity, path.read_bytes(), where=str(path))
+        atomic.write(root / wal.IDENTITY_NAME, codec.encode(identity))
     if identity.system_identifier != system_identifier:
         raise errors.ConfigError(
             f"The archive {root} holds WAL of system {identity.system_identifier}, "
@@ -274,6 +275,10 @@ def open_identity(root: Path, system_identifier: str, segment_bytes: int) -> Wal
             remedy="Move the archive away if the server was created anew, or give this server another name.",
         )
     return identity
+
+
+def _is_leftover(number: int | None, oldest: int | None) -> bool:
+    return number is not None and oldest is not None and number < oldest - 1
 
 
 def _is_complete(file_name: str) -> bool:

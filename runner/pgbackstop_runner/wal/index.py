@@ -30,7 +30,7 @@ def append(archive: Path, segments: Iterable[WalSegment]) -> None:
     """Add lines, durably, with one fsync. Raises OSError; a line written in part is cut off by ``mend``."""
     lines = b"".join(segment.model_dump_json(exclude_none=True).encode() + b"\n" for segment in segments)
     path = archive / INDEX_NAME
-    with _locked(archive):
+    with locked(archive):
         fresh = not path.exists()
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, atomic.FILE_MODE)
         try:
@@ -45,7 +45,7 @@ def append(archive: Path, segments: Iterable[WalSegment]) -> None:
 def mend(archive: Path) -> bool:
     """Cut off a last line that a crash left without its end; whether there was one. Raises OSError."""
     path = archive / INDEX_NAME
-    with _locked(archive):
+    with locked(archive):
         if not path.exists():
             return False
         with path.open("r+b") as file:
@@ -62,7 +62,7 @@ def remove(archive: Path, names: Set[str]) -> tuple[Path, ...]:
 
     Other lines stay as they are, those of a newer version included. Raises OSError.
     """
-    with _locked(archive):
+    with locked(archive):
         gone = [entry for entry in read(archive) if entry.name in names]
         if gone:
             path = archive / INDEX_NAME
@@ -91,7 +91,8 @@ def _end_of_last_line(content: bytes) -> int:
 
 
 @contextlib.contextmanager
-def _locked(archive: Path) -> Iterator[None]:
+def locked(archive: Path) -> Iterator[None]:
+    """Hold the lock of those who write the index: never for long, and never while waiting for a server."""
     descriptor = os.open(archive / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, atomic.FILE_MODE)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -46,11 +46,23 @@ class Keeper:
         self._backups_due = stop.Every(BACKUPS_INTERVAL)
         self._blocked = False  # the archive cannot be written
         self._blocked_until = 0.0
+        self._torn = False  # a segment may lie in its place and in no line of the index
 
     @property
     def streams(self) -> bool:
         """Whether pg_receivewal brings the segments."""
         return self.server.wal.method == "stream"
+
+    def open_known(self) -> None:
+        """Open an archive that exists, so that it is kept while the server is down. Raises as below."""
+        identity = archives.read_identity(self.root)
+        if identity is not None:
+            self.open_archive(identity.system_identifier, identity.segment_bytes)
+        elif self.progress.state.last_segment:
+            raise errors.ConfigError(
+                f"The WAL archive {self.root} is not there, and it held {self.progress.state.last_segment}.",
+                remedy=f"Mount it; or, if it was removed on purpose, remove {self.progress.path}, too.",
+            )
 
     def open_archive(self, system_identifier: str, segment_bytes: int) -> None:
         """Open the archive and mend what a crash left. Raises ConfigError for another system's, OSError."""
@@ -86,6 +98,9 @@ class Keeper:
 
     def _work(self) -> None:
         try:
+            if self.archive is not None and self._torn:
+                self._count(self.archive.adopt())
+                self._torn = False
             self.take_in()
             if self._names_due():
                 self._look_for_gaps()
@@ -95,6 +110,7 @@ class Keeper:
             if not self._blocked:
                 self.trouble(error)
             self._blocked, self._blocked_until = True, time.monotonic() + PAUSE_WHEN_BLOCKED
+            self._torn = True
         else:
             self._blocked = False
 
@@ -160,9 +176,12 @@ class Keeper:
         self.progress.fail(told)
 
     def has_room(self) -> bool:
-        """Whether two more segments fit into the archive's disk."""
+        """Whether two more segments fit into the archive's disk, as far as that can be known."""
         size = self.archive.identity.segment_bytes if self.archive else 0
-        status = os.statvfs(self.root)
+        try:
+            status = os.statvfs(self.root)
+        except OSError:
+            return True  # what is wrong is said where the archive is used
         return status.f_bavail * status.f_frsize >= 2 * size
 
     def _count(self, batch: archives.Batch) -> None:

@@ -6,8 +6,12 @@ as long as the server keeps the WAL, which the slot (or the archiver) makes it d
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from dataclasses import dataclass, field
+
+import psycopg
 
 from pgbackstop_catalog import conninfo, errors, wal
 from pgbackstop_catalog.config import Server
@@ -70,20 +74,29 @@ class Receiver:
             self._rest()
 
     def _open(self) -> None:
-        with postgres.connect(self.server, statement_timeout=10) as connection:
-            facts = postgres.facts(connection)
-            size = facts.wal_segment_bytes or wal.DEFAULT_SEGMENT_BYTES
-            self.keeper.open_archive(facts.system_identifier, size)
-            if not self.keeper.streams:
-                return
-            self.programs = binaries.find(postgres.major(connection), self.server.bin_dir)
-            reserved = slot.ensure(connection, self.server.wal.slot, anew=self.slot_anew)
+        self.keeper.open_known()
+        try:
+            with postgres.connect(self.server, statement_timeout=10) as connection:
+                reserved = self._prepare(connection)
+        except psycopg.Error as error:  # the connection broke in the middle
+            raise postgres.unreachable(self.server, None, error) from error
+        if reserved is None:
+            return
         self.slot_anew = False
         if reserved.created:
             why = reserved.trouble if self.keeper.newest else "the archive begins"
             log.logger().info("made the replication slot", slot=self.server.wal.slot, why=why)
         if self.without_marker:
             self._expect_gap(reserved)
+
+    def _prepare(self, connection: psycopg.Connection) -> slot.Slot | None:
+        facts = postgres.facts(connection)
+        size = facts.wal_segment_bytes or wal.DEFAULT_SEGMENT_BYTES
+        self.keeper.open_archive(facts.system_identifier, size)
+        if not self.keeper.streams:
+            return None
+        self.programs = binaries.find(postgres.major(connection), self.server.bin_dir)
+        return slot.ensure(connection, self.server.wal.slot, anew=self.slot_anew)
 
     def _expect_gap(self, reserved: slot.Slot) -> None:
         """The server cannot send what follows our newest segment: what lies before its slot never comes."""
@@ -102,7 +115,7 @@ class Receiver:
         archive, programs = self.keeper.archive, self.programs
         assert archive is not None and programs is not None  # noqa: S101, PT018 - _open sets both
         if not self.keeper.has_room():
-            raise explain(OSError(28, "No space left on device"))
+            raise explain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         stream.remove_markers(archive.receiving)
         stream.set_partial_aside(archive.root)
         if self.keeper.newest is not None and not self.without_marker:
@@ -173,7 +186,7 @@ class Receiver:
 
     def _rest(self) -> None:
         """Pause before the next attempt; it ends early when there is room again on a disk that was full."""
-        full = self.keeper.archive is not None and not self.keeper.has_room()
+        full = not self.keeper.has_room()
         until = time.monotonic() + min(self.pause, LONGEST_PAUSE_FOR_ROOM if full else LONGEST_PAUSE)
         while time.monotonic() < until and not self.stop.wished:
             self.keeper.tick()

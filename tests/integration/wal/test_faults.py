@@ -29,6 +29,7 @@ def outlive(rig: Rig, count: int = 5) -> str:
     return name
 
 
+@pytest.mark.slow
 def test_kills_of_the_receiver_leave_no_gap_and_no_duplicate(rig: Rig) -> None:
     last = ""
     for round_ in range(5):
@@ -219,6 +220,7 @@ def small_disk() -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.root
 def test_a_full_disk_is_waited_out(make_rig: MakeRig, private_server: Server, small_disk: Path) -> None:
     rig = make_rig(private_server)
