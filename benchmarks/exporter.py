@@ -44,8 +44,8 @@ The exporter as a process, scraped as Prometheus does (OpenMetrics, gzip, one co
 ends every 20 scrapes and PostgreSQL hangs: it accepts connections and never answers. *First look* is the
 time from the start until every record was read. `generate_latest` is prometheus-client rendering the same
 families, plain, in the same run: what each scrape would take, on the event loop, without pages that are
-built ahead. Targets: p99 below 50 ms at 100 plans and 250 ms at 1,000, the same at 100 and at 100,000 records;
-below 80 MB resident; a run visible within 30 s.
+built ahead. Targets: p99 below 50 ms at 100 plans and 250 ms at 1,000, the same at 100 and 100,000
+records; below 80 MB resident; a run visible within 30 s.
 """
 START_SECONDS = 300.0
 SHAPES = ((100, 100), (100, 10_000), (100, 100_000), (1_000, 1_000), (1_000, 10_000), (1_000, 100_000))
