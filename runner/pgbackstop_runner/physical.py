@@ -267,7 +267,7 @@ def decompressed(suffix: str, stored: IO[bytes]) -> Iterator[IO[bytes]]:
     elif suffix == ".gz":
         from isal import igzip, isal_zlib  # noqa: PLC0415
 
-        gzip = igzip.open(stored, "rb")  # type: ignore[no-untyped-call] # isal types it by half
+        gzip = igzip.open(stream.Readable(stored), "rb")  # type: ignore[no-untyped-call] # isal types it by half
         broken = (igzip.BadGzipFile, isal_zlib.error, EOFError)
         with _whole(*broken), gzip as reader:  # type: ignore[arg-type] # isal types its error as a value
             yield cast("IO[bytes]", reader)

@@ -18,17 +18,32 @@ _HELD_BACK = (*SIGNALS, signal.SIGALRM)
 def install() -> None:
     """Raise Interrupted in the main thread at the first signal; later ones are left to the clean-up."""
     for number in SIGNALS:
-        signal.signal(number, _raise)
+        # What was started to outlive its terminal (nohup) does.
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _raise)
 
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Hold signals back while a state must not be left half done."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
+    """Hold signals back while a state must not be left half done.
+
+    By handlers, not by the mask of this thread: the kernel would give the signal to another thread, and
+    Python would still run its handler in this one.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    before = {
+        number: signal.signal(number, lambda each, _frame: caught.append(each)) for number in _HELD_BACK
+    }
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for each in dict.fromkeys(caught):
+            signal.raise_signal(each)
 
 
 @contextlib.contextmanager

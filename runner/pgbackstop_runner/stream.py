@@ -60,6 +60,22 @@ class HashingFile(io.RawIOBase):
         return StoredFile(path=path, size_bytes=self.size, sha256=self._hash.hexdigest())
 
 
+class Readable(io.RawIOBase):
+    """What isal reads with readinto, from anything that has read: bytes may be hashed on their way."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(cast("bytearray", buffer))
+        chunk = self._source.read(len(view))
+        view[: len(chunk)] = chunk
+        return len(chunk)
+
+
 @contextlib.contextmanager
 def compressed(target: HashingFile, compression: Compression) -> Iterator[Sink]:
     """A file to write plain bytes to, which arrive compressed in ``target``; closes the frame at the end.

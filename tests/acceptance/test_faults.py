@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -169,7 +170,7 @@ def _looked_into(child: psutil.Process, secret: str) -> Iterator[str]:
 
 def test_a_lock_is_waited_for_and_given_up(big: Database, tmp_path: Path) -> None:
     """Fault 5: a lock, and then a server that says nothing at all."""
-    settings = {"databases": [big.name], "lock_timeout": "10m", "first_byte_timeout": "2s"}
+    settings: dict[str, Any] = {"databases": [big.name], "lock_timeout": "10m", "first_byte_timeout": "2s"}
     site = Site(folder=tmp_path, server=big.server, plans={"p": plan(**settings)})
     with big.connect() as holder:
         holder.execute("BEGIN; LOCK TABLE bulk IN ACCESS EXCLUSIVE MODE")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,7 +135,7 @@ def test_before_the_running_record_is_there(killer: Killer, pg17: Server, tmp_pa
 
 
 def test_pg_dump_dies_with_the_runner(pg17: Server, database: Database, tmp_path: Path) -> None:
-    settings = {"format": "directory", "lock_timeout": "10m", "databases": [database.name]}
+    settings: dict[str, Any] = {"format": "directory", "lock_timeout": "10m", "databases": [database.name]}
     site = Site(folder=tmp_path, server=pg17, plans={"p": plan(**settings)})
     with database.connect() as holder:
         holder.execute("BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")

@@ -1,0 +1,107 @@
+"""What makes an incremental backup impossible makes it a full one, with the reason on record (fault 23)."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pgbackstop_catalog.records import Backup, Status
+from tests.support.backups import Site, plan, until
+from tests.support.fixtures import MakeServer
+from tests.support.servers import Server
+
+INCREMENTAL = plan("physical", incremental={"enabled": True}, verify=False)
+
+
+def fell_back(site: Site, why: str) -> Backup:
+    (made,) = site.make("p")
+    assert made.status is Status.SUCCEEDED, made.message
+    assert (made.method, made.parent) == ("full", None)
+    assert why in made.fallback
+    assert site.leftovers() == []
+    return made
+
+
+@pytest.fixture
+def summarizing(make_server: MakeServer) -> Server:
+    return make_server(settings={"summarize_wal": "on"})
+
+
+def test_too_old(pg16: Server, tmp_path: Path) -> None:
+    site = Site(folder=tmp_path, server=pg16, plans={"p": INCREMENTAL})
+    fell_back(site, "PostgreSQL 16 has no incremental backups")
+
+
+def test_summaries_are_off(pg17: Server, tmp_path: Path) -> None:
+    site = Site(folder=tmp_path, server=pg17, plans={"p": INCREMENTAL})
+    fell_back(site, "summarize_wal is off")
+
+
+def test_summaries_are_gone(summarizing: Server, tmp_path: Path) -> None:
+    """As wal_summary_keep_time removes them."""
+    site = Site(folder=tmp_path, server=summarizing, plans={"p": INCREMENTAL})
+    site.make("p")
+    summarizing.execute("SELECT pg_switch_wal()")
+    summarizing.execute("CHECKPOINT")
+    folder = summarizing.data / "pg_wal" / "summaries"
+    until(lambda: list(folder.glob("*.summary")), "a summary")
+    summarizing.stop()
+    for path in folder.glob("*.summary"):
+        path.unlink()
+    # Without its newest summary the summarizer would begin again at the oldest WAL: that goes too.
+    summarizing.configure({"summarize_wal": "off"})
+    summarizing.start()
+    for _ in range(3):
+        summarizing.execute("CREATE TABLE IF NOT EXISTS filler (n int); INSERT INTO filler VALUES (1)")
+        summarizing.execute("SELECT pg_switch_wal()")
+        summarizing.execute("CHECKPOINT")
+    summarizing.stop()
+    summarizing.configure({"summarize_wal": "on"})
+    summarizing.start()
+    fell_back(site, "an incremental backup was not possible: ")
+
+
+def _without_manifest(site: Site, full: Backup) -> None:
+    (site.path(full) / "backup_manifest").unlink()
+
+
+def _foreign(site: Site, full: Backup) -> None:
+    assert full.server_facts is not None
+    site.catalog.put(full.but(server_facts=full.server_facts.but(system_identifier="1")))
+
+
+def _unknown(site: Site, full: Backup) -> None:
+    site.catalog.put(full.but(server_facts=None))
+
+
+def _elsewhere(site: Site, full: Backup) -> None:
+    site.catalog.put(full.but(storage="taken-away"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (_without_manifest, "has no backup_manifest"),
+        (_foreign, "is of another server"),
+        (_unknown, "does not say which server"),
+        (_elsewhere, "in a storage that is not configured"),
+    ],
+)
+def test_the_parent_is_unfit(
+    summarizing: Server, tmp_path: Path, damage: Callable[[Site, Backup], None], why: str
+) -> None:
+    site = Site(folder=tmp_path, server=summarizing, plans={"p": INCREMENTAL})
+    (full,) = site.make("p")
+    damage(site, full)
+    fell_back(site, why)
+
+
+def test_the_chain_is_broken(summarizing: Server, tmp_path: Path) -> None:
+    site = Site(folder=tmp_path, server=summarizing, plans={"p": INCREMENTAL})
+    (full,) = site.make("p")
+    (second,) = site.make("p")
+    assert second.parent == full.id
+    site.catalog.remove(full)
+    shutil.rmtree(site.path(full))
+    fell_back(site, "the full backup under the newest one is gone")

@@ -1,0 +1,123 @@
+"""Running tools: passwords, exit statuses, the watchdog. The tools are small programs of the system."""
+
+import os
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pgbackstop_catalog.records import Reason
+from pgbackstop_runner import tools
+from pgbackstop_runner.failure import AttemptFailed
+from tests.support.backups import gone, until
+from tests.support.servers import Server
+
+letters = st.characters(exclude_characters="\0\r\n", exclude_categories=["Cs"])
+
+
+@given(password=st.text(letters, min_size=1, max_size=20) | st.text(r":\'# *", min_size=1, max_size=8))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_password_reaches_libpq(pg17: Server, password: str) -> None:
+    """Escaped for the password file as libpq itself reads it, by psql on a real server."""
+    name = f"role_{os.getpid()}"
+    with pg17.connect() as connection:
+        connection.execute(f"DROP ROLE IF EXISTS {name}")
+        literal = psycopg.sql.Literal(password)
+        connection.execute(psycopg.sql.SQL(f"CREATE ROLE {name} LOGIN PASSWORD {{}}").format(literal))
+    target = f"host=127.0.0.1 port={pg17.port} user={name} dbname=postgres"
+    argv = [str(pg17.programs.tool("psql")), "--no-password", "-X", "-c", "select 1", target]
+    tools.run("psql", argv, password=password)
+
+
+def test_the_password_is_in_no_folder_and_no_environment() -> None:
+    script = 'ls -l "$PGPASSFILE" >&2; cat "$PGPASSFILE" >&2; env >&2'
+    tail = tools.run("sh", ["/bin/sh", "-c", script], password="s3cret")
+    first, second, *rest = tail.splitlines()
+    assert "memfd:pgpass (deleted)" in first
+    assert second == "*:*:*:*:s3cret"
+    assert "s3cret" not in "".join(rest)
+
+
+def test_a_clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "elsewhere")
+    monkeypatch.setenv("THE_PASSWORD", "s3cret")
+    shown = tools.listing("env", ["/usr/bin/env"], seconds=10)
+    assert "LC_ALL=C" in shown
+    assert "elsewhere" not in shown
+    assert "s3cret" not in shown
+
+
+def test_an_exit_status_counts() -> None:
+    with pytest.raises(AttemptFailed, match=r"sh ended with exit status 3: one\ntwo") as caught:
+        tools.run("sh", ["/bin/sh", "-c", "echo one >&2; echo two >&2; exit 3"])
+    assert caught.value.reason is Reason.TOOL
+    with pytest.raises(AttemptFailed, match="sh was ended by signal 9: it said nothing"):
+        tools.run("sh", ["/bin/sh", "-c", "kill -9 $$"])
+    with pytest.raises(AttemptFailed, match="exit status 4: words"):
+        tools.listing("sh", ["/bin/sh", "-c", "echo words >&2; exit 4"], seconds=10)
+
+
+def test_what_cannot_be_started(tmp_path: Path) -> None:
+    argv = [str(tmp_path / "none")]
+    with pytest.raises(AttemptFailed, match="none cannot be started: No such file") as caught:
+        tools.run("none", argv)
+    assert caught.value.reason is Reason.CLIENT
+    with pytest.raises(AttemptFailed, match="none cannot be started: No such file"):
+        tools.listing("none", argv, seconds=1)
+
+
+def test_a_listing_has_an_end() -> None:
+    with pytest.raises(AttemptFailed, match="was ended") as caught:
+        tools.listing("sleep", ["/bin/sleep", "60"], seconds=0.2)
+    assert caught.value.reason is Reason.TIMEOUT
+
+
+def test_bytes_that_are_no_text() -> None:
+    assert tools.listing("printf", ["/usr/bin/printf", r"M\374ller"], seconds=10) == "M�ller"
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason", "key"),
+    [
+        (tools.Limits(first_byte=0.2), Reason.STALLED, "first_byte_timeout"),
+        (tools.Limits(duration=0.2), Reason.TIMEOUT, "max_duration"),
+    ],
+)
+def test_the_watchdog(limits: tools.Limits, reason: Reason, key: str) -> None:
+    with pytest.raises(AttemptFailed, match=key) as caught:
+        tools.run("sleep", ["/bin/sleep", "60"], limits=limits)
+    assert caught.value.reason is reason
+
+
+def test_after_the_first_byte_the_other_limit_counts() -> None:
+    with tools.start("sleep", ["/bin/sleep", "60"], limits=tools.Limits(stall=0.2)) as tool:
+        tool.feed(1)
+        with pytest.raises(AttemptFailed, match="stall_timeout"):
+            tool.finish()
+
+
+def test_what_a_tool_leaves_behind_is_ended() -> None:
+    """And does not hold up its end: the child has the tool's standard error open."""
+    lines: list[str] = []
+    with (
+        pytest.raises(AttemptFailed, match="exit status 1"),
+        tools.start("sh", ["/bin/sh", "-c", "sleep 60 & echo $! >&2; exit 1"], on_line=lines.append) as tool,
+    ):
+        tool.finish()
+    until(lambda: not psutil.pid_exists(int(lines[0])) or gone([psutil.Process(int(lines[0]))]), "its death")
+
+
+def test_leaving_by_an_exception_ends_the_tool() -> None:
+    started: list[psutil.Process] = []
+
+    def run() -> None:
+        with tools.start("sleep", ["/bin/sleep", "60"]) as tool:
+            started.append(psutil.Process(tool.process.pid))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run()
+    assert gone(started)
