@@ -21,6 +21,16 @@ class StoreError(errors.PgbackstopError):
     """A storage cannot be reached, read or written, or does not hold what was sent to it."""
 
 
+class Spoiled(StoreError):
+    """The original is not what it was when it was stored first: to try again changes nothing."""
+
+    def __init__(self, file: StoredFile) -> None:
+        super().__init__(
+            f"{file.path} is not what was stored first; a copy of it would be worth nothing.",
+            remedy="Verify the backup itself; then look at the disks and the memory of this host.",
+        )
+
+
 class ByteStore(Protocol):
     """A storage that keeps files under paths."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pgbackstop_catalog import atomic
 from pgbackstop_catalog.records import StoredFile
-from pgbackstop_runner.bytestore import StoreError
+from pgbackstop_runner.bytestore import Spoiled, StoreError
 
 _CHUNK_BYTES = 2**20
 
@@ -28,7 +28,8 @@ class FolderStore:
             atomic.make_folder(target.parent)
             temporary = target.with_name(f".{target.name}.{os.getpid()}{atomic.TEMPORARY_SUFFIX}")
             try:
-                _copy(source, temporary)
+                if _copy(source, temporary) != expected.sha256:
+                    raise Spoiled(expected)
                 _compare(temporary, expected)
                 temporary.replace(target)
             finally:
@@ -76,13 +77,17 @@ class FolderStore:
         return target
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path) -> str:
+    """Copy durably; returns the SHA-256 of what was read."""
+    digest = hashlib.sha256()
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     with source.open("rb") as reader, os.fdopen(os.open(target, flags, atomic.FILE_MODE), "wb") as writer:
         while chunk := reader.read(_CHUNK_BYTES):
+            digest.update(chunk)
             writer.write(chunk)
         writer.flush()
         os.fsync(writer.fileno())
+    return digest.hexdigest()
 
 
 def _compare(path: Path, expected: StoredFile) -> None:
@@ -91,8 +96,8 @@ def _compare(path: Path, expected: StoredFile) -> None:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected.sha256 or path.stat().st_size != expected.size_bytes:
         raise StoreError(
-            f"The copy of {expected.path} is not what was stored first (SHA-256 {found[:12]}…).",
-            remedy="Verify the backup itself; then look at the disks and the memory of this host.",
+            f"The copy of {expected.path} is not what was written (SHA-256 {found[:12]}…).",
+            remedy="Look at the storage's disk, and at the memory of this host.",
         )
 
 

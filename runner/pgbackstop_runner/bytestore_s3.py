@@ -22,7 +22,7 @@ from obstore.store import S3Store
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import S3Storage
 from pgbackstop_catalog.records import StoredFile
-from pgbackstop_runner.bytestore import StoreError
+from pgbackstop_runner.bytestore import Spoiled, StoreError
 
 if TYPE_CHECKING:
     from obstore.store import RetryConfig
@@ -94,10 +94,7 @@ class S3Bucket:
 
     def _compare(self, path: str, sent: _Digests, expected: StoredFile) -> None:
         if sent.sha256.hexdigest() != expected.sha256:
-            raise StoreError(
-                f"{expected.path} is not what was stored first; the copy of it is worth nothing.",
-                remedy="Verify the backup itself.",
-            )
+            raise Spoiled(expected)
         meta = obstore.head(self.store, path)
         if meta["size"] != expected.size_bytes:
             raise StoreError(

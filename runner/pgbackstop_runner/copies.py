@@ -16,7 +16,7 @@ from pgbackstop_catalog import errors, layout
 from pgbackstop_catalog.records import Backup, Copy, Status, StoredFile
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_runner import bytestore, locks, log, removal
-from pgbackstop_runner.bytestore import ByteStore, StoreError
+from pgbackstop_runner.bytestore import ByteStore, Spoiled, StoreError
 from pgbackstop_runner.workspace import Workspace
 
 PAUSES = (1.0, 5.0, 20.0)  # seconds before each further attempt
@@ -91,6 +91,8 @@ def _make(workspace: Workspace, wanted: Missing, sleep: Sleep) -> Copy:
         except (errors.PgbackstopError, OSError) as error:
             message = str(error)
             record = record.but(failures=record.failures + 1)
+            if isinstance(error, Spoiled):
+                break
         else:
             return _finish(workspace, record, started, status=Status.SUCCEEDED, size_bytes=size)
         if pause is not None:

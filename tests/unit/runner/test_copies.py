@@ -7,7 +7,7 @@ import pytest
 
 from pgbackstop_catalog import errors, layout
 from pgbackstop_catalog.records import Backup, Status, StoredFile
-from pgbackstop_runner import bytestore, copies, expire, locks
+from pgbackstop_runner import bytestore, bytestore_folder, copies, expire, locks
 from pgbackstop_runner.bytestore import StoreError
 from pgbackstop_runner.bytestore_folder import FolderStore
 from pgbackstop_runner.workspace import Workspace
@@ -93,8 +93,27 @@ def test_bytes_that_changed_on_our_disk_are_no_copy(opened: Workspace, second: P
     (failed,) = copies.run(opened, "main-logical", sleep=no_sleep)
     assert failed.status is Status.FAILED
     assert "is not what was stored first" in failed.message
+    assert failed.attempts == 1  # to read the same disk again changes nothing
     assert not list(second.rglob(layout.RECORD_NAME))
     assert not list(second.rglob("*shop.backup*"))
+
+
+def test_bytes_that_change_on_their_way_are_tried_again(
+    opened: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places.days(opened, 1)
+    real, spoilt = bytestore_folder._copy, list[Path]()
+
+    def spoil(source: Path, target: Path) -> str:
+        digest = real(source, target)
+        if not spoilt:
+            spoilt.append(target)
+            target.write_bytes(b"other !!!\n")
+        return digest
+
+    monkeypatch.setattr(bytestore_folder, "_copy", spoil)
+    (made,) = copies.run(opened, "main-logical", sleep=no_sleep)
+    assert (made.status, made.failures) == (Status.SUCCEEDED, 1)
 
 
 def test_a_killed_copy_is_made_again(opened: Workspace) -> None:
