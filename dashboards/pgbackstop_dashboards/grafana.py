@@ -1,0 +1,239 @@
+"""Turns values into Grafana's classic dashboard JSON; the only module that knows the SDK."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import pgbackstop_catalog
+from pgbackstop_dashboards import layout
+from pgbackstop_dashboards.values import (
+    Annotation,
+    Dashboard,
+    Link,
+    Override,
+    Panel,
+    Query,
+    Row,
+    Step,
+    Variable,
+    Word,
+)
+
+with warnings.catch_warnings():
+    # The SDK warns when it is imported that a newer schema exists, which Grafana 9.4 through 11 cannot read.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from grafana_foundation_sdk.builders import dashboard as build
+    from grafana_foundation_sdk.builders import prometheus
+    from grafana_foundation_sdk.cog import encoder
+    from grafana_foundation_sdk.models import common
+    from grafana_foundation_sdk.models import dashboard as model
+    from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+# Grafana 9.4's. Newer versions migrate older schemas; 9.4 would read a newer one as if it were its own.
+SCHEMA_VERSION: Final = 37
+RANGE: Final = "now-30d"
+REFRESH: Final = "1m"
+TAG: Final = "pgbackstop"
+VERSION: Final = pgbackstop_catalog.__version__
+_SOURCE: Final = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
+
+
+def to_json(page: Dashboard) -> str:
+    """The text of the file: sorted, so that a change in the code is the same change in the file."""
+    document = json.loads(encoder.JSONEncoder(sort_keys=True).encode(_dashboard(page)))
+    document["schemaVersion"] = SCHEMA_VERSION
+    for each in (*document["annotations"]["list"], *document["links"]):
+        # The SDK always writes it; newer versions of Grafana would hide marks and links in a menu.
+        each.pop("placement", None)
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _dashboard(page: Dashboard) -> model.Dashboard:
+    builder = (
+        build.Dashboard(page.title)
+        .uid(page.uid)
+        .description(f"{page.description} Version {VERSION}.")
+        .tags([TAG])
+        .readonly()
+        .timezone("browser")
+        .tooltip(model.DashboardCursorSync.CROSSHAIR)
+        .time(RANGE, "now")
+        .refresh(REFRESH)
+        .variables([_source_variable(), *(_variable(each) for each in page.variables)])
+        .annotations([_annotation(each) for each in page.annotations])
+        .links([_between_dashboards(), *(_page_link(each) for each in page.links)])
+    )
+    found = builder.build()
+    found.panels = list(_panels(layout.place(page.rows)))
+    return found
+
+
+def _panels(placed: tuple[layout.PlacedRow, ...]) -> Iterator[model.Panel | model.RowPanel]:
+    for row in placed:
+        inside = [_panel(each) for each in row.panels]
+        yield _row(row.row, row.id, row.y, inside if row.row.collapsed else [])
+        if not row.row.collapsed:
+            yield from inside
+
+
+def _row(row: Row, number: int, y: int, inside: list[model.Panel]) -> model.RowPanel:
+    found = build.Row(row.title).collapsed(row.collapsed).id(number)
+    built = found.grid_pos(model.GridPos(h=1, w=24, x=0, y=y)).build()
+    built.panels = inside
+    return built
+
+
+def _panel(placed: layout.Placed) -> model.Panel:
+    panel = placed.panel
+    builder = (
+        build.Panel()
+        .type(panel.kind)
+        .id(placed.id)
+        .title(panel.title)
+        .description(panel.description)
+        .datasource(_SOURCE)
+        .grid_pos(model.GridPos(h=panel.height, w=panel.width, x=placed.x, y=placed.y))
+        .options(dict(panel.options))
+        .transformations(
+            [
+                model.DataTransformerConfig(id_val=name, options=dict(how))
+                for name, how in panel.transformations
+            ]
+        )
+        .defaults(_defaults(panel))
+    )
+    for number, query in enumerate(panel.queries):
+        builder.with_target(_target(query, chr(ord("A") + number), panel.kind))
+    for override in panel.overrides:
+        builder.with_override(_matcher(override), _properties(override.properties))
+    return builder.build()
+
+
+def _target(query: Query, name: str, kind: str) -> prometheus.Dataquery:
+    """A range over the time where time is shown, else the newest value."""
+    found = prometheus.Dataquery().ref_id(name).datasource(_SOURCE).expr(query.expr)
+    if kind in {"timeseries", "state-timeline"}:
+        return found.range().legend_format(query.legend).format(PromQueryFormat.TIME_SERIES)
+    if kind == "table":
+        return found.instant().format(PromQueryFormat.TABLE)
+    return found.instant().legend_format(query.legend).format(PromQueryFormat.TIME_SERIES)
+
+
+def _defaults(panel: Panel) -> model.FieldConfig:
+    has_states = any(word.colour for word in panel.words)
+    mode = model.FieldColorModeId.THRESHOLDS
+    if panel.kind == "timeseries" and not has_states:
+        mode = model.FieldColorModeId.PALETTE_CLASSIC
+    return model.FieldConfig(
+        unit=panel.unit,
+        decimals=panel.decimals,
+        min_val=panel.minimum,
+        no_value=panel.no_value or None,
+        mappings=_mappings(panel.words),
+        thresholds=_thresholds(panel.steps),
+        color=model.FieldColor(mode=mode),
+        links=[_data_link(link) for link in panel.links] or None,
+        custom=dict(panel.custom) or None,
+    )
+
+
+def _thresholds(steps: tuple[Step, ...]) -> model.ThresholdsConfig:
+    found = [model.Threshold(value=step.value, color=step.colour) for step in steps]
+    return model.ThresholdsConfig(mode=model.ThresholdsMode.ABSOLUTE, steps=found)
+
+
+def _mappings(words: tuple[Word, ...]) -> list[model.ValueMapping]:
+    single = {
+        f"{word.value:g}": model.ValueMappingResult(text=word.text, color=word.colour or None, index=index)
+        for index, word in enumerate(words)
+        if word.until is None
+    }
+    ranges: list[model.ValueMapping] = [_range(word) for word in words if word.until is not None]
+    return ([model.ValueMap(options=single)] if single else []) + ranges
+
+
+def _range(word: Word) -> model.RangeMap:
+    until = None if word.until is None or math.isinf(word.until) else word.until
+    result = model.ValueMappingResult(text=word.text, color=word.colour or None, index=0)
+    return model.RangeMap(
+        options=model.DashboardRangeMapOptions(from_val=word.value, to=until, result=result)
+    )
+
+
+def _matcher(override: Override) -> model.MatcherConfig:
+    kind = "byRegexp" if override.field.startswith("/") else "byName"
+    return model.MatcherConfig(id_val=kind, options=override.field)
+
+
+def _properties(properties: Mapping[str, Any]) -> list[model.DynamicConfigValue]:
+    """Words, steps and links are values of ours; anything else is what Grafana calls it."""
+    makers: dict[str, Any] = {
+        "mappings": _mappings,
+        "thresholds": _thresholds,
+        "links": lambda links: [_data_link(link) for link in links],
+    }
+    return [
+        model.DynamicConfigValue(id_val=name, value=makers[name](value) if name in makers else value)
+        for name, value in properties.items()
+    ]
+
+
+def _data_link(link: Link) -> model.DashboardLink:
+    """Grafana's data links are smaller than links of dashboards, and the SDK has one type for both."""
+    return _DataLink(link)
+
+
+class _DataLink(model.DashboardLink):
+    def __init__(self, link: Link) -> None:
+        super().__init__(title=link.title, url=link.url, target_blank=link.new_tab)
+
+    def to_json(self) -> dict[str, object]:
+        return {"title": self.title, "url": self.url, "targetBlank": self.target_blank}
+
+
+def _between_dashboards() -> build.DashboardLink:
+    """By tag, because that also works where Grafana lives below a path."""
+    link = build.DashboardLink("Dashboards of pgbackstop").type(model.DashboardLinkType.DASHBOARDS)
+    return link.tags([TAG]).include_vars(True).keep_time(True)
+
+
+def _page_link(link: Link) -> build.DashboardLink:
+    found = build.DashboardLink(link.title).type(model.DashboardLinkType.LINK).url(link.url)
+    return found.icon("doc").target_blank(link.new_tab)
+
+
+def _source_variable() -> build.DatasourceVariable:
+    found = build.DatasourceVariable("datasource").label("Data source").type("prometheus")
+    return found.description("The Prometheus that scrapes the exporter.")
+
+
+def _variable(variable: Variable) -> build.QueryVariable:
+    """An empty value must be matched too: the database of a whole server is empty."""
+    query = f"label_values({variable.series}, {variable.name})"
+    found = (
+        build.QueryVariable(variable.name)
+        .label(variable.title)
+        .description(variable.description)
+        .datasource(_SOURCE)
+        .query({"query": query, "refId": f"Variable-{variable.name}"})
+        .definition(query)
+        .multi(variable.multiple)
+        .include_all(variable.multiple)
+        .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(model.VariableSort.ALPHABETICAL_ASC)
+    )
+    if variable.multiple:
+        everything = model.VariableOption(selected=True, text="All", value="$__all")
+        found.all_value(".*").current(everything)
+    return found
+
+
+def _annotation(annotation: Annotation) -> build.AnnotationQuery:
+    found = build.AnnotationQuery().name(annotation.name).datasource(_SOURCE).enable(True)
+    found.expr(annotation.expr).icon_color(annotation.colour).title_format(annotation.title)
+    found.text_format(annotation.text).use_value_for_time(annotation.at_value)
+    return found.tag_keys(annotation.tags) if annotation.tags else found

@@ -1,0 +1,41 @@
+"""What happened when, as marks over every panel with a time."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pgbackstop_dashboards import alerts, looks, promql
+from pgbackstop_dashboards.values import Annotation
+
+_PLAN: Final = "{{plan}} {{database}}"
+_TAGS: Final = "plan,database,server"
+
+
+def _at(name: str, metric: str, title: str, colour: str) -> Annotation:
+    """At each value that the timestamp has had. 0 is never, so it is no moment."""
+    return Annotation(
+        name=name,
+        expr=promql.moment(f"({promql.plan(metric)} > 0)"),
+        title=title,
+        text=f"{_PLAN} on {{{{server}}}}",
+        colour=colour,
+        at_value=True,
+        tags=_TAGS,
+    )
+
+
+ALL: Final = (
+    _at("Backups", "backup_last_success_time", "Backup succeeded", looks.GOOD),
+    _at("Failures", "backup_last_failure_timestamp_seconds", "Backup failed", looks.BAD),
+    _at("Restores", "backup_drill_success_timestamp_seconds", "Restored in a drill", looks.BUSY),
+    _at("Failed restores", "backup_drill_failure_timestamp_seconds", "Drill failed", "purple"),
+    Annotation(
+        name="Alerts",
+        expr=alerts.FIRING,
+        title="{{alertname}}",
+        text="{{severity}} {{plan}} {{database}} {{server}} {{path}}",
+        colour=looks.WARN,
+        at_value=False,
+        tags="alertname,severity",
+    ),
+)
