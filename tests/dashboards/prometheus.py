@@ -1,0 +1,119 @@
+"""A real Prometheus on a free loopback port, ended by its own process id."""
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+import yaml
+
+DEADLINE = 90.0  # seconds; what is waited for takes one to twenty
+
+
+def program(name: str) -> str:
+    """The path of ``prometheus`` or ``promtool``; skips where it is not installed."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not installed: Debian's package prometheus has it")
+    return found
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Prometheus:
+    """Scrapes ``target`` (host:port) every second and evaluates ``rules`` as often."""
+
+    def __init__(self, folder: Path, target: str, rules: Path) -> None:
+        self._log = folder / "prometheus.log"
+        self._address = f"127.0.0.1:{_free_port()}"
+        config = folder / "prometheus.yml"
+        config.write_text(
+            yaml.safe_dump(
+                {
+                    "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+                    "rule_files": [str(rules)],
+                    "scrape_configs": [{"job_name": "pgbackstop", "static_configs": [{"targets": [target]}]}],
+                }
+            )
+        )
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [
+                    program("prometheus"),
+                    f"--config.file={config}",
+                    f"--storage.tsdb.path={folder / 'tsdb'}",
+                    f"--web.listen-address={self._address}",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def __enter__(self) -> Self:
+        try:
+            self.until(self._is_ready, "Prometheus is ready")
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """SIGTERM, and SIGKILL where that is not enough."""
+        self._process.terminate()
+        try:
+            self._process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def instant(self, expr: str) -> list[dict[str, Any]]:
+        """The newest values. Fails with Prometheus' own words where it does not understand."""
+        return self._ask("query", query=expr)
+
+    def over_time(self, expr: str, *, seconds: float = 60.0) -> list[dict[str, Any]]:
+        """The values of the last ``seconds``, one a second."""
+        now = time.time()
+        return self._ask("query_range", query=expr, start=str(now - seconds), end=str(now), step="1")
+
+    def until(self, look: Callable[[], bool], what: str) -> None:
+        """Wait until that is true. Fails after DEADLINE, or when Prometheus ended."""
+        end = time.monotonic() + DEADLINE
+        while not look():
+            assert self._process.poll() is None, self._log.read_text()
+            assert time.monotonic() < end, (
+                f"{what}: not within {DEADLINE:g} s; {self._log.read_text()[-3000:]}"
+            )
+            time.sleep(0.2)
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{self._address}/-/ready", timeout=DEADLINE):
+                return True
+        except OSError:
+            return False
+
+    def _ask(self, what: str, **parameters: str) -> list[dict[str, Any]]:
+        address = f"http://{self._address}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
+        try:
+            with urllib.request.urlopen(address, timeout=DEADLINE) as response:
+                answer = json.load(response)
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{parameters['query']}: {error.read().decode()}") from error
+        assert not answer.get("warnings"), answer
+        found: list[dict[str, Any]] = answer["data"]["result"]
+        return found

@@ -1,0 +1,151 @@
+"""An installation in which every panel has something to show: plans in every state, WAL, proofs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pgbackstop_catalog.records import Backup, Copy, Proof, Reason, Status, Tally
+from pgbackstop_catalog.scheduler import SchedulerState
+from pgbackstop_dashboards import promql
+from tests.dashboards.prometheus import Prometheus
+from tests.integration.exporter.running import Exporter, write_config
+from tests.support.servers import SUPERUSER, Server
+from tests.unit.exporter.builders import DAY, backup, catalog, copy_of, physical, proof_of
+from tests.unit.exporter.filled import put_state, wal_state
+
+RULES = Path(__file__).parents[2] / "alerts" / "pgbackstop.rules.yml"
+HOUR = timedelta(hours=1)
+SLOT = "dashboards"
+STATES = {
+    "fine": promql.OK,
+    "running": promql.RUNNING,
+    "new": promql.NEW,
+    "paused": promql.PAUSED,
+    "failed": promql.FAILED,
+    "late": promql.LATE,
+    "never": promql.NEVER,
+    "stuck": promql.STUCK,
+    "weekly": promql.OK,
+}
+
+
+def configure(folder: Path, server: Server) -> Path:
+    """One plan for each state, and a physical one."""
+    daily = {"server": "main", "backup_type": "logical", "databases": ["shop"], "copies": ["offsite"]}
+    plans: dict[str, Any] = {name: daily for name in STATES if name != "weekly"}
+    plans["paused"] = {**daily, "enabled": False}
+    plans["weekly"] = {"server": "main", "backup_type": "physical"}
+    document = {
+        "servers": {
+            "main": {
+                "host": "127.0.0.1",
+                "port": server.port,
+                "user": SUPERUSER,
+                "password_file": server.password_file,
+                "wal": {"slot": SLOT},
+            }
+        },
+        "plans": plans,
+        "storages": {
+            "local": {"kind": "folder", "path": folder},
+            "offsite": {"kind": "s3", "bucket": "backups"},
+        },
+        "catalog": folder / "catalog",
+    }
+    return write_config(folder / "pgbackstop.yaml", document)
+
+
+def _running(plan: str, started: datetime) -> Backup:
+    return backup(
+        plan=plan,
+        status=Status.RUNNING,
+        started_at=started,
+        scheduled_for=started,
+        progress_bytes=5 * 10**5,
+        progress_expected_bytes=10**6,
+    )
+
+
+def failed(plan: str, ended: datetime) -> Backup:
+    """A scheduled run that failed."""
+    return backup(ended, plan=plan, status=Status.FAILED, reason=Reason.TOOL, scheduled_for=ended)
+
+
+def records(now: datetime) -> list[Backup | Copy | Proof]:
+    """What has happened until now."""
+    # Due times are handled until now, so that no plan is late at some hours of the day.
+    fine = [
+        backup(now - day * DAY - HOUR, plan="fine", scheduled_for=now, size_bytes=10**6 + day * 10**4)
+        for day in range(5)
+    ]
+    base = physical(now - 2 * DAY, scheduled_for=now)
+    return [
+        *fine,
+        copy_of(fine[1], failures=2),
+        proof_of(fine[0]),
+        proof_of(fine[2], status=Status.FAILED),
+        proof_of(fine[1], proof="verify"),
+        *(backup(now - 5 * HOUR, plan=plan) for plan in ("running", "failed", "paused")),
+        *(backup(now - 4 * DAY, plan=plan) for plan in ("late", "stuck")),
+        failed("failed", now - HOUR),
+        _running("running", now),
+        _running("stuck", now - 2 * DAY),
+        base,
+        proof_of(base, proven_until=now - DAY),
+    ]
+
+
+def fill(folder: Path, server: Server, now: datetime) -> None:
+    """The catalog with records, the states of the daemon and of the receiver, and the outbox."""
+    catalog(folder, *records(now)).put(Tally(plan="late", runs={"shop": 7}, missed={"": 2}))
+    seen = {name: now if name == "new" else now - 10 * DAY for name in STATES}
+    put_state(
+        folder,
+        "state/scheduler.json",
+        SchedulerState(pid=1, host="h", started_at=now, heartbeat_at=now, first_seen=seen),
+    )
+    [(lsn,)] = server.execute("SELECT pg_current_wal_lsn()::text")
+    state = wal_state(
+        started_at=now, updated_at=now, last_received_at=now, recoverable_until=now, gaps=(), received_lsn=lsn
+    )
+    put_state(folder, "state/wal/main.json", state)
+    outbox = folder / "catalog" / "outbox"
+    outbox.mkdir()
+    (outbox / "tally.state").write_text('{"failures": {"alertmanager": 3}}')
+
+
+@contextmanager
+def running(folder: Path, server: Server) -> Iterator[Prometheus]:
+    """A Prometheus that has scraped the exporter of that world, and has seen one run fail."""
+    now = datetime.now(UTC)
+    server.execute(f"SELECT pg_create_physical_replication_slot('{SLOT}', true)")
+    try:
+        fill(folder, server, now)
+        with Exporter(configure(folder, server)) as exporter:
+            target = exporter.address.removeprefix("http://")
+            with Prometheus(folder, target, RULES) as prometheus:
+                _let_it_look(prometheus, folder)
+                yield prometheus
+    finally:
+        server.execute(f"SELECT pg_drop_replication_slot('{SLOT}')")
+
+
+def _let_it_look(prometheus: Prometheus, folder: Path) -> None:
+    prometheus.until(
+        lambda: all(
+            prometheus.instant(f"count_over_time({name}[1m]) > 4")
+            for name in ("backup_running", "backup_wal_slot_active", "disk_free_bytes")
+        ),
+        "a few scrapes of every source",
+    )
+    catalog(folder, failed("failed", datetime.now(UTC)))
+    prometheus.until(
+        lambda: bool(prometheus.instant("increase(backup_run_failures_total[20s]) > 0")),
+        "a failure is counted",
+    )
+    prometheus.until(
+        lambda: bool(prometheus.instant('ALERTS{alertname="BackupFailed",alertstate="firing"}')),
+        "an alert fires",
+    )
