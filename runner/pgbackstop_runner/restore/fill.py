@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from psycopg.conninfo import make_conninfo
 
@@ -99,9 +100,13 @@ class Source:
 
 
 def fill(server: Server, database: str, binaries: Binaries, source: Source, server_major: int) -> None:
-    """Restore the dump into the database. Raises AttemptFailed with the tool's words and what to do."""
-    with _explained(binaries, server_major):
-        if source.plain:
+    """Restore the dump into the database. Raises AttemptFailed with the tool's words and what to do.
+
+    Tools of 17 and later set a parameter that older servers do not know, and only they read what they wrote:
+    for those, pg_restore writes a script, from which that is taken out.
+    """
+    with _explained():
+        if source.plain or _is_too_new(binaries, server_major):
             _by_script(server, database, binaries, source, server_major)
         else:
             _by_archive(server, database, binaries, source)
@@ -145,17 +150,44 @@ def _by_script(server: Server, database: str, binaries: Binaries, source: Source
             f"--dbname={connection_string(server, database)}",
         ]
         on_line = _collector(source.warnings)
-        with tools.start("psql", argv, password=conninfo.password(server), on_line=on_line) as tool:
-            _feed(pipe, tool, _filtered(source, binaries, server_major))
-            tool.finish()
+        with (
+            tools.start("psql", argv, password=conninfo.password(server), on_line=on_line) as tool,
+            _opened(source, binaries) as script_file,
+        ):
+            feed(pipe, tool, filtered(script_file, source, binaries, server_major))
+            tool.finish()  # first: when psql gave up, pg_restore waits for a reader
 
 
-def _feed(pipe: Path, tool: tools.Tool, content: Iterator[bytes]) -> None:
+@contextlib.contextmanager
+def _opened(source: Source, binaries: Binaries) -> Iterator[IO[bytes]]:
+    """The dump as a script."""
+    if source.plain:
+        with physical.opened(source.path) as file:
+            yield file
+        return
+    argv = [binaries.path("pg_restore"), "--file=-", str(source.path)]
+    with tools.start("pg_restore", argv, pipe_output=True) as tool:
+        yield tool.stdout
+        tool.finish()
+
+
+def _is_too_new(binaries: Binaries, server_major: int) -> bool:
+    return binaries.major >= _NO_TRANSACTION_TIMEOUT > server_major
+
+
+def feed(pipe: Path, reader: tools.Tool, content: Iterator[bytes]) -> None:
     """Write the script into the pipe. An error of psql ends it early, and is psql's to tell."""
-    let_go(pipe, tool)
+    let_go(pipe, reader)
     with contextlib.suppress(BrokenPipeError), pipe.open("wb", buffering=0) as sink:
-        for chunk in content:
-            sink.write(chunk)
+        try:
+            for chunk in content:
+                sink.write(chunk)
+        except BrokenPipeError:
+            raise
+        except BaseException:
+            # Before the pipe ends: psql would take that for the end of a good dump, and commit.
+            reader.kill()
+            raise
 
 
 def let_go(pipe: Path, reader: tools.Tool) -> None:
@@ -169,15 +201,16 @@ def let_go(pipe: Path, reader: tools.Tool) -> None:
     threading.Thread(target=open_when_over, name="let-go", daemon=True).start()
 
 
-def _filtered(source: Source, binaries: Binaries, server_major: int) -> Iterator[bytes]:
+def filtered(
+    script_file: IO[bytes], source: Source, binaries: Binaries, server_major: int
+) -> Iterator[bytes]:
     """The script without what leads out of its database, or what the tools here do not understand."""
     wanted = True
-    with physical.opened(source.path) as file:
-        for piece in script.pieces(file):
-            # Rows go with the COPY before them.
-            wanted = wanted if piece.kind == "rows" else _is_kept(piece, source, binaries, server_major)
-            if wanted:
-                yield piece.text
+    for piece in script.pieces(script_file):
+        # Rows go with the COPY before them.
+        wanted = wanted if piece.kind == "rows" else _is_kept(piece, source, binaries, server_major)
+        if wanted:
+            yield piece.text
 
 
 def _is_kept(piece: Piece, source: Source, binaries: Binaries, server_major: int) -> bool:
@@ -215,17 +248,11 @@ def _collector(warnings: list[str]) -> Callable[[str], None]:
 
 
 @contextlib.contextmanager
-def _explained(binaries: Binaries, server_major: int) -> Iterator[None]:
+def _explained() -> Iterator[None]:
     """Add what to do to well-known last words."""
     try:
         yield
     except AttemptFailed as error:
-        if "transaction_timeout" in error.problem and server_major < _NO_TRANSACTION_TIMEOUT:
-            raise AttemptFailed(
-                Reason.CLIENT,
-                f"pg_restore {binaries.version} cannot restore into PostgreSQL {server_major}.",
-                remedy=f"Install the client tools of PostgreSQL {server_major}, or set bin_dir.",
-            ) from error
         for pattern, reason, remedy in _KNOWN:
             if re.search(pattern, error.problem):
                 raise AttemptFailed(reason, error.problem, remedy=remedy) from error

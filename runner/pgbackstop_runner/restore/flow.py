@@ -160,9 +160,19 @@ def _is_swapped(outline: Outline, record: Restore) -> bool:
         return True  # unknown: keep both names on record
 
 
+def _tell_of_the_rest(current: Journal, outline: Outline) -> None:
+    """After --in-place dropped the live one: what was restored so far is worth keeping."""
+    if any(step.name == "drop" for step in current.record.steps):
+        current.warn(
+            f"{outline.database} was dropped, as --in-place says, and the application stays stopped. What was "
+            f"restored so far is {current.record.scratch_database}. Restore again without --in-place."
+        )
+
+
 def _remove_scratch(current: Journal, outline: Outline) -> None:
     if outline.method == "in-place" and outline.replaced is not None:
-        return  # the live one is gone: what was restored so far is worth keeping
+        _tell_of_the_rest(current, outline)
+        return
     name = current.record.scratch_database
     try:
         with target.connect(outline.server, away_from=(outline.database,)) as connection:

@@ -145,15 +145,18 @@ def _copy(outline: Outline, name: str, tables: list[Table]) -> None:
         os.mkfifo(pipe, 0o600)
         reader = stack.enter_context(tools.start("psql", _into(outline, pipe), password=password))
         writer = stack.enter_context(
-            tools.start("pg_dump", _from(outline, name, pipe, patterns), password=password)
+            tools.start("pg_dump", _from(outline, name, patterns), password=password, pipe_output=True)
         )
-        fill.let_go(pipe, reader)
-        try:
-            writer.finish()
-        except errors.PgbackstopError:
-            reader.finish()  # it says why the pipe broke, if it was the one who let go
-            raise
+        source = fill.Source(path=pipe, plain=True)
+        content = fill.filtered(writer.stdout, source, outline.binaries, outline.major)
+        fill.feed(pipe, reader, _whole(content, writer))
         reader.finish()
+
+
+def _whole(content: Iterator[bytes], writer: tools.Tool) -> Iterator[bytes]:
+    """The script, which ends only when pg_dump ended well: psql commits at its end. Raises AttemptFailed."""
+    yield from content
+    writer.finish()
 
 
 def _into(outline: Outline, pipe: Path) -> list[str]:
@@ -170,12 +173,11 @@ def _into(outline: Outline, pipe: Path) -> list[str]:
     ]
 
 
-def _from(outline: Outline, name: str, pipe: Path, patterns: list[str]) -> list[str]:
+def _from(outline: Outline, name: str, patterns: list[str]) -> list[str]:
     return [
         outline.binaries.path("pg_dump"),
         "--no-password",
         "--format=plain",
-        f"--file={pipe}",
         *patterns,
         f"--dbname={fill.connection_string(outline.server, name)}",
     ]

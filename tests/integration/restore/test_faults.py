@@ -17,6 +17,7 @@ from pgbackstop_runner.restore import outline
 from pgbackstop_runner.restore.choose import Wanted
 from pgbackstop_runner.restore.outline import Request
 from tests.integration.restore import image, places
+from tests.support import backups, databases
 from tests.support.backups import Site, until
 from tests.support.databases import Database
 from tests.support.fixtures import MakeServer
@@ -124,6 +125,21 @@ def test_rows_that_are_not_those_of_the_record_stop_the_swap(database: Database,
     assert database.row_counts()["orders"] == 2000
 
 
+def test_a_failed_restore_in_place_says_what_is_left(database: Database, place: Site) -> None:
+    made = places.backup(place)
+    place.catalog.put(made.but(row_counts={**(made.row_counts or {}), "public.orders": 2001}))
+    with pytest.raises(errors.PgbackstopError, match=r"public\.orders has 2000 instead of 2001"):
+        places.restore(place, in_place=True)
+    (record,) = places.restores(place)
+    assert f"What was restored so far is {record.scratch_database}" in record.warnings[0]
+    assert record.scratch_database in places.databases(database.server)
+    assert database.name not in places.databases(database.server)
+    place.catalog.put(made)
+    assert places.restore(place).status is Status.SUCCEEDED
+    assert place.run("restore", "--clean").returncode == 0
+    assert record.scratch_database not in places.databases(database.server)
+
+
 def test_an_assertion_of_the_plan_stops_the_swap(database: Database, tmp_path: Path) -> None:
     asked = [
         {"name": "orders exist", "sql": "select count(*) > 0 from public.orders"},
@@ -157,6 +173,56 @@ def test_an_older_server_is_refused(pg15: Server, database: Database, tmp_path: 
     older = Site(folder=tmp_path, server=pg15, plans=place.plans)
     with pytest.raises(errors.ValidationError, match="backup is of PostgreSQL 17; the server is 15"):
         places.restore(older)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_newer_tools_restore_into_an_older_server(
+    kind: str, pg15: Server, pg18: Server, tmp_path: Path
+) -> None:
+    """Fault 25, the other way: tools of 17 and later set a parameter that 16 and older refuse."""
+    database = databases.clone(pg15)
+    place = Site(
+        folder=tmp_path,
+        server=pg15,
+        plans={"shop": backups.plan(databases=[database.name], format=kind)},
+        server_settings={"bin_dir": str(pg18.programs.folder)},
+    )
+    places.backup(place)
+    before = image.of(pg15, database.name)
+    database.execute("drop table orders")
+    places.restore(place, tables=("public.orders",))
+    assert image.of(pg15, database.name) == before
+    database.execute("drop table orders")
+    done = places.restore(place)
+    assert image.of(pg15, database.name) == before
+    for name in (done.replaced_database, database.name):
+        pg15.execute(f'drop database "{name}"')
+
+
+def test_a_tool_that_dies_commits_nothing(database: Database, place: Site) -> None:
+    """A pg_dump that ends in the middle must not look like the end of a good script to psql."""
+    places.backup(place)
+    database.execute("drop table orders")
+    folder = place.folder / "bin"
+    folder.mkdir()
+    real = database.server.programs.folder
+    for tool in real.iterdir():
+        (folder / tool.name).symlink_to(tool)
+    (folder / "pg_dump").unlink()
+    (folder / "pg_dump").write_text(
+        f'#!/bin/sh\ncase "$*" in *--version*) exec {real}/pg_dump "$@";; esac\n'
+        f'{real}/pg_dump "$@" | sed "/^CREATE INDEX/,\\$d"\nexit 1\n'
+    )
+    (folder / "pg_dump").chmod(0o755)
+    half = Site(
+        folder=place.folder,
+        server=database.server,
+        plans=place.plans,
+        server_settings={"bin_dir": str(folder)},
+    )
+    with pytest.raises(errors.PgbackstopError, match="pg_dump ended with exit status 1"):
+        places.restore(half, tables=("public.orders",))
+    assert database.execute("select to_regclass('orders')") == [(None,)]
 
 
 def test_another_server_must_be_confirmed_as_such(
