@@ -24,6 +24,8 @@ def write(plan: RecoveryPlan, server: Recovered, wal_folder: Path, *, pauses: bo
     ended = format_time(plan.backup.finished_at or plan.backup.started_at)
     connect = f"{quote(server.programs.path('psql'))} -h {quote(str(server.socket_folder))} -p {server.port}"
     connect += f" -U {quote(server.user)} -d postgres"
+    ask = f"{connect} -c 'show port' 2>/dev/null"
+    wait = f"while {control} -D {data} status >/dev/null; do {ask} && break; sleep 1; done"
     copy = (
         f"Remove {COPY_NAME} as well: it was the copy of the WAL."
         if wal_folder == server.data / COPY_NAME
@@ -40,11 +42,12 @@ Prepared from backup {plan.backup.id} of server {plan.backup.server}, which ende
 It recovers to: {plan.target}, timeline {plan.timeline}. {stops}
 It reads WAL from {wal_folder}: keep that until the recovery is over.
 
-1. As the user who owns this directory, start the server; this returns when it takes connections:
+1. As the user who owns this directory, start the server, and wait until it answers or has ended:
 
        {control} -D {data} -l {quote(str(server.log))} -w -t {_PATIENCE} start
+       {wait}
 
-2. If it ends with "recovery ended before configured recovery target was reached" in `{LOG_NAME}`, and the
+2. If it ended with "recovery ended before configured recovery target was reached" in `{LOG_NAME}`, and the
    target is a time after which the server was quiet, then nothing was committed after it, and all of the WAL
    is what you want. Forget the target, and start again as above:
 

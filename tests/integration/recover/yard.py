@@ -22,7 +22,8 @@ from tests.support.backups import Site
 from tests.support.servers import Server
 
 # Commit times are what recovery_target_time goes by; with them a test knows the exact answer.
-SETTINGS = {"track_commit_timestamp": "on", "max_wal_size": "1GB"}
+# Without autovacuum, nothing is committed after the last heartbeat but what the test commits.
+SETTINGS = {"track_commit_timestamp": "on", "max_wal_size": "1GB", "autovacuum": "off"}
 BEATS = "create table beats (n int primary key, at timestamptz not null default clock_timestamp())"
 
 

@@ -1,0 +1,206 @@
+"""What goes wrong on the way: no half directory passes for a server, and the next run says what to do."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pgbackstop_catalog.records import Reason, Status
+from pgbackstop_runner.recover.place import UNFINISHED
+from tests.integration.recover.conftest import MakeYard
+from tests.integration.recover.yard import Yard
+from tests.support import accounts, backups, places, servers
+
+
+def starts(yard: Yard, data: Path) -> subprocess.CompletedProcess[str]:
+    """PostgreSQL itself, asked to start that directory as it stands."""
+    who = accounts.unprivileged()
+    for path in (data, *data.rglob("*")):
+        if not path.is_symlink():
+            who.own(path)
+    return subprocess.run(
+        [yard.server.programs.tool("postgres"), "-D", str(data), "-p", str(servers.free_port())],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+        cwd="/",
+        **who.credentials,
+    )
+
+
+def killed_when(yard: Yard, place: Path, path: Path) -> None:
+    """Recovers, and kills it as soon as a file appears."""
+    with yard.site.start("recover", "main", "--into", str(place)) as runner:
+        deadline = time.monotonic() + backups.PATIENCE
+        while not path.exists():
+            assert runner.poll() is None, runner.communicate()
+            assert time.monotonic() < deadline
+        os.kill(runner.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("moment", ["global/1260", "global/pg_control", "RECOVER.md", "recovery.signal"])
+def test_killed_at_any_step_it_does_not_start_and_says_so(history17: Yard, moment: str) -> None:
+    place = history17.target()
+    killed_when(history17, place, place / moment)
+    if not (place / UNFINISHED).exists():
+        pytest.fail("it was done before it was killed: nothing was tested")
+
+    refused = starts(history17, place)
+    assert refused.returncode != 0
+    early = "could not access the server configuration file"
+    assert "is not a valid data directory" in refused.stderr or early in refused.stderr
+    assert "did not finish" in (place / UNFINISHED / "README").read_text()
+
+    again = history17.recover(place)
+    words = backups.sentence(again)
+    assert again.returncode == 3
+    assert "a recovery that did not finish" in words
+    assert "ended in step 'unpack'" in words
+    newest = next(iter(history17.site.catalog.restores()))
+    assert (newest.status, newest.reason) == (Status.INTERRUPTED, Reason.INTERRUPTED)
+
+    command = words.partition("run this again: ")[2].splitlines()[0]
+    subprocess.run(["sh", "-c", command], check=True)
+    with history17.recovered(into=place) as clone:
+        assert clone.beats() == list(range(1, 41))
+
+
+def test_a_signal_leaves_an_empty_place_and_a_record(history17: Yard) -> None:
+    place = history17.target()
+    place.mkdir()
+    with history17.site.start("recover", "main", "--into", str(place)) as runner:
+        backups.until((place / "global" / "1260").exists, "the first files")
+        runner.send_signal(signal.SIGTERM)
+        assert runner.wait(backups.PATIENCE) == 130
+    assert list(place.iterdir()) == []
+    newest = next(iter(history17.site.catalog.restores()))
+    assert newest.status is Status.INTERRUPTED
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A disk that holds a base backup and not much more."""
+    folder = places.make()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=60m,mode=755", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+        places.remove(folder)
+
+
+@pytest.mark.root
+def test_a_disk_that_is_known_to_be_too_small(history17: Yard, small_disk: Path) -> None:
+    (small_disk / "other").write_bytes(b"x" * 50_000_000)
+    done = history17.recover(small_disk / "data")
+    assert done.returncode == 3
+    assert "is too small" in backups.sentence(done)
+    assert [path.name for path in small_disk.iterdir()] == ["other"]
+
+
+@pytest.mark.root
+def test_a_disk_that_is_full_in_the_middle(history17: Yard, small_disk: Path) -> None:
+    (small_disk / "other").write_bytes(b"x" * 40_000_000)
+    newest = history17.site.newest()
+    # As a record has it that does not know the size of its server.
+    history17.site.catalog.put(newest.but(source_size_bytes=None))
+    try:
+        done = history17.recover(small_disk / "data")
+    finally:
+        history17.site.catalog.put(newest)
+    assert done.returncode == 1
+    assert "No space left on device" in backups.sentence(done)
+    assert [path.name for path in small_disk.iterdir()] == ["other"]
+    assert next(iter(history17.site.catalog.restores())).reason is Reason.SPACE
+
+
+def test_limits_raised_after_the_backup(make_yard: MakeYard) -> None:
+    yard = make_yard(server={"max_connections": "20"})
+    yard.receive()
+    yard.backup()
+    yard.beat(1, 5)
+    yard.stop_receiver()
+    yard.server.configure({"max_connections": "60", "max_prepared_transactions": "7"})
+    yard.server.restart()
+    yard.site.write()
+    yard.receive()
+    yard.beat(6, 10)
+    yard.switch()
+    yard.beat(11, 12)
+    yard.caught_up()
+    with yard.recovered() as clone:
+        assert clone.beats() == list(range(1, 13))
+        assert "a limit was raised" in clone.said
+        assert clone.setting("max_connections") == "60"
+
+
+def test_limits_lower_in_the_configuration_that_came_along(make_yard: MakeYard) -> None:
+    yard = make_yard(server={"max_connections": "60"})
+    # Written, and never in force: the server was not restarted.
+    yard.server.configure({"max_connections": "10"})
+    yard.receive()
+    yard.backup()
+    yard.beat(1, 5)
+    yard.caught_up()
+    with yard.recovered() as clone:
+        assert clone.beats() == [1, 2, 3, 4, 5]
+        assert clone.setting("max_connections") == "60"
+
+
+def test_what_production_says_of_itself_is_not_done_by_a_clone(make_yard: MakeYard) -> None:
+    yard = make_yard()
+    witness = yard.server.folder / "witness"
+    yard.server.configure(
+        {
+            "data_directory": str(yard.server.data),
+            "recovery_end_command": f"touch {witness}",
+            "archive_cleanup_command": f"touch {witness}",
+            "synchronous_standby_names": "",
+            "recovery_target_lsn": "0/1",
+            "recovery_min_apply_delay": "1d",
+            "external_pid_file": str(witness),
+        }
+    )
+    yard.receive()
+    yard.backup()
+    yard.beat(1, 3)
+    yard.caught_up()
+    yard.server.execute("alter system set cluster_name = 'it''s \\ ours'")
+    with yard.recovered() as clone:
+        assert clone.beats() == [1, 2, 3]
+        assert clone.setting("data_directory") == str(clone.data)
+    assert not witness.exists()
+    assert yard.server.execute("select count(*) from beats") == [(3,)]
+
+
+def test_after_the_server_is_killed_the_unfinished_segment_counts(make_yard: MakeYard) -> None:
+    yard = make_yard()
+    yard.receive()
+    yard.backup()
+    yard.beat(1, 10)
+    yard.switch()
+    yard.beat(11, 25)
+    yard.caught_up()
+    yard.server.kill()
+    yard.stop_receiver(signal.SIGKILL)
+    with yard.recovered() as clone:
+        assert clone.beats() == list(range(1, 26))
+
+
+def test_no_process_of_a_failed_replay_stays(history17: Yard) -> None:
+    place = history17.target()
+    done = history17.recover(place, "--start", "--port", str(servers.free_port()), "--name", "never made")
+    assert done.returncode == 1
+    words = backups.sentence(done)
+    assert "The WAL ends without the target" in words
+    assert "--backup" in words
+    assert not (place / "postmaster.pid").exists()
+    here = [each for each in psutil.process_iter(["cmdline"]) if str(place) in (each.info["cmdline"] or [])]
+    assert here == []
+    assert next(iter(history17.site.catalog.restores())).status is Status.FAILED

@@ -1,0 +1,248 @@
+"""Servers that are not plain: tablespaces, incremental chains, timelines, other archives, tampered files."""
+
+import hashlib
+import io
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from pgbackstop_catalog.records import Backup, StoredFile
+from tests.integration.recover import yard as yards
+from tests.integration.recover.conftest import MakeYard
+from tests.integration.recover.yard import Yard
+from tests.support import accounts, backups, servers
+
+
+def with_tablespace(yard: Yard) -> int:
+    """A tablespace with a table in it; returns its OID."""
+    location = yard.server.folder / "space"
+    location.mkdir(mode=0o700)
+    accounts.unprivileged().own(location)
+    yard.server.execute(f"create tablespace far location '{location}'")
+    yard.server.execute("create table apart tablespace far as select generate_series(1, 1000) as n")
+    ((oid,),) = yard.server.execute("select oid from pg_tablespace where spcname = 'far'")
+    return int(str(oid))
+
+
+def test_a_chain_with_a_tablespace(make_yard: MakeYard) -> None:
+    yard = make_yard(server={"summarize_wal": "on"}, plan={"incremental": {"enabled": True}})
+    oid = with_tablespace(yard)
+    yard.receive()
+    yard.backup()
+    yard.beat(1, 5)
+    yard.server.execute("update apart set n = -n where n <= 10")
+    assert yard.backup().method == "incremental"
+    yard.beat(6, 10)
+    assert yard.backup().method == "incremental"
+    yard.beat(11, 15)
+    yard.caught_up()
+
+    bare = yard.target()
+    refused = yard.recover(bare)
+    assert refused.returncode == 3
+    assert f"--tablespace {oid}=" in backups.sentence(refused)
+    assert "far (was in" in refused.stderr
+    assert not bare.exists()
+
+    nested = yard.recover(bare, "--tablespace", f"{oid}={bare}/inside")
+    assert nested.returncode == 3
+    assert "are not apart" in backups.sentence(nested)
+
+    place = yard.target()
+    space = yard.folder / "far away = here"
+    with yard.recovered("--tablespace", f"{oid}={space}", into=place) as clone:
+        assert clone.beats() == list(range(1, 16))
+        assert clone.execute("select count(*), sum(n) from apart") == [(1000, 500500 - 110)]
+        assert (place / "pg_tblspc" / str(oid)).resolve() == space.resolve()
+        assert clone.execute(f"select pg_tablespace_location({oid})") == [(str(space),)]
+    assert not list(place.parent.glob("*pgbackstop-*"))
+    assert not list(space.glob("pgbackstop-*"))
+
+
+def test_a_link_in_the_data_directory(make_yard: MakeYard) -> None:
+    yard = make_yard()
+    configuration = yard.server.data / "postgresql.conf"
+    elsewhere = yard.server.folder / "etc.conf"
+    configuration.rename(elsewhere)
+    configuration.symlink_to(elsewhere)
+    yard.receive()
+    yard.backup()
+    yard.beat(1, 3)
+    yard.caught_up()
+    with yard.recovered() as clone:
+        assert clone.beats() == [1, 2, 3]
+        assert not (clone.data / "postgresql.conf").is_symlink()
+
+
+def test_the_timeline_after_a_promotion_and_the_one_that_was_left(make_yard: MakeYard) -> None:
+    """The live server goes back to an earlier state, and on from there: as a person does after a mistake."""
+    yard = make_yard()
+    yard.receive()
+    yard.backup()
+    yard.beat(1, 10)
+    yard.server.execute("select pg_create_restore_point('here')")
+    yard.beat(11, 20)
+    yard.switch()
+    yard.beat(21, 22)
+    yard.caught_up()
+    yard.stop_receiver()
+    yard.server.stop()
+
+    place = yard.target()
+    with yard.recovered("--name", "here", into=place) as clone:
+        assert clone.beats() == list(range(1, 11))
+    become_live(yard, place)
+    yard.receive()
+    yard.beat(101, 110)
+    yard.switch()
+    yard.beat(111, 112)
+    yard.caught_up()
+
+    follows = [*range(1, 11), *range(101, 113)]
+    with yard.recovered() as clone:
+        assert "timeline 2" in clone.said
+        assert clone.beats() == follows
+    with yard.recovered("--timeline", "1") as clone:
+        assert clone.beats()[:20] == list(range(1, 21))
+        assert 101 not in clone.beats()
+
+
+def become_live(yard: Yard, data: Path) -> None:
+    """The recovered directory takes the live one's place, as RECOVER.md says."""
+    before = yard.server.data
+    before.rename(before.with_name("before"))
+    data.rename(before)
+    configuration = before / "postgresql.auto.conf"
+    configuration.write_text(configuration.read_text().partition("# pgbackstop: recovery")[0])
+    yard.server.start()
+
+
+def test_an_archive_that_was_never_begun(make_yard: MakeYard) -> None:
+    yard = make_yard(wal={"enabled": False})
+    yard.beat(1, 3)
+    yard.backup()
+    yard.beat(4, 5)
+    for words in ((), ("--immediate",)):
+        with yard.recovered(*words) as clone:
+            assert clone.beats() == [1, 2, 3]
+
+
+def test_segments_that_nobody_has_taken_in_yet(make_yard: MakeYard) -> None:
+    """Who takes segments in died with the server: what archive_command wrote last waits in incoming/."""
+    yard = make_yard()
+    yard.receive()
+    yard.backup()
+    yard.beat(1, 3)
+    yard.caught_up()
+    yard.stop_receiver()
+    yard.beat(4, 6)
+    ((name,),) = yard.server.execute("select pg_walfile_name(pg_current_wal_lsn())")
+    yard.switch()
+    waiting = yard.archive / "incoming" / f"{name}.lz4"
+    waiting.parent.mkdir(exist_ok=True)
+    subprocess.run(["lz4", "-q", yard.server.data / "pg_wal" / str(name), waiting], check=True)
+    with yard.recovered() as clone:
+        assert clone.beats() == [1, 2, 3, 4, 5, 6]
+
+
+def tampered(record: Backup, folder: Path, entry: tarfile.TarInfo) -> Backup:
+    """The same backup with one more entry in its tar file; the hash on record goes along."""
+    path = folder / "base.tar.zst"
+    plain = zstandard.ZstdDecompressor().stream_reader(path.read_bytes()).read()
+    buffer = io.BytesIO(plain)
+    with tarfile.open(fileobj=buffer, mode="a") as archive:
+        archive.addfile(entry, io.BytesIO(b"x" * entry.size))
+    content = zstandard.compress(buffer.getvalue())
+    path.write_bytes(content)
+    changed = StoredFile(path=path.name, size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    files = tuple(changed if each.path == path.name else each for each in record.files)
+    return record.but(files=files)
+
+
+def entry(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname, made.size = kind, link, 3 if kind == tarfile.REGTYPE else 0
+    return made
+
+
+OUTSIDE = Path("/var/pgbs-tampered")
+ENTRIES = {
+    "absolute": entry(str(OUTSIDE)),
+    "above": entry("../pgbs-tampered"),
+    "deep above": entry("base/../../pgbs-tampered"),
+    "device": entry("null", tarfile.CHRTYPE),
+    "pipe": entry("pipe", tarfile.FIFOTYPE),
+    "hard link": entry("copy", tarfile.LNKTYPE, "/etc/passwd"),
+    "soft link": entry("global/copy", tarfile.SYMTYPE, "/etc/passwd"),
+    "twice": entry("PG_VERSION"),
+    "no folder": entry("nowhere/file"),
+}
+
+
+@pytest.mark.parametrize("kind", ENTRIES)
+def test_a_tampered_tar_file_leaves_nothing(history17: Yard, kind: str) -> None:
+    newest = history17.site.newest()
+    path = history17.site.path(newest) / "base.tar.zst"
+    before = path.read_bytes()
+    place = history17.target()
+    try:
+        history17.site.catalog.put(tampered(newest, path.parent, ENTRIES[kind]))
+        done = history17.recover(place)
+    finally:
+        history17.site.catalog.put(newest)
+        path.write_bytes(before)
+    assert done.returncode == 5
+    words = backups.sentence(done)
+    assert "has an entry" in words
+    assert "Do not use this backup" in words
+    assert not place.exists()
+    assert not list(place.parent.glob("**/pgbs-tampered"))
+    assert not OUTSIDE.exists()
+
+
+def lines_of(data: Path) -> list[str]:
+    """The commands of RECOVER.md, in order: what stands indented by itself."""
+    text = (data / "RECOVER.md").read_text()
+    return [line.strip() for line in text.splitlines() if line.startswith("       ")]
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_by_hand_without_our_packages(history17: Yard, quiet: bool) -> None:
+    place = history17.target()
+    commits = history17.commits()
+    wanted = ("--time", commits[40 if quiet else 33].isoformat())
+    port = servers.free_port()
+    done = history17.recover(place, "--port", str(port), *wanted)
+    assert done.returncode == 0, done.stderr
+    start, wait, forget, connect = lines_of(place)
+    with yards.ended(place):
+        by_hand(start)
+        by_hand(wait)
+        assert (place / "postmaster.pid").exists() != quiet
+        if quiet:
+            assert by_hand(forget).returncode == 0
+            by_hand(start)
+            by_hand(wait)
+        rows = by_hand(f"{connect} -AtXc 'select count(*), max(n) from beats'")
+        assert rows.stdout == ("40|40\n" if quiet else "33|33\n"), rows.stderr
+        writes = by_hand(f"{connect} -AtXc 'insert into beats (n) values (99) returning n'")
+        assert writes.stdout.splitlines()[0] == "99"
+
+
+def by_hand(line: str) -> subprocess.CompletedProcess[str]:
+    """A line in a shell with nothing but standard tools, as the owner of the directory."""
+    who = accounts.unprivileged()
+    return subprocess.run(
+        ["/bin/sh", "-c", line],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=backups.PATIENCE,
+        env={"PATH": "/usr/bin:/bin"},
+        cwd="/",
+        **who.credentials,
+    )
