@@ -164,8 +164,8 @@ def _tell_of_the_rest(current: Journal, outline: Outline) -> None:
     """After --in-place dropped the live one: what was restored so far is worth keeping."""
     if any(step.name == "drop" for step in current.record.steps):
         current.warn(
-            f"{outline.database} was dropped, as --in-place says, and the application stays stopped. What was "
-            f"restored so far is {current.record.scratch_database}. Restore again without --in-place."
+            f"{outline.database} was dropped, as --in-place says, and the application stays stopped. "
+            f"What was restored so far is {current.record.scratch_database}. Restore again without --in-place."
         )
 
 

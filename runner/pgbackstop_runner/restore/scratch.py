@@ -81,7 +81,8 @@ def validate(current: Journal, outline: Outline, name: str) -> None:
     if problem:
         raise errors.PgbackstopError(
             f"What was restored is not what was backed up: {problem}.",
-            remedy=f"It did not take the name {outline.database}. Restore another backup than {outline.backup.id}.",
+            remedy=f"It did not take the name {outline.database}. "
+            f"Restore another backup than {outline.backup.id}.",
         )
 
 
