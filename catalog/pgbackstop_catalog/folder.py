@@ -81,6 +81,18 @@ class FolderCatalog:
     def backups(self, plan: str | None = None) -> Iterator[Backup]:
         return self._read(Backup, "backups", plan)
 
+    def physical_backups(self, server: str) -> list[Backup]:
+        """The server's physical backups, without reading the records of plans that make other ones.
+
+        A plan's newest record tells of which kind it is.
+        """
+        found: list[Backup] = []
+        for plan in self.plans():
+            newest = next(self.backups(plan), None)
+            if newest is not None and newest.server == server and newest.backup_type == "physical":
+                found += self.backups(plan)
+        return found
+
     def copies(self, plan: str | None = None) -> Iterator[Copy]:
         return self._read(Copy, "copies", plan)
 

@@ -124,6 +124,15 @@ class WalConflict(Value):
     kept_as: RelativePath
 
 
+class WalWindow(Value):
+    """A recovery window, as ``window.windows`` found it; one that ends ``received`` grows on."""
+
+    start: UtcTime
+    end: UtcTime
+    ends: Literal["received", "gap", "archive"]
+    backup: BackupId
+
+
 class WalState(Value):
     """What a WAL receiver knows, written every second or so; one per server."""
 
@@ -161,6 +170,9 @@ class WalState(Value):
         description="set by a gap, cleared by the physical backup that starts after it",
     )
     last_base_backup: BackupId | None = None
+    windows: tuple[WalWindow, ...] = Field(
+        default=(), description="what can be recovered to, looked at every few seconds; the oldest first"
+    )
 
     @property
     def missing_segments(self) -> int:

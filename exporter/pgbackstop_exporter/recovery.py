@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pgbackstop_catalog.history import Attempt
@@ -18,23 +18,27 @@ class Window:
 
 
 def window(backups: Iterable[Attempt], state: WalState | None) -> Window:
-    """The window that reaches the newest moment.
+    """The window that reaches the newest moment, as the receiver found it from its archive.
 
-    A backup is consistent only at its end, so the window begins at the end of the oldest backup from which
-    WAL runs on without a gap. Without an archive of WAL each backup is a moment of its own, and so is one
-    that is newer than what the archive reaches: the window is then the newest of them alone.
+    Without an archive of WAL each backup is a moment of its own, and so is one that is newer than what the
+    archive reaches: the window is then the newest of them alone. A window that was still growing when the
+    receiver looked ends with what it has received since.
     """
-    ends = sorted(backups, key=lambda each: each.finished)
-    if not ends:
+    newest = max((each.finished for each in backups), default=0.0)
+    if not newest:
         return Window()
-    newest = ends[-1].finished
-    until = state.recoverable_until.timestamp() if state and state.recoverable_until else 0.0
-    if state is None or until < newest:
+    reaching = max(_windows(state), key=lambda each: each.latest, default=Window())
+    if reaching.latest < newest:
         return Window(earliest=newest, latest=newest)
-    unbroken = [each for each in ends if not any(_breaks(gap, each, state) for gap in state.gaps)]
-    if not unbroken:
-        return Window(earliest=newest, latest=newest)
-    return Window(earliest=unbroken[0].finished, latest=until)
+    return reaching
+
+
+def _windows(state: WalState | None) -> Iterator[Window]:
+    for each in state.windows if state else ():
+        end = each.end.timestamp()
+        if each.ends == "received" and state is not None and state.recoverable_until is not None:
+            end = max(end, state.recoverable_until.timestamp())
+        yield Window(earliest=each.start.timestamp(), latest=end)
 
 
 def missing_segments(backups: Iterable[Attempt], state: WalState) -> int:

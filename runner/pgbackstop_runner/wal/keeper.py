@@ -8,11 +8,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, window
 from pgbackstop_catalog.config import Server
 from pgbackstop_catalog.folder import FolderCatalog
 from pgbackstop_catalog.values import utc_now
-from pgbackstop_catalog.wal import Segment, WalGap, format_lsn
+from pgbackstop_catalog.wal import Segment, WalGap, WalWindow, format_lsn
 from pgbackstop_runner import log
 from pgbackstop_runner.wal import archive as archives
 from pgbackstop_runner.wal import gaps as gap_memory
@@ -21,6 +21,7 @@ from pgbackstop_runner.wal import progress, sampler, stop, stream
 STATE_INTERVAL = 1.0  # seconds, as those below
 NAMES_INTERVAL = 60.0
 BACKUPS_INTERVAL = 5.0
+WINDOWS_INTERVAL = 20.0
 PAUSE_WHEN_BLOCKED = 1.0
 BATCH = 16  # segments that share one fsync of the index
 
@@ -44,6 +45,7 @@ class Keeper:
         self.newest: Segment | None = None
         self._state_due, self._names_due = stop.Every(STATE_INTERVAL), stop.Every(NAMES_INTERVAL)
         self._backups_due = stop.Every(BACKUPS_INTERVAL)
+        self._windows_due = stop.Every(WINDOWS_INTERVAL)
         self._blocked = False  # the archive cannot be written
         self._blocked_until = 0.0
         self._torn = False  # a segment may lie in its place and in no line of the index
@@ -94,6 +96,8 @@ class Keeper:
             self._work()
         if self._state_due():
             self.observe()
+            if self._windows_due():
+                self._tell_windows()
             self.write_state()
 
     def _work(self) -> None:
@@ -221,6 +225,22 @@ class Keeper:
         """Log a gap that is new."""
         facts = gap.model_dump(include={"first", "last", "segments", "reason"})
         log.logger().error("WAL is missing; a base backup is wanted", server=self.name, **facts)
+
+    def _tell_windows(self) -> None:
+        """Put into the state what can be recovered to, so that the exporter need not read the archive."""
+        if self.archive is None:
+            return
+        try:
+            backups = self.catalog.physical_backups(self.name)
+            entries, switches = self.archive.index.entries.values(), self.archive.switches()
+        except (OSError, errors.CatalogError) as error:
+            log.logger().warning("the recovery window is not known", server=self.name, reason=str(error))
+            return
+        found = window.windows(backups, entries, self.progress.state, switches)
+        told = (
+            WalWindow(start=each.start, end=each.end, ends=each.ends, backup=each.backup) for each in found
+        )
+        self.progress.update(windows=tuple(told))
 
     def _acknowledge(self) -> None:
         if self.gaps is None or self.gaps.wanted_since is None:

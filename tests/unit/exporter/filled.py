@@ -7,7 +7,7 @@ from pgbackstop_catalog import atomic, codec
 from pgbackstop_catalog.records import Status, Tally
 from pgbackstop_catalog.scheduler import SchedulerState
 from pgbackstop_catalog.values import Value
-from pgbackstop_catalog.wal import WalGap, WalState
+from pgbackstop_catalog.wal import WalGap, WalState, WalWindow
 from pgbackstop_exporter.catalog_source import CatalogSource
 from pgbackstop_exporter.facts import (
     CATALOG,
@@ -71,7 +71,8 @@ def fill(folder: Path) -> None:
     records.put(Tally(plan="daily", runs={"shop": 7}, failures={"shop": {"tool": 1}}, missed={"": 1}))
     state = SchedulerState(pid=1, host="h", started_at=NOW, heartbeat_at=NOW, first_seen={"daily": SEEN_AT})
     put_state(folder, "state/scheduler.json", state)
-    put_state(folder, "state/wal/main.json", wal_state())
+    window = WalWindow(start=NOW - timedelta(hours=2), end=NOW, ends="received", backup=base.id)
+    put_state(folder, "state/wal/main.json", wal_state(windows=(window,)))
     outbox = folder / "catalog" / "outbox"
     outbox.mkdir()
     (outbox / "1.json").write_text("{}")

@@ -1,12 +1,13 @@
 """The window to which a server can be recovered: gaps, timelines, and no archive at all."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 
 from pgbackstop_catalog import history
 from pgbackstop_catalog.history import Attempt
-from pgbackstop_catalog.wal import WalGap
+from pgbackstop_catalog.wal import WalGap, WalWindow
+from pgbackstop_catalog.window import Ends
 from pgbackstop_exporter import recovery
 from pgbackstop_exporter.recovery import Window
 from tests.unit.exporter.builders import DAY, NOW, physical
@@ -42,32 +43,39 @@ def test_without_an_archive_only_the_newest_backup_is() -> None:
     assert recovery.window([at(3, 2), at(1, 4)], None) == Window(earliest=moment, latest=moment)
 
 
-def test_with_an_unbroken_archive_it_begins_at_the_end_of_the_oldest_backup() -> None:
-    found = recovery.window([at(1, 4), at(3, 2)], wal_state(gaps=()))
+def span(start: int, end: int, ends: Ends) -> WalWindow:
+    """From ``start`` to ``end`` days ago."""
+    return WalWindow(
+        start=NOW - start * DAY, end=NOW - end * DAY, ends=ends, backup="20261101T030000Z-000000"
+    )
+
+
+def test_a_window_that_grows_ends_with_what_was_received_since() -> None:
+    state = wal_state(windows=(span(3, 1, "received"),))
+    found = recovery.window([at(1, 4), at(3, 2)], state)
     assert found == Window(earliest=unix(NOW - 3 * DAY), latest=unix(NOW))
 
 
-@pytest.mark.parametrize("until", [None, NOW - 2 * DAY])
-def test_an_archive_that_does_not_reach_the_newest_backup_does_not_widen_it(until: datetime | None) -> None:
+def test_a_window_ends_where_it_was_seen_while_nothing_is_known_to_be_received() -> None:
+    state = wal_state(windows=(span(3, 0, "received"),), recoverable_until=None)
+    assert recovery.window([at(3, 2)], state).latest == unix(NOW)
+
+
+def test_a_window_that_ended_grows_no_more() -> None:
+    state = wal_state(windows=(span(3, 2, "gap"),))
     moment = unix(NOW - DAY)
-    found = recovery.window([at(3, 2), at(1, 4)], wal_state(gaps=(), recoverable_until=until))
-    assert found == Window(earliest=moment, latest=moment)
+    assert recovery.window([at(3, 2), at(1, 4)], state) == Window(earliest=moment, latest=moment)
 
 
-def test_a_gap_ends_what_was_before_it() -> None:
-    found = recovery.window([at(3, 2), at(1, 9)], wal_state(gaps=(gap(4, 5),)))
-    assert found == Window(earliest=unix(NOW - DAY), latest=unix(NOW))
+def test_of_several_windows_the_one_that_reaches_farthest_counts() -> None:
+    state = wal_state(windows=(span(9, 5, "gap"), span(3, 2, "received")))
+    found = recovery.window([at(9, 1), at(3, 2)], state)
+    assert found == Window(earliest=unix(NOW - 3 * DAY), latest=unix(NOW))
 
 
-def test_a_gap_after_every_backup_leaves_the_newest_alone() -> None:
+def test_an_archive_that_begins_after_the_backup_widens_nothing() -> None:
     moment = unix(NOW - DAY)
-    found = recovery.window([at(3, 2), at(1, 4)], wal_state(gaps=(gap(6, 7),)))
-    assert found == Window(earliest=moment, latest=moment)
-
-
-def test_a_gap_of_an_earlier_timeline_does_not_matter() -> None:
-    found = recovery.window([at(1, 2, timeline=2)], wal_state(gaps=(gap(4, 5),)))
-    assert found == Window(earliest=unix(NOW - DAY), latest=unix(NOW))
+    assert recovery.window([at(1, 4)], wal_state()) == Window(earliest=moment, latest=moment)
 
 
 @pytest.mark.parametrize(
@@ -78,8 +86,3 @@ def test_segments_are_missing_until_a_base_backup_makes_up_for_them(
     backups: list[Attempt], missing: int
 ) -> None:
     assert recovery.missing_segments(backups, wal_state(gaps=(gap(4, 5),))) == missing
-
-
-def test_the_archive_goes_on_after_the_newest_backup() -> None:
-    later = NOW + timedelta(hours=1)
-    assert recovery.window([at(1, 2)], wal_state(gaps=(), recoverable_until=later)).latest == unix(later)
