@@ -171,6 +171,6 @@ def _copy(current: Attempt, binaries: Binaries, leases: contextlib.ExitStack) ->
     if method.parent is not None:
         leases.enter_context(locks.lease(current.workspace.catalog.root, method.parent.id))
         # Between the choice and the lease it may have expired.
-        if not current.workspace.catalog.backup(method.parent.id, current.plan_name).is_available:
+        if not current.workspace.catalog.backup(method.parent.id).is_available:
             method = physical.Method(fallback=f"{method.parent.id} expired meanwhile")
     return physical.copy(current, binaries, method)
