@@ -165,7 +165,8 @@ def _tell_of_the_rest(current: Journal, outline: Outline) -> None:
     if any(step.name == "drop" for step in current.record.steps):
         current.warn(
             f"{outline.database} was dropped, as --in-place says, and the application stays stopped. "
-            f"What was restored so far is {current.record.scratch_database}. Restore again without --in-place."
+            f"What was restored so far is {current.record.scratch_database}. "
+            "Restore again without --in-place."
         )
 
 
