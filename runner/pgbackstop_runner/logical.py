@@ -70,13 +70,13 @@ def _record_counts(attempt: Attempt, shared: Snapshot) -> None:
 def _custom(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> tuple[str, tuple[StoredFile, ...]]:
     name = f"{layout.folder_name(attempt.record.database)}.backup"
 
-    def write(option: str) -> StoredFile:
-        path = attempt.folder / name
-        path.unlink(missing_ok=True)
+    def write(option: str) -> tuple[StoredFile, ...]:
+        (attempt.folder / name).unlink(missing_ok=True)
         argv = [*_argv(attempt, binaries, shared), "--format=custom", f"--compress={option}"]
-        return _to_file(attempt, argv, name, Compression(method="none"))
+        _write_itself(attempt, argv, name)
+        return stream.digest_tree(attempt.folder, [name])
 
-    return name, (_with_client_compression(attempt, binaries, write),)
+    return name, _with_client_compression(attempt, binaries, write)
 
 
 def _plain(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> tuple[str, tuple[StoredFile, ...]]:
@@ -96,25 +96,31 @@ def _directory(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> tuple[
             *_argv(attempt, binaries, shared),
             "--format=directory",
             f"--jobs={attempt.plan.jobs}",
-            "--no-sync",  # it is made durable while it is hashed
             f"--compress={option}",
-            f"--file={folder}",
         ]
-        with (
-            tools.start(
-                "pg_dump", argv, password=conninfo.password(attempt.server), limits=_limits(attempt)
-            ) as tool,
-            stream.watching(folder, _both(tool, attempt)),
-        ):
-            tool.finish()
+        _write_itself(attempt, argv, name)
         names = [f"{name}/{path.name}" for path in sorted(folder.iterdir())]
         return stream.digest_tree(attempt.folder, names)
 
     return name, _with_client_compression(attempt, binaries, write)
 
 
+def _write_itself(attempt: Attempt, argv: list[str], name: str) -> None:
+    """Let pg_dump write an archive: in a file, unlike in a pipe, it notes where each table begins.
+
+    pg_restore needs that to work with several jobs. It is made durable while it is hashed.
+    """
+    argv = [*argv, "--no-sync", f"--file={attempt.folder / name}"]
+    password = conninfo.password(attempt.server)
+    with (
+        tools.start("pg_dump", argv, password=password, limits=_limits(attempt)) as tool,
+        stream.watching(attempt.folder, _both(tool, attempt)),
+    ):
+        tool.finish()
+
+
 def _to_file(attempt: Attempt, argv: list[str], name: str, compression: Compression) -> StoredFile:
-    """Run pg_dump into one file; ``compression`` is what we do, none where pg_dump does it itself."""
+    """Run pg_dump into one file that is compressed on its way."""
     password = conninfo.password(attempt.server)
     with (
         tools.start("pg_dump", argv, password=password, limits=_limits(attempt), pipe_output=True) as tool,

@@ -91,6 +91,8 @@ def exported(server: Server, database: str, *, lock_timeout: float) -> Iterator[
         )
         # Counting what row security hides would be worse than an error: https://www.postgresql.org/docs/current/ddl-rowsecurity.html
         connection.execute("set local row_security = off")
+        # One core is enough for counting beside a dump, which would wait for the others.
+        connection.execute("set local max_parallel_workers_per_gather = 0")
         row = connection.execute("select pg_catalog.pg_export_snapshot()").fetchone()
         tables = tuple(
             Table(oid=oid, schema=schema, name=name, quoted=quoted)

@@ -151,7 +151,7 @@ def tree_size(folder: Path) -> int:
 
 @contextlib.contextmanager
 def watching(folder: Path, on_bytes: Callable[[int], None], *, seconds: float = 0.5) -> Iterator[None]:
-    """Report the growing size of ``folder`` while a tool writes into it itself."""
+    """Report the growing size of ``folder`` while a tool writes into it itself, and the last one."""
     over = threading.Event()
 
     def look() -> None:
@@ -165,3 +165,4 @@ def watching(folder: Path, on_bytes: Callable[[int], None], *, seconds: float = 
     finally:
         over.set()
         thread.join()
+    on_bytes(tree_size(folder))

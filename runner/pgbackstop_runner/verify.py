@@ -17,7 +17,7 @@ from pgbackstop_runner import physical, stream, tools, unpack
 from pgbackstop_runner.attempt import STAGING_SUFFIX, Attempt, remove_tree, storage_errors
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed
-from pgbackstop_runner.logical import Dump
+from pgbackstop_runner.logical import GLOBALS, Dump
 
 # pg_verifybackup reads tar files since 18.
 _TAR_SINCE = 18
@@ -38,8 +38,8 @@ def logical(attempt: Attempt, binaries: Binaries, dump: Dump) -> None:
 
 def _bytes(attempt: Attempt, dump: Dump) -> None:
     for stored in dump.files:
-        if attempt.record.format == "directory" and stored.path.startswith(f"{dump.name}/"):
-            continue  # its hash came from reading the file back
+        if attempt.record.format != "plain" and stored.path != GLOBALS:
+            continue  # pg_dump wrote it: its hash came from reading the file back
         if stream.digest(attempt.folder / stored.path, stored.path) != stored:
             raise AttemptFailed(
                 Reason.CORRUPT,
