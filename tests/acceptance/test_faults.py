@@ -56,8 +56,7 @@ def test_pg_dump_is_killed(big: Database, tmp_path: Path, settings: dict[str, st
     site = Site(folder=tmp_path, server=big.server, plans={"p": plan(databases=[big.name], **settings)})
     with site.start("backup", "p") as runner:
         dump = waiting_client(runner, "pg_dump")
-        dump.suspend()
-        until(lambda: list(site.store.glob("backups/**/*.partial/*")), "a partial file")
+        until(lambda: _bytes(site) > 0, "a byte")
         end(dump)
         output, errors = runner.communicate(timeout=60)
     assert runner.returncode == 1
@@ -210,19 +209,21 @@ def test_the_server_freezes(
 ) -> None:
     """Fault 5: every process of the server stops in the middle of the stream; no connection breaks."""
     server = make_server()
-    server.execute(BULK.format(seed="frozen", rows=200_000))
+    server.execute(BULK.format(seed="frozen", rows=500_000))
     site = Site(folder=tmp_path, server=server, plans={"p": settings})
     with site.start("backup", "p") as runner:
         if settings["backup_type"] == "logical":
             tool = waiting_client(runner, "pg_dump")
+            until(lambda: _bytes(site) > 0, "a byte")
             tool.suspend()  # so that the dump cannot end before the server stops
-            until(lambda: list(site.store.glob("backups/**/*.partial/*")), "a partial file")
-            tool.resume()
+            frozen.append(tool)
         until(lambda: _bytes(site) > 0, "a byte")
         family = psutil.Process(server.pid).children(recursive=True)
         for each in [*family, psutil.Process(server.pid)]:
             each.suspend()
             frozen.append(each)
+        if settings["backup_type"] == "logical":
+            tool.resume()
         _, errors = runner.communicate(timeout=60)
     assert runner.returncode == 1, errors
     failed(site, "p", reason)
@@ -230,8 +231,9 @@ def test_the_server_freezes(
 
 
 def _bytes(site: Site) -> int:
-    paths = site.store.glob("backups/**/*.partial/*")
-    return sum(path.stat().st_size for path in paths if path.exists())
+    """What has arrived of a backup that is being made."""
+    paths = site.store.glob("backups/**/*.partial/**/*")
+    return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 @pytest.fixture

@@ -170,7 +170,8 @@ def clients(pid: int) -> list[psutil.Process]:
 
 
 def _works(process: psutil.Process) -> bool:
-    return process.status() != psutil.STATUS_ZOMBIE and "--version" not in process.cmdline()
+    words = process.cmdline()  # none where it has just died
+    return bool(words) and "--version" not in words and process.status() != psutil.STATUS_ZOMBIE
 
 
 def waiting_client(runner: subprocess.Popen[str], name: str) -> psutil.Process:

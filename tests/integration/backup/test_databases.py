@@ -68,6 +68,8 @@ def test_hostile_names(hostile: Server, make_server: MakeServer, tmp_path: Path,
         assert list((each.row_counts or {}).values()) == [7]
         folder = site.path(each)
         assert folder.parent.parent == site.store / "backups/logical/main"
+        if settings != "custom" and name not in {"-x", "a/b", "a=b", "back\\slash"}:
+            continue  # the commands differ by format only
         restore_by_hand(folder, fresh, hostile)
         with psycopg.connect(fresh.conninfo(), dbname=name, password=hostile.password) as connection:
             counted = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(name)))
