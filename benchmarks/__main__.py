@@ -77,13 +77,13 @@ def _measure(name: str, module: ModuleType, options: Options) -> str:
 
 def _circumstances(load: float) -> str:
     now = datetime.now(UTC)
-    return f"Measured on {now:%Y-%m-%d} at {now:%H:%M} UTC on {_machine()}; load average before {load:.1f}."
+    return f"Measured on {now:%Y-%m-%d} until {now:%H:%M} UTC on {_machine()}; load average {load:.1f} before, {os.getloadavg()[0]:.1f} after."
 
 
 def _machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0))
-    return f"{cores} cores, {memory:.0f} GiB, Linux {platform.release()}, Python {platform.python_version()}"
+    return f"{cores} cores, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
 
 
 def _write(name: str, text: str) -> None:
