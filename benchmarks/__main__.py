@@ -76,8 +76,9 @@ def _measure(name: str, module: ModuleType, options: Options) -> str:
 
 
 def _circumstances(load: float) -> str:
-    now = datetime.now(UTC)
-    return f"Measured on {now:%Y-%m-%d} until {now:%H:%M} UTC on {_machine()}; load average {load:.1f} before, {os.getloadavg()[0]:.1f} after."
+    now = f"{datetime.now(UTC):%Y-%m-%d until %H:%M} UTC"
+    loads = f"load average {load:.1f} before, {os.getloadavg()[0]:.1f} after"
+    return f"Measured on {now} on {_machine()}; {loads}."
 
 
 def _machine() -> str:
