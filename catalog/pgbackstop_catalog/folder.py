@@ -14,6 +14,7 @@ is reported and passed over, never removed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -148,7 +149,7 @@ class FolderCatalog:
 
     def check_writable(self) -> None:
         """Raises CatalogError where a record could not be written now."""
-        probe = self.root / ".probe"
+        probe = self.root / f".probe-{os.getpid()}"
         with _writing(probe):
             atomic.make_folder(self.root)
             atomic.write(probe, b"")

@@ -252,5 +252,9 @@ class Tally(Value):
 
 
 def new_id(moment: datetime) -> str:
-    """An id that sorts by time and does not collide: ``20261122T020000Z-5f3a9c``."""
-    return f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    """An id that sorts by time, within a second as well: ``20261122T020000Z-5f3a9c``.
+
+    Four digits count 16 microseconds, so that they go up to the second's end; two are chance.
+    """
+    utc = moment.astimezone(UTC)
+    return f"{utc:%Y%m%dT%H%M%SZ}-{utc.microsecond >> 4:04x}{secrets.token_hex(1)}"

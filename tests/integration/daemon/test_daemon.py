@@ -188,7 +188,9 @@ def test_a_run_waits_for_the_one_before_and_older_ones_are_missed(house: House) 
     dues = house.by_due("slow")
     missed = [record for record in dues.values() if record.status is Status.MISSED]
     assert missed
-    assert {record.message.rpartition(": ")[2] for record in missed} == {"the run before was still going."}
+    # On a slow machine the run before may not even have begun.
+    reasons = {"the run before was still going.", "the run before was still waiting for its turn."}
+    assert {record.message.rpartition(": ")[2] for record in missed} <= reasons
     # Each second is accounted for, by a run or as missed.
     accounted = sum(max(1, record.missed_runs) for record in dues.values())
     assert accounted == (max(dues) - min(dues)) / timedelta(seconds=1) + 1
