@@ -63,8 +63,10 @@ for existing in "$incoming/$name" "$incoming/$name.lz4" "$incoming/$name.zst" \
     exit 0
 done
 
+# lz4: blocks of 64 KiB and no checksum of the frame take a third less CPU than the tool's defaults. The
+# frames of pg_receivewal have none either: WAL records have their own, and the index has a SHA-256.
 case $suffix in
-.lz4) lz4 -1cq -B4 "$path" >"$temporary" ;; # blocks of 64 KiB: a third less CPU than the default's 4 MiB
+.lz4) lz4 -1cq -B4 --no-frame-crc "$path" >"$temporary" ;;
 .zst) zstd -3cq "$path" >"$temporary" ;;
 *) cat "$path" >"$temporary" ;;
 esac || fail "$name cannot be written to $incoming"
