@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import signal
 import subprocess
 import time
 
@@ -102,6 +103,28 @@ def test_what_is_said_to_be_recoverable_is_recovered(
     with rigs.recovered(server, base, rig.archive) as found:
         assert found.execute("select count(*), max(at) from heartbeat") == [(40, written)]
     assert state.recoverable_until is not None
+
+
+def test_nothing_that_counts_as_received_is_only_in_memory(rig: Rig) -> None:
+    server = rig.server
+    server.execute("create table heartbeat (id int primary key, at timestamptz default clock_timestamp())")
+    rig.start()
+    rig.streaming()
+    base = rigs.base_backup(server, rig.folder)
+    rig.arrived(rig.fill())
+    for number in range(20):  # far less than a block of lz4
+        server.execute(f"insert into heartbeat values ({number})")
+    written = server.execute("select max(at) from heartbeat")[0][0]
+    rig.until(
+        "the last heartbeat counts as received",
+        lambda state: state.recoverable_until is not None and state.recoverable_until > written,  # type: ignore[operator]
+    )
+    child = wait_for("pg_receivewal runs", lambda: rig.receivewal)
+    child.kill()  # it can write nothing down any more, and the server is gone before it is started again
+    server.kill()
+    rig.stop(signal.SIGKILL)
+    with rigs.recovered(server, base, rig.archive) as found:
+        assert found.execute("select count(*), max(at) from heartbeat") == [(20, written)]
 
 
 def test_a_restarted_server_is_streamed_from_again(rig: Rig) -> None:
