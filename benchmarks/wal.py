@@ -151,17 +151,14 @@ def our_stream(backlog: Backlog, compression: str) -> float:
         rig = Rig(server=backlog.server, wal={"slot": slot, "compression": compression})
         rig.start()
         try:
-            wal_loss.poll(lambda: backlog.names[-1] in rig.entries())
-            entries = rig.entries()
+            return _indexed(rig, backlog)
         finally:
             rig.stop()
             places.remove(rig.folder)
-    first, last = (entries[name].archived_at.timestamp() for name in (backlog.names[0], backlog.names[-1]))
-    return _rate(first, last, len(backlog.names))
 
 
 def our_command(backlog: Backlog, compression: str) -> float:
-    """The shipped script as archive_command; its receiver hashes and indexes meanwhile."""
+    """The shipped script as archive_command, and the receiver that checks, hashes and indexes meanwhile."""
     rig = Rig(server=backlog.server, wal={"method": "archive_command", "compression": compression})
     account = accounts.unprivileged()
     settings = rig.command("wal", "archive-command", "main").stdout
@@ -170,10 +167,22 @@ def our_command(backlog: Backlog, compression: str) -> float:
     for path in (rig.folder, *rig.folder.rglob("*")):
         account.own(path)
     rig.folder.chmod(0o755)
+    rig.start()
     try:
-        return _archive(backlog, command.partition("=")[2].strip())
+        wal_loss.poll((rig.archive / wal.IDENTITY_NAME).exists)  # the receiver is ready
+        _archive(backlog, command.partition("=")[2].strip())
+        return _indexed(rig, backlog)
     finally:
+        rig.stop()
         places.remove(rig.folder)
+
+
+def _indexed(rig: Rig, backlog: Backlog) -> float:
+    """The rate by the index, which is written last."""
+    wal_loss.poll(lambda: backlog.names[-1] in rig.entries())
+    entries = rig.entries()
+    first, last = (entries[name].archived_at.timestamp() for name in (backlog.names[0], backlog.names[-1]))
+    return _rate(first, last, len(backlog.names))
 
 
 def pgbackrest(backlog: Backlog) -> float:
