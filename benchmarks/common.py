@@ -190,12 +190,21 @@ def tree_size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def interleave(sides: Sequence[Side], rounds: int) -> Samples:
-    """A B A B …, after one discarded run of each."""
+def _warm(server: Server) -> None:
+    """Read the server's files: a kernel may drop what a slow side left unread for a minute."""
+    for path in (server.data / "base").rglob("*"):
+        with path.open("rb") if path.is_file() else contextlib.nullcontext() as file:
+            while file is not None and file.read(1 << 20):
+                pass
+
+
+def interleave(server: Server, sides: Sequence[Side], rounds: int) -> Samples:
+    """A B A B …, after one discarded run of each, each with the server's files in memory."""
     samples: Samples = {side.name: [] for side in sides}
     for number in range(rounds + 1):
         for side in sides:
             folder = places.make()
+            _warm(server)
             try:
                 sample = side.run(folder)
             finally:

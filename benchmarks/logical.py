@@ -52,7 +52,7 @@ def _new_client(options: Options) -> str:
         Comparison(ours=names[0], peer=names[4], target=0.40),
         Comparison(ours=names[2], peer=names[3], target=1.10),
     )
-    samples = common.interleave(sides, options.rounds)
+    samples = common.interleave(server, sides, options.rounds)
     return f"{_heading(options.lab, _NEW)}\n\n{common.report(samples, comparisons)}"
 
 
@@ -67,7 +67,7 @@ def _old_client(options: Options) -> str:
         "-Fc",
         output="dump",
     )
-    samples = common.interleave((ours, peer), options.rounds)
+    samples = common.interleave(server, (ours, peer), options.rounds)
     comparison = Comparison(ours=ours.name, peer=peer.name, target=0.55)
     return f"{_heading(options.lab, _OLD)}\n\n{common.report(samples, (comparison,))}"
 

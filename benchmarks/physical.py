@@ -48,7 +48,7 @@ def _full(options: Options) -> str:
     rest = peers.pgbackrest("pgBackRest, zst, 2 processes", server)
     sides += [rest] if rest else []
     sides += [peers.barman("Barman, zstd by the server, 2 workers", server)] if options.barman else []
-    samples = common.interleave(sides, options.rounds)
+    samples = common.interleave(server, sides, options.rounds)
     zstd = sides[0].name
     comparisons = (
         Comparison(ours=zstd, peer=sides[1].name, target=1.10),
@@ -77,7 +77,7 @@ def _incremental(options: Options) -> str:
 
     full = peers.ours("pgbackstop, full", server, **plan)
     ours = Side(name="pgbackstop, incremental", run=increment)
-    samples = common.interleave((full, ours), options.rounds)
+    samples = common.interleave(server, (full, ours), options.rounds)
     comparison = Comparison(ours=ours.name, peer=full.name, target=0.45)
     what = f"{_heading(options, _INCREMENTAL)} The full backup, {options.churn} s of pgbench, then:"
     return f"{what}\n\n{common.report(samples, (comparison,))}"
