@@ -38,6 +38,10 @@ _LAST_WORDS = (
     ("No space left on device", Reason.SPACE, "Make room in the storage, or let fewer backups be kept."),
     ("Disk quota exceeded", Reason.SPACE, "Make room in the storage, or let fewer backups be kept."),
     ("Read-only file system", Reason.STORAGE, "Check how the storage is mounted."),
+    # Before the locks: a session may end while it waits for one.
+    ("server closed the connection unexpectedly", Reason.UNREACHABLE, _RUNS),
+    ("terminating connection due to administrator command", Reason.UNREACHABLE, _RUNS),
+    ("Connection refused", Reason.UNREACHABLE, _RUNS),
     # pg_dump's --lock-wait-timeout is a statement timeout for its LOCK TABLE.
     ("Query was: LOCK TABLE", Reason.TOOL, _LOCK),
     ("could not obtain lock", Reason.TOOL, _LOCK),
@@ -49,7 +53,4 @@ _LAST_WORDS = (
         "Raise max_wal_senders of the server.",
     ),
     ("must be superuser or replication role", Reason.RIGHTS, "Give the role the REPLICATION attribute."),
-    ("server closed the connection unexpectedly", Reason.UNREACHABLE, _RUNS),
-    ("terminating connection due to administrator command", Reason.UNREACHABLE, _RUNS),
-    ("Connection refused", Reason.UNREACHABLE, _RUNS),
 )

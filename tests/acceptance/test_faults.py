@@ -69,14 +69,13 @@ def test_pg_dump_is_killed(big: Database, tmp_path: Path, settings: dict[str, st
 def test_the_server_ends_the_session(big: Database, tmp_path: Path) -> None:
     """The tool's last words are on record, and they say that it was the server."""
     site = Site(folder=tmp_path, server=big.server, plans={"p": plan(databases=[big.name])})
-    with site.start("backup", "p") as runner:
-        dump = waiting_client(runner, "pg_dump")
-        dump.suspend()
-        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND "
-        ended += "application_name LIKE 'pgbackstop 2%' AND pid <> pg_backend_pid()"
-        until(lambda: big.server.execute(ended.format(big.name)), "the session of pg_dump")
-        dump.resume()
-        runner.communicate(timeout=60)
+    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND "
+    ended += "application_name LIKE 'pgbackstop 2%' AND wait_event_type = 'Lock'"
+    with big.connect() as holder:
+        holder.execute("BEGIN; LOCK TABLE bulk IN ACCESS EXCLUSIVE MODE")
+        with site.start("backup", "p") as runner:
+            until(lambda: big.server.execute(ended.format(big.name)), "the session of pg_dump")
+            runner.communicate(timeout=60)
     assert runner.returncode == 6
     made = failed(site, "p", Reason.UNREACHABLE)
     assert "administrator command" in made.message
