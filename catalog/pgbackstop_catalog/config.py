@@ -83,6 +83,16 @@ class Wal(Value):
     )
 
 
+class Heartbeat(Value):
+    """A row that the daemon writes again and again, so that drills can measure what would be lost."""
+
+    enabled: bool = Field(
+        default=False, description="opt-in: the schema pgbackstop of heartbeat.sql must be there"
+    )
+    interval: Duration = Field(default=10.0, ge=1, le=3600, description="how often a row is written")
+    database: str | None = Field(default=None, description="where; the maintenance database when left out")
+
+
 class RestoreRole(Value):
     """Who restores: a superuser, or a role that may create databases and act for their owners."""
 
@@ -159,6 +169,9 @@ class Server(Value):
     )
     connect_timeout: Duration = Field(default=10.0, description="how long to wait for the server to answer")
     wal: Wal = Field(default=Wal(), description="how its WAL is archived")
+    heartbeat: Heartbeat = Field(
+        default=Heartbeat(), description="rows that let drills measure what would be lost"
+    )
     restore_role: RestoreRole | None = Field(
         default=None, description="who restores; the role of the backups when left out"
     )
@@ -227,6 +240,28 @@ class Incremental(Value):
     full_after: int = Field(default=6, ge=1, description="a full backup after this many incremental ones")
 
 
+class Drill(Value):
+    """When a backup of the plan is restored for real into a throw-away server, to prove it."""
+
+    enabled: bool = Field(default=True, description="false: drills run by hand only")
+    schedule: str | None = Field(
+        default=None, description="cron expression in the plan's time zone; 0 5 * * 1 when left out"
+    )
+    max_duration: Duration = Field(default=6 * 3600.0, gt=0, description="a drill is ended after this")
+
+    @field_validator("schedule")
+    @classmethod
+    def _cron(cls, value: str | None) -> str | None:
+        return _due_some_day(value)
+
+
+def _due_some_day(value: str | None) -> str | None:
+    if value is not None and next(Schedule(expression=value).after(utc_now()), None) is None:
+        msg = f"{value!r} is never due"
+        raise ValueError(msg)
+    return value
+
+
 class Plan(Value):
     """What to back up from a server, how, when, where to, how long to keep, how old is too old."""
 
@@ -293,15 +328,13 @@ class Plan(Value):
         default=None, description="how much may be lost; 24h (logical), 7d (physical) when left out"
     )
     rto_target: Duration = Field(default=2 * 3600.0, description="how long a restore may take")
+    drill: Drill = Field(default=Drill(), description="when a backup of it is restored for real")
     proof_max_age: Duration = Field(default=8 * 86400.0, description="an older proof is too old")
 
     @field_validator("schedule")
     @classmethod
     def _cron(cls, value: str | None) -> str | None:
-        if value is not None and next(Schedule(expression=value).after(utc_now()), None) is None:
-            msg = f"{value!r} is never due"
-            raise ValueError(msg)
-        return value
+        return _due_some_day(value)
 
     @field_validator("timezone")
     @classmethod
@@ -335,6 +368,10 @@ class Plan(Value):
         """The plan's schedule, or the specification's for its type."""
         default = "0 2 * * *" if self.is_logical else "0 3 * * 0"
         return Schedule(expression=self.schedule or default, timezone=self.timezone)
+
+    def drill_schedule(self) -> Schedule:
+        """When a drill is due: Monday at 05:00 when left out."""
+        return Schedule(expression=self.drill.schedule or "0 5 * * 1", timezone=self.timezone)
 
     def effective_format(self) -> str:
         """The plan's format, or its type's default."""
@@ -455,6 +492,10 @@ class Config(Value):
     catalog: Path | None = Field(
         default=None, description="a folder; catalog in the first folder storage when left out"
     )
+    drill_folder: Path | None = Field(
+        default=None,
+        description="where throw-away servers live; drills in the first folder storage when left out",
+    )
     notifications: Notifications = Field(
         default=Notifications(), description="who hears of finished and failed backups"
     )
@@ -487,6 +528,10 @@ class Config(Value):
     def catalog_folder(self) -> Path:
         """Where the catalog is."""
         return self.catalog or self.folder(None).path / "catalog"
+
+    def drills(self) -> Path:
+        """Where throw-away servers live."""
+        return self.drill_folder or self.folder(None).path / "drills"
 
 
 def default_plans(servers: Iterable[str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ find = config_place.find  # the other half of reading a configuration
 _PATH_KEYS = {
     "path",
     "catalog",
+    "drill_folder",
     "password_file",
     "sslrootcert",
     "sslcert",

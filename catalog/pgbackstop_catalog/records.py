@@ -22,6 +22,7 @@ BackupId = Annotated[str, StringConstraints(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{6}$
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 BackupType = Literal["logical", "physical"]
+DrillKind = Literal["logical", "physical", "pitr"]
 # PostgreSQL writes LSNs as two hexadecimal halves: https://www.postgresql.org/docs/current/datatype-pg-lsn.html
 Lsn = Annotated[str, StringConstraints(pattern=r"^[0-9A-F]{1,8}/[0-9A-F]{1,8}$")]
 
@@ -123,6 +124,14 @@ class Step(Value):
     detail: str = ""
 
 
+class CheckResult(Value):
+    """One thing that was checked in what was restored."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+
+
 class Backup(Value):
     """One attempt of a plan for one database, or for a whole server (``database`` is ``""``)."""
 
@@ -212,12 +221,17 @@ class Copy(Value):
 
 
 class Proof(Value):
-    """A check that a backup restores: read back in full (verify) or restored for real (drill)."""
+    """A check that a backup restores: read back in full (verify) or restored for real (drill).
+
+    A drill's ``duration_seconds`` is the measured recovery time: from its start to a server that answers
+    and was checked.
+    """
 
     record_version: Literal[1] = RECORD_VERSION
     kind: Literal["proof"] = "proof"
     id: BackupId
     proof: Literal["verify", "drill"]
+    drill: DrillKind | Literal[""] = ""
     backup: BackupId
     plan: Name
     server: Name
@@ -228,8 +242,20 @@ class Proof(Value):
     finished_at: UtcTime | None = None
     duration_seconds: float | None = None
     tool: str = ""
+    reason: Reason | None = None
     message: str = ""
+    target_time: UtcTime | None = Field(default=None, description="the moment that a drill recovered to")
     proven_until: UtcTime | None = None
+    rpo_seconds: float | None = Field(
+        default=None,
+        description="measured: how far before its moment the newest heartbeat was; what was lost at most",
+    )
+    checks: tuple[CheckResult, ...] = ()
+    steps: tuple[Step, ...] = ()
+    trigger: Literal["manual", "schedule", "catch-up"] = "manual"
+    scheduled_for: UtcTime | None = None
+    host: str = ""
+    pid: int | None = None
 
 
 Record = Annotated[Backup | Copy | Proof, Field(discriminator="kind")]

@@ -13,7 +13,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from pgbackstop_catalog.records import RECORD_VERSION, Backup, BackupId, Name, Reason, Status, Step
+from pgbackstop_catalog.records import (
+    RECORD_VERSION,
+    Backup,
+    BackupId,
+    CheckResult,
+    Name,
+    Reason,
+    Status,
+    Step,
+)
 from pgbackstop_catalog.values import UtcTime, Value
 
 What = Literal["logical", "recover"]
@@ -21,14 +30,6 @@ TargetKind = Literal["latest", "time", "lsn", "xid", "name", "immediate"]
 # A first guess where nothing was restored yet: what one slow disk and two workers load.
 FIRST_GUESS_BYTES_A_SECOND = 20 * 10**6
 SAMPLES = 5
-
-
-class CheckResult(Value):
-    """One thing that was checked in what was restored."""
-
-    name: str
-    ok: bool
-    detail: str = ""
 
 
 class HookOutput(Value):

@@ -13,8 +13,7 @@ import psycopg
 from psycopg import sql
 
 from pgbackstop_catalog.config import Assertion
-from pgbackstop_catalog.records import Backup, DatabaseFacts
-from pgbackstop_catalog.restores import CheckResult
+from pgbackstop_catalog.records import Backup, CheckResult, DatabaseFacts
 from pgbackstop_runner import server as postgres
 
 _SHOWN = 3

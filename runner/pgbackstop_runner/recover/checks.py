@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import psycopg
 
-from pgbackstop_catalog.restores import CheckResult
+from pgbackstop_catalog.records import CheckResult
 from pgbackstop_runner import tools
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.recover.replay import Recovered
