@@ -53,8 +53,8 @@ class BadConfig(errors.ConfigError):
 def load(path: Path) -> Config:
     """Read and check the file. Raises BadConfig with every problem, ConfigError where it cannot be read."""
     text = config_place.text_of(path)
-    node = _compose(path, text)
-    problems = _duplicates(path, node)
+    node = compose(path, text)
+    problems = duplicates(path, node)
     document = yaml.load(text, Loader=config_place.LOADER)  # noqa: S506 - a safe loader
     if not isinstance(document, dict):
         raise BadConfig(
@@ -74,7 +74,7 @@ def load(path: Path) -> Config:
         problems += [_problem(path, node, each) for each in error.errors(include_url=False)]
     if config is not None:
         problems += [
-            Problem(file=path, line=_line(node, loc), key=".".join(loc), problem=text)
+            Problem(file=path, line=line_of(node, loc), key=".".join(loc), problem=text)
             for loc, text in _crossings(config)
         ]
     if problems or config is None:
@@ -82,7 +82,8 @@ def load(path: Path) -> Config:
     return config
 
 
-def _compose(path: Path, text: str) -> yaml.Node | None:
+def compose(path: Path, text: str) -> yaml.Node | None:
+    """The text as nodes that know their lines. Raises BadConfig where it is no YAML."""
     try:
         node: yaml.Node | None = yaml.compose(text, Loader=config_place.LOADER)
     except yaml.YAMLError as error:
@@ -102,7 +103,8 @@ def _compose(path: Path, text: str) -> yaml.Node | None:
     return node
 
 
-def _duplicates(path: Path, node: yaml.Node | None, loc: tuple[str, ...] = ()) -> list[Problem]:
+def duplicates(path: Path, node: yaml.Node | None, loc: tuple[str, ...] = ()) -> list[Problem]:
+    """Keys that stand in one mapping twice; YAML's readers keep the last without a word."""
     found: list[Problem] = []
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
@@ -113,7 +115,7 @@ def _duplicates(path: Path, node: yaml.Node | None, loc: tuple[str, ...] = ()) -
                 text = "stands here a second time; keep one"
                 found.append(Problem(file=path, line=key.start_mark.line + 1, key=place, problem=text))
             seen.add(name)
-            found += _duplicates(path, value, (*loc, name))
+            found += duplicates(path, value, (*loc, name))
     return found
 
 
@@ -122,7 +124,7 @@ def _problem(path: Path, node: yaml.Node | None, error: Any) -> Problem:
         str(part) for part in error["loc"] if part not in {"folder", "s3"} or not _is_tag(error["loc"], part)
     )
     key = ".".join(part for part in loc if part != _KEY_ITSELF) or "(file)"
-    return Problem(file=path, line=_line(node, loc), key=key, problem=_sentence(error, loc))
+    return Problem(file=path, line=line_of(node, loc), key=key, problem=_sentence(error, loc))
 
 
 def _is_tag(loc: tuple[Any, ...], part: Any) -> bool:
@@ -153,7 +155,8 @@ def _sentence(error: Any, loc: tuple[str, ...]) -> str:
     return _SENTENCES.get(kind, message[0].lower() + message[1:])
 
 
-def _line(node: yaml.Node | None, loc: tuple[str, ...]) -> int:
+def line_of(node: yaml.Node | None, loc: tuple[str, ...]) -> int:
+    """The line of the key at ``loc``, or of the nearest one above it that is there."""
     line = node.start_mark.line + 1 if node is not None else 1
     for part in loc:
         if isinstance(node, yaml.MappingNode):
