@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from pgbackstop_catalog import units
+from pgbackstop_catalog.channels import Email, QuietHours, Slack, Telegram
 from pgbackstop_catalog.records import NAME_PATTERN, BackupType, Name
 from pgbackstop_catalog.schedule import Schedule
 from pgbackstop_catalog.values import Value, utc_now
@@ -452,9 +453,33 @@ class Alertmanager(Value):
 
 
 class Notifications(Value):
-    """Who hears of finished and failed backups."""
+    """Who hears of finished and failed backups, and of everything else that goes wrong."""
 
     alertmanager: Alertmanager | None = Field(default=None, description="where events are posted to")
+    email: Email | None = Field(default=None, description="alerts by mail")
+    slack: Slack | None = Field(default=None, description="alerts in a channel of Slack")
+    telegram: Telegram | None = Field(default=None, description="alerts in a chat of Telegram")
+    watchdog_url_file: Path | None = Field(
+        default=None,
+        description="a file, mode 0600, with the address of a dead man's switch; it is called every 5 "
+        "minutes while alerts can be delivered",
+    )
+    quiet_hours: tuple[QuietHours, ...] = Field(
+        default=(), description="when warnings and news wait; critical alerts never do"
+    )
+    finished: bool = Field(default=True, description="tell of good backups too")
+    grafana_url: str | None = Field(
+        default=None, pattern=r"^https?://[^\s@]+$", description="messages link to its dashboard, when given"
+    )
+    group_wait: Duration = Field(
+        default=10.0, description="how long the first alert of a server waits for others"
+    )
+    group_interval: Duration = Field(
+        default=30.0, gt=0, description="how long a further alert of the same server waits"
+    )
+    repeat_interval: Duration = Field(
+        default=4 * 3600.0, gt=0, description="how often an alert is told again while it lasts"
+    )
 
 
 class Daemon(Value):

@@ -24,6 +24,10 @@ _PATH_KEYS = {
     "bin_dir",
     "access_key_id_file",
     "secret_access_key_file",
+    "api_url_file",
+    "bot_token_file",
+    "ca_file",
+    "watchdog_url_file",
 }
 _KEY_ITSELF = "[key]"  # pydantic's place of a mapping's key, which is no key below it
 _SECRETS = {"password", "secret_access_key", "access_key_id", "bot_token", "api_url", "webhook_url"}

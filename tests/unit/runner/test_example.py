@@ -15,11 +15,12 @@ from pgbackstop_runner import main
 EXAMPLE = resources.files("pgbackstop_runner").joinpath("example.yaml").read_text(encoding="utf-8")
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "configuration.md"
 _COMMENTED_KEY = re.compile(r"^(\s*)#([a-z_-])", re.MULTILINE)
+_EXAMPLE_BELOW = re.compile(r"\[\](?= .*, like$)", re.MULTILINE)
 
 
 def everything() -> dict[str, Any]:
     """The example with the keys that stand behind a #."""
-    text = _COMMENTED_KEY.sub(r"\1\2", EXAMPLE).replace("assertions: []", "assertions:  ")
+    text = _EXAMPLE_BELOW.sub("", _COMMENTED_KEY.sub(r"\1\2", EXAMPLE))
     document: dict[str, Any] = yaml.safe_load(text)
     return document
 

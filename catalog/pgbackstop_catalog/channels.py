@@ -1,0 +1,151 @@
+"""How alerts reach people: mail, Slack, Telegram, and when they stay quiet. Settings only; the runner acts.
+
+Each channel exists when it is configured. Secrets are named as files and never stand here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from pgbackstop_catalog.values import Value
+
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+WEEKDAYS: Final[tuple[Weekday, ...]] = (
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+)
+_ADDRESS = r"^[^@\s,<>]+@[^@\s,<>]+$"
+
+
+def _clock(value: Any) -> Any:
+    """YAML reads 22:00 without quotes as a number of base 60, which is the minute of the day."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 24 * 60:
+        return f"{value // 60:02}:{value % 60:02}"
+    return value
+
+
+def _chat(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and value:
+        return value
+    msg = "must be the chat's number, like -1001234567890, without quotes; a name like @backups does not do"
+    raise ValueError(msg)
+
+
+def _channel(value: Any) -> Any:
+    if value is None:
+        msg = 'is empty: a name that begins with # needs quotes, like "#backups"'
+        raise ValueError(msg)
+    return value
+
+
+TimeOfDay = Annotated[
+    str,
+    BeforeValidator(_clock),
+    Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"),
+]
+Address = Annotated[str, Field(pattern=_ADDRESS)]
+
+
+class Email(Value):
+    """Alerts by mail."""
+
+    to: tuple[Address, ...] = Field(min_length=1, description="who gets them: a list of addresses")
+    sender: Address = Field(description="the address that they come from")
+    smarthost: str = Field(
+        pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$",
+        description="the mail server and its port, like smtp.example.com:587; 465 is TLS from the start",
+    )
+    user: str | None = Field(default=None, min_length=1, description="the user, where the server wants one")
+    password_file: Path | None = Field(
+        default=None, description="a file, mode 0600, whose first line is the user's password"
+    )
+    require_tls: bool = Field(
+        default=True, description="refuse to send without TLS; false only for a server on this host"
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="the authority that signed the server's certificate; the system's when left out",
+    )
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Email:
+        if (self.user is None) != (self.password_file is None):
+            msg = "user and password_file belong together: give both or none"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def host(self) -> str:
+        """The mail server without its port and without the brackets of an IPv6 address."""
+        return self.smarthost.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+        return int(self.smarthost.rpartition(":")[2])
+
+
+class Slack(Value):
+    """Alerts in a channel of Slack, by an incoming webhook."""
+
+    api_url_file: Path = Field(
+        description="a file, mode 0600, whose first line is the webhook's address, https://hooks.slack.com/…"
+    )
+    channel: Annotated[str, BeforeValidator(_channel)] = Field(
+        default="", description="where to, like #backups; the webhook's own channel when left out"
+    )
+
+
+class Telegram(Value):
+    """Alerts in a chat of Telegram, by a bot."""
+
+    bot_token_file: Path = Field(
+        description="a file, mode 0600, whose first line is the token that @BotFather gave"
+    )
+    chat_id: Annotated[int, BeforeValidator(_chat)] = Field(
+        description="the chat's number; those of groups are negative"
+    )
+    api_url: str = Field(
+        default="https://api.telegram.org",
+        pattern=r"^https?://[^\s@]+$",
+        description="Telegram's server, or one of your own",
+    )
+
+
+class QuietHours(Value):
+    """When warnings and news wait; critical alerts always go out."""
+
+    days: tuple[Weekday, ...] = Field(
+        default=WEEKDAYS,
+        min_length=1,
+        description="the days on which the time begins; every day when left out",
+    )
+    start: TimeOfDay = Field(default="00:00", description="when it begins, like 22:00")
+    end: TimeOfDay = Field(default="24:00", description="when it ends; before start, it is on the next day")
+    timezone: str = Field(default="UTC", description="of these times, as in Europe/Berlin")
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            msg = f"{value!r} is no time zone: write it like UTC or Europe/Berlin"
+            raise ValueError(msg) from None
+        return value
+
+    @model_validator(mode="after")
+    def _lasts(self) -> QuietHours:
+        if self.start in {self.end, "24:00"}:
+            msg = "start and end leave no time: for whole days leave both out"
+            raise ValueError(msg)
+        return self
