@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import sys
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from pgbackstop_catalog import codec, errors
 from pgbackstop_catalog.wal import WalState
-from pgbackstop_runner.demo import configuration, metrics
+from pgbackstop_runner.demo import configuration, metrics, shop
 from pgbackstop_runner.demo.crew import Crew
 from pgbackstop_runner.demo.home import Home
 
@@ -26,6 +27,16 @@ class Cast:
     ports: Mapping[str, int]
     alertmanager_program: str | None
     prometheus_program: str | None
+
+    def shop(self) -> None:
+        """Start the shop's application, which a restore stops and starts."""
+        if importlib.util.find_spec("flask") is None:
+            raise errors.ConfigError(
+                "The shop's application needs Flask.", remedy="Install: pip install 'pgbackstop[demo]'."
+            )
+        argv = [sys.executable, "-m", "pgbackstop_runner.demo.shop_app", str(self.ports["shop"])]
+        argv += [str(self.ports["postgresql"]), str(self.home.password_file(shop.OWNER))]
+        self._start_http("shop", argv, "/health")
 
     def alertmanager(self) -> None:
         """Start Alertmanager where the machine has it."""
@@ -62,13 +73,18 @@ class Cast:
 
     def addresses(self) -> list[tuple[str, str]]:
         """What a browser can open."""
-        prometheus = [("Prometheus", self._url("prometheus") + self._alerts())]
-        alertmanager = [("Alertmanager", self._url("alertmanager"))]
+        prometheus = [("Prometheus", self.url("prometheus") + self._alerts())]
+        alertmanager = [("Alertmanager", self.url("alertmanager"))]
         return [
+            ("Shop", f"{self.url('shop')}/"),
             *(prometheus if self.prometheus_program else ()),
             *(alertmanager if self.alertmanager_program else ()),
-            ("Metrics", f"{self._url('exporter')}/metrics"),
+            ("Metrics", f"{self.url('exporter')}/metrics"),
         ]
+
+    def url(self, name: str) -> str:
+        """The address of a part, without its last slash."""
+        return f"http://127.0.0.1:{self.ports[name]}"
 
     def _alerts(self) -> str:
         """Debian's Prometheus has its pages somewhere else."""
@@ -78,9 +94,6 @@ class Cast:
     def _start_http(self, name: str, argv: list[str], path: str) -> None:
         part = self.crew.start(name, argv)
         self.crew.wait_until(lambda: metrics.page(self.ports[name], path) is not None, part, READY_SECONDS)
-
-    def _url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self.ports[name]}"
 
 
 def command(home: Home, *words: str) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pgbackstop_catalog import atomic
+from pgbackstop_runner.demo.embedded import SUPERUSER
 from pgbackstop_runner.demo.home import Home
 
 SERVER = "shop"
@@ -24,6 +25,13 @@ servers:
     user: {role}
     password_file: passwords/{role}
     bin_dir: {bin_dir}
+    restore_role:
+      user: {superuser}
+      password_file: passwords/{superuser}
+    application:  # what a restore stops, starts and checks
+      stop: {{url: "http://127.0.0.1:{shop}/maintenance/stop"}}
+      start: {{url: "http://127.0.0.1:{shop}/maintenance/start"}}
+      check: {{url: "http://127.0.0.1:{shop}/health", timeout: 30s}}
 storages:
   demo:
     kind: folder
@@ -65,7 +73,12 @@ receivers:
 def write(home: Home, ports: Mapping[str, int], bin_dir: Path, *, alertmanager: bool) -> None:
     """``pgbackstop.yaml``."""
     text = _PGBACKSTOP.format(
-        server=SERVER, port=ports["postgresql"], role=ROLE, bin_dir=json.dumps(str(bin_dir))
+        server=SERVER,
+        port=ports["postgresql"],
+        role=ROLE,
+        bin_dir=json.dumps(str(bin_dir)),
+        superuser=SUPERUSER,
+        shop=ports["shop"],
     )
     if alertmanager:
         text += _NOTIFICATIONS.format(port=ports["alertmanager"])

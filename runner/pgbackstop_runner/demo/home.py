@@ -12,7 +12,7 @@ from pydantic import Field
 from pgbackstop_catalog import atomic, codec, errors
 from pgbackstop_catalog.values import Value
 
-PORTS = ("postgresql", "exporter", "prometheus", "alertmanager")
+PORTS = ("postgresql", "shop", "exporter", "prometheus", "alertmanager")
 
 
 class Running(Value):

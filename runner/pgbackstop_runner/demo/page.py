@@ -61,9 +61,9 @@ def lines(view: View) -> list[str]:
 
 
 def _fitted(found: list[str]) -> list[str]:
-    """What a small terminal can show, with a line for the cursor: empty lines go first, from below."""
+    """What a small terminal can show, with a line for the cursor: empty lines go first, from above."""
     while len(found) >= HEIGHT and "" in found:
-        del found[len(found) - 1 - found[::-1].index("")]
+        found.remove("")
     return found
 
 

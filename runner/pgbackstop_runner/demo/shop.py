@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from psycopg import sql
+from psycopg.rows import dict_row
 
 if TYPE_CHECKING:
     import psycopg
@@ -92,8 +93,17 @@ from bought
 cross join lateral (
     select line, 1 + floor(random() * {PRODUCTS})::bigint as product from generate_series(1, 3) as line
 ) as chosen
-join products as p on p.id = chosen.product
+join products as p on p.id = coalesce(case when line = 1 then %s::bigint end, chosen.product)
+returning order_id
 """  # noqa: S608 - the numbers above
+_PRODUCTS = "select id, name, attributes ->> 'colour' as colour, price from products order by id limit 6"
+_NEWEST = """
+select o.id, c.name as customer, o.status, o.ordered_at, sum(i.quantity * i.price) as total
+from (select * from orders order by id desc limit 8) as o
+join customers as c on c.id = o.customer_id
+join order_items as i on i.order_id = o.id
+group by o.id, c.name, o.status, o.ordered_at order by o.id desc
+"""
 
 
 def create(superuser: psycopg.Connection, password: str) -> None:
@@ -118,9 +128,28 @@ def fill(owner: psycopg.Connection) -> None:
             owner.execute(script)
 
 
-def place_order(owner: psycopg.Connection) -> None:
-    """A new order of three items."""
-    owner.execute(_NEW_ORDER)
+def place_order(owner: psycopg.Connection, product: int | None = None) -> int:
+    """A new order of three items, one of them ``product`` where that is named; returns its number."""
+    row = owner.execute(_NEW_ORDER, [product]).fetchone()
+    return int(row[0]) if row else 0
+
+
+def products(owner: psycopg.Connection) -> list[dict[str, object]]:
+    """The first few, as the shop's page offers them."""
+    with owner.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(_PRODUCTS).fetchall()
+
+
+def newest_orders(owner: psycopg.Connection) -> list[dict[str, object]]:
+    """The last few orders, the newest first."""
+    with owner.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(_NEWEST).fetchall()
+
+
+def count(owner: psycopg.Connection) -> int:
+    """How many orders there are."""
+    row = owner.execute("select count(*) from orders").fetchone()
+    return int(row[0]) if row else 0
 
 
 def set_password(superuser: psycopg.Connection, role: str, password: str) -> None:

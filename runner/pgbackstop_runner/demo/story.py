@@ -86,7 +86,6 @@ def _raise_curtain(place: Home, crew: Crew, state: State, *, watched: bool) -> t
         server.create()
     server.start(lambda process: crew.join("postgresql", process))
     stage.fill(place, server, screen.say)
-    trickle = Trickle(lambda: stage.connect_owner(place, server))
     parts = Cast(
         home=place,
         crew=crew,
@@ -97,9 +96,10 @@ def _raise_curtain(place: Home, crew: Crew, state: State, *, watched: bool) -> t
     configuration.write(
         place, state.ports, server.programs.folder, alertmanager=parts.alertmanager_program is not None
     )
-    screen.say("Starting the exporter, the daemon and its WAL receiver …")
-    for start in (parts.alertmanager, parts.exporter, parts.prometheus, parts.daemon):
+    screen.say("Starting the shop's application, the exporter, the daemon and its WAL receiver …")
+    for start in (parts.shop, parts.alertmanager, parts.exporter, parts.prometheus, parts.daemon):
         start()
+    trickle = Trickle(f"{parts.url('shop')}/orders")
     trickle.start()
     return Glance(home=place, server=server, cast=parts), trickle
 

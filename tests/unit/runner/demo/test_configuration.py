@@ -10,7 +10,7 @@ import yaml
 from pgbackstop_catalog import config_file
 from pgbackstop_runner.demo import configuration, home
 
-PORTS = {"postgresql": 50001, "exporter": 50002, "prometheus": 50003, "alertmanager": 50004}
+PORTS = {"postgresql": 50001, "exporter": 50002, "prometheus": 50003, "alertmanager": 50004, "shop": 50005}
 
 
 @pytest.fixture
@@ -37,6 +37,19 @@ def test_it_names_servers_and_storages_only_and_has_the_default_plans(place: hom
     assert server.bin_dir == Path('/opt/a "bin"')
     assert server.password_file == place.password_file("pgbackstop")
     assert config.catalog_folder() == place.folder / "catalog"
+
+
+def test_a_restore_may_do_what_it_must_and_stops_the_shop(place: home.Home) -> None:
+    configuration.write(place, PORTS, Path("/bin"), alertmanager=False)
+    server = config_file.load(place.configuration).servers["shop"]
+    assert server.for_restores().user == "postgres"
+    assert server.for_restores().password_file == place.password_file("postgres")
+    hooks = (server.application.stop, server.application.start, server.application.check)
+    assert [hook.url if hook else None for hook in hooks] == [
+        "http://127.0.0.1:50005/maintenance/stop",
+        "http://127.0.0.1:50005/maintenance/start",
+        "http://127.0.0.1:50005/health",
+    ]
 
 
 def test_events_go_to_alertmanager_where_there_is_one(place: home.Home) -> None:

@@ -66,6 +66,7 @@ def view(**changes: object) -> page.View:
             ("disk_free_bytes", 83_261_763_584.0),
         ),
         "addresses": (
+            ("Shop", "http://127.0.0.1:46322/"),
             ("Prometheus", "http://127.0.0.1:46324/alerts"),
             ("Alertmanager", "http://127.0.0.1:46325"),
             ("Metrics", "http://127.0.0.1:46323/metrics"),
