@@ -55,6 +55,7 @@ Size = Annotated[
 ]
 
 DAILY_LOGICAL_MAX_AGE = 25 * 3600.0
+DAY = 86400.0
 
 
 class Wal(Value):
@@ -233,6 +234,17 @@ class Keep(Value):
     )
     records: Duration = Field(default=400 * 86400.0, description="how long records outlive their backups")
 
+    def reach(self, interval: float) -> float:
+        """Seconds that the oldest backup which is kept is old at least, with one every ``interval``."""
+        pauses = (
+            (max(self.last or 1, self.minimum) - 1) * interval,
+            (self.within or 0.0) - interval,
+            ((self.daily or 1) - 1) * max(DAY, interval),
+            ((self.weekly or 1) - 1) * max(7 * DAY, interval),
+            ((self.monthly or 1) - 1) * max(28 * DAY, interval),
+        )
+        return max(pauses)
+
 
 class Incremental(Value):
     """PostgreSQL 17 and later: back up only what changed since the backup before."""
@@ -330,7 +342,15 @@ class Plan(Value):
     )
     rto_target: Duration = Field(default=2 * 3600.0, description="how long a restore may take")
     drill: Drill = Field(default=Drill(), description="when a backup of it is restored for real")
-    proof_max_age: Duration = Field(default=8 * 86400.0, description="an older proof is too old")
+    proof_max_age: Duration | None = Field(
+        default=None,
+        description="an older proof is too old; the interval of the drills and a day (8d) when left out",
+    )
+    recovery_window: Duration | None = Field(
+        default=None,
+        description="physical: how far back the server must be recoverable, 0 for no promise; what keep "
+        "holds for certain when left out",
+    )
 
     @field_validator("schedule")
     @classmethod
@@ -358,6 +378,9 @@ class Plan(Value):
             raise ValueError(msg)
         if self.backup_type == "logical" and self.incremental.enabled:
             msg = "incremental backups are physical: leave out incremental"
+            raise ValueError(msg)
+        if self.backup_type == "logical" and self.recovery_window is not None:
+            msg = "a logical backup recovers to its own moment only: leave out recovery_window"
             raise ValueError(msg)
         return self
 
@@ -390,6 +413,26 @@ class Plan(Value):
         if self.is_logical and schedule.is_daily():
             return DAILY_LOGICAL_MAX_AGE
         return schedule.interval(utc_now()).total_seconds() + self.max_duration + self.grace
+
+    def effective_proof_max_age(self) -> float | None:
+        """Seconds after which the newest drill is too old; None where the plan has no drills of its own."""
+        if not self.drill.enabled:
+            return None
+        if self.proof_max_age is not None:
+            return self.proof_max_age
+        return self.drill_schedule().interval(utc_now()).total_seconds() + DAY
+
+    def effective_recovery_window(self) -> float:
+        """Seconds that the server must be recoverable back; 0 promises nothing.
+
+        What retention holds for certain: a run that starts late or takes long may replace one that did not.
+        """
+        if self.is_logical:
+            return 0.0
+        if self.recovery_window is not None:
+            return self.recovery_window
+        held = self.effective_keep().reach(self.effective_schedule().interval(utc_now()).total_seconds())
+        return max(0.0, held - self.max_duration - self.grace)
 
     def effective_rpo_target(self) -> float:
         """Seconds of data that may be lost by the plan's own target."""

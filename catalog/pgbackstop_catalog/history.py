@@ -18,7 +18,7 @@ from statistics import median
 from typing import Final, NamedTuple
 
 from pgbackstop_catalog import wal
-from pgbackstop_catalog.records import Backup, Reason, Status, Tally
+from pgbackstop_catalog.records import Backup, Copy, Reason, Status, Tally
 from pgbackstop_catalog.schedule import Schedule
 
 BASELINE_SUCCESSES: Final = 10
@@ -55,6 +55,7 @@ class Attempt(NamedTuple):
     timeline: int = 0
     progress: int = 0
     progress_expected: int = -1
+    progress_at: float = 0.0
 
     @property
     def is_failure(self) -> bool:
@@ -89,6 +90,7 @@ def attempt(record: Backup) -> Attempt:
         timeline=record.timeline or 0,
         progress=record.progress_bytes,
         progress_expected=_known(record.progress_expected_bytes),
+        progress_at=_unix(record.progress_at),
     )
 
 
@@ -137,6 +139,7 @@ class History:
     oldest: float = 0.0
     source_size: int = -1
     size_baseline: float | None = None
+    source_size_baseline: float | None = None
     duration_baseline: float | None = None
     counts: Counts = Counts()
 
@@ -193,8 +196,8 @@ def tallied(tally: Tally, database: str) -> Counts:
     return Counts(runs=tally.runs.get(database, 0), failures=failures, missed=tally.missed.get(database, 0))
 
 
-def fold(tally: Tally, records: Iterable[Backup]) -> Tally:
-    """The tally that also counts ``records``, which are about to be removed.
+def fold(tally: Tally, records: Iterable[Backup], copies: Iterable[Copy] = ()) -> Tally:
+    """The tally that also counts ``records`` and those ``copies`` that are theirs; they are about to go.
 
     Write it before the first record is removed, and once more with ``folding=()`` after the last one: a
     reader that finds the same tally before and after reading the records then never counts one twice.
@@ -209,12 +212,21 @@ def fold(tally: Tally, records: Iterable[Backup]) -> Tally:
         failures.setdefault(record.database, Counter()).update(
             {reason.value: number for reason, number in counts.failures.items()}
         )
+    ids = {record.id for record in removed}
     return tally.but(
+        copy_failures=_with_failed(tally, (copy for copy in copies if copy.backup in ids)),
         runs=dict(+runs),
         missed=dict(+missed),
         failures={database: dict(reasons) for database, reasons in failures.items() if reasons},
         folding=(*tally.folding, *(record.id for record in removed)),
     )
+
+
+def _with_failed(tally: Tally, copies: Iterable[Copy]) -> dict[str, dict[str, int]]:
+    failures = {database: Counter(storages) for database, storages in tally.copy_failures.items()}
+    for copy in copies:
+        failures.setdefault(copy.database, Counter())[copy.storage] += copy.failures
+    return {database: dict(+storages) for database, storages in failures.items() if +storages}
 
 
 def dropped(attempts: Iterable[Attempt]) -> frozenset[str]:
@@ -256,15 +268,18 @@ def first_due(schedule: Schedule, first_seen: float) -> float:
 
 def _baselines(successes: list[Attempt], newest: Attempt | None) -> dict[str, float | None]:
     """Medians of successes that are comparable: an incremental backup says nothing about a full one."""
-    if newest is None:
-        return {"size_baseline": None, "duration_baseline": None}
-    alike = [each for each in successes if each.incremental == newest.incremental]
+    alike = [each for each in successes if newest and each.incremental == newest.incremental]
     last = nlargest(BASELINE_SUCCESSES, alike, key=_by_end)
-    sizes = [each.size for each in last if each.size >= 0]
     return {
-        "size_baseline": float(median(sizes)) if sizes else None,
-        "duration_baseline": float(median(each.duration for each in last)),
+        "size_baseline": _median(each.size for each in last if each.size >= 0),
+        "source_size_baseline": _median(each.source_size for each in last if each.source_size >= 0),
+        "duration_baseline": _median(each.duration for each in last),
     }
+
+
+def _median(values: Iterable[float]) -> float | None:
+    found = list(values)
+    return float(median(found)) if found else None
 
 
 def _known_reason(name: str) -> Reason:

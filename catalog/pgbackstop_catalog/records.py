@@ -168,7 +168,7 @@ class Backup(Value):
     source_size_bytes: int | None = None
     progress_bytes: int = 0
     progress_expected_bytes: int | None = None
-    progress_at: UtcTime | None = None
+    progress_at: UtcTime | None = Field(default=None, description="when progress_bytes last grew")
     verified_at: UtcTime | None = None
     verification: str = Field(default="", description="what was read back, and by which tool")
 
@@ -274,6 +274,9 @@ class Tally(Value):
     runs: dict[str, int] = Field(default_factory=dict, description="by database")
     failures: dict[str, dict[str, int]] = Field(default_factory=dict, description="by database, then reason")
     missed: dict[str, int] = Field(default_factory=dict, description="by database")
+    copy_failures: dict[str, dict[str, int]] = Field(
+        default_factory=dict, description="failed tries to copy, by database, then storage"
+    )
     folding: tuple[BackupId, ...] = ()
 
 

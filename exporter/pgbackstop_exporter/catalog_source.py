@@ -17,6 +17,7 @@ from pgbackstop_catalog.wal import WalState
 from pgbackstop_exporter import log
 from pgbackstop_exporter.facts import CatalogFacts
 from pgbackstop_exporter.plan_source import PlanSource
+from pgbackstop_exporter.restore_source import RestoreSource
 from pgbackstop_exporter.state_file import StateFile
 
 # How often files that should not change are looked at all the same: a person may have repaired one.
@@ -32,6 +33,7 @@ class CatalogSource:
         self._plans: dict[str, PlanSource] = {}
         self._scheduler = StateFile(root / "state" / "scheduler.json", SchedulerState)
         self._wal: dict[str, StateFile[WalState]] = {}
+        self._restores: dict[str, RestoreSource] = {}
         self._thorough_at = time.monotonic()
         self._failures: dict[str, int] = {}
         self._told: frozenset[str] = frozenset()
@@ -39,7 +41,9 @@ class CatalogSource:
     def refresh(self) -> CatalogFacts:
         """Look for changes. Raises CatalogError when a part cannot be read, after reading the others."""
         names = self._plan_names()
-        failed = self._refresh_plans(names, thorough=self._is_thorough())
+        thorough = self._is_thorough()
+        failed = self._refresh_plans(names, thorough=thorough)
+        failed += self._refresh_restores(thorough=thorough)
         failed += self._refresh_states()
         if failed and self.facts is None:
             raise failed[0]
@@ -72,6 +76,18 @@ class CatalogSource:
                 failed.append(error)
         return failed
 
+    def _refresh_restores(self, *, thorough: bool) -> list[errors.CatalogError]:
+        failed: list[errors.CatalogError] = []
+        parent = self._root / "restores"
+        for name in (_subfolders(parent) or set()) - set(self._restores):
+            self._restores[name] = RestoreSource(parent / name)
+        for source in self._restores.values():
+            try:
+                source.refresh(thorough=thorough)
+            except errors.CatalogError as error:
+                failed.append(error)
+        return failed
+
     def _refresh_states(self) -> list[errors.CatalogError]:
         failed: list[errors.CatalogError] = []
         parent = self._root / "state" / "wal"
@@ -89,6 +105,7 @@ class CatalogSource:
         return CatalogFacts(
             plans={name: source.facts for name, source in self._plans.items()},
             wal={name: file.value for name, file in self._wal.items() if file.value},
+            restores={name: source.facts for name, source in self._restores.items()},
             scheduler=self._scheduler.value,
             pending=len(_subfolders(self._root / "outbox", files=True) or ()),
             notification_failures=self._channel_failures(),
@@ -109,6 +126,7 @@ class CatalogSource:
         files: list[StateFile[Any]] = [self._scheduler, *self._wal.values()]
         return [
             *(problem for source in self._plans.values() for problem in source.problems),
+            *(problem for source in self._restores.values() for problem in source.problems),
             *(problem for file in files for problem in file.problems),
         ]
 

@@ -102,6 +102,12 @@ PROGRESS: Final = _plan(
     "Bytes that the running backup has written so far; absent while none runs.",
     volatile=True,
 )
+PROGRESS_AT: Final = _plan(
+    "backup_progress_timestamp_seconds",
+    "Unix time at which the running backup last wrote a byte, before the first one its start; absent while "
+    "none runs.",
+    volatile=True,
+)
 PROGRESS_EXPECTED: Final = _plan(
     "backup_progress_expected_bytes",
     "Bytes that the running backup expects to write; absent while none runs or nothing is known.",
@@ -112,6 +118,14 @@ MAX_AGE: Final = _plan(
     "backup_max_age_seconds",
     "Age at which the newest success is too old: the plan's own limit, else 25 h for daily logical plans and "
     "interval + maximum duration + grace for others.",
+    _CONFIG,
+)
+MAX_DURATION: Final = _plan(
+    "backup_max_duration_seconds", "Time after which the plan has a running backup ended.", _CONFIG
+)
+STALL_TIMEOUT: Final = _plan(
+    "backup_stall_timeout_seconds",
+    "Longest time without a byte after which the plan has a running backup ended.",
     _CONFIG,
 )
 SCHEDULE_INTERVAL: Final = _plan(
@@ -137,6 +151,9 @@ FAILURES: Final = _counter(
     "backup_run_failures_total", (*PLAN, "reason"), "Attempts that failed.", "backup records and tallies"
 )
 AVAILABLE: Final = _plan("backup_available", "Valid backups that are kept.")
+KEEP_MINIMUM: Final = _plan(
+    "backup_keep_minimum", "Valid backups that the plan never keeps fewer of, once it has made them.", _CONFIG
+)
 STORED: Final = _plan("backup_stored_bytes", "Stored bytes of all valid backups that are kept.")
 SOURCE_SIZE: Final = _plan(
     "backup_source_size_bytes",
@@ -145,6 +162,10 @@ SOURCE_SIZE: Final = _plan(
 SIZE_BASELINE: Final = _plan(
     "backup_size_baseline_bytes",
     "Median size of the last 10 successes of the same method; absent until there is one.",
+)
+SOURCE_SIZE_BASELINE: Final = _plan(
+    "backup_source_size_baseline_bytes",
+    "Median size of the database or server at these successes; absent until it is known.",
 )
 DURATION_BASELINE: Final = _plan(
     "backup_duration_baseline_seconds",
@@ -175,23 +196,58 @@ DRILL_DURATION: Final = _plan(
     _PROOFS,
 )
 PROOF_MAX_AGE: Final = _plan(
-    "backup_proof_max_age_seconds", "Age at which the newest proof is too old.", _CONFIG
+    "backup_proof_max_age_seconds",
+    "Age at which the newest successful drill is too old: the plan's own limit, else the interval of its "
+    "drills and a day; absent where the plan has no drills.",
+    _CONFIG,
+)
+PROOF_FIRST_DUE: Final = _plan(
+    "backup_proof_first_due_timestamp_seconds",
+    "Unix time by which a drill should have succeeded for the first time: the first one after the first "
+    "backup, its longest duration and the plan's grace; absent where the plan has no drills.",
+    "configuration and state of the scheduler",
 )
 COPY_SUCCESS: Final = Metric(
     name="backup_copy_success_timestamp_seconds",
     kind="gauge",
     labels=(*PLAN, "storage"),
-    help="Unix time at which the newest copy in the storage was complete; 0 = never.",
+    help="Unix time at which the copy of the newest backup that the storage has was complete; 0 = never.",
     source="copy records",
 )
 COPY_FAILURES: Final = _counter(
-    "backup_copy_failures_total", (*PLAN, "storage"), "Failed tries to copy to the storage.", "copy records"
+    "backup_copy_failures_total",
+    (*PLAN, "storage"),
+    "Failed tries to copy to the storage.",
+    "copy records and tallies",
 )
 RPO_TARGET: Final = _plan(
     "backup_rpo_target_seconds", "Data that may be lost, by the plan's own target.", _CONFIG
 )
 RTO_TARGET: Final = _plan(
     "backup_rto_target_seconds", "Time that a restore may take, by the plan's own target.", _CONFIG
+)
+
+RESTORE: Final = ("server", "database")
+RESTORE_SUCCESS: Final = Metric(
+    name="backup_restore_success_timestamp_seconds",
+    kind="gauge",
+    labels=RESTORE,
+    help="Unix time at which a restore last succeeded; 0 = never.",
+    source="restore records",
+)
+RESTORE_FAILURE: Final = Metric(
+    name="backup_restore_failure_timestamp_seconds",
+    kind="gauge",
+    labels=RESTORE,
+    help="Unix time at which a restore last failed; 0 = never.",
+    source="restore records",
+)
+RESTORE_DURATION: Final = Metric(
+    name="backup_restore_duration_seconds",
+    kind="gauge",
+    labels=RESTORE,
+    help="Wall time of the newest successful restore; absent until there is one.",
+    source="restore records",
 )
 
 POSTGRES_UP: Final = _server("backup_postgres_up", "1 when the server answered, 0 when it did not.", _ASKED)
@@ -204,6 +260,12 @@ LATEST: Final = _server(
     "backup_latest_recoverable_timestamp_seconds",
     "Latest Unix time to which the server can be recovered; 0 = none.",
     "physical backups and the state of the WAL receiver",
+)
+WINDOW_TARGET: Final = _server(
+    "backup_recovery_window_target_seconds",
+    "How far back the server must be recoverable: the longest of its physical plans' own, else what their "
+    "retention holds for certain; absent where nothing is promised or no WAL is archived.",
+    _CONFIG,
 )
 PROVEN: Final = _server(
     "backup_proven_recoverable_timestamp_seconds",
@@ -279,7 +341,22 @@ DISK_INODES: Final = _disk(
     "disk_free_inodes",
     "Files that an unprivileged writer can still create; absent where files are not counted.",
 )
-DISK_READONLY: Final = _disk("disk_readonly", "1 when the file system is mounted read-only.")
+DISK_READONLY: Final = Metric(
+    name="disk_readonly",
+    kind="gauge",
+    labels=DISK,
+    help="1 when the file system itself is read-only, not only the exporter's mount of it.",
+    source="table of mounts",
+    volatile=True,
+)
+DISK_NEXT_RUNS: Final = Metric(
+    name="disk_next_runs_bytes",
+    kind="gauge",
+    labels=DISK,
+    help="Bytes that the next run of each enabled plan writes to the disk, by the medians of those before; "
+    "copies count too.",
+    source="configuration and backup records",
+)
 
 CATALOG_UP: Final = _own("backup_catalog_up", "1 when the catalog could be read, 0 when not.", "catalog")
 CATALOG_BAD: Final = _own(
@@ -333,10 +410,11 @@ GROUPS: Final = (
         "none is known. Series follow the configuration: a removed plan disappears with the reload.",
         metrics=(
             *(LAST_SUCCESS, SIZE, DURATION, AGE, LAST_ATTEMPT, LAST_FAILURE, CONSECUTIVE_FAILURES),
-            *(RUNNING, RUNNING_START, PROGRESS, PROGRESS_EXPECTED),
+            *(RUNNING, RUNNING_START, PROGRESS, PROGRESS_AT, PROGRESS_EXPECTED, MAX_DURATION, STALL_TIMEOUT),
             *(ENABLED, MAX_AGE, SCHEDULE_INTERVAL, NEXT_RUN, FIRST_DUE, MISSED, RUNS, FAILURES),
-            *(AVAILABLE, STORED, SOURCE_SIZE, SIZE_BASELINE, DURATION_BASELINE, OLDEST),
-            *(VERIFIED, DRILL_SUCCESS, DRILL_FAILURE, DRILL_DURATION, PROOF_MAX_AGE),
+            *(AVAILABLE, KEEP_MINIMUM, STORED, SOURCE_SIZE, OLDEST),
+            *(SIZE_BASELINE, SOURCE_SIZE_BASELINE, DURATION_BASELINE),
+            *(VERIFIED, DRILL_SUCCESS, DRILL_FAILURE, DRILL_DURATION, PROOF_MAX_AGE, PROOF_FIRST_DUE),
             *(COPY_SUCCESS, COPY_FAILURES, RPO_TARGET, RTO_TARGET),
         ),
     ),
@@ -345,15 +423,22 @@ GROUPS: Final = (
         about="WAL series exist where the server's WAL is archived, recoverable times where it "
         "has a physical plan.",
         metrics=(
-            *(POSTGRES_UP, EARLIEST, LATEST, PROVEN, WAL_RECEIVED, WAL_LAG_BYTES, WAL_LAG, WAL_MISSING),
+            *(POSTGRES_UP, EARLIEST, LATEST, WINDOW_TARGET, PROVEN),
+            *(WAL_RECEIVED, WAL_LAG_BYTES, WAL_LAG, WAL_MISSING),
             *(WAL_SEGMENTS, WAL_FAILURES, WAL_ARCHIVE, SLOT_ACTIVE, SLOT_RETAINED, SLOT_LIMIT, WAL_READY),
             *(ARCHIVER_ARCHIVED, ARCHIVER_FAILED),
         ),
     ),
     Group(
+        title="Per server and database",
+        about="Restores of live databases, for each that was ever restored. `database` is the one that was "
+        "backed up, empty for a whole server.",
+        metrics=(RESTORE_SUCCESS, RESTORE_FAILURE, RESTORE_DURATION),
+    ),
+    Group(
         title="Disks",
         about="The folders of storages, and the catalog's where it lies outside them.",
-        metrics=(DISK_FREE, DISK_SIZE, DISK_INODES, DISK_READONLY),
+        metrics=(DISK_FREE, DISK_SIZE, DISK_INODES, DISK_READONLY, DISK_NEXT_RUNS),
     ),
     Group(
         title="The exporter itself",

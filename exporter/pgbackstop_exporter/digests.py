@@ -1,4 +1,4 @@
-"""Digests of records: what the metrics need of a backup, a copy or a proof, and their packed form.
+"""Digests of records: what the metrics need of a backup, copy, proof or restore, and their packed form.
 
 A record is a few kilobytes of JSON; its digest is packed into about a hundred bytes, so that a hundred
 thousand of them stay in memory. Times are Unix seconds (0 = not set), sizes bytes (-1 = unknown).
@@ -12,18 +12,20 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from pgbackstop_catalog import history
 from pgbackstop_catalog.history import Attempt, Subject
 from pgbackstop_catalog.records import Backup, Copy, Proof, Reason, Status
+from pgbackstop_catalog.restores import Restore
 
 _STATUSES: Final = tuple(Status)
 _REASONS: Final = (None, *Reason)
 
 V = TypeVar("V")
-R = TypeVar("R", bound=Backup | Copy | Proof)
+R = TypeVar("R", bound=Backup | Copy | Proof | Restore)
 D_co = TypeVar("D_co", covariant=True)
 
 
 class CopyDigest(NamedTuple):
     """A backup's bytes in one further storage; ``failures`` are the failed tries."""
 
+    backup: str
     subject: Subject
     storage: str
     succeeded: bool
@@ -42,12 +44,23 @@ class ProofDigest(NamedTuple):
     proven_until: float
 
 
+class RestoreDigest(NamedTuple):
+    """One restore of a database, or of a whole server with ``""``."""
+
+    database: str
+    succeeded: bool
+    finished: float
+    duration: float
+
+
 class Packing(Protocol[R, D_co]):
     """How the digests of one kind of record are packed; one per plan, for it numbers what repeats."""
 
     kind: type[R]
-    folder: str
     size: int
+
+    def folder(self, record: R) -> str:
+        """The name of the folder that it belongs into."""
 
     def name(self, record: R) -> str:
         """The record's file name, without its ending."""
@@ -80,12 +93,14 @@ class Attempts:
     """Backup records as attempts."""
 
     kind = Backup
-    folder = "backups"
     _layout = struct.Struct("<HBBBHddddqqqQI")
     size = _layout.size
 
     def __init__(self) -> None:
         self._subjects: _Numbers[Subject] = _Numbers()
+
+    def folder(self, record: Backup) -> str:
+        return record.plan
 
     def name(self, record: Backup) -> str:
         return record.id
@@ -102,7 +117,7 @@ class Attempts:
             _REASONS.index(each.reason),
             each.incremental | each.expired << 1,
             min(each.missed_runs, 0xFFFF),
-            *(each.started, each.finished, each.scheduled, each.verified),
+            *(each.started, each.finished or each.progress_at, each.scheduled, each.verified),
             round(each.duration * 1e6),
             *self._sizes(each),
             *(each.start_lsn, each.timeline),
@@ -123,7 +138,7 @@ class Attempts:
             subject=self._subjects.values[subject],
             status=_STATUSES[status],
             started=started,
-            finished=finished,
+            finished=0.0 if is_running else finished,
             scheduled=scheduled,
             duration=duration / 1e6,
             verified=verified,
@@ -137,6 +152,7 @@ class Attempts:
             timeline=timeline,
             progress=size if is_running else 0,
             progress_expected=source_size if is_running else -1,
+            progress_at=finished if is_running else 0.0,
         )
 
 
@@ -144,12 +160,14 @@ class Copies:
     """Copy records."""
 
     kind = Copy
-    folder = "copies"
     _layout = struct.Struct("<HBdI")
     size = _layout.size
 
     def __init__(self) -> None:
         self._targets: _Numbers[tuple[Subject, str]] = _Numbers()
+
+    def folder(self, record: Copy) -> str:
+        return record.plan
 
     def name(self, record: Copy) -> str:
         return f"{record.backup}@{record.storage}"
@@ -167,19 +185,22 @@ class Copies:
     def unpack(self, name: str, packed: bytes) -> CopyDigest:
         target, succeeded, finished, failures = self._layout.unpack(packed)
         subject, storage = self._targets.values[target]
-        return CopyDigest(subject, storage, bool(succeeded), finished, failures)
+        backup = name.partition("@")[0]
+        return CopyDigest(backup, subject, storage, bool(succeeded), finished, failures)
 
 
 class Proofs:
     """Proof records."""
 
     kind = Proof
-    folder = "proofs"
     _layout = struct.Struct("<HBddd")
     size = _layout.size
 
     def __init__(self) -> None:
         self._subjects: _Numbers[Subject] = _Numbers()
+
+    def folder(self, record: Proof) -> str:
+        return record.plan
 
     def name(self, record: Proof) -> str:
         return record.id
@@ -200,3 +221,34 @@ class Proofs:
         return ProofDigest(
             self._subjects.values[subject], bool(flags & 1), bool(flags & 2), finished, duration, proven
         )
+
+
+class Restores:
+    """Restore records."""
+
+    kind = Restore
+    _layout = struct.Struct("<HBdd")
+    size = _layout.size
+
+    def __init__(self) -> None:
+        self._databases: _Numbers[str] = _Numbers()
+
+    def folder(self, record: Restore) -> str:
+        return record.server
+
+    def name(self, record: Restore) -> str:
+        return record.id
+
+    def is_final(self, record: Restore) -> bool:
+        """What a metric needs of it changes no more; that it was undone does not."""
+        return record.status is not Status.RUNNING
+
+    def pack(self, record: Restore) -> bytes:
+        succeeded = record.status is Status.SUCCEEDED
+        finished = record.finished_at.timestamp() if record.finished_at else 0.0
+        number = self._databases.of(record.database)
+        return self._layout.pack(number, succeeded, finished, record.duration_seconds or 0.0)
+
+    def unpack(self, name: str, packed: bytes) -> RestoreDigest:
+        database, succeeded, finished, duration = self._layout.unpack(packed)
+        return RestoreDigest(self._databases.values[database], bool(succeeded), finished, duration)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+from typing import Final
 
 from pgbackstop_catalog.config import Config, FolderStorage
 from pgbackstop_exporter.facts import DiskFacts
+
+_MOUNTS: Final = Path("/proc/self/mountinfo")
+_OCTAL: Final = re.compile(r"\\([0-7]{3})")  # how a space stands in a path there
 
 
 def paths(config: Config) -> tuple[str, ...]:
@@ -25,5 +30,28 @@ def read(path: str) -> DiskFacts:
         free=found.f_bavail * found.f_frsize,
         size=found.f_blocks * found.f_frsize,
         free_inodes=found.f_favail if found.f_files else None,
-        is_readonly=bool(found.f_flag & os.ST_RDONLY),
+        is_readonly=_is_readonly(Path(path), bool(found.f_flag & os.ST_RDONLY)),
     )
+
+
+def _is_readonly(path: Path, mount: bool) -> bool:
+    """Whether the file system itself is: the exporter may have a read-only mount of a writable one."""
+    try:
+        table = _MOUNTS.read_text()
+    except OSError:
+        return mount  # no Linux
+    return mount and "ro" in super_options(table, path.resolve())
+
+
+def super_options(table: str, path: Path) -> frozenset[str]:
+    """Options of the file system that holds ``path``, by the last mount of the longest mount point above it.
+
+    The last field of https://docs.kernel.org/filesystems/proc.html#proc-pid-mountinfo-information-about-mounts
+    """
+    found = (Path("/"), frozenset({"ro"}))
+    for line in table.splitlines():
+        mount, _, source = line.partition(" - ")
+        point = Path(_OCTAL.sub(lambda code: chr(int(code[1], 8)), mount.split()[4]))
+        if path.is_relative_to(point) and len(point.parts) >= len(found[0].parts):
+            found = (point, frozenset(source.split()[-1].split(",")))
+    return found[1]

@@ -18,8 +18,12 @@ from pgbackstop_catalog.wal import WalState
 
 @dataclass(frozen=True, kw_only=True)
 class CopyFacts:
-    """Copies of one subject in one storage: the newest one's end, and all failed tries."""
+    """Copies of one subject in one storage: when that of the newest backup ended, and all failed tries.
 
+    ``newest`` is the id of that backup.
+    """
+
+    newest: str = ""
     success: float = 0.0
     failures: int = 0
 
@@ -33,6 +37,15 @@ class ProofFacts:
     drill_failure: float = 0.0
     drill_duration: float | None = None
     proven_until: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreFacts:
+    """Restores of one database, or of a whole server: when each last ended."""
+
+    success: float = 0.0
+    failure: float = 0.0
+    duration: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +68,14 @@ class PlanFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogFacts:
-    """The catalog as a whole; ``unreadable`` files are no records, or of a newer version."""
+    """The catalog as a whole; ``unreadable`` files are no records, or of a newer version.
+
+    ``restores`` are by server, then by the database that was backed up (``""``: the whole server).
+    """
 
     plans: Mapping[str, PlanFacts] = field(default_factory=dict)
     wal: Mapping[str, WalState] = field(default_factory=dict)
+    restores: Mapping[str, Mapping[str, RestoreFacts]] = field(default_factory=dict)
     scheduler: SchedulerState | None = None
     pending: int = 0
     notification_failures: Mapping[str, int] = field(default_factory=dict)

@@ -8,7 +8,7 @@ import time
 from functools import partial
 from typing import Final
 
-from pgbackstop_exporter import log, plan_families, server_families, threads
+from pgbackstop_exporter import disk_families, log, plan_families, server_families, threads
 from pgbackstop_exporter.exposition import Form, Page
 from pgbackstop_exporter.facts import Snapshot
 from pgbackstop_exporter.families import Families
@@ -24,7 +24,7 @@ def build(snapshot: Snapshot, *, now: float) -> Families:
     families = Families()
     plan_families.add(families, snapshot, now)
     server_families.add_servers(families, snapshot)
-    server_families.add_disks(families, snapshot)
+    disk_families.add(families, snapshot)
     server_families.add_self(families, snapshot, revision=REVISION)
     return families
 

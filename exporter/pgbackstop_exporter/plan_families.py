@@ -24,6 +24,7 @@ class Expectation:
     schedule: Schedule
     interval: float
     max_age: float
+    proof_max_age: float | None
 
 
 @lru_cache(maxsize=8192)
@@ -31,7 +32,12 @@ def expectation(plan: Plan, hour: int) -> Expectation:
     """Of a plan; ``hour`` counts Unix hours, because intervals differ by season where clocks change."""
     schedule = plan.effective_schedule()
     interval = schedule.interval(datetime.fromtimestamp(hour * 3600, UTC)).total_seconds()
-    return Expectation(schedule=schedule, interval=interval, max_age=plan.effective_max_age())
+    return Expectation(
+        schedule=schedule,
+        interval=interval,
+        max_age=plan.effective_max_age(),
+        proof_max_age=plan.effective_proof_max_age(),
+    )
 
 
 _next_run = lru_cache(maxsize=16384)(history.next_run)
@@ -123,10 +129,23 @@ class _PlanSeries:
         handled = max(known.handled_until, self.facts.scheduled_until, self.counted_since)
         next_run = _next_run(self.expected.schedule, handled_until=handled, first_seen=self.seen_at)
         add(contract.NEXT_RUN, where, next_run)
-        add(contract.FIRST_DUE, where, self._first_due(subject))
-        add(contract.PROOF_MAX_AGE, where, plan.proof_max_age)
+        first_due = self._first_due(subject)
+        add(contract.FIRST_DUE, where, first_due)
+        self._expected_proofs(where, first_due)
+        add(contract.MAX_DURATION, where, plan.max_duration)
+        add(contract.STALL_TIMEOUT, where, max(plan.stall_timeout, plan.first_byte_timeout))
+        add(contract.KEEP_MINIMUM, where, plan.effective_keep().minimum)
         add(contract.RPO_TARGET, where, plan.effective_rpo_target())
         add(contract.RTO_TARGET, where, plan.rto_target)
+
+    def _expected_proofs(self, where: Labels, first_due: float) -> None:
+        """A plan without drills has no expectation, so that nothing is too old."""
+        max_age = self.expected.proof_max_age
+        if max_age is not None:
+            drill = self.plan.drill_schedule()
+            due = _first_due(drill, first_due + self.plan.grace) + self.plan.drill.max_duration
+            self.families.add(contract.PROOF_MAX_AGE, where, max_age)
+            self.families.add(contract.PROOF_FIRST_DUE, where, due + self.plan.grace)
 
     def _first_due(self, subject: Subject) -> float:
         """A database that appeared on the server after the plan's last run is due with the next one."""
@@ -152,6 +171,7 @@ class _PlanSeries:
         if running:
             add(contract.RUNNING_START, where, running.started)
             add(contract.PROGRESS, where, running.progress)
+            add(contract.PROGRESS_AT, where, running.progress_at or running.started)
             add(contract.PROGRESS_EXPECTED, where, _known(running.progress_expected))
 
     def _counted(self, subject: Subject, where: Labels, known: History) -> None:
@@ -174,6 +194,7 @@ class _PlanSeries:
         add(contract.STORED, where, known.stored_bytes)
         add(contract.SOURCE_SIZE, where, _known(known.source_size))
         add(contract.SIZE_BASELINE, where, known.size_baseline)
+        add(contract.SOURCE_SIZE_BASELINE, where, known.source_size_baseline)
         add(contract.DURATION_BASELINE, where, known.duration_baseline)
         add(contract.OLDEST, where, known.oldest or None)
 
@@ -188,8 +209,9 @@ class _PlanSeries:
         for storage in self.plan.copies:
             copies = self.facts.copies.get((subject, storage), CopyFacts())
             there = where.plus("storage", storage)
+            tallied = self.facts.tally.copy_failures.get(subject.database, {}).get(storage, 0)
             self.families.add(contract.COPY_SUCCESS, there, copies.success)
-            self.families.add(contract.COPY_FAILURES, there, copies.failures)
+            self.families.add(contract.COPY_FAILURES, there, copies.failures + tallied)
 
 
 def _known(size: int) -> int | None:

@@ -29,7 +29,6 @@ class PlanSource:
         self._copies: Shelf[Copy, CopyDigest] = Shelf(root / "copies" / plan, digests.Copies())
         self._proofs: Shelf[Proof, ProofDigest] = Shelf(root / "proofs" / plan, digests.Proofs())
         self._tally = StateFile(root / "tallies" / f"{plan}.json", Tally)
-        self._copy_failures: dict[tuple[Subject, str], int] = {}
 
     @property
     def problems(self) -> list[str]:
@@ -40,7 +39,6 @@ class PlanSource:
     def refresh(self, *, thorough: bool) -> None:
         """Look for changes. Raises CatalogError; the facts then stay as they were."""
         changed = self._refresh_counted(thorough)
-        changed |= self._copies.refresh(thorough=thorough)
         changed |= self._proofs.refresh(thorough=thorough)
         if changed:
             self.facts = self._summarise()
@@ -51,6 +49,7 @@ class PlanSource:
         for _ in range(_TRIES):
             self._tally.refresh()
             changed |= self._backups.refresh(thorough=thorough)
+            changed |= self._copies.refresh(thorough=thorough)
             if not self._tally.refresh():
                 break
         return changed or self.facts.tally != self._current_tally()
@@ -67,27 +66,28 @@ class PlanSource:
             tally=tally,
             scheduled_until=max((each.scheduled for each in attempts), default=0.0),
             dropped=history.dropped(attempts),
-            copies=self._summarise_copies(),
+            copies=self._summarise_copies(tally),
             proofs=_proofs(proofs),
             physical=tuple(
                 each for each in attempts if each.subject.backup_type == "physical" and each.is_available
             ),
         )
 
-    def _summarise_copies(self) -> dict[tuple[Subject, str], CopyFacts]:
+    def _summarise_copies(self, tally: Tally) -> dict[tuple[Subject, str], CopyFacts]:
         found: dict[tuple[Subject, str], CopyFacts] = {}
         for each in self._copies.digests():
             key = (each.subject, each.storage)
-            known = found.get(key, CopyFacts())
-            success = max(known.success, each.finished) if each.succeeded else known.success
-            found[key] = CopyFacts(success=success, failures=known.failures + each.failures)
-        return {key: replace(each, failures=self._never_less(key, each)) for key, each in found.items()}
+            failures = 0 if each.backup in tally.folding else each.failures
+            found[key] = _with_copy(found.get(key, CopyFacts()), each, failures)
+        return found
 
-    def _never_less(self, key: tuple[Subject, str], copies: CopyFacts) -> int:
-        """The counter must not fall when a copy's record goes; there is no tally of copies."""
-        most = max(self._copy_failures.get(key, 0), copies.failures)
-        self._copy_failures[key] = most
-        return most
+
+def _with_copy(known: CopyFacts, each: CopyDigest, failures: int) -> CopyFacts:
+    """The facts after one more copy, in any order: ids of backups sort by time."""
+    failures += known.failures
+    if each.succeeded and each.backup > known.newest:
+        return CopyFacts(newest=each.backup, success=each.finished, failures=failures)
+    return replace(known, failures=failures)
 
 
 def _histories(attempts: Iterable[Attempt], folding: frozenset[str]) -> dict[Subject, History]:

@@ -1,4 +1,4 @@
-"""The metrics of servers, disks and the exporter itself: pure, from a snapshot."""
+"""The metrics of servers and of the exporter itself: pure, from a snapshot."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from pgbackstop_exporter.facts import (
     CatalogFacts,
     ServerFacts,
     Snapshot,
-    disk_collector,
     postgres_collector,
 )
 from pgbackstop_exporter.families import NONE, Families, Labels, labels
@@ -32,8 +31,10 @@ def add_servers(families: Families, snapshot: Snapshot) -> None:
         state = snapshot.catalog.wal.get(name) if snapshot.catalog else None
         if snapshot.has_run(collector):
             families.add(contract.POSTGRES_UP, where, snapshot.is_up(collector))
+        _add_promise(families, where, snapshot.settings.config, name)
         if snapshot.catalog:
             _add_recovery(families, where, snapshot, name)
+            _add_restores(families, name, snapshot.catalog)
         if server.wal.enabled and snapshot.catalog:
             _add_wal(families, where, state, _physical_backups(snapshot.catalog, name))
         if _has_slot(server):
@@ -61,6 +62,22 @@ def _add_recovery(families: Families, where: Labels, snapshot: Snapshot, server:
     families.add(contract.EARLIEST, where, window.earliest)
     families.add(contract.LATEST, where, window.latest)
     families.add(contract.PROVEN, where, _proven_until(catalog, server))
+
+
+def _add_promise(families: Families, where: Labels, config: Config, server: str) -> None:
+    """Nothing is promised where no WAL is archived: each backup is a moment of its own then."""
+    plans = [each for each in config.plans.values() if each.server == server and each.enabled]
+    promised = max((each.effective_recovery_window() for each in plans), default=0.0)
+    if promised and config.servers[server].wal.enabled:
+        families.add(contract.WINDOW_TARGET, where, promised)
+
+
+def _add_restores(families: Families, server: str, catalog: CatalogFacts) -> None:
+    for database, facts in catalog.restores.get(server, {}).items():
+        where = labels(server=server, database=database)
+        families.add(contract.RESTORE_SUCCESS, where, facts.success)
+        families.add(contract.RESTORE_FAILURE, where, facts.failure)
+        families.add(contract.RESTORE_DURATION, where, facts.duration)
 
 
 def _has_physical_plan(config: Config, server: str) -> bool:
@@ -108,18 +125,6 @@ def _add_volatile(families: Families, where: Labels, facts: ServerFacts, state: 
     if held and facts.lsn is not None:
         # The state is older than the server's answer or newer by up to a refresh: never below zero.
         families.add(contract.WAL_LAG_BYTES, where, max(0, facts.lsn - max(held)))
-
-
-def add_disks(families: Families, snapshot: Snapshot) -> None:
-    """Every disk whose last look ended well."""
-    for path, facts in snapshot.disks.items():
-        if not snapshot.is_up(disk_collector(path)):
-            continue
-        where = labels(path=path)
-        families.add(contract.DISK_FREE, where, facts.free)
-        families.add(contract.DISK_SIZE, where, facts.size)
-        families.add(contract.DISK_INODES, where, facts.free_inodes)
-        families.add(contract.DISK_READONLY, where, facts.is_readonly)
 
 
 def add_self(families: Families, snapshot: Snapshot, *, revision: str) -> None:

@@ -17,6 +17,7 @@ from typing import Final, Generic, TypeVar
 
 from pgbackstop_catalog import codec, errors, folder
 from pgbackstop_catalog.records import Backup, Copy, Proof
+from pgbackstop_catalog.restores import Restore
 from pgbackstop_exporter.digests import Packing
 
 _HEAD: Final = struct.Struct("<qBB")  # modification time of the file (ns), final, length of its name
@@ -26,7 +27,7 @@ _RACY_NS: Final = 2_000_000_000
 # Rows resemble each other and are looked at only after a change: compressed they take less than half.
 _LEVEL: Final = 1
 
-R = TypeVar("R", bound=Backup | Copy | Proof)
+R = TypeVar("R", bound=Backup | Copy | Proof | Restore)
 D = TypeVar("D")
 
 
@@ -133,9 +134,10 @@ class Shelf(Generic[R, D]):
     def _decode(self, name: str, content: bytes) -> R:
         path = self._file(name)
         record = codec.decode(self._packing.kind, content, where=path)
-        if record.plan != self.path.name or self._packing.name(record) != name:
+        folder_name = self._packing.folder(record)
+        if folder_name != self.path.name or self._packing.name(record) != name:
             raise errors.CatalogError(
-                f"{path} holds the record {self._packing.name(record)} of plan {record.plan}.",
+                f"{path} holds the record {self._packing.name(record)} of {folder_name}.",
                 remedy="It is left where it is; move it to where it belongs.",
             )
         return record

@@ -98,7 +98,8 @@ class Attempt:
         now = time.monotonic()
         if now - self._shown >= _PROGRESS_SECONDS:
             self._shown = now
-            self.note(progress_bytes=total_bytes, progress_at=utc_now())
+            grew = total_bytes > self.record.progress_bytes
+            self.note(progress_bytes=total_bytes, progress_at=utc_now() if grew else self.record.progress_at)
             # A full catalog must not end a backup that has its room elsewhere.
             with contextlib.suppress(errors.CatalogError):
                 self.workspace.catalog.put_progress(self.record)

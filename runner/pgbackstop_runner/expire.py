@@ -95,7 +95,7 @@ def fold(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -
     if not old and not tally.folding:
         return 0
     if old:
-        catalog.put(history.fold(tally, old))
+        catalog.put(history.fold(tally, old, catalog.copies(plan_name)))
     for record in [*counted, *old]:
         catalog.remove(record)
     catalog.put(catalog.tally(plan_name).but(folding=()))

@@ -254,6 +254,35 @@ def test_the_defaults_of_both_types() -> None:
     assert logical.but(rpo_target=30).effective_rpo_target() == 30
 
 
+@pytest.mark.parametrize(
+    ("changes", "days"),
+    [
+        ({"keep": {"last": 5}}, 4 * 7),
+        ({"keep": {"within": "60d"}}, 53),
+        ({"keep": {"daily": 10}}, 9 * 7),
+        ({"keep": {"monthly": 3, "last": 2}}, 56),
+        ({"keep": {"last": 1, "minimum": 1}}, 0),
+        ({"recovery_window": "30d"}, 30),
+        ({"recovery_window": 0}, 0),
+    ],
+)
+def test_how_far_back_a_server_must_be_recoverable(changes: dict[str, Any], days: int) -> None:
+    plan = Plan.model_validate(
+        {"server": "main", "backup_type": "physical", "max_duration": 0, "grace": 0, **changes}
+    )
+    assert plan.effective_recovery_window() == days * 86400
+
+
+def test_proofs_grow_old_with_the_interval_of_the_drills() -> None:
+    def limit(**drill: object) -> float | None:
+        plan = {"server": "main", "backup_type": "logical", "drill": drill}
+        return Plan.model_validate(plan).effective_proof_max_age()
+
+    assert limit() == 8 * 86400
+    assert limit(schedule="0 5 1 * *") == 32 * 86400
+    assert limit(enabled=False) is None
+
+
 def test_only_a_folder_is_written_to() -> None:
     config = Config.model_validate(
         {"servers": {"main": {}}, "storages": {"cloud": {"kind": "s3", "bucket": "b"}}}

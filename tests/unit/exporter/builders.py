@@ -7,6 +7,7 @@ from typing import Any
 from pgbackstop_catalog.config import Config
 from pgbackstop_catalog.folder import FolderCatalog
 from pgbackstop_catalog.records import Backup, Copy, Proof, Status, new_id
+from pgbackstop_catalog.restores import Restore
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -68,6 +69,24 @@ def proof_of(record: Backup, **changes: Any) -> Proof:
     return Proof(**{**values, **changes})
 
 
+def restore_of(record: Backup, **changes: Any) -> Restore:
+    """A restore of that backup into its own database that ended well, unless changed."""
+    moment = record.finished_at or record.started_at
+    values: dict[str, Any] = {
+        "id": new_id(moment),
+        "server": record.server,
+        "plan": record.plan,
+        "backup": record.id,
+        "database": record.database,
+        "target": record.database,
+        "status": Status.SUCCEEDED,
+        "started_at": moment,
+        "finished_at": moment + timedelta(seconds=60),
+        "duration_seconds": 60.0,
+    }
+    return Restore(**{**values, **changes})
+
+
 def _whose(record: Backup) -> dict[str, Any]:
     return {
         "plan": record.plan,
@@ -94,7 +113,7 @@ def config(folder: Path, **changes: Any) -> Config:
     return Config.model_validate({**values, **changes})
 
 
-def catalog(folder: Path, *records: Backup | Copy | Proof) -> FolderCatalog:
+def catalog(folder: Path, *records: Backup | Copy | Proof | Restore) -> FolderCatalog:
     """A catalog in `folder` that holds these records."""
     found = FolderCatalog(folder / "catalog")
     (folder / "catalog" / "backups").mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,17 @@ from pgbackstop_exporter.facts import (
     disk_collector,
     postgres_collector,
 )
-from tests.unit.exporter.builders import DAY, NOW, backup, catalog, config, copy_of, physical, proof_of
+from tests.unit.exporter.builders import (
+    DAY,
+    NOW,
+    backup,
+    catalog,
+    config,
+    copy_of,
+    physical,
+    proof_of,
+    restore_of,
+)
 
 WELL = Health(success=True, duration=0.25, last_success=NOW.timestamp())
 SEEN_AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -68,6 +78,7 @@ def fill(folder: Path) -> None:
     running = backup(status=Status.RUNNING, progress_bytes=5, progress_expected_bytes=9, started_at=NOW)
     drill = proof_of(base, proven_until=NOW)
     records = catalog(folder, good, base, failed, running, copy_of(good, failures=1), proof_of(good), drill)
+    records.put(restore_of(good))
     records.put(Tally(plan="daily", runs={"shop": 7}, failures={"shop": {"tool": 1}}, missed={"": 1}))
     state = SchedulerState(pid=1, host="h", started_at=NOW, heartbeat_at=NOW, first_seen={"daily": SEEN_AT})
     put_state(folder, "state/scheduler.json", state)

@@ -12,10 +12,10 @@ from pgbackstop_catalog.history import Attempt, Subject
 from pgbackstop_catalog.records import Backup, Status, Tally
 from pgbackstop_exporter import catalog_source, digests, plan_source
 from pgbackstop_exporter.catalog_source import CatalogSource
-from pgbackstop_exporter.facts import CatalogFacts
+from pgbackstop_exporter.facts import CatalogFacts, RestoreFacts
 from pgbackstop_exporter.shelf import Shelf
 from tests.unit.exporter import filled
-from tests.unit.exporter.builders import DAY, NOW, backup, catalog, copy_of, physical, proof_of
+from tests.unit.exporter.builders import DAY, NOW, backup, catalog, copy_of, physical, proof_of, restore_of
 
 SHOP = Subject("main", "shop", "logical")
 LONG_AGO = 1_000_000_000 * 10**9
@@ -56,7 +56,8 @@ def test_digests_of_copies_and_proofs() -> None:
     record = backup()
     copies, proofs = digests.Copies(), digests.Proofs()
     copied, proof = copy_of(record, failures=2), proof_of(record, proven_until=NOW)
-    assert copies.unpack("", copies.pack(copied)) == (SHOP, "offsite", True, NOW.timestamp(), 2)
+    copy = copies.unpack(f"{record.id}@offsite", copies.pack(copied))
+    assert copy == digests.CopyDigest(record.id, SHOP, "offsite", True, NOW.timestamp(), 2)
     assert proofs.unpack("", proofs.pack(proof)) == (
         SHOP,
         True,
@@ -331,9 +332,50 @@ def test_failed_copies_do_not_fall_when_their_record_goes(tmp_path: Path) -> Non
     source = CatalogSource(tmp_path / "catalog")
     key = (SHOP, "offsite")
     assert source.refresh().plans["daily"].copies[key].failures == 4
+    tally = history.fold(records.tally("daily"), [first], records.copies("daily"))
+    records.put(tally)
+    assert counted(source.refresh()) == 4
     records.remove(first)
-    copies = source.refresh().plans["daily"].copies[key]
-    assert (copies.failures, copies.success) == (4, NOW.timestamp())
+    records.put(tally.but(folding=()))
+    assert counted(source.refresh()) == 4
+    assert counted(CatalogSource(tmp_path / "catalog").refresh()) == 4
+    assert source.refresh().plans["daily"].copies[key].success == NOW.timestamp()
+
+
+def counted(facts: CatalogFacts) -> int:
+    """Failed tries to copy to `offsite`, as records and as the tally."""
+    found = facts.plans["daily"]
+    return found.copies[SHOP, "offsite"].failures + found.tally.copy_failures.get("shop", {}).get(
+        "offsite", 0
+    )
+
+
+def test_a_copy_that_an_older_backup_got_late_is_not_the_newest_backups(tmp_path: Path) -> None:
+    old, new = backup(NOW - DAY), backup(NOW)
+    late = copy_of(old, finished_at=NOW + DAY)
+    catalog(tmp_path, old, new, copy_of(new, finished_at=NOW), late)
+    copies = CatalogSource(tmp_path / "catalog").refresh().plans["daily"].copies[SHOP, "offsite"]
+    assert (copies.newest, copies.success) == (new.id, NOW.timestamp())
+
+
+def test_restores_good_bad_and_running_by_database(tmp_path: Path) -> None:
+    records = catalog(tmp_path, backup())
+    records.put(restore_of(backup(), finished_at=NOW - DAY, duration_seconds=7.0))
+    records.put(restore_of(backup(), finished_at=NOW, status=Status.FAILED))
+    records.put(restore_of(backup(database="crm"), finished_at=None, status=Status.RUNNING))
+    source = CatalogSource(tmp_path / "catalog")
+    assert source.refresh().restores == {
+        "main": {
+            "shop": RestoreFacts(success=(NOW - DAY).timestamp(), failure=NOW.timestamp(), duration=7.0),
+            "crm": RestoreFacts(),
+        }
+    }
+
+
+def test_a_restore_that_is_no_record_is_named(tmp_path: Path) -> None:
+    catalog(tmp_path, backup()).put(restore_of(backup()))
+    (tmp_path / "catalog" / "restores" / "main" / "noise.json").write_text("{}")
+    assert CatalogSource(tmp_path / "catalog").refresh().unreadable == 1
 
 
 def test_proofs_good_and_bad(tmp_path: Path) -> None:

@@ -238,3 +238,30 @@ def test_a_physical_backup_of_another_server_is_not_this_plans(tmp_path: Path) -
         catalog=CatalogSource(tmp_path / "catalog").refresh(),
     )
     assert value(found, "backup_last_success_time", plan="weekly") == 0.0
+
+
+def test_a_running_backup_tells_when_it_last_wrote(tmp_path: Path) -> None:
+    silent = backup(status=Status.RUNNING, started_at=NOW - DAY)
+    writing = backup(database="crm", status=Status.RUNNING, started_at=NOW - DAY, progress_at=NOW)
+    found = of(tmp_path, silent, writing)
+    moments = {
+        name: value(found, "backup_progress_timestamp_seconds", database=name) for name in ("shop", "crm")
+    }
+    assert moments == {"shop": (NOW - DAY).timestamp(), "crm": NOW.timestamp()}
+
+
+def test_the_first_proof_is_due_with_the_first_drill_after_the_first_backup(tmp_path: Path) -> None:
+    found = of(tmp_path)
+    plan = found.settings.config.plans["daily"]
+    assert plan.drill.schedule is None
+    # First seen on a Sunday, so the first backup is Monday's at 02:00, and the first drill is at 05:00.
+    monday = datetime(2026, 11, 2, 5, tzinfo=UTC).timestamp()
+    due = monday + plan.drill.max_duration + plan.grace
+    assert value(found, "backup_proof_first_due_timestamp_seconds", plan="daily") == due
+    assert value(found, "backup_proof_max_age_seconds", plan="daily") == 8 * 86400
+
+
+def test_a_plan_without_drills_expects_no_proof(tmp_path: Path) -> None:
+    found = of(tmp_path, drill={"enabled": False})
+    for name in ("backup_proof_first_due_timestamp_seconds", "backup_proof_max_age_seconds"):
+        assert values(found, name) == []

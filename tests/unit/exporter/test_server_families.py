@@ -3,7 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from pgbackstop_catalog.config import Alertmanager, Notifications, Server, Wal
+import pytest
+
+from pgbackstop_catalog.config import Alertmanager, FolderStorage, Notifications, Server, Wal
 from pgbackstop_exporter import disk_source
 from pgbackstop_exporter.facts import Health, Snapshot, disk_collector, postgres_collector
 from tests.unit.exporter import filled
@@ -131,3 +133,45 @@ def test_what_statvfs_says(tmp_path: Path) -> None:
     assert 0 < found.free <= found.size
     assert not found.is_readonly
     assert disk_source.read("/proc").free_inodes is None
+
+
+@pytest.mark.parametrize(
+    ("path", "options"),
+    [
+        ("/srv/backups/shop", {"ro", "errors=remount-ro"}),
+        ("/srv/back", {"rw"}),
+        ("/srv/with space/x", {"rw", "size=64k"}),
+    ],
+)
+def test_options_are_those_of_the_file_system_and_not_of_the_mount(path: str, options: set[str]) -> None:
+    table = (
+        "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+        "30 22 8:2 / /srv/backups rw,relatime shared:9 - ext4 /dev/sdb1 rw\n"
+        "31 30 8:2 / /srv/backups ro,relatime - ext4 /dev/sdb1 ro,errors=remount-ro\n"
+        "32 22 0:9 / /srv/with\\040space ro - tmpfs tmpfs rw,size=64k\n"
+    )
+    assert disk_source.super_options(table, Path(path)) == options
+
+
+def test_a_server_promises_what_its_plan_keeps_for_certain(tmp_path: Path) -> None:
+    found = filled.snapshot(tmp_path)
+    plan = found.settings.config.plans["weekly"]
+    held = 3 * 7 * 86400 - plan.max_duration - plan.grace
+    assert value(found, "backup_recovery_window_target_seconds", server="main") == held
+    without = with_server(found, Server(wal=Wal(enabled=False)))
+    assert values(without, "backup_recovery_window_target_seconds") == []
+
+
+def test_the_next_runs_need_room_for_each_enabled_plan_and_its_copies(tmp_path: Path) -> None:
+    found = filled.snapshot(tmp_path)
+    assert value(found, "disk_next_runs_bytes", path=str(tmp_path)) == 2_000_000
+    config = found.settings.config
+    storages = {**config.storages, "second": FolderStorage(path=tmp_path / "second")}
+    plans = {
+        "daily": config.plans["daily"].but(copies=("second",)),
+        "weekly": config.plans["weekly"].but(enabled=False),
+    }
+    changed = config.model_copy(update={"plans": plans, "storages": storages})
+    copied = replace(found, settings=replace(found.settings, config=changed))
+    assert value(copied, "disk_next_runs_bytes", path=str(tmp_path)) == 1_000_000
+    assert value(copied, "disk_next_runs_bytes", path=str(tmp_path / "second")) == 1_000_000

@@ -1,0 +1,55 @@
+"""The metrics of disks: pure, from a snapshot."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pgbackstop_catalog.config import Config, FolderStorage, Plan
+from pgbackstop_catalog.history import Subject
+from pgbackstop_exporter import contract, plan_families
+from pgbackstop_exporter.facts import CatalogFacts, Snapshot, disk_collector
+from pgbackstop_exporter.families import Families, labels
+
+
+def add(families: Families, snapshot: Snapshot) -> None:
+    """Every disk whose last look ended well, and what the next runs need of each folder."""
+    for path, facts in snapshot.disks.items():
+        if not snapshot.is_up(disk_collector(path)):
+            continue
+        where = labels(path=path)
+        families.add(contract.DISK_FREE, where, facts.free)
+        families.add(contract.DISK_SIZE, where, facts.size)
+        families.add(contract.DISK_INODES, where, facts.free_inodes)
+        families.add(contract.DISK_READONLY, where, facts.is_readonly)
+    if snapshot.catalog:
+        for path, needed in _needed(snapshot, snapshot.catalog).items():
+            families.add(contract.DISK_NEXT_RUNS, labels(path=path), needed)
+
+
+def _needed(snapshot: Snapshot, catalog: CatalogFacts) -> Mapping[str, float]:
+    """Bytes by folder; a plan that never succeeded has no usual size and counts for nothing."""
+    config = snapshot.settings.config
+    needed: defaultdict[str, float] = defaultdict(float)
+    for name, plan in config.plans.items():
+        facts = catalog.plans.get(name)
+        if not plan.enabled or facts is None:
+            continue
+        server = snapshot.servers.get(plan.server)
+        subjects = (
+            Subject(plan.server, database, plan.backup_type)
+            for database in plan_families.databases(plan, facts, server.databases if server else None)
+        )
+        size = sum(facts.history(each).size_baseline or 0.0 for each in subjects)
+        for folder in _folders(config, plan):
+            needed[str(folder)] += size
+    return needed
+
+
+def _folders(config: Config, plan: Plan) -> Iterator[Path]:
+    yield config.folder(plan.storage).path
+    for name in plan.copies:
+        storage = config.storages.get(name)
+        if isinstance(storage, FolderStorage):
+            yield storage.path

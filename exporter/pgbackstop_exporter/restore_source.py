@@ -1,0 +1,43 @@
+"""The restores into one server, as the facts that its metrics need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pgbackstop_catalog.restores import Restore
+from pgbackstop_exporter import digests
+from pgbackstop_exporter.digests import RestoreDigest
+from pgbackstop_exporter.facts import RestoreFacts
+from pgbackstop_exporter.shelf import Shelf
+
+
+class RestoreSource:
+    """Reads one server's folder; ``facts`` by database are a new value whenever something changed."""
+
+    def __init__(self, path: Path) -> None:
+        self.facts: Mapping[str, RestoreFacts] = {}
+        self._shelf: Shelf[Restore, RestoreDigest] = Shelf(path, digests.Restores())
+
+    @property
+    def problems(self) -> list[str]:
+        """What was passed over, one sentence each."""
+        return list(self._shelf.problems.values())
+
+    def refresh(self, *, thorough: bool) -> None:
+        """Look for changes. Raises CatalogError; the facts then stay as they were."""
+        if self._shelf.refresh(thorough=thorough):
+            self.facts = _summarise(self._shelf.digests())
+
+
+def _summarise(restores: Iterable[RestoreDigest]) -> dict[str, RestoreFacts]:
+    found: dict[str, RestoreFacts] = {}
+    for each in sorted(restores, key=lambda restore: restore.finished):
+        known = found.get(each.database, RestoreFacts())
+        if each.succeeded:
+            known = replace(known, success=each.finished, duration=each.duration)
+        elif each.finished:
+            known = replace(known, failure=each.finished)
+        found[each.database] = known
+    return found
