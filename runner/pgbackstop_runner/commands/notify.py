@@ -1,6 +1,9 @@
-"""``pgbackstop notify``: test, pending."""
+"""``pgbackstop notify``: config, test, pending."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,9 +12,62 @@ from pgbackstop_catalog.values import format_time
 from pgbackstop_runner import screen
 from pgbackstop_runner.commands import options
 
-app = typer.Typer(no_args_is_help=True, help="Test notifications and see which wait.", rich_markup_mode=None)
+if TYPE_CHECKING:
+    from pgbackstop_catalog.config import Alertmanager
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Set up notifications, test them, and see which wait.",
+    rich_markup_mode=None,
+)
 
 _COLUMNS = (screen.Column(title="SINCE (UTC)"), screen.Column(title="KIND"), screen.Column(title="SUMMARY"))
+
+
+@app.command()
+def config(
+    output: Annotated[
+        Path | None, typer.Option(help="The file to write, mode 0600; standard output when left out.")
+    ] = None,
+    version: Annotated[
+        str,
+        typer.Option(
+            "--alertmanager-version",
+            help="The Alertmanager that will read it. From 0.26 on, every secret stays in its own file; "
+            "before, the Telegram token and the dead man's switch are written into the output.",
+        ),
+    ] = "0.25",
+    embed: Annotated[
+        bool,
+        typer.Option(
+            "--embed-secrets",
+            help="Write every secret into the output, for an Alertmanager that may not read their files.",
+        ),
+    ] = False,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Then let Alertmanager read its configuration again.")
+    ] = False,
+) -> None:
+    """Write Alertmanager's configuration from the settings under notifications."""
+    from pgbackstop_runner.notify import alertmanager, configuration  # noqa: PLC0415 - jinja2 costs 60 ms
+
+    settings = options.open_workspace().config.notifications
+    server = _alertmanager(settings.alertmanager) if reload else None
+    made = configuration.render(settings, version=configuration.parse_version(version), embed=embed)
+    if output is not None:
+        configuration.write(output, made.text)
+        channels = ", ".join(configuration.configured(settings)) or "no channel, so alerts reach nobody"
+        screen.say(f"{output}: written for Alertmanager {version} and later, with {channels}")
+    elif made.holds_secrets:
+        raise errors.ConfigError(
+            "Secrets would stand in the output, and a screen is no place for them.",
+            remedy="Write it with --output FILE, or with --alertmanager-version 0.26 where it fits.",
+        )
+    else:
+        screen.say(made.text.rstrip())
+    if server is not None:
+        alertmanager.reload(server)
+        screen.complain("Alertmanager has read its configuration again.")
 
 
 @app.command()
@@ -19,12 +75,7 @@ def test() -> None:
     """Send one test event to Alertmanager, and say whether it was accepted."""
     from pgbackstop_runner import notify  # noqa: PLC0415 - urllib costs 30 ms
 
-    settings = options.open_workspace().config.notifications.alertmanager
-    if settings is None:
-        raise errors.ConfigError(
-            "There is no Alertmanager to notify.", remedy="Set notifications.alertmanager.url."
-        )
-    notify.send_test(settings)
+    notify.send_test(_alertmanager(options.open_workspace().config.notifications.alertmanager))
     screen.say("Alertmanager accepted a test event. Whether people hear of it is up to its routes.")
 
 
@@ -44,3 +95,11 @@ def pending(json: options.Json = False) -> None:
         screen.table(_COLUMNS, rows)
     failures = sum(outbox.failures().values())
     screen.say(f"{len(waiting)} waiting, {failures} failed tries so far, {outbox.rejected()} rejected")
+
+
+def _alertmanager(settings: Alertmanager | None) -> Alertmanager:
+    if settings is None:
+        raise errors.ConfigError(
+            "There is no Alertmanager to notify.", remedy="Set notifications.alertmanager.url."
+        )
+    return settings

@@ -90,7 +90,7 @@ def deliver(workspace: Workspace, *, seconds: float = _PATIENCE) -> Delivery:
 def send_test(settings: config.Alertmanager) -> None:
     """Send one test event. Raises NotAccepted."""
     now = utc_now()
-    alertmanager.post(settings, notice.to_alert(notice.of_test(now), now))
+    alertmanager.post(settings, [notice.to_alert(notice.of_test(now), now)])
 
 
 def _deliver(waiting: Outbox, settings: config.Alertmanager, *, deadline: float) -> Delivery:
@@ -120,7 +120,7 @@ def _deliver(waiting: Outbox, settings: config.Alertmanager, *, deadline: float)
 
 
 def _post(event: Notice, settings: config.Alertmanager, now: datetime) -> None:
-    alertmanager.post(settings, notice.to_alert(event, now))
+    alertmanager.post(settings, [notice.to_alert(event, now)])
     log.logger().info("notification accepted", channel=CHANNEL, kind=event.kind, plan=event.plan or None)
 
 

@@ -1,8 +1,8 @@
-"""One alert to Alertmanager's API v2.
+"""What we say to Alertmanager's API v2, and what it answers.
 
-NotAccepted         1  the alert did not arrive
+NotAccepted         1  it did not do as it was asked
 ├── Unreachable     1  now; it may later
-└── Refused         1  it is malformed, and so it would be for ever
+└── Refused         1  what was asked is malformed, and so it would be for ever
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import http.client
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import Alertmanager
@@ -21,14 +22,15 @@ from pgbackstop_catalog.config import Alertmanager
 # about who we are, where we knock or how often, and a person or time can mend that.
 _MALFORMED = {400, 413, 422}
 _MOST_BYTES = 2048
+_MOST_BYTES_OF_AN_ANSWER = 16 * 1024**2
 
 
 class NotAccepted(errors.PgbackstopError):
-    """Alertmanager did not take the alert."""
+    """Alertmanager did not do as it was asked."""
 
 
 class Unreachable(NotAccepted):
-    """It may take it later."""
+    """It may later."""
 
 
 class Refused(NotAccepted):
@@ -45,39 +47,64 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 _OPENER = urllib.request.build_opener(_NoRedirects)
 
 
-def post(settings: Alertmanager, alert: dict[str, object]) -> None:
-    """Raises Unreachable, Refused; returns when Alertmanager has it."""
+def post(settings: Alertmanager, alerts: Sequence[dict[str, object]]) -> None:
+    """Raises Unreachable, Refused; returns when Alertmanager has them."""
+    _ask(settings, "/api/v2/alerts", data=json.dumps(alerts).encode())
+
+
+def alerts(settings: Alertmanager, **labels: str) -> list[dict[str, Any]]:
+    """The alerts with these labels, silenced and inhibited ones too. Raises NotAccepted."""
+    filters = urlencode([("filter", f"{name}={json.dumps(value)}") for name, value in labels.items()])
+    found: list[dict[str, Any]] = json.loads(_ask(settings, f"/api/v2/alerts?{filters}"))
+    return found
+
+
+def metrics(settings: Alertmanager) -> str:
+    """Its own metrics, as Prometheus reads them. Raises NotAccepted."""
+    return _ask(settings, "/metrics").decode(errors="replace")
+
+
+def reload(settings: Alertmanager) -> None:
+    """Let it read its configuration again. Raises NotAccepted with its own words where that is wrong."""
+    _ask(settings, "/-/reload", data=b"")
+
+
+def place(settings: Alertmanager) -> str:
+    """How a person is told of it."""
+    return f"Alertmanager at {urlsplit(settings.url).netloc}"
+
+
+def _ask(settings: Alertmanager, path: str, *, data: bytes | None = None) -> bytes:
     request = urllib.request.Request(  # noqa: S310 - the configuration allows http and https only
-        settings.url.rstrip("/") + "/api/v2/alerts",
-        data=json.dumps([alert]).encode(),
+        settings.url.rstrip("/") + path,
+        data=data,
         headers={"Content-Type": "application/json", "User-Agent": "pgbackstop"},
-        method="POST",
     )
-    place = f"Alertmanager at {urlsplit(settings.url).netloc}"
     try:
         with _OPENER.open(request, timeout=settings.timeout) as answer:
-            answer.read(_MOST_BYTES)
+            body: bytes = answer.read(_MOST_BYTES_OF_AN_ANSWER)
     except urllib.error.HTTPError as error:
         with error:
-            raise _refusal(place, error.code, error.read(_MOST_BYTES)) from error
+            raise _refusal(place(settings), error.code, error.read(_MOST_BYTES)) from error
     except urllib.error.URLError as error:
-        raise _unreachable(place, error.reason) from error
+        raise _unreachable(place(settings), error.reason) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise _unreachable(place, error) from error
+        raise _unreachable(place(settings), error) from error
+    return body
 
 
-def _refusal(place: str, code: int, body: bytes) -> NotAccepted:
+def _refusal(where: str, code: int, body: bytes) -> NotAccepted:
     words = " ".join(body.decode(errors="replace").split())
     if code in _MALFORMED:
-        return Refused(f"{place} refuses the notification ({code}): {words}", remedy="Report this, please.")
+        return Refused(f"{where} refuses the notification ({code}): {words}", remedy="Report this, please.")
     return Unreachable(
-        f"{place} answers {code}: {words}", remedy="Check notifications.alertmanager.url and its log."
+        f"{where} answers {code}: {words}", remedy="Check notifications.alertmanager.url and its log."
     )
 
 
-def _unreachable(place: str, reason: object) -> Unreachable:
+def _unreachable(where: str, reason: object) -> Unreachable:
     text = reason.strerror or str(reason) if isinstance(reason, OSError) else str(reason)
     return Unreachable(
-        f"{place} cannot be reached: {text}.",
+        f"{where} cannot be reached: {text}.",
         remedy="See that it runs, and check notifications.alertmanager.url.",
     )
