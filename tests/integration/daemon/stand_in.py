@@ -78,8 +78,8 @@ def backup(file: Path, plan: str, trigger: str, due: str) -> None:
             "pid": os.getpid(),
         }
     )
-    opened.catalog.put(running)
     try:
+        opened.catalog.put(running)  # a signal may come as soon as the record can be seen
         if "sleep" in behaviour:  # libfaketime refuses to sleep for no time
             time.sleep(float(behaviour["sleep"]))
     except InterruptedError:
