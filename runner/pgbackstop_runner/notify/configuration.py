@@ -24,6 +24,7 @@ OLDEST: Version = (0, 25)
 # https://github.com/prometheus/alertmanager/releases/tag/v0.26.0
 READS_ALL_FILES: Version = (0, 26)
 _TEMPLATES = resources.files("pgbackstop_runner.notify") / "templates"
+_NONE: tuple[None, str] = (None, "")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(\.\S*)?")
 
 
@@ -74,35 +75,27 @@ def render(settings: Notifications, *, version: Version = OLDEST, embed: bool = 
     Raises ConfigError where a secret's file does not hold one, whether or not it is embedded:
     Alertmanager itself notices only when it has something to send.
     """
-    email, slack, telegram = settings.email, settings.slack, settings.telegram
-    watchdog = settings.watchdog_url_file
-    everywhere = partial(_secret, by_file=not embed)
-    lately = partial(_secret, by_file=not embed and version >= READS_ALL_FILES)
-    password = secret.of_email(email) if email else None
+    kept = partial(_secret, by_file=not embed)
+    kept_lately = partial(_secret, by_file=not embed and version >= READS_ALL_FILES)
     secrets = {
-        "password": everywhere(email.password_file, password) if email and password else None,
-        "api_url": everywhere(slack.api_url_file, secret.of_slack(slack)) if slack else None,
-        "bot_token": lately(telegram.bot_token_file, secret.of_telegram(telegram)) if telegram else None,
-        "watchdog": lately(watchdog, secret.read_url(watchdog, "the dead man's switch"))
-        if watchdog
-        else None,
+        "password": kept(*_password(settings)),
+        "api_url": kept(*_webhook(settings)),
+        "bot_token": kept_lately(*_token(settings)),
+        "watchdog": kept_lately(*_watchdog(settings)),
     }
-    text = (
-        _environment()
-        .get_template("alertmanager.yml.j2")
-        .render(
-            channels=configured(settings),
-            secrets=secrets,
-            email=email,
-            slack=slack,
-            telegram=telegram,
-            finished=settings.finished,
-            grafana=(settings.grafana_url or "").rstrip("/"),
-            quiet=[interval for hours in settings.quiet_hours for interval in intervals(hours)],
-            group_wait=_duration(settings.group_wait),
-            group_interval=_duration(settings.group_interval),
-            repeat_interval=_duration(settings.repeat_interval),
-        )
+    template = _environment().get_template("alertmanager.yml.j2")
+    text = template.render(
+        channels=configured(settings),
+        secrets=secrets,
+        email=settings.email,
+        slack=settings.slack,
+        telegram=settings.telegram,
+        finished=settings.finished,
+        grafana=(settings.grafana_url or "").rstrip("/"),
+        quiet=[interval for hours in settings.quiet_hours for interval in intervals(hours)],
+        group_wait=_duration(settings.group_wait),
+        group_interval=_duration(settings.group_interval),
+        repeat_interval=_duration(settings.repeat_interval),
     )
     embedded = any(each is not None and each.file is None for each in secrets.values())
     return Rendered(text=text, holds_secrets=embedded)
@@ -148,8 +141,28 @@ def _unwritable(path: Path, reason: str) -> errors.PgbackstopError:
     )
 
 
-def _secret(path: Path, text: str, *, by_file: bool) -> Secret:
-    return Secret(file=str(path) if by_file else None, text=text)
+def _secret(path: Path | None, text: str, *, by_file: bool) -> Secret | None:
+    return None if path is None else Secret(file=str(path) if by_file else None, text=text)
+
+
+def _password(settings: Notifications) -> tuple[Path | None, str]:
+    email = settings.email
+    return (email.password_file, secret.of_email(email) or "") if email else _NONE
+
+
+def _webhook(settings: Notifications) -> tuple[Path | None, str]:
+    slack = settings.slack
+    return (slack.api_url_file, secret.of_slack(slack)) if slack else _NONE
+
+
+def _token(settings: Notifications) -> tuple[Path | None, str]:
+    telegram = settings.telegram
+    return (telegram.bot_token_file, secret.of_telegram(telegram)) if telegram else _NONE
+
+
+def _watchdog(settings: Notifications) -> tuple[Path | None, str]:
+    path = settings.watchdog_url_file
+    return (path, secret.read_url(path, "the dead man's switch")) if path else _NONE
 
 
 def _duration(seconds: float) -> str:
