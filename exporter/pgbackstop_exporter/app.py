@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import time
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -14,6 +15,7 @@ from pgbackstop_exporter.exposition import Form
 from pgbackstop_exporter.facts import CATALOG, Snapshot
 from pgbackstop_exporter.pages import Pages
 from pgbackstop_exporter.watch import Watch
+from pgbackstop_exporter.web_guard import Guard
 
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
@@ -27,10 +29,16 @@ _STYLE: Final = (
 )
 
 
-def make_app(watch: Watch, pages: Pages, *, telemetry_path: str) -> web.Application:
+Reload = Callable[[], Awaitable[str]]
+
+
+def make_app(
+    watch: Watch, pages: Pages, guard: Guard, reload: Reload, *, telemetry_path: str
+) -> web.Application:
     """The application. Only the reload changes anything, and only what the exporter itself knows."""
-    handlers = _Handlers(watch, pages, telemetry_path)
+    handlers = _Handlers(watch, pages, reload, telemetry_path)
     app = web.Application()
+    guard.protect(app)
     app.router.add_get("/", handlers.landing)
     app.router.add_get(telemetry_path, handlers.metrics)
     app.router.add_get("/-/healthy", handlers.healthy)
@@ -40,9 +48,10 @@ def make_app(watch: Watch, pages: Pages, *, telemetry_path: str) -> web.Applicat
 
 
 class _Handlers:
-    def __init__(self, watch: Watch, pages: Pages, telemetry_path: str) -> None:
+    def __init__(self, watch: Watch, pages: Pages, reload: Reload, telemetry_path: str) -> None:
         self._watch = watch
         self._pages = pages
+        self._reload = reload
         self._telemetry_path = telemetry_path
 
     async def metrics(self, request: web.Request) -> web.Response:
@@ -66,7 +75,7 @@ class _Handlers:
         return web.Response(status=503, text="The catalog is being read for the first time.\n")
 
     async def reload(self, _request: web.Request) -> web.Response:
-        problem = await self._watch.reload()
+        problem = await self._reload()
         if problem:
             return web.Response(status=500, text=f"The old configuration stays in use:\n{problem}\n")
         return web.Response(text="The configuration was read.\n")

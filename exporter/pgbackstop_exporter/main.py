@@ -20,9 +20,11 @@ from aiohttp import web
 import pgbackstop_catalog
 from pgbackstop_catalog import config_file, errors
 from pgbackstop_exporter import log, reference, watch
-from pgbackstop_exporter.app import make_app
+from pgbackstop_exporter.app import Reload, make_app
 from pgbackstop_exporter.pages import Pages
 from pgbackstop_exporter.watch import Watch
+from pgbackstop_exporter.web_guard import Guard
+from pgbackstop_exporter.web_server import Address, WebServer
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:9853"
 
@@ -54,10 +56,17 @@ def parser() -> argparse.ArgumentParser:
     add = found.add_argument
     add(
         "--web.listen-address",
-        dest="address",
-        default=DEFAULT_ADDRESS,
+        dest="addresses",
+        action="append",
         metavar="HOST:PORT",
-        help="%(default)s",
+        help=f"{DEFAULT_ADDRESS} when left out; repeatable",
+    )
+    add(
+        "--web.config.file",
+        dest="web_config",
+        type=Path,
+        metavar="FILE",
+        help="TLS, client certificates and passwords, in the format of Prometheus' exporters",
     )
     add("--web.telemetry-path", dest="path", default="/metrics", metavar="PATH", help="%(default)s")
     add("--config.file", dest="config", type=Path, metavar="FILE", help="the configuration of pgbackstop")
@@ -68,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
-def listen_address(text: str) -> tuple[str | None, int]:
+def listen_address(text: str) -> Address:
     """Host and port of ``127.0.0.1:9853``, ``[::1]:9853``; ``:9853`` is every address. Raises ConfigError."""
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > 65535 or (":" in host and not host.startswith("[")):
@@ -79,26 +88,34 @@ def listen_address(text: str) -> tuple[str | None, int]:
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    host, port = listen_address(options.address)
+    addresses = [listen_address(each) for each in options.addresses or (DEFAULT_ADDRESS,)]
     path = config_file.find(options.config)
     settings = watch.read_settings(path)
     log.configure(
         level=options.level or settings.config.log.level, style=options.format or settings.config.log.format
     )
     watched = Watch(path, settings)
-    pages = Pages(watched)
-    runner = web.AppRunner(make_app(watched, pages, telemetry_path=options.path), access_log=None)
+    pages, guard = Pages(watched), Guard()
+
+    async def reload() -> str:
+        return "\n".join(filter(None, (await watched.reload(), await server.reload())))
+
+    app = make_app(watched, pages, guard, reload, telemetry_path=options.path)
+    runner = web.AppRunner(app, access_log=None)
+    server = WebServer(runner, guard, options.web_config, watched.web_was_read)
     await runner.setup()
-    await _listen(runner, host, port)
+    await server.listen(addresses)
     ended = asyncio.Event()
-    _on_signals(watched, ended)
+    _on_signals(reload, ended)
     _be_responsive()
     watched.start()
-    building = asyncio.create_task(pages.loop())
+    working = [asyncio.create_task(pages.loop()), asyncio.create_task(server.loop())]
     try:
         await ended.wait()
     finally:
-        building.cancel()
+        for task in working:
+            task.cancel()
+        await server.close()
         await watched.stop()
         await runner.cleanup()
 
@@ -113,25 +130,16 @@ def _be_responsive() -> None:
     gc.freeze()
 
 
-async def _listen(runner: web.AppRunner, host: str | None, port: int) -> None:
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        raise errors.PgbackstopError(
-            f"Cannot listen on {host or '*'}:{port}: {error.strerror}.",
-            remedy="Choose another address with --web.listen-address.",
-        ) from error
-    for address in runner.addresses:
-        log.info("listening", address=f"{address[0]}:{address[1]}")
-
-
-def _on_signals(watched: Watch, ended: asyncio.Event) -> None:
-    """SIGHUP reads the configuration again, SIGTERM and SIGINT end the exporter."""
+def _on_signals(read_again: Reload, ended: asyncio.Event) -> None:
+    """SIGHUP reads the configurations again, SIGTERM and SIGINT end the exporter."""
     loop = asyncio.get_running_loop()
-    reloads: set[asyncio.Task[str]] = set()
+    reloads: set[asyncio.Task[None]] = set()
+
+    async def report() -> None:
+        await read_again()  # what is wrong was logged
 
     def reload() -> None:
-        task = asyncio.create_task(watched.reload())
+        task = asyncio.create_task(report())
         reloads.add(task)  # the loop itself holds tasks only weakly
         task.add_done_callback(reloads.discard)
 

@@ -49,6 +49,7 @@ class Watch:
         self.snapshot = Snapshot(settings=settings)
         self.changed = asyncio.Event()
         self._path = path
+        self._read_well = {"config": True, "web": True}
         self._running: dict[Hashable, asyncio.Task[None]] = {}
 
     def start(self) -> None:
@@ -74,13 +75,21 @@ class Watch:
             settings = await threads.run(partial(read_settings, self._path), name="reload")
         except (errors.ConfigError, OSError) as error:
             log.warning("kept the old configuration", problem=str(error))
-            settings = replace(self.snapshot.settings, reload_success=False)
-            self._update(replace(self.snapshot, settings=settings))
+            self._settle("config", self.snapshot.settings, success=False)
             return str(error)
-        self._update(replace(self.snapshot, settings=settings))
+        self._settle("config", settings, success=True)
         self.start()
         log.info("read the configuration", file=self._path)
         return ""
+
+    def web_was_read(self, success: bool) -> None:
+        """Whether the web configuration could last be read; only both files together are a success."""
+        self._settle("web", self.snapshot.settings, success=success)
+
+    def _settle(self, file: str, settings: Settings, *, success: bool) -> None:
+        self._read_well[file] = success
+        settings = replace(settings, reload_success=all(self._read_well.values()))
+        self._update(replace(self.snapshot, settings=settings))
 
     def _wanted(self) -> dict[Hashable, Callable[[], Coroutine[None, None, None]]]:
         """A coroutine for each source, by all that it depends on: what is equal goes on undisturbed."""

@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,9 +33,19 @@ def _free_port() -> int:
 
 
 class Prometheus:
-    """Scrapes ``target`` (host:port) every second and evaluates ``rules`` as often."""
+    """Scrapes ``target`` (host:port) every second and evaluates ``rules`` as often.
 
-    def __init__(self, folder: Path, target: str, rules: Path) -> None:
+    ``jobs`` are further settings of each scrape of it, by the job's name.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        target: str,
+        rules: Path | None = None,
+        *,
+        jobs: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
         self._log = folder / "prometheus.log"
         self._address = f"127.0.0.1:{_free_port()}"
         config = folder / "prometheus.yml"
@@ -43,8 +53,11 @@ class Prometheus:
             yaml.safe_dump(
                 {
                     "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-                    "rule_files": [str(rules)],
-                    "scrape_configs": [{"job_name": "pgbackstop", "static_configs": [{"targets": [target]}]}],
+                    "rule_files": [str(rules)] if rules else [],
+                    "scrape_configs": [
+                        {"job_name": name, "static_configs": [{"targets": [target]}], **settings}
+                        for name, settings in (jobs or {"pgbackstop": {}}).items()
+                    ],
                 }
             )
         )

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -54,9 +55,15 @@ def write_config(path: Path, document: Mapping[str, Any]) -> Path:
 
 
 class Exporter:
-    """A running exporter on a free loopback port; ended by its own process id."""
+    """A running exporter on a free loopback port; ended by its own process id.
 
-    def __init__(self, config: Path, *flags: str, prefix: Sequence[str] = ()) -> None:
+    With ``tls`` it is asked over TLS, in that context.
+    """
+
+    def __init__(
+        self, config: Path, *flags: str, prefix: Sequence[str] = (), tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.tls = tls
         command = [
             *prefix,
             sys.executable,
@@ -82,7 +89,7 @@ class Exporter:
         except BaseException:
             self.close()
             raise
-        self.address = f"http://{line['address']}"
+        self.address = f"{'https' if self.tls else 'http'}://{line['address']}"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -122,7 +129,7 @@ class Exporter:
     ) -> HTTPResponse:
         """The response. Raises urllib's HTTPError."""
         request = urllib.request.Request(self.address + path, headers=dict(headers or {}), method=method)  # noqa: S310 - our own loopback address
-        response = urllib.request.urlopen(request, timeout=DEADLINE)  # noqa: S310 - see above
+        response = urllib.request.urlopen(request, timeout=DEADLINE, context=self.tls)  # noqa: S310 - see above
         assert isinstance(response, HTTPResponse)
         return response
 

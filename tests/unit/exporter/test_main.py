@@ -32,7 +32,8 @@ def test_what_is_no_address(text: str) -> None:
 
 
 def test_the_default_listens_on_loopback_only() -> None:
-    assert main.parser().parse_args([]).address == "127.0.0.1:9853"
+    assert main.parser().parse_args([]).addresses is None
+    assert main.listen_address(main.DEFAULT_ADDRESS) == ("127.0.0.1", 9853)
 
 
 def _line(capsys: pytest.CaptureFixture[str], style: str) -> str:
