@@ -51,10 +51,21 @@ _NOT_VALID = re.compile(
 _SETVAL = re.compile(rb"SELECT pg_catalog\.setval\('((?:[^']|'')*)', (-?\d+), (true|false)\);\Z")
 _PARTITION = re.compile(rb"ALTER TABLE ONLY (" + _QUALIFIED + rb") ATTACH PARTITION (" + _QUALIFIED + rb") ")
 _FOREIGN_KEY = re.compile(
-    rb"ALTER TABLE (?:ONLY )?(" + _QUALIFIED + rb")\s+ADD CONSTRAINT " + _IDENTIFIER + rb" FOREIGN KEY "
+    rb"ALTER TABLE (?:ONLY )?(" + _QUALIFIED + rb")\s+ADD CONSTRAINT (" + _IDENTIFIER + rb") FOREIGN KEY "
+    rb"\((?:" + _IDENTIFIER + rb"|[ ,])+\) REFERENCES (" + _QUALIFIED + rb")"
 )
 _SUBSCRIPTION = re.compile(rb"CREATE SUBSCRIPTION (" + _IDENTIFIER + rb")")
 _ENCODING = re.compile(rb"SET client_encoding = '([A-Za-z0-9_-]+)';\Z")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignKey:
+    """A foreign key; ``code`` makes it. Tables are as the dump writes them, ``name`` is without quotes."""
+
+    table: str
+    name: str
+    points_to: str
+    code: bytes
 
 
 @dataclass(kw_only=True)
@@ -71,7 +82,7 @@ class Blueprint:
     not_valid: set[tuple[str, str]] = field(default_factory=set)
     sequences: dict[str, tuple[int, bool]] = field(default_factory=dict)
     partitions: dict[str, str] = field(default_factory=dict)
-    foreign_keys: list[tuple[str, bytes]] = field(default_factory=list)
+    foreign_keys: list[ForeignKey] = field(default_factory=list)
 
     def note(self, code: bytes) -> None:
         """Learn from one statement."""
@@ -101,6 +112,15 @@ def _session(found: Blueprint, match: re.Match[bytes]) -> None:
         found.roles.add(script.unquoted(match[1]).strip("'"))
 
 
+def _key(match: re.Match[bytes]) -> ForeignKey:
+    return ForeignKey(
+        table=_text(match[1]),
+        name=script.unquoted(match[2]),
+        points_to=_text(match[3]),
+        code=match.string,
+    )
+
+
 _LESSONS: tuple[tuple[re.Pattern[bytes], Learn], ...] = (
     (_OWNER, lambda found, match: found.roles.add(script.unquoted(match[1]))),
     (_GRANTEE, lambda found, match: found.roles.update({script.unquoted(match[1])} - {"PUBLIC"})),
@@ -110,7 +130,7 @@ _LESSONS: tuple[tuple[re.Pattern[bytes], Learn], ...] = (
     (_SETVAL, _setval),
     (_SET_TABLESPACE, _set_tablespace),
     (_PARTITION, lambda found, match: found.partitions.update({_text(match[2]): _text(match[1])})),
-    (_FOREIGN_KEY, lambda found, match: found.foreign_keys.append((_text(match[1]), match.string))),
+    (_FOREIGN_KEY, lambda found, match: found.foreign_keys.append(_key(match))),
     (_SUBSCRIPTION, lambda found, match: found.subscriptions.add(script.unquoted(match[1]))),
     (_ENCODING, lambda found, match: setattr(found, "encoding", _text(match[1]))),
 )

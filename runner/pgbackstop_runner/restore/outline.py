@@ -15,11 +15,15 @@ from pgbackstop_catalog.restores import Estimate
 from pgbackstop_runner import applications, binaries
 from pgbackstop_runner import server as postgres
 from pgbackstop_runner.binaries import Binaries
-from pgbackstop_runner.restore import blueprint, choose, integrity, needs, target
+from pgbackstop_runner.restore import blueprint, choose, family, integrity, needs, target
 from pgbackstop_runner.restore.blueprint import Blueprint
 from pgbackstop_runner.restore.choose import Choice, Wanted
+from pgbackstop_runner.restore.family import Family
 from pgbackstop_runner.restore.target import Database
 from pgbackstop_runner.workspace import Workspace
+
+# As many as a person reads before a restore.
+_SHOWN_TABLES = 20
 
 Method = Literal["swap", "in-place", "into", "selection"]
 
@@ -69,6 +73,7 @@ class Outline:
     missing_tablespaces: frozenset[str]
     estimate: Estimate
     checked: str
+    family: Family | None
 
     @property
     def backup(self) -> Backup:
@@ -82,6 +87,12 @@ class Outline:
     def replaces(self) -> bool:
         """Whether a database that exists makes room for another."""
         return self.replaced is not None and self.method in {"swap", "in-place"}
+
+    @property
+    def keys_return(self) -> bool:
+        """Whether foreign keys of other tables are made again: where the table was, under its name."""
+        request = self.request
+        return request.into_schema is None and request.into in {None, self.backup.database}
 
     @property
     def phrase(self) -> str:
@@ -101,6 +112,7 @@ class Outline:
         yield "should take", f"about {units.format_duration(self.estimate.seconds)} ({self.estimate.reason})"
         if self.replaces and self.replaced is not None:
             yield "replaces", self._replacing(self.replaced)
+        yield from self._selected()
         yield from self._hooks()
         for name in sorted(self.missing_roles):
             yield "role", f"{name} is created from the backup's globals"
@@ -123,6 +135,17 @@ class Outline:
         fate = "dropped" if self.method == "in-place" else "kept under another name until you drop it"
         return f"{old.name} ({size}, {old.connections} connections, which are ended): it is {fate}"
 
+    def _selected(self) -> Iterator[tuple[str, str]]:
+        if self.family is None:
+            return
+        tables = list(self.family.tables.items())
+        for name, rows in tables[:_SHOWN_TABLES]:
+            yield "table", f"{name}, {rows} rows"
+        if len(tables) > _SHOWN_TABLES:
+            yield "table", f"and {len(tables) - _SHOWN_TABLES} more"
+        for key in self.family.other_keys if self.keys_return else ():
+            yield "foreign key", f"{key.name} of {key.table} points to it: made again where it is gone"
+
     def _hooks(self) -> Iterator[tuple[str, str]]:
         application = self.server.application
         if self.method not in {"swap", "in-place"}:
@@ -143,7 +166,7 @@ def draw(workspace: Workspace, request: Request) -> Outline:
     """
     choice = choose.choose(workspace.catalog.backups(), request.wanted)
     backup = choice.backup
-    folder = integrity.folder_of(_storage(workspace, backup), backup)
+    folder = integrity.folder_of(storage(workspace, backup), backup)
     checked = integrity.check(folder, backup)
     server_name = request.server or backup.server
     server = workspace.server(server_name).for_restores()
@@ -173,15 +196,23 @@ def draw(workspace: Workspace, request: Request) -> Outline:
             missing_tablespaces=frozenset(found.tablespaces) - target.tablespaces(connection),
             estimate=restores.estimate(backup, workspace.catalog.restores(server_name)),
             checked=f"{checked}; {_READ[backup.format == 'plain']}",
+            family=_family(request, backup, found),
         )
         needs.require(connection, outline)
     return outline
 
 
+def _family(request: Request, backup: Backup, found: Blueprint) -> Family | None:
+    if request.method != "selection":
+        return None
+    return family.choose(backup, found, request.tables, request.schemas)
+
+
 _READ = {True: "read to its end", False: "readable by pg_restore"}
 
 
-def _storage(workspace: Workspace, backup: Backup) -> Path:
+def storage(workspace: Workspace, backup: Backup) -> Path:
+    """The folder of the storage that holds the backup. Raises ConfigError."""
     try:
         return workspace.config.folder(backup.storage).path
     except (KeyError, TypeError):

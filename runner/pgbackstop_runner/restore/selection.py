@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -19,7 +19,9 @@ from psycopg import sql
 from pgbackstop_catalog import conninfo, errors
 from pgbackstop_runner import server as postgres
 from pgbackstop_runner import tools, validation
-from pgbackstop_runner.restore import blueprint, fill, scratch, target
+from pgbackstop_runner.restore import blueprint, family, fill, scratch, target
+from pgbackstop_runner.restore.blueprint import ForeignKey
+from pgbackstop_runner.restore.family import Family
 from pgbackstop_runner.restore.journal import Journal
 from pgbackstop_runner.restore.outline import Outline, Request
 
@@ -31,8 +33,10 @@ def restore(current: Journal, outline: Outline) -> None:
     name = current.record.scratch_database
     with current.step("create"):
         scratch.create(outline, name)
-    with postgres.connect(outline.server, outline.database) as live:
-        wanted = _wanted(outline)
+    assert outline.family is not None  # noqa: S101 - drawn with a selection
+    wanted = outline.family.tables
+    # Without a limit: a foreign key of a large table takes its time to be checked.
+    with postgres.connect(outline.server, outline.database, statement_timeout=0) as live:
         with current.step("restore"):
             scratch.load(current, outline, name, only=fill.Only(tables=frozenset(wanted)))
         with postgres.connect(outline.server, name) as beside:
@@ -42,54 +46,15 @@ def restore(current: Journal, outline: Outline) -> None:
             _prepare_schemas(live, tables)
             _copy(outline, name, tables)
         with current.step("validate"):
-            _validate(current, outline, live, dict(zip(wanted, tables, strict=True)))
-        _foreign_keys(current, outline, live, wanted)
+            _validate(current, live, dict(zip(tables, wanted.values(), strict=True)))
+        with current.step("foreign keys"):
+            _own_keys(current, outline, live, outline.family)
+            _other_keys(current, outline, live, outline.family)
     with target.connect(outline.server, away_from=(outline.database,)) as connection:
         target.drop(connection, name)
 
 
-def _wanted(outline: Outline) -> list[str]:
-    """The quoted names of the tables that have rows of their own, partitions included. Raises NotFound."""
-    known = outline.backup.row_counts
-    if known is None:
-        raise errors.ValidationError(
-            f"Backup {outline.backup.id} has no list of its tables: its rows were not counted.",
-            remedy="Restore it whole with --into, and copy the table from there.",
-        )
-    request, found = outline.request, set[str]()
-    for asked in request.tables:
-        quoted = _quoted(*blueprint.parts(asked))
-        family = {name for name in known if quoted in _ancestry(outline, name)}
-        if not family:
-            raise errors.NotFound(f"Backup {outline.backup.id} has no table {asked}.", remedy=_some(known))
-        found |= family
-    for schema in request.schemas:
-        inside = {name for name in known if blueprint.parts(name)[0] == schema}
-        if not inside:
-            raise errors.NotFound(f"Backup {outline.backup.id} has no tables in schema {schema!r}.")
-        found |= inside
-    return sorted(found)
-
-
-def _ancestry(outline: Outline, name: str) -> Iterator[str]:
-    """A table and what it is a partition of, as the dump writes them and as PostgreSQL quotes them."""
-    current: str | None = name
-    while current is not None:
-        yield _quoted(*blueprint.parts(current))
-        current = outline.blueprint.partitions.get(current)
-
-
-def _quoted(schema: str, name: str) -> str:
-    """One spelling for comparisons, whatever the keywords of a version are."""
-    return ".".join('"' + each.replace('"', '""') + '"' for each in (schema, name))
-
-
-def _some(known: dict[str, int]) -> str:
-    names = sorted(known)
-    return f"It has: {', '.join(names[:8])}{' …' if len(names) > 8 else ''}."
-
-
-def _moved(beside: psycopg.Connection, request: Request, wanted: list[str]) -> list[Table]:
+def _moved(beside: psycopg.Connection, request: Request, wanted: Iterable[str]) -> list[Table]:
     """The tables under the names that they shall have, moved in the database beside."""
     tables = [blueprint.parts(name) for name in wanted]
     schema = request.into_schema
@@ -110,7 +75,7 @@ def _roots(beside: psycopg.Connection, tables: list[Table]) -> list[Table]:
         rows = beside.execute(
             """select n.nspname, c.relname from pg_partition_ancestors(to_regclass(%s)) a
                join pg_class c on c.oid = a.relid join pg_namespace n on n.oid = c.relnamespace""",
-            (_quoted(schema, name),),
+            (family.quoted(schema, name),),
         ).fetchall()
         found.update(dict.fromkeys([(schema, name), *rows]))
     return list(found)
@@ -121,7 +86,7 @@ def _require_absent(live: psycopg.Connection, tables: list[Table]) -> None:
     there = [
         f"{schema}.{name}"
         for schema, name in tables
-        if live.execute("select to_regclass(%s)", (_quoted(schema, name),)).fetchone() != (None,)
+        if live.execute("select to_regclass(%s)", (family.quoted(schema, name),)).fetchone() != (None,)
     ]
     if there:
         raise errors.ValidationError(
@@ -138,7 +103,7 @@ def _prepare_schemas(live: psycopg.Connection, tables: list[Table]) -> None:
 def _copy(outline: Outline, name: str, tables: list[Table]) -> None:
     """pg_dump of the database beside into psql of the target, through a pipe with a name."""
     with postgres.connect(outline.server, name) as beside:
-        patterns = [f"--table={_quoted(*each)}" for each in _roots(beside, tables)]
+        patterns = [f"--table={family.quoted(*each)}" for each in _roots(beside, tables)]
     password = conninfo.password(outline.server)
     with tempfile.TemporaryDirectory(prefix="pgbackstop-restore-") as folder, contextlib.ExitStack() as stack:
         pipe = Path(folder, "tables.sql")
@@ -183,28 +148,53 @@ def _from(outline: Outline, name: str, patterns: list[str]) -> list[str]:
     ]
 
 
-def _validate(current: Journal, outline: Outline, live: psycopg.Connection, names: dict[str, Table]) -> None:
-    counts = outline.backup.row_counts or {}
-    result = validation.rows(live, {_quoted(*names[name]): counts[name] for name in names})
+def _validate(current: Journal, live: psycopg.Connection, counts: dict[Table, int]) -> None:
+    """The rows of each table against those of the record."""
+    result = validation.rows(live, {family.quoted(*table): count for table, count in counts.items()})
     current.note(checks=(result,))
     if not result.ok:
         raise errors.PgbackstopError(f"What was restored is not what was backed up: {result.detail}.")
 
 
-def _foreign_keys(current: Journal, outline: Outline, live: psycopg.Connection, wanted: list[str]) -> None:
+def _own_keys(current: Journal, outline: Outline, live: psycopg.Connection, found: Family) -> None:
     """Each by itself: the rows that they point to may have changed since, and the table is worth having."""
-    mine = {each for name in wanted for each in _ancestry(outline, name)}
-    for table, code in outline.blueprint.foreign_keys:
-        if _quoted(*blueprint.parts(table)) not in mine:
-            continue
+    for key in found.own_keys:
         if outline.request.into_schema is not None:
-            current.warn(f"A foreign key of {table} is left out: the table has another schema now.")
-            continue
-        try:
-            with live.transaction():
-                encoding = sql.Literal(outline.blueprint.encoding)
-                live.execute(sql.SQL("set local client_encoding to {}").format(encoding))
-                live.execute(code)
-        except psycopg.Error as error:
-            words = " ".join(str(error).split())
-            current.warn(f"A foreign key of {table} could not be restored: {words}")
+            current.warn(f"A foreign key of {key.table} is left out: the table has another schema now.")
+        else:
+            _make(current, outline, live, key)
+
+
+def _other_keys(current: Journal, outline: Outline, live: psycopg.Connection, found: Family) -> None:
+    """Those that were dropped with the table; elsewhere than where it was, nobody lost one."""
+    if outline.keys_return:
+        for key in found.other_keys:
+            has = _has(live, key)
+            if has is None:
+                current.warn(f"Foreign key {key.name} is left out: its table {key.table} is not there.")
+            elif not has:
+                _make(current, outline, live, key)
+
+
+def _has(live: psycopg.Connection, key: ForeignKey) -> bool | None:
+    """Whether its table has one of that name; None where there is no such table."""
+    row = live.execute(
+        """select exists (select from pg_constraint c where c.conrelid = t.oid and c.conname = %s)
+           from pg_class t where t.oid = to_regclass(%s)""",
+        (key.name, family.spelled(key.table)),
+    ).fetchone()
+    return bool(row[0]) if row else None
+
+
+def _make(current: Journal, outline: Outline, live: psycopg.Connection, key: ForeignKey) -> None:
+    try:
+        with live.transaction():
+            encoding = sql.Literal(outline.blueprint.encoding)
+            live.execute(sql.SQL("set local client_encoding to {}").format(encoding))
+            live.execute(key.code)
+    except psycopg.Error as error:
+        words, code = (" ".join(text.split()) for text in (str(error), key.code.decode(errors="replace")))
+        current.warn(
+            f"Foreign key {key.name} of {key.table} could not be restored: {words}. "
+            f"When the rows fit, run: {code}"
+        )

@@ -92,10 +92,49 @@ def test_a_schema_into_another_database(place: Site, database: Database) -> None
 def test_a_foreign_key_whose_rows_are_gone_is_told(place: Site, database: Database) -> None:
     database.execute("drop table orders; delete from customers where id = 7")
     (warning,) = restore(place, "public.orders")
-    assert "foreign key of public.orders could not be restored" in warning
+    assert "Foreign key orders_customer_id_fkey of public.orders could not be restored" in warning
+    assert "run: ALTER TABLE ONLY public.orders ADD CONSTRAINT orders_customer_id_fkey" in warning
     assert database.row_counts()["orders"] == 2000
+
+
+def test_foreign_keys_of_other_tables_come_back_with_the_table(place: Site, database: Database) -> None:
+    before = image.of(database.server, database.name)
+    database.execute("drop table customers, products cascade")
+    assert image.of(database.server, database.name) != before
+    told = dict(places.lines(place, tables=("public.customers",)))
+    assert told["table"] == "public.customers, 200 rows"
+    assert told["foreign key"].startswith("orders_customer_id_fkey of public.orders points to it")
+
+    assert restore(place, "public.customers", "public.products") == ()
+
+    assert image.of(database.server, database.name) == before
+
+
+def test_one_of_them_that_no_longer_fits_is_told(place: Site, database: Database) -> None:
+    database.execute("drop table customers cascade; update orders set customer_id = 999 where id = 1")
+    (warning,) = restore(place, "public.customers")
+    assert "Foreign key orders_customer_id_fkey of public.orders could not be restored" in warning
+    assert database.row_counts()["customers"] == 200
+
+
+def test_one_whose_table_is_gone_too_is_told(place: Site, database: Database) -> None:
+    database.execute("drop table customers, orders cascade")
+    (warning,) = restore(place, "public.customers")
+    assert warning == "Foreign key orders_customer_id_fkey is left out: its table public.orders is not there."
+
+
+def test_in_another_database_no_other_table_is_touched(place: Site, database: Database) -> None:
+    database.server.execute("create database elsewhere")
+    try:
+        database.server.execute("create table orders (customer_id bigint)", "elsewhere")
+        assert restore(place, "public.customers", into="elsewhere") == ()
+        keys = "select count(*) from pg_constraint where contype = 'f'"
+        assert database.server.execute(keys, "elsewhere") == [(0,)]
+    finally:
+        database.server.execute("drop database elsewhere")
 
 
 def test_a_table_that_the_backup_does_not_have(place: Site) -> None:
     with pytest.raises(errors.NotFound, match=r"has no table public\.ordres"):
-        restore(place, "public.ordres")
+        places.lines(place, tables=("public.ordres",))
+    assert places.restores(place) == []  # nothing was begun
