@@ -6,6 +6,7 @@ seconds by the monotonic clock. Decisions over them (how long the next one will 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
@@ -30,6 +31,13 @@ TargetKind = Literal["latest", "time", "lsn", "xid", "name", "immediate"]
 # A first guess where nothing was restored yet: what one slow disk and two workers load.
 FIRST_GUESS_BYTES_A_SECOND = 20 * 10**6
 SAMPLES = 5
+# What a restore fills, puts aside, or was undone: made and removed by us, and nobody's to back up.
+_BESIDE = re.compile(r"__(?:restore|before|undone|drill)_[0-9a-f]{6}\Z")
+
+
+def is_beside(database: str) -> bool:
+    """Whether a database's name is one that a restore or a drill gives: ``shop__restore_5f3a9c``."""
+    return _BESIDE.search(database) is not None
 
 
 class HookOutput(Value):

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import psycopg
 
-from pgbackstop_catalog import conninfo, errors
+from pgbackstop_catalog import conninfo, errors, restores
 from pgbackstop_catalog.config import Server
 from pgbackstop_exporter.facts import ServerFacts
 
@@ -86,7 +86,7 @@ class PostgresSource:
         databases = await (await connection.execute(_DATABASES)).fetchall()
         return ServerFacts(
             lsn=lsn[0] if lsn else None,
-            databases=self._seen({str(name) for (name,) in databases}),
+            databases=self._seen({str(name) for (name,) in databases if not restores.is_beside(str(name))}),
             slot_active=bool(slot and slot[0]),
             slot_retained=slot[1] if slot else None,
             ready_segments=ready[0] if ready else None,

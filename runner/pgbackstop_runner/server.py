@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from pgbackstop_catalog import conninfo, errors
+from pgbackstop_catalog import conninfo, errors, restores
 from pgbackstop_catalog.config import Plan, Server
 from pgbackstop_catalog.records import DatabaseFacts, Extension, Reason, ServerFacts, Tablespace
 from pgbackstop_runner.failure import AttemptFailed, DatabaseRefused
@@ -225,13 +225,18 @@ def rights(connection: psycopg.Connection) -> Rights:
 
 
 def databases(connection: psycopg.Connection, plan: Plan) -> tuple[str, ...]:
-    """The databases that the plan means, in its order or by name; "all" is each that takes connections."""
+    """The databases that the plan means, in its order or by name.
+
+    "all" is each that takes connections, but those that restores fill or have put aside.
+    """
     if plan.databases != "all":
         return tuple(dict.fromkeys(name for name in plan.databases if name not in plan.exclude_databases))
     rows = connection.execute(
         "select datname from pg_database where datallowconn and not datistemplate order by datname"
     ).fetchall()
-    return tuple(name for (name,) in rows if name not in plan.exclude_databases)
+    return tuple(
+        name for (name,) in rows if name not in plan.exclude_databases and not restores.is_beside(name)
+    )
 
 
 def database_facts(connection: psycopg.Connection) -> DatabaseFacts:

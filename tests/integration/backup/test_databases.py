@@ -6,7 +6,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from pgbackstop_catalog.config import Plan
 from pgbackstop_catalog.records import Reason, Status
+from pgbackstop_runner import server as postgres
 from tests.support import databases
 from tests.support.backups import Site, plan, restore_by_hand
 from tests.support.databases import Database
@@ -129,3 +131,20 @@ def test_another_encoding(pg17: Server, tmp_path: Path) -> None:
     assert made.row_counts == {'public."Müller"': 1}
     assert made.database_facts is not None
     assert made.database_facts.encoding == "LATIN1"
+
+
+def test_all_leaves_out_what_restores_fill(database: Database) -> None:
+    server = database.server
+    beside = f"{database.name}__restore_5f3a9c"
+    server.execute(f'create database "{beside}"')
+    try:
+        settings = Plan.model_validate(plan(databases="all"))
+        with server.connect() as connection:
+            names = postgres.databases(connection, settings)
+        assert database.name in names
+        assert beside not in names
+        named = settings.but(databases=(beside,))
+        with server.connect() as connection:
+            assert postgres.databases(connection, named) == (beside,)  # who names it gets it
+    finally:
+        server.execute(f'drop database "{beside}"')
