@@ -13,13 +13,17 @@ from pgbackstop_catalog.recovery import RecoveryPlan
 from pgbackstop_catalog.restores import Restore
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_runner import locks, log
+from pgbackstop_runner.restore import announce
 from pgbackstop_runner.restore.journal import Journal, here
 from pgbackstop_runner.workspace import Workspace
 
 
 @contextlib.contextmanager
 def recorded(workspace: Workspace, plan: RecoveryPlan, data: Path) -> Iterator[Journal]:
-    """A running record, closed as succeeded or failed. Raises Busy where the directory is being filled."""
+    """A running record, closed as succeeded or failed; whoever is notified hears of its begin and its end.
+
+    Raises Busy where the directory is being filled.
+    """
     backup, now = plan.backup, utc_now()
     record = Restore(
         id=new_id(now),
@@ -39,12 +43,13 @@ def recorded(workspace: Workspace, plan: RecoveryPlan, data: Path) -> Iterator[J
         current = Journal(workspace=workspace, record=record)
         current.save()
         try:
+            announce.started(workspace, current.record)
             yield current
         except BaseException as error:
             with contextlib.suppress(errors.CatalogError):  # the first error is the one to tell
-                current.fail(_known(error))
+                announce.finished(workspace, current.fail(_known(error)))
             raise
-        current.succeed()
+        announce.finished(workspace, current.succeed())
 
 
 def reconcile(workspace: Workspace) -> tuple[Restore, ...]:

@@ -1,4 +1,4 @@
-"""Telling people that a restore begins and ends: the database's users, and who is notified of events."""
+"""Telling people that a restore or a recovery begins and ends: the database's users, and who is notified."""
 
 from __future__ import annotations
 
@@ -36,22 +36,17 @@ def to_users(current: Journal, outline: Outline, event: str) -> None:
 
 
 def started(workspace: Workspace, restore: Restore) -> None:
-    """An event: a database is about to be replaced. No restore fails by this."""
-    _send(workspace, restore, "restore-started", "info", f"The restore of {_target(restore)} has begun")
+    """An event: it has begun. No restore fails by this."""
+    _send(workspace, restore, "restore-started", "info", f"The {_what(restore)} has begun")
 
 
 def finished(workspace: Workspace, restore: Restore) -> None:
-    """An event: the restore is over, and on record. No restore fails by this."""
+    """An event: it is over, and on record. No restore fails by this."""
     if restore.status is Status.SUCCEEDED:
-        _send(workspace, restore, "restore-succeeded", "info", f"{_target(restore)} is restored")
+        _send(workspace, restore, "restore-succeeded", "info", f"The {_what(restore)} succeeded")
     else:
-        _send(
-            workspace,
-            restore,
-            "restore-failed",
-            "warning",
-            f"The restore of {_target(restore)} {restore.status}",
-        )
+        how = "was interrupted" if restore.status is Status.INTERRUPTED else "failed"
+        _send(workspace, restore, "restore-failed", "warning", f"The {_what(restore)} {how}")
 
 
 def _send(workspace: Workspace, restore: Restore, kind: Kind, severity: Severity, summary: str) -> None:
@@ -60,8 +55,8 @@ def _send(workspace: Workspace, restore: Restore, kind: Kind, severity: Severity
         kind=kind,
         plan=restore.plan,
         server=restore.server,
-        database=restore.target,
-        backup_type="logical",
+        database="" if restore.what == "recover" else restore.target,
+        backup_type="physical" if restore.what == "recover" else "logical",
         severity=severity,
         summary=summary,
         description=_description(restore)[:_MOST_WORDS],
@@ -78,7 +73,10 @@ def _send(workspace: Workspace, restore: Restore, kind: Kind, severity: Severity
 
 
 def _description(restore: Restore) -> str:
-    words = [f"Restore {restore.id} from backup {restore.backup}, by {restore.operator} on {restore.host}."]
+    verb = "Recovery" if restore.what == "recover" else "Restore"
+    words = [f"{verb} {restore.id} from backup {restore.backup}, by {restore.operator} on {restore.host}."]
+    if restore.what == "recover":
+        words.append("The live server is not touched.")
     if restore.downtime_seconds is not None:
         words.append(f"Without service for {units.format_duration(restore.downtime_seconds)}.")
     if restore.replaced_database and restore.status is Status.SUCCEEDED:
@@ -86,5 +84,8 @@ def _description(restore: Restore) -> str:
     return " ".join([*words, restore.message, *restore.warnings]).strip()
 
 
-def _target(restore: Restore) -> str:
-    return f"database {restore.target} on {restore.server}"
+def _what(restore: Restore) -> str:
+    if restore.what == "logical":
+        return f"restore of database {restore.target} on {restore.server}"
+    moment = f"{restore.target_kind} {restore.target_value}".strip()
+    return f"recovery of server {restore.server} to {moment} into {restore.target}"
