@@ -258,7 +258,7 @@ def load(path: Path) -> WebConfig:
     document = yaml.load(text, Loader=config_place.LOADER)  # noqa: S506 - a safe loader
     config = WebConfig()
     try:
-        config = WebConfig.model_validate(_absolute(document or {}, path))
+        config = WebConfig.model_validate({} if document is None else _absolute(document, path))
     except ValidationError as error:
         problems += [_problem(path, node, each) for each in error.errors(include_url=False)]
     if problems:
@@ -284,14 +284,15 @@ def _absolute(document: Any, file: Path) -> Any:
     named = {
         name: str(config_place.absolute(each, file))
         for name, each in tls.items()
-        if isinstance(each, str) and str(name).endswith("_file")
+        if each and isinstance(each, str) and str(name).endswith("_file")
     }
     return {**document, "tls_server_config": {**tls, **named}}
 
 
 def _problem(path: Path, node: yaml.Node | None, error: Any) -> config_file.Problem:
     loc = tuple(str(part) for part in error["loc"] if part != "[key]")
-    message = str(error["msg"]).removeprefix("Value error, ")
-    sentence = _SENTENCES.get(error["type"], message[0].lower() + message[1:])
+    message = str(error["msg"])
+    ours = message.removeprefix("Value error, ")
+    sentence = ours if ours != message else _SENTENCES.get(error["type"], message[0].lower() + message[1:])
     key = ".".join(loc) or "(file)"
     return config_file.Problem(file=path, line=config_file.line_of(node, loc), key=key, problem=sentence)
