@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from pgbackstop_catalog import units
-from pgbackstop_catalog.records import Backup, Status
+from pgbackstop_catalog.records import Backup, Proof, Status
 from pgbackstop_catalog.values import UtcTime, Value, format_time
 
 Kind = Literal[
@@ -21,6 +21,8 @@ Kind = Literal[
     "restore-started",
     "restore-succeeded",
     "restore-failed",
+    "drill-succeeded",
+    "drill-failed",
     "test",
 ]
 Severity = Literal["info", "warning", "critical"]
@@ -32,6 +34,8 @@ ALERT_NAMES: dict[Kind, str] = {
     "restore-started": "RestoreStarted",
     "restore-succeeded": "RestoreFinished",
     "restore-failed": "RestoreFailed",
+    "drill-succeeded": "DrillFinished",
+    "drill-failed": "DrillFailed",
     "test": "BackupNotificationTest",
 }
 # An event ends by itself. Longer than any usual group_wait, or Alertmanager would never tell of it.
@@ -66,6 +70,25 @@ def of_backup(backup: Backup) -> Notice | None:
     if backup.status is Status.MISSED:
         return _notice(backup, "backup-missed", "warning", _missed(backup), _what_to_do_missed(backup))
     return _notice(backup, "backup-failed", "warning", _failed(backup), _what_to_do_failed(backup))
+
+
+def of_drill(proof: Proof) -> Notice:
+    """What to tell of a drill that is over."""
+    good = proof.status is Status.SUCCEEDED
+    what = f"{proof.drill} drill of {_target(proof)} (plan {proof.plan})"
+    moment = proof.finished_at or proof.started_at
+    return Notice(
+        kind="drill-succeeded" if good else "drill-failed",
+        plan=proof.plan,
+        server=proof.server,
+        database=proof.database,
+        backup_type=proof.backup_type,
+        severity="info" if good else "warning",
+        summary=f"The {what} succeeded" if good else f"The {what} {_ended_badly(proof)}",
+        description=_drilled(proof) if good else _what_to_do_drill(proof),
+        starts_at=moment,
+        ends_at=moment + (GOOD_NEWS if good else BAD_NEWS),
+    )
 
 
 def of_test(moment: datetime) -> Notice:
@@ -121,7 +144,7 @@ def _notice(backup: Backup, kind: Kind, severity: Severity, summary: str, descri
     )
 
 
-def _target(backup: Backup) -> str:
+def _target(backup: Backup | Proof) -> str:
     return f"database {backup.database} on {backup.server}" if backup.database else f"server {backup.server}"
 
 
@@ -134,6 +157,29 @@ def _what_succeeded(backup: Backup) -> str:
     took = units.format_duration(backup.duration_seconds or 0)
     warnings = "".join(f" Note: {text.rstrip('.')}." for text in (backup.fallback, *backup.warnings) if text)
     return _cut(f"{size} in {took}, backup {backup.id}.{warnings}") + " There is nothing to do."
+
+
+def _ended_badly(proof: Proof) -> str:
+    how = "was interrupted" if proof.status is Status.INTERRUPTED else "failed"
+    return f"{how}: {proof.reason}" if proof.reason is not None else how
+
+
+def _drilled(proof: Proof) -> str:
+    took = units.format_duration(proof.duration_seconds or 0)
+    until = f" Proven until {format_time(proof.proven_until)}." if proof.proven_until else ""
+    lost = (
+        f" At most {units.format_duration(proof.rpo_seconds)} would have been lost."
+        if proof.rpo_seconds is not None
+        else ""
+    )
+    return f"Backup {proof.backup} was restored and checked in {took}.{until}{lost} There is nothing to do."
+
+
+def _what_to_do_drill(proof: Proof) -> str:
+    return (
+        f"{_cut(proof.message or 'It said nothing.')} Details: 'pgbackstop show {proof.backup}'. "
+        f"When the cause is gone, run it again: 'pgbackstop drill {proof.plan}'."
+    )
 
 
 def _failed(backup: Backup) -> str:

@@ -54,6 +54,14 @@ class Account:
         """Whether this account may run a program of PostgreSQL."""
         return self._try([str(program), "--version"])
 
+    def require_run(self, program: Path) -> None:
+        """Raises ConfigError where this account, who is not us, may not run a program of PostgreSQL."""
+        if self.credentials and not self.can_run(program):
+            raise errors.ConfigError(
+                f"The server will run as {self.name}, who cannot run {program}.",
+                remedy="Let it into that folder, or set bin_dir of the server.",
+            )
+
     def _try(self, argv: list[str]) -> bool:
         try:
             done = subprocess.run(argv, cwd="/", capture_output=True, check=False, **self.credentials)

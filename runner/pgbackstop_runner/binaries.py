@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -56,6 +56,21 @@ def find(server_major: int, bin_dir: Path | None = None) -> Binaries:
             remedy=f"Install postgresql-client-{server_major} or newer, or set bin_dir of the server.",
         )
     return min(usable, key=lambda each: each.major)
+
+
+def of_server(major: int, needed: Sequence[str], bin_dir: Path | None = None) -> Binaries:
+    """The programs of a server of exactly that major version. Raises ConfigError, saying what to install."""
+    known = installed() if bin_dir is None else (_look(bin_dir),)
+    same = [each for each in known if each is not None and each.major == major]
+    for each in same:
+        if all(each.has(name) for name in needed):
+            return each
+    lacks = [f"{same[0].folder} lacks {name}" for name in needed if not same[0].has(name)] if same else []
+    why = lacks[0] if lacks else f"not in {bin_dir}" if bin_dir is not None else "none is installed here"
+    raise errors.ConfigError(
+        f"The programs of a PostgreSQL {major} server are needed: {why}.",
+        remedy=f"Install postgresql-{major} on this host, or set bin_dir of the server.",
+    )
 
 
 @cache

@@ -30,6 +30,7 @@ COMMANDS = (
     "wal",
     "window",
     "recover",
+    "drill",
     "catalog",
     "config",
     "demo",

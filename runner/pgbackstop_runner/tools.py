@@ -168,7 +168,7 @@ def start(
                 pass_fds=inherited,
                 cwd=cwd,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, which needs no lock
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, which needs no lock
             )
         except OSError as error:
             raise _not_startable(name, error) from error
@@ -255,11 +255,15 @@ def _start_threads(tool: Tool, on_line: Callable[[str], None] | None) -> None:
         tool.threads.append(thread)
 
 
+def small_environment() -> dict[str, str]:
+    """What PostgreSQL's programs get of ours; in English, so that messages can be recognised."""
+    return {**{name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}, "LC_ALL": "C"}
+
+
 @contextlib.contextmanager
 def _environment(password: str | None) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
-    """A small environment in English, so that messages can be recognised, and the descriptors to inherit."""
-    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-    environment = {**kept, "LC_ALL": "C"}
+    """The environment of a tool, and the descriptors that it inherits."""
+    environment = small_environment()
     if password is None:
         yield environment, ()
         return
@@ -274,5 +278,6 @@ def _environment(password: str | None) -> Iterator[tuple[dict[str, str], tuple[i
         os.close(descriptor)
 
 
-def _die_with_parent() -> None:
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def die_with_parent(number: int = signal.SIGTERM) -> None:
+    """For a child between fork and exec: the kernel sends it this signal when our main thread ends."""
+    _prctl(_PR_SET_PDEATHSIG, number)

@@ -15,15 +15,18 @@ from pgbackstop_runner.recover.replay import Recovered
 _SHOWN = 3
 
 
-def run(recovered: Recovered, *, thorough: bool) -> tuple[CheckResult, ...]:
-    """Indexes always; every page of every table by pg_amcheck where it is wanted and can be had."""
+def run(recovered: Recovered, *, thorough: bool, install: bool = False) -> tuple[CheckResult, ...]:
+    """Indexes always; every page of every table by pg_amcheck where it is wanted and can be had.
+
+    ``install`` creates the extension that it needs where it lacks: for a server that is thrown away.
+    """
     try:
         results = [_indexes(recovered)]
     except psycopg.Error as error:
         words = " ".join(str(error).split())
         results = [CheckResult(name="indexes", ok=False, detail=f"could not be asked: {words}")]
     if thorough:
-        results.append(_pages(recovered))
+        results.append(_pages(recovered, install=install))
     return tuple(results)
 
 
@@ -53,7 +56,7 @@ def _invalid(recovered: Recovered, database: str) -> Iterator[str]:
     yield from (name for (name,) in rows)
 
 
-def _pages(recovered: Recovered) -> CheckResult:
+def _pages(recovered: Recovered, *, install: bool) -> CheckResult:
     """pg_amcheck passes over databases without the extension amcheck; its output has what is corrupt."""
     if not recovered.programs.has("pg_amcheck"):
         return CheckResult(name="pages", ok=True, detail="not checked: there is no pg_amcheck")
@@ -61,6 +64,7 @@ def _pages(recovered: Recovered) -> CheckResult:
         recovered.programs.path("pg_amcheck"),
         "--all",
         "--heapallindexed",
+        *(["--install-missing"] if install else []),
         f"--host={recovered.socket_folder}",
         f"--port={recovered.port}",
         f"--username={recovered.user}",

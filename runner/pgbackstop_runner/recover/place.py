@@ -36,7 +36,7 @@ def check(place: Place, workspace: Workspace, backup: Backup) -> None:
 
 def check_room(place: Place, backup: Backup, wal_bytes: int) -> None:
     """Raises ValidationError where the disks have no room; what is not known is not judged."""
-    spaces = {space.oid: space.size_bytes for space in _tablespaces(backup)}
+    spaces = {space.oid: space.size_bytes for space in tablespaces(backup)}
     whole = backup.source_size_bytes or 0
     wanted = {place.data: max(0, whole - sum(spaces.values())) + wal_bytes}
     wanted |= {folder: spaces.get(oid, 0) for oid, folder in place.tablespaces.items()}
@@ -55,7 +55,7 @@ def check_room(place: Place, backup: Backup, wal_bytes: int) -> None:
             )
 
 
-def _tablespaces(backup: Backup) -> tuple[Tablespace, ...]:
+def tablespaces(backup: Backup) -> tuple[Tablespace, ...]:
     """Those of the server, and those that only a file tells of: made while the backup ran."""
     known = backup.server_facts.tablespaces if backup.server_facts else ()
     bases = (stored.path.partition(".tar") for stored in backup.files)
@@ -65,7 +65,7 @@ def _tablespaces(backup: Backup) -> tuple[Tablespace, ...]:
 
 
 def _check_tablespaces(place: Place, backup: Backup) -> None:
-    spaces = _tablespaces(backup)
+    spaces = tablespaces(backup)
     missing = [space for space in spaces if space.oid not in place.tablespaces]
     if missing:
         wanted = " ".join(f"--tablespace {space.oid}=/new/folder" for space in missing)
@@ -127,6 +127,8 @@ def _check_surroundings(folder: Path, workspace: Workspace) -> None:
                 f"{folder} is inside {parent}, which is a data directory.",
                 remedy="Choose a place outside of it.",
             )
+    if folder.resolve().is_relative_to(workspace.config.drills().resolve()):
+        return  # in a storage, perhaps, but no backup is ever written there
     for name, root in _storages(workspace):
         if folder.resolve().is_relative_to(root.resolve()):
             raise errors.ValidationError(

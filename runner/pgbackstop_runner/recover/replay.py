@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pgbackstop_catalog import errors
+from pgbackstop_runner import tools
 from pgbackstop_runner.account import Account
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.recover.settings import SCRIPT
@@ -20,6 +22,8 @@ from pgbackstop_runner.recover.settings import SCRIPT
 if TYPE_CHECKING:
     import psycopg
 
+# An immediate shutdown: nobody wants the rest of a throw-away server.
+_dying = functools.partial(tools.die_with_parent, signal.SIGQUIT)
 TARGET_NOT_REACHED = "recovery ended before configured recovery target was reached"
 _SHOWN = 2
 # What libpq and the server say while it is not ready; anything else does not pass by waiting.
@@ -49,7 +53,10 @@ class Progress:
 
 @dataclass(kw_only=True)
 class Recovered:
-    """A recovered server beside the live one, reached through its private socket."""
+    """A recovered server beside the live one, reached through its private socket.
+
+    ``dies_with_us`` is for a throw-away one; any other goes on when we end.
+    """
 
     programs: Binaries
     data: Path
@@ -58,11 +65,12 @@ class Recovered:
     log: Path
     who: Account
     user: str
+    dies_with_us: bool = False
     process: subprocess.Popen[bytes] | None = None
     _log_from: int = 0
 
     def start(self) -> None:
-        """Start it; it goes on when we end. Raises PgbackstopError where it cannot be started."""
+        """Start it. Raises PgbackstopError where it cannot be started."""
         with self.log.open("ab") as log:
             self._log_from = log.tell()
             try:
@@ -73,6 +81,7 @@ class Recovered:
                     stderr=log,
                     cwd="/",
                     start_new_session=True,
+                    preexec_fn=_dying if self.dies_with_us else None,  # noqa: PLW1509 - one system call
                     env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
                     **self.who.credentials,
                 )
@@ -83,10 +92,11 @@ class Recovered:
                 ) from error
 
     def stop(self) -> None:
-        """A fast shutdown, then an immediate one."""
+        """A fast shutdown, then an immediate one; at once where it is thrown away."""
         if self.process is None:
             return
-        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+        signals = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
+        for number in signals[1:] if self.dies_with_us else signals:
             if self.process.poll() is not None:
                 return
             self.process.send_signal(number)

@@ -12,12 +12,13 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgbackstop_catalog import errors, recovery, restores, units
-from pgbackstop_catalog.records import Reason
+from pgbackstop_catalog import recovery, restores, units
+from pgbackstop_catalog.records import Backup, Reason
 from pgbackstop_catalog.recovery import RecoveryPlan, Target
 from pgbackstop_runner import account, binaries, locks
 from pgbackstop_runner.failure import AttemptFailed
@@ -34,11 +35,20 @@ _PROGRAMS = ("postgres", "pg_controldata", "pg_ctl")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """What a person asks for. ``seconds`` is how long the replay may take.
+class Throwaway:
+    """A recovery for a drill, which has a record of its own: ``step`` times each step of it.
 
-    ``on_record`` False is for drills, which have a record of their own.
+    The server is reached through ``sockets`` alone, has ``settings`` besides, and dies with us.
     """
+
+    sockets: Path
+    settings: Mapping[str, str]
+    step: Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a person asks for, or a drill. ``seconds`` is how long the replay may take."""
 
     server: str
     target: Target
@@ -50,7 +60,7 @@ class Request:
     action: str = "promote"
     seconds: float = 86400.0
     check: bool = False
-    on_record: bool = True
+    throwaway: Throwaway | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +109,10 @@ def recover(
         for record in chosen.chain:
             stack.enter_context(locks.lease(workspace.catalog.root, record.id))
         current = None
-        if request.on_record:
+        if request.throwaway is None:
             current = stack.enter_context(journal.recorded(workspace, chosen, request.place.data))
         stack.enter_context(_disk_errors(request.place))
-        with _step(current, "check"):
+        with _step(request, current, "check"):
             checked = archive.check(chosen, found)
             copied = archive.copied_bytes(chosen, found, who)
             place.check_room(request.place, chosen.backup, copied)
@@ -115,8 +125,9 @@ def recover(
             action=request.action,
             by_hand=not request.start,
             seconds=request.seconds,
+            more_settings=request.throwaway.settings if request.throwaway else {},
         )
-        with _step(current, "unpack"), prepare.unfinished(request.place, chosen, who):
+        with _step(request, current, "unpack"), prepare.unfinished(request.place, chosen, who):
             _fill(workspace, work, on_progress)
         total = sum(record.size_bytes or 0 for record in chosen.chain)
         on_step(f"unpacked {units.format_size(total)} into {request.place.data}")
@@ -153,12 +164,14 @@ def _finish(
     on_step: Callable[[str], None],
     on_progress: Callable[[str, float], None],
 ) -> Progress:
-    with _step(current, "replay"):
+    with _step(request, current, "replay"):
         progress = watch.replay_all(work, on_step, on_progress)
     on_step(f"replayed to {progress.until or progress.replayed_lsn}")
     if not progress.in_recovery:
         shutil.rmtree(work.place.data / archive.COPY_NAME, ignore_errors=True)
-    with _step(current, "check result"):
+    if request.throwaway is not None:
+        return progress  # the drill has checks of its own
+    with _step(request, current, "check result"):
         results = checks.run(work.recovered, thorough=request.check)
         if current is not None:
             current.note(checks=results)
@@ -170,23 +183,15 @@ def _finish(
 def _programs(workspace: Workspace, chosen: RecoveryPlan) -> binaries.Binaries:
     """The server's programs of the backup's own major version. Raises ConfigError."""
     backup = chosen.backup
-    major = (backup.server_facts.version_number if backup.server_facts else 0) // 10000
-    found = binaries.find(major, workspace.server(backup.server).bin_dir)
     needed = (*_PROGRAMS, "pg_combinebackup") if len(chosen.chain) > 1 else _PROGRAMS
-    missing = [name for name in needed if not found.has(name)]
-    if found.major != major or missing:
-        lacks = f"lacks {', '.join(missing)}" if missing else f"is of PostgreSQL {found.major}"
-        raise errors.ConfigError(
-            f"Recovering needs the programs of PostgreSQL {major} itself; {found.folder} {lacks}.",
-            remedy=f"Install postgresql-{major} on this host, or set bin_dir of the server.",
-        )
-    who = account.account()
-    if who.credentials and not who.can_run(Path(found.path("postgres"))):
-        raise errors.ConfigError(
-            f"The server will run as {who.name}, who cannot run {found.path('postgres')}.",
-            remedy="Let it into that folder, or set bin_dir of the server.",
-        )
+    found = binaries.of_server(major(backup), needed, workspace.server(backup.server).bin_dir)
+    account.account().require_run(Path(found.path("postgres")))
     return found
+
+
+def major(backup: Backup) -> int:
+    """The major version of the server that was backed up."""
+    return (backup.server_facts.version_number if backup.server_facts else 0) // 10000
 
 
 def _recovered(
@@ -196,11 +201,12 @@ def _recovered(
     return Recovered(
         programs=programs,
         data=data,
-        socket_folder=_sockets(data, who),
+        socket_folder=request.throwaway.sockets if request.throwaway else _sockets(data, who),
         port=request.port,
         log=data / guide.LOG_NAME,
         who=who,
         user=workspace.server(request.server).user,
+        dies_with_us=request.throwaway is not None,
     )
 
 
@@ -215,11 +221,9 @@ def _sockets(data: Path, who: account.Account) -> Path:
 
 
 @contextlib.contextmanager
-def _step(current: Journal | None, name: str) -> Iterator[None]:
-    if current is None:
-        yield
-        return
-    with current.step(name):
+def _step(request: Request, current: Journal | None, name: str) -> Iterator[None]:
+    step = request.throwaway.step if request.throwaway is not None else current.step if current else None
+    with step(name) if step is not None else contextlib.nullcontext():
         yield
 
 

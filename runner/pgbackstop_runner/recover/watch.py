@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ class Work:
     action: str
     by_hand: bool
     seconds: float
+    more_settings: Mapping[str, str] = field(default_factory=dict)
     wal_folder: Path = field(default=Path())
 
 
@@ -52,7 +53,8 @@ def write_settings(work: Work, *, exact_target: bool) -> None:
         # Nobody is there to raise a limit in the middle; without queries in between none is compared.
         lines["hot_standby"] = "off"
     hba = settings.write_hba(data)
-    settings.write(data, {**lines, **settings.beside(recovered.port, recovered.socket_folder, hba)})
+    beside = settings.beside(recovered.port, recovered.socket_folder, hba)
+    settings.write(data, {**lines, **beside, **work.more_settings})
     prepare.hand_over(work.place, recovered.who)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from pathlib import Path
 
 from pgbackstop_catalog import errors
 from pgbackstop_runner.logical import GLOBALS
@@ -13,6 +15,17 @@ from pgbackstop_runner.restore.outline import Outline
 _IDENTIFIER = script.IDENTIFIER
 _OF_ROLE = re.compile(rb"(?:CREATE|ALTER|COMMENT ON) ROLE (" + _IDENTIFIER + rb")(?! IN DATABASE)")
 _MEMBER = re.compile(rb"GRANT (" + _IDENTIFIER + rb") TO (" + _IDENTIFIER + rb")")
+
+
+_SUPERUSER = re.compile(rb"ALTER ROLE " + _IDENTIFIER + rb" WITH SUPERUSER ")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Globals:
+    """The names of all roles in a backup's globals, and of the superusers among them, in their order."""
+
+    roles: frozenset[str]
+    superusers: tuple[str, ...]
 
 
 def create(current: Journal, outline: Outline) -> None:
@@ -35,6 +48,20 @@ def create(current: Journal, outline: Outline) -> None:
         for _name, code in statements:
             connection.execute(code)
     current.warn(f"Roles created from the backup: {', '.join(sorted(created))}.")
+
+
+def in_globals(folder: Path) -> Globals:
+    """All roles that a backup's globals have. Raises OSError."""
+    found, superusers = set(), []
+    with (folder / GLOBALS).open("rb") as file:
+        for piece in script.pieces(file):
+            match = _OF_ROLE.match(piece.code)
+            if match is not None:
+                name = script.unquoted(match[1])
+                found.add(name)
+                if _SUPERUSER.match(piece.code):
+                    superusers.append(name)
+    return Globals(roles=frozenset(found), superusers=tuple(superusers))
 
 
 def _statements(outline: Outline, wanted: frozenset[str]) -> list[tuple[str, bytes]]:

@@ -6,6 +6,7 @@ import psycopg
 from psycopg import sql
 
 from pgbackstop_catalog import conninfo, errors
+from pgbackstop_catalog.records import CheckResult
 from pgbackstop_runner import server as postgres
 from pgbackstop_runner import tools, validation
 from pgbackstop_runner.restore import blueprint, fill, target
@@ -67,15 +68,7 @@ def analyze(outline: Outline, name: str) -> None:
 
 def validate(current: Journal, outline: Outline, name: str) -> None:
     """Raises PgbackstopError with what is not as it was backed up."""
-    plan = current.workspace.config.plans.get(outline.backup.plan)
-    wanted = validation.expected(
-        outline.backup,
-        plan.assertions if plan else (),
-        not_valid=frozenset(outline.blueprint.not_valid),
-        sequences=outline.blueprint.sequences,
-    )
-    with postgres.connect(outline.server, name, statement_timeout=0) as connection:
-        results = validation.check(connection, wanted)
+    results = check(current.workspace, outline, name)
     current.note(checks=results)
     problem = validation.failed(results)
     if problem:
@@ -84,6 +77,19 @@ def validate(current: Journal, outline: Outline, name: str) -> None:
             remedy=f"It did not take the name {outline.database}. "
             f"Restore another backup than {outline.backup.id}.",
         )
+
+
+def check(workspace: Workspace, outline: Outline, name: str) -> tuple[CheckResult, ...]:
+    """Whether it is what was backed up, and what the plan asserts."""
+    plan = workspace.config.plans.get(outline.backup.plan)
+    wanted = validation.expected(
+        outline.backup,
+        plan.assertions if plan else (),
+        not_valid=frozenset(outline.blueprint.not_valid),
+        sequences=outline.blueprint.sequences,
+    )
+    with postgres.connect(outline.server, name, statement_timeout=0) as connection:
+        return validation.check(connection, wanted)
 
 
 def close_door(outline: Outline, name: str) -> None:

@@ -1,0 +1,133 @@
+"""A physical drill: a base backup recovered, to the end of the archive or to one moment of the window."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.records import Backup, CheckResult, Reason
+from pgbackstop_catalog.recovery import RecoveryPlan, Target
+from pgbackstop_catalog.values import format_time
+from pgbackstop_runner.drill import ground, heartbeats, server
+from pgbackstop_runner.drill.ground import Ground
+from pgbackstop_runner.drill.journal import Drill
+from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.recover import checks, place, run
+from pgbackstop_runner.recover.place import Place
+from pgbackstop_runner.recover.replay import Progress, Recovered
+from pgbackstop_runner.recover.run import Outcome, Request, Throwaway
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aim:
+    """What a drill recovers to, from which backup, and why."""
+
+    target: Target
+    chosen: RecoveryPlan
+    reason: str
+
+    @property
+    def backup(self) -> Backup:
+        return self.chosen.backup
+
+
+def restore(drill: Drill, site: Ground, aim: Aim, *, seconds: float) -> None:
+    """Recover and check it; its server is stopped at the end. Raises PgbackstopError, psycopg.Error."""
+    backup = aim.backup
+    drill.note(target_time=aim.target.moment)
+    ground.require_room(site, backup.source_size_bytes or 0)
+    with contextlib.ExitStack() as stack:
+        outcome = _recover(drill, site, aim, seconds)
+        recovered = outcome.recovered
+        assert recovered is not None  # noqa: S101 - it was asked to start
+        stack.callback(recovered.stop)
+        assert outcome.progress is not None  # noqa: S101
+        with drill.step("check result"):
+            recovered.user = _superuser(recovered)
+            drill.check(_reached(aim, outcome.progress))
+            drill.check(*checks.run(recovered, thorough=True, install=True))
+            _judge(drill, recovered, aim)
+        drill.require_good()
+    drill.note(
+        tool=f"PostgreSQL {recovered.programs.version}",
+        proven_until=_proven(aim, outcome.progress),
+    )
+
+
+def _recover(drill: Drill, site: Ground, aim: Aim, seconds: float) -> Outcome:
+    spaces = {space.oid: site.tablespace(space.oid) for space in place.tablespaces(aim.backup)}
+    request = Request(
+        server=aim.backup.server,
+        target=aim.target,
+        place=Place(data=site.data, tablespaces=spaces),
+        backup_id=aim.backup.id,
+        timeline=aim.chosen.timeline,
+        start=True,
+        port=server.PORT,
+        seconds=seconds,
+        throwaway=Throwaway(sockets=site.sockets, settings=server.THROWAWAY, step=drill.step),
+    )
+    try:
+        return run.recover(drill.workspace, request, lambda _words: None)
+    except errors.CatalogError as error:
+        raise AttemptFailed(Reason.CORRUPT, _named(error.problem, aim.backup), remedy=error.remedy) from error
+
+
+def _named(problem: str, backup: Backup) -> str:
+    return problem if backup.id in problem else f"Backup {backup.id} cannot be recovered: {problem}"
+
+
+def _superuser(recovered: Recovered) -> str:
+    """Who may read every page: the role of the backups often may not."""
+    with contextlib.closing(recovered.connect()) as connection:
+        row = connection.execute(
+            "select rolname from pg_roles where rolsuper and rolcanlogin order by oid limit 1"
+        ).fetchone()
+    return str(row[0]) if row else recovered.user
+
+
+def _reached(aim: Aim, progress: Progress) -> CheckResult:
+    """That nothing was replayed which was committed after the moment."""
+    until = reached(progress)
+    moment = aim.target.moment
+    ok = moment is None or until is None or until <= moment
+    words = f"the last commit replayed is of {format_time(until)}" if until else "no commit was replayed"
+    return CheckResult(name="reached", ok=ok, detail=f"{words}, at {progress.replayed_lsn}")
+
+
+def reached(progress: Progress) -> datetime | None:
+    """When the last transaction that was replayed committed."""
+    with contextlib.suppress(ValueError):
+        return datetime.fromisoformat(progress.until)
+    return None
+
+
+def _judge(drill: Drill, recovered: Recovered, aim: Aim) -> None:
+    live = drill.workspace.server(aim.backup.server)
+    moment = aim.target.moment
+    window = aim.chosen.window
+    if moment is None and aim.target.kind == "latest" and window is not None:
+        moment = window.end
+    if not live.heartbeat.enabled or moment is None:
+        drill.check(heartbeats.not_compared(aim.target.moment))
+        return
+    try:
+        judgement = heartbeats.judge(recovered, live, moment, exact=aim.target.kind == "time")
+    except psycopg.Error as error:
+        words = " ".join(str(error).split())
+        drill.check(CheckResult(name="heartbeats", ok=False, detail=f"they cannot be read: {words}"))
+        return
+    drill.check(judgement.check)
+    drill.note(rpo_seconds=judgement.rpo_seconds)
+
+
+def _proven(aim: Aim, progress: Progress) -> datetime:
+    """The moment that was asked for; else the last commit, which is there for certain."""
+    if aim.target.moment is not None:
+        return aim.target.moment
+    end = aim.backup.finished_at or aim.backup.started_at
+    return max(end, reached(progress) or end)
