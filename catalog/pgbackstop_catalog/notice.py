@@ -38,11 +38,23 @@ ALERT_NAMES: dict[Kind, str] = {
     "drill-failed": "DrillFailed",
     "test": "BackupNotificationTest",
 }
-# An event ends by itself. Longer than any usual group_wait, or Alertmanager would never tell of it.
+# An event ends by itself. Longer than any usual group_wait, or Alertmanager would never tell of it; bad news
+# also outlasts quiet hours.
 GOOD_NEWS = timedelta(minutes=10)
-BAD_NEWS = timedelta(hours=1)
-# Mail and chat show the beginning; the record has everything.
-_MOST_WORDS = 1500
+BAD_NEWS = timedelta(days=1)
+# Chat shows a few hundred letters, and the end says what to do; the record has everything.
+_MOST_WORDS = 300
+_RUNBOOKS = "https://github.com/pgbackstop/pgbackstop/blob/main/alerts/runbooks/"
+_RUNBOOK_OF: dict[Kind, str] = {"backup-failed": "BackupFailed", "backup-missed": "BackupScheduleMissed"}
+# What good news puts right. Alertmanager ignores the end of an alert that it does not have.
+_MENDED: dict[Kind, tuple[tuple[str, Severity], ...]] = {
+    "backup-succeeded": (
+        ("BackupRunFailed", "warning"),
+        ("BackupRunFailed", "critical"),
+        ("BackupRunMissed", "warning"),
+    ),
+    "drill-succeeded": (("DrillFailed", "warning"), ("DrillFailed", "critical")),
+}
 
 
 class Notice(Value):
@@ -56,20 +68,27 @@ class Notice(Value):
     backup_type: str = ""
     severity: Severity
     summary: str
-    description: str = Field(max_length=2 * _MOST_WORDS)
+    description: str = Field(max_length=3000)
     starts_at: UtcTime
     ends_at: UtcTime
 
 
-def of_backup(backup: Backup) -> Notice | None:
-    """What to tell of an attempt; nothing while it runs."""
+def of_backup(backup: Backup, *, in_a_row: int = 1, lasts: timedelta = BAD_NEWS) -> Notice | None:
+    """What to tell of an attempt; nothing while it runs.
+
+    A failure is critical when it is not the first ``in_a_row``, and ``lasts`` until the next attempt is over,
+    which ends it or tells it anew.
+    """
     if backup.status is Status.RUNNING:
         return None
     if backup.status is Status.SUCCEEDED:
         return _notice(backup, "backup-succeeded", "info", _succeeded(backup), _what_succeeded(backup))
     if backup.status is Status.MISSED:
-        return _notice(backup, "backup-missed", "warning", _missed(backup), _what_to_do_missed(backup))
-    return _notice(backup, "backup-failed", "warning", _failed(backup), _what_to_do_failed(backup))
+        missed = _notice(backup, "backup-missed", "warning", _missed(backup), _what_to_do_missed(backup))
+        return missed.but(ends_at=missed.starts_at + lasts)
+    severity: Severity = "critical" if in_a_row > 1 else "warning"
+    failed = _notice(backup, "backup-failed", severity, _failed(backup, in_a_row), _what_to_do_failed(backup))
+    return failed.but(ends_at=failed.starts_at + lasts)
 
 
 def of_drill(proof: Proof) -> Notice:
@@ -103,29 +122,45 @@ def of_test(moment: datetime) -> Notice:
     )
 
 
-def to_alert(notice: Notice, now: datetime) -> dict[str, object]:
-    """An alert of Alertmanager's API v2.
+def to_alerts(notice: Notice, now: datetime) -> list[dict[str, object]]:
+    """Alerts of Alertmanager's API v2: the notice, and the end of what it puts right.
 
     One that waited until after its end gets its length anew: Alertmanager takes an alert that ends in the
     past as resolved, and tells nobody of one that it has not seen before.
     https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml
     """
     length = notice.ends_at - notice.starts_at
+    told = _alert(notice, ALERT_NAMES[notice.kind], notice.severity, max(notice.ends_at, now + length))
+    return [told, *_ends(notice)]
+
+
+def _alert(notice: Notice, name: str, severity: Severity, ends_at: datetime) -> dict[str, object]:
     labels = {
-        "alertname": ALERT_NAMES[notice.kind],
+        "alertname": name,
         "plan": notice.plan,
         "server": notice.server,
         "database": notice.database,
         "backup_type": notice.backup_type,
-        "severity": notice.severity,
+        "severity": severity,
     }
+    annotations = {"summary": notice.summary, "description": notice.description}
+    runbook = _RUNBOOK_OF.get(notice.kind)
+    if runbook is not None:
+        annotations["runbook_url"] = f"{_RUNBOOKS}{runbook}.md"
     return {
         # Alertmanager refuses empty label values in some versions and drops them in others.
-        "labels": {name: value for name, value in labels.items() if value},
-        "annotations": {"summary": notice.summary, "description": notice.description},
+        "labels": {label: value for label, value in labels.items() if value},
+        "annotations": annotations,
         "startsAt": format_time(notice.starts_at),
-        "endsAt": format_time(max(notice.ends_at, now + length)),
+        "endsAt": format_time(ends_at),
     }
+
+
+def _ends(notice: Notice) -> list[dict[str, object]]:
+    """For this database, and for the whole plan: a failure before its databases were known has none."""
+    scopes = [notice.but(database=database) for database in dict.fromkeys((notice.database, ""))]
+    mended = _MENDED.get(notice.kind, ())
+    return [_alert(scope, name, severity, notice.starts_at) for scope in scopes for name, severity in mended]
 
 
 def _notice(backup: Backup, kind: Kind, severity: Severity, summary: str, description: str) -> Notice:
@@ -140,7 +175,7 @@ def _notice(backup: Backup, kind: Kind, severity: Severity, summary: str, descri
         summary=summary,
         description=description,
         starts_at=moment,
-        ends_at=moment + (GOOD_NEWS if kind == "backup-succeeded" else BAD_NEWS),
+        ends_at=moment + GOOD_NEWS,
     )
 
 
@@ -182,10 +217,11 @@ def _what_to_do_drill(proof: Proof) -> str:
     )
 
 
-def _failed(backup: Backup) -> str:
+def _failed(backup: Backup, in_a_row: int) -> str:
     reason = f": {backup.reason}" if backup.reason is not None else ""
     how = "was interrupted" if backup.status is Status.INTERRUPTED else "failed"
-    return f"The backup of {_target(backup)} (plan {backup.plan}) {how}{reason}"
+    again = f" ({in_a_row} failures in a row)" if in_a_row > 1 else ""
+    return f"The backup of {_target(backup)} (plan {backup.plan}) {how}{reason}{again}"
 
 
 def _what_to_do_failed(backup: Backup) -> str:

@@ -19,10 +19,14 @@ app = typer.Typer(
 
 @app.command()
 def check() -> None:
-    """Say every error of the configuration at once, or that there is none."""
+    """Say every error of the configuration at once, or that there is none; warn where alerts reach nobody."""
+    from pgbackstop_runner.notify import channels  # noqa: PLC0415 - urllib costs 30 ms
+
     opened = options.open_workspace()
     plans, servers = len(opened.config.plans), len(opened.config.servers)
     screen.say(f"{opened.file}: right ({servers} servers, {plans} plans, catalog in {opened.catalog.root})")
+    for gap in channels.gaps(opened.config.notifications):
+        screen.complain(f"warning: {gap}")
 
 
 @app.command()

@@ -49,15 +49,15 @@ def config(
     ] = False,
 ) -> None:
     """Write Alertmanager's configuration from the settings under notifications."""
-    from pgbackstop_runner.notify import alertmanager, configuration  # noqa: PLC0415 - jinja2 costs 60 ms
+    from pgbackstop_runner.notify import alertmanager, channels, configuration  # noqa: PLC0415 - jinja2 costs 60 ms
 
     settings = options.open_workspace().config.notifications
     server = _alertmanager(settings.alertmanager) if reload else None
     made = configuration.render(settings, version=configuration.parse_version(version), embed=embed)
     if output is not None:
         configuration.write(output, made.text)
-        channels = ", ".join(configuration.configured(settings)) or "no channel, so alerts reach nobody"
-        screen.say(f"{output}: written for Alertmanager {version} and later, with {channels}")
+        names = ", ".join(channels.configured(settings)) or "no channel, so alerts reach nobody"
+        screen.say(f"{output}: written for Alertmanager {version} and later, with {names}")
     elif made.holds_secrets:
         raise errors.ConfigError(
             "Secrets would stand in the output, and a screen is no place for them.",
@@ -70,13 +70,35 @@ def config(
         screen.complain("Alertmanager has read its configuration again.")
 
 
-@app.command()
-def test() -> None:
-    """Send one test event to Alertmanager, and say whether it was accepted."""
-    from pgbackstop_runner import notify  # noqa: PLC0415 - urllib costs 30 ms
+@app.command(name="test")
+def send_test(
+    channel: Annotated[
+        str, typer.Option(help="Only this one: email, slack or telegram; all when left out.")
+    ] = "",
+) -> None:
+    """Send one test alert through Alertmanager, and say for each channel whether it arrived.
 
-    notify.send_test(_alertmanager(options.open_workspace().config.notifications.alertmanager))
-    screen.say("Alertmanager accepted a test event. Whether people hear of it is up to its routes.")
+    Exit code 0: every channel's service took it. 1: one did not, or Alertmanager does not answer.
+    2: there is no Alertmanager or no such channel in the configuration.
+    """
+    from pgbackstop_runner.notify import channels, trial  # noqa: PLC0415 - urllib and smtplib cost 60 ms
+
+    settings = options.open_workspace().config.notifications
+    server, names = _alertmanager(settings.alertmanager), channels.configured(settings)
+    if channel and channel not in names:
+        raise errors.ConfigError(
+            f"There is no channel {channel!r}.",
+            remedy=f"There are: {', '.join(names) or 'none'}. Add it under notifications.",
+        )
+    done = trial.run(settings, server, (channel,) if channel else names, only=channel)
+    for verdict in done.verdicts:
+        screen.say(f"{verdict.channel}: {'arrived' if verdict.arrived else 'NOT DELIVERED'}: {verdict.words}")
+    if not names:
+        screen.say(
+            f"Alertmanager accepted a test event and gives it to: {', '.join(done.receivers)}. No channel is "
+            "configured here, so whether people hear of it is up to Alertmanager's own configuration."
+        )
+    raise typer.Exit(0 if all(verdict.arrived for verdict in done.verdicts) else 1)
 
 
 @app.command()

@@ -10,11 +10,11 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pgbackstop_catalog import config, errors, notice
 from pgbackstop_catalog.notice import Notice
-from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog.records import Backup, Status
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_runner import locks, log
 from pgbackstop_runner.notify import alertmanager
@@ -51,7 +51,7 @@ def backup_finished(workspace: Workspace, backup: Backup) -> None:
 
 def announce(workspace: Workspace, backup: Backup) -> None:
     """Queue what there is to tell of an attempt; where the outbox cannot be written, send it right away."""
-    made = notice.of_backup(backup)
+    made = notice.of_backup(backup, in_a_row=_in_a_row(workspace, backup), lasts=_lasts(workspace, backup))
     if made is None:
         return
     try:
@@ -87,10 +87,27 @@ def deliver(workspace: Workspace, *, seconds: float = _PATIENCE) -> Delivery:
         return Delivery(pending=len(waiting.entries()), problem="Another process is delivering.")
 
 
-def send_test(settings: config.Alertmanager) -> None:
-    """Send one test event. Raises NotAccepted."""
-    now = utc_now()
-    alertmanager.post(settings, [notice.to_alert(notice.of_test(now), now)])
+def _in_a_row(workspace: Workspace, backup: Backup) -> int:
+    """How many attempts have failed since the last good one, this one included."""
+    if not backup.is_failure:
+        return 0
+    failures = 1
+    with contextlib.suppress(errors.CatalogError):  # then one is all that is known
+        for other in workspace.catalog.backups(backup.plan):
+            if other.database == backup.database and other.id < backup.id:
+                if other.status is Status.SUCCEEDED:
+                    break
+                failures += other.is_failure
+    return failures
+
+
+def _lasts(workspace: Workspace, backup: Backup) -> timedelta:
+    """Until the plan's next attempt is over, however late."""
+    plan = workspace.config.plans.get(backup.plan)
+    if plan is None:
+        return notice.BAD_NEWS
+    late = timedelta(seconds=plan.max_duration + plan.grace)
+    return plan.effective_schedule().interval(utc_now()) + late
 
 
 def _deliver(waiting: Outbox, settings: config.Alertmanager, *, deadline: float) -> Delivery:
@@ -120,7 +137,7 @@ def _deliver(waiting: Outbox, settings: config.Alertmanager, *, deadline: float)
 
 
 def _post(event: Notice, settings: config.Alertmanager, now: datetime) -> None:
-    alertmanager.post(settings, [notice.to_alert(event, now)])
+    alertmanager.post(settings, notice.to_alerts(event, now))
     log.logger().info("notification accepted", channel=CHANNEL, kind=event.kind, plan=event.plan or None)
 
 

@@ -16,7 +16,7 @@ import jinja2
 from pgbackstop_catalog import atomic, errors, units
 from pgbackstop_catalog.channels import WEEKDAYS, QuietHours
 from pgbackstop_catalog.config import Notifications
-from pgbackstop_runner.notify import secret
+from pgbackstop_runner.notify import channels, secret
 
 Version = tuple[int, int]
 OLDEST: Version = (0, 25)
@@ -85,7 +85,7 @@ def render(settings: Notifications, *, version: Version = OLDEST, embed: bool = 
     }
     template = _environment().get_template("alertmanager.yml.j2")
     text = template.render(
-        channels=configured(settings),
+        channels=channels.configured(settings),
         secrets=secrets,
         email=settings.email,
         slack=settings.slack,
@@ -99,11 +99,6 @@ def render(settings: Notifications, *, version: Version = OLDEST, embed: bool = 
     )
     embedded = any(each is not None and each.file is None for each in secrets.values())
     return Rendered(text=text, holds_secrets=embedded)
-
-
-def configured(settings: Notifications) -> tuple[str, ...]:
-    """The channels that there are."""
-    return tuple(name for name in ("email", "slack", "telegram") if getattr(settings, name) is not None)
 
 
 def intervals(hours: QuietHours) -> list[Interval]:

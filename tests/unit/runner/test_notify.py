@@ -47,7 +47,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append(f"POST {self.path} {self.headers['Content-Type']}")
         code = self.server.codes.pop(0) if self.server.codes else 200
         if code == 200:
-            self.server.received += json.loads(body)
+            # Ends of other alerts go along with good news.
+            self.server.received += [each for each in json.loads(body) if each["startsAt"] != each["endsAt"]]
         self._answer(code)
 
     def do_GET(self) -> None:
@@ -149,7 +150,7 @@ def test_a_failure_says_what_to_do(status: Status, reason: Reason | None, summar
 def test_an_endless_message_is_cut() -> None:
     event = notice.of_backup(_backup(status=Status.FAILED, message="x" * 100_000))
     assert event is not None
-    assert "x" * 1500 + " … Details" in event.description
+    assert "x" * 300 + " … Details" in event.description
 
 
 @pytest.mark.parametrize(("runs", "words"), [(1, "A backup run of plan"), (3, "3 backup runs of plan")])
@@ -168,7 +169,7 @@ def test_a_running_backup_is_no_event() -> None:
 def test_an_alert_has_labels_without_empty_ones_and_ends() -> None:
     event = notice.of_backup(_backup(database=""))
     assert event is not None
-    alert = notice.to_alert(event, NOW)
+    alert, *ends = notice.to_alerts(event, NOW)
     assert alert["labels"] == {
         "alertname": "BackupFinished",
         "plan": "shop-daily",
@@ -178,12 +179,71 @@ def test_an_alert_has_labels_without_empty_ones_and_ends() -> None:
     }
     assert alert["startsAt"] == "2026-11-22T02:03:04.000Z"
     assert alert["endsAt"] == "2026-11-22T02:13:04.000Z"
+    assert {end["endsAt"] for end in ends} == {"2026-11-22T02:03:04.000Z"}
+
+
+def labels_of(alerts: list[dict[str, Any]]) -> list[tuple[str, str, str | None]]:
+    return [
+        (alert["labels"]["alertname"], alert["labels"]["severity"], alert["labels"].get("database"))
+        for alert in alerts
+    ]
+
+
+def test_a_success_ends_what_was_told_of_the_database_and_of_the_whole_plan() -> None:
+    event = notice.of_backup(_backup())
+    assert event is not None
+    assert labels_of(notice.to_alerts(event, NOW)[1:]) == [
+        (name, severity, database)
+        for database in ("shop", None)
+        for name, severity in (
+            ("BackupRunFailed", "warning"),
+            ("BackupRunFailed", "critical"),
+            ("BackupRunMissed", "warning"),
+        )
+    ]
+
+
+def test_a_failure_ends_nothing_and_names_its_runbook() -> None:
+    event = notice.of_backup(_backup(status=Status.FAILED))
+    assert event is not None
+    (alert,) = notice.to_alerts(event, NOW)
+    assert str(alert["annotations"]).endswith("alerts/runbooks/BackupFailed.md'}")
+
+
+def test_the_second_failure_in_a_row_is_critical(opened: Workspace, server: Answering) -> None:
+    def fails(number: int, database: str, status: Status = Status.FAILED) -> None:
+        record = _backup(id=f"2026112{number}T020000Z-5f3a9c", database=database, status=status)
+        opened.catalog.put(record)
+        notify.backup_finished(opened, record)
+
+    fails(0, "shop")
+    fails(1, "shop", Status.SUCCEEDED)
+    fails(2, "shop")
+    fails(3, "other")
+    fails(4, "shop", Status.MISSED)
+    fails(5, "shop", Status.INTERRUPTED)
+    told = [each for each in server.received if each["labels"]["alertname"] == "BackupRunFailed"]
+    assert labels_of(told) == [
+        ("BackupRunFailed", "warning", "shop"),
+        ("BackupRunFailed", "warning", "shop"),
+        ("BackupRunFailed", "warning", "other"),
+        ("BackupRunFailed", "critical", "shop"),
+    ]
+    assert "2 failures in a row" in told[-1]["annotations"]["summary"]
+
+
+def test_a_failure_lasts_until_the_next_attempt_is_over(tmp_path: Path, server: Answering) -> None:
+    opened = _workspace(tmp_path, server.url)
+    notify.announce(opened, _backup(plan="main-physical", status=Status.FAILED))
+    event = notify.outbox(opened).read(_waiting(opened)[0])
+    # A week, six hours that a run may take, and one that it may be late.
+    assert event.ends_at - event.starts_at == timedelta(days=7, hours=7)
 
 
 def test_an_event_that_waited_too_long_gets_its_length_anew() -> None:
     event = notice.of_backup(_backup())
     assert event is not None
-    assert notice.to_alert(event, NOW + timedelta(days=1))["endsAt"] == "2026-11-23T02:13:04.000Z"
+    assert notice.to_alerts(event, NOW + timedelta(days=1))[0]["endsAt"] == "2026-11-23T02:13:04.000Z"
 
 
 def test_a_finished_backup_is_told_at_once(opened: Workspace, server: Answering) -> None:
@@ -258,7 +318,7 @@ def test_an_answer_that_never_comes_is_not_waited_for(opened: Workspace) -> None
         # It listens and accepts, and that is all.
         impatient = config.Alertmanager(url=mute.url, timeout=0.2)
         with pytest.raises(alertmanager.Unreachable, match="timed out"):
-            notify.send_test(impatient)
+            alertmanager.post(impatient, notice.to_alerts(notice.of_test(NOW), NOW))
 
 
 def test_garbage_in_the_outbox_is_put_aside(opened: Workspace, server: Answering) -> None:
