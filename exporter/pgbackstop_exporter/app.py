@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import html
-import time
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 from aiohttp import hdrs, web
 from prometheus_client.exposition import gzip_accepted
 
-from pgbackstop_exporter import status
+from pgbackstop_exporter import landing
 from pgbackstop_exporter.exposition import Form
-from pgbackstop_exporter.facts import CATALOG, Snapshot
+from pgbackstop_exporter.facts import CATALOG
+from pgbackstop_exporter.landing import Landing
 from pgbackstop_exporter.pages import Pages
 from pgbackstop_exporter.watch import Watch
 from pgbackstop_exporter.web_guard import Guard
-
-_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-}
-_STYLE: Final = (
-    "body{font:16px system-ui,sans-serif;margin:2rem;max-width:60rem}table{border-collapse:collapse}"
-    "td,th{padding:.3rem 1rem .3rem 0;text-align:left;border-bottom:1px solid #ddd}"
-    ".failed,.late,.never{color:#b00020;font-weight:bold}.ok,.running{color:#00662a}"
-)
-
 
 Reload = Callable[[], Awaitable[str]]
 
@@ -52,7 +38,7 @@ class _Handlers:
         self._watch = watch
         self._pages = pages
         self._reload = reload
-        self._telemetry_path = telemetry_path
+        self._landing = Landing(watch, telemetry_path)
 
     async def metrics(self, request: web.Request) -> web.Response:
         form = Form.accepted(",".join(request.headers.getall(hdrs.ACCEPT, [])))
@@ -63,8 +49,8 @@ class _Handlers:
         return web.Response(body=await self._pages.body(form, compressed=compressed), headers=headers)
 
     async def landing(self, _request: web.Request) -> web.Response:
-        text = render_landing(self._watch.snapshot, time.time(), self._telemetry_path)
-        return web.Response(text=text, content_type="text/html", headers=_HEADERS)
+        text = await self._landing.text()
+        return web.Response(text=text, content_type="text/html", headers=landing.HEADERS)
 
     async def healthy(self, _request: web.Request) -> web.Response:
         return web.Response(text="The exporter is healthy.\n")
@@ -79,26 +65,3 @@ class _Handlers:
         if problem:
             return web.Response(status=500, text=f"The old configuration stays in use:\n{problem}\n")
         return web.Response(text="The configuration was read.\n")
-
-
-def render_landing(snapshot: Snapshot, now: float, telemetry_path: str) -> str:
-    """A page for people: what is backed up, and what cannot be read."""
-    body = "".join(_line(row) for row in status.rows(snapshot, now))
-    problems = "".join(
-        f"<li>{html.escape(name)}: {html.escape(health.error)}</li>"
-        for name, health in snapshot.health.items()
-        if health.error
-    )
-    return (
-        "<!doctype html><html lang='en'><meta charset='utf-8'><title>pgbackstop exporter</title>"
-        f"<style>{_STYLE}</style><h1>pgbackstop exporter</h1>"
-        f"<p><a href='{html.escape(telemetry_path)}'>Metrics</a></p>"
-        "<table><tr><th>Plan</th><th>Database</th><th>Last success</th><th>Size</th><th>State</th></tr>"
-        f"{body}</table>" + (f"<h2>Problems</h2><ul>{problems}</ul>" if problems else "") + "</html>\n"
-    )
-
-
-def _line(row: status.Row) -> str:
-    age = f"{row.age} ago" if row.age != "never" else row.age
-    cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in (row.plan, row.database, age, row.size))
-    return f"<tr>{cells}<td class='{row.state}'>{row.state}</td></tr>"

@@ -1,58 +1,178 @@
-"""How each plan stands, in words for people: pure, from a snapshot."""
+"""How plans, servers and disks stand, in words for people: pure, from the families of the metrics.
+
+Nothing is looked up anywhere else, so that the page for people never says what the metrics do not. The
+states are those of the dashboard and of the alerts: see docs/reference/dashboards.md.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from pgbackstop_catalog import units
-from pgbackstop_catalog.history import History, Subject
-from pgbackstop_catalog.records import Tally
-from pgbackstop_exporter import plan_families
-from pgbackstop_exporter.facts import PlanFacts, Snapshot
+from pgbackstop_exporter import contract, status_items
+from pgbackstop_exporter import known as words
+from pgbackstop_exporter.facts import Health
+from pgbackstop_exporter.families import Families, Labels
+from pgbackstop_exporter.known import Known
+from pgbackstop_exporter.status_items import Item
+
+# As the alerts BackupScheduleMissed, BackupNeverSucceeded and BackupStuck have them.
+_OVERDUE_SECONDS: Final = 900.0
+_LEAST_GRACE: Final = 3600.0
+_NEARLY_DONE: Final = 0.9
+
+# Worst first; what comes before "running" asks for somebody.
+STATES: Final = ("stuck", "late", "never", "failed", "unknown", "running", "not due yet", "paused", "ok")
+BAD: Final = frozenset(STATES[: STATES.index("running")])
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """One line of the table; texts are ready to be shown."""
+class State:
+    """One of STATES, and why; ``why`` is empty where there is nothing to add."""
+
+    word: str
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRow:
+    """A plan and database; texts are ready to be shown."""
 
     plan: str
+    server: str
     database: str
+    state: State
     age: str
     size: str
-    state: str
+    duration: str
+    next_run: str
+    verified: str
+    drilled: str
 
 
-def rows(snapshot: Snapshot, now: float) -> list[Row]:
-    """Every configured plan and database, in the configuration's order."""
-    found: list[Row] = []
-    for name, plan in snapshot.settings.config.plans.items():
-        facts = snapshot.catalog.plans.get(name) if snapshot.catalog else None
-        facts = facts or PlanFacts(tally=Tally(plan=name))
-        server = snapshot.servers.get(plan.server)
-        limit = plan_families.expectation(plan, int(now // 3600)).max_age
-        for database in plan_families.databases(plan, facts, server.databases if server else None):
-            known = facts.history(Subject(plan.server, database, plan.backup_type))
-            state = state_of(known, enabled=plan.enabled, max_age=limit, now=now)
-            if snapshot.catalog is None:
-                state = "unknown"
-            found.append(_row(name, database, known, state, now))
-    return found
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """Everything that the page shows."""
+
+    plans: tuple[PlanRow, ...]
+    servers: tuple[Item, ...]
+    disks: tuple[Item, ...]
+    exporter: tuple[Item, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many plans and databases are in each state, worst first."""
+        words = [row.state.word for row in self.plans]
+        return {word: words.count(word) for word in STATES if word in words}
 
 
-def state_of(known: History, *, enabled: bool, max_age: float, now: float) -> str:
-    """The worst that can be said, by the rules of the alerts."""
-    if not enabled:
-        return "paused"
-    if not known.last_success:
-        return "failed" if known.last_failure else "never"
-    if now - known.last_success > max_age:
-        return "late"
-    if known.last_failure > known.last_success:
-        return "failed"
-    return "running" if known.running else "ok"
+def of(families: Families, health: Mapping[str, Health], now: float) -> Status:
+    """The status that these families tell of at ``now``, in Unix seconds."""
+    known = Known(families, now)
+    plans = sorted(_plans(known), key=lambda row: STATES.index(row.state.word))
+    return Status(
+        plans=tuple(plans),
+        servers=tuple(status_items.servers(known)),
+        disks=tuple(status_items.disks(known)),
+        exporter=tuple(status_items.exporter(known, health)),
+    )
 
 
-def _row(plan: str, database: str, known: History, state: str, now: float) -> Row:
-    age = units.format_duration(max(0.0, now - known.last_success)) if known.last_success else "never"
-    size = units.format_size(known.success.size) if known.success and known.success.size >= 0 else ""
-    return Row(plan=plan, database=database or "(all)", age=age, size=size, state=state)
+def _plans(known: Known) -> Iterator[PlanRow]:
+    every = list(known.each(contract.ENABLED))
+    running = {
+        (names["plan"], names["server"]) for where, names in every if known.of(contract.RUNNING, where)
+    }
+    for where, names in every:
+        success = known.of(contract.LAST_SUCCESS, where)
+        limit = known.of(contract.MAX_AGE, where) or 0.0
+        yield PlanRow(
+            plan=names["plan"],
+            server=names["server"],
+            database=names["database"] or "(all)",
+            state=_state(known, where, plan_runs=(names["plan"], names["server"]) in running),
+            age="unknown" if success is None else f"{known.ago(success)} (limit {words.span(limit)})",
+            size=words.size(known.of(contract.SIZE, where)),
+            duration=words.duration(known.of(contract.DURATION, where)),
+            next_run=known.ago(known.of(contract.NEXT_RUN, where), never=""),
+            verified=known.ago(known.of(contract.VERIFIED, where)),
+            drilled=_drilled(known, where),
+        )
+
+
+def _state(known: Known, where: Labels, *, plan_runs: bool) -> State:
+    """The first that is true, as docs/reference/dashboards.md lists them."""
+    success = known.of(contract.LAST_SUCCESS, where)
+    if not known.of(contract.ENABLED, where):
+        return State(word="paused")
+    if success is None:
+        return State(word="unknown", why="the catalog has not been read yet")
+    return (
+        _stuck(known, where)
+        or _too_old(known, where, success)
+        or _never(known, where, success)
+        or _failed(known, where, success)
+        or (None if plan_runs else _overdue(known, where))
+        or _well(known, where, success)
+    )
+
+
+def _stuck(known: Known, where: Labels) -> State | None:
+    started = known.of(contract.RUNNING_START, where)
+    longest = known.of(contract.MAX_DURATION, where)
+    if started and longest and known.now - started > longest:
+        why = f"started {known.ago(started)}; a run is ended after {words.span(longest)}"
+        return State(word="stuck", why=why)
+    moved, patience = known.of(contract.PROGRESS_AT, where), known.of(contract.STALL_TIMEOUT, where)
+    if moved and patience and known.now - moved > patience and not _is_nearly_done(known, where):
+        return State(word="stuck", why=f"the last byte was written {known.ago(moved)}")
+    return None
+
+
+def _is_nearly_done(known: Known, where: Labels) -> bool:
+    expected = known.of(contract.PROGRESS_EXPECTED, where)
+    return expected is not None and (known.of(contract.PROGRESS, where) or 0.0) >= _NEARLY_DONE * expected
+
+
+def _too_old(known: Known, where: Labels, success: float) -> State | None:
+    limit = known.of(contract.MAX_AGE, where)
+    if not success or limit is None or known.now - success <= limit:
+        return None
+    return State(word="late", why=f"the newest good backup may be {words.span(limit)} old")
+
+
+def _never(known: Known, where: Labels, success: float) -> State | None:
+    due = known.of(contract.FIRST_DUE, where)
+    limit = known.of(contract.MAX_AGE, where) or 0.0
+    grace = max(limit - (known.of(contract.SCHEDULE_INTERVAL, where) or 0.0), _LEAST_GRACE)
+    if success or due is None or known.now - due <= grace:
+        return None
+    return State(word="never", why=f"was due {known.ago(due)} and has not succeeded since")
+
+
+def _failed(known: Known, where: Labels, success: float) -> State | None:
+    failure = known.of(contract.LAST_FAILURE, where) or 0.0
+    if failure <= success:
+        return None
+    number = known.of(contract.CONSECUTIVE_FAILURES, where) or 0
+    return State(word="failed", why=f"{known.ago(failure)}, {number:g} in a row")
+
+
+def _overdue(known: Known, where: Labels) -> State | None:
+    due = known.of(contract.NEXT_RUN, where)
+    if due is None or known.now - due <= _OVERDUE_SECONDS:
+        return None
+    return State(word="late", why=f"a run was due {known.ago(due)} and has not started")
+
+
+def _well(known: Known, where: Labels, success: float) -> State:
+    if known.of(contract.RUNNING, where):
+        return State(word="running", why=f"since {known.ago(known.of(contract.RUNNING_START, where))}")
+    return State(word="ok") if success else State(word="not due yet")
+
+
+def _drilled(known: Known, where: Labels) -> str:
+    success = known.of(contract.DRILL_SUCCESS, where) or 0.0
+    failure = known.of(contract.DRILL_FAILURE, where) or 0.0
+    return f"failed {known.ago(failure)}" if failure > success else known.ago(success)

@@ -218,7 +218,10 @@ def test_people_see_how_each_plan_stands(tmp_path: Path, newest: Backup) -> None
         page = exporter.get("/").decode()
         assert exporter.get("/-/healthy") == b"The exporter is healthy.\n"
         assert exporter.get("/-/ready") == b"The exporter is ready.\n"
-    assert "<td>daily</td><td>shop</td><td>3h00m ago</td><td>1.0 MB</td><td class='ok'>ok</td>" in page
+        assert exporter.open("/").headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert "<h1>Backups: ok</h1>" in page
+    assert "<td><b>ok</b></td><td data-c='Plan'>daily</td>" in page
+    assert "<td data-c='Last success'>3h00m ago (limit 25h)</td><td data-c='Size'>1.0 MB</td>" in page
 
 
 def test_another_path_and_another_port(tmp_path: Path) -> None:
