@@ -1,26 +1,21 @@
 """``pgbackstop demo`` as a user starts it: a process, in a folder and with a PostgreSQL of its own."""
 
-import contextlib
 import json
-import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from pgbackstop_runner.demo import metrics, programs
 from tests.support import places
+from tests.support.demos import PATIENCE, Running, eventually, of, run_once, samples
 
-PROGRAM = Path(sys.executable).with_name("pgbackstop")
-PATIENCE = 120.0  # seconds; the demo takes 15 on an idle machine
 LITERAL = {"backup_last_success_time", "backup_size_bytes", "backup_duration_seconds", "disk_free_bytes"}
 pytestmark = [pytest.mark.slow]
 
@@ -33,73 +28,11 @@ def folder() -> Iterator[Path]:
     places.remove(place)
 
 
-def of(folder: Path) -> list[psutil.Process]:
-    """The processes that belong to the demo in ``folder``, itself included: they name it or work in it."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            words = [*process.cmdline(), process.cwd()]
-        except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
-            continue
-        if process.pid != os.getpid() and any(str(folder) in word for word in words):
-            found.append(process)
-    return found
-
-
-def eventually(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {PATIENCE} s: {what}"
-        time.sleep(0.2)
-
-
-def samples(folder: Path) -> list[metrics.Sample]:
-    port = json.loads((folder / "state.json").read_text())["ports"]["exporter"]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        return metrics.samples(answer.read().decode())
-
-
-def run_once(folder: Path) -> subprocess.CompletedProcess[str]:
-    argv = [str(PROGRAM), "demo", "--once", "--folder", str(folder)]
-    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=PATIENCE)
-
-
-class Running:
-    """A demo that runs until it is told otherwise."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.output = folder.parent / "output"
-        with self.output.open("w") as output:
-            argv = [str(PROGRAM), "demo", "--folder", str(folder)]
-            self.process = subprocess.Popen(argv, stdout=output, stderr=subprocess.STDOUT)
-
-    def shows(self, words: str) -> bool:
-        assert self.process.poll() is None, self.output.read_text()
-        return words in self.output.read_text()
-
-    def part(self, *words: str) -> psutil.Process:
-        return next(
-            each for each in of(self.folder) if all(word in " ".join(each.cmdline()) for word in words)
-        )
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait(timeout=30)
-        for process in of(self.folder):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-
-
 @pytest.fixture
 def running(folder: Path) -> Iterator[Running]:
     """A demo that shows its screen."""
-    demo = Running(folder)
-    try:
-        eventually(lambda: demo.shows("Ctrl-C stops everything"), "the screen")
+    with Running(folder) as demo:
         yield demo
-    finally:
-        demo.close()
 
 
 def test_once_makes_one_backup_of_each_kind_and_a_second_run_continues(folder: Path) -> None:

@@ -1,14 +1,13 @@
 """``pgbackstop restore`` as a person uses it: look, confirm, restore, go back, tidy up."""
 
 import json
-import os
-import pty
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from pgbackstop_catalog import errors
+from tests.support import terminal
 from tests.support.backups import Site, environment, plan
 from tests.support.databases import Database
 
@@ -32,21 +31,7 @@ def site(database: Database, tmp_path: Path) -> Site:
 
 def at_a_terminal(site: Site, *words: str, types: str) -> subprocess.CompletedProcess[str]:
     """Runs a command whose standard input is a terminal, where a person types."""
-    ours, theirs = pty.openpty()
-    try:
-        os.write(ours, types.encode())
-        return subprocess.run(
-            site.argv(*words),
-            stdin=theirs,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-            env=environment(),
-        )
-    finally:
-        os.close(theirs)
-        os.close(ours)
+    return terminal.run(site.argv(*words), types=types, env=environment())
 
 
 def names(database: Database) -> set[object]:
@@ -82,7 +67,7 @@ def test_restore_undo_restore_drop(site: Site, database: Database) -> None:
     assert "ok  rows" in done.stdout
     assert database.row_counts()["orders"] == 2000
     (record,) = site.catalog.restores()
-    assert f"pgbackstop restore --undo {record.id}" in done.stdout
+    assert f"pgbackstop -c {site.file} restore --undo {record.id}" in done.stdout
 
     undone = site.run("restore", "--undo", record.short_id, "--yes-replace", database.name)
     assert undone.returncode == 0, undone.stderr
@@ -141,6 +126,28 @@ def test_a_person_who_types_something_else_is_heard(site: Site, database: Databa
     refused = at_a_terminal(site, "restore", types="1\nno\n")
     assert refused.returncode == errors.ConfigError.exit_code
     assert "'no' is not" in refused.stderr
+    assert names(database) == {database.name}
+
+
+def test_a_person_is_asked_before_a_lost_database_comes_back(site: Site, database: Database) -> None:
+    database.drop()
+    refused = at_a_terminal(site, "restore", types="1\n\n")
+    assert refused.returncode == errors.ConfigError.exit_code
+    assert "Nobody said yes; nothing was touched." in refused.stderr
+    assert names(database) == set()
+    done = at_a_terminal(site, "restore", types="1\nyes\n")
+    assert done.returncode == 0, done.stderr
+    assert database.row_counts()["orders"] == 2000
+
+
+def test_nobody_is_asked_where_nobody_sits(site: Site, database: Database) -> None:
+    site.plans = {**site.plans, "other": plan(databases=["postgres"])}
+    site.write()
+    site.made("other")
+    refused = site.run("restore")
+    assert refused.returncode == errors.ConfigError.exit_code
+    assert "'latest' fits 2 databases" in refused.stderr
+    assert "→ Name one with --database or --plan." in refused.stderr
     assert names(database) == {database.name}
 
 

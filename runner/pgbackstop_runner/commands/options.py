@@ -22,6 +22,13 @@ class Given:
     config: Path | None = None
 
 
+def called() -> str:
+    """How we were called, for commands that a person may paste: the same configuration counts for them."""
+    import shlex  # noqa: PLC0415 - only for messages
+
+    return f"pgbackstop -c {shlex.quote(str(Given.config))}" if Given.config else "pgbackstop"
+
+
 def open_workspace() -> workspace.Workspace:
     """The workspace of the configuration that was named. Raises ConfigError."""
     from pgbackstop_runner import workspace  # noqa: PLC0415 - pydantic costs 200 ms, which a list does not need

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +11,10 @@ import typer
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.values import format_time
 from pgbackstop_runner import screen
-from pgbackstop_runner.commands import options
+from pgbackstop_runner.commands import ask, options
 
 if TYPE_CHECKING:
+    from pgbackstop_catalog.config import Server
     from pgbackstop_catalog.recovery import RecoveryPlan, Target
     from pgbackstop_runner.recover.run import Outcome
     from pgbackstop_runner.workspace import Workspace
@@ -24,12 +25,15 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @app.command()
 def recover(  # noqa: PLR0913 - each option is one independent wish
     server: Annotated[
-        str, typer.Argument(metavar="SERVER", help="The server, as the configuration names it.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="[SERVER]", help="The server, as the configuration names it; not needed for the only one."
+        ),
+    ] = None,
     *,
     into: Annotated[
-        Path, typer.Option("--into", help="An empty directory, which becomes the data directory.")
-    ],
+        Path | None, typer.Option("--into", help="An empty directory, which becomes the data directory.")
+    ] = None,
     target_time: Annotated[
         str | None, typer.Option("--time", help="To this moment, with a zone: 2026-11-22T14:03:00Z.")
     ] = None,
@@ -58,33 +62,109 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
         bool, typer.Option("--dry-run", help="Say what would be done, and stop there.")
     ] = False,
 ) -> None:
-    """Recover a server into an empty directory: to the latest moment, or to the one that is asked for."""
+    """Recover a server into an empty directory: to the latest moment, or to the one that is asked for.
+
+    At a terminal, what is left out is asked for.
+    """
     opened = options.open_for_work()
+    from pgbackstop_catalog import recovery  # noqa: PLC0415
     from pgbackstop_runner.recover import archive, journal, run  # noqa: PLC0415 - psycopg and what hangs on it
     from pgbackstop_runner.recover.place import Place  # noqa: PLC0415
 
     for closed in journal.reconcile(opened):
         screen.complain(f"recovery {closed.id}: {closed.message}")
     target = _target(target_time, target_lsn, target_xid, target_name, immediate=immediate)
-    wanted = Place(data=into.absolute(), tablespaces=_tablespaces(tablespace or []))
+    wish = Wish(server=server, target=target, into=into, start=start)
+    told = _told(opened, wish) or _asked(opened, wish, port)
     request = run.Request(
-        server=server,
-        target=target,
-        place=wanted,
+        server=told.server,
+        target=told.target or recovery.Target(kind="latest"),
+        place=Place(data=told.into.absolute(), tablespaces=_tablespaces(tablespace or [])),
         backup_id=backup,
         timeline=timeline,
-        start=start,
+        start=told.start,
         port=port,
         action="pause" if pause else "promote",
         check=check,
     )
-    chosen = run.plan(opened, request, archive.read(opened, server))
-    _show_plan(chosen, into, port if start else None)
+    chosen = run.plan(opened, request, archive.read(opened, told.server))
+    _show_plan(chosen, told.into, port if told.start else None)
     screen.say(f"  time   about {_estimate(opened, chosen)}")
     if dry_run:
         return
+    if told.by_person:
+        ask.go_on()
     shown = screen.Progress()
-    _show_outcome(run.recover(opened, request, shown.step, shown.show), paused=pause)
+    outcome = run.recover(opened, request, shown.step, shown.show)
+    _show_outcome(outcome, opened.server(told.server).for_restores(), paused=pause)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What stood on the command line; None is what was left out."""
+
+    server: str | None
+    target: Target | None
+    into: Path | None
+    start: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What is needed; ``by_person``: some of it was asked for."""
+
+    server: str
+    target: Target | None
+    into: Path
+    start: bool
+    by_person: bool = False
+
+
+def _told(opened: Workspace, wish: Wish) -> Told | None:
+    """Everything, where the command line has it; None where a person is to be asked.
+
+    Raises ConfigError where nobody is there to answer.
+    """
+    names = list(opened.config.servers)
+    server = wish.server or (names[0] if len(names) == 1 else None)
+    if server is not None and wish.into is not None:
+        return Told(server=server, target=wish.target, into=wish.into, start=wish.start)
+    if ask.somebody_is_there():
+        return None
+    missing = "the server" if server is None else "the directory to recover into"
+    raise errors.ConfigError(
+        f"It is not said which is {missing}.",
+        remedy=f"Write: pgbackstop recover SERVER --into DIR, where SERVER is one of {', '.join(names)}.",
+    )
+
+
+def _asked(opened: Workspace, wish: Wish, port: int) -> Told:
+    """Ask a person for what was left out. Raises ConfigError, NotFound."""
+    server = _server(opened, wish)
+    target = wish.target or _moment(opened, server)
+    into = wish.into or Path(ask.text("Empty directory to recover into", f"/var/tmp/recovered-{server}"))  # noqa: S108 - a person sees it and may type another
+    start = wish.start or ask.agreed(f"Start the recovered server there, on port {port}?", default=True)
+    return Told(server=server, target=target, into=into, start=start, by_person=True)
+
+
+def _server(opened: Workspace, wish: Wish) -> str:
+    servers = opened.config.servers
+    if wish.server is not None or len(servers) == 1:
+        return wish.server or next(iter(servers))
+    rows = [(name, f"{each.host}:{each.port}") for name, each in servers.items()]
+    answer = ask.one_of(("SERVER", "AT"), rows, "Number of the server to recover, or its name")
+    return rows[answer][0] if isinstance(answer, int) else answer
+
+
+def _moment(opened: Workspace, server: str) -> Target | None:
+    """The moment that a person wants, with the windows in sight; None is the newest byte received."""
+    from pgbackstop_catalog import recovery  # noqa: PLC0415
+    from pgbackstop_runner.recover import archive  # noqa: PLC0415
+
+    for each in archive.windows(opened, server, archive.read(opened, server)):
+        screen.say(f"Any moment from {format_time(each.start)} to {format_time(each.end)} can be reached.")
+    answer = ask.text("To which moment, as shown above with its zone; Enter for the newest byte received")
+    return recovery.parse_time(answer) if answer else None
 
 
 def _estimate(opened: Workspace, chosen: RecoveryPlan) -> str:
@@ -96,7 +176,8 @@ def _estimate(opened: Workspace, chosen: RecoveryPlan) -> str:
 
 def _target(
     moment: str | None, lsn: str | None, xid: str | None, name: str | None, *, immediate: bool
-) -> Target:
+) -> Target | None:
+    """The target that the options name; None where they name none."""
     from pgbackstop_catalog import recovery  # noqa: PLC0415
 
     given = [text for text in (moment, lsn, xid, name) if text is not None]
@@ -112,7 +193,7 @@ def _target(
         return recovery.parse_xid(xid)
     if name is not None:
         return recovery.parse_name(name)
-    return recovery.Target(kind="immediate" if immediate else "latest")
+    return recovery.Target(kind="immediate") if immediate else None
 
 
 def _tablespaces(given: list[str]) -> dict[int, Path]:
@@ -139,15 +220,14 @@ def _show_plan(chosen: RecoveryPlan, into: Path, port: int | None) -> None:
     screen.say(f"  then   {then}; nothing that exists is replaced")
 
 
-def _show_outcome(outcome: Outcome, *, paused: bool) -> None:
+def _show_outcome(outcome: Outcome, live: Server, *, paused: bool) -> None:
+    from pgbackstop_runner.recover import guide  # noqa: PLC0415
+
     took = units.format_duration(outcome.seconds)
     if outcome.recovered is None:
-        screen.say(f"Ready in {took}; how to go on is in {outcome.data / 'RECOVER.md'}")
+        screen.say(f"Ready in {took}; how to go on is in {outcome.data / guide.NAME}")
         return
-    server = outcome.recovered
-    connect = (
-        f"psql -h {shlex.quote(str(server.socket_folder))} -p {server.port} -U {server.user} -d postgres"
-    )
+    connect = guide.connect(outcome.recovered)
     if paused:
         screen.say(f"Paused at the target in {took}; look at it, and let it take over by the second line:")
         screen.say(f"  {connect}")
@@ -155,4 +235,8 @@ def _show_outcome(outcome: Outcome, *, paused: bool) -> None:
     else:
         screen.say(f"Recovered in {took}; it runs beside the live server until you stop it:")
         screen.say(f"  {connect}")
-    screen.say(f"  {server.programs.path('pg_ctl')} -D {shlex.quote(str(server.data))} stop")
+    screen.say("Bring a lost table back into the live server, with the names in place of the capitals:")
+    for line in guide.bring_back(outcome.recovered, live):
+        screen.say(f"  {line}")
+    screen.say(f"Stop it, and then remove {outcome.data}:")
+    screen.say(f"  {guide.stop(outcome.recovered)}")

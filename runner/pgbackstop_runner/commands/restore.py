@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +10,7 @@ import typer
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_runner import screen
-from pgbackstop_runner.commands import options
+from pgbackstop_runner.commands import ask, options
 
 if TYPE_CHECKING:
     from pgbackstop_catalog.restores import Restore
@@ -88,7 +88,8 @@ def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other wa
         _clean(opened, server)
     else:
         wanted = Wanted(backup=backup or "latest", plan=plan, database=database)
-        if backup is None and plan is None and database is None and sys.stdin.isatty():
+        asked = not (backup or plan or database or json) and ask.somebody_is_there()
+        if asked:
             wanted = _chosen(opened)
         request = Request(
             wanted=wanted,
@@ -102,12 +103,17 @@ def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other wa
             jobs=jobs,
             fence_timeout=fence_timeout,
         )
-        _restore(opened, request, _Flags(dry_run=dry_run, yes_replace=yes_replace, json=json))
+        _restore(opened, request, _Flags(dry_run=dry_run, yes_replace=yes_replace, json=json, asked=asked))
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Flags:
-    def __init__(self, *, dry_run: bool, yes_replace: str | None, json: bool) -> None:
-        self.dry_run, self.yes_replace, self.json = dry_run, yes_replace, json
+    """``asked``: a person chose the backup from a list, and is asked before anything is done."""
+
+    dry_run: bool
+    yes_replace: str | None
+    json: bool
+    asked: bool
 
 
 def _chosen(opened: Workspace) -> Wanted:
@@ -117,20 +123,14 @@ def _chosen(opened: Workspace) -> Wanted:
     found = choose.restorable(opened.catalog.backups(), choose.Wanted())[:_LISTED]
     if not found:
         raise errors.NotFound("There is no logical backup to restore.", remedy="See 'pgbackstop list'.")
-    titles = ("", "ID", "DATABASE", "FINISHED (UTC)", "SIZE")
     rows = [
-        (str(number), each.id, each.database, f"{each.finished_at:%Y-%m-%d %H:%M:%S}",
+        (each.id, each.server, each.database, f"{each.finished_at:%Y-%m-%d %H:%M:%S}",
          units.format_size(each.size_bytes or 0))
-        for number, each in enumerate(found, 1)
+        for each in found
     ]  # fmt: skip
-    screen.table([screen.Column(title=title) for title in titles], rows)
-    screen.say("Number of the backup to restore, or its id:")
-    answer = sys.stdin.readline().strip()
-    if not answer:
-        raise errors.ConfigError("Nothing was chosen; nothing was touched.")
-    if answer.isdigit() and 0 < int(answer) <= len(found):
-        answer = found[int(answer) - 1].id
-    return choose.Wanted(backup=answer)
+    titles = ("ID", "SERVER", "DATABASE", "FINISHED (UTC)", "SIZE")
+    answer = ask.one_of(titles, rows, "Number of the backup to restore, or its id")
+    return choose.Wanted(backup=found[answer].id if isinstance(answer, int) else answer)
 
 
 def _restore(opened: Workspace, request: Request, flags: _Flags) -> None:
@@ -145,6 +145,8 @@ def _restore(opened: Workspace, request: Request, flags: _Flags) -> None:
         return
     if drawn.phrase:
         _confirm(drawn.phrase, flags.yes_replace, f"This replaces the database {drawn.database}.")
+    elif flags.asked:
+        ask.go_on()
     done = flow.run(opened, drawn)
     if flags.json:
         screen.value(done)
@@ -171,17 +173,16 @@ def _show(done: Restore) -> None:
     screen.say(f"{done.id}  {done.target} is restored from {done.backup} in {took}{away}.")
     if done.replaced_database:
         screen.say(f"  The old one is kept as {done.replaced_database}, closed to connections.")
-        screen.say(f"  Go back:  pgbackstop restore --undo {done.id}")
-        screen.say(f"  Drop it:  pgbackstop restore --drop-old {done.id}")
+        screen.say(f"  Go back:  {options.called()} restore --undo {done.id}")
+        screen.say(f"  Drop it:  {options.called()} restore --drop-old {done.id}")
     for warning in done.warnings:
         screen.say(f"  note: {warning}")
 
 
 def _confirm(phrase: str, given: str | None, what: str) -> None:
     """Raises ConfigError where the phrase is not given exactly."""
-    if given is None and sys.stdin.isatty():
-        screen.say(f"{what} Type {phrase!r} to go on:")
-        given = sys.stdin.readline().rstrip("\n")
+    if given is None and ask.somebody_is_there():
+        given = ask.text(f"{what} Type {phrase!r} to go on")
     if given != phrase:
         problem = "Nothing was confirmed" if given is None else f"{given!r} is not {phrase!r}"
         raise errors.ConfigError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from shlex import quote
 
+from pgbackstop_catalog.config import Server
 from pgbackstop_catalog.recovery import RecoveryPlan
 from pgbackstop_catalog.values import format_time
 from pgbackstop_runner.recover.archive import COPY_NAME
@@ -17,14 +18,44 @@ LOG_NAME = "pgbackstop-recovery.log"
 _PATIENCE = 86400
 
 
+def connect(server: Recovered) -> str:
+    """The line that connects with psql."""
+    return f"{_program(server, 'psql')} {_address(server)} -d postgres"
+
+
+def stop(server: Recovered) -> str:
+    """The line that stops the server; PostgreSQL's pg_ctl refuses root."""
+    line = f"{_program(server, 'pg_ctl')} -D {quote(str(server.data))} stop"
+    return f"runuser -u {quote(server.who.name)} -- {line}" if server.who.credentials else line
+
+
+def bring_back(server: Recovered, live: Server) -> tuple[str, str]:
+    """The lines that copy a lost table from here into the live server.
+
+    By way of a file: at the end of a pipe psql could not tell a whole dump from one that broke off.
+    """
+    there = f"-h {quote(live.host)} -p {live.port} -U {quote(live.user)}"
+    return (
+        f"{_program(server, 'pg_dump')} {_address(server)} -d DATABASE -t SCHEMA.TABLE -f lost.sql",
+        f"{_program(server, 'psql')} {there} -d DATABASE -q -1 -v ON_ERROR_STOP=1 -o /dev/null -f lost.sql",
+    )
+
+
+def _program(server: Recovered, name: str) -> str:
+    return quote(server.programs.path(name))
+
+
+def _address(server: Recovered) -> str:
+    return f"-h {quote(str(server.socket_folder))} -p {server.port} -U {quote(server.user)}"
+
+
 def write(plan: RecoveryPlan, server: Recovered, wal_folder: Path, *, pauses: bool) -> None:
     """Write the page into the data directory."""
     data = quote(str(server.data))
     control = quote(server.programs.path("pg_ctl"))
     ended = format_time(plan.backup.finished_at or plan.backup.started_at)
-    connect = f"{quote(server.programs.path('psql'))} -h {quote(str(server.socket_folder))} -p {server.port}"
-    connect += f" -U {quote(server.user)} -d postgres"
-    ask = f"{connect} -c 'show port' 2>/dev/null"
+    connection = connect(server)
+    ask = f"{connection} -c 'show port' 2>/dev/null"
     wait = f"while {control} -D {data} status >/dev/null; do {ask} && break; sleep 1; done"
     copy = (
         f"Remove {COPY_NAME} as well: it was the copy of the WAL."
@@ -55,7 +86,7 @@ It reads WAL from {wal_folder}: keep that until the recovery is over.
 
 3. Look at it before anyone else does. It listens on 127.0.0.1, port {server.port}, and on a private socket:
 
-       {connect}
+       {connection}
 
 4. To make it the live server: stop it, remove everything below "{MARK}" from
    postgresql.auto.conf, put back your own postgresql.conf and pg_hba.conf, and set archive_mode as you want
