@@ -24,7 +24,7 @@ def gaps(settings: Notifications) -> list[str]:
         ]
     if settings.alertmanager is None:
         return [
-            "A failed backup is told late and a restore not at all: set notifications.alertmanager.url, so that "
-            "the runner sends them at once."
+            "A failed backup is told late and a restore not at all: set notifications.alertmanager.url, "
+            "so that the runner sends them at once."
         ]
     return []
