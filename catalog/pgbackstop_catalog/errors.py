@@ -8,6 +8,7 @@
     │   └── NewerRecord        5  a record was written by a newer pgbackstop
     ├── ServerUnreachable      6  PostgreSQL does not answer, or does not let us in
     ├── NotFound               7  what was named does not exist
+    ├── Corrupt                8  a stored backup is not what was stored
     └── Interrupted          130  a signal ended the operation
 
 An exit code of 70 is a bug in pgbackstop: nothing raises it on purpose.
@@ -79,6 +80,13 @@ class NotFound(PgbackstopError):
     meaning = "what was named does not exist"
 
 
+class Corrupt(PgbackstopError):
+    """Bytes of a stored backup, or of the WAL that it needs, are missing or wrong."""
+
+    exit_code = 8
+    meaning = "a stored backup is not what was stored"
+
+
 class Interrupted(PgbackstopError):
     """A signal ended the operation."""
 
@@ -100,6 +108,7 @@ EXIT_CODES: tuple[tuple[int, str], ...] = (
             CatalogError,
             ServerUnreachable,
             NotFound,
+            Corrupt,
         )
     ),
     (BUG_EXIT_CODE, "a bug in pgbackstop"),

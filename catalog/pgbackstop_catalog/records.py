@@ -241,6 +241,7 @@ class Proof(Value):
     started_at: UtcTime
     finished_at: UtcTime | None = None
     duration_seconds: float | None = None
+    read_bytes: int | None = Field(default=None, ge=0, description="stored bytes that a verify read")
     tool: str = ""
     reason: Reason | None = None
     message: str = ""

@@ -18,17 +18,17 @@ from pgbackstop_runner import (
     logical,
     notify,
     physical,
-    readback,
     reconcile,
     server,
     signals,
     validate,
-    verify,
 )
 from pgbackstop_runner.attempt import Attempt, Request
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.validate import Report
+from pgbackstop_runner.verify import fresh
+from pgbackstop_runner.verify import run as prove
 from pgbackstop_runner.workspace import Workspace
 
 
@@ -43,7 +43,7 @@ def run(workspace: Workspace, plan_name: str, request: Request) -> tuple[Backup,
         reconcile.one_plan(workspace, plan_name)
         backups = tuple(_attempts(workspace, plan_name, request))
         if any(backup.status is Status.SUCCEEDED for backup in backups):
-            backups = tuple(readback.after(workspace, backup) for backup in backups)
+            backups = prove.after(workspace, backups)
             expire.after_success(workspace, plan_name)
     # After the lock: a slow upload must not make the next run wait.
     copies.make_missing(workspace, plan_name)
@@ -158,7 +158,7 @@ def _dump(current: Attempt, binaries: Binaries, *, role_passwords: bool) -> tupl
         current.note(database_facts=server.database_facts(connection))
     dump = logical.dump(current, binaries, role_passwords=current.plan.role_passwords and role_passwords)
     with current.step("verify"):
-        verify.logical(current, binaries, dump)
+        fresh.check(current, binaries, dump)
     return dump.files
 
 

@@ -24,6 +24,7 @@ COMMANDS = (
     "notify",
     "list",
     "show",
+    "verify",
     "expire",
     "copy",
     "restore",

@@ -9,7 +9,7 @@ import contextlib
 from pathlib import Path
 
 from pgbackstop_catalog import atomic, codec, errors, layout
-from pgbackstop_catalog.records import Backup, Reason, Status
+from pgbackstop_catalog.records import Backup, Proof, Reason, Status
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_runner import locks, log, notify
 from pgbackstop_runner.attempt import STAGING_SUFFIX, remove_tree
@@ -19,6 +19,11 @@ from pgbackstop_runner.workspace import Workspace
 def lock_name(plan: str) -> str:
     """The lock of a plan: one run of it at a time."""
     return f"plan-{plan}"
+
+
+def verify_lock(plan: str) -> str:
+    """The lock of a plan's proofs: one verify of it at a time, beside its backups."""
+    return f"verify-{plan}"
 
 
 def everything(workspace: Workspace) -> None:
@@ -36,17 +41,47 @@ def one_plan(workspace: Workspace, plan: str) -> tuple[Backup, ...]:
     for record in list(workspace.catalog.backups(plan)):
         if record.status is Status.RUNNING:
             closed.append(_close(workspace, record))
-        elif record.is_available and not record.verification:
-            _sweep_read_back(workspace, record)
+    name = verify_lock(plan)
+    with contextlib.suppress(errors.Busy), locks.held(workspace.catalog.root, name, plan):
+        close_proofs(workspace, plan)
     return tuple(closed)
 
 
-def _sweep_read_back(workspace: Workspace, record: Backup) -> None:
-    """Remove what is left of a read-back that was killed; the backup itself stays as it is."""
+def close_proofs(workspace: Workspace, plan: str) -> None:
+    """Close what a verify that was killed left; its lock is held. The backups stay as on record."""
+    for proof in list(workspace.catalog.proofs(plan)):
+        if proof.proof == "verify" and proof.status is Status.RUNNING:
+            _close_proof(workspace, proof)
+
+
+def _close_proof(workspace: Workspace, proof: Proof) -> None:
+    with contextlib.suppress(errors.NotFound):
+        record = workspace.catalog.backup(proof.backup)
+        folder = _folder(workspace, record)
+        if folder is not None:
+            remove_tree(folder.with_name(folder.name + STAGING_SUFFIX))
+            sweep_temporary(folder)
+            write_beside(workspace, record)
+    message = f"The process that made it (pid {proof.pid} on {proof.host}) ended without a word."
+    workspace.catalog.put(
+        proof.but(
+            status=Status.INTERRUPTED, reason=Reason.INTERRUPTED, finished_at=utc_now(), message=message
+        )
+    )
+    log.logger().warning("verify closed as interrupted", plan=proof.plan, backup=proof.backup)
+
+
+def write_beside(workspace: Workspace, record: Backup) -> None:
+    """Let the record beside the bytes say what the catalog says; where that is not possible, it is logged."""
     folder = _folder(workspace, record)
-    if folder is not None:
-        remove_tree(folder.with_name(folder.name + STAGING_SUFFIX))
-        sweep_temporary(folder)
+    if folder is None or not folder.is_dir():
+        return
+    try:
+        atomic.write(folder / layout.RECORD_NAME, codec.encode(record))
+    except OSError as error:
+        log.logger().warning(
+            "the verdict is in the catalog only", backup=record.id, message=str(error.strerror or error)
+        )
 
 
 def _close(workspace: Workspace, record: Backup) -> Backup:

@@ -1,0 +1,136 @@
+"""The checks of one stored backup, in their order, and what they say of it.
+
+A check of the backup's *own* bytes that finds them wrong condemns the backup; the others are not made then.
+What is around it (SHA256SUMS for people, the WAL archive) is reported and condemns nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.records import Backup, CheckResult, Reason
+from pgbackstop_runner import binaries, failure
+from pgbackstop_runner.binaries import Binaries
+from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.verify import archive, cluster, dump, files
+from pgbackstop_runner.workspace import Workspace
+
+_CONDEMNING = frozenset({Reason.CORRUPT, Reason.INCOMPLETE})
+
+
+@dataclass(kw_only=True)
+class Examination:
+    """One backup under examination; ``read_before`` are files of WAL that this run has read already.
+
+    ``whole`` reads the WAL to the end of the recovery window, not only that of the backup's own time.
+    """
+
+    workspace: Workspace
+    backup: Backup
+    whole: bool
+    read_before: set[str]
+    folder: Path = Path()
+    checks: list[CheckResult] = field(default_factory=list)
+    own_failure: AttemptFailed | None = None
+    failure: AttemptFailed | None = None
+    read_bytes: int = 0
+    tool: str = ""
+
+    @property
+    def condemns(self) -> bool:
+        """Whether the backup's own bytes are to blame."""
+        return self.own_failure is not None and self.own_failure.reason in _CONDEMNING
+
+    def run(self) -> None:
+        """Make the checks; raises Interrupted only."""
+        if self.backup.backup_type == "logical":
+            self._logical()
+        else:
+            self._physical()
+        if not self.condemns:
+            self._around()
+
+    def _logical(self) -> None:
+        self._own("sha256", self._hashes)
+        self._own("frames", lambda: dump.ends(self.folder, self.backup))
+        self._own("dump", self._dump)
+        self._own("globals", lambda: dump.roles(self.folder))
+
+    def _physical(self) -> None:
+        self._own("sha256", self._hashes)
+        if self.backup.parent is not None:
+            self._own("chain", lambda: cluster.chain(self.workspace, self.backup))
+        self._own("frames", lambda: dump.ends(self.folder, self.backup))
+        self._own("gzip", lambda: cluster.gzip_ends(self.folder, self.backup))
+        self._own("pg_verifybackup", self._cluster)
+
+    def _around(self) -> None:
+        self._check("SHA256SUMS", lambda: files.checksums(self.folder, self.backup))
+        if self.backup.backup_type == "physical" and self.backup.server in self.workspace.config.servers:
+            self._check("wal archive", self._archive)
+
+    def _hashes(self) -> str:
+        self.folder = files.folder_of(self.workspace, self.backup)
+        return files.hashes(self.folder, self.backup, self._count)
+
+    def _dump(self) -> str:
+        if self.backup.format == "plain":
+            how, rows = "text read to its end", dump.read_text(self.folder, self.backup)
+        else:
+            tools = self._binaries()
+            how, rows = f"pg_restore {tools.version}", dump.read_archive(self.folder, self.backup, tools)
+        self.tool = f"{how}: {dump.counted(self.backup, rows)}"
+        return self.tool
+
+    def _cluster(self) -> str:
+        self.tool = cluster.whole_server(self.folder, self.backup, self._binaries())
+        return self.tool
+
+    def _archive(self) -> str:
+        found = archive.reach(self.workspace, self.backup, whole=self.whole)
+        if found is None:
+            return "there is none of this server; the backup brings the WAL that it needs"
+        return archive.read(found, self.read_before, self._count)
+
+    def _binaries(self) -> Binaries:
+        """Tools as new as those that made it, or its server."""
+        server = self.workspace.config.servers.get(self.backup.server)
+        facts = self.backup.server_facts
+        made_by = [version.partition(".")[0] for version in self.backup.tools.values()]
+        majors = [int(each) for each in made_by if each.isdecimal()]
+        majors.append(facts.version_number // 10000 if facts else 0)
+        return binaries.find(max(majors), server.bin_dir if server else None)
+
+    def _count(self, size: int) -> None:
+        self.read_bytes += size
+
+    def _own(self, name: str, look: Callable[[], str]) -> None:
+        """A check of the backup itself; after one that failed the rest are not made."""
+        if self.own_failure is None:
+            self.own_failure = self._check(name, look)
+
+    def _check(self, name: str, look: Callable[[], str]) -> AttemptFailed | None:
+        try:
+            detail = look()
+        except errors.Interrupted:
+            raise
+        except (errors.PgbackstopError, OSError) as error:
+            problem = _as_failure(error)
+            self.failure = self.failure or problem
+            self.checks.append(CheckResult(name=name, ok=False, detail=str(problem)))
+            return problem
+        self.checks.append(CheckResult(name=name, ok=True, detail=detail))
+        return None
+
+
+def _as_failure(error: errors.PgbackstopError | OSError) -> AttemptFailed:
+    if isinstance(error, AttemptFailed):
+        return error
+    if isinstance(error, OSError):
+        problem = f"{error.filename or 'A file'} cannot be read: {error.strerror or error}."
+        return AttemptFailed(Reason.STORAGE, problem, remedy="Check the disk and its mount.")
+    reason = Reason.CLIENT if isinstance(error, errors.ConfigError) else failure.first_reason(error)
+    return AttemptFailed(reason, error.problem, remedy=error.remedy)

@@ -1,0 +1,84 @@
+"""A stored dump, read to its last byte and written nowhere; its rows are counted on the way."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+from pgbackstop_catalog.records import Backup
+from pgbackstop_runner import logical, physical, stream, tools
+from pgbackstop_runner.binaries import Binaries
+from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.verify import blame, frames
+from pgbackstop_runner.verify.rows import Scanner, differences
+
+LAST_LINE = b"-- PostgreSQL database dump complete"
+_LAST_LINE_OF_GLOBALS = b"-- PostgreSQL database cluster dump complete"
+# A disk that gives nothing for so long does not answer any more; seconds.
+_LIMITS = tools.Limits(first_byte=1800.0, stall=900.0)
+
+
+def ends(folder: Path, backup: Backup) -> str:
+    """That no zstd file was cut off. Raises AttemptFailed (corrupt)."""
+    names = [each.path for each in backup.files if each.path.endswith(".zst")]
+    cut = [name for name in names if not frames.is_whole(folder / name)]
+    if cut:
+        raise blame.corrupt(f"{cut[0]} does not end where its last zstd frame ends.")
+    return f"{len(names)} zstd files end with their frame"
+
+
+def read_text(folder: Path, backup: Backup) -> Scanner:
+    """Decompress a plain dump to its end. Raises AttemptFailed (corrupt), OSError."""
+    scanner = Scanner()
+    with physical.opened(folder / name_of(backup)) as file:
+        while chunk := file.read(stream.CHUNK):
+            scanner.write(chunk)
+    if LAST_LINE not in scanner.tail:
+        raise blame.corrupt("The dump ends before pg_dump's last line.")
+    return scanner
+
+
+def read_archive(folder: Path, backup: Backup, binaries: Binaries) -> Scanner:
+    """Decompress every row of an archive. Raises AttemptFailed (corrupt, client, stalled).
+
+    What is before and after the rows is in the list that pg_restore reads first.
+    """
+    scanner = Scanner()
+    argv = [binaries.path("pg_restore"), "--data-only", "--file=-", str(folder / name_of(backup))]
+    try:
+        with tools.start("pg_restore", argv, limits=_LIMITS, pipe_output=True) as tool:
+            fcntl.fcntl(tool.stdout, fcntl.F_SETPIPE_SZ, stream.CHUNK)
+            stream.pump(tool.stdout, scanner, tool.feed)
+            tool.finish()
+    except AttemptFailed as error:
+        raise blame.of_tool(error) from error
+    return scanner
+
+
+def counted(backup: Backup, scanner: Scanner) -> str:
+    """Compare the rows with those of the snapshot that was dumped. Raises AttemptFailed (corrupt)."""
+    if scanner.unfinished is not None:
+        raise blame.corrupt(f"The dump ends within the rows of {scanner.unfinished}.")
+    total = sum(rows for _, rows in scanner.found)
+    if backup.row_counts is None:
+        return f"{len(scanner.found)} tables, {total:,} rows; the record has none to compare with"
+    wrong = differences(backup.row_counts, scanner.found)
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise blame.corrupt(f"The dump is not what was counted: {', '.join(wrong[:3])}{more}.")
+    return f"{len(backup.row_counts)} tables, {sum(backup.row_counts.values()):,} rows as counted"
+
+
+def roles(folder: Path) -> str:
+    """That the globals are there to their last line. Raises AttemptFailed (corrupt), OSError."""
+    if _LAST_LINE_OF_GLOBALS not in (folder / logical.GLOBALS).read_bytes():
+        raise blame.corrupt(f"{logical.GLOBALS} ends before pg_dumpall's last line.")
+    return "to pg_dumpall's last line"
+
+
+def name_of(backup: Backup) -> str:
+    """The dump's file or folder. Raises AttemptFailed (corrupt) for a record without one."""
+    names = {each.path.partition("/")[0] for each in backup.files} - {logical.GLOBALS}
+    if len(names) != 1:
+        raise blame.corrupt(f"The record names {len(names)} dumps.")
+    return names.pop()

@@ -1,0 +1,174 @@
+"""A proof of a stored backup: every byte read back, the result on record.
+
+After a backup it comes behind the commit, because reading takes its time and the backup must count meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.records import Backup, Proof, Reason, Status, new_id
+from pgbackstop_catalog.values import utc_now
+from pgbackstop_runner import locks, log, notify, reconcile, signals
+from pgbackstop_runner.verify.checks import Examination
+from pgbackstop_runner.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A proof, and the backup as it is after it."""
+
+    proof: Proof
+    backup: Backup
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether bytes were found wrong: the backup's own, or of the WAL archive."""
+        return self.proof.status is not Status.SUCCEEDED and self.proof.reason in {
+            Reason.CORRUPT,
+            Reason.INCOMPLETE,
+        }
+
+
+def after(workspace: Workspace, backups: Sequence[Backup]) -> tuple[Backup, ...]:
+    """Verify what a plan has just made, if it wants that; the backups as they are then.
+
+    What keeps a backup from being read is logged, and the backup stays as it is. Raises Interrupted.
+    """
+    made = [each for each in backups if each.status is Status.SUCCEEDED]
+    if not made or not workspace.plan(made[0].plan).verify:
+        return tuple(backups)
+    now = {each.id: each for each in backups}
+    try:
+        for outcome in plan(workspace, made[0].plan, made, whole=False):
+            now[outcome.backup.id] = outcome.backup
+    except errors.Interrupted:
+        raise
+    except errors.PgbackstopError as error:
+        log.logger().error("not verified", plan=made[0].plan, message=str(error))
+    return tuple(now.values())
+
+
+def plan(
+    workspace: Workspace, plan_name: str, backups: Sequence[Backup], *, whole: bool
+) -> Iterator[Outcome]:
+    """Verify backups of one plan, one after the other. Raises Busy, CatalogError, Interrupted."""
+    name = reconcile.verify_lock(plan_name)
+    with locks.held(workspace.catalog.root, name, f"A verify of plan {plan_name}"):
+        reconcile.close_proofs(workspace, plan_name)
+        read_before: set[str] = set()
+        for backup in backups:
+            with _leased(workspace, backup) as current:
+                if current is not None:
+                    yield _one(workspace, current, whole=whole, read_before=read_before)
+
+
+@contextlib.contextmanager
+def _leased(workspace: Workspace, backup: Backup) -> Iterator[Backup | None]:
+    """The backup as it is now, kept from being expired with those under it; None where it has expired."""
+    with contextlib.ExitStack() as leases:
+        leases.enter_context(locks.lease(workspace.catalog.root, backup.id))
+        current = workspace.catalog.backup(backup.id)
+        for parent in _parents(workspace, current):
+            leases.enter_context(locks.lease(workspace.catalog.root, parent))
+        yield current if current.expired_at is None else None
+
+
+def _parents(workspace: Workspace, backup: Backup) -> list[str]:
+    parents: list[str] = []
+    while backup.parent is not None and backup.parent not in parents:
+        parents.append(backup.parent)
+        try:
+            backup = workspace.catalog.backup(backup.parent)
+        except errors.NotFound:
+            break
+    return parents
+
+
+def _one(workspace: Workspace, backup: Backup, *, whole: bool, read_before: set[str]) -> Outcome:
+    proof, start = _begin(backup), time.monotonic()
+    workspace.catalog.put(proof)
+    try:
+        found = Examination(workspace=workspace, backup=backup, whole=whole, read_before=read_before)
+        found.run()
+    except errors.Interrupted as error:
+        _close(
+            workspace, proof, start, status=Status.INTERRUPTED, reason=Reason.INTERRUPTED, message=str(error)
+        )
+        raise
+    verdict, problem = _judge(backup, found), found.failure
+    # The catalog first: what it says is believed, and it must not call a bad backup good for a moment longer.
+    with signals.deferred():
+        workspace.catalog.put(verdict)
+        reconcile.write_beside(workspace, verdict)
+        closed = _close(
+            workspace,
+            proof,
+            start,
+            status=Status.FAILED if problem else Status.SUCCEEDED,
+            reason=problem.reason if problem else None,
+            message=str(problem) if problem else "",
+            checks=tuple(found.checks),
+            tool=found.tool,
+            read_bytes=found.read_bytes,
+        )
+    if verdict.status is Status.FAILED and backup.status is not Status.FAILED:
+        notify.backup_finished(workspace, verdict)
+    return Outcome(proof=closed, backup=verdict)
+
+
+def _begin(backup: Backup) -> Proof:
+    now = utc_now()
+    return Proof(
+        id=new_id(now),
+        proof="verify",
+        backup=backup.id,
+        plan=backup.plan,
+        server=backup.server,
+        database=backup.database,
+        backup_type=backup.backup_type,
+        status=Status.RUNNING,
+        started_at=now,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+    )
+
+
+def _close(workspace: Workspace, proof: Proof, start: float, **changes: object) -> Proof:
+    seconds = round(time.monotonic() - start, 3)
+    done = proof.but(finished_at=utc_now(), duration_seconds=seconds, **changes)
+    workspace.catalog.put(done)
+    level = log.logger().info if done.status is Status.SUCCEEDED else log.logger().error
+    level(
+        f"verify {done.status}",
+        plan=done.plan,
+        database=done.database or None,
+        backup=done.backup,
+        duration_seconds=seconds,
+        bytes=done.read_bytes,
+        reason=done.reason,
+        message=done.message or None,
+    )
+    return done
+
+
+def _judge(backup: Backup, found: Examination) -> Backup:
+    """The backup with what was found. One that was condemned and is whole again is a good one again."""
+    problem = found.own_failure
+    if problem is None:
+        return backup.but(
+            status=Status.SUCCEEDED, reason=None, message="", verified_at=utc_now(), verification=found.tool
+        )
+    if found.condemns:
+        return backup.but(
+            status=Status.FAILED, reason=Reason.CORRUPT, message=str(problem), verification="failed"
+        )
+    if backup.verified_at is not None or backup.status is Status.FAILED:
+        return backup  # what was known of it still is
+    return backup.but(verification=f"not verified: {problem}")
