@@ -1,7 +1,4 @@
-"""Where copies go: one interface, one file for each kind of storage.
-
-    bytestore_folder.py    another disk of this host
-    bytestore_s3.py        S3, and servers that speak its protocol
+"""Where copies go: the interface of every kind of storage, and what may be wrong with one.
 
 Paths are relative to the storage's root and use slashes. Methods raise StoreError.
 """
@@ -13,7 +10,6 @@ from pathlib import Path
 from typing import Protocol
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import FolderStorage, S3Storage
 from pgbackstop_catalog.records import StoredFile
 
 
@@ -48,14 +44,3 @@ class ByteStore(Protocol):
 
     def remove(self, paths: Iterable[str]) -> None:
         """Remove files. Those that are gone already are no error."""
-
-
-def open_store(name: str, storage: FolderStorage | S3Storage) -> ByteStore:
-    """The storage of a configuration."""
-    if isinstance(storage, FolderStorage):
-        from pgbackstop_runner.bytestore_folder import FolderStore  # noqa: PLC0415 - only the kind in use
-
-        return FolderStore(root=storage.path)
-    from pgbackstop_runner.bytestore_s3 import S3Bucket  # noqa: PLC0415 - obstore is 40 MB
-
-    return S3Bucket.connect(name, storage)

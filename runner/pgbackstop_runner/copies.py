@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from pgbackstop_catalog import errors, layout
 from pgbackstop_catalog.records import Backup, Copy, Status, StoredFile
 from pgbackstop_catalog.values import utc_now
-from pgbackstop_runner import bytestore, locks, log, removal
+from pgbackstop_runner import bytestores, locks, log, removal
 from pgbackstop_runner.bytestore import ByteStore, Spoiled, StoreError
 from pgbackstop_runner.workspace import Workspace
 
@@ -144,7 +144,7 @@ def _upload(workspace: Workspace, wanted: Missing) -> int:
     with locks.lease(workspace.catalog.root, backup.id):
         if not workspace.catalog.backup(backup.id).is_available:
             raise StoreError(f"Backup {backup.id} has expired before its copy was made.")
-        store = bytestore.open_store(wanted.storage, workspace.config.storages[wanted.storage])
+        store = bytestores.open_store(wanted.storage, workspace.config.storages[wanted.storage])
         there = PurePosixPath(backup.location or "")
         files = (*backup.files, *_beside(folder))
         for file in files:
@@ -170,7 +170,7 @@ def _expire(workspace: Workspace, backup: Backup, copy: Copy) -> Iterable[str]:
     if PurePosixPath(backup.location).name != backup.id:
         return (f"The record of backup {backup.id} names {backup.location}, which is not its folder",)
     try:
-        store = bytestore.open_store(copy.storage, storage)
+        store = bytestores.open_store(copy.storage, storage)
         _remove(store, backup.location)
     except errors.PgbackstopError as error:
         return (f"The copy of {backup.id} in {copy.storage} cannot be removed: {error}",)

@@ -16,7 +16,7 @@ from pgbackstop_catalog import codec, errors, layout
 from pgbackstop_catalog.config import FolderStorage
 from pgbackstop_catalog.records import Backup, Copy, Status
 from pgbackstop_catalog.values import utc_now
-from pgbackstop_runner import bytestore, locks, log
+from pgbackstop_runner import bytestores, locks, log
 from pgbackstop_runner.bytestore import ByteStore
 from pgbackstop_runner.workspace import Workspace
 
@@ -57,7 +57,7 @@ def run(workspace: Workspace, storage: str) -> Outcome:
 
 
 def _run(workspace: Workspace, storage: str) -> Outcome:
-    store = bytestore.open_store(storage, workspace.config.storages[storage])
+    store = bytestores.open_store(storage, workspace.config.storages[storage])
     restored: list[Backup | Copy] = []
     garbage: list[str] = []
     known = 0

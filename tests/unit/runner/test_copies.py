@@ -7,7 +7,7 @@ import pytest
 
 from pgbackstop_catalog import errors, layout
 from pgbackstop_catalog.records import Backup, Status, StoredFile
-from pgbackstop_runner import bytestore, bytestore_folder, copies, expire, locks
+from pgbackstop_runner import bytestore_folder, bytestores, copies, expire, locks
 from pgbackstop_runner.bytestore import StoreError
 from pgbackstop_runner.bytestore_folder import FolderStore
 from pgbackstop_runner.workspace import Workspace
@@ -238,6 +238,6 @@ def test_its_own_storage_is_no_further_one(tmp_path: Path) -> None:
     opened = places.workspace(tmp_path, copies=("disk",))
     backup: Backup = places.days(opened, 1)[0]
     assert copies.run(opened, "main-logical", sleep=no_sleep) == ()
-    assert bytestore.open_store("disk", opened.config.folder("disk")).read(
+    assert bytestores.open_store("disk", opened.config.folder("disk")).read(
         f"{backup.location}/{layout.RECORD_NAME}"
     )
