@@ -309,7 +309,7 @@ class Plan(Value):
         default=Incremental(), description="physical: only what changed, on PostgreSQL 17 and later"
     )
     verify: bool = Field(
-        default=True, description="physical: read the backup back with pg_verifybackup afterwards"
+        default=True, description="read every byte back when the backup is safe, as 'pgbackstop verify' does"
     )
     max_rate: Size | None = Field(
         default=None, description="physical: bytes a second that the server may send"
