@@ -27,6 +27,16 @@ def _new_client(options: Options) -> str:
             backup_type="logical",
             format="directory",
             jobs=2,
+            verify=False,
+            compression=_ZSTD,
+        ),
+        peers.ours(
+            "pgbackstop, directory, zstd, 2 jobs, read back",
+            server,
+            backup_type="logical",
+            format="directory",
+            jobs=2,
+            verify=True,
             compression=_ZSTD,
         ),
         peers.tool(
@@ -39,7 +49,12 @@ def _new_client(options: Options) -> str:
             into="--file",
         ),
         peers.ours(
-            "pgbackstop, .backup, zstd", server, backup_type="logical", format="custom", compression=_ZSTD
+            "pgbackstop, .backup, zstd",
+            server,
+            backup_type="logical",
+            format="custom",
+            verify=False,
+            compression=_ZSTD,
         ),
         peers.tool(
             "pg_dump -Fc --compress=zstd:3 > file", server, *dump, "-Fc", "--compress=zstd:3", output="dump"
@@ -48,9 +63,10 @@ def _new_client(options: Options) -> str:
     )
     names = [side.name for side in sides]
     comparisons = (
-        Comparison(ours=names[0], peer=names[1], target=1.10),
-        Comparison(ours=names[0], peer=names[4], target=0.40),
-        Comparison(ours=names[2], peer=names[3], target=1.10),
+        Comparison(ours=names[0], peer=names[2], target=1.10),
+        Comparison(ours=names[0], peer=names[5], target=0.40),
+        Comparison(ours=names[3], peer=names[4], target=1.10),
+        Comparison(ours=names[1], peer=names[0], target=1.30),
     )
     samples = common.interleave(server, sides, options.rounds)
     return f"{_heading(options.lab, _NEW)}\n\n{common.report(samples, comparisons)}"
@@ -58,7 +74,9 @@ def _new_client(options: Options) -> str:
 
 def _old_client(options: Options) -> str:
     server = options.lab.server(_OLD)
-    ours = peers.ours("pgbackstop, .backup, client 15", server, backup_type="logical", format="custom")
+    ours = peers.ours(
+        "pgbackstop, .backup, client 15", server, backup_type="logical", format="custom", verify=False
+    )
     peer = peers.tool(
         "pg_dump -Fc > file (gzip), client 15",
         server,
