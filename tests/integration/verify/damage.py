@@ -42,7 +42,7 @@ def remove(path: Path) -> None:
 
 
 def cut_frame(path: Path) -> None:
-    """A zstd frame that breaks off after half of its content, between two blocks: decompressors say nothing."""
+    """A zstd frame that breaks off after half of its content, between two blocks: nothing else notices."""
     plain = zstandard.ZstdDecompressor().decompressobj().decompress(path.read_bytes())
     writer = zstandard.ZstdCompressor(write_checksum=True).compressobj()
     content = writer.compress(plain[: len(plain) // 2])
