@@ -8,7 +8,7 @@ export PYTHON APT
 install: ; @scripts/venv.sh test
 fmt: install ; .venv/bin/ruff check --fix . && .venv/bin/ruff format .
 check: install ; .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
-test-tools: install ; @scripts/debian-packages.sh && .venv/bin/python -m tests.support.install_postgres
+test-tools: install ; @scripts/debian-packages.sh && .venv/bin/python -m tests.support.install_postgres && .venv/bin/python -m tests.support.install_stack
 test: test-tools ; .venv/bin/pytest $(PYTEST_ARGS)
 demo: ; @scripts/venv.sh demo && exec .venv/bin/pgbackstop demo
 bench: test-tools ; .venv/bin/python -m benchmarks

@@ -8,8 +8,11 @@
 set -eu
 
 packages="
+    debootstrap
+    docker.io
     faketime
     iproute2
+    iptables
     libgssapi-krb5-2
     libreadline8
     libssl3
@@ -18,13 +21,16 @@ packages="
     postgresql-15
     prometheus
     prometheus-alertmanager
+    prometheus-postgres-exporter
     tzdata
     zstd
 "
-# faketime: another date for a process; iproute2: network namespaces; lib*: the PostgreSQL wheels link
-# them; lz4, zstd: artefacts must be readable by the standard tools; postgresql-15: a full build (ICU,
-# zstd), which the wheel of 15 is not; prometheus: promtool and a real scraper;
-# prometheus-alertmanager: real alerts; tzdata: the wheels read the system's time zones.
+# debootstrap, docker.io: the stack on an engine of its own, with images made here; faketime: another date
+# for a process; iproute2: network namespaces; iptables: the engine in its namespace wants it; lib*: the
+# PostgreSQL wheels link them; lz4, zstd: artefacts must be readable by the standard tools; postgresql-15: a
+# full build (ICU, zstd), which the wheel of 15 is not; prometheus: promtool and a real scraper;
+# prometheus-alertmanager: real alerts; prometheus-postgres-exporter: a part of the stack; tzdata: the
+# wheels read the system's time zones.
 [ $# -eq 0 ] || packages=$*
 
 say() { printf '%s\n' "$*" >&2; }
@@ -75,7 +81,8 @@ DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $a
 if command -v systemctl >/dev/null; then
     for package in $available; do
         case $package in
-        prometheus | prometheus-alertmanager) systemctl disable --quiet "$package" || true ;;
+        prometheus | prometheus-*) systemctl disable --quiet "$package" || true ;;
+        docker.io) systemctl disable --quiet docker.service docker.socket containerd.service || true ;;
         postgresql-*) systemctl disable --quiet postgresql || true ;;
         esac
     done

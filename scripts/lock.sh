@@ -1,8 +1,9 @@
 #!/bin/sh
 # Writes requirements/*.txt: every distribution with its version and hashes, for every platform.
 #
-# demo is resolved under test's pins, so that one environment can serve both. No address of an index
-# is written: the lock holds wherever the packages come from.
+# The others are resolved under test's pins: one environment can serve test and demo, and the images of
+# the stack hold what was tested. No address of an index is written: the lock holds wherever the packages
+# come from.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -19,7 +20,10 @@ lock() {
     # shellcheck disable=SC2086  # LOCK_ARGS is a list of words
     "$scratch/venv/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
         --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
-        --group build --extra "$name" "$@" ${LOCK_ARGS:-} --output-file "requirements/$name.txt" pyproject.toml
+        ${LOCK_ARGS:-} --output-file "requirements/$name.txt" "$@"
 }
-lock test
-lock demo --constraints requirements/test.txt
+lock test --group build --extra test pyproject.toml
+lock demo --group build --extra demo --constraints requirements/test.txt pyproject.toml
+lock build --group build --constraints requirements/test.txt
+lock runner --extra runner --constraints requirements/test.txt pyproject.toml
+lock exporter --extra exporter --constraints requirements/test.txt pyproject.toml

@@ -1,0 +1,66 @@
+"""The runner's health: its daemon has a fresh heartbeat, and every server lets the role in.
+
+Exit status 0 or 1, and one sentence for each thing that is wrong; `docker inspect` keeps the last ones.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from pgbackstop_catalog import codec, config_file, conninfo, errors
+from pgbackstop_catalog.config import Config, Server
+from pgbackstop_catalog.scheduler import SchedulerState
+
+STATE = Path("state", "scheduler.json")
+# The daemon writes it every 5 s; a slow disk or a busy machine is no reason for alarm.
+STALE_SECONDS = 60.0
+
+
+def problems(config: Config) -> Iterator[str]:
+    """What is wrong, in sentences."""
+    yield from _daemon(config.catalog_folder() / STATE)
+    for name, server in config.servers.items():
+        yield from _server(name, server)
+
+
+def _daemon(file: Path) -> Iterator[str]:
+    try:
+        state = codec.decode(SchedulerState, file.read_bytes(), where=str(file))
+    except (OSError, errors.PgbackstopError) as error:
+        yield f"The daemon has left no heartbeat: {error}"
+        return
+    age = (datetime.now(UTC) - state.heartbeat_at).total_seconds()
+    if age > STALE_SECONDS:
+        yield f"The daemon's last heartbeat is {age:.0f} s old."
+
+
+def _server(name: str, server: Server) -> Iterator[str]:
+    try:
+        keywords: dict[str, Any] = {
+            **conninfo.keywords(server, application_name="pgbackstop-healthy"),
+            "password": conninfo.password(server),
+            "connect_timeout": "5",
+        }
+        psycopg.connect(**keywords).close()
+    except (psycopg.Error, errors.PgbackstopError) as error:
+        yield f"Server {name}: {str(error).strip()}"
+
+
+def main() -> int:
+    """Print what is wrong and return the exit status."""
+    try:
+        found = list(problems(config_file.load(config_file.find(None))))
+    except errors.PgbackstopError as error:
+        found = [str(error)]
+    sys.stdout.writelines(f"{problem}\n" for problem in found or ["healthy"])
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,279 @@
+"""Writes what the stack's services read: pgbackstop's and Alertmanager's configuration, and the passwords.
+
+It runs once at each ``docker compose up``, from the settings of .env and the files that they name. What it
+writes goes into the volume of the one service that reads it; a random password stays what it was.
+
+Exit status 0, or 2 with one sentence about a setting that cannot be used.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import yaml
+
+CONFIG = Path("/etc/pgbackstop")
+SETUP = Path("/setup")
+GIVEN = Path("/run/secrets")
+DEMO_HOST = "demo-postgres"
+CA = "ca.pem"
+# Readers in other images have a user of their own and this group; each volume has one reader.
+FOR_GROUP = 0o640
+FOR_OWNER = 0o600
+
+
+class BadSetting(Exception):
+    """A setting that cannot be used, in a sentence that says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where setup reads and writes; tests have others."""
+
+    config: Path = CONFIG
+    setup: Path = SETUP
+    given: Path = GIVEN
+
+    @property
+    def alertmanager(self) -> Path:
+        return self.setup / "alertmanager"
+
+
+def prepare(settings: Mapping[str, str], places: Places) -> list[str]:
+    """Write everything; returns what a person should know. Raises BadSetting."""
+    demo = settings["POSTGRES_HOST"] == DEMO_HOST
+    _keep_random(places.setup / "grafana" / "admin.password")
+    _passwords(settings, places, demo=demo)
+    channels = _channels(settings, places)
+    own = _given(places, "pgbackstop_config", "PGBACKSTOP_CONFIG_FILE")
+    document = own or yaml.safe_dump(_document(settings, places, channels, demo=demo), sort_keys=False)
+    write(places.config / "pgbackstop.yaml", document, FOR_OWNER)
+    _run("config", "check", places=places)
+    _run("notify", "config", "--output", str(places.alertmanager / "alertmanager.yml"), places=places)
+    (places.alertmanager / "alertmanager.yml").chmod(FOR_GROUP)
+    return _words(channels, own=bool(own), demo=demo)
+
+
+def _passwords(settings: Mapping[str, str], places: Places, *, demo: bool) -> None:
+    given = _given(places, "postgres_password", "POSTGRES_PASSWORD_FILE")
+    if not given and not demo:
+        raise BadSetting(
+            "POSTGRES_PASSWORD_FILE names no file, or an empty one: write the password of the role into a "
+            "file and name it in .env."
+        )
+    for name in ("postgres", "shop", "pgbackstop") if demo else ():
+        _keep_random(places.setup / "demo" / f"{name}.password")
+    password = given or (places.setup / "demo" / "pgbackstop.password").read_text()
+    write(places.config / "postgres.password", password, FOR_OWNER)
+    certificate = _given(places, "postgres_sslrootcert", "POSTGRES_SSLROOTCERT_FILE")
+    _write_or_remove(places.config / CA, certificate, FOR_OWNER)
+    _postgres_exporter(settings, places.setup / "postgres-exporter", password, certificate)
+    if demo:
+        superuser = (places.setup / "demo" / "postgres.password").read_text()
+        write(places.config / "restore.password", superuser, FOR_OWNER)
+
+
+def _postgres_exporter(settings: Mapping[str, str], folder: Path, password: str, certificate: str) -> None:
+    """Its driver knows neither "prefer" nor "allow": it tries no encryption where libpq may."""
+    asked = settings["POSTGRES_SSLMODE"]
+    parameters = {"sslmode": "disable" if asked in {"allow", "prefer"} else asked}
+    _write_or_remove(folder / CA, certificate, FOR_GROUP)
+    if certificate:
+        parameters["sslrootcert"] = f"/run/postgres-exporter/{CA}"
+    address = f"{settings['POSTGRES_HOST']}:{_number(settings, 'POSTGRES_PORT')}"
+    write(folder / "uri", f"{address}/postgres?{urlencode(parameters)}", FOR_GROUP)
+    write(folder / "user", settings["POSTGRES_USER"], FOR_GROUP)
+    write(folder / "password", password.partition("\n")[0], FOR_GROUP)
+
+
+def _write_or_remove(path: Path, text: str, mode: int) -> None:
+    if text:
+        write(path, text, mode)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _document(
+    settings: Mapping[str, str], places: Places, channels: Mapping[str, Any], *, demo: bool
+) -> dict[str, Any]:
+    server: dict[str, Any] = {
+        "host": settings["POSTGRES_HOST"],
+        "port": _number(settings, "POSTGRES_PORT"),
+        "user": settings["POSTGRES_USER"],
+        "password_file": "postgres.password",
+        "sslmode": settings["POSTGRES_SSLMODE"],
+    }
+    if (places.config / CA).exists():
+        server["sslrootcert"] = CA
+    if demo:
+        server["restore_role"] = {"user": "postgres", "password_file": "restore.password"}
+    return {
+        "servers": {settings["SERVER_NAME"]: server},
+        "storages": {"backups": {"kind": "folder", "path": "/var/lib/pgbackstop"}},
+        "notifications": {
+            "alertmanager": {"url": "http://alertmanager:9093"},
+            "grafana_url": settings["GRAFANA_URL"],
+            **channels,
+        },
+    }
+
+
+def _channels(settings: Mapping[str, str], places: Places) -> dict[str, Any]:
+    """The keys of ``notifications`` for the channels that .env names. Their secrets are written."""
+
+    def secret(name: str, setting: str) -> str | None:
+        return _secret_of_channel(places, name, setting)
+
+    found: dict[str, Any] = {}
+    if settings["ALERT_EMAIL_TO"]:
+        found["email"] = _email(settings, secret)
+    slack = secret("slack_url", "ALERT_SLACK_URL_FILE")
+    if slack:
+        channel = settings["ALERT_SLACK_CHANNEL"]
+        found["slack"] = {"api_url_file": slack} | ({"channel": channel} if channel else {})
+    telegram = secret("telegram_token", "ALERT_TELEGRAM_TOKEN_FILE")
+    if bool(telegram) != bool(settings["ALERT_TELEGRAM_CHAT_ID"]):
+        raise BadSetting(
+            "ALERT_TELEGRAM_TOKEN_FILE and ALERT_TELEGRAM_CHAT_ID belong together: set both or none."
+        )
+    if telegram:
+        found["telegram"] = {
+            "bot_token_file": telegram,
+            "chat_id": _number(settings, "ALERT_TELEGRAM_CHAT_ID"),
+        }
+    watchdog = secret("watchdog_url", "ALERT_WATCHDOG_URL_FILE")
+    if watchdog:
+        found["watchdog_url_file"] = watchdog
+    return found
+
+
+def _email(settings: Mapping[str, str], secret: Callable[[str, str], str | None]) -> dict[str, Any]:
+    missing = [name for name in ("ALERT_EMAIL_FROM", "ALERT_SMTP_SERVER") if not settings[name]]
+    if missing:
+        raise BadSetting(f"ALERT_EMAIL_TO is set, so {' and '.join(missing)} must be, too.")
+    password = secret("smtp_password", "ALERT_SMTP_PASSWORD_FILE")
+    login = {"user": settings["ALERT_SMTP_USER"]} if settings["ALERT_SMTP_USER"] else {}
+    return {
+        "to": [each.strip() for each in settings["ALERT_EMAIL_TO"].split(",") if each.strip()],
+        "sender": settings["ALERT_EMAIL_FROM"],
+        "smarthost": settings["ALERT_SMTP_SERVER"],
+        "require_tls": _yes(settings, "ALERT_SMTP_REQUIRE_TLS"),
+        **login,
+        **({"password_file": password} if password else {}),
+    }
+
+
+def _secret_of_channel(places: Places, name: str, setting: str) -> str | None:
+    """Alertmanager sees it under the same path."""
+    text = _given(places, name, setting)
+    path = places.alertmanager / name.replace("_", ".")
+    if not text:
+        path.unlink(missing_ok=True)
+        return None
+    write(path, text.strip(), FOR_GROUP)
+    return str(path)
+
+
+def _given(places: Places, name: str, setting: str) -> str:
+    """What stands in the file that the setting names; empty where it names none."""
+    try:
+        return (places.given / name).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except IsADirectoryError:
+        raise BadSetting(
+            f"{setting} names a folder, or a file that is not there: correct it in .env."
+        ) from None
+    except PermissionError:
+        raise BadSetting(
+            f"{setting} names a file that the stack's user (uid 10001) may not read: `chmod 0644` it, and "
+            "keep others out by `chmod 0700` of its folder; or `chown 10001` it."
+        ) from None
+    except UnicodeDecodeError:
+        raise BadSetting(f"{setting} names a file that is no UTF-8 text.") from None
+
+
+def _number(settings: Mapping[str, str], name: str) -> int:
+    try:
+        return int(settings[name])
+    except ValueError:
+        raise BadSetting(f"{name} must be a number, not {settings[name]!r}: correct it in .env.") from None
+
+
+def _yes(settings: Mapping[str, str], name: str) -> bool:
+    if settings[name] not in {"true", "false"}:
+        raise BadSetting(f"{name} must be true or false, not {settings[name]!r}: correct it in .env.")
+    return settings[name] == "true"
+
+
+def _keep_random(path: Path) -> None:
+    if not path.exists():
+        write(path, secrets.token_urlsafe(24), FOR_GROUP)
+
+
+def write(path: Path, text: str, mode: int) -> None:
+    """Replace the file, which never has more rights than ``mode``."""
+    partial = path.with_name(path.name + ".partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(
+        os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8"
+    ) as file:
+        file.write(text)
+        os.fchmod(file.fileno(), mode)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _run(*arguments: str, places: Places) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pgbackstop_runner.main",
+        "--config",
+        str(places.config / "pgbackstop.yaml"),
+    ]
+    answer = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    if answer.returncode != 0:
+        raise BadSetting((answer.stderr or answer.stdout).strip())
+
+
+def _words(channels: Mapping[str, Any], *, own: bool, demo: bool) -> list[str]:
+    names = [name for name in ("email", "slack", "telegram") if name in channels]
+    lines = ["The demo's PostgreSQL is backed up: nothing of yours is."] if demo else []
+    if own:
+        lines.append(
+            "pgbackstop.yaml is yours (PGBACKSTOP_CONFIG_FILE); of .env, only what it does not say counts."
+        )
+    elif names:
+        lines.append(f"Alerts go to {', '.join(names)}.")
+    else:
+        lines.append(
+            "WARNING: ALERTS REACH NOBODY. No channel is set: fill in mail, Slack or Telegram in .env, then "
+            "run `docker compose up --detach` again."
+        )
+    return lines
+
+
+def main() -> int:
+    """Prepare, and say what there is to say."""
+    os.umask(0o077)
+    try:
+        lines = prepare(os.environ, Places())
+    except BadSetting as error:
+        sys.stderr.write(f"setup: {error}\n")
+        return 2
+    sys.stdout.writelines(f"setup: {line}\n" for line in lines)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
