@@ -48,12 +48,13 @@ class Form(Enum):
 
 def render(families: Iterable[Family], form: Form) -> str:
     """The families as text, without the end mark of OpenMetrics."""
-    lines: list[str] = []
-    for metric, samples in families:
-        lines.append(_head(metric, form))
-        name = metric.name
-        lines += [f"{name}{where.text} {_OFTEN.get(value) or _number(value)}\n" for where, value in samples]
-    return "".join(lines)
+    return "".join(_family(metric, samples, form) for metric, samples in families)
+
+
+def _family(metric: Metric, samples: list[tuple[Labels, float]], form: Form) -> str:
+    name = metric.name
+    lines = [f"{name}{where.text} {_OFTEN.get(value) or _number(value)}\n" for where, value in samples]
+    return _head(metric, form) + "".join(lines)
 
 
 def _head(metric: Metric, form: Form) -> str:
@@ -81,11 +82,12 @@ class Page:
         self._plain: dict[Form, bytes] = {}
         self._deflated: dict[Form, Deflated] = {}
         for form, compressed in forms:
-            text = render(families.values.items(), form).encode()
+            # One family at a time: the lines of a thousand plans at once would take three times the page.
+            parts = (_family(*family, form).encode() for family in families.values.items())
             if compressed:
-                self._deflated[form] = _deflate(text)
+                self._deflated[form] = _deflate(parts)
             else:
-                self._plain[form] = text
+                self._plain[form] = b"".join(parts)
 
     def has(self, form: Form, *, compressed: bool) -> bool:
         """Whether it was built in that form."""
@@ -105,11 +107,16 @@ class Page:
         return (text + "# EOF\n" if form is Form.OPENMETRICS else text).encode()
 
 
-def _deflate(plain: bytes) -> Deflated:
+def _deflate(parts: Iterable[bytes]) -> Deflated:
     squeeze = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    content, checksum, size = [], 0, 0
+    for part in parts:
+        content.append(squeeze.compress(part))
+        checksum = zlib.crc32(part, checksum)
+        size += len(part)
     # A full flush ends on a byte and forgets what came before, so that anything may follow.
-    content = squeeze.compress(plain) + squeeze.flush(zlib.Z_FULL_FLUSH)
-    return Deflated(content, zlib.crc32(plain), len(plain))
+    content.append(squeeze.flush(zlib.Z_FULL_FLUSH))
+    return Deflated(b"".join(content), checksum, size)
 
 
 def _gzip(begun: Deflated, tail: bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from pgbackstop_exporter.contract import METRICS, Metric
 
@@ -30,6 +31,7 @@ def _labels(pairs: tuple[tuple[str, str], ...], parts: tuple[str, ...]) -> Label
     return Labels(pairs, "{" + ",".join(sorted(parts)) + "}" if parts else "", parts)
 
 
+@lru_cache(maxsize=1024)  # the same few reasons and servers come back with every plan
 def _part(name: str, value: str) -> str:
     return f'{name}="{_escaped(value)}"'
 
