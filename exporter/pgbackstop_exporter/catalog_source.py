@@ -38,6 +38,11 @@ class CatalogSource:
         self._failures: dict[str, int] = {}
         self._told: frozenset[str] = frozenset()
 
+    @property
+    def looked_at(self) -> int:
+        """How many records were looked at so far; may be asked while another thread refreshes."""
+        return sum(source.looked_at for source in tuple(self._plans.values()))
+
     def refresh(self) -> CatalogFacts:
         """Look for changes. Raises CatalogError when a part cannot be read, after reading the others."""
         names = self._plan_names()

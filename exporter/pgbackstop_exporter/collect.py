@@ -1,7 +1,8 @@
 """One wrapper runs, times, catches and reports every collector.
 
-A collector that does not end in time is reported as failed and left to end by itself; until it has, no
-second one is started, so that a hung disk or server costs one thread or connection and no more.
+A collector that stands still for too long is reported as failed and left to end by itself; until it has,
+no second one is started, so that a hung disk or server costs one thread or connection and no more. One
+that has much to do and gets on with it may take as long as it needs.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from pgbackstop_exporter.facts import Health
 
 
 class Collector:
-    """Runs ``action`` every ``interval`` seconds, ``timeout`` seconds at most, and tells ``report``.
+    """Runs ``action`` every ``interval`` seconds, and tells ``report`` how each run went.
 
-    ``report`` hears how each run went; the action itself passes on what it found.
+    A run that has not ended after ``timeout`` seconds has failed, unless ``progress`` has changed since the
+    last look at it. The action itself passes on what it found.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class Collector:
         *,
         interval: float,
         timeout: float,
+        progress: Callable[[], int] = lambda: 0,
     ) -> None:
         self.name = name
         self.health = Health()
@@ -37,6 +40,7 @@ class Collector:
         self._report = report
         self._interval = interval
         self._timeout = timeout
+        self._progress = progress
         self._flight: asyncio.Task[None] | None = None
         self._took_off = 0.0
 
@@ -55,10 +59,18 @@ class Collector:
         if self._flight is None:
             self._took_off = time.monotonic()
             self._flight = asyncio.create_task(self._fly(), name=self.name)
-        await asyncio.wait({self._flight}, timeout=self._timeout)
+        await self._wait(self._flight)
         self._land()
         self._report(self.name, self.health)
         return self.health
+
+    async def _wait(self, flight: asyncio.Task[None]) -> None:
+        before = None
+        while not flight.done() and before != self._progress():
+            if before is not None:
+                log.info("collector takes long and gets on", collector=self.name, looked_at=self._progress())
+            before = self._progress()
+            await asyncio.wait({flight}, timeout=self._timeout)
 
     async def _fly(self) -> None:
         await self._action()

@@ -36,6 +36,11 @@ class PlanSource:
         shelves = (self._backups, self._copies, self._proofs)
         return [each for shelf in shelves for each in shelf.problems.values()] + self._tally.problems
 
+    @property
+    def looked_at(self) -> int:
+        """How many files were looked at so far."""
+        return self._backups.looked_at + self._copies.looked_at + self._proofs.looked_at
+
     def refresh(self, *, thorough: bool) -> None:
         """Look for changes. Raises CatalogError; the facts then stay as they were."""
         changed = self._refresh_counted(thorough)

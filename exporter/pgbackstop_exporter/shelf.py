@@ -37,6 +37,7 @@ class Shelf(Generic[R, D]):
     def __init__(self, path: Path, packing: Packing[R, D]) -> None:
         self.path = path
         self.problems: dict[str, str] = {}
+        self.looked_at = 0  # files, ever: another thread sees by it that a long look gets on
         self._packing = packing
         self._rows = zlib.compress(b"", _LEVEL)
         self._problem_times: dict[str, int] = {}
@@ -116,6 +117,7 @@ class Shelf(Generic[R, D]):
     def _row(self, name: str) -> bytes:
         """The packed digest of a file, or nothing where it is no record of ours."""
         changed_ns = -1
+        self.looked_at += 1
         try:
             # The time is the opened file's, so that a file that replaces it meanwhile is seen as changed.
             with open(self._file(name), "rb") as file:  # noqa: PTH123 - a Path for each costs as much as the read
@@ -146,6 +148,7 @@ class Shelf(Generic[R, D]):
         return f"{self.path}/{name}{folder.SUFFIX}"
 
     def _changed_ns(self, name: str) -> int:
+        self.looked_at += 1
         try:
             return os.stat(self._file(name)).st_mtime_ns  # noqa: PTH116 - see _row
         except OSError:

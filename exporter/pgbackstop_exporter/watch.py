@@ -31,8 +31,8 @@ from pgbackstop_exporter.postgres_source import TIMEOUT_SECONDS, PostgresSource
 CATALOG_SECONDS: Final = 5.0  # a finished run is to be visible within 30 s
 POSTGRES_SECONDS: Final = 15.0  # Prometheus' scrape interval
 DISK_SECONDS: Final = 15.0
-# A first look at very many records takes long and is no failure; a hung disk is told all the same.
-_CATALOG_TIMEOUT: Final = 60.0
+# In which not one more record was read; however many there are, the first look may take its time.
+_CATALOG_TIMEOUT: Final = 30.0
 _DISK_TIMEOUT: Final = 5.0
 
 
@@ -114,7 +114,14 @@ class Watch:
                 if source.facts is not None and source.facts != self.snapshot.catalog:
                     self._update(replace(self.snapshot, catalog=source.facts))
 
-        await self._loop(CATALOG, read, interval=CATALOG_SECONDS, limit=_CATALOG_TIMEOUT)
+        await Collector(
+            CATALOG,
+            read,
+            self._report,
+            interval=CATALOG_SECONDS,
+            timeout=_CATALOG_TIMEOUT,
+            progress=lambda: source.looked_at,
+        ).loop()
 
     async def _watch_server(self, name: str, server: Server) -> None:
         source = PostgresSource(server)

@@ -102,6 +102,53 @@ async def test_one_that_hangs_is_reported_and_not_started_again() -> None:
 
 
 @in_loop
+async def test_one_that_takes_long_and_gets_on_is_no_failure() -> None:
+    looks, let_go = 0, threading.Event()
+
+    def progress() -> int:
+        nonlocal looks
+        looks += 1
+        if looks == 8:
+            let_go.set()
+        return looks
+
+    reports = Reports()
+    found = Collector(
+        "test",
+        partial(threads.run, partial(let_go.wait, LONG), name="long"),  # type: ignore[arg-type]
+        reports,
+        interval=0.0,
+        timeout=SOON,
+        progress=progress,
+    )
+    assert (await found.run()).success
+    assert len(reports.all) == 1
+
+
+@in_loop
+async def test_one_that_got_on_and_then_hangs_is_a_failure() -> None:
+    let_go, steps = threading.Event(), iter([0, 1, 2])
+    at = 0
+
+    def progress() -> int:
+        nonlocal at
+        at = next(steps, at)
+        return at
+
+    found = Collector(
+        "test",
+        partial(threads.run, partial(let_go.wait, LONG), name="hang"),  # type: ignore[arg-type]
+        Reports(),
+        interval=0.0,
+        timeout=SOON,
+        progress=progress,
+    )
+    assert not (await found.run()).success
+    assert "no result" in found.health.error
+    let_go.set()
+
+
+@in_loop
 async def test_the_loop_goes_on_until_it_is_cancelled() -> None:
     reports = Reports()
 
