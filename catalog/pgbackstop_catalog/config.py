@@ -515,7 +515,7 @@ class Notifications(Value):
         default=None, pattern=r"^https?://[^\s@]+$", description="messages link to its dashboard, when given"
     )
     group_wait: Duration = Field(
-        default=10.0, description="how long the first alert of a server waits for others"
+        default=5.0, description="how long the first alert of a server waits for others"
     )
     group_interval: Duration = Field(
         default=30.0, gt=0, description="how long a further alert of the same server waits"

@@ -1,0 +1,234 @@
+"""``pgbackstop notify test`` and what the channels do at night, with a real Alertmanager."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pgbackstop_catalog import config_file
+from pgbackstop_catalog.config import Alertmanager
+from pgbackstop_runner.notify import alertmanager
+from tests.acceptance import delivery_stack
+from tests.acceptance.delivery_stack import CHANNELS, TOKEN, Post
+from tests.support import backups
+
+SECRETS = (TOKEN, "/services/T0/B0/secret")
+
+
+@dataclass(kw_only=True)
+class Desk:
+    """A configuration of pgbackstop, and the Alertmanager that it names; no backups are made here."""
+
+    folder: Path
+    post: Post
+    port: int
+    ending: ExitStack
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "pgbackstop.yaml"
+
+    @property
+    def server(self) -> Alertmanager:
+        return Alertmanager(url=f"http://127.0.0.1:{self.port}")
+
+    def configure(self, **changes: Any) -> None:
+        """The settings of ``notifications``; None takes one away."""
+        settings = {
+            **self.post.settings(),
+            "alertmanager": {"url": self.server.url},
+            "group_wait": "0s",
+            "group_interval": "1s",
+            **changes,
+        }
+        document = {
+            "servers": {"main": {}},
+            "storages": {"disk": {"kind": "folder", "path": "store"}},
+            "notifications": {name: value for name, value in settings.items() if value is not None},
+        }
+        self.file.write_text(yaml.safe_dump(document))
+        config_file.load(self.file)
+
+    def run(self, *words: str) -> tuple[int, str]:
+        """Exit code and everything that a person sees; never a secret, never a traceback."""
+        done = subprocess.run(
+            [*backups.COMMAND, "--config", str(self.file), *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=backups.environment(),
+            timeout=delivery_stack.PATIENCE,
+        )
+        seen = done.stdout + done.stderr
+        assert "Traceback" not in seen
+        assert not [secret for secret in SECRETS if secret in seen], seen
+        return done.returncode, seen
+
+    def write(self, *options: str) -> Path:
+        path = self.folder / "alertmanager.yml"
+        code, seen = self.run("notify", "config", "--output", str(path), *options)
+        assert code == 0, seen
+        return path
+
+    def start(self) -> None:
+        """Alertmanager with what is configured now."""
+        self.ending.enter_context(delivery_stack.alertmanager(self.folder, self.write(), self.port))
+
+    def post_alert(self, name: str, severity: str) -> None:
+        now = datetime.now(UTC)
+        alert: dict[str, object] = {
+            "labels": {"alertname": name, "severity": severity, "server": name},
+            "annotations": {"summary": f"{name} happened"},
+            "startsAt": now.isoformat(),
+            "endsAt": (now + timedelta(hours=1)).isoformat(),
+        }
+        alertmanager.post(self.server, [alert])
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with ExitStack() as ending:
+        post = ending.enter_context(delivery_stack.post_office(tmp_path))
+        made = Desk(folder=tmp_path, post=post, port=delivery_stack.free_port(), ending=ending)
+        made.configure()
+        yield made
+
+
+def test_each_channel_gets_the_test_and_again_the_next_one(desk: Desk) -> None:
+    desk.start()
+    for _ in range(2):
+        desk.post.inbox.messages.clear()
+        code, seen = desk.run("notify", "test")
+        assert code == 0, seen
+        assert [line.split(": ")[:2] for line in seen.splitlines()] == [
+            [name, "arrived"] for name in CHANNELS
+        ]
+        assert sorted(message.channel for message in desk.post.inbox.messages) == list(CHANNELS)
+
+
+def test_one_channel_alone(desk: Desk) -> None:
+    desk.start()
+    assert desk.run("notify", "test", "--channel", "telegram") == (0, "telegram: arrived: Telegram took it\n")
+    assert [message.channel for message in desk.post.inbox.messages] == ["telegram"]
+    code, seen = desk.run("notify", "test", "--channel", "pager")
+    assert (code, seen.splitlines()[0]) == (2, "pgbackstop: There is no channel 'pager'.")
+
+
+def test_what_each_service_says_is_told(desk: Desk) -> None:
+    desk.post.services.answer = (403, "invalid_token")
+    settings = desk.post.settings()
+    desk.configure(
+        email={**settings["email"], "to": ["refused@example.com"]},
+        telegram={**settings["telegram"], "chat_id": -7},
+    )
+    (desk.folder / "telegram").write_text("1:wrong")
+    desk.start()
+    code, seen = desk.run("notify", "test")
+    assert code == 1
+    mail, slack, telegram = seen.splitlines()
+    assert mail.startswith(
+        "email: NOT DELIVERED: Alertmanager could not deliver it. The mail server 127.0.0.1:"
+    )
+    assert mail.endswith("refuses refused@example.com: 550 5.1.1 No such user here")
+    lost = "NOT DELIVERED: Alertmanager could not deliver it."
+    assert slack == f"slack: {lost} Slack (127.0.0.1) answers 403: invalid_token"
+    assert telegram == f"telegram: {lost} Telegram (127.0.0.1) answers 404: Not Found"
+
+
+def test_a_mail_server_that_does_not_listen_or_lacks_tls(desk: Desk) -> None:
+    mail = {**desk.post.settings()["email"], "smarthost": f"127.0.0.1:{delivery_stack.free_port()}"}
+    desk.configure(email=mail, slack=None, telegram=None)
+    desk.start()
+    code, seen = desk.run("notify", "test")
+    assert (code, "cannot be used: Connection refused." in seen) == (1, True), seen
+    desk.configure(email={**desk.post.settings()["email"], "require_tls": True}, slack=None, telegram=None)
+    code, seen = desk.run("notify", "config", "--output", str(desk.write()), "--reload")
+    assert (code, "has read its configuration again" in seen) == (0, True), seen
+    code, seen = desk.run("notify", "test")
+    assert (code, "lacks what is configured: STARTTLS" in seen) == (1, True), seen
+
+
+def test_what_is_configured_here_and_not_loaded_there(desk: Desk) -> None:
+    desk.configure(slack=None, telegram=None)
+    desk.start()
+    desk.configure()
+    code, seen = desk.run("notify", "test")
+    assert code == 1
+    mail, slack, telegram = seen.splitlines()
+    assert mail == "email: arrived: the mail server took it"
+    for line in (slack, telegram):
+        assert "NOT DELIVERED: it is configured here but not loaded in Alertmanager" in line
+
+
+def test_alertmanager_is_down_or_not_there(desk: Desk) -> None:
+    code, seen = desk.run("notify", "test")
+    assert (code, f"127.0.0.1:{desk.port} cannot be reached: Connection refused." in seen) == (1, True), seen
+    desk.configure(alertmanager=None)
+    code, seen = desk.run("notify", "test")
+    assert (code, seen.splitlines()[0]) == (2, "pgbackstop: There is no Alertmanager to notify.")
+
+
+def test_at_night_only_critical_alerts_go_out(desk: Desk) -> None:
+    desk.configure(quiet_hours=[{}])  # every day, all day
+    desk.start()
+    desk.post_alert("WarningOfTheNight", "warning")
+    desk.post_alert("BackupFinished", "info")
+    desk.post_alert("CriticalOfTheNight", "critical")
+    desk.post.inbox.on_each("CRITICAL: CriticalOfTheNight happened")
+    desk.post_alert("SecondOfTheNight", "critical")
+    desk.post.inbox.on_each("CRITICAL: SecondOfTheNight happened")
+    # Each alert was routed to each channel, the first two before those that have arrived.
+    groups = re.search(
+        r"(?m)^alertmanager_dispatcher_aggregation_groups (\d+)$", alertmanager.metrics(desk.server)
+    )
+    assert groups is not None
+    assert int(groups[1]) == 4 * len(CHANNELS)
+    assert {message.channel for message in desk.post.inbox.messages} == set(CHANNELS)
+    assert all("CRITICAL" in message.words for message in desk.post.inbox.messages)
+    # A test is no alert: it goes out.
+    assert desk.run("notify", "test")[0] == 0
+
+
+def test_many_alerts_with_long_and_hostile_words_fit(desk: Desk) -> None:
+    desk.configure(group_wait="2s")
+    desk.start()
+    now = datetime.now(UTC)
+    words = "<!channel> <b>&amp; \"quotes\" '{{ .Labels }}' ü🐘\n" * 40
+    alerts: list[dict[str, object]] = [
+        {
+            "labels": {
+                "alertname": "BackupRunFailed",
+                "severity": "critical",
+                "server": "main",
+                "plan": "x" * 63,
+                "database": f'{number} <!channel> & "db" ü',
+                "instance": "backup.example:9853",
+            },
+            "annotations": {
+                "summary": words,
+                "description": words,
+                "runbook_url": "https://example/" + "x" * 60,
+            },
+            "startsAt": now.isoformat(),
+            "endsAt": (now + timedelta(hours=1)).isoformat(),
+        }
+        for number in range(30)
+    ]
+    alertmanager.post(desk.server, alerts)
+    mail, slack, telegram = desk.post.inbox.on_each("channel")
+    assert "<b>&amp;" in telegram.text
+    assert "… 30 in all" in telegram.text
+    assert "&lt;!channel&gt;" in slack.text
+    assert "<!channel>" not in slack.text
+    assert "{{ .Labels }}" in slack.text
+    assert mail.title == "30 firing: backups of server main"
+    assert "&lt;!channel&gt;" in mail.html
+    assert "<!channel>" not in mail.html
+    assert mail.text.count("CRITICAL: <!channel>") == 30
