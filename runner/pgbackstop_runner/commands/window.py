@@ -12,13 +12,20 @@ from pgbackstop_runner import screen
 from pgbackstop_runner.commands import options
 
 if TYPE_CHECKING:
-    from pgbackstop_runner.recover.proven import Recoverable
+    from pgbackstop_catalog.wal import WalGap
+    from pgbackstop_runner.recover.proven import Recoverable, Span
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
-_COLUMNS = tuple(
-    screen.Column(title=title)
-    for title in ("SERVER", "FROM (UTC)", "TO (UTC)", "TIMELINE", "BEGINS WITH", "ENDS WITH")
+_TITLES = (
+    "SERVER",
+    "FROM (UTC)",
+    "TO (UTC)",
+    "PROVEN UNTIL",
+    "TIMELINE",
+    "BEGINS WITH",
+    "READ BACK",
+    "ENDS WITH",
 )
 
 
@@ -37,78 +44,55 @@ def window(
         proven.read(opened, name) for name in ([server] if server is not None else opened.config.servers)
     ]
     if json:
-        screen.document([_document(each) for each in found])
+        screen.document([_document(each, span) for each in found for span in each.spans])
         return
-    rows = [row for each in found for row in _rows(each)]
+    rows = [_row(each.server, span) for each in found for span in each.spans]
     if rows:
-        screen.table(_COLUMNS, rows)
-        screen.say()
+        screen.table([screen.Column(title=title) for title in _TITLES], rows)
+    else:
+        screen.say("There is no recovery window: no physical backup with the WAL that follows it.")
     for each in found:
-        _say(each)
+        for gap in each.gaps:
+            screen.say(_gap(each.server, gap))
 
 
-def _rows(found: Recoverable) -> list[tuple[str, ...]]:
-    return [
-        (
-            found.server,
-            format_time(each.start),
-            format_time(each.end),
-            str(each.timeline),
-            each.backup,
-            each.reason,
-        )
-        for each in found.windows
-    ]
+def _row(server: str, span: Span) -> tuple[str, ...]:
+    window, drill = span.window, span.drill
+    return (
+        server,
+        format_time(window.start),
+        format_time(window.end),
+        _time(drill.proven_until if drill else None) or "no drill yet",
+        str(window.timeline),
+        window.backup,
+        span.verified.id if span.verified else "none yet",
+        window.reason,
+    )
 
 
-def _say(found: Recoverable) -> None:
-    """A few sentences on each server."""
-    if not found.windows:
-        screen.say(
-            f"{found.server}: there is no recovery window: no physical backup with the WAL that follows it."
-        )
-    for gap in found.gaps:
-        harmless = f"; harmless since backup {gap.acknowledged_by}" if gap.acknowledged_by else ""
-        screen.say(
-            f"{found.server}: {gap.segments} segments are missing, {gap.first} to {gap.last}"
-            f" (timeline {gap.timeline}){harmless}."
-        )
-    if not found.windows:
-        return
-    drill, backup = found.drill, found.verified
-    if drill is None or drill.proven_until is None:
-        screen.say(f"{found.server}: no drill has recovered to a moment of it yet.")
-    else:
-        screen.say(
-            f"{found.server}: proven until {format_time(drill.proven_until)}"
-            f" by drill {drill.id} of backup {drill.backup}."
-        )
-    if backup is None or backup.verified_at is None:
-        screen.say(f"{found.server}: no physical backup of it has been read back yet.")
-    else:
-        screen.say(f"{found.server}: backup {backup.id} was read back {format_time(backup.verified_at)}.")
+def _gap(server: str, gap: WalGap) -> str:
+    harmless = f"; harmless since backup {gap.acknowledged_by}" if gap.acknowledged_by else ""
+    return (
+        f"Gap of {server}: {gap.segments} segments, {gap.first} to {gap.last}, found {format_time(gap.found_at)}"
+        f"{harmless}."
+    )
 
 
-def _document(found: Recoverable) -> dict[str, object]:
-    drill, backup = found.drill, found.verified
+def _document(found: Recoverable, span: Span) -> dict[str, object]:
+    window, drill, verified = span.window, span.drill, span.verified
     return {
         "server": found.server,
-        "windows": [
-            {
-                "start": format_time(each.start),
-                "end": format_time(each.end),
-                "ends": each.ends,
-                "reason": each.reason,
-                "backup": each.backup,
-                "timeline": each.timeline,
-            }
-            for each in found.windows
-        ],
-        "gaps": [each.model_dump(mode="json") for each in found.gaps],
+        "start": format_time(window.start),
+        "end": format_time(window.end),
+        "ends": window.ends,
+        "reason": window.reason,
+        "backup": window.backup,
+        "timeline": window.timeline,
         "proven_until": _time(drill.proven_until if drill else None),
         "proven_by": drill.id if drill else None,
-        "verified_backup": backup.id if backup else None,
-        "verified_at": _time(backup.verified_at if backup else None),
+        "verified_backup": verified.id if verified else None,
+        "verified_at": _time(verified.verified_at if verified else None),
+        "gaps": [each.model_dump(mode="json") for each in found.gaps],
     }
 
 
