@@ -72,10 +72,8 @@ def _row(server: str, span: Span) -> tuple[str, ...]:
 
 def _gap(server: str, gap: WalGap) -> str:
     harmless = f"; harmless since backup {gap.acknowledged_by}" if gap.acknowledged_by else ""
-    return (
-        f"Gap of {server}: {gap.segments} segments, {gap.first} to {gap.last}, found {format_time(gap.found_at)}"
-        f"{harmless}."
-    )
+    found = format_time(gap.found_at)
+    return f"Gap of {server}: {gap.segments} segments, {gap.first} to {gap.last}, found {found}{harmless}."
 
 
 def _document(found: Recoverable, span: Span) -> dict[str, object]:
