@@ -12,6 +12,7 @@ from pgbackstop_runner.commands import options
 
 if TYPE_CHECKING:
     from pgbackstop_runner.validate import Report
+    from pgbackstop_runner.workspace import Workspace
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -27,26 +28,52 @@ def check(
 
     names = [plan] if plan is not None else list(opened.config.plans)
     reports = [validate.check(opened, name) for name in names]
+    warnings = {report.plan: _drill_warning(opened, report) for report in reports}
     if json:
-        screen.document([_document(report) for report in reports])
+        screen.document([_document(report, warnings[report.plan]) for report in reports])
     else:
         for report in reports:
-            _show_report(report)
+            _show_report(report, warnings[report.plan])
     if not all(report.ok for report in reports):
         raise typer.Exit(errors.ValidationError.exit_code)
 
 
-def _show_report(report: Report) -> None:
+def _show_report(report: Report, warning: str) -> None:
     screen.say(f"plan {report.plan}")
     columns = (screen.Column(title=""), screen.Column(title="check"), screen.Column(title="found"))
     screen.table(columns, [("ok" if one.ok else "NO", one.name, one.detail) for one in report.checks])
     for one in report.checks:
         if not one.ok and one.remedy:
             screen.say(f"  → {one.remedy}")
+    if warning:
+        screen.say(f"  warning: {warning}")
     screen.say()
 
 
-def _document(report: Report) -> dict[str, object]:
+def _document(report: Report, warning: str) -> dict[str, object]:
     fields = ("name", "ok", "detail", "remedy", "database")
     checks = [{field: getattr(check, field) for field in fields} for check in report.checks]
-    return {"plan": report.plan, "ok": report.ok, "databases": report.databases, "checks": checks}
+    return {
+        "plan": report.plan,
+        "ok": report.ok,
+        "databases": report.databases,
+        "checks": checks,
+        "warnings": [warning] if warning else [],
+    }
+
+
+def _drill_warning(opened: Workspace, report: Report) -> str:
+    """Backups need client tools alone, drills the server's programs as well: their lack fails no backup."""
+    from pgbackstop_runner import binaries  # noqa: PLC0415
+    from pgbackstop_runner.drill import server  # noqa: PLC0415
+
+    plan = opened.config.plans[report.plan]
+    if not plan.drill.enabled or report.facts is None:
+        return ""
+    major = report.facts.version_number // 10000
+    needed = server.LOGICAL_PROGRAMS if plan.is_logical else server.PHYSICAL_PROGRAMS
+    try:
+        binaries.of_server(major, needed, opened.config.servers[plan.server].bin_dir)
+    except errors.ConfigError as error:
+        return f"drills of this plan will fail. {error}"
+    return ""

@@ -16,11 +16,14 @@ from pgbackstop_catalog.wal import WalState
 from pgbackstop_runner import locks, log, reconcile
 from pgbackstop_runner.daemon import memory, wal_gaps
 from pgbackstop_runner.daemon.courier import Courier
+from pgbackstop_runner.daemon.drills import Drills
+from pgbackstop_runner.daemon.heartbeats import Heartbeats
 from pgbackstop_runner.daemon.memory import Known
 from pgbackstop_runner.daemon.planner import Planner
 from pgbackstop_runner.daemon.receivers import Receivers
 from pgbackstop_runner.daemon.runs import Runs
 from pgbackstop_runner.daemon.settings import Settings
+from pgbackstop_runner.drill import flow as drill_flow
 from pgbackstop_runner.workspace import Workspace, open_workspace
 
 LOCK = "daemon"
@@ -32,6 +35,7 @@ def run(workspace: Workspace, settings: Settings | None = None) -> None:
     """Run until SIGTERM or SIGINT. Raises Busy, with the daemon that holds the catalog, CatalogError."""
     with locks.held(workspace.catalog.root, LOCK, "The daemon of this catalog"):
         reconcile.everything(workspace)
+        drill_flow.everything(workspace)
         asyncio.run(_serve(workspace, settings or Settings()))
 
 
@@ -49,6 +53,8 @@ class Service:
     runs: Runs
     receivers: Receivers
     courier: Courier
+    drills: Drills
+    heartbeats: Heartbeats
     recorded: list[Backup]
     started_at: datetime
     wake: asyncio.Event
@@ -69,6 +75,8 @@ class Service:
             runs=Runs(planner=planner, settings=settings, wake=wake),
             receivers=Receivers(settings=settings),
             courier=Courier(settings=settings),
+            drills=Drills(settings=settings, wake=wake),
+            heartbeats=Heartbeats(),
             recorded=recorded,
             started_at=utc_now(),
             wake=wake,
@@ -80,12 +88,19 @@ class Service:
         log.logger().info("daemon started", pid=os.getpid(), plans=len(self.planner.known.counted))
         try:
             await self.receivers.follow(self.workspace)
+            await self.heartbeats.follow(self.workspace)
             while not self.stopping:
                 await self.turn(utc_now())
                 await self._sleep()
         finally:
             log.logger().info("daemon stops", runs=len(self.runs.tasks))
-            await asyncio.gather(self.runs.stop(), self.receivers.stop(), self.courier.stop())
+            await asyncio.gather(
+                self.runs.stop(),
+                self.drills.stop(),
+                self.receivers.stop(),
+                self.heartbeats.stop(),
+                self.courier.stop(),
+            )
             self._heartbeat(utc_now(), stopped=True)
         log.logger().info("daemon stopped", pid=os.getpid())
 
@@ -96,9 +111,11 @@ class Service:
             await self._reload(now)
         self.runs.reap()
         self.receivers.check()
+        self.heartbeats.check()
         self.planner.look(now)
         self._look_for_gaps(now)
         self.runs.start_waiting()
+        self._look_for_drills(now)
         self._tell()
         self._heartbeat(now)
 
@@ -151,6 +168,7 @@ class Service:
             return
         self.workspace = fresh
         await self.receivers.follow(fresh)
+        await self.heartbeats.follow(fresh)
         log.logger().info("configuration loaded", file=str(fresh.file), plans=len(fresh.config.plans))
 
     def _look_for_gaps(self, now: datetime) -> None:
@@ -173,6 +191,12 @@ class Service:
             if wanted:
                 log.logger().warning("decided", plan=name, reason="a gap in the WAL wants a base backup")
                 self.planner.demand(name, now)
+
+    def _look_for_drills(self, now: datetime) -> None:
+        try:
+            self.drills.look(self.workspace, self.planner.known.first_seen, now)
+        except errors.CatalogError as error:
+            self._complain(str(error))
 
     def _wanted_since(self, server: str) -> datetime | None:
         path = self.workspace.catalog.root / "state" / "wal" / f"{server}.json"

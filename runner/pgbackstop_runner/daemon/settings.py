@@ -5,10 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from pgbackstop_catalog.values import format_time
 from pgbackstop_runner.daemon.plan_state import Order
 from pgbackstop_runner.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrillOrder:
+    """A drill to be made for a due time."""
+
+    plan: str
+    due: datetime
+    catch_up: bool
 
 
 def backup_command(workspace: Workspace, order: Order) -> list[str]:
@@ -22,6 +32,13 @@ def receive_command(workspace: Workspace, server: str) -> list[str]:
     return [*_ourselves(workspace), "wal", "receive", server]
 
 
+def drill_command(workspace: Workspace, order: DrillOrder) -> list[str]:
+    """``pgbackstop drill PLAN``, in this Python."""
+    trigger = "catch-up" if order.catch_up else "schedule"
+    due = ["--trigger", trigger, "--scheduled-for", order.due.isoformat()]
+    return [*_ourselves(workspace), "drill", order.plan, *due]
+
+
 def _ourselves(workspace: Workspace) -> list[str]:
     return [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(workspace.file)]
 
@@ -31,6 +48,7 @@ class Settings:
     """Commands, and times in seconds."""
 
     backup: Callable[[Workspace, Order], list[str]] = backup_command
+    drill: Callable[[Workspace, DrillOrder], list[str]] = drill_command
     receive: Callable[[Workspace, str], list[str]] = receive_command
     # The longest sleep: the heartbeat's pace, and how late a jump of the clock is noticed.
     heartbeat: float = 5.0
@@ -40,5 +58,7 @@ class Settings:
     first_pause: float = 1.0
     longest_pause: float = 60.0
     healthy: float = 60.0
+    # How long a drill may take to clean up when the daemon is stopped.
+    drill_stop: float = 30.0
     # A base backup for a gap in the WAL that failed is tried again after this.
     gap_pause: float = 3600.0

@@ -25,8 +25,6 @@ def database(server: Server) -> str:
 def judge(recovered: Recovered, server: Server, moment: datetime, *, exact: bool) -> Judgement:
     """Whether the recovered server has the heartbeats that the moment must have. Raises psycopg.Error."""
     beats = _beats(recovered, database(server))
-    if beats is None:
-        beats = ()
     return drills.judge(moment, beats, server.heartbeat.interval, _live(server, moment), exact=exact)
 
 
@@ -36,11 +34,11 @@ def not_compared(moment: datetime | None) -> CheckResult:
     return CheckResult(name=drills.CHECK, ok=True, detail=f"none are written: only {reached} was compared")
 
 
-def _beats(recovered: Recovered, name: str) -> tuple[Beat, ...] | None:
-    """None where the table is not there."""
+def _beats(recovered: Recovered, name: str) -> tuple[Beat, ...]:
+    """None of them where the table is not there."""
     with contextlib.closing(recovered.connect(name)) as connection:
         if not _is_there(connection):
-            return None
+            return ()
         rows = connection.execute("select written_at, previous from pgbackstop.heartbeat").fetchall()
     return tuple(Beat(written_at=written_at, previous=previous) for written_at, previous in rows)
 
@@ -53,16 +51,17 @@ def _live(server: Server, moment: datetime) -> Live | None:
             if not _is_there(connection):
                 return None
             row = connection.execute(
-                """select min(written_at), max(written_at) filter (where written_at <= %s)
+                """select min(written_at), max(written_at) filter (where written_at <= %s),
+                          coalesce(bool_or(previous is null), true)
                    from pgbackstop.heartbeat""",
                 (before,),
             ).fetchone()
     except (errors.PgbackstopError, psycopg.Error):
         return None
     assert row is not None  # noqa: S101 - an aggregate gives one row
-    oldest, newest = row
-    # What the server has removed for its age says nothing of a moment that is older.
-    return Live(oldest=oldest, newest_before=newest) if oldest is None or oldest <= before else None
+    oldest, newest, has_first = row
+    # What was removed for its age says nothing of a moment that is older.
+    return Live(oldest=oldest, newest_before=newest) if has_first or oldest <= before else None
 
 
 def _is_there(connection: psycopg.Connection) -> bool:

@@ -20,7 +20,6 @@ from pgbackstop_runner.restore.outline import Outline
 from pgbackstop_runner.restore.roles import Globals
 from pgbackstop_runner.workspace import Workspace
 
-_PROGRAMS = ("initdb", "postgres", "pg_restore", "psql", "vacuumdb")
 _SUPERUSER = "postgres"
 
 
@@ -29,7 +28,7 @@ def restore(drill: Drill, place: Ground, backup: Backup) -> None:
     workspace = drill.workspace
     configured = workspace.server(backup.server)
     ground.require_room(place, ground.EMPTY_SERVER + (backup.source_size_bytes or backup.size_bytes or 0))
-    programs = binaries.of_server(recovery.major(backup), _PROGRAMS, configured.bin_dir)
+    programs = binaries.of_server(recovery.major(backup), server.LOGICAL_PROGRAMS, configured.bin_dir)
     account.account().require_run(programs.folder / "postgres")
     with locks.lease(workspace.catalog.root, backup.id):
         globals_ = _globals(workspace, backup)

@@ -16,6 +16,8 @@ from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.recover.replay import Recovered
 
 PORT = 5432  # only a part of the socket's name: nothing listens on a network
+LOGICAL_PROGRAMS = ("initdb", "postgres", "pg_restore", "psql", "vacuumdb")
+PHYSICAL_PROGRAMS = ("postgres", "pg_controldata", "pg_ctl")
 _START_SECONDS = 120.0
 # What it holds is thrown away, and it must not take the memory that the live server's settings ask for.
 THROWAWAY = {
