@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pgbackstop_catalog import units
 from pgbackstop_catalog.config import Hook
@@ -68,7 +69,7 @@ def _command(argv: tuple[str, ...], seconds: float) -> tuple[bool, str]:
 def _request(url: str, method: str, seconds: float) -> tuple[bool, str]:
     request = urllib.request.Request(url, method=method)  # noqa: S310 - the configuration allows http(s) only
     try:
-        with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
+        with _opener(url).open(request, timeout=seconds) as answer:
             body = _decoded(answer.read(_KEPT_CHARACTERS))
             return 200 <= answer.status < 300, f"{answer.status} {body}".strip()
     except urllib.error.HTTPError as error:
@@ -76,6 +77,12 @@ def _request(url: str, method: str, seconds: float) -> tuple[bool, str]:
             return False, f"{error.code} {_decoded(error.read(_KEPT_CHARACTERS))}".strip()
     except (OSError, ValueError) as error:
         return False, f"no answer: {getattr(error, 'reason', None) or error}"
+
+
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    """A proxy of the environment is for the world outside: it cannot reach this machine's own addresses."""
+    here = urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}
+    return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if here else []))
 
 
 def _decoded(raw: bytes | str | None) -> str:
