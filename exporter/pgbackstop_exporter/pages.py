@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import time
 from functools import partial
@@ -69,4 +70,13 @@ class Pages:
 
 
 def _built(snapshot: Snapshot, forms: tuple[tuple[Form, bool], ...]) -> Page:
-    return Page(build(snapshot, now=time.time()), forms)
+    """A build makes very many values, none of them in a cycle, and drops them at its end.
+
+    Left on, the collector of garbage would look through all of them in one go, and no scrape be answered
+    meanwhile: 70 to 110 ms for a thousand plans.
+    """
+    gc.disable()
+    try:
+        return Page(build(snapshot, now=time.time()), forms)
+    finally:
+        gc.enable()
