@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 _ANNOUNCED = b"; Type: TABLE DATA; Schema: "
-_COPY = re.compile(_ANNOUNCED + rb"[^\n]*\n--\n\nCOPY (.*?) FROM stdin;\n", re.DOTALL)
+_FOLLOWED = b"\n--\n\nCOPY "
+_COPY = re.compile(rb"(.*?) FROM stdin;\n", re.DOTALL)
 _END = b"\n\\.\n"
 # Names and columns of one table. What is announced and does not go on like this is no COPY.
 _LONGEST_COPY = 4 * 2**20
@@ -61,9 +62,12 @@ class Scanner:
         if announced < 0:
             self._pending = self._pending[-len(_ANNOUNCED) :]
             return False
-        match = _COPY.match(self._pending, announced)
+        line_end = self._pending.find(b"\n", announced)
+        following = self._pending[line_end : line_end + len(_FOLLOWED)] if line_end >= 0 else b""
+        match = _COPY.match(self._pending, line_end + len(_FOLLOWED)) if following == _FOLLOWED else None
         if match is None:
-            is_hopeless = len(self._pending) - announced > _LONGEST_COPY
+            is_too_long = len(self._pending) - announced > _LONGEST_COPY
+            is_hopeless = is_too_long or not _FOLLOWED.startswith(following)
             self._pending = self._pending[announced + len(_ANNOUNCED) if is_hopeless else announced :]
             return is_hopeless
         self._table, self._rows = parse(match[1].decode(errors="replace")), 0
