@@ -143,7 +143,11 @@ def _alert(notice: Notice, name: str, severity: Severity, ends_at: datetime) -> 
         "backup_type": notice.backup_type,
         "severity": severity,
     }
-    annotations = {"summary": notice.summary, "description": notice.description}
+    annotations = {
+        "summary": notice.summary,
+        "description": notice.description,
+        "dashboard_url": _dashboard(notice),
+    }
     runbook = _RUNBOOK_OF.get(notice.kind)
     if runbook is not None:
         annotations["runbook_url"] = f"{_RUNBOOKS}{runbook}.md"
@@ -154,6 +158,15 @@ def _alert(notice: Notice, name: str, severity: Severity, ends_at: datetime) -> 
         "startsAt": format_time(notice.starts_at),
         "endsAt": format_time(ends_at),
     }
+
+
+def _dashboard(notice: Notice) -> str:
+    """Where Grafana shows it, from Grafana's address on, as the rules of Prometheus say it."""
+    if not notice.server:
+        return "/d/pgbackstop-backup-status"
+    if not notice.plan:
+        return f"/d/pgbackstop-backup-status?var-server={notice.server}"
+    return f"/d/pgbackstop-backup-plan?var-server={notice.server}&var-plan={notice.plan}"
 
 
 def _ends(notice: Notice) -> list[dict[str, object]]:

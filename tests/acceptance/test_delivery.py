@@ -20,6 +20,7 @@ from tests.support.backups import Site, plan
 from tests.support.databases import Database
 from tests.support.servers import Server
 
+DASHBOARD = "https://grafana.example/d/pgbackstop-backup-plan?var-server=main&var-plan={plan}"
 TINY = "tiny"  # the folder of the storage that fills up
 
 
@@ -115,7 +116,7 @@ def test_an_aged_backup(stack: Stack) -> None:
         assert "Since 20" in message.text.replace("Since      ", "Since ")
         assert "the plan's limit is 1d 1h" in " ".join(message.text.split())
         assert "alerts/runbooks/BackupTooOld.md" in message.text
-        assert "https://grafana.example/d/pgbackstop-backup-status?var-server=main" in message.text
+        assert DASHBOARD.format(plan="aged") in message.text.replace("&amp;", "&")
     stack.site.made("aged")
     stack.inbox.on_each("RESOLVED", subject)
 
@@ -128,6 +129,7 @@ def test_a_failed_backup(stack: Stack, pg17: Server) -> None:
         words = " ".join(message.text.split())
         assert "'pgbackstop backup failing'" in words
         assert "'pgbackstop show 20" in words
+        assert DASHBOARD.format(plan="failing") in words.replace("&amp;", "&")
         assert "alerts/runbooks/BackupFailed.md" in message.text
     # The same found by Prometheus is not told a second time.
     delivery_stack.until(lambda: "BackupFailed" in _alerts(stack), "Prometheus finds it too")
@@ -189,4 +191,5 @@ def test_mail_has_both_parts(stack: Stack) -> None:
     assert message is not None
     assert message.title == "INFO: pgbackstop: a test notification"
     assert "<b>pgbackstop: a test notification</b>" in message.html
+    assert '<a href="https://grafana.example/d/pgbackstop-backup-status">Dashboard</a>' in message.html
     assert "there is nothing to do" in message.text

@@ -63,7 +63,7 @@ def read(path: Path, what: str) -> str:
         # Alertmanager takes the whole file where it reads it itself.
         raise errors.ConfigError(
             f"The file {path} with {what} has {len(lines)} lines.",
-            remedy="Leave only the secret, on one line.",
+            remedy="Leave only that, on one line.",
         )
     return lines[0]
 
