@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 import yaml
+
+from pgbackstop_catalog import config_file, errors
+from pgbackstop_runner.notify import configuration
 
 CONFIG = Path("/etc/pgbackstop")
 SETUP = Path("/setup")
@@ -56,9 +58,7 @@ def prepare(settings: Mapping[str, str], places: Places) -> list[str]:
     own = _given(places, "pgbackstop_config", "PGBACKSTOP_CONFIG_FILE")
     document = own or yaml.safe_dump(_document(settings, places, channels, demo=demo), sort_keys=False)
     write(places.config / "pgbackstop.yaml", document, FOR_OWNER)
-    _run("config", "check", places=places)
-    _run("notify", "config", "--output", str(places.alertmanager / "alertmanager.yml"), places=places)
-    (places.alertmanager / "alertmanager.yml").chmod(FOR_GROUP)
+    _alertmanager(places)
     return _words(channels, own=bool(own), demo=demo)
 
 
@@ -233,17 +233,14 @@ def write(path: Path, text: str, mode: int) -> None:
     partial.replace(path)
 
 
-def _run(*arguments: str, places: Places) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "pgbackstop_runner.main",
-        "--config",
-        str(places.config / "pgbackstop.yaml"),
-    ]
-    answer = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
-    if answer.returncode != 0:
-        raise BadSetting((answer.stderr or answer.stdout).strip())
+def _alertmanager(places: Places) -> None:
+    """Its configuration, from pgbackstop's, which is checked on the way."""
+    try:
+        config = config_file.load(places.config / "pgbackstop.yaml")
+        rendered = configuration.render(config.notifications)
+    except errors.PgbackstopError as error:
+        raise BadSetting(f"These settings cannot be used:\n{error}") from None
+    write(places.alertmanager / "alertmanager.yml", rendered.text, FOR_GROUP)
 
 
 def _words(channels: Mapping[str, Any], *, own: bool, demo: bool) -> list[str]:

@@ -57,7 +57,6 @@ class Engine:
             "HOME": str(self.folder),
             "DOCKER_HOST": f"unix://{self._socket}",
             "COMPOSE_BAKE": "false",  # says on every build that a plugin is missing
-            "DOCKER_BUILDKIT": "0",  # Debian's client has the old builder only; Compose brings its own
         }
 
     def __enter__(self) -> Self:

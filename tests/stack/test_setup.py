@@ -1,0 +1,186 @@
+"""What setup writes from the settings of .env, and what it says where one of them cannot be used."""
+
+import importlib.util
+import stat
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("stack_setup", ROOT / "compose" / "runner" / "setup.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["stack_setup"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+setup = _load()
+
+SETTINGS = {
+    "POSTGRES_HOST": "db.example",
+    "POSTGRES_PORT": "5432",
+    "POSTGRES_USER": "pgbackstop",
+    "POSTGRES_SSLMODE": "prefer",
+    "SERVER_NAME": "main",
+    "ALERT_EMAIL_TO": "",
+    "ALERT_EMAIL_FROM": "",
+    "ALERT_SMTP_SERVER": "",
+    "ALERT_SMTP_USER": "",
+    "ALERT_SMTP_REQUIRE_TLS": "true",
+    "ALERT_SLACK_CHANNEL": "",
+    "ALERT_TELEGRAM_CHAT_ID": "",
+    "GRAFANA_URL": "http://127.0.0.1:3000",
+}
+DEMO = SETTINGS | {"POSTGRES_HOST": "demo-postgres", "SERVER_NAME": "shop"}
+
+
+class Place:
+    """The folders of one container, and the files that .env would name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.places = setup.Places(config=folder / "config", setup=folder / "setup", given=folder / "given")
+        for path in (self.places.config, self.places.given):
+            path.mkdir(parents=True)
+        for name in ("alertmanager", "demo", "grafana", "postgres-exporter"):
+            (self.places.setup / name).mkdir(parents=True)
+
+    def give(self, name: str, text: str) -> None:
+        (self.places.given / name).write_text(text)
+
+    def prepare(self, **settings: str) -> str:
+        return "\n".join(setup.prepare(SETTINGS | settings, self.places))
+
+    def refused(self, **settings: str) -> str:
+        with pytest.raises(setup.BadSetting) as raised:
+            setup.prepare(SETTINGS | settings, self.places)
+        return str(raised.value)
+
+    def configuration(self) -> dict[str, Any]:
+        return dict(yaml.safe_load((self.places.config / "pgbackstop.yaml").read_text()))
+
+    def files(self) -> dict[str, tuple[int, str]]:
+        folders = (self.places.config, self.places.setup)
+        found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+        return {path.name: (stat.S_IMODE(path.stat().st_mode), path.read_text()) for path in found}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    made = Place(tmp_path)
+    made.give("postgres_password", "se'cret\n")
+    return made
+
+
+def test_a_server_of_ones_own(place: Place) -> None:
+    place.prepare(POSTGRES_HOST='odd "host": {x}', SERVER_NAME="main")
+    server = place.configuration()["servers"]["main"]
+    assert server["host"] == 'odd "host": {x}'
+    assert server["password_file"] == "postgres.password"
+    assert place.configuration()["notifications"]["alertmanager"]["url"] == "http://alertmanager:9093"
+    files = place.files()
+    assert files["postgres.password"] == (0o600, "se'cret\n")
+    assert files["password"] == (0o640, "se'cret")
+    assert files["pgbackstop.yaml"][0] == 0o600
+    assert files["alertmanager.yml"][0] == 0o640
+
+
+def test_postgres_exporter_gets_a_mode_that_it_knows(place: Place) -> None:
+    place.prepare()
+    assert place.files()["uri"][1] == "db.example:5432/postgres?sslmode=disable"
+    place.give("postgres_sslrootcert", "-----BEGIN CERTIFICATE-----\n")
+    place.prepare(POSTGRES_SSLMODE="verify-full")
+    assert place.files()["uri"][1].endswith(
+        "sslmode=verify-full&sslrootcert=%2Frun%2Fpostgres-exporter%2Fca.pem"
+    )
+    assert place.configuration()["servers"]["main"]["sslrootcert"] == "ca.pem"
+
+
+def test_random_passwords_stay_and_differ(place: Place) -> None:
+    setup.prepare(DEMO, place.places)
+    first = {name: text for name, (_, text) in place.files().items() if name.endswith(".password")}
+    setup.prepare(DEMO, place.places)
+    assert {name: text for name, (_, text) in place.files().items() if name.endswith(".password")} == first
+    random = {first[name] for name in ("admin.password", "postgres.password", "shop.password")}
+    assert len(random) == 3
+    assert min(map(len, random)) >= 8
+
+
+def test_no_channel_is_said_loudly(place: Place) -> None:
+    assert "WARNING: ALERTS REACH NOBODY" in place.prepare()
+
+
+def test_every_channel(place: Place) -> None:
+    place.give("smtp_password", "hush-mail")
+    place.give("slack_url", "https://hooks.slack.com/services/T/B/hush-slack\n")
+    place.give("telegram_token", "1:hush-telegram")
+    place.give("watchdog_url", "https://switch.example/hush-switch")
+    said = place.prepare(
+        ALERT_EMAIL_TO="a@shop.example, b@shop.example",
+        ALERT_EMAIL_FROM="pgbackstop@shop.example",
+        ALERT_SMTP_SERVER="smtp.shop.example:587",
+        ALERT_SMTP_USER="pgbackstop",
+        ALERT_SLACK_CHANNEL="#backups",
+        ALERT_TELEGRAM_CHAT_ID="-100",
+    )
+    assert said == "Alerts go to email, slack, telegram."
+    document = place.configuration()["notifications"]
+    assert document["email"]["to"] == ["a@shop.example", "b@shop.example"]
+    assert document["telegram"]["chat_id"] == -100
+    modes = {name: mode for name, (mode, text) in place.files().items() if "hush-" in text}
+    assert set(modes.values()) == {0o640}
+    assert not any("hush-" in text for text in yaml.safe_dump(document).split())
+    for name in ("slack_url", "telegram_token"):
+        place.give(name, "")
+    assert "slack" not in place.prepare()
+    assert "slack.url" not in place.files()
+
+
+def test_a_configuration_of_ones_own(place: Place) -> None:
+    place.give(
+        "pgbackstop_config",
+        "servers: {crm: {host: db, password_file: postgres.password}}\nstorages: {disk: {path: /srv}}\n",
+    )
+    assert "PGBACKSTOP_CONFIG_FILE" in place.prepare()
+    assert list(place.configuration()["servers"]) == ["crm"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"POSTGRES_PORT": "five"}, "POSTGRES_PORT must be a number, not 'five'"),
+        ({"POSTGRES_PORT": "70000"}, "less than or equal to 65535"),
+        ({"POSTGRES_SSLMODE": "always"}, "sslmode"),
+        ({"SERVER_NAME": "a b"}, "is no name"),
+        ({"ALERT_EMAIL_TO": "a@shop.example"}, "ALERT_EMAIL_FROM and ALERT_SMTP_SERVER must be, too"),
+        ({"ALERT_TELEGRAM_CHAT_ID": "1"}, "belong together: set both or none"),
+        (
+            {
+                "ALERT_EMAIL_TO": "a@b.example",
+                "ALERT_EMAIL_FROM": "c@b.example",
+                "ALERT_SMTP_SERVER": "nowhere",
+            },
+            "smarthost",
+        ),
+    ],
+)
+def test_settings_that_cannot_be_used(place: Place, settings: dict[str, str], words: str) -> None:
+    assert words in place.refused(**settings)
+
+
+def test_a_password_is_needed(place: Place) -> None:
+    place.give("postgres_password", "")
+    assert "POSTGRES_PASSWORD_FILE names no file, or an empty one" in place.refused()
+
+
+def test_a_file_that_is_a_folder(place: Place) -> None:
+    (place.places.given / "slack_url").mkdir()
+    assert "ALERT_SLACK_URL_FILE names a folder" in place.refused()
