@@ -171,6 +171,15 @@ def _high_water(pid: int) -> int:
     return 0
 
 
+def until(condition: Callable[[], bool], what: str, seconds: float) -> None:
+    """Wait for something of a server's. Raises Failed after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise Failed(f"Waited {seconds:.0f} s for {what}.")
+        time.sleep(0.05)
+
+
 def make_durable(folder: Path) -> int:
     """Fsync every file and folder below; returns the bytes of the files."""
     total = 0

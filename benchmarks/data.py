@@ -121,9 +121,10 @@ def full_build(major: int) -> binaries.Binaries:
     return binaries.Binaries(major=major, folder=folder, version=version, origin="Debian")
 
 
-def churn(server: Server, seconds: int) -> None:
-    """Full-speed pgbench for so long."""
-    _pgbench(server, f"--time={seconds}", "--client=4", "--jobs=2", "--no-vacuum")
+def churn(server: Server, seconds: int, *, durable: bool = True) -> None:
+    """Full-speed pgbench for so long; not ``durable``, it waits for no fsync, and writes more WAL."""
+    options = "" if durable else "-c synchronous_commit=off"
+    _pgbench(server, f"--time={seconds}", "--client=4", "--jobs=2", "--no-vacuum", options=options)
 
 
 def _fill(server: Server, size: int) -> None:
@@ -144,7 +145,7 @@ def _fill(server: Server, size: int) -> None:
     server.execute("checkpoint")
 
 
-def _pgbench(server: Server, *arguments: str) -> None:
+def _pgbench(server: Server, *arguments: str, options: str = "") -> None:
     program = str(server.programs.tool("pgbench"))
-    environment = {**os.environ, **server.environment}
+    environment = {**os.environ, **server.environment, "PGOPTIONS": options}
     subprocess.run([program, *arguments, DATABASE], env=environment, check=True, capture_output=True)

@@ -22,7 +22,7 @@ SCRIPT = "restore-wal.sh"
 PID_FILE = "pgbackstop_recovered.pid"
 HBA = "pgbackstop_hba.conf"
 # There must be a restore_command; this one always says "not there".
-NOTHING_ARCHIVED = "false"
+NOTHING_ARCHIVED: Mapping[str, str] = {"restore_command": "false"}
 MARK = "# pgbackstop: recovery"
 # Recovery stops where one of these is lower than on the primary: https://www.postgresql.org/docs/current/hot-standby.html#HOT-STANDBY-ADMIN
 CONTROLLED = {
@@ -65,26 +65,43 @@ def control(programs: Binaries, data: Path) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def restore_command(script: Path, archive: Path, segment_bytes: int) -> str:
-    """The setting's value; PostgreSQL puts the file for %f and the place for %p."""
-    fixed = (str(script), str(archive), str(segment_bytes))
-    return f'/bin/sh {" ".join(shlex.quote(word).replace("%", "%%") for word in fixed)} "%f" "%p"'
+def fetching(script: Path, archive: Path, segment_bytes: int) -> dict[str, str]:
+    """How the server fetches WAL, and what it does when it needs no more of it.
+
+    PostgreSQL puts the file for %f and the place for %p, and runs both in the data directory.
+    """
+    return {
+        "restore_command": f'/bin/sh {_words(script, archive, segment_bytes)} "%f" "%p"',
+        "recovery_end_command": f"/bin/sh {_words(script, 'clean', 'pg_wal')}",
+    }
+
+
+def _words(*words: object) -> str:
+    return " ".join(shlex.quote(str(word)).replace("%", "%%") for word in words)
 
 
 def recovery(
-    plan: RecoveryPlan, *, command: str, controls: Mapping[str, str], action: str, exact_target: bool = True
+    plan: RecoveryPlan,
+    *,
+    wal_from: Mapping[str, str],
+    controls: Mapping[str, str],
+    action: str,
+    exact_target: bool = True,
 ) -> dict[str, str]:
-    """The settings of a recovery; ``exact_target`` False replays all there is (see ``replay``)."""
+    """The settings of a recovery; ``wal_from`` is of ``fetching``, or NOTHING_ARCHIVED.
+
+    ``exact_target`` False replays all there is (see ``watch``).
+    """
     settings = {CONTROLLED[name]: controls[name] for name in CONTROLLED if name in controls}
     # Two targets are an error, and an empty one forgets the one before it: all of them away, then ours.
     settings |= dict.fromkeys(("recovery_target", *_TARGETS.values()), "")
     settings |= {
-        "restore_command": command,
         "recovery_target_timeline": str(plan.timeline),
         "recovery_target_action": action,
         "recovery_target_inclusive": "on",
         "hot_standby": "on",
         **QUIET,
+        **wal_from,
     }
     name, value = _target_setting(plan)
     if name and (exact_target or plan.target.kind == "immediate"):

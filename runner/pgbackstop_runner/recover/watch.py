@@ -38,13 +38,13 @@ class Work:
 def write_settings(work: Work, *, exact_target: bool) -> None:
     """Tell the server what to do, with the limits that its control file has now."""
     data, recovered, source = work.place.data, work.recovered, work.archive
-    command = settings.NOTHING_ARCHIVED
+    wal_from = settings.NOTHING_ARCHIVED
     if source.holds_wal_of(work.plan.backup):
         script = settings.install_script(data)
-        command = settings.restore_command(script, work.wal_folder, source.segment_bytes)
+        wal_from = settings.fetching(script, work.wal_folder, source.segment_bytes)
     lines = settings.recovery(
         work.plan,
-        command=command,
+        wal_from=wal_from,
         controls=settings.control(recovered.programs, data),
         action=work.action,
         exact_target=exact_target,

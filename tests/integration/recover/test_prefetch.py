@@ -1,0 +1,353 @@
+"""restore-wal.sh as PostgreSQL calls it: what it unpacks ahead is right, bounded, and gone in the end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pgbackstop_catalog.wal import Segment
+from pgbackstop_runner.recover import settings
+from tests.support import backups, places
+
+SIZE = 65536
+COUNT = 40
+AHEAD = 12  # of the script
+SHELLS = [name for name in ("dash", "bash", "busybox") if shutil.which(name)]
+PACK = {".lz4": ["lz4", "-q", "-c"], ".zst": ["zstd", "-q", "-c"], "": ["cat"]}
+# Holds whatever is unpacked until the file "go" is there, all but the first segment: the moment in which one
+# is in progress lasts 100 microseconds otherwise.
+SLOW = """#!/bin/sh
+echo "$*" >>{folder}/calls
+case $* in *{first}*) ;; *) while [ ! -f {folder}/go ]; do sleep 0.02; done ;; esac
+exec {lz4} "$@"
+"""
+
+
+def name_of(number: int, timeline: int = 1) -> str:
+    return Segment(timeline=timeline, number=number).name(SIZE)
+
+
+def content(number: int) -> bytes:
+    return random.Random(number).randbytes(SIZE // 2) + bytes(SIZE // 2)  # noqa: S311 - the same in every run
+
+
+@dataclass
+class Asker:
+    """A data directory as its server sees it, and an archive; ``owner`` is in the place of the postmaster."""
+
+    folder: Path
+    data: Path
+    archive: Path
+    shell: str
+    owner: int
+
+    def path(self, number: int) -> Path:
+        """Where the archive has it."""
+        name = name_of(number)
+        return next(self.archive.joinpath(name[:16]).glob(f"{name}*"))
+
+    def spool(self) -> list[Path]:
+        return sorted(path for each in self.spools() for path in each.iterdir())
+
+    def spools(self) -> list[Path]:
+        return sorted((self.data / "pg_wal").glob("pgbackstop-*"))
+
+    def ready(self) -> list[str]:
+        return [path.name for path in self.spool() if len(path.name) == 24]
+
+    def lanes(self) -> list[psutil.Process]:
+        """The processes in the background: they have the data directory as their own."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.cwd() == str(self.data) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
+
+    def idle(self) -> None:
+        backups.until(lambda: not self.lanes(), "the background to end")
+
+    def start(self, name: str) -> subprocess.Popen[bytes]:
+        command = settings.fetching(settings.install_script(self.data), self.archive, SIZE)["restore_command"]
+        command = command.replace("%f", name).replace("%p", "pg_wal/RECOVERYXLOG")
+        if self.shell == "busybox":
+            command = command.replace("/bin/sh", "/bin/busybox sh")
+        else:
+            command = command.replace("/bin/sh", f"/bin/{self.shell}")
+        return subprocess.Popen(
+            ["/bin/sh", "-c", command],
+            cwd=self.data,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            env={"PATH": f"{self.folder}/bin:/usr/bin:/bin"},
+        )
+
+    def ask(self, name: str) -> tuple[int, bytes | None, str]:
+        """Exit status, the segment where it came, and what was said."""
+        with self.start(name) as process:
+            said = process.communicate(timeout=backups.PATIENCE)[1].decode()
+        target = self.data / "pg_wal" / "RECOVERYXLOG"
+        found = target.read_bytes() if target.exists() else None
+        target.unlink(missing_ok=True)
+        return process.returncode, found, said
+
+    def gets(self, number: int) -> None:
+        assert self.ask(name_of(number)) == (0, content(number), "")
+
+    def slow(self, first: int) -> None:
+        tool = self.folder / "bin" / "lz4"
+        tool.parent.mkdir()
+        tool.write_text(SLOW.format(folder=self.folder, first=name_of(first), lz4=shutil.which("lz4")))
+        tool.chmod(0o755)
+
+    def go(self) -> None:
+        (self.folder / "go").touch()
+
+    def says_it_runs(self, started: int = 1) -> None:
+        (self.data / "postmaster.pid").write_text(f"{self.owner}\n{self.data}\n{started}\n5432\n")
+
+
+def fill(archive: Path, suffix: str, count: int = COUNT) -> None:
+    for number in range(1, count + 1):
+        name = name_of(number)
+        folder = archive / name[:16]
+        folder.mkdir(parents=True, exist_ok=True)
+        packed = subprocess.run(PACK[suffix], input=content(number), stdout=subprocess.PIPE, check=True)
+        (folder / f"{name}{suffix}").write_bytes(packed.stdout)
+    (archive / "archive.json").write_text("{}")
+
+
+def an_asker(folder: Path, archive: Path, shell: str = "dash") -> Asker:
+    data = folder / "data"
+    (data / "pg_wal").mkdir(parents=True)
+    new = Asker(folder=folder, data=data, archive=archive, shell=shell, owner=os.getpid())
+    new.says_it_runs()
+    return new
+
+
+@contextlib.contextmanager
+def cared_for(asker: Asker) -> Iterator[Asker]:
+    """Nothing is left, also where the test failed."""
+    try:
+        yield asker
+    finally:
+        asker.go()
+        for process in asker.lanes():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+
+
+@pytest.fixture(scope="module")
+def archive() -> Iterator[Path]:
+    """An archive by lz4, which nobody changes."""
+    folder = places.make()
+    fill(folder, ".lz4")
+    yield folder
+    places.remove(folder)
+
+
+@pytest.fixture
+def asker(tmp_path: Path, archive: Path) -> Iterator[Asker]:
+    with cared_for(an_asker(tmp_path, archive)) as new:
+        yield new
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Asker]:
+    """With an archive of its own, to be damaged."""
+    fill(tmp_path / "archive", ".lz4")
+    with cared_for(an_asker(tmp_path, tmp_path / "archive")) as new:
+        yield new
+
+
+@pytest.mark.parametrize("suffix", PACK)
+@pytest.mark.parametrize("shell", SHELLS)
+def test_every_segment_once_and_right(tmp_path: Path, suffix: str, shell: str) -> None:
+    fill(tmp_path / "archive", suffix)
+    with cared_for(an_asker(tmp_path, tmp_path / "archive", shell)) as asker:
+        taken = 0
+        for number in range(1, COUNT + 1):
+            taken += name_of(number) in asker.ready()
+            asker.gets(number)
+            assert len(asker.ready()) <= AHEAD
+            if number % 5 == 0:
+                asker.idle()
+        assert taken > 0, "nothing was unpacked ahead"
+        assert asker.ask(name_of(COUNT + 1)) == (1, None, "")
+        asker.idle()
+        (spool,) = asker.spools()
+        assert spool.stat().st_mode & 0o777 == 0o700
+        end = settings.fetching(asker.data / settings.SCRIPT, asker.archive, SIZE)["recovery_end_command"]
+        subprocess.run(["/bin/sh", "-c", end], cwd=asker.data, check=True)
+        assert asker.spools() == []
+
+
+def test_the_window_is_full_and_no_fuller(asker: Asker) -> None:
+    asker.gets(3)
+    asker.idle()
+    assert asker.ready() == [name_of(number) for number in range(4, 4 + AHEAD)]
+
+
+def test_one_in_progress_is_waited_for_and_not_unpacked_twice(asker: Asker) -> None:
+    asker.slow(first=1)
+    asker.gets(1)
+    with asker.start(name_of(2)) as waiting:
+        backups.until(lambda: bool(list(asker.spools()[0].glob(f"{name_of(2)}.*.part"))), "its unpacking")
+        assert waiting.poll() is None
+        asker.go()
+        assert waiting.wait(backups.PATIENCE) == 0
+    assert (asker.data / "pg_wal" / "RECOVERYXLOG").read_bytes() == content(2)
+    asker.idle()
+    calls = (asker.folder / "calls").read_text()
+    assert calls.count(name_of(2)) == 1
+
+
+@pytest.mark.parametrize("how", ["cut off", "changed", "short", "empty"])
+def test_a_damaged_segment_is_never_given(own: Asker, how: str) -> None:
+    path = own.path(4)
+    whole = path.read_bytes()
+    short = subprocess.run(PACK[".lz4"], input=content(4)[:-1], stdout=subprocess.PIPE, check=True).stdout
+    changed = whole[:200] + bytes(byte ^ 255 for byte in whole[200:300]) + whole[300:]
+    path.write_bytes({"cut off": whole[:-9], "changed": changed, "short": short, "empty": b""}[how])
+    own.gets(1)
+    own.idle()
+    assert name_of(4) not in own.ready()
+    own.gets(2)
+    own.gets(3)
+    status, found, said = own.ask(name_of(4))
+    assert (status, found) == (126, None)
+    assert said.startswith("restore-wal.sh: ")
+    path.write_bytes(whole)
+    own.gets(4)
+    own.idle()
+    assert not [path for path in own.spool() if path.name.endswith(".part")]
+
+
+def test_what_a_killed_unpacking_left_is_not_given(asker: Asker) -> None:
+    asker.slow(first=1)
+    asker.gets(1)
+    backups.until(lambda: len(list(asker.spools()[0].glob("*.part"))) == 2, "both lanes")
+    for process in asker.lanes():
+        process.send_signal(signal.SIGKILL)
+    asker.idle()
+    left = list(asker.spools()[0].glob("*.part"))
+    assert len(left) == 2
+    asker.go()
+    for number in range(2, 6):
+        asker.gets(number)
+    asker.idle()
+    asker.gets(20)
+    asker.idle()
+    assert not any(path.exists() for path in left)
+
+
+def test_a_shutdown_ends_the_background_and_leaves_no_half(asker: Asker) -> None:
+    """PostgreSQL signals the group of the startup process, of which all of this is a part."""
+    asker.slow(first=1)
+    with asker.start(name_of(1)) as process:
+        assert process.wait(backups.PATIENCE) == 0
+    backups.until(lambda: len(list(asker.spools()[0].glob("*.part"))) == 2, "both lanes")
+    os.killpg(process.pid, signal.SIGTERM)
+    asker.idle()
+    assert [path.name for path in asker.spool()] == ["lane.0", "lane.1"]
+
+
+def test_a_server_that_is_gone_ends_the_background(asker: Asker) -> None:
+    asker.slow(first=1)
+    asker.gets(1)
+    backups.until(lambda: len(list(asker.spools()[0].glob("*.part"))) == 2, "both lanes")
+    (asker.data / "postmaster.pid").unlink()
+    asker.go()
+    asker.idle()
+    assert asker.ready() == [name_of(2), name_of(3)]
+
+
+def test_the_end_of_a_recovery_while_something_is_unpacked(asker: Asker) -> None:
+    asker.slow(first=1)
+    asker.gets(1)
+    backups.until(lambda: len(list(asker.spools()[0].glob("*.part"))) == 2, "both lanes")
+    subprocess.run(["/bin/sh", asker.data / settings.SCRIPT, "clean", "pg_wal"], cwd=asker.data, check=True)
+    assert asker.spools() == []
+    asker.go()
+    asker.idle()
+    assert asker.spools() == []
+
+
+def test_an_earlier_start_is_swept(asker: Asker) -> None:
+    asker.gets(1)
+    asker.idle()
+    (before,) = asker.spools()
+    asker.says_it_runs(started=2)
+    asker.gets(1)
+    asker.idle()
+    (after,) = asker.spools()
+    assert after != before
+
+
+def test_without_a_server_nothing_is_unpacked_ahead(asker: Asker) -> None:
+    (asker.data / "postmaster.pid").unlink()
+    asker.gets(1)
+    assert asker.spools() == []
+
+
+def test_two_servers_have_nothing_in_common(asker: Asker, tmp_path: Path) -> None:
+    with cared_for(an_asker(tmp_path / "other", asker.archive)) as other:
+        for number in range(1, 9):
+            asker.gets(number)
+            other.gets(number)
+        for each in (asker, other):
+            each.idle()
+            assert each.ready() == [name_of(number) for number in range(9, 9 + AHEAD)]
+
+
+def test_another_timeline_does_not_meet_what_the_first_left(own: Asker) -> None:
+    own.gets(1)
+    own.idle()
+    for number in range(5, 30):
+        source = own.path(number)
+        place = own.archive / name_of(number, timeline=2)[:16] / f"{name_of(number, timeline=2)}.lz4"
+        place.parent.mkdir(exist_ok=True)
+        source.rename(place)
+    for number in range(2, 5):
+        own.gets(number)
+    for number in range(5, 20):
+        assert own.ask(name_of(number, timeline=2)) == (0, content(number), "")
+    own.idle()
+    assert own.ready() == [name_of(number, timeline=2) for number in range(20, 30)]
+
+
+@pytest.mark.root
+def test_a_small_disk_is_left_to_the_replay(tmp_path: Path, archive: Path) -> None:
+    folder = places.make()
+    room = SIZE * AHEAD * 2 // 1024
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}k", "tmpfs", folder], check=True)
+    try:
+        with cared_for(an_asker(folder, archive)) as asker:
+            asker.gets(1)
+            asker.idle()
+            assert asker.ready() == []
+            other = folder / "other"
+            with other.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(4096))
+            status, found, said = asker.ask(name_of(2))
+            assert (status, found) == (126, None)
+            assert "cannot unpack" in said
+            assert [path.name for path in (asker.data / "pg_wal").iterdir() if path.is_file()] == []
+            other.unlink()
+            asker.gets(2)
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+        places.remove(folder)
