@@ -52,7 +52,7 @@ _SETVAL = re.compile(rb"SELECT pg_catalog\.setval\('((?:[^']|'')*)', (-?\d+), (t
 _PARTITION = re.compile(rb"ALTER TABLE ONLY (" + _QUALIFIED + rb") ATTACH PARTITION (" + _QUALIFIED + rb") ")
 _FOREIGN_KEY = re.compile(
     rb"ALTER TABLE (?:ONLY )?(" + _QUALIFIED + rb")\s+ADD CONSTRAINT (" + _IDENTIFIER + rb") FOREIGN KEY "
-    rb"\((?:" + _IDENTIFIER + rb"|[ ,])+\) REFERENCES (" + _QUALIFIED + rb")"
+    rb"\(" + _IDENTIFIER + rb"(?:, (?:PERIOD )?" + _IDENTIFIER + rb")*\) REFERENCES (" + _QUALIFIED + rb")"
 )
 _SUBSCRIPTION = re.compile(rb"CREATE SUBSCRIPTION (" + _IDENTIFIER + rb")")
 _ENCODING = re.compile(rb"SET client_encoding = '([A-Za-z0-9_-]+)';\Z")
