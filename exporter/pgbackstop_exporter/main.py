@@ -9,9 +9,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import os
 import signal
+import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -105,6 +108,7 @@ async def _serve(options: argparse.Namespace) -> None:
     server = WebServer(runner, guard, options.web_config, watched.web_was_read)
     await runner.setup()
     await server.listen(addresses)
+    _tell_systemd()
     ended = asyncio.Event()
     _on_signals(reload, ended)
     _be_responsive()
@@ -118,6 +122,18 @@ async def _serve(options: argparse.Namespace) -> None:
         await server.close()
         await watched.stop()
         await runner.cleanup()
+
+
+def _tell_systemd() -> None:
+    """That it is ready, where somebody waits for that.
+
+    https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html
+    """
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel, suppress(OSError):
+        channel.sendto(b"READY=1", "\0" + address[1:] if address.startswith("@") else address)
 
 
 def _be_responsive() -> None:
