@@ -81,6 +81,10 @@ def _flipped(content: bytes) -> bytes:
     return bytes(changed)
 
 
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 def record_again(site: Site, made: Backup) -> Backup:
     """The record, beside the bytes and in the catalog, and SHA256SUMS, as if the bytes had always been so."""
     folder = site.path(made)
@@ -89,8 +93,7 @@ def record_again(site: Site, made: Backup) -> Backup:
         path = folder / stored.path
         if path.exists():
             content = path.read_bytes()
-            digest = hashlib.sha256(content).hexdigest()
-            files.append(stored.but(size_bytes=len(content), sha256=digest))
+            files.append(stored.but(size_bytes=len(content), sha256=sha256(content)))
     changed = made.but(files=tuple(files))
     (folder / "SHA256SUMS").write_text("".join(f"{each.sha256}  {each.path}\n" for each in files))
     (folder / "backup.json").write_bytes(codec.encode(changed))

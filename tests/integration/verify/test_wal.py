@@ -1,0 +1,141 @@
+"""The WAL that follows a physical backup: read with it, and damage in it found."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import zstandard
+
+from pgbackstop_catalog import errors, wal
+from pgbackstop_catalog.records import Proof, Status, new_id
+from pgbackstop_catalog.values import format_time, utc_now
+from pgbackstop_catalog.wal_index import Entry, Index
+from pgbackstop_runner.verify import run
+from tests.integration.recover import yard as yards
+from tests.integration.recover.yard import Yard
+from tests.integration.verify import damage
+from tests.support import binaries
+from tests.support.backups import sentence
+from tests.support.servers import Server
+
+
+@pytest.fixture(scope="module")
+def yard() -> Iterator[Yard]:
+    """A backup with four segments after it; the receiver has stopped."""
+    try:
+        programs = binaries.reachable(binaries.DEFAULT_MAJOR)
+    except binaries.NotInstalledError as error:
+        pytest.skip(str(error))
+    with Server(programs, settings=yards.SETTINGS) as server:
+        server.execute(yards.BEATS)
+        made = Yard(server, wal_settings={"compression": "zstd"})
+        try:
+            made.receive()
+            made.backup()
+            for number in range(4):
+                made.beat(number, number)
+                made.switch()
+            made.caught_up()
+            made.stop_receiver()
+            yield made
+        finally:
+            made.close()
+
+
+def entries(yard: Yard) -> list[Entry]:
+    return [each for each in Index(yard.archive).refresh().values() if each.is_segment]
+
+
+def check(yard: Yard, *, whole: bool) -> Proof:
+    (outcome,) = run.plan(yard.site.workspace, "base", [yard.site.newest()], whole=whole)
+    assert outcome.backup.status is Status.SUCCEEDED
+    return outcome.proof
+
+
+def detail(proof: Proof) -> str:
+    return next(each.detail for each in proof.checks if each.name == "wal archive")
+
+
+def test_it_is_read_to_the_end_of_the_window(yard: Yard) -> None:
+    own, everything = check(yard, whole=False), check(yard, whole=True)
+    assert {own.status, everything.status} == {Status.SUCCEEDED}
+    assert own.read_bytes is not None
+    assert everything.read_bytes is not None
+    (window,) = json.loads(yard.site.run("window", "--json").stdout)
+    for proof in (own, everything):
+        assert f"it leads to {window['end']}" in detail(proof)
+    after = sum(each.size_bytes for each in entries(yard)[-3:])
+    assert everything.read_bytes >= own.read_bytes + after
+
+
+def _is_fixed(yard: Yard, entry: Entry) -> None:
+    """The index says of the damaged segment what it is now."""
+    content = (yard.archive / entry.path).read_bytes()
+    path = yard.archive / wal.INDEX_NAME
+    fixed = damage.sha256(content)
+    path.write_text(path.read_text().replace(entry.sha256, fixed))
+
+
+@pytest.mark.parametrize("damaged", [damage.flip, damage.cut, damage.remove, damage.cut_frame])
+def test_a_damaged_segment_is_found_and_the_backup_stays(yard: Yard, damaged: damage.Damage) -> None:
+    entry = entries(yard)[-2]
+    path = yard.archive / entry.path
+    content = path.read_bytes()
+    try:
+        damaged(path)
+        done = yard.site.run("verify")
+        assert done.returncode == errors.Corrupt.exit_code
+        assert "The WAL archive is damaged, the backup is not" in sentence(done)
+        assert entry.name in sentence(done)
+        assert yard.site.newest().status is Status.SUCCEEDED
+    finally:
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damaged", [damage.flip, damage.cut_frame])
+def test_where_the_index_says_the_same(yard: Yard, damaged: damage.Damage) -> None:
+    entry = entries(yard)[-2]
+    path, index = yard.archive / entry.path, yard.archive / wal.INDEX_NAME
+    content, lines = path.read_bytes(), index.read_bytes()
+    assert zstandard.get_frame_parameters(content).has_checksum
+    try:
+        damaged(path)
+        _is_fixed(yard, entry)
+        proof = check(yard, whole=True)
+        assert proof.status is Status.FAILED
+        assert f"segment {entry.name}" in detail(proof)
+    finally:
+        path.write_bytes(content)
+        index.write_bytes(lines)
+
+
+def test_the_window_says_what_is_proven(yard: Yard) -> None:
+    check(yard, whole=False)
+    backup = yard.site.newest()
+    (window,) = json.loads(yard.site.run("window", "--json").stdout)
+    assert (window["verified_backup"], window["proven_until"]) == (backup.id, None)
+    assert backup.verified_at is not None
+    assert window["verified_at"] == format_time(backup.verified_at)
+    assert "no drill yet" in yard.site.run("window").stdout
+
+    now = utc_now()
+    assert backup.finished_at is not None
+    drill = Proof(
+        id=new_id(now),
+        proof="drill",
+        backup=backup.id,
+        plan=backup.plan,
+        server=backup.server,
+        backup_type="physical",
+        status=Status.SUCCEEDED,
+        started_at=now,
+        finished_at=now,
+        proven_until=backup.finished_at,
+    )
+    yard.site.catalog.put(drill)
+    try:
+        (window,) = json.loads(yard.site.run("window", "--json").stdout)
+        assert (window["proven_until"], window["proven_by"]) == (format_time(backup.finished_at), drill.id)
+        assert format_time(backup.finished_at) in yard.site.run("window").stdout
+    finally:
+        yard.site.catalog.path(drill).unlink()
