@@ -17,7 +17,7 @@ from tests.support import places
 from tests.support.demos import PATIENCE, Running, eventually, of, run_once, samples
 
 LITERAL = {"backup_last_success_time", "backup_size_bytes", "backup_duration_seconds", "disk_free_bytes"}
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a demo on a machine that may be busy
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ class Glance:
 def commands(home: Home) -> list[str]:
     """Three to try, as they can be pasted into a shell that is where we were started."""
     ours = f"{called_as()} -c {shlex.quote(_relative(home.configuration))}"
-    return [f"{ours} list", f"{ours} window", f"{ours} restore -d {shop.DATABASE} --dry-run"]
+    return [f"{ours} list", f"{ours} restore -d {shop.DATABASE} --dry-run", f"{ours} drill"]
 
 
 def called_as() -> str:
