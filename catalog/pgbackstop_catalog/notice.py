@@ -46,7 +46,7 @@ BAD_NEWS = timedelta(days=1)
 _MOST_WORDS = 300
 _RUNBOOKS = "https://github.com/pgbackstop/pgbackstop/blob/main/alerts/runbooks/"
 _RUNBOOK_OF: dict[Kind, str] = {"backup-failed": "BackupFailed", "backup-missed": "BackupScheduleMissed"}
-# What good news puts right. Alertmanager ignores the end of an alert that it does not have.
+# What good news puts right.
 _MENDED: dict[Kind, tuple[tuple[str, Severity], ...]] = {
     "backup-succeeded": (
         ("BackupRunFailed", "warning"),
@@ -122,16 +122,28 @@ def of_test(moment: datetime) -> Notice:
     )
 
 
-def to_alerts(notice: Notice, now: datetime) -> list[dict[str, object]]:
-    """Alerts of Alertmanager's API v2: the notice, and the end of what it puts right.
+def to_alert(notice: Notice, now: datetime) -> dict[str, object]:
+    """An alert of Alertmanager's API v2.
 
     One that waited until after its end gets its length anew: Alertmanager takes an alert that ends in the
     past as resolved, and tells nobody of one that it has not seen before.
     https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml
     """
     length = notice.ends_at - notice.starts_at
-    told = _alert(notice, ALERT_NAMES[notice.kind], notice.severity, max(notice.ends_at, now + length))
-    return [told, *_ends(notice)]
+    return _alert(notice, ALERT_NAMES[notice.kind], notice.severity, max(notice.ends_at, now + length))
+
+
+def ends(notice: Notice) -> list[dict[str, object]]:
+    """The alerts that this puts right, ended: of its database, and of the whole plan, which has none.
+
+    Send only those that Alertmanager has: it would tell people of the end of what they never heard of.
+    """
+    scopes = [notice.but(database=database) for database in dict.fromkeys((notice.database, ""))]
+    return [
+        _alert(scope.but(summary=_again(scope)), name, severity, notice.starts_at)
+        for scope in scopes
+        for name, severity in _MENDED.get(notice.kind, ())
+    ]
 
 
 def _alert(notice: Notice, name: str, severity: Severity, ends_at: datetime) -> dict[str, object]:
@@ -169,11 +181,12 @@ def _dashboard(notice: Notice) -> str:
     return f"/d/pgbackstop-backup-plan?var-server={notice.server}&var-plan={notice.plan}"
 
 
-def _ends(notice: Notice) -> list[dict[str, object]]:
-    """For this database, and for the whole plan: a failure before its databases were known has none."""
-    scopes = [notice.but(database=database) for database in dict.fromkeys((notice.database, ""))]
-    mended = _MENDED.get(notice.kind, ())
-    return [_alert(scope, name, severity, notice.starts_at) for scope in scopes for name, severity in mended]
+def _again(notice: Notice) -> str:
+    what = "Drills" if notice.kind == "drill-succeeded" else "Backups"
+    target = (
+        f"database {notice.database} on {notice.server}" if notice.database else f"server {notice.server}"
+    )
+    return f"{what} of {target} (plan {notice.plan}) succeed again"
 
 
 def _notice(backup: Backup, kind: Kind, severity: Severity, summary: str, description: str) -> Notice:

@@ -137,8 +137,15 @@ def _deliver(waiting: Outbox, settings: config.Alertmanager, *, deadline: float)
 
 
 def _post(event: Notice, settings: config.Alertmanager, now: datetime) -> None:
-    alertmanager.post(settings, notice.to_alerts(event, now))
+    alertmanager.post(settings, [notice.to_alert(event, now), *_ends(event, settings)])
     log.logger().info("notification accepted", channel=CHANNEL, kind=event.kind, plan=event.plan or None)
+
+
+def _ends(event: Notice, settings: config.Alertmanager) -> list[dict[str, object]]:
+    """Of what the event puts right, that which Alertmanager has. Raises NotAccepted."""
+    ends = notice.ends(event)
+    told = [each["labels"] for each in alertmanager.alerts(settings, plan=event.plan)] if ends else []
+    return [end for end in ends if end["labels"] in told]
 
 
 def _send_unkept(workspace: Workspace, event: Notice) -> None:

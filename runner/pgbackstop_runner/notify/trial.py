@@ -74,7 +74,7 @@ def run(settings: Notifications, server: Alertmanager, channels: Sequence[str], 
 def _send(server: Alertmanager, only: str) -> dict[str, Any]:
     """The alert as Alertmanager has it, once it has seen to it."""
     now, mark = utc_now(), secrets.token_hex(4)
-    (alert,) = notice.to_alerts(notice.of_test(now), now)
+    alert = notice.to_alert(notice.of_test(now), now)
     labels: dict[str, str] = {"test": mark, **({"test_channel": only} if only else {})}
     alertmanager.post(server, [{**alert, "labels": {**_labels(alert), **labels}}])
     found: list[dict[str, Any]] = []

@@ -47,20 +47,22 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append(f"POST {self.path} {self.headers['Content-Type']}")
         code = self.server.codes.pop(0) if self.server.codes else 200
         if code == 200:
-            # Ends of other alerts go along with good news.
-            self.server.received += [each for each in json.loads(body) if each["startsAt"] != each["endsAt"]]
+            self.server.received += json.loads(body)
         self._answer(code)
 
     def do_GET(self) -> None:
+        if self.path.startswith("/api/v2/alerts?"):
+            self._answer(200, json.dumps(self.server.received).encode())
+            return
         self.server.requests.append(f"GET {self.path}")
         self._answer(200)
 
-    def _answer(self, code: int) -> None:
+    def _answer(self, code: int, body: bytes = b'"what the server says"') -> None:
         self.send_response(code)
         if code == 302:
             self.send_header("Location", "/elsewhere")
         self.end_headers()
-        self.wfile.write(b'"what the server says"')
+        self.wfile.write(body)
 
     def log_message(self, *_args: object) -> None:
         pass
@@ -169,7 +171,7 @@ def test_a_running_backup_is_no_event() -> None:
 def test_an_alert_has_labels_without_empty_ones_and_ends() -> None:
     event = notice.of_backup(_backup(database=""))
     assert event is not None
-    alert, *ends = notice.to_alerts(event, NOW)
+    alert = notice.to_alert(event, NOW)
     assert alert["labels"] == {
         "alertname": "BackupFinished",
         "plan": "shop-daily",
@@ -179,7 +181,6 @@ def test_an_alert_has_labels_without_empty_ones_and_ends() -> None:
     }
     assert alert["startsAt"] == "2026-11-22T02:03:04.000Z"
     assert alert["endsAt"] == "2026-11-22T02:13:04.000Z"
-    assert {end["endsAt"] for end in ends} == {"2026-11-22T02:03:04.000Z"}
 
 
 def labels_of(alerts: list[dict[str, Any]]) -> list[tuple[str, str, str | None]]:
@@ -192,7 +193,9 @@ def labels_of(alerts: list[dict[str, Any]]) -> list[tuple[str, str, str | None]]
 def test_a_success_ends_what_was_told_of_the_database_and_of_the_whole_plan() -> None:
     event = notice.of_backup(_backup())
     assert event is not None
-    assert labels_of(notice.to_alerts(event, NOW)[1:]) == [
+    ends = notice.ends(event)
+    assert {end["endsAt"] for end in ends} == {"2026-11-22T02:03:04.000Z"}
+    assert labels_of(ends) == [
         (name, severity, database)
         for database in ("shop", None)
         for name, severity in (
@@ -206,8 +209,22 @@ def test_a_success_ends_what_was_told_of_the_database_and_of_the_whole_plan() ->
 def test_a_failure_ends_nothing_and_names_its_runbook() -> None:
     event = notice.of_backup(_backup(status=Status.FAILED))
     assert event is not None
-    (alert,) = notice.to_alerts(event, NOW)
-    assert str(alert["annotations"]).endswith("alerts/runbooks/BackupFailed.md'}")
+    assert notice.ends(event) == []
+    assert "alerts/runbooks/BackupFailed.md" in str(notice.to_alert(event, NOW)["annotations"])
+
+
+def test_only_what_was_told_is_ended(opened: Workspace, server: Answering) -> None:
+    notify.backup_finished(opened, _backup(status=Status.FAILED))
+    server.received[0]["labels"]["database"] = "other"
+    notify.backup_finished(opened, _backup(status=Status.FAILED))
+    notify.backup_finished(opened, _backup())
+    assert labels_of(server.received[2:]) == [
+        ("BackupFinished", "info", "shop"),
+        ("BackupRunFailed", "warning", "shop"),
+    ]
+    assert server.received[3]["annotations"]["summary"] == (
+        "Backups of database shop on main (plan shop-daily) succeed again"
+    )
 
 
 def test_the_second_failure_in_a_row_is_critical(opened: Workspace, server: Answering) -> None:
@@ -222,7 +239,11 @@ def test_the_second_failure_in_a_row_is_critical(opened: Workspace, server: Answ
     fails(3, "other")
     fails(4, "shop", Status.MISSED)
     fails(5, "shop", Status.INTERRUPTED)
-    told = [each for each in server.received if each["labels"]["alertname"] == "BackupRunFailed"]
+    told = [
+        each
+        for each in server.received
+        if each["labels"]["alertname"] == "BackupRunFailed" and each["startsAt"] != each["endsAt"]
+    ]
     assert labels_of(told) == [
         ("BackupRunFailed", "warning", "shop"),
         ("BackupRunFailed", "warning", "shop"),
@@ -243,7 +264,7 @@ def test_a_failure_lasts_until_the_next_attempt_is_over(tmp_path: Path, server: 
 def test_an_event_that_waited_too_long_gets_its_length_anew() -> None:
     event = notice.of_backup(_backup())
     assert event is not None
-    assert notice.to_alerts(event, NOW + timedelta(days=1))[0]["endsAt"] == "2026-11-23T02:13:04.000Z"
+    assert notice.to_alert(event, NOW + timedelta(days=1))["endsAt"] == "2026-11-23T02:13:04.000Z"
 
 
 def test_a_finished_backup_is_told_at_once(opened: Workspace, server: Answering) -> None:
@@ -318,7 +339,7 @@ def test_an_answer_that_never_comes_is_not_waited_for(opened: Workspace) -> None
         # It listens and accepts, and that is all.
         impatient = config.Alertmanager(url=mute.url, timeout=0.2)
         with pytest.raises(alertmanager.Unreachable, match="timed out"):
-            alertmanager.post(impatient, notice.to_alerts(notice.of_test(NOW), NOW))
+            alertmanager.post(impatient, [notice.to_alert(notice.of_test(NOW), NOW)])
 
 
 def test_garbage_in_the_outbox_is_put_aside(opened: Workspace, server: Answering) -> None:
