@@ -1,10 +1,14 @@
 """TLS, client certificates, passwords and headers, as the web configuration file asks for them."""
 
 import base64
+import contextlib
 import shutil
+import socket
 import ssl
 import subprocess
 import urllib.error
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +18,8 @@ import yaml
 
 from pgbackstop_catalog import errors
 from pgbackstop_exporter import web_server
-from tests.dashboards.prometheus import Prometheus
-from tests.integration.exporter.running import Exporter
+from tests.dashboards.prometheus import Prometheus, program
+from tests.integration.exporter.running import DEADLINE, Exporter
 from tests.integration.exporter.test_exporter import configure, ended
 from tests.support.certificates import Authority
 from tests.unit.exporter.builders import catalog
@@ -244,6 +248,63 @@ def test_a_broken_file_at_the_start_is_one_sentence_and_exit_2(tmp_path: Path) -
     assert broken.returncode == 2
     assert "tls_server_config: has no key_file; add it" in broken.stderr
     assert "Traceback" not in missing.stderr + broken.stderr
+
+
+@contextlib.contextmanager
+def prometheus_serving(folder: Path, web_config: Path) -> Iterator[str]:
+    """Prometheus itself under that file, as the reader whose format it is; yields host and port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    (folder / "none.yml").write_text("")
+    command = [program("prometheus"), f"--config.file={folder / 'none.yml'}"]
+    command += [f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address={address}"]
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, f"--web.config.file={web_config}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        yield address
+    finally:
+        process.terminate()
+        process.wait(DEADLINE)
+
+
+def asked(address: str, name: str, password: str, client: ssl.SSLContext) -> tuple[int, str | None]:
+    """Status and one of the configured headers."""
+    given = base64.b64encode(f"{name}:{password}".encode()).decode()
+    request = urllib.request.Request(
+        f"https://{address}/-/healthy", headers={"Authorization": f"Basic {given}"} if name else {}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=DEADLINE, context=client) as answer:  # noqa: S310 - see above
+            return answer.status, answer.headers["X-Frame-Options"]
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code, error.headers["X-Frame-Options"]
+
+
+def test_prometheus_itself_answers_the_same_under_the_same_file(tmp_path: Path, authority: Authority) -> None:
+    document = {
+        "tls_server_config": mutual(authority),
+        "http_server_config": {"headers": {"X-Frame-Options": "deny"}},
+        "basic_auth_users": {"alice": HASH, "bob": bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(4)).decode()},
+    }
+    client = with_certificate(authority, authority)
+    given = [("", ""), ("alice", PASSWORD), ("alice", "no"), ("carol", PASSWORD), ("bob", "x" * 80)]
+    with serving(tmp_path, document, client) as exporter:
+        ours = [asked(exporter.address.removeprefix("https://"), *each, client) for each in given]
+
+        def theirs() -> list[tuple[int, str | None]]:
+            try:
+                return [asked(address, *each, client) for each in given]
+            except urllib.error.URLError:
+                return []  # it does not listen yet
+
+        with prometheus_serving(tmp_path, tmp_path / "web.yml") as address:
+            found = exporter.until(theirs)
+    assert ours == found
+    assert [status for status, _header in ours] == [401, 200, 401, 401, 200]
 
 
 GOOD: dict[str, dict[str, Any]] = {
