@@ -50,7 +50,7 @@ def services(project: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def test_the_parts_are_there(services: dict[str, dict[str, Any]]) -> None:
     assert set(services) == {
         "setup", "runner", "exporter", "postgres-exporter", "prometheus", "alertmanager", "grafana",
-        "demo-postgres",
+        "demo-postgres", "demo-shop",
     }  # fmt: skip
     others = config(COMPOSE / "demo.env", profiles=())["services"]
     assert "runner" in others
@@ -125,7 +125,7 @@ def test_each_volume_of_secrets_has_one_reader(services: dict[str, dict[str, Any
                     assert mount["read_only"] is True, (name, mount)
     assert readers["grafana-secrets"] == {"grafana"}
     assert readers["postgres-exporter-secrets"] == {"postgres-exporter"}
-    assert readers["demo-secrets"] == {"demo-postgres"}
+    assert readers["demo-secrets"] == {"demo-postgres", "demo-shop"}
     assert readers["config"] == {"runner", "exporter"}
     assert readers["alertmanager-config"] == {"alertmanager", "runner"}
 
