@@ -17,10 +17,11 @@ from pgbackstop_exporter.families import Families, Labels
 from pgbackstop_exporter.known import Known
 from pgbackstop_exporter.status_items import Item
 
-# As the alerts BackupScheduleMissed, BackupNeverSucceeded and BackupStuck have them.
+# As the alerts BackupScheduleMissed, BackupNeverSucceeded, BackupStuck and BackupTimestampInFuture have them.
 _OVERDUE_SECONDS: Final = 900.0
 _LEAST_GRACE: Final = 3600.0
 _NEARLY_DONE: Final = 0.9
+_CLOCK_SECONDS: Final = 300.0
 
 # Worst first; what comes before "running" asks for somebody.
 STATES: Final = ("stuck", "late", "never", "failed", "unknown", "running", "not due yet", "paused", "ok")
@@ -169,7 +170,10 @@ def _overdue(known: Known, where: Labels) -> State | None:
 def _well(known: Known, where: Labels, success: float) -> State:
     if known.of(contract.RUNNING, where):
         return State(word="running", why=f"since {known.ago(known.of(contract.RUNNING_START, where))}")
-    return State(word="ok") if success else State(word="not due yet")
+    if not success:
+        return State(word="not due yet")
+    is_ahead = success - known.now > _CLOCK_SECONDS
+    return State(word="ok", why="its time lies in the future; check the clocks" if is_ahead else "")
 
 
 def _drilled(known: Known, where: Labels) -> str:

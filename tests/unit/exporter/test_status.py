@@ -89,6 +89,8 @@ def state(**changes: float | None) -> State:
         ),
         ({"NEXT_RUN": UNIX - HOUR}, "late", "a run was due 1h00m ago and has not started"),
         ({"NEXT_RUN": UNIX - 600}, "ok", ""),
+        ({"LAST_SUCCESS": UNIX + 60}, "ok", ""),
+        ({"LAST_SUCCESS": UNIX + HOUR}, "ok", "its time lies in the future; check the clocks"),
         (
             {"NEXT_RUN": UNIX - HOUR, "RUNNING": 1, "RUNNING_START": UNIX - 120, "PROGRESS_AT": UNIX},
             "running",
