@@ -175,6 +175,32 @@ def test_alertmanager_is_down_or_not_there(desk: Desk) -> None:
     assert (code, seen.splitlines()[0]) == (2, "pgbackstop: There is no Alertmanager to notify.")
 
 
+def test_no_secret_goes_to_the_screen(desk: Desk) -> None:
+    code, seen = desk.run("notify", "config")
+    assert (code, seen.splitlines()[0]) == (
+        2,
+        "pgbackstop: Secrets would stand in the output, and a screen is no place for them.",
+    )
+    code, seen = desk.run("notify", "config", "--alertmanager-version", "0.26")
+    assert code == 0
+    assert yaml.safe_load(seen)["route"]["receiver"] == "nobody"
+    assert desk.write("--embed-secrets").stat().st_mode & 0o777 == 0o600
+    (desk.folder / "slack").write_text("")
+    code, seen = desk.run("notify", "config", "--output", "alertmanager.yml")
+    assert (code, seen.splitlines()[0]) == (2, f"pgbackstop: The file {desk.folder}/slack is empty.")
+
+
+def test_the_check_warns_where_alerts_reach_nobody(desk: Desk) -> None:
+    assert "warning" not in desk.run("config", "check")[1]
+    desk.configure(email=None, slack=None, telegram=None)
+    code, seen = desk.run("config", "check")
+    assert (code, "warning: Alerts reach nobody unless Alertmanager has receivers" in seen) == (0, True)
+    desk.configure(email=None, slack=None, telegram=None, alertmanager=None)
+    assert "warning: Alerts reach nobody: configure email" in desk.run("config", "check")[1]
+    desk.configure(alertmanager=None)
+    assert "warning: A failed backup is told late" in desk.run("config", "check")[1]
+
+
 def test_at_night_only_critical_alerts_go_out(desk: Desk) -> None:
     desk.configure(quiet_hours=[{}])  # every day, all day
     desk.start()
