@@ -64,39 +64,42 @@ def prepared(workspace: Workspace, plan: str, drill_id: str) -> Iterator[Ground]
 
     Raises AttemptFailed, ConfigError.
     """
-    who = account.account()
     note = workspace.catalog.root / NOTES / plan / f"{drill_id}.json"
-    for parent in _parents(workspace):
-        root = parent / f"{PREFIX}{drill_id}"
-        ground = Ground(root=root, sockets=_sockets(root, drill_id), who=who)
-        _write_note(note, ground)
-        try:
-            made = _make(ground)
-        except BaseException:
-            _clear(note)
-            raise
-        if made:
-            break
-        _clear(note)
-        with contextlib.suppress(OSError):  # others may work in it
-            parent.rmdir()
-    else:
-        raise AttemptFailed(
-            Reason.CONFIGURATION,
-            f"User {who.name or who.uid}, who runs the throw-away server, cannot enter {root.parent}.",
-            remedy="Set drill_folder to a folder that it can enter.",
-        )
     try:
-        yield ground
+        yield _made(workspace, note, drill_id)
     finally:
         with signals.deferred():
             _clear(note)
 
 
+def _made(workspace: Workspace, note: Path, drill_id: str) -> Ground:
+    """The first place where the server's account can work."""
+    who = account.account()
+    for parent in _parents(workspace):
+        root = parent / f"{PREFIX}{drill_id}"
+        ground = Ground(root=root, sockets=_sockets(root, drill_id), who=who)
+        _write_note(note, ground)
+        if _make(ground):
+            return ground
+        _clear(note)
+        with contextlib.suppress(OSError):  # others may work in it
+            parent.rmdir()
+    raise AttemptFailed(
+        Reason.CONFIGURATION,
+        f"User {who.name or who.uid}, who runs the throw-away server, cannot enter {parent}.",
+        remedy="Set drill_folder to a folder that it can enter.",
+    )
+
+
 def sweep(workspace: Workspace, plan: str) -> None:
     """End and remove what killed drills of the plan left. Only with the lock of its drills in hand."""
-    for note in sorted((workspace.catalog.root / NOTES / plan).glob("*.json")):
+    folder = workspace.catalog.root / NOTES / plan
+    for note in sorted(folder.glob("*.json")):
         _clear(note)
+    for path in folder.glob(f".*{atomic.TEMPORARY_SUFFIX}"):
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def plans(workspace: Workspace) -> tuple[str, ...]:
