@@ -54,9 +54,15 @@ def show_list(
     database: Annotated[str | None, typer.Option(help="Only this database.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many.")] = 50,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    drills: Annotated[
+        bool, typer.Option("--drills", help="Drills instead: what was proven, and how long it took.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """List backups, good and bad, the newest first."""
+    if drills:
+        _drills(plan, database, limit, json=json)
+        return
     root = config_place.catalog_folder(config_place.find(options.Given.config))
     paths = list(entries.newest_first(root, "backups", plan))
     wanted = _Wanted(states=frozenset(status or ()), database=database)
@@ -67,6 +73,19 @@ def show_list(
         _show(shown, total)
     else:
         screen.say("There is no such backup on record." if paths or plan else _NONE_YET)
+
+
+def _drills(plan: str | None, database: str | None, limit: int, *, json: bool) -> None:
+    from pgbackstop_runner.drill import table  # noqa: PLC0415 - only those who ask wait for pydantic
+
+    opened = options.open_workspace()
+    found = table.newest(opened.catalog, plan, database, limit)
+    if json:
+        screen.values(found)
+    elif found:
+        table.show(found, {name: each.rto_target for name, each in opened.config.plans.items()})
+    else:
+        screen.say("There is no drill on record yet. 'pgbackstop drill PLAN' makes one.")
 
 
 _NONE_YET = "There is no backup on record yet. 'pgbackstop backup PLAN' makes one."

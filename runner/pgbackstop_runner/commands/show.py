@@ -135,6 +135,10 @@ def _copy(copy: Copy) -> tuple[str, str]:
 
 def _proof(proof: Proof) -> tuple[str, str]:
     took = _took(proof.duration_seconds)
+    if proof.drill:
+        from pgbackstop_runner.drill import table  # noqa: PLC0415
+
+        return f"{proof.drill} drill", table.line(proof)
     return proof.proof, f"{proof.status.value} {_time(proof.finished_at)} {took} {proof.message}"
 
 
