@@ -35,7 +35,11 @@ packages="
 
 say() { printf '%s\n' "$*" >&2; }
 
-is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+is_installed() {
+    # Docker's own packages conflict with Debian's: an engine that is there serves as well.
+    [ "$1" = docker.io ] && command -v dockerd >/dev/null && return
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     say "not a Debian system: tests whose tools are missing will skip, with the reason"

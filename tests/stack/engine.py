@@ -75,8 +75,10 @@ class Engine:
         (self.folder / "daemon.json").write_text("{}")
         dockerd = ["dockerd", f"--data-root={self.folder}/data", f"--exec-root={self.folder}/exec"]
         dockerd += [f"--pidfile={self.folder}/pid", f"--host=unix://{self._socket}", f"--bip={GATEWAY}/24"]
-        # Without CAP_SYS_RESOURCE it may not make itself harder to kill.
-        dockerd += [f"--config-file={self.folder}/daemon.json", "--oom-score-adjust=0"]
+        dockerd += [f"--config-file={self.folder}/daemon.json"]
+        if "--oom-score-adjust" in self._try("dockerd", "--help").stdout:
+            # Older engines make themselves harder to kill, which needs CAP_SYS_RESOURCE.
+            dockerd += ["--oom-score-adjust=0"]
         dockerd += [f"--cgroup-parent={self._group}"]
         command = ["setpriv", "--pdeathsig=KILL", "nice", "-n5", "unshare", "--net", "--mount", "--pid"]
         command += ["--fork", "--kill-child", "--mount-proc"]

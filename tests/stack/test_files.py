@@ -130,6 +130,12 @@ def test_each_volume_of_secrets_has_one_reader(services: dict[str, dict[str, Any
     assert readers["alertmanager-config"] == {"alertmanager", "runner"}
 
 
+def test_scripts_are_programs() -> None:
+    """The entry point of PostgreSQL's image would read another into itself, with all that it sets."""
+    for script in COMPOSE.glob("*/*.sh"):
+        assert script.stat().st_mode & 0o111, script
+
+
 def test_what_is_mounted_is_there(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():
         for mount in service.get("volumes", []):

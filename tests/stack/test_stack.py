@@ -53,7 +53,9 @@ class Stack:
 
     def up(self) -> None:
         """As the manual says; Grafana has no stand-in, and nothing may be pulled."""
-        self.compose("up", "--detach", "--wait", "--no-build", "--pull=never", "--scale=grafana=0")
+        self.compose(
+            "up", "--detach", "--wait", "--no-build", "--pull=never", "--scale=grafana=0", timeout=600
+        )
 
     def write(self, name: str, settings: Mapping[str, str]) -> None:
         """A file of settings, after what it says already."""
@@ -160,6 +162,7 @@ def test_the_stack_as_a_user_has_it(stack: Stack) -> None:
     nothing_secret_is_in_what_docker_shows(stack)
     a_backup_is_made_and_measured(stack)
     a_wrong_password_is_said_and_told(stack)
+    a_changed_setting_arrives(stack)
     it_survives(stack)
     it_goes_without_a_trace(stack)
 
@@ -221,6 +224,21 @@ def a_wrong_password_is_said_and_told(stack: Stack) -> None:
     stack.sql(f"ALTER ROLE pgbackstop PASSWORD '{password}'")
     stack.runner("backup", "shop-physical")
     wait_for("a healthy runner", stack.is_healthy, PATIENCE)
+
+
+def a_changed_setting_arrives(stack: Stack) -> None:
+    """What setup writes anew is read anew, although nothing else of the containers has changed."""
+    before = started_at(stack)
+    stack.write(".env", {"ALERT_EMAIL_TO": "night@shop.example"})
+    stack.up()
+    assert started_at(stack) > before
+    status = json.loads(stack.engine.get("http://127.0.0.1:9093/api/v2/status"))
+    assert "night@shop.example" in status["config"]["original"]
+
+
+def started_at(stack: Stack) -> str:
+    """When the runner's container was started last; in UTC, so that it sorts."""
+    return stack.engine.run("docker", "inspect", "--format={{.State.StartedAt}}", "pgbackstop-runner-1")
 
 
 def it_survives(stack: Stack) -> None:
