@@ -46,6 +46,7 @@ class Guard:
         return check
 
     async def _add_headers(self, _request: web.Request, response: web.StreamResponse) -> None:
+        response.headers[hdrs.SERVER] = "pgbackstop-exporter"  # and not the versions of Python and aiohttp
         response.headers.update(self._headers)
 
     async def _refusal(self, request: web.Request) -> web.Response | None:

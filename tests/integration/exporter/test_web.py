@@ -167,6 +167,7 @@ def test_every_page_asks_for_the_password_and_says_the_headers(tmp_path: Path) -
             said = {**landing.headers, **refused.value.headers}
         refused.value.close()
     assert {name: said[name] for name in headers} == headers
+    assert said["Server"] == "pgbackstop-exporter"
 
 
 def test_what_is_no_right_password_is_refused(tmp_path: Path) -> None:
