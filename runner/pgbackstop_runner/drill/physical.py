@@ -12,11 +12,12 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import Backup, CheckResult, Reason
 from pgbackstop_catalog.recovery import RecoveryPlan, Target
 from pgbackstop_catalog.values import format_time
-from pgbackstop_runner.drill import ground, heartbeats, server
+from pgbackstop_runner.demo import processes
+from pgbackstop_runner.drill import ground, heartbeats, journal, server
 from pgbackstop_runner.drill.ground import Ground
 from pgbackstop_runner.drill.journal import Drill
 from pgbackstop_runner.failure import AttemptFailed
-from pgbackstop_runner.recover import checks, place, run
+from pgbackstop_runner.recover import checks, guide, place, run
 from pgbackstop_runner.recover.place import Place
 from pgbackstop_runner.recover.replay import Progress, Recovered
 from pgbackstop_runner.recover.run import Outcome, Request, Throwaway
@@ -73,12 +74,19 @@ def _recover(drill: Drill, site: Ground, aim: Aim, seconds: float) -> Outcome:
     )
     try:
         return run.recover(drill.workspace, request, lambda _words: None)
-    except errors.CatalogError as error:
-        raise AttemptFailed(Reason.CORRUPT, _named(error.problem, aim.backup), remedy=error.remedy) from error
+    except (errors.Interrupted, errors.ValidationError, errors.ConfigError):
+        raise
+    except errors.PgbackstopError as error:
+        damaged = isinstance(error, errors.CatalogError)
+        reason = Reason.CORRUPT if damaged else journal.reason_of(error)
+        raise AttemptFailed(reason, _explained(error, site, aim.backup)) from error
 
 
-def _named(problem: str, backup: Backup) -> str:
-    return problem if backup.id in problem else f"Backup {backup.id} cannot be recovered: {problem}"
+def _explained(error: errors.PgbackstopError, site: Ground, backup: Backup) -> str:
+    """With the last words of the server: its log goes with the folder."""
+    problem = error.problem if backup.id in error.problem else f"Backup {backup.id}: {error.problem}"
+    log = site.data / guide.LOG_NAME
+    return f"{problem} PostgreSQL said last: {processes.tail(log)}" if log.exists() else problem
 
 
 def _superuser(recovered: Recovered) -> str:
