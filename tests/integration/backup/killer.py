@@ -20,6 +20,7 @@ from pgbackstop_catalog.config import Log
 from pgbackstop_catalog.folder import FolderCatalog
 from pgbackstop_catalog.records import Backup, Status
 from pgbackstop_runner import attempt, backup, log, tools, workspace
+from pgbackstop_runner.verify.checks import Examination
 
 
 def die() -> None:
@@ -84,7 +85,7 @@ def _has_bytes(_self: attempt.Attempt, total: int) -> bool:
 
 
 def _is_verdict(record: Any, *_: Any) -> bool:
-    return isinstance(record, Backup) and bool(record.verification)
+    return isinstance(record, Backup) and record.verified_at is not None
 
 
 def arm(point: str) -> None:
@@ -102,6 +103,7 @@ def arm(point: str) -> None:
         ),
         "success": lambda: around(FolderCatalog, "put", _is_success, before=before),
         "read back": lambda: around(tools, "run", _is_verifying, before=before),
+        "examination": lambda: around(Examination, "run", lambda *_: True, before=before),
         "verdict": lambda: around(codec, "encode", _is_verdict, before=before),
     }
     if name in places:

@@ -38,6 +38,10 @@ LOGICAL = (
     ("after:count rows", Status.INTERRUPTED),
     ("after:globals", Status.INTERRUPTED),
     ("before:verify", Status.INTERRUPTED),
+    ("before:examination", Status.SUCCEEDED),
+    ("after:examination", Status.SUCCEEDED),
+    ("before:verdict", Status.SUCCEEDED),
+    ("after:verdict", Status.SUCCEEDED),
     *COMMIT,
 )
 PHYSICAL = (
@@ -94,6 +98,7 @@ def check_aftermath(site: Site, plan_name: str, expected: Status) -> None:
     assert closed.status is expected
     assert closed.finished_at is not None
     assert site.leftovers() == []
+    assert Status.RUNNING not in {proof.status for proof in site.proofs()}
     assert sorted(path.name for path in site.store.glob(f"catalog/backups/{plan_name}/.*")) == []
     marks = {path.parent for path in site.store.glob("backups/**/backup.json")}
     assert marks == {site.path(each) for each in site.backups(plan_name) if each.is_available}
