@@ -6,7 +6,8 @@ from typing import Final
 
 # Watchdog always fires, so it is left out.
 _OURS: Final = (
-    "Backup.*|Recovery.*|Wal.*|PostgresUnreachable|Catalog.*|Collector.*|Scheduler.*|Notifications.*"
+    "Backup.*|Recovery.*|Wal.*|PostgresUnreachable|Catalog.*|Collector.*|Scheduler.*|Notifications.*|"
+    "Monitoring.*"
 )
 
 FIRING: Final = f'ALERTS{{alertstate="firing",alertname=~"{_OURS}"}}'

@@ -42,6 +42,7 @@ def runbook_of_row() -> Link:
 
 STATE_RUNBOOKS: Final = (
     runbook("BackupTooOld", "What to do when it is late"),
+    runbook("BackupStuck", "What to do when it is stuck"),
     runbook("BackupFailed", "What to do when it failed"),
     runbook("BackupNeverSucceeded", "What to do when it never succeeded"),
     runbook("BackupScheduleMissed", "What to do when it did not start"),

@@ -24,11 +24,26 @@ def _at(name: str, metric: str, title: str, colour: str) -> Annotation:
     )
 
 
+def _of_server(name: str, metric: str, title: str, colour: str) -> Annotation:
+    """The same for what has no plan."""
+    return Annotation(
+        name=name,
+        expr=promql.moment(f"({promql.database(metric)} > 0)"),
+        title=title,
+        text="{{database}} on {{server}}",
+        colour=colour,
+        at_value=True,
+        tags="database,server",
+    )
+
+
 ALL: Final = (
     _at("Backups", "backup_last_success_time", "Backup succeeded", looks.GOOD),
     _at("Failures", "backup_last_failure_timestamp_seconds", "Backup failed", looks.BAD),
-    _at("Restores", "backup_drill_success_timestamp_seconds", "Restored in a drill", looks.BUSY),
-    _at("Failed restores", "backup_drill_failure_timestamp_seconds", "Drill failed", "purple"),
+    _of_server("Restores", "backup_restore_success_timestamp_seconds", "Restored", looks.BUSY),
+    _of_server("Failed restores", "backup_restore_failure_timestamp_seconds", "Restore failed", "purple"),
+    _at("Drills", "backup_drill_success_timestamp_seconds", "Restored in a drill", looks.BUSY),
+    _at("Failed drills", "backup_drill_failure_timestamp_seconds", "Drill failed", "purple"),
     Annotation(
         name="Alerts",
         expr=alerts.FIRING,

@@ -50,6 +50,7 @@ def _queries() -> tuple[Query, ...]:
         _of("backup_drill_success_timestamp_seconds", "Drilled", is_moment=True),
         Query(expr=copies_behind(), column="Copies behind"),
         _of("backup_available", "Kept"),
+        _of("backup_keep_minimum", "Keeps at least"),
     )
 
 

@@ -32,6 +32,11 @@ def server(metric: str) -> str:
     return f"{metric}{{{_SERVER}}}"
 
 
+def database(metric: str) -> str:
+    """The series of a server's and database's metric that the reader has chosen."""
+    return f'{metric}{{server=~"$server",database=~"$database"}}'
+
+
 def each_plan(expr: str) -> str:
     """Without the labels of the scrape, so that columns of a table meet."""
     return f"max by ({PLAN_LABELS}) ({expr})"
@@ -88,14 +93,15 @@ def _when(condition: str, number: int) -> str:
 
 
 def _stuck() -> str:
-    """No byte for half an hour, or still running when the next run is due.
+    """As in the alert BackupStuck: no byte, or running, for longer than the plan allows.
 
-    The runner itself ends a run that stands still (after 30 min at most, by default), so this is one that
-    nobody watches any more.
+    The runner itself ends such a run, so this is one that nobody watches any more.
     """
+    silent_for = f"time() - {plan('backup_progress_timestamp_seconds')}"
+    nearly_done = f"{plan('backup_progress_bytes')} >= 0.9 * {plan('backup_progress_expected_bytes')}"
     running_for = f"time() - {plan('backup_running_start_timestamp_seconds')}"
-    still = f"changes({plan('backup_progress_bytes')}[30m]) == 0"
-    return f"({running_for} > 1800 and {still}) or {running_for} > {plan('backup_schedule_interval_seconds')}"
+    silent = f"{silent_for} > {plan('backup_stall_timeout_seconds')} unless {nearly_done}"
+    return f"({silent}) or {running_for} > {plan('backup_max_duration_seconds')}"
 
 
 def _never() -> str:

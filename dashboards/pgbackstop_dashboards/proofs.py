@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pgbackstop_dashboards import looks, panels, promql
+from pgbackstop_dashboards import links, looks, panels, promql
 from pgbackstop_dashboards.values import Override, Panel, Query, Row
 
 _LABELS: Final = {"plan": "Plan", "server": "Server", "database": "Database", "backup_type": "Type"}
@@ -13,7 +13,7 @@ _NAME: Final = "{{plan}} {{database}}"
 
 def row() -> Row:
     """Measured against the plan's own targets."""
-    return Row(title="Proofs", panels=(table(), recovery_time(), possible_loss()))
+    return Row(title="Proofs", panels=(table(), window(), recovery_time(), possible_loss()))
 
 
 def loss() -> str:
@@ -32,7 +32,7 @@ def _of(metric: str, heading: str, *, is_moment: bool = False) -> Query:
 
 def table() -> Panel:
     """Proofs of every plan, with measured times against targets."""
-    newest = _newer("backup_verified_timestamp_seconds", "backup_drill_success_timestamp_seconds")
+    newest = promql.each_plan(promql.plan("backup_drill_success_timestamp_seconds"))
     limit = promql.each_plan(promql.plan("backup_proof_max_age_seconds"))
     rto = promql.each_plan(promql.plan("backup_rto_target_seconds"))
     rpo = promql.each_plan(promql.plan("backup_rpo_target_seconds"))
@@ -44,6 +44,7 @@ def table() -> Panel:
         _of("backup_verified_timestamp_seconds", "Verified", is_moment=True),
         _of("backup_drill_success_timestamp_seconds", "Drilled", is_moment=True),
         _of("backup_drill_failure_timestamp_seconds", "Drill failed", is_moment=True),
+        _of("backup_proof_first_due_timestamp_seconds", "First due by", is_moment=True),
         Query(expr=f"(time() - ({newest} > 0)) / {limit}", column="Proof against limit"),
         Query(expr=took, column="Restored in"),
         _of("backup_rto_target_seconds", "Target"),
@@ -56,15 +57,10 @@ def table() -> Panel:
     )
 
 
-def _newer(one: str, other: str) -> str:
-    first, second = (promql.each_plan(promql.plan(metric)) for metric in (one, other))
-    return f"({first} > {second} or {second})"
-
-
 def _columns() -> tuple[Override, ...]:
     moments = tuple(
         panels.column(name, unit="dateTimeFromNow", words=looks.NEVER)
-        for name in ("Verified", "Drilled", "Drill failed")
+        for name in ("Verified", "Drilled", "Drill failed", "First due by")
     )
     shares = tuple(
         panels.column(name, unit="percentunit", decimals=0, steps=looks.LIMIT)
@@ -80,10 +76,34 @@ def recovery_time() -> Panel:
     """What drills took, against the target."""
     return panels.lines(
         "Measured time to restore",
-        "Wall time of the newest good drill. Dashed: the plan's target.",
+        "Wall time of the newest good drill, and of the newest good restore of a live database. Dashed: the "
+        "plan's target.",
         Query(expr=promql.each_plan(promql.plan("backup_drill_duration_seconds")), legend=_NAME),
         Query(expr=promql.each_plan(promql.plan("backup_rto_target_seconds")), legend=f"{_NAME} target"),
+        Query(
+            expr=f"max by (server, database) ({promql.database('backup_restore_duration_seconds')})",
+            legend="restore of {{database}} on {{server}}",
+        ),
         unit="s",
+    )
+
+
+def window() -> Panel:
+    """How far back each server can be recovered, against what its plans promise."""
+    back = f"time() - ({promql.server('backup_earliest_recoverable_timestamp_seconds')} > 0)"
+    target = promql.server("backup_recovery_window_target_seconds")
+    return panels.stat(
+        "Recovery window against promise",
+        "How far back each server can be recovered: below 1 it is not as far as its physical plan promises. "
+        "A new installation begins at 0.",
+        Query(expr=promql.each_server(f"({back}) / {target}"), legend="{{server}}"),
+        unit="short",
+        decimals=2,
+        width=24,
+        height=4,
+        steps=looks.BELOW_IS_BAD,
+        links=(links.runbook("RecoveryWindowShort", "What to do when it is short"),),
+        no_value="nothing is promised",
     )
 
 

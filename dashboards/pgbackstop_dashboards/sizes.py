@@ -40,8 +40,10 @@ def source() -> Panel:
     """How large the databases are."""
     return panels.lines(
         "Size of what is backed up",
-        "Size of the database or server when it was last backed up, before compression.",
+        "Size of the database or server when it was last backed up, before compression. Dashed: the median "
+        "of the last ten.",
         _query("backup_source_size_bytes"),
+        _query("backup_source_size_baseline_bytes", " usual"),
         unit="bytes",
         height=7,
     )

@@ -53,20 +53,21 @@ def _full_in() -> Panel:
         Query(expr=promql.each_disk(f"clamp_max({left}, {looks.FAR_AWAY})"), legend="{{path}}"),
         unit="s",
         words=looks.NOT_IN_SIGHT,
-        links=_LOW_RUNBOOK,
+        links=(links.runbook("BackupDiskFilling", "What to do when it fills"),),
     )
 
 
 def _rounds() -> Panel:
-    usual = f"sum({promql.plan('backup_size_baseline_bytes')})"
+    rounds = promql.each_disk("disk_free_bytes / (disk_next_runs_bytes > 0)")
     return panels.stat(
         "Room for",
-        "How often all the chosen plans could still run, at their usual sizes, on the disk with the least "
-        "free space. Below 1 the next round does not fit.",
-        Query(expr=f"min(disk_free_bytes) / {usual}", legend="rounds"),
+        "How often every enabled plan that writes to the disk could still run, at its usual size. Below 1 "
+        "the next round does not fit.",
+        Query(expr=rounds, legend="{{path}}"),
         unit="suffix: rounds",
         decimals=0,
         steps=looks.BELOW_IS_BAD,
+        links=(links.runbook("BackupWillNotFit", "What to do when it does not fit"),),
         no_value="no usual size yet",
     )
 
@@ -88,4 +89,5 @@ def _readonly() -> Panel:
         Query(expr=promql.each_disk("disk_readonly"), legend="{{path}}"),
         unit="short",
         words=looks.answers(yes="read-only", no="writable", bad=1),
+        links=(links.runbook("BackupDiskReadonly", "What to do when it is read-only"),),
     )

@@ -117,7 +117,7 @@ ENABLED: Final = _plan("backup_enabled", "1 when the plan is enabled, 0 while it
 MAX_AGE: Final = _plan(
     "backup_max_age_seconds",
     "Age at which the newest success is too old: the plan's own limit, else 25 h for daily logical plans and "
-    "interval + maximum duration + grace for others.",
+    "interval + maximum duration + grace for others, and an hour more after the clock was set back.",
     _CONFIG,
 )
 MAX_DURATION: Final = _plan(
@@ -165,7 +165,8 @@ SIZE_BASELINE: Final = _plan(
 )
 SOURCE_SIZE_BASELINE: Final = _plan(
     "backup_source_size_baseline_bytes",
-    "Median size of the database or server at these successes; absent until it is known.",
+    "Median size of the database or server at these successes; absent until it is known, and where the "
+    "newest is incremental.",
 )
 DURATION_BASELINE: Final = _plan(
     "backup_duration_baseline_seconds",

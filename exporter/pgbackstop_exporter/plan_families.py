@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from pgbackstop_catalog import history
 from pgbackstop_catalog.config import Plan
@@ -30,14 +31,22 @@ class Expectation:
 @lru_cache(maxsize=8192)
 def expectation(plan: Plan, hour: int) -> Expectation:
     """Of a plan; ``hour`` counts Unix hours, because intervals differ by season where clocks change."""
-    schedule = plan.effective_schedule()
-    interval = schedule.interval(datetime.fromtimestamp(hour * 3600, UTC)).total_seconds()
+    schedule, moment = plan.effective_schedule(), datetime.fromtimestamp(hour * 3600, UTC)
+    interval = schedule.interval(moment).total_seconds()
+    max_age = plan.effective_max_age()
     return Expectation(
         schedule=schedule,
         interval=interval,
-        max_age=plan.effective_max_age(),
+        max_age=max_age if plan.max_age is not None else max_age + _set_back(plan, moment, max_age),
         proof_max_age=plan.effective_proof_max_age(),
     )
+
+
+def _set_back(plan: Plan, moment: datetime, max_age: float) -> float:
+    """Seconds by which the clock was set back lately: in autumn two daily runs are 25 hours apart."""
+    zone = ZoneInfo(plan.timezone)
+    before = (moment - timedelta(seconds=max_age + 3600)).astimezone(zone).utcoffset() or timedelta()
+    return max(0.0, (before - (moment.astimezone(zone).utcoffset() or timedelta())).total_seconds())
 
 
 _next_run = lru_cache(maxsize=16384)(history.next_run)
@@ -194,7 +203,8 @@ class _PlanSeries:
         add(contract.STORED, where, known.stored_bytes)
         add(contract.SOURCE_SIZE, where, _known(known.source_size))
         add(contract.SIZE_BASELINE, where, known.size_baseline)
-        add(contract.SOURCE_SIZE_BASELINE, where, known.source_size_baseline)
+        if not (known.success and known.success.incremental):
+            add(contract.SOURCE_SIZE_BASELINE, where, known.source_size_baseline)
         add(contract.DURATION_BASELINE, where, known.duration_baseline)
         add(contract.OLDEST, where, known.oldest or None)
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from pgbackstop_dashboards import promql
-from tests.alerts.cases import DAY, HELD, HOUR, PLAN, daily
+from tests.alerts.story import DAY, HELD, HOUR, PLAN, daily
 from tests.dashboards.documents import interpolate
 from tests.dashboards.prometheus import program
 
@@ -16,8 +16,13 @@ STARTED = 2 * HOUR  # when the running backup of these stories started
 RUNNING: dict[str, str | float] = {
     "backup_running": 1,
     "backup_running_start_timestamp_seconds": STARTED * 60,
+    "backup_progress_timestamp_seconds": f"{STARTED * 60}x{STARTED} {STARTED * 60}+60x3000",
+    "backup_progress_bytes": 9,
+    "backup_progress_expected_bytes": 100,
+    "backup_stall_timeout_seconds": 1800,
+    "backup_max_duration_seconds": 6 * HOUR * 60,
 }
-AFTER_A_BYTE = f"{'0 ' * (STARTED + 20)}7x3000"  # the last byte came 20 minutes after the start
+SILENT = RUNNING | {"backup_progress_timestamp_seconds": STARTED * 60}
 
 CASES: dict[str, tuple[dict[str, str | float], dict[int, int]]] = {
     "too old after 25 h": (
@@ -29,16 +34,20 @@ CASES: dict[str, tuple[dict[str, str | float], dict[int, int]]] = {
         {HOUR + 15: promql.OK, HOUR + 16: promql.LATE},
     ),
     "running is not late": (
-        daily(backup_next_run_timestamp_seconds=HOUR * 60, **RUNNING, backup_progress_bytes="0+9x3000"),
+        daily(backup_next_run_timestamp_seconds=HOUR * 60, **RUNNING),
         {STARTED + 16: promql.RUNNING},
     ),
     "stuck without a byte for half an hour": (
-        daily(**RUNNING, backup_progress_bytes=AFTER_A_BYTE),
-        {STARTED + 45: promql.RUNNING, STARTED + 55: promql.STUCK},
+        daily(**SILENT),
+        {STARTED + 30: promql.RUNNING, STARTED + 31: promql.STUCK},
     ),
-    "stuck when it runs longer than the schedule's interval": (
-        daily(backup_max_age_seconds=900000, **RUNNING, backup_progress_bytes="0+9x3000"),
-        {STARTED + DAY - 1: promql.RUNNING, STARTED + DAY + 1: promql.STUCK},
+    "not stuck while what was written is read back": (
+        daily(**SILENT | {"backup_progress_bytes": 95}),
+        {STARTED + 5 * HOUR: promql.RUNNING},
+    ),
+    "stuck when it runs longer than its plan allows": (
+        daily(**RUNNING),
+        {STARTED + 6 * HOUR: promql.RUNNING, STARTED + 6 * HOUR + 1: promql.STUCK},
     ),
     "never succeeded, once the grace of its first run is over": (
         daily(backup_last_success_time=0, backup_next_run_timestamp_seconds=10 * DAY * 60),

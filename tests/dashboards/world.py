@@ -12,7 +12,7 @@ from pgbackstop_dashboards import promql
 from tests.dashboards.prometheus import Prometheus
 from tests.integration.exporter.running import Exporter, write_config
 from tests.support.servers import SUPERUSER, Server
-from tests.unit.exporter.builders import DAY, backup, catalog, copy_of, physical, proof_of
+from tests.unit.exporter.builders import DAY, backup, catalog, copy_of, physical, proof_of, restore_of
 from tests.unit.exporter.filled import put_state, wal_state
 
 RULES = Path(__file__).parents[2] / "alerts" / "pgbackstop.rules.yml"
@@ -99,7 +99,10 @@ def records(now: datetime) -> list[Backup | Copy | Proof]:
 
 def fill(folder: Path, server: Server, now: datetime) -> None:
     """The catalog with records, the states of the daemon and of the receiver, and the outbox."""
-    catalog(folder, *records(now)).put(Tally(plan="late", runs={"shop": 7}, missed={"": 2}))
+    filled = catalog(folder, *records(now))
+    filled.put(Tally(plan="late", runs={"shop": 7}, missed={"": 2}))
+    for status in (Status.SUCCEEDED, Status.FAILED):
+        filled.put(restore_of(backup(now - DAY), status=status))
     seen = {name: now if name == "new" else now - 10 * DAY for name in STATES}
     put_state(
         folder,

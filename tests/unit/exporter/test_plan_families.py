@@ -265,3 +265,29 @@ def test_a_plan_without_drills_expects_no_proof(tmp_path: Path) -> None:
     found = of(tmp_path, drill={"enabled": False})
     for name in ("backup_proof_first_due_timestamp_seconds", "backup_proof_max_age_seconds"):
         assert values(found, name) == []
+
+
+@pytest.mark.parametrize(
+    ("moment", "hours"),
+    [
+        (datetime(2026, 10, 24, 12, tzinfo=UTC), 25),
+        (datetime(2026, 10, 26, 1, 30, tzinfo=UTC), 26),
+        (datetime(2026, 10, 27, 12, tzinfo=UTC), 25),
+        (datetime(2026, 3, 29, 12, tzinfo=UTC), 25),
+    ],
+    ids=["summer", "a day after the clock was set back", "two days after", "set forward"],
+)
+def test_a_day_of_25_hours_may_have_a_backup_of_25_hours(moment: datetime, hours: int) -> None:
+    plan = Plan(server="main", backup_type="logical", timezone="Europe/Berlin")
+    hour = int(moment.timestamp() // 3600)
+    assert plan_families.expectation(plan, hour).max_age == hours * 3600
+    assert plan_families.expectation(plan.but(max_age=25 * 3600.0), hour).max_age == 25 * 3600
+    assert plan_families.expectation(plan.but(timezone="UTC"), hour).max_age == 25 * 3600
+
+
+def test_incremental_backups_have_no_usual_source(tmp_path: Path) -> None:
+    found = of(tmp_path, backup(NOW - DAY), backup())
+    assert value(found, "backup_source_size_baseline_bytes", **DAILY) == 9_000_000
+    found = of(tmp_path, backup(NOW + DAY, method="incremental"))
+    assert values(found, "backup_source_size_baseline_bytes") == []
+    assert value(found, "backup_size_baseline_bytes", **DAILY) == 1_000_000

@@ -1,0 +1,89 @@
+"""Alerts on disks. A gigabyte is the unit of these stories; sawteeth are those of a weekly backup."""
+
+from tests.alerts.story import DAY, DISK, HELD, HOUR, WEEK, Case
+
+GB = 10**9
+STEPS = 6 * 24  # of ten minutes a day: stories of days are told in those
+
+
+def disk(alert: str, story: str, series: dict[str, str | float], at: dict[int, str | None]) -> Case:
+    return Case(alert=alert, story=story, series=series, at=at, labels=DISK)
+
+
+def falling(start: float, a_day: float, days: int) -> str:
+    """Free space that falls by so much a day."""
+    return f"{start * GB:.0f}-{a_day * GB / STEPS:.0f}x{days * STEPS}"
+
+
+def weekly_sawtooth(free: float, backup: float, weeks: int) -> str:
+    """Each Sunday a backup is written in two hours, and the oldest one is removed after it."""
+    week = f"{free * GB:.0f}x{7 * STEPS - 14} {free * GB:.0f}-{backup * GB / 12:.0f}x12"
+    return " ".join([week] * weeks)
+
+
+CASES = [
+    Case(
+        alert="BackupDiskSpaceLow",
+        story="9 % free",
+        series={"disk_free_bytes": 9, "disk_size_bytes": 100},
+        at={4: None, 6: "critical"},
+        labels=DISK,
+    ),
+    Case(
+        alert="BackupDiskSpaceLow",
+        story="11 % free",
+        series={"disk_free_bytes": 11, "disk_size_bytes": 100},
+        at={60: None},
+        labels=DISK,
+    ),
+    disk(
+        "BackupDiskFilling",
+        "full in three days",
+        {"disk_free_bytes": falling(160, 10, 16)},
+        {13 * DAY: "warning"},
+    ),
+    disk(
+        "BackupDiskFilling",
+        "full in three weeks",
+        {"disk_free_bytes": falling(350, 10, 16)},
+        {15 * DAY: None},
+    ),
+    disk(
+        "BackupDiskFilling",
+        "its first days say nothing",
+        {"disk_free_bytes": falling(100, 10, 9)},
+        {8 * DAY: None},
+    ),
+    disk(
+        "BackupDiskFilling",
+        "the sawtooth of a weekly backup",
+        {"disk_free_bytes": weekly_sawtooth(120, 100, 3)},
+        {day * DAY: None for day in range(12, 21)},
+    ),
+    disk(
+        "BackupDiskFilling",
+        "at the bottom of the sawtooth",
+        {"disk_free_bytes": weekly_sawtooth(120, 100, 3)},
+        {2 * WEEK - 20: None, 2 * WEEK: None, 2 * WEEK + 2 * HOUR: None},
+    ),
+    disk(
+        "BackupWillNotFit",
+        "1.2 times what the next runs need is more than is free",
+        {"disk_next_runs_bytes": 100 * GB, "disk_free_bytes": 119 * GB},
+        {HOUR - 1: None, HOUR + 1: "warning"},
+    ),
+    disk(
+        "BackupWillNotFit",
+        "it just fits",
+        {"disk_next_runs_bytes": 100 * GB, "disk_free_bytes": 121 * GB},
+        {DAY: None},
+    ),
+    disk(
+        "BackupWillNotFit",
+        "a running backup takes the room for half an hour",
+        {"disk_next_runs_bytes": 100 * GB, "disk_free_bytes": f"{130 * GB}x60 {90 * GB}x30 {130 * GB}{HELD}"},
+        {90: None, DAY: None},
+    ),
+    disk("BackupDiskReadonly", "read-only", {"disk_readonly": 1}, {4: None, 6: "critical"}),
+    disk("BackupDiskReadonly", "writable", {"disk_readonly": 0}, {DAY: None}),
+]
