@@ -19,9 +19,13 @@ from typing import IO, cast
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import Backup, StoredFile
 from pgbackstop_runner import manifest, physical, stream
+from pgbackstop_runner.ahead import Ahead
 from pgbackstop_runner.failure import AttemptFailed
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
+_OFFSET = ctypes.c_int64
+_SYNC_FILE_RANGE_WRITE = 2  # https://man7.org/linux/man-pages/man2/sync_file_range.2.html
+_WRITE_BACK = 16 << 20
 
 
 class _Hashed:
@@ -72,20 +76,27 @@ def tar(folder: Path, stored: StoredFile, target: Path, *, version: Path | None 
     """Unpack one file of a backup, and compare its hash. Raises CatalogError, OSError."""
     path = folder / stored.path
     try:
-        with (
-            _opened(path) as (hashed, plain),
-            tarfile.open(fileobj=plain, mode="r|", bufsize=stream.CHUNK) as archive,
-        ):
-            for member in archive:
-                _extract(archive, member, target, path, version)
-            while plain.read(stream.CHUNK):
-                pass  # the padding behind the last entry is part of what was hashed
-            while hashed.read(stream.CHUNK):
-                pass
+        with _opened(path) as (hashed, plain):
+            with (
+                Ahead(_chunks(hashed, plain)) as ahead,
+                tarfile.open(fileobj=cast("IO[bytes]", ahead), mode="r:") as archive,
+            ):
+                for member in archive:
+                    _extract(ahead, member, target, path, version)
+                ahead.finish()
+            digest = hashed.digest.hexdigest()
     except (tarfile.TarError, AttemptFailed) as error:
         raise _damaged(path, f"it does not unpack ({_words(error)})") from error
-    if hashed.digest.hexdigest() != stored.sha256:
+    if digest != stored.sha256:
         raise _damaged(path)
+
+
+def _chunks(hashed: _Hashed, plain: IO[bytes]) -> Iterator[bytes]:
+    """All plain bytes; then the stored ones behind them, which are part of what was hashed."""
+    while chunk := plain.read(stream.CHUNK):
+        yield chunk
+    while hashed.read(stream.CHUNK):
+        pass
 
 
 def sync(folder: Path) -> None:
@@ -123,9 +134,7 @@ def _opened(path: Path) -> Iterator[tuple[_Hashed, IO[bytes]]]:
             yield hashed, plain
 
 
-def _extract(
-    archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path, path: Path, version: Path | None
-) -> None:
+def _extract(ahead: Ahead, member: tarfile.TarInfo, target: Path, path: Path, version: Path | None) -> None:
     inside = PurePosixPath(member.name)
     if inside.is_absolute() or ".." in inside.parts:
         raise _suspicious(path, f"an entry that points outside: {member.name!r}")
@@ -135,18 +144,34 @@ def _extract(
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
         elif member.isfile():
             is_version = version is not None and inside == PurePosixPath("PG_VERSION")
-            _write(archive.extractfile(member), version if is_version and version is not None else place)
+            _write(ahead, member.size, version if is_version and version is not None else place)
         elif not (member.issym() and inside.parent == PurePosixPath("pg_tblspc")):
             raise _suspicious(path, f"an entry that is neither file nor folder: {member.name!r}")
     except (FileExistsError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise _suspicious(path, f"an entry that has no place: {member.name!r}") from error
 
 
-def _write(source: IO[bytes] | None, place: Path) -> None:
-    """O_EXCL never follows a link, and no two entries have one name."""
-    with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        while source is not None and (chunk := source.read(stream.CHUNK)):
-            file.write(chunk)
+def _write(ahead: Ahead, size: int, place: Path) -> None:
+    """O_EXCL never follows a link, and no two entries have one name. Raises tarfile.ReadError."""
+    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb", buffering=0) as file:
+        left, unsent = size, 0
+        while left:
+            piece = ahead.piece(left)
+            if not piece:
+                raise tarfile.ReadError("unexpected end of data")
+            left -= len(piece)
+            unsent += len(piece)
+            while piece:
+                piece = piece[file.write(piece) :]
+            if unsent >= _WRITE_BACK or not left:
+                _begin_writing(file.fileno())
+                unsent = 0
+
+
+def _begin_writing(descriptor: int) -> None:
+    """Let the disk begin now: the kernel would keep gigabytes in memory until the sync at the end."""
+    _LIBC.sync_file_range(descriptor, _OFFSET(0), _OFFSET(0), _SYNC_FILE_RANGE_WRITE)
 
 
 def _copy(folder: Path, stored: StoredFile, target: Path) -> None:

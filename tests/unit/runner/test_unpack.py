@@ -1,0 +1,84 @@
+"""Tar files as folders: what GNU tar makes of them, or a refusal."""
+
+import gzip
+import hashlib
+import io
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.records import StoredFile
+from pgbackstop_runner import stream, unpack
+from tests.support import places
+
+PACK: dict[str, Callable[[bytes], bytes]] = {".zst": zstandard.compress, ".gz": gzip.compress, "": bytes}
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return target.getvalue()
+
+
+def stored(folder: Path, content: bytes, suffix: str) -> StoredFile:
+    path = folder / f"base.tar{suffix}"
+    path.write_bytes(PACK[suffix](content))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return StoredFile(path=path.name, size_bytes=path.stat().st_size, sha256=digest)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.sampled_from([0, 1, 511, 512, 513, stream.CHUNK - 512, stream.CHUNK, stream.CHUNK + 1])),
+    st.sampled_from(sorted(PACK)),
+)
+def test_as_tar_does(sizes: list[int], suffix: str) -> None:
+    files = {f"f{number}": bytes([65 + number % 20]) * size for number, size in enumerate(sizes)}
+    folder = places.make()
+    try:
+        target, theirs = folder / "ours", folder / "theirs"
+        target.mkdir()
+        theirs.mkdir()
+        content = packed(files)
+        unpack.tar(folder, stored(folder, content, suffix), target)
+        subprocess.run(["tar", "-xf", "-", "-C", theirs], input=content, check=True)
+        assert tree(target) == tree(theirs) == files
+    finally:
+        places.remove(folder)
+
+
+@pytest.mark.parametrize("suffix", PACK)
+@pytest.mark.parametrize("left", [0, 100, 700, 40_000, 100_300])
+def test_what_is_cut_off_is_damaged(tmp_path: Path, suffix: str, left: int) -> None:
+    """Also where the record has the hash of the damaged bytes: then the tar file itself tells."""
+    target = tmp_path / "target"
+    target.mkdir()
+    content = packed({"a": b"a" * 30_000, "b": b"b" * 70_000})
+    with pytest.raises(errors.CatalogError, match="is damaged"):
+        unpack.tar(tmp_path, stored(tmp_path, content[:left], suffix), target)
+
+
+@pytest.mark.parametrize("suffix", PACK)
+def test_bytes_behind_the_end_count(tmp_path: Path, suffix: str) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    record = stored(tmp_path, packed({"a": b"a"}), suffix)
+    path = tmp_path / record.path
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(errors.CatalogError, match="is damaged"):
+        unpack.tar(tmp_path, record, target)
