@@ -94,6 +94,8 @@ It reads WAL from {wal_folder}: keep that until the recovery is over.
    Start it, and make a new physical backup at once: it is on a new timeline.
 
 WAL is fetched by `{SCRIPT}` in this directory: plain shell, lz4 or zstd, nothing of pgbackstop.
+It unpacks the next segments ahead into pg_wal/pgbackstop-spool.*, and that is removed when the recovery
+ends. What a stopped server left there is swept by the next start, and may be removed while it is stopped.
 """
     path = server.data / NAME
     path.write_text(text, encoding="utf-8", errors="surrogateescape")
