@@ -94,6 +94,38 @@ def pgbackrest(name: str, server: Server) -> Side | None:
     return Side(name=name, run=run)
 
 
+def pgbackrest_restore(name: str, server: Server, store: Path) -> Side | None:
+    """pgBackRest's restore of a full backup, zst, two processes; None where it is not installed.
+
+    Takes that backup into ``store`` at once.
+    """
+    program = shutil.which("pgbackrest")
+    if program is None:
+        return None
+    account = accounts.unprivileged()
+    home = store / "pgbackrest"
+    home.mkdir()
+    account.own(home)
+    config = home / "pgbackrest.conf"
+    config.write_text(_PGBACKREST.format(folder=home, server=server, stanza=STANZA, user=SUPERUSER))
+    environment = {**server.environment, "PGPASSFILE": str(_passfile(server, home))}
+
+    def command(*arguments: str) -> Command:
+        argv = [program, f"--config={config}", f"--stanza={STANZA}", *arguments]
+        return Command(argv=argv, server=server, environment=environment, account=account)
+
+    common.quietly(command("stanza-create"))
+    common.quietly(command("--type=full", "backup"))
+
+    def run(folder: Path) -> Sample:
+        target = folder / "data"
+        target.mkdir(mode=0o700)
+        account.own(target)
+        return common.timed(command(f"--pg1-path={target}", "--archive-mode=off", "restore"), folder)
+
+    return Side(name=name, run=run)
+
+
 _PGBACKREST = """\
 [global]
 repo1-path={folder}/repo
