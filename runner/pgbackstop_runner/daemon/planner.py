@@ -123,19 +123,32 @@ class Planner:
 
     def put(self, record: Backup) -> None:
         """Record what only the daemon knows; on a full or broken disk as soon as that is over."""
-        self._unwritten.append(record)
+        self._unwritten.insert(0, record)
 
     def write(self, now: datetime) -> None:
         """Write what is to be recorded; what cannot be written now is kept for the next time."""
-        while self._unwritten:
-            record = self._unwritten[0]
+        for record in list(self._unwritten):
             try:
+                if self._run_is_unrecorded(record.plan, now):
+                    continue
                 self.workspace.catalog.put(record)
             except errors.CatalogError as error:
                 log.logger().error("cannot be recorded yet", plan=record.plan, problem=str(error))
                 return
-            del self._unwritten[0]
+            self._unwritten.remove(record)
             self.recorded(record)
+
+    def _run_is_unrecorded(self, plan: str, now: datetime) -> bool:
+        """Whether a run goes that has not come to its record yet.
+
+        A due time that is missed meanwhile is newer, and a daemon that were killed between the two records
+        would take the older one for handled.
+        """
+        running = self.states[plan].running if plan in self.states else None
+        if running is None or running.due is None:
+            return False
+        newest = ledger.newest_due(self.workspace.catalog, plan, now)
+        return newest is None or newest < running.due
 
 
 def _newest(workspace: Workspace, now: datetime) -> dict[str, datetime]:

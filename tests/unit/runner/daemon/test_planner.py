@@ -138,3 +138,17 @@ def test_a_record_of_the_daemons_own_is_written_with_the_next_look(tmp_path: Pat
     planner.put(record)
     planner.look(at(1, 30))
     assert told == [record]
+
+
+def test_what_is_missed_behind_a_run_is_recorded_after_it(tmp_path: Path) -> None:
+    """A daemon killed between the two records would take the older due time for handled."""
+    planner, told = _planner(_workspace(tmp_path, shop={}), at(1))
+    planner.look(at(2))
+    planner.started("shop")
+    planner.look(at(3))
+    planner.look(at(4))  # takes the place of the one that waited
+    assert told == []
+    catalog = planner.workspace.catalog
+    catalog.put(backup(at(2), scheduled_for=at(2), trigger="schedule", status=Status.RUNNING))
+    planner.look(at(4, 1))
+    assert [(record.status, record.scheduled_for) for record in told] == [(Status.MISSED, at(3))]
