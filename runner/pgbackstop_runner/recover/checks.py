@@ -13,6 +13,7 @@ from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.recover.replay import Recovered
 
 _SHOWN = 3
+_NOTHING_READ = "no relations to check"
 
 
 def run(recovered: Recovered, *, thorough: bool, install: bool = False) -> tuple[CheckResult, ...]:
@@ -57,7 +58,10 @@ def _invalid(recovered: Recovered, database: str) -> Iterator[str]:
 
 
 def _pages(recovered: Recovered, *, install: bool) -> CheckResult:
-    """pg_amcheck passes over databases without the extension amcheck; its output has what is corrupt."""
+    """pg_amcheck passes over databases without the extension amcheck; its output has what is corrupt.
+
+    That some were passed over says nothing of the others.
+    """
     if not recovered.programs.has("pg_amcheck"):
         return CheckResult(name="pages", ok=True, detail="not checked: there is no pg_amcheck")
     argv = [
@@ -69,10 +73,17 @@ def _pages(recovered: Recovered, *, install: bool) -> CheckResult:
         f"--port={recovered.port}",
         f"--username={recovered.user}",
     ]
+    corrupt: list[str] = []
     try:
-        said = tools.run("pg_amcheck", argv)
+        with tools.start("pg_amcheck", argv, pipe_output=True) as tool:
+            for line in tool.stdout:
+                if len(corrupt) < _SHOWN:
+                    corrupt.append(line.decode(errors="replace").strip())
+            said = tool.finish()
     except AttemptFailed as error:
-        none = "no relations to check" in error.problem or "amcheck is not installed" in error.problem
+        if corrupt:
+            return CheckResult(name="pages", ok=False, detail=" / ".join(corrupt))
+        none = _NOTHING_READ in error.problem
         detail = "not checked: no database has the extension amcheck" if none else error.problem
         return CheckResult(name="pages", ok=none, detail=detail)
     skipped = " where the extension amcheck is installed" if "not installed" in said else ""
