@@ -24,6 +24,7 @@ def test_the_latest_moment(history: Yard) -> None:
         assert clone.setting("primary_slot_name") == ""
         assert clone.setting("listen_addresses") == "127.0.0.1"
         assert clone.execute("select count(*) from pg_replication_slots") == [(0,)]
+        assert not list((clone.data / "pg_wal").glob("pgbackstop-*"))
     record = next(iter(history.site.catalog.restores()))
     assert (record.what, record.status, record.target_kind) == ("recover", Status.SUCCEEDED, "latest")
     assert [step.name for step in record.steps] == ["check", "unpack", "replay", "check result"]

@@ -1,0 +1,112 @@
+"""What a recovered server is told, as text; that PostgreSQL understands it is tested on real servers."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgbackstop_catalog.recovery import RecoveryPlan, Target
+from pgbackstop_runner.recover import settings
+from tests.unit.catalog import builders
+from tests.unit.catalog.builders import NOW
+
+BACKUP = builders.physical(1, NOW, start_lsn="0/2000028", stop_lsn="0/2000120", timeline=1)
+WORDS = st.text(st.characters(exclude_characters="\0\n", exclude_categories=["Cs"]), min_size=1)
+
+
+def told(target: Target, *, exact_target: bool = True) -> dict[str, str]:
+    return settings.recovery(
+        RecoveryPlan(chain=(BACKUP,), target=target, timeline=3, window=None, reason=""),
+        wal_from=settings.fetching(Path("/data/restore-wal.sh"), Path("/archive"), 16 << 20),
+        controls={"max_connections setting": "250", "wal_level setting": "replica"},
+        action="promote",
+        exact_target=exact_target,
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "value"),
+    [
+        (
+            Target(kind="time", value="2026-11-22 12:00:00+00"),
+            "recovery_target_time",
+            "2026-11-22 12:00:00+00",
+        ),
+        (Target(kind="lsn", value="0/3000000"), "recovery_target_lsn", "0/3000000"),
+        (Target(kind="xid", value="731"), "recovery_target_xid", "731"),
+        (Target(kind="name", value="before"), "recovery_target_name", "before"),
+        (Target(kind="immediate"), "recovery_target", "immediate"),
+    ],
+)
+def test_one_target_and_the_others_away(target: Target, name: str, value: str) -> None:
+    """PostgreSQL refuses two, and an empty one forgets what came before: the one that counts is last."""
+    lines = told(target)
+    targets = [key for key in lines if key.startswith("recovery_target") and lines[key] == value]
+    assert targets == [name]
+    others = ("recovery_target", "recovery_target_time", "recovery_target_lsn", "recovery_target_xid")
+    assert all(lines[other] == "" for other in others if other != name)
+    assert list(lines)[-1] == name
+
+
+def test_all_there_is() -> None:
+    assert told(Target(kind="latest"))["recovery_target"] == ""
+    quiet = told(Target(kind="time", value="2026-11-22 12:00:00+00"), exact_target=False)
+    assert quiet["recovery_target_time"] == ""
+    # The end of the backup is no moment that could have been quiet.
+    assert told(Target(kind="immediate"), exact_target=False)["recovery_target"] == "immediate"
+
+
+def test_limits_of_the_primary_and_its_timeline() -> None:
+    lines = told(Target(kind="latest"))
+    assert lines["max_connections"] == "250"
+    assert lines["recovery_target_timeline"] == "3"
+    assert "wal_level" not in lines
+
+
+def test_nothing_of_what_the_primary_did_goes_on() -> None:
+    lines = told(Target(kind="latest"))
+    assert lines["archive_mode"] == "off"
+    assert lines["archive_command"] == lines["primary_conninfo"] == lines["primary_slot_name"] == ""
+    # Its own command at the end of a recovery gives way to ours, also where nothing is archived.
+    assert "restore-wal.sh clean pg_wal" in lines["recovery_end_command"]
+    assert settings.QUIET["recovery_end_command"] == ""
+    assert "recovery_end_command" not in settings.NOTHING_ARCHIVED
+
+
+@given(WORDS, WORDS)
+def test_any_path_is_one_word_of_the_shell(script: str, archive: str) -> None:
+    lines = settings.fetching(Path("/", script), Path("/", archive), 1024)
+    plain = lines["restore_command"].replace("%f", "F").replace("%p", "P").replace("%%", "%")
+    if "%" not in script + archive:
+        assert shlex.split(plain) == [
+            "/bin/sh",
+            f"{Path('/', script)}",
+            f"{Path('/', archive)}",
+            "1024",
+            "F",
+            "P",
+        ]
+    assert lines["recovery_end_command"].endswith(" clean pg_wal")
+
+
+def test_a_percent_sign_is_not_a_placeholder() -> None:
+    lines = settings.fetching(Path("/a%f/restore-wal.sh"), Path("/b%p"), 1024)
+    assert lines["restore_command"] == '/bin/sh /a%%f/restore-wal.sh /b%%p 1024 "%f" "%p"'
+    assert lines["recovery_end_command"] == "/bin/sh /a%%f/restore-wal.sh clean pg_wal"
+
+
+def test_written_twice_it_stands_there_once(tmp_path: Path) -> None:
+    (tmp_path / "postgresql.auto.conf").write_text("work_mem = '8MB'\nrecovery_target_time = 'old'\n")
+    (tmp_path / "postgresql.conf").write_text("port = 5432\nData_Directory = '/live'\n")
+    (tmp_path / "standby.signal").touch()
+    settings.write(tmp_path, {"port": "1"})
+    settings.write(tmp_path, {"port": "5433", "cluster_name": "it's \\ here"})
+    text = (tmp_path / "postgresql.auto.conf").read_text()
+    assert text == f"work_mem = '8MB'\n{settings.MARK}\nport = '5433'\ncluster_name = 'it''s \\\\ here'\n"
+    assert (tmp_path / "recovery.signal").exists()
+    assert not (tmp_path / "standby.signal").exists()
+    assert (
+        tmp_path / "postgresql.conf"
+    ).read_text() == "port = 5432\n# pgbackstop: Data_Directory = '/live'\n"
