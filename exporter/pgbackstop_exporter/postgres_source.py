@@ -72,6 +72,8 @@ class PostgresSource:
                 **conninfo.keywords(self._server, application_name=APPLICATION_NAME),
                 "password": conninfo.password(self._server),
                 "connect_timeout": _CONNECT_SECONDS,
+                # A server of SQL_ASCII would answer in that, and names would come as bytes.
+                "client_encoding": "UTF8",
             }
             self._connection = await psycopg.AsyncConnection.connect(**keywords, autocommit=True)
             await self._connection.execute(_SETTINGS)

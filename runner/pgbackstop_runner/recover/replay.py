@@ -149,6 +149,7 @@ class Recovered:
             dbname=database,
             connect_timeout=5,
             autocommit=True,
+            client_encoding="UTF8",  # text of a SQL_ASCII database would come as bytes
         )
 
     def _look(self) -> Progress | None:

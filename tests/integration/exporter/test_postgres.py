@@ -16,7 +16,9 @@ pytestmark = pytest.mark.integration
 HOURS_AGO = timedelta(hours=3)
 
 
-def configure(folder: Path, server: Server, user: str = SUPERUSER) -> Path:
+def configure(
+    folder: Path, server: Server, user: str = SUPERUSER, *, maintenance_database: str = "postgres"
+) -> Path:
     """A configuration with a daily plan of all databases of that server."""
     document = {
         "servers": {
@@ -25,6 +27,7 @@ def configure(folder: Path, server: Server, user: str = SUPERUSER) -> Path:
                 "port": server.port,
                 "user": user,
                 "password_file": server.password_file,
+                "maintenance_database": maintenance_database,
             }
         },
         "plans": {"daily": {"server": "main", "backup_type": "logical"}},
@@ -109,6 +112,16 @@ def test_databases_come_and_go_with_the_server(tmp_path: Path, database: Databas
         assert page.values("backup_enabled", database="template1") == []
         database.drop()
         exporter.until_page(lambda page: not page.values("backup_enabled", database=database.name))
+
+
+def test_a_database_without_an_encoding_gives_names_all_the_same(tmp_path: Path, database: Database) -> None:
+    server, name = database.server, f"{database.name}_ascii"
+    server.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    try:
+        with Exporter(configure(tmp_path, server, maintenance_database=name)) as exporter:
+            exporter.until_page(lambda page: bool(page.values("backup_enabled", database=database.name)))
+    finally:
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def test_a_role_that_may_see_little_is_no_failure(tmp_path: Path, pg17: Server) -> None:
