@@ -25,6 +25,7 @@ servers:
     user: {role}
     password_file: passwords/{role}
     bin_dir: {bin_dir}
+    heartbeat: {{enabled: true, interval: 5s}}  # drills measure by it what would be lost
     restore_role:
       user: {superuser}
       password_file: passwords/{superuser}

@@ -50,11 +50,11 @@ def prepare(home: Home, state: State) -> Stage:
 
 
 def fill(home: Home, server: Embedded, say: Callable[[str], None]) -> None:
-    """The shop, and the role that backs it up, as the shipped script makes it."""
-    script = resources.files("pgbackstop_runner").joinpath("create-role.sql").read_text(encoding="utf-8")
+    """The shop, and the role that backs it up and its heartbeats, as the shipped scripts make them."""
     with contextlib.closing(server.connect()) as superuser:
         shop.create(superuser, home.password(shop.OWNER))
-        superuser.execute(script.encode())
+        for script in ("create-role.sql", "heartbeat.sql"):
+            superuser.execute(resources.files("pgbackstop_runner").joinpath(script).read_bytes())
         shop.set_password(superuser, configuration.ROLE, home.password(configuration.ROLE))
     with contextlib.closing(connect_owner(home, server)) as owner:
         if not shop.is_filled(owner):
