@@ -22,6 +22,7 @@ from pgbackstop_runner.workspace import Workspace
 from tests.support.servers import Server
 
 PATIENCE = 60.0  # seconds until a wait is given up; nothing that works takes as long
+SYSTEM_PATH = "/usr/bin:/bin"  # where none of our programs is
 COMMAND = (sys.executable, "-m", "pgbackstop_runner.main")
 CLIENTS = frozenset({"pg_dump", "pg_dumpall", "pg_basebackup", "pg_restore", "pg_verifybackup"})
 
@@ -225,8 +226,8 @@ def commands_by_hand(folder: Path) -> list[str]:
 def by_hand(
     commands: Sequence[str], server: Server, cwd: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Runs lines in a shell with PostgreSQL's tools and standard ones, against `server`."""
-    path = f"{server.programs.folder}:{os.environ['PATH']}"
+    """Runs lines in a shell with PostgreSQL's tools and the system's, and no others, against `server`."""
+    path = f"{server.programs.folder}:{SYSTEM_PATH}"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", "\n".join(commands)],
         capture_output=True,
@@ -234,7 +235,7 @@ def by_hand(
         check=False,
         cwd=cwd,
         timeout=2 * PATIENCE,
-        env={**environment(), **server.environment, "PATH": path, **(env or {})},
+        env={**server.environment, "PATH": path, "LC_ALL": "C.UTF-8", **(env or {})},
     )
     assert done.returncode == 0, (commands, done.stdout, done.stderr)
     return done

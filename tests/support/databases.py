@@ -39,9 +39,18 @@ class Database:
         """The rows of each of the shop's tables, counted."""
         return {table: self.execute(f"SELECT count(*) FROM {table}")[0][0] for table in shop.ROW_COUNTS}
 
+    def rows(self) -> dict[str, list[object]]:
+        """Every row of each of the shop's tables, as text, in order."""
+        return {table: [row for (row,) in self.execute(rows_query(table))] for table in shop.ROW_COUNTS}
+
     def drop(self) -> None:
         """Drops it, ending the connections that somebody left; quiet when it is gone."""
         self.server.execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+
+
+def rows_query(table: str) -> str:
+    """All rows of a table as text, in order."""
+    return f"SELECT t::text FROM {table} AS t ORDER BY 1"
 
 
 def clone(server: Server) -> Database:
