@@ -132,6 +132,7 @@ class History:
     last_attempt: float = 0.0
     last_failure: float = 0.0
     consecutive_failures: int = 0
+    last_missed: float = 0.0
     handled_until: float = 0.0
     verified: float = 0.0
     available: int = 0
@@ -147,6 +148,19 @@ class History:
     def last_success(self) -> float:
         """When the newest success was complete."""
         return self.success.finished if self.success else 0.0
+
+    @property
+    def size_expected(self) -> float | None:
+        """Bytes that the newest success should have: as usual, or more where its source has grown.
+
+        None where nothing is known, and for an incremental backup, whose size follows what was written.
+        """
+        newest = self.success
+        if newest is None or newest.incremental or self.size_baseline is None:
+            return None
+        if newest.source_size < 0 or not self.source_size_baseline:
+            return self.size_baseline
+        return self.size_baseline * max(1.0, newest.source_size / self.source_size_baseline)
 
 
 def summarise(attempts: Iterable[Attempt], *, folding: frozenset[str] = frozenset()) -> History:
@@ -164,6 +178,7 @@ def summarise(attempts: Iterable[Attempt], *, folding: frozenset[str] = frozense
         running=max(running, key=_by_start, default=None),
         last_attempt=max((each.started for each in every if each.status is not Status.MISSED), default=0.0),
         last_failure=max((each.finished for each in failed), default=0.0),
+        last_missed=max((each.started for each in every if each.status is Status.MISSED), default=0.0),
         consecutive_failures=sum(each.finished > last_success for each in failed),
         handled_until=max((each.scheduled or each.started for each in every), default=0.0),
         verified=max((each.verified for each in successes), default=0.0),

@@ -11,7 +11,7 @@ _NAME = "{{plan}} {{database}}"
 def row() -> Row:
     """State, age, what runs, and what is due."""
     first = (_state(), _age(), _success(), _attempt(), _failure(), _next_run())
-    second = (_in_a_row(), _missed(), _kept(), _oldest(), _since(), _progress())
+    second = (_in_a_row(), _missed(), _last_missed(), _kept(), _oldest(), _since(), _progress())
     return Row(title="Now", panels=(*first, *second))
 
 
@@ -104,6 +104,14 @@ def _missed() -> Panel:
         decimals=0,
         steps=looks.NONE_IS_GOOD,
         links=(links.runbook("BackupScheduleMissed", "What to do when it did not start"),),
+    )
+
+
+def _last_missed() -> Panel:
+    return _moment(
+        "Last missed",
+        "When it was last found that due runs had not started.",
+        "backup_last_missed_timestamp_seconds",
     )
 
 

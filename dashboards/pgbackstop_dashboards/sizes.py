@@ -18,9 +18,10 @@ def size() -> Panel:
     return panels.lines(
         "Size of the newest backup",
         "Stored bytes of the newest success. Dashed: the median of the last ten successes of the same "
-        "method. A sudden fall means that data is missing.",
+        "method, and what the size of its source lets expect. A sudden fall means that data is missing.",
         _query("backup_size_bytes"),
         _query("backup_size_baseline_bytes", " usual"),
+        _query("backup_size_expected_bytes", " expected"),
         unit="bytes",
     )
 
@@ -40,10 +41,8 @@ def source() -> Panel:
     """How large the databases are."""
     return panels.lines(
         "Size of what is backed up",
-        "Size of the database or server when it was last backed up, before compression. Dashed: the median "
-        "of the last ten.",
+        "Size of the database or server when it was last backed up, before compression.",
         _query("backup_source_size_bytes"),
-        _query("backup_source_size_baseline_bytes", " usual"),
         unit="bytes",
         height=7,
     )

@@ -144,6 +144,10 @@ FIRST_DUE: Final = _plan(
 MISSED: Final = _counter(
     "backup_missed_runs_total", PLAN, "Runs that were due and did not start.", "backup records and tallies"
 )
+LAST_MISSED: Final = _plan(
+    "backup_last_missed_timestamp_seconds",
+    "Unix time at which it was last found that due runs had not started; 0 = never.",
+)
 RUNS: Final = _counter(
     "backup_runs_total", PLAN, "Attempts that ended, well or badly.", "backup records and tallies"
 )
@@ -152,7 +156,9 @@ FAILURES: Final = _counter(
 )
 AVAILABLE: Final = _plan("backup_available", "Valid backups that are kept.")
 KEEP_MINIMUM: Final = _plan(
-    "backup_keep_minimum", "Valid backups that the plan never keeps fewer of, once it has made them.", _CONFIG
+    "backup_keep_minimum",
+    "Valid backups that the plan never keeps fewer of; absent until it has made as many.",
+    "configuration, backup records and tallies",
 )
 STORED: Final = _plan("backup_stored_bytes", "Stored bytes of all valid backups that are kept.")
 SOURCE_SIZE: Final = _plan(
@@ -163,10 +169,10 @@ SIZE_BASELINE: Final = _plan(
     "backup_size_baseline_bytes",
     "Median size of the last 10 successes of the same method; absent until there is one.",
 )
-SOURCE_SIZE_BASELINE: Final = _plan(
-    "backup_source_size_baseline_bytes",
-    "Median size of the database or server at these successes; absent until it is known, and where the "
-    "newest is incremental.",
+SIZE_EXPECTED: Final = _plan(
+    "backup_size_expected_bytes",
+    "Stored bytes that the newest success should have: the median, or more where its source has grown since; "
+    "absent until there is one, and for an incremental backup.",
 )
 DURATION_BASELINE: Final = _plan(
     "backup_duration_baseline_seconds",
@@ -412,9 +418,9 @@ GROUPS: Final = (
         metrics=(
             *(LAST_SUCCESS, SIZE, DURATION, AGE, LAST_ATTEMPT, LAST_FAILURE, CONSECUTIVE_FAILURES),
             *(RUNNING, RUNNING_START, PROGRESS, PROGRESS_AT, PROGRESS_EXPECTED, MAX_DURATION, STALL_TIMEOUT),
-            *(ENABLED, MAX_AGE, SCHEDULE_INTERVAL, NEXT_RUN, FIRST_DUE, MISSED, RUNS, FAILURES),
+            *(ENABLED, MAX_AGE, SCHEDULE_INTERVAL, NEXT_RUN, FIRST_DUE, MISSED, LAST_MISSED, RUNS, FAILURES),
             *(AVAILABLE, KEEP_MINIMUM, STORED, SOURCE_SIZE, OLDEST),
-            *(SIZE_BASELINE, SOURCE_SIZE_BASELINE, DURATION_BASELINE),
+            *(SIZE_BASELINE, SIZE_EXPECTED, DURATION_BASELINE),
             *(VERIFIED, DRILL_SUCCESS, DRILL_FAILURE, DRILL_DURATION, PROOF_MAX_AGE, PROOF_FIRST_DUE),
             *(COPY_SUCCESS, COPY_FAILURES, RPO_TARGET, RTO_TARGET),
         ),

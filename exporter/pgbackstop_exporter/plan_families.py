@@ -143,7 +143,6 @@ class _PlanSeries:
         self._expected_proofs(where, first_due)
         add(contract.MAX_DURATION, where, plan.max_duration)
         add(contract.STALL_TIMEOUT, where, max(plan.stall_timeout, plan.first_byte_timeout))
-        add(contract.KEEP_MINIMUM, where, plan.effective_keep().minimum)
         add(contract.RPO_TARGET, where, plan.effective_rpo_target())
         add(contract.RTO_TARGET, where, plan.rto_target)
 
@@ -186,7 +185,11 @@ class _PlanSeries:
     def _counted(self, subject: Subject, where: Labels, known: History) -> None:
         counts = self._with_tallied(subject, known.counts)
         self.families.add(contract.MISSED, where, counts.missed)
+        self.families.add(contract.LAST_MISSED, where, known.last_missed)
         self.families.add(contract.RUNS, where, counts.runs)
+        minimum = self.plan.effective_keep().minimum
+        if counts.runs - sum(counts.failures.values()) >= minimum:
+            self.families.add(contract.KEEP_MINIMUM, where, minimum)
         for reason in Reason:
             number = counts.failures.get(reason, 0)
             self.families.add(contract.FAILURES, where.plus("reason", reason.value), number)
@@ -203,8 +206,7 @@ class _PlanSeries:
         add(contract.STORED, where, known.stored_bytes)
         add(contract.SOURCE_SIZE, where, _known(known.source_size))
         add(contract.SIZE_BASELINE, where, known.size_baseline)
-        if not (known.success and known.success.incremental):
-            add(contract.SOURCE_SIZE_BASELINE, where, known.source_size_baseline)
+        add(contract.SIZE_EXPECTED, where, known.size_expected)
         add(contract.DURATION_BASELINE, where, known.duration_baseline)
         add(contract.OLDEST, where, known.oldest or None)
 

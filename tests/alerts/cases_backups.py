@@ -74,7 +74,9 @@ CASES = [
     plan(
         "BackupScheduleMissed",
         "recorded as missed, and forgotten after some hours",
-        daily(backup_missed_runs_total=f"0x60 1{HELD}", backup_next_run_timestamp_seconds=10**7),
+        daily(
+            backup_last_missed_timestamp_seconds=f"0x60 3660{HELD}", backup_next_run_timestamp_seconds=10**7
+        ),
         {50: None, 70: "warning", 60 + 7 * HOUR: None},
     ),
 ]

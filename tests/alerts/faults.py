@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from pgbackstop_catalog import units
 from pgbackstop_catalog.records import Reason
 from pgbackstop_catalog.wal import WalGap
 from tests.alerts.timeline import GB, LOGICAL, PHYSICAL, STORE, Fault, World
@@ -307,8 +306,14 @@ def as_markdown() -> str:
 
 def _row(each: Told) -> str:
     also = ", ".join(map(_link, each.also))
-    within = units.format_duration(each.within.total_seconds())
+    within = _in_words(each.within)
     return f"| {each.what} | {_link(each.by)} | {within} | {also} |\n"
+
+
+def _in_words(span: timedelta) -> str:
+    minutes = int(span.total_seconds() // 60)
+    counted = ((minutes // 1440, "day"), (minutes // 60 % 24, "hour"), (minutes % 60, "minute"))
+    return " and ".join(f"{number} {unit}{'s' * (number > 1)}" for number, unit in counted if number)
 
 
 def _link(alert: str) -> str:

@@ -41,7 +41,7 @@ def daily(**changed: str | float) -> dict[str, str | float]:
         "backup_schedule_interval_seconds": 86400,
         "backup_first_due_timestamp_seconds": 3600,
         "backup_next_run_timestamp_seconds": 60 + 86400,
-        "backup_missed_runs_total": 0,
+        "backup_last_missed_timestamp_seconds": 0,
         "backup_enabled": 1,
         "backup_running": 0,
         **changed,

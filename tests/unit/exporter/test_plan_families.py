@@ -285,9 +285,27 @@ def test_a_day_of_25_hours_may_have_a_backup_of_25_hours(moment: datetime, hours
     assert plan_families.expectation(plan.but(timezone="UTC"), hour).max_age == 25 * 3600
 
 
-def test_incremental_backups_have_no_usual_source(tmp_path: Path) -> None:
-    found = of(tmp_path, backup(NOW - DAY), backup())
-    assert value(found, "backup_source_size_baseline_bytes", **DAILY) == 9_000_000
-    found = of(tmp_path, backup(NOW + DAY, method="incremental"))
-    assert values(found, "backup_source_size_baseline_bytes") == []
+def test_the_expected_size_follows_a_source_that_grew_and_never_one_that_shrank(tmp_path: Path) -> None:
+    usual = [backup(NOW - days * DAY) for days in range(1, 6)]
+    for number, (source, expected) in enumerate({9: 1, 18: 2, 3: 1}.items()):
+        newest = backup(NOW, source_size_bytes=source * 10**6)
+        found = of(tmp_path / str(number), *usual, newest)
+        assert value(found, "backup_size_expected_bytes", **DAILY) == expected * 10**6
+
+
+def test_of_an_incremental_backup_no_size_is_expected(tmp_path: Path) -> None:
+    found = of(tmp_path, backup(method="incremental"))
+    assert values(found, "backup_size_expected_bytes") == []
     assert value(found, "backup_size_baseline_bytes", **DAILY) == 1_000_000
+
+
+def test_a_plan_has_a_floor_once_it_has_made_as_many_backups(tmp_path: Path) -> None:
+    failed = backup(NOW - DAY, status=Status.FAILED)
+    assert values(of(tmp_path, backup(), failed), "backup_keep_minimum") == []
+    assert value(of(tmp_path, backup(NOW + DAY)), "backup_keep_minimum", **DAILY) == 2
+
+
+def test_when_runs_were_found_missed(tmp_path: Path) -> None:
+    missed = backup(NOW, started_at=NOW, status=Status.MISSED, scheduled_for=NOW - 2 * DAY)
+    found = of(tmp_path, backup(NOW - 3 * DAY), missed)
+    assert value(found, "backup_last_missed_timestamp_seconds", **DAILY) == NOW.timestamp()
