@@ -11,6 +11,8 @@ import yaml
 
 from pgbackstop_dashboards import promql
 from pgbackstop_exporter.contract import METRICS
+from tests.alerts.test_rules import metrics_in as metrics_of_rule
+from tests.alerts.test_rules import rules
 from tests.dashboards import preview, world
 from tests.dashboards.documents import ASKED, Asked, interpolate
 from tests.dashboards.prometheus import Prometheus, program
@@ -51,6 +53,14 @@ def test_each_answer_has_as_many_series_as_there_are_plans(prometheus: Prometheu
         plans = [each["metric"]["plan"] for each in ask(prometheus, asked)]
         assert len(plans) == len(set(plans)), asked.id
         assert set(plans) <= set(world.STATES), asked.id
+
+
+def test_the_exporter_emits_every_metric_that_a_rule_uses(prometheus: Prometheus) -> None:
+    scraped = prometheus.instant('count by (__name__) ({job="pgbackstop"})')
+    emitted = {each["metric"]["__name__"] for each in scraped}
+    used = set().union(*(metrics_of_rule(rule["expr"]) for rule in rules()))
+    assert used
+    assert used - {name for name in used if name.startswith(("prometheus_", "alertmanager_"))} <= emitted
 
 
 def test_promtool_accepts_every_query(tmp_path: Path) -> None:
