@@ -286,11 +286,14 @@ def _filled_meanwhile(site: Site, disk: Path) -> subprocess.Popen[str]:
     """A run whose disk fills up, by another's file, after the forecast and before the bytes."""
     runner = site.start("backup", "p")
     name = "pg_basebackup" if site.plans["p"]["backup_type"] == "physical" else "pg_dump"
-    tool = waiting_client(runner, name)
-    tool.suspend()
-    status = os.statvfs(disk)
-    (disk / "ballast").write_bytes(bytes(status.f_bavail * status.f_frsize - 3_000_000))
-    tool.resume()
+    # Its group: the workers of the directory format write, too.
+    group = waiting_client(runner, name).pid
+    os.killpg(group, signal.SIGSTOP)
+    try:
+        status = os.statvfs(disk)
+        (disk / "ballast").write_bytes(bytes(status.f_bavail * status.f_frsize - 3_000_000))
+    finally:
+        os.killpg(group, signal.SIGCONT)
     return runner
 
 
