@@ -82,7 +82,7 @@ def backup(file: Path, plan: str, trigger: str, due: str) -> None:
         opened.catalog.put(running)  # a signal may come as soon as the record can be seen
         if "sleep" in behaviour:  # libfaketime refuses to sleep for no time
             time.sleep(float(behaviour["sleep"]))
-    except InterruptedError:
+    except Ended:
         interrupted = running.but(status=Status.INTERRUPTED, reason=Reason.INTERRUPTED, finished_at=utc_now())
         opened.catalog.put(interrupted)
         sys.exit(130)
@@ -99,8 +99,12 @@ def receive(file: Path, server: str) -> None:
     time.sleep(float(_behaviour(file, server).get("sleep", "600")))
 
 
+class Ended(Exception):
+    """By SIGTERM; no OSError, which writing a record would take for a broken disk."""
+
+
 def _interrupted(_number: int, _frame: FrameType | None) -> None:
-    raise InterruptedError
+    raise Ended
 
 
 def _end(behaviour: dict[str, str]) -> None:
