@@ -82,6 +82,8 @@ def _custom(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> tuple[str
 def _plain(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> tuple[str, tuple[StoredFile, ...]]:
     compression = attempt.plan.compression
     name = f"{layout.folder_name(attempt.record.database)}.sql{stream.SUFFIXES[compression.method]}"
+    if name == GLOBALS:  # a database of that name would share a file with the roles
+        name = f"database-{name}"
     attempt.note(compression=_text(compression))
     argv = [*_argv(attempt, binaries, shared), "--format=plain", "--create"]
     return name, (_to_file(attempt, argv, name, compression),)

@@ -51,6 +51,18 @@ def hostile(make_server: MakeServer) -> Server:
     return server
 
 
+def test_a_database_named_as_the_file_of_the_roles(make_server: MakeServer, tmp_path: Path) -> None:
+    server, fresh = make_server(), make_server()
+    create(server, "globals")
+    settings = plan(format="plain", compression={"method": "none"}, databases=["globals"])
+    site = Site(folder=tmp_path, server=server, plans={"p": settings})
+    (made,) = site.make("p")
+    assert made.status is Status.SUCCEEDED, made.message
+    restore_by_hand(site.path(made), fresh, server)
+    with psycopg.connect(fresh.conninfo(), dbname="globals", password=server.password) as connection:
+        assert connection.execute("SELECT count(*) FROM globals").fetchone() == (7,)
+
+
 @pytest.mark.parametrize("settings", ["custom", "plain", "directory"])
 def test_hostile_names(hostile: Server, make_server: MakeServer, tmp_path: Path, settings: str) -> None:
     site = Site(
