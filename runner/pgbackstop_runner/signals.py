@@ -73,6 +73,7 @@ def deadline(seconds: float, error: PgbackstopError) -> Iterator[None]:
 
 
 def _raise(number: int, _frame: FrameType | None) -> None:
+    # Of a parent that died the kernel tells once for each of its threads.
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     raise Interrupted(f"Ended by {signal.Signals(number).name}.")

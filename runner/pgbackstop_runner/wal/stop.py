@@ -27,6 +27,8 @@ class Stop:
     def _hear(self, _number: int, _frame: FrameType | None) -> None:
         self.wished = True
         if self._interruptible:
+            # The same signal may come again while the first one unwinds.
+            self._interruptible = False
             raise errors.Interrupted("Told to stop.")
 
     def during(self, action: Callable[[], None]) -> None:

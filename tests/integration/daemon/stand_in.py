@@ -103,7 +103,9 @@ class Ended(Exception):
     """By SIGTERM; no OSError, which writing a record would take for a broken disk."""
 
 
-def _interrupted(_number: int, _frame: FrameType | None) -> None:
+def _interrupted(number: int, _frame: FrameType | None) -> None:
+    # A dead parent's threads end one after the other, and the kernel sends the signal for each.
+    signal.signal(number, signal.SIG_IGN)
     raise Ended
 
 
