@@ -203,8 +203,9 @@ def test_the_window_is_full_and_no_fuller(asker: Asker) -> None:
 def test_one_in_progress_is_waited_for_and_not_unpacked_twice(asker: Asker) -> None:
     asker.slow(first=1)
     asker.gets(1)
+    backups.until(lambda: bool(list(asker.spools()[0].glob(f"{name_of(2)}.*.part"))), "its unpacking")
     with asker.start(name_of(2)) as waiting:
-        backups.until(lambda: bool(list(asker.spools()[0].glob(f"{name_of(2)}.*.part"))), "its unpacking")
+        backups.until(lambda: bool(psutil.Process(waiting.pid).children()), "the wait for it")
         assert waiting.poll() is None
         asker.go()
         assert waiting.wait(backups.PATIENCE) == 0
