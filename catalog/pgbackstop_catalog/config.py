@@ -120,6 +120,9 @@ class Hook(Value):
         pattern=r"^https?://[^\s@]+$",
         description="an address; check is GET, stop and start are POST; a status of 2xx is good",
     )
+    token_file: Path | None = Field(
+        default=None, description="with url: a file, mode 0600, with the token that is sent as Bearer"
+    )
     timeout: Duration = Field(
         default=30.0, gt=0, description="how long it may take; a check is repeated until then"
     )
@@ -128,6 +131,9 @@ class Hook(Value):
     def _one_way(self) -> Hook:
         if (self.command is None) == (self.url is None):
             msg = "give command or url, one of them"
+            raise ValueError(msg)
+        if self.token_file is not None and self.url is None:
+            msg = "token_file is for a url; a command reads its secrets itself"
             raise ValueError(msg)
         return self
 

@@ -18,6 +18,7 @@ _PATH_KEYS = {
     "catalog",
     "drill_folder",
     "password_file",
+    "token_file",
     "sslrootcert",
     "sslcert",
     "sslkey",
@@ -30,7 +31,7 @@ _PATH_KEYS = {
     "watchdog_url_file",
 }
 _KEY_ITSELF = "[key]"  # pydantic's place of a mapping's key, which is no key below it
-_SECRETS = {"password", "secret_access_key", "access_key_id", "bot_token", "api_url", "webhook_url"}
+_SECRETS = {"password", "secret_access_key", "access_key_id", "bot_token", "token", "api_url", "webhook_url"}
 
 
 @dataclass(frozen=True, kw_only=True)

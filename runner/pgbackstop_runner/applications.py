@@ -9,12 +9,14 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pgbackstop_catalog import units
+from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.config import Hook
 from pgbackstop_catalog.restores import HookOutput
+from pgbackstop_runner.notify import secret
 
 HookName = Literal["stop", "start", "check"]
 # As much as a person reads; the end says why it failed.
@@ -39,9 +41,12 @@ def describe(hook: Hook) -> str:
 
 
 def _once(name: HookName, hook: Hook, seconds: float) -> tuple[bool, str]:
-    if hook.url is not None:
-        return _request(hook.url, "GET" if name == "check" else "POST", seconds)
-    return _command(hook.command or (), seconds)
+    if hook.url is None:
+        return _command(hook.command or (), seconds)
+    try:
+        return _answer(_request(name, hook.url, hook.token_file), seconds)
+    except errors.ConfigError as error:
+        return False, str(error)
 
 
 def _command(argv: tuple[str, ...], seconds: float) -> tuple[bool, str]:
@@ -66,10 +71,20 @@ def _command(argv: tuple[str, ...], seconds: float) -> tuple[bool, str]:
     return True, output
 
 
-def _request(url: str, method: str, seconds: float) -> tuple[bool, str]:
+def _request(name: HookName, url: str, token_file: Path | None) -> urllib.request.Request:
+    """Raises ConfigError where there is no token in its file."""
+    method = "GET" if name == "check" else "POST"
     request = urllib.request.Request(url, method=method)  # noqa: S310 - the configuration allows http(s) only
+    if token_file is not None:
+        token = secret.read(token_file, "the token of the application's hook")
+        # Unredirected: it is for the application alone, not for whoever the application points to.
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
+    return request
+
+
+def _answer(request: urllib.request.Request, seconds: float) -> tuple[bool, str]:
     try:
-        with _opener(url).open(request, timeout=seconds) as answer:
+        with _opener(request.full_url).open(request, timeout=seconds) as answer:
             body = _decoded(answer.read(_KEPT_CHARACTERS))
             return 200 <= answer.status < 300, f"{answer.status} {body}".strip()
     except urllib.error.HTTPError as error:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -11,10 +12,15 @@ from pgbackstop_runner import applications
 
 
 class _Handler(BaseHTTPRequestHandler):
+    """Says whom it was told to let in; /moved leads to /elsewhere."""
+
     def do_GET(self) -> None:
-        self.send_response(200)
+        self.send_response(302 if self.path == "/moved" else 200)
+        self.send_header("Location", "/elsewhere")
         self.end_headers()
-        self.wfile.write(b"well")
+        self.wfile.write(f"{self.command} by {self.headers['Authorization']}".encode())
+
+    do_POST = do_GET
 
     def log_message(self, *_args: object) -> None:
         pass
@@ -26,7 +32,7 @@ def address() -> Iterator[str]:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}/health"
+            yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()
@@ -36,7 +42,7 @@ def test_a_proxy_is_not_asked_for_this_machine(address: str, monkeypatch: pytest
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # nobody listens there
     monkeypatch.delenv("no_proxy", raising=False)
     done = applications.run("check", Hook(url=address, timeout=10))
-    assert (done.ok, done.output) == (True, "200 well")
+    assert (done.ok, done.output) == (True, "200 GET by None")
 
 
 def test_a_proxy_is_asked_for_other_machines(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,3 +50,23 @@ def test_a_proxy_is_asked_for_other_machines(monkeypatch: pytest.MonkeyPatch) ->
     done = applications.run("stop", Hook(url="http://shop.example/stop", timeout=10))
     assert not done.ok
     assert "refused" in done.output  # by the proxy, without a look at the name
+
+
+def test_the_token_goes_to_the_application_and_no_further(address: str, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("t0ken\n")
+    done = applications.run("stop", Hook(url=f"{address}/stop", token_file=token, timeout=10))
+    assert done.output == "200 POST by Bearer t0ken"
+    moved = applications.run("stop", Hook(url=f"{address}/moved", token_file=token, timeout=10))
+    assert moved.output == "200 GET by None"
+
+
+def test_a_token_that_cannot_be_read_is_said(address: str, tmp_path: Path) -> None:
+    done = applications.run("stop", Hook(url=address, token_file=tmp_path / "absent", timeout=10))
+    assert not done.ok
+    assert "absent with the token of the application's hook cannot be read" in done.output
+
+
+def test_a_token_is_for_an_address() -> None:
+    with pytest.raises(ValueError, match="token_file is for a url"):
+        Hook(command=("stop-it",), token_file=Path("token"))
