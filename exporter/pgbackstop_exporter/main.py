@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import gc
 import os
 import signal
@@ -30,11 +31,14 @@ from pgbackstop_exporter.web_guard import Guard
 from pgbackstop_exporter.web_server import Address, WebServer
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:9853"
+_M_TRIM_THRESHOLD: Final = -1
+_M_ARENA_MAX: Final = -8
 
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run the command; ends the process with an exit code of ``pgbackstop_catalog.errors``."""
     options = parser().parse_args(arguments)
+    _be_small()
     if options.command == "metrics":
         sys.stdout.write(reference.as_text())
         return
@@ -134,6 +138,18 @@ def _tell_systemd() -> None:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel, suppress(OSError):
         channel.sendto(b"READY=1", "\0" + address[1:] if address.startswith("@") else address)
+
+
+def _be_small() -> None:
+    """One heap for all threads, given back when it is free; nothing happens where the C library is not glibc.
+
+    Else glibc keeps a heap for each thread that built a page or read records: 30 MB for a thousand plans.
+    https://www.gnu.org/software/libc/manual/html_node/Malloc-Tunable-Parameters.html
+    """
+    with suppress(AttributeError, OSError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_ARENA_MAX, 1)
+        mallopt(_M_TRIM_THRESHOLD, 128 * 1024)
 
 
 def _be_responsive() -> None:
