@@ -18,6 +18,21 @@ if TYPE_CHECKING:
     from pgbackstop_runner.drill.flow import Result
     from pgbackstop_runner.workspace import Workspace
 
+# What was restored and is not right comes before what could not be tried.
+_WORST_FIRST = tuple(
+    kind.exit_code
+    for kind in (
+        errors.PgbackstopError,
+        errors.Corrupt,
+        errors.CatalogError,
+        errors.ServerUnreachable,
+        errors.ConfigError,
+        errors.ValidationError,
+        errors.NotFound,
+        errors.Busy,
+    )
+)
+
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
@@ -52,8 +67,8 @@ def drill(  # noqa: PLR0913 - each option is one independent wish
 ) -> None:
     """Restore a backup for real into a throw-away server, check it, and put the proof on record.
 
-    Nothing that exists is touched. Exit code 0 when every drill succeeded; when all failed for one cause,
-    the code of that cause; else 1.
+    Nothing that exists is touched. One that fails keeps no other from being made. Exit code 0 when every
+    drill succeeded; else the code of what is worst, 1 where a backup was restored and that failed.
     """
     kind = _kind(logical=logical, physical=physical, pitr=pitr or time is not None)
     opened = options.open_for_work()
@@ -68,17 +83,33 @@ def drill(  # noqa: PLR0913 - each option is one independent wish
         trigger=trigger,
         scheduled_for=_moment(scheduled_for),
     )
-    results = [
-        result for plan in choose.plans(opened, name, kind) for result in flow.run(opened, plan, request)
-    ]
-    if json:
-        screen.values(result.proof for result in results)
-    else:
-        for result in results:
-            _show(opened, result)
-    codes = {result.error.exit_code if result.error else 0 for result in results}
-    if codes != {0}:
-        raise typer.Exit(codes.pop() if len(codes) == 1 else errors.PgbackstopError.exit_code)
+    results: list[Result] = []
+    plans = choose.plans(opened, name, kind)
+    try:
+        for plan in plans:
+            for result in flow.run(opened, plan, request):
+                results.append(result)
+                _show(opened, result, quietly=json)
+    finally:  # a signal ends the rest, and what is over was made
+        if json:
+            screen.values(result.proof for result in results if result.proof is not None)
+    _judge(results, named=name is not None)
+
+
+def _judge(results: list[Result], *, named: bool) -> None:
+    """Raises Exit with the worst code; ValidationError where there was nothing to drill at all."""
+    from pgbackstop_runner.drill.choose import NothingYet  # noqa: PLC0415
+
+    made = [each for each in results if named or not isinstance(each.error, NothingYet)]
+    if not made:
+        # Success would let a script believe that something was proven.
+        raise errors.ValidationError(
+            "Nothing was drilled: no plan has a good backup yet.",
+            remedy="Make one: 'pgbackstop backup PLAN'.",
+        )
+    codes = {each.error.exit_code for each in made if each.error is not None}
+    if codes:
+        raise typer.Exit(min(codes, key=_WORST_FIRST.index))
 
 
 def _kind(*, logical: bool, physical: bool, pitr: bool) -> DrillKind | None:
@@ -97,8 +128,15 @@ def _moment(text: str | None) -> datetime | None:
     return recovery.parse_time(text).moment if text is not None else None
 
 
-def _show(opened: Workspace, result: Result) -> None:
-    proof = result.proof
+def _show(opened: Workspace, result: Result, *, quietly: bool) -> None:
+    """``quietly`` where records are printed for programs: then only what has none."""
+    if result.proof is None:
+        screen.complain(f"not drilled: {result.plan}: {result.error}")
+    elif not quietly:
+        _show_proof(opened, result.proof)
+
+
+def _show_proof(opened: Workspace, proof: Proof) -> None:
     what = proof.database or proof.server
     took = units.format_duration(proof.duration_seconds or 0)
     good = f"restored and checked in {took}{_rto(opened, proof)}"

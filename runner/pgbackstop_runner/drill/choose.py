@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from pgbackstop_catalog import drills, errors, recovery
-from pgbackstop_catalog.records import Backup, DrillKind
+from pgbackstop_catalog.records import Backup, DrillKind, Status
 from pgbackstop_catalog.recovery import Target
 from pgbackstop_catalog.values import format_time
 from pgbackstop_runner.drill.journal import Trigger
@@ -38,6 +37,10 @@ class Choice:
     aim: Aim | None = None
 
 
+class NothingYet(errors.ValidationError):
+    """The plan has never had a good backup: there is nothing that a drill could prove or disprove."""
+
+
 def plans(workspace: Workspace, name: str | None, kind: DrillKind | None) -> tuple[str, ...]:
     """The plans of that name, of that server, or all that are not paused. Raises NotFound, ConfigError."""
     configured = workspace.config.plans
@@ -59,46 +62,68 @@ def plans(workspace: Workspace, name: str | None, kind: DrillKind | None) -> tup
     return tuple(found)
 
 
-def choices(workspace: Workspace, plan_name: str, request: Request) -> Iterator[Choice]:
-    """The drills of one plan. Raises ValidationError, NotFound where there is nothing to make them with."""
+def kinds(workspace: Workspace, plan_name: str, request: Request) -> tuple[DrillKind, ...]:
+    """The kinds of drills that one plan gets, in their order. Raises NotFound."""
     plan = workspace.plan(plan_name)
     if plan.is_logical:
-        yield from _logical(workspace, plan_name, request.databases)
-        return
-    archived = workspace.server(plan.server).wal.enabled
-    if request.kind in {None, "physical"} and request.time is None:
-        yield _physical(workspace, plan_name, archived=archived)
-    if request.kind == "pitr" or request.time is not None or (request.kind is None and archived):
-        yield _to_a_moment(workspace, plan.server, request)
+        return ("logical",)
+    if request.time is not None:
+        return ("pitr",)
+    if request.kind is not None:
+        return (request.kind,)
+    return ("physical", "pitr") if workspace.server(plan.server).wal.enabled else ("physical",)
 
 
-def _logical(workspace: Workspace, plan_name: str, databases: tuple[str, ...]) -> Iterator[Choice]:
+def choices(workspace: Workspace, plan_name: str, kind: DrillKind, request: Request) -> tuple[Choice, ...]:
+    """The drills of one kind. Raises NothingYet, ValidationError, NotFound, CatalogError."""
+    if kind == "logical":
+        return _logical(workspace, plan_name, request.databases)
+    if kind == "physical":
+        return (_physical(workspace, plan_name),)
+    return (_to_a_moment(workspace, plan_name, request),)
+
+
+def about(workspace: Workspace, plan_name: str) -> Backup | None:
+    """The plan's newest good backup, else the newest that once was: what it is that cannot be drilled."""
+    once_good = [
+        each
+        for each in workspace.catalog.backups(plan_name)
+        if each.status is Status.SUCCEEDED or each.verification == "failed"
+    ]
+    return next((each for each in once_good if each.is_available), next(iter(once_good), None))
+
+
+def _logical(workspace: Workspace, plan_name: str, databases: tuple[str, ...]) -> tuple[Choice, ...]:
     newest: dict[str, Backup] = {}
     for backup in workspace.catalog.backups(plan_name):
         if backup.is_available and backup.backup_type == "logical":
             newest.setdefault(backup.database, backup)
+    if not newest:
+        raise _none(workspace, plan_name)
     if missing := [name for name in databases if name not in newest]:
         raise errors.NotFound(
             f"Plan {plan_name} has no good backup of {', '.join(missing)}.", remedy="See 'pgbackstop list'."
         )
-    if not newest:
-        raise _none(plan_name)
-    for name, backup in sorted(newest.items()):
-        if not databases or name in databases:
-            yield Choice(kind="logical", backup=backup)
+    return tuple(
+        Choice(kind="logical", backup=backup)
+        for name, backup in sorted(newest.items())
+        if not databases or name in databases
+    )
 
 
-def _physical(workspace: Workspace, plan_name: str, *, archived: bool) -> Choice:
+def _physical(workspace: Workspace, plan_name: str) -> Choice:
     """The plan's newest backup, with all WAL that follows it."""
     newest = next((each for each in workspace.catalog.backups(plan_name) if each.is_available), None)
     if newest is None:
-        raise _none(plan_name)
+        raise _none(workspace, plan_name)
+    archived = workspace.server(newest.server).wal.enabled
     target = Target(kind="latest" if archived else "immediate")
     aim = _aim(workspace, newest.server, target, "the plan's newest backup", backup_id=newest.id)
     return Choice(kind="physical", backup=aim.backup, aim=aim)
 
 
-def _to_a_moment(workspace: Workspace, server: str, request: Request) -> Choice:
+def _to_a_moment(workspace: Workspace, plan_name: str, request: Request) -> Choice:
+    server = workspace.plan(plan_name).server
     if request.time is not None:
         aim = _aim(workspace, server, request.time, "the moment was asked for")
         return Choice(kind="pitr", backup=aim.backup, aim=aim)
@@ -107,6 +132,8 @@ def _to_a_moment(workspace: Workspace, server: str, request: Request) -> Choice:
     try:
         moment = drills.choose_moment(windows, seed)
     except ValueError:
+        if about(workspace, plan_name) is None:
+            raise _none(workspace, plan_name) from None
         raise errors.ValidationError(
             f"Server {server} has no recovery window: there is no physical backup to begin from.",
             remedy="Make one: 'pgbackstop backup PLAN'.",
@@ -125,8 +152,9 @@ def _aim(
     return Aim(target=target, chosen=chosen, reason=words)
 
 
-def _none(plan_name: str) -> errors.ValidationError:
-    return errors.ValidationError(
+def _none(workspace: Workspace, plan_name: str) -> errors.ValidationError:
+    kind = NothingYet if about(workspace, plan_name) is None else errors.ValidationError
+    return kind(
         f"Plan {plan_name} has no good backup to drill with.",
         remedy=f"Make one: 'pgbackstop backup {plan_name}'.",
     )

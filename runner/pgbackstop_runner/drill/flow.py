@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.records import Proof, Reason, Status
+from pgbackstop_catalog.records import Backup, DrillKind, Proof, Reason, Status
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_runner import locks, log, signals
 from pgbackstop_runner.drill import announce, choose, ground, journal, logical, physical
@@ -19,9 +19,10 @@ from pgbackstop_runner.workspace import Workspace
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """A drill that is over: its record, and what made it fail."""
+    """A drill that is over: its record, and what made it fail. What could not begin may have no record."""
 
-    proof: Proof
+    plan: str
+    proof: Proof | None
     error: errors.PgbackstopError | None
 
 
@@ -30,17 +31,20 @@ def lock_name(plan: str) -> str:
     return f"drill-{plan}"
 
 
-def run(workspace: Workspace, plan_name: str, request: Request) -> tuple[Result, ...]:
-    """Make the plan's drills. One that fails is on record and does not stop the others.
+def run(workspace: Workspace, plan_name: str, request: Request) -> Iterator[Result]:
+    """Make the plan's drills, and give each result as it comes. One that fails does not stop the others.
 
-    Raises Busy where one of the plan is running, NotFound and ValidationError where there is no backup,
-    Interrupted when a signal ends it.
+    Raises Interrupted when a signal ends it, and nothing else.
     """
-    with locks.held(workspace.catalog.root, lock_name(plan_name), f"A drill of plan {plan_name}"):
-        tidy(workspace, plan_name)
-        return tuple(
-            _make(workspace, choice, request) for choice in choose.choices(workspace, plan_name, request)
-        )
+    try:
+        with locks.held(workspace.catalog.root, lock_name(plan_name), f"A drill of plan {plan_name}"):
+            tidy(workspace, plan_name)
+            for kind in choose.kinds(workspace, plan_name, request):
+                yield from _of_kind(workspace, plan_name, kind, request)
+    except errors.Interrupted:
+        raise
+    except Exception as error:
+        yield Result(plan=plan_name, proof=None, error=journal.known(error))
 
 
 def everything(workspace: Workspace) -> None:
@@ -71,24 +75,50 @@ def _closed(workspace: Workspace, plan_name: str) -> Iterator[Proof]:
             yield over
 
 
+def _of_kind(workspace: Workspace, plan_name: str, kind: DrillKind, request: Request) -> Iterator[Result]:
+    try:
+        chosen = choose.choices(workspace, plan_name, kind, request)
+    except errors.Interrupted:
+        raise
+    except Exception as error:
+        yield _not_chosen(workspace, plan_name, kind, request, journal.known(error))
+        return
+    for choice in chosen:
+        yield _make(workspace, choice, request)
+
+
+def _not_chosen(
+    workspace: Workspace, plan_name: str, kind: DrillKind, request: Request, error: errors.PgbackstopError
+) -> Result:
+    """On record as failed, under the backup that it would have been about, where the plan had one."""
+    missing = isinstance(error, errors.NotFound | errors.ValidationError)
+    # A wish that cannot be granted says nothing of the backups.
+    wish = missing and bool(request.databases or request.time)
+    backup = None if wish else choose.about(workspace, plan_name)
+    if backup is None:
+        return Result(plan=plan_name, proof=None, error=error)
+    drill = _begin(workspace, backup, kind, request)
+    proof = drill.fail(error, reason=Reason.INCOMPLETE if missing else None)
+    announce.finished(workspace, proof)
+    return Result(plan=plan_name, proof=proof, error=error)
+
+
+def _begin(workspace: Workspace, backup: Backup, kind: DrillKind, request: Request) -> Drill:
+    return Drill.begin(workspace, backup, kind, trigger=request.trigger, scheduled_for=request.scheduled_for)
+
+
 def _make(workspace: Workspace, choice: Choice, request: Request) -> Result:
-    drill = Drill.begin(
-        workspace,
-        choice.backup,
-        choice.kind,
-        trigger=request.trigger,
-        scheduled_for=request.scheduled_for,
-    )
+    drill = _begin(workspace, choice.backup, choice.kind, request)
     try:
         _restore(drill, choice)
-        result = Result(proof=drill.succeed(), error=None)
+        proof, problem = drill.succeed(), None
     except Exception as error:
-        known = journal.known(error)
-        result = Result(proof=drill.fail(known), error=known)
-    announce.finished(workspace, result.proof)
-    if isinstance(result.error, errors.Interrupted):
-        raise result.error
-    return result
+        problem = journal.known(error)
+        proof = drill.fail(problem)
+    announce.finished(workspace, proof)
+    if isinstance(problem, errors.Interrupted):
+        raise problem
+    return Result(plan=proof.plan, proof=proof, error=problem)
 
 
 def _restore(drill: Drill, choice: Choice) -> None:

@@ -97,10 +97,10 @@ class Drill:
         """Close the record as succeeded."""
         return self._close(Status.SUCCEEDED)
 
-    def fail(self, error: errors.PgbackstopError) -> Proof:
-        """Close the record with why it failed."""
+    def fail(self, error: errors.PgbackstopError, *, reason: Reason | None = None) -> Proof:
+        """Close the record with why it failed; without a ``reason``, the one that the error speaks of."""
         interrupted = isinstance(error, errors.Interrupted)
-        self.note(message=str(error), reason=reason_of(error), proven_until=None)
+        self.note(message=str(error), reason=reason or reason_of(error), proven_until=None)
         return self._close(Status.INTERRUPTED if interrupted else Status.FAILED)
 
     def _close(self, status: Status) -> Proof:
