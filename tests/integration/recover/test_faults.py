@@ -28,7 +28,7 @@ def starts(yard: Yard, data: Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=20,
+        timeout=backups.PATIENCE,
         cwd="/",
         **who.credentials,
     )

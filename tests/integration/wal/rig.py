@@ -26,7 +26,7 @@ from pgbackstop_runner.wal import progress
 from tests.support import accounts, install_postgres, places
 from tests.support.servers import Server
 
-DEADLINE = 30.0  # seconds; what is waited for takes one or two
+DEADLINE = 60.0  # seconds; what is waited for takes one or two
 T = TypeVar("T")
 
 
