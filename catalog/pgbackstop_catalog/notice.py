@@ -45,7 +45,11 @@ BAD_NEWS = timedelta(days=1)
 # Chat shows a few hundred letters, and the end says what to do; the record has everything.
 _MOST_WORDS = 300
 _RUNBOOKS = "https://github.com/pgbackstop/pgbackstop/blob/main/alerts/runbooks/"
-_RUNBOOK_OF: dict[Kind, str] = {"backup-failed": "BackupFailed", "backup-missed": "BackupScheduleMissed"}
+_RUNBOOK_OF: dict[Kind, str] = {
+    "backup-failed": "BackupFailed",
+    "backup-missed": "BackupScheduleMissed",
+    "drill-failed": "BackupDrillFailed",
+}
 # What good news puts right.
 _MENDED: dict[Kind, tuple[tuple[str, Severity], ...]] = {
     "backup-succeeded": (
@@ -91,8 +95,12 @@ def of_backup(backup: Backup, *, in_a_row: int = 1, lasts: timedelta = BAD_NEWS)
     return failed.but(ends_at=failed.starts_at + lasts)
 
 
-def of_drill(proof: Proof) -> Notice:
-    """What to tell of a drill that is over."""
+def of_drill(proof: Proof, *, lasts: timedelta = BAD_NEWS) -> Notice:
+    """What to tell of a drill that is over.
+
+    A failure is as severe as the alert that Prometheus makes of it, which it inhibits, and ``lasts`` until
+    the next drill is over.
+    """
     good = proof.status is Status.SUCCEEDED
     what = f"{proof.drill} drill of {_target(proof)} (plan {proof.plan})"
     moment = proof.finished_at or proof.started_at
@@ -102,11 +110,11 @@ def of_drill(proof: Proof) -> Notice:
         server=proof.server,
         database=proof.database,
         backup_type=proof.backup_type,
-        severity="info" if good else "warning",
+        severity="info" if good else "critical",
         summary=f"The {what} succeeded" if good else f"The {what} {_ended_badly(proof)}",
         description=_drilled(proof) if good else _what_to_do_drill(proof),
         starts_at=moment,
-        ends_at=moment + (GOOD_NEWS if good else BAD_NEWS),
+        ends_at=moment + (GOOD_NEWS if good else lasts),
     )
 
 

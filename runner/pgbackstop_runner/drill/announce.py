@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pgbackstop_catalog import errors, notice
 from pgbackstop_catalog.records import Proof
+from pgbackstop_catalog.values import utc_now
 from pgbackstop_runner import log, notify
 from pgbackstop_runner.workspace import Workspace
 
@@ -11,9 +14,18 @@ from pgbackstop_runner.workspace import Workspace
 def finished(workspace: Workspace, proof: Proof) -> None:
     """An event: the drill is over, and on record. No drill fails by this."""
     try:
-        notify.queue(workspace, notice.of_drill(proof))
+        notify.queue(workspace, notice.of_drill(proof, lasts=_lasts(workspace, proof)))
         notify.deliver(workspace)
     except errors.Interrupted:
         raise
     except Exception as error:  # the record is what matters; the outbox is retried
         log.logger().error("notification failed", drill=proof.id, problem=str(error))
+
+
+def _lasts(workspace: Workspace, proof: Proof) -> timedelta:
+    """Until the plan's next drill is over, however late."""
+    plan = workspace.config.plans.get(proof.plan)
+    if plan is None or not plan.drill.enabled:
+        return notice.BAD_NEWS
+    late = timedelta(seconds=plan.drill.max_duration + plan.grace)
+    return plan.drill_schedule().interval(utc_now()) + late

@@ -151,13 +151,11 @@ class Alertmanager:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
+    def start(self, configuration: str = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n") -> None:
         program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
         if program is None:
             pytest.skip("needs Alertmanager: install Debian's prometheus-alertmanager")
-        (self.folder / "alertmanager.yml").write_text(
-            "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
-        )
+        (self.folder / "alertmanager.yml").write_text(configuration)
         arguments = [
             "--config.file=alertmanager.yml",
             "--storage.path=data",

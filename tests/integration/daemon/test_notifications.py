@@ -2,14 +2,23 @@
 
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
-from pgbackstop_catalog.records import Backup, Status
+import yaml
+
+from pgbackstop_catalog.records import Backup, Proof, Reason, Status
+from pgbackstop_catalog.values import format_time
 from pgbackstop_runner import notify, workspace
+from pgbackstop_runner.drill import announce
+from pgbackstop_runner.notify import configuration
+from pgbackstop_runner.notify.alertmanager import post
 from tests.integration.daemon.conftest import Alertmanager, House, until
 
 # A schedule that is never due while the test runs.
 _SELDOM = {"schedule": "0 2 29 2 *"}
+_RULES = Path(__file__).parents[3] / "alerts" / "pgbackstop.rules.yml"
 
 
 def _backup() -> Backup:
@@ -56,6 +65,57 @@ def test_an_event_arrives(house: House, alertmanager: Alertmanager) -> None:
     }
     assert alert["annotations"]["summary"] == "Backed up database shop on main (plan shop)"
     assert alert["status"]["state"] == "active"
+
+
+def _drill(**changes: Any) -> Proof:
+    now = datetime.now(UTC)
+    return Proof(
+        id="20261122T020500Z-5f3a9d",
+        proof="drill",
+        drill="logical",
+        backup="20261122T020000Z-5f3a9c",
+        plan="shop",
+        server="main",
+        database="shop",
+        backup_type="logical",
+        status=Status.FAILED,
+        reason=Reason.CORRUPT,
+        started_at=now,
+        finished_at=now,
+    ).but(**changes)
+
+
+def _from_prometheus(name: str) -> dict[str, object]:
+    """The alert that the shipped rule makes of a series of the database."""
+    groups = yaml.safe_load(_RULES.read_text())["groups"]
+    (rule,) = [each for group in groups for each in group["rules"] if each.get("alert") == name]
+    labels = {"job": "pgbackstop", "instance": "localhost:9854", "plan": "shop", "server": "main"}
+    labels |= {"database": "shop", "backup_type": "logical", "alertname": name, **rule["labels"]}
+    return {"labels": labels, "startsAt": format_time(datetime.now(UTC))}
+
+
+def test_of_a_failed_drill_people_are_told_once(house: House, alertmanager: Alertmanager) -> None:
+    """The event has the reason; the alert that Prometheus makes of the same record is inhibited by it."""
+    opened = _configure(house, alertmanager)
+    settings = opened.config.notifications.alertmanager
+    assert settings is not None
+    alertmanager.start(configuration.render(opened.config.notifications).text)
+    announce.finished(opened, _drill())
+    post(settings, [_from_prometheus("BackupDrillFailed")])
+    states = {alert["labels"]["alertname"]: alert["status"]["state"] for alert in alertmanager.alerts()}
+    assert states == {"DrillFailed": "active", "BackupDrillFailed": "suppressed"}
+    (event,) = [each for each in alertmanager.alerts() if each["labels"]["alertname"] == "DrillFailed"]
+    # It must not end before the drill of the next week.
+    assert datetime.fromisoformat(event["endsAt"]) - datetime.now(UTC) > timedelta(days=7)
+    assert event["annotations"]["runbook_url"].endswith("/BackupDrillFailed.md")
+
+
+def test_a_good_drill_ends_the_event_of_the_failed_one(house: House, alertmanager: Alertmanager) -> None:
+    opened = _configure(house, alertmanager)
+    alertmanager.start()
+    announce.finished(opened, _drill())
+    announce.finished(opened, _drill(status=Status.SUCCEEDED, reason=None))
+    assert [alert["labels"]["alertname"] for alert in alertmanager.alerts()] == ["DrillFinished"]
 
 
 def test_the_daemon_delivers_when_alertmanager_is_back(house: House, alertmanager: Alertmanager) -> None:
