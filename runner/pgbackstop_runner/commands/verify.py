@@ -77,9 +77,7 @@ def _judge(done: list[Outcome], busy: errors.Busy | None) -> None:
             f"{len(damaged)} of {len(done)} backups did not pass ({some}): {first}",
             remedy="See 'pgbackstop show' with the backup's id, and make new backups now.",
         )
-    failed = [
-        each for each in done if not each.proof.checks or not all(check.ok for check in each.proof.checks)
-    ]
+    failed = [each for each in done if not each.passed]
     if failed:
         screen.complain(f"not verified: {failed[0].backup.id}: {failed[0].proof.message}")
         raise typer.Exit(1)

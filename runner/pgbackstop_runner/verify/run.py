@@ -28,12 +28,14 @@ class Outcome:
     backup: Backup
 
     @property
+    def passed(self) -> bool:
+        """Whether every check was made, and none found anything wrong."""
+        return self.proof.status is Status.SUCCEEDED
+
+    @property
     def is_damaged(self) -> bool:
         """Whether bytes were found wrong: the backup's own, or of the WAL archive."""
-        return self.proof.status is not Status.SUCCEEDED and self.proof.reason in {
-            Reason.CORRUPT,
-            Reason.INCOMPLETE,
-        }
+        return not self.passed and self.proof.reason in {Reason.CORRUPT, Reason.INCOMPLETE}
 
 
 def after(workspace: Workspace, backups: Sequence[Backup]) -> tuple[Backup, ...]:
