@@ -10,7 +10,8 @@ import yaml
 from pydantic import ValidationError
 
 from pgbackstop_catalog import config_place, errors
-from pgbackstop_catalog.config import Config, FolderStorage
+from pgbackstop_catalog.config import Config
+from pgbackstop_catalog.config.storage import FolderStorage
 
 find = config_place.find  # the other half of reading a configuration
 _PATH_KEYS = {

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 
 # A peer that vanished without a word is noticed in about a minute instead of the kernel's two hours.
 _KEEPALIVES = {

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from pgbackstop_catalog import units
-from pgbackstop_catalog.config import Keep
+from pgbackstop_catalog.config.plan import Keep
 from pgbackstop_catalog.records import Backup, Status
 
 REMOVED = "no rule keeps it"

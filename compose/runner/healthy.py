@@ -14,7 +14,8 @@ from typing import Any
 import psycopg
 
 from pgbackstop_catalog import codec, config_file, conninfo, errors
-from pgbackstop_catalog.config import Config, Server
+from pgbackstop_catalog.config import Config
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.scheduler import SchedulerState
 
 STATE = Path("state", "scheduler.json")

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from pgbackstop_catalog.config import Config, FolderStorage
+from pgbackstop_catalog.config import Config
+from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_exporter.facts import DiskFacts
 
 _MOUNTS: Final = Path("/proc/self/mountinfo")

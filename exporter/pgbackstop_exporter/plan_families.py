@@ -9,7 +9,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from pgbackstop_catalog import history
-from pgbackstop_catalog.config import Plan
+from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.history import Attempt, Counts, History, Subject
 from pgbackstop_catalog.records import Reason, Tally
 from pgbackstop_catalog.schedule import Schedule

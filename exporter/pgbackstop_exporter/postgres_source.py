@@ -9,7 +9,7 @@ from typing import Any, Final
 import psycopg
 
 from pgbackstop_catalog import conninfo, errors, restores
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_exporter.facts import ServerFacts
 
 APPLICATION_NAME: Final = "pgbackstop-exporter"

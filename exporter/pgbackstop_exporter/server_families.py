@@ -6,7 +6,8 @@ import platform
 
 import pgbackstop_catalog
 from pgbackstop_catalog import wal
-from pgbackstop_catalog.config import Config, Server
+from pgbackstop_catalog.config import Config
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.history import Attempt
 from pgbackstop_catalog.wal import WalState
 from pgbackstop_exporter import contract, recovery

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from pgbackstop_catalog import config_file, errors
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_exporter import disk_source, log, threads
 from pgbackstop_exporter.catalog_source import CatalogSource
 from pgbackstop_exporter.collect import Collector

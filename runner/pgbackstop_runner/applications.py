@@ -14,7 +14,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.config import Hook
+from pgbackstop_catalog.config.server import Hook
 from pgbackstop_catalog.restores import HookOutput
 from pgbackstop_runner.notify import secret
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Literal
 
 from pgbackstop_catalog import atomic, codec, errors, layout
-from pgbackstop_catalog.config import Plan, Server
+from pgbackstop_catalog.config.plan import Plan
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import Backup, Reason, Status, Step, StoredFile, new_id
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_runner import byhand, failure, log, signals

@@ -20,7 +20,7 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import S3Storage
+from pgbackstop_catalog.config.storage import S3Storage
 from pgbackstop_catalog.records import StoredFile
 from pgbackstop_runner.bytestore import Spoiled, StoreError
 

@@ -6,7 +6,7 @@ bytestore_s3.py        S3, and servers that speak its protocol
 
 from __future__ import annotations
 
-from pgbackstop_catalog.config import FolderStorage, S3Storage
+from pgbackstop_catalog.config.storage import FolderStorage, S3Storage
 from pgbackstop_runner.bytestore import ByteStore
 
 

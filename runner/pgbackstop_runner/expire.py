@@ -14,7 +14,7 @@ from datetime import datetime
 from itertools import groupby
 
 from pgbackstop_catalog import errors, history, retention
-from pgbackstop_catalog.config import Keep
+from pgbackstop_catalog.config.plan import Keep
 from pgbackstop_catalog.records import Backup, Status
 from pgbackstop_catalog.retention import Verdict
 from pgbackstop_catalog.values import utc_now

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from pgbackstop_catalog import conninfo, layout
-from pgbackstop_catalog.config import Compression
+from pgbackstop_catalog.config.plan import Compression
 from pgbackstop_catalog.records import Reason, StoredFile
 from pgbackstop_runner import byhand, snapshot, stream, tools
 from pgbackstop_runner.attempt import Attempt, storage_errors

@@ -16,7 +16,7 @@ from typing import IO, cast
 import psycopg
 
 from pgbackstop_catalog import conninfo, errors
-from pgbackstop_catalog.config import Compression
+from pgbackstop_catalog.config.plan import Compression
 from pgbackstop_catalog.records import Backup, Reason, StoredFile, Tablespace
 from pgbackstop_runner import byhand, manifest, server, stream, tools
 from pgbackstop_runner.attempt import Attempt, storage_errors

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pgbackstop_catalog import codec, errors, layout
-from pgbackstop_catalog.config import FolderStorage
+from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.records import Backup, Copy, Status
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_runner import bytestores, locks, log

@@ -11,7 +11,8 @@ import shutil
 from pathlib import Path
 
 from pgbackstop_catalog import atomic, errors
-from pgbackstop_catalog.config import Config, FolderStorage
+from pgbackstop_catalog.config import Config
+from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.records import Backup
 
 EXPIRED_SUFFIX = ".expired"

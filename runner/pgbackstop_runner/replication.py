@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg
 
 from pgbackstop_catalog import conninfo
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_runner import server
 
 # pg_basebackup -X stream takes one for the data and one for the WAL.

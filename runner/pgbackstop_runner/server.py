@@ -15,7 +15,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from pgbackstop_catalog import conninfo, errors, restores
-from pgbackstop_catalog.config import Plan, Server
+from pgbackstop_catalog.config.plan import Plan
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import DatabaseFacts, Extension, Reason, ServerFacts, Tablespace
 from pgbackstop_runner.failure import AttemptFailed, DatabaseRefused
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import sql
 
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_runner import server as postgres
 
 # Tables of extensions are made by CREATE EXTENSION; pg_dump has their rows only where the extension says so.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, Protocol, cast
 
 from pgbackstop_catalog import atomic
-from pgbackstop_catalog.config import Compression
+from pgbackstop_catalog.config.plan import Compression
 from pgbackstop_catalog.records import StoredFile
 
 CHUNK = 1 << 20

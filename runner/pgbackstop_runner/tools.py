@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from pgbackstop_catalog import conninfo, units
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import Reason
 from pgbackstop_runner import last_words
 from pgbackstop_runner.failure import AttemptFailed

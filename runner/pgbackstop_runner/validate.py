@@ -14,7 +14,8 @@ from pathlib import Path
 import psycopg
 
 from pgbackstop_catalog import atomic, errors, units
-from pgbackstop_catalog.config import Plan, Server
+from pgbackstop_catalog.config.plan import Plan
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import Backup, Reason, ServerFacts
 from pgbackstop_runner import binaries, forecast, replication, server
 from pgbackstop_runner.binaries import Binaries

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from pgbackstop_catalog.config import Assertion
+from pgbackstop_catalog.config.plan import Assertion
 from pgbackstop_catalog.records import Backup, CheckResult, DatabaseFacts
 from pgbackstop_runner import server as postgres
 

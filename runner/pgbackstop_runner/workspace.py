@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgbackstop_catalog import config_file, errors
-from pgbackstop_catalog.config import Config, Plan, Server
+from pgbackstop_catalog.config import Config
+from pgbackstop_catalog.config.plan import Plan
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.folder import FolderCatalog
 
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from pgbackstop_catalog import config_file
-from pgbackstop_catalog.config import Alertmanager
+from pgbackstop_catalog.config.notifications import Alertmanager
 from pgbackstop_runner.notify import alertmanager
 from tests.acceptance import delivery_stack
 from tests.acceptance.delivery_stack import CHANNELS, TOKEN, Post

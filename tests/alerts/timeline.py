@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from pgbackstop_catalog import history
-from pgbackstop_catalog.config import Config, Plan, default_plans
+from pgbackstop_catalog.config import Config, default_plans
+from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.history import Attempt, Subject
 from pgbackstop_catalog.records import Reason, Status, Tally
 from pgbackstop_catalog.scheduler import SchedulerState

@@ -13,7 +13,7 @@ from pgbackstop_runner import screen
 from pgbackstop_runner.commands import options
 
 if TYPE_CHECKING:
-    from pgbackstop_catalog.config import Alertmanager
+    from pgbackstop_catalog.config.notifications import Alertmanager
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -14,7 +14,7 @@ from pgbackstop_runner import screen
 from pgbackstop_runner.commands import ask, options
 
 if TYPE_CHECKING:
-    from pgbackstop_catalog.config import Server
+    from pgbackstop_catalog.config.server import Server
     from pgbackstop_catalog.recovery import RecoveryPlan, Target
     from pgbackstop_runner.recover.run import Outcome
     from pgbackstop_runner.workspace import Workspace

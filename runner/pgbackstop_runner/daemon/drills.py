@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pgbackstop_catalog import schedule as schedules
-from pgbackstop_catalog.config import Plan
+from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.values import format_time
 from pgbackstop_runner import log
 from pgbackstop_runner.daemon import children

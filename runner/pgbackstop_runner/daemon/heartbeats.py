@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pgbackstop_catalog import conninfo, drills, errors
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_runner import log
 from pgbackstop_runner.workspace import Workspace
 

@@ -7,7 +7,7 @@ import socket
 from datetime import UTC, datetime
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import Plan
+from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.folder import Catalog
 from pgbackstop_catalog.records import Backup, Reason, Status, new_id
 from pgbackstop_runner.daemon.plan_state import CREDIBLE, Missed, Order

@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 
 from pgbackstop_catalog import atomic, codec, errors
-from pgbackstop_catalog.config import Config, Plan
+from pgbackstop_catalog.config import Config
+from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.scheduler import Counted, SchedulerState
 from pgbackstop_runner import log
 from pgbackstop_runner.daemon.plan_state import CREDIBLE

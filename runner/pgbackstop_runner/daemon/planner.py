@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import Plan
+from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.records import Backup
 from pgbackstop_catalog.values import format_time
 from pgbackstop_runner import log

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_runner import log
 from pgbackstop_runner.daemon import children
 from pgbackstop_runner.daemon.backoff import Backoff

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import psycopg
 
 from pgbackstop_catalog import drills, errors
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.drills import Beat, Judgement, Live
 from pgbackstop_catalog.records import CheckResult
 from pgbackstop_runner import server as postgres

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import Backup, Reason
 from pgbackstop_runner import tools
 from pgbackstop_runner.binaries import Binaries

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pgbackstop_catalog import config, errors, notice
+from pgbackstop_catalog import errors, notice
+from pgbackstop_catalog.config.notifications import Alertmanager
 from pgbackstop_catalog.notice import Notice
 from pgbackstop_catalog.records import Backup, Status
 from pgbackstop_catalog.values import utc_now
@@ -110,7 +111,7 @@ def _lasts(workspace: Workspace, backup: Backup) -> timedelta:
     return plan.effective_schedule().interval(utc_now()) + late
 
 
-def _deliver(waiting: Outbox, settings: config.Alertmanager, *, deadline: float) -> Delivery:
+def _deliver(waiting: Outbox, settings: Alertmanager, *, deadline: float) -> Delivery:
     accepted = rejected = 0
     problem = ""
     for entry in waiting.entries():
@@ -136,12 +137,12 @@ def _deliver(waiting: Outbox, settings: config.Alertmanager, *, deadline: float)
     return Delivery(accepted=accepted, rejected=rejected, pending=len(waiting.entries()), problem=problem)
 
 
-def _post(event: Notice, settings: config.Alertmanager, now: datetime) -> None:
+def _post(event: Notice, settings: Alertmanager, now: datetime) -> None:
     alertmanager.post(settings, [notice.to_alert(event, now), *_ends(event, settings)])
     log.logger().info("notification accepted", channel=CHANNEL, kind=event.kind, plan=event.plan or None)
 
 
-def _ends(event: Notice, settings: config.Alertmanager) -> list[dict[str, object]]:
+def _ends(event: Notice, settings: Alertmanager) -> list[dict[str, object]]:
     """Of what the event puts right, that which Alertmanager has. Raises NotAccepted."""
     ends = notice.ends(event)
     told = [each["labels"] for each in alertmanager.alerts(settings, plan=event.plan)] if ends else []

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import Alertmanager
+from pgbackstop_catalog.config.notifications import Alertmanager
 
 # What Alertmanager and proxies answer to a body that they do not take. Any other 4xx (401, 404, 429) is
 # about who we are, where we knock or how often, and a person or time can mend that.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgbackstop_catalog.config import Notifications
+from pgbackstop_catalog.config.notifications import Notifications
 
 
 def configured(settings: Notifications) -> tuple[str, ...]:

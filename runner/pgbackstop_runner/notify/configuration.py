@@ -14,8 +14,7 @@ from pathlib import Path
 import jinja2
 
 from pgbackstop_catalog import atomic, errors, units
-from pgbackstop_catalog.channels import WEEKDAYS, QuietHours
-from pgbackstop_catalog.config import Notifications
+from pgbackstop_catalog.config.notifications import WEEKDAYS, Notifications, QuietHours
 from pgbackstop_runner.notify import channels, secret
 
 Version = tuple[int, int]

@@ -14,8 +14,8 @@ import urllib.error
 import urllib.request
 from urllib.parse import urlencode, urlsplit
 
-from pgbackstop_catalog.channels import Email, Slack, Telegram
-from pgbackstop_catalog.config import Notifications
+from pgbackstop_catalog.config.channels import Email, Slack, Telegram
+from pgbackstop_catalog.config.notifications import Notifications
 from pgbackstop_runner.notify import secret
 
 _SECONDS = 10.0

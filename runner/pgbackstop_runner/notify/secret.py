@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.channels import Email, Slack, Telegram
+from pgbackstop_catalog.config.channels import Email, Slack, Telegram
 
 _TOKEN = re.compile(r"[0-9]+:[A-Za-z0-9_-]+")
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgbackstop_catalog import errors, notice
-from pgbackstop_catalog.config import Alertmanager, Notifications
+from pgbackstop_catalog.config.notifications import Alertmanager, Notifications
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_runner.notify import alertmanager, probe
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from shlex import quote
 
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.recovery import RecoveryPlan
 from pgbackstop_catalog.values import format_time
 from pgbackstop_runner.recover.archive import COPY_NAME

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import psycopg
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import Reason, Status
 from pgbackstop_catalog.restores import Restore
 from pgbackstop_catalog.values import utc_now

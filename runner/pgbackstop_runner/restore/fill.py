@@ -18,7 +18,7 @@ from typing import IO
 from psycopg.conninfo import make_conninfo
 
 from pgbackstop_catalog import conninfo
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import Reason
 from pgbackstop_runner import physical, tools
 from pgbackstop_runner.binaries import Binaries

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pgbackstop_catalog import errors, restores, units
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import Backup
 from pgbackstop_catalog.restores import Estimate
 from pgbackstop_runner import applications, binaries

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import Application, Hook
+from pgbackstop_catalog.config.server import Application, Hook
 from pgbackstop_runner import applications
 from pgbackstop_runner.restore.journal import Journal
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import psycopg
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_runner.restore import target
 
 # How often those who are in the database are told to leave.

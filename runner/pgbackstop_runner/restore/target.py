@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_runner import server as postgres
 
 # PostgreSQL cuts longer names off, silently: NAMEDATALEN is 64.

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from pgbackstop_catalog import atomic
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 
 SCRIPT_NAME = "archive-wal.sh"
 SCRIPT_MODE = 0o755

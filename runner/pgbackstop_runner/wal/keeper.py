@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgbackstop_catalog import errors, window
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.folder import FolderCatalog
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_catalog.wal import Segment, WalGap, WalWindow, format_lsn

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from pgbackstop_catalog import conninfo, errors, wal
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.wal import Segment
 from pgbackstop_runner import binaries, log, tools
 from pgbackstop_runner import server as postgres

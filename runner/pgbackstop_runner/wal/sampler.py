@@ -15,7 +15,7 @@ from datetime import datetime
 import psycopg
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_runner import server as postgres
 
 INTERVAL = 1.0  # seconds

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from pgbackstop_catalog import errors, wal, wal_index, window
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.folder import FolderCatalog
 from pgbackstop_catalog.records import Name
 from pgbackstop_catalog.values import UtcTime, Value

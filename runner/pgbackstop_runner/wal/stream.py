@@ -19,7 +19,7 @@ import subprocess
 from pathlib import Path
 
 from pgbackstop_catalog import atomic, errors, wal
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.wal import Segment
 from pgbackstop_runner import binaries, tools
 from pgbackstop_runner.wal import content

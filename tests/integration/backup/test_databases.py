@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from pgbackstop_catalog.config import Plan
+from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.records import Reason, Status
 from pgbackstop_runner import server as postgres
 from tests.support import databases

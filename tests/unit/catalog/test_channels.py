@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import config_file
-from pgbackstop_catalog.config import Notifications
+from pgbackstop_catalog.config.notifications import Notifications
 
 HEAD = """\
 servers:

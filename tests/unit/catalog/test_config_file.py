@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from pgbackstop_catalog import config_file, config_place, errors
-from pgbackstop_catalog.config import Config, FolderStorage, Keep, Plan
+from pgbackstop_catalog.config import Config
+from pgbackstop_catalog.config.plan import Keep, Plan
+from pgbackstop_catalog.config.storage import FolderStorage
 
 GOOD = """\
 servers:

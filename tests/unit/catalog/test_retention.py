@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgbackstop_catalog import retention
-from pgbackstop_catalog.config import Keep
+from pgbackstop_catalog.config.plan import Keep
 from pgbackstop_catalog.records import Backup, ServerFacts, Status
 from tests.unit.catalog.builders import DAY, NOW, backup, physical
 

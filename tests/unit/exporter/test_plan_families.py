@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.config import Plan
+from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.history import History, Subject
 from pgbackstop_catalog.records import Backup, Reason, Status, Tally
 from pgbackstop_catalog.scheduler import Counted, SchedulerState

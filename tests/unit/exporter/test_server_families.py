@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.config import Alertmanager, FolderStorage, Notifications, Server, Wal
+from pgbackstop_catalog.config.notifications import Alertmanager, Notifications
+from pgbackstop_catalog.config.server import Server, Wal
+from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_exporter import disk_source
 from pgbackstop_exporter.facts import Health, Snapshot, disk_collector, postgres_collector
 from tests.unit.exporter import filled

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.config import Hook
+from pgbackstop_catalog.config.server import Hook
 from pgbackstop_runner import applications
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog import config, errors, notice
+from pgbackstop_catalog import errors, notice
 from pgbackstop_catalog.config import Config
+from pgbackstop_catalog.config.notifications import Alertmanager
 from pgbackstop_catalog.folder import FolderCatalog
 from pgbackstop_catalog.notice import Notice
 from pgbackstop_catalog.records import Backup, Reason, Status
@@ -337,7 +338,7 @@ def test_nobody_listens(tmp_path: Path, server: Answering) -> None:
 def test_an_answer_that_never_comes_is_not_waited_for(opened: Workspace) -> None:
     with Answering() as mute:
         # It listens and accepts, and that is all.
-        impatient = config.Alertmanager(url=mute.url, timeout=0.2)
+        impatient = Alertmanager(url=mute.url, timeout=0.2)
         with pytest.raises(alertmanager.Unreachable, match="timed out"):
             alertmanager.post(impatient, [notice.to_alert(notice.of_test(NOW), NOW)])
 
@@ -444,7 +445,7 @@ def test_an_outbox_that_cannot_be_used_is_one_sentence(opened: Workspace, attemp
 )
 def test_addresses_that_are_none(url: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
-        config.Alertmanager(url=url)
+        Alertmanager(url=url)
 
 
 def test_a_notice_reads_back(opened: Workspace) -> None:

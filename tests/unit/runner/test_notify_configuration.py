@@ -16,8 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgbackstop_catalog import errors, notice
-from pgbackstop_catalog.channels import WEEKDAYS, QuietHours
-from pgbackstop_catalog.config import Notifications
+from pgbackstop_catalog.config.notifications import WEEKDAYS, Notifications, QuietHours
 from pgbackstop_runner.notify import configuration
 from pgbackstop_runner.notify.configuration import Interval
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog.config import Compression
+from pgbackstop_catalog.config.plan import Compression
 from pgbackstop_catalog.records import Reason
 from pgbackstop_runner import physical, stream
 from pgbackstop_runner.failure import AttemptFailed

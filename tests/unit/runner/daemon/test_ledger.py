@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.config import Plan
+from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.folder import FolderCatalog
 from pgbackstop_catalog.records import Backup, Reason, Status
 from pgbackstop_runner.daemon import ledger

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pgbackstop_catalog import codec, errors
-from pgbackstop_catalog.config import Server, Wal
+from pgbackstop_catalog.config.server import Server, Wal
 from pgbackstop_catalog.folder import FolderCatalog
 from pgbackstop_catalog.wal import WalState
 from pgbackstop_runner.wal import index, keeper

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_catalog.wal import WalConflict, WalGap, WalState
 from pgbackstop_runner.wal import command, show

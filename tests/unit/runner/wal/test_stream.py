@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import Server
+from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.wal import Segment
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.wal import stream

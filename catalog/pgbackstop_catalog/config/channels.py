@@ -1,4 +1,4 @@
-"""How alerts reach people: mail, Slack, Telegram, and when they stay quiet. Settings only; the runner acts.
+"""How alerts reach people: mail, Slack, Telegram.
 
 Each channel exists when it is configured. Secrets are named as files and never stand here.
 """
@@ -6,31 +6,14 @@ Each channel exists when it is configured. Secrets are named as files and never 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from pgbackstop_catalog.config.scalars import HttpAddress
 from pgbackstop_catalog.values import Value
 
-Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-WEEKDAYS: Final[tuple[Weekday, ...]] = (
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "saturday",
-    "sunday",
-)
 _ADDRESS = r"^[^@\s,<>]+@[^@\s,<>]+$"
-
-
-def _clock(value: Any) -> Any:
-    """YAML reads 22:00 without quotes as a number of base 60, which is the minute of the day."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 24 * 60:
-        return f"{value // 60:02}:{value % 60:02}"
-    return value
 
 
 def _chat(value: Any) -> Any:
@@ -47,11 +30,6 @@ def _channel(value: Any) -> Any:
     return value
 
 
-TimeOfDay = Annotated[
-    str,
-    BeforeValidator(_clock),
-    Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"),
-]
 Address = Annotated[str, Field(pattern=_ADDRESS)]
 
 
@@ -114,38 +92,7 @@ class Telegram(Value):
     chat_id: Annotated[int, BeforeValidator(_chat)] = Field(
         description="the chat's number; those of groups are negative"
     )
-    api_url: str = Field(
+    api_url: HttpAddress = Field(
         default="https://api.telegram.org",
-        pattern=r"^https?://[^\s@]+$",
         description="Telegram's server, or one of your own",
     )
-
-
-class QuietHours(Value):
-    """When warnings and news wait; critical alerts always go out."""
-
-    days: tuple[Weekday, ...] = Field(
-        default=WEEKDAYS,
-        min_length=1,
-        description="the days on which the time begins; every day when left out",
-    )
-    start: TimeOfDay = Field(default="00:00", description="when it begins, like 22:00")
-    end: TimeOfDay = Field(default="24:00", description="when it ends; before start, it is on the next day")
-    timezone: str = Field(default="UTC", description="of these times, as in Europe/Berlin")
-
-    @field_validator("timezone")
-    @classmethod
-    def _zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, OSError):
-            msg = f"{value!r} is no time zone: write it like UTC or Europe/Berlin"
-            raise ValueError(msg) from None
-        return value
-
-    @model_validator(mode="after")
-    def _lasts(self) -> QuietHours:
-        if self.start in {self.end, "24:00"}:
-            msg = "start and end leave no time: for whole days leave both out"
-            raise ValueError(msg)
-        return self

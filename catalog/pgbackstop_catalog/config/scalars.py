@@ -1,0 +1,54 @@
+"""What a single value of the file may be: durations, sizes, time zones, cron expressions, addresses."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+from pgbackstop_catalog import units
+from pgbackstop_catalog.schedule import Schedule
+from pgbackstop_catalog.values import utc_now
+
+
+def _seconds(value: Any) -> Any:
+    return units.parse_duration(value) if isinstance(value, str) else value
+
+
+def _bytes(value: Any) -> Any:
+    return units.parse_size(value) if isinstance(value, str) else value
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        msg = f"{value!r} is no time zone: write it like UTC or Europe/Berlin"
+        raise ValueError(msg) from None
+    return value
+
+
+def _due_some_day(value: str) -> str:
+    if next(Schedule(expression=value).after(utc_now()), None) is None:
+        msg = f"{value!r} is never due"
+        raise ValueError(msg)
+    return value
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_seconds),
+    Field(ge=0),
+    PlainSerializer(units.format_exact_duration, when_used="json"),
+    WithJsonSchema({"type": ["string", "number"], "description": "seconds, or like 30s, 15m, 25h, 7d"}),
+]
+Size = Annotated[
+    int,
+    BeforeValidator(_bytes),
+    Field(ge=0),
+    WithJsonSchema({"type": ["string", "integer"], "description": "bytes, or like 500MB, 2GiB"}),
+]
+TimeZone = Annotated[str, AfterValidator(_zone)]
+CronExpression = Annotated[str, AfterValidator(_due_some_day)]
+HttpAddress = Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]

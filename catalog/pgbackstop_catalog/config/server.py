@@ -1,0 +1,155 @@
+"""A PostgreSQL server that is protected: how to reach it, its WAL, and the application that uses it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from pgbackstop_catalog.config.scalars import Duration, HttpAddress, Size
+from pgbackstop_catalog.records import Name
+from pgbackstop_catalog.values import Value
+
+
+class Wal(Value):
+    """How the server's WAL is archived."""
+
+    enabled: bool = Field(
+        default=True, description="archive WAL continuously; point-in-time recovery needs it"
+    )
+    method: Literal["stream", "archive_command"] = Field(
+        default="stream",
+        description="stream: pg_receivewal with a physical slot, nothing to change on the server; "
+        "archive_command: the server calls the shipped shell script",
+    )
+    slot: str = Field(
+        default="pgbackstop",
+        pattern=r"^[a-z0-9_]{1,63}$",
+        description="the physical replication slot",
+    )
+    compression: Literal["lz4", "zstd", "none"] = Field(
+        default="lz4",
+        description="lz4 keeps up with a busy server; zstd is smaller and takes more CPU",
+    )
+    storage: Name | None = Field(default=None, description="a folder storage; the first one when left out")
+    retain_slot_bytes: Size = Field(
+        default=10 * 10**9,
+        description="how much WAL the slot may hold back on the server before it is alerted",
+    )
+
+
+class Heartbeat(Value):
+    """A row that the daemon writes again and again, so that drills can measure what would be lost."""
+
+    enabled: bool = Field(
+        default=False, description="opt-in: the schema pgbackstop of heartbeat.sql must be there"
+    )
+    interval: Duration = Field(default=10.0, ge=1, le=3600, description="how often a row is written")
+    database: str | None = Field(default=None, description="where; the maintenance database when left out")
+
+
+class RestoreRole(Value):
+    """Who restores: a superuser, or a role that may create databases and act for their owners."""
+
+    user: str = Field(description="the role")
+    password_file: Path | None = Field(
+        default=None, description="a file, mode 0600, whose first line is the password"
+    )
+    password_env: str | None = Field(
+        default=None, description="the environment variable that holds the password"
+    )
+
+
+class Hook(Value):
+    """How an application is stopped, started or checked: a command or an address."""
+
+    command: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="a program and its arguments; no shell reads them; exit status 0 is good",
+    )
+    url: HttpAddress | None = Field(
+        default=None,
+        description="an address; check is GET, stop and start are POST; a status of 2xx is good",
+    )
+    token_file: Path | None = Field(
+        default=None, description="with url: a file, mode 0600, with the token that is sent as Bearer"
+    )
+    timeout: Duration = Field(
+        default=30.0, gt=0, description="how long it may take; a check is repeated until then"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Hook:
+        if (self.command is None) == (self.url is None):
+            msg = "give command or url, one of them"
+            raise ValueError(msg)
+        if self.token_file is not None and self.url is None:
+            msg = "token_file is for a url; a command reads its secrets itself"
+            raise ValueError(msg)
+        return self
+
+
+class Application(Value):
+    """The application that uses the server's databases, as far as a restore must know it."""
+
+    stop: Hook | None = Field(default=None, description="run before connections are ended")
+    start: Hook | None = Field(default=None, description="run when the restored database has its name")
+    check: Hook | None = Field(default=None, description="run last: whether the application answers")
+
+
+class Server(Value):
+    """A PostgreSQL server that is protected."""
+
+    host: str = Field(default="127.0.0.1", description="host name, address, or folder of the unix socket")
+    port: int = Field(default=5432, ge=1, le=65535, description="the port; part of the socket's name too")
+    user: str = Field(
+        default="pgbackstop", description="the role; docs/reference has the script that creates it"
+    )
+    maintenance_database: str = Field(
+        default="postgres", description="where to connect when no database is meant"
+    )
+    password_file: Path | None = Field(
+        default=None, description="a file, mode 0600, whose first line is the password"
+    )
+    password_env: str | None = Field(
+        default=None, description="the environment variable that holds the password"
+    )
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
+        default="prefer", description="as libpq's; verify-full is the only one that nobody can listen to"
+    )
+    sslrootcert: Path | None = Field(
+        default=None, description="the authority that signed the server's certificate"
+    )
+    sslcert: Path | None = Field(default=None, description="our certificate, where the server wants one")
+    sslkey: Path | None = Field(default=None, description="its key, mode 0600")
+    bin_dir: Path | None = Field(
+        default=None,
+        description="folder of pg_dump and the other client tools; found by major version when left out",
+    )
+    connect_timeout: Duration = Field(default=10.0, description="how long to wait for the server to answer")
+    wal: Wal = Field(default=Wal(), description="how its WAL is archived")
+    heartbeat: Heartbeat = Field(
+        default=Heartbeat(), description="rows that let drills measure what would be lost"
+    )
+    restore_role: RestoreRole | None = Field(
+        default=None, description="who restores; the role of the backups when left out"
+    )
+    application: Application = Field(
+        default=Application(), description="what is stopped before a restore and started after it"
+    )
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Server:
+        if self.password_file and self.password_env:
+            msg = "give password_file or password_env, not both"
+            raise ValueError(msg)
+        return self
+
+    def for_restores(self) -> Server:
+        """The same server, entered as the role that restores."""
+        role = self.restore_role
+        if role is None:
+            return self
+        return self.but(user=role.user, password_file=role.password_file, password_env=role.password_env)

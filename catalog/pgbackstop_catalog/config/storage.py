@@ -1,0 +1,46 @@
+"""Storages, the places for bytes: a folder, or a bucket of S3."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from pgbackstop_catalog.config.scalars import Size
+from pgbackstop_catalog.values import Value
+
+
+class FolderStorage(Value):
+    """A folder on a disk of this host."""
+
+    kind: Literal["folder"] = Field(default="folder", description="a folder")
+    path: Path = Field(description="the folder; made with mode 0700 when it is not there")
+    reserve: Size = Field(default=10**9, description="bytes that a backup must leave free")
+
+
+class S3Storage(Value):
+    """A bucket of S3 or of a server that speaks its protocol; only for copies."""
+
+    kind: Literal["s3"] = Field(description="a bucket")
+    bucket: str = Field(min_length=1, description="its name; it must exist")
+    prefix: str = Field(default="", description="a folder in the bucket")
+    endpoint: str | None = Field(default=None, description="the server's address; Amazon's when left out")
+    region: str = Field(default="us-east-1", description="the bucket's region")
+    access_key_id_file: Path | None = Field(
+        default=None, description="a file with the key's id; else the environment's AWS_ACCESS_KEY_ID"
+    )
+    secret_access_key_file: Path | None = Field(
+        default=None,
+        description="a file, mode 0600, with the secret key; else the environment's AWS_SECRET_ACCESS_KEY",
+    )
+    allow_http: bool = Field(default=False, description="whether the endpoint may be without encryption")
+
+
+def _folder_unless_said(storage: Any) -> Any:
+    return {"kind": "folder", **storage} if isinstance(storage, dict) else storage
+
+
+Storage = Annotated[
+    FolderStorage | S3Storage, Field(discriminator="kind"), BeforeValidator(_folder_unless_said)
+]
