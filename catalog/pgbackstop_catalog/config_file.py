@@ -13,7 +13,6 @@ from pgbackstop_catalog import config_place, errors
 from pgbackstop_catalog.config import Config
 from pgbackstop_catalog.config.storage import FolderStorage
 
-find = config_place.find  # the other half of reading a configuration
 _PATH_KEYS = {
     "path",
     "catalog",

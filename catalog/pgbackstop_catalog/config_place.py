@@ -1,7 +1,6 @@
-"""Which file is the configuration, and where the catalog is, from that file alone.
+"""Which file is the configuration, what stands in it, and what its relative paths mean.
 
-What only reads the catalog needs one key of the file. It must answer even on the day when some other key
-is wrong, and without the model, whose import takes longer than a list may.
+It does not import the model, which takes longer than a list may.
 """
 
 from __future__ import annotations
@@ -49,36 +48,3 @@ def text_of(file: Path) -> str:
 def absolute(path: str, file: Path) -> Path:
     """Relative paths count from the folder of the file, wherever the program was started."""
     return file.parent.absolute() / Path(path).expanduser()
-
-
-def catalog_folder(file: Path) -> Path:
-    """The folder of the catalog that ``file`` names. Raises ConfigError where it names none."""
-    folder = _plain_case(file)
-    if folder is not None:
-        return folder
-    from pgbackstop_catalog import config_file  # noqa: PLC0415 - says what is wrong, with file, line and key
-
-    return config_file.load(file).catalog_folder()
-
-
-def _plain_case(file: Path) -> Path | None:
-    """The folder, or None where the model shall judge."""
-    try:
-        document: Any = yaml.load(text_of(file), Loader=LOADER)  # noqa: S506 - a safe loader
-    except yaml.YAMLError:
-        return None
-    if not isinstance(document, dict):
-        return None
-    named = document.get("catalog")
-    if isinstance(named, str):
-        return absolute(named, file)
-    first = _first_folder(document.get("storages"))
-    return absolute(first, file) / "catalog" if first is not None and named is None else None
-
-
-def _first_folder(storages: Any) -> str | None:
-    for storage in storages.values() if isinstance(storages, dict) else ():
-        if isinstance(storage, dict) and storage.get("kind", "folder") == "folder":
-            path = storage.get("path")
-            return path if isinstance(path, str) else None
-    return None

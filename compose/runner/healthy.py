@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from pgbackstop_catalog import codec, config_file, conninfo, errors
+from pgbackstop_catalog import codec, config_file, config_place, conninfo, errors
 from pgbackstop_catalog.config import Config
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.scheduler import SchedulerState
@@ -56,7 +56,7 @@ def _server(name: str, server: Server) -> Iterator[str]:
 def main() -> int:
     """Print what is wrong and return the exit status."""
     try:
-        found = list(problems(config_file.load(config_file.find(None))))
+        found = list(problems(config_file.load(config_place.find(None))))
     except errors.PgbackstopError as error:
         found = [str(error)]
     sys.stdout.writelines(f"{problem}\n" for problem in found or ["healthy"])

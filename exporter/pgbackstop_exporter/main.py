@@ -22,7 +22,7 @@ from typing import Final
 from aiohttp import web
 
 import pgbackstop_catalog
-from pgbackstop_catalog import config_file, errors
+from pgbackstop_catalog import config_place, errors
 from pgbackstop_exporter import log, reference, watch
 from pgbackstop_exporter.app import Reload, make_app
 from pgbackstop_exporter.pages import Pages
@@ -96,7 +96,7 @@ def listen_address(text: str) -> Address:
 
 async def _serve(options: argparse.Namespace) -> None:
     addresses = [listen_address(each) for each in options.addresses or (DEFAULT_ADDRESS,)]
-    path = config_file.find(options.config)
+    path = config_place.find(options.config)
     settings = watch.read_settings(path)
     log.configure(
         level=options.level or settings.config.log.level, style=options.format or settings.config.log.format

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pgbackstop_catalog import config_file, errors
+from pgbackstop_catalog import config_file, config_place, errors
 from pgbackstop_catalog.config import Config
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
@@ -52,7 +52,7 @@ class Workspace:
 
 def open_workspace(given: Path | None, on_garbage: Callable[[errors.CatalogError], None]) -> Workspace:
     """Load the configuration. Raises ConfigError."""
-    file = config_file.find(given)
+    file = config_place.find(given)
     config = config_file.load(file)
     catalog = FolderCatalog(config.catalog_folder(), on_garbage=on_garbage)
     return Workspace(file=file, config=config, catalog=catalog)

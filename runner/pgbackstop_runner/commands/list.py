@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from pgbackstop_catalog import config_place, entries, headline, units
+from pgbackstop_catalog import catalog_place, config_place, entries, headline, units
 from pgbackstop_catalog.headline import Headline
 from pgbackstop_runner import screen
 from pgbackstop_runner.commands import options
@@ -63,7 +63,7 @@ def show_list(
     if drills:
         _drills(plan, database, limit, json=json)
         return
-    root = config_place.catalog_folder(config_place.find(options.Given.config))
+    root = catalog_place.named_by(config_place.find(options.Given.config))
     paths = list(entries.newest_first(root, "backups", plan))
     wanted = _Wanted(states=frozenset(status or ()), database=database)
     shown, total = _choose(paths, wanted, limit=len(paths) if everything else limit)

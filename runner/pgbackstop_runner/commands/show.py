@@ -34,9 +34,9 @@ def show(
     json: options.Json = False,
 ) -> None:
     """Show one backup: what became of it, where it is, and the commands that restore it by hand."""
-    from pgbackstop_catalog import config_place, folder  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+    from pgbackstop_catalog import catalog_place, config_place, folder  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
-    root = config_place.catalog_folder(config_place.find(options.Given.config))
+    root = catalog_place.named_by(config_place.find(options.Given.config))
     catalog = folder.FolderCatalog(root, on_garbage=options.report)
     record = catalog.backup(backup)
     if json:

@@ -1,14 +1,12 @@
 """Every error of a configuration: with file, line, key, and what to do."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pgbackstop_catalog import config_file, config_place, errors
+from pgbackstop_catalog import catalog_place, config_file, errors
 from pgbackstop_catalog.config import Config
-from pgbackstop_catalog.config.plan import Keep, Plan
 from pgbackstop_catalog.config.storage import FolderStorage
 
 GOOD = """\
@@ -199,90 +197,9 @@ def test_all_errors_at_once_in_the_order_of_the_file(file: Path) -> None:
 )
 def test_a_file_that_cannot_be_read(file: Path, make: Any, reason: str) -> None:
     make(file)
-    for read in (config_file.load, config_place.catalog_folder):
+    for read in (config_file.load, catalog_place.named_by):
         with pytest.raises(errors.ConfigError, match=reason):
             read(file)
-
-
-def test_where_the_file_is_looked_for(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(config_place.ENVIRONMENT, raising=False)
-    monkeypatch.setattr(config_place, "PLACES", (Path("pgbackstop.yaml"), tmp_path / "etc.yaml"))
-    with pytest.raises(errors.ConfigError, match="There is no configuration"):
-        config_file.find(None)
-    (tmp_path / "etc.yaml").touch()
-    assert config_file.find(None) == tmp_path / "etc.yaml"
-    file.touch()
-    assert config_file.find(None) == Path("pgbackstop.yaml")
-    monkeypatch.setenv(config_place.ENVIRONMENT, "/named/by/environment")
-    assert config_file.find(None) == Path("/named/by/environment")
-    assert config_file.find(file) == file
-
-
-CATALOGS = {
-    "the first folder's": GOOD,
-    "named": GOOD + "catalog: records\n",
-    "absolute": GOOD + "catalog: /var/records\n",
-    "in the home": GOOD + "catalog: ~/records\n",
-    "no folder first": "servers: {main: {}}\nstorages: {cloud: {kind: s3, bucket: b}, disk: {path: /x}}",
-}
-
-
-@pytest.mark.parametrize("case", CATALOGS)
-def test_the_catalog_s_place_is_the_model_s(file: Path, case: str) -> None:
-    file.write_text(CATALOGS[case])
-    assert config_place.catalog_folder(file) == config_file.load(file).catalog_folder()
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["[", "- a", "servers: {}", "storages: {disk: {path: 7}}", "catalog: 7", "storages: {a: {kind: s3}}"],
-)
-def test_a_file_without_a_plain_catalog_is_judged_by_the_model(file: Path, text: str) -> None:
-    file.write_text(text)
-    with pytest.raises(config_file.BadConfig, match=re.escape(str(file))):
-        config_place.catalog_folder(file)
-
-
-def test_the_defaults_of_both_types() -> None:
-    logical = Plan(server="main", backup_type="logical")
-    physical = Plan(server="main", backup_type="physical")
-    assert (logical.effective_format(), physical.effective_format()) == ("custom", "tar")
-    assert (logical.effective_keep(), physical.effective_keep()) == (Keep(last=7), Keep(last=4))
-    assert (logical.effective_rpo_target(), physical.effective_rpo_target()) == (86400.0, 7 * 86400.0)
-    assert logical.effective_max_age() == 25 * 3600
-    assert physical.effective_max_age() == 7 * 86400 + physical.max_duration + physical.grace
-    assert logical.but(max_age=60, rpo_target=30).effective_max_age() == 60
-    assert logical.but(rpo_target=30).effective_rpo_target() == 30
-
-
-@pytest.mark.parametrize(
-    ("changes", "days"),
-    [
-        ({"keep": {"last": 5}}, 4 * 7),
-        ({"keep": {"within": "60d"}}, 53),
-        ({"keep": {"daily": 10}}, 9 * 7),
-        ({"keep": {"monthly": 3, "last": 2}}, 56),
-        ({"keep": {"last": 1, "minimum": 1}}, 0),
-        ({"recovery_window": "30d"}, 30),
-        ({"recovery_window": 0}, 0),
-    ],
-)
-def test_how_far_back_a_server_must_be_recoverable(changes: dict[str, Any], days: int) -> None:
-    plan = Plan.model_validate(
-        {"server": "main", "backup_type": "physical", "max_duration": 0, "grace": 0, **changes}
-    )
-    assert plan.effective_recovery_window() == days * 86400
-
-
-def test_proofs_grow_old_with_the_interval_of_the_drills() -> None:
-    def limit(**drill: object) -> float | None:
-        plan = {"server": "main", "backup_type": "logical", "drill": drill}
-        return Plan.model_validate(plan).effective_proof_max_age()
-
-    assert limit() == 8 * 86400
-    assert limit(schedule="0 5 1 * *") == 32 * 86400
-    assert limit(enabled=False) is None
 
 
 def test_only_a_folder_is_written_to() -> None:

@@ -1,0 +1,48 @@
+"""Where the catalog is, from the configuration's file alone.
+
+What only reads the catalog needs one key of the file. It must answer even on the day when some other key
+is wrong, and without the model, whose import takes longer than a list may.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pgbackstop_catalog import config_place
+
+
+def named_by(file: Path) -> Path:
+    """The folder of the catalog that ``file`` names. Raises ConfigError where it names none."""
+    folder = _plain_case(file)
+    if folder is not None:
+        return folder
+    from pgbackstop_catalog import config_file  # noqa: PLC0415 - says what is wrong, with file, line and key
+
+    return config_file.load(file).catalog_folder()
+
+
+def _plain_case(file: Path) -> Path | None:
+    """The folder, or None where the model shall judge."""
+    text = config_place.text_of(file)
+    try:
+        document: Any = yaml.load(text, Loader=config_place.LOADER)  # noqa: S506 - a safe loader
+    except yaml.YAMLError:
+        return None
+    if not isinstance(document, dict):
+        return None
+    named = document.get("catalog")
+    if isinstance(named, str):
+        return config_place.absolute(named, file)
+    first = _first_folder(document.get("storages"))
+    return config_place.absolute(first, file) / "catalog" if first is not None and named is None else None
+
+
+def _first_folder(storages: Any) -> str | None:
+    for storage in storages.values() if isinstance(storages, dict) else ():
+        if isinstance(storage, dict) and storage.get("kind", "folder") == "folder":
+            path = storage.get("path")
+            return path if isinstance(path, str) else None
+    return None

@@ -1,0 +1,46 @@
+"""Where the catalog is: the quick answer is the model's, and what is no plain case is left to it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pgbackstop_catalog import catalog_place, config_file
+
+GOOD = """\
+servers:
+  main: {}
+storages:
+  disk:
+    path: store
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "pgbackstop.yaml"
+
+
+CATALOGS = {
+    "the first folder's": GOOD,
+    "named": GOOD + "catalog: records\n",
+    "absolute": GOOD + "catalog: /var/records\n",
+    "in the home": GOOD + "catalog: ~/records\n",
+    "no folder first": "servers: {main: {}}\nstorages: {cloud: {kind: s3, bucket: b}, disk: {path: /x}}",
+}
+
+
+@pytest.mark.parametrize("case", CATALOGS)
+def test_the_catalog_s_place_is_the_model_s(file: Path, case: str) -> None:
+    file.write_text(CATALOGS[case])
+    assert catalog_place.named_by(file) == config_file.load(file).catalog_folder()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[", "- a", "servers: {}", "storages: {disk: {path: 7}}", "catalog: 7", "storages: {a: {kind: s3}}"],
+)
+def test_a_file_without_a_plain_catalog_is_judged_by_the_model(file: Path, text: str) -> None:
+    file.write_text(text)
+    with pytest.raises(config_file.BadConfig, match=re.escape(str(file))):
+        catalog_place.named_by(file)
