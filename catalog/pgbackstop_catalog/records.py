@@ -10,7 +10,7 @@ import secrets
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -219,6 +219,20 @@ class Copy(Value):
     message: str = ""
     expired_at: UtcTime | None = None
 
+    @classmethod
+    def of(cls, backup: Backup, storage: str, *, started_at: datetime) -> Self:
+        """A running one of that backup."""
+        return cls(
+            backup=backup.id,
+            plan=backup.plan,
+            server=backup.server,
+            database=backup.database,
+            backup_type=backup.backup_type,
+            storage=storage,
+            status=Status.RUNNING,
+            started_at=started_at,
+        )
+
 
 class Proof(Value):
     """A check that a backup restores: read back in full (verify) or restored for real (drill).
@@ -257,6 +271,21 @@ class Proof(Value):
     scheduled_for: UtcTime | None = None
     host: str = ""
     pid: int | None = None
+
+    @classmethod
+    def of(cls, backup: Backup, proof: Literal["verify", "drill"], *, started_at: datetime) -> Self:
+        """A running one of that backup."""
+        return cls(
+            id=new_id(started_at),
+            proof=proof,
+            backup=backup.id,
+            plan=backup.plan,
+            server=backup.server,
+            database=backup.database,
+            backup_type=backup.backup_type,
+            status=Status.RUNNING,
+            started_at=started_at,
+        )
 
 
 Record = Annotated[Backup | Copy | Proof, Field(discriminator="kind")]

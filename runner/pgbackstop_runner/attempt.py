@@ -10,7 +10,6 @@ import contextlib
 import errno
 import os
 import shutil
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import Backup, Reason, Status, Step, StoredFile, new_id
 from pgbackstop_catalog.values import utc_now
-from pgbackstop_runner import byhand, failure, log, signals
+from pgbackstop_runner import byhand, failure, log, origin, signals
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.workspace import Workspace
 
@@ -183,8 +182,7 @@ def begin(workspace: Workspace, plan_name: str, database: str, request: Request)
         trigger=request.trigger,
         scheduled_for=request.scheduled_for,
         started_at=now,
-        host=socket.gethostname(),
-        pid=os.getpid(),
+        **origin.here(),
         storage=storage_name,
         location=str(location),
         format=plan.effective_format(),

@@ -102,19 +102,8 @@ def _make(workspace: Workspace, wanted: Missing, sleep: Sleep) -> Copy:
 
 
 def _begin(wanted: Missing) -> Copy:
-    backup, before = wanted.backup, wanted.record
-    return Copy(
-        backup=backup.id,
-        plan=backup.plan,
-        server=backup.server,
-        database=backup.database,
-        backup_type=backup.backup_type,
-        storage=wanted.storage,
-        status=Status.RUNNING,
-        started_at=utc_now(),
-        attempts=before.attempts + 1 if before else 1,
-        failures=before.failures if before else 0,
-    )
+    record, before = Copy.of(wanted.backup, wanted.storage, started_at=utc_now()), wanted.record
+    return record.but(attempts=before.attempts + 1, failures=before.failures) if before else record
 
 
 def _finish(workspace: Workspace, record: Copy, started: float, **changes: object) -> Copy:

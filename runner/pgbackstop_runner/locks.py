@@ -6,12 +6,12 @@ import contextlib
 import fcntl
 import json
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 from pgbackstop_catalog import atomic, errors
 from pgbackstop_catalog.values import format_time, utc_now
+from pgbackstop_runner import origin
 
 
 @contextlib.contextmanager
@@ -26,7 +26,7 @@ def held(catalog: Path, name: str, what: str) -> Iterator[None]:
             raise errors.Busy(
                 f"{what} is already running{_holder(path)}.", remedy="Wait for it, or end it."
             ) from None
-        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": format_time(utc_now())}
+        holder = {**origin.here(), "since": format_time(utc_now())}
         with contextlib.suppress(OSError):  # a full disk must not keep a lock from being taken
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps(holder).encode(), 0)

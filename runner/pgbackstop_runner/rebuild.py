@@ -142,15 +142,8 @@ def _has(workspace: Workspace, record: Backup) -> bool:
 
 
 def _copy(record: Backup, storage: str) -> Copy:
-    return Copy(
-        backup=record.id,
-        plan=record.plan,
-        server=record.server,
-        database=record.database,
-        backup_type=record.backup_type,
-        storage=storage,
+    return Copy.of(record, storage, started_at=record.started_at).but(
         status=Status.SUCCEEDED,
-        started_at=record.started_at,
         finished_at=record.finished_at or utc_now(),
         size_bytes=record.size_bytes,
         message="found by a rebuild of the catalog",

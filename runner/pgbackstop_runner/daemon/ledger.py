@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from datetime import UTC, datetime
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.folder import Catalog
 from pgbackstop_catalog.records import Backup, Reason, Status, new_id
+from pgbackstop_runner import origin
 from pgbackstop_runner.daemon.plan_state import CREDIBLE, Missed, Order
 
 _KILLED = (-9, -15, -2, -1, errors.Interrupted.exit_code)
@@ -92,8 +91,7 @@ def _record(name: str, plan: Plan, now: datetime) -> Backup:
         started_at=now,
         finished_at=now,
         duration_seconds=0.0,
-        host=socket.gethostname(),
-        pid=os.getpid(),
+        **origin.here(),
     )
 
 

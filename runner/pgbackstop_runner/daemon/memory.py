@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +11,7 @@ from pgbackstop_catalog import atomic, codec, errors
 from pgbackstop_catalog.config import Config
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.scheduler import Counted, SchedulerState
-from pgbackstop_runner import log
+from pgbackstop_runner import log, origin
 from pgbackstop_runner.daemon.plan_state import CREDIBLE
 
 FILE = Path("state", "scheduler.json")
@@ -116,8 +114,7 @@ def state(
 ) -> SchedulerState:
     """The file's content for a daemon that lives."""
     return SchedulerState(
-        pid=os.getpid(),
-        host=socket.gethostname(),
+        **origin.here(),
         started_at=started_at,
         heartbeat_at=now,
         first_seen=dict(known.first_seen),

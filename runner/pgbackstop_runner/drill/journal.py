@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,9 +12,9 @@ from typing import Literal
 import psycopg
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import Backup, CheckResult, DrillKind, Proof, Reason, Status, Step, new_id
+from pgbackstop_catalog.records import Backup, CheckResult, DrillKind, Proof, Reason, Status, Step
 from pgbackstop_catalog.values import utc_now
-from pgbackstop_runner import failure, log
+from pgbackstop_runner import failure, log, origin
 from pgbackstop_runner.drill.ground import NoRoom
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.workspace import Workspace
@@ -43,22 +41,8 @@ class Drill:
         scheduled_for: datetime | None,
     ) -> Drill:
         """On record before anything is done. Raises CatalogError."""
-        now = utc_now()
-        proof = Proof(
-            id=new_id(now),
-            proof="drill",
-            drill=kind,
-            backup=backup.id,
-            plan=backup.plan,
-            server=backup.server,
-            database=backup.database,
-            backup_type=backup.backup_type,
-            status=Status.RUNNING,
-            started_at=now,
-            trigger=trigger,
-            scheduled_for=scheduled_for,
-            host=socket.gethostname(),
-            pid=os.getpid(),
+        proof = Proof.of(backup, "drill", started_at=utc_now()).but(
+            drill=kind, trigger=trigger, scheduled_for=scheduled_for, **origin.here()
         )
         drill = cls(workspace=workspace, proof=proof)
         drill._save()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import Status, Step
 from pgbackstop_catalog.restores import Restore
 from pgbackstop_catalog.values import utc_now
-from pgbackstop_runner import failure, log
+from pgbackstop_runner import failure, log, origin
 from pgbackstop_runner.workspace import Workspace
 
 
@@ -88,4 +87,4 @@ def operator() -> str:
 
 def here() -> dict[str, object]:
     """Who restores, where, and in which process."""
-    return {"operator": operator(), "host": socket.gethostname(), "pid": os.getpid()}
+    return {"operator": operator(), **origin.here()}

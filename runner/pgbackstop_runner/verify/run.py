@@ -6,16 +6,14 @@ After a backup it comes behind the commit, because reading takes its time and th
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import Backup, Proof, Reason, Status, new_id
+from pgbackstop_catalog.records import Backup, Proof, Reason, Status
 from pgbackstop_catalog.values import utc_now
-from pgbackstop_runner import locks, log, notify, reconcile, signals
+from pgbackstop_runner import locks, log, notify, origin, reconcile, signals
 from pgbackstop_runner.verify.checks import Examination
 from pgbackstop_runner.workspace import Workspace
 
@@ -126,20 +124,7 @@ def _one(workspace: Workspace, backup: Backup, *, whole: bool, read_before: set[
 
 
 def _begin(backup: Backup) -> Proof:
-    now = utc_now()
-    return Proof(
-        id=new_id(now),
-        proof="verify",
-        backup=backup.id,
-        plan=backup.plan,
-        server=backup.server,
-        database=backup.database,
-        backup_type=backup.backup_type,
-        status=Status.RUNNING,
-        started_at=now,
-        host=socket.gethostname(),
-        pid=os.getpid(),
-    )
+    return Proof.of(backup, "verify", started_at=utc_now()).but(**origin.here())
 
 
 def _close(workspace: Workspace, proof: Proof, start: float, **changes: object) -> Proof:
