@@ -134,9 +134,9 @@ def _chosen(opened: Workspace) -> Wanted:
 
 
 def _restore(opened: Workspace, request: Request, flags: _Flags) -> None:
-    from pgbackstop_runner.restore import flow, outline  # noqa: PLC0415
+    from pgbackstop_runner.restore import flow, survey  # noqa: PLC0415
 
-    drawn = outline.draw(opened, request)
+    drawn = survey.draw(opened, request)
     if not flags.json:
         _show_outline(drawn)
     if flags.dry_run:

@@ -13,10 +13,10 @@ from pgbackstop_runner.drill.journal import Drill
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.recover import run as recovery
 from pgbackstop_runner.recover.replay import Recovered
-from pgbackstop_runner.restore import integrity, outline, roles, scratch, target
+from pgbackstop_runner.restore import integrity, roles, scratch, survey, target
 from pgbackstop_runner.restore.choose import Wanted
 from pgbackstop_runner.restore.journal import Journal
-from pgbackstop_runner.restore.outline import Outline
+from pgbackstop_runner.restore.outline import Outline, Request
 from pgbackstop_runner.restore.roles import Globals
 from pgbackstop_runner.workspace import Workspace
 
@@ -43,7 +43,7 @@ def restore(drill: Drill, place: Ground, backup: Backup) -> None:
 
 def _globals(workspace: Workspace, backup: Backup) -> Globals:
     """Read before the bytes are checked, because the server is made with the superuser's name."""
-    folder = integrity.folder_of(outline.storage(workspace, backup), backup)
+    folder = integrity.folder_of(survey.storage(workspace, backup), backup)
     try:
         return roles.in_globals(folder)
     except OSError as error:
@@ -62,9 +62,9 @@ def _superuser(globals_: Globals) -> str:
 def _fill(drill: Drill, workspace: Workspace, backup: Backup, globals_: Globals, started: Recovered) -> None:
     """The steps of a restore, into a name that is free in any server."""
     name = target.name_beside(backup.database, "drill", drill.proof.id[-6:])
-    request = outline.Request(wanted=Wanted(backup=backup.id), into=name, roles=True)
+    request = Request(wanted=Wanted(backup=backup.id), into=name, roles=True)
     with drill.step("check"):
-        drawn = _with_all_roles(outline.draw(workspace, request), globals_)
+        drawn = _with_all_roles(survey.draw(workspace, request), globals_)
     current = _unrecorded(drill, workspace, name)
     with drill.step("roles"):
         roles.create(current, drawn)

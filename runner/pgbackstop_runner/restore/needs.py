@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psycopg
 
@@ -12,10 +11,8 @@ from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.records import Backup
 from pgbackstop_runner import validate
 from pgbackstop_runner.restore import target
+from pgbackstop_runner.restore.outline import Outline
 from pgbackstop_runner.restore.target import Database
-
-if TYPE_CHECKING:
-    from pgbackstop_runner.restore.outline import Outline
 
 
 def require(connection: psycopg.Connection, outline: Outline) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from pgbackstop_catalog.records import Backup
 from pgbackstop_catalog.restores import Restore
 from pgbackstop_catalog.values import utc_now
-from pgbackstop_runner.restore import flow, outline
+from pgbackstop_runner.restore import flow, survey
 from pgbackstop_runner.restore.choose import Wanted
 from pgbackstop_runner.restore.outline import Request
 from tests.support import backups
@@ -30,13 +30,13 @@ def backup(place: Site) -> Backup:
 def restore(place: Site, **request: Any) -> Restore:
     """Restores in this process, as a person who has confirmed."""
     workspace = place.workspace
-    drawn = outline.draw(workspace, Request(**{"wanted": Wanted(), **request}))
+    drawn = survey.draw(workspace, Request(**{"wanted": Wanted(), **request}))
     return flow.run(workspace, drawn)
 
 
 def lines(place: Site, **request: Any) -> list[tuple[str, str]]:
     """What a dry run tells."""
-    drawn = outline.draw(place.workspace, Request(**{"wanted": Wanted(), **request}))
+    drawn = survey.draw(place.workspace, Request(**{"wanted": Wanted(), **request}))
     return list(drawn.lines(utc_now()))
 
 

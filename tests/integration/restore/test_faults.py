@@ -13,7 +13,7 @@ import pytest
 
 from pgbackstop_catalog import atomic, codec, errors
 from pgbackstop_catalog.records import Status
-from pgbackstop_runner.restore import outline
+from pgbackstop_runner.restore import survey
 from pgbackstop_runner.restore.choose import Wanted
 from pgbackstop_runner.restore.outline import Request
 from tests.integration.restore import image, places
@@ -419,8 +419,8 @@ def test_a_record_of_a_dead_process_is_closed_with_what_to_do(database: Database
 def test_what_was_asked_for_must_be_one_thing(database: Database, place: Site) -> None:
     places.backup(place)
     with pytest.raises(errors.NotFound, match="no logical backup"):
-        outline.draw(place.workspace, Request(wanted=Wanted(database="elsewhere")))
+        survey.draw(place.workspace, Request(wanted=Wanted(database="elsewhere")))
     with pytest.raises(errors.NotFound, match="no backup '2031'"):
-        outline.draw(place.workspace, Request(wanted=Wanted(backup="2031")))
+        survey.draw(place.workspace, Request(wanted=Wanted(backup="2031")))
     with pytest.raises(errors.ValidationError, match="There is a database 'postgres' already"):
         places.restore(place, into="postgres")

@@ -1,0 +1,90 @@
+"""Finding out what a restore will do, without touching anything: the backup, its bytes, the server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pgbackstop_catalog import errors, restores
+from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.records import Backup
+from pgbackstop_runner import binaries
+from pgbackstop_runner import server as postgres
+from pgbackstop_runner.binaries import Binaries
+from pgbackstop_runner.restore import blueprint, choose, family, integrity, needs, target
+from pgbackstop_runner.restore.blueprint import Blueprint
+from pgbackstop_runner.restore.family import Family
+from pgbackstop_runner.restore.outline import Outline, Request
+from pgbackstop_runner.workspace import Workspace
+
+_READ = {True: "read to its end", False: "readable by pg_restore"}
+
+
+def draw(workspace: Workspace, request: Request) -> Outline:
+    """Choose, check the bytes, look at the server: everything that can be wrong is told before it matters.
+
+    Raises NotFound, ConfigError, ValidationError, ServerUnreachable, AttemptFailed (corrupt).
+    """
+    choice = choose.choose(workspace.catalog.backups(), request.wanted)
+    backup = choice.backup
+    folder = integrity.folder_of(storage(workspace, backup), backup)
+    checked = integrity.check(folder, backup)
+    server_name = request.server or backup.server
+    server = workspace.server(server_name).for_restores()
+    database = request.into or backup.database
+    with target.connect(server, away_from=(database,)) as connection:
+        major = postgres.major(connection)
+        needs.same_or_newer(backup, major)
+        facts = postgres.facts(connection)
+        tools = _tools(server, backup, major)
+        dump = blueprint.dump_path(folder, backup)
+        found = blueprint.read(tools, dump, plain=backup.format == "plain")
+        outline = Outline(
+            request=request,
+            choice=choice,
+            folder=folder,
+            dump=dump,
+            blueprint=found,
+            server_name=server_name,
+            server=server,
+            major=major,
+            binaries=tools,
+            database=database,
+            replaced=target.find(connection, database),
+            same_server=_is_same(backup, facts.system_identifier),
+            identity=facts.system_identifier,
+            missing_roles=frozenset(found.roles) - target.roles(connection),
+            missing_tablespaces=frozenset(found.tablespaces) - target.tablespaces(connection),
+            estimate=restores.estimate(backup, workspace.catalog.restores(server_name)),
+            checked=f"{checked}; {_READ[backup.format == 'plain']}",
+            family=_family(request, backup, found),
+        )
+        needs.require(connection, outline)
+    return outline
+
+
+def _family(request: Request, backup: Backup, found: Blueprint) -> Family | None:
+    if request.method != "selection":
+        return None
+    return family.choose(backup, found, request.tables, request.schemas)
+
+
+def storage(workspace: Workspace, backup: Backup) -> Path:
+    """The folder of the storage that holds the backup. Raises ConfigError."""
+    try:
+        return workspace.config.folder(backup.storage).path
+    except (KeyError, TypeError):
+        raise errors.ConfigError(
+            f"Storage {backup.storage!r} of backup {backup.id} is no folder of the configuration.",
+            remedy="Add it again, or restore another backup.",
+        ) from None
+
+
+def _is_same(backup: Backup, identity: str) -> bool:
+    known = backup.server_facts.system_identifier if backup.server_facts else ""
+    return known in {"", identity}
+
+
+def _tools(server: Server, backup: Backup, major: int) -> Binaries:
+    """Tools that read the archive and suit the server; the server's own version if it is there."""
+    made_by = int((backup.tools.get("pg_dump") or "0").partition(".")[0] or 0)
+    return binaries.find(max(major, made_by), server.bin_dir)
