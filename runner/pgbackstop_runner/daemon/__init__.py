@@ -8,7 +8,10 @@
     planner       all plans of a configuration
     children      processes that never outlive us
     runs          backups as children
+    drills        drills as children, one at a time
+    server_tasks  one endless task for each server that wants it
     receivers     WAL receivers as children
+    heartbeats    rows that let drills measure what would be lost
     courier       notifications that wait
     service       the loop that wakes all of them
 

@@ -6,12 +6,13 @@ A server that is down is no trouble of the daemon's: it says so once, and tries 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pgbackstop_catalog import conninfo, drills, errors
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_runner import log
+from pgbackstop_runner.daemon.server_tasks import ServerTasks
 from pgbackstop_runner.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -26,41 +27,14 @@ _ROUNDS = 100
 _OPTIONS = f"-c statement_timeout={round(drills.TOLERANCE * 1000)} -c lock_timeout=2000 -c search_path="
 
 
-@dataclass
-class Heartbeats:
-    """One task for each server that wants heartbeats."""
-
-    _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    _servers: dict[str, Server] = field(default_factory=dict)
-
-    async def follow(self, workspace: Workspace) -> None:
-        """Let there be a task for each server that wants one; a changed server gets a new one."""
-        servers = workspace.config.servers
-        wanted = {name: server for name, server in servers.items() if server.heartbeat.enabled}
-        await self._end([name for name, server in self._servers.items() if wanted.get(name) != server])
-        for name in wanted.keys() - self._tasks.keys():
-            self._tasks[name] = asyncio.create_task(_beat_on(name, wanted[name]))
-        self._servers = wanted
-
-    def check(self) -> None:
-        """A bug in writing heartbeats shows here and ends the daemon."""
-        for task in self._tasks.values():
-            if task.done():
-                task.result()
-
-    async def stop(self) -> None:
-        """End all of them."""
-        await self._end(list(self._tasks))
-
-    async def _end(self, names: list[str]) -> None:
-        ending = [self._tasks.pop(name) for name in names]
-        for task in ending:
-            task.cancel()
-        await asyncio.gather(*ending, return_exceptions=True)
+def tasks() -> ServerTasks:
+    """One for each server that wants heartbeats."""
+    return ServerTasks(wants=lambda server: server.heartbeat.enabled, keep=_beat_on)
 
 
-async def _beat_on(name: str, server: Server) -> None:
+async def _beat_on(workspace: Workspace, name: str) -> None:
     """Connect, write until something fails, wait, and again."""
+    server = workspace.server(name)
     writer = _Writer(name=name, server=server)
     while True:
         try:

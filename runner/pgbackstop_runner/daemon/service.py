@@ -14,14 +14,13 @@ from pgbackstop_catalog.records import Backup
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_catalog.wal import WalState
 from pgbackstop_runner import locks, log, reconcile
-from pgbackstop_runner.daemon import memory, wal_gaps
+from pgbackstop_runner.daemon import heartbeats, memory, receivers, wal_gaps
 from pgbackstop_runner.daemon.courier import Courier
 from pgbackstop_runner.daemon.drills import Drills
-from pgbackstop_runner.daemon.heartbeats import Heartbeats
 from pgbackstop_runner.daemon.memory import Known
 from pgbackstop_runner.daemon.planner import Planner
-from pgbackstop_runner.daemon.receivers import Receivers
 from pgbackstop_runner.daemon.runs import Runs
+from pgbackstop_runner.daemon.server_tasks import ServerTasks
 from pgbackstop_runner.daemon.settings import Settings
 from pgbackstop_runner.drill import flow as drill_flow
 from pgbackstop_runner.workspace import Workspace, open_workspace
@@ -51,10 +50,10 @@ class Service:
     settings: Settings
     planner: Planner
     runs: Runs
-    receivers: Receivers
+    receivers: ServerTasks
     courier: Courier
     drills: Drills
-    heartbeats: Heartbeats
+    heartbeats: ServerTasks
     recorded: list[Backup]
     started_at: datetime
     wake: asyncio.Event
@@ -73,10 +72,10 @@ class Service:
             settings=settings,
             planner=planner,
             runs=Runs(planner=planner, settings=settings, wake=wake),
-            receivers=Receivers(settings=settings),
+            receivers=receivers.tasks(settings),
             courier=Courier(settings=settings),
             drills=Drills(settings=settings, wake=wake),
-            heartbeats=Heartbeats(),
+            heartbeats=heartbeats.tasks(),
             recorded=recorded,
             started_at=utc_now(),
             wake=wake,
