@@ -7,7 +7,6 @@ when we are killed. A tool dies with the runner, and so do its own children, eve
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -21,13 +20,10 @@ from typing import IO
 from pgbackstop_catalog import conninfo, units
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import Reason
-from pgbackstop_runner import last_words
+from pgbackstop_runner import last_words, processes
 from pgbackstop_runner.failure import AttemptFailed
 
 TAIL_LINES = 20
-# Looked up now: between fork and exec it is too late to load anything.
-_prctl = ctypes.CDLL(None).prctl
-_PR_SET_PDEATHSIG = 1
 _KEPT_ENVIRONMENT = (
     "PATH",
     "HOME",
@@ -168,7 +164,7 @@ def start(
                 pass_fds=inherited,
                 cwd=cwd,
                 start_new_session=True,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, which needs no lock
+                preexec_fn=processes.dying_with_us(),  # noqa: PLW1509 - see there
             )
         except OSError as error:
             raise _not_startable(name, error) from error
@@ -276,8 +272,3 @@ def _environment(password: str | None) -> Iterator[tuple[dict[str, str], tuple[i
         yield {**environment, "PGPASSFILE": f"/proc/self/fd/{descriptor}"}, (descriptor,)
     finally:
         os.close(descriptor)
-
-
-def die_with_parent(number: int = signal.SIGTERM) -> None:
-    """For a child between fork and exec: the kernel sends it this signal when our main thread ends."""
-    _prctl(_PR_SET_PDEATHSIG, number)

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from pgbackstop_catalog.errors import Interrupted
+from pgbackstop_runner import processes
 
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_PR_SET_PDEATHSIG = 1
 # How often a child's log is passed on, in seconds.
 _PACE = 0.25
 _BLOCK = 65536
@@ -92,7 +89,7 @@ async def start(argv: Sequence[str], *, keep_words: bool) -> Child:
             stdin=asyncio.subprocess.DEVNULL,
             stderr=log,
             start_new_session=True,
-            preexec_fn=_dying_with(os.getpid()),
+            preexec_fn=processes.dying_with_us(),
         )
     except BaseException:
         if log is not None:
@@ -110,17 +107,3 @@ async def stop(children: Sequence[Child], *, seconds: float) -> None:
         await asyncio.wait(ends, timeout=seconds)
     for child in children:
         child.send(signal.SIGKILL)
-
-
-def _dying_with(parent: int) -> Callable[[], None]:
-    """To be run in the child: SIGTERM when our main thread ends, even by SIGKILL.
-
-    One system call of a library that is loaded, and no lock, so it is safe after a fork.
-    """
-
-    def ask() -> None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before we asked
-            os._exit(Interrupted.exit_code)
-
-    return ask

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner.demo import processes
+from pgbackstop_runner import processes
 from pgbackstop_runner.demo.home import Home, Running
 
 STOP_SECONDS = 30.0

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pgbackstop_catalog import atomic, errors
+from pgbackstop_runner import processes
 from pgbackstop_runner.account import Account
 from pgbackstop_runner.binaries import Binaries
-from pgbackstop_runner.demo import processes
 
 if TYPE_CHECKING:
     import psycopg

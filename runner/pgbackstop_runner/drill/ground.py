@@ -18,9 +18,8 @@ from pathlib import Path
 
 from pgbackstop_catalog import atomic, errors, units
 from pgbackstop_catalog.records import Reason
-from pgbackstop_runner import account, log, signals, validate
+from pgbackstop_runner import account, log, processes, signals, validate
 from pgbackstop_runner.account import Account
-from pgbackstop_runner.demo import processes
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.workspace import Workspace
 

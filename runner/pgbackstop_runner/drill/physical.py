@@ -12,7 +12,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import Backup, CheckResult, Reason
 from pgbackstop_catalog.recovery import RecoveryPlan, Target
 from pgbackstop_catalog.values import format_time
-from pgbackstop_runner.demo import processes
+from pgbackstop_runner import processes
 from pgbackstop_runner.drill import ground, heartbeats, journal, server
 from pgbackstop_runner.drill.ground import Ground
 from pgbackstop_runner.drill.journal import Drill

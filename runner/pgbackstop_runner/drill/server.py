@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import Backup, Reason
-from pgbackstop_runner import tools
+from pgbackstop_runner import processes, tools
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.drill.ground import Ground
 from pgbackstop_runner.drill.journal import Drill
@@ -88,7 +88,7 @@ def _initdb(ground: Ground, programs: Binaries, backup: Backup, superuser: str) 
             text=True,
             check=False,
             env=tools.small_environment(),
-            preexec_fn=tools.die_with_parent,
+            preexec_fn=processes.dying_with_us(),
             **ground.who.credentials,
         )
     except OSError as error:

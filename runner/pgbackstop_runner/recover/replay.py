@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner import tools
+from pgbackstop_runner import processes
 from pgbackstop_runner.account import Account
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.recover.settings import SCRIPT
@@ -22,8 +21,6 @@ from pgbackstop_runner.recover.settings import SCRIPT
 if TYPE_CHECKING:
     import psycopg
 
-# An immediate shutdown: nobody wants the rest of a throw-away server.
-_dying = functools.partial(tools.die_with_parent, signal.SIGQUIT)
 TARGET_NOT_REACHED = "recovery ended before configured recovery target was reached"
 _SHOWN = 2
 # What libpq and the server say while it is not ready; anything else does not pass by waiting.
@@ -31,6 +28,11 @@ _NOT_YET = ("starting up", "not yet accepting", "not accepting", "shutting down"
 _NOT_THERE = ("No such file", "Connection refused", "timeout expired", "server closed the connection")
 # Nothing of ours is for the server; PATH is for restore_command's lz4 and zstd.
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "TZ", "LD_LIBRARY_PATH")
+
+
+def _dying() -> Callable[[], None]:
+    """An immediate shutdown: nobody wants the rest of a throw-away server."""
+    return processes.dying_with_us(signal.SIGQUIT)
 
 
 class TooLow(errors.PgbackstopError):
@@ -81,7 +83,7 @@ class Recovered:
                     stderr=log,
                     cwd="/",
                     start_new_session=True,
-                    preexec_fn=_dying if self.dies_with_us else None,  # noqa: PLW1509 - one system call
+                    preexec_fn=_dying() if self.dies_with_us else None,  # noqa: PLW1509 - see there
                     env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
                     **self.who.credentials,
                 )

@@ -1,23 +1,24 @@
-"""Long-running processes of ours: started to die with us, found again by what the kernel says of them.
+"""Processes of ours: started to die with us, found again by what the kernel says of them.
 
-Only /proc and prctl are used, so that nothing need be installed. Start in the main thread: the kernel
-sends the death signal when the thread that started the child ends.
+Only /proc and prctl are used, so that nothing need be installed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import functools
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pgbackstop_catalog.errors import Interrupted
+
+# Looked up now: between fork and exec it is too late to load anything.
 _LIBC = ctypes.CDLL(None, use_errno=True)
 # https://man7.org/linux/man-pages/man2/prctl.2.html
 _PR_SET_PDEATHSIG = 1
@@ -34,6 +35,24 @@ class Identity:
 
     pid: int
     started: int
+
+
+def dying_with_us(number: int = signal.SIGTERM) -> Callable[[], None]:
+    """For a child between fork and exec: the kernel sends it this signal when we die, even by SIGKILL.
+
+    Begin children in the main thread: the kernel means the thread that began them. When a process of many
+    threads dies, the signal may come several times, once from each thread that for a moment inherits the
+    child: who receives it must not take the second for another wish.
+    """
+    parent = os.getpid()
+
+    def ask() -> None:
+        # System calls of a library that is loaded, and no lock: that is safe after a fork.
+        _LIBC.prctl(_PR_SET_PDEATHSIG, number)
+        if os.getppid() != parent:  # we died before it asked
+            os._exit(Interrupted.exit_code)
+
+    return ask
 
 
 def start(
@@ -54,7 +73,7 @@ def start(
             cwd="/",
             env=environment(),
             start_new_session=True,
-            preexec_fn=functools.partial(_prepare, death_signal),  # noqa: PLW1509 - two calls, no locks
+            preexec_fn=_prepared(dying_with_us(death_signal)),  # noqa: PLW1509 - see there
             **credentials,
         )
     finally:
@@ -140,11 +159,14 @@ def reap() -> None:
             pass
 
 
-def _prepare(death_signal: int) -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, death_signal)
-    # Handlers are reset by exec, but what is ignored stays ignored: `nohup`, or our own clean-up.
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
+def _prepared(die: Callable[[], None]) -> Callable[[], None]:
+    def prepare() -> None:
+        die()
+        # Handlers are reset by exec, but what is ignored stays ignored: `nohup`, or our own clean-up.
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+
+    return prepare
 
 
 def _pids() -> Iterator[int]:
