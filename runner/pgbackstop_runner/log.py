@@ -37,6 +37,7 @@ def configure(settings: Log) -> None:
             structlog.contextvars.merge_contextvars,
             _drop_empty,
             structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
         ],
