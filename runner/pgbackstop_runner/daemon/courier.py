@@ -35,11 +35,11 @@ class Courier:
 
     def look(self, workspace: Workspace) -> None:
         """Start a delivery where something waits and its time has come; see how the last one ended."""
-        if self._task is not None and not self._task.done():
-            return
         if self._task is not None:
-            self._see(self._task)
-            self._task = None
+            if not self._task.done():
+                return
+            ended, self._task = self._task, None
+            self._see(ended)
         if time.monotonic() >= self._next and _waits(workspace):
             self._task = asyncio.create_task(asyncio.to_thread(notify.deliver, workspace))
 
@@ -53,6 +53,10 @@ class Courier:
             delivered = not task.result().pending
         except errors.CatalogError as error:
             log.logger().error("notifications cannot be delivered", problem=str(error))
+            delivered = False
+        except Exception:
+            # Backups go on, whatever stands in the way of telling about them.
+            log.logger().exception("notifications cannot be delivered: this is a bug")
             delivered = False
         self._backoff = self._backoff.well() if delivered else self._backoff.after()
         self._next = time.monotonic() + self._backoff.pause

@@ -143,9 +143,13 @@ def _post(event: Notice, settings: Alertmanager, now: datetime) -> None:
 
 
 def _ends(event: Notice, settings: Alertmanager) -> list[dict[str, object]]:
-    """Of what the event puts right, that which Alertmanager has. Raises NotAccepted."""
+    """Of what the event puts right, that which Alertmanager has. Raises Unreachable."""
     ends = notice.ends(event)
-    told = [each["labels"] for each in alertmanager.alerts(settings, plan=event.plan)] if ends else []
+    try:
+        told = [each.get("labels") for each in alertmanager.alerts(settings, plan=event.plan)] if ends else []
+    except alertmanager.Refused as error:  # the question, not the news
+        log.logger().warning("open alerts are not known", channel=CHANNEL, problem=str(error))
+        return []
     return [end for end in ends if end["labels"] in told]
 
 

@@ -48,14 +48,18 @@ _OPENER = urllib.request.build_opener(_NoRedirects)
 
 
 def post(settings: Alertmanager, alerts: Sequence[dict[str, object]]) -> None:
-    """Raises Unreachable, Refused; returns when Alertmanager has them."""
-    _ask(settings, "/api/v2/alerts", data=json.dumps(alerts).encode())
+    """Raises Unreachable, Refused; returns when Alertmanager has them, which it says by 200 and no words."""
+    said = _ask(settings, "/api/v2/alerts", data=json.dumps(alerts).encode())
+    if said.strip():
+        _from_json(settings, said)
 
 
 def alerts(settings: Alertmanager, **labels: str) -> list[dict[str, Any]]:
     """The alerts with these labels, silenced and inhibited ones too. Raises NotAccepted."""
     filters = urlencode([("filter", f"{name}={json.dumps(value)}") for name, value in labels.items()])
-    found: list[dict[str, Any]] = json.loads(_ask(settings, f"/api/v2/alerts?{filters}"))
+    found = _from_json(settings, _ask(settings, f"/api/v2/alerts?{filters}"))
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise _no_alertmanager(settings)
     return found
 
 
@@ -71,7 +75,11 @@ def reload(settings: Alertmanager) -> None:
 
 def place(settings: Alertmanager) -> str:
     """How a person is told of it."""
-    return f"Alertmanager at {urlsplit(settings.url).netloc}"
+    return f"Alertmanager at {_address(settings)}"
+
+
+def _address(settings: Alertmanager) -> str:
+    return urlsplit(settings.url).netloc
 
 
 def _ask(settings: Alertmanager, path: str, *, data: bytes | None = None) -> bytes:
@@ -91,6 +99,21 @@ def _ask(settings: Alertmanager, path: str, *, data: bytes | None = None) -> byt
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise _unreachable(place(settings), error) from error
     return body
+
+
+def _from_json(settings: Alertmanager, body: bytes) -> Any:
+    """What it says. Raises Unreachable for a login page, a wrong port, or an answer that is cut."""
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise _no_alertmanager(settings) from error
+
+
+def _no_alertmanager(settings: Alertmanager) -> Unreachable:
+    return Unreachable(
+        f"What answers at {_address(settings)} does not speak like Alertmanager.",
+        remedy="Check notifications.alertmanager.url, and what stands before it.",
+    )
 
 
 def _refusal(where: str, code: int, body: bytes) -> NotAccepted:

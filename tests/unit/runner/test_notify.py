@@ -34,6 +34,8 @@ class Answering(ThreadingHTTPServer):
         self.codes: list[int] = []
         self.received: list[Any] = []
         self.requests: list[str] = []
+        self.body = b""
+        self.refused = 0
 
     @property
     def url(self) -> str:
@@ -49,9 +51,15 @@ class _Handler(BaseHTTPRequestHandler):
         code = self.server.codes.pop(0) if self.server.codes else 200
         if code == 200:
             self.server.received += json.loads(body)
-        self._answer(code)
+        self._answer(code, self.server.body if code == 200 else b"what the server says")
 
     def do_GET(self) -> None:
+        if self.server.refused:
+            self._answer(self.server.refused)
+            return
+        if self.server.body:
+            self._answer(200, self.server.body)
+            return
         if self.path.startswith("/api/v2/alerts?"):
             self._answer(200, json.dumps(self.server.received).encode())
             return
@@ -341,6 +349,27 @@ def test_an_answer_that_never_comes_is_not_waited_for(opened: Workspace) -> None
         impatient = Alertmanager(url=mute.url, timeout=0.2)
         with pytest.raises(alertmanager.Unreachable, match="timed out"):
             alertmanager.post(impatient, [notice.to_alert(notice.of_test(NOW), NOW)])
+
+
+@pytest.mark.parametrize("body", [b"<html>Log in</html>", b'[{"labels": {'])
+@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED])
+def test_a_login_page_is_no_alertmanager(
+    opened: Workspace, server: Answering, body: bytes, status: Status
+) -> None:
+    """It answers 200 to everything, and would lose each notice."""
+    server.body = body
+    notify.announce(opened, _backup(status=status, reason=Reason.TOOL if status is Status.FAILED else None))
+    delivery = notify.deliver(opened)
+    assert (delivery.accepted, delivery.rejected, delivery.pending) == (0, 0, 1)
+    assert "does not speak like Alertmanager. Check notifications.alertmanager.url" in delivery.problem
+    server.body = b""
+    assert notify.deliver(opened).accepted == 1
+
+
+def test_a_refused_question_does_not_stop_the_news(opened: Workspace, server: Answering) -> None:
+    server.refused = 400
+    notify.announce(opened, _backup())
+    assert notify.deliver(opened).accepted == 1
 
 
 def test_garbage_in_the_outbox_is_put_aside(opened: Workspace, server: Answering) -> None:

@@ -1,0 +1,49 @@
+"""Backups go on, whatever happens to a delivery."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from pgbackstop_catalog.config import Config
+from pgbackstop_catalog.folder import FolderCatalog
+from pgbackstop_catalog.notice import of_test
+from pgbackstop_catalog.values import utc_now
+from pgbackstop_runner import notify
+from pgbackstop_runner.daemon.courier import Courier
+from pgbackstop_runner.daemon.settings import Settings
+from pgbackstop_runner.workspace import Workspace
+
+
+def test_a_bug_in_a_delivery_is_logged_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = Config.model_validate(
+        {
+            "servers": {"main": {}},
+            "storages": {"disk": {"kind": "folder", "path": tmp_path}},
+            "notifications": {"alertmanager": {"url": "http://127.0.0.1:1"}},
+        }
+    )
+    catalog = FolderCatalog(checked.catalog_folder())
+    opened = Workspace(file=tmp_path / "pgbackstop.yaml", config=checked, catalog=catalog)
+    notify.queue(opened, of_test(utc_now()))
+    tries = []
+
+    def broken(*_: Any) -> None:
+        tries.append(1)
+        raise ZeroDivisionError("out of cheese")
+
+    monkeypatch.setattr(notify, "deliver", broken)
+
+    async def serve() -> None:
+        courier = Courier(settings=Settings(first_pause=0.0, longest_pause=0.0))
+        while len(tries) < 3:
+            courier.look(opened)
+            await asyncio.sleep(0)
+
+    with capture_logs() as lines:
+        asyncio.run(asyncio.wait_for(serve(), 60))
+    assert [line["log_level"] for line in lines] == ["error"] * 2
