@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from pgbackstop_catalog import atomic, errors, units
+from pgbackstop_catalog import atomic, errors, units, wording
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import Backup, Reason, ServerFacts
@@ -21,8 +21,6 @@ from pgbackstop_runner import binaries, forecast, replication, server
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed, first_reason
 from pgbackstop_runner.workspace import Workspace
-
-_SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,8 +202,7 @@ def _missing_rights(connection: psycopg.Connection, rights: server.Rights | None
     for words, query in _RIGHTS_QUERIES:
         names = [str(name) for (name,) in connection.execute(query)]
         if names and not (words == _ROW_SECURITY and rights.bypass_rls):
-            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            yield f"{words} {', '.join(names[:_SHOWN])}{more}"
+            yield f"{words} {wording.some(names)}"
 
 
 # Until 18 there is no has_largeobject_privilege; pg_read_all_data does not cover large objects.

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from pgbackstop_catalog import wording
 from pgbackstop_catalog.config.plan import Assertion
 from pgbackstop_catalog.records import Backup, CheckResult, DatabaseFacts
 from pgbackstop_runner import server as postgres
-
-_SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +85,7 @@ def rows(connection: psycopg.Connection, counts: dict[str, int] | None) -> Check
         if found.get(name) != count
     ]
     total = f"{sum(found.values())} in {len(found)} tables, as backed up"
-    return CheckResult(name="rows", ok=not wrong, detail=_some(wrong) or total)
+    return CheckResult(name="rows", ok=not wrong, detail=wording.some(wrong) or total)
 
 
 def _count(connection: psycopg.Connection, schema: str, name: str) -> int:
@@ -149,7 +148,7 @@ def _sequences(connection: psycopg.Connection, dumped: dict[str, tuple[int, bool
     wrong = sorted(name for name in behind if dumped is None or name not in dumped)
     others = _changed(connection, dumped or {})
     note = f"; {len(behind)} behind, as at the source" if behind else ""
-    detail = _some([*(f"{name} is behind its column" for name in wrong), *others])
+    detail = wording.some([*(f"{name} is behind its column" for name in wrong), *others])
     return CheckResult(
         name="sequences", ok=not detail, detail=detail or f"{len(rows)} follow their columns{note}"
     )
@@ -202,7 +201,11 @@ def _facts(connection: psycopg.Connection, wanted: DatabaseFacts | None) -> Iter
         for each in wanted.extensions
         if there.get(each.name, each.version) != each.version
     ]
-    detail = _some([f"{name} is missing" for name in missing]) or _some(other) or f"{len(there)} as backed up"
+    detail = (
+        wording.some([f"{name} is missing" for name in missing])
+        or wording.some(other)
+        or f"{len(there)} as backed up"
+    )
     yield CheckResult(name="extensions", ok=not missing, detail=detail)
     yield _collation(wanted, found)
 
@@ -218,7 +221,7 @@ def _collation(wanted: DatabaseFacts, found: DatabaseFacts) -> CheckResult:
     version = f"{found.locale_provider} {found.locale or found.collate} {found.collation_version}".strip()
     if found.collation_version != wanted.collation_version:
         version += f" (it was {wanted.collation_version or 'without a version'}; indexes are built anew)"
-    return CheckResult(name="collation", ok=not wrong, detail=_some(wrong) or version)
+    return CheckResult(name="collation", ok=not wrong, detail=wording.some(wrong) or version)
 
 
 def _assertion(connection: psycopg.Connection, assertion: Assertion) -> CheckResult:
@@ -235,9 +238,4 @@ def _assertion(connection: psycopg.Connection, assertion: Assertion) -> CheckRes
 
 
 def _invalid(names: Sequence[str]) -> str:
-    return f"not valid: {_some(names)}" if names else ""
-
-
-def _some(words: Sequence[str]) -> str:
-    more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
-    return f"{', '.join(words[:_SHOWN])}{more}" if words else ""
+    return f"not valid: {wording.some(names)}" if names else ""

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import psycopg
 
+from pgbackstop_catalog import wording
 from pgbackstop_catalog.records import CheckResult
 from pgbackstop_runner import tools
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.recover.replay import Recovered
 
-_SHOWN = 3
 _NOTHING_READ = "no relations to check"
 
 
@@ -40,10 +40,7 @@ def _databases(recovered: Recovered) -> list[str]:
 def _indexes(recovered: Recovered) -> CheckResult:
     databases = _databases(recovered)
     wrong = [f"{database}.{name}" for database in databases for name in _invalid(recovered, database)]
-    more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-    detail = (
-        f"not valid: {', '.join(wrong[:_SHOWN])}{more}" if wrong else f"valid in {len(databases)} databases"
-    )
+    detail = f"not valid: {wording.some(wrong)}" if wrong else f"valid in {len(databases)} databases"
     return CheckResult(name="indexes", ok=not wrong, detail=detail)
 
 
@@ -77,7 +74,7 @@ def _pages(recovered: Recovered, *, install: bool) -> CheckResult:
     try:
         with tools.start("pg_amcheck", argv, pipe_output=True) as tool:
             for line in tool.stdout:
-                if len(corrupt) < _SHOWN:
+                if len(corrupt) < wording.SHOWN:
                     corrupt.append(line.decode(errors="replace").strip())
             said = tool.finish()
     except AttemptFailed as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from pgbackstop_catalog import errors, recovery, wal
+from pgbackstop_catalog import errors, recovery, wal, wording
 from pgbackstop_catalog.records import Backup, Reason
 from pgbackstop_catalog.values import format_time
 from pgbackstop_catalog.wal import Segment
@@ -60,10 +60,9 @@ def read(found: Reach, read_before: set[str], on_bytes: Callable[[int], None]) -
             wrong += _problems(found.archive, entry)
             on_bytes(entry.size_bytes)
     if wrong:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise AttemptFailed(
             Reason.CORRUPT,
-            f"The WAL archive is damaged, the backup is not: {'; '.join(wrong[:3])}{more}.",
+            f"The WAL archive is damaged, the backup is not: {wording.some(wrong, between='; ')}.",
             remedy="Restore the file from a copy, or make a new physical backup.",
         )
     return f"{len(found.entries)} segments as archived; {found.words}"

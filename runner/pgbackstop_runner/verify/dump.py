@@ -5,14 +5,15 @@ from __future__ import annotations
 import fcntl
 from pathlib import Path
 
-from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog import wording
+from pgbackstop_catalog.records import Backup, Reason
 from pgbackstop_runner import logical, physical, stream, tools
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.verify import blame, frames
 from pgbackstop_runner.verify.rows import Scanner, differences
 
-LAST_LINE = b"-- PostgreSQL database dump complete"
+_LAST_LINE = b"-- PostgreSQL database dump complete"
 _LAST_LINE_OF_GLOBALS = b"-- PostgreSQL database cluster dump complete"
 # A disk that gives nothing for so long does not answer any more; seconds.
 _LIMITS = tools.Limits(first_byte=1800.0, stall=900.0)
@@ -27,15 +28,23 @@ def ends(folder: Path, backup: Backup) -> str:
     return f"{len(names)} zstd files end with their frame"
 
 
-def read_text(folder: Path, backup: Backup) -> Scanner:
-    """Decompress a plain dump to its end. Raises AttemptFailed (corrupt), OSError."""
+def scan(path: Path) -> Scanner:
+    """Decompress a plain dump to its end. Raises AttemptFailed (incomplete), OSError."""
     scanner = Scanner()
-    with physical.opened(folder / name_of(backup)) as file:
+    with physical.opened(path) as file:
         while chunk := file.read(stream.CHUNK):
             scanner.write(chunk)
-    if LAST_LINE not in scanner.tail:
-        raise blame.corrupt("The dump ends before pg_dump's last line.")
+    if _LAST_LINE not in scanner.tail:
+        raise AttemptFailed(Reason.INCOMPLETE, "The dump ends before pg_dump's last line.")
     return scanner
+
+
+def read_text(folder: Path, backup: Backup) -> Scanner:
+    """The same of a stored one, which had that line. Raises AttemptFailed (corrupt), OSError."""
+    try:
+        return scan(folder / name_of(backup))
+    except AttemptFailed as error:
+        raise blame.corrupt(error.problem) from error
 
 
 def read_archive(folder: Path, backup: Backup, binaries: Binaries) -> Scanner:
@@ -64,8 +73,7 @@ def counted(backup: Backup, scanner: Scanner) -> str:
         return f"{len(scanner.found)} tables, {total:,} rows; the record has none to compare with"
     wrong = differences(backup.row_counts, scanner.found)
     if wrong:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise blame.corrupt(f"The dump is not what was counted: {', '.join(wrong[:3])}{more}.")
+        raise blame.corrupt(f"The dump is not what was counted: {wording.some(wrong)}.")
     return f"{len(backup.row_counts)} tables, {sum(backup.row_counts.values()):,} rows as counted"
 
 

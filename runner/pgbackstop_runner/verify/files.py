@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pgbackstop_catalog import layout
+from pgbackstop_catalog import layout, wording
 from pgbackstop_catalog.records import Backup, Reason, StoredFile
 from pgbackstop_runner import removal, stream
 from pgbackstop_runner.failure import AttemptFailed
@@ -42,8 +42,7 @@ def hashes(folder: Path, backup: Backup, on_bytes: Callable[[int], None]) -> str
             on_bytes(stored.size_bytes)
             wrong += [problem] if problem else []
     if wrong:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise blame.corrupt(f"{'; '.join(wrong[:3])}{more}.")
+        raise blame.corrupt(f"{wording.some(wrong, between='; ')}.")
     return f"{len(backup.files)} files as recorded"
 
 

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pgbackstop_catalog.records import Reason
-from pgbackstop_runner import physical, stream, tools
+from pgbackstop_runner import stream, tools
 from pgbackstop_runner.attempt import Attempt
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.logical import GLOBALS, Dump
-from pgbackstop_runner.verify.dump import LAST_LINE
-from pgbackstop_runner.verify.rows import Scanner
+from pgbackstop_runner.verify import dump as dumps
 
 _TIMEOUT = 600
 
@@ -74,12 +73,6 @@ def _listed_tables(binaries: Binaries, path: Path) -> Iterator[int]:
 
 def _plain(path: Path, tables: int) -> None:
     """pg_dump writes a last line; what lacks it was cut off."""
-    scanner = Scanner()
-    with physical.opened(path) as file:
-        while chunk := file.read(stream.CHUNK):
-            scanner.write(chunk)
-    if LAST_LINE not in scanner.tail:
-        raise AttemptFailed(Reason.INCOMPLETE, "The dump ends before pg_dump's last line.")
-    if len(scanner.found) < tables:
-        found = len(scanner.found)
+    found = len(dumps.scan(path).found)
+    if found < tables:
         raise AttemptFailed(Reason.INCOMPLETE, f"The dump has the rows of {found} tables of {tables}.")
