@@ -43,6 +43,7 @@ def test_a_bug_in_a_delivery_is_logged_and_tried_again(
         while len(tries) < 3:
             courier.look(opened)
             await asyncio.sleep(0)
+        await courier.stop()
 
     with capture_logs() as lines:
         asyncio.run(asyncio.wait_for(serve(), 60))
