@@ -200,6 +200,7 @@ def _undo(opened: Workspace, restore_id: str, given: str | None, timeout: float)
     from pgbackstop_runner.restore import after  # noqa: PLC0415
 
     found = after.find(opened, restore_id)
+    after.require_old(found)
     _confirm(found.target, given, f"This replaces the database {found.target} by {found.replaced_database}.")
     done = after.undo(opened, found, timeout=timeout)
     screen.say(f"{done.target} is what it was before restore {done.id}.")
@@ -210,8 +211,9 @@ def _drop_old(opened: Workspace, restore_id: str, given: str | None) -> None:
     from pgbackstop_runner.restore import after  # noqa: PLC0415
 
     found = after.find(opened, restore_id)
+    after.require_old(found)
     old = found.replaced_database
-    _confirm(old or found.target, given, f"This drops the database {old}; there is no undo afterwards.")
+    _confirm(old, given, f"This drops the database {old}; there is no undo afterwards.")
     after.drop_old(opened, found)
     screen.say(f"{old} is dropped.")
 

@@ -14,7 +14,7 @@ from pgbackstop_catalog.restores import Restore
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_runner import locks, log
 from pgbackstop_runner.restore import announce
-from pgbackstop_runner.restore.journal import Journal, here
+from pgbackstop_runner.restore.journal import Journal, here, reread
 from pgbackstop_runner.workspace import Workspace
 
 
@@ -63,8 +63,22 @@ def reconcile(workspace: Workspace) -> tuple[Restore, ...]:
 
 
 def _close(workspace: Workspace, restore: Restore) -> Restore | None:
-    """None where it is running after all."""
-    closed = restore.but(
+    """None where it is running after all, or has ended by itself since its record was read."""
+    try:
+        with locks.held(workspace.catalog.root, _lock_name(restore.target), restore.target):
+            now = reread(workspace, restore)
+            if now.status is not Status.RUNNING:
+                return None
+            closed = _interrupted(now)
+            workspace.catalog.put(closed)
+    except errors.Busy:
+        return None
+    log.logger().warning("closed as interrupted", restore=closed.id, message=closed.message)
+    return closed
+
+
+def _interrupted(restore: Restore) -> Restore:
+    return restore.but(
         status=Status.INTERRUPTED,
         reason=Reason.INTERRUPTED,
         step="",
@@ -72,13 +86,6 @@ def _close(workspace: Workspace, restore: Restore) -> Restore | None:
         message=f"The process that made it (pid {restore.pid} on {restore.host}) ended in step "
         f"{restore.step!r}. {_left(restore)}",
     )
-    try:
-        with locks.held(workspace.catalog.root, _lock_name(restore.target), restore.target):
-            workspace.catalog.put(closed)
-    except errors.Busy:
-        return None
-    log.logger().warning("closed as interrupted", restore=closed.id, message=closed.message)
-    return closed
 
 
 def _left(restore: Restore) -> str:

@@ -17,7 +17,7 @@ from pgbackstop_catalog.records import Reason, Status
 from pgbackstop_catalog.restores import Restore
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_runner import locks, log
-from pgbackstop_runner.restore import flow, service, swap, target
+from pgbackstop_runner.restore import flow, journal, service, swap, target
 from pgbackstop_runner.restore.journal import Journal
 from pgbackstop_runner.restore.swap import Rename
 from pgbackstop_runner.workspace import Workspace
@@ -42,15 +42,15 @@ def undo(workspace: Workspace, restore: Restore, *, timeout: float) -> Restore:
 
     Raises ValidationError where there is nothing to go back to, Busy, PgbackstopError.
     """
-    _require_old(restore)
     server = workspace.server(restore.server).for_restores()
     aside = target.name_beside(restore.target, "undone", restore.short_id)
-    with _locked(workspace, restore):
-        _require_there(server, restore)
-        current = Journal(workspace=workspace, record=restore.but(undone_database=aside))
+    with _locked(workspace, restore) as now:
+        require_old(now)
+        _require_there(server, now)
+        current = Journal(workspace=workspace, record=now.but(undone_database=aside))
         with service.away(current, server.application):
-            swap.exchange(server, _back(server, restore, aside), timeout=timeout)
-        current.note(undone_at=utc_now(), downtime_seconds=restore.downtime_seconds)
+            swap.exchange(server, _back(server, now, aside), timeout=timeout)
+        current.note(undone_at=utc_now(), downtime_seconds=now.downtime_seconds)
         current.save()
     log.logger().info("restore undone", restore=restore.id, target=restore.target)
     return current.record
@@ -58,12 +58,14 @@ def undo(workspace: Workspace, restore: Restore, *, timeout: float) -> Restore:
 
 def drop_old(workspace: Workspace, restore: Restore) -> Restore:
     """Drop the database that the restore replaced. Raises ValidationError where there is none, Busy."""
-    _require_old(restore)
     server = workspace.server(restore.server).for_restores()
-    with _locked(workspace, restore), target.connect(server) as connection:
-        target.drop(connection, restore.replaced_database)
-    done = restore.but(dropped_at=utc_now())
-    workspace.catalog.put(done)
+    with _locked(workspace, restore) as now:
+        require_old(now)
+        _require_there(server, now)
+        with target.connect(server, away_from=(now.target,)) as connection:
+            target.drop(connection, now.replaced_database)
+        done = now.but(dropped_at=utc_now())
+        workspace.catalog.put(done)
     return done
 
 
@@ -108,7 +110,8 @@ def _back(server: Server, restore: Restore, aside: str) -> tuple[Rename, ...]:
     return (Rename(old=restore.target, new=aside, opened=False), old)
 
 
-def _require_old(restore: Restore) -> None:
+def require_old(restore: Restore) -> None:
+    """Raises ValidationError where the restore has no old database, by its record."""
     if restore.is_undoable:
         return
     why = "it replaced nothing"
@@ -129,17 +132,20 @@ def _require_there(server: Server, restore: Restore) -> None:
 
 
 @contextlib.contextmanager
-def _locked(workspace: Workspace, restore: Restore) -> Iterator[None]:
+def _locked(workspace: Workspace, restore: Restore) -> Iterator[Restore]:
+    """The record as it is under its lock: before that, the restore may have ended or been undone."""
     name = flow.lock_name(restore.server, restore.target)
     with locks.held(workspace.catalog.root, name, f"A restore of {restore.target}"):
-        yield
+        yield journal.reread(workspace, restore)
 
 
 def _close(workspace: Workspace, restore: Restore) -> Restore | None:
-    """None where the restore is running after all."""
+    """None where the restore is running after all, or has ended by itself."""
     try:
-        with _locked(workspace, restore):
-            closed = _interrupted(workspace, restore)
+        with _locked(workspace, restore) as now:
+            if now.status is not Status.RUNNING:
+                return None
+            closed = _interrupted(workspace, now)
             workspace.catalog.put(closed)
     except errors.Busy:
         return None

@@ -77,6 +77,14 @@ class Journal:
         return record
 
 
+def reread(workspace: Workspace, restore: Restore) -> Restore:
+    """The record as it is now: whoever holds the lock may have waited long. Raises NotFound, CatalogError."""
+    for each in workspace.catalog.restores(restore.server):
+        if each.id == restore.id:
+            return each
+    raise errors.NotFound(f"The record of restore {restore.id} was removed.")
+
+
 def operator() -> str:
     """Who restores: the person's account, behind sudo too."""
     try:

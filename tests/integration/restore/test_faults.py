@@ -13,7 +13,7 @@ import pytest
 
 from pgbackstop_catalog import atomic, codec, errors
 from pgbackstop_catalog.records import Status
-from pgbackstop_runner.restore import survey
+from pgbackstop_runner.restore import after, survey
 from pgbackstop_runner.restore.choose import Wanted
 from pgbackstop_runner.restore.outline import Request
 from tests.integration.restore import image, places
@@ -414,6 +414,31 @@ def test_a_record_of_a_dead_process_is_closed_with_what_to_do(database: Database
     assert told.returncode == 0, told.stderr
     assert "was not touched" in told.stderr
     assert places.restores(place)[0].status is Status.INTERRUPTED
+
+
+def test_what_was_decided_on_an_old_record_is_decided_again(database: Database, place: Site) -> None:
+    """Two people have read the same record; the second one types the name after the first is done."""
+    places.backup(place)
+    done = places.restore(place)
+    undone = after.undo(place.workspace, done, timeout=30)
+    with pytest.raises(errors.ValidationError, match="undone already"):
+        after.drop_old(place.workspace, done)
+    with pytest.raises(errors.ValidationError, match="undone already"):
+        after.undo(place.workspace, done, timeout=30)
+    (record,) = places.restores(place)
+    assert (record.undone_database, record.dropped_at) == (undone.undone_database, None)
+    database.server.execute(f'drop database "{undone.undone_database}"')
+
+
+def test_what_somebody_else_dropped_is_not_said_to_be_dropped(database: Database, place: Site) -> None:
+    places.backup(place)
+    done = places.restore(place)
+    database.server.execute(f'drop database "{done.replaced_database}"')
+    refused = place.run("restore", "--drop-old", done.id, "--yes-replace", done.replaced_database)
+    assert refused.returncode == errors.ValidationError.exit_code
+    assert "is not on the server any more" in refused.stderr
+    assert "is dropped" not in refused.stdout
+    assert places.restores(place)[0].dropped_at is None
 
 
 def test_what_was_asked_for_must_be_one_thing(database: Database, place: Site) -> None:
