@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from pgbackstop_catalog.records import Reason
 from pgbackstop_catalog.wal import WalGap
-from tests.alerts.timeline import GB, LOGICAL, PHYSICAL, STORE, Fault, World
+from tests.alerts.timeline import Fault
+from tests.alerts.world import GB, LOGICAL, PHYSICAL, STORE, World
 
 # The noon of a Sunday in winter: a physical backup was made in the night, and the next drill is tomorrow.
 BEGINS = datetime(2026, 11, 8, 12, tzinfo=UTC)

@@ -15,7 +15,8 @@ from tests.alerts import faults, timeline
 from tests.alerts.faults import BEGINS, FAULTS, Told
 from tests.alerts.story import EXPORTER
 from tests.alerts.test_rules import RULES, alert_names
-from tests.alerts.timeline import Series, World
+from tests.alerts.timeline import Series
+from tests.alerts.world import World
 
 REFERENCE = RULES.parents[1] / "docs" / "reference" / "faults-and-alerts.md"
 LOGICAL_SERIES = '{backup_type="logical",database="shop",plan="main-logical",server="main"}'

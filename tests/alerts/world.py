@@ -1,0 +1,321 @@
+"""An installation as it would live for weeks, and the facts that the exporter would read of it.
+
+Only what the world does is simulated: when runs start and end, how big they are, what the disk holds. What
+the metrics are is the exporter's answer to it, so rules and exporter are tested together.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from pgbackstop_catalog import history
+from pgbackstop_catalog.config import Config, default_plans
+from pgbackstop_catalog.config.plan import Plan
+from pgbackstop_catalog.history import Attempt, Subject
+from pgbackstop_catalog.records import Reason, Status, Tally
+from pgbackstop_catalog.scheduler import SchedulerState
+from pgbackstop_catalog.wal import WalGap, WalState, WalWindow
+from pgbackstop_exporter.facts import (
+    CATALOG,
+    CatalogFacts,
+    CopyFacts,
+    DiskFacts,
+    Health,
+    PlanFacts,
+    ProofFacts,
+    ServerFacts,
+    Settings,
+    Snapshot,
+    disk_collector,
+    postgres_collector,
+)
+
+STORE = "/srv/backups"
+ZONE = "Europe/Berlin"
+GB = 10**9
+LOGICAL = Subject("main", "shop", "logical")
+PHYSICAL = Subject("main", "", "physical")
+SIZES = {LOGICAL: 8 * GB, PHYSICAL: 60 * GB}
+KEPT = {LOGICAL: 7, PHYSICAL: 4}
+NAMES = {LOGICAL: "main-logical", PHYSICAL: "main-physical"}
+
+
+def config() -> Config:
+    """The plans of the specification for one server, in a zone whose clocks change, with a copy elsewhere."""
+    plans = {
+        name: {**plan, "timezone": ZONE, "copies": ["offsite"]}
+        for name, plan in default_plans(["main"]).items()
+    }
+    plans["main-logical"]["databases"] = ["shop"]
+    return Config.model_validate(
+        {
+            "servers": {"main": {}},
+            "plans": plans,
+            "storages": {"local": {"path": STORE}, "offsite": {"kind": "s3", "bucket": "backups"}},
+        }
+    )
+
+
+@dataclass
+class Does:
+    """What works, and how well."""
+
+    schedule: bool = True
+    write: bool = True
+    copy: bool = True
+    drill: bool = True
+    restores: bool = True
+    receive: bool = True
+    fail: Reason | None = None
+    size: float = 1.0
+    slowness: float = 1.0
+
+
+@dataclass(kw_only=True)
+class World:
+    """What is so now. A fault is a function that changes it from its moment on, at every step."""
+
+    begins: datetime
+    step: timedelta = timedelta(minutes=10)
+    is_new: bool = False
+    settings: Settings = field(init=False)
+    attempts: dict[Subject, list[Attempt]] = field(default_factory=dict)
+    copies: dict[Subject, CopyFacts] = field(default_factory=dict)
+    proofs: dict[Subject, ProofFacts] = field(default_factory=dict)
+    due: dict[str, datetime] = field(default_factory=dict)
+    heartbeat: datetime = field(init=False)
+    received: datetime = field(init=False)
+    window: datetime | None = None
+    gaps: tuple[WalGap, ...] = ()
+    lag: int = 0
+    slot_active: bool = True
+    slot_retained: int = 2**24
+    pending: int = 0
+    unreadable: int = 0
+    disk_size: float = 500 * GB
+    other_files: float = 0.0
+    is_readonly: bool = False
+    is_exporter_up: bool = True
+    down: frozenset[str] = frozenset()
+    last_good: dict[str, float] = field(default_factory=dict)
+    does: Does = field(default_factory=Does)
+    _summed: dict[Subject, tuple[list[Attempt], history.History]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        seen = self.begins if self.is_new else self.begins - timedelta(days=60)
+        self.settings = Settings(config=config(), seen_at=seen.timestamp())
+        self.heartbeat = self.received = self.begins
+        for subject, name in NAMES.items():
+            plan = self.settings.config.plans[name]
+            for job, schedule in (
+                (name, plan.effective_schedule()),
+                (f"drill {name}", plan.drill_schedule()),
+            ):
+                self.due[job] = schedule.next_after(self.begins if self.is_new else seen)
+            self.attempts[subject] = []
+        if not self.is_new:
+            self._live_until_now()
+
+    def _live_until_now(self) -> None:
+        """Sixty days of backups, copies and drills before the timeline begins."""
+        for subject, name in NAMES.items():
+            while self.due[name] <= self.begins:
+                self._back_up(subject, self.due[name])
+                self.due[name] = self.plan(subject).effective_schedule().next_after(self.due[name])
+            while self.due[f"drill {name}"] <= self.begins:
+                self._drill(subject, self.due[f"drill {name}"])
+                following = self.plan(subject).drill_schedule().next_after(self.due[f"drill {name}"])
+                self.due[f"drill {name}"] = following
+
+    def plan(self, subject: Subject) -> Plan:
+        return self.settings.config.plans[NAMES[subject]]
+
+    def live(self, now: datetime) -> None:
+        """What happens in the step that ends now, where nothing prevents it."""
+        if self.does.schedule:
+            self.heartbeat = now
+            for subject, name in NAMES.items():
+                if name not in self.settings.config.plans:
+                    continue
+                plan = self.plan(subject)
+                if self.due[name] <= now and plan.enabled and not self._is_running(subject):
+                    self._begin(subject, self.due[name])
+                    self.due[name] = plan.effective_schedule().next_after(now)
+                if self.due[f"drill {name}"] <= now:
+                    self._drill(subject, now)
+                    self.due[f"drill {name}"] = plan.drill_schedule().next_after(now)
+        for subject in NAMES:
+            self._get_on(subject, now)
+        if self.does.receive:
+            self.received = now
+
+    def _is_running(self, subject: Subject) -> bool:
+        return any(each.status is Status.RUNNING for each in self.attempts[subject])
+
+    def _begin(self, subject: Subject, due: datetime) -> None:
+        if self.does.fail is not None:
+            self.attempts[subject].append(self._attempt(subject, due, Status.FAILED, reason=self.does.fail))
+            return
+        running = self._attempt(subject, due, Status.RUNNING)
+        self.attempts[subject].append(
+            running._replace(size=-1, source_size=-1, progress_expected=self.size(subject))
+        )
+
+    def _get_on(self, subject: Subject, now: datetime) -> None:
+        for number, each in enumerate(self.attempts[subject]):
+            if each.status is Status.RUNNING and self.does.write:
+                share = (now.timestamp() - each.started) / self._seconds(subject)
+                if share < 1:
+                    written = int(share * self.size(subject))
+                    changed = each._replace(progress=written, progress_at=now.timestamp())
+                    self.attempts[subject][number] = changed
+                else:
+                    del self.attempts[subject][number]
+                    self._back_up(subject, datetime.fromtimestamp(each.started, UTC))
+                    break
+
+    def _back_up(self, subject: Subject, started: datetime) -> None:
+        """A good backup; then retention, and the copy."""
+        good = self._attempt(subject, started, Status.SUCCEEDED)
+        self.attempts[subject].append(good)
+        if subject == PHYSICAL:
+            self.window, self.gaps = self.window or datetime.fromtimestamp(good.finished, UTC), ()
+        kept = [each for each in self.attempts[subject] if each.is_available]
+        for old in kept[: -KEPT[subject]]:
+            number = self.attempts[subject].index(old)
+            self.attempts[subject][number] = old._replace(expired=True)
+            if subject == PHYSICAL and self.window is not None:
+                oldest = min(each.finished for each in self.attempts[subject] if each.is_available)
+                self.window = max(self.window, datetime.fromtimestamp(oldest, UTC))
+        if self.does.copy:
+            self.copies[subject] = CopyFacts(newest=good.id, success=good.finished + 900)
+
+    def _attempt(
+        self, subject: Subject, started: datetime, status: Status, reason: Reason | None = None
+    ) -> Attempt:
+        begin = started.timestamp()
+        return Attempt(
+            id=f"{started:%Y%m%dT%H%M%SZ}-{NAMES[subject]}",
+            subject=subject,
+            status=status,
+            started=begin,
+            finished=0.0 if status is Status.RUNNING else begin + self._seconds(subject),
+            scheduled=begin,
+            duration=self._seconds(subject),
+            size=self.size(subject),
+            source_size=4 * SIZES[subject],
+            start_lsn=int(begin),
+            timeline=1,
+            reason=reason,
+        )
+
+    def size(self, subject: Subject) -> int:
+        return int(SIZES[subject] * self.does.size)
+
+    def _seconds(self, subject: Subject) -> float:
+        return self.size(subject) / (20 * 10**6) * self.does.slowness
+
+    def _drill(self, subject: Subject, now: datetime) -> None:
+        known, moment = self.proofs.get(subject, ProofFacts()), now.timestamp()
+        if not any(each.is_available for each in self.attempts[subject]) or not self.does.drill:
+            return
+        if self.does.restores:
+            self.proofs[subject] = replace(
+                known, drill_success=moment, drill_duration=1800.0, proven_until=moment
+            )
+        else:
+            self.proofs[subject] = replace(known, drill_failure=moment)
+
+    def free(self) -> float:
+        """A running backup takes its room as it is written; WAL takes 20 GB a week."""
+        held = sum(
+            each.progress if each.status is Status.RUNNING else each.size
+            for found in self.attempts.values()
+            for each in found
+            if each.is_available or each.status is Status.RUNNING
+        )
+        since = (self.received - self.window).total_seconds() if self.window else 0.0
+        return max(0.0, self.disk_size - self.other_files - held - 20 * GB * since / (7 * 86400))
+
+    def snapshot(self, now: datetime) -> Snapshot:
+        moment = now.timestamp()
+        collectors = (CATALOG, postgres_collector("main"), disk_collector(STORE))
+        for name in collectors:
+            if name not in self.down:
+                self.last_good[name] = moment
+        health = {
+            name: Health(
+                success=name not in self.down, duration=0.1, last_success=self.last_good.get(name, 0.0)
+            )
+            for name in collectors
+        }
+        disk = DiskFacts(
+            free=int(self.free()), size=int(self.disk_size), free_inodes=10**6, is_readonly=self.is_readonly
+        )
+        return Snapshot(
+            settings=self.settings,
+            catalog=self._catalog(),
+            servers={"main": self._server()},
+            disks={STORE: disk},
+            health=health,
+        )
+
+    def _server(self) -> ServerFacts:
+        return ServerFacts(
+            lsn=10**9 + self.lag,
+            databases={"shop": self.settings.seen_at},
+            slot_active=self.slot_active,
+            slot_retained=self.slot_retained,
+            ready_segments=0,
+            last_archived=0.0,
+            last_failed=0.0,
+        )
+
+    def _catalog(self) -> CatalogFacts:
+        plans = {name: self._plan_facts(subject, name) for subject, name in NAMES.items()}
+        windows: tuple[WalWindow, ...] = ()
+        if self.window is not None:
+            windows = (
+                WalWindow(
+                    start=self.window, end=self.received, ends="received", backup="20261001T000000Z-000000"
+                ),
+            )
+        wal = WalState(
+            server="main",
+            method="stream",
+            status="streaming",
+            started_at=self.begins,
+            updated_at=self.received,
+            last_received_at=self.received,
+            recoverable_until=self.received,
+            received_lsn=f"0/{10**9:X}",
+            segments=1,
+            gaps=self.gaps,
+            windows=windows,
+        )
+        scheduler = SchedulerState(
+            pid=1,
+            host="h",
+            started_at=self.begins,
+            heartbeat_at=self.heartbeat,
+            first_seen={name: datetime.fromtimestamp(self.settings.seen_at, UTC) for name in plans},
+        )
+        return CatalogFacts(
+            plans=plans,
+            wal={"main": wal},
+            scheduler=scheduler,
+            pending=self.pending,
+            unreadable=self.unreadable,
+        )
+
+    def _plan_facts(self, subject: Subject, name: str) -> PlanFacts:
+        attempts = self.attempts[subject]
+        if self._summed.get(subject, ([], history.History()))[0] != attempts:
+            self._summed[subject] = (list(attempts), history.summarise(attempts))
+        return PlanFacts(
+            histories={subject: self._summed[subject][1]} if attempts else {},
+            tally=Tally(plan=name),
+            scheduled_until=max((each.scheduled for each in attempts), default=0.0),
+            copies={(subject, "offsite"): self.copies[subject]} if subject in self.copies else {},
+            proofs={subject: self.proofs[subject]} if subject in self.proofs else {},
+            physical=tuple(each for each in attempts if subject == PHYSICAL and each.is_available),
+        )
