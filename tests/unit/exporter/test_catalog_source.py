@@ -1,8 +1,5 @@
-"""The catalog as a source: what changed is read, what did not is not, and nothing is counted twice."""
+"""The catalog as a source: one look at all of it, nothing counted twice, and the last good facts stay."""
 
-import os
-from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,188 +7,18 @@ import pytest
 from pgbackstop_catalog import errors, history
 from pgbackstop_catalog.history import Attempt, Subject
 from pgbackstop_catalog.records import Backup, Status, Tally
-from pgbackstop_exporter import catalog_source, digests, plan_source
+from pgbackstop_exporter import catalog_source, plan_source
 from pgbackstop_exporter.catalog_source import CatalogSource
 from pgbackstop_exporter.facts import CatalogFacts, RestoreFacts
 from pgbackstop_exporter.shelf import Shelf
 from tests.unit.exporter import filled
-from tests.unit.exporter.builders import DAY, NOW, backup, catalog, copy_of, physical, proof_of, restore_of
+from tests.unit.exporter.builders import DAY, NOW, backup, catalog, copy_of, proof_of, restore_of
 
 SHOP = Subject("main", "shop", "logical")
-LONG_AGO = 1_000_000_000 * 10**9
-
-
-def shelf(folder: Path) -> Shelf[Backup, Attempt]:
-    return Shelf(folder / "catalog" / "backups" / "daily", digests.Attempts())
-
-
-def settle(folder: Path) -> None:
-    """Make the folder's last change an old one: a young one is looked at again, whatever its time."""
-    os.utime(folder, ns=(LONG_AGO, LONG_AGO))
 
 
 def runs(facts: CatalogFacts) -> int:
     return facts.plans["daily"].histories[SHOP].counts.runs
-
-
-@pytest.mark.parametrize(
-    "record",
-    [
-        backup(verified_at=NOW, scheduled_for=NOW - DAY),
-        backup(status=Status.FAILED, finished_at=NOW),
-        backup(status=Status.RUNNING, progress_bytes=3, progress_expected_bytes=8),
-        backup(status=Status.RUNNING),
-        backup(status=Status.MISSED, missed_runs=4),
-        backup(expired_at=NOW, size_bytes=None, source_size_bytes=None),
-        physical(method="incremental", start_lsn="1F/A0000028", timeline=7),
-    ],
-    ids=lambda record: f"{record.backup_type} {record.status}",
-)
-def test_a_digest_is_the_attempt_itself(record: Backup) -> None:
-    packing = digests.Attempts()
-    assert packing.unpack(record.id, packing.pack(record)) == history.attempt(record)
-
-
-def test_digests_of_copies_and_proofs() -> None:
-    record = backup()
-    copies, proofs = digests.Copies(), digests.Proofs()
-    copied, proof = copy_of(record, failures=2), proof_of(record, proven_until=NOW)
-    copy = copies.unpack(f"{record.id}@offsite", copies.pack(copied))
-    assert copy == digests.CopyDigest(record.id, SHOP, "offsite", True, NOW.timestamp(), 2)
-    assert proofs.unpack("", proofs.pack(proof)) == (
-        SHOP,
-        True,
-        True,
-        NOW.timestamp() + 60,
-        60.0,
-        NOW.timestamp(),
-    )
-    running = {"status": Status.RUNNING, "finished_at": None, "duration_seconds": None}
-    assert copies.unpack("", copies.pack(copied.but(status=Status.FAILED, finished_at=None))).finished == 0.0
-    unfinished = proofs.unpack("", proofs.pack(proof.but(**running)))
-    assert (unfinished.succeeded, unfinished.finished, unfinished.duration) == (False, 0.0, 0.0)
-    assert not proofs.is_final(proof.but(**running))
-    assert copies.is_final(copied.but(expired_at=NOW))
-
-
-def test_a_folder_that_did_not_change_is_not_read(tmp_path: Path) -> None:
-    path = catalog(tmp_path, backup()).path(backup()).parent
-    found = shelf(tmp_path)
-    settle(path)
-    assert found.refresh()
-    assert not found.refresh()
-    (path / "20261122T020000Z-abcdef.json").write_text("garbage")
-    settle(path)
-    assert not found.refresh()
-    assert found.refresh(thorough=True)
-
-
-def test_a_young_change_is_looked_at_again(tmp_path: Path) -> None:
-    records = catalog(tmp_path, backup())
-    found = shelf(tmp_path)
-    assert found.refresh()
-    assert not found.refresh()
-    records.put(backup())
-    assert found.refresh()
-    assert len(list(found.digests())) == 2
-
-
-def test_a_final_record_is_read_again_only_when_looked_at_thoroughly(tmp_path: Path) -> None:
-    record = backup(status=Status.FAILED)
-    records = catalog(tmp_path, record)
-    found = shelf(tmp_path)
-    found.refresh()
-    records.put(record.but(finished_at=NOW + timedelta(hours=1)))
-    assert not found.refresh()
-    assert found.refresh(thorough=True)
-    assert next(found.digests()).finished == NOW.timestamp() + 3600
-
-
-def test_a_kept_backup_that_expires_and_one_that_is_removed_are_seen(tmp_path: Path) -> None:
-    record = backup()
-    records = catalog(tmp_path, record)
-    found = shelf(tmp_path)
-    found.refresh()
-    records.put(record.but(expired_at=NOW))
-    assert found.refresh()
-    assert next(found.digests()).expired
-    records.remove(record)
-    assert found.refresh()
-    assert list(found.digests()) == []
-
-
-def _unreadable(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-@pytest.mark.parametrize(
-    ("spoil", "words"),
-    [
-        (lambda path: path.write_text("{"), "is no record"),
-        (lambda path: path.write_text('{"record_version": 2}'), "newer pgbackstop"),
-        (lambda path: path.rename(path.with_name("20200101T000000Z-aaaaaa.json")), "holds the record"),
-        (_unreadable, "directory"),
-    ],
-    ids=["garbage", "newer", "misplaced", "folder"],
-)
-def test_what_is_no_record_is_a_problem_until_it_changes(
-    tmp_path: Path, spoil: Callable[[Path], object], words: str
-) -> None:
-    good, bad = backup(), backup()
-    records = catalog(tmp_path, good, bad)
-    spoil(records.path(bad))
-    found = shelf(tmp_path)
-    assert found.refresh()
-    assert [each.id for each in found.digests()] == [good.id]
-    assert [words in problem for problem in found.problems.values()] == [True]
-    assert not found.refresh()
-    for path in records.path(good).parent.glob("*"):
-        if path != records.path(good):
-            path.rmdir() if path.is_dir() else path.unlink()
-    records.put(bad)
-    assert found.refresh()
-    assert found.problems == {}
-    assert len(list(found.digests())) == 2
-
-
-def test_a_record_that_is_mended_is_read(tmp_path: Path) -> None:
-    record = backup()
-    records = catalog(tmp_path, record)
-    records.path(record).write_text("{")
-    found = shelf(tmp_path)
-    found.refresh()
-    assert found.problems
-    records.put(record)
-    assert found.refresh()
-    assert not found.problems
-
-
-def test_other_files_are_none_of_ours(tmp_path: Path) -> None:
-    record = backup()
-    parent = catalog(tmp_path, record).path(record).parent
-    for name in (".20261122T020000Z-aaaaaa.json.1.tmp", ".hidden.json", "notes.txt"):
-        (parent / name).write_text("x")
-    found = shelf(tmp_path)
-    found.refresh()
-    assert found.problems == {}
-
-
-def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "catalog" / "backups").mkdir(parents=True)
-    (tmp_path / "catalog" / "backups" / "daily").write_text("a file")
-    with pytest.raises(errors.CatalogError, match="cannot be read"):
-        shelf(tmp_path).refresh()
-    loop = tmp_path / "loop"
-    loop.symlink_to(loop)
-    with pytest.raises(errors.CatalogError, match="cannot be read"):
-        Shelf(loop, digests.Attempts()).refresh()
-
-
-def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
-    found = shelf(tmp_path)
-    assert not found.refresh()
-    assert list(found.digests()) == []
 
 
 def test_the_filled_catalog_is_read_whole(tmp_path: Path) -> None:
