@@ -1,10 +1,9 @@
-"""Notices: kept until accepted, counted when not, told in words, and never in the way."""
+"""Notices on their way: kept until accepted, counted when not, and never in the way."""
 
 import json
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,66 +14,12 @@ from pgbackstop_catalog.config import Config
 from pgbackstop_catalog.config.notifications import Alertmanager
 from pgbackstop_catalog.folder import FolderCatalog
 from pgbackstop_catalog.notice import Notice
-from pgbackstop_catalog.records import Backup, Reason, Status
+from pgbackstop_catalog.records import Reason, Status
 from pgbackstop_runner import locks, notify
 from pgbackstop_runner.notify import alertmanager
 from pgbackstop_runner.workspace import Workspace
-
-NOW = datetime(2026, 11, 22, 2, 3, 4, tzinfo=UTC)
-
-
-class Answering(ThreadingHTTPServer):
-    """A stand-in for what a real Alertmanager does not do on request: it answers with the code it is told.
-
-    Whatever arrives is kept; the real one is in tests/integration/daemon.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.codes: list[int] = []
-        self.received: list[Any] = []
-        self.requests: list[str] = []
-        self.body = b""
-        self.refused = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Answering
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.requests.append(f"POST {self.path} {self.headers['Content-Type']}")
-        code = self.server.codes.pop(0) if self.server.codes else 200
-        if code == 200:
-            self.server.received += json.loads(body)
-        self._answer(code, self.server.body if code == 200 else b"what the server says")
-
-    def do_GET(self) -> None:
-        if self.server.refused:
-            self._answer(self.server.refused)
-            return
-        if self.server.body:
-            self._answer(200, self.server.body)
-            return
-        if self.path.startswith("/api/v2/alerts?"):
-            self._answer(200, json.dumps(self.server.received).encode())
-            return
-        self.server.requests.append(f"GET {self.path}")
-        self._answer(200)
-
-    def _answer(self, code: int, body: bytes = b'"what the server says"') -> None:
-        self.send_response(code)
-        if code == 302:
-            self.send_header("Location", "/elsewhere")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_args: object) -> None:
-        pass
+from tests.unit.catalog.finished import NOW, finished, labels_of
+from tests.unit.runner.answering import Answering
 
 
 @pytest.fixture
@@ -105,128 +50,15 @@ def opened(tmp_path: Path, server: Answering) -> Workspace:
     return _workspace(tmp_path, server.url)
 
 
-def _backup(**changes: Any) -> Backup:
-    return Backup(
-        id="20261122T020000Z-5f3a9c",
-        plan="shop-daily",
-        server="main",
-        database="shop",
-        backup_type="logical",
-        status=Status.SUCCEEDED,
-        started_at=NOW - timedelta(minutes=3),
-        finished_at=NOW,
-        duration_seconds=185.0,
-        size_bytes=4_200_000,
-    ).but(**changes)
-
-
 def _waiting(opened: Workspace) -> list[Path]:
     return notify.outbox(opened).entries()
 
 
-def test_a_success_in_words() -> None:
-    event = notice.of_backup(_backup(warnings=("2 tables without statistics",)))
-    assert event is not None
-    assert (event.kind, event.severity) == ("backup-succeeded", "info")
-    assert event.summary == "Backed up database shop on main (plan shop-daily)"
-    assert event.description == (
-        "4.2 MB in 3m05s, backup 20261122T020000Z-5f3a9c. Note: 2 tables without statistics. "
-        "There is nothing to do."
-    )
-    assert (event.starts_at, event.ends_at) == (NOW, NOW + notice.GOOD_NEWS)
-
-
-@pytest.mark.parametrize(
-    ("status", "reason", "summary"),
-    [
-        (Status.FAILED, Reason.SPACE, "The backup of server main (plan shop-daily) failed: space"),
-        (Status.FAILED, None, "The backup of server main (plan shop-daily) failed"),
-        (
-            Status.INTERRUPTED,
-            Reason.INTERRUPTED,
-            "The backup of server main (plan shop-daily) was interrupted: interrupted",
-        ),
-    ],
-)
-def test_a_failure_says_what_to_do(status: Status, reason: Reason | None, summary: str) -> None:
-    event = notice.of_backup(_backup(status=status, reason=reason, database="", message="Disk full."))
-    assert event is not None
-    assert (event.kind, event.severity, event.summary) == ("backup-failed", "warning", summary)
-    assert event.description == (
-        "Disk full. Details: 'pgbackstop show 20261122T020000Z-5f3a9c'. "
-        "When the cause is gone, run it again: 'pgbackstop backup shop-daily'."
-    )
-
-
-def test_an_endless_message_is_cut() -> None:
-    event = notice.of_backup(_backup(status=Status.FAILED, message="x" * 100_000))
-    assert event is not None
-    assert "x" * 300 + " … Details" in event.description
-
-
-@pytest.mark.parametrize(("runs", "words"), [(1, "A backup run of plan"), (3, "3 backup runs of plan")])
-def test_missed_runs_are_counted(runs: int, words: str) -> None:
-    event = notice.of_backup(_backup(status=Status.MISSED, missed_runs=runs, message="The daemon was away."))
-    assert event is not None
-    assert event.kind == "backup-missed"
-    assert event.summary.startswith(words)
-    assert event.description.startswith("The daemon was away. See that")
-
-
-def test_a_running_backup_is_no_event() -> None:
-    assert notice.of_backup(_backup(status=Status.RUNNING, finished_at=None)) is None
-
-
-def test_an_alert_has_labels_without_empty_ones_and_ends() -> None:
-    event = notice.of_backup(_backup(database=""))
-    assert event is not None
-    alert = notice.to_alert(event, NOW)
-    assert alert["labels"] == {
-        "alertname": "BackupFinished",
-        "plan": "shop-daily",
-        "server": "main",
-        "backup_type": "logical",
-        "severity": "info",
-    }
-    assert alert["startsAt"] == "2026-11-22T02:03:04.000Z"
-    assert alert["endsAt"] == "2026-11-22T02:13:04.000Z"
-
-
-def labels_of(alerts: list[dict[str, Any]]) -> list[tuple[str, str, str | None]]:
-    return [
-        (alert["labels"]["alertname"], alert["labels"]["severity"], alert["labels"].get("database"))
-        for alert in alerts
-    ]
-
-
-def test_a_success_ends_what_was_told_of_the_database_and_of_the_whole_plan() -> None:
-    event = notice.of_backup(_backup())
-    assert event is not None
-    ends = notice.ends(event)
-    assert {end["endsAt"] for end in ends} == {"2026-11-22T02:03:04.000Z"}
-    assert labels_of(ends) == [
-        (name, severity, database)
-        for database in ("shop", None)
-        for name, severity in (
-            ("BackupRunFailed", "warning"),
-            ("BackupRunFailed", "critical"),
-            ("BackupRunMissed", "warning"),
-        )
-    ]
-
-
-def test_a_failure_ends_nothing_and_names_its_runbook() -> None:
-    event = notice.of_backup(_backup(status=Status.FAILED))
-    assert event is not None
-    assert notice.ends(event) == []
-    assert "alerts/runbooks/BackupFailed.md" in str(notice.to_alert(event, NOW)["annotations"])
-
-
 def test_only_what_was_told_is_ended(opened: Workspace, server: Answering) -> None:
-    notify.backup_finished(opened, _backup(status=Status.FAILED))
+    notify.backup_finished(opened, finished(status=Status.FAILED))
     server.received[0]["labels"]["database"] = "other"
-    notify.backup_finished(opened, _backup(status=Status.FAILED))
-    notify.backup_finished(opened, _backup())
+    notify.backup_finished(opened, finished(status=Status.FAILED))
+    notify.backup_finished(opened, finished())
     assert labels_of(server.received[2:]) == [
         ("BackupFinished", "info", "shop"),
         ("BackupRunFailed", "warning", "shop"),
@@ -238,7 +70,7 @@ def test_only_what_was_told_is_ended(opened: Workspace, server: Answering) -> No
 
 def test_the_second_failure_in_a_row_is_critical(opened: Workspace, server: Answering) -> None:
     def fails(number: int, database: str, status: Status = Status.FAILED) -> None:
-        record = _backup(id=f"2026112{number}T020000Z-5f3a9c", database=database, status=status)
+        record = finished(id=f"2026112{number}T020000Z-5f3a9c", database=database, status=status)
         opened.catalog.put(record)
         notify.backup_finished(opened, record)
 
@@ -264,20 +96,14 @@ def test_the_second_failure_in_a_row_is_critical(opened: Workspace, server: Answ
 
 def test_a_failure_lasts_until_the_next_attempt_is_over(tmp_path: Path, server: Answering) -> None:
     opened = _workspace(tmp_path, server.url)
-    notify.announce(opened, _backup(plan="main-physical", status=Status.FAILED))
+    notify.announce(opened, finished(plan="main-physical", status=Status.FAILED))
     event = notify.outbox(opened).read(_waiting(opened)[0])
     # A week, six hours that a run may take, and one that it may be late.
     assert event.ends_at - event.starts_at == timedelta(days=7, hours=7)
 
 
-def test_an_event_that_waited_too_long_gets_its_length_anew() -> None:
-    event = notice.of_backup(_backup())
-    assert event is not None
-    assert notice.to_alert(event, NOW + timedelta(days=1))["endsAt"] == "2026-11-23T02:13:04.000Z"
-
-
 def test_a_finished_backup_is_told_at_once(opened: Workspace, server: Answering) -> None:
-    notify.backup_finished(opened, _backup())
+    notify.backup_finished(opened, finished())
     assert [alert["labels"]["alertname"] for alert in server.received] == ["BackupFinished"]
     assert server.requests == ["POST /api/v2/alerts application/json"]
     assert _waiting(opened) == []
@@ -285,13 +111,13 @@ def test_a_finished_backup_is_told_at_once(opened: Workspace, server: Answering)
 
 
 def test_a_running_backup_is_not_told(opened: Workspace, server: Answering) -> None:
-    notify.backup_finished(opened, _backup(status=Status.RUNNING, finished_at=None))
+    notify.backup_finished(opened, finished(status=Status.RUNNING, finished_at=None))
     assert server.requests == []
 
 
 def test_without_alertmanager_nothing_is_queued(tmp_path: Path) -> None:
     opened = _workspace(tmp_path, None)
-    notify.backup_finished(opened, _backup())
+    notify.backup_finished(opened, finished())
     assert not (opened.catalog.root / "outbox").exists()
     assert notify.deliver(opened) == notify.Delivery()
 
@@ -301,7 +127,7 @@ def test_what_may_be_accepted_later_is_kept_and_counted(
     opened: Workspace, server: Answering, code: int
 ) -> None:
     server.codes = [code]
-    notify.backup_finished(opened, _backup())
+    notify.backup_finished(opened, finished())
     assert len(_waiting(opened)) == 1
     assert notify.outbox(opened).failures() == {"alertmanager": 1}
     # A redirect is not followed: its GET would be answered, and the event be lost.
@@ -316,7 +142,7 @@ def test_what_is_refused_is_put_aside_and_the_others_go_on(
     opened: Workspace, server: Answering, code: int
 ) -> None:
     for plan in ("first", "second"):
-        notify.announce(opened, _backup(plan=plan))
+        notify.announce(opened, finished(plan=plan))
     server.codes = [code]
     delivery = notify.deliver(opened)
     assert (delivery.accepted, delivery.rejected, delivery.pending) == (1, 1, 0)
@@ -326,7 +152,7 @@ def test_what_is_refused_is_put_aside_and_the_others_go_on(
 
 def test_the_first_that_cannot_be_delivered_ends_the_try(opened: Workspace, server: Answering) -> None:
     for _ in range(3):
-        notify.announce(opened, _backup())
+        notify.announce(opened, finished())
     server.codes = [200, 503]
     delivery = notify.deliver(opened)
     assert (delivery.accepted, delivery.pending, len(server.requests)) == (1, 2, 2)
@@ -336,7 +162,7 @@ def test_the_first_that_cannot_be_delivered_ends_the_try(opened: Workspace, serv
 def test_nobody_listens(tmp_path: Path, server: Answering) -> None:
     opened = _workspace(tmp_path, server.url)
     server.server_close()
-    notify.backup_finished(opened, _backup())
+    notify.backup_finished(opened, finished())
     delivery = notify.deliver(opened)
     assert delivery.pending == 1
     assert "cannot be reached: Connection refused" in delivery.problem
@@ -358,7 +184,7 @@ def test_a_login_page_is_no_alertmanager(
 ) -> None:
     """It answers 200 to everything, and would lose each notice."""
     server.body = body
-    notify.announce(opened, _backup(status=status, reason=Reason.TOOL if status is Status.FAILED else None))
+    notify.announce(opened, finished(status=status, reason=Reason.TOOL if status is Status.FAILED else None))
     delivery = notify.deliver(opened)
     assert (delivery.accepted, delivery.rejected, delivery.pending) == (0, 0, 1)
     assert "does not speak like Alertmanager. Check notifications.alertmanager.url" in delivery.problem
@@ -368,12 +194,12 @@ def test_a_login_page_is_no_alertmanager(
 
 def test_a_refused_question_does_not_stop_the_news(opened: Workspace, server: Answering) -> None:
     server.refused = 400
-    notify.announce(opened, _backup())
+    notify.announce(opened, finished())
     assert notify.deliver(opened).accepted == 1
 
 
 def test_garbage_in_the_outbox_is_put_aside(opened: Workspace, server: Answering) -> None:
-    notify.announce(opened, _backup())
+    notify.announce(opened, finished())
     (opened.catalog.root / "outbox" / "00000000T000000Z-000000.json").write_text("{")
     delivery = notify.deliver(opened)
     assert (delivery.accepted, delivery.rejected, delivery.pending) == (1, 1, 0)
@@ -381,7 +207,7 @@ def test_garbage_in_the_outbox_is_put_aside(opened: Workspace, server: Answering
 
 
 def test_a_notice_of_a_newer_version_is_left(opened: Workspace) -> None:
-    notify.announce(opened, _backup())
+    notify.announce(opened, finished())
     entry = _waiting(opened)[0]
     document = json.loads(entry.read_text()) | {"record_version": 2}
     entry.write_text(json.dumps(document))
@@ -391,7 +217,7 @@ def test_a_notice_of_a_newer_version_is_left(opened: Workspace) -> None:
 
 
 def test_the_budget_of_time_ends_a_delivery(opened: Workspace, server: Answering) -> None:
-    notify.announce(opened, _backup())
+    notify.announce(opened, finished())
     assert notify.deliver(opened, seconds=-1).pending == 1
     assert server.requests == []
 
@@ -400,7 +226,7 @@ def test_while_another_process_delivers_nothing_is_sent_twice(
     opened: Workspace, server: Answering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notify, "_LOCK_PATIENCE", 0.3)
-    notify.announce(opened, _backup())
+    notify.announce(opened, finished())
     with locks.held(opened.catalog.root, notify.LOCK, "a test"):
         assert notify.deliver(opened).problem == "Another process is delivering."
     assert server.requests == []
@@ -410,7 +236,7 @@ def test_a_full_catalog_does_not_silence(opened: Workspace, server: Answering) -
     # A file where the folder should be fails as a full disk does, for root too.
     opened.catalog.root.mkdir(parents=True)
     (opened.catalog.root / "outbox").write_text("")
-    notify.backup_finished(opened, _backup(status=Status.FAILED, message="No space left on device."))
+    notify.backup_finished(opened, finished(status=Status.FAILED, message="No space left on device."))
     assert [alert["labels"]["alertname"] for alert in server.received] == ["BackupRunFailed"]
 
 
@@ -418,8 +244,8 @@ def test_a_full_catalog_without_alertmanager_is_no_error(tmp_path: Path) -> None
     opened = _workspace(tmp_path, None)
     opened.catalog.root.mkdir(parents=True)
     (opened.catalog.root / "outbox").write_text("")
-    notify.backup_finished(opened, _backup())
-    notify.announce(opened, _backup())
+    notify.backup_finished(opened, finished())
+    notify.announce(opened, finished())
 
 
 def test_nothing_that_goes_wrong_reaches_the_backup(
@@ -429,13 +255,13 @@ def test_nothing_that_goes_wrong_reaches_the_backup(
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(alertmanager, "post", broken)
-    notify.backup_finished(opened, _backup())
+    notify.backup_finished(opened, finished())
     assert len(_waiting(opened)) == 1
 
 
 def test_the_tally_survives_damage(opened: Workspace) -> None:
     outbox = notify.outbox(opened)
-    notify.announce(opened, _backup())
+    notify.announce(opened, finished())
     (outbox.folder / "tally.state").write_text("[")
     outbox.count_failure("alertmanager")
     assert outbox.failures() == {"alertmanager": 1}
@@ -443,7 +269,7 @@ def test_the_tally_survives_damage(opened: Workspace) -> None:
 
 def test_files_are_private(opened: Workspace, server: Answering) -> None:
     server.codes = [503]
-    notify.backup_finished(opened, _backup())
+    notify.backup_finished(opened, finished())
     modes = {path.name: path.stat().st_mode & 0o777 for path in notify.outbox(opened).folder.iterdir()}
     assert set(modes.values()) == {0o600}
 
@@ -464,21 +290,8 @@ def test_an_outbox_that_cannot_be_used_is_one_sentence(opened: Workspace, attemp
         }[attempt]()
 
 
-@pytest.mark.parametrize(
-    ("url", "problem"),
-    [
-        ("ftp://127.0.0.1", "must be an address"),
-        ("http://", "must be an address"),
-        ("http://me:hunter2@127.0.0.1:9093", "a secret must not stand in this file"),
-    ],
-)
-def test_addresses_that_are_none(url: str, problem: str) -> None:
-    with pytest.raises(ValueError, match=problem):
-        Alertmanager(url=url)
-
-
 def test_a_notice_reads_back(opened: Workspace) -> None:
-    event = notice.of_backup(_backup())
+    event = notice.of_backup(finished())
     assert event is not None
     notify.queue(opened, event)
     assert notify.outbox(opened).read(_waiting(opened)[0]) == Notice.model_validate(dict(event))

@@ -1,11 +1,11 @@
-"""Settings of channels: what is half-written or of the wrong kind is a sentence, with file and line."""
+"""Settings of notifications: what is half-written or of the wrong kind is a sentence, with file and line."""
 
 from pathlib import Path
 
 import pytest
 
 from pgbackstop_catalog import config_file
-from pgbackstop_catalog.config.notifications import Notifications
+from pgbackstop_catalog.config.notifications import Alertmanager, Notifications
 
 HEAD = """\
 servers:
@@ -81,3 +81,16 @@ def test_a_smarthost_has_a_host_and_a_port(tmp_path: Path, smarthost: str, host:
     email = load(tmp_path, MAIL.replace("mail:25", smarthost)).email
     assert email is not None
     assert (email.host, email.port) == (host, port)
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("ftp://127.0.0.1", "must be an address"),
+        ("http://", "must be an address"),
+        ("http://me:hunter2@127.0.0.1:9093", "a secret must not stand in this file"),
+    ],
+)
+def test_addresses_that_are_none(url: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        Alertmanager(url=url)

@@ -1,0 +1,32 @@
+"""A backup that has just finished, and what is looked at in the alerts that tell of it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pgbackstop_catalog.records import Backup, Status
+
+NOW = datetime(2026, 11, 22, 2, 3, 4, tzinfo=UTC)
+
+
+def finished(**changes: Any) -> Backup:
+    """A good one, unless a test says otherwise."""
+    return Backup(
+        id="20261122T020000Z-5f3a9c",
+        plan="shop-daily",
+        server="main",
+        database="shop",
+        backup_type="logical",
+        status=Status.SUCCEEDED,
+        started_at=NOW - timedelta(minutes=3),
+        finished_at=NOW,
+        duration_seconds=185.0,
+        size_bytes=4_200_000,
+    ).but(**changes)
+
+
+def labels_of(alerts: list[dict[str, Any]]) -> list[tuple[str, str, str | None]]:
+    """Name, severity and database of each."""
+    return [
+        (alert["labels"]["alertname"], alert["labels"]["severity"], alert["labels"].get("database"))
+        for alert in alerts
+    ]

@@ -1,0 +1,106 @@
+"""Notices: what has happened, in words, and the alerts that it becomes and ends."""
+
+from datetime import timedelta
+
+import pytest
+
+from pgbackstop_catalog import notice
+from pgbackstop_catalog.records import Reason, Status
+from tests.unit.catalog.finished import NOW, finished, labels_of
+
+
+def test_a_success_in_words() -> None:
+    event = notice.of_backup(finished(warnings=("2 tables without statistics",)))
+    assert event is not None
+    assert (event.kind, event.severity) == ("backup-succeeded", "info")
+    assert event.summary == "Backed up database shop on main (plan shop-daily)"
+    assert event.description == (
+        "4.2 MB in 3m05s, backup 20261122T020000Z-5f3a9c. Note: 2 tables without statistics. "
+        "There is nothing to do."
+    )
+    assert (event.starts_at, event.ends_at) == (NOW, NOW + notice.GOOD_NEWS)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "summary"),
+    [
+        (Status.FAILED, Reason.SPACE, "The backup of server main (plan shop-daily) failed: space"),
+        (Status.FAILED, None, "The backup of server main (plan shop-daily) failed"),
+        (
+            Status.INTERRUPTED,
+            Reason.INTERRUPTED,
+            "The backup of server main (plan shop-daily) was interrupted: interrupted",
+        ),
+    ],
+)
+def test_a_failure_says_what_to_do(status: Status, reason: Reason | None, summary: str) -> None:
+    event = notice.of_backup(finished(status=status, reason=reason, database="", message="Disk full."))
+    assert event is not None
+    assert (event.kind, event.severity, event.summary) == ("backup-failed", "warning", summary)
+    assert event.description == (
+        "Disk full. Details: 'pgbackstop show 20261122T020000Z-5f3a9c'. "
+        "When the cause is gone, run it again: 'pgbackstop backup shop-daily'."
+    )
+
+
+def test_an_endless_message_is_cut() -> None:
+    event = notice.of_backup(finished(status=Status.FAILED, message="x" * 100_000))
+    assert event is not None
+    assert "x" * 300 + " … Details" in event.description
+
+
+@pytest.mark.parametrize(("runs", "words"), [(1, "A backup run of plan"), (3, "3 backup runs of plan")])
+def test_missed_runs_are_counted(runs: int, words: str) -> None:
+    event = notice.of_backup(finished(status=Status.MISSED, missed_runs=runs, message="The daemon was away."))
+    assert event is not None
+    assert event.kind == "backup-missed"
+    assert event.summary.startswith(words)
+    assert event.description.startswith("The daemon was away. See that")
+
+
+def test_a_running_backup_is_no_event() -> None:
+    assert notice.of_backup(finished(status=Status.RUNNING, finished_at=None)) is None
+
+
+def test_an_alert_has_labels_without_empty_ones_and_ends() -> None:
+    event = notice.of_backup(finished(database=""))
+    assert event is not None
+    alert = notice.to_alert(event, NOW)
+    assert alert["labels"] == {
+        "alertname": "BackupFinished",
+        "plan": "shop-daily",
+        "server": "main",
+        "backup_type": "logical",
+        "severity": "info",
+    }
+    assert alert["startsAt"] == "2026-11-22T02:03:04.000Z"
+    assert alert["endsAt"] == "2026-11-22T02:13:04.000Z"
+
+
+def test_a_success_ends_what_was_told_of_the_database_and_of_the_whole_plan() -> None:
+    event = notice.of_backup(finished())
+    assert event is not None
+    ends = notice.ends(event)
+    assert {end["endsAt"] for end in ends} == {"2026-11-22T02:03:04.000Z"}
+    assert labels_of(ends) == [
+        (name, severity, database)
+        for database in ("shop", None)
+        for name, severity in (
+            ("BackupRunFailed", "warning"),
+            ("BackupRunFailed", "critical"),
+            ("BackupRunMissed", "warning"),
+        )
+    ]
+
+
+def test_a_failure_ends_nothing_and_names_its_runbook() -> None:
+    event = notice.of_backup(finished(status=Status.FAILED))
+    assert event is not None
+    assert notice.ends(event) == []
+    assert "alerts/runbooks/BackupFailed.md" in str(notice.to_alert(event, NOW)["annotations"])
+
+
+def test_an_event_that_waited_too_long_gets_its_length_anew() -> None:
+    event = notice.of_backup(finished())
+    assert event is not None
+    assert notice.to_alert(event, NOW + timedelta(days=1))["endsAt"] == "2026-11-23T02:13:04.000Z"
