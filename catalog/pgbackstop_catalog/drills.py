@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Final
 
 from pgbackstop_catalog import units
 from pgbackstop_catalog.records import CheckResult
@@ -21,6 +22,8 @@ from pgbackstop_catalog.window import Window
 # From the clock's reading in a heartbeat to its commit: the writer's statement timeout, in seconds.
 TOLERANCE = 5.0
 CHECK = "heartbeats"
+# As heartbeat.sql creates it; plain, so it needs no quotes.
+TABLE: Final = "pgbackstop.heartbeat"
 
 
 @dataclass(frozen=True, kw_only=True)

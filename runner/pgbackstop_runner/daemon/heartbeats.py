@@ -24,6 +24,10 @@ KEPT_SECONDS = 35 * 86400.0
 MOST_ROWS = 400_000
 # Old rows go with one heartbeat in so many; a rare, larger delete costs the server less.
 _ROUNDS = 100
+_INSERT = f"""
+    insert into {drills.TABLE} (written_at, previous)
+    select clock_timestamp(), max(written_at) from {drills.TABLE} on conflict do nothing"""  # noqa: S608
+_DELETE = f"delete from {drills.TABLE} where written_at < now() - make_interval(secs => %s)"  # noqa: S608
 _OPTIONS = f"-c statement_timeout={round(drills.TOLERANCE * 1000)} -c lock_timeout=2000 -c search_path="
 
 
@@ -82,16 +86,10 @@ class _Writer:
             raise _Refused(" ".join(str(error).split())) from error
 
     async def _one(self, connection: psycopg.AsyncConnection) -> None:
-        await connection.execute(
-            """insert into pgbackstop.heartbeat (written_at, previous)
-               select clock_timestamp(), max(written_at) from pgbackstop.heartbeat on conflict do nothing"""
-        )
+        await connection.execute(_INSERT)
         if self._written % _ROUNDS == 0:
             kept = min(KEPT_SECONDS, MOST_ROWS * self.server.heartbeat.interval)
-            await connection.execute(
-                "delete from pgbackstop.heartbeat where written_at < now() - make_interval(secs => %s)",
-                (kept,),
-            )
+            await connection.execute(_DELETE, (kept,))
         if self._problem:
             log.logger().info("heartbeats are written again", server=self.name)
         self._written, self._problem = self._written + 1, ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import shutil
 import signal
 import tempfile
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from pgbackstop_catalog import atomic, errors, units
 from pgbackstop_catalog.records import Reason
-from pgbackstop_runner import account, log, processes, signals, validate
+from pgbackstop_runner import account, log, processes, signals, sockets, validate
 from pgbackstop_runner.account import Account
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.workspace import Workspace
@@ -27,8 +26,6 @@ NOTES = Path("state", "drills")
 PREFIX = "pgbackstop-drill-"
 # What initdb makes, with its WAL; bytes.
 EMPTY_SERVER = 100 * 10**6
-_LONGEST_SOCKET_FOLDER = 80  # of the 107 bytes of a socket's path
-_PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
 _ATTEMPTS = 3
 
 
@@ -149,7 +146,7 @@ def _make_parent(folder: Path, who: Account) -> None:
 
 
 def _sockets(root: Path, drill_id: str) -> Path:
-    if len(str(root)) <= _LONGEST_SOCKET_FOLDER and _PLAIN.fullmatch(str(root)):
+    if sockets.may_be_in(root):
         return root
     return Path(tempfile.gettempdir()) / f"{PREFIX}{drill_id}"
 

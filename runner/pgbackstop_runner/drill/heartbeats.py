@@ -14,7 +14,11 @@ from pgbackstop_catalog.records import CheckResult
 from pgbackstop_runner import server as postgres
 from pgbackstop_runner.recover.replay import Recovered
 
-TABLE = "pgbackstop.heartbeat"
+_ROWS = f"select written_at, previous from {drills.TABLE}"  # noqa: S608 - a constant
+_EXTENT = f"""
+    select min(written_at), max(written_at) filter (where written_at <= %s),
+           coalesce(bool_or(previous is null), true)
+    from {drills.TABLE}"""  # noqa: S608
 
 
 def database(server: Server) -> str:
@@ -39,7 +43,7 @@ def _beats(recovered: Recovered, name: str) -> tuple[Beat, ...]:
     with contextlib.closing(recovered.connect(name)) as connection:
         if not _is_there(connection):
             return ()
-        rows = connection.execute("select written_at, previous from pgbackstop.heartbeat").fetchall()
+        rows = connection.execute(_ROWS).fetchall()
     return tuple(Beat(written_at=written_at, previous=previous) for written_at, previous in rows)
 
 
@@ -50,12 +54,7 @@ def _live(server: Server, moment: datetime) -> Live | None:
         with postgres.connect(server, database(server), statement_timeout=30) as connection:
             if not _is_there(connection):
                 return None
-            row = connection.execute(
-                """select min(written_at), max(written_at) filter (where written_at <= %s),
-                          coalesce(bool_or(previous is null), true)
-                   from pgbackstop.heartbeat""",
-                (before,),
-            ).fetchone()
+            row = connection.execute(_EXTENT, (before,)).fetchone()
     except (errors.PgbackstopError, psycopg.Error):
         return None
     assert row is not None  # noqa: S101 - an aggregate gives one row
@@ -65,5 +64,5 @@ def _live(server: Server, moment: datetime) -> Live | None:
 
 
 def _is_there(connection: psycopg.Connection) -> bool:
-    row = connection.execute("select to_regclass(%s) is not null", (TABLE,)).fetchone()
+    row = connection.execute("select to_regclass(%s) is not null", (drills.TABLE,)).fetchone()
     return bool(row and row[0])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import re
 import shutil
 import tempfile
 import time
@@ -20,7 +19,7 @@ from pathlib import Path
 from pgbackstop_catalog import recovery, restores, units
 from pgbackstop_catalog.records import Backup, Reason
 from pgbackstop_catalog.recovery import RecoveryPlan, Target
-from pgbackstop_runner import account, binaries, locks
+from pgbackstop_runner import account, binaries, locks, sockets
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.recover import archive, checks, guide, journal, place, prepare, watch
 from pgbackstop_runner.recover.archive import Archive
@@ -30,7 +29,6 @@ from pgbackstop_runner.recover.watch import Work
 from pgbackstop_runner.restore.journal import Journal
 from pgbackstop_runner.workspace import Workspace
 
-_LONGEST_SOCKET_FOLDER = 80  # of the 107 bytes of a socket's path
 _PROGRAMS = ("postgres", "pg_controldata", "pg_ctl")
 
 
@@ -212,8 +210,7 @@ def _recovered(
 
 def _sockets(data: Path, who: account.Account) -> Path:
     """The data directory, which is private; a short one elsewhere where a socket's path would not fit."""
-    text = str(data)
-    if len(text) <= _LONGEST_SOCKET_FOLDER and re.fullmatch(r"[A-Za-z0-9_./-]+", text):
+    if sockets.may_be_in(data):
         return data
     folder = Path(tempfile.mkdtemp(prefix="pgbackstop-"))
     who.own(folder)
