@@ -54,7 +54,9 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
         bool, typer.Option("--start", help="Start the server and replay to the target now.")
     ] = False,
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port of the recovered server.")] = 5433,
-    pause: Annotated[bool, typer.Option("--pause", help="Stop at the target without promoting.")] = False,
+    pause: Annotated[
+        bool, typer.Option("--pause", help="Stop at the target, read-only, and do not take over.")
+    ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Read every page with pg_amcheck afterwards; takes its time.")
     ] = False,
@@ -76,6 +78,11 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
     target = _target(target_time, target_lsn, target_xid, target_name, immediate=immediate)
     wish = Wish(server=server, target=target, into=into, start=start)
     told = _told(opened, wish) or _asked(opened, wish, port)
+    if pause and told.target is None:
+        raise errors.ConfigError(
+            "There is no target to pause at: without one PostgreSQL takes over at the end of the WAL.",
+            remedy="Give a target, like --time or --name, or leave --pause out.",
+        )
     request = run.Request(
         server=told.server,
         target=told.target or recovery.Target(kind="latest"),
@@ -96,7 +103,7 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
         ask.go_on()
     shown = screen.Progress()
     outcome = run.recover(opened, request, shown.step, shown.show)
-    _show_outcome(outcome, opened.server(told.server).for_restores(), paused=pause)
+    _show_outcome(outcome, opened.server(told.server).for_restores(), pause=pause)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,7 +227,7 @@ def _show_plan(chosen: RecoveryPlan, into: Path, port: int | None) -> None:
     screen.say(f"  then   {then}; nothing that exists is replaced")
 
 
-def _show_outcome(outcome: Outcome, live: Server, *, paused: bool) -> None:
+def _show_outcome(outcome: Outcome, live: Server, *, pause: bool) -> None:
     from pgbackstop_runner.recover import guide  # noqa: PLC0415
 
     took = units.format_duration(outcome.seconds)
@@ -228,11 +235,13 @@ def _show_outcome(outcome: Outcome, live: Server, *, paused: bool) -> None:
         screen.say(f"Ready in {took}; how to go on is in {outcome.data / guide.NAME}")
         return
     connect = guide.connect(outcome.recovered)
-    if paused:
+    if outcome.progress is not None and outcome.progress.paused:
         screen.say(f"Paused at the target in {took}; look at it, and let it take over by the second line:")
         screen.say(f"  {connect}")
         screen.say(f"  {connect} -c 'select pg_wal_replay_resume()'")
     else:
+        if pause:
+            screen.say("It did not pause but took over: nothing was committed after the target to pause at.")
         screen.say(f"Recovered in {took}; it runs beside the live server until you stop it:")
         screen.say(f"  {connect}")
     screen.say("Bring a lost table back into the live server, with the names in place of the capitals:")

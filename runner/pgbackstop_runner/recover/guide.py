@@ -62,11 +62,10 @@ def write(plan: RecoveryPlan, server: Recovered, wal_folder: Path, *, pauses: bo
         if wal_folder == server.data / COPY_NAME
         else ""
     )
-    stops = (
-        "It stops there, read-only, until you let it go on with: select pg_wal_replay_resume()"
-        if pauses
-        else "It then takes over by itself."
-    )
+    stops, without = "It then takes over by itself.", ""
+    if pauses:
+        stops = "It stops there, read-only, until you let it go on with: select pg_wal_replay_resume()"
+        without = " (it takes over then: without a target there is nothing to stop at)"
     text = f"""# How to go on with this directory
 
 Prepared from backup {plan.backup.id} of server {plan.backup.server}, which ended {ended}.
@@ -80,7 +79,7 @@ It reads WAL from {wal_folder}: keep that until the recovery is over.
 
 2. If it ended with "recovery ended before configured recovery target was reached" in `{LOG_NAME}`, and the
    target is a time after which the server was quiet, then nothing was committed after it, and all of the WAL
-   is what you want. Forget the target, and start again as above:
+   is what you want. Forget the target, and start again as above{without}:
 
        sed -i '/^recovery_target_time = /d' {quote(str(server.data / "postgresql.auto.conf"))}
 

@@ -66,6 +66,10 @@ def test_targets_outside_the_window(history17: Yard) -> None:
     assert "No backup leads to timeline 9" in refused(history17, "--timeline", "9")
 
 
+def test_a_pause_without_a_target(history17: Yard) -> None:
+    assert "no target to pause at" in refused(history17, "--pause", "--start", code=CONFIG)
+
+
 def test_places_that_are_taken(history17: Yard, tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.mkdir()

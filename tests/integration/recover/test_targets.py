@@ -45,6 +45,17 @@ def test_a_moment_after_which_nothing_was_committed(history17: Yard) -> None:
         assert "nothing was committed after the target" in clone.said
 
 
+def test_where_nothing_was_committed_afterwards_it_does_not_pause_and_says_so(history17: Yard) -> None:
+    moment = history17.commits()[40] + timedelta(microseconds=1)
+    place = history17.target()
+    with history17.recovered("--time", moment.isoformat(), "--pause", into=place) as clone:
+        assert clone.execute("select pg_is_in_recovery()") == [(False,)]
+        assert "did not pause but took over" in clone.said
+        assert "Paused" not in clone.said
+        assert "pg_wal_replay_resume" not in clone.said
+    assert "it takes over then" in (place / "RECOVER.md").read_text()
+
+
 def test_a_named_point(history17: Yard) -> None:
     with history17.recovered("--name", "after ten") as clone:
         assert clone.beats() == list(range(1, 11))
@@ -71,6 +82,7 @@ def test_paused_and_continued(history17: Yard) -> None:
     with history17.recovered("--name", "after ten", "--pause") as clone:
         assert clone.execute("select pg_is_in_recovery()") == [(True,)]
         assert clone.beats() == list(range(1, 11))
+        assert "Paused at the target" in clone.said
         assert "pg_wal_replay_resume" in clone.said
         clone.execute("select pg_wal_replay_resume()")
         backups.until(
