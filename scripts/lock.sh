@@ -27,3 +27,4 @@ lock demo --group build --extra demo --constraints requirements/test.txt pyproje
 lock build --group build --constraints requirements/test.txt
 lock runner --extra runner --constraints requirements/test.txt pyproject.toml
 lock exporter --extra exporter --constraints requirements/test.txt pyproject.toml
+lock shop --group shop --constraints requirements/test.txt

@@ -1,67 +1,52 @@
-"""The demo's shop: fills its database once, then orders every two seconds, so that there is much to lose."""
+"""The demo's shop: fills its database once, serves its pages, and orders there every two seconds itself."""
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
 
 import psycopg
 
-from pgbackstop_runner.demo import shop
+from pgbackstop_runner.demo import shop, shop_app
+from pgbackstop_runner.demo.trickle import Trickle
 
-PASSWORDS = Path("/run/demo")
-HOST = "demo-postgres"
+SECRETS = Path("/run/demo-shop")
+SERVER = "demo-postgres"
+PORT = 8000
+# Names under which the runner, and a person at the published port, ask for it.
+HOSTS = frozenset({"demo-shop", "127.0.0.1", "localhost"})
 PAUSE_SECONDS = 2.0
-# Its age is the shop's health.
-LAST_ORDER = Path("/tmp/last-order")  # noqa: S108 - the container's own
 
 
-def connect(user: str, database: str) -> psycopg.Connection:
-    """In autocommit mode. Raises psycopg.Error."""
-    return psycopg.connect(
-        host=HOST,
-        user=user,
-        dbname=database,
-        password=(PASSWORDS / f"{user}.password").read_text(encoding="utf-8"),
-        application_name="shop",
-        connect_timeout=5,
-        autocommit=True,
-    )
+def connect() -> psycopg.Connection:
+    """Raises psycopg.Error."""
+    return shop_app.connect(SECRETS / "shop.password", host=SERVER)
 
 
-def prepare() -> None:
-    """Make the owner, the database and its rows, where they are not there."""
-    password = (PASSWORDS / f"{shop.OWNER}.password").read_text(encoding="utf-8")
-    with closing(connect("postgres", "postgres")) as superuser:
-        shop.create(superuser, password)
-    with closing(connect(shop.OWNER, shop.DATABASE)) as owner:
-        if not shop.is_filled(owner):
-            shop.fill(owner)
-
-
-def sell() -> None:
-    """Until the connection ends, as a restore makes it."""
-    with closing(connect(shop.OWNER, shop.DATABASE)) as owner:
-        while True:
-            shop.place_order(owner)
-            LAST_ORDER.touch()
-            time.sleep(PAUSE_SECONDS)
-
-
-def main() -> None:
-    """Until the container is stopped. Errors of the database are said, and tried again."""
-    filled = False
+def open_shop() -> None:
+    """Fill the database where it is empty, and let the customers in. Errors are said, and tried again."""
     while True:
         try:
-            if not filled:
-                prepare()
-                filled = True
-            sell()
+            with closing(connect()) as owner:
+                if not shop.is_filled(owner):
+                    owner.execute("set statement_timeout = 0")  # the whole shop is made at once
+                    shop.fill(owner)
+            break
         except psycopg.Error as error:
             sys.stderr.write(f"shop: {' '.join(str(error).split())}\n")
         time.sleep(PAUSE_SECONDS)
+    Trickle(f"http://127.0.0.1:{PORT}/orders").start()
+
+
+def main() -> None:
+    """Until the container is stopped."""
+    threading.Thread(target=open_shop, daemon=True, name="open").start()
+    guard = shop_app.Guard(hosts=HOSTS, token=(SECRETS / "maintenance.token").read_text(encoding="utf-8"))
+    # To every address of the container: who reaches it is up to what compose.yaml publishes.
+    shop_app.serve(shop_app.application(shop_app.Store(connect), guard), PORT, listen="0.0.0.0")  # noqa: S104
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ CONFIG = Path("/etc/pgbackstop")
 SETUP = Path("/setup")
 GIVEN = Path("/run/secrets")
 DEMO_HOST = "demo-postgres"
+SHOP = "http://demo-shop:8000"
+SHOP_TOKEN = "shop.token"  # noqa: S105 - the name of its file
 CA = "ca.pem"
 # Readers in other images have a user of their own and this group; each volume has one reader.
 FOR_GROUP = 0o640
@@ -77,8 +79,16 @@ def _passwords(settings: Mapping[str, str], places: Places, *, demo: bool) -> No
     _write_or_remove(places.config / CA, certificate, FOR_OWNER)
     _postgres_exporter(settings, places.setup / "postgres-exporter", password, certificate)
     if demo:
-        superuser = (places.setup / "demo" / "postgres.password").read_text()
-        write(places.config / "restore.password", superuser, FOR_OWNER)
+        _demo(places)
+
+
+def _demo(places: Places) -> None:
+    """What a restore needs of the demo's server, and what the shop and the restore know of each other."""
+    server, shop = places.setup / "demo", places.setup / "demo-shop"
+    write(places.config / "restore.password", (server / "postgres.password").read_text(), FOR_OWNER)
+    write(shop / "shop.password", (server / "shop.password").read_text(), FOR_GROUP)
+    _keep_random(shop / "maintenance.token")
+    write(places.config / SHOP_TOKEN, (shop / "maintenance.token").read_text(), FOR_OWNER)
 
 
 def _postgres_exporter(settings: Mapping[str, str], folder: Path, password: str, certificate: str) -> None:
@@ -115,6 +125,11 @@ def _document(
         server["sslrootcert"] = CA
     if demo:
         server["restore_role"] = {"user": "postgres", "password_file": "restore.password"}
+        server["application"] = {
+            "stop": {"url": f"{SHOP}/maintenance/stop", "token_file": SHOP_TOKEN},
+            "start": {"url": f"{SHOP}/maintenance/start", "token_file": SHOP_TOKEN},
+            "check": {"url": f"{SHOP}/health"},
+        }
     return {
         "servers": {settings["SERVER_NAME"]: server},
         "storages": {"backups": {"kind": "folder", "path": "/var/lib/pgbackstop"}},

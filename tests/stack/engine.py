@@ -24,6 +24,16 @@ START_TIMEOUT = 90.0  # seconds; it takes three
 GATEWAY = "172.31.255.1"
 _PROBE = "pgbackstop-test/probe"
 _GET = "import sys,urllib.request as u;sys.stdout.write(u.urlopen(sys.argv[1],timeout=10).read().decode())"
+# Its status, whichever it is.
+_POST = """
+import sys, urllib.error, urllib.request
+try:
+    print(urllib.request.urlopen(sys.argv[1], data=b"", timeout=10).status)
+except urllib.error.HTTPError as error:
+    print(error.code)
+except OSError:
+    print(0)
+"""
 
 
 class EngineError(Exception):
@@ -126,6 +136,10 @@ class Engine:
     def get(self, url: str) -> str:
         """What a published port answers. Raises EngineError."""
         return self.run(*self.enter_network(sys.executable, "-c", _GET, url))
+
+    def post(self, url: str) -> int:
+        """The status that a published port answers a POST without content with; 0 where none came."""
+        return int(self.run(*self.enter_network(sys.executable, "-c", _POST, url)))
 
     def run(self, *command: str, cwd: Path | None = None, timeout: float = 240) -> str:
         """The command's standard output. Raises EngineError when it fails."""

@@ -68,7 +68,7 @@ def test_no_service_may_do_more_than_it_needs(services: dict[str, dict[str, Any]
 
 def test_ports_are_open_to_this_host_only(services: dict[str, dict[str, Any]]) -> None:
     ports = {name: port for name, service in services.items() for port in service.get("ports", [])}
-    assert set(ports) == {"exporter", "prometheus", "alertmanager", "grafana"}
+    assert set(ports) == {"exporter", "prometheus", "alertmanager", "grafana", "demo-shop"}
     assert {port["host_ip"] for port in ports.values()} == {"127.0.0.1"}
 
 
@@ -125,7 +125,8 @@ def test_each_volume_of_secrets_has_one_reader(services: dict[str, dict[str, Any
                     assert mount["read_only"] is True, (name, mount)
     assert readers["grafana-secrets"] == {"grafana"}
     assert readers["postgres-exporter-secrets"] == {"postgres-exporter"}
-    assert readers["demo-secrets"] == {"demo-postgres", "demo-shop"}
+    assert readers["demo-secrets"] == {"demo-postgres"}
+    assert readers["demo-shop-secrets"] == {"demo-shop"}
     assert readers["config"] == {"runner", "exporter"}
     assert readers["alertmanager-config"] == {"alertmanager", "runner"}
 

@@ -50,7 +50,7 @@ class Place:
         self.places = setup.Places(config=folder / "config", setup=folder / "setup", given=folder / "given")
         for path in (self.places.config, self.places.given):
             path.mkdir(parents=True)
-        for name in ("alertmanager", "demo", "grafana", "postgres-exporter"):
+        for name in ("alertmanager", "demo", "demo-shop", "grafana", "postgres-exporter"):
             (self.places.setup / name).mkdir(parents=True)
 
     def give(self, name: str, text: str) -> None:
@@ -112,6 +112,24 @@ def test_random_passwords_stay_and_differ(place: Place) -> None:
     random = {first[name] for name in ("admin.password", "postgres.password", "shop.password")}
     assert len(random) == 3
     assert min(map(len, random)) >= 8
+
+
+def test_the_shop_and_its_restore_know_one_token(place: Place) -> None:
+    setup.prepare(DEMO, place.places)
+    application = place.configuration()["servers"]["shop"]["application"]
+    assert set(application) == {"stop", "start", "check"}
+    mode, token = place.files()[application["stop"]["token_file"]]
+    assert (mode, len(token)) == (0o600, 32)
+    assert place.files()["maintenance.token"] == (0o640, token)
+    assert (place.places.setup / "demo-shop" / "shop.password").read_text() == (
+        place.places.setup / "demo" / "shop.password"
+    ).read_text()
+
+
+def test_a_server_of_ones_own_has_no_shop(place: Place) -> None:
+    place.prepare()
+    assert "application" not in place.configuration()["servers"]["main"]
+    assert not {"shop.token", "maintenance.token"} & set(place.files())
 
 
 def test_no_channel_is_said_loudly(place: Place) -> None:

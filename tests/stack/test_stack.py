@@ -30,6 +30,7 @@ COPIED = (
     ".dockerignore", "compose.yaml", "LICENSE", "pyproject.toml", "README.md",
 )  # fmt: skip
 MAIL_PORT = 8025
+SHOP = "http://127.0.0.1:8000"
 PATIENCE = 180.0  # seconds; what works takes one to forty
 LONG_RUNNING = {
     "runner",
@@ -65,10 +66,11 @@ class Stack:
     def runner(self, *arguments: str) -> str:
         return self.compose("exec", "--no-TTY", "runner", "pgbackstop", *arguments)
 
-    def sql(self, statement: str) -> None:
+    def sql(self, statement: str, *, database: str = "postgres") -> None:
         self.compose(
             "exec", "--no-TTY", "demo-postgres",
-            "psql", "--host=/var/run/postgresql", "--username=postgres", "--command", statement,
+            "psql", "--host=/var/run/postgresql", "--username=postgres", f"--dbname={database}",
+            "--set=ON_ERROR_STOP=1", "--command", statement,
         )  # fmt: skip
 
     def health(self) -> dict[str, str]:
@@ -161,6 +163,8 @@ def test_the_stack_as_a_user_has_it(stack: Stack) -> None:
     assert set(stack.health()) == LONG_RUNNING | {"setup"}
     nothing_secret_is_in_what_docker_shows(stack)
     a_backup_is_made_and_measured(stack)
+    the_shop_is_restored_while_it_is_open(stack)
+    the_shop_comes_back_with_its_database(stack)
     a_wrong_password_is_said_and_told(stack)
     a_changed_setting_arrives(stack)
     it_survives(stack)
@@ -179,10 +183,12 @@ def nothing_secret_is_in_what_docker_shows(stack: Stack) -> None:
     shown = stack.engine.run(
         "docker", "inspect", *stack.engine.run("docker", "ps", "--all", "--quiet").split()
     )
-    files = ["/etc/pgbackstop/postgres.password", "/etc/pgbackstop/restore.password"]
+    files = [f"/etc/pgbackstop/{name}" for name in ("postgres.password", "restore.password", "shop.token")]
     passwords = stack.compose("exec", "--no-TTY", "runner", "cat", *files)
+    passwords += stack.compose("exec", "--no-TTY", "demo-shop", "cat", "/run/demo-shop/shop.password")
     logs = stack.compose("logs", "--no-color")
-    for password in (passwords[:32], passwords[32:]):
+    assert len(passwords) == 4 * 32
+    for password in (passwords[at : at + 32] for at in range(0, len(passwords), 32)):
         assert len(password.strip()) == 32
         assert password not in shown
         assert password not in logs
@@ -205,6 +211,37 @@ def a_backup_is_made_and_measured(stack: Stack) -> None:
     assert stack.query("disk_free_bytes")
     stack.runner("notify", "test")
     wait_for("the test's mail", lambda: stack.has_mail("test"), PATIENCE)
+
+
+def the_shop_is_restored_while_it_is_open(stack: Stack) -> None:
+    """Somebody deletes all orders; customers do not stop ordering."""
+    assert "orders so far" in stack.engine.get(SHOP)
+    assert stack.engine.post(f"{SHOP}/maintenance/stop") == 401  # for who has no token
+    before = orders(stack)
+    assert before >= 100_000
+    stack.sql("truncate orders cascade", database="shop")
+    assert orders(stack) < before
+    done = json.loads(stack.runner("restore", "latest", "--database=shop", "--yes-replace=shop", "--json"))
+    assert [(each["hook"], each["ok"]) for each in done["hooks"]] == [
+        ("stop", True), ("start", True), ("check", True),
+    ]  # fmt: skip
+    restored = orders(stack)
+    assert restored >= 100_000
+    wait_for("the next order", lambda: orders(stack) > restored, PATIENCE)
+
+
+def the_shop_comes_back_with_its_database(stack: Stack) -> None:
+    before = started_at(stack, "demo-shop")
+    stack.compose("stop", "demo-postgres")
+    wait_for("a closed shop", lambda: stack.engine.post(f"{SHOP}/orders") == 503, PATIENCE)
+    stack.compose("start", "demo-postgres")
+    wait_for("an open shop", lambda: stack.engine.post(f"{SHOP}/orders") == 201, PATIENCE)
+    assert started_at(stack, "demo-shop") == before  # by itself
+
+
+def orders(stack: Stack) -> int:
+    """How many there are, as the shop says. Raises EngineError where it cannot."""
+    return int(json.loads(stack.engine.get(f"{SHOP}/health"))["orders"])
 
 
 def backed_up(stack: Stack) -> set[str]:
@@ -236,9 +273,9 @@ def a_changed_setting_arrives(stack: Stack) -> None:
     assert "night@shop.example" in status["config"]["original"]
 
 
-def started_at(stack: Stack) -> str:
-    """When the runner's container was started last; in UTC, so that it sorts."""
-    return stack.engine.run("docker", "inspect", "--format={{.State.StartedAt}}", "pgbackstop-runner-1")
+def started_at(stack: Stack, service: str = "runner") -> str:
+    """When its container was started last; in UTC, so that it sorts."""
+    return stack.engine.run("docker", "inspect", "--format={{.State.StartedAt}}", f"pgbackstop-{service}-1")
 
 
 def it_survives(stack: Stack) -> None:

@@ -18,7 +18,7 @@ TARGET = ROOT / ".venv" / "stack"
 BASE = TARGET / "base.tar"
 STAMP = TARGET / ".made-from"
 SUITE = "bookworm"
-LOCKS = tuple(ROOT / "requirements" / f"{name}.txt" for name in ("build", "runner", "exporter"))
+LOCKS = tuple(ROOT / "requirements" / f"{name}.txt" for name in ("build", "runner", "exporter", "shop"))
 # busybox: wget, as the images of Prometheus have; lib*: the PostgreSQL wheels link them; the rest is what
 # the images of Python and PostgreSQL have, or what the Dockerfiles would install.
 PACKAGES = (

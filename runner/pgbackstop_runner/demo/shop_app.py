@@ -1,12 +1,14 @@
 """The shop's application, a process of its own: what a restore stops, restores under, starts and checks.
 
-It keeps one connection, as applications do, and gets a new one by itself when that was ended. It listens
-on 127.0.0.1 only, and is for looking at: whoever can reach it may order, stop and start.
+It keeps one connection, as applications do, and gets a new one by itself when that was ended. It is for
+looking at: whoever can reach it may order. Where it is not told otherwise, it listens on 127.0.0.1 only,
+and whoever can reach it may stop and start it, too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hmac
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -23,6 +25,7 @@ from pgbackstop_runner.demo import shop
 # Whoever waits for a page has left after that: seconds to connect, milliseconds for a statement.
 _CONNECT_SECONDS = 3
 _STATEMENT_MILLISECONDS = 5000
+LOOPBACK = "127.0.0.1"
 
 
 class Stopped(Exception):
@@ -62,10 +65,38 @@ class Store:
             self.is_stopped = False
 
 
-def application(store: Store) -> flask.Flask:
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """Who is let in: requests to one of ``hosts``; to maintenance, where there is a ``token``, who has it."""
+
+    hosts: frozenset[str] = frozenset({LOOPBACK, "localhost"})
+    token: str | None = None
+
+    def refuse(self) -> None:
+        """Ends the request under way with 401 or 403 where it may not go on."""
+        self._refuse_other_sites()
+        if self.token is not None and flask.request.path.startswith("/maintenance/"):
+            shown = flask.request.headers.get("Authorization", "")
+            if not hmac.compare_digest(shown.encode(), f"Bearer {self.token}".encode()):
+                flask.abort(401)
+
+    def _refuse_other_sites(self) -> None:
+        """A page of another site that is open in the same browser must not order, stop or start.
+
+        Its address may lead here, but the name in it stays its own.
+        """
+        request = flask.request
+        origin = request.headers.get("Origin")
+        if urlsplit(request.host_url).hostname not in self.hosts:
+            flask.abort(403)
+        if request.method == "POST" and origin is not None and f"{origin}/" != request.host_url:
+            flask.abort(403)
+
+
+def application(store: Store, guard: Guard) -> flask.Flask:
     """The pages: the shop for people, orders and health for programs, maintenance for a restore's hooks."""
     app = flask.Flask("shop", root_path=str(Path(__file__).parent), template_folder="")
-    app.before_request(_refuse_other_sites)
+    app.before_request(guard.refuse)
     app.register_error_handler(Stopped, lambda _error: _closed("stopped", "The shop is closed for a moment."))
     app.register_error_handler(psycopg.Error, lambda error: _closed("no database", _words(error)))
 
@@ -109,24 +140,32 @@ def application(store: Store) -> flask.Flask:
     return app
 
 
-def main(port: int, server_port: int, password_file: Path) -> None:
+def connect(password_file: Path, *, host: str = LOOPBACK, port: int = 5432) -> psycopg.Connection:
+    """To the shop's database, as its owner. Raises psycopg.Error, and OSError where there is no password."""
+    return psycopg.connect(
+        host=host,
+        port=port,
+        user=shop.OWNER,
+        dbname=shop.DATABASE,
+        password=password_file.read_text(encoding="utf-8").strip(),
+        application_name="shop",
+        connect_timeout=_CONNECT_SECONDS,
+        # A server that vanished without a word is no longer waited for.
+        tcp_user_timeout=_STATEMENT_MILLISECONDS,
+        options=f"-c statement_timeout={_STATEMENT_MILLISECONDS}",
+        autocommit=True,
+    )
+
+
+def serve(app: flask.Flask, port: int, *, listen: str = LOOPBACK) -> None:
     """Serve until a signal."""
+    make_server(listen, port, app, threaded=True, request_handler=_Quiet).serve_forever()
 
-    def connect() -> psycopg.Connection:
-        return psycopg.connect(
-            host="127.0.0.1",
-            port=server_port,
-            user=shop.OWNER,
-            dbname=shop.DATABASE,
-            password=password_file.read_text(encoding="utf-8").strip(),
-            application_name="shop",
-            connect_timeout=_CONNECT_SECONDS,
-            options=f"-c statement_timeout={_STATEMENT_MILLISECONDS}",
-            autocommit=True,
-        )
 
-    app = application(Store(connect))
-    make_server("127.0.0.1", port, app, threaded=True, request_handler=_Quiet).serve_forever()
+def main(port: int, server_port: int, password_file: Path) -> None:
+    """The demo's: everything on 127.0.0.1, until a signal."""
+    store = Store(lambda: connect(password_file, port=server_port))
+    serve(application(store, Guard()), port)
 
 
 class _Quiet(WSGIRequestHandler):
@@ -144,16 +183,6 @@ def _answers(connection: psycopg.Connection) -> bool:
         connection.close()
         return False
     return True
-
-
-def _refuse_other_sites() -> None:
-    """A page of another site that is open in the same browser must not order, stop or start."""
-    request = flask.request
-    origin = request.headers.get("Origin")
-    if urlsplit(request.host_url).hostname not in {"127.0.0.1", "localhost"}:
-        flask.abort(403)
-    if request.method == "POST" and origin is not None and f"{origin}/" != request.host_url:
-        flask.abort(403)
 
 
 def _closed(status: str, problem: str) -> flask.typing.ResponseReturnValue:

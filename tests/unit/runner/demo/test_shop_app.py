@@ -1,4 +1,4 @@
-"""The shop's application: closed when it was told so, and deaf to pages of other sites."""
+"""The shop's application: closed when it was told so, and deaf to pages of other sites and to strangers."""
 
 import psycopg
 import pytest
@@ -14,9 +14,13 @@ def no_server() -> psycopg.Connection:
     return psycopg.connect(host="127.0.0.1", port=1, connect_timeout=3)
 
 
+def client_of(guard: shop_app.Guard) -> FlaskClient:
+    return shop_app.application(shop_app.Store(no_server), guard).test_client()
+
+
 @pytest.fixture
 def client() -> FlaskClient:
-    return shop_app.application(shop_app.Store(no_server)).test_client()
+    return client_of(shop_app.Guard())
 
 
 def test_a_database_that_is_away_is_said_to_people_and_to_checks(client: FlaskClient) -> None:
@@ -50,3 +54,28 @@ def test_other_sites_are_refused(client: FlaskClient, base: str, origin: str | N
 def test_its_own_page_may_order(client: FlaskClient) -> None:
     answer = client.post("/orders", base_url=HERE, headers={"Origin": HERE}, data={"product": "1"})
     assert answer.get_json()["status"] == "no database"
+
+
+def test_a_name_of_its_own_is_heard_and_no_other() -> None:
+    client = client_of(shop_app.Guard(hosts=frozenset({"demo-shop"})))
+    assert client.get("/health", base_url="http://demo-shop:8000").status_code == 503
+    for other in (HERE, "http://demo-shop.elsewhere.example:8000"):
+        assert client.get("/health", base_url=other).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "shown", [None, "Bearer ", "Bearer other", "Basic t0ken", "t0ken", "Bearer t\u00f6ken"]
+)
+def test_maintenance_is_for_who_has_the_token(shown: str | None) -> None:
+    client = client_of(shop_app.Guard(token="t0ken"))
+    headers = {} if shown is None else {"Authorization": shown}
+    assert client.post("/maintenance/stop", base_url=HERE, headers=headers).status_code == 401
+    assert client.get("/health", base_url=HERE).get_json()["status"] == "no database"
+
+
+def test_the_token_opens_maintenance_and_does_not_excuse_another_site() -> None:
+    client = client_of(shop_app.Guard(token="t0ken"))
+    token = {"Authorization": "Bearer t0ken"}
+    elsewhere = token | {"Origin": "http://elsewhere.example"}
+    assert client.post("/maintenance/stop", base_url=HERE, headers=elsewhere).status_code == 403
+    assert client.post("/maintenance/stop", base_url=HERE, headers=token).get_json() == {"status": "stopped"}
