@@ -29,7 +29,7 @@ sweep() {
 
 archive=$1 segment_bytes=$2 name=$3 target=$4
 temporary=$target.pgbackstop spool=
-refuse() { echo "restore-wal.sh: $1" >&2; rm -f "$temporary"; exit 126; }
+refuse() { echo "restore-wal.sh: $1" >&2; rm -f "$temporary" "$temporary.part"; exit 126; }
 
 need() { command -v "$1" >/dev/null || refuse "$1 is not installed, and the archive needs it"; }
 
@@ -173,13 +173,16 @@ if find_complete "$name"; then
     exit 0
 fi
 
+# The status is the writer's alone: what is cut short by the disk would be a server that lacks its last commits.
+keep_part() { unpack "$source" | cat >"$temporary.part"; }
+
 # The newest segment was still being received: what there is of it counts, up to its last whole byte. Of two
 # attempts at it the longer one; a stream that ends in the middle of a block is what we expect here.
 best=
 for source in "$archive"/receiving/"$name" "$archive"/receiving/"$name".* "$archive"/aside/"$name".*; do
     [ -f "$source" ] || continue
     check "$source"
-    unpack "$source" >"$temporary.part"
+    keep_part || { sweep "${target%/*}" ""; keep_part; } || refuse "cannot write $temporary.part"
     if [ -z "$best" ] || [ "$(wc -c <"$temporary.part")" -gt "$(wc -c <"$temporary")" ]; then
         mv "$temporary.part" "$temporary" || refuse "cannot write $temporary"
         best=$source
