@@ -19,6 +19,7 @@ ROOM=4   # prefetch where this many times the spool's size is free: the replay n
 
 # Renamed first, so that a process in the background finds no place to write to.
 sweep() {
+    rm -rf "$1"/pgbackstop-old.* # of a sweep that was killed
     for old in "$1"/pgbackstop-spool.*; do
         [ -d "$old" ] && [ "$old" != "$2" ] || continue
         mv "$old" "$1/pgbackstop-old.$$" && rm -rf "$1/pgbackstop-old.$$"

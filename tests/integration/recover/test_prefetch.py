@@ -290,11 +290,14 @@ def test_an_earlier_start_is_swept(asker: Asker) -> None:
     asker.gets(1)
     asker.idle()
     (before,) = asker.spools()
+    left = asker.data / "pg_wal" / "pgbackstop-old.123"
+    left.mkdir()  # as a sweep leaves it that is killed on its way
+    (left / name_of(9)).touch()
     asker.says_it_runs(started=2)
     asker.gets(1)
     asker.idle()
     (after,) = asker.spools()
-    assert after != before
+    assert after not in {before, left}
 
 
 def test_without_a_server_nothing_is_unpacked_ahead(asker: Asker) -> None:
