@@ -5,11 +5,13 @@ A hook is a program with its arguments, never a shell's line, or an address. Wha
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -40,45 +42,65 @@ def describe(hook: Hook) -> str:
     return hook.url or " ".join(hook.command or ())
 
 
+def token(hook: Hook) -> str | None:
+    """What the hook shows to the application. Raises ConfigError where its file does not give it."""
+    return None if hook.token_file is None else secret.read(hook.token_file, "the token of the hook")
+
+
 def _once(name: HookName, hook: Hook, seconds: float) -> tuple[bool, str]:
     if hook.url is None:
         return _command(hook.command or (), seconds)
     try:
-        return _answer(_request(name, hook.url, hook.token_file), seconds)
+        return _answer(_request(name, hook.url, token(hook)), seconds)
     except errors.ConfigError as error:
         return False, str(error)
 
 
 def _command(argv: tuple[str, ...], seconds: float) -> tuple[bool, str]:
-    """Run a program in a session of its own: what it starts must outlive us, so it is not ended with us."""
+    """Run a program in a session of its own: what it starts must outlive us, so it is not ended with us.
+
+    Its words go into a file: a pipe has its end only when all have closed it that the program left behind.
+    """
     try:
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=seconds,
-            start_new_session=True,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        return False, f"{_decoded(error.stdout)}\nnot done within {units.format_duration(seconds)}".strip()
+        with tempfile.TemporaryFile() as words:
+            status = _exit_status(argv, words.fileno(), seconds)
+            output = _last_of(words.fileno())
     except OSError as error:
         return False, f"{argv[0]} cannot be started: {error.strerror}"
-    output = _decoded(done.stdout)
-    if done.returncode != 0:
-        return False, f"{output}\nexit status {done.returncode}".strip()
+    if status is None:
+        return False, f"{output}\nnot done within {units.format_duration(seconds)}".strip()
+    if status != 0:
+        return False, f"{output}\nexit status {status}".strip()
     return True, output
 
 
-def _request(name: HookName, url: str, token_file: Path | None) -> urllib.request.Request:
-    """Raises ConfigError where there is no token in its file."""
+def _exit_status(argv: tuple[str, ...], words: int, seconds: float) -> int | None:
+    """None where it did not end in time; it is killed then, with its group. Raises OSError."""
+    process = subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=words, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _last_of(words: int) -> str:
+    """Without a seek: whoever is left behind writes at the same position."""
+    size, most = os.fstat(words).st_size, 4 * _KEPT_CHARACTERS
+    return _decoded(os.pread(words, most, max(0, size - most)))
+
+
+def _request(name: HookName, url: str, shown: str | None) -> urllib.request.Request:
     method = "GET" if name == "check" else "POST"
     request = urllib.request.Request(url, method=method)  # noqa: S310 - the configuration allows http(s) only
-    if token_file is not None:
-        token = secret.read(token_file, "the token of the application's hook")
+    if shown is not None:
         # Unredirected: it is for the application alone, not for whoever the application points to.
-        request.add_unredirected_header("Authorization", f"Bearer {token}")
+        request.add_unredirected_header("Authorization", f"Bearer {shown}")
     return request
 
 
@@ -100,6 +122,5 @@ def _opener(url: str) -> urllib.request.OpenerDirector:
     return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if here else []))
 
 
-def _decoded(raw: bytes | str | None) -> str:
-    text = raw.decode(errors="replace") if isinstance(raw, bytes) else raw or ""
-    return text.strip()
+def _decoded(raw: bytes) -> str:
+    return raw.decode(errors="replace").strip()

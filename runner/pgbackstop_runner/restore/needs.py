@@ -9,7 +9,7 @@ import psycopg
 
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.records import Backup
-from pgbackstop_runner import validate
+from pgbackstop_runner import applications, validate
 from pgbackstop_runner.restore import target
 from pgbackstop_runner.restore.outline import Outline
 from pgbackstop_runner.restore.target import Database
@@ -57,8 +57,18 @@ def _problems(connection: psycopg.Connection, outline: Outline) -> Iterator[tupl
         )
     if outline.replaces and old is not None:
         yield from _in_the_way(old)
+    yield from _hooks(outline)
     yield from _rights(connection, outline)
     yield from _space(connection, outline)
+
+
+def _hooks(outline: Outline) -> Iterator[tuple[str, str]]:
+    """A token that cannot be read would be noticed when all is restored, and before anything is swapped."""
+    for _name, hook in outline.hooks():
+        try:
+            applications.token(hook)
+        except errors.ConfigError as error:
+            yield error.problem, error.remedy
 
 
 def _in_the_way(old: Database) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pgbackstop_catalog import units
-from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.config.server import Hook, Server
 from pgbackstop_catalog.records import Backup
 from pgbackstop_catalog.restores import Estimate
 from pgbackstop_runner import applications
@@ -110,7 +110,8 @@ class Outline:
         if self.replaces and self.replaced is not None:
             yield "replaces", self._replacing(self.replaced)
         yield from self._selected()
-        yield from self._hooks()
+        for name, hook in self.hooks():
+            yield name, applications.describe(hook)
         for name in sorted(self.missing_roles):
             yield "role", f"{name} is created from the backup's globals"
         for name in sorted(self.missing_tablespaces):
@@ -143,7 +144,8 @@ class Outline:
         for key in self.family.other_keys if self.keys_return else ():
             yield "foreign key", f"{key.name} of {key.table} points to it: made again where it is gone"
 
-    def _hooks(self) -> Iterator[tuple[str, str]]:
+    def hooks(self) -> Iterator[tuple[str, Hook]]:
+        """What stops, starts and checks the application, in this order, where it is stopped at all."""
         application = self.server.application
         if self.method not in {"swap", "in-place"}:
             return
@@ -153,7 +155,7 @@ class Outline:
             ("check", application.check),
         ):
             if hook is not None:
-                yield name, applications.describe(hook)
+                yield name, hook
 
 
 def _age(backup: Backup, now: datetime) -> str:

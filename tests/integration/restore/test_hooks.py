@@ -136,6 +136,18 @@ def test_one_that_does_not_stop_is_not_swapped_under(database: Database, tmp_pat
     assert (tmp_path / "up").exists()  # it may have stopped by half
 
 
+def test_a_token_that_is_not_there_is_told_before_anything_is_restored(
+    database: Database, tmp_path: Path
+) -> None:
+    url = f"http://127.0.0.1:{free_port()}/stop"
+    place = site(tmp_path, database, stop={"url": url, "token_file": str(tmp_path / "absent")})
+    places.backup(place)
+    with pytest.raises(errors.ValidationError, match="absent with the token of the hook cannot be read"):
+        places.restore(place)
+    assert places.restores(place) == []
+    assert places.lines(place, into="beside")  # runs no hooks, so it needs no token
+
+
 def test_one_that_hangs_is_given_up(database: Database, tmp_path: Path) -> None:
     place = site(tmp_path, database, stop={"command": ["sleep", "600"], "timeout": "300ms"})
     places.backup(place)

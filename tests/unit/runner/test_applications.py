@@ -1,14 +1,17 @@
-"""Hooks that are addresses."""
+"""Hooks: programs and addresses."""
 
+import secrets
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pgbackstop_catalog.config.server import Hook
 from pgbackstop_runner import applications
+from tests.support import backups
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -64,9 +67,32 @@ def test_the_token_goes_to_the_application_and_no_further(address: str, tmp_path
 def test_a_token_that_cannot_be_read_is_said(address: str, tmp_path: Path) -> None:
     done = applications.run("stop", Hook(url=address, token_file=tmp_path / "absent", timeout=10))
     assert not done.ok
-    assert "absent with the token of the application's hook cannot be read" in done.output
+    assert "absent with the token of the hook cannot be read" in done.output
 
 
 def test_a_token_is_for_an_address() -> None:
     with pytest.raises(ValueError, match="token_file is for a url"):
         Hook(command=("stop-it",), token_file=Path("token"))
+
+
+def test_a_program_may_leave_another_one_behind() -> None:
+    done = applications.run("start", Hook(command=("sh", "-c", "sleep 600 & echo $!"), timeout=20))
+    psutil.Process(int(done.output.split()[0])).kill()
+    assert (done.ok, done.output.count("\n")) == (True, 0)
+
+
+def test_a_program_that_does_not_end_is_killed_with_what_it_started() -> None:
+    seconds = f"600.{secrets.randbelow(10**9)}"
+    script = f"echo begun; sleep {seconds} & wait"
+    done = applications.run("stop", Hook(command=("sh", "-c", script), timeout=1))
+    assert not done.ok
+    assert done.output.endswith("not done within 1.0s")
+    left = [each for each in psutil.process_iter(["cmdline"]) if seconds in (each.info["cmdline"] or [])]
+    backups.until(lambda: backups.gone(left), "the end of what it started")
+
+
+def test_of_many_words_the_last_are_kept() -> None:
+    script = "i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i + 1)); done; exit 3"
+    done = applications.run("stop", Hook(command=("sh", "-c", script), timeout=60))
+    assert len(done.output) == 4000
+    assert done.output.endswith("line 2999\nexit status 3")
