@@ -113,9 +113,9 @@ def _write_itself(attempt: Attempt, argv: list[str], name: str) -> None:
     pg_restore needs that to work with several jobs. It is made durable while it is hashed.
     """
     argv = [*argv, "--no-sync", f"--file={attempt.folder / name}"]
-    password = conninfo.password(attempt.server)
+    password, limits = conninfo.password(attempt.server), tools.Limits.of_run(attempt.plan)
     with (
-        tools.start("pg_dump", argv, password=password, limits=_limits(attempt)) as tool,
+        tools.start("pg_dump", argv, password=password, limits=limits) as tool,
         stream.watching(attempt.folder, _both(tool, attempt)),
     ):
         tool.finish()
@@ -123,9 +123,9 @@ def _write_itself(attempt: Attempt, argv: list[str], name: str) -> None:
 
 def _to_file(attempt: Attempt, argv: list[str], name: str, compression: Compression) -> StoredFile:
     """Run pg_dump into one file that is compressed on its way."""
-    password = conninfo.password(attempt.server)
+    password, limits = conninfo.password(attempt.server), tools.Limits.of_run(attempt.plan)
     with (
-        tools.start("pg_dump", argv, password=password, limits=_limits(attempt), pipe_output=True) as tool,
+        tools.start("pg_dump", argv, password=password, limits=limits, pipe_output=True) as tool,
         stream.HashingFile(attempt.folder / name) as target,
         stream.compressed(target, compression) as sink,
     ):
@@ -168,9 +168,9 @@ def _globals(attempt: Attempt, binaries: Binaries, *, role_passwords: bool) -> S
         *([] if role_passwords else ["--no-role-passwords"]),
         f"--dbname={tools.connection_string(attempt.server, None, 'pgbackstop')}",
     ]
-    password = conninfo.password(attempt.server)
+    password, limits = conninfo.password(attempt.server), tools.Limits.of_run(attempt.plan)
     with (
-        tools.start("pg_dumpall", argv, password=password, limits=_limits(attempt), pipe_output=True) as tool,
+        tools.start("pg_dumpall", argv, password=password, limits=limits, pipe_output=True) as tool,
         stream.HashingFile(attempt.folder / GLOBALS) as target,
     ):
         stream.pump(tool.stdout, target, tool.feed)
@@ -189,13 +189,6 @@ def _argv(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> list[str]:
         f"--lock-wait-timeout={round(attempt.plan.lock_timeout * 1000)}",
         f"--dbname={target}",
     ]
-
-
-def _limits(attempt: Attempt) -> tools.Limits:
-    plan = attempt.plan
-    return tools.Limits(
-        duration=plan.max_duration, first_byte=plan.first_byte_timeout, stall=plan.stall_timeout
-    )
 
 
 def _both(tool: tools.Tool, attempt: Attempt) -> Callable[[int], None]:

@@ -177,9 +177,7 @@ def _run(attempt: Attempt, binaries: Binaries, method: Method, wire: str) -> Non
         argv.append(f"--max-rate={max(32, plan.max_rate // 1024)}")
     if method.parent is not None:
         argv.append(f"--incremental={parent_folder(attempt, method.parent) / manifest.NAME}")
-    limits = tools.Limits(
-        duration=plan.max_duration, first_byte=plan.first_byte_timeout, stall=plan.stall_timeout
-    )
+    limits = tools.Limits.of_run(plan)
     password = conninfo.password(attempt.server)
     with (
         tools.start("pg_basebackup", argv, password=password, limits=limits) as tool,

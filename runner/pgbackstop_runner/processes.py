@@ -121,6 +121,21 @@ def identify(pid: int) -> Identity | None:
     return Identity(pid=pid, started=int(fields[19])) if fields else None
 
 
+def bytes_read(pid: int) -> int | None:
+    """What a process and those below it have read so far, from anywhere, by the kernel's count.
+
+    None where the kernel does not tell. What a child has read stays in the sum when it has ended.
+    """
+    try:
+        counts = (_PROC / str(pid) / "io").read_text(encoding="ascii")
+        below = (_PROC / str(pid) / "task" / str(pid) / "children").read_text(encoding="ascii")
+    except OSError:
+        return None
+    # proc(5): "rchar: 323934931", the first line.
+    own = int(counts.split(maxsplit=2)[1])
+    return own + sum(bytes_read(int(child)) or 0 for child in below.split())
+
+
 def working_in(folder: Path) -> list[Identity]:
     """The processes whose working folder is ``folder``, as the server's are its data."""
     return [who for pid in _pids() if _folder_of(pid) == str(folder.resolve()) and (who := identify(pid))]

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from pgbackstop_catalog import conninfo, units
+from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import Reason
 from pgbackstop_runner import last_words, processes
@@ -44,6 +45,21 @@ class Limits:
     first_byte: float = float("inf")
     stall: float = float("inf")
 
+    @classmethod
+    def of_run(cls, plan: Plan) -> Limits:
+        """For what makes a backup of the plan."""
+        return cls(duration=plan.max_duration, first_byte=plan.first_byte_timeout, stall=plan.stall_timeout)
+
+    @classmethod
+    def of_reading(cls, plan: Plan | None) -> Limits:
+        """For what reads a backup back: as long as bytes come, it may take its time, for it holds nobody up.
+
+        None is a plan that is no longer in the configuration.
+        """
+        if plan is None:
+            return cls(first_byte=1800.0, stall=900.0)
+        return cls(first_byte=plan.first_byte_timeout, stall=plan.stall_timeout)
+
 
 def connection_string(server: Server, database: str | None, application_name: str) -> str:
     """libpq's conninfo for ``--dbname``; without the password."""
@@ -56,11 +72,15 @@ def connection_string(server: Server, database: str | None, application_name: st
 
 @dataclass
 class Tool:
-    """A started tool. ``feed`` the byte count of its progress to keep the watchdog quiet."""
+    """A started tool. ``feed`` the byte count of its progress to keep the watchdog quiet.
+
+    Where it is ``silent``, progress is what it reads, and the watchdog looks itself.
+    """
 
     name: str
     process: subprocess.Popen[bytes]
     limits: Limits
+    silent: bool = False
     started: float = field(default_factory=time.monotonic)
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
     given_up: AttemptFailed | None = None
@@ -116,6 +136,10 @@ class Tool:
 
     def watch(self) -> None:
         while not self.over.wait(0.5):
+            if self.silent:
+                read = processes.bytes_read(self.process.pid)
+                # What is not known is no reason to end it.
+                self.feed(read if read is not None else self._bytes + 1)
             problem = self._overdue(time.monotonic())
             if problem is not None:
                 self.given_up = problem
@@ -132,8 +156,9 @@ class Tool:
         limit_key = "stall_timeout" if self._bytes else "first_byte_timeout"
         seconds = self.limits.stall if self._bytes else self.limits.first_byte
         if now - self._last_change > seconds:
-            problem = f"{self.name} gave no byte for {units.format_duration(seconds)} and was ended."
-            remedy = f"Look for locks and at the network; raise {limit_key} of the plan if that is right."
+            verb, where = ("read", "at the disk") if self.silent else ("gave", "for locks and at the network")
+            problem = f"{self.name} {verb} no byte for {units.format_duration(seconds)} and was ended."
+            remedy = f"Look {where}; raise {limit_key} of the plan if that is right."
             return AttemptFailed(Reason.STALLED, problem, remedy=remedy)
         return None
 
@@ -146,6 +171,7 @@ def start(
     password: str | None = None,
     limits: Limits | None = None,
     pipe_output: bool = False,
+    silent: bool = False,
     cwd: str | None = None,
     on_line: Callable[[str], None] | None = None,
 ) -> Iterator[Tool]:
@@ -168,7 +194,7 @@ def start(
             )
         except OSError as error:
             raise _not_startable(name, error) from error
-        tool = Tool(name=name, process=process, limits=limits or Limits())
+        tool = Tool(name=name, process=process, limits=limits or Limits(), silent=silent)
         try:
             _start_threads(tool, on_line)
             with _guarded(process.pid):
@@ -203,9 +229,19 @@ def _guarded(group: int) -> Iterator[None]:
         guard.communicate(b"over\n")
 
 
-def run(name: str, argv: Sequence[str], *, password: str | None = None, limits: Limits | None = None) -> str:
-    """Run a tool to its end; returns the last lines of its standard error. Raises AttemptFailed."""
-    with start(name, argv, password=password, limits=limits) as tool:
+def run(
+    name: str,
+    argv: Sequence[str],
+    *,
+    password: str | None = None,
+    limits: Limits | None = None,
+    silent: bool = False,
+) -> str:
+    """Run a tool to its end; returns the last lines of its standard error. Raises AttemptFailed.
+
+    Nobody reads its standard output: PostgreSQL's tools say there nothing that counts.
+    """
+    with start(name, argv, password=password, limits=limits, silent=silent) as tool:
         return tool.finish()
 
 

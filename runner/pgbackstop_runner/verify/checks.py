@@ -15,6 +15,7 @@ from pgbackstop_catalog.records import Backup, CheckResult, Reason
 from pgbackstop_runner import binaries, failure
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.tools import Limits
 from pgbackstop_runner.verify import archive, cluster, dump, files
 from pgbackstop_runner.workspace import Workspace
 
@@ -81,12 +82,13 @@ class Examination:
             how, rows = "text read to its end", dump.read_text(self.folder, self.backup)
         else:
             tools = self._binaries()
-            how, rows = f"pg_restore {tools.version}", dump.read_archive(self.folder, self.backup, tools)
+            rows = dump.read_archive(self.folder, self.backup, tools, self._limits())
+            how = f"pg_restore {tools.version}"
         self.tool = f"{how}: {dump.counted(self.backup, rows)}"
         return self.tool
 
     def _cluster(self) -> str:
-        self.tool = cluster.whole_server(self.folder, self.backup, self._binaries())
+        self.tool = cluster.whole_server(self.folder, self.backup, self._binaries(), self._limits())
         return self.tool
 
     def _archive(self) -> str:
@@ -103,6 +105,10 @@ class Examination:
         majors = [int(each) for each in made_by if each.isdecimal()]
         majors.append(facts.version_number // 10000 if facts else 0)
         return binaries.find(max(majors), server.bin_dir if server else None)
+
+    def _limits(self) -> Limits:
+        """When a tool that reads it is given up."""
+        return Limits.of_reading(self.workspace.config.plans.get(self.backup.plan))
 
     def _count(self, size: int) -> None:
         self.read_bytes += size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pgbackstop_catalog import errors, units, wal
@@ -12,6 +13,7 @@ from pgbackstop_runner import manifest, physical, removal, stream, tools, unpack
 from pgbackstop_runner.attempt import STAGING_SUFFIX, remove_tree, storage_errors
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.tools import Limits
 from pgbackstop_runner.verify import blame, files
 from pgbackstop_runner.workspace import Workspace
 
@@ -57,55 +59,65 @@ def _require_link(workspace: Workspace, parent: Backup) -> None:
         raise blame.corrupt(f"Its parent {parent.id} is not whole: {error.problem}") from error
 
 
-def whole_server(folder: Path, backup: Backup, binaries: Binaries) -> str:
+def whole_server(folder: Path, backup: Backup, binaries: Binaries, limits: Limits) -> str:
     """Run pg_verifybackup, and read the backup's own WAL record by record. Says what was done.
 
-    Raises AttemptFailed: (corrupt) with the tool's words, (space) where there is no room to unpack it.
+    Raises AttemptFailed: (corrupt) with the tool's words, (space) where there is no room to unpack it,
+    (stalled) where the disk gives a tool nothing any more.
     """
     found = manifest.read(folder)
+    reader = _Reader(binaries=binaries, limits=limits)
     if binaries.major >= _TAR_SINCE:
-        return _in_tar(folder, backup, binaries, found)
-    return _unpacked(folder, backup, binaries, found)
+        return _in_tar(folder, backup, reader, found)
+    return _unpacked(folder, backup, reader, found)
 
 
-def _in_tar(folder: Path, backup: Backup, binaries: Binaries, found: manifest.Manifest) -> str:
+@dataclass(frozen=True, kw_only=True)
+class _Reader:
+    """Tools that read a backup and are given up when they read no more."""
+
+    binaries: Binaries
+    limits: Limits
+
+    def run(self, name: str, *arguments: str) -> None:
+        try:
+            tools.run(name, [self.binaries.path(name), *arguments], limits=self.limits, silent=True)
+        except AttemptFailed as error:
+            raise blame.of_tool(error) from error
+
+
+def _in_tar(folder: Path, backup: Backup, reader: _Reader, found: manifest.Manifest) -> str:
     wal_files = [each for each in backup.files if each.path.startswith("pg_wal.tar")]
     with _staging(folder, _wal_bytes(backup)) as staging:
         # It minds strangers, so it gets the backup's own files alone.
         for stored in backup.files:
             (staging / stored.path).hardlink_to(folder / stored.path)
-        _run("pg_verifybackup", binaries, ["--quiet", "--no-parse-wal", str(staging)])
+        reader.run("pg_verifybackup", "--quiet", "--no-parse-wal", str(staging))
         remove_tree(staging)
         # Its folder comes with base.tar, and pg_wal.tar has files for it.
         (staging / "pg_wal" / "archive_status").mkdir(mode=0o700, parents=True)
         _unpack(folder, wal_files, staging)
-        parsed = _parse_wal(staging / "pg_wal", binaries, found)
-    return f"pg_verifybackup {binaries.version}, {parsed}"
+        parsed = _parse_wal(staging / "pg_wal", reader, found)
+    return f"pg_verifybackup {reader.binaries.version}, {parsed}"
 
 
-def _unpacked(folder: Path, backup: Backup, binaries: Binaries, found: manifest.Manifest) -> str:
+def _unpacked(folder: Path, backup: Backup, reader: _Reader, found: manifest.Manifest) -> str:
+    binaries = reader.binaries
     has_waldump = binaries.has("pg_waldump")
     with _staging(folder, found.data_bytes + _wal_bytes(backup)) as staging:
         _unpack(folder, backup.files, staging)
         options = [] if has_waldump else ["--no-parse-wal"]
-        _run("pg_verifybackup", binaries, ["--quiet", *options, str(staging)])
+        reader.run("pg_verifybackup", "--quiet", *options, str(staging))
     return f"pg_verifybackup {binaries.version}, {'its WAL parsed' if has_waldump else 'its WAL not parsed'}"
 
 
-def _parse_wal(folder: Path, binaries: Binaries, found: manifest.Manifest) -> str:
+def _parse_wal(folder: Path, reader: _Reader, found: manifest.Manifest) -> str:
     """Every record between the backup's start and stop, each with its checksum."""
-    if not binaries.has("pg_waldump"):
+    if not reader.binaries.has("pg_waldump"):
         return "its WAL not parsed"
     span = [f"--timeline={found.timeline}", f"--start={found.start_lsn}", f"--end={found.stop_lsn}"]
-    _run("pg_waldump", binaries, ["--quiet", f"--path={folder}", *span])
+    reader.run("pg_waldump", "--quiet", f"--path={folder}", *span)
     return "its WAL parsed"
-
-
-def _run(name: str, binaries: Binaries, arguments: Sequence[str]) -> None:
-    try:
-        tools.run(name, [binaries.path(name), *arguments])
-    except AttemptFailed as error:
-        raise blame.of_tool(error) from error
 
 
 def _wal_bytes(backup: Backup) -> int:

@@ -10,13 +10,12 @@ from pgbackstop_catalog.records import Backup, Reason
 from pgbackstop_runner import logical, physical, stream, tools
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.tools import Limits
 from pgbackstop_runner.verify import blame, frames
 from pgbackstop_runner.verify.rows import Scanner, differences
 
 _LAST_LINE = b"-- PostgreSQL database dump complete"
 _LAST_LINE_OF_GLOBALS = b"-- PostgreSQL database cluster dump complete"
-# A disk that gives nothing for so long does not answer any more; seconds.
-_LIMITS = tools.Limits(first_byte=1800.0, stall=900.0)
 
 
 def ends(folder: Path, backup: Backup) -> str:
@@ -47,7 +46,7 @@ def read_text(folder: Path, backup: Backup) -> Scanner:
         raise blame.corrupt(error.problem) from error
 
 
-def read_archive(folder: Path, backup: Backup, binaries: Binaries) -> Scanner:
+def read_archive(folder: Path, backup: Backup, binaries: Binaries, limits: Limits) -> Scanner:
     """Decompress every row of an archive. Raises AttemptFailed (corrupt, client, stalled).
 
     What is before and after the rows is in the list that pg_restore reads first.
@@ -55,7 +54,7 @@ def read_archive(folder: Path, backup: Backup, binaries: Binaries) -> Scanner:
     scanner = Scanner()
     argv = [binaries.path("pg_restore"), "--data-only", "--file=-", str(folder / name_of(backup))]
     try:
-        with tools.start("pg_restore", argv, limits=_LIMITS, pipe_output=True) as tool:
+        with tools.start("pg_restore", argv, limits=limits, pipe_output=True) as tool:
             fcntl.fcntl(tool.stdout, fcntl.F_SETPIPE_SZ, stream.CHUNK)
             stream.pump(tool.stdout, scanner, tool.feed)
             tool.finish()

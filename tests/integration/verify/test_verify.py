@@ -13,7 +13,7 @@ from pgbackstop_runner.verify import run, targets
 from tests.integration.exporter.running import Exporter
 from tests.integration.verify import damage
 from tests.integration.verify.conftest import CopyOf
-from tests.support.backups import Site, clients, end, gone, plan, sentence, until, waiting_client
+from tests.support.backups import PATIENCE, Site, clients, end, gone, plan, sentence, until, waiting_client
 from tests.support.databases import Database
 from tests.support.fixtures import MakeServer
 from tests.support.servers import Server
@@ -164,6 +164,25 @@ def test_one_at_a_time(pg17: Server, copy_of: CopyOf) -> None:
     assert done.returncode == errors.Busy.exit_code
     assert "A verify of plan p is already running" in sentence(done)
     assert site.proofs() == []
+
+
+def test_a_tool_that_hangs_is_ended(pg17: Server, copy_of: CopyOf) -> None:
+    """As when the disk does not answer: it says nothing of the backup, and must not be waited for."""
+    site, made = copy_of(pg17, "physical", stall_timeout="1s", first_byte_timeout="1s")
+    with site.start("verify", made.id) as runner:
+        stopped = waiting_client(runner, "pg_verifybackup")
+        try:
+            stopped.suspend()
+            _, said = runner.communicate(timeout=PATIENCE)
+        finally:
+            end(stopped)
+            runner.kill()
+    assert runner.returncode == 1, said
+    assert "pg_verifybackup read no byte for 1.0s and was ended. Look at the disk" in said
+    (proof,) = site.proofs()
+    assert (proof.status, proof.reason) == (Status.FAILED, Reason.STALLED)
+    assert site.newest().status is Status.SUCCEEDED
+    assert site.leftovers() == []
 
 
 def test_killed_it_is_closed_by_the_next(pg17: Server, copy_of: CopyOf) -> None:

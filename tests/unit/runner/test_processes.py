@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from pgbackstop_runner import processes
+from tests.support.backups import until
 
 
 @pytest.fixture
@@ -59,6 +60,30 @@ def test_finds_who_works_in_a_folder(sleeper: subprocess.Popen[bytes], tmp_path:
     assert [who.pid for who in processes.working_in(tmp_path / "link")] == [sleeper.pid]
     assert processes.working_in(tmp_path / "other") == []
     assert sleeper.pid in [who.pid for who in processes.children()]
+
+
+def test_what_a_family_has_read_is_counted() -> None:
+    """By a child that works, and still when it has ended."""
+    script = (
+        "head -c 300000 /dev/zero > /dev/null; echo; read -r _; sh -c 'head -c 300000 /dev/zero; read -r _'"
+    )
+    with subprocess.Popen(
+        ["sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdin is not None
+            process.stdout.readline()
+            first = processes.bytes_read(process.pid)
+            assert first is not None
+            assert first >= 300_000
+            process.stdin.write("\n")
+            process.stdin.flush()
+            process.stdout.read(300_000)
+            until(lambda: (processes.bytes_read(process.pid) or 0) >= first + 300_000, "what the second read")
+        finally:
+            process.kill()
+    assert processes.bytes_read(process.pid) is None
 
 
 def test_a_part_dies_with_us_and_its_orphans_are_ours(tmp_path: Path) -> None:

@@ -99,6 +99,20 @@ def test_after_the_first_byte_the_other_limit_counts() -> None:
             tool.finish()
 
 
+def test_a_silent_tool_that_reads_no_more_is_ended() -> None:
+    """Also one that is suspended, which takes no polite signal."""
+    with pytest.raises(AttemptFailed, match=r"sh read no byte for .*; raise stall_timeout") as caught:
+        tools.run("sh", ["/bin/sh", "-c", "kill -STOP $$"], limits=tools.Limits(stall=0.2), silent=True)
+    assert caught.value.reason is Reason.STALLED
+
+
+def test_what_a_child_of_a_silent_tool_reads_is_progress() -> None:
+    script = "head -c 300000 /dev/zero > /dev/null; sleep 60"
+    with tools.start("sh", ["/bin/sh", "-c", script], silent=True) as tool:
+        until(lambda: tool._bytes >= 300_000, "what its child has read")
+        tool.kill()
+
+
 def test_what_a_tool_leaves_behind_is_ended() -> None:
     """And does not hold up its end: the child has the tool's standard error open."""
     lines: list[str] = []
