@@ -60,6 +60,17 @@ class RestoreRole(Value):
         default=None, description="the environment variable that holds the password"
     )
 
+    @model_validator(mode="after")
+    def _one_password(self) -> RestoreRole:
+        _from_one_place(self.password_file, self.password_env)
+        return self
+
+
+def _from_one_place(password_file: Path | None, password_env: str | None) -> None:
+    if password_file and password_env:
+        msg = "give password_file or password_env, not both"
+        raise ValueError(msg)
+
 
 class Hook(Value):
     """How an application is stopped, started or checked: a command or an address."""
@@ -142,9 +153,7 @@ class Server(Value):
 
     @model_validator(mode="after")
     def _one_password(self) -> Server:
-        if self.password_file and self.password_env:
-            msg = "give password_file or password_env, not both"
-            raise ValueError(msg)
+        _from_one_place(self.password_file, self.password_env)
         return self
 
     def for_restores(self) -> Server:

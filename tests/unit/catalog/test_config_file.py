@@ -146,6 +146,11 @@ WRONG = {
         "servers: {main: {password_file: a, password_env: B}}\nstorages: {disk: {path: s}}",
         "1: servers.main: give password_file or password_env, not both",
     ),
+    "both passwords of the role that restores": (
+        "servers:\n  main:\n    restore_role: {user: a, password_file: a, password_env: B}\n"
+        "storages: {disk: {path: s}}",
+        "3: servers.main.restore_role: give password_file or password_env, not both",
+    ),
     "a format of the other type": (
         "servers: {main: {}}\nstorages: {disk: {path: s}}\nplans:\n"
         "  a: {server: main, backup_type: physical, format: custom}",
