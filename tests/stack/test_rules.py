@@ -21,7 +21,7 @@ METRIC = "alertmanager_integrations"
 @pytest.mark.parametrize("told", [False, True])
 def test_alerts_that_reach_nobody_are_seen(tmp_path: Path, *, told: bool, watched: bool) -> None:
     (tmp_path / "secret").write_text("https://hooks.example/secret\n")
-    settings = {}
+    settings: dict[str, object] = {}
     if told:
         settings["slack"] = {"api_url_file": str(tmp_path / "secret")}
     if watched:
