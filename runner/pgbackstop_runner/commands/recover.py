@@ -104,6 +104,12 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
     shown = screen.Progress()
     outcome = run.recover(opened, request, shown.step, shown.show)
     _show_outcome(outcome, opened.server(told.server).for_restores(), pause=pause)
+    if outcome.failed:
+        found = "; ".join(f"{each.name}: {each.detail}" for each in outcome.failed)
+        raise errors.Corrupt(
+            f"The recovered server runs, and is not as it should be: {found}.",
+            remedy="Look whether the live server has the same. If not, recover from another backup.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

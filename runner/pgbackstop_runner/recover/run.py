@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgbackstop_catalog import recovery, restores, units
-from pgbackstop_catalog.records import Backup, Reason
+from pgbackstop_catalog.records import Backup, CheckResult, Reason
 from pgbackstop_catalog.recovery import RecoveryPlan, Target
 from pgbackstop_runner import account, binaries, locks, sockets
 from pgbackstop_runner.failure import AttemptFailed
@@ -63,13 +63,17 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of it. ``recovered`` runs, and ``progress`` says how far it came, where it was started."""
+    """What came of it. ``recovered`` runs, and ``progress`` says how far it came, where it was started.
+
+    ``failed`` are the checks that it did not pass; a drill has checks of its own.
+    """
 
     plan: RecoveryPlan
     data: Path
     recovered: Recovered | None
     progress: Progress | None
     seconds: float
+    failed: tuple[CheckResult, ...] = ()
 
 
 def plan(workspace: Workspace, request: Request, found: Archive) -> RecoveryPlan:
@@ -136,6 +140,7 @@ def recover(
         recovered=work.recovered if request.start else None,
         progress=progress,
         seconds=time.monotonic() - started,
+        failed=tuple(each for each in current.record.checks if not each.ok) if current else (),
     )
 
 
@@ -175,6 +180,8 @@ def _finish(
             current.note(checks=results)
     for each in results:
         on_step(f"{'checked' if each.ok else 'NOT AS IT SHOULD BE:'} {each.name}: {each.detail}")
+        if current is not None and not each.ok:
+            current.warn(f"The recovered server is not as it should be: {each.name}: {each.detail}.")
     return progress
 
 

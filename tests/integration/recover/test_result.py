@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import Status
 from tests.integration.recover import yard as yards
 from tests.integration.recover.conftest import MakeYard
@@ -31,11 +32,13 @@ def test_a_damaged_index_is_found_by_check(make_yard: MakeYard) -> None:
     yard.backup()
     with yard.recovered("--immediate") as clone:
         assert "NOT AS IT SHOULD BE" not in clone.said
-    with yard.recovered("--immediate", "--check") as clone:
+    with yard.recovered("--immediate", "--check", code=errors.Corrupt.exit_code) as clone:
         assert "NOT AS IT SHOULD BE: pages: " in clone.said
         assert "beats_twisted" in clone.said
+        assert clone.execute("select 1") == [(1,)]  # a person is to look at it
     record = next(iter(yard.site.catalog.restores()))
     assert record.status is Status.SUCCEEDED
+    assert "not as it should be: pages: " in record.warnings[0]
     assert [(check.name, check.ok) for check in record.checks] == [("indexes", True), ("pages", False)]
 
 

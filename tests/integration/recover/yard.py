@@ -111,14 +111,14 @@ class Yard:
         return self.site.run("recover", "main", "--into", str(into), *words, env=env)
 
     @contextlib.contextmanager
-    def recovered(self, *words: str, into: Path | None = None) -> Iterator[Clone]:
-        """Recovers and starts, which must succeed; the server is ended afterwards."""
+    def recovered(self, *words: str, into: Path | None = None, code: int = 0) -> Iterator[Clone]:
+        """Recovers and starts, which must end with that exit code; the server is ended afterwards."""
         place = into or self.target()
         port = servers.free_port()
         with ended(place):
             done = self.recover(place, "--start", "--port", str(port), *words)
             log = place / "pgbackstop-recovery.log"
-            assert done.returncode == 0, (done.stderr, log.exists() and log.read_text()[-3000:])
+            assert done.returncode == code, (done.stderr, log.exists() and log.read_text()[-3000:])
             yield Clone(data=place, port=port, said=done.stdout)
 
     def close(self) -> None:
