@@ -31,7 +31,12 @@ def check(place: Place, workspace: Workspace, backup: Backup) -> None:
     _check_tablespaces(place, backup)
     _check_apart(place)
     for folder in place.folders():
-        _check_folder(folder, workspace)
+        try:
+            _check_folder(folder, workspace)
+        except OSError as error:
+            raise errors.ValidationError(
+                f"{folder} cannot be used: {error.strerror}.", remedy="Choose another one."
+            ) from error
 
 
 def check_room(place: Place, backup: Backup, wal_bytes: int) -> None:
@@ -85,7 +90,7 @@ def _check_tablespaces(place: Place, backup: Backup) -> None:
 
 def _check_apart(place: Place) -> None:
     """One folder inside another would be filled by both."""
-    resolved = [folder.resolve() for folder in place.folders()]
+    resolved = [_real(folder) for folder in place.folders()]
     for number, folder in enumerate(resolved):
         others = (*resolved[:number], *resolved[number + 1 :])
         inside = next((other for other in others if folder.is_relative_to(other)), None)
@@ -96,6 +101,7 @@ def _check_apart(place: Place) -> None:
 
 
 def _check_folder(folder: Path, workspace: Workspace) -> None:
+    """Raises ValidationError, and OSError where it may not be looked at."""
     if (folder / "postmaster.pid").exists():
         raise errors.ValidationError(
             f"{folder} is the data directory of a running server.",
@@ -107,30 +113,29 @@ def _check_folder(folder: Path, workspace: Workspace) -> None:
             remedy=f"Unless another one is filling it now, empty it and run this again: "
             f"find {folder} -mindepth 1 -delete",
         )
-    try:
-        taken = folder.exists() and any(folder.iterdir())
-    except OSError as error:
-        raise errors.ValidationError(
-            f"{folder} cannot be used: {error.strerror}.", remedy="Choose another one."
-        ) from error
-    if taken:
+    if os.path.lexists(folder) and any(folder.iterdir()):
         raise errors.ValidationError(
             f"{folder} is not empty.", remedy="Choose an empty one; nothing was touched."
         )
     _check_surroundings(folder, workspace)
 
 
+def _real(folder: Path) -> Path:
+    """Without links, as far as it is there; Path.resolve raises RuntimeError for a circle of them."""
+    return Path(os.path.realpath(folder))
+
+
 def _check_surroundings(folder: Path, workspace: Workspace) -> None:
-    for parent in folder.resolve().parents:
+    for parent in _real(folder).parents:
         if (parent / "PG_VERSION").exists():
             raise errors.ValidationError(
                 f"{folder} is inside {parent}, which is a data directory.",
                 remedy="Choose a place outside of it.",
             )
-    if folder.resolve().is_relative_to(workspace.config.drills().resolve()):
+    if _real(folder).is_relative_to(_real(workspace.config.drills())):
         return  # in a storage, perhaps, but no backup is ever written there
     for name, root in _storages(workspace):
-        if folder.resolve().is_relative_to(root.resolve()):
+        if _real(folder).is_relative_to(_real(root)):
             raise errors.ValidationError(
                 f"{folder} is inside the storage {name}.", remedy="Choose a place outside of it."
             )
