@@ -200,7 +200,7 @@ def parse_history(text: str) -> Switch | None:
 
 
 def _is_switch(words: list[str]) -> bool:
-    return len(words) >= 2 and words[0].isdigit() and re.fullmatch(_LSN, words[1]) is not None
+    return len(words) >= 2 and words[0].isdecimal() and re.fullmatch(_LSN, words[1]) is not None
 
 
 def gaps(segments: Iterable[Segment]) -> tuple[tuple[Segment, Segment], ...]:

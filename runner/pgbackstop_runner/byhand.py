@@ -54,7 +54,7 @@ def physical_commands(
             commands.append(f"{_reader(name)} {name} | tar -xf - -C {_DATA}")
         elif base == "pg_wal":
             commands.append(f"{_reader(name)} {name} | tar -xf - -C {_DATA}/pg_wal")
-        elif base.isdigit():
+        elif base.isdecimal():
             commands += _tablespace(name, base, places.get(base, f"/path/to/tablespace-{base}"))
     commands.append(f"cp backup_manifest {_DATA}/")
     if incremental:

@@ -10,8 +10,8 @@ from pgbackstop_runner import screen
 
 
 def somebody_is_there() -> bool:
-    """Whether a person can answer."""
-    return sys.stdin.isatty()
+    """Whether a person can answer; Python has no standard input where it was closed."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def text(question: str, default: str = "") -> str:
@@ -33,7 +33,7 @@ def one_of(titles: Sequence[str], rows: Sequence[Sequence[str]], question: str) 
     answer = text(question)
     if not answer:
         raise errors.ConfigError("Nothing was chosen; nothing was touched.")
-    if answer.isdigit() and 0 < int(answer) <= len(rows):
+    if answer.isdecimal() and 0 < int(answer) <= len(rows):
         return int(answer) - 1
     return answer
 

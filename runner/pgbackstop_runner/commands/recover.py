@@ -213,7 +213,7 @@ def _tablespaces(given: list[str]) -> dict[int, Path]:
     found: dict[int, Path] = {}
     for text in given:
         oid, equals, folder = text.partition("=")
-        if not equals or not oid.isdigit() or not folder:
+        if not equals or not oid.isdecimal() or not folder:
             raise errors.ConfigError(
                 f"{text!r} names no tablespace.", remedy="Write it like 16385=/new/folder."
             )

@@ -67,7 +67,7 @@ def _listed_tables(binaries: Binaries, path: Path) -> Iterator[int]:
         raise AttemptFailed(Reason.CORRUPT, f"The dump cannot be read: {error.problem}") from error
     for line in listed.splitlines():
         parts = line.split(maxsplit=5)
-        if len(parts) > 4 and parts[3:5] == ["TABLE", "DATA"] and parts[2].isdigit():
+        if len(parts) > 4 and parts[3:5] == ["TABLE", "DATA"] and parts[2].isdecimal():
             yield int(parts[2])
 
 

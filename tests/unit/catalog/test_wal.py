@@ -67,7 +67,7 @@ HISTORY = "1\t0/3000000\tno recovery target specified\n\n# comment\n2\t0/5000100
 
 def test_a_history_tells_the_last_switch() -> None:
     assert wal.parse_history(HISTORY) == Switch(parent=2, lsn=0x5000100)
-    assert wal.parse_history("# nothing\nnonsense\nx\t0/1\n1\tnowhere\n") is None
+    assert wal.parse_history("# nothing\nnonsense\nx\t0/1\n²\t0/1\n1\tnowhere\n") is None
 
 
 def test_what_is_deleted_is_missing_also_at_the_ends() -> None:
