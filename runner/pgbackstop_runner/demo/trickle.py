@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
 import threading
-import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 
@@ -43,5 +43,5 @@ class Trickle:
         try:
             with _OPENER.open(request, timeout=_TIMEOUT) as answer:
                 return bool(answer.status == 201)
-        except (OSError, ValueError, urllib.error.URLError):
+        except (OSError, ValueError, http.client.HTTPException):
             return False
