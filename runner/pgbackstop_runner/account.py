@@ -37,9 +37,21 @@ class Account:
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def own(self, path: Path) -> None:
-        """Hand a file or folder to this account."""
+        """Hand a file or folder to this account; of a link the link alone."""
         if self.credentials:
-            os.chown(path, self.uid, self.gid)
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
+
+    def own_all(self, folder: Path) -> None:
+        """Hand over a folder with all that is in it.
+
+        By descriptors: who owns a part of it already could put a link in the place of what is next.
+        """
+        if not self.credentials:
+            return
+        for _, folders, files, descriptor in os.fwalk(folder):
+            for name in (*folders, *files):
+                os.chown(name, self.uid, self.gid, dir_fd=descriptor, follow_symlinks=False)
+        self.own(folder)
 
     def can_enter(self, folder: Path) -> bool:
         """Whether this account may write into ``folder``, tried for real."""
@@ -68,6 +80,14 @@ class Account:
         except OSError:
             return False
         return done.returncode == 0
+
+
+def no_link(path: str, flags: int) -> int:
+    """An opener for open(), for files in a folder of another account: it must not lead root elsewhere.
+
+    What it creates has mode 0600. It raises OSError for a link.
+    """
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def account() -> Account:

@@ -7,6 +7,7 @@ that believes to be the live one.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -47,6 +48,8 @@ def unfinished(place: Place, plan: RecoveryPlan, who: Account) -> Iterator[None]
     except BaseException:
         for folder in marked:
             _empty(folder)
+            with suppress(OSError):
+                who.own(folder.resolve())
         for folder in made:
             with suppress(OSError):
                 folder.rmdir()
@@ -79,19 +82,20 @@ def fill(
 
 def hand_over(place: Place, who: Account) -> None:
     """Give everything to the account that will run the server."""
-    if not who.credentials:
-        return
     for folder in place.folders():
-        who.own(folder)
-        for path in folder.rglob("*"):
-            if not path.is_symlink():
-                who.own(path)
+        who.own_all(folder.resolve())
 
 
 def _require_entry(place: Place, who: Account) -> None:
+    """Tried for real. The folders are ours again until they are full: nobody is to put links into our way."""
+    if not who.credentials:
+        return
     for folder in place.folders():
-        who.own(folder)
-        if who.credentials and not who.can_enter(folder):
+        real = folder.resolve()
+        who.own(real)
+        may = who.can_enter(folder)
+        os.chown(real, os.geteuid(), os.getegid())
+        if not may:
             raise errors.ValidationError(
                 f"The server will run as {who.name}, who cannot enter {folder}.",
                 remedy="Choose a place that every parent folder lets it into.",

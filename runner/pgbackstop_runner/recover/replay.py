@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pgbackstop_catalog import errors
 from pgbackstop_runner import processes
-from pgbackstop_runner.account import Account
+from pgbackstop_runner.account import Account, no_link
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.recover.settings import SCRIPT
 
@@ -73,7 +73,7 @@ class Recovered:
 
     def start(self) -> None:
         """Start it. Raises PgbackstopError where it cannot be started."""
-        with self.log.open("ab") as log:
+        with open(self.log, "ab", opener=no_link) as log:
             self._log_from = log.tell()
             try:
                 self.process = subprocess.Popen(

@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
+from pgbackstop_catalog import atomic
 from pgbackstop_catalog.records import Reason
 from pgbackstop_catalog.recovery import RecoveryPlan
+from pgbackstop_runner.account import no_link
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed
 
@@ -135,46 +137,64 @@ def beside(port: int, socket_folder: Path, hba: Path) -> dict[str, str]:
 
 
 def write(data: Path, settings: Mapping[str, str]) -> None:
-    """Put settings at the end of postgresql.auto.conf, for an earlier one's, and ask for recovery."""
+    """Put settings at the end of postgresql.auto.conf, for an earlier one's, and ask for recovery.
+
+    Raises OSError, for a link too: the folder may be another account's by now.
+    """
     path = data / "postgresql.auto.conf"
-    before = path.read_text(encoding="utf-8", errors=_AS_IS) if path.exists() else ""
+    before = _read(path)
     kept = [line for line in before.partition(MARK)[0].splitlines() if not line.startswith("recovery_target")]
     lines = [f"{name} = '{_escaped(value)}'" for name, value in settings.items()]
-    path.write_text("\n".join([*kept, MARK, *lines, ""]), encoding="utf-8", errors=_AS_IS)
-    path.chmod(0o600)
-    # Debian keeps the configuration elsewhere, so that it is not in the backup.
-    for name in ("postgresql.conf", "pg_hba.conf", "pg_ident.conf"):
-        (data / name).touch(mode=0o600, exist_ok=True)
+    _replace(path, "\n".join([*kept, MARK, *lines, ""]))
     _stay_here(data / "postgresql.conf")
     (data / "standby.signal").unlink(missing_ok=True)
-    (data / "recovery.signal").touch(mode=0o600)
+    # Debian keeps the configuration elsewhere, so that it is not in the backup.
+    for name in ("postgresql.conf", "pg_hba.conf", "pg_ident.conf", "recovery.signal"):
+        _make(data / name)
 
 
 def _stay_here(path: Path) -> None:
     """Without data_directory: it names the live server's, and postgresql.auto.conf cannot outdo it."""
-    text = path.read_text(encoding="utf-8", errors=_AS_IS)
+    text = _read(path)
     lines = [
         f"# pgbackstop: {line}" if _DATA_DIRECTORY.match(line) else line
         for line in text.splitlines(keepends=True)
     ]
     if (changed := "".join(lines)) != text:
-        path.write_text(changed, encoding="utf-8", errors=_AS_IS)
+        _replace(path, changed)
 
 
 def install_script(data: Path) -> Path:
     """The restore_command's script, inside the data directory, so that it moves with it."""
     path = data / SCRIPT
-    path.write_bytes(resources.files("pgbackstop_runner.recover").joinpath(SCRIPT).read_bytes())
-    path.chmod(0o600)
+    _replace(path, resources.files("pgbackstop_runner.recover").joinpath(SCRIPT).read_text(encoding="utf-8"))
     return path
 
 
 def write_hba(data: Path) -> Path:
     """Who may come in: whoever reaches the private socket folder, and passwords over loopback."""
     path = data / HBA
-    path.write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n", encoding="utf-8")
-    path.chmod(0o600)
+    _replace(path, "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
     return path
+
+
+def _read(path: Path) -> str:
+    """Empty where it is not there. Raises OSError for a link."""
+    try:
+        with open(path, encoding="utf-8", errors=_AS_IS, newline="", opener=no_link) as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def _replace(path: Path, text: str) -> None:
+    """Mode 0600; a link is replaced. All of the folder is made durable when it is ready."""
+    atomic.write(path, text.encode("utf-8", errors=_AS_IS), durable=False)
+
+
+def _make(path: Path) -> None:
+    """Empty, where it is not there. Raises OSError for a link."""
+    open(path, "ab", opener=no_link).close()
 
 
 def _escaped(value: str) -> str:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from pgbackstop_catalog.records import Status
 from tests.integration.recover.yard import Yard
-from tests.support import backups
+from tests.support import accounts, backups
 
 
 def test_a_moment_in_the_middle_of_writes(history: Yard) -> None:
@@ -76,6 +76,16 @@ def test_a_position(history17: Yard) -> None:
 def test_only_the_backup(history17: Yard) -> None:
     with history17.recovered("--immediate") as clone:
         assert clone.beats() == []
+
+
+def test_a_place_behind_a_link(history17: Yard) -> None:
+    place, real = history17.target(), history17.target()
+    real.mkdir()
+    place.symlink_to(real)
+    with history17.recovered("--immediate", into=place) as clone:
+        assert clone.beats() == []
+    owners = {path.lstat().st_uid for path in (real, *real.rglob("*"))}
+    assert owners == {accounts.unprivileged().uid}
 
 
 def test_paused_and_continued(history17: Yard) -> None:

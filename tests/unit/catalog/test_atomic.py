@@ -90,3 +90,15 @@ def test_files_and_folders_are_private(tmp_path: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / "file").stat().st_mode) == 0o600
     atomic.sync_file(folder / "file")
+
+
+def test_a_link_in_the_place_of_the_temporary_file_leads_nowhere(tmp_path: Path) -> None:
+    """A folder may belong to somebody else than who writes into it."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / f".file.{os.getpid()}{atomic.TEMPORARY_SUFFIX}").symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic links"):
+        atomic.write(tmp_path / "file", b"new")
+    assert victim.read_text() == "precious"
+    atomic.write(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"

@@ -106,3 +106,22 @@ def test_the_wheel_is_found_and_complete() -> None:
     found = list(programs.bundled())
     assert [each.major for each in found] == [17]
     assert all(map(found[0].has, programs.NEEDED))
+
+
+@pytest.mark.root
+def test_what_a_link_leads_to_is_not_handed_over(tmp_path: Path) -> None:
+    who = account.account()
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "precious").touch()
+    folder = tmp_path / "folder"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "inner" / "file").touch()
+    for number, place in enumerate((folder, folder / "inner")):
+        (place / f"to-file-{number}").symlink_to(victim / "precious")
+        (place / f"to-folder-{number}").symlink_to(victim)
+    who.own(folder / "to-file-0")
+    assert (folder / "to-file-0").lstat().st_uid == who.uid
+    who.own_all(folder)
+    assert {path.lstat().st_uid for path in (folder, *folder.rglob("*"))} == {who.uid}
+    assert {path.stat().st_uid for path in (victim, *victim.iterdir())} == {os.geteuid()}

@@ -110,3 +110,40 @@ def test_written_twice_it_stands_there_once(tmp_path: Path) -> None:
     assert (
         tmp_path / "postgresql.conf"
     ).read_text() == "port = 5432\n# pgbackstop: Data_Directory = '/live'\n"
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Path:
+    """A file that a link in the data directory leads to."""
+    path = tmp_path / "victim"
+    path.write_text("precious")
+    return path
+
+
+def test_a_link_in_the_place_of_what_is_written_is_replaced(tmp_path: Path, victim: Path) -> None:
+    """Where root recovers, the server's account owns the folder by the time settings are written again."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in (settings.HBA, settings.SCRIPT):
+        (data / name).symlink_to(victim)
+    for path in (settings.write_hba(data), settings.install_script(data)):
+        assert not path.is_symlink()
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "name", ["postgresql.auto.conf", "postgresql.conf", "pg_ident.conf", "recovery.signal"]
+)
+def test_nothing_is_read_from_or_made_at_the_end_of_a_link(tmp_path: Path, victim: Path, name: str) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    absent = tmp_path / "absent"
+    for there in (victim, absent):
+        (data / name).unlink(missing_ok=True)
+        (data / name).symlink_to(there)
+        with pytest.raises(OSError, match="symbolic links"):
+            settings.write(data, {"port": "5433"})
+    assert victim.read_text() == "precious"
+    assert not absent.exists()
+    assert not any("precious" in path.read_text() for path in data.iterdir() if not path.is_symlink())
