@@ -253,5 +253,6 @@ def _show_outcome(outcome: Outcome, live: Server, *, pause: bool) -> None:
     screen.say("Bring a lost table back into the live server, with the names in place of the capitals:")
     for line in guide.bring_back(outcome.recovered, live):
         screen.say(f"  {line}")
-    screen.say(f"Stop it, and then remove {outcome.data}:")
+    made = dict.fromkeys((outcome.data, outcome.recovered.socket_folder))
+    screen.say(f"Stop it, and then remove {' and '.join(map(str, made))}:")
     screen.say(f"  {guide.stop(outcome.recovered)}")

@@ -55,6 +55,11 @@ def write(plan: RecoveryPlan, server: Recovered, wal_folder: Path, *, pauses: bo
     control = quote(server.programs.path("pg_ctl"))
     ended = format_time(plan.backup.finished_at or plan.backup.started_at)
     connection = connect(server)
+    start = f"{control} -D {data} -l {quote(str(server.log))} -w -t {_PATIENCE} start"
+    if server.socket_folder != server.data:
+        # A restart of the machine may have cleaned it away; what somebody else has made there is not taken.
+        sockets = quote(str(server.socket_folder))
+        start = f"{{ test -O {sockets} || mkdir -m 0700 {sockets}; }} && {start}"
     ask = f"{connection} -c 'show port' 2>/dev/null"
     wait = f"while {control} -D {data} status >/dev/null; do {ask} && break; sleep 1; done"
     copy = (
@@ -74,7 +79,7 @@ It reads WAL from {wal_folder}: keep that until the recovery is over.
 
 1. As the user who owns this directory, start the server, and wait until it answers or has ended:
 
-       {control} -D {data} -l {quote(str(server.log))} -w -t {_PATIENCE} start
+       {start}
        {wait}
 
 2. If it ended with "recovery ended before configured recovery target was reached" in `{LOG_NAME}`, and the

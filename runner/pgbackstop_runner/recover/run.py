@@ -119,11 +119,12 @@ def recover(
             copied = archive.copied_bytes(chosen, found, who)
             place.check_room(request.place, chosen.backup, copied)
         on_step(f"checked {units.format_size(checked)} of WAL")
+        socket_folder = stack.enter_context(_sockets(request, who))
         work = Work(
             plan=chosen,
             archive=found,
             place=request.place,
-            recovered=_recovered(workspace, request, programs, who),
+            recovered=_recovered(workspace, request, programs, who, socket_folder),
             action=request.action,
             by_hand=not request.start,
             seconds=request.seconds,
@@ -200,13 +201,17 @@ def major(backup: Backup) -> int:
 
 
 def _recovered(
-    workspace: Workspace, request: Request, programs: binaries.Binaries, who: account.Account
+    workspace: Workspace,
+    request: Request,
+    programs: binaries.Binaries,
+    who: account.Account,
+    socket_folder: Path,
 ) -> Recovered:
     data = request.place.data
     return Recovered(
         programs=programs,
         data=data,
-        socket_folder=request.throwaway.sockets if request.throwaway else _sockets(data, who),
+        socket_folder=socket_folder,
         port=request.port,
         log=data / guide.LOG_NAME,
         who=who,
@@ -215,13 +220,23 @@ def _recovered(
     )
 
 
-def _sockets(data: Path, who: account.Account) -> Path:
-    """The data directory, which is private; a short one elsewhere where a socket's path would not fit."""
-    if sockets.may_be_in(data):
-        return data
+@contextlib.contextmanager
+def _sockets(request: Request, who: account.Account) -> Iterator[Path]:
+    """The data directory, which is private; a short one elsewhere where a socket's path would not fit.
+
+    That stays for the recovered server, and goes where there is none.
+    """
+    there = request.throwaway.sockets if request.throwaway else request.place.data
+    if request.throwaway or sockets.may_be_in(there):
+        yield there
+        return
     folder = Path(tempfile.mkdtemp(prefix="pgbackstop-"))
-    who.own(folder)
-    return folder
+    try:
+        who.own(folder)
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import hashlib
 import io
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from pgbackstop_catalog.records import Backup, StoredFile
 from tests.integration.recover import yard as yards
 from tests.integration.recover.conftest import MakeYard
 from tests.integration.recover.yard import Yard
-from tests.support import accounts, backups, servers
+from tests.support import accounts, backups, places, servers
 
 
 def with_tablespace(yard: Yard) -> int:
@@ -207,6 +208,38 @@ def lines_of(data: Path) -> list[str]:
     """The commands of RECOVER.md, in order: what stands indented by itself."""
     text = (data / "RECOVER.md").read_text()
     return [line.strip() for line in text.splitlines() if line.startswith("       ")]
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """Where temporary folders are made, and nothing else."""
+    folder = places.make()
+    folder.chmod(0o1777)
+    yield folder
+    places.remove(folder)
+
+
+def test_a_place_whose_name_is_too_odd_for_a_socket(history17: Yard, temporary: Path) -> None:
+    place = history17.target().with_name("a place, with more")
+    env = {"TMPDIR": str(temporary)}
+    failed = history17.recover(
+        place, "--start", "--port", str(servers.free_port()), "--name", "never made", env=env
+    )
+    assert failed.returncode == 1, failed.stderr
+    assert list(temporary.iterdir()) == []
+
+    place = history17.target().with_name("another place")
+    port = ("--port", str(servers.free_port()))
+    assert history17.recover(place, *port, "--immediate", env=env).returncode == 0
+    (sockets,) = temporary.iterdir()
+    sockets.rmdir()  # as a restart of the machine does
+    start, wait, _forget, connect = lines_of(place)
+    with yards.ended(place):
+        by_hand(start)
+        by_hand(wait)
+        assert sockets.stat().st_mode & 0o777 == 0o700
+        rows = by_hand(f"{connect} -AtXc 'select count(*) from beats'")
+        assert rows.stdout == "0\n", rows.stderr
 
 
 @pytest.mark.parametrize("quiet", [False, True])
