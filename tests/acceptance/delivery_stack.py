@@ -10,7 +10,6 @@ import email
 import email.policy
 import json
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -26,6 +25,7 @@ import yaml
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from tests.support import ports
 from tests.support.backups import Site
 
 PATIENCE = 120.0  # seconds until a wait is given up; what works takes one to ten
@@ -210,7 +210,7 @@ class Post:
 def post_office(folder: Path) -> Iterator[Post]:
     """Everything that takes messages, on loopback ports."""
     inbox = Inbox()
-    mail = Controller(_Mailbox(inbox), hostname="127.0.0.1", port=free_port())
+    mail = Controller(_Mailbox(inbox), hostname="127.0.0.1", port=ports.free())
     with contextlib.ExitStack() as ending, Services(inbox) as services:
         mail.start()
         ending.callback(mail.stop)
@@ -219,12 +219,6 @@ def post_office(folder: Path) -> Iterator[Post]:
         ending.callback(thread.join)
         ending.callback(services.shutdown)
         yield Post(folder=folder, inbox=inbox, services=services, smtp_port=mail.port)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def program(*names: str) -> str:
@@ -298,7 +292,7 @@ def prometheus(
             }
         )
     )
-    port = free_port()
+    port = ports.free()
     argv = [
         program("prometheus"),
         f"--config.file={config}",

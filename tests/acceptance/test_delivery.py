@@ -15,7 +15,7 @@ from pgbackstop_runner.notify import alertmanager
 from tests.acceptance import delivery_stack
 from tests.acceptance.delivery_stack import Inbox, Post
 from tests.integration.exporter.running import Exporter
-from tests.support import databases
+from tests.support import databases, ports
 from tests.support.backups import Site, plan
 from tests.support.databases import Database
 from tests.support.servers import Server
@@ -60,7 +60,7 @@ def stack(pg17: Server, shop: Database, tmp_path_factory: pytest.TempPathFactory
     site = Site(folder=folder, server=pg17, plans=plans)
     for name in ("aged", "other"):
         site.make(name)
-    port = delivery_stack.free_port()
+    port = ports.free()
     with ExitStack() as ending:
         post = ending.enter_context(delivery_stack.post_office(folder))
         delivery_stack.change(
@@ -81,7 +81,7 @@ def stack(pg17: Server, shop: Database, tmp_path_factory: pytest.TempPathFactory
         made = Stack(
             site=site,
             post=post,
-            exporter_port=delivery_stack.free_port(),
+            exporter_port=ports.free(),
             running=ending.enter_context(ExitStack()),
         )
         made.start_exporter()

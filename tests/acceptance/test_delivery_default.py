@@ -14,6 +14,7 @@ import yaml
 
 from tests.acceptance import delivery_stack
 from tests.integration.exporter.running import Exporter
+from tests.support import ports
 from tests.support.backups import Site, plan
 from tests.support.servers import Server
 
@@ -34,7 +35,7 @@ def test_a_failed_backup_with_default_intervals(
         post = ending.enter_context(delivery_stack.post_office(tmp_path))
         delivery_stack.change(site, notifications=post.settings())
         silent = site.file.read_text()
-        port = delivery_stack.free_port()
+        port = ports.free()
         delivery_stack.change(site, notifications={"alertmanager": {"url": f"http://127.0.0.1:{port}"}})
         config = tmp_path / "alertmanager.yml"
         written = site.run("notify", "config", "--output", str(config))

@@ -17,7 +17,7 @@ from pgbackstop_catalog.config.notifications import Alertmanager
 from pgbackstop_runner.notify import alertmanager
 from tests.acceptance import delivery_stack
 from tests.acceptance.delivery_stack import CHANNELS, TOKEN, Post
-from tests.support import backups
+from tests.support import backups, ports
 
 SECRETS = (TOKEN, "/services/T0/B0/secret")
 
@@ -96,7 +96,7 @@ class Desk:
 def desk(tmp_path: Path) -> Iterator[Desk]:
     with ExitStack() as ending:
         post = ending.enter_context(delivery_stack.post_office(tmp_path))
-        made = Desk(folder=tmp_path, post=post, port=delivery_stack.free_port(), ending=ending)
+        made = Desk(folder=tmp_path, post=post, port=ports.free(), ending=ending)
         made.configure()
         yield made
 
@@ -143,7 +143,7 @@ def test_what_each_service_says_is_told(desk: Desk) -> None:
 
 
 def test_a_mail_server_that_does_not_listen_or_lacks_tls(desk: Desk) -> None:
-    mail = {**desk.post.settings()["email"], "smarthost": f"127.0.0.1:{delivery_stack.free_port()}"}
+    mail = {**desk.post.settings()["email"], "smarthost": f"127.0.0.1:{ports.free()}"}
     desk.configure(email=mail, slack=None, telegram=None)
     desk.start()
     code, seen = desk.run("notify", "test")

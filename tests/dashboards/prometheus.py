@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -15,6 +14,8 @@ from typing import Any, Self
 import pytest
 import yaml
 
+from tests.support import ports
+
 DEADLINE = 90.0  # seconds; what is waited for takes one to twenty
 
 
@@ -24,12 +25,6 @@ def program(name: str) -> str:
     if found is None:
         pytest.skip(f"{name} is not installed: Debian's package prometheus has it")
     return found
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Prometheus:
@@ -47,7 +42,7 @@ class Prometheus:
         jobs: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self._log = folder / "prometheus.log"
-        self._address = f"127.0.0.1:{_free_port()}"
+        self._address = f"127.0.0.1:{ports.free()}"
         config = folder / "prometheus.yml"
         config.write_text(
             yaml.safe_dump(

@@ -11,7 +11,7 @@ import pytest
 from pgbackstop_catalog.config.notifications import Notifications
 from pgbackstop_runner.notify import configuration
 from tests.acceptance.delivery_stack import alertmanager
-from tests.support.servers import free_port
+from tests.support import ports
 
 RULES = Path(__file__).parents[2] / "compose" / "prometheus" / "stack.rules.yml"
 METRIC = "alertmanager_integrations"
@@ -28,7 +28,7 @@ def test_alerts_that_reach_nobody_are_seen(tmp_path: Path, *, told: bool, watche
         settings["watchdog_url_file"] = str(tmp_path / "secret")
     config = tmp_path / "alertmanager.yml"
     config.write_text(configuration.render(Notifications.model_validate(settings)).text)
-    port = free_port()
+    port = ports.free()
     with (
         alertmanager(tmp_path, config, port),
         urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer,

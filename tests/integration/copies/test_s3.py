@@ -6,7 +6,6 @@ import os
 import re
 import resource
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from pgbackstop_runner import bytestore_s3, copies, expire, rebuild
 from pgbackstop_runner.bytestore import StoreError
 from pgbackstop_runner.bytestore_s3 import S3Bucket
 from pgbackstop_runner.workspace import Workspace
+from tests.support import ports
 from tests.unit.catalog.builders import NOW
 from tests.unit.runner import places
 
@@ -35,14 +35,6 @@ IDENTITIES = (
     '{"identities": [{"name": "backup", "actions": ["Admin", "Read", "Write", "List", "Tagging"],'
     f'"credentials": [{{"accessKey": "{ACCESS_KEY}", "secretKey": "{SECRET_KEY}"}}]}}]}}'
 )
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +59,7 @@ class NotStarted(AssertionError):
 def seaweed(weed: str, folder: Path) -> Iterator[str]:
     """Raises NotStarted."""
     (folder / "s3.json").write_text(IDENTITIES)
-    master, volume, filer, s3, *grpc = free_ports(8)
+    master, volume, filer, s3, *grpc = (ports.free() for _ in range(8))
     argv = [
         "setpriv", "--pdeathsig", "KILL",  # it must not outlive a test run that is killed
         weed, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", "-filer", "-s3",

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ import yaml
 from pgbackstop_catalog.folder import FolderCatalog
 from pgbackstop_catalog.records import Backup
 from pgbackstop_catalog.scheduler import SchedulerState
+from tests.support import ports
 
 DEADLINE = 60.0  # seconds; only what is broken ever takes so long
 STAND_IN = Path(__file__).with_name("stand_in.py")
@@ -196,8 +196,6 @@ def alertmanager(tmp_path: Path) -> Iterator[Alertmanager]:
     folder = tmp_path / "alertmanager"
     folder.mkdir()
     with ExitStack() as ending:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            made = Alertmanager(folder=folder, port=probe.getsockname()[1])
+        made = Alertmanager(folder=folder, port=ports.free())
         ending.callback(made.stop)
         yield made

@@ -4,7 +4,6 @@ import base64
 import contextlib
 import http.client
 import shutil
-import socket
 import ssl
 import subprocess
 import urllib.error
@@ -22,6 +21,7 @@ from pgbackstop_exporter import web_server
 from tests.dashboards.prometheus import Prometheus, program
 from tests.integration.exporter.running import DEADLINE, Exporter
 from tests.integration.exporter.test_exporter import configure, ended
+from tests.support import ports
 from tests.support.certificates import Authority
 from tests.unit.exporter.builders import catalog
 
@@ -255,9 +255,7 @@ def test_a_broken_file_at_the_start_is_one_sentence_and_exit_2(tmp_path: Path) -
 @contextlib.contextmanager
 def prometheus_serving(folder: Path, web_config: Path) -> Iterator[str]:
     """Prometheus itself under that file, as the reader whose format it is; yields host and port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{ports.free()}"
     (folder / "none.yml").write_text("")
     command = [program("prometheus"), f"--config.file={folder / 'none.yml'}"]
     command += [f"--storage.tsdb.path={folder / 'tsdb'}", f"--web.listen-address={address}"]
