@@ -15,7 +15,9 @@ MOMENTS = ("event=create", "event=restore ", "event=analyze", "event=validate", 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed(moment: str, database: Database, tmp_path: Path) -> None:
-    application = {"stop": {"command": ["true"]}, "start": {"command": ["sleep", "0.2"]}}
+    gate = tmp_path / "killed"  # until then it cannot come to its end
+    wait = {"command": ["sh", "-c", f"while [ ! -e {gate} ]; do sleep 0.05; done"], "timeout": "600s"}
+    application = {"stop": {"command": ["true"]}, "start": wait}
     place = Site(
         folder=tmp_path,
         server=database.server,
@@ -29,10 +31,11 @@ def test_killed(moment: str, database: Database, tmp_path: Path) -> None:
 
     with place.start("restore", "--yes-replace", database.name) as running:
         assert running.stderr is not None
-        for line in running.stderr:
-            if moment in line:
-                break
-        running.kill()
+        try:
+            assert any(moment in line for line in running.stderr)
+        finally:
+            running.kill()
+            gate.touch()
 
     (record,) = places.restores(place)
     after = image.of(database.server, database.name)
