@@ -324,15 +324,30 @@ def test_a_connection_that_does_not_end_leaves_the_live_database_open(
     assert record.scratch_database not in places.databases(database.server)
 
 
-def test_busy_clients_are_ended_and_let_in_again(database: Database, place: Site) -> None:
+def waits_for(gate: Path, database: Database) -> Site:
+    """A site whose application does not stop before that file is there."""
+    script = f"while [ ! -e {gate} ]; do sleep 0.05; done"
+    hooks = {"application": {"stop": {"command": ["sh", "-c", script], "timeout": "60s"}}}
+    return Site(
+        folder=gate.parent,
+        server=database.server,
+        plans={"shop": backups.plan(databases=[database.name])},
+        server_settings=hooks,
+    )
+
+
+def test_busy_clients_are_ended_and_let_in_again(database: Database, tmp_path: Path) -> None:
     """Ten sessions, one of them in a transaction, and one that listens for what happens."""
+    gate = tmp_path / "heard"
+    place = waits_for(gate, database)
     places.backup(place)
     sessions = [database.connect() for _ in range(10)]
     sessions[0].execute("begin; lock table orders in access exclusive mode")
     sessions[1].execute("listen pgbackstop")
-    done = places.restore(place)
-    assert done.status is Status.SUCCEEDED
-    heard = [note.payload for note in sessions[1].notifies(timeout=0, stop_after=1)]
+    with place.start("restore", "--yes-replace", database.name) as running:
+        heard = [note.payload for note in sessions[1].notifies(timeout=backups.PATIENCE, stop_after=1)]
+        gate.touch()
+        assert running.wait(backups.PATIENCE) == 0
     assert "restore starts" in heard[0]
     for session in sessions:
         session.close()
@@ -342,14 +357,7 @@ def test_busy_clients_are_ended_and_let_in_again(database: Database, place: Site
 def test_a_backup_in_use_is_leased(database: Database, tmp_path: Path) -> None:
     """Fault 21: nobody may expire what is being restored."""
     gate = tmp_path / "gate"
-    script = f"while [ ! -e {gate} ]; do sleep 0.05; done"
-    hooks = {"application": {"stop": {"command": ["sh", "-c", script], "timeout": "60s"}}}
-    place = Site(
-        folder=tmp_path,
-        server=database.server,
-        plans={"shop": {"server": "main", "backup_type": "logical", "databases": [database.name]}},
-        server_settings=hooks,
-    )
+    place = waits_for(gate, database)
     made = places.backup(place)
     lease = place.catalog.root / "locks" / f"lease-{made.id}.lock"
     with place.start("restore", "--yes-replace", database.name) as running:
