@@ -88,7 +88,11 @@ def test_a_program_that_does_not_end_is_killed_with_what_it_started() -> None:
     assert not done.ok
     assert done.output.endswith("not done within 1.0s")
     left = [each for each in psutil.process_iter(["cmdline"]) if seconds in (each.info["cmdline"] or [])]
-    backups.until(lambda: backups.gone(left), "the end of what it started")
+    try:
+        backups.until(lambda: backups.gone(left), "the end of what it started")
+    finally:
+        for each in left:
+            backups.end(each)
 
 
 def test_of_many_words_the_last_are_kept() -> None:
