@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from pgbackstop_catalog.records import Backup
-from tests.support import accounts, databases, places, servers
+from tests.support import accounts, databases, places, ports
 from tests.support.backups import SYSTEM_PATH, Site, by_hand, commands_by_hand, plan, restore_by_hand
 from tests.support.databases import Database
 from tests.support.fixtures import MakeServer
@@ -92,7 +92,7 @@ class Bench:
     def __init__(self, folder: Path, server: Server) -> None:
         self.folder = folder
         self.server = server
-        self.port = servers.free_port()
+        self.port = ports.free()
 
     def brought(self, site: Site, made: Backup) -> Path:
         """A copy of a backup's folder that the account may read."""

@@ -15,9 +15,8 @@ import pytest
 
 from pgbackstop_catalog.restores import Restore
 from pgbackstop_runner.demo import metrics
-from tests.support import places, terminal
+from tests.support import places, ports, terminal
 from tests.support.demos import PROGRAM, Running, eventually, of, samples
-from tests.support.servers import free_port
 
 pytestmark = [pytest.mark.slow]
 
@@ -139,7 +138,7 @@ def _a_lost_table_comes_back_as_it_was_the_moment_before(road: Road) -> None:
     moment, before = _lose_the_orders(road)
     assert road.health()[0] == 503
     eventually(lambda: _window_end(road) > moment, "the WAL of the accident")
-    into, port = road.place / "before", free_port()
+    into, port = road.place / "before", ports.free()
     told = road.run(
         "recover", "shop", "--time", moment.isoformat(), "--into", str(into), "--start", "--port", str(port)
     )

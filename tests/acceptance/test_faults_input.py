@@ -9,7 +9,7 @@ import typer.testing
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import Reason, Status
 from pgbackstop_runner import main
-from tests.support import binaries, servers
+from tests.support import binaries, ports
 from tests.support.backups import Site, plan, sentence
 from tests.support.servers import Server
 
@@ -62,7 +62,7 @@ def test_wrong_server(site: Site, settings: dict[str, object], code: int, words:
 
 
 def test_nothing_listens(site: Site) -> None:
-    port = servers.free_port()
+    port = ports.free()
     site.server_settings = {"port": port}
     site.write()
     refused(site, 6, f"Nothing answers at 127.0.0.1:{port}.", "Check that PostgreSQL runs")

@@ -12,7 +12,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from typing import Literal, Self
 import psutil
 import psycopg
 
-from tests.support import accounts, binaries, places
+from tests.support import accounts, binaries, places, ports
 
 SUPERUSER = "postgres"
 START_TIMEOUT = 60.0  # seconds; a start takes 0.2, recovery of a killed server longer
@@ -157,7 +156,7 @@ class Server:
     def start_on_free_port(self) -> None:
         """Starts on a free loopback port; another one when somebody was faster."""
         for attempt in range(PORT_ATTEMPTS):
-            self.port = free_port()
+            self.port = ports.free()
             try:
                 self.start()
             except ServerError:
@@ -271,13 +270,6 @@ class Server:
         if len(lines) > 6 and len(lines[6].split()) == 2:
             segment = lines[6].split()[1]
             subprocess.run(["ipcrm", "--shmem-id", segment], capture_output=True, check=False)
-
-
-def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _with_parent_death_signal() -> list[str]:

@@ -13,7 +13,7 @@ from pgbackstop_catalog.records import Reason, Status
 from pgbackstop_runner.recover.place import UNFINISHED
 from tests.integration.recover.conftest import MakeYard
 from tests.integration.recover.yard import Yard
-from tests.support import accounts, backups, places, servers
+from tests.support import accounts, backups, places, ports
 
 ATTEMPTS = 5
 
@@ -25,7 +25,7 @@ def starts(yard: Yard, data: Path) -> subprocess.CompletedProcess[str]:
         if not path.is_symlink():
             who.own(path)
     return subprocess.run(
-        [yard.server.programs.tool("postgres"), "-D", str(data), "-p", str(servers.free_port())],
+        [yard.server.programs.tool("postgres"), "-D", str(data), "-p", str(ports.free())],
         capture_output=True,
         text=True,
         check=False,
@@ -201,7 +201,7 @@ def test_after_the_server_is_killed_the_unfinished_segment_counts(make_yard: Mak
 
 def test_no_process_of_a_failed_replay_stays(history17: Yard) -> None:
     place = history17.target()
-    done = history17.recover(place, "--start", "--port", str(servers.free_port()), "--name", "never made")
+    done = history17.recover(place, "--start", "--port", str(ports.free()), "--name", "never made")
     assert done.returncode == 1
     words = backups.sentence(done)
     assert "The WAL ends without the target" in words

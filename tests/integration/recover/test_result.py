@@ -12,7 +12,7 @@ from tests.integration.recover import yard as yards
 from tests.integration.recover.conftest import MakeYard
 from tests.integration.recover.test_shapes import by_hand, lines_of
 from tests.integration.recover.yard import Yard
-from tests.support import servers
+from tests.support import ports
 
 # The index has what the function said when it was built.
 BROKEN_INDEX = """
@@ -52,7 +52,7 @@ def test_wal_that_is_spoilt_after_it_was_checked(history17: Yard, how: str) -> N
     """Started by hand nobody is there to see it: the server must not come up with less than its target."""
     place = history17.target()
     wanted = ("--time", history17.commits()[33].isoformat())
-    assert history17.recover(place, "--port", str(servers.free_port()), *wanted).returncode == 0
+    assert history17.recover(place, "--port", str(ports.free()), *wanted).returncode == 0
     start, wait, _forget, _connect = lines_of(place)
     last = sorted(folder(place).glob("0*/0*"))[-1]
     whole = last.read_bytes()

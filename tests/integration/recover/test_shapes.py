@@ -14,7 +14,7 @@ from pgbackstop_catalog.records import Backup, StoredFile
 from tests.integration.recover import yard as yards
 from tests.integration.recover.conftest import MakeYard
 from tests.integration.recover.yard import Yard
-from tests.support import accounts, backups, places, servers
+from tests.support import accounts, backups, places, ports
 
 
 def with_tablespace(yard: Yard) -> int:
@@ -222,14 +222,12 @@ def temporary() -> Iterator[Path]:
 def test_a_place_whose_name_is_too_odd_for_a_socket(history17: Yard, temporary: Path) -> None:
     place = history17.target().with_name("a place, with more")
     env = {"TMPDIR": str(temporary)}
-    failed = history17.recover(
-        place, "--start", "--port", str(servers.free_port()), "--name", "never made", env=env
-    )
+    failed = history17.recover(place, "--start", "--port", str(ports.free()), "--name", "never made", env=env)
     assert failed.returncode == 1, failed.stderr
     assert list(temporary.iterdir()) == []
 
     place = history17.target().with_name("another place")
-    port = ("--port", str(servers.free_port()))
+    port = ("--port", str(ports.free()))
     assert history17.recover(place, *port, "--immediate", env=env).returncode == 0
     (sockets,) = temporary.iterdir()
     sockets.rmdir()  # as a restart of the machine does
@@ -247,7 +245,7 @@ def test_by_hand_without_our_packages(history17: Yard, quiet: bool) -> None:
     place = history17.target()
     commits = history17.commits()
     wanted = ("--time", commits[40 if quiet else 33].isoformat())
-    port = servers.free_port()
+    port = ports.free()
     done = history17.recover(place, "--port", str(port), *wanted)
     assert done.returncode == 0, done.stderr
     start, wait, forget, connect = lines_of(place)

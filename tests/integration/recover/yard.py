@@ -17,7 +17,7 @@ import psycopg
 
 from pgbackstop_catalog import wal
 from pgbackstop_catalog.records import Backup
-from tests.support import backups, places, servers
+from tests.support import backups, places, ports, servers
 from tests.support.backups import Site
 from tests.support.servers import Server
 
@@ -114,7 +114,7 @@ class Yard:
     def recovered(self, *words: str, into: Path | None = None, code: int = 0) -> Iterator[Clone]:
         """Recovers and starts, which must end with that exit code; the server is ended afterwards."""
         place = into or self.target()
-        port = servers.free_port()
+        port = ports.free()
         with ended(place):
             done = self.recover(place, "--start", "--port", str(port), *words)
             log = place / "pgbackstop-recovery.log"

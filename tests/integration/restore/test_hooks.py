@@ -13,9 +13,9 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import Status
 from pgbackstop_runner.restore import after
 from tests.integration.restore import image, places
+from tests.support import ports
 from tests.support.backups import Site, until
 from tests.support.databases import Database
-from tests.support.servers import free_port
 
 # Holds a connection as applications do, answers GET /health from it, and stops on POST /stop.
 APPLICATION = """
@@ -55,7 +55,7 @@ class Shop:
     def __init__(self, folder: Path, database: Database) -> None:
         program = folder / "application.py"
         program.write_text(APPLICATION)
-        self.port, self.pidfile = free_port(), folder / "pid"
+        self.port, self.pidfile = ports.free(), folder / "pid"
         address = database.conninfo
         self.argv = [sys.executable, str(program), address, str(self.port), str(self.pidfile)]
         self.start = [sys.executable, "-c", START, *self.argv]
@@ -139,7 +139,7 @@ def test_one_that_does_not_stop_is_not_swapped_under(database: Database, tmp_pat
 def test_a_token_that_is_not_there_is_told_before_anything_is_restored(
     database: Database, tmp_path: Path
 ) -> None:
-    url = f"http://127.0.0.1:{free_port()}/stop"
+    url = f"http://127.0.0.1:{ports.free()}/stop"
     place = site(tmp_path, database, stop={"url": url, "token_file": str(tmp_path / "absent")})
     places.backup(place)
     with pytest.raises(errors.ValidationError, match="absent with the token of the hook cannot be read"):
@@ -163,7 +163,7 @@ def test_one_that_does_not_come_back_is_told_and_the_restore_stands(
         tmp_path,
         database,
         start={"command": ["/nowhere/application"]},
-        check={"url": f"http://127.0.0.1:{free_port()}/", "timeout": "300ms"},
+        check={"url": f"http://127.0.0.1:{ports.free()}/", "timeout": "300ms"},
     )
     places.backup(place)
     database.execute("delete from orders")
