@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,8 +103,32 @@ def pgbackrest_restore(name: str, server: Server, store: Path) -> Side | None:
     program = shutil.which("pgbackrest")
     if program is None:
         return None
+    command = _stanza(program, server, store / "pgbackrest")
+    common.quietly(command("--type=full", "backup"))
+
+    def run(folder: Path) -> Sample:
+        target = folder / "data"
+        target.mkdir(mode=0o700)
+        accounts.unprivileged().own(target)
+        return common.timed(command(f"--pg1-path={target}", "--archive-mode=off", "restore"), folder)
+
+    return Side(name=name, run=run)
+
+
+def pgbackrest_info(server: Server, store: Path, backups: int) -> Command | None:
+    """`pgbackrest info` as an exporter asks for it, over so many backups; None where it is not installed."""
+    program = shutil.which("pgbackrest")
+    if program is None:
+        return None
+    command = _stanza(program, server, store / "pgbackrest")
+    for number in range(backups):
+        common.quietly(command("--type=incr" if number else "--type=full", "backup"))
+    return command("--output=json", "info")
+
+
+def _stanza(program: str, server: Server, home: Path) -> Callable[..., Command]:
+    """A new repository for the server; gives the commands about it."""
     account = accounts.unprivileged()
-    home = store / "pgbackrest"
     home.mkdir()
     account.own(home)
     config = home / "pgbackrest.conf"
@@ -115,15 +140,7 @@ def pgbackrest_restore(name: str, server: Server, store: Path) -> Side | None:
         return Command(argv=argv, server=server, environment=environment, account=account)
 
     common.quietly(command("stanza-create"))
-    common.quietly(command("--type=full", "backup"))
-
-    def run(folder: Path) -> Sample:
-        target = folder / "data"
-        target.mkdir(mode=0o700)
-        account.own(target)
-        return common.timed(command(f"--pg1-path={target}", "--archive-mode=off", "restore"), folder)
-
-    return Side(name=name, run=run)
+    return command
 
 
 _PGBACKREST = """\
