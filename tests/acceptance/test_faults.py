@@ -216,7 +216,7 @@ def test_the_server_freezes(
 ) -> None:
     """Fault 5: every process of the server stops in the middle of the stream; no connection breaks."""
     server = make_server()
-    server.execute(BULK.format(seed="frozen", rows=500_000))
+    server.execute(BULK.format(seed="frozen", rows=2_000_000))
     site = Site(folder=tmp_path, server=server, plans={"p": settings})
     with site.start("backup", "p") as runner:
         if settings["backup_type"] == "logical":
