@@ -78,6 +78,7 @@ def state() -> str:
                 _when(f"{share_of_limit()} > 1", LATE),
                 _when(_never(), NEVER),
                 _when(f"{plan('backup_last_failure_timestamp_seconds')} > {success}", FAILED),
+                _when(f"{plan('backup_missing')} > 0", FAILED),
                 _when(_overdue(), LATE),
                 _when(f"{plan('backup_running')} == 1", RUNNING),
                 _when(f"{success} == 0", NEW),

@@ -154,7 +154,16 @@ RUNS: Final = _counter(
 FAILURES: Final = _counter(
     "backup_run_failures_total", (*PLAN, "reason"), "Attempts that failed.", "backup records and tallies"
 )
-AVAILABLE: Final = _plan("backup_available", "Valid backups that are kept.")
+AVAILABLE: Final = _plan(
+    "backup_available",
+    "Valid backups that are kept, without those whose files are gone.",
+    "backup records and the storage",
+)
+MISSING: Final = _plan(
+    "backup_missing",
+    "Kept backups whose files are gone from their storage, and nobody expired them.",
+    "backup records and the storage",
+)
 KEEP_MINIMUM: Final = _plan(
     "backup_keep_minimum",
     "Valid backups that the plan never keeps fewer of; absent until it has made as many.",
@@ -419,7 +428,7 @@ GROUPS: Final = (
             *(LAST_SUCCESS, SIZE, DURATION, AGE, LAST_ATTEMPT, LAST_FAILURE, CONSECUTIVE_FAILURES),
             *(RUNNING, RUNNING_START, PROGRESS, PROGRESS_AT, PROGRESS_EXPECTED, MAX_DURATION, STALL_TIMEOUT),
             *(ENABLED, MAX_AGE, SCHEDULE_INTERVAL, NEXT_RUN, FIRST_DUE, MISSED, LAST_MISSED, RUNS, FAILURES),
-            *(AVAILABLE, KEEP_MINIMUM, STORED, SOURCE_SIZE, OLDEST),
+            *(AVAILABLE, MISSING, KEEP_MINIMUM, STORED, SOURCE_SIZE, OLDEST),
             *(SIZE_BASELINE, SIZE_EXPECTED, DURATION_BASELINE),
             *(VERIFIED, DRILL_SUCCESS, DRILL_FAILURE, DRILL_DURATION, PROOF_MAX_AGE, PROOF_FIRST_DUE),
             *(COPY_SUCCESS, COPY_FAILURES, RPO_TARGET, RTO_TARGET),

@@ -1,4 +1,7 @@
-"""The disks that hold backups: what statvfs says. It may hang: call it in a thread."""
+"""The disks that hold backups: how full they are, and which backups are gone.
+
+A look may hang: call it in a thread.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from typing import Final
 
 from pgbackstop_catalog.config import Config
 from pgbackstop_catalog.config.storage import FolderStorage
+from pgbackstop_exporter import store_source
 from pgbackstop_exporter.facts import DiskFacts
+from pgbackstop_exporter.store_source import Kept
 
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")  # how a space stands in a path there
@@ -24,14 +29,18 @@ def paths(config: Config) -> tuple[str, ...]:
     return tuple(sorted(map(str, folders)))
 
 
-def read(path: str) -> DiskFacts:
-    """https://pubs.opengroup.org/onlinepubs/9699919799/functions/statvfs.html Raises OSError."""
+def read(path: str, kept: Kept) -> DiskFacts:
+    """How full it is, and whether the backups that are ``kept`` there are there. Raises OSError.
+
+    https://pubs.opengroup.org/onlinepubs/9699919799/functions/statvfs.html
+    """
     found = os.statvfs(Path(path))
     return DiskFacts(
         free=found.f_bavail * found.f_frsize,
         size=found.f_blocks * found.f_frsize,
         free_inodes=found.f_favail if found.f_files else None,
         is_readonly=_is_readonly(Path(path), bool(found.f_flag & os.ST_RDONLY)),
+        missing=store_source.missing(Path(path), kept),
     )
 
 

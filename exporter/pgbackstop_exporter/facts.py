@@ -50,7 +50,10 @@ class RestoreFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanFacts:
-    """All records of one plan. A history of one database includes the attempts for the whole plan."""
+    """All records of one plan. A history of one database includes the attempts for the whole plan.
+
+    ``kept`` are the ids of the backups that are still kept.
+    """
 
     histories: Mapping[Subject, History] = field(default_factory=dict)
     tally: Tally
@@ -59,6 +62,7 @@ class PlanFacts:
     copies: Mapping[tuple[Subject, str], CopyFacts] = field(default_factory=dict)
     proofs: Mapping[Subject, ProofFacts] = field(default_factory=dict)
     physical: tuple[Attempt, ...] = ()
+    kept: Mapping[Subject, tuple[str, ...]] = field(default_factory=dict)
 
     def history(self, subject: Subject) -> History:
         """Of the subject, else of the whole plan where it has no attempt of its own yet."""
@@ -100,12 +104,16 @@ class ServerFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class DiskFacts:
-    """A file system; ``free_inodes`` is None where it does not count files."""
+    """A file system; ``free_inodes`` is None where it does not count files.
+
+    ``missing`` are the ids of kept backups whose files are gone from the storage there.
+    """
 
     free: int
     size: int
     free_inodes: int | None
     is_readonly: bool
+    missing: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +148,11 @@ class Snapshot:
     def is_up(self, collector: str) -> bool:
         """Whether the collector's last run ended well."""
         return self.health.get(collector, Health()).success
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """Ids of kept backups whose files are gone, as far as the disks could be looked at."""
+        return frozenset().union(*(disk.missing for disk in self.disks.values()))
 
     def has_run(self, collector: str) -> bool:
         """Whether the collector has ended once, well or badly."""

@@ -75,6 +75,7 @@ def databases(plan: Plan, facts: PlanFacts, live: Mapping[str, float] | None) ->
 
 def add(families: Families, snapshot: Snapshot, now: float) -> None:
     """Every series of every configured plan."""
+    missing = snapshot.missing
     for name, plan in snapshot.settings.config.plans.items():
         facts = snapshot.catalog.plans.get(name) if snapshot.catalog else None
         server = snapshot.servers.get(plan.server)
@@ -85,6 +86,7 @@ def add(families: Families, snapshot: Snapshot, now: float) -> None:
             live=server.databases if server else None,
             seen_at=_first_seen(snapshot, name),
             counted_since=_counted_since(snapshot, name),
+            missing=missing,
             expected=expectation(plan, int(now // 3600)),
         )
         for database in databases(plan, series.facts, series.live):
@@ -115,6 +117,7 @@ class _PlanSeries:
     live: Mapping[str, float] | None
     seen_at: float
     counted_since: float
+    missing: frozenset[str]
     expected: Expectation
 
     def add(self, subject: Subject, where: Labels, snapshot: Snapshot) -> None:
@@ -126,7 +129,7 @@ class _PlanSeries:
             if snapshot.is_up(CATALOG):
                 self._running(where, known.running)
             self._counted(subject, where, known)
-            self._kept(where, known)
+            self._kept(subject, where, known)
             self._proven(where, known, self.facts.proofs.get(subject, ProofFacts()))
             self._copied(subject, where)
 
@@ -200,9 +203,11 @@ class _PlanSeries:
             counts = counts.plus(history.tallied(self.facts.tally, database))
         return counts
 
-    def _kept(self, where: Labels, known: History) -> None:
+    def _kept(self, subject: Subject, where: Labels, known: History) -> None:
         add = self.families.add
-        add(contract.AVAILABLE, where, known.available)
+        missing = len(self.missing.intersection(self.facts.kept.get(subject, ())))
+        add(contract.AVAILABLE, where, known.available - missing)
+        add(contract.MISSING, where, missing)
         add(contract.STORED, where, known.stored_bytes)
         add(contract.SOURCE_SIZE, where, _known(known.source_size))
         add(contract.SIZE_BASELINE, where, known.size_baseline)

@@ -73,6 +73,7 @@ class PlanSource:
             dropped=history.dropped(attempts),
             copies=self._summarise_copies(tally),
             proofs=_proofs(proofs),
+            kept=_kept(attempts),
             physical=tuple(
                 each for each in attempts if each.subject.backup_type == "physical" and each.is_available
             ),
@@ -109,6 +110,14 @@ def _of_whole_plan(by_subject: dict[Subject, list[Attempt]], subject: Subject) -
     if not subject.database:
         return []
     return by_subject.get(subject._replace(database=""), [])
+
+
+def _kept(attempts: Iterable[Attempt]) -> dict[Subject, tuple[str, ...]]:
+    found: defaultdict[Subject, list[str]] = defaultdict(list)
+    for each in attempts:
+        if each.is_available:
+            found[each.subject].append(each.id)
+    return {subject: tuple(ids) for subject, ids in found.items()}
 
 
 def _proofs(proofs: Iterable[ProofDigest]) -> dict[Subject, ProofFacts]:

@@ -37,7 +37,7 @@ def add_servers(families: Families, snapshot: Snapshot) -> None:
             _add_recovery(families, where, snapshot, name)
             _add_restores(families, name, snapshot.catalog)
         if server.wal.enabled and snapshot.catalog:
-            _add_wal(families, where, state, _physical_backups(snapshot.catalog, name))
+            _add_wal(families, where, state, _physical_backups(snapshot, name))
         if _has_slot(server):
             families.add(contract.SLOT_LIMIT, where, server.wal.retain_slot_bytes)
         if facts:
@@ -58,7 +58,7 @@ def _add_recovery(families: Families, where: Labels, snapshot: Snapshot, server:
     if catalog is None or not _has_physical_plan(config, server):
         return
     archives = config.servers[server].wal.enabled
-    backups = _physical_backups(catalog, server)
+    backups = _physical_backups(snapshot, server)
     window = recovery.window(backups, catalog.wal.get(server) if archives else None)
     families.add(contract.EARLIEST, where, window.earliest)
     families.add(contract.LATEST, where, window.latest)
@@ -85,10 +85,10 @@ def _has_physical_plan(config: Config, server: str) -> bool:
     return any(plan.server == server and not plan.is_logical for plan in config.plans.values())
 
 
-def _physical_backups(catalog: CatalogFacts, server: str) -> list[Attempt]:
-    return [
-        each for plan in catalog.plans.values() for each in plan.physical if each.subject.server == server
-    ]
+def _physical_backups(snapshot: Snapshot, server: str) -> list[Attempt]:
+    plans, missing = snapshot.catalog.plans.values() if snapshot.catalog else (), snapshot.missing
+    every = (each for plan in plans for each in plan.physical)
+    return [each for each in every if each.subject.server == server and each.id not in missing]
 
 
 def _proven_until(catalog: CatalogFacts, server: str) -> float:

@@ -114,6 +114,7 @@ def _state(known: Known, where: Labels, *, plan_runs: bool) -> State:
         or _too_old(known, where, success)
         or _never(known, where, success)
         or _failed(known, where, success)
+        or _gone(known, where)
         or (None if plan_runs else _overdue(known, where))
         or _well(known, where, success)
     )
@@ -158,6 +159,13 @@ def _failed(known: Known, where: Labels, success: float) -> State | None:
         return None
     number = known.of(contract.CONSECUTIVE_FAILURES, where) or 0
     return State(word="failed", why=f"{known.ago(failure)}, {number:g} in a row")
+
+
+def _gone(known: Known, where: Labels) -> State | None:
+    missing = known.of(contract.MISSING, where)
+    if not missing:
+        return None
+    return State(word="failed", why=f"the files of kept backups are gone: of {missing:g}")
 
 
 def _overdue(known: Known, where: Labels) -> State | None:

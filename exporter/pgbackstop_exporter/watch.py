@@ -15,7 +15,7 @@ from typing import Final
 
 from pgbackstop_catalog import config_file, errors
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_exporter import disk_source, log, threads
+from pgbackstop_exporter import disk_source, log, store_source, threads
 from pgbackstop_exporter.catalog_source import CatalogSource
 from pgbackstop_exporter.collect import Collector
 from pgbackstop_exporter.facts import (
@@ -141,7 +141,8 @@ class Watch:
         name = disk_collector(path)
 
         async def read() -> None:
-            facts = await threads.run(partial(disk_source.read, path), name=name)
+            kept = store_source.kept(self.snapshot, path)
+            facts = await threads.run(partial(disk_source.read, path, kept), name=name)
             self._update(replace(self.snapshot, disks={**self.snapshot.disks, path: facts}))
 
         await self._loop(name, read, interval=DISK_SECONDS, limit=_DISK_TIMEOUT)

@@ -92,7 +92,11 @@ def _loses_window(world: World, now: datetime) -> None:
 
 
 def _deletes(world: World, _now: datetime) -> None:
-    world.attempts[LOGICAL] = [each._replace(expired=True) for each in world.attempts[LOGICAL]]
+    world.missing = frozenset(each.id for each in world.attempts[LOGICAL])
+
+
+def _deletes_one(world: World, _now: datetime) -> None:
+    world.missing = frozenset([world.attempts[LOGICAL][-1].id])
 
 
 def _from_tomorrow(world: World, now: datetime) -> None:
@@ -156,9 +160,16 @@ FAULTS = (
         within=DAY,
     ),
     Told(
+        what="Somebody deletes a backup",
+        fault=once(_deletes_one),
+        by="BackupFilesMissing",
+        within=2 * TEN_MINUTES,
+    ),
+    Told(
         what="Somebody deletes all backups of a database",
         fault=once(_deletes),
-        by="BackupTooFewKept",
+        by="BackupFilesMissing",
+        also=("BackupTooFewKept",),
         within=2 * TEN_MINUTES,
     ),
     Told(

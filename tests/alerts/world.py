@@ -91,6 +91,7 @@ class World:
     slot_retained: int = 2**24
     pending: int = 0
     unreadable: int = 0
+    missing: frozenset[str] = frozenset()
     disk_size: float = 500 * GB
     other_files: float = 0.0
     is_readonly: bool = False
@@ -249,7 +250,11 @@ class World:
             for name in collectors
         }
         disk = DiskFacts(
-            free=int(self.free()), size=int(self.disk_size), free_inodes=10**6, is_readonly=self.is_readonly
+            free=int(self.free()),
+            size=int(self.disk_size),
+            free_inodes=10**6,
+            is_readonly=self.is_readonly,
+            missing=self.missing,
         )
         return Snapshot(
             settings=self.settings,
@@ -318,4 +323,5 @@ class World:
             copies={(subject, "offsite"): self.copies[subject]} if subject in self.copies else {},
             proofs={subject: self.proofs[subject]} if subject in self.proofs else {},
             physical=tuple(each for each in attempts if subject == PHYSICAL and each.is_available),
+            kept={subject: tuple(each.id for each in attempts if each.is_available)},
         )

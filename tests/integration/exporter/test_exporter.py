@@ -213,6 +213,23 @@ def test_promtool_finds_nothing_to_say_about_a_live_page(tmp_path: Path, newest:
     assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
 
 
+def test_a_backup_that_somebody_deleted_does_not_count(tmp_path: Path, newest: Backup) -> None:
+    older = backup(newest.started_at - timedelta(days=1))
+    catalog(tmp_path, older, newest)
+    folders = [tmp_path / "backups" / "logical" / "main" / "shop" / each.id for each in (older, newest)]
+    for each in folders:
+        each.mkdir(parents=True)
+    with Exporter(configure(tmp_path)) as exporter:
+        page = exporter.until_page(lambda page: page.value("backup_available", **LABELS) == 2.0)
+        assert page.value("backup_missing", **LABELS) == 0.0
+        folders[0].rmdir()
+        page = exporter.until_page(lambda page: page.value("backup_missing", **LABELS) == 1.0)
+        assert page.value("backup_available", **LABELS) == 1.0
+        assert "the files of kept backups are gone: of 1" in exporter.get("/").decode()
+        folders[0].mkdir()
+        exporter.until_page(lambda page: page.value("backup_missing", **LABELS) == 0.0)
+
+
 def test_people_see_how_each_plan_stands(tmp_path: Path, newest: Backup) -> None:
     catalog(tmp_path, newest)
     with Exporter(configure(tmp_path)) as exporter:

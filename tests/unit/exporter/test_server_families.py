@@ -131,10 +131,10 @@ def test_disks_are_those_of_storages_and_of_a_catalog_outside_them(tmp_path: Pat
 
 
 def test_what_statvfs_says(tmp_path: Path) -> None:
-    found = disk_source.read(str(tmp_path))
+    found = disk_source.read(str(tmp_path), {})
     assert 0 < found.free <= found.size
     assert not found.is_readonly
-    assert disk_source.read("/proc").free_inodes is None
+    assert disk_source.read("/proc", {}).free_inodes is None
 
 
 @pytest.mark.parametrize(
