@@ -25,6 +25,7 @@ from pgbackstop_runner import last_words, processes
 from pgbackstop_runner.failure import AttemptFailed
 
 TAIL_LINES = 20
+_LAST_WORDS_SECONDS = 2.0
 _KEPT_ENVIRONMENT = (
     "PATH",
     "HOME",
@@ -134,6 +135,16 @@ class Tool:
                 self.process.wait(timeout=5)
                 return
 
+    def close(self) -> None:
+        """Close its streams; what still reads its words is let finish first."""
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        for thread in self.threads:
+            thread.join(_LAST_WORDS_SECONDS)
+        # A process that it left behind may hold them open for ever, and closing would break the reader.
+        if self.process.stderr is not None and not any(each.is_alive() for each in self.threads):
+            self.process.stderr.close()
+
     def watch(self) -> None:
         while not self.over.wait(0.5):
             if self.silent:
@@ -203,9 +214,7 @@ def start(
                     tool.finish()
         finally:
             tool.kill()
-            for stream in (process.stdout, process.stderr):
-                if stream is not None:
-                    stream.close()
+            tool.close()
 
 
 @contextlib.contextmanager
