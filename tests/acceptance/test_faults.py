@@ -1,5 +1,6 @@
 """Faults that have happened to users of other systems, provoked for real on the program as a process."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -62,7 +63,7 @@ def test_pg_dump_is_killed(big: Database, tmp_path: Path, settings: dict[str, st
         site = Site(folder=folder, server=big.server, plans={"p": plan(databases=[big.name], **settings)})
         with site.start("backup", "p") as runner:
             dump = waiting_client(runner, "pg_dump")
-            until(lambda site=site: _bytes(site) > 0, "a byte")  # type: ignore[misc]
+            until(lambda site=site, runner=runner: _bytes(site) > 0 or runner.poll() is not None, "a byte")  # type: ignore[misc]
             end(dump)
             output, errors = runner.communicate(timeout=60)
         if runner.returncode != 0:  # else it was done before it was killed
@@ -133,7 +134,7 @@ def test_nothing_secret_is_shown(big: Database, tmp_path: Path) -> None:
         plans={
             "c": plan(databases=[big.name]),
             "d": plan(databases=[big.name], format="directory"),
-            "w": plan("physical"),
+            "w": plan("physical", max_rate="32MB"),  # so that it can be looked at
         },
         server_settings={"user": "secretive", "password_file": None, "password_env": "THE_PASSWORD"},
     )
@@ -193,7 +194,7 @@ def frozen() -> Iterator[list[psutil.Process]]:
     stopped: list[psutil.Process] = []
     yield stopped
     for each in stopped:
-        if each.is_running():
+        with contextlib.suppress(psutil.NoSuchProcess):
             each.resume()
 
 
@@ -227,10 +228,12 @@ def test_the_server_freezes(
         until(lambda: _bytes(site) > 0, "a byte")
         family = psutil.Process(server.pid).children(recursive=True)
         for each in [*family, psutil.Process(server.pid)]:
-            each.suspend()
-            frozen.append(each)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.suspend()
+                frozen.append(each)
         if settings["backup_type"] == "logical":
-            tool.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it was given up already
+                tool.resume()
         _, errors = runner.communicate(timeout=60)
     assert runner.returncode == 1, errors
     failed(site, "p", reason)
@@ -239,8 +242,10 @@ def test_the_server_freezes(
 
 def _bytes(site: Site) -> int:
     """What has arrived of a backup that is being made."""
-    paths = site.store.glob("backups/**/*.partial/**/*")
-    return sum(path.stat().st_size for path in paths if path.is_file())
+    with contextlib.suppress(FileNotFoundError):  # it was renamed while we looked
+        paths = site.store.glob("backups/**/*.partial/**/*")
+        return sum(path.stat().st_size for path in paths if path.is_file())
+    return 0
 
 
 @pytest.fixture
@@ -270,9 +275,21 @@ def test_the_forecast_refuses(big: Database, tmp_path: Path, small_disk: Path) -
 @pytest.mark.parametrize("name", ["custom", "plain", "directory", "physical"])
 def test_the_disk_is_full_all_the_same(big: Database, tmp_path: Path, small_disk: Path, name: str) -> None:
     """Fault 19: the forecast was wrong. The bytes go, and the catalog on the same disk has its record."""
-    chosen = plan("physical") if name == "physical" else plan(databases=[big.name], format=name)
+    # So slow that it is not over before the disk is full; a dump waits for a lock besides.
+    chosen = (
+        plan("physical", max_rate="1MB") if name == "physical" else plan(databases=[big.name], format=name)
+    )
     site = _on(small_disk, big, tmp_path, {"p": chosen})
-    with _filled_meanwhile(site, small_disk) as runner:
+    with site.start("backup", "p") as runner:
+        with big.connect() as holder:
+            holder.execute("BEGIN; LOCK TABLE bulk IN ACCESS EXCLUSIVE MODE")
+            group = waiting_client(runner, "pg_basebackup" if name == "physical" else "pg_dump").pid
+            os.killpg(group, signal.SIGSTOP)
+            try:
+                status = os.statvfs(small_disk)
+                (small_disk / "ballast").write_bytes(bytes(status.f_bavail * status.f_frsize - 3_000_000))
+            finally:
+                os.killpg(group, signal.SIGCONT)
         _, errors = runner.communicate(timeout=60)
     assert runner.returncode == 5, errors
     made = failed(site, "p", Reason.SPACE)
@@ -288,21 +305,6 @@ def _on(disk: Path, database: Database, folder: Path, plans: dict[str, dict[str,
         plans=plans,
         storage_settings={"path": str(disk / "store")},
     )
-
-
-def _filled_meanwhile(site: Site, disk: Path) -> subprocess.Popen[str]:
-    """A run whose disk fills up, by another's file, after the forecast and before the bytes."""
-    runner = site.start("backup", "p")
-    name = "pg_basebackup" if site.plans["p"]["backup_type"] == "physical" else "pg_dump"
-    # Its group: the workers of the directory format write, too.
-    group = waiting_client(runner, name).pid
-    os.killpg(group, signal.SIGSTOP)
-    try:
-        status = os.statvfs(disk)
-        (disk / "ballast").write_bytes(bytes(status.f_bavail * status.f_frsize - 3_000_000))
-    finally:
-        os.killpg(group, signal.SIGCONT)
-    return runner
 
 
 @pytest.mark.root  # mounts

@@ -279,7 +279,7 @@ def started_at(stack: Stack, service: str = "runner") -> str:
 
 
 def it_survives(stack: Stack) -> None:
-    before = backups(stack)
+    before = {each for each in backups(stack) if each[1] != "running"}  # a schedule may be due just now
     stack.compose("restart")
     wait_for("health after a restart", stack.is_healthy, PATIENCE)
     assert before <= backups(stack)

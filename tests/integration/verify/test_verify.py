@@ -168,7 +168,9 @@ def test_one_at_a_time(pg17: Server, copy_of: CopyOf) -> None:
 
 def test_a_tool_that_hangs_is_ended(pg17: Server, copy_of: CopyOf) -> None:
     """As when the disk does not answer: it says nothing of the backup, and must not be waited for."""
-    site, made = copy_of(pg17, "physical", stall_timeout="1s", first_byte_timeout="1s")
+    site, made = copy_of(pg17, "physical")
+    site.plans = {"p": plan("physical", verify=False, stall_timeout="1s", first_byte_timeout="1s")}
+    _let_it_stop_itself(site)
     with site.start("verify", made.id) as runner:
         stopped = waiting_client(runner, "pg_verifybackup")
         try:
@@ -185,8 +187,24 @@ def test_a_tool_that_hangs_is_ended(pg17: Server, copy_of: CopyOf) -> None:
     assert site.leftovers() == []
 
 
+def _let_it_stop_itself(site: Site) -> None:
+    """pg_verifybackup that is suspended before it reads anything: by hand it might be too late."""
+    programs = site.folder / "bin"
+    programs.mkdir()
+    for real in site.server.programs.folder.iterdir():
+        (programs / real.name).symlink_to(real)
+    tool = programs / "pg_verifybackup"
+    real = tool.resolve()
+    tool.unlink()
+    tool.write_text(f'#!/bin/sh\ncase "$*" in *--version*) ;; *) kill -STOP $$ ;; esac\nexec {real} "$@"\n')
+    tool.chmod(0o755)
+    site.server_settings = {"bin_dir": str(programs)}
+    site.write()
+
+
 def test_killed_it_is_closed_by_the_next(pg17: Server, copy_of: CopyOf) -> None:
     site, made = copy_of(pg17, "physical")
+    _let_it_stop_itself(site)
     stopped = None
     with site.start("verify", made.id) as runner:
         try:
@@ -204,6 +222,8 @@ def test_killed_it_is_closed_by_the_next(pg17: Server, copy_of: CopyOf) -> None:
     assert running.status is Status.RUNNING
     assert site.newest() == made
     assert site.leftovers() != []
+    site.server_settings = {}
+    site.write()
     verified(site, made.id)
     closed, proof = sorted(site.proofs(), key=lambda each: each.id)
     assert (closed.id, closed.status, closed.reason) == (running.id, Status.INTERRUPTED, Reason.INTERRUPTED)

@@ -67,8 +67,10 @@ def test_kills_of_pg_receivewal_are_survived(rig: Rig) -> None:
         )  # a .partial with something in it
         child.kill()
         rig.arrived(rig.fill(2))
-    state = rig.until("it streams", lambda state: state.status == "streaming" and not state.message)
-    assert 3 <= state.failures <= 6
+    state = rig.until(
+        "it streams", lambda state: state.status == "streaming" and not state.message and state.failures >= 3
+    )
+    assert state.failures <= 12  # no crash loop
     assert state.gaps == ()
     rig.stop()
     rig.whole()

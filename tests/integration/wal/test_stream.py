@@ -135,8 +135,10 @@ def test_a_restarted_server_is_streamed_from_again(rig: Rig) -> None:
     rig.server.restart()
     last = rig.fill(2)
     rig.arrived(last)
-    state = rig.until("it streams", lambda state: state.status == "streaming" and not state.message)
-    assert 1 <= state.failures <= 4
+    state = rig.until(
+        "it streams", lambda state: state.status == "streaming" and not state.message and state.failures >= 1
+    )
+    assert state.failures <= 8  # no crash loop
     rig.stop()
     rig.whole()
 
