@@ -54,18 +54,11 @@ def _promtool() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test's folder gives its marker, so that none is forgotten. The longest come first.
-
-    One test of the stack takes minutes: begun last, it would have one worker wait for the other.
-    """
+    """A test's folder gives its marker, so that none is forgotten."""
     for item in items:
-        if _folder(item) in {"integration", "acceptance"}:
-            item.add_marker(_folder(item))
-    items.sort(key=lambda item: _folder(item) != "stack")
-
-
-def _folder(item: pytest.Item) -> str:
-    return item.path.relative_to(HERE).parts[0]
+        folder = item.path.relative_to(HERE).parts[0]
+        if folder in {"integration", "acceptance"}:
+            item.add_marker(folder)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
