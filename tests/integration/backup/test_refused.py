@@ -110,13 +110,16 @@ def test_no_replication(pg17: Server, tmp_path: Path, make_role: MakeRole) -> No
     refused(site, "p", Reason.RIGHTS, "lacks the REPLICATION attribute", "alter role")
 
 
-@pytest.mark.parametrize("backup_type", ["logical", "physical"])
-def test_client_older_than_the_server(pg17: Server, tmp_path: Path, backup_type: str) -> None:
+# By name: other tests have databases on the same server.
+@pytest.mark.parametrize(
+    "wanted", [plan(databases=["postgres"]), plan("physical")], ids=["logical", "physical"]
+)
+def test_client_older_than_the_server(pg17: Server, tmp_path: Path, wanted: dict[str, object]) -> None:
     old = binaries.find(16)
     site = Site(
         folder=tmp_path,
         server=pg17,
-        plans={"p": plan(backup_type)},
+        plans={"p": wanted},
         server_settings={"bin_dir": str(old.folder)},
     )
     refused(site, "p", Reason.CLIENT, "are too old", old.version, "the server is 17", "postgresql-client-17")
@@ -127,7 +130,9 @@ def test_client_not_whole(pg17: Server, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "pg_dump").symlink_to(pg17.programs.tool("pg_dump"))
     settings = {"bin_dir": str(folder)}
-    site = Site(folder=tmp_path, server=pg17, plans={"p": plan()}, server_settings=settings)
+    site = Site(
+        folder=tmp_path, server=pg17, plans={"p": plan(databases=["postgres"])}, server_settings=settings
+    )
     refused(site, "p", Reason.CLIENT, "lack pg_dumpall, pg_restore")
 
 
