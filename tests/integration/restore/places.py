@@ -11,13 +11,28 @@ from pgbackstop_runner.restore.choose import Wanted
 from pgbackstop_runner.restore.outline import Request
 from tests.support import backups
 from tests.support.backups import Site
+from tests.support.databases import Database
 from tests.support.servers import Server
+
+FORMATS = ("custom", "directory", "plain")
 
 
 def site(folder: Path, server: Server, *databases: str, **plan: Any) -> Site:
     """A site whose plan "shop" dumps these databases."""
     settings = {"databases": list(databases), **plan}
     return Site(folder=folder, server=server, plans={"shop": backups.plan(**settings)})
+
+
+def that_waits(gate: Path, database: Database) -> Site:
+    """A site whose application does not stop before that file is there."""
+    script = f"while [ ! -e {gate} ]; do sleep 0.05; done"
+    hooks = {"application": {"stop": {"command": ["sh", "-c", script], "timeout": "60s"}}}
+    return Site(
+        folder=gate.parent,
+        server=database.server,
+        plans={"shop": backups.plan(databases=[database.name])},
+        server_settings=hooks,
+    )
 
 
 def backup(place: Site) -> Backup:

@@ -10,8 +10,6 @@ from tests.integration.restore import image, places
 from tests.support.databases import Database
 from tests.support.servers import Server
 
-FORMATS = ("custom", "directory", "plain")
-
 
 @pytest.fixture
 def dressed(server: Server, database: Database) -> Database:
@@ -29,7 +27,7 @@ def dressed(server: Server, database: Database) -> Database:
     return database
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", places.FORMATS)
 def test_everything_comes_back_and_goes_away_again(
     kind: str, server: Server, dressed: Database, tmp_path: Path
 ) -> None:

@@ -10,7 +10,6 @@ from tests.integration.restore import image, places
 from tests.support.backups import Site
 from tests.support.databases import Database
 
-FORMATS = ("custom", "directory", "plain")
 MORE = """
 create schema "Old Stock";
 create type "Old Stock".colour as enum ('red', 'green');
@@ -27,7 +26,7 @@ select lo_from_bytea(0, 'large');
 """
 
 
-@pytest.fixture(params=FORMATS)
+@pytest.fixture(params=places.FORMATS)
 def place(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> Site:
     database.execute(MORE)
     place = places.site(tmp_path, database.server, database.name, format=request.param)

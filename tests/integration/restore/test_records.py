@@ -1,0 +1,66 @@
+"""What a record says, when somebody else has done something since."""
+
+import fcntl
+from pathlib import Path
+
+import pytest
+
+from pgbackstop_catalog import atomic, codec, errors
+from pgbackstop_catalog.records import Status
+from pgbackstop_runner.restore import after
+from tests.integration.restore import places
+from tests.support.backups import Site, until
+from tests.support.databases import Database
+
+
+def test_a_backup_in_use_is_leased(database: Database, tmp_path: Path) -> None:
+    """Fault 21: nobody may expire what is being restored."""
+    gate = tmp_path / "gate"
+    place = places.that_waits(gate, database)
+    made = places.backup(place)
+    lease = place.catalog.root / "locks" / f"lease-{made.id}.lock"
+    with place.start("restore", "--yes-replace", database.name) as running:
+        until(lambda: any(each.step == "stop" for each in places.restores(place)), "the stop hook")
+        with lease.open("r+b") as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        second = place.run("restore", "--yes-replace", database.name)
+        assert second.returncode == errors.Busy.exit_code, second.stderr
+        gate.touch()
+        assert running.wait(timeout=60) == 0
+
+
+def test_a_record_of_a_dead_process_is_closed_with_what_to_do(database: Database, place: Site) -> None:
+    places.backup(place)
+    done = places.restore(place)
+    dead = done.but(status="running", finished_at=None, step="restore", replaced_database="", checks=())
+    path = place.catalog.path(dead)
+    atomic.write(path, codec.encode(dead))
+    told = place.run("restore", "--clean")
+    assert told.returncode == 0, told.stderr
+    assert "was not touched" in told.stderr
+    assert places.restores(place)[0].status is Status.INTERRUPTED
+
+
+def test_what_was_decided_on_an_old_record_is_decided_again(database: Database, place: Site) -> None:
+    """Two people have read the same record; the second one types the name after the first is done."""
+    places.backup(place)
+    done = places.restore(place)
+    undone = after.undo(place.workspace, done, timeout=30)
+    with pytest.raises(errors.ValidationError, match="undone already"):
+        after.drop_old(place.workspace, done)
+    with pytest.raises(errors.ValidationError, match="undone already"):
+        after.undo(place.workspace, done, timeout=30)
+    (record,) = places.restores(place)
+    assert (record.undone_database, record.dropped_at) == (undone.undone_database, None)
+    database.server.execute(f'drop database "{undone.undone_database}"')
+
+
+def test_what_somebody_else_dropped_is_not_said_to_be_dropped(database: Database, place: Site) -> None:
+    places.backup(place)
+    done = places.restore(place)
+    database.server.execute(f'drop database "{done.replaced_database}"')
+    refused = place.run("restore", "--drop-old", done.id, "--yes-replace", done.replaced_database)
+    assert refused.returncode == errors.ValidationError.exit_code
+    assert "is not on the server any more" in refused.stderr
+    assert "is dropped" not in refused.stdout
+    assert places.restores(place)[0].dropped_at is None
