@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import tarfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,10 +21,11 @@ Damage = Callable[[Path], None]
 
 
 def flip(path: Path) -> None:
-    """One bit, in the middle."""
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0x10
-    path.write_bytes(content)
+    """One bit, in the middle, that says something else: zeros can be compressed in many ways."""
+    content = path.read_bytes()
+    plain = _plain(path.suffix, content)
+    flipped = (_flipped(content, at) for at in range(len(content) // 2, len(content)))
+    path.write_bytes(next(each for each in flipped if _plain(path.suffix, each) != plain))
 
 
 def cut(path: Path) -> None:
@@ -55,11 +57,13 @@ def flip_content(path: Path) -> None:
     content = path.read_bytes()
     if path.suffix == ".zst":
         plain = zstandard.ZstdDecompressor().decompressobj().decompress(content)
-        path.write_bytes(zstandard.ZstdCompressor(write_checksum=True).compress(_flipped(plain)))
+        changed = _flipped(plain, len(plain) // 2)
+        path.write_bytes(zstandard.ZstdCompressor(write_checksum=True).compress(changed))
     elif path.suffix == ".gz":
-        path.write_bytes(gzip.compress(_flipped(gzip.decompress(content)), compresslevel=1))
+        plain = gzip.decompress(content)
+        path.write_bytes(gzip.compress(_flipped(plain, len(plain) // 2), compresslevel=1))
     else:
-        path.write_bytes(_flipped(content))
+        path.write_bytes(_flipped(content, len(content) // 2))
 
 
 def flip_wal(path: Path) -> None:
@@ -75,10 +79,20 @@ def flip_wal(path: Path) -> None:
     path.write_bytes(zstandard.ZstdCompressor(write_checksum=True).compress(bytes(plain)))
 
 
-def _flipped(content: bytes) -> bytes:
+def _flipped(content: bytes, at: int) -> bytes:
     changed = bytearray(content)
-    changed[len(changed) // 2] ^= 0x10
+    changed[at] ^= 0x10
     return bytes(changed)
+
+
+def _plain(suffix: str, content: bytes) -> bytes | None:
+    """What was compressed; None where it can no longer be read."""
+    try:
+        if suffix == ".zst":
+            return zstandard.ZstdDecompressor().decompressobj().decompress(content)
+        return gzip.decompress(content) if suffix == ".gz" else content
+    except (zstandard.ZstdError, OSError, EOFError, zlib.error):
+        return None
 
 
 def sha256(content: bytes) -> str:
