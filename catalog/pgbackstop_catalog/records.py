@@ -6,6 +6,7 @@ monotonic clock. A record says everything that a restorer must know without pgba
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,7 +19,9 @@ from pgbackstop_catalog.values import UtcTime, Value
 
 RECORD_VERSION: Final = 1
 
-BackupId = Annotated[str, StringConstraints(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{6}$")]
+BackupId = Annotated[str, StringConstraints(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{6}(?:[0-9a-f]{2})?$")]
+# Within a process no id is given twice, not even for one moment, and processes begin where chance puts them.
+_numbers: Final = itertools.count(secrets.randbits(16))
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 BackupType = Literal["logical", "physical"]
@@ -311,9 +314,9 @@ class Tally(Value):
 
 
 def new_id(moment: datetime) -> str:
-    """An id that sorts by time, within a second as well: ``20261122T020000Z-5f3a9c``.
+    """An id that sorts by time, within a second as well: ``20261122T020000Z-5f3a9c04``.
 
-    Four digits count 16 microseconds, so that they go up to the second's end; two are chance.
+    Four digits count 16 microseconds, up to the second's end; four tell ids of one moment apart.
     """
     utc = moment.astimezone(UTC)
-    return f"{utc:%Y%m%dT%H%M%SZ}-{utc.microsecond >> 4:04x}{secrets.token_hex(1)}"
+    return f"{utc:%Y%m%dT%H%M%SZ}-{utc.microsecond >> 4:04x}{next(_numbers) & 0xFFFF:04x}"

@@ -101,3 +101,15 @@ def test_ids_sort_by_time(times: list[datetime]) -> None:
     parts = sorted({moment.replace(microsecond=moment.microsecond >> 4 << 4) for moment in times})
     ids = [new_id(moment) for moment in parts]
     assert ids == sorted(ids)
+
+
+def test_no_two_ids_of_one_moment_are_the_same() -> None:
+    """Every plan that missed its time is recorded at one moment, and every notice of it kept under an id."""
+    moment = datetime(2026, 11, 22, 2, tzinfo=UTC)
+    ids = [new_id(moment) for _ in range(2000)]
+    assert len(set(ids)) == len(ids)
+    assert GOOD.but(id=ids[0]).id == ids[0]
+
+
+def test_an_id_of_before_there_were_eight_digits_is_one() -> None:
+    assert GOOD.but(id="20261122T020000Z-5f3a9c").id == "20261122T020000Z-5f3a9c"
