@@ -38,10 +38,10 @@ _M_ARENA_MAX: Final = -8
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run the command; ends the process with an exit code of ``pgbackstop_catalog.errors``."""
     options = parser().parse_args(arguments)
-    _be_small()
     if options.command == "metrics":
         sys.stdout.write(reference.as_text())
         return
+    _be_small()
     try:
         asyncio.run(_serve(options))
     except errors.PgbackstopError as error:

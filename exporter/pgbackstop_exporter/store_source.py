@@ -41,8 +41,8 @@ def kept(snapshot: Snapshot, path: str) -> Kept:
 def missing(root: Path, wanted: Kept) -> frozenset[str]:
     """Ids of those whose folder is gone.
 
-    None where no backups are there at all: then the disk is not mounted, which says nothing about them. None
-    in a folder that we may not read.
+    Empty where no backups are there at all: then the disk is not mounted, which says nothing about them. What
+    lies in a folder that we may not read is not said to be gone.
     """
     if not _names(root / _BACKUPS):
         return frozenset()
