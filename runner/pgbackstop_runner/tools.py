@@ -136,14 +136,11 @@ class Tool:
                 return
 
     def close(self) -> None:
-        """Close its streams; what still reads its words is let finish first."""
+        """Close its output and let its last words be read; not for ever, for what it left may hold them."""
         if self.process.stdout is not None:
             self.process.stdout.close()
         for thread in self.threads:
             thread.join(_LAST_WORDS_SECONDS)
-        # A process that it left behind may hold them open for ever, and closing would break the reader.
-        if self.process.stderr is not None and not any(each.is_alive() for each in self.threads):
-            self.process.stderr.close()
 
     def watch(self) -> None:
         while not self.over.wait(0.5):
@@ -284,11 +281,12 @@ def _not_startable(name: str, error: OSError) -> AttemptFailed:
 def _start_threads(tool: Tool, on_line: Callable[[str], None] | None) -> None:
     def read() -> None:
         assert tool.process.stderr is not None  # noqa: S101
-        for raw in tool.process.stderr:
-            line = raw.decode(errors="replace").rstrip()
-            tool.lines.append(line)
-            if on_line is not None:
-                on_line(line)
+        with tool.process.stderr as words:  # closed by nobody else, who would have to wait for it
+            for raw in words:
+                line = raw.decode(errors="replace").rstrip()
+                tool.lines.append(line)
+                if on_line is not None:
+                    on_line(line)
 
     for target in (read, tool.watch):
         thread = threading.Thread(target=target, daemon=True, name=f"{tool.name}-{target.__name__}")

@@ -1,6 +1,9 @@
 """Running tools: passwords, exit statuses, the watchdog. The tools are small programs of the system."""
 
+import contextlib
 import os
+import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -12,7 +15,7 @@ from hypothesis import strategies as st
 from pgbackstop_catalog.records import Reason
 from pgbackstop_runner import tools
 from pgbackstop_runner.failure import AttemptFailed
-from tests.support.backups import gone, until
+from tests.support.backups import PATIENCE, gone, until
 from tests.support.servers import Server
 
 letters = st.characters(exclude_characters="\0\r\n", exclude_categories=["Cs"])
@@ -135,3 +138,38 @@ def test_leaving_by_an_exception_ends_the_tool() -> None:
     with pytest.raises(ZeroDivisionError):
         run()
     assert gone(started)
+
+
+def test_what_it_said_last_is_read_before_its_pipe_is_closed() -> None:
+    lines: list[str] = []
+    reading = threading.Event()
+
+    def slowly(line: str) -> None:
+        reading.set()
+        time.sleep(0.2)
+        lines.append(line)
+
+    script = "printf 'first\\nsecond\\n' >&2; exec sleep 60"
+    with (
+        contextlib.suppress(ZeroDivisionError),
+        tools.start("sh", ["/bin/sh", "-c", script], on_line=slowly),
+    ):
+        assert reading.wait(PATIENCE)
+        raise ZeroDivisionError
+    assert lines == ["first", "second"]
+
+
+def test_what_left_its_group_and_holds_its_pipe_is_not_waited_for() -> None:
+    lines: list[str] = []
+    script = "setsid sleep 600 & echo $! >&2; exec sleep 60"
+    with (
+        contextlib.suppress(ZeroDivisionError),
+        tools.start("sh", ["/bin/sh", "-c", script], on_line=lines.append),
+    ):
+        until(lambda: lines, "the number of what left")
+        left = psutil.Process(int(lines[0]))
+        until(lambda: os.getsid(left.pid) == left.pid, "a session of its own")
+        raise ZeroDivisionError
+    assert left.is_running()
+    left.kill()
+    until(lambda: "sh-read" not in {each.name for each in threading.enumerate()}, "the end of its words")
