@@ -76,8 +76,11 @@ def _exporter(folder: Path, server: Server) -> Iterator[Result]:
     config.write_text(yaml.safe_dump(document))
     with exporter.Process(config) as ours:
         ours.until_ready()
-        time.sleep(PATIENCE)  # until the server has been asked, too
-        scrape = _ours(ours)
+        _says(ours, b'\nbackup_postgres_up{server="main"} 1.0\n')
+
+        def scrape() -> float:
+            return ours.scrape()[0]
+
         yield _measured("pgbackstop-exporter", "all answers", scrape)
         with _stopped(server):
             yield _measured("pgbackstop-exporter", "PostgreSQL stopped", scrape)
@@ -88,12 +91,8 @@ def _exporter(folder: Path, server: Server) -> Iterator[Result]:
 
 
 def _says(process: exporter.Process, line: bytes) -> None:
-    """What hangs is told. Raises Failed."""
+    """Wait until it does: what answers, or hangs, is told. Raises Failed."""
     common.until(lambda: line in process.read(), line.decode(), 60)
-
-
-def _ours(process: exporter.Process) -> Callable[[], float | None]:
-    return lambda: process.scrape()[0]
 
 
 def _postgres_exporter(folder: Path, server: Server) -> Iterator[Result]:
