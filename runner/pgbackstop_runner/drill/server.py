@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pgbackstop_catalog import atomic
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import Backup, Reason
 from pgbackstop_runner import processes, tools
@@ -112,5 +113,6 @@ def _configure(ground: Ground) -> None:
     }
     lines = [f"{name} = '{value.replace(chr(39), chr(39) * 2)}'\n" for name, value in settings.items()]
     path = ground.data / "postgresql.auto.conf"
-    path.write_text("".join(lines), encoding="utf-8")
+    # Replaced and not written to: who owns the folder could have put a link to a file of ours there.
+    atomic.write(path, "".join(lines).encode(), durable=False)
     ground.who.own(path)

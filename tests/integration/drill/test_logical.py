@@ -155,6 +155,32 @@ def test_server_programs_that_are_not_installed(site: Site) -> None:
     assert "postgresql-17" in checked.stdout
 
 
+@pytest.mark.root
+def test_a_link_in_the_folder_of_the_throw_away_server_leads_nowhere(site: Site) -> None:
+    """That folder is the account's that runs the server, and we are root."""
+    kept = site.folder / "kept"
+    kept.write_text("ours")
+    programs = places.make()
+    for tool in site.server.programs.folder.iterdir():
+        (programs / tool.name).symlink_to(tool)
+    initdb = site.server.programs.tool("initdb")
+    (programs / "initdb").unlink()
+    (programs / "initdb").write_text(
+        f'#!/bin/sh\n{initdb} "$@" && ln -sf {kept} "${{1#--pgdata=}}/postgresql.auto.conf"\n'
+    )
+    (programs / "initdb").chmod(0o755)
+    there = Site(
+        folder=site.folder,
+        server=site.server,
+        plans=site.plans,
+        server_settings={"bin_dir": str(programs)},
+    )
+    done = there.run("drill", "daily")
+    assert done.returncode == 0, done.stderr
+    assert kept.read_text() == "ours"
+    places.remove(programs)
+
+
 def test_a_disk_that_is_too_small(site: Site) -> None:
     backup = site.newest()
     site.catalog.put(backup.but(source_size_bytes=10**18))
