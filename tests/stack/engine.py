@@ -133,6 +133,11 @@ class Engine:
         """Arguments of nsenter: where the numbers of processes are the engine's."""
         return [f"--target={self._inside}", "--pid", "--mount"]
 
+    @property
+    def mount_namespace(self) -> list[str]:
+        """Arguments of nsenter: where file systems are the engine's, and end with it."""
+        return [f"--target={self._inside}", "--mount"]
+
     def get(self, url: str) -> str:
         """What a published port answers. Raises EngineError."""
         return self.run(*self.enter_network(sys.executable, "-c", _GET, url))
