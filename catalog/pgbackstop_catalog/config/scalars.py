@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
@@ -36,6 +37,27 @@ def _due_some_day(value: str) -> str:
     return value
 
 
+def _http_address(value: str) -> str:
+    if "@" in value:
+        msg = "a secret must not stand in this file: leave out user and password"
+        raise ValueError(msg)
+    if not _is_http(value):
+        msg = "must be an address like https://host or http://127.0.0.1:9093"
+        raise ValueError(msg)
+    return value
+
+
+def _is_http(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        return False
+    return (
+        parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0 and value.split() == [value]
+    )
+
+
 Duration = Annotated[
     float,
     BeforeValidator(_seconds),
@@ -51,4 +73,6 @@ Size = Annotated[
 ]
 TimeZone = Annotated[str, AfterValidator(_zone)]
 CronExpression = Annotated[str, AfterValidator(_due_some_day)]
-HttpAddress = Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
+HttpAddress = Annotated[
+    str, AfterValidator(_http_address), Field(json_schema_extra={"pattern": r"^https?://[^\s@]+$"})
+]

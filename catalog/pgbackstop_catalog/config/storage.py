@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from pgbackstop_catalog.config.scalars import Size
+from pgbackstop_catalog.config.scalars import HttpAddress, Size
 from pgbackstop_catalog.values import Value
 
 
@@ -25,7 +25,9 @@ class S3Storage(Value):
     kind: Literal["s3"] = Field(description="a bucket")
     bucket: str = Field(min_length=1, description="its name; it must exist")
     prefix: str = Field(default="", description="a folder in the bucket")
-    endpoint: str | None = Field(default=None, description="the server's address; Amazon's when left out")
+    endpoint: HttpAddress | None = Field(
+        default=None, description="the server's address, like https://minio:9000; Amazon's when left out"
+    )
     region: str = Field(default="us-east-1", description="the bucket's region")
     access_key_id_file: Path | None = Field(
         default=None, description="a file with the key's id; else the environment's AWS_ACCESS_KEY_ID"
@@ -35,6 +37,13 @@ class S3Storage(Value):
         description="a file, mode 0600, with the secret key; else the environment's AWS_SECRET_ACCESS_KEY",
     )
     allow_http: bool = Field(default=False, description="whether the endpoint may be without encryption")
+
+    @model_validator(mode="after")
+    def _encrypted_unless_said(self) -> S3Storage:
+        if self.endpoint is not None and self.endpoint.startswith("http:") and not self.allow_http:
+            msg = "the endpoint is without encryption: use https://, or set allow_http: true"
+            raise ValueError(msg)
+        return self
 
 
 def _folder_unless_said(storage: Any) -> Any:

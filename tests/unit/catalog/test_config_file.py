@@ -103,6 +103,15 @@ WRONG = {
         "servers: {main: {}}\nstorages:\n  disk:\n    path: s\n    reserve: much",
         "5: storages.disk.reserve: 'much' is no size: write it like",
     ),
+    "what YAML takes for no text": (
+        "servers: {main: {host: on}}\nstorages: {disk: {path: s}}",
+        "1: servers.main.host: must be text: quote it, for YAML takes yes, no, on, off and numbers for",
+    ),
+    "an address without http": (
+        "servers: {main: {}}\nstorages:\n  disk: {path: s}\n  cloud:\n    kind: s3\n    bucket: b\n"
+        "    endpoint: minio:9000",
+        "7: storages.cloud.endpoint: must be an address like https://host",
+    ),
     "a bad name": (
         "servers: {'../main': {}}\nstorages: {disk: {path: s}}",
         "1: servers.../main: is no name: write letters, digits",
