@@ -92,7 +92,16 @@ def _demo(places: Places) -> None:
 
 
 def _postgres_exporter(settings: Mapping[str, str], folder: Path, password: str, certificate: str) -> None:
-    """Its driver knows neither "prefer" nor "allow": it tries no encryption where libpq may."""
+    """Its driver knows neither "prefer" nor "allow": it tries no encryption where libpq may.
+
+    Raises BadSetting for a space: it cuts its connection string at each, and then logs all of it.
+    """
+    password = password.partition("\n")[0]
+    if " " in password + settings["POSTGRES_USER"]:
+        raise BadSetting(
+            "The password in POSTGRES_PASSWORD_FILE, or POSTGRES_USER, has a space: postgres_exporter cannot "
+            "use it. Give the role another one."
+        )
     asked = settings["POSTGRES_SSLMODE"]
     parameters = {"sslmode": "disable" if asked in {"allow", "prefer"} else asked}
     _write_or_remove(folder / CA, certificate, FOR_GROUP)
@@ -101,7 +110,7 @@ def _postgres_exporter(settings: Mapping[str, str], folder: Path, password: str,
     address = f"{settings['POSTGRES_HOST']}:{_number(settings, 'POSTGRES_PORT')}"
     write(folder / "uri", f"{address}/postgres?{urlencode(parameters)}", FOR_GROUP)
     write(folder / "user", settings["POSTGRES_USER"], FOR_GROUP)
-    write(folder / "password", password.partition("\n")[0], FOR_GROUP)
+    write(folder / "password", password, FOR_GROUP)
 
 
 def _write_or_remove(path: Path, text: str, mode: int) -> None:

@@ -202,3 +202,13 @@ def test_a_password_is_needed(place: Place) -> None:
 def test_a_file_that_is_a_folder(place: Place) -> None:
     (place.places.given / "slack_url").mkdir()
     assert "ALERT_SLACK_URL_FILE names a folder" in place.refused()
+
+
+@pytest.mark.parametrize(("password", "user"), [("two words\n", "pgbackstop"), ("one", "the user")])
+def test_what_postgres_exporter_would_cut_and_write_into_its_log(
+    place: Place, password: str, user: str
+) -> None:
+    place.give("postgres_password", password)
+    told = place.refused(POSTGRES_USER=user)
+    assert "has a space: postgres_exporter cannot use it" in told
+    assert "words" not in told
