@@ -23,7 +23,7 @@ from tests.support import install_stack
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = (
     "alerts", "catalog", "compose", "dashboards", "exporter", "requirements", "runner",
-    ".dockerignore", "compose.yaml", "LICENSE", "pyproject.toml", "README.md",
+    ".dockerignore", ".env.example", "compose.yaml", "LICENSE", "pyproject.toml", "README.md",
 )  # fmt: skip
 MAIL_PORT = 8025
 PATIENCE = 180.0  # seconds; what works takes one to forty
@@ -118,15 +118,18 @@ def skip_where_impossible() -> None:
 
 
 @contextlib.contextmanager
-def prepared(folder: Path) -> Iterator[Stack]:
-    """Images built, .env written with mail as the channel, nothing started. Skips where that cannot be."""
+def prepared(folder: Path, *, host: str | None = None) -> Iterator[Stack]:
+    """Images built, .env for that server (the demo's when None) with mail as the channel; nothing started.
+
+    Skips where that cannot be.
+    """
     skip_where_impossible()
     project = folder / "pgbackstop"
     copy_project(project)
     with Engine() as engine, mail_server(engine, folder / "mail") as mail:
         made = Stack(engine, project, mail)
         stand_ins.build(engine, stand_ins.wanted(project))
-        shutil.copy(project / "compose" / "demo.env", project / ".env")
+        shutil.copy(project / ("compose/demo.env" if host is None else ".env.example"), project / ".env")
         made.write(
             ".env",
             {
@@ -134,6 +137,7 @@ def prepared(folder: Path) -> Iterator[Stack]:
                 "ALERT_EMAIL_FROM": "pgbackstop@shop.example",
                 "ALERT_SMTP_SERVER": f"{GATEWAY}:{MAIL_PORT}",
                 "ALERT_SMTP_REQUIRE_TLS": "false",
+                **({} if host is None else {"POSTGRES_HOST": host}),
             },
         )
         made.compose("build", "--quiet", timeout=600)

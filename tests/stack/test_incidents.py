@@ -1,4 +1,4 @@
-"""What goes wrong with a stack as a user runs it, and what is read of it in three channels.
+"""The stack with a PostgreSQL that was there before, and what is read in three channels of what goes wrong.
 
 A backup is deleted, the disk filled, PostgreSQL stopped; each is told after the five minutes that its rule
 waits, so they happen at once, which is the bad night that it might be anyway.
@@ -16,10 +16,12 @@ import pytest
 import yaml
 
 from tests.dashboards.documents import ASKED, Asked, interpolate
-from tests.stack import chat
+from tests.stack import chat, outside, stand_ins
 from tests.stack.engine import GATEWAY, Engine, EngineError, wait_for
+from tests.stack.outside import Outside
 from tests.stack.running import PATIENCE, Stack, prepared
 from tests.support.certificates import Authority
+from tests.support.fixtures import MakeServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker, pytest.mark.timeout(1500)]
 
@@ -39,7 +41,7 @@ OF_WHAT_DID_NOT_HAPPEN = {
     "Every plan / K",
     "Progress / A",
     "Running since / A",
-    "Written by the running backup / B",
+    *(f"Written by the running backup / {name}" for name in "AB"),
 }
 TOLD = 600.0  # seconds: five minutes of the rule, and what Prometheus and Alertmanager wait
 CHANNELS = ("email", "slack", "telegram")
@@ -79,12 +81,13 @@ def authority(tmp_path: Path) -> Authority:
 @pytest.fixture
 def stack(tmp_path: Path, authority: Authority) -> Iterator[Stack]:
     """With three channels, and backups on a small disk; nothing started."""
-    with prepared(tmp_path) as made:
+    with prepared(tmp_path, host=GATEWAY) as made:
         disk = tmp_path / "disk"
         disk.mkdir()
         mount(made.engine, disk, f"size={ROOMY}")
         secrets = made.folder / "secrets"
         secrets.mkdir()
+        (secrets / "postgres.password").write_text(f"{outside.PASSWORD}\n")
         (secrets / "slack.url").write_text(f"http://{GATEWAY}:{chat.SLACK_PORT}/services/T0/B0/secret\n")
         (secrets / "telegram.token").write_text(f"{chat.TOKEN}\n")
         made.write(
@@ -132,9 +135,22 @@ def channels(stack: Stack, authority: Authority, tmp_path: Path) -> Iterator[Cha
         process.wait()
 
 
-def test_three_incidents_are_read_in_three_channels(stack: Stack, channels: Channels, tmp_path: Path) -> None:
+@pytest.fixture
+def server(stack: Stack, make_server: MakeServer) -> Iterator[Outside]:
+    found = Outside(stack.engine, make_server(stand_ins.MAJOR))
+    try:
+        found.start()
+        yield found
+    finally:
+        found.stop()
+
+
+def test_three_incidents_are_read_in_three_channels(
+    stack: Stack, server: Outside, channels: Channels, tmp_path: Path
+) -> None:
     stack.up()
-    for plan in ("shop-logical", "shop-physical", "shop-logical"):
+    stack.runner("check")
+    for plan in ("main-logical", "main-physical", "main-logical"):
         stack.runner("backup", plan)
     stack.runner("notify", "test")
     wait_for("the test in three channels", lambda: channels.have("test"), PATIENCE)
@@ -142,15 +158,15 @@ def test_three_incidents_are_read_in_three_channels(stack: Stack, channels: Chan
     delete_a_backup(stack)
     fill_the_disk(stack, tmp_path / "disk")
     with pytest.raises(EngineError, match="No space left on device"):
-        stack.runner("backup", "shop-logical")
-    stack.compose("stop", "demo-postgres")
+        stack.runner("backup", "main-logical")
+    server.stop()
 
     wait_for("the full disk told", lambda: channels.have(f"of the disk at {STORE} is free"), TOLD)
     wait_for("the lost backup told", lambda: channels.have("gone from their storage"), TOLD)
     wait_for("the stopped server told", lambda: channels.have("PostgreSQL server", "does not answer"), TOLD)
 
     make_room(stack, tmp_path / "disk")
-    stack.compose("start", "demo-postgres")
+    server.start()
     with pytest.raises(EngineError, match="folder is not there"):
         stack.runner("verify", "--all")
     wait_for("the server's return told", lambda: channels.have("RESOLVED: PostgreSQL server"), PATIENCE)
