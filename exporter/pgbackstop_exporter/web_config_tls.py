@@ -7,6 +7,7 @@ suites that the certificate's key cannot use, and says whether the certificate i
 from __future__ import annotations
 
 import os
+import platform
 import ssl
 import tempfile
 from collections.abc import Iterator
@@ -140,7 +141,18 @@ def _restrict(found: ssl.SSLContext, tls: TlsConfig) -> None:
     if not tls.prefer_server_cipher_suites:
         found.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     for curve in tls.curve_preferences:
+        _prefer(found, curve)
+
+
+def _prefer(found: ssl.SSLContext, curve: str) -> None:
+    """Some Pythons, like Debian 12's 3.11.2, can choose only among the curves that OpenSSL 1 knew."""
+    try:
         found.set_ecdh_curve(CURVES[curve])
+    except ssl.SSLError as error:
+        raise _refusal(
+            f"Python {platform.python_version()} cannot choose the curve {curve}.",
+            "Leave curve_preferences out, and clients choose X25519 where they can; or choose CurveP256.",
+        ) from error
 
 
 def _add_authorities(found: ssl.SSLContext, tls: TlsConfig) -> None:

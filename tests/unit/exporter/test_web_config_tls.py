@@ -70,7 +70,7 @@ def test_texts_instead_of_files(authority: Authority) -> None:
             "TLSv1.2",
             "ECDHE-ECDSA-AES256-GCM-SHA384",
         ),
-        ({"max_version": "TLS12", "curve_preferences": ("X25519",)}, "TLSv1.2", ""),
+        ({"max_version": "TLS12", "curve_preferences": ("CurveP384",)}, "TLSv1.2", ""),
         ({"curve_preferences": ("CurveP521",), "prefer_server_cipher_suites": False}, "TLSv1.3", ""),
     ],
 )
@@ -82,6 +82,21 @@ def test_versions_suites_and_curves(
     assert found.version() == version
     assert cipher is not None
     assert suite in cipher[0]
+
+
+def test_a_curve_that_older_pythons_cannot_choose(authority: Authority) -> None:
+    """Debian 12's is one of them; there the settings are refused in a sentence."""
+    wanted = section(authority, curve_preferences=("X25519",))
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ecdh_curve("X25519")
+    except ssl.SSLError:
+        with pytest.raises(
+            errors.ConfigError, match=r"Python 3\.\d+\.\d+ cannot choose the curve X25519"
+        ) as told:
+            web_config_tls.trial(wanted)
+        assert "choose CurveP256" in str(told.value.remedy)
+    else:
+        assert connect(wanted, authority.client()).version() == "TLSv1.3"
 
 
 def test_only_suites_of_tls_13_leave_no_older_version(authority: Authority) -> None:
