@@ -21,6 +21,9 @@ HERE = Path(__file__).parent
 def pytest_configure() -> None:
     """A SIGTERM ends the run like Ctrl-C: with its finalizers, so that no server stays."""
     signal.signal(signal.SIGTERM, _interrupt)
+    # A shell ignores these two for what it starts in the background, and what we start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -54,11 +57,15 @@ def _promtool() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test's folder gives its marker, so that none is forgotten."""
+    """A test's folder gives its marker, so that none is forgotten; the stack's tests come first.
+
+    They wait for most of their ten minutes: begun last, they would keep a worker while the others are done.
+    """
     for item in items:
         folder = item.path.relative_to(HERE).parts[0]
         if folder in {"integration", "acceptance"}:
             item.add_marker(folder)
+    items.sort(key=lambda item: item.get_closest_marker("docker") is None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
