@@ -30,7 +30,7 @@ UID = 10001  # of the stack's user
 ROOMY, SMALL = "1500m", "200m"
 STORE = "/var/lib/pgbackstop"
 # What Grafana puts in place of its variables with a scrape each 15 seconds.
-INTERVALS = {"$__rate_interval": "1m", "$__interval": "15s", "$__range": "10m"}
+INTERVALS = {"$__rate_interval": "1m", "$__interval": "15s", "$__range": "1h"}
 # Copies, restores, drills, and a backup that runs just now.
 OF_WHAT_DID_NOT_HAPPEN = {
     *(f"Copies by storage / {name}" for name in "ABC"),
@@ -186,7 +186,7 @@ def ask(stack: Stack, asked: Asked) -> list[dict[str, object]]:
         expr = expr.replace(name, value)
     if not asked.is_range:
         return stack.query(interpolate(expr))
-    return stack.query_range(interpolate(expr), seconds=600, step=15)
+    return stack.query_range(interpolate(expr), seconds=3600, step=15)
 
 
 def delete_a_backup(stack: Stack) -> None:
