@@ -135,7 +135,7 @@ def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
         return due
     # fold=1 reads a skipped time with the offset after the change: an instant before it (PEP 495).
     before = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
-    return _first_change(zone, before, due)
+    return _first_change(zone, before, due) or due
 
 
 def _at_each_instant(expression: str, zone: ZoneInfo, moment: datetime) -> Iterator[datetime]:
@@ -145,8 +145,9 @@ def _at_each_instant(expression: str, zone: ZoneInfo, moment: datetime) -> Itera
     while True:
         for wall in _parse(expression, start + offset):
             due = wall.replace(tzinfo=UTC) - offset
-            if _offset(zone, due) != offset:
-                position = _first_change(zone, position, due)
+            change = _first_change(zone, position, due)
+            if change is not None:
+                position = change
                 # The change itself may be due, and cronsim begins after the time it is given.
                 start, offset = position - _SECOND, _offset(zone, position)
                 break
@@ -156,12 +157,22 @@ def _at_each_instant(expression: str, zone: ZoneInfo, moment: datetime) -> Itera
             return
 
 
-def _first_change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
-    """The first instant later than ``before`` with another offset; ``after`` has one."""
+def _first_change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime | None:
+    """The first instant later than ``before``, up to ``after``, with another offset; None without one.
+
+    It looks at every stride: from one summer to the next both ends have the same offset.
+    """
     offset = _offset(zone, before)
-    while _offset(zone, min(before + _STRIDE, after)) == offset:
-        before += _STRIDE
-    low, high = int(before.timestamp()), int(min(before + _STRIDE, after).timestamp())
+    while before < after:
+        end = min(before + _STRIDE, after)
+        if _offset(zone, end) != offset:
+            return _between(zone, offset, before, end)
+        before = end
+    return None
+
+
+def _between(zone: ZoneInfo, offset: timedelta, before: datetime, after: datetime) -> datetime:
+    low, high = int(before.timestamp()), int(after.timestamp())
     while high - low > 1:
         middle = (low + high) // 2
         if _offset(zone, datetime.fromtimestamp(middle, UTC)) == offset:

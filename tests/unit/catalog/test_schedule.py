@@ -117,6 +117,18 @@ def test_every_hour_means_the_wall_clock_at_each_instant(zone: str, year: int, e
         )
 
 
+def test_a_winter_between_two_due_times_is_not_passed_over() -> None:
+    """In Santiago the last hour of 1 April comes twice, and the next due time is in another summer."""
+    start = datetime(2034, 4, 2, 1, tzinfo=UTC)
+    found = list(islice(Schedule(expression="15 * 1 4,10 *", timezone="America/Santiago").after(start), 4))
+    assert [f"{due:%m-%d %H:%M}" for due in found] == [
+        "04-02 01:15",
+        "04-02 02:15",
+        "04-02 03:15",
+        "10-01 03:15",
+    ]
+
+
 def _by_looking_at_each_minute(
     expression: str, zone: str, start: datetime, end: datetime
 ) -> Iterator[datetime]:
