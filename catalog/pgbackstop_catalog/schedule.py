@@ -135,7 +135,7 @@ def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
         return due
     # fold=1 reads a skipped time with the offset after the change: an instant before it (PEP 495).
     before = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
-    return _first_change(zone, before, due) or due
+    return _change(zone, before, due)
 
 
 def _at_each_instant(expression: str, zone: ZoneInfo, moment: datetime) -> Iterator[datetime]:
@@ -166,12 +166,14 @@ def _first_change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime
     while before < after:
         end = min(before + _STRIDE, after)
         if _offset(zone, end) != offset:
-            return _between(zone, offset, before, end)
+            return _change(zone, before, end)
         before = end
     return None
 
 
-def _between(zone: ZoneInfo, offset: timedelta, before: datetime, after: datetime) -> datetime:
+def _change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+    """The first instant with another offset than ``before``; ``after`` has one, at most a stride later."""
+    offset = _offset(zone, before)
     low, high = int(before.timestamp()), int(after.timestamp())
     while high - low > 1:
         middle = (low + high) // 2

@@ -50,12 +50,10 @@ def _http_address(value: str) -> str:
 def _is_http(value: str) -> bool:
     try:
         parts = urlsplit(value)
-        port = parts.port
-    except ValueError:
+        leads_somewhere = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a port that is none, or half an IPv6 address
         return False
-    return (
-        parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0 and value.split() == [value]
-    )
+    return leads_somewhere and value.startswith(("http://", "https://")) and value.split() == [value]
 
 
 Duration = Annotated[

@@ -13,7 +13,16 @@ def bucket(**more: Any) -> S3Storage:
 
 @pytest.mark.parametrize(
     "endpoint",
-    ["minio:9000", "ftp://minio", "https://", "https://minio:port", "https://[::1", "https://a b", "minio"],
+    [
+        "minio:9000",
+        "ftp://minio",
+        "https://",
+        "https://minio:port",
+        "https://[::1",
+        "https://a b",
+        "minio",
+        "HTTP://minio",
+    ],
 )
 def test_what_is_no_address(endpoint: str) -> None:
     with pytest.raises(ValueError, match="must be an address like https://"):
