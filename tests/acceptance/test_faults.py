@@ -63,7 +63,7 @@ def test_pg_dump_is_killed(big: Database, tmp_path: Path, settings: dict[str, st
         site = Site(folder=folder, server=big.server, plans={"p": plan(databases=[big.name], **settings)})
         with site.start("backup", "p") as runner:
             dump = waiting_client(runner, "pg_dump")
-            until(lambda site=site, runner=runner: _bytes(site) > 0 or runner.poll() is not None, "a byte")  # type: ignore[misc]
+            _until_a_byte(site, runner)
             end(dump)
             output, errors = runner.communicate(timeout=60)
         if runner.returncode != 0:  # else it was done before it was killed
@@ -238,6 +238,11 @@ def test_the_server_freezes(
     assert runner.returncode == 1, errors
     failed(site, "p", reason)
     assert clients(os.getpid()) == []
+
+
+def _until_a_byte(site: Site, runner: subprocess.Popen[str]) -> None:
+    """Or until it is over."""
+    until(lambda: _bytes(site) > 0 or runner.poll() is not None, "a byte")
 
 
 def _bytes(site: Site) -> int:

@@ -100,3 +100,14 @@ def _runs_for(account: accounts.Account, program: Path) -> bool:
     except PermissionError:
         return False
     return answer.returncode == 0
+
+
+def with_script(programs: Binaries, folder: Path, tool: str, script: str) -> Path:
+    """A new folder of the same programs, but for one of them that is a shell script; returns it."""
+    folder.mkdir()
+    for each in programs.folder.iterdir():
+        (folder / each.name).symlink_to(each)
+    (folder / tool).unlink()
+    (folder / tool).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / tool).chmod(0o755)
+    return folder

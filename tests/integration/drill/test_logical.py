@@ -8,7 +8,7 @@ import pytest
 
 from pgbackstop_catalog.records import Reason, Status
 from tests.integration.drill.conftest import backed_up, drills, remains
-from tests.support import backups, places
+from tests.support import backups, binaries, places
 from tests.support.backups import Site
 from tests.support.databases import Database
 
@@ -160,15 +160,10 @@ def test_a_link_in_the_folder_of_the_throw_away_server_leads_nowhere(site: Site)
     """That folder is the account's that runs the server, and we are root."""
     kept = site.folder / "kept"
     kept.write_text("ours")
-    programs = places.make()
-    for tool in site.server.programs.folder.iterdir():
-        (programs / tool.name).symlink_to(tool)
-    initdb = site.server.programs.tool("initdb")
-    (programs / "initdb").unlink()
-    (programs / "initdb").write_text(
-        f'#!/bin/sh\n{initdb} "$@" && ln -sf {kept} "${{1#--pgdata=}}/postgresql.auto.conf"\n'
-    )
-    (programs / "initdb").chmod(0o755)
+    open_to_all = places.make()
+    real = site.server.programs
+    script = f'{real.tool("initdb")} "$@" && ln -sf {kept} "${{1#--pgdata=}}/postgresql.auto.conf"'
+    programs = binaries.with_script(real, open_to_all / "bin", "initdb", script)
     there = Site(
         folder=site.folder,
         server=site.server,
@@ -178,7 +173,7 @@ def test_a_link_in_the_folder_of_the_throw_away_server_leads_nowhere(site: Site)
     done = there.run("drill", "daily")
     assert done.returncode == 0, done.stderr
     assert kept.read_text() == "ours"
-    places.remove(programs)
+    places.remove(open_to_all)
 
 
 def test_a_disk_that_is_too_small(site: Site) -> None:

@@ -13,7 +13,7 @@ from pgbackstop_runner.restore import survey
 from pgbackstop_runner.restore.choose import Wanted
 from pgbackstop_runner.restore.outline import Request
 from tests.integration.restore import image, places
-from tests.support import backups, databases
+from tests.support import backups, binaries, databases
 from tests.support.backups import Site, until
 from tests.support.databases import Database
 from tests.support.fixtures import MakeServer
@@ -116,17 +116,12 @@ def test_a_tool_that_dies_commits_nothing(database: Database, place: Site) -> No
     """A pg_dump that ends in the middle must not look like the end of a good script to psql."""
     places.backup(place)
     database.execute("drop table orders")
-    folder = place.folder / "bin"
-    folder.mkdir()
-    real = database.server.programs.folder
-    for tool in real.iterdir():
-        (folder / tool.name).symlink_to(tool)
-    (folder / "pg_dump").unlink()
-    (folder / "pg_dump").write_text(
-        f'#!/bin/sh\ncase "$*" in *--version*) exec {real}/pg_dump "$@";; esac\n'
-        f'{real}/pg_dump "$@" | sed "/^CREATE INDEX/,\\$d"\nexit 1\n'
+    programs = database.server.programs
+    real = programs.tool("pg_dump")
+    script = (
+        f'case "$*" in *--version*) exec {real} "$@";; esac\n{real} "$@" | sed "/^CREATE INDEX/,\\$d"\nexit 1'
     )
-    (folder / "pg_dump").chmod(0o755)
+    folder = binaries.with_script(programs, place.folder / "bin", "pg_dump", script)
     half = Site(
         folder=place.folder,
         server=database.server,

@@ -13,6 +13,7 @@ from pgbackstop_runner.verify import run, targets
 from tests.integration.exporter.running import Exporter
 from tests.integration.verify import damage
 from tests.integration.verify.conftest import CopyOf
+from tests.support import binaries
 from tests.support.backups import PATIENCE, Site, clients, end, gone, plan, sentence, until, waiting_client
 from tests.support.databases import Database
 from tests.support.fixtures import MakeServer
@@ -189,16 +190,11 @@ def test_a_tool_that_hangs_is_ended(pg17: Server, copy_of: CopyOf) -> None:
 
 def _let_it_stop_itself(site: Site) -> None:
     """pg_verifybackup that is suspended before it reads anything: by hand it might be too late."""
-    programs = site.folder / "bin"
-    programs.mkdir()
-    for real in site.server.programs.folder.iterdir():
-        (programs / real.name).symlink_to(real)
-    tool = programs / "pg_verifybackup"
-    real = tool.resolve()
-    tool.unlink()
-    tool.write_text(f'#!/bin/sh\ncase "$*" in *--version*) ;; *) kill -STOP $$ ;; esac\nexec {real} "$@"\n')
-    tool.chmod(0o755)
-    site.server_settings = {"bin_dir": str(programs)}
+    programs = site.server.programs
+    real = programs.tool("pg_verifybackup")
+    script = f'case "$*" in *--version*) ;; *) kill -STOP $$ ;; esac\nexec {real} "$@"'
+    folder = binaries.with_script(programs, site.folder / "bin", "pg_verifybackup", script)
+    site.server_settings = {"bin_dir": str(folder)}
     site.write()
 
 

@@ -13,6 +13,7 @@ from pgbackstop_catalog import wal
 from tests.integration.wal import rig as rigs
 from tests.integration.wal.conftest import MakeRig
 from tests.integration.wal.rig import Rig, wait_for
+from tests.support import binaries
 from tests.support.servers import Server
 
 TESTERS = {"lz4": ["lz4", "-tq"], "zstd": ["zstd", "-tq"]}
@@ -165,21 +166,13 @@ def test_a_promotion_is_followed(rig: Rig) -> None:
 
 
 def test_a_build_without_lz4_is_helped_out(rig: Rig) -> None:
-    programs = rig.folder / "bin"
-    programs.mkdir()
-    real = rig.server.programs.folder
-    for name in ("pg_dump", "pg_receivewal"):
-        (programs / name).symlink_to(real / name)
-    (programs / "pg_receivewal").unlink()
-    wrapper = programs / "pg_receivewal"
-    wrapper.write_text(
-        "#!/bin/sh\n"
+    programs = rig.server.programs
+    script = (
         'case "$*" in *--compress=lz4*)\n'
         '    echo "pg_receivewal: error: this build does not support compression with LZ4" >&2; exit 1 ;;\n'
-        f'esac\nexec {real}/pg_receivewal "$@"\n'
+        f'esac\nexec {programs.tool("pg_receivewal")} "$@"'
     )
-    wrapper.chmod(0o755)
-    rig.bin_dir = programs
+    rig.bin_dir = binaries.with_script(programs, rig.folder / "bin", "pg_receivewal", script)
     rig.start()
     rig.streaming()
     last = rig.fill(2)
