@@ -7,9 +7,6 @@ fsync, rename, ``backup.json`` beside the bytes (the commit mark), record in the
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,17 +17,15 @@ from typing import Literal
 from pgbackstop_catalog import atomic, codec, errors, layout
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.records import Backup, Reason, Status, Step, StoredFile, new_id
+from pgbackstop_catalog.records import Backup, Status, Step, StoredFile, new_id
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_runner import byhand, failure, log, origin, signals
-from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.system import files as system_files
 from pgbackstop_runner.workspace import Workspace
 
 Trigger = Literal["manual", "schedule", "catch-up", "wal-gap"]
 # How often the running record shows progress: often enough for a scrape each 15 s.
 _PROGRESS_SECONDS = 5.0
-# Where a backup is unpacked to be read back; swept like a partial one.
-STAGING_SUFFIX = f".verify{layout.PARTIAL_SUFFIX}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,15 +103,15 @@ class Attempt:
         """Make the bytes durable under their final name, then say so. Raises AttemptFailed."""
         size = sum(each.size_bytes for each in files)
         self.note(files=files, size_bytes=size, progress_bytes=size)
-        with self.step("commit"), storage_errors(self.storage):
+        with self.step("commit"), system_files.storage_errors(self.storage):
             byhand.write(self.folder, self.record)
-            sync_tree(self.folder)
+            system_files.sync_tree(self.folder)
             self.folder.rename(self.final)
             atomic.sync_folder(self.final.parent)
         # A signal between the two would leave a good backup on record as running until the next start.
         with signals.deferred():
             self._close(Status.SUCCEEDED)
-            with storage_errors(self.storage):
+            with system_files.storage_errors(self.storage):
                 atomic.write(self.final / layout.RECORD_NAME, codec.encode(self.record))
             self.workspace.catalog.put(self.record)
         return self.record
@@ -151,8 +146,8 @@ class Attempt:
     def sweep(self) -> None:
         """Remove what an unfinished attempt wrote, except when its commit mark is there."""
         if not self.is_committed:
-            remove_tree(self.final)
-        remove_tree(self.folder)
+            system_files.remove_tree(self.final)
+        system_files.remove_tree(self.folder)
 
     def _close(self, status: Status) -> None:
         self.note(
@@ -196,43 +191,3 @@ def begin(workspace: Workspace, plan_name: str, database: str, request: Request)
         storage=storage,
         record=record,
     )
-
-
-@contextlib.contextmanager
-def storage_errors(storage: Path) -> Iterator[None]:
-    """Turn what the disk says into the reason and the sentence of a failed attempt."""
-    try:
-        yield
-    except OSError as error:
-        raise storage_failure(error, storage) from error
-
-
-def storage_failure(error: OSError, storage: Path) -> AttemptFailed:
-    """The sentence for what the disk says; with the reason, because a full disk is its own."""
-    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-    remedy = (
-        "Make room, or let fewer backups be kept." if full else "Check the folder's owner, mode and mount."
-    )
-    problem = f"The storage cannot be used: {error.filename or storage}: {error.strerror or error}."
-    return AttemptFailed(Reason.SPACE if full else Reason.STORAGE, problem, remedy=remedy)
-
-
-def sync_tree(folder: Path) -> None:
-    """Make every file and name below ``folder`` durable, and private."""
-    for parent, _folders, names in os.walk(folder):
-        Path(parent).chmod(atomic.FOLDER_MODE)
-        for name in names:
-            path = Path(parent, name)
-            path.chmod(atomic.FILE_MODE)
-            atomic.sync_file(path)
-        atomic.sync_folder(Path(parent))
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove a folder of ours; what cannot be removed is logged and left to the next start."""
-
-    def report(_function: object, path: str, _info: object) -> None:
-        log.logger().warning("cannot be removed", path=path)
-
-    if folder.is_dir() and not folder.is_symlink():
-        shutil.rmtree(folder, onerror=report)

@@ -26,6 +26,8 @@ from pgbackstop_runner import (
 from pgbackstop_runner.attempt import Attempt, Request
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.postgres import facts as postgres_facts
+from pgbackstop_runner.system import files as system_files
 from pgbackstop_runner.validate import Report
 from pgbackstop_runner.verify import fresh
 from pgbackstop_runner.verify import run as prove
@@ -106,7 +108,7 @@ def _known(current: Attempt, error: Exception) -> errors.PgbackstopError:
     if isinstance(error, psycopg.Error):
         return server.broken(error)
     if isinstance(error, OSError):
-        return attempt.storage_failure(error, current.storage)
+        return system_files.storage_failure(error, current.storage)
     log.logger().exception("bug", plan=current.plan_name, backup=current.record.id)
     return errors.PgbackstopError(f"This is a bug: {type(error).__name__}: {error}")
 
@@ -141,7 +143,7 @@ def _make(current: Attempt, report: Report) -> Backup:
         source_size_bytes=report.source_sizes.get(database),
         progress_expected_bytes=report.forecasts.get(database),
     )
-    with attempt.storage_errors(current.storage):
+    with system_files.storage_errors(current.storage):
         atomic.make_folder(current.folder)
     limit = current.plan.max_duration
     with contextlib.ExitStack() as leases:
@@ -155,7 +157,7 @@ def _make(current: Attempt, report: Report) -> Backup:
 
 def _dump(current: Attempt, binaries: Binaries, *, role_passwords: bool) -> tuple[StoredFile, ...]:
     with server.connect(current.server, current.record.database) as connection:
-        current.note(database_facts=server.database_facts(connection))
+        current.note(database_facts=postgres_facts.database_facts(connection))
     dump = logical.dump(current, binaries, role_passwords=current.plan.role_passwords and role_passwords)
     with current.step("verify"):
         fresh.check(current, binaries, dump)
@@ -164,8 +166,8 @@ def _dump(current: Attempt, binaries: Binaries, *, role_passwords: bool) -> tupl
 
 def _copy(current: Attempt, binaries: Binaries, leases: contextlib.ExitStack) -> tuple[StoredFile, ...]:
     with server.connect(current.server) as connection:
-        summaries = server.setting(connection, "summarize_wal", default="off") == "on"
-        major = server.major(connection)
+        summaries = postgres_facts.setting(connection, "summarize_wal", default="off") == "on"
+        major = postgres_facts.major(connection)
     history = current.workspace.catalog.backups(current.plan_name)
     method = physical.choose(current, history, summarize_wal=summaries, major=major)
     if method.parent is not None:

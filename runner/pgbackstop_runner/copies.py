@@ -15,8 +15,9 @@ from pathlib import Path, PurePosixPath
 from pgbackstop_catalog import errors, layout
 from pgbackstop_catalog.records import Backup, Copy, Status, StoredFile
 from pgbackstop_catalog.values import utc_now
-from pgbackstop_runner import bytestores, locks, log, removal
+from pgbackstop_runner import bytestores, locks, log
 from pgbackstop_runner.bytestore import ByteStore, Spoiled, StoreError
+from pgbackstop_runner.storage import backup_folder
 from pgbackstop_runner.workspace import Workspace
 
 PAUSES = (1.0, 5.0, 20.0)  # seconds before each further attempt
@@ -127,7 +128,7 @@ def _finish(workspace: Workspace, record: Copy, started: float, **changes: objec
 def _upload(workspace: Workspace, wanted: Missing) -> int:
     """Send every file, the commit mark last; how many bytes. Raises StoreError, Refused, OSError."""
     backup = wanted.backup
-    folder = removal.folder_of(workspace.config, backup)
+    folder = backup_folder.folder_of(workspace.config, backup)
     if folder is None:
         raise StoreError(f"The record of backup {backup.id} does not say where its files are.")
     with locks.lease(workspace.catalog.root, backup.id):

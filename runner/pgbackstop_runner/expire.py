@@ -19,6 +19,7 @@ from pgbackstop_catalog.records import Backup, Status
 from pgbackstop_catalog.retention import Verdict
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_runner import copies, locks, log, removal, wal_removal
+from pgbackstop_runner.storage import backup_folder
 from pgbackstop_runner.workspace import Workspace
 
 
@@ -131,7 +132,7 @@ def _proven(workspace: Workspace, plan_name: str) -> frozenset[str]:
 def _expire(workspace: Workspace, backup: Backup, now: datetime) -> Iterable[str]:
     """Mark one backup as expired, then remove its bytes; a sentence for each thing that stays."""
     try:
-        folder = removal.folder_of(workspace.config, backup)
+        folder = backup_folder.folder_of(workspace.config, backup)
         with locks.held(workspace.catalog.root, locks.lease_name(backup.id), "A restore of it"):
             expired = backup.but(expired_at=now)
             problems = _mark(workspace, expired)
@@ -141,7 +142,7 @@ def _expire(workspace: Workspace, backup: Backup, now: datetime) -> Iterable[str
             return problems
     except errors.Busy:
         return (f"{backup.id} is in use, and is left for the next time",)
-    except removal.Refused as error:
+    except backup_folder.Refused as error:
         return (str(error),)
 
 
@@ -153,7 +154,7 @@ def _mark(workspace: Workspace, expired: Backup) -> tuple[str, ...] | None:
     try:
         workspace.catalog.put(expired)
     except errors.CatalogError as error:
-        folder = removal.folder_of(workspace.config, expired)
+        folder = backup_folder.folder_of(workspace.config, expired)
         if folder is None or not _is_full_disk(error):
             raise
         problems = removal.remove(folder)
@@ -170,8 +171,8 @@ def _is_full_disk(error: errors.CatalogError) -> bool:
 def _remove_leftovers(workspace: Workspace, backup: Backup) -> Iterable[str]:
     """Try once more what an earlier run could not remove."""
     try:
-        folder = removal.folder_of(workspace.config, backup)
-    except removal.Refused:
+        folder = backup_folder.folder_of(workspace.config, backup)
+    except backup_folder.Refused:
         return ()  # said when it expired; nothing here can be done about it
     return removal.remove(folder) if folder is not None and removal.leftovers(folder) else ()
 
@@ -179,7 +180,7 @@ def _remove_leftovers(workspace: Workspace, backup: Backup) -> Iterable[str]:
 def _is_gone(workspace: Workspace, backup: Backup) -> bool:
     """Whether nothing is left that the record would be needed for."""
     try:
-        folder = removal.folder_of(workspace.config, backup)
-    except removal.Refused:
+        folder = backup_folder.folder_of(workspace.config, backup)
+    except backup_folder.Refused:
         return False
     return folder is None or not removal.leftovers(folder)

@@ -16,12 +16,14 @@ from pgbackstop_catalog import conninfo, layout
 from pgbackstop_catalog.config.plan import Compression
 from pgbackstop_catalog.records import Reason, StoredFile
 from pgbackstop_runner import byhand, snapshot, stream, tools
-from pgbackstop_runner.attempt import Attempt, storage_errors
+from pgbackstop_runner.attempt import Attempt
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.formats import dump_files
 from pgbackstop_runner.snapshot import Snapshot
+from pgbackstop_runner.system import compression as system_compression
+from pgbackstop_runner.system.files import storage_errors
 
-GLOBALS = "globals.sql"
 _PIPE_BYTES = 1 << 20
 # pg_dump compresses with zstd since 16; before, its gzip at level 1 is the best of speed and size.
 _ZSTD_SINCE = 16
@@ -81,8 +83,10 @@ def _custom(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> tuple[str
 
 def _plain(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> tuple[str, tuple[StoredFile, ...]]:
     compression = attempt.plan.compression
-    name = f"{layout.folder_name(attempt.record.database)}.sql{stream.SUFFIXES[compression.method]}"
-    if name == GLOBALS:  # a database of that name would share a file with the roles
+    name = (
+        f"{layout.folder_name(attempt.record.database)}.sql{system_compression.SUFFIXES[compression.method]}"
+    )
+    if name == dump_files.GLOBALS:  # a database of that name would share a file with the roles
         name = f"database-{name}"
     attempt.note(compression=_text(compression))
     argv = [*_argv(attempt, binaries, shared), "--format=plain", "--create"]
@@ -127,7 +131,7 @@ def _to_file(attempt: Attempt, argv: list[str], name: str, compression: Compress
     with (
         tools.start("pg_dump", argv, password=password, limits=limits, pipe_output=True) as tool,
         stream.HashingFile(attempt.folder / name) as target,
-        stream.compressed(target, compression) as sink,
+        system_compression.compressed(target, compression) as sink,
     ):
         fcntl.fcntl(tool.stdout, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         stream.pump(tool.stdout, sink, _both(tool, attempt))
@@ -171,11 +175,11 @@ def _globals(attempt: Attempt, binaries: Binaries, *, role_passwords: bool) -> S
     password, limits = conninfo.password(attempt.server), tools.Limits.of_run(attempt.plan)
     with (
         tools.start("pg_dumpall", argv, password=password, limits=limits, pipe_output=True) as tool,
-        stream.HashingFile(attempt.folder / GLOBALS) as target,
+        stream.HashingFile(attempt.folder / dump_files.GLOBALS) as target,
     ):
         stream.pump(tool.stdout, target, tool.feed)
         tool.finish()
-    return target.stored(GLOBALS)
+    return target.stored(dump_files.GLOBALS)
 
 
 def _argv(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> list[str]:
@@ -202,4 +206,6 @@ def _both(tool: tools.Tool, attempt: Attempt) -> Callable[[int], None]:
 def _text(compression: Compression) -> str:
     if compression.method == "none":
         return "none"
-    return f"{compression.method}:{compression.level or stream.DEFAULT_LEVELS[compression.method]}"
+    return (
+        f"{compression.method}:{compression.level or system_compression.DEFAULT_LEVELS[compression.method]}"
+    )

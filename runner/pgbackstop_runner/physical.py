@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
 
 import psycopg
 
@@ -19,9 +18,11 @@ from pgbackstop_catalog import conninfo, errors
 from pgbackstop_catalog.config.plan import Compression
 from pgbackstop_catalog.records import Backup, Reason, StoredFile, Tablespace
 from pgbackstop_runner import byhand, manifest, server, stream, tools
-from pgbackstop_runner.attempt import Attempt, storage_errors
+from pgbackstop_runner.attempt import Attempt
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.system import compression
+from pgbackstop_runner.system.files import storage_errors
 
 _INCREMENTAL_SINCE = 17
 _NO_ZSTD = "compression with"
@@ -153,7 +154,7 @@ def _wire_compression(wanted: Compression) -> str:
     if wanted.method == "none":
         return _NONE
     # Where gzip is wanted, zstd lives for a moment only: the fastest level.
-    level = (wanted.level or stream.DEFAULT_LEVELS["zstd"]) if wanted.method == "zstd" else 1
+    level = (wanted.level or compression.DEFAULT_LEVELS["zstd"]) if wanted.method == "zstd" else 1
     workers = f",workers={wanted.workers}" if wanted.workers else ""
     return f"server-zstd:level={level}{workers}"
 
@@ -226,59 +227,28 @@ def _session(attempt: Attempt) -> str:
 def _finish_compression(attempt: Attempt) -> None:
     wanted = attempt.plan.compression
     attempt.note(compression="none" if wanted.method == "none" else f"{wanted.method}:{_level(wanted)}")
-    suffix = stream.SUFFIXES[wanted.method]
+    suffix = compression.SUFFIXES[wanted.method]
     for path in sorted(attempt.folder.glob("*.tar*")):
         if path.suffix != (suffix or ".tar"):
             _recompress(path, wanted)
 
 
 def _level(wanted: Compression) -> int:
-    return 1 if wanted.method == "gzip" else wanted.level or stream.DEFAULT_LEVELS["zstd"]
+    return 1 if wanted.method == "gzip" else wanted.level or compression.DEFAULT_LEVELS["zstd"]
 
 
 def _recompress(path: Path, wanted: Compression) -> None:
     """Bring one tar file into the compression that the plan asks for, and remove what it came from."""
     plain = path.with_suffix("") if path.suffix == ".zst" else path
-    target = plain.with_name(plain.name + stream.SUFFIXES[wanted.method])
-    with opened(path) as source, stream.HashingFile(target) as file, stream.compressed(file, wanted) as sink:
+    target = plain.with_name(plain.name + compression.SUFFIXES[wanted.method])
+    with (
+        compression.opened(path) as source,
+        stream.HashingFile(target) as file,
+        compression.compressed(file, wanted) as sink,
+    ):
         while chunk := source.read(stream.CHUNK):
             sink.write(chunk)
     path.unlink()
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
-    """The plain bytes of a stored file: .zst, .gz, or as it is."""
-    with path.open("rb") as raw, decompressed(path.suffix, raw) as plain:
-        yield plain
-
-
-@contextmanager
-def decompressed(suffix: str, stored: IO[bytes]) -> Iterator[IO[bytes]]:
-    """The plain bytes of stored ones, by the suffix of their file's name. Raises AttemptFailed (corrupt)."""
-    if suffix == ".zst":
-        import zstandard  # noqa: PLC0415
-
-        zstd = zstandard.ZstdDecompressor().stream_reader(stored, read_across_frames=True)
-        with _whole(zstandard.ZstdError), zstd as reader:
-            yield cast("IO[bytes]", reader)
-    elif suffix == ".gz":
-        from isal import igzip, isal_zlib  # noqa: PLC0415
-
-        gzip = igzip.open(stream.Readable(stored), "rb")  # type: ignore[no-untyped-call] # isal types it by half
-        broken = (igzip.BadGzipFile, isal_zlib.error, EOFError)
-        with _whole(*broken), gzip as reader:  # type: ignore[arg-type] # isal types its error as a value
-            yield cast("IO[bytes]", reader)
-    else:
-        yield stored
-
-
-@contextmanager
-def _whole(*broken: type[Exception]) -> Iterator[None]:
-    try:
-        yield
-    except broken as error:
-        raise AttemptFailed(Reason.CORRUPT, f"A stored file does not decompress: {error}.") from error
 
 
 def _empty(folder: Path) -> None:

@@ -10,37 +10,9 @@ import os
 import shutil
 from pathlib import Path
 
-from pgbackstop_catalog import atomic, errors
-from pgbackstop_catalog.config import Config
-from pgbackstop_catalog.config.storage import FolderStorage
-from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog import atomic
 
 EXPIRED_SUFFIX = ".expired"
-
-
-class Refused(errors.PgbackstopError):
-    """A record names a place that its backup cannot have; nothing there is touched."""
-
-
-def folder_of(config: Config, backup: Backup) -> Path | None:
-    """Where the backup's bytes are; None where the record names none. Raises Refused."""
-    if backup.storage is None or backup.location is None:
-        return None
-    storage = config.storages.get(backup.storage)
-    if not isinstance(storage, FolderStorage):
-        raise Refused(
-            f"Backup {backup.id} is in storage {backup.storage!r}, which is no folder of the configuration.",
-            remedy="Name the storage again, or remove the bytes by hand.",
-        )
-    folder = storage.path / backup.location
-    if folder.name != backup.id:
-        raise Refused(f"The record of backup {backup.id} names {folder}, which is not its folder.")
-    if folder.parent.resolve() != storage.path.resolve() / Path(backup.location).parent:
-        raise Refused(
-            f"{folder.parent} leads elsewhere by a symbolic link; nothing behind it is removed.",
-            remedy="Let the storage's path lead to the real place.",
-        )
-    return folder
 
 
 def leftovers(folder: Path) -> tuple[Path, ...]:

@@ -9,13 +9,14 @@ import psycopg
 from pgbackstop_catalog import conninfo
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_runner import server
+from pgbackstop_runner.postgres import facts
 
 # pg_basebackup -X stream takes one for the data and one for the WAL.
 _SENDERS = 2
 
 
 def check(
-    connection: psycopg.Connection, target: Server, rights: server.Rights
+    connection: psycopg.Connection, target: Server, rights: facts.Rights
 ) -> Iterator[tuple[str, bool, str, str]]:
     """Name, whether it is right, detail, what to do: for each thing that pg_basebackup needs."""
     if not rights.replication:

@@ -9,15 +9,12 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, BinaryIO, Protocol, cast
+from typing import IO, Protocol, cast
 
 from pgbackstop_catalog import atomic
-from pgbackstop_catalog.config.plan import Compression
 from pgbackstop_catalog.records import StoredFile
 
 CHUNK = 1 << 20
-SUFFIXES = {"zstd": ".zst", "gzip": ".gz", "none": ""}
-DEFAULT_LEVELS = {"zstd": 3, "gzip": 6}
 
 
 class Sink(Protocol):
@@ -74,32 +71,6 @@ class Readable(io.RawIOBase):
         chunk = self._source.read(len(view))
         view[: len(chunk)] = chunk
         return len(chunk)
-
-
-@contextlib.contextmanager
-def compressed(target: HashingFile, compression: Compression) -> Iterator[Sink]:
-    """A file to write plain bytes to, which arrive compressed in ``target``; closes the frame at the end.
-
-    gzip is written by isal, which is ten times as fast as zlib at about its level 2.
-    """
-    if compression.method == "none":
-        yield target
-        return
-    if compression.method == "gzip":
-        from isal import igzip_threaded  # noqa: PLC0415 - only for those who ask for gzip
-
-        threads = max(1, compression.workers)
-        opened = igzip_threaded.open(cast("BinaryIO", target), "wb", compresslevel=1, threads=threads)  # type: ignore[no-untyped-call] # isal types it by half
-        with opened as file:
-            yield file
-        return
-    import zstandard  # noqa: PLC0415
-
-    compressor = zstandard.ZstdCompressor(
-        level=compression.level or DEFAULT_LEVELS["zstd"], threads=compression.workers, write_checksum=True
-    )
-    with compressor.stream_writer(cast("IO[bytes]", target), closefd=False) as writer:
-        yield writer
 
 
 def pump(source: IO[bytes], sink: Sink, on_bytes: Callable[[int], None]) -> int:

@@ -18,9 +18,10 @@ from typing import IO, cast
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import Backup, StoredFile
-from pgbackstop_runner import manifest, physical, stream
+from pgbackstop_runner import manifest, stream
 from pgbackstop_runner.ahead import Ahead
 from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.system import compression
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _OFFSET = ctypes.c_int64
@@ -130,7 +131,7 @@ def _opened(path: Path) -> Iterator[tuple[_Hashed, IO[bytes]]]:
         raise _unreadable(path, error) from error
     with opened as raw:
         hashed = _Hashed(raw)
-        with physical.decompressed(path.suffix, cast("IO[bytes]", hashed)) as plain:
+        with compression.decompressed(path.suffix, cast("IO[bytes]", hashed)) as plain:
             yield hashed, plain
 
 

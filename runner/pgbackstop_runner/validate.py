@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psycopg
 
@@ -20,6 +19,8 @@ from pgbackstop_catalog.records import Backup, Reason, ServerFacts
 from pgbackstop_runner import binaries, forecast, replication, server
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed, first_reason
+from pgbackstop_runner.postgres import facts as postgres_facts
+from pgbackstop_runner.system import files
 from pgbackstop_runner.workspace import Workspace
 
 
@@ -43,7 +44,7 @@ class Report:
     checks: list[Check] = field(default_factory=list)
     databases: tuple[str, ...] = ()
     facts: ServerFacts | None = None
-    rights: server.Rights | None = None
+    rights: postgres_facts.Rights | None = None
     tools: Binaries | None = None
     source_sizes: dict[str, int] = field(default_factory=dict)
     forecasts: dict[str, int] = field(default_factory=dict)
@@ -57,7 +58,7 @@ class Report:
         """Add one check."""
         self.checks.append(Check(name=name, ok=ok, detail=detail, **more))  # type: ignore[arg-type] # checked by Check
 
-    def require(self, database: str) -> tuple[ServerFacts, server.Rights, Binaries]:
+    def require(self, database: str) -> tuple[ServerFacts, postgres_facts.Rights, Binaries]:
         """What the flow needs, for one database. Raises AttemptFailed with everything that is wrong."""
         wrong = [check for check in self.checks if not check.ok and check.database in {"", database}]
         if wrong:
@@ -125,12 +126,12 @@ def _storage(workspace: Workspace, plan: Plan, report: Report) -> None:
 
 def _server(report: Report, target: Server, plan: Plan, connection: psycopg.Connection) -> None:
     version = connection.info.server_version
-    report.facts = server.facts(connection)
-    report.rights = server.rights(connection)
+    report.facts = postgres_facts.facts(connection)
+    report.rights = postgres_facts.rights(connection)
     where = f"{target.host}:{target.port}"
     report.add("connection", ok=True, detail=f"PostgreSQL {report.facts.version} at {where} as {target.user}")
-    if version // 10000 < server.OLDEST_MAJOR:
-        detail = f"PostgreSQL {report.facts.version} is older than {server.OLDEST_MAJOR}."
+    if version // 10000 < postgres_facts.OLDEST_MAJOR:
+        detail = f"PostgreSQL {report.facts.version} is older than {postgres_facts.OLDEST_MAJOR}."
         report.add("version", ok=False, detail=detail, remedy="Upgrade the server.")
     try:
         report.tools = binaries.find(version // 10000, target.bin_dir)
@@ -141,7 +142,7 @@ def _server(report: Report, target: Server, plan: Plan, connection: psycopg.Conn
     if not plan.is_logical:
         for name, ok, detail, remedy in replication.check(connection, target, report.rights):
             report.add(name, ok=ok, detail=detail, remedy=remedy, reason=Reason.RIGHTS)
-        report.source_sizes[""] = server.server_size(connection)
+        report.source_sizes[""] = postgres_facts.server_size(connection)
 
 
 def _client(report: Report, plan: Plan, tools: Binaries) -> None:
@@ -161,7 +162,7 @@ def _databases(report: Report, plan: Plan, connection: psycopg.Connection, only:
     if not plan.is_logical:
         report.databases = ("",)
         return
-    meant = server.databases(connection, plan)
+    meant = postgres_facts.databases(connection, plan)
     report.databases = tuple(dict.fromkeys(only)) or meant
     for name in report.databases:
         if name not in meant:
@@ -177,7 +178,7 @@ def _databases(report: Report, plan: Plan, connection: psycopg.Connection, only:
 def _database(report: Report, target: Server, database: str) -> None:
     try:
         with server.connect(target, database) as connection:
-            report.source_sizes[database] = server.database_size(connection)
+            report.source_sizes[database] = postgres_facts.database_size(connection)
             wrong = tuple(_missing_rights(connection, report.rights))
     except (errors.PgbackstopError, psycopg.Error) as error:
         known = server.broken(error) if isinstance(error, psycopg.Error) else error
@@ -195,7 +196,7 @@ def _database(report: Report, target: Server, database: str) -> None:
         )
 
 
-def _missing_rights(connection: psycopg.Connection, rights: server.Rights | None) -> Iterator[str]:
+def _missing_rights(connection: psycopg.Connection, rights: postgres_facts.Rights | None) -> Iterator[str]:
     """What pg_dump would stumble over: no SELECT, no USAGE on a schema, row security."""
     if rights is None or rights.superuser:
         return
@@ -255,7 +256,7 @@ def _space(workspace: Workspace, plan_name: str, plan: Plan, report: Report) -> 
         found = forecast.next_size(past, source, compressed=plan.compression.method != "none")
         report.forecasts[database] = found.size_bytes
         total += found.size_bytes
-    free = free_bytes(folder)
+    free = files.free_bytes(folder)
     reserve = workspace.config.folder(name).reserve
     if free is None:
         return
@@ -276,12 +277,3 @@ def _space(workspace: Workspace, plan_name: str, plan: Plan, report: Report) -> 
 
 def _comparable(backup: Backup, database: str) -> bool:
     return backup.is_available and backup.database == database and backup.method == "full"
-
-
-def free_bytes(folder: Path) -> int | None:
-    """Bytes that an unprivileged writer may use; None where the folder is not there (reported elsewhere)."""
-    try:
-        status = os.statvfs(folder)
-    except OSError:
-        return None
-    return status.f_bavail * status.f_frsize

@@ -15,7 +15,7 @@ from psycopg import sql
 from pgbackstop_catalog import wording
 from pgbackstop_catalog.config.plan import Assertion
 from pgbackstop_catalog.records import Backup, CheckResult, DatabaseFacts
-from pgbackstop_runner import server as postgres
+from pgbackstop_runner.postgres import facts as postgres
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from pgbackstop_catalog import atomic, errors, units
 from pgbackstop_catalog.records import Reason
-from pgbackstop_runner import account, log, processes, signals, sockets, validate
+from pgbackstop_runner import account, log, processes, signals, sockets
 from pgbackstop_runner.account import Account
 from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.system import files
 from pgbackstop_runner.workspace import Workspace
 
 NOTES = Path("state", "drills")
@@ -106,7 +107,7 @@ def plans(workspace: Workspace) -> tuple[str, ...]:
 
 def require_room(ground: Ground, needed: int) -> None:
     """Raises NoRoom where the disk has not so many bytes."""
-    free = validate.free_bytes(ground.root)
+    free = files.free_bytes(ground.root)
     if free is not None and needed > free:
         raise NoRoom(
             f"The disk of {ground.root.parent} is too small for the drill: {units.format_size(needed)} are "

@@ -13,7 +13,7 @@ from pgbackstop_catalog.recovery import RecoveryPlan
 from pgbackstop_catalog.restores import Restore
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_runner import locks, log
-from pgbackstop_runner.restore import announce
+from pgbackstop_runner.notify import restore_events
 from pgbackstop_runner.restore.journal import Journal, here, reread
 from pgbackstop_runner.workspace import Workspace
 
@@ -43,13 +43,13 @@ def recorded(workspace: Workspace, plan: RecoveryPlan, data: Path) -> Iterator[J
         current = Journal(workspace=workspace, record=record)
         current.save()
         try:
-            announce.started(workspace, current.record)
+            restore_events.started(workspace, current.record)
             yield current
         except BaseException as error:
             with contextlib.suppress(errors.CatalogError):  # the first error is the one to tell
-                announce.finished(workspace, current.fail(_known(error)))
+                restore_events.finished(workspace, current.fail(_known(error)))
             raise
-        announce.finished(workspace, current.succeed())
+        restore_events.finished(workspace, current.succeed())
 
 
 def reconcile(workspace: Workspace) -> tuple[Restore, ...]:

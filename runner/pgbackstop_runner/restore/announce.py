@@ -7,20 +7,15 @@ import json
 
 import psycopg
 
-from pgbackstop_catalog import errors, notice, units
-from pgbackstop_catalog.notice import Kind, Notice, Severity
-from pgbackstop_catalog.records import Status
-from pgbackstop_catalog.restores import Restore
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.values import format_time, utc_now
-from pgbackstop_runner import log, notify
+from pgbackstop_runner import log
 from pgbackstop_runner import server as postgres
 from pgbackstop_runner.restore.journal import Journal
 from pgbackstop_runner.restore.outline import Outline
-from pgbackstop_runner.workspace import Workspace
 
 # Sessions that LISTEN to it hear of restores: https://www.postgresql.org/docs/current/sql-notify.html
 CHANNEL = "pgbackstop"
-_MOST_WORDS = 1500
 
 
 def to_users(current: Journal, outline: Outline, event: str) -> None:
@@ -33,59 +28,3 @@ def to_users(current: Journal, outline: Outline, event: str) -> None:
         postgres.connect(outline.server, outline.database) as connection,
     ):
         connection.execute("select pg_notify(%s, %s)", (CHANNEL, json.dumps(payload)))
-
-
-def started(workspace: Workspace, restore: Restore) -> None:
-    """An event: it has begun. No restore fails by this."""
-    _send(workspace, restore, "restore-started", "info", f"The {_what(restore)} has begun")
-
-
-def finished(workspace: Workspace, restore: Restore) -> None:
-    """An event: it is over, and on record. No restore fails by this."""
-    if restore.status is Status.SUCCEEDED:
-        _send(workspace, restore, "restore-succeeded", "info", f"The {_what(restore)} succeeded")
-    else:
-        how = "was interrupted" if restore.status is Status.INTERRUPTED else "failed"
-        _send(workspace, restore, "restore-failed", "warning", f"The {_what(restore)} {how}")
-
-
-def _send(workspace: Workspace, restore: Restore, kind: Kind, severity: Severity, summary: str) -> None:
-    moment = utc_now()
-    event = Notice(
-        kind=kind,
-        plan=restore.plan,
-        server=restore.server,
-        database="" if restore.what == "recover" else restore.target,
-        backup_type="physical" if restore.what == "recover" else "logical",
-        severity=severity,
-        summary=summary,
-        description=_description(restore)[:_MOST_WORDS],
-        starts_at=moment,
-        ends_at=moment + (notice.BAD_NEWS if severity == "warning" else notice.GOOD_NEWS),
-    )
-    try:
-        notify.queue(workspace, event)
-        notify.deliver(workspace)
-    except errors.Interrupted:
-        raise
-    except Exception as error:  # the restore is what matters; the outbox is retried
-        log.logger().error("notification failed", restore=restore.id, problem=str(error))
-
-
-def _description(restore: Restore) -> str:
-    verb = "Recovery" if restore.what == "recover" else "Restore"
-    words = [f"{verb} {restore.id} from backup {restore.backup}, by {restore.operator} on {restore.host}."]
-    if restore.what == "recover":
-        words.append("The live server is not touched.")
-    if restore.downtime_seconds is not None:
-        words.append(f"Without service for {units.format_duration(restore.downtime_seconds)}.")
-    if restore.replaced_database and restore.status is Status.SUCCEEDED:
-        words.append(f"The old database is kept as {restore.replaced_database}.")
-    return " ".join([*words, restore.message, *restore.warnings]).strip()
-
-
-def _what(restore: Restore) -> str:
-    if restore.what == "logical":
-        return f"restore of database {restore.target} on {restore.server}"
-    moment = f"{restore.target_kind} {restore.target_value}".strip()
-    return f"recovery of server {restore.server} to {moment} into {restore.target}"

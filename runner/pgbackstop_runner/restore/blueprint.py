@@ -15,12 +15,13 @@ from typing import IO
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import Backup, Reason
-from pgbackstop_runner import physical, tools
+from pgbackstop_runner import tools
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed
-from pgbackstop_runner.logical import GLOBALS
+from pgbackstop_runner.formats.dump_files import GLOBALS
 from pgbackstop_runner.restore import script
 from pgbackstop_runner.restore.script import Piece
+from pgbackstop_runner.system import compression
 
 _IDENTIFIER = script.IDENTIFIER
 _QUALIFIED = _IDENTIFIER + rb"\." + _IDENTIFIER
@@ -175,7 +176,7 @@ def dump_path(folder: Path, backup: Backup) -> Path:
 def read(binaries: Binaries, dump: Path, *, plain: bool) -> Blueprint:
     """Read the dump's own words. Raises AttemptFailed (corrupt) where it cannot be read."""
     found = Blueprint()
-    reader = physical.opened(dump) if plain else _schema(binaries, dump)
+    reader = compression.opened(dump) if plain else _schema(binaries, dump)
     with reader as source:
         for piece in script.pieces(source):
             if piece.kind == "statement":

@@ -20,11 +20,12 @@ from psycopg.conninfo import make_conninfo
 from pgbackstop_catalog import conninfo
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import Reason
-from pgbackstop_runner import physical, tools
+from pgbackstop_runner import tools
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.restore import blueprint, script
 from pgbackstop_runner.restore.script import Piece
+from pgbackstop_runner.system import compression
 
 APPLICATION_NAME = "pgbackstop restore"
 # What the database itself sets must not keep it from being filled: default_transaction_read_only, for one.
@@ -162,7 +163,7 @@ def _by_script(server: Server, database: str, binaries: Binaries, source: Source
 def _opened(source: Source, binaries: Binaries) -> Iterator[IO[bytes]]:
     """The dump as a script."""
     if source.plain:
-        with physical.opened(source.path) as file:
+        with compression.opened(source.path) as file:
             yield file
         return
     argv = [binaries.path("pg_restore"), "--file=-", str(source.path)]

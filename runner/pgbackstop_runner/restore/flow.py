@@ -13,6 +13,7 @@ from pgbackstop_catalog.records import Status, new_id
 from pgbackstop_catalog.restores import Restore
 from pgbackstop_catalog.values import utc_now
 from pgbackstop_runner import locks, log
+from pgbackstop_runner.notify import restore_events
 from pgbackstop_runner.restore import announce, journal, roles, scratch, selection, service, swap, target
 from pgbackstop_runner.restore.journal import Journal
 from pgbackstop_runner.restore.outline import Outline
@@ -31,13 +32,13 @@ def run(workspace: Workspace, outline: Outline) -> Restore:
         locks.lease(workspace.catalog.root, outline.backup.id),
     ):
         current = _begin(workspace, outline)
-        announce.started(workspace, current.record)
+        restore_events.started(workspace, current.record)
         try:
             _restore(current, outline)
         except Exception as error:
             raise _failed(current, outline, error) from error
         done = current.succeed()
-        announce.finished(workspace, done)
+        restore_events.finished(workspace, done)
         return done
 
 
@@ -135,7 +136,7 @@ def _failed(current: Journal, outline: Outline, error: Exception) -> errors.Pgba
     if not _is_swapped(outline, current.record):
         current.note(replaced_database="")
         _remove_scratch(current, outline)
-    announce.finished(current.workspace, current.fail(known))
+    restore_events.finished(current.workspace, current.fail(known))
     return known
 
 

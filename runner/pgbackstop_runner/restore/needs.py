@@ -9,10 +9,11 @@ import psycopg
 
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.records import Backup
-from pgbackstop_runner import applications, validate
+from pgbackstop_runner import applications
 from pgbackstop_runner.restore import target
 from pgbackstop_runner.restore.outline import Outline
 from pgbackstop_runner.restore.target import Database
+from pgbackstop_runner.system import files
 
 
 def require(connection: psycopg.Connection, outline: Outline) -> None:
@@ -121,7 +122,7 @@ def _free(connection: psycopg.Connection) -> int | None:
     folder = Path(row[0]) if row and row[0] else None
     if folder is None or not _is_data_of(folder, row[1] if row else None):
         return None
-    return validate.free_bytes(folder)
+    return files.free_bytes(folder)
 
 
 def _is_data_of(folder: Path, identity: int | None) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner.logical import GLOBALS
+from pgbackstop_runner.formats.dump_files import GLOBALS
 from pgbackstop_runner.restore import script, target
 from pgbackstop_runner.restore.journal import Journal
 from pgbackstop_runner.restore.outline import Outline

@@ -8,8 +8,8 @@ from pgbackstop_catalog import errors, restores
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import Backup
 from pgbackstop_runner import binaries
-from pgbackstop_runner import server as postgres
 from pgbackstop_runner.binaries import Binaries
+from pgbackstop_runner.postgres import facts as postgres
 from pgbackstop_runner.restore import blueprint, choose, family, integrity, needs, target
 from pgbackstop_runner.restore.blueprint import Blueprint
 from pgbackstop_runner.restore.family import Family

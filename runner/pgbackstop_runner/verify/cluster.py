@@ -9,10 +9,12 @@ from pathlib import Path, PurePosixPath
 
 from pgbackstop_catalog import errors, units, wal
 from pgbackstop_catalog.records import Backup, Reason, StoredFile
-from pgbackstop_runner import manifest, physical, removal, stream, tools, unpack, validate
-from pgbackstop_runner.attempt import STAGING_SUFFIX, remove_tree, storage_errors
+from pgbackstop_runner import manifest, stream, tools, unpack
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.storage import backup_folder
+from pgbackstop_runner.system import compression
+from pgbackstop_runner.system.files import STAGING_SUFFIX, free_bytes, remove_tree, storage_errors
 from pgbackstop_runner.tools import Limits
 from pgbackstop_runner.verify import blame, files
 from pgbackstop_runner.workspace import Workspace
@@ -25,7 +27,7 @@ def gzip_ends(folder: Path, backup: Backup) -> str:
     """Decompress what is gzip to its end. Raises AttemptFailed (corrupt)."""
     names = [each.path for each in backup.files if each.path.endswith(".gz")]
     for name in names:
-        with physical.opened(folder / name) as file:
+        with compression.opened(folder / name) as file:
             while file.read(stream.CHUNK):
                 pass
     return f"{len(names)} gzip files decompressed"
@@ -47,7 +49,7 @@ def chain(workspace: Workspace, backup: Backup) -> str:
 
 def _require_link(workspace: Workspace, parent: Backup) -> None:
     """Names, sizes and manifest of a parent: its content has a proof of its own."""
-    folder = removal.folder_of(workspace.config, parent)
+    folder = backup_folder.folder_of(workspace.config, parent)
     problem = "its record names no folder"
     if folder is not None:
         problem = files.present(folder, parent)
@@ -133,7 +135,7 @@ def _wal_bytes(backup: Backup) -> int:
 @contextmanager
 def _staging(folder: Path, needed: int) -> Iterator[Path]:
     """An empty folder beside the backup with that much room; it is gone afterwards."""
-    free = validate.free_bytes(folder) or 0
+    free = free_bytes(folder) or 0
     if free < needed:
         room = f"{units.format_size(needed)} needed, {units.format_size(free)} free"
         problem = f"There is no room to unpack the backup for pg_verifybackup: {room}."

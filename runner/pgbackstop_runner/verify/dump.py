@@ -7,9 +7,11 @@ from pathlib import Path
 
 from pgbackstop_catalog import wording
 from pgbackstop_catalog.records import Backup, Reason
-from pgbackstop_runner import logical, physical, stream, tools
+from pgbackstop_runner import stream, tools
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.formats import dump_files
+from pgbackstop_runner.system import compression
 from pgbackstop_runner.tools import Limits
 from pgbackstop_runner.verify import blame, frames
 from pgbackstop_runner.verify.rows import Scanner, differences
@@ -30,7 +32,7 @@ def ends(folder: Path, backup: Backup) -> str:
 def scan(path: Path) -> Scanner:
     """Decompress a plain dump to its end. Raises AttemptFailed (incomplete), OSError."""
     scanner = Scanner()
-    with physical.opened(path) as file:
+    with compression.opened(path) as file:
         while chunk := file.read(stream.CHUNK):
             scanner.write(chunk)
     if _LAST_LINE not in scanner.tail:
@@ -78,14 +80,14 @@ def counted(backup: Backup, scanner: Scanner) -> str:
 
 def roles(folder: Path) -> str:
     """That the globals are there to their last line. Raises AttemptFailed (corrupt), OSError."""
-    if _LAST_LINE_OF_GLOBALS not in (folder / logical.GLOBALS).read_bytes():
-        raise blame.corrupt(f"{logical.GLOBALS} ends before pg_dumpall's last line.")
+    if _LAST_LINE_OF_GLOBALS not in (folder / dump_files.GLOBALS).read_bytes():
+        raise blame.corrupt(f"{dump_files.GLOBALS} ends before pg_dumpall's last line.")
     return "to pg_dumpall's last line"
 
 
 def name_of(backup: Backup) -> str:
     """The dump's file or folder. Raises AttemptFailed (corrupt) for a record without one."""
-    names = {each.path.partition("/")[0] for each in backup.files} - {logical.GLOBALS}
+    names = {each.path.partition("/")[0] for each in backup.files} - {dump_files.GLOBALS}
     if len(names) != 1:
         raise blame.corrupt(f"The record names {len(names)} dumps.")
     return names.pop()

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pgbackstop_catalog import layout, wording
 from pgbackstop_catalog.records import Backup, Reason, StoredFile
-from pgbackstop_runner import removal, stream
+from pgbackstop_runner import stream
 from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.storage import backup_folder
 from pgbackstop_runner.verify import blame
 from pgbackstop_runner.workspace import Workspace
 
@@ -20,7 +21,7 @@ def folder_of(workspace: Workspace, backup: Backup) -> Path:
 
     A disk that is not mounted is an empty folder, and no reason to take all its backups for lost.
     """
-    folder = removal.folder_of(workspace.config, backup)
+    folder = backup_folder.folder_of(workspace.config, backup)
     if folder is None:
         raise AttemptFailed(Reason.STORAGE, f"The record of backup {backup.id} names no folder.")
     if folder.is_dir():

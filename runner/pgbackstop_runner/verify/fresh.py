@@ -14,7 +14,8 @@ from pgbackstop_runner import stream, tools
 from pgbackstop_runner.attempt import Attempt
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed
-from pgbackstop_runner.logical import GLOBALS, Dump
+from pgbackstop_runner.formats.dump_files import GLOBALS
+from pgbackstop_runner.logical import Dump
 from pgbackstop_runner.verify import dump as dumps
 
 _TIMEOUT = 600

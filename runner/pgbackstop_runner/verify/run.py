@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import Backup, Proof, Reason, Status
 from pgbackstop_catalog.values import utc_now
-from pgbackstop_runner import locks, log, notify, origin, reconcile, signals
+from pgbackstop_runner import locks, log, notify, origin, signals
+from pgbackstop_runner.storage import backup_folder
+from pgbackstop_runner.verify import reconcile
 from pgbackstop_runner.verify.checks import Examination
 from pgbackstop_runner.workspace import Workspace
 
@@ -106,7 +108,7 @@ def _one(workspace: Workspace, backup: Backup, *, whole: bool, read_before: set[
     # The catalog first: what it says is believed, and it must not call a bad backup good for a moment longer.
     with signals.deferred():
         workspace.catalog.put(verdict)
-        reconcile.write_beside(workspace, verdict)
+        backup_folder.write_beside(workspace, verdict)
         closed = _close(
             workspace,
             proof,

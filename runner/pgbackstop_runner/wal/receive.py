@@ -19,6 +19,7 @@ from pgbackstop_catalog.wal import Segment
 from pgbackstop_runner import binaries, log, tools
 from pgbackstop_runner import server as postgres
 from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.postgres import facts as postgres_facts
 from pgbackstop_runner.wal import belief, slot, stop, stream
 from pgbackstop_runner.wal.keeper import Keeper, explain
 
@@ -90,12 +91,12 @@ class Receiver:
             self._expect_gap(reserved)
 
     def _prepare(self, connection: psycopg.Connection) -> slot.Slot | None:
-        facts = postgres.facts(connection)
+        facts = postgres_facts.facts(connection)
         size = facts.wal_segment_bytes or wal.DEFAULT_SEGMENT_BYTES
         self.keeper.open_archive(facts.system_identifier, size)
         if not self.keeper.streams:
             return None
-        self.programs = binaries.find(postgres.major(connection), self.server.bin_dir)
+        self.programs = binaries.find(postgres_facts.major(connection), self.server.bin_dir)
         return slot.ensure(connection, self.server.wal.slot, anew=self.slot_anew)
 
     def _expect_gap(self, reserved: slot.Slot) -> None:

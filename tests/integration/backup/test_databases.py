@@ -8,7 +8,7 @@ from psycopg import sql
 
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.records import Reason, Status
-from pgbackstop_runner import server as postgres
+from pgbackstop_runner.postgres import facts
 from tests.support import databases
 from tests.support.backups import Site, plan, restore_by_hand
 from tests.support.databases import Database
@@ -152,11 +152,11 @@ def test_all_leaves_out_what_restores_fill(database: Database) -> None:
     try:
         settings = Plan.model_validate(plan(databases="all"))
         with server.connect() as connection:
-            names = postgres.databases(connection, settings)
+            names = facts.databases(connection, settings)
         assert database.name in names
         assert beside not in names
         named = settings.but(databases=(beside,))
         with server.connect() as connection:
-            assert postgres.databases(connection, named) == (beside,)  # who names it gets it
+            assert facts.databases(connection, named) == (beside,)  # who names it gets it
     finally:
         server.execute(f'drop database "{beside}"')

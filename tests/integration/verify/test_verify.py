@@ -8,8 +8,8 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import Backup, Reason, Status
-from pgbackstop_runner import locks, reconcile
-from pgbackstop_runner.verify import run, targets
+from pgbackstop_runner import locks
+from pgbackstop_runner.verify import reconcile, run, targets
 from tests.integration.exporter.running import Exporter
 from tests.integration.verify import damage
 from tests.integration.verify.conftest import CopyOf

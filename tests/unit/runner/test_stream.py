@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from pgbackstop_catalog.config.plan import Compression
 from pgbackstop_catalog.records import Reason
-from pgbackstop_runner import physical, stream
+from pgbackstop_runner import stream
 from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.system import compression as system_compression
 from tests.support.backups import until
 
 COMPRESSIONS = [
@@ -29,9 +30,9 @@ CONTENT = b"".join(n.to_bytes(4) for n in range(700_000))
 @pytest.mark.parametrize("compression", COMPRESSIONS, ids=str)
 @pytest.mark.parametrize("content", [b"", b"one", CONTENT], ids=["empty", "short", "long"])
 def test_there_and_back(tmp_path: Path, compression: Compression, content: bytes) -> None:
-    path = tmp_path / f"file{stream.SUFFIXES[compression.method]}"
+    path = tmp_path / f"file{system_compression.SUFFIXES[compression.method]}"
     heard: list[int] = []
-    with stream.HashingFile(path) as file, stream.compressed(file, compression) as sink:
+    with stream.HashingFile(path) as file, system_compression.compressed(file, compression) as sink:
         source = io.BufferedReader(io.BytesIO(content))
         assert stream.pump(source, sink, heard.append) == len(content)
     stored = path.read_bytes()
@@ -40,7 +41,7 @@ def test_there_and_back(tmp_path: Path, compression: Compression, content: bytes
     assert stream.digest(path, "name") == recorded
     assert heard == sorted(heard)
     assert heard[-1:] == ([len(content)] if content else [])
-    with physical.opened(path) as plain:
+    with system_compression.opened(path) as plain:
         assert plain.read() == content
     if path.suffix == ".gz":
         assert gzip.decompress(stored) == content
@@ -48,13 +49,16 @@ def test_there_and_back(tmp_path: Path, compression: Compression, content: bytes
 
 @pytest.mark.parametrize("compression", COMPRESSIONS[:3], ids=str)
 def test_damage_is_noticed(tmp_path: Path, compression: Compression) -> None:
-    path = tmp_path / f"file{stream.SUFFIXES[compression.method]}"
-    with stream.HashingFile(path) as file, stream.compressed(file, compression) as sink:
+    path = tmp_path / f"file{system_compression.SUFFIXES[compression.method]}"
+    with stream.HashingFile(path) as file, system_compression.compressed(file, compression) as sink:
         sink.write(CONTENT)
     damaged = bytearray(path.read_bytes())
     damaged[len(damaged) // 2] ^= 0xFF
     path.write_bytes(damaged)
-    with pytest.raises(AttemptFailed, match="does not decompress") as caught, physical.opened(path) as plain:
+    with (
+        pytest.raises(AttemptFailed, match="does not decompress") as caught,
+        system_compression.opened(path) as plain,
+    ):
         plain.read()
     assert caught.value.reason is Reason.CORRUPT
 

@@ -1,0 +1,74 @@
+"""Folders that hold backups: durable, private, removed whole, and what a full disk says."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from pgbackstop_catalog import atomic, layout
+from pgbackstop_catalog.records import Reason
+from pgbackstop_runner import log
+from pgbackstop_runner.failure import AttemptFailed
+
+# Where a backup is unpacked to be read back; swept like a partial one.
+STAGING_SUFFIX = f".verify{layout.PARTIAL_SUFFIX}"
+
+
+@contextlib.contextmanager
+def storage_errors(storage: Path) -> Iterator[None]:
+    """Turn what the disk says into the reason and the sentence of a failed attempt."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_failure(error, storage) from error
+
+
+def storage_failure(error: OSError, storage: Path) -> AttemptFailed:
+    """The sentence for what the disk says; with the reason, because a full disk is its own."""
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    remedy = (
+        "Make room, or let fewer backups be kept." if full else "Check the folder's owner, mode and mount."
+    )
+    problem = f"The storage cannot be used: {error.filename or storage}: {error.strerror or error}."
+    return AttemptFailed(Reason.SPACE if full else Reason.STORAGE, problem, remedy=remedy)
+
+
+def sync_tree(folder: Path) -> None:
+    """Make every file and name below ``folder`` durable, and private."""
+    for parent, _folders, names in os.walk(folder):
+        Path(parent).chmod(atomic.FOLDER_MODE)
+        for name in names:
+            path = Path(parent, name)
+            path.chmod(atomic.FILE_MODE)
+            atomic.sync_file(path)
+        atomic.sync_folder(Path(parent))
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder of ours; what cannot be removed is logged and left to the next start."""
+
+    def report(_function: object, path: str, _info: object) -> None:
+        log.logger().warning("cannot be removed", path=path)
+
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder, onerror=report)
+
+
+def sweep_temporary(folder: Path) -> None:
+    """Remove what a crash left of atomic writes in a folder."""
+    for path in folder.glob(f".*{atomic.TEMPORARY_SUFFIX}"):
+        if atomic.is_temporary(path):
+            path.unlink(missing_ok=True)
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Bytes that an unprivileged writer may use; None where the folder is not there (reported elsewhere)."""
+    try:
+        status = os.statvfs(folder)
+    except OSError:
+        return None
+    return status.f_bavail * status.f_frsize

@@ -1,0 +1,42 @@
+"""After a crash: the proofs that a killed verify left running are closed."""
+
+from __future__ import annotations
+
+import contextlib
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.records import Proof, Reason, Status
+from pgbackstop_catalog.values import utc_now
+from pgbackstop_runner import log
+from pgbackstop_runner.storage import backup_folder
+from pgbackstop_runner.system import files
+from pgbackstop_runner.workspace import Workspace
+
+
+def verify_lock(plan: str) -> str:
+    """The lock of a plan's proofs: one verify of it at a time, beside its backups."""
+    return f"verify-{plan}"
+
+
+def close_proofs(workspace: Workspace, plan: str) -> None:
+    """Close what a verify that was killed left; its lock is held. The backups stay as on record."""
+    for proof in list(workspace.catalog.proofs(plan)):
+        if proof.proof == "verify" and proof.status is Status.RUNNING:
+            _close_proof(workspace, proof)
+
+
+def _close_proof(workspace: Workspace, proof: Proof) -> None:
+    with contextlib.suppress(errors.NotFound):
+        record = workspace.catalog.backup(proof.backup)
+        folder = backup_folder.known_folder(workspace, record)
+        if folder is not None:
+            files.remove_tree(folder.with_name(folder.name + files.STAGING_SUFFIX))
+            files.sweep_temporary(folder)
+            backup_folder.write_beside(workspace, record)
+    message = f"The process that made it (pid {proof.pid} on {proof.host}) ended without a word."
+    workspace.catalog.put(
+        proof.but(
+            status=Status.INTERRUPTED, reason=Reason.INTERRUPTED, finished_at=utc_now(), message=message
+        )
+    )
+    log.logger().warning("verify closed as interrupted", plan=proof.plan, backup=proof.backup)
