@@ -23,8 +23,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks import common
-from pgbackstop_catalog import codec
-from pgbackstop_catalog.records import Backup, Status, StoredFile
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup, Status, StoredFile
 
 title = "Command line"
 RUNS = 9

@@ -29,8 +29,8 @@ from prometheus_client import generate_latest
 from prometheus_client.core import Metric as ClientMetric
 from prometheus_client.registry import Collector
 
-from pgbackstop_catalog import codec
-from pgbackstop_catalog.records import Backup, Status, StoredFile
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup, Status, StoredFile
 from pgbackstop_exporter import pages, watch
 from pgbackstop_exporter.catalog_source import CatalogSource
 from pgbackstop_exporter.facts import CATALOG, Health, Snapshot

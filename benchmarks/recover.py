@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks import common, data
 from benchmarks.common import Options
-from pgbackstop_catalog import wal
+from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_runner.recover import settings
 from tests.support import accounts, places
 from tests.support.servers import Server
@@ -91,7 +91,7 @@ def _make(server: Server, folder: Path, *, wanted: int) -> Trail:
         common.until(lambda: _archived(server) >= last, "the last segment to be archived", _PATIENCE)
     finally:
         _archive_by(server, "true")
-    names = sorted(path.name for path in plain.iterdir() if wal.SEGMENT_NAME.fullmatch(path.name))
+    names = sorted(path.name for path in plain.iterdir() if wal_segments.SEGMENT_NAME.fullmatch(path.name))
     return Trail(server=server, folder=folder, base=base, plain=plain, segments=tuple(names))
 
 
@@ -105,7 +105,7 @@ def _archive_by(server: Server, command: str) -> None:
 
 
 def _position(server: Server) -> int:
-    return wal.parse_lsn(str(server.execute("select pg_current_wal_lsn()")[0][0]))
+    return wal_segments.parse_lsn(str(server.execute("select pg_current_wal_lsn()")[0][0]))
 
 
 def _cp(trail: Trail) -> Reader:
@@ -124,10 +124,12 @@ def _ours(trail: Trail, suffix: str) -> Reader:
         place.mkdir(parents=True, exist_ok=True)
         with (trail.plain / name).open("rb") as plain, (place / f"{name}.{suffix}").open("wb") as stored:
             subprocess.run([*_TOOLS[suffix], "-c"], stdin=plain, stdout=stored, check=True)
-    (archive / wal.IDENTITY_NAME).write_text("{}")
+    (archive / wal_segments.IDENTITY_NAME).write_text("{}")
 
     def lines(directory: Path) -> dict[str, str]:
-        return settings.fetching(settings.install_script(directory), archive, wal.DEFAULT_SEGMENT_BYTES)
+        return settings.fetching(
+            settings.install_script(directory), archive, wal_segments.DEFAULT_SEGMENT_BYTES
+        )
 
     return Reader(name=f"pgbackstop, {suffix}", lines=lines, stored=common.tree_size(archive))
 

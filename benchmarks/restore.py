@@ -10,9 +10,9 @@ from pathlib import Path
 from benchmarks import common, peers
 from benchmarks.common import Command, Comparison, Options, Sample, Side
 from benchmarks.data import DATABASE
-from pgbackstop_catalog.folder import FolderCatalog
-from pgbackstop_catalog.records import Backup
-from pgbackstop_catalog.restores import Restore
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.restore import Restore
+from pgbackstop_catalog.store.folder import FolderCatalog
 from tests.support import places
 from tests.support.servers import Server
 

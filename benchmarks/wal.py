@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import common, data, wal_loss
-from pgbackstop_catalog import wal
+from pgbackstop_catalog.decisions import wal_segments
 from tests.integration.wal.rig import Rig, wait_for
 from tests.support import accounts, places
 from tests.support.servers import Server
@@ -62,7 +62,7 @@ def make_backlog(server: Server, segments: int) -> Backlog:
     server.execute("create table load (id int, word text, doc jsonb, amount float8)")
     first = _insert_position(server)
     number = 0
-    while _insert_position(server) - first < segments * wal.DEFAULT_SEGMENT_BYTES:
+    while _insert_position(server) - first < segments * wal_segments.DEFAULT_SEGMENT_BYTES:
         number += 1
         server.execute(
             f"""insert into load select g, md5((g + {number})::text) || ' ' || repeat('lorem ipsum ', 4),
@@ -74,14 +74,17 @@ def make_backlog(server: Server, segments: int) -> Backlog:
         f"from pg_replication_slots where slot_name = '{HOLD}'"
     )[0]
     server.execute("checkpoint")
-    start, end = (wal.Segment.parse(str(name)) for name in row)
-    names = [wal.Segment(timeline=1, number=number).name() for number in range(start.number, end.number + 1)]
+    start, end = (wal_segments.Segment.parse(str(name)) for name in row)
+    names = [
+        wal_segments.Segment(timeline=1, number=number).name()
+        for number in range(start.number, end.number + 1)
+    ]
     os.sync()
     return Backlog(server=server, names=tuple(names))
 
 
 def _insert_position(server: Server) -> int:
-    return wal.parse_lsn(str(server.execute("select pg_current_wal_insert_lsn()")[0][0]))
+    return wal_segments.parse_lsn(str(server.execute("select pg_current_wal_insert_lsn()")[0][0]))
 
 
 @contextlib.contextmanager
@@ -169,7 +172,7 @@ def our_command(backlog: Backlog, compression: str) -> float:
     rig.folder.chmod(0o755)
     rig.start()
     try:
-        wal_loss.poll((rig.archive / wal.IDENTITY_NAME).exists)  # the receiver is ready
+        wal_loss.poll((rig.archive / wal_segments.IDENTITY_NAME).exists)  # the receiver is ready
         _archive(backlog, command.partition("=")[2].strip())
         return _indexed(rig, backlog)
     finally:

@@ -13,7 +13,7 @@ from datetime import datetime
 
 import psycopg
 
-from pgbackstop_catalog import wal
+from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_runner.wal import progress
 from tests.integration.wal import rig as rigs
 from tests.integration.wal.rig import Rig
@@ -94,7 +94,7 @@ def _positions(server: Server, seconds: float, bulk: str) -> list[tuple[int, flo
 def _lags(seen: list[tuple[int, float]], rig: Rig) -> Iterator[float]:
     started = seen[0][0]
     for entry in rig.entries().values():
-        end = wal.Segment.parse(entry.name).next().number * wal.DEFAULT_SEGMENT_BYTES
+        end = wal_segments.Segment.parse(entry.name).next().number * wal_segments.DEFAULT_SEGMENT_BYTES
         closed = next((moment for position, moment in seen if position >= end), None)
         if closed is not None and end > started:
             yield entry.archived_at.timestamp() - closed

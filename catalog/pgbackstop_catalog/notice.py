@@ -11,8 +11,8 @@ from typing import Literal
 from pydantic import Field
 
 from pgbackstop_catalog import units
-from pgbackstop_catalog.records import Backup, Proof, Status
-from pgbackstop_catalog.values import UtcTime, Value, format_time
+from pgbackstop_catalog.model import UtcTime, Value, format_time
+from pgbackstop_catalog.records.backup import Backup, Proof, Status
 
 Kind = Literal[
     "backup-succeeded",

@@ -13,10 +13,12 @@ from typing import Any
 
 import psycopg
 
-from pgbackstop_catalog import codec, config_file, config_place, conninfo, errors
-from pgbackstop_catalog.config import Config
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import conninfo, load, locate
+from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.scheduler import SchedulerState
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.scheduler import SchedulerState
 
 STATE = Path("state", "scheduler.json")
 # The daemon writes it every 5 s; a slow disk or a busy machine is no reason for alarm.
@@ -56,7 +58,7 @@ def _server(name: str, server: Server) -> Iterator[str]:
 def main() -> int:
     """Print what is wrong and return the exit status."""
     try:
-        found = list(problems(config_file.load(config_place.find(None))))
+        found = list(problems(load.load(locate.find(None))))
     except errors.PgbackstopError as error:
         found = [str(error)]
     sys.stdout.writelines(f"{problem}\n" for problem in found or ["healthy"])

@@ -19,7 +19,8 @@ from urllib.parse import urlencode
 
 import yaml
 
-from pgbackstop_catalog import config_file, errors
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import load
 from pgbackstop_runner.notify import configuration
 
 CONFIG = Path("/etc/pgbackstop")
@@ -260,7 +261,7 @@ def write(path: Path, text: str, mode: int) -> None:
 def _alertmanager(places: Places) -> None:
     """Its configuration, from pgbackstop's, which is checked on the way."""
     try:
-        config = config_file.load(places.config / "pgbackstop.yaml")
+        config = load.load(places.config / "pgbackstop.yaml")
         rendered = configuration.render(config.notifications)
     except errors.PgbackstopError as error:
         raise BadSetting(f"These settings cannot be used:\n{error}") from None

@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from pgbackstop_catalog import errors, folder
-from pgbackstop_catalog.scheduler import SchedulerState
-from pgbackstop_catalog.wal import WalState
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions.wal_segments import WalState
+from pgbackstop_catalog.records.scheduler import SchedulerState
+from pgbackstop_catalog.store import folder
 from pgbackstop_exporter import log
 from pgbackstop_exporter.facts import CatalogFacts
 from pgbackstop_exporter.plan_source import PlanSource

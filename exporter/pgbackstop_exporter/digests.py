@@ -9,10 +9,10 @@ from __future__ import annotations
 import struct
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
-from pgbackstop_catalog import history
-from pgbackstop_catalog.history import Attempt, Subject
-from pgbackstop_catalog.records import Backup, Copy, Proof, Reason, Status
-from pgbackstop_catalog.restores import Restore
+from pgbackstop_catalog.decisions import history
+from pgbackstop_catalog.decisions.history import Attempt, Subject
+from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Reason, Status
+from pgbackstop_catalog.records.restore import Restore
 
 _STATUSES: Final = tuple(Status)
 _REASONS: Final = (None, *Reason)

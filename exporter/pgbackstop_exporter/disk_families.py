@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pgbackstop_catalog.config import Config
+from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.storage import FolderStorage
-from pgbackstop_catalog.history import Subject
+from pgbackstop_catalog.decisions.history import Subject
 from pgbackstop_exporter import contract, plan_families
 from pgbackstop_exporter.facts import CatalogFacts, Snapshot, disk_collector
 from pgbackstop_exporter.families import Families, labels

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from pgbackstop_catalog.config import Config
+from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_exporter import store_source
 from pgbackstop_exporter.facts import DiskFacts

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pgbackstop_catalog.config import Config
-from pgbackstop_catalog.history import Attempt, History, Subject
-from pgbackstop_catalog.records import Tally
-from pgbackstop_catalog.scheduler import SchedulerState
-from pgbackstop_catalog.wal import WalState
+from pgbackstop_catalog.config.configuration import Config
+from pgbackstop_catalog.decisions.history import Attempt, History, Subject
+from pgbackstop_catalog.decisions.wal_segments import WalState
+from pgbackstop_catalog.records.backup import Tally
+from pgbackstop_catalog.records.scheduler import SchedulerState
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,8 @@ from typing import Final
 from aiohttp import web
 
 import pgbackstop_catalog
-from pgbackstop_catalog import config_place, errors
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import locate
 from pgbackstop_exporter import log, reference, watch
 from pgbackstop_exporter.app import Reload, make_app
 from pgbackstop_exporter.pages import Pages
@@ -96,7 +97,7 @@ def listen_address(text: str) -> Address:
 
 async def _serve(options: argparse.Namespace) -> None:
     addresses = [listen_address(each) for each in options.addresses or (DEFAULT_ADDRESS,)]
-    path = config_place.find(options.config)
+    path = locate.find(options.config)
     settings = watch.read_settings(path)
     log.configure(
         level=options.level or settings.config.log.level, style=options.format or settings.config.log.format

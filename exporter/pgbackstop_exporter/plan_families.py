@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from pgbackstop_catalog import history
 from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.history import Attempt, Counts, History, Subject
-from pgbackstop_catalog.records import Reason, Tally
-from pgbackstop_catalog.schedule import Schedule
+from pgbackstop_catalog.config.schedule import Schedule
+from pgbackstop_catalog.decisions import history
+from pgbackstop_catalog.decisions.history import Attempt, Counts, History, Subject
+from pgbackstop_catalog.records.backup import Reason, Tally
 from pgbackstop_exporter import contract
 from pgbackstop_exporter.facts import CATALOG, CopyFacts, PlanFacts, ProofFacts, Snapshot
 from pgbackstop_exporter.families import Families, Labels, labels

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from pgbackstop_catalog import history
-from pgbackstop_catalog.history import Attempt, History, Subject
-from pgbackstop_catalog.records import Backup, Copy, Proof, Tally
+from pgbackstop_catalog.decisions import history
+from pgbackstop_catalog.decisions.history import Attempt, History, Subject
+from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Tally
 from pgbackstop_exporter import digests
 from pgbackstop_exporter.digests import CopyDigest, ProofDigest
 from pgbackstop_exporter.facts import CopyFacts, PlanFacts, ProofFacts

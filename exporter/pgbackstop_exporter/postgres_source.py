@@ -8,8 +8,10 @@ from typing import Any, Final
 
 import psycopg
 
-from pgbackstop_catalog import conninfo, errors, restores
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.records import restore
 from pgbackstop_exporter.facts import ServerFacts
 
 APPLICATION_NAME: Final = "pgbackstop-exporter"
@@ -88,7 +90,7 @@ class PostgresSource:
         databases = await (await connection.execute(_DATABASES)).fetchall()
         return ServerFacts(
             lsn=lsn[0] if lsn else None,
-            databases=self._seen({str(name) for (name,) in databases if not restores.is_beside(str(name))}),
+            databases=self._seen({str(name) for (name,) in databases if not restore.is_beside(str(name))}),
             slot_active=bool(slot and slot[0]),
             slot_retained=slot[1] if slot else None,
             ready_segments=ready[0] if ready else None,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pgbackstop_catalog.history import Attempt
-from pgbackstop_catalog.wal import Segment, WalGap, WalState
+from pgbackstop_catalog.decisions.history import Attempt
+from pgbackstop_catalog.decisions.wal_segments import Segment, WalGap, WalState
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pgbackstop_catalog.restores import Restore
+from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_exporter import digests
 from pgbackstop_exporter.digests import RestoreDigest
 from pgbackstop_exporter.facts import RestoreFacts

@@ -5,11 +5,11 @@ from __future__ import annotations
 import platform
 
 import pgbackstop_catalog
-from pgbackstop_catalog import wal
-from pgbackstop_catalog.config import Config
+from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.history import Attempt
-from pgbackstop_catalog.wal import WalState
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.decisions.history import Attempt
+from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_exporter import contract, recovery
 from pgbackstop_exporter.facts import (
     CATALOG,
@@ -122,7 +122,11 @@ def _add_archiver(families: Families, where: Labels, facts: ServerFacts) -> None
 
 def _add_volatile(families: Families, where: Labels, facts: ServerFacts, state: WalState | None) -> None:
     families.add(contract.WAL_READY, where, facts.ready_segments)
-    held = [wal.parse_lsn(lsn) for lsn in (state.received_lsn, state.archived_lsn) if lsn] if state else []
+    held = (
+        [wal_segments.parse_lsn(lsn) for lsn in (state.received_lsn, state.archived_lsn) if lsn]
+        if state
+        else []
+    )
     if held and facts.lsn is not None:
         # The state is older than the server's answer or newer by up to a refresh: never below zero.
         families.add(contract.WAL_LAG_BYTES, where, max(0, facts.lsn - max(held)))

@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
-from pgbackstop_catalog import codec, errors, folder
-from pgbackstop_catalog.records import Backup, Copy, Proof
-from pgbackstop_catalog.restores import Restore
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup, Copy, Proof
+from pgbackstop_catalog.records.restore import Restore
+from pgbackstop_catalog.store import folder
 from pgbackstop_exporter.digests import Packing
 
 _HEAD: Final = struct.Struct("<qBB")  # modification time of the file (ns), final, length of its name

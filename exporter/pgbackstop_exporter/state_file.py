@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from pgbackstop_catalog import codec, errors, folder
-from pgbackstop_catalog.values import Value
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.model import Value
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.store import folder
 
 V = TypeVar("V", bound=Value)
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final, cast
 
-from pgbackstop_catalog import layout
-from pgbackstop_catalog.records import BackupType
+from pgbackstop_catalog.records.backup import BackupType
+from pgbackstop_catalog.store import layout
 from pgbackstop_exporter.facts import Snapshot
 
 Kept = Mapping[PurePosixPath, frozenset[str]]

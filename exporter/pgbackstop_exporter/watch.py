@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from pgbackstop_catalog import config_file, errors
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import load
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_exporter import disk_source, log, store_source, threads
 from pgbackstop_exporter.catalog_source import CatalogSource
@@ -38,7 +39,7 @@ _DISK_TIMEOUT: Final = 5.0
 
 def read_settings(path: Path) -> Settings:
     """The configuration file as it is now. Raises ConfigError."""
-    config = config_file.load(path)
+    config = load.load(path)
     return Settings(config=config, seen_at=path.stat().st_mtime)
 
 

@@ -17,8 +17,10 @@ from typing import Annotated, Any, Final, Literal
 import yaml
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from pgbackstop_catalog import config_file, config_place, errors, units
-from pgbackstop_catalog.values import Value
+from pgbackstop_catalog import errors, units
+from pgbackstop_catalog.config import load as config_load
+from pgbackstop_catalog.config import locate
+from pgbackstop_catalog.model import Value
 
 Version = Literal["TLS12", "TLS13"]
 _VERIFIED: Final = ("VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
@@ -253,16 +255,16 @@ class WebConfig(_Part):
 def load(path: Path) -> WebConfig:
     """Read and check the file. Raises BadConfig with every problem, ConfigError where it cannot be read."""
     text = _text_of(path)
-    node = config_file.compose(path, text)
-    problems = config_file.duplicates(path, node)
-    document = yaml.load(text, Loader=config_place.LOADER)  # noqa: S506 - a safe loader
+    node = config_load.compose(path, text)
+    problems = config_load.duplicates(path, node)
+    document = yaml.load(text, Loader=locate.LOADER)  # noqa: S506 - a safe loader
     config = WebConfig()
     try:
         config = WebConfig.model_validate({} if document is None else _absolute(document, path))
     except ValidationError as error:
         problems += [_problem(path, node, each) for each in error.errors(include_url=False)]
     if problems:
-        raise config_file.BadConfig(sorted(problems, key=lambda problem: problem.line))
+        raise config_load.BadConfig(sorted(problems, key=lambda problem: problem.line))
     return config
 
 
@@ -282,17 +284,17 @@ def _absolute(document: Any, file: Path) -> Any:
     if not isinstance(tls, dict):
         return document
     named = {
-        name: str(config_place.absolute(each, file))
+        name: str(locate.absolute(each, file))
         for name, each in tls.items()
         if each and isinstance(each, str) and str(name).endswith("_file")
     }
     return {**document, "tls_server_config": {**tls, **named}}
 
 
-def _problem(path: Path, node: yaml.Node | None, error: Any) -> config_file.Problem:
+def _problem(path: Path, node: yaml.Node | None, error: Any) -> config_load.Problem:
     loc = tuple(str(part) for part in error["loc"] if part != "[key]")
     message = str(error["msg"])
     ours = message.removeprefix("Value error, ")
     sentence = ours if ours != message else _SENTENCES.get(error["type"], message[0].lower() + message[1:])
     key = ".".join(loc) or "(file)"
-    return config_file.Problem(file=path, line=config_file.line_of(node, loc), key=key, problem=sentence)
+    return config_load.Problem(file=path, line=config_load.line_of(node, loc), key=key, problem=sentence)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.config.server import Hook
-from pgbackstop_catalog.restores import HookOutput
+from pgbackstop_catalog.records.restore import HookOutput
 from pgbackstop_runner.notify import secret
 
 HookName = Literal["stop", "start", "check"]

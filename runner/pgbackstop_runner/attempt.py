@@ -14,11 +14,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pgbackstop_catalog import atomic, codec, errors, layout
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.records import Backup, Status, Step, StoredFile, new_id
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup, Status, Step, StoredFile, new_id
+from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_runner import byhand, failure, log, origin, signals
 from pgbackstop_runner.system import files as system_files
 from pgbackstop_runner.workspace import Workspace

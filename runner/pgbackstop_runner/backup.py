@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import psycopg
 
-from pgbackstop_catalog import atomic, errors, units
-from pgbackstop_catalog.records import Backup, Reason, Status, StoredFile
+from pgbackstop_catalog import errors, units
+from pgbackstop_catalog.records.backup import Backup, Reason, Status, StoredFile
+from pgbackstop_catalog.store import atomic
 from pgbackstop_runner import (
     attempt,
     copies,

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 
-from pgbackstop_catalog import atomic, layout, units
-from pgbackstop_catalog.records import Backup, Tablespace
-from pgbackstop_catalog.values import format_time
+from pgbackstop_catalog import units
+from pgbackstop_catalog.model import format_time
+from pgbackstop_catalog.records.backup import Backup, Tablespace
+from pgbackstop_catalog.store import atomic, layout
 
 _DECOMPRESS = {".zst": "zstd -dc", ".gz": "gzip -dc"}
 _DATA = "/path/to/data"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import StoredFile
+from pgbackstop_catalog.records.backup import StoredFile
 
 
 class StoreError(errors.PgbackstopError):

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgbackstop_catalog import atomic
-from pgbackstop_catalog.records import StoredFile
+from pgbackstop_catalog.records.backup import StoredFile
+from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.bytestore import Spoiled, StoreError
 
 _CHUNK_BYTES = 2**20

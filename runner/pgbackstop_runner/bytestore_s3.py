@@ -21,7 +21,7 @@ from obstore.store import S3Store
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.storage import S3Storage
-from pgbackstop_catalog.records import StoredFile
+from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_runner.bytestore import Spoiled, StoreError
 
 if TYPE_CHECKING:

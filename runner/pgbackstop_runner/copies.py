@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pgbackstop_catalog import errors, layout
-from pgbackstop_catalog.records import Backup, Copy, Status, StoredFile
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.backup import Backup, Copy, Status, StoredFile
+from pgbackstop_catalog.store import layout
 from pgbackstop_runner import bytestores, locks, log
 from pgbackstop_runner.bytestore import ByteStore, Spoiled, StoreError
 from pgbackstop_runner.storage import backup_folder

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from pgbackstop_catalog import errors, history, retention
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Keep
-from pgbackstop_catalog.records import Backup, Status
-from pgbackstop_catalog.retention import Verdict
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.decisions import history, retention
+from pgbackstop_catalog.decisions.retention import Verdict
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_runner import copies, locks, log, removal, wal_removal
 from pgbackstop_runner.storage import backup_folder
 from pgbackstop_runner.workspace import Workspace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pgbackstop_catalog.errors import CatalogError, PgbackstopError, ServerUnreachable, ValidationError
-from pgbackstop_catalog.records import Backup, Reason
+from pgbackstop_catalog.records.backup import Backup, Reason
 
 
 class AttemptFailed(PgbackstopError):

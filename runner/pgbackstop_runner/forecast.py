@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
-from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog.records.backup import Backup
 
 # Dumps of real data compress to a third or a quarter; half is a cautious first guess.
 FIRST_GUESS = 0.5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgbackstop_catalog.records import Reason
+from pgbackstop_catalog.records.backup import Reason
 
 
 def diagnosis(tail: str) -> tuple[Reason, str]:

@@ -9,8 +9,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from pgbackstop_catalog import atomic, errors
-from pgbackstop_catalog.values import format_time, utc_now
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.model import format_time, utc_now
+from pgbackstop_catalog.store import atomic
 from pgbackstop_runner import origin
 
 

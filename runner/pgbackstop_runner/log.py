@@ -17,7 +17,7 @@ finally:
     for _name in _ABSENT:
         del sys.modules[_name]
 
-from pgbackstop_catalog.config import Log  # noqa: E402 - after the import above
+from pgbackstop_catalog.config.configuration import Log  # noqa: E402 - after the import above
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pgbackstop_catalog import conninfo, layout
+from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.plan import Compression
-from pgbackstop_catalog.records import Reason, StoredFile
+from pgbackstop_catalog.records.backup import Reason, StoredFile
+from pgbackstop_catalog.store import layout
 from pgbackstop_runner import byhand, snapshot, stream, tools
 from pgbackstop_runner.attempt import Attempt
 from pgbackstop_runner.binaries import Binaries

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgbackstop_catalog.records import Reason
+from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner.failure import AttemptFailed
 
 NAME = "backup_manifest"

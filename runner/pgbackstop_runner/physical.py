@@ -14,9 +14,10 @@ from pathlib import Path
 
 import psycopg
 
-from pgbackstop_catalog import conninfo, errors
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.plan import Compression
-from pgbackstop_catalog.records import Backup, Reason, StoredFile, Tablespace
+from pgbackstop_catalog.records.backup import Backup, Reason, StoredFile, Tablespace
 from pgbackstop_runner import byhand, manifest, server, stream, tools
 from pgbackstop_runner.attempt import Attempt
 from pgbackstop_runner.binaries import Binaries

@@ -12,10 +12,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from pgbackstop_catalog import codec, errors, layout
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.storage import FolderStorage
-from pgbackstop_catalog.records import Backup, Copy, Status
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup, Copy, Status
+from pgbackstop_catalog.store import layout
 from pgbackstop_runner import bytestores, locks, log
 from pgbackstop_runner.bytestore import ByteStore
 from pgbackstop_runner.workspace import Workspace

@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from pgbackstop_catalog import codec, errors, layout
-from pgbackstop_catalog.records import Backup, Reason, Status
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup, Reason, Status
+from pgbackstop_catalog.store import layout
 from pgbackstop_runner import locks, log, notify
 from pgbackstop_runner.storage import backup_folder
 from pgbackstop_runner.system import files

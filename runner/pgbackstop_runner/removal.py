@@ -10,7 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-from pgbackstop_catalog import atomic
+from pgbackstop_catalog.store import atomic
 
 EXPIRED_SUFFIX = ".expired"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import psycopg
 
-from pgbackstop_catalog import conninfo
+from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_runner import server
 from pgbackstop_runner.postgres import facts

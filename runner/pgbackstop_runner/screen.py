@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pgbackstop_catalog.values import Value
+    from pgbackstop_catalog.model import Value
 
 
 @dataclass(frozen=True, kw_only=True)

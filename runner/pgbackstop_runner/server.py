@@ -11,9 +11,10 @@ from collections.abc import Iterator
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from pgbackstop_catalog import conninfo, errors
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.records import Reason
+from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner.failure import AttemptFailed, DatabaseRefused
 
 APPLICATION_NAME = "pgbackstop"

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Protocol, cast
 
-from pgbackstop_catalog import atomic
-from pgbackstop_catalog.records import StoredFile
+from pgbackstop_catalog.records.backup import StoredFile
+from pgbackstop_catalog.store import atomic
 
 CHUNK = 1 << 20
 

@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
-from pgbackstop_catalog import conninfo, units
+from pgbackstop_catalog import units
+from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.records import Reason
+from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner import last_words, processes
 from pgbackstop_runner.failure import AttemptFailed
 

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import Backup, StoredFile
+from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_runner import manifest, stream
 from pgbackstop_runner.ahead import Ahead
 from pgbackstop_runner.failure import AttemptFailed

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from pgbackstop_catalog import atomic, errors, units, wording
+from pgbackstop_catalog import errors, units, wording
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.records import Backup, Reason, ServerFacts
+from pgbackstop_catalog.records.backup import Backup, Reason, ServerFacts
+from pgbackstop_catalog.store import atomic
 from pgbackstop_runner import binaries, forecast, replication, server
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed, first_reason

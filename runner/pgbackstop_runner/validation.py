@@ -14,7 +14,7 @@ from psycopg import sql
 
 from pgbackstop_catalog import wording
 from pgbackstop_catalog.config.plan import Assertion
-from pgbackstop_catalog.records import Backup, CheckResult, DatabaseFacts
+from pgbackstop_catalog.records.backup import Backup, CheckResult, DatabaseFacts
 from pgbackstop_runner.postgres import facts as postgres
 
 

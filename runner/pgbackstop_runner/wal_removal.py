@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from pgbackstop_catalog import wal
-from pgbackstop_catalog.records import Backup, Status
-from pgbackstop_catalog.wal import Segment
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.decisions.wal_segments import Segment
+from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_runner import log
 from pgbackstop_runner.wal import index
 from pgbackstop_runner.workspace import Workspace
@@ -21,7 +21,7 @@ from pgbackstop_runner.workspace import Workspace
 def run(workspace: Workspace, server: str) -> tuple[int, tuple[str, ...]]:
     """Remove what is no longer needed of a server's archive; how many segments, and what went wrong."""
     archive = workspace.wal_archive(server)
-    if not (archive / wal.INDEX_NAME).exists():
+    if not (archive / wal_segments.INDEX_NAME).exists():
         return 0, ()
     try:
         names = superfluous(_backups(workspace, server), (entry.name for entry in index.read(archive)))
@@ -49,18 +49,18 @@ def superfluous(backups: Iterable[Backup], names: Iterable[str]) -> frozenset[st
     return frozenset(
         name
         for name in names
-        if wal.SEGMENT_NAME.fullmatch(name) and Segment.parse(name, size).number < first
+        if wal_segments.SEGMENT_NAME.fullmatch(name) and Segment.parse(name, size).number < first
     )
 
 
 def _first_number(backup: Backup) -> int:
     """The segment of its start, minus one."""
-    return wal.parse_lsn(backup.start_lsn or "0/0") // _segment_bytes(backup) - 1
+    return wal_segments.parse_lsn(backup.start_lsn or "0/0") // _segment_bytes(backup) - 1
 
 
 def _segment_bytes(backup: Backup) -> int:
     facts = backup.server_facts
-    return (facts.wal_segment_bytes if facts else None) or wal.DEFAULT_SEGMENT_BYTES
+    return (facts.wal_segment_bytes if facts else None) or wal_segments.DEFAULT_SEGMENT_BYTES
 
 
 def _backups(workspace: Workspace, server: str) -> list[Backup]:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pgbackstop_catalog import config_file, config_place, errors
-from pgbackstop_catalog.config import Config
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import load, locate
+from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.folder import FolderCatalog
+from pgbackstop_catalog.store.folder import FolderCatalog
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class Workspace:
 
     def wal_archive(self, server: str) -> Path:
         """The folder of the server's WAL archive."""
-        from pgbackstop_catalog import layout  # noqa: PLC0415
+        from pgbackstop_catalog.store import layout  # noqa: PLC0415
 
         storage = self.config.folder(self.server(server).wal.storage)
         return storage.path / layout.wal_folder(server)
@@ -52,8 +53,8 @@ class Workspace:
 
 def open_workspace(given: Path | None, on_garbage: Callable[[errors.CatalogError], None]) -> Workspace:
     """Load the configuration. Raises ConfigError."""
-    file = config_place.find(given)
-    config = config_file.load(file)
+    file = locate.find(given)
+    config = load.load(file)
     catalog = FolderCatalog(config.catalog_folder(), on_garbage=on_garbage)
     return Workspace(file=file, config=config, catalog=catalog)
 

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog.records.backup import Backup
 from tests.support import accounts, databases, places, ports
 from tests.support.backups import SYSTEM_PATH, Site, by_hand, commands_by_hand, plan, restore_by_hand
 from tests.support.databases import Database

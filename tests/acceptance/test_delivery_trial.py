@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pgbackstop_catalog import config_file
+from pgbackstop_catalog.config import load
 from pgbackstop_catalog.config.notifications import Alertmanager
 from pgbackstop_runner.notify import alertmanager
 from tests.acceptance import delivery_stack
@@ -54,7 +54,7 @@ class Desk:
             "notifications": {name: value for name, value in settings.items() if value is not None},
         }
         self.file.write_text(yaml.safe_dump(document))
-        config_file.load(self.file)
+        load.load(self.file)
 
     def run(self, *words: str) -> tuple[int, str]:
         """Exit code and everything that a person sees; never a secret, never a traceback."""

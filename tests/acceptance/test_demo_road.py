@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from pgbackstop_catalog.restores import Restore
+from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner.demo import metrics
 from tests.support import places, ports, terminal
 from tests.support.demos import PROGRAM, Running, eventually, of, samples

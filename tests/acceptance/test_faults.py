@@ -12,7 +12,7 @@ import psutil
 import psycopg
 import pytest
 
-from pgbackstop_catalog.records import Backup, Reason, Status
+from pgbackstop_catalog.records.backup import Backup, Reason, Status
 from tests.support import databases
 from tests.support.backups import (
     Site,

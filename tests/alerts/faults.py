@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from pgbackstop_catalog.records import Reason
-from pgbackstop_catalog.wal import WalGap
+from pgbackstop_catalog.decisions.wal_segments import WalGap
+from pgbackstop_catalog.records.backup import Reason
 from tests.alerts.timeline import Fault
 from tests.alerts.world import GB, LOGICAL, PHYSICAL, STORE, World
 

@@ -7,13 +7,13 @@ the metrics are is the exporter's answer to it, so rules and exporter are tested
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from pgbackstop_catalog import history
-from pgbackstop_catalog.config import Config, default_plans
+from pgbackstop_catalog.config.configuration import Config, default_plans
 from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.history import Attempt, Subject
-from pgbackstop_catalog.records import Reason, Status, Tally
-from pgbackstop_catalog.scheduler import SchedulerState
-from pgbackstop_catalog.wal import WalGap, WalState, WalWindow
+from pgbackstop_catalog.decisions import history
+from pgbackstop_catalog.decisions.history import Attempt, Subject
+from pgbackstop_catalog.decisions.wal_segments import WalGap, WalState, WalWindow
+from pgbackstop_catalog.records.backup import Reason, Status, Tally
+from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_exporter.facts import (
     CATALOG,
     CatalogFacts,

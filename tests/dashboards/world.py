@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pgbackstop_catalog.records import Backup, Copy, Proof, Reason, Status, Tally
-from pgbackstop_catalog.scheduler import SchedulerState
+from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Reason, Status, Tally
+from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_dashboards import promql
 from tests.dashboards.prometheus import Prometheus
 from tests.integration.exporter.running import Exporter, write_config

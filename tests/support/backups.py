@@ -14,9 +14,9 @@ import psutil
 import psycopg
 import yaml
 
-from pgbackstop_catalog import config_file
-from pgbackstop_catalog.folder import FolderCatalog
-from pgbackstop_catalog.records import Backup, Proof
+from pgbackstop_catalog.config import load
+from pgbackstop_catalog.records.backup import Backup, Proof
+from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner import attempt, backup, workspace
 from pgbackstop_runner.workspace import Workspace
 from tests.support.servers import Server
@@ -80,7 +80,7 @@ class Site:
         if self.catalog_folder is not None:
             document["catalog"] = str(self.catalog_folder)
         self.file.write_text(yaml.safe_dump(document))
-        config_file.load(self.file)
+        load.load(self.file)
 
     @property
     def workspace(self) -> Workspace:

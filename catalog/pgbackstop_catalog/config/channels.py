@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pgbackstop_catalog.config.scalars import HttpAddress
-from pgbackstop_catalog.values import Value
+from pgbackstop_catalog.config.types import HttpAddress
+from pgbackstop_catalog.model import Value
 
 _ADDRESS = r"^[^@\s,<>]+@[^@\s,<>]+$"
 

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from pgbackstop_catalog.config.channels import Email, Slack, Telegram
-from pgbackstop_catalog.config.scalars import Duration, HttpAddress, TimeZone
-from pgbackstop_catalog.values import Value
+from pgbackstop_catalog.config.types import Duration, HttpAddress, TimeZone
+from pgbackstop_catalog.model import Value
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 WEEKDAYS: Final[tuple[Weekday, ...]] = (

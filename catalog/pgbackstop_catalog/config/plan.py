@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pgbackstop_catalog.config.scalars import CronExpression, Duration, Size, TimeZone
-from pgbackstop_catalog.records import BackupType, Name
-from pgbackstop_catalog.schedule import Schedule
-from pgbackstop_catalog.values import Value, utc_now
+from pgbackstop_catalog.config.schedule import Schedule
+from pgbackstop_catalog.config.types import CronExpression, Duration, Size, TimeZone
+from pgbackstop_catalog.model import Value, utc_now
+from pgbackstop_catalog.records.backup import BackupType, Name
 
 DAILY_LOGICAL_MAX_AGE = 25 * 3600.0
 DAY = 86400.0

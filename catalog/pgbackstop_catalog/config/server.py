@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pgbackstop_catalog.config.scalars import Duration, HttpAddress, Size
-from pgbackstop_catalog.records import Name
-from pgbackstop_catalog.values import Value
+from pgbackstop_catalog.config.types import Duration, HttpAddress, Size
+from pgbackstop_catalog.model import Value
+from pgbackstop_catalog.records.backup import Name
 
 
 class Wal(Value):

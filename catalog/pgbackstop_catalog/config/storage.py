@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pgbackstop_catalog.config.scalars import HttpAddress, Size
-from pgbackstop_catalog.values import Value
+from pgbackstop_catalog.config.types import HttpAddress, Size
+from pgbackstop_catalog.model import Value
 
 
 class FolderStorage(Value):

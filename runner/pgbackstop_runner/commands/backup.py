@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.records import Backup, Status
+from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_runner import screen
 from pgbackstop_runner.commands import options
 

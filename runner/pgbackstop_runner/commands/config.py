@@ -45,9 +45,9 @@ def show(json: options.Json = False) -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of the configuration, for editors and programs."""
-    from pgbackstop_catalog import config as model  # noqa: PLC0415
+    from pgbackstop_catalog.config import configuration  # noqa: PLC0415
 
-    screen.document(model.Config.model_json_schema())
+    screen.document(configuration.Config.model_json_schema())
 
 
 @app.command()
@@ -61,6 +61,6 @@ def example() -> None:
 @app.command()
 def reference() -> None:
     """Print every key with its meaning and default, in Markdown."""
-    from pgbackstop_catalog import config_reference  # noqa: PLC0415
+    from pgbackstop_catalog.config import reference as config_reference  # noqa: PLC0415
 
     screen.say(config_reference.document().rstrip())

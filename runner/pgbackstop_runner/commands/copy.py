@@ -11,7 +11,7 @@ from pgbackstop_runner import screen
 from pgbackstop_runner.commands import options
 
 if TYPE_CHECKING:
-    from pgbackstop_catalog.records import Copy
+    from pgbackstop_catalog.records.backup import Copy
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -34,7 +34,7 @@ def copy(
 ) -> None:
     """Copy backups to the further storages of their plans, the newest first. Exit code 1 if one failed."""
     opened = options.open_for_work()
-    from pgbackstop_catalog.records import Status  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+    from pgbackstop_catalog.records.backup import Status  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
     from pgbackstop_runner import copies  # noqa: PLC0415
 
     plans = [plan] if plan else sorted(opened.config.plans)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.records import DrillKind, Status
-from pgbackstop_catalog.values import format_time
+from pgbackstop_catalog.model import format_time
+from pgbackstop_catalog.records.backup import DrillKind, Status
 from pgbackstop_runner import screen
 from pgbackstop_runner.commands import options
 
 if TYPE_CHECKING:
-    from pgbackstop_catalog.records import Proof
+    from pgbackstop_catalog.records.backup import Proof
     from pgbackstop_runner.drill.flow import Result
     from pgbackstop_runner.workspace import Workspace
 
@@ -72,7 +72,7 @@ def drill(  # noqa: PLR0913 - each option is one independent wish
     """
     kind = _kind(logical=logical, physical=physical, pitr=pitr or time is not None)
     opened = options.open_for_work()
-    from pgbackstop_catalog import recovery  # noqa: PLC0415
+    from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
     from pgbackstop_runner.drill import choose, flow  # noqa: PLC0415 - psycopg and what hangs on it
 
     request = choose.Request(
@@ -123,7 +123,7 @@ def _kind(*, logical: bool, physical: bool, pitr: bool) -> DrillKind | None:
 
 
 def _moment(text: str | None) -> datetime | None:
-    from pgbackstop_catalog import recovery  # noqa: PLC0415
+    from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
 
     return recovery.parse_time(text).moment if text is not None else None
 

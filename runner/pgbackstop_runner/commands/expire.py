@@ -12,7 +12,7 @@ from pgbackstop_runner import screen
 from pgbackstop_runner.commands import options
 
 if TYPE_CHECKING:
-    from pgbackstop_catalog.retention import Verdict
+    from pgbackstop_catalog.decisions.retention import Verdict
     from pgbackstop_runner import expire as operation
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)

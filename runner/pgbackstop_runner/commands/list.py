@@ -12,8 +12,10 @@ from typing import Annotated
 
 import typer
 
-from pgbackstop_catalog import catalog_place, config_place, entries, headline, units
-from pgbackstop_catalog.headline import Headline
+from pgbackstop_catalog import units
+from pgbackstop_catalog.config import locate, locate_catalog
+from pgbackstop_catalog.store import listing, summary
+from pgbackstop_catalog.store.summary import Headline
 from pgbackstop_runner import screen
 from pgbackstop_runner.commands import options
 
@@ -63,8 +65,8 @@ def show_list(
     if drills:
         _drills(plan, database, limit, json=json)
         return
-    root = catalog_place.named_by(config_place.find(options.Given.config))
-    paths = list(entries.newest_first(root, "backups", plan))
+    root = locate_catalog.named_by(locate.find(options.Given.config))
+    paths = list(listing.newest_first(root, "backups", plan))
     wanted = _Wanted(states=frozenset(status or ()), database=database)
     shown, total = _choose(paths, wanted, limit=len(paths) if everything else limit)
     if json:
@@ -108,15 +110,15 @@ class _Wanted:
 def _choose(paths: Sequence[Path], wanted: _Wanted, limit: int) -> tuple[list[Headline], int]:
     """The newest ``limit`` that are wanted, and how many there are in all."""
     if wanted.all:
-        return list(islice(headline.read(paths, options.report), limit)), len(paths)
-    found = [each for each in headline.read(paths, options.report) if each in wanted]
+        return list(islice(summary.read(paths, options.report), limit)), len(paths)
+    found = [each for each in summary.read(paths, options.report) if each in wanted]
     return found[:limit], len(found)
 
 
 def _print_whole(shown: Sequence[Headline]) -> None:
     """The whole records, one after the other, however many they are."""
-    from pgbackstop_catalog import codec  # noqa: PLC0415 - only programs wait for pydantic
-    from pgbackstop_catalog.records import Backup  # noqa: PLC0415
+    from pgbackstop_catalog.records import codec  # noqa: PLC0415 - only programs wait for pydantic
+    from pgbackstop_catalog.records.backup import Backup  # noqa: PLC0415
 
     screen.values(codec.decode(Backup, each.path.read_bytes(), where=str(each.path)) for each in shown)
 

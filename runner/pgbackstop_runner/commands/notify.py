@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.values import format_time
+from pgbackstop_catalog.model import format_time
 from pgbackstop_runner import screen
 from pgbackstop_runner.commands import options
 

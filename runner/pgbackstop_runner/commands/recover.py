@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.values import format_time
+from pgbackstop_catalog.model import format_time
 from pgbackstop_runner import screen
 from pgbackstop_runner.commands import ask, options
 
 if TYPE_CHECKING:
     from pgbackstop_catalog.config.server import Server
-    from pgbackstop_catalog.recovery import RecoveryPlan, Target
+    from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
     from pgbackstop_runner.recover.run import Outcome
     from pgbackstop_runner.workspace import Workspace
 
@@ -69,7 +69,7 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
     At a terminal, what is left out is asked for.
     """
     opened = options.open_for_work()
-    from pgbackstop_catalog import recovery  # noqa: PLC0415
+    from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
     from pgbackstop_runner.recover import archive, journal, run  # noqa: PLC0415 - psycopg and what hangs on it
     from pgbackstop_runner.recover.place import Place  # noqa: PLC0415
 
@@ -171,7 +171,7 @@ def _server(opened: Workspace, wish: Wish) -> str:
 
 def _moment(opened: Workspace, server: str) -> Target | None:
     """The moment that a person wants, with the windows in sight; None is the newest byte received."""
-    from pgbackstop_catalog import recovery  # noqa: PLC0415
+    from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
     from pgbackstop_runner.recover import archive  # noqa: PLC0415
 
     for each in archive.windows(opened, server, archive.read(opened, server)):
@@ -191,7 +191,7 @@ def _target(
     moment: str | None, lsn: str | None, xid: str | None, name: str | None, *, immediate: bool
 ) -> Target | None:
     """The target that the options name; None where they name none."""
-    from pgbackstop_catalog import recovery  # noqa: PLC0415
+    from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
 
     given = [text for text in (moment, lsn, xid, name) if text is not None]
     if len(given) + immediate > 1:

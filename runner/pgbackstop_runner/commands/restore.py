@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner import screen
 from pgbackstop_runner.commands import ask, options
 
 if TYPE_CHECKING:
-    from pgbackstop_catalog.restores import Restore
+    from pgbackstop_catalog.records.restore import Restore
     from pgbackstop_runner.restore.choose import Wanted
     from pgbackstop_runner.restore.outline import Outline, Request
     from pgbackstop_runner.workspace import Workspace

@@ -15,7 +15,7 @@ from pgbackstop_runner import screen
 from pgbackstop_runner.commands import options
 
 if TYPE_CHECKING:
-    from pgbackstop_catalog.records import Backup, Copy, Proof
+    from pgbackstop_catalog.records.backup import Backup, Copy, Proof
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -34,9 +34,10 @@ def show(
     json: options.Json = False,
 ) -> None:
     """Show one backup: what became of it, where it is, and the commands that restore it by hand."""
-    from pgbackstop_catalog import catalog_place, config_place, folder  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+    from pgbackstop_catalog.config import locate, locate_catalog  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+    from pgbackstop_catalog.store import folder  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
-    root = catalog_place.named_by(config_place.find(options.Given.config))
+    root = locate_catalog.named_by(locate.find(options.Given.config))
     catalog = folder.FolderCatalog(root, on_garbage=options.report)
     record = catalog.backup(backup)
     if json:

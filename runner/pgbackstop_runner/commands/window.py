@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgbackstop_catalog.values import format_time
+from pgbackstop_catalog.model import format_time
 from pgbackstop_runner import screen
 from pgbackstop_runner.commands import options
 
 if TYPE_CHECKING:
-    from pgbackstop_catalog.wal import WalGap
+    from pgbackstop_catalog.decisions.wal_segments import WalGap
     from pgbackstop_runner.recover.proven import Recoverable, Span
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner import log, notify
 from pgbackstop_runner.daemon.backoff import Backoff
 from pgbackstop_runner.daemon.settings import Settings

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from pgbackstop_catalog import schedule as schedules
+from pgbackstop_catalog.config import schedule
 from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.values import format_time
+from pgbackstop_catalog.model import format_time
 from pgbackstop_runner import log
 from pgbackstop_runner.daemon import children
 from pgbackstop_runner.daemon.children import Child
@@ -65,7 +65,7 @@ class Drills:
         handled = self._handled.get(name) or max(since, newest_due(workspace, name, now) or since)
         if handled - now > CREDIBLE:
             handled = now
-        decision = schedules.decide(
+        decision = schedule.decide(
             plan.drill_schedule(), handled_until=handled, now=now, grace=timedelta(seconds=plan.grace)
         )
         self._handled[name] = max(handled, decision.run or handled, *decision.missed[-1:])

@@ -9,8 +9,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pgbackstop_catalog import conninfo, drills, errors
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.decisions import drills
 from pgbackstop_runner import log
 from pgbackstop_runner.daemon.server_tasks import ServerTasks
 from pgbackstop_runner.workspace import Workspace

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.folder import Catalog
-from pgbackstop_catalog.records import Backup, Reason, Status, new_id
+from pgbackstop_catalog.records.backup import Backup, Reason, Status, new_id
+from pgbackstop_catalog.store.folder import Catalog
 from pgbackstop_runner import origin
 from pgbackstop_runner.daemon.plan_state import CREDIBLE, Missed, Order
 

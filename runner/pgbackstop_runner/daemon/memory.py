@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pgbackstop_catalog import atomic, codec, errors
-from pgbackstop_catalog.config import Config
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.scheduler import Counted, SchedulerState
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.scheduler import Counted, SchedulerState
+from pgbackstop_catalog.store import atomic
 from pgbackstop_runner import log, origin
 from pgbackstop_runner.daemon.plan_state import CREDIBLE
 

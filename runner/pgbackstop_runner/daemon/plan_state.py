@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from pgbackstop_catalog import schedule as schedules
-from pgbackstop_catalog.schedule import Schedule
+from pgbackstop_catalog.config import schedule as schedules
+from pgbackstop_catalog.config.schedule import Schedule
 
 Trigger = Literal["schedule", "catch-up", "wal-gap"]
 # A clock that goes back by up to this repeats nothing. What lies further ahead was written by a clock that

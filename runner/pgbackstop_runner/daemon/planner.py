@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.records import Backup
-from pgbackstop_catalog.values import format_time
+from pgbackstop_catalog.model import format_time
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner import log
 from pgbackstop_runner.daemon import ledger, memory, plan_state
 from pgbackstop_runner.daemon.memory import Known

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import Status
-from pgbackstop_catalog.values import format_time, utc_now
+from pgbackstop_catalog.model import format_time, utc_now
+from pgbackstop_catalog.records.backup import Status
 from pgbackstop_runner import locks, log, reconcile
 from pgbackstop_runner.daemon import children, ledger
 from pgbackstop_runner.daemon.children import Child

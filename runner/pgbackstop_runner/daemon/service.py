@@ -9,10 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pgbackstop_catalog import codec, config_file, errors
-from pgbackstop_catalog.records import Backup
-from pgbackstop_catalog.values import utc_now
-from pgbackstop_catalog.wal import WalState
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import load
+from pgbackstop_catalog.decisions.wal_segments import WalState
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner import locks, log, reconcile
 from pgbackstop_runner.daemon import heartbeats, memory, receivers, wal_gaps
 from pgbackstop_runner.daemon.courier import Courier
@@ -158,7 +160,7 @@ class Service:
                     "The catalog is another folder now.", remedy="Start the daemon anew for that."
                 )
             self.planner.adopt(fresh, now)
-        except config_file.BadConfig as error:
+        except load.BadConfig as error:
             for problem in error.problems:
                 log.logger().error("configuration refused", problem=str(problem))
             return

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from pgbackstop_catalog.values import format_time
+from pgbackstop_catalog.model import format_time
 from pgbackstop_runner.daemon.plan_state import Order
 from pgbackstop_runner.workspace import Workspace
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from pgbackstop_catalog.records import Backup, Status
+from pgbackstop_catalog.records.backup import Backup, Status
 
 
 def wants_run(

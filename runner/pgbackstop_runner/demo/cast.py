@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgbackstop_catalog import codec, errors
-from pgbackstop_catalog.wal import WalState
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions.wal_segments import WalState
+from pgbackstop_catalog.records import codec
 from pgbackstop_runner.demo import configuration, metrics, shop
 from pgbackstop_runner.demo.crew import Crew
 from pgbackstop_runner.demo.home import Home

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from pgbackstop_catalog import atomic
+from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.demo.embedded import SUPERUSER
 from pgbackstop_runner.demo.home import Home
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pgbackstop_catalog import atomic, errors
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.store import atomic
 from pgbackstop_runner import processes
 from pgbackstop_runner.account import Account
 from pgbackstop_runner.binaries import Binaries

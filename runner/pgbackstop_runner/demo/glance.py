@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psycopg
 
-from pgbackstop_catalog import values
-from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog import model
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner import workspace
 from pgbackstop_runner.demo import cast, configuration, metrics, page, shop
 from pgbackstop_runner.demo.cast import Cast
@@ -50,7 +50,7 @@ class Glance:
             newest=backups,
             wal=cast.wal_state(self.home),
             window=window(samples),
-            next_runs=page.next_runs(self._workspace().config, values.utc_now()),
+            next_runs=page.next_runs(self._workspace().config, model.utc_now()),
             literal=metrics.literal_values(samples, f"{configuration.SERVER}-logical", shop.DATABASE),
             addresses=self.cast.addresses(),
             commands=commands(self.home),

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from pgbackstop_catalog import atomic, codec, errors
-from pgbackstop_catalog.values import Value
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.model import Value
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.store import atomic
 
 PORTS = ("postgresql", "shop", "exporter", "prometheus", "alertmanager")
 

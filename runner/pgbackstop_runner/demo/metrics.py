@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
-from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog.records.backup import Backup
 
 # The four names of the specification.
 LITERAL = ("backup_last_success_time", "backup_size_bytes", "backup_duration_seconds", "disk_free_bytes")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pgbackstop_catalog import units
-from pgbackstop_catalog.config import Config
-from pgbackstop_catalog.records import Backup, Status
-from pgbackstop_catalog.wal import WalState
+from pgbackstop_catalog.config.configuration import Config
+from pgbackstop_catalog.decisions.wal_segments import WalState
+from pgbackstop_catalog.records.backup import Backup, Status
 
 WIDTH = 80
 HEIGHT = 24

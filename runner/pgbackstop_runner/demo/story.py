@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.errors import Interrupted
-from pgbackstop_catalog.records import Status
+from pgbackstop_catalog.records.backup import Status
 from pgbackstop_runner import locks, processes, screen, signals, workspace
 from pgbackstop_runner.demo import cast, configuration, glance, home, metrics, page, stage
 from pgbackstop_runner.demo.cast import Cast

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from pgbackstop_catalog import errors, notice
-from pgbackstop_catalog.records import Proof
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.backup import Proof
 from pgbackstop_runner import log, notify
 from pgbackstop_runner.workspace import Workspace
 

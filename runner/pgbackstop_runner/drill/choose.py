@@ -6,10 +6,11 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
-from pgbackstop_catalog import drills, errors, recovery
-from pgbackstop_catalog.records import Backup, DrillKind, Status
-from pgbackstop_catalog.recovery import Target
-from pgbackstop_catalog.values import format_time
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import drills, recovery
+from pgbackstop_catalog.decisions.recovery import Target
+from pgbackstop_catalog.model import format_time
+from pgbackstop_catalog.records.backup import Backup, DrillKind, Status
 from pgbackstop_runner.drill.journal import Trigger
 from pgbackstop_runner.drill.physical import Aim
 from pgbackstop_runner.recover import archive

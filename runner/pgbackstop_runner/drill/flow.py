@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.records import Backup, DrillKind, Proof, Reason, Status
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.backup import Backup, DrillKind, Proof, Reason, Status
 from pgbackstop_runner import locks, log, signals
 from pgbackstop_runner.drill import announce, choose, ground, journal, logical, physical
 from pgbackstop_runner.drill.choose import Choice, Request

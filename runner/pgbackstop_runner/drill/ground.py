@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgbackstop_catalog import atomic, errors, units
-from pgbackstop_catalog.records import Reason
+from pgbackstop_catalog import errors, units
+from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.store import atomic
 from pgbackstop_runner import account, log, processes, signals, sockets
 from pgbackstop_runner.account import Account
 from pgbackstop_runner.failure import AttemptFailed

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 
 import psycopg
 
-from pgbackstop_catalog import drills, errors
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.drills import Beat, Judgement, Live
-from pgbackstop_catalog.records import CheckResult
+from pgbackstop_catalog.decisions import drills
+from pgbackstop_catalog.decisions.drills import Beat, Judgement, Live
+from pgbackstop_catalog.records.backup import CheckResult
 from pgbackstop_runner import server as postgres
 from pgbackstop_runner.recover.replay import Recovered
 

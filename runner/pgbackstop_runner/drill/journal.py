@@ -12,8 +12,8 @@ from typing import Literal
 import psycopg
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import Backup, CheckResult, DrillKind, Proof, Reason, Status, Step
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.backup import Backup, CheckResult, DrillKind, Proof, Reason, Status, Step
 from pgbackstop_runner import failure, log, origin
 from pgbackstop_runner.drill.ground import NoRoom
 from pgbackstop_runner.failure import AttemptFailed

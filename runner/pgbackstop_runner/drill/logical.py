@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from pgbackstop_catalog.records import Backup, Reason, Status
-from pgbackstop_catalog.restores import Restore
+from pgbackstop_catalog.records.backup import Backup, Reason, Status
+from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner import account, binaries, locks
 from pgbackstop_runner.drill import ground, server
 from pgbackstop_runner.drill.ground import Ground

@@ -9,9 +9,9 @@ from datetime import datetime
 import psycopg
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import Backup, CheckResult, Reason
-from pgbackstop_catalog.recovery import RecoveryPlan, Target
-from pgbackstop_catalog.values import format_time
+from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
+from pgbackstop_catalog.model import format_time
+from pgbackstop_catalog.records.backup import Backup, CheckResult, Reason
 from pgbackstop_runner import processes
 from pgbackstop_runner.drill import ground, heartbeats, journal, server
 from pgbackstop_runner.drill.ground import Ground

@@ -6,9 +6,9 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pgbackstop_catalog import atomic
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.records import Backup, Reason
+from pgbackstop_catalog.records.backup import Backup, Reason
+from pgbackstop_catalog.store import atomic
 from pgbackstop_runner import processes, tools
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.drill.ground import Ground

@@ -7,8 +7,8 @@ from datetime import datetime
 from itertools import islice
 
 from pgbackstop_catalog import units
-from pgbackstop_catalog.folder import FolderCatalog
-from pgbackstop_catalog.records import Proof, Status
+from pgbackstop_catalog.records.backup import Proof, Status
+from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner import screen
 
 _COLUMNS = (

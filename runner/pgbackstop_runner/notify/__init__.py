@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 
 from pgbackstop_catalog import errors, notice
 from pgbackstop_catalog.config.notifications import Alertmanager
+from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.notice import Notice
-from pgbackstop_catalog.records import Backup, Status
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_runner import locks, log
 from pgbackstop_runner.notify import alertmanager
 from pgbackstop_runner.notify.outbox import Outbox

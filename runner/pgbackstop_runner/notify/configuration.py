@@ -13,8 +13,9 @@ from pathlib import Path
 
 import jinja2
 
-from pgbackstop_catalog import atomic, errors, units
+from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.config.notifications import WEEKDAYS, Notifications, QuietHours
+from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.notify import channels, secret
 
 Version = tuple[int, int]

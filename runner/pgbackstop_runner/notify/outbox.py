@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pgbackstop_catalog import atomic, codec, errors
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.notice import Notice
-from pgbackstop_catalog.records import new_id
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import new_id
+from pgbackstop_catalog.store import atomic
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pgbackstop_catalog import errors, notice, units
+from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.notice import Kind, Notice, Severity
-from pgbackstop_catalog.records import Status
-from pgbackstop_catalog.restores import Restore
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner import log, notify
 from pgbackstop_runner.workspace import Workspace
 

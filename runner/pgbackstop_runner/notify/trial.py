@@ -16,7 +16,7 @@ from typing import Any
 
 from pgbackstop_catalog import errors, notice
 from pgbackstop_catalog.config.notifications import Alertmanager, Notifications
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner.notify import alertmanager, probe
 
 _SECONDS = 30.0  # a mail server may think for long

@@ -8,9 +8,9 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from pgbackstop_catalog import restores
 from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.records import DatabaseFacts, Extension, ServerFacts, Tablespace
+from pgbackstop_catalog.records import restore
+from pgbackstop_catalog.records.backup import DatabaseFacts, Extension, ServerFacts, Tablespace
 
 # PostgreSQL 15 is the oldest version that its community still mends.
 OLDEST_MAJOR = 15
@@ -88,7 +88,7 @@ def databases(connection: psycopg.Connection, plan: Plan) -> tuple[str, ...]:
         "select datname from pg_database where datallowconn and not datistemplate order by datname"
     ).fetchall()
     return tuple(
-        name for (name,) in rows if name not in plan.exclude_databases and not restores.is_beside(name)
+        name for (name,) in rows if name not in plan.exclude_databases and not restore.is_beside(name)
     )
 
 

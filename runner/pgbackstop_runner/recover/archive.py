@@ -8,12 +8,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgbackstop_catalog import codec, errors, recovery, wal, wal_index, window
-from pgbackstop_catalog.records import Backup
-from pgbackstop_catalog.recovery import RecoveryPlan
-from pgbackstop_catalog.wal import WalIdentity, WalState
-from pgbackstop_catalog.wal_index import Entry
-from pgbackstop_catalog.window import Window
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import recovery, wal_segments
+from pgbackstop_catalog.decisions import windows as decisions_windows
+from pgbackstop_catalog.decisions.recovery import RecoveryPlan
+from pgbackstop_catalog.decisions.wal_segments import Entry, WalIdentity, WalState
+from pgbackstop_catalog.decisions.windows import Window
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.store import wal_index
 from pgbackstop_runner import stream
 from pgbackstop_runner.account import Account
 from pgbackstop_runner.recover import way
@@ -21,7 +24,7 @@ from pgbackstop_runner.workspace import Workspace
 
 COPY_NAME = "pgbackstop_wal"
 TOOLS = {".lz4": "lz4", ".zst": "zstd"}
-_UNFINISHED = (wal.RECEIVING_NAME, wal.INCOMING_NAME, wal.ASIDE_NAME)
+_UNFINISHED = (wal_segments.RECEIVING_NAME, wal_segments.INCOMING_NAME, wal_segments.ASIDE_NAME)
 _ATTEMPTS = 5
 
 
@@ -36,11 +39,11 @@ class Archive:
     identity: WalIdentity | None
     entries: Mapping[str, Entry]
     state: WalState | None
-    switches: Mapping[int, wal.Switch]
+    switches: Mapping[int, wal_segments.Switch]
 
     @property
     def segment_bytes(self) -> int:
-        return self.identity.segment_bytes if self.identity else wal.DEFAULT_SEGMENT_BYTES
+        return self.identity.segment_bytes if self.identity else wal_segments.DEFAULT_SEGMENT_BYTES
 
     def holds_wal_of(self, backup: Backup) -> bool:
         """Whether it is the WAL of the backup's own system, and not of one created anew since."""
@@ -52,7 +55,7 @@ def read(workspace: Workspace, server: str) -> Archive:
     """Read the archive's index, its histories and the receiver's state. Raises CatalogError, NotFound."""
     workspace.server(server)
     folder = workspace.wal_archive(server)
-    identity = folder / wal.IDENTITY_NAME
+    identity = folder / wal_segments.IDENTITY_NAME
     state = workspace.catalog.root / "state" / "wal" / f"{server}.json"
     try:
         return Archive(
@@ -71,9 +74,11 @@ def read(workspace: Workspace, server: str) -> Archive:
         ) from error
 
 
-def _switches(folder: Path) -> dict[int, wal.Switch]:
-    histories = [path for path in folder.glob("*.history") if wal.HISTORY_NAME.fullmatch(path.name)]
-    found = {int(path.stem, 16): wal.parse_history(path.read_text(errors="replace")) for path in histories}
+def _switches(folder: Path) -> dict[int, wal_segments.Switch]:
+    histories = [path for path in folder.glob("*.history") if wal_segments.HISTORY_NAME.fullmatch(path.name)]
+    found = {
+        int(path.stem, 16): wal_segments.parse_history(path.read_text(errors="replace")) for path in histories
+    }
     return {timeline: switch for timeline, switch in found.items() if switch is not None}
 
 
@@ -88,7 +93,7 @@ def known(workspace: Workspace, server: str, archive: Archive, timeline: int | N
     if timeline is not None:
         path = recovery.lineage(timeline, switches)
         switches = {number: switch for number, switch in switches.items() if number in path}
-    found = window.windows(backups, archive.entries.values(), archive.state, switches)
+    found = decisions_windows.windows(backups, archive.entries.values(), archive.state, switches)
     return recovery.Known(backups=backups, windows=found, switches=archive.switches)
 
 
@@ -106,12 +111,12 @@ def require_reach(chosen: RecoveryPlan, archive: Archive) -> None:
     """Raises ValidationError for a position that the archive does not reach; others the window has told."""
     if chosen.target.kind != "lsn":
         return
-    position = wal.parse_lsn(chosen.target.value)
+    position = wal_segments.parse_lsn(chosen.target.value)
     end = reached(chosen, archive)
     if position > end:
         raise errors.ValidationError(
             f"{chosen.target.value} is after the last WAL that can be replayed.",
-            remedy=f"From backup {chosen.backup.id} it goes to {wal.format_lsn(end)}.",
+            remedy=f"From backup {chosen.backup.id} it goes to {wal_segments.format_lsn(end)}.",
         )
 
 
@@ -152,7 +157,7 @@ def unfinished(folder: Path) -> Iterator[Path]:
     """Files of WAL that are not in their place yet: the newest segment, and completed ones that wait."""
     for name in _UNFINISHED:
         for path in sorted((folder / name).glob("[0-9A-F]*")):
-            if wal.SEGMENT_NAME.match(path.name) or wal.HISTORY_NAME.fullmatch(path.name):
+            if wal_segments.SEGMENT_NAME.match(path.name) or wal_segments.HISTORY_NAME.fullmatch(path.name):
                 yield path
 
 
@@ -165,7 +170,7 @@ def for_account(chosen: RecoveryPlan, archive: Archive, data: Path, who: Account
         return archive.folder
     target = data / COPY_NAME
     wanted = [archive.folder / entry.path for entry in needed(chosen, archive)]
-    wanted += [archive.folder / wal.IDENTITY_NAME, *archive.folder.glob("*.history")]
+    wanted += [archive.folder / wal_segments.IDENTITY_NAME, *archive.folder.glob("*.history")]
     for path in wanted:
         _copy(path, target / path.relative_to(archive.folder))
     # While the server lives its newest segment is completed and put into its place under our eyes.
@@ -185,7 +190,7 @@ def copied_bytes(chosen: RecoveryPlan, archive: Archive, who: Account) -> int:
 
 def _is_readable(chosen: RecoveryPlan, archive: Archive, who: Account) -> bool:
     last = [archive.folder / entry.path for entry in needed(chosen, archive)[-1:]]
-    return not who.credentials or who.can_read(archive.folder / wal.IDENTITY_NAME, *last)
+    return not who.credentials or who.can_read(archive.folder / wal_segments.IDENTITY_NAME, *last)
 
 
 def _copy_unfinished(archive: Archive, target: Path) -> None:
@@ -222,5 +227,5 @@ def reached(chosen: RecoveryPlan, archive: Archive) -> int:
     state = archive.state
     if state is None or state.received_lsn is None or state.timeline != chosen.timeline:
         return end
-    received = wal.parse_lsn(state.received_lsn)
+    received = wal_segments.parse_lsn(state.received_lsn)
     return received if end < received <= end + archive.segment_bytes else end

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import psycopg
 
 from pgbackstop_catalog import wording
-from pgbackstop_catalog.records import CheckResult
+from pgbackstop_catalog.records.backup import CheckResult
 from pgbackstop_runner import tools
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.recover.replay import Recovered

@@ -6,8 +6,8 @@ from pathlib import Path
 from shlex import quote
 
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.recovery import RecoveryPlan
-from pgbackstop_catalog.values import format_time
+from pgbackstop_catalog.decisions.recovery import RecoveryPlan
+from pgbackstop_catalog.model import format_time
 from pgbackstop_runner.recover.archive import COPY_NAME
 from pgbackstop_runner.recover.replay import Recovered
 from pgbackstop_runner.recover.settings import MARK, SCRIPT

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import Reason, Status, new_id
-from pgbackstop_catalog.recovery import RecoveryPlan
-from pgbackstop_catalog.restores import Restore
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.decisions.recovery import RecoveryPlan
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.backup import Reason, Status, new_id
+from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner import locks, log
 from pgbackstop_runner.notify import restore_events
 from pgbackstop_runner.restore.journal import Journal, here, reread

@@ -14,9 +14,10 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from pgbackstop_catalog import atomic, errors
-from pgbackstop_catalog.records import Backup
-from pgbackstop_catalog.recovery import RecoveryPlan
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions.recovery import RecoveryPlan
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.store import atomic
 from pgbackstop_runner import tools, unpack
 from pgbackstop_runner.account import Account
 from pgbackstop_runner.binaries import Binaries

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pgbackstop_catalog.records import Backup, Proof, Status
-from pgbackstop_catalog.wal import WalGap
-from pgbackstop_catalog.window import Window
+from pgbackstop_catalog.decisions.wal_segments import WalGap
+from pgbackstop_catalog.decisions.windows import Window
+from pgbackstop_catalog.records.backup import Backup, Proof, Status
 from pgbackstop_runner.recover import archive
 from pgbackstop_runner.workspace import Workspace
 

@@ -16,9 +16,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgbackstop_catalog import recovery, restores, units
-from pgbackstop_catalog.records import Backup, CheckResult, Reason
-from pgbackstop_catalog.recovery import RecoveryPlan, Target
+from pgbackstop_catalog import units
+from pgbackstop_catalog.decisions import recovery
+from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
+from pgbackstop_catalog.records import restore
+from pgbackstop_catalog.records.backup import Backup, CheckResult, Reason
 from pgbackstop_runner import account, binaries, locks, sockets
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.recover import archive, checks, guide, journal, place, prepare, watch
@@ -86,9 +88,9 @@ def plan(workspace: Workspace, request: Request, found: Archive) -> RecoveryPlan
     return chosen
 
 
-def estimate(workspace: Workspace, chosen: RecoveryPlan) -> restores.Estimate:
+def estimate(workspace: Workspace, chosen: RecoveryPlan) -> restore.Estimate:
     """How long it should take, by earlier ones."""
-    return restores.estimate(chosen.backup, workspace.catalog.restores(chosen.backup.server))
+    return restore.estimate(chosen.backup, workspace.catalog.restores(chosen.backup.server))
 
 
 def recover(

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
-from pgbackstop_catalog import atomic
-from pgbackstop_catalog.records import Reason
-from pgbackstop_catalog.recovery import RecoveryPlan
+from pgbackstop_catalog.decisions.recovery import RecoveryPlan
+from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.account import no_link
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed

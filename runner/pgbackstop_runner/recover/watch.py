@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from pgbackstop_catalog import errors, wal
-from pgbackstop_catalog.recovery import RecoveryPlan
-from pgbackstop_catalog.values import format_time
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.decisions.recovery import RecoveryPlan
+from pgbackstop_catalog.model import format_time
 from pgbackstop_runner import log
 from pgbackstop_runner.recover import archive, prepare, replay, settings
 from pgbackstop_runner.recover.archive import Archive
@@ -101,8 +102,10 @@ def _once(work: Work, on_progress: Callable[[str, float], None]) -> Progress:
     def show(progress: Progress) -> None:
         log.logger().debug("replaying", lsn=progress.replayed_lsn, until=progress.until)
         if progress.replayed_lsn and last > first:
-            done = (wal.parse_lsn(progress.replayed_lsn) - first) / (last - first)
-            on_progress(f"replayed {progress.replayed_lsn} of {wal.format_lsn(last)}", min(1.0, done))
+            done = (wal_segments.parse_lsn(progress.replayed_lsn) - first) / (last - first)
+            on_progress(
+                f"replayed {progress.replayed_lsn} of {wal_segments.format_lsn(last)}", min(1.0, done)
+            )
 
     work.recovered.start()
     try:
@@ -115,10 +118,10 @@ def _once(work: Work, on_progress: Callable[[str, float], None]) -> Progress:
 def _span(work: Work) -> tuple[int, int]:
     """The first and the last position of the replay, as far as that is known before."""
     if work.plan.target.kind == "lsn":
-        last = wal.parse_lsn(work.plan.target.value)
+        last = wal_segments.parse_lsn(work.plan.target.value)
     else:
         last = archive.reached(work.plan, work.archive)
-    return wal.parse_lsn(work.plan.backup.start_lsn or "0/0"), last
+    return wal_segments.parse_lsn(work.plan.backup.start_lsn or "0/0"), last
 
 
 def _require_not_beyond(work: Work, progress: Progress) -> None:
@@ -139,10 +142,11 @@ def _require_not_beyond(work: Work, progress: Progress) -> None:
 def _require_all(work: Work, progress: Progress) -> None:
     """Raises CatalogError where the replay ended before the WAL that the window promises."""
     least = archive.least_lsn(work.plan, work.archive)
-    if not least or (progress.replayed_lsn and wal.parse_lsn(progress.replayed_lsn) > least):
+    if not least or (progress.replayed_lsn and wal_segments.parse_lsn(progress.replayed_lsn) > least):
         return
     work.recovered.stop()
     raise errors.CatalogError(
-        f"The replay ended at {progress.replayed_lsn}, but the archive goes beyond {wal.format_lsn(least)}.",
+        f"The replay ended at {progress.replayed_lsn}, "
+        f"but the archive goes beyond {wal_segments.format_lsn(least)}.",
         remedy=f"Some WAL could not be read: see {work.recovered.log}. The server was stopped.",
     )

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pgbackstop_catalog import recovery, wal
-from pgbackstop_catalog.recovery import RecoveryPlan
-from pgbackstop_catalog.wal import Segment, Switch
-from pgbackstop_catalog.wal_index import Entry
+from pgbackstop_catalog.decisions import recovery, wal_segments
+from pgbackstop_catalog.decisions.recovery import RecoveryPlan
+from pgbackstop_catalog.decisions.wal_segments import Entry, Segment, Switch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +32,8 @@ def find(
     backup = chosen.backup
     if backup.start_lsn is None or backup.stop_lsn is None:
         return Way(entries=(), end=0)
-    stop = wal.parse_lsn(backup.stop_lsn)
-    number, own = wal.parse_lsn(backup.start_lsn) // segment_bytes, max(0, stop - 1) // segment_bytes
+    stop = wal_segments.parse_lsn(backup.stop_lsn)
+    number, own = wal_segments.parse_lsn(backup.start_lsn) // segment_bytes, max(0, stop - 1) // segment_bytes
     found: list[Entry] = []
     end = stop
     while chosen.target.kind != "immediate":
@@ -56,7 +55,7 @@ def _is_enough(chosen: RecoveryPlan, entry: Entry, following: int, segment_bytes
         return entry.covers_until is not None and entry.covers_until > target.moment
     if target.kind == "lsn":
         # The record at that position may go on in the segment after it.
-        return following > wal.parse_lsn(target.value) // segment_bytes + 1
+        return following > wal_segments.parse_lsn(target.value) // segment_bytes + 1
     return False
 
 

@@ -13,9 +13,9 @@ import psycopg
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.records import Reason, Status
-from pgbackstop_catalog.restores import Restore
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.backup import Reason, Status
+from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner import locks, log
 from pgbackstop_runner.restore import flow, journal, service, swap, target
 from pgbackstop_runner.restore.journal import Journal

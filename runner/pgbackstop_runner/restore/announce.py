@@ -8,7 +8,7 @@ import json
 import psycopg
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.values import format_time, utc_now
+from pgbackstop_catalog.model import format_time, utc_now
 from pgbackstop_runner import log
 from pgbackstop_runner import server as postgres
 from pgbackstop_runner.restore.journal import Journal

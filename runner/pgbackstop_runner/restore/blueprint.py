@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import Backup, Reason
+from pgbackstop_catalog.records.backup import Backup, Reason
 from pgbackstop_runner import tools
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import Backup, Status
+from pgbackstop_catalog.records.backup import Backup, Status
 
 LATEST = "latest"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.restore import blueprint
 from pgbackstop_runner.restore.blueprint import Blueprint, ForeignKey
 

@@ -17,9 +17,9 @@ from typing import IO
 
 from psycopg.conninfo import make_conninfo
 
-from pgbackstop_catalog import conninfo
+from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.records import Reason
+from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner import tools
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import psycopg
 
-from pgbackstop_catalog import errors, layout
-from pgbackstop_catalog.records import Status, new_id
-from pgbackstop_catalog.restores import Restore
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.backup import Status, new_id
+from pgbackstop_catalog.records.restore import Restore
+from pgbackstop_catalog.store import layout
 from pgbackstop_runner import locks, log
 from pgbackstop_runner.notify import restore_events
 from pgbackstop_runner.restore import announce, journal, roles, scratch, selection, service, swap, target

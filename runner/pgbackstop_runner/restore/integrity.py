@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import Backup, Reason, StoredFile
+from pgbackstop_catalog.records.backup import Backup, Reason, StoredFile
 from pgbackstop_runner import stream
 from pgbackstop_runner.failure import AttemptFailed
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import Status, Step
-from pgbackstop_catalog.restores import Restore
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.backup import Status, Step
+from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner import failure, log, origin
 from pgbackstop_runner.workspace import Workspace
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner import applications
 from pgbackstop_runner.restore import target
 from pgbackstop_runner.restore.outline import Outline

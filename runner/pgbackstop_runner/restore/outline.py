@@ -10,8 +10,8 @@ from typing import Literal
 
 from pgbackstop_catalog import units
 from pgbackstop_catalog.config.server import Hook, Server
-from pgbackstop_catalog.records import Backup
-from pgbackstop_catalog.restores import Estimate
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.restore import Estimate
 from pgbackstop_runner import applications
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.restore.blueprint import Blueprint

@@ -5,8 +5,9 @@ from __future__ import annotations
 import psycopg
 from psycopg import sql
 
-from pgbackstop_catalog import conninfo, errors
-from pgbackstop_catalog.records import CheckResult
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import conninfo
+from pgbackstop_catalog.records.backup import CheckResult
 from pgbackstop_runner import server as postgres
 from pgbackstop_runner import tools, validation
 from pgbackstop_runner.restore import blueprint, fill, target

@@ -16,7 +16,8 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from pgbackstop_catalog import conninfo, errors
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import conninfo
 from pgbackstop_runner import server as postgres
 from pgbackstop_runner import tools, validation
 from pgbackstop_runner.restore import blueprint, family, fill, scratch, target

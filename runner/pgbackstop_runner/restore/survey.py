@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pgbackstop_catalog import errors, restores
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog.records import restore
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner import binaries
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.postgres import facts as postgres
@@ -54,7 +55,7 @@ def draw(workspace: Workspace, request: Request) -> Outline:
             identity=facts.system_identifier,
             missing_roles=frozenset(found.roles) - target.roles(connection),
             missing_tablespaces=frozenset(found.tablespaces) - target.tablespaces(connection),
-            estimate=restores.estimate(backup, workspace.catalog.restores(server_name)),
+            estimate=restore.estimate(backup, workspace.catalog.restores(server_name)),
             checked=f"{checked}; {_READ[backup.format == 'plain']}",
             family=_family(request, backup, found),
         )

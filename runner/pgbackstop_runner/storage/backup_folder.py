@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pgbackstop_catalog import atomic, codec, errors, layout
-from pgbackstop_catalog.config import Config
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.storage import FolderStorage
-from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_runner import log
 from pgbackstop_runner.workspace import Workspace
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from pgbackstop_catalog.config.plan import Compression
-from pgbackstop_catalog.records import Reason
+from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner import stream
 from pgbackstop_runner.failure import AttemptFailed
 

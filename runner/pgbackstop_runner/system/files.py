@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from pgbackstop_catalog import atomic, layout
-from pgbackstop_catalog.records import Reason
+from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_runner import log
 from pgbackstop_runner.failure import AttemptFailed
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from pgbackstop_catalog import errors, recovery, wal, wording
-from pgbackstop_catalog.records import Backup, Reason
-from pgbackstop_catalog.values import format_time
-from pgbackstop_catalog.wal import Segment
-from pgbackstop_catalog.wal_index import Entry
-from pgbackstop_catalog.window import Window
+from pgbackstop_catalog import errors, wording
+from pgbackstop_catalog.decisions import recovery, wal_segments
+from pgbackstop_catalog.decisions.wal_segments import Entry, Segment
+from pgbackstop_catalog.decisions.windows import Window
+from pgbackstop_catalog.model import format_time
+from pgbackstop_catalog.records.backup import Backup, Reason
 from pgbackstop_runner import stream
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.recover import archive
@@ -73,7 +73,7 @@ def _own(backup: Backup, found: Archive) -> Iterator[Entry]:
     if backup.start_lsn is None or backup.stop_lsn is None or backup.timeline is None:
         return
     size = found.segment_bytes
-    first, stop = wal.parse_lsn(backup.start_lsn) // size, wal.parse_lsn(backup.stop_lsn)
+    first, stop = wal_segments.parse_lsn(backup.start_lsn) // size, wal_segments.parse_lsn(backup.stop_lsn)
     for number in range(first, max(0, stop - 1) // size + 1):
         entry = found.entries.get(Segment(timeline=backup.timeline, number=number).name(size))
         if entry is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgbackstop_catalog.records import Reason
+from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner.failure import AttemptFailed
 
 # Words of the system and of PostgreSQL's tools that say nothing about the bytes that were to be read.

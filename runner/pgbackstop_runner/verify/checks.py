@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import Backup, CheckResult, Reason
+from pgbackstop_catalog.records.backup import Backup, CheckResult, Reason
 from pgbackstop_runner import binaries, failure
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed

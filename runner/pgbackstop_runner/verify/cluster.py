@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pgbackstop_catalog import errors, units, wal
-from pgbackstop_catalog.records import Backup, Reason, StoredFile
+from pgbackstop_catalog import errors, units
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.records.backup import Backup, Reason, StoredFile
 from pgbackstop_runner import manifest, stream, tools, unpack
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed
@@ -125,10 +126,10 @@ def _parse_wal(folder: Path, reader: _Reader, found: manifest.Manifest) -> str:
 def _wal_bytes(backup: Backup) -> int:
     """What the backup's own WAL takes, in whole segments."""
     facts = backup.server_facts
-    size = (facts.wal_segment_bytes if facts else None) or wal.DEFAULT_SEGMENT_BYTES
+    size = (facts.wal_segment_bytes if facts else None) or wal_segments.DEFAULT_SEGMENT_BYTES
     if backup.start_lsn is None or backup.stop_lsn is None:
         return size
-    span = wal.parse_lsn(backup.stop_lsn) - wal.parse_lsn(backup.start_lsn)
+    span = wal_segments.parse_lsn(backup.stop_lsn) - wal_segments.parse_lsn(backup.start_lsn)
     return (span // size + 2) * size
 
 

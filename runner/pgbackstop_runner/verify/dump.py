@@ -6,7 +6,7 @@ import fcntl
 from pathlib import Path
 
 from pgbackstop_catalog import wording
-from pgbackstop_catalog.records import Backup, Reason
+from pgbackstop_catalog.records.backup import Backup, Reason
 from pgbackstop_runner import stream, tools
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.failure import AttemptFailed

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pgbackstop_catalog import layout, wording
-from pgbackstop_catalog.records import Backup, Reason, StoredFile
+from pgbackstop_catalog import wording
+from pgbackstop_catalog.records.backup import Backup, Reason, StoredFile
+from pgbackstop_catalog.store import layout
 from pgbackstop_runner import stream
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.storage import backup_folder

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pgbackstop_catalog.records import Reason
+from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner import stream, tools
 from pgbackstop_runner.attempt import Attempt
 from pgbackstop_runner.binaries import Binaries

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import Proof, Reason, Status
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.backup import Proof, Reason, Status
 from pgbackstop_runner import log
 from pgbackstop_runner.storage import backup_folder
 from pgbackstop_runner.system import files

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import Backup, Proof, Reason, Status
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.backup import Backup, Proof, Reason, Status
 from pgbackstop_runner import locks, log, notify, origin, signals
 from pgbackstop_runner.storage import backup_folder
 from pgbackstop_runner.verify import reconcile

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import Backup, Reason, Status
+from pgbackstop_catalog.records.backup import Backup, Reason, Status
 from pgbackstop_runner.workspace import Workspace
 
 

@@ -14,10 +14,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pgbackstop_catalog import atomic, codec, errors, wal
-from pgbackstop_catalog.values import utc_now
-from pgbackstop_catalog.wal import Segment, WalConflict, WalIdentity, WalSegment
-from pgbackstop_catalog.wal_index import Entry, Index
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.decisions.wal_segments import Entry, Segment, WalConflict, WalIdentity, WalSegment
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.store import atomic
+from pgbackstop_catalog.store.wal_index import Index
 from pgbackstop_runner.wal import content, header, index
 
 _STAMP = "%Y%m%dT%H%M%S%fZ"
@@ -48,16 +51,21 @@ class Archive:
     @property
     def receiving(self) -> Path:
         """Where pg_receivewal writes."""
-        return self.root / wal.RECEIVING_NAME
+        return self.root / wal_segments.RECEIVING_NAME
 
     @property
     def incoming(self) -> Path:
         """Where the archive_command puts segments."""
-        return self.root / wal.INCOMING_NAME
+        return self.root / wal_segments.INCOMING_NAME
 
     def prepare(self) -> None:
         """Make the folders, and mend what a crash left."""
-        for name in (wal.RECEIVING_NAME, wal.INCOMING_NAME, wal.ASIDE_NAME, wal.CONFLICTS_NAME):
+        for name in (
+            wal_segments.RECEIVING_NAME,
+            wal_segments.INCOMING_NAME,
+            wal_segments.ASIDE_NAME,
+            wal_segments.CONFLICTS_NAME,
+        ):
             atomic.make_folder(self.root / name)
         with index.locked(self.root):  # expire's new index is a temporary file, too
             for folder in (self.root, self.receiving, *self._segment_folders()):
@@ -137,20 +145,20 @@ class Archive:
         size = self.identity.segment_bytes
         return [Segment.parse(entry.name, size) for entry in self.index.entries.values() if entry.is_segment]
 
-    def switches(self) -> dict[int, wal.Switch]:
+    def switches(self) -> dict[int, wal_segments.Switch]:
         """Where each timeline left its parent."""
         return switches(self.root, self.index.entries.values())
 
     def conflicts(self) -> tuple[WalConflict, ...]:
         """What is kept in the folder of conflicts, the oldest first."""
-        folder = self.root / wal.CONFLICTS_NAME
+        folder = self.root / wal_segments.CONFLICTS_NAME
         names = sorted(entry.name for entry in os.scandir(folder)) if folder.is_dir() else []
         parsed = (_conflict(name) for name in names)
         return tuple(sorted((each for each in parsed if each), key=lambda each: each.found_at))
 
     def _number(self, path: Path) -> int | None:
         name, size = content.split(path.name)[0], self.identity.segment_bytes
-        return Segment.parse(name, size).number if wal.SEGMENT_NAME.fullmatch(name) else None
+        return Segment.parse(name, size).number if wal_segments.SEGMENT_NAME.fullmatch(name) else None
 
     def _take_one(self, source: Path, batch: Batch) -> WalSegment | None:
         if self._reject(source, batch):
@@ -169,7 +177,7 @@ class Archive:
     def _reject(self, source: Path, batch: Batch) -> bool:
         """Keep aside what is no segment of this archive, whatever its name says."""
         name, _ = content.split(source.name)
-        if not wal.SEGMENT_NAME.fullmatch(name) or not self._problem(source, name):
+        if not wal_segments.SEGMENT_NAME.fullmatch(name) or not self._problem(source, name):
             return False
         self._set_aside(source, batch)
         return True
@@ -187,7 +195,7 @@ class Archive:
 
     def _place(self, source: Path) -> WalSegment:
         name, compressed = content.split(source.name)
-        if wal.HISTORY_NAME.fullmatch(name):
+        if wal_segments.HISTORY_NAME.fullmatch(name):
             # Small, and read by people and by restore_command: never compressed.
             target = self.root / name
             atomic.write(target, content.beginning(source, 2**20))
@@ -207,7 +215,7 @@ class Archive:
     def _line(self, path: Path, bytes_stored: content.Stored) -> WalSegment:
         name, _ = content.split(path.name)
         covers = None
-        if wal.SEGMENT_NAME.fullmatch(name):
+        if wal_segments.SEGMENT_NAME.fullmatch(name):
             end = Segment.parse(name, self.identity.segment_bytes).next().number * self.identity.segment_bytes
             covers = self.covers_until(end)
         return WalSegment(
@@ -220,14 +228,14 @@ class Archive:
         )
 
     def _existing(self, name: str) -> Path | None:
-        folder = self.root if wal.HISTORY_NAME.fullmatch(name) else self.root / name[:16]
+        folder = self.root if wal_segments.HISTORY_NAME.fullmatch(name) else self.root / name[:16]
         paths = (folder / (name + suffix) for suffix in content.SUFFIXES.values())
         return next((path for path in paths if path.exists()), None)
 
     def _set_aside(self, source: Path, batch: Batch) -> None:
         name, _ = content.split(source.name)
         now = utc_now()
-        target = self.root / wal.CONFLICTS_NAME / f"{now.strftime(_STAMP)}-{source.name}"
+        target = self.root / wal_segments.CONFLICTS_NAME / f"{now.strftime(_STAMP)}-{source.name}"
         source.rename(target)
         atomic.sync_folder(target.parent)
         relative = str(target.relative_to(self.root))
@@ -241,13 +249,13 @@ class Archive:
         return len(entry.name) == 24 and entry.stat().st_blocks == 0
 
 
-def switches(root: Path, entries: Iterable[Entry]) -> dict[int, wal.Switch]:
+def switches(root: Path, entries: Iterable[Entry]) -> dict[int, wal_segments.Switch]:
     """Where each timeline left its parent, from the ``.history`` files of an archive."""
-    found: dict[int, wal.Switch] = {}
+    found: dict[int, wal_segments.Switch] = {}
     for entry in entries:
         if not entry.is_segment:
             with contextlib.suppress(OSError):
-                switch = wal.parse_history((root / entry.path).read_text(errors="replace"))
+                switch = wal_segments.parse_history((root / entry.path).read_text(errors="replace"))
                 if switch is not None:
                     found[int(entry.name[:8], 16)] = switch
     return found
@@ -255,7 +263,7 @@ def switches(root: Path, entries: Iterable[Entry]) -> dict[int, wal.Switch]:
 
 def read_identity(root: Path) -> WalIdentity | None:
     """Whose WAL the archive holds; None for an archive that is not there. Raises CatalogError, OSError."""
-    path = root / wal.IDENTITY_NAME
+    path = root / wal_segments.IDENTITY_NAME
     if not path.exists():
         return None
     return codec.decode(WalIdentity, path.read_bytes(), where=str(path))
@@ -267,7 +275,7 @@ def open_identity(root: Path, system_identifier: str, segment_bytes: int) -> Wal
     if identity is None:
         atomic.make_folder(root)
         identity = WalIdentity(system_identifier=system_identifier, segment_bytes=segment_bytes)
-        atomic.write(root / wal.IDENTITY_NAME, codec.encode(identity))
+        atomic.write(root / wal_segments.IDENTITY_NAME, codec.encode(identity))
     if identity.system_identifier != system_identifier:
         raise errors.ConfigError(
             f"The archive {root} holds WAL of system {identity.system_identifier}, "
@@ -283,11 +291,11 @@ def _is_leftover(number: int | None, oldest: int | None) -> bool:
 
 def _is_complete(file_name: str) -> bool:
     name, _ = content.split(file_name)
-    return bool(wal.SEGMENT_NAME.fullmatch(name) or wal.HISTORY_NAME.fullmatch(name))
+    return bool(wal_segments.SEGMENT_NAME.fullmatch(name) or wal_segments.HISTORY_NAME.fullmatch(name))
 
 
 def _is_segment_folder(entry: os.DirEntry[str]) -> bool:
-    return len(entry.name) == 16 and wal.SEGMENT_NAME.fullmatch(entry.name + "0" * 8) is not None
+    return len(entry.name) == 16 and wal_segments.SEGMENT_NAME.fullmatch(entry.name + "0" * 8) is not None
 
 
 def _conflict(file_name: str) -> WalConflict | None:
@@ -297,4 +305,4 @@ def _conflict(file_name: str) -> WalConflict | None:
     except ValueError:
         return None
     name, _ = content.split(rest)
-    return WalConflict(name=name, found_at=found_at, kept_as=f"{wal.CONFLICTS_NAME}/{file_name}")
+    return WalConflict(name=name, found_at=found_at, kept_as=f"{wal_segments.CONFLICTS_NAME}/{file_name}")

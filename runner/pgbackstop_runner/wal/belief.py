@@ -6,8 +6,9 @@ another server (pgBackRest issue 2714 among others).
 
 from __future__ import annotations
 
-from pgbackstop_catalog import errors, wal
-from pgbackstop_catalog.wal import Segment
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.decisions.wal_segments import Segment
 from pgbackstop_runner.wal.keeper import Keeper
 from pgbackstop_runner.wal.sampler import Sample
 
@@ -39,7 +40,7 @@ def problem(keeper: Keeper) -> errors.PgbackstopError | None:
 
 def _lies(sample: Sample, keeper: Keeper) -> bool:
     believed, newest = sample.archiver_last or "", keeper.newest
-    if not wal.SEGMENT_NAME.fullmatch(believed) or (sample.archiver_age or 0.0) < GRACE:
+    if not wal_segments.SEGMENT_NAME.fullmatch(believed) or (sample.archiver_age or 0.0) < GRACE:
         return False
     return newest is None or Segment.parse(believed, keeper.progress.state.segment_bytes) > newest
 

@@ -6,8 +6,8 @@ import shlex
 from importlib import resources
 from pathlib import Path
 
-from pgbackstop_catalog import atomic
 from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.store import atomic
 
 SCRIPT_NAME = "archive-wal.sh"
 SCRIPT_MODE = 0o755

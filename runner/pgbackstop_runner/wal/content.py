@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
-from pgbackstop_catalog import atomic, errors
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.store import atomic
 
 Compression = Literal["none", "lz4", "zstd"]
 SUFFIXES: dict[Compression, str] = {"none": "", "lz4": ".lz4", "zstd": ".zst"}

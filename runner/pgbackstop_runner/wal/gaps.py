@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pgbackstop_catalog import atomic, codec, errors, wal
-from pgbackstop_catalog.records import Backup, BackupId, Status
-from pgbackstop_catalog.values import utc_now
-from pgbackstop_catalog.wal import Segment, WalGap, WalGaps
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.decisions.wal_segments import Segment, WalGap, WalGaps
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup, BackupId, Status
+from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.wal.archive import Archive
 
 REMEMBERED = 100  # the newest; more would only make the state hard to read
@@ -34,7 +37,7 @@ class Gaps:
     @property
     def path(self) -> Path:
         """Where they are remembered."""
-        return self.archive.root / wal.GAPS_NAME
+        return self.archive.root / wal_segments.GAPS_NAME
 
     @property
     def unacknowledged(self) -> tuple[WalGap, ...]:
@@ -51,7 +54,7 @@ class Gaps:
         size = self.archive.identity.segment_bytes
         lost = {Segment.parse(name, size) for name in self.archive.lost() if len(name) == 24}
         segments = self.archive.segments()
-        found = wal.missing(segments, lost, self.archive.switches(), size)
+        found = wal_segments.missing(segments, lost, self.archive.switches(), size)
         before = {(gap.first, gap.last): gap for gap in self.known}
         newest = max(segments, default=None)
         kept = [gap for gap in self.known if self._is_ahead(gap, newest)]
@@ -116,7 +119,7 @@ class Gaps:
 
 def read(archive: Path) -> tuple[WalGap, ...]:
     """The gaps that are remembered; none where the file is not there or is no record."""
-    path = archive / wal.GAPS_NAME
+    path = archive / wal_segments.GAPS_NAME
     try:
         return codec.decode(WalGaps, path.read_bytes(), where=str(path)).gaps
     except (OSError, errors.CatalogError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from pgbackstop_catalog.wal import Segment
+from pgbackstop_catalog.decisions.wal_segments import Segment
 
 BYTES = 40
 _FIELDS = "HHIQI4xQII"

@@ -14,9 +14,9 @@ import os
 from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
-from pgbackstop_catalog import atomic
-from pgbackstop_catalog.wal import INDEX_NAME, WalSegment
-from pgbackstop_catalog.wal_index import Entry, Index
+from pgbackstop_catalog.decisions.wal_segments import INDEX_NAME, Entry, WalSegment
+from pgbackstop_catalog.store import atomic
+from pgbackstop_catalog.store.wal_index import Index
 
 LOCK_NAME = ".index.lock"
 

@@ -8,11 +8,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgbackstop_catalog import errors, window
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.folder import FolderCatalog
-from pgbackstop_catalog.values import utc_now
-from pgbackstop_catalog.wal import Segment, WalGap, WalWindow, format_lsn
+from pgbackstop_catalog.decisions import windows
+from pgbackstop_catalog.decisions.wal_segments import Segment, WalGap, WalWindow, format_lsn
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner import log
 from pgbackstop_runner.wal import archive as archives
 from pgbackstop_runner.wal import gaps as gap_memory
@@ -236,7 +237,7 @@ class Keeper:
         except (OSError, errors.CatalogError) as error:
             log.logger().warning("the recovery window is not known", server=self.name, reason=str(error))
             return
-        found = window.windows(backups, entries, self.progress.state, switches)
+        found = windows.windows(backups, entries, self.progress.state, switches)
         told = (
             WalWindow(start=each.start, end=each.end, ends=each.ends, backup=each.backup) for each in found
         )

@@ -7,9 +7,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pgbackstop_catalog import atomic, codec, errors
-from pgbackstop_catalog.values import utc_now
-from pgbackstop_catalog.wal import WalState
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions.wal_segments import WalState
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.store import atomic
 
 
 def path_of(catalog: Path, server: str) -> Path:

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from pgbackstop_catalog import conninfo, errors, wal
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.wal import Segment
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.decisions.wal_segments import Segment
 from pgbackstop_runner import binaries, log, tools
 from pgbackstop_runner import server as postgres
 from pgbackstop_runner.failure import AttemptFailed
@@ -92,7 +94,7 @@ class Receiver:
 
     def _prepare(self, connection: psycopg.Connection) -> slot.Slot | None:
         facts = postgres_facts.facts(connection)
-        size = facts.wal_segment_bytes or wal.DEFAULT_SEGMENT_BYTES
+        size = facts.wal_segment_bytes or wal_segments.DEFAULT_SEGMENT_BYTES
         self.keeper.open_archive(facts.system_identifier, size)
         if not self.keeper.streams:
             return None
@@ -105,7 +107,7 @@ class Receiver:
         if newest is None or gaps is None or reserved.restart_lsn is None:
             return
         size = gaps.archive.identity.segment_bytes
-        resume = wal.segment_of(reserved.restart_lsn, newest.timeline, size)
+        resume = wal_segments.segment_of(reserved.restart_lsn, newest.timeline, size)
         if resume.number > newest.number + 1:
             last = Segment(timeline=newest.timeline, number=resume.number - 1)
             gap = gaps.expect(newest.next(), last, reserved.trouble or "the server had removed it")

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from pgbackstop_catalog import units
-from pgbackstop_catalog.values import utc_now
-from pgbackstop_catalog.wal import WalState
+from pgbackstop_catalog.decisions.wal_segments import WalState
+from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner import screen
 from pgbackstop_runner.wal.status import Report
 

@@ -9,12 +9,15 @@ from typing import Any
 
 import psycopg
 
-from pgbackstop_catalog import errors, wal, wal_index, window
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.folder import FolderCatalog
-from pgbackstop_catalog.records import Name
-from pgbackstop_catalog.values import UtcTime, Value
-from pgbackstop_catalog.wal import WalState
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.decisions import windows as decisions_windows
+from pgbackstop_catalog.decisions.wal_segments import WalState
+from pgbackstop_catalog.model import UtcTime, Value
+from pgbackstop_catalog.records.backup import Name
+from pgbackstop_catalog.store import wal_index
+from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner import locks
 from pgbackstop_runner.wal import archive as archives
 from pgbackstop_runner.wal import gaps, progress, sampler
@@ -79,7 +82,7 @@ def report(name: str, server: Server, archive: Path, catalog: FolderCatalog) -> 
     if state is not None and not state.gaps:
         state = state.but(gaps=gaps.read(archive))
     backups = [backup for backup in catalog.backups() if backup.server == name]
-    found = window.windows(backups, entries, state, switches)
+    found = decisions_windows.windows(backups, entries, state, switches)
     return Report(
         server=name,
         enabled=server.wal.enabled,
@@ -105,7 +108,7 @@ def _ask(server: Server, state: WalState | None) -> dict[str, Any]:
         return {"server_problem": str(error)}
     answer: dict[str, Any] = {}
     if sample.flushed is not None:
-        answer["server_lsn"] = wal.format_lsn(sample.flushed)
+        answer["server_lsn"] = wal_segments.format_lsn(sample.flushed)
         received = sample.written or _received(state)
         if received is not None:
             answer["lag_bytes"] = max(0, sample.flushed - received)
@@ -122,5 +125,5 @@ def _ask(server: Server, state: WalState | None) -> dict[str, Any]:
 
 def _received(state: WalState | None) -> int | None:
     with contextlib.suppress(ValueError):
-        return wal.parse_lsn(state.received_lsn) if state and state.received_lsn else None
+        return wal_segments.parse_lsn(state.received_lsn) if state and state.received_lsn else None
     return None

@@ -18,9 +18,11 @@ import signal
 import subprocess
 from pathlib import Path
 
-from pgbackstop_catalog import atomic, errors, wal
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.wal import Segment
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.decisions.wal_segments import Segment
+from pgbackstop_catalog.store import atomic
 from pgbackstop_runner import binaries, tools
 from pgbackstop_runner.wal import content
 
@@ -62,14 +64,14 @@ def place_marker(receiving: Path, segment: Segment, segment_bytes: int) -> None:
 def remove_markers(receiving: Path) -> None:
     """Take all markers away again."""
     for path in receiving.iterdir():
-        if wal.SEGMENT_NAME.fullmatch(path.name) and path.stat().st_blocks == 0:
+        if wal_segments.SEGMENT_NAME.fullmatch(path.name) and path.stat().st_blocks == 0:
             path.unlink()
 
 
 def set_partial_aside(archive: Path) -> None:
     """Move what an earlier connection left unfinished; of two for one segment the longer one stays."""
-    aside = archive / wal.ASIDE_NAME
-    for path in (archive / wal.RECEIVING_NAME).glob(f"*{PARTIAL_SUFFIX}"):
+    aside = archive / wal_segments.ASIDE_NAME
+    for path in (archive / wal_segments.RECEIVING_NAME).glob(f"*{PARTIAL_SUFFIX}"):
         kept = aside / path.name
         if kept.exists() and kept.stat().st_size >= path.stat().st_size:
             path.unlink()
@@ -80,8 +82,8 @@ def set_partial_aside(archive: Path) -> None:
 
 def drop_passed(archive: Path, newest: Segment, segment_bytes: int) -> None:
     """Remove partials whose segment is archived by now; those of another timeline stay, they may matter."""
-    for path in (archive / wal.ASIDE_NAME).iterdir():
-        if wal.SEGMENT_NAME.match(path.name):
+    for path in (archive / wal_segments.ASIDE_NAME).iterdir():
+        if wal_segments.SEGMENT_NAME.match(path.name):
             segment = Segment.parse(path.name[:24], segment_bytes)
             if segment.timeline == newest.timeline and segment <= newest:
                 path.unlink(missing_ok=True)

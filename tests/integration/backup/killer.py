@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pgbackstop_catalog import atomic, codec
-from pgbackstop_catalog.config import Log
-from pgbackstop_catalog.folder import FolderCatalog
-from pgbackstop_catalog.records import Backup, Status
+from pgbackstop_catalog.config.configuration import Log
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.store import atomic
+from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner import attempt, backup, log, tools, workspace
 from pgbackstop_runner.verify.checks import Examination
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog import codec, wal
-from pgbackstop_catalog.records import Backup, Status
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_runner import physical
 from tests.support.backups import Site, plan
 from tests.support.databases import Database
@@ -54,7 +55,7 @@ def check_server_facts(made: Backup, server: Server) -> None:
     identifier = server.execute("SELECT system_identifier::text FROM pg_control_system()")[0][0]
     assert facts.system_identifier == identifier
     assert (facts.timeline, facts.data_checksums) == (1, True)
-    assert facts.wal_segment_bytes == wal.DEFAULT_SEGMENT_BYTES
+    assert facts.wal_segment_bytes == wal_segments.DEFAULT_SEGMENT_BYTES
 
 
 @pytest.mark.parametrize("settings", LOGICAL.values(), ids=LOGICAL)
@@ -105,7 +106,7 @@ def check_physical(site: Site, made: Backup, server: Server) -> None:
     assert made.timeline == 1
     assert made.start_lsn is not None
     assert made.stop_lsn is not None
-    assert wal.parse_lsn(made.start_lsn) < wal.parse_lsn(made.stop_lsn)
+    assert wal_segments.parse_lsn(made.start_lsn) < wal_segments.parse_lsn(made.stop_lsn)
     assert made.verification.startswith(f"pg_verifybackup {server.programs.version}")
     assert [proof.backup for proof in site.proofs() if proof.status is Status.SUCCEEDED].count(made.id) == 1
 

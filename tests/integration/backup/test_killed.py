@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog.records import Backup, Status
+from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_runner import locks, reconcile
 from tests.support import install_postgres
 from tests.support.backups import Site, environment, gone, plan, until, waiting_client

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.records import Backup, Reason, Status
+from pgbackstop_catalog.records.backup import Backup, Reason, Status
 from tests.integration.backup.conftest import MakeRole
 from tests.support import binaries
 from tests.support.backups import Site, plan

@@ -19,7 +19,7 @@ import obstore
 import pytest
 
 from pgbackstop_catalog.config.storage import S3Storage
-from pgbackstop_catalog.records import Status, StoredFile
+from pgbackstop_catalog.records.backup import Status, StoredFile
 from pgbackstop_runner import bytestore_s3, copies, expire, rebuild
 from pgbackstop_runner.bytestore import StoreError
 from pgbackstop_runner.bytestore_s3 import S3Bucket

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 import yaml
 
-from pgbackstop_catalog.folder import FolderCatalog
-from pgbackstop_catalog.records import Backup
-from pgbackstop_catalog.scheduler import SchedulerState
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.scheduler import SchedulerState
+from pgbackstop_catalog.store.folder import FolderCatalog
 from tests.support import ports
 
 DEADLINE = 60.0  # seconds; only what is broken ever takes so long

@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from types import FrameType
 
-from pgbackstop_catalog.records import Backup, Reason, Status, new_id
-from pgbackstop_catalog.values import format_time, utc_now
+from pgbackstop_catalog.model import format_time, utc_now
+from pgbackstop_catalog.records.backup import Backup, Reason, Status, new_id
 from pgbackstop_runner import log, workspace
 from pgbackstop_runner.daemon import service, settings
 from pgbackstop_runner.daemon.plan_state import Order

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.records import Status
+from pgbackstop_catalog.records.backup import Status
 from tests.integration.daemon.conftest import House, until
 
 _PLACES = (

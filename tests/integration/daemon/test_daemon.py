@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from pgbackstop_catalog.records import Backup, Reason, Status
-from pgbackstop_catalog.wal import WalState
+from pgbackstop_catalog.decisions.wal_segments import WalState
+from pgbackstop_catalog.records.backup import Backup, Reason, Status
 from tests.integration.daemon.conftest import DEADLINE, House, until
 
 EACH_SECOND = "* * * * * *"

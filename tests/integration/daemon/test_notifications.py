@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from pgbackstop_catalog.records import Backup, Proof, Reason, Status
-from pgbackstop_catalog.values import format_time
+from pgbackstop_catalog.model import format_time
+from pgbackstop_catalog.records.backup import Backup, Proof, Reason, Status
 from pgbackstop_runner import notify, workspace
 from pgbackstop_runner.drill import announce
 from pgbackstop_runner.notify import configuration

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pgbackstop_catalog.records import Status
+from pgbackstop_catalog.records.backup import Status
 from tests.integration.daemon.conftest import DEADLINE, House, until
 from tests.support.databases import Database
 from tests.support.servers import SUPERUSER

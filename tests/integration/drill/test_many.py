@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pgbackstop_catalog import errors, wal
-from pgbackstop_catalog.records import Reason, Status
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.records.backup import Reason, Status
 from pgbackstop_runner import locks
 from pgbackstop_runner.drill import choose, flow
 from tests.integration.drill.conftest import drills, remains
@@ -100,7 +101,7 @@ def physical(server: Server) -> Site:
 
 def hide_archive(site: Site) -> None:
     """What stands where the archive's identity must be cannot be read."""
-    (site.workspace.wal_archive("main") / wal.IDENTITY_NAME).mkdir(parents=True)
+    (site.workspace.wal_archive("main") / wal_segments.IDENTITY_NAME).mkdir(parents=True)
 
 
 def test_an_archive_that_cannot_be_read_leaves_failed_records(make_server: MakeServer) -> None:

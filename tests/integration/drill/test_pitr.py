@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import pgbackstop_runner
-from pgbackstop_catalog.records import Proof, Reason, Status
+from pgbackstop_catalog.records.backup import Proof, Reason, Status
 from pgbackstop_runner.recover import archive
 from tests.integration.drill.conftest import drills, remains
 from tests.integration.exporter.running import Exporter

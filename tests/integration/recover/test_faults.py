@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pgbackstop_catalog.records import Reason, Status
+from pgbackstop_catalog.records.backup import Reason, Status
 from pgbackstop_runner.recover.place import UNFINISHED
 from tests.integration.recover.conftest import MakeYard
 from tests.integration.recover.yard import Yard

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pgbackstop_catalog.wal import Segment
+from pgbackstop_catalog.decisions.wal_segments import Segment
 from pgbackstop_runner.recover import settings
 from tests.support import backups, places
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from pgbackstop_catalog.records import Backup, StoredFile
+from pgbackstop_catalog.records.backup import Backup, StoredFile
 from tests.integration.recover import yard as yards
 from tests.integration.recover.conftest import MakeYard
 from tests.integration.recover.yard import Yard

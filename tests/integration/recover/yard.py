@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 import psycopg
 
-from pgbackstop_catalog import wal
-from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.records.backup import Backup
 from tests.support import backups, places, ports, servers
 from tests.support.backups import Site
 from tests.support.servers import Server
@@ -61,7 +61,7 @@ class Yard:
 
     def caught_up(self) -> None:
         """Wait until everything written by now is received, and its moment is known to be."""
-        lsn = wal.parse_lsn(str(self.server.execute("select pg_current_wal_lsn()")[0][0]))
+        lsn = wal_segments.parse_lsn(str(self.server.execute("select pg_current_wal_lsn()")[0][0]))
         (now,) = self.server.execute("select clock_timestamp()")[0]
         assert isinstance(now, datetime)
 
@@ -69,7 +69,10 @@ class Yard:
             state = self._state()
             until, received = state.get("recoverable_until"), state.get("received_lsn")
             return bool(
-                until and received and wal.parse_lsn(received) >= lsn and datetime.fromisoformat(until) >= now
+                until
+                and received
+                and wal_segments.parse_lsn(received) >= lsn
+                and datetime.fromisoformat(until) >= now
             )
 
         backups.until(reached, "the receiver to catch up")

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from pgbackstop_catalog.records import Backup
-from pgbackstop_catalog.restores import Restore
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner.restore import flow, survey
 from pgbackstop_runner.restore.choose import Wanted
 from pgbackstop_runner.restore.outline import Request

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog import atomic, codec, errors
-from pgbackstop_catalog.records import Status
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.restore import after
 from tests.integration.restore import places
 from tests.support.backups import Site, until

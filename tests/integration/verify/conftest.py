@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog.records.backup import Backup
 from tests.support import accounts, binaries, places
 from tests.support.backups import Site, plan
 from tests.support.servers import Server

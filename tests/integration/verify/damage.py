@@ -13,8 +13,9 @@ from pathlib import Path
 
 import zstandard
 
-from pgbackstop_catalog import codec, wal
-from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup
 from tests.support.backups import Site
 
 Damage = Callable[[Path], None]
@@ -75,7 +76,9 @@ def flip_wal(path: Path) -> None:
             (each for each in archive if len(each.name) == 24), key=lambda each: each.name
         ).offset_data
     header = 24  # of a record; its checksum covers what follows, too
-    plain[begin + wal.parse_lsn(span["Start-LSN"]) % wal.DEFAULT_SEGMENT_BYTES + header + 2] ^= 0x10
+    plain[
+        begin + wal_segments.parse_lsn(span["Start-LSN"]) % wal_segments.DEFAULT_SEGMENT_BYTES + header + 2
+    ] ^= 0x10
     path.write_bytes(zstandard.ZstdCompressor(write_checksum=True).compress(bytes(plain)))
 
 

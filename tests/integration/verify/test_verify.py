@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import Backup, Reason, Status
+from pgbackstop_catalog.records.backup import Backup, Reason, Status
 from pgbackstop_runner import locks
 from pgbackstop_runner.verify import reconcile, run, targets
 from tests.integration.exporter.running import Exporter

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 import pytest
 import zstandard
 
-from pgbackstop_catalog import errors, wal
-from pgbackstop_catalog.records import Proof, Status, new_id
-from pgbackstop_catalog.values import format_time, utc_now
-from pgbackstop_catalog.wal_index import Entry, Index
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.decisions.wal_segments import Entry
+from pgbackstop_catalog.model import format_time, utc_now
+from pgbackstop_catalog.records.backup import Proof, Status, new_id
+from pgbackstop_catalog.store.wal_index import Index
 from pgbackstop_runner.verify import run
 from tests.integration.recover import yard as yards
 from tests.integration.recover.yard import Yard
@@ -71,7 +73,7 @@ def test_it_is_read_to_the_end_of_the_window(yard: Yard) -> None:
 def _is_fixed(yard: Yard, entry: Entry) -> None:
     """The index says of the damaged segment what it is now."""
     content = (yard.archive / entry.path).read_bytes()
-    path = yard.archive / wal.INDEX_NAME
+    path = yard.archive / wal_segments.INDEX_NAME
     fixed = damage.sha256(content)
     path.write_text(path.read_text().replace(entry.sha256, fixed))
 
@@ -95,7 +97,7 @@ def test_a_damaged_segment_is_found_and_the_backup_stays(yard: Yard, damaged: da
 @pytest.mark.parametrize("damaged", [damage.flip, damage.cut_frame])
 def test_where_the_index_says_the_same(yard: Yard, damaged: damage.Damage) -> None:
     entry = entries(yard)[-2]
-    path, index = yard.archive / entry.path, yard.archive / wal.INDEX_NAME
+    path, index = yard.archive / entry.path, yard.archive / wal_segments.INDEX_NAME
     content, lines = path.read_bytes(), index.read_bytes()
     assert zstandard.get_frame_parameters(content).has_checksum
     try:

@@ -17,11 +17,12 @@ from typing import Any, TypeVar
 
 import psutil
 
-from pgbackstop_catalog import wal_index
-from pgbackstop_catalog.folder import FolderCatalog
-from pgbackstop_catalog.records import Backup, Status, new_id
-from pgbackstop_catalog.values import utc_now
-from pgbackstop_catalog.wal import WalState
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.decisions.wal_segments import WalState
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.backup import Backup, Status, new_id
+from pgbackstop_catalog.store import wal_index
+from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.wal import progress
 from tests.support import accounts, install_postgres, places
 from tests.support.servers import Server
@@ -178,7 +179,7 @@ class Rig:
         pid = self.process.pid
         return self.until("it streams", lambda state: state.status == "streaming" and state.pid == pid)
 
-    def entries(self) -> dict[str, wal_index.Entry]:
+    def entries(self) -> dict[str, wal_segments.Entry]:
         return dict(wal_index.Index(self.archive).refresh())
 
     def segments(self) -> list[str]:

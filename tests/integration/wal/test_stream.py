@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog import wal
+from pgbackstop_catalog.decisions import wal_segments
 from tests.integration.wal import rig as rigs
 from tests.integration.wal.conftest import MakeRig
 from tests.integration.wal.rig import Rig, wait_for
@@ -161,7 +161,7 @@ def test_a_promotion_is_followed(rig: Rig) -> None:
     assert state.gaps == ()
     assert rig.entries()["00000002.history"].path == "00000002.history"
     history = (rig.archive / "00000002.history").read_text()
-    assert wal.parse_history(history) is not None
+    assert wal_segments.parse_history(history) is not None
     rig.stop()
 
 

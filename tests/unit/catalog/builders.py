@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pgbackstop_catalog.records import Backup, ServerFacts, Status
+from pgbackstop_catalog.records.backup import Backup, ServerFacts, Status
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)  # a Sunday
 DAY = timedelta(days=1)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pgbackstop_catalog.records import Backup, Status
+from pgbackstop_catalog.records.backup import Backup, Status
 
 NOW = datetime(2026, 11, 22, 2, 3, 4, tzinfo=UTC)
 

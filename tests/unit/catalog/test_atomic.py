@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog import atomic
+from pgbackstop_catalog.store import atomic
 
 CALLS = ("open", "fdopen", "fsync", "replace", "open", "fsync")
 

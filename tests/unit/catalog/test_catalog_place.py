@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog import catalog_place, config_file
+from pgbackstop_catalog.config import load, locate_catalog
 
 GOOD = """\
 servers:
@@ -33,7 +33,7 @@ CATALOGS = {
 @pytest.mark.parametrize("case", CATALOGS)
 def test_the_catalog_s_place_is_the_model_s(file: Path, case: str) -> None:
     file.write_text(CATALOGS[case])
-    assert catalog_place.named_by(file) == config_file.load(file).catalog_folder()
+    assert locate_catalog.named_by(file) == load.load(file).catalog_folder()
 
 
 @pytest.mark.parametrize(
@@ -42,5 +42,5 @@ def test_the_catalog_s_place_is_the_model_s(file: Path, case: str) -> None:
 )
 def test_a_file_without_a_plain_catalog_is_judged_by_the_model(file: Path, text: str) -> None:
     file.write_text(text)
-    with pytest.raises(config_file.BadConfig, match=re.escape(str(file))):
-        catalog_place.named_by(file)
+    with pytest.raises(load.BadConfig, match=re.escape(str(file))):
+        locate_catalog.named_by(file)

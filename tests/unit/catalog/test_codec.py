@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pgbackstop_catalog import codec, errors
-from pgbackstop_catalog.records import Backup, Reason, Status, Tally, new_id
-from pgbackstop_catalog.values import format_time
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.model import format_time
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup, Reason, Status, Tally, new_id
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import NOW
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog import catalog_place, config_file, errors
-from pgbackstop_catalog.config import Config
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import load, locate_catalog
+from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.storage import FolderStorage
 
 GOOD = """\
@@ -31,8 +32,8 @@ def file(tmp_path: Path) -> Path:
 def problems(file: Path, text: str) -> list[str]:
     """What is wrong, as ``line: key: sentence``."""
     file.write_text(text)
-    with pytest.raises(config_file.BadConfig) as raised:
-        config_file.load(file)
+    with pytest.raises(load.BadConfig) as raised:
+        load.load(file)
     assert raised.value.exit_code == 2
     lines = str(raised.value).splitlines()
     assert all(line.startswith(f"{file}:") for line in lines)
@@ -41,7 +42,7 @@ def problems(file: Path, text: str) -> list[str]:
 
 def test_a_right_one_has_paths_from_its_own_folder(file: Path) -> None:
     file.write_text(GOOD)
-    config = config_file.load(file)
+    config = load.load(file)
     assert config.folder(None).path == file.parent / "store"
     assert config.catalog_folder() == file.parent / "store" / "catalog"
     cloud = config.storages["cloud"]
@@ -51,7 +52,7 @@ def test_a_right_one_has_paths_from_its_own_folder(file: Path) -> None:
 
 def test_without_plans_each_server_gets_the_two_of_the_specification(file: Path) -> None:
     file.write_text(GOOD)
-    plans = config_file.load(file).plans
+    plans = load.load(file).plans
     schedules = {name: plan.effective_schedule().expression for name, plan in plans.items()}
     assert schedules == {"main-logical": "0 2 * * *", "main-physical": "0 3 * * 0"}
 
@@ -211,7 +212,7 @@ def test_all_errors_at_once_in_the_order_of_the_file(file: Path) -> None:
 )
 def test_a_file_that_cannot_be_read(file: Path, make: Any, reason: str) -> None:
     make(file)
-    for read in (config_file.load, catalog_place.named_by):
+    for read in (load.load, locate_catalog.named_by):
         with pytest.raises(errors.ConfigError, match=reason):
             read(file)
 

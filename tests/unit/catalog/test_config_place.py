@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog import config_place, errors
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import locate
 
 
 @pytest.fixture
@@ -14,14 +15,14 @@ def file(tmp_path: Path) -> Path:
 
 def test_where_the_file_is_looked_for(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(config_place.ENVIRONMENT, raising=False)
-    monkeypatch.setattr(config_place, "PLACES", (Path("pgbackstop.yaml"), tmp_path / "etc.yaml"))
+    monkeypatch.delenv(locate.ENVIRONMENT, raising=False)
+    monkeypatch.setattr(locate, "PLACES", (Path("pgbackstop.yaml"), tmp_path / "etc.yaml"))
     with pytest.raises(errors.ConfigError, match="There is no configuration"):
-        config_place.find(None)
+        locate.find(None)
     (tmp_path / "etc.yaml").touch()
-    assert config_place.find(None) == tmp_path / "etc.yaml"
+    assert locate.find(None) == tmp_path / "etc.yaml"
     file.touch()
-    assert config_place.find(None) == Path("pgbackstop.yaml")
-    monkeypatch.setenv(config_place.ENVIRONMENT, "/named/by/environment")
-    assert config_place.find(None) == Path("/named/by/environment")
-    assert config_place.find(file) == file
+    assert locate.find(None) == Path("pgbackstop.yaml")
+    monkeypatch.setenv(locate.ENVIRONMENT, "/named/by/environment")
+    assert locate.find(None) == Path("/named/by/environment")
+    assert locate.find(file) == file

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog import drills
-from pgbackstop_catalog.drills import Beat, Live
-from pgbackstop_catalog.window import Window
+from pgbackstop_catalog.decisions import drills
+from pgbackstop_catalog.decisions.drills import Beat, Live
+from pgbackstop_catalog.decisions.windows import Window
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 INTERVAL = 10.0

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.folder import FolderCatalog
-from pgbackstop_catalog.records import Backup, Copy, Proof, Status, Tally
+from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Status, Tally
+from pgbackstop_catalog.store.folder import FolderCatalog
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import DAY, NOW
 

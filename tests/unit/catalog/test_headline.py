@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog import codec, errors, headline, records
-from pgbackstop_catalog.records import Backup, Reason, Status, StoredFile
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.records import backup, codec
+from pgbackstop_catalog.records.backup import Backup, Reason, Status, StoredFile
+from pgbackstop_catalog.store import summary
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import NOW
 
@@ -19,21 +21,21 @@ RICH = builders.backup(
 )  # fmt: skip
 
 
-def parse(folder: Path, content: bytes) -> headline.Headline:
+def parse(folder: Path, content: bytes) -> summary.Headline:
     path = folder / "record.json"
     path.write_bytes(content)
-    return headline.parse(path)
+    return summary.parse(path)
 
 
-def assert_same(found: headline.Headline, record: Backup) -> None:
-    for name in headline._TYPES:
+def assert_same(found: summary.Headline, record: Backup) -> None:
+    for name in summary._TYPES:
         expected = getattr(record, name)
         assert getattr(found, name) == (expected if name != "expired_at" else found.expired_at)
     assert (found.expired_at is None) is (record.expired_at is None)
 
 
 def test_the_version_is_the_records() -> None:
-    assert records.RECORD_VERSION == headline._VERSION
+    assert backup.RECORD_VERSION == summary._VERSION
 
 
 @given(
@@ -97,10 +99,10 @@ def test_reading_passes_over_what_is_gone_and_reports_what_is_garbage(tmp_path: 
     good.write_bytes(codec.encode(RICH))
     bad.write_text("garbage")
     heard: list[errors.CatalogError] = []
-    assert [each.id for each in headline.read([good, bad, gone], heard.append)] == [RICH.id]
+    assert [each.id for each in summary.read([good, bad, gone], heard.append)] == [RICH.id]
     assert str(bad) in str(heard[0])
     with pytest.raises(errors.CatalogError, match="cannot be read"):
-        list(headline.read([tmp_path], heard.append))
+        list(summary.read([tmp_path], heard.append))
 
 
 @pytest.mark.parametrize(

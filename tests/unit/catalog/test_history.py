@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog import history
-from pgbackstop_catalog.history import Attempt, Counts, Subject
-from pgbackstop_catalog.records import Backup, Reason, Status, Tally
-from pgbackstop_catalog.schedule import Schedule
+from pgbackstop_catalog.config.schedule import Schedule
+from pgbackstop_catalog.decisions import history
+from pgbackstop_catalog.decisions.history import Attempt, Counts, Subject
+from pgbackstop_catalog.records.backup import Backup, Reason, Status, Tally
 from tests.unit.exporter.builders import DAY, NOW, backup, physical
 
 HOUR = timedelta(hours=1)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog import layout
+from pgbackstop_catalog.store import layout
 
 names = st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1, max_size=63)
 

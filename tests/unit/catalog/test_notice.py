@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from pgbackstop_catalog import notice
-from pgbackstop_catalog.records import Reason, Status
+from pgbackstop_catalog.records.backup import Reason, Status
 from tests.unit.catalog.finished import NOW, finished, labels_of
 
 

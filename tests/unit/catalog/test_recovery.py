@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog import errors, recovery
-from pgbackstop_catalog.records import Backup
-from pgbackstop_catalog.recovery import Known, RecoveryPlan, Target
-from pgbackstop_catalog.wal import Switch
-from pgbackstop_catalog.window import Window
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import recovery
+from pgbackstop_catalog.decisions.recovery import Known, RecoveryPlan, Target
+from pgbackstop_catalog.decisions.wal_segments import Switch
+from pgbackstop_catalog.decisions.windows import Window
+from pgbackstop_catalog.records.backup import Backup
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import DAY, NOW
 

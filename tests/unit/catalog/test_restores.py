@@ -2,7 +2,7 @@
 
 import pytest
 
-from pgbackstop_catalog import restores
+from pgbackstop_catalog.records import restore
 
 
 @pytest.mark.parametrize(
@@ -22,4 +22,4 @@ from pgbackstop_catalog import restores
     ],
 )
 def test_databases_that_restores_make_are_known_by_their_names(name: str, expected: bool) -> None:
-    assert restores.is_beside(name) is expected
+    assert restore.is_beside(name) is expected

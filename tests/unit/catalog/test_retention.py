@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog import retention
 from pgbackstop_catalog.config.plan import Keep
-from pgbackstop_catalog.records import Backup, ServerFacts, Status
+from pgbackstop_catalog.decisions import retention
+from pgbackstop_catalog.records.backup import Backup, ServerFacts, Status
 from tests.unit.catalog.builders import DAY, NOW, backup, physical
 
 OTHER_SYSTEM = ServerFacts(version="17.5", version_number=170005, system_identifier="8")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgbackstop_catalog import schedule
-from pgbackstop_catalog.schedule import Schedule
+from pgbackstop_catalog.config import schedule
+from pgbackstop_catalog.config.schedule import Schedule
 
 # Changes at 02:00, at 01:00, by half an hour, on the southern half, at midnight, before midnight, none.
 ZONES = (

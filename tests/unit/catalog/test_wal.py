@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog import wal
-from pgbackstop_catalog.values import utc_now
-from pgbackstop_catalog.wal import Segment, Switch
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.decisions.wal_segments import Segment, Switch
+from pgbackstop_catalog.model import utc_now
 
 SIZES = [2**20, 2**24, 2**26, 2**30]
 
@@ -41,37 +41,37 @@ def test_what_is_no_name_is_refused(name: str) -> None:
 
 @given(st.integers(0, 2**64 - 1))
 def test_positions_are_read_back(position: int) -> None:
-    assert wal.parse_lsn(wal.format_lsn(position)) == position
+    assert wal_segments.parse_lsn(wal_segments.format_lsn(position)) == position
 
 
 def test_the_segment_of_a_position() -> None:
-    assert wal.segment_of("0/3000028", 2).name() == "000000020000000000000003"
+    assert wal_segments.segment_of("0/3000028", 2).name() == "000000020000000000000003"
 
 
 @given(st.sets(st.integers(0, 60)))
 def test_runs_and_gaps_are_each_others_complement(numbers: set[int]) -> None:
     segments = [at(number) for number in numbers]
-    present = [n for first, last in wal.runs(segments) for n in range(first.number, last.number + 1)]
-    absent = [n for first, last in wal.gaps(segments) for n in range(first.number, last.number + 1)]
+    present = [n for first, last in wal_segments.runs(segments) for n in range(first.number, last.number + 1)]
+    absent = [n for first, last in wal_segments.gaps(segments) for n in range(first.number, last.number + 1)]
     assert sorted(present) == sorted(numbers)
     if numbers:
         assert sorted(present + absent) == list(range(min(numbers), max(numbers) + 1))
 
 
 def test_a_new_timeline_alone_is_no_gap() -> None:
-    assert wal.gaps([at(1), at(2), at(3, 2), at(5, 2)]) == ((at(4, 2), at(4, 2)),)
+    assert wal_segments.gaps([at(1), at(2), at(3, 2), at(5, 2)]) == ((at(4, 2), at(4, 2)),)
 
 
 HISTORY = "1\t0/3000000\tno recovery target specified\n\n# comment\n2\t0/5000100\tbefore 2026\n"
 
 
 def test_a_history_tells_the_last_switch() -> None:
-    assert wal.parse_history(HISTORY) == Switch(parent=2, lsn=0x5000100)
-    assert wal.parse_history("# nothing\nnonsense\nx\t0/1\n²\t0/1\n1\tnowhere\n") is None
+    assert wal_segments.parse_history(HISTORY) == Switch(parent=2, lsn=0x5000100)
+    assert wal_segments.parse_history("# nothing\nnonsense\nx\t0/1\n²\t0/1\n1\tnowhere\n") is None
 
 
 def test_what_is_deleted_is_missing_also_at_the_ends() -> None:
-    found = wal.missing([at(1), at(2), at(4)], [at(1), at(4)], {})
+    found = wal_segments.missing([at(1), at(2), at(4)], [at(1), at(4)], {})
     assert found == ((at(1), at(1)), (at(3), at(4)))
 
 
@@ -89,13 +89,13 @@ def test_what_is_deleted_is_missing_also_at_the_ends() -> None:
 def test_a_timeline_must_begin_where_it_left_its_parent(
     archived: list[Segment], expected: tuple[tuple[Segment, Segment], ...]
 ) -> None:
-    switches = {2: Switch(parent=1, lsn=3 * wal.DEFAULT_SEGMENT_BYTES + 100)}
-    assert wal.missing(archived, [], switches) == expected
+    switches = {2: Switch(parent=1, lsn=3 * wal_segments.DEFAULT_SEGMENT_BYTES + 100)}
+    assert wal_segments.missing(archived, [], switches) == expected
 
 
 def test_only_gaps_without_a_base_backup_count_as_missing() -> None:
-    gap = wal.WalGap(timeline=1, first="0" * 24, last="0" * 24, segments=3, found_at=utc_now())
-    state = wal.WalState(
+    gap = wal_segments.WalGap(timeline=1, first="0" * 24, last="0" * 24, segments=3, found_at=utc_now())
+    state = wal_segments.WalState(
         server="main",
         method="stream",
         status="streaming",

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.values import utc_now
-from pgbackstop_catalog.wal import Segment, WalSegment
-from pgbackstop_catalog.wal_index import Index
+from pgbackstop_catalog.decisions.wal_segments import Segment, WalSegment
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.store.wal_index import Index
 
 
 def line(number: int, size: int = 10, **more: object) -> bytes:

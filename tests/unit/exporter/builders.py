@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pgbackstop_catalog.config import Config
-from pgbackstop_catalog.folder import FolderCatalog
-from pgbackstop_catalog.records import Backup, Copy, Proof, Status, new_id
-from pgbackstop_catalog.restores import Restore
+from pgbackstop_catalog.config.configuration import Config
+from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Status, new_id
+from pgbackstop_catalog.records.restore import Restore
+from pgbackstop_catalog.store.folder import FolderCatalog
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

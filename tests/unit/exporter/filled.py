@@ -3,11 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pgbackstop_catalog import atomic, codec
-from pgbackstop_catalog.records import Status, Tally
-from pgbackstop_catalog.scheduler import SchedulerState
-from pgbackstop_catalog.values import Value
-from pgbackstop_catalog.wal import WalGap, WalState, WalWindow
+from pgbackstop_catalog.decisions.wal_segments import WalGap, WalState, WalWindow
+from pgbackstop_catalog.model import Value
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Status, Tally
+from pgbackstop_catalog.records.scheduler import SchedulerState
+from pgbackstop_catalog.store import atomic
 from pgbackstop_exporter.catalog_source import CatalogSource
 from pgbackstop_exporter.facts import (
     CATALOG,

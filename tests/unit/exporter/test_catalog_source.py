@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog import errors, history
-from pgbackstop_catalog.history import Attempt, Subject
-from pgbackstop_catalog.records import Backup, Status, Tally
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import history
+from pgbackstop_catalog.decisions.history import Attempt, Subject
+from pgbackstop_catalog.records.backup import Backup, Status, Tally
 from pgbackstop_exporter import catalog_source, plan_source
 from pgbackstop_exporter.catalog_source import CatalogSource
 from pgbackstop_exporter.facts import CatalogFacts, RestoreFacts

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pgbackstop_catalog import history
-from pgbackstop_catalog.history import Subject
-from pgbackstop_catalog.records import Backup, Status
+from pgbackstop_catalog.decisions import history
+from pgbackstop_catalog.decisions.history import Subject
+from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_exporter import digests
 from tests.unit.exporter.builders import DAY, NOW, backup, copy_of, physical, proof_of
 

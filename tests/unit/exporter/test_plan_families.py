@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.history import History, Subject
-from pgbackstop_catalog.records import Backup, Reason, Status, Tally
-from pgbackstop_catalog.scheduler import Counted, SchedulerState
+from pgbackstop_catalog.decisions.history import History, Subject
+from pgbackstop_catalog.records.backup import Backup, Reason, Status, Tally
+from pgbackstop_catalog.records.scheduler import Counted, SchedulerState
 from pgbackstop_exporter import plan_families
 from pgbackstop_exporter.catalog_source import CatalogSource
 from pgbackstop_exporter.facts import CATALOG, PlanFacts, ServerFacts, Settings, Snapshot

@@ -4,10 +4,10 @@ from datetime import datetime
 
 import pytest
 
-from pgbackstop_catalog import history
-from pgbackstop_catalog.history import Attempt
-from pgbackstop_catalog.wal import WalGap, WalWindow
-from pgbackstop_catalog.window import Ends
+from pgbackstop_catalog.decisions import history
+from pgbackstop_catalog.decisions.history import Attempt
+from pgbackstop_catalog.decisions.wal_segments import WalGap, WalWindow
+from pgbackstop_catalog.decisions.windows import Ends
 from pgbackstop_exporter import recovery
 from pgbackstop_exporter.recovery import Window
 from tests.unit.exporter.builders import DAY, NOW, physical

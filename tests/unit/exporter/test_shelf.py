@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.history import Attempt
-from pgbackstop_catalog.records import Backup, Status
+from pgbackstop_catalog.decisions.history import Attempt
+from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_exporter import digests
 from pgbackstop_exporter.shelf import Shelf
 from tests.unit.exporter.builders import NOW, backup, catalog

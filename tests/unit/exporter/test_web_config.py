@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog import config_file, errors
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import load
 from pgbackstop_exporter import main, web_config
 
 HASH = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
@@ -85,7 +86,7 @@ def test_the_rate_limits_interval(tmp_path: Path, text: str, seconds: float) -> 
 )
 def test_what_the_tls_section_may_not_say(tmp_path: Path, lines: str, problem: str) -> None:
     rows = lines.strip("{}").replace(", max", "\n  max").replace(", cipher", "\n  cipher")
-    with pytest.raises(config_file.BadConfig) as refused:
+    with pytest.raises(load.BadConfig) as refused:
         tls(tmp_path, f"  {rows}\n")
     assert problem in str(refused.value)
     assert re.match(rf"{tmp_path}/web.yml:\d+: tls_server_config", str(refused.value))

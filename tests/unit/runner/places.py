@@ -5,10 +5,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pgbackstop_catalog import codec, layout
-from pgbackstop_catalog.config import Config
-from pgbackstop_catalog.folder import FolderCatalog
-from pgbackstop_catalog.records import Backup, StoredFile
+from pgbackstop_catalog.config.configuration import Config
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup, StoredFile
+from pgbackstop_catalog.store import layout
+from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.workspace import Workspace
 from tests.unit.catalog import builders
 

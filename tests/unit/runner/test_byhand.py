@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog import layout
-from pgbackstop_catalog.records import Backup, Status, StoredFile, Tablespace, new_id
+from pgbackstop_catalog.records.backup import Backup, Status, StoredFile, Tablespace, new_id
+from pgbackstop_catalog.store import layout
 from pgbackstop_runner import byhand
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

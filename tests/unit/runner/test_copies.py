@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog import errors, layout
-from pgbackstop_catalog.records import Backup, Status, StoredFile
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.records.backup import Backup, Status, StoredFile
+from pgbackstop_catalog.store import layout
 from pgbackstop_runner import bytestore_folder, bytestores, copies, expire, locks
 from pgbackstop_runner.bytestore import StoreError
 from pgbackstop_runner.bytestore_folder import FolderStore

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 from typer.testing import CliRunner
 
-from pgbackstop_catalog import config_file, config_reference
-from pgbackstop_catalog.config import Config, default_plans
+from pgbackstop_catalog.config import load, reference
+from pgbackstop_catalog.config.configuration import Config, default_plans
 from pgbackstop_runner import main
 
 EXAMPLE = resources.files("pgbackstop_runner").joinpath("example.yaml").read_text(encoding="utf-8")
@@ -39,9 +39,7 @@ def keys(place: str, value: Any) -> set[str]:
 
 def keys_of_the_model() -> set[str]:
     return {
-        f"{place}.{name}".lstrip(".")
-        for place, model in config_reference.sections()
-        for name in model.model_fields
+        f"{place}.{name}".lstrip(".") for place, model in reference.sections() for name in model.model_fields
     }
 
 
@@ -52,13 +50,13 @@ def test_the_example_has_every_key_and_no_other() -> None:
 def test_the_example_is_right_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "pgbackstop.yaml"
     path.write_text(EXAMPLE)
-    assert set(config_file.load(path).plans) == set(default_plans({"main": {}}))
+    assert set(load.load(path).plans) == set(default_plans({"main": {}}))
 
 
 def test_what_the_example_writes_out_is_the_default(tmp_path: Path) -> None:
     path = tmp_path / "pgbackstop.yaml"
     path.write_text(EXAMPLE)
-    written = config_file.load(path)
+    written = load.load(path)
     minimal = Config.model_validate({"servers": {"main": {}}, "storages": written.model_dump()["storages"]})
     assert written.servers == minimal.servers
     assert (written.daemon, written.log, written.notifications) == (
@@ -78,7 +76,7 @@ def test_what_the_example_writes_out_is_the_default(tmp_path: Path) -> None:
 def test_every_key_has_a_meaning() -> None:
     silent = {
         f"{place}.{name}"
-        for place, model in config_reference.sections()
+        for place, model in reference.sections()
         for name, field in model.model_fields.items()
         if not field.description
     }
@@ -86,7 +84,7 @@ def test_every_key_has_a_meaning() -> None:
 
 
 def test_the_reference_is_the_model() -> None:
-    assert REFERENCE.read_text() == config_reference.document()
+    assert REFERENCE.read_text() == reference.document()
 
 
 def test_the_commands_print_them() -> None:
@@ -96,5 +94,5 @@ def test_the_commands_print_them() -> None:
 
 
 def test_the_reference_writes_defaults_as_the_file_does() -> None:
-    rows = re.findall(r"^\| `(\w+)` \|.*?\| `([^`]*)` \|", config_reference.document(), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \|.*?\| `([^`]*)` \|", reference.document(), re.MULTILINE)
     assert {("records", "400d"), ("retain_slot_bytes", "10GB"), ("row_counts", "true")} <= set(rows)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import structlog.testing
 
-from pgbackstop_catalog import errors, history
-from pgbackstop_catalog.records import Backup, Proof, Reason, Status, Tally
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import history
+from pgbackstop_catalog.records.backup import Backup, Proof, Reason, Status, Tally
 from pgbackstop_runner import expire, locks, removal
 from pgbackstop_runner.workspace import Workspace
 from tests.support import skips

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import Backup, Reason, Status, new_id
+from pgbackstop_catalog.records.backup import Backup, Reason, Status, new_id
 from pgbackstop_runner import failure
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog.records import Backup, Status, new_id
+from pgbackstop_catalog.records.backup import Backup, Status, new_id
 from pgbackstop_runner import forecast
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

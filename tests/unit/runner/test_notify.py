@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from pgbackstop_catalog import errors, notice
-from pgbackstop_catalog.config import Config
+from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.notifications import Alertmanager
-from pgbackstop_catalog.folder import FolderCatalog
 from pgbackstop_catalog.notice import Notice
-from pgbackstop_catalog.records import Reason, Status
+from pgbackstop_catalog.records.backup import Reason, Status
+from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner import locks, notify
 from pgbackstop_runner.notify import alertmanager
 from pgbackstop_runner.workspace import Workspace

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog import codec, errors, layout
-from pgbackstop_catalog.records import Backup, Status
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.store import layout
 from pgbackstop_runner import copies, rebuild
 from pgbackstop_runner.bytestore import StoreError
 from pgbackstop_runner.workspace import Workspace

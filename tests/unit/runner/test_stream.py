@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgbackstop_catalog.config.plan import Compression
-from pgbackstop_catalog.records import Reason
+from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner import stream
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.system import compression as system_compression

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pgbackstop_catalog.records import Reason
+from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner import tools
 from pgbackstop_runner.failure import AttemptFailed
 from tests.support.backups import PATIENCE, gone, until

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import StoredFile
+from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_runner import stream, unpack
 from tests.support import places
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog import wal
-from pgbackstop_catalog.records import Backup, ServerFacts, Status
-from pgbackstop_catalog.wal import WalSegment
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.decisions.wal_segments import WalSegment
+from pgbackstop_catalog.records.backup import Backup, ServerFacts, Status
 from pgbackstop_runner import expire, wal_removal
 from pgbackstop_runner.wal import index
 from pgbackstop_runner.workspace import Workspace
@@ -118,8 +118,8 @@ def test_a_link_in_the_archive_is_not_followed(opened: Workspace, archive: Path,
 
 def test_an_index_that_cannot_be_read_is_said(opened: Workspace, archive: Path) -> None:
     places.stored(opened, physical(0, "0/4000028"))
-    (archive / wal.INDEX_NAME).unlink()
-    (archive / wal.INDEX_NAME).mkdir()
+    (archive / wal_segments.INDEX_NAME).unlink()
+    (archive / wal_segments.INDEX_NAME).mkdir()
     outcome = expire.run(opened, "main-physical", now=NOW)
     assert "cannot be trimmed" in outcome.problems[0]
     assert left(archive) == NAMES

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog import config_file
+from pgbackstop_catalog.config import load as config_load
 from pgbackstop_catalog.config.notifications import Alertmanager, Notifications
 
 HEAD = """\
@@ -21,7 +21,7 @@ MAIL = "  email:\n    to: [a@example.com]\n    sender: b@example.com\n    smarth
 def load(folder: Path, text: str) -> Notifications:
     path = folder / "pgbackstop.yaml"
     path.write_text(HEAD + text)
-    return config_file.load(path).notifications
+    return config_load.load(path).notifications
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def load(folder: Path, text: str) -> Notifications:
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, text: str, words: str) -> None:
-    with pytest.raises(config_file.BadConfig) as caught:
+    with pytest.raises(config_load.BadConfig) as caught:
         load(tmp_path, text)
     assert words in str(caught.value)
     assert f"{tmp_path}/pgbackstop.yaml:" in str(caught.value)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from pgbackstop_catalog.records import (
+from pgbackstop_catalog.records.backup import (
     Copy,
     DatabaseFacts,
     Extension,

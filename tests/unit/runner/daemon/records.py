@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from pgbackstop_catalog.records import Backup, Status, new_id
+from pgbackstop_catalog.records.backup import Backup, Status, new_id
 
 
 def at(hour: int, minute: int = 0, second: int = 0, day: int = 22) -> datetime:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from pgbackstop_catalog.config import Config
-from pgbackstop_catalog.folder import FolderCatalog
+from pgbackstop_catalog.config.configuration import Config
+from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.notice import of_test
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner import notify
 from pgbackstop_runner.daemon.courier import Courier
 from pgbackstop_runner.daemon.settings import Settings

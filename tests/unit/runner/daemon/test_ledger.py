@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.folder import FolderCatalog
-from pgbackstop_catalog.records import Backup, Reason, Status
+from pgbackstop_catalog.records.backup import Backup, Reason, Status
+from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.daemon import ledger
 from pgbackstop_runner.daemon.plan_state import Missed, Order
 from tests.unit.runner.daemon.records import at, backup

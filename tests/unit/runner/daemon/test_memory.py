@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import Config
-from pgbackstop_catalog.scheduler import Counted
+from pgbackstop_catalog.config.configuration import Config
+from pgbackstop_catalog.records.scheduler import Counted
 from pgbackstop_runner.daemon import memory
 from pgbackstop_runner.daemon.memory import Known
 from tests.unit.runner.daemon.records import at

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog.schedule import Schedule
+from pgbackstop_catalog.config.schedule import Schedule
 from pgbackstop_runner.daemon import plan_state
 from pgbackstop_runner.daemon.plan_state import Missed, Observation, Order, PlanState
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog.config import Config
-from pgbackstop_catalog.folder import FolderCatalog
-from pgbackstop_catalog.records import Backup, Status
+from pgbackstop_catalog.config.configuration import Config
+from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.daemon.planner import Planner
 from pgbackstop_runner.workspace import Workspace
 from tests.unit.runner.daemon.records import at, backup

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pgbackstop_catalog import config_file
+from pgbackstop_catalog.config import load
 from pgbackstop_runner.demo import configuration, home
 
 PORTS = {"postgresql": 50001, "exporter": 50002, "prometheus": 50003, "alertmanager": 50004, "shop": 50005}
@@ -23,7 +23,7 @@ def place(tmp_path: Path) -> home.Home:
 def test_it_names_servers_and_storages_only_and_has_the_default_plans(place: home.Home) -> None:
     configuration.write(place, PORTS, Path('/opt/a "bin"'), alertmanager=False)
     assert set(yaml.safe_load(place.configuration.read_text())) == {"servers", "storages"}
-    config = config_file.load(place.configuration)
+    config = load.load(place.configuration)
     schedules = {
         name: (plan.backup_type, plan.effective_schedule().expression, plan.timezone)
         for name, plan in config.plans.items()
@@ -41,7 +41,7 @@ def test_it_names_servers_and_storages_only_and_has_the_default_plans(place: hom
 
 def test_a_restore_may_do_what_it_must_and_stops_the_shop(place: home.Home) -> None:
     configuration.write(place, PORTS, Path("/bin"), alertmanager=False)
-    server = config_file.load(place.configuration).servers["shop"]
+    server = load.load(place.configuration).servers["shop"]
     assert server.for_restores().user == "postgres"
     assert server.for_restores().password_file == place.password_file("postgres")
     hooks = (server.application.stop, server.application.start, server.application.check)
@@ -54,7 +54,7 @@ def test_a_restore_may_do_what_it_must_and_stops_the_shop(place: home.Home) -> N
 
 def test_events_go_to_alertmanager_where_there_is_one(place: home.Home) -> None:
     configuration.write(place, PORTS, Path("/bin"), alertmanager=True)
-    found = config_file.load(place.configuration).notifications.alertmanager
+    found = load.load(place.configuration).notifications.alertmanager
     assert found is not None
     assert found.url == "http://127.0.0.1:50004"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.config import Config
-from pgbackstop_catalog.records import Backup
-from pgbackstop_catalog.wal import WalState
+from pgbackstop_catalog.config.configuration import Config
+from pgbackstop_catalog.decisions.wal_segments import WalState
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.demo import page
 
 NOW = datetime(2026, 11, 22, 18, 56, 30, tzinfo=UTC)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog.recovery import RecoveryPlan, Target
+from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
 from pgbackstop_runner.recover import settings
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import NOW

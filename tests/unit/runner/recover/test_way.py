@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog.recovery import RecoveryPlan, Target
-from pgbackstop_catalog.wal import Segment, Switch, format_lsn
-from pgbackstop_catalog.wal_index import Entry
+from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
+from pgbackstop_catalog.decisions.wal_segments import Entry, Segment, Switch, format_lsn
 from pgbackstop_runner.recover import way
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import NOW

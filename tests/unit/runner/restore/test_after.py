@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.folder import FolderCatalog
-from pgbackstop_catalog.records import Status
-from pgbackstop_catalog.restores import Restore
+from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.restore import Restore
+from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.recover import journal
 from pgbackstop_runner.restore import after
 from pgbackstop_runner.workspace import Workspace

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog import errors, restores
-from pgbackstop_catalog.records import Backup, Status
-from pgbackstop_catalog.restores import Restore
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.records import restore
+from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner.restore import choose, target
 from pgbackstop_runner.restore.choose import Wanted
 
@@ -86,17 +87,17 @@ def test_what_cannot_be_restored_is_said(wanted: Wanted, words: str) -> None:
 
 
 def test_the_estimate_learns_from_earlier_restores() -> None:
-    assert restores.estimate(backup(1), []).seconds == 10**9 / restores.FIRST_GUESS_BYTES_A_SECOND
+    assert restore.estimate(backup(1), []).seconds == 10**9 / restore.FIRST_GUESS_BYTES_A_SECOND
     others = [
         restored(1, 9, status=Status.FAILED),
         restored(1, 9, database="blog"),
         restored(1, 9, method="selection"),
     ]
-    assert restores.estimate(backup(1), others).reason == "guessed from its size"
-    known = restores.estimate(backup(1), [*others, restored(1, 10), restored(2, 50), restored(3, 20)])
+    assert restore.estimate(backup(1), others).reason == "guessed from its size"
+    known = restore.estimate(backup(1), [*others, restored(1, 10), restored(2, 50), restored(3, 20)])
     assert (known.seconds, known.reason) == (40.0, "as fast as the last 3")
     unsized = [restored(1, 10, source_size_bytes=None), restored(2, 30, source_size_bytes=None)]
-    assert restores.estimate(backup(1), unsized).seconds == 30
+    assert restore.estimate(backup(1), unsized).seconds == 30
 
 
 def test_what_can_be_undone() -> None:

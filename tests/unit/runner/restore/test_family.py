@@ -3,7 +3,7 @@
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import Backup
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.restore import family
 from pgbackstop_runner.restore.blueprint import Blueprint
 

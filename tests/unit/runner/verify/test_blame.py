@@ -2,7 +2,7 @@
 
 import pytest
 
-from pgbackstop_catalog.records import Reason
+from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner.failure import AttemptFailed
 from pgbackstop_runner.verify import blame
 

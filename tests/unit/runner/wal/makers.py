@@ -3,7 +3,7 @@
 import struct
 from pathlib import Path
 
-from pgbackstop_catalog.wal import Segment, WalIdentity
+from pgbackstop_catalog.decisions.wal_segments import Segment, WalIdentity
 from pgbackstop_runner.wal.archive import Archive
 
 SIZE = 2**20  # the smallest segment that PostgreSQL knows

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog import atomic, errors
-from pgbackstop_catalog.wal import Segment, Switch
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions.wal_segments import Segment, Switch
+from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.wal import archive as archives
 from pgbackstop_runner.wal import content, gaps, index, stream
 from tests.unit.runner.wal import makers

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog.records import Backup, Status, new_id
-from pgbackstop_catalog.values import utc_now
-from pgbackstop_catalog.wal import Segment
+from pgbackstop_catalog.decisions.wal_segments import Segment
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.backup import Backup, Status, new_id
 from pgbackstop_runner.wal.archive import Archive
 from pgbackstop_runner.wal.gaps import Gaps, read
 from tests.unit.runner.wal import makers

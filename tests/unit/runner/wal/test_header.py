@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from pgbackstop_catalog.wal import Segment
+from pgbackstop_catalog.decisions.wal_segments import Segment
 from pgbackstop_runner.wal import header
 from tests.unit.runner.wal import makers
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog import codec, errors
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.server import Server, Wal
-from pgbackstop_catalog.folder import FolderCatalog
-from pgbackstop_catalog.wal import WalState
+from pgbackstop_catalog.decisions.wal_segments import WalState
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.wal import index, keeper
 from tests.unit.runner.wal import makers
 

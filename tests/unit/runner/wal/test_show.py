@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.values import utc_now
-from pgbackstop_catalog.wal import WalConflict, WalGap, WalState
+from pgbackstop_catalog.decisions.wal_segments import WalConflict, WalGap, WalState
+from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner.wal import command, show
 from pgbackstop_runner.wal.status import Report, WindowReport
 

@@ -6,7 +6,7 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.wal import Segment
+from pgbackstop_catalog.decisions.wal_segments import Segment
 from pgbackstop_runner.binaries import Binaries
 from pgbackstop_runner.wal import stream
 from tests.unit.runner.wal import makers

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from pgbackstop_catalog import errors, wal
-from pgbackstop_catalog.records import Backup
-from pgbackstop_catalog.values import format_time
-from pgbackstop_catalog.wal import Switch
-from pgbackstop_catalog.window import Window
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.decisions.wal_segments import Switch
+from pgbackstop_catalog.decisions.windows import Window
+from pgbackstop_catalog.model import format_time
+from pgbackstop_catalog.records.backup import Backup
 
 Kind = Literal["latest", "immediate", "time", "lsn", "xid", "name"]
 _LSN = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
@@ -82,7 +83,7 @@ def parse_lsn(text: str) -> Target:
     """A position in the WAL. Raises ConfigError."""
     if not _LSN.fullmatch(text):
         raise errors.ConfigError(f"{text!r} is no LSN.", remedy="Write it like 16/B374D848.")
-    return Target(kind="lsn", value=wal.format_lsn(wal.parse_lsn(text)))
+    return Target(kind="lsn", value=wal_segments.format_lsn(wal_segments.parse_lsn(text)))
 
 
 def parse_xid(text: str) -> Target:
@@ -164,7 +165,7 @@ def is_leading_to(timeline: int, backup: Backup, switches: Mapping[int, Switch])
     if own not in path:
         return False
     left = path[own]
-    return left is None or (backup.stop_lsn is not None and wal.parse_lsn(backup.stop_lsn) <= left)
+    return left is None or (backup.stop_lsn is not None and wal_segments.parse_lsn(backup.stop_lsn) <= left)
 
 
 def _leading_to(timeline: int, usable: list[Backup], known: Known) -> list[Backup]:
@@ -230,8 +231,8 @@ def _why_not(moment: datetime, usable: list[Backup], windows: Sequence[Window]) 
 
 
 def _before_lsn(target: Target, usable: list[Backup]) -> list[Backup]:
-    position = wal.parse_lsn(target.value)
-    before = [each for each in usable if each.stop_lsn and wal.parse_lsn(each.stop_lsn) <= position]
+    position = wal_segments.parse_lsn(target.value)
+    before = [each for each in usable if each.stop_lsn and wal_segments.parse_lsn(each.stop_lsn) <= position]
     if not before:
         ends = ", ".join(f"{each.id} ends at {each.stop_lsn}" for each in usable)
         raise errors.ValidationError(f"{target.value} is before the end of every backup.", remedy=f"{ends}.")

@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from pgbackstop_catalog import units
 from pgbackstop_catalog.config.plan import Keep
-from pgbackstop_catalog.records import Backup, Status
+from pgbackstop_catalog.records.backup import Backup, Status
 
 REMOVED = "no rule keeps it"
 _NEVER = (datetime.min.replace(tzinfo=UTC), "")

@@ -11,25 +11,9 @@ import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from pgbackstop_catalog import wal
-
-
-class Entry(NamedTuple):
-    """A line of the index; the fields of ``wal.WalSegment``."""
-
-    name: str
-    path: str
-    size_bytes: int
-    sha256: str
-    archived_at: datetime
-    covers_until: datetime | None
-
-    @property
-    def is_segment(self) -> bool:
-        """Whether it is a segment and no ``.history`` file."""
-        return len(self.name) == 24
+from pgbackstop_catalog.decisions import wal_segments
 
 
 class Index:
@@ -40,17 +24,17 @@ class Index:
     """
 
     def __init__(self, archive: Path) -> None:
-        self.path = archive / wal.INDEX_NAME
+        self.path = archive / wal_segments.INDEX_NAME
         self._clear()
 
     def _clear(self) -> None:
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, wal_segments.Entry] = {}
         self.total_bytes = 0
         self.bad_lines = 0
         self._inode = 0
         self._offset = 0
 
-    def refresh(self) -> Mapping[str, Entry]:
+    def refresh(self) -> Mapping[str, wal_segments.Entry]:
         """All entries, by name, in the order of the file. Raises OSError where it cannot be read."""
         try:
             with self.path.open("rb") as file:
@@ -97,9 +81,9 @@ def _parse(line: bytes) -> Any:
         return None
 
 
-def _entry(document: Any) -> Entry:
+def _entry(document: Any) -> wal_segments.Entry:
     covers = document.get("covers_until") if isinstance(document, dict) else None
-    return Entry(
+    return wal_segments.Entry(
         name=document["name"],
         path=document["path"],
         size_bytes=int(document["size_bytes"]),

@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from pgbackstop_catalog import config_place, errors
-from pgbackstop_catalog.config import Config
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import locate
+from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.storage import FolderStorage
 
 _PATH_KEYS = {
@@ -57,10 +58,10 @@ class BadConfig(errors.ConfigError):
 
 def load(path: Path) -> Config:
     """Read and check the file. Raises BadConfig with every problem, ConfigError where it cannot be read."""
-    text = config_place.text_of(path)
+    text = locate.text_of(path)
     node = compose(path, text)
     problems = duplicates(path, node)
-    document = yaml.load(text, Loader=config_place.LOADER)  # noqa: S506 - a safe loader
+    document = yaml.load(text, Loader=locate.LOADER)  # noqa: S506 - a safe loader
     if not isinstance(document, dict):
         raise BadConfig(
             [
@@ -90,7 +91,7 @@ def load(path: Path) -> Config:
 def compose(path: Path, text: str) -> yaml.Node | None:
     """The text as nodes that know their lines. Raises BadConfig where it is no YAML."""
     try:
-        node: yaml.Node | None = yaml.compose(text, Loader=config_place.LOADER)
+        node: yaml.Node | None = yaml.compose(text, Loader=locate.LOADER)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or "cannot be parsed"
@@ -182,7 +183,7 @@ def _absolute(value: Any, file: Path, key: str = "") -> Any:
     if isinstance(value, dict):
         return {name: _absolute(each, file, str(name)) for name, each in value.items()}
     if key in _PATH_KEYS and isinstance(value, str):
-        return str(config_place.absolute(value, file))
+        return str(locate.absolute(value, file))
     return value
 
 

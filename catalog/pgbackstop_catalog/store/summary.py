@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pgbackstop_catalog import entries, errors
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.store import listing
 
 _VERSION = 1  # records.RECORD_VERSION, which costs pydantic's import; a test compares them
 _TEXT = (str,)
@@ -81,7 +82,7 @@ def read(paths: Iterable[Path], on_garbage: Callable[[errors.CatalogError], None
         except FileNotFoundError:
             continue  # removed since the folder was listed
         except OSError as error:
-            raise entries.unreadable(path, error) from error
+            raise listing.unreadable(path, error) from error
         except errors.NewerRecord:
             raise
         except errors.CatalogError as error:
@@ -128,7 +129,7 @@ def _moment(text: str) -> datetime:
 
 
 def _by_the_codec(content: bytes, path: Path) -> Headline:
-    from pgbackstop_catalog import codec, records  # noqa: PLC0415 - only for what is unusual, see above
+    from pgbackstop_catalog.records import backup, codec  # noqa: PLC0415 - only for what is unusual, see above
 
-    record = codec.decode(records.Backup, content, where=str(path))
+    record = codec.decode(backup.Backup, content, where=str(path))
     return _headline(_scalars(codec.encode(record)), path)

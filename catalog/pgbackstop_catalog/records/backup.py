@@ -15,7 +15,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from pgbackstop_catalog.values import UtcTime, Value
+from pgbackstop_catalog.model import UtcTime, Value
 
 RECORD_VERSION: Final = 1
 

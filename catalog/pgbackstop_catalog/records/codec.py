@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import RECORD_VERSION
-from pgbackstop_catalog.values import Value
+from pgbackstop_catalog.model import Value
+from pgbackstop_catalog.records.backup import RECORD_VERSION
 
 V = TypeVar("V", bound=Value)
 

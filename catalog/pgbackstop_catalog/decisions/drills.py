@@ -15,9 +15,9 @@ from itertools import pairwise
 from typing import Final
 
 from pgbackstop_catalog import units
-from pgbackstop_catalog.records import CheckResult
-from pgbackstop_catalog.values import format_time
-from pgbackstop_catalog.window import Window
+from pgbackstop_catalog.decisions.windows import Window
+from pgbackstop_catalog.model import format_time
+from pgbackstop_catalog.records.backup import CheckResult
 
 # From the clock's reading in a heartbeat to its commit: the writer's statement timeout, in seconds.
 TOLERANCE = 5.0

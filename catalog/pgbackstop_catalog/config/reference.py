@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from pgbackstop_catalog import units
-from pgbackstop_catalog.config import Config
+from pgbackstop_catalog.config.configuration import Config
 
 _HEAD = """\
 # Configuration

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from pgbackstop_catalog import units
-from pgbackstop_catalog.schedule import Schedule
-from pgbackstop_catalog.values import utc_now
+from pgbackstop_catalog.config.schedule import Schedule
+from pgbackstop_catalog.model import utc_now
 
 
 def _seconds(value: Any) -> Any:

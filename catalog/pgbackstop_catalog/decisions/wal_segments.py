@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from datetime import datetime
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from pgbackstop_catalog.records import BackupId, Lsn, Name, RelativePath
-from pgbackstop_catalog.values import UtcTime, Value
+from pgbackstop_catalog.model import UtcTime, Value
+from pgbackstop_catalog.records.backup import BackupId, Lsn, Name, RelativePath
 
 DEFAULT_SEGMENT_BYTES = 16 * 2**20
 INDEX_NAME = "index.jsonl"
@@ -261,3 +262,19 @@ def missing(
 def _between(first: Segment, last: Segment) -> list[Segment]:
     numbers = range(first.number, last.number + 1)
     return [Segment(timeline=first.timeline, number=number) for number in numbers]
+
+
+class Entry(NamedTuple):
+    """A line of the index; the fields of ``wal.WalSegment``."""
+
+    name: str
+    path: str
+    size_bytes: int
+    sha256: str
+    archived_at: datetime
+    covers_until: datetime | None
+
+    @property
+    def is_segment(self) -> bool:
+        """Whether it is a segment and no ``.history`` file."""
+        return len(self.name) == 24

@@ -17,9 +17,9 @@ from heapq import nlargest
 from statistics import median
 from typing import Final, NamedTuple
 
-from pgbackstop_catalog import wal
-from pgbackstop_catalog.records import Backup, Copy, Reason, Status, Tally
-from pgbackstop_catalog.schedule import Schedule
+from pgbackstop_catalog.config.schedule import Schedule
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.records.backup import Backup, Copy, Reason, Status, Tally
 
 BASELINE_SUCCESSES: Final = 10
 # Of a database that no run contains any more, how many good runs in a row must have been without it.
@@ -86,7 +86,7 @@ def attempt(record: Backup) -> Attempt:
         source_size=_known(record.source_size_bytes),
         incremental=record.method == "incremental",
         expired=record.expired_at is not None,
-        start_lsn=wal.parse_lsn(record.start_lsn) if record.start_lsn else 0,
+        start_lsn=wal_segments.parse_lsn(record.start_lsn) if record.start_lsn else 0,
         timeline=record.timeline or 0,
         progress=record.progress_bytes,
         progress_expected=_known(record.progress_expected_bytes),

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from pgbackstop_catalog import config_place
+from pgbackstop_catalog.config import locate
 
 
 def named_by(file: Path) -> Path:
@@ -19,25 +19,25 @@ def named_by(file: Path) -> Path:
     folder = _plain_case(file)
     if folder is not None:
         return folder
-    from pgbackstop_catalog import config_file  # noqa: PLC0415 - says what is wrong, with file, line and key
+    from pgbackstop_catalog.config import load  # noqa: PLC0415 - says what is wrong, with file, line and key
 
-    return config_file.load(file).catalog_folder()
+    return load.load(file).catalog_folder()
 
 
 def _plain_case(file: Path) -> Path | None:
     """The folder, or None where the model shall judge."""
-    text = config_place.text_of(file)
+    text = locate.text_of(file)
     try:
-        document: Any = yaml.load(text, Loader=config_place.LOADER)  # noqa: S506 - a safe loader
+        document: Any = yaml.load(text, Loader=locate.LOADER)  # noqa: S506 - a safe loader
     except yaml.YAMLError:
         return None
     if not isinstance(document, dict):
         return None
     named = document.get("catalog")
     if isinstance(named, str):
-        return config_place.absolute(named, file)
+        return locate.absolute(named, file)
     first = _first_folder(document.get("storages"))
-    return config_place.absolute(first, file) / "catalog" if first is not None and named is None else None
+    return locate.absolute(first, file) / "catalog" if first is not None and named is None else None
 
 
 def _first_folder(storages: Any) -> str | None:

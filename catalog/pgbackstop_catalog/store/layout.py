@@ -13,7 +13,7 @@ import re
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-from pgbackstop_catalog.records import BackupType
+from pgbackstop_catalog.records.backup import BackupType
 
 RECORD_NAME = "backup.json"
 PARTIAL_SUFFIX = ".partial"

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from pgbackstop_catalog.records import Name
-from pgbackstop_catalog.values import UtcTime, Value
+from pgbackstop_catalog.model import UtcTime, Value
+from pgbackstop_catalog.records.backup import Name
 
 
 class Counted(Value):

@@ -21,12 +21,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from pgbackstop_catalog import atomic, codec, entries, errors
-from pgbackstop_catalog.records import Backup, Copy, Proof, Tally
-from pgbackstop_catalog.restores import Restore
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Tally
+from pgbackstop_catalog.records.restore import Restore
+from pgbackstop_catalog.store import atomic, listing
 
-SUFFIX = entries.SUFFIX
-unreadable = entries.unreadable
+SUFFIX = listing.SUFFIX
+unreadable = listing.unreadable
 R = TypeVar("R", Backup, Copy, Proof, Restore)
 AnyRecord = Backup | Copy | Proof | Restore | Tally
 
@@ -112,10 +114,10 @@ class FolderCatalog:
 
     def plans(self) -> tuple[str, ...]:
         """Every plan that has a record, whether or not it is still configured."""
-        return tuple(sorted(folder.name for folder in entries.folders(self.root, "backups")))
+        return tuple(sorted(folder.name for folder in listing.folders(self.root, "backups")))
 
     def backup(self, backup_id: str) -> Backup:
-        matches = entries.matching(self.root, backup_id)
+        matches = listing.matching(self.root, backup_id)
         if not matches:
             raise errors.NotFound(f"There is no backup {backup_id!r}.", remedy="See 'pgbackstop list'.")
         if len(matches) > 1:
@@ -157,7 +159,7 @@ class FolderCatalog:
 
     def entries(self, folder: str, plan: str | None = None) -> Iterator[Path]:
         """The record files of a folder (``backups``, ``copies``, ``proofs``), the newest first, unread."""
-        return entries.newest_first(self.root, folder, plan)
+        return listing.newest_first(self.root, folder, plan)
 
     def _read(self, kind: type[R], folder: str, plan: str | None) -> Iterator[R]:
         for path in self.entries(folder, plan):

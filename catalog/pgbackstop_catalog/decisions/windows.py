@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from pgbackstop_catalog import wal
-from pgbackstop_catalog.records import Backup, BackupId
-from pgbackstop_catalog.wal import Segment, Switch, WalState
-from pgbackstop_catalog.wal_index import Entry
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.decisions.wal_segments import Entry, Segment, Switch, WalState
+from pgbackstop_catalog.records.backup import Backup, BackupId
 
 Ends = Literal["received", "gap", "archive"]
 
@@ -135,7 +134,7 @@ class _Reach:
 
     @classmethod
     def of(cls, entries: Iterable[Entry], state: WalState | None, switches: Mapping[int, Switch]) -> _Reach:
-        size = state.segment_bytes if state else wal.DEFAULT_SEGMENT_BYTES
+        size = state.segment_bytes if state else wal_segments.DEFAULT_SEGMENT_BYTES
         covers = {
             Segment.parse(entry.name, size): entry.covers_until for entry in entries if entry.is_segment
         }
@@ -159,7 +158,7 @@ class _Reach:
         A backup brings the WAL up to its own end, so what is needed begins with the segment after that.
         """
         assert backup.stop_lsn and backup.timeline is not None and backup.finished_at  # noqa: S101, PT018
-        stop = wal.parse_lsn(backup.stop_lsn)
+        stop = wal_segments.parse_lsn(backup.stop_lsn)
         own = Segment(timeline=backup.timeline, number=max(0, stop - 1) // self.segment_bytes)
         run = self._run_at(own) or self._run_at(own.next())
         place, covered = self._follow(own, run, stop)
@@ -217,7 +216,7 @@ class _Reach:
         state = self.state
         if state is None or state.received_lsn is None or state.timeline != place.timeline:
             return False
-        received = wal.parse_lsn(state.received_lsn)
+        received = wal_segments.parse_lsn(state.received_lsn)
         return received >= stop and received // self.segment_bytes <= place.number + 1
 
     def _run_at(self, segment: Segment) -> _Run | None:
@@ -227,7 +226,7 @@ class _Reach:
 
 def _runs(covers: Mapping[Segment, datetime | None]) -> list[_Run]:
     found = []
-    for first, last in wal.runs(covers):
+    for first, last in wal_segments.runs(covers):
         numbers = range(first.number, last.number + 1)
         known = (covers[Segment(timeline=first.timeline, number=number)] for number in numbers)
         newest = max((moment for moment in known if moment is not None), default=None)

@@ -14,7 +14,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from pgbackstop_catalog.records import (
+from pgbackstop_catalog.model import UtcTime, Value
+from pgbackstop_catalog.records.backup import (
     RECORD_VERSION,
     Backup,
     BackupId,
@@ -24,7 +25,6 @@ from pgbackstop_catalog.records import (
     Status,
     Step,
 )
-from pgbackstop_catalog.values import UtcTime, Value
 
 What = Literal["logical", "recover"]
 TargetKind = Literal["latest", "time", "lsn", "xid", "name", "immediate"]

@@ -1,0 +1,111 @@
+"""The configuration's model. One file serves both programs; ``Config`` is the whole of it.
+
+Every key has its meaning here; ``pgbackstop config schema`` prints this model as JSON Schema. Unknown
+keys are errors. Secrets never stand in the file: they are read from ``*_file`` or the environment.
+
+Each part of the file has its module, and none of them knows this one or its neighbours: ``server``,
+``plan``, ``storage``, ``notifications`` (with its ``channels``). ``scalars`` are what they share.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from pgbackstop_catalog.config.notifications import Notifications
+from pgbackstop_catalog.config.plan import Plan
+from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.config.storage import FolderStorage, Storage
+from pgbackstop_catalog.config.types import Duration
+from pgbackstop_catalog.model import Value
+from pgbackstop_catalog.records.backup import NAME_PATTERN, Name
+
+
+class Daemon(Value):
+    """How the daemon runs plans."""
+
+    max_parallel: int = Field(
+        default=2, ge=1, le=64, description="how many plans run at once; the others wait for their turn"
+    )
+    stop_timeout: Duration = Field(
+        default=60.0, description="how long running backups may take to end when the daemon is stopped"
+    )
+
+
+class Log(Value):
+    """How the programs log, to standard error."""
+
+    format: Literal["logfmt", "json"] = Field(
+        default="logfmt", description="logfmt for people and Loki, or json"
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="the least that is said"
+    )
+
+
+class Config(Value):
+    """The whole file."""
+
+    servers: dict[Name, Server] = Field(min_length=1, description="what is protected, by name")
+    plans: dict[Name, Plan] = Field(
+        default_factory=dict,
+        description="what is backed up, how and when, by name; when left out, each server gets a logical "
+        "plan (daily at 02:00) and a physical one (Sunday at 03:00), both UTC",
+    )
+    storages: dict[Name, Storage] = Field(min_length=1, description="places for bytes, by name")
+    catalog: Path | None = Field(
+        default=None, description="a folder; catalog in the first folder storage when left out"
+    )
+    drill_folder: Path | None = Field(
+        default=None,
+        description="where throw-away servers live; drills in the first folder storage when left out",
+    )
+    notifications: Notifications = Field(
+        default=Notifications(), description="who hears of finished and failed backups"
+    )
+    daemon: Daemon = Field(default=Daemon(), description="how plans are run when they are due")
+    log: Log = Field(default=Log(), description="what is logged, and how")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_plans(cls, data: Any) -> Any:
+        if isinstance(data, dict) and not data.get("plans") and isinstance(data.get("servers"), dict):
+            names = [name for name in data["servers"] if re.fullmatch(NAME_PATTERN, str(name))]
+            return {**data, "plans": default_plans(names)}
+        return data
+
+    @property
+    def first_folder(self) -> str:
+        """The storage that is meant where none is named. Raises KeyError where there is none."""
+        for name, storage in self.storages.items():
+            if isinstance(storage, FolderStorage):
+                return name
+        raise KeyError
+
+    def folder(self, name: str | None) -> FolderStorage:
+        """The folder storage of that name, the first one for None. Raises KeyError, TypeError."""
+        storage = self.storages[name or self.first_folder]
+        if not isinstance(storage, FolderStorage):
+            raise TypeError
+        return storage
+
+    def catalog_folder(self) -> Path:
+        """Where the catalog is."""
+        return self.catalog or self.folder(None).path / "catalog"
+
+    def drills(self) -> Path:
+        """Where throw-away servers live."""
+        return self.drill_folder or self.folder(None).path / "drills"
+
+
+def default_plans(servers: Iterable[str]) -> dict[str, Any]:
+    """The specification's plans: logical daily at 02:00, physical on Sunday at 03:00, both UTC."""
+    return {
+        f"{name}-{backup_type}": {"server": name, "backup_type": backup_type}
+        for name in servers
+        for backup_type in ("logical", "physical")
+    }
