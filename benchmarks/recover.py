@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks import common, data
 from benchmarks.common import Options
 from pgbackstop_catalog.decisions import wal_segments
-from pgbackstop_runner.recover import settings
+from pgbackstop_runner.recover import server_settings
 from tests.support import accounts, places
 from tests.support.servers import Server
 
@@ -127,8 +127,8 @@ def _ours(trail: Trail, suffix: str) -> Reader:
     (archive / wal_segments.IDENTITY_NAME).write_text("{}")
 
     def lines(directory: Path) -> dict[str, str]:
-        return settings.fetching(
-            settings.install_script(directory), archive, wal_segments.DEFAULT_SEGMENT_BYTES
+        return server_settings.fetching(
+            server_settings.install_script(directory), archive, wal_segments.DEFAULT_SEGMENT_BYTES
         )
 
     return Reader(name=f"pgbackstop, {suffix}", lines=lines, stored=common.tree_size(archive))

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 
 from pgbackstop_runner.demo import shop, shop_app
-from pgbackstop_runner.demo.trickle import Trickle
+from pgbackstop_runner.demo.traffic import Trickle
 
 SECRETS = Path("/run/demo-shop")
 SERVER = "demo-postgres"

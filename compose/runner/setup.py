@@ -21,7 +21,7 @@ import yaml
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import load
-from pgbackstop_runner.notify import configuration
+from pgbackstop_runner.notify import alertmanager_config
 
 CONFIG = Path("/etc/pgbackstop")
 SETUP = Path("/setup")
@@ -262,7 +262,7 @@ def _alertmanager(places: Places) -> None:
     """Its configuration, from pgbackstop's, which is checked on the way."""
     try:
         config = load.load(places.config / "pgbackstop.yaml")
-        rendered = configuration.render(config.notifications)
+        rendered = alertmanager_config.render(config.notifications)
     except errors.PgbackstopError as error:
         raise BadSetting(f"These settings cannot be used:\n{error}") from None
     write(places.alertmanager / "alertmanager.yml", rendered.text, FOR_GROUP)

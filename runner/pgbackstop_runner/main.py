@@ -12,10 +12,10 @@ import typer
 import typer.core
 
 from pgbackstop_catalog import __version__, errors
-from pgbackstop_runner import screen
-from pgbackstop_runner.commands import options
+from pgbackstop_runner import terminal
+from pgbackstop_runner.cli import options
 
-# One line each, in the order of the help: a module of pgbackstop_runner.commands whose ``app`` is the
+# One line each, in the order of the help: a module of pgbackstop_runner.cli whose ``app`` is the
 # command. It is imported when it is called: psycopg alone costs 150 ms, and a list must answer at once.
 COMMANDS = (
     "backup",
@@ -48,7 +48,7 @@ class _Lazy(typer.core.TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # Any: typer 0.2x vendors click, 0.1x does not
         if cmd_name in COMMANDS:
-            module = importlib.import_module(f"pgbackstop_runner.commands.{cmd_name}")
+            module = importlib.import_module(f"pgbackstop_runner.cli.{cmd_name}")
             return typer.main.get_command(module.app)
         return super().get_command(ctx, cmd_name)
 
@@ -66,7 +66,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        screen.say(f"pgbackstop {__version__}")
+        terminal.say(f"pgbackstop {__version__}")
         raise typer.Exit
 
 
@@ -89,9 +89,9 @@ def run() -> None:
     try:
         app()
     except errors.PgbackstopError as error:
-        screen.complain(f"pgbackstop: {error.problem}")
+        terminal.complain(f"pgbackstop: {error.problem}")
         if error.remedy:
-            screen.complain(f"  → {error.remedy}")
+            terminal.complain(f"  → {error.remedy}")
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of a pipe (head, less) has gone: nothing is wrong, and nobody is left to tell.
@@ -102,8 +102,8 @@ def run() -> None:
     except Exception as error:
         if os.environ.get("PGBACKSTOP_DEBUG"):
             raise
-        screen.complain(f"pgbackstop: This is a bug: {type(error).__name__}: {error}")
-        screen.complain("  → Run again with PGBACKSTOP_DEBUG=1 for the traceback and report it, please.")
+        terminal.complain(f"pgbackstop: This is a bug: {type(error).__name__}: {error}")
+        terminal.complain("  → Run again with PGBACKSTOP_DEBUG=1 for the traceback and report it, please.")
         sys.exit(errors.BUG_EXIT_CODE)
 
 

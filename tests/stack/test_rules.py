@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog.config.notifications import Notifications
-from pgbackstop_runner.notify import configuration
+from pgbackstop_runner.notify import alertmanager_config
 from tests.acceptance.delivery_stack import alertmanager
 from tests.support import ports
 
@@ -27,7 +27,7 @@ def test_alerts_that_reach_nobody_are_seen(tmp_path: Path, *, told: bool, watche
     if watched:
         settings["watchdog_url_file"] = str(tmp_path / "secret")
     config = tmp_path / "alertmanager.yml"
-    config.write_text(configuration.render(Notifications.model_validate(settings)).text)
+    config.write_text(alertmanager_config.render(Notifications.model_validate(settings)).text)
     port = ports.free()
     with (
         alertmanager(tmp_path, config, port),

@@ -17,7 +17,9 @@ import yaml
 from pgbackstop_catalog.config import load
 from pgbackstop_catalog.records.backup import Backup, Proof
 from pgbackstop_catalog.store.folder import FolderCatalog
-from pgbackstop_runner import attempt, backup, workspace
+from pgbackstop_runner import workspace
+from pgbackstop_runner.backup import attempt
+from pgbackstop_runner.backup import run as backup_run
 from pgbackstop_runner.workspace import Workspace
 from tests.support.servers import Server
 
@@ -88,7 +90,7 @@ class Site:
 
     def make(self, plan_name: str, *databases: str) -> tuple[Backup, ...]:
         """Runs the plan in this process: quicker than the command line where that is not the point."""
-        return backup.run(self.workspace, plan_name, attempt.Request(databases=databases))
+        return backup_run.run(self.workspace, plan_name, attempt.Request(databases=databases))
 
     def argv(self, *words: str) -> list[str]:
         return [*COMMAND, "--config", str(self.file), *words]

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from pgbackstop_runner import processes
+from pgbackstop_runner.system import processes
 
 # How often a child's log is passed on, in seconds.
 _PACE = 0.25

@@ -13,8 +13,8 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions import drills
-from pgbackstop_runner import log
 from pgbackstop_runner.daemon.server_tasks import ServerTasks
+from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.model import format_time
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_runner import log
-from pgbackstop_runner.daemon import ledger, memory, plan_state
-from pgbackstop_runner.daemon.memory import Known
+from pgbackstop_runner.daemon import due_times, plan_state, state_file
 from pgbackstop_runner.daemon.plan_state import Missed, Observation, Order, PlanState
+from pgbackstop_runner.daemon.state_file import Known
+from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
 
@@ -30,16 +30,16 @@ class Planner:
     @classmethod
     def begin(cls, workspace: Workspace, recorded: Callable[[Backup], None], now: datetime) -> Planner:
         """From what an earlier daemon knew and the records say. Raises CatalogError."""
-        planner = cls(workspace=workspace, recorded=recorded, known=memory.load(workspace.catalog.root))
+        planner = cls(workspace=workspace, recorded=recorded, known=state_file.load(workspace.catalog.root))
         planner.adopt(workspace, now)
         return planner
 
     def adopt(self, workspace: Workspace, now: datetime) -> None:
         """Go on with another configuration: what runs goes on, what waits of a paused plan does not."""
         newest = _newest(workspace, now)
-        before = memory.believed(self.known, now)
+        before = state_file.believed(self.known, now)
         self.workspace = workspace
-        self.known = memory.recall(workspace.config, before, now=now, newest_due=newest)
+        self.known = state_file.recall(workspace.config, before, now=now, newest_due=newest)
         self.states = {name: self._state(name, newest.get(name), now) for name in self.known.counted} | {
             name: plan_state.PlanState(plan=name, handled_until=now, running=old.running)
             for name, old in self.states.items()
@@ -60,7 +60,7 @@ class Planner:
 
     def look(self, now: datetime) -> None:
         """Look at the clock: see what is due, and record what was missed."""
-        self.known = memory.believed(self.known, now)
+        self.known = state_file.believed(self.known, now)
         for name, plan in self._scheduled():
             before = self.states[name]
             seen = plan_state.observe(
@@ -119,7 +119,7 @@ class Planner:
         )
         plan = self.workspace.config.plans.get(missed.plan)
         if plan is not None:
-            self._unwritten.append(ledger.missed(plan, missed, now))
+            self._unwritten.append(due_times.missed(plan, missed, now))
 
     def put(self, record: Backup) -> None:
         """Record what only the daemon knows; on a full or broken disk as soon as that is over."""
@@ -147,10 +147,10 @@ class Planner:
         running = self.states[plan].running if plan in self.states else None
         if running is None or running.due is None:
             return False
-        newest = ledger.newest_due(self.workspace.catalog, plan, now)
+        newest = due_times.newest_due(self.workspace.catalog, plan, now)
         return newest is None or newest < running.due
 
 
 def _newest(workspace: Workspace, now: datetime) -> dict[str, datetime]:
-    found = {name: ledger.newest_due(workspace.catalog, name, now) for name in workspace.config.plans}
+    found = {name: due_times.newest_due(workspace.catalog, name, now) for name in workspace.config.plans}
     return {name: due for name, due in found.items() if due is not None}

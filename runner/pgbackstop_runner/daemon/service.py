@@ -15,16 +15,17 @@ from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_runner import locks, log, reconcile
-from pgbackstop_runner.daemon import heartbeats, memory, receivers, wal_gaps
-from pgbackstop_runner.daemon.courier import Courier
-from pgbackstop_runner.daemon.drills import Drills
-from pgbackstop_runner.daemon.memory import Known
+from pgbackstop_runner.backup import reconcile
+from pgbackstop_runner.daemon import heartbeats, state_file, wal_gaps, wal_receivers
+from pgbackstop_runner.daemon.backup_runs import Runs
+from pgbackstop_runner.daemon.drill_runs import Drills
+from pgbackstop_runner.daemon.notification_retries import Courier
 from pgbackstop_runner.daemon.planner import Planner
-from pgbackstop_runner.daemon.runs import Runs
 from pgbackstop_runner.daemon.server_tasks import ServerTasks
 from pgbackstop_runner.daemon.settings import Settings
-from pgbackstop_runner.drill import flow as drill_flow
+from pgbackstop_runner.daemon.state_file import Known
+from pgbackstop_runner.drill import run as drill_flow
+from pgbackstop_runner.system import locks, log
 from pgbackstop_runner.workspace import Workspace, open_workspace
 
 LOCK = "daemon"
@@ -74,7 +75,7 @@ class Service:
             settings=settings,
             planner=planner,
             runs=Runs(planner=planner, settings=settings, wake=wake),
-            receivers=receivers.tasks(settings),
+            receivers=wal_receivers.tasks(settings),
             courier=Courier(settings=settings),
             drills=Drills(settings=settings, wake=wake),
             heartbeats=heartbeats.tasks(),
@@ -210,9 +211,9 @@ class Service:
 
     def _heartbeat(self, now: datetime, *, stopped: bool = False) -> None:
         known = self.planner.known
-        state = memory.state(known, self.planner.next_runs(), started_at=self.started_at, now=now)
+        state = state_file.state(known, self.planner.next_runs(), started_at=self.started_at, now=now)
         try:
-            memory.save(
+            state_file.save(
                 self.workspace.catalog.root,
                 state.but(stopped_at=now if stopped else None),
                 durable=stopped or known != self._saved,

@@ -1,1 +1,1 @@
-"""``pgbackstop demo``: the whole product on an embedded PostgreSQL, without root, Docker or configuration."""
+"""The demo: a PostgreSQL, a shop that uses it, and the whole product around it, in one folder."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.demo.embedded import SUPERUSER
-from pgbackstop_runner.demo.home import Home
+from pgbackstop_runner.demo.state import Home
 
 SERVER = "shop"
 ROLE = "pgbackstop"

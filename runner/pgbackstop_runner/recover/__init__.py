@@ -1,1 +1,1 @@
-"""Physical recovery: a data directory from a base backup, and WAL up to the moment that was asked for."""
+"""Recoveries of a whole server, to a moment too, into an empty data directory."""

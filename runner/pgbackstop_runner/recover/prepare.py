@@ -18,10 +18,11 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import atomic
-from pgbackstop_runner import tools, unpack
-from pgbackstop_runner.account import Account
-from pgbackstop_runner.binaries import Binaries
-from pgbackstop_runner.recover.place import UNFINISHED, Place
+from pgbackstop_runner.formats import tar_extract
+from pgbackstop_runner.postgres import client_process
+from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.recover.data_directory import UNFINISHED, Place
+from pgbackstop_runner.system.accounts import Account
 from pgbackstop_runner.workspace import Workspace
 
 _VERSION = "PG_VERSION"
@@ -76,7 +77,7 @@ def fill(
     """Unpack and combine. Raises CatalogError for damaged bytes, AttemptFailed, OSError."""
     if len(plan.chain) == 1:
         target = _target(place.data, place)
-        unpack.backup(_folder(workspace, plan.backup), plan.backup, target, on_bytes)
+        tar_extract.backup(_folder(workspace, plan.backup), plan.backup, target, on_bytes)
     else:
         _combine(workspace, plan, place, programs, on_bytes)
 
@@ -106,7 +107,7 @@ def _require_entry(place: Place, who: Account) -> None:
 def _finish(place: Place) -> None:
     """All of it on disk first, then PG_VERSION, then the marks away."""
     for folder in place.folders():
-        unpack.sync(folder)
+        tar_extract.sync(folder)
     (place.data / UNFINISHED / _VERSION).rename(place.data / _VERSION)
     atomic.sync_folder(place.data)
     for folder in place.folders():
@@ -123,9 +124,9 @@ def _empty(folder: Path) -> None:
                 path.unlink()
 
 
-def _target(data: Path, place: Place) -> unpack.Target:
+def _target(data: Path, place: Place) -> tar_extract.Target:
     version = place.data / UNFINISHED / _VERSION
-    return unpack.Target(data=data, tablespaces=place.tablespaces, version=version)
+    return tar_extract.Target(data=data, tablespaces=place.tablespaces, version=version)
 
 
 def _combine(
@@ -144,8 +145,8 @@ def _combine(
     for record in plan.chain:
         part = _part(place.data, record.id)
         spaces = {oid: _part(folder, record.id) for oid, folder in place.tablespaces.items()}
-        target = unpack.Target(data=part, tablespaces=spaces, version=part / _VERSION)
-        unpack.backup(_folder(workspace, record), record, target, partial(_shifted, on_bytes, done))
+        target = tar_extract.Target(data=part, tablespaces=spaces, version=part / _VERSION)
+        tar_extract.backup(_folder(workspace, record), record, target, partial(_shifted, on_bytes, done))
         done += record.size_bytes or 0
     result = work / "result"
     moved = [
@@ -155,7 +156,7 @@ def _combine(
     ]
     parts = [str(work / record.id) for record in plan.chain]
     program = programs.path("pg_combinebackup")
-    tools.run("pg_combinebackup", [program, "--no-sync", f"--output={result}", *moved, *parts])
+    client_process.run("pg_combinebackup", [program, "--no-sync", f"--output={result}", *moved, *parts])
     _move_up(place, result)
 
 

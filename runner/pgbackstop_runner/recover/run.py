@@ -21,14 +21,24 @@ from pgbackstop_catalog.decisions import recovery
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
 from pgbackstop_catalog.records import restore
 from pgbackstop_catalog.records.backup import Backup, CheckResult, Reason
-from pgbackstop_runner import account, binaries, locks, sockets
-from pgbackstop_runner.failure import AttemptFailed
-from pgbackstop_runner.recover import archive, checks, guide, journal, place, prepare, watch
-from pgbackstop_runner.recover.archive import Archive
-from pgbackstop_runner.recover.place import Place
-from pgbackstop_runner.recover.replay import Progress, Recovered
-from pgbackstop_runner.recover.watch import Work
-from pgbackstop_runner.restore.journal import Journal
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.journal.restore import Journal
+from pgbackstop_runner.postgres import client_programs, socket_directory
+from pgbackstop_runner.postgres.private_server import Progress, Recovered
+from pgbackstop_runner.recover import (
+    data_directory,
+    handover,
+    integrity_checks,
+    prepare,
+    replay_progress,
+    server_settings,
+)
+from pgbackstop_runner.recover import record as recover_record
+from pgbackstop_runner.recover.data_directory import Place
+from pgbackstop_runner.recover.replay_progress import Work
+from pgbackstop_runner.system import accounts, locks
+from pgbackstop_runner.wal import archive_reader
+from pgbackstop_runner.wal.archive_reader import Archive
 from pgbackstop_runner.workspace import Workspace
 
 _PROGRAMS = ("postgres", "pg_controldata", "pg_ctl")
@@ -80,11 +90,11 @@ class Outcome:
 
 def plan(workspace: Workspace, request: Request, found: Archive) -> RecoveryPlan:
     """Choose the backup and check the place. Raises ValidationError, NotFound."""
-    known = archive.known(workspace, request.server, found, request.timeline)
+    known = archive_reader.known(workspace, request.server, found, request.timeline)
     chosen = recovery.choose(request.target, known, backup_id=request.backup_id, timeline=request.timeline)
-    archive.require_reach(chosen, found)
-    archive.require_tools(chosen, found)
-    place.check(request.place, workspace, chosen.backup)
+    archive_reader.require_reach(chosen, found)
+    archive_reader.require_tools(chosen, found)
+    data_directory.check(request.place, workspace, chosen.backup)
     return chosen
 
 
@@ -105,21 +115,21 @@ def recover(
     PgbackstopError for what PostgreSQL's tools say and for the disk.
     """
     started = time.monotonic()
-    found = archive.read(workspace, request.server)
+    found = archive_reader.read(workspace, request.server)
     chosen = plan(workspace, request, found)
     programs = _programs(workspace, chosen)
-    who = account.account()
+    who = accounts.account()
     with contextlib.ExitStack() as stack:
         for record in chosen.chain:
             stack.enter_context(locks.lease(workspace.catalog.root, record.id))
         current = None
         if request.throwaway is None:
-            current = stack.enter_context(journal.recorded(workspace, chosen, request.place.data))
+            current = stack.enter_context(recover_record.recorded(workspace, chosen, request.place.data))
         stack.enter_context(_disk_errors(request.place))
         with _step(request, current, "check"):
-            checked = archive.check(chosen, found)
-            copied = archive.copied_bytes(chosen, found, who)
-            place.check_room(request.place, chosen.backup, copied)
+            checked = archive_reader.check(chosen, found)
+            copied = archive_reader.copied_bytes(chosen, found, who)
+            data_directory.check_room(request.place, chosen.backup, copied)
         on_step(f"checked {units.format_size(checked)} of WAL")
         socket_folder = stack.enter_context(_sockets(request, who))
         work = Work(
@@ -157,10 +167,10 @@ def _fill(workspace: Workspace, work: Work, on_progress: Callable[[str, float], 
         work.recovered.programs,
         lambda count: on_progress("unpacked", min(1.0, count / total)),
     )
-    work.wal_folder = archive.for_account(work.plan, work.archive, work.place.data, work.recovered.who)
-    guide.write(work.plan, work.recovered, work.wal_folder, pauses=work.action == "pause")
+    work.wal_folder = archive_reader.for_account(work.plan, work.archive, work.place.data, work.recovered.who)
+    handover.write(work.plan, work.recovered, work.wal_folder, pauses=work.action == "pause")
     work.recovered.log.touch(mode=0o600)
-    watch.write_settings(work, exact_target=True)
+    replay_progress.write_settings(work, exact_target=True)
 
 
 def _finish(
@@ -171,14 +181,14 @@ def _finish(
     on_progress: Callable[[str, float], None],
 ) -> Progress:
     with _step(request, current, "replay"):
-        progress = watch.replay_all(work, on_step, on_progress)
+        progress = replay_progress.replay_all(work, on_step, on_progress)
     on_step(f"replayed to {progress.until or progress.replayed_lsn}")
     if not progress.in_recovery:
-        shutil.rmtree(work.place.data / archive.COPY_NAME, ignore_errors=True)
+        shutil.rmtree(work.place.data / archive_reader.COPY_NAME, ignore_errors=True)
     if request.throwaway is not None:
         return progress  # the drill has checks of its own
     with _step(request, current, "check result"):
-        results = checks.run(work.recovered, thorough=request.check)
+        results = integrity_checks.run(work.recovered, thorough=request.check)
         if current is not None:
             current.note(checks=results)
     for each in results:
@@ -188,12 +198,12 @@ def _finish(
     return progress
 
 
-def _programs(workspace: Workspace, chosen: RecoveryPlan) -> binaries.Binaries:
+def _programs(workspace: Workspace, chosen: RecoveryPlan) -> client_programs.Binaries:
     """The server's programs of the backup's own major version. Raises ConfigError."""
     backup = chosen.backup
     needed = (*_PROGRAMS, "pg_combinebackup") if len(chosen.chain) > 1 else _PROGRAMS
-    found = binaries.of_server(major(backup), needed, workspace.server(backup.server).bin_dir)
-    account.account().require_run(Path(found.path("postgres")))
+    found = client_programs.of_server(major(backup), needed, workspace.server(backup.server).bin_dir)
+    accounts.account().require_run(Path(found.path("postgres")))
     return found
 
 
@@ -205,8 +215,8 @@ def major(backup: Backup) -> int:
 def _recovered(
     workspace: Workspace,
     request: Request,
-    programs: binaries.Binaries,
-    who: account.Account,
+    programs: client_programs.Binaries,
+    who: accounts.Account,
     socket_folder: Path,
 ) -> Recovered:
     data = request.place.data
@@ -215,21 +225,22 @@ def _recovered(
         data=data,
         socket_folder=socket_folder,
         port=request.port,
-        log=data / guide.LOG_NAME,
+        log=data / handover.LOG_NAME,
         who=who,
         user=workspace.server(request.server).user,
         dies_with_us=request.throwaway is not None,
+        restore_script=server_settings.SCRIPT,
     )
 
 
 @contextlib.contextmanager
-def _sockets(request: Request, who: account.Account) -> Iterator[Path]:
+def _sockets(request: Request, who: accounts.Account) -> Iterator[Path]:
     """The data directory, which is private; a short one elsewhere where a socket's path would not fit.
 
     That stays for the recovered server, and goes where there is none.
     """
     there = request.throwaway.sockets if request.throwaway else request.place.data
-    if request.throwaway or sockets.may_be_in(there):
+    if request.throwaway or socket_directory.may_be_in(there):
         yield there
         return
     folder = Path(tempfile.mkdtemp(prefix="pgbackstop-"))

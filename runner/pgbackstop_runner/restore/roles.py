@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgbackstop_catalog import errors
+from pgbackstop_runner.formats import sql_script
 from pgbackstop_runner.formats.dump_files import GLOBALS
-from pgbackstop_runner.restore import script, target
-from pgbackstop_runner.restore.journal import Journal
-from pgbackstop_runner.restore.outline import Outline
+from pgbackstop_runner.journal.restore import Journal
+from pgbackstop_runner.restore import target_database
+from pgbackstop_runner.restore.plan import Outline
 
-_IDENTIFIER = script.IDENTIFIER
+_IDENTIFIER = sql_script.IDENTIFIER
 _OF_ROLE = re.compile(rb"(?:CREATE|ALTER|COMMENT ON) ROLE (" + _IDENTIFIER + rb")(?! IN DATABASE)")
 _MEMBER = re.compile(rb"GRANT (" + _IDENTIFIER + rb") TO (" + _IDENTIFIER + rb")")
 
@@ -42,7 +43,7 @@ def create(current: Journal, outline: Outline) -> None:
             remedy="Create it by hand.",
         )
     with (
-        target.connect(outline.server, away_from=(outline.database,)) as connection,
+        target_database.connect(outline.server, away_from=(outline.database,)) as connection,
         connection.transaction(),
     ):
         for _name, code in statements:
@@ -54,10 +55,10 @@ def in_globals(folder: Path) -> Globals:
     """All roles that a backup's globals have. Raises OSError."""
     found, superusers = set(), []
     with (folder / GLOBALS).open("rb") as file:
-        for piece in script.pieces(file):
+        for piece in sql_script.pieces(file):
             match = _OF_ROLE.match(piece.code)
             if match is not None:
-                name = script.unquoted(match[1])
+                name = sql_script.unquoted(match[1])
                 found.add(name)
                 if _SUPERUSER.match(piece.code):
                     superusers.append(name)
@@ -68,11 +69,11 @@ def _statements(outline: Outline, wanted: frozenset[str]) -> list[tuple[str, byt
     """The statements of globals.sql about those roles alone."""
     found: list[tuple[str, bytes]] = []
     with (outline.folder / GLOBALS).open("rb") as file:
-        for piece in script.pieces(file):
+        for piece in sql_script.pieces(file):
             match = _OF_ROLE.match(piece.code) or _MEMBER.match(piece.code)
             if match is None:
                 continue
-            name = script.unquoted(match[match.lastindex or 1])
+            name = sql_script.unquoted(match[match.lastindex or 1])
             if name in wanted:
                 found.append((name, piece.code))
     return found

@@ -18,7 +18,7 @@ import psycopg
 
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_runner.restore import target
+from pgbackstop_runner.restore import target_database
 
 # How often those who are in the database are told to leave.
 _ROUND_SECONDS = 0.05
@@ -40,8 +40,8 @@ def exchange(server: Server, renames: tuple[Rename, ...], *, timeout: float) -> 
     """
     start = time.monotonic()
     away = tuple(name for each in renames for name in (each.old, each.new))
-    with target.connect(server, away_from=away) as connection:
-        oids = [found.oid for each in renames if (found := target.find(connection, each.old))]
+    with target_database.connect(server, away_from=away) as connection:
+        oids = [found.oid for each in renames if (found := target_database.find(connection, each.old))]
         while not _try(server, connection, renames, oids):
             if time.monotonic() - start > timeout:
                 raise _stuck(connection, oids, timeout)
@@ -56,11 +56,11 @@ def _try(
     try:
         with _others_ended(server, away, oids), connection.transaction():
             for each in renames:
-                target.run(connection, "alter database {} rename to {}", each.old, each.new)
+                target_database.run(connection, "alter database {} rename to {}", each.old, each.new)
             for each in renames:
                 if each.opened is not None:
                     word = "true" if each.opened else "false"
-                    target.run(connection, _OPEN[word], each.new)
+                    target_database.run(connection, _OPEN[word], each.new)
     except (psycopg.errors.ObjectInUse, psycopg.errors.LockNotAvailable):
         return False
     return True
@@ -76,7 +76,7 @@ _OPEN = {
 def _others_ended(server: Server, away: tuple[str, ...], oids: list[int]) -> Iterator[None]:
     """End who is in the databases, again and again, on a connection of its own."""
     over = threading.Event()
-    with target.connect(server, away_from=away) as connection:
+    with target_database.connect(server, away_from=away) as connection:
         terminate(connection, oids)
 
         def work() -> None:
@@ -104,7 +104,7 @@ def terminate(connection: psycopg.Connection, oids: list[int]) -> None:
 
 
 def _stuck(connection: psycopg.Connection, oids: list[int], timeout: float) -> errors.PgbackstopError:
-    left = target.sessions(connection, oids)
+    left = target_database.sessions(connection, oids)
     who = ", ".join(map(str, left[:3])) or "somebody who has left by now"
     return errors.PgbackstopError(
         f"A connection does not end within {units.format_duration(timeout)}: {who}.",

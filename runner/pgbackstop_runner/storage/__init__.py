@@ -1,0 +1,1 @@
+"""Storages: places for bytes behind one protocol, and a backup's folder in one."""

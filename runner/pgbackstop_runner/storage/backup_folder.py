@@ -10,7 +10,7 @@ from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import atomic, layout
-from pgbackstop_runner import log
+from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
 

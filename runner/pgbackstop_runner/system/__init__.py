@@ -1,0 +1,1 @@
+"""The operating system: processes, signals, locks, accounts, files, streams of bytes, the log."""

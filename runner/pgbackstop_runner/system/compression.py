@@ -10,8 +10,8 @@ from typing import IO, BinaryIO, cast
 
 from pgbackstop_catalog.config.plan import Compression
 from pgbackstop_catalog.records.backup import Reason
-from pgbackstop_runner import stream
-from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.system import streams
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def decompressed(suffix: str, stored: IO[bytes]) -> Iterator[IO[bytes]]:
     elif suffix == ".gz":
         from isal import igzip, isal_zlib  # noqa: PLC0415
 
-        gzip = igzip.open(stream.Readable(stored), "rb")  # type: ignore[no-untyped-call] # isal types it by half
+        gzip = igzip.open(streams.Readable(stored), "rb")  # type: ignore[no-untyped-call] # isal types it by half
         broken = (igzip.BadGzipFile, isal_zlib.error, EOFError)
         with _whole(*broken), gzip as reader:  # type: ignore[arg-type] # isal types its error as a value
             yield cast("IO[bytes]", reader)
@@ -50,7 +50,7 @@ def _whole(*broken: type[Exception]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def compressed(target: stream.HashingFile, compression: Compression) -> Iterator[stream.Sink]:
+def compressed(target: streams.HashingFile, compression: Compression) -> Iterator[streams.Sink]:
     """A file to write plain bytes to, which arrive compressed in ``target``; closes the frame at the end.
 
     gzip is written by isal, which is ten times as fast as zlib at about its level 2.

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_catalog.store import atomic, layout
-from pgbackstop_runner import log
-from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.system import log
 
 # Where a backup is unpacked to be read back; swept like a partial one.
 STAGING_SUFFIX = f".verify{layout.PARTIAL_SUFFIX}"

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup, CheckResult, Reason
-from pgbackstop_runner import binaries, failure
-from pgbackstop_runner.binaries import Binaries
-from pgbackstop_runner.failure import AttemptFailed
-from pgbackstop_runner.tools import Limits
-from pgbackstop_runner.verify import archive, cluster, dump, files
+from pgbackstop_runner import failures
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.postgres import client_programs
+from pgbackstop_runner.postgres.client_process import Limits
+from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.verify import base_backup, dump, file_digests, wal_archive
 from pgbackstop_runner.workspace import Workspace
 
 _CONDEMNING = frozenset({Reason.CORRUPT, Reason.INCOMPLETE})
@@ -63,19 +64,19 @@ class Examination:
     def _physical(self) -> None:
         self._own("sha256", self._hashes)
         if self.backup.parent is not None:
-            self._own("chain", lambda: cluster.chain(self.workspace, self.backup))
+            self._own("chain", lambda: base_backup.chain(self.workspace, self.backup))
         self._own("frames", lambda: dump.ends(self.folder, self.backup))
-        self._own("gzip", lambda: cluster.gzip_ends(self.folder, self.backup))
+        self._own("gzip", lambda: base_backup.gzip_ends(self.folder, self.backup))
         self._own("pg_verifybackup", self._cluster)
 
     def _around(self) -> None:
-        self._check("SHA256SUMS", lambda: files.checksums(self.folder, self.backup))
+        self._check("SHA256SUMS", lambda: file_digests.checksums(self.folder, self.backup))
         if self.backup.backup_type == "physical" and self.backup.server in self.workspace.config.servers:
             self._check("wal archive", self._archive)
 
     def _hashes(self) -> str:
-        self.folder = files.folder_of(self.workspace, self.backup)
-        return files.hashes(self.folder, self.backup, self._count)
+        self.folder = file_digests.folder_of(self.workspace, self.backup)
+        return file_digests.hashes(self.folder, self.backup, self._count)
 
     def _dump(self) -> str:
         if self.backup.format == "plain":
@@ -88,14 +89,14 @@ class Examination:
         return self.tool
 
     def _cluster(self) -> str:
-        self.tool = cluster.whole_server(self.folder, self.backup, self._binaries(), self._limits())
+        self.tool = base_backup.whole_server(self.folder, self.backup, self._binaries(), self._limits())
         return self.tool
 
     def _archive(self) -> str:
-        found = archive.reach(self.workspace, self.backup, whole=self.whole)
+        found = wal_archive.reach(self.workspace, self.backup, whole=self.whole)
         if found is None:
             return "there is none of this server; the backup brings the WAL that it needs"
-        return archive.read(found, self.read_before, self._count)
+        return wal_archive.read(found, self.read_before, self._count)
 
     def _binaries(self) -> Binaries:
         """Tools as new as those that made it, or its server."""
@@ -104,7 +105,7 @@ class Examination:
         made_by = [version.partition(".")[0] for version in self.backup.tools.values()]
         majors = [int(each) for each in made_by if each.isdecimal()]
         majors.append(facts.version_number // 10000 if facts else 0)
-        return binaries.find(max(majors), server.bin_dir if server else None)
+        return client_programs.find(max(majors), server.bin_dir if server else None)
 
     def _limits(self) -> Limits:
         """When a tool that reads it is given up."""
@@ -138,5 +139,5 @@ def _as_failure(error: errors.PgbackstopError | OSError) -> AttemptFailed:
     if isinstance(error, OSError):
         problem = f"{error.filename or 'A file'} cannot be read: {error.strerror or error}."
         return AttemptFailed(Reason.STORAGE, problem, remedy="Check the disk and its mount.")
-    reason = Reason.CLIENT if isinstance(error, errors.ConfigError) else failure.first_reason(error)
+    reason = Reason.CLIENT if isinstance(error, errors.ConfigError) else failures.first_reason(error)
     return AttemptFailed(reason, error.problem, remedy=error.remedy)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import fcntl
 from pathlib import Path
 
-from pgbackstop_catalog import wording
 from pgbackstop_catalog.records.backup import Backup, Reason
-from pgbackstop_runner import stream, tools
-from pgbackstop_runner.binaries import Binaries
-from pgbackstop_runner.failure import AttemptFailed
-from pgbackstop_runner.formats import dump_files
-from pgbackstop_runner.system import compression
-from pgbackstop_runner.tools import Limits
-from pgbackstop_runner.verify import blame, frames
-from pgbackstop_runner.verify.rows import Scanner, differences
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.formats import dump_files, zstd_frames
+from pgbackstop_runner.formats.copy_rows import Scanner, differences
+from pgbackstop_runner.postgres import client_process
+from pgbackstop_runner.postgres.client_process import Limits
+from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.system import compression, phrases, streams
+from pgbackstop_runner.verify import tool_failure
 
 _LAST_LINE = b"-- PostgreSQL database dump complete"
 _LAST_LINE_OF_GLOBALS = b"-- PostgreSQL database cluster dump complete"
@@ -23,9 +22,9 @@ _LAST_LINE_OF_GLOBALS = b"-- PostgreSQL database cluster dump complete"
 def ends(folder: Path, backup: Backup) -> str:
     """That no zstd file was cut off. Raises AttemptFailed (corrupt)."""
     names = [each.path for each in backup.files if each.path.endswith(".zst")]
-    cut = [name for name in names if not frames.is_whole(folder / name)]
+    cut = [name for name in names if not zstd_frames.is_whole(folder / name)]
     if cut:
-        raise blame.corrupt(f"{cut[0]} does not end where its last zstd frame ends.")
+        raise tool_failure.corrupt(f"{cut[0]} does not end where its last zstd frame ends.")
     return f"{len(names)} zstd files end with their frame"
 
 
@@ -33,7 +32,7 @@ def scan(path: Path) -> Scanner:
     """Decompress a plain dump to its end. Raises AttemptFailed (incomplete), OSError."""
     scanner = Scanner()
     with compression.opened(path) as file:
-        while chunk := file.read(stream.CHUNK):
+        while chunk := file.read(streams.CHUNK):
             scanner.write(chunk)
     if _LAST_LINE not in scanner.tail:
         raise AttemptFailed(Reason.INCOMPLETE, "The dump ends before pg_dump's last line.")
@@ -45,7 +44,7 @@ def read_text(folder: Path, backup: Backup) -> Scanner:
     try:
         return scan(folder / name_of(backup))
     except AttemptFailed as error:
-        raise blame.corrupt(error.problem) from error
+        raise tool_failure.corrupt(error.problem) from error
 
 
 def read_archive(folder: Path, backup: Backup, binaries: Binaries, limits: Limits) -> Scanner:
@@ -56,32 +55,32 @@ def read_archive(folder: Path, backup: Backup, binaries: Binaries, limits: Limit
     scanner = Scanner()
     argv = [binaries.path("pg_restore"), "--data-only", "--file=-", str(folder / name_of(backup))]
     try:
-        with tools.start("pg_restore", argv, limits=limits, pipe_output=True) as tool:
-            fcntl.fcntl(tool.stdout, fcntl.F_SETPIPE_SZ, stream.CHUNK)
-            stream.pump(tool.stdout, scanner, tool.feed)
+        with client_process.start("pg_restore", argv, limits=limits, pipe_output=True) as tool:
+            fcntl.fcntl(tool.stdout, fcntl.F_SETPIPE_SZ, streams.CHUNK)
+            streams.pump(tool.stdout, scanner, tool.feed)
             tool.finish()
     except AttemptFailed as error:
-        raise blame.of_tool(error) from error
+        raise tool_failure.of_tool(error) from error
     return scanner
 
 
 def counted(backup: Backup, scanner: Scanner) -> str:
     """Compare the rows with those of the snapshot that was dumped. Raises AttemptFailed (corrupt)."""
     if scanner.unfinished is not None:
-        raise blame.corrupt(f"The dump ends within the rows of {scanner.unfinished}.")
+        raise tool_failure.corrupt(f"The dump ends within the rows of {scanner.unfinished}.")
     total = sum(rows for _, rows in scanner.found)
     if backup.row_counts is None:
         return f"{len(scanner.found)} tables, {total:,} rows; the record has none to compare with"
     wrong = differences(backup.row_counts, scanner.found)
     if wrong:
-        raise blame.corrupt(f"The dump is not what was counted: {wording.some(wrong)}.")
+        raise tool_failure.corrupt(f"The dump is not what was counted: {phrases.some(wrong)}.")
     return f"{len(backup.row_counts)} tables, {sum(backup.row_counts.values()):,} rows as counted"
 
 
 def roles(folder: Path) -> str:
     """That the globals are there to their last line. Raises AttemptFailed (corrupt), OSError."""
     if _LAST_LINE_OF_GLOBALS not in (folder / dump_files.GLOBALS).read_bytes():
-        raise blame.corrupt(f"{dump_files.GLOBALS} ends before pg_dumpall's last line.")
+        raise tool_failure.corrupt(f"{dump_files.GLOBALS} ends before pg_dumpall's last line.")
     return "to pg_dumpall's last line"
 
 
@@ -89,5 +88,5 @@ def name_of(backup: Backup) -> str:
     """The dump's file or folder. Raises AttemptFailed (corrupt) for a record without one."""
     names = {each.path.partition("/")[0] for each in backup.files} - {dump_files.GLOBALS}
     if len(names) != 1:
-        raise blame.corrupt(f"The record names {len(names)} dumps.")
+        raise tool_failure.corrupt(f"The record names {len(names)} dumps.")
     return names.pop()

@@ -7,9 +7,8 @@ import contextlib
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Proof, Reason, Status
-from pgbackstop_runner import log
 from pgbackstop_runner.storage import backup_folder
-from pgbackstop_runner.system import files
+from pgbackstop_runner.system import files, log
 from pgbackstop_runner.workspace import Workspace
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup, Proof, Reason, Status
-from pgbackstop_runner import locks, log, notify, origin, signals
+from pgbackstop_runner.notify import backup_events
 from pgbackstop_runner.storage import backup_folder
+from pgbackstop_runner.system import locks, log, origin, signals
 from pgbackstop_runner.verify import reconcile
 from pgbackstop_runner.verify.checks import Examination
 from pgbackstop_runner.workspace import Workspace
@@ -121,7 +122,7 @@ def _one(workspace: Workspace, backup: Backup, *, whole: bool, read_before: set[
             read_bytes=found.read_bytes,
         )
     if verdict.status is Status.FAILED and backup.status is not Status.FAILED:
-        notify.backup_finished(workspace, verdict)
+        backup_events.backup_finished(workspace, verdict)
     return Outcome(proof=closed, backup=verdict)
 
 

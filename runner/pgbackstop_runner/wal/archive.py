@@ -21,7 +21,7 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import atomic
 from pgbackstop_catalog.store.wal_index import Index
-from pgbackstop_runner.wal import content, header, index
+from pgbackstop_runner.wal import index, segment_file, segment_header
 
 _STAMP = "%Y%m%dT%H%M%S%fZ"
 
@@ -41,7 +41,7 @@ class Archive:
 
     root: Path
     identity: WalIdentity
-    compression: content.Compression = "lz4"
+    compression: segment_file.Compression = "lz4"
     covers_until: Callable[[int], datetime | None] = field(default=lambda _lsn: None)
     thorough: bool = False  # read each segment to its end: where it was not pg_receivewal that wrote it
 
@@ -116,7 +116,7 @@ class Archive:
             if str(path.relative_to(self.root)) in known or _is_leftover(number, oldest):
                 continue
             if not self._reject(path, batch):
-                batch.segments.append(self._line(path, content.stored(path)))
+                batch.segments.append(self._line(path, segment_file.stored(path)))
                 oldest = number if oldest is None or number is None else min(oldest, number)
         batch.segments.reverse()
         if batch.segments:
@@ -157,26 +157,26 @@ class Archive:
         return tuple(sorted((each for each in parsed if each), key=lambda each: each.found_at))
 
     def _number(self, path: Path) -> int | None:
-        name, size = content.split(path.name)[0], self.identity.segment_bytes
+        name, size = segment_file.split(path.name)[0], self.identity.segment_bytes
         return Segment.parse(name, size).number if wal_segments.SEGMENT_NAME.fullmatch(name) else None
 
     def _take_one(self, source: Path, batch: Batch) -> WalSegment | None:
         if self._reject(source, batch):
             return None
-        name, _ = content.split(source.name)
+        name, _ = segment_file.split(source.name)
         existing = self._existing(name)
         if existing is None:
             return self._place(source)
-        if content.digest(existing) == content.digest(source):
+        if segment_file.digest(existing) == segment_file.digest(source):
             batch.repeated.append(name)
             indexed = name in self.index.entries
-            return None if indexed else self._line(existing, content.stored(existing))
+            return None if indexed else self._line(existing, segment_file.stored(existing))
         self._set_aside(source, batch)
         return None
 
     def _reject(self, source: Path, batch: Batch) -> bool:
         """Keep aside what is no segment of this archive, whatever its name says."""
-        name, _ = content.split(source.name)
+        name, _ = segment_file.split(source.name)
         if not wal_segments.SEGMENT_NAME.fullmatch(name) or not self._problem(source, name):
             return False
         self._set_aside(source, batch)
@@ -185,35 +185,37 @@ class Archive:
     def _problem(self, source: Path, name: str) -> str:
         size = self.identity.segment_bytes
         try:
-            head = header.parse(content.beginning(source, header.BYTES))
-            whole = content.ends_whole(source) and (not self.thorough or content.length(source) == size)
-        except content.Damaged as error:
+            head = segment_header.parse(segment_file.beginning(source, segment_header.BYTES))
+            whole = segment_file.ends_whole(source) and (
+                not self.thorough or segment_file.length(source) == size
+            )
+        except segment_file.Damaged as error:
             return error.problem
         if not whole:
             return "it is cut off"
-        return header.problem(head, Segment.parse(name, size), self.identity.system_identifier, size)
+        return segment_header.problem(head, Segment.parse(name, size), self.identity.system_identifier, size)
 
     def _place(self, source: Path) -> WalSegment:
-        name, compressed = content.split(source.name)
+        name, compressed = segment_file.split(source.name)
         if wal_segments.HISTORY_NAME.fullmatch(name):
             # Small, and read by people and by restore_command: never compressed.
             target = self.root / name
-            atomic.write(target, content.beginning(source, 2**20))
-            return self._line(target, content.stored(target))
+            atomic.write(target, segment_file.beginning(source, 2**20))
+            return self._line(target, segment_file.stored(target))
         wanted = self.compression if compressed == "none" else compressed
-        target = self.root / name[:16] / (name + content.SUFFIXES[wanted])
+        target = self.root / name[:16] / (name + segment_file.SUFFIXES[wanted])
         atomic.make_folder(target.parent)
         if wanted == compressed:
-            bytes_stored = content.stored(source)
+            bytes_stored = segment_file.stored(source)
             source.rename(target)
         else:
             temporary = target.with_name(f".{target.name}{atomic.TEMPORARY_SUFFIX}")
-            bytes_stored = content.compress(source, temporary, wanted)
+            bytes_stored = segment_file.compress(source, temporary, wanted)
             temporary.rename(target)
         return self._line(target, bytes_stored)
 
-    def _line(self, path: Path, bytes_stored: content.Stored) -> WalSegment:
-        name, _ = content.split(path.name)
+    def _line(self, path: Path, bytes_stored: segment_file.Stored) -> WalSegment:
+        name, _ = segment_file.split(path.name)
         covers = None
         if wal_segments.SEGMENT_NAME.fullmatch(name):
             end = Segment.parse(name, self.identity.segment_bytes).next().number * self.identity.segment_bytes
@@ -229,11 +231,11 @@ class Archive:
 
     def _existing(self, name: str) -> Path | None:
         folder = self.root if wal_segments.HISTORY_NAME.fullmatch(name) else self.root / name[:16]
-        paths = (folder / (name + suffix) for suffix in content.SUFFIXES.values())
+        paths = (folder / (name + suffix) for suffix in segment_file.SUFFIXES.values())
         return next((path for path in paths if path.exists()), None)
 
     def _set_aside(self, source: Path, batch: Batch) -> None:
-        name, _ = content.split(source.name)
+        name, _ = segment_file.split(source.name)
         now = utc_now()
         target = self.root / wal_segments.CONFLICTS_NAME / f"{now.strftime(_STAMP)}-{source.name}"
         source.rename(target)
@@ -290,7 +292,7 @@ def _is_leftover(number: int | None, oldest: int | None) -> bool:
 
 
 def _is_complete(file_name: str) -> bool:
-    name, _ = content.split(file_name)
+    name, _ = segment_file.split(file_name)
     return bool(wal_segments.SEGMENT_NAME.fullmatch(name) or wal_segments.HISTORY_NAME.fullmatch(name))
 
 
@@ -304,5 +306,5 @@ def _conflict(file_name: str) -> WalConflict | None:
         found_at = datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
     except ValueError:
         return None
-    name, _ = content.split(rest)
+    name, _ = segment_file.split(rest)
     return WalConflict(name=name, found_at=found_at, kept_as=f"{wal_segments.CONFLICTS_NAME}/{file_name}")

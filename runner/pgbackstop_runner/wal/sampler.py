@@ -16,7 +16,7 @@ import psycopg
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_runner import server as postgres
+from pgbackstop_runner.postgres import sessions
 
 INTERVAL = 1.0  # seconds
 _TIMEOUT = 5.0  # seconds a query
@@ -130,12 +130,12 @@ class Sampler:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                with postgres.connect(self._server, statement_timeout=_TIMEOUT) as connection:
+                with sessions.connect(self._server, statement_timeout=_TIMEOUT) as connection:
                     self._sample(connection)
             except errors.PgbackstopError as error:
                 self.problem = error
             except psycopg.Error as error:
-                self.problem = postgres.unreachable(self._server, None, error)
+                self.problem = sessions.unreachable(self._server, None, error)
             self._stop.wait(INTERVAL)
 
     def _sample(self, connection: psycopg.Connection) -> None:

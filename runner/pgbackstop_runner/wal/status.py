@@ -18,9 +18,10 @@ from pgbackstop_catalog.model import UtcTime, Value
 from pgbackstop_catalog.records.backup import Name
 from pgbackstop_catalog.store import wal_index
 from pgbackstop_catalog.store.folder import FolderCatalog
-from pgbackstop_runner import locks
+from pgbackstop_runner.system import locks
 from pgbackstop_runner.wal import archive as archives
-from pgbackstop_runner.wal import gaps, progress, sampler
+from pgbackstop_runner.wal import gaps, sampler
+from pgbackstop_runner.wal import state as wal_state
 
 TIMEOUT = 3.0  # seconds for the server to answer
 
@@ -69,7 +70,7 @@ class Report(Value):
 
 def report(name: str, server: Server, archive: Path, catalog: FolderCatalog) -> Report:
     """The report of one server. Raises CatalogError where the catalog or the archive cannot be read."""
-    state = progress.read(catalog.root, name)
+    state = wal_state.read(catalog.root, name)
     try:
         index = wal_index.Index(archive)
         entries = index.refresh().values()
@@ -98,11 +99,11 @@ def report(name: str, server: Server, archive: Path, catalog: FolderCatalog) -> 
 
 
 def _ask(server: Server, state: WalState | None) -> dict[str, Any]:
-    from pgbackstop_runner import server as postgres  # noqa: PLC0415 - a module of that name is an argument
+    from pgbackstop_runner.postgres import sessions  # noqa: PLC0415 - a module of that name is an argument
 
     quick = server.but(connect_timeout=min(server.connect_timeout, TIMEOUT))
     try:
-        with postgres.connect(quick, statement_timeout=TIMEOUT) as connection:
+        with sessions.connect(quick, statement_timeout=TIMEOUT) as connection:
             sample = sampler.query(connection, server.wal.slot)
     except (errors.PgbackstopError, psycopg.Error) as error:
         return {"server_problem": str(error)}

@@ -20,7 +20,10 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_catalog.store import atomic
 from pgbackstop_catalog.store.folder import FolderCatalog
-from pgbackstop_runner import attempt, backup, log, tools, workspace
+from pgbackstop_runner import workspace
+from pgbackstop_runner.backup import attempt, run
+from pgbackstop_runner.postgres import client_process
+from pgbackstop_runner.system import log
 from pgbackstop_runner.verify.checks import Examination
 
 
@@ -103,7 +106,7 @@ def arm(point: str) -> None:
             Path, "replace", _becomes("backup.json"), before=before
         ),
         "success": lambda: around(FolderCatalog, "put", _is_success, before=before),
-        "read back": lambda: around(tools, "run", _is_verifying, before=before),
+        "read back": lambda: around(client_process, "run", _is_verifying, before=before),
         "examination": lambda: around(Examination, "run", lambda *_: True, before=before),
         "verdict": lambda: around(codec, "encode", _is_verdict, before=before),
     }
@@ -120,7 +123,7 @@ def child(file: str, plan: str, point: str) -> None:
         log.configure(Log(level="error"))
         arm(point)
         opened = workspace.open_workspace(Path(file), on_garbage=lambda _error: None)
-        made = backup.run(opened, plan, attempt.Request())
+        made = run.run(opened, plan, attempt.Request())
         status = 0 if all(each.status is Status.SUCCEEDED for each in made) else 1
     except BaseException:
         traceback.print_exc()

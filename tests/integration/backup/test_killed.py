@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from pgbackstop_catalog.records.backup import Backup, Status
-from pgbackstop_runner import locks, reconcile
+from pgbackstop_runner.backup import reconcile
+from pgbackstop_runner.system import locks
 from tests.support import install_postgres
 from tests.support.backups import Site, environment, gone, plan, until, waiting_client
 from tests.support.databases import Database

@@ -20,9 +20,11 @@ import pytest
 
 from pgbackstop_catalog.config.storage import S3Storage
 from pgbackstop_catalog.records.backup import Status, StoredFile
-from pgbackstop_runner import bytestore_s3, copies, expire, rebuild
-from pgbackstop_runner.bytestore import StoreError
-from pgbackstop_runner.bytestore_s3 import S3Bucket
+from pgbackstop_runner.copy import rebuild_catalog, run
+from pgbackstop_runner.expire import run as expire_run
+from pgbackstop_runner.storage import s3 as storage_s3
+from pgbackstop_runner.storage.protocol import StoreError
+from pgbackstop_runner.storage.s3 import S3Bucket
 from pgbackstop_runner.workspace import Workspace
 from tests.support import ports
 from tests.unit.catalog.builders import NOW
@@ -125,7 +127,7 @@ def no_sleep(_seconds: float) -> None:
 
 def test_a_copy_holds_every_file_under_the_same_names(opened: Workspace, storage: S3Storage) -> None:
     backup = places.days(opened, 1)[0]
-    (made,) = copies.run(opened, "main-logical", sleep=no_sleep)
+    (made,) = run.run(opened, "main-logical", sleep=no_sleep)
     assert (made.status, made.message) == (Status.SUCCEEDED, "")
     bucket = S3Bucket.connect("s3", storage)
     folder = places.folder_of(opened, backup)
@@ -137,19 +139,19 @@ def test_a_copy_holds_every_file_under_the_same_names(opened: Workspace, storage
 
 def test_retention_removes_the_objects(opened: Workspace, storage: S3Storage) -> None:
     old = places.days(opened, 2)[1]
-    copies.run(opened, "main-logical", sleep=no_sleep)
+    run.run(opened, "main-logical", sleep=no_sleep)
     bucket = S3Bucket.connect("s3", storage)
     assert len(list(bucket.files("backups"))) == 8
-    assert expire.run(opened, "main-logical", now=NOW).problems == ()
+    assert expire_run.run(opened, "main-logical", now=NOW).problems == ()
     assert len(list(bucket.files("backups"))) == 4
     assert list(bucket.files(str(old.location))) == []
 
 
 def test_the_catalog_comes_back_from_the_bucket_alone(opened: Workspace) -> None:
     backups = places.days(opened, 2)
-    copies.run(opened, "main-logical", sleep=no_sleep)
+    run.run(opened, "main-logical", sleep=no_sleep)
     shutil.rmtree(opened.config.folder("disk").path)
-    outcome = rebuild.run(opened, "s3")
+    outcome = rebuild_catalog.run(opened, "s3")
     assert outcome.garbage == ()
     assert list(opened.catalog.backups()) == backups
     assert [(each.backup, each.storage) for each in opened.catalog.copies()] == [
@@ -196,7 +198,7 @@ def test_the_checksum_of_parts_is_the_bucket_s_own(
 def test_another_etag_is_settled_by_reading_back(
     storage: S3Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bytestore_s3._Digests, "etags", lambda _self: set[str]())
+    monkeypatch.setattr(storage_s3._Digests, "etags", lambda _self: set[str]())
     bucket = S3Bucket.connect("s3", storage)
     expected = big_file(tmp_path / "file", 20)
     bucket.put(tmp_path / "file", "file", expected)
@@ -245,10 +247,10 @@ def test_what_is_wrong_is_one_sentence_without_the_secret(
         changes = {"secret_access_key_file": tmp_path / "wrong"}
     storages = {**opened.config.storages, "s3": opened.config.storages["s3"].but(**changes)}
     broken = Workspace(file=opened.file, config=opened.config.but(storages=storages), catalog=opened.catalog)
-    monkeypatch.setattr(copies, "PAUSES", ())
-    monkeypatch.setattr(bytestore_s3, "RETRY", {"max_retries": 0})
+    monkeypatch.setattr(run, "PAUSES", ())
+    monkeypatch.setattr(storage_s3, "RETRY", {"max_retries": 0})
     places.days(broken, 1)
-    (failed,) = copies.run(broken, "main-logical", sleep=no_sleep)
+    (failed,) = run.run(broken, "main-logical", sleep=no_sleep)
     assert failed.status is Status.FAILED
     assert "The storage s3 cannot be used" in failed.message
     assert "\n" not in failed.message

@@ -15,9 +15,10 @@ from types import FrameType
 
 from pgbackstop_catalog.model import format_time, utc_now
 from pgbackstop_catalog.records.backup import Backup, Reason, Status, new_id
-from pgbackstop_runner import log, workspace
+from pgbackstop_runner import workspace
 from pgbackstop_runner.daemon import service, settings
 from pgbackstop_runner.daemon.plan_state import Order
+from pgbackstop_runner.system import log
 
 
 def serve(file: Path) -> None:

@@ -10,9 +10,8 @@ import yaml
 
 from pgbackstop_catalog.model import format_time
 from pgbackstop_catalog.records.backup import Backup, Proof, Reason, Status
-from pgbackstop_runner import notify, workspace
-from pgbackstop_runner.drill import announce
-from pgbackstop_runner.notify import configuration
+from pgbackstop_runner import workspace
+from pgbackstop_runner.notify import alertmanager_config, backup_events, drill_events
 from pgbackstop_runner.notify.alertmanager import post
 from tests.integration.daemon.conftest import Alertmanager, House, until
 
@@ -53,7 +52,7 @@ def _command(house: House, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_an_event_arrives(house: House, alertmanager: Alertmanager) -> None:
     alertmanager.start()
-    notify.backup_finished(_configure(house, alertmanager), _backup())
+    backup_events.backup_finished(_configure(house, alertmanager), _backup())
     (alert,) = alertmanager.alerts()
     assert alert["labels"] == {
         "alertname": "BackupFinished",
@@ -99,8 +98,8 @@ def test_of_a_failed_drill_people_are_told_once(house: House, alertmanager: Aler
     opened = _configure(house, alertmanager)
     settings = opened.config.notifications.alertmanager
     assert settings is not None
-    alertmanager.start(configuration.render(opened.config.notifications).text)
-    announce.finished(opened, _drill())
+    alertmanager.start(alertmanager_config.render(opened.config.notifications).text)
+    drill_events.finished(opened, _drill())
     post(settings, [_from_prometheus("BackupDrillFailed")])
 
     def states() -> dict[str, str]:
@@ -117,15 +116,15 @@ def test_of_a_failed_drill_people_are_told_once(house: House, alertmanager: Aler
 def test_a_good_drill_ends_the_event_of_the_failed_one(house: House, alertmanager: Alertmanager) -> None:
     opened = _configure(house, alertmanager)
     alertmanager.start()
-    announce.finished(opened, _drill())
-    announce.finished(opened, _drill(status=Status.SUCCEEDED, reason=None))
+    drill_events.finished(opened, _drill())
+    drill_events.finished(opened, _drill(status=Status.SUCCEEDED, reason=None))
     assert [alert["labels"]["alertname"] for alert in alertmanager.alerts()] == ["DrillFinished"]
 
 
 def test_the_daemon_delivers_when_alertmanager_is_back(house: House, alertmanager: Alertmanager) -> None:
     opened = _configure(house, alertmanager)
-    notify.backup_finished(opened, _backup())
-    outbox = notify.outbox(opened)
+    backup_events.backup_finished(opened, _backup())
+    outbox = backup_events.outbox(opened)
     assert (len(outbox.entries()), outbox.failures()) == (1, {"alertmanager": 1})
     daemon = house.start_and_wait()
     until(lambda: outbox.failures()["alertmanager"] > 1, "the daemon tries again")
@@ -150,7 +149,7 @@ def test_a_test_event_is_sent_and_told(house: House, alertmanager: Alertmanager)
 def test_what_waits_is_shown(house: House, alertmanager: Alertmanager) -> None:
     opened = _configure(house, alertmanager)
     assert _command(house, "pending").stdout == "0 waiting, 0 failed tries so far, 0 rejected\n"
-    notify.backup_finished(opened, _backup())
+    backup_events.backup_finished(opened, _backup())
     shown = _command(house, "pending").stdout
     assert "backup-succeeded  Backed up database shop on main (plan shop)" in shown
     assert "1 waiting, 1 failed tries so far, 0 rejected" in shown

@@ -11,14 +11,14 @@ import threading
 from collections.abc import Iterator
 
 from pgbackstop_runner import main
-from pgbackstop_runner.drill import journal
+from pgbackstop_runner.drill import record
 
 STEP, CONFIG, *WORDS = sys.argv[1:]
-whole = journal.Drill.step
+whole = record.Drill.step
 
 
 @contextlib.contextmanager
-def step(self: journal.Drill, name: str) -> Iterator[None]:
+def step(self: record.Drill, name: str) -> Iterator[None]:
     if name == STEP:
         threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
     with whole(self, name):
@@ -27,6 +27,6 @@ def step(self: journal.Drill, name: str) -> Iterator[None]:
         signal.pause()  # the step was faster than the thread
 
 
-journal.Drill.step = step  # type: ignore[method-assign] # the moment of death is what is tested
+record.Drill.step = step  # type: ignore[method-assign] # the moment of death is what is tested
 sys.argv = ["pgbackstop", "--config", CONFIG, *WORDS]
 main.run()

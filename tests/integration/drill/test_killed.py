@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog.records.backup import Reason, Status
-from pgbackstop_runner.drill import flow, ground
+from pgbackstop_runner.drill import run, work_directory
 from tests.integration.drill.conftest import drills, remains
 from tests.support import backups
 from tests.support.backups import Site
@@ -33,8 +33,8 @@ def test_the_next_start_clears_what_was_left(site: Site, step: str) -> None:
     killed(site, step)
     (running,) = drills(site)
     assert running.status is Status.RUNNING
-    assert list((site.catalog.root / ground.NOTES / "daily").iterdir())
-    flow.everything(site.workspace)
+    assert list((site.catalog.root / work_directory.NOTES / "daily").iterdir())
+    run.everything(site.workspace)
     (closed,) = drills(site)
     assert (closed.status, closed.reason) == (Status.INTERRUPTED, Reason.INTERRUPTED)
     assert f"pid {running.pid}" in closed.message
@@ -51,13 +51,13 @@ def test_the_next_drill_clears_it_too(site: Site) -> None:
 
 def test_a_server_that_outlives_its_drill_is_ended(site: Site) -> None:
     """As where the kernel's signal did not arrive: the process is found by where it works."""
-    root = Path("/var/tmp") / f"{ground.PREFIX}20261122T020000Z-5f3a9c"  # noqa: S108 - made anew
-    note = site.catalog.root / ground.NOTES / "daily" / "20261122T020000Z-5f3a9c.json"
+    root = Path("/var/tmp") / f"{work_directory.PREFIX}20261122T020000Z-5f3a9c"  # noqa: S108 - made anew
+    note = site.catalog.root / work_directory.NOTES / "daily" / "20261122T020000Z-5f3a9c.json"
     (root / "data").mkdir(parents=True)
     note.parent.mkdir(parents=True)
     note.write_text(f'{{"root": "{root}", "sockets": "{root}"}}')
     with subprocess.Popen(["sleep", "600"], cwd=root / "data") as outliving:
-        flow.everything(site.workspace)
+        run.everything(site.workspace)
         assert outliving.wait(backups.PATIENCE) == -signal.SIGQUIT
     assert not root.exists()
     assert not note.exists()
@@ -66,10 +66,10 @@ def test_a_server_that_outlives_its_drill_is_ended(site: Site) -> None:
 def test_a_note_that_names_another_folder_removes_nothing(site: Site) -> None:
     precious = site.folder / "precious"
     precious.mkdir()
-    note = site.catalog.root / ground.NOTES / "daily" / "20261122T020000Z-5f3a9c.json"
+    note = site.catalog.root / work_directory.NOTES / "daily" / "20261122T020000Z-5f3a9c.json"
     note.parent.mkdir(parents=True)
     note.write_text(f'{{"root": "{precious}", "sockets": "/"}}')
-    flow.everything(site.workspace)
+    run.everything(site.workspace)
     assert precious.exists()
 
 
@@ -77,7 +77,10 @@ def test_sigterm_cleans_up_and_is_on_record(site: Site) -> None:
     with site.start("drill", "daily") as running:
         backups.until(lambda: drills(site) or running.poll() is not None, "the record")
         backups.until(
-            lambda: list((site.catalog.root / ground.NOTES).glob("*/*.json")) or running.poll() is not None,
+            lambda: (
+                list((site.catalog.root / work_directory.NOTES).glob("*/*.json"))
+                or running.poll() is not None
+            ),
             "the note",
         )
         running.send_signal(signal.SIGTERM)

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.records.backup import Reason, Status
-from pgbackstop_runner import locks
-from pgbackstop_runner.drill import choose, flow
+from pgbackstop_runner.drill import run, selection
+from pgbackstop_runner.system import locks
 from tests.integration.drill.conftest import drills, remains
 from tests.support import backups, places
 from tests.support.backups import Site
@@ -54,7 +54,7 @@ def test_nothing_to_drill_at_all_is_no_success(database: Database) -> None:
 def test_a_plan_that_is_being_drilled_keeps_no_other_from_it(database: Database) -> None:
     with two_plans(database) as site:
         site.make("absent")
-        with locks.held(site.catalog.root, flow.lock_name("absent"), "a drill"):
+        with locks.held(site.catalog.root, run.lock_name("absent"), "a drill"):
             done = site.run("drill")
         assert done.returncode == 4
         assert "not drilled: absent: A drill of plan absent is already running" in backups.sentence(done)
@@ -67,7 +67,7 @@ def test_the_worst_decides_the_exit_code(database: Database) -> None:
     with two_plans(database) as site:
         (site.path(site.newest("daily")) / "globals.sql").unlink()
         site.make("absent")
-        with locks.held(site.catalog.root, flow.lock_name("absent"), "a drill"):
+        with locks.held(site.catalog.root, run.lock_name("absent"), "a drill"):
             done = site.run("drill")
         assert done.returncode == 1
         assert "already running" in backups.sentence(done)
@@ -119,7 +119,7 @@ def test_an_archive_that_cannot_be_read_leaves_failed_records(make_server: MakeS
 def test_a_finished_drill_is_not_lost_where_the_next_kind_cannot_be_chosen(make_server: MakeServer) -> None:
     """The archive's disk goes away in between."""
     site = physical(make_server())
-    results = flow.run(site.workspace, "base", choose.Request())
+    results = run.run(site.workspace, "base", selection.Request())
     good = next(results)
     assert good.proof is not None
     assert (good.proof.drill, good.proof.status) == ("physical", Status.SUCCEEDED), good.error

@@ -10,7 +10,7 @@ import pytest
 
 import pgbackstop_runner
 from pgbackstop_catalog.records.backup import Proof, Reason, Status
-from pgbackstop_runner.recover import archive
+from pgbackstop_runner.wal import archive_reader
 from tests.integration.drill.conftest import drills, remains
 from tests.integration.exporter.running import Exporter
 from tests.integration.recover import yard as yards
@@ -104,7 +104,7 @@ def test_a_physical_drill_goes_to_the_end_of_the_archive(each: Yard) -> None:
 
 def test_a_drill_to_a_random_moment_says_it_again_for_the_same_seed(each: Yard) -> None:
     opened = each.site.workspace
-    (window,) = archive.windows(opened, "main", archive.read(opened, "main"))
+    (window,) = archive_reader.windows(opened, "main", archive_reader.read(opened, "main"))
     proof = drill(each, "--pitr", "--seed", "7")
     assert (proof.status, proof.drill) == (Status.SUCCEEDED, "pitr"), proof.message
     assert proof.target_time == proof.proven_until
@@ -155,7 +155,7 @@ def test_a_segment_that_is_gone_from_a_claimed_window_fails_the_drill(single: Ya
     moment = newest(single)
     backup = single.site.newest()
     opened = single.site.workspace
-    entries = archive.read(opened, "main").entries.values()
+    entries = archive_reader.read(opened, "main").entries.values()
     newest_one = max((entry for entry in entries if entry.is_segment), key=lambda entry: entry.name)
     damaged = single.archive / newest_one.path
     content = bytearray(damaged.read_bytes())

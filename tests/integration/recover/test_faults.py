@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from pgbackstop_catalog.records.backup import Reason, Status
-from pgbackstop_runner.recover.place import UNFINISHED
+from pgbackstop_runner.recover.data_directory import UNFINISHED
 from tests.integration.recover.conftest import MakeYard
 from tests.integration.recover.yard import Yard
 from tests.support import accounts, backups, places, ports

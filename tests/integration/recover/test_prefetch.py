@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from pgbackstop_catalog.decisions.wal_segments import Segment
-from pgbackstop_runner.recover import settings
+from pgbackstop_runner.recover import server_settings
 from tests.support import backups, places
 
 SIZE = 65536
@@ -78,8 +78,8 @@ class Asker:
         backups.until(lambda: not self.lanes(), "the background to end")
 
     def start(self, name: str) -> subprocess.Popen[bytes]:
-        script = self.data / settings.SCRIPT
-        command = settings.fetching(script, self.archive, SIZE)["restore_command"]
+        script = self.data / server_settings.SCRIPT
+        command = server_settings.fetching(script, self.archive, SIZE)["restore_command"]
         command = command.replace("%f", name).replace("%p", "pg_wal/RECOVERYXLOG")
         shell = str(shutil.which(self.shell))
         command = command.replace("/bin/sh", f"{shell} sh" if self.shell == "busybox" else shell)
@@ -131,7 +131,7 @@ def fill(archive: Path, suffix: str, count: int = COUNT) -> None:
 def an_asker(folder: Path, archive: Path, shell: str = "dash") -> Asker:
     data = folder / "data"
     (data / "pg_wal").mkdir(parents=True)
-    settings.install_script(data)
+    server_settings.install_script(data)
     new = Asker(folder=folder, data=data, archive=archive, shell=shell, owner=os.getpid())
     new.says_it_runs()
     return new
@@ -189,7 +189,9 @@ def test_every_segment_once_and_right(tmp_path: Path, suffix: str, shell: str) -
         asker.idle()
         (spool,) = asker.spools()
         assert spool.stat().st_mode & 0o777 == 0o700
-        end = settings.fetching(asker.data / settings.SCRIPT, asker.archive, SIZE)["recovery_end_command"]
+        end = server_settings.fetching(asker.data / server_settings.SCRIPT, asker.archive, SIZE)[
+            "recovery_end_command"
+        ]
         subprocess.run(["/bin/sh", "-c", end], cwd=asker.data, check=True)
         assert asker.spools() == []
 
@@ -279,7 +281,9 @@ def test_the_end_of_a_recovery_while_something_is_unpacked(asker: Asker) -> None
     asker.slow(first=1)
     asker.gets(1)
     backups.until(lambda: len(list(asker.spools()[0].glob("*.part"))) == 2, "both lanes")
-    subprocess.run(["/bin/sh", asker.data / settings.SCRIPT, "clean", "pg_wal"], cwd=asker.data, check=True)
+    subprocess.run(
+        ["/bin/sh", asker.data / server_settings.SCRIPT, "clean", "pg_wal"], cwd=asker.data, check=True
+    )
     assert asker.spools() == []
     asker.go()
     asker.idle()

@@ -6,9 +6,9 @@ from typing import Any
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.restore import Restore
-from pgbackstop_runner.restore import flow, survey
-from pgbackstop_runner.restore.choose import Wanted
-from pgbackstop_runner.restore.outline import Request
+from pgbackstop_runner.restore import planning, run
+from pgbackstop_runner.restore.plan import Request
+from pgbackstop_runner.restore.select_backup import Wanted
 from tests.support import backups
 from tests.support.backups import Site
 from tests.support.databases import Database
@@ -45,13 +45,13 @@ def backup(place: Site) -> Backup:
 def restore(place: Site, **request: Any) -> Restore:
     """Restores in this process, as a person who has confirmed."""
     workspace = place.workspace
-    drawn = survey.draw(workspace, Request(**{"wanted": Wanted(), **request}))
-    return flow.run(workspace, drawn)
+    drawn = planning.draw(workspace, Request(**{"wanted": Wanted(), **request}))
+    return run.run(workspace, drawn)
 
 
 def lines(place: Site, **request: Any) -> list[tuple[str, str]]:
     """What a dry run tells."""
-    drawn = survey.draw(place.workspace, Request(**{"wanted": Wanted(), **request}))
+    drawn = planning.draw(place.workspace, Request(**{"wanted": Wanted(), **request}))
     return list(drawn.lines(utc_now()))
 
 

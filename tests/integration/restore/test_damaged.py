@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner import stream
+from pgbackstop_runner.system import streams
 from tests.integration.restore import places
 from tests.support.backups import Site
 from tests.support.databases import Database
@@ -68,7 +68,7 @@ def test_a_command_to_psql_in_a_dump_is_refused(database: Database, tmp_path: Pa
     path.write_bytes(
         path.read_bytes().replace(b"\nCREATE TABLE", f"\n\\! touch {witness}\nCREATE TABLE".encode(), 1)
     )
-    changed = tuple(stream.digest(path, each.path) if each == stored else each for each in made.files)
+    changed = tuple(streams.digest(path, each.path) if each == stored else each for each in made.files)
     place.catalog.put(made.but(files=changed))
     with pytest.raises(errors.PgbackstopError, match="command for psql"):
         places.restore(place)

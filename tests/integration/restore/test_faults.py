@@ -9,9 +9,9 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Status
-from pgbackstop_runner.restore import survey
-from pgbackstop_runner.restore.choose import Wanted
-from pgbackstop_runner.restore.outline import Request
+from pgbackstop_runner.restore import planning
+from pgbackstop_runner.restore.plan import Request
+from pgbackstop_runner.restore.select_backup import Wanted
 from tests.integration.restore import image, places
 from tests.support import backups, binaries, databases
 from tests.support.backups import Site, until
@@ -245,8 +245,8 @@ def test_a_full_disk_leaves_the_live_database_and_its_room(
 def test_what_was_asked_for_must_be_one_thing(database: Database, place: Site) -> None:
     places.backup(place)
     with pytest.raises(errors.NotFound, match="no logical backup"):
-        survey.draw(place.workspace, Request(wanted=Wanted(database="elsewhere")))
+        planning.draw(place.workspace, Request(wanted=Wanted(database="elsewhere")))
     with pytest.raises(errors.NotFound, match="no backup '2031'"):
-        survey.draw(place.workspace, Request(wanted=Wanted(backup="2031")))
+        planning.draw(place.workspace, Request(wanted=Wanted(backup="2031")))
     with pytest.raises(errors.ValidationError, match="There is a database 'postgres' already"):
         places.restore(place, into="postgres")

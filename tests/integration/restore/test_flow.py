@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog.records.backup import Status
-from pgbackstop_runner.restore import after
+from pgbackstop_runner.restore import undo
 from tests.integration.restore import image, places
 from tests.support.databases import Database
 from tests.support.servers import Server
@@ -55,7 +55,7 @@ def test_everything_comes_back_and_goes_away_again(
     assert done.downtime_seconds is not None
     assert done.downtime_seconds > 0
 
-    undone = after.undo(place.workspace, done, timeout=30)
+    undone = undo.undo(place.workspace, done, timeout=30)
 
     assert image.of(server, name) == damaged
     assert undone.undone_database in places.databases(server)

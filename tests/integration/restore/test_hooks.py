@@ -11,7 +11,7 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Status
-from pgbackstop_runner.restore import after
+from pgbackstop_runner.restore import undo
 from tests.integration.restore import image, places
 from tests.support import ports
 from tests.support.backups import Site, until
@@ -113,7 +113,7 @@ def test_it_is_stopped_restored_under_and_comes_back(shop: Shop, database: Datab
     assert done.downtime_seconds is not None
     assert done.downtime_seconds >= sum(hook.duration_seconds for hook in done.hooks)
 
-    after.undo(place.workspace, done, timeout=30)
+    undo.undo(place.workspace, done, timeout=30)
     (record,) = places.restores(place)
     assert record.hooks[-1].output == "200 0"
     for left in (record.undone_database,):

@@ -9,7 +9,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Status
 from pgbackstop_catalog.store import atomic
-from pgbackstop_runner.restore import after
+from pgbackstop_runner.restore import undo
 from tests.integration.restore import places
 from tests.support.backups import Site, until
 from tests.support.databases import Database
@@ -47,11 +47,11 @@ def test_what_was_decided_on_an_old_record_is_decided_again(database: Database, 
     """Two people have read the same record; the second one types the name after the first is done."""
     places.backup(place)
     done = places.restore(place)
-    undone = after.undo(place.workspace, done, timeout=30)
+    undone = undo.undo(place.workspace, done, timeout=30)
     with pytest.raises(errors.ValidationError, match="undone already"):
-        after.drop_old(place.workspace, done)
+        undo.drop_old(place.workspace, done)
     with pytest.raises(errors.ValidationError, match="undone already"):
-        after.undo(place.workspace, done, timeout=30)
+        undo.undo(place.workspace, done, timeout=30)
     (record,) = places.restores(place)
     assert (record.undone_database, record.dropped_at) == (undone.undone_database, None)
     database.server.execute(f'drop database "{undone.undone_database}"')

@@ -8,7 +8,7 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup, Reason, Status
-from pgbackstop_runner import locks
+from pgbackstop_runner.system import locks
 from pgbackstop_runner.verify import reconcile, run, targets
 from tests.integration.exporter.running import Exporter
 from tests.integration.verify import damage

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_runner.wal import command
+from pgbackstop_runner.wal import archive_command
 from tests.integration.wal import rig as rigs
 from tests.integration.wal.conftest import MakeRig
 from tests.integration.wal.rig import Rig, wait_for
@@ -24,7 +24,7 @@ SUFFIXES = {"lz4": ".lz4", "zstd": ".zst", "none": ""}
 def archive() -> Iterator[Path]:
     """An archive's folder with a blank in its name, and the script in it."""
     folder = places.make() / "the archive"
-    command.install(folder)
+    archive_command.install(folder)
     (folder / "incoming").mkdir()
     yield folder
     places.remove(folder.parent)
@@ -40,7 +40,7 @@ def segment(tmp_path: Path) -> Path:
 
 def push(archive: Path, segment: Path, name: str = NAME, how: str = "lz4") -> tuple[int, str]:
     """Run the script as the server would: exit status and last words."""
-    words = ["sh", str(archive / command.SCRIPT_NAME), how, str(archive), str(segment), name]
+    words = ["sh", str(archive / archive_command.SCRIPT_NAME), how, str(archive), str(segment), name]
     answer = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     return answer.returncode, answer.stderr
 

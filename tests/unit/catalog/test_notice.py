@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from pgbackstop_catalog import notice
 from pgbackstop_catalog.records.backup import Reason, Status
+from pgbackstop_runner.notify import events
 from tests.unit.catalog.finished import NOW, finished, labels_of
 
 
 def test_a_success_in_words() -> None:
-    event = notice.of_backup(finished(warnings=("2 tables without statistics",)))
+    event = events.of_backup(finished(warnings=("2 tables without statistics",)))
     assert event is not None
     assert (event.kind, event.severity) == ("backup-succeeded", "info")
     assert event.summary == "Backed up database shop on main (plan shop-daily)"
@@ -18,7 +18,7 @@ def test_a_success_in_words() -> None:
         "4.2 MB in 3m05s, backup 20261122T020000Z-5f3a9c. Note: 2 tables without statistics. "
         "There is nothing to do."
     )
-    assert (event.starts_at, event.ends_at) == (NOW, NOW + notice.GOOD_NEWS)
+    assert (event.starts_at, event.ends_at) == (NOW, NOW + events.GOOD_NEWS)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_success_in_words() -> None:
     ],
 )
 def test_a_failure_says_what_to_do(status: Status, reason: Reason | None, summary: str) -> None:
-    event = notice.of_backup(finished(status=status, reason=reason, database="", message="Disk full."))
+    event = events.of_backup(finished(status=status, reason=reason, database="", message="Disk full."))
     assert event is not None
     assert (event.kind, event.severity, event.summary) == ("backup-failed", "warning", summary)
     assert event.description == (
@@ -44,14 +44,14 @@ def test_a_failure_says_what_to_do(status: Status, reason: Reason | None, summar
 
 
 def test_an_endless_message_is_cut() -> None:
-    event = notice.of_backup(finished(status=Status.FAILED, message="x" * 100_000))
+    event = events.of_backup(finished(status=Status.FAILED, message="x" * 100_000))
     assert event is not None
     assert "x" * 300 + " … Details" in event.description
 
 
 @pytest.mark.parametrize(("runs", "words"), [(1, "A backup run of plan"), (3, "3 backup runs of plan")])
 def test_missed_runs_are_counted(runs: int, words: str) -> None:
-    event = notice.of_backup(finished(status=Status.MISSED, missed_runs=runs, message="The daemon was away."))
+    event = events.of_backup(finished(status=Status.MISSED, missed_runs=runs, message="The daemon was away."))
     assert event is not None
     assert event.kind == "backup-missed"
     assert event.summary.startswith(words)
@@ -59,13 +59,13 @@ def test_missed_runs_are_counted(runs: int, words: str) -> None:
 
 
 def test_a_running_backup_is_no_event() -> None:
-    assert notice.of_backup(finished(status=Status.RUNNING, finished_at=None)) is None
+    assert events.of_backup(finished(status=Status.RUNNING, finished_at=None)) is None
 
 
 def test_an_alert_has_labels_without_empty_ones_and_ends() -> None:
-    event = notice.of_backup(finished(database=""))
+    event = events.of_backup(finished(database=""))
     assert event is not None
-    alert = notice.to_alert(event, NOW)
+    alert = events.to_alert(event, NOW)
     assert alert["labels"] == {
         "alertname": "BackupFinished",
         "plan": "shop-daily",
@@ -78,9 +78,9 @@ def test_an_alert_has_labels_without_empty_ones_and_ends() -> None:
 
 
 def test_a_success_ends_what_was_told_of_the_database_and_of_the_whole_plan() -> None:
-    event = notice.of_backup(finished())
+    event = events.of_backup(finished())
     assert event is not None
-    ends = notice.ends(event)
+    ends = events.ends(event)
     assert {end["endsAt"] for end in ends} == {"2026-11-22T02:03:04.000Z"}
     assert labels_of(ends) == [
         (name, severity, database)
@@ -94,13 +94,13 @@ def test_a_success_ends_what_was_told_of_the_database_and_of_the_whole_plan() ->
 
 
 def test_a_failure_ends_nothing_and_names_its_runbook() -> None:
-    event = notice.of_backup(finished(status=Status.FAILED))
+    event = events.of_backup(finished(status=Status.FAILED))
     assert event is not None
-    assert notice.ends(event) == []
-    assert "alerts/runbooks/BackupFailed.md" in str(notice.to_alert(event, NOW)["annotations"])
+    assert events.ends(event) == []
+    assert "alerts/runbooks/BackupFailed.md" in str(events.to_alert(event, NOW)["annotations"])
 
 
 def test_an_event_that_waited_too_long_gets_its_length_anew() -> None:
-    event = notice.of_backup(finished())
+    event = events.of_backup(finished())
     assert event is not None
-    assert notice.to_alert(event, NOW + timedelta(days=1))["endsAt"] == "2026-11-23T02:13:04.000Z"
+    assert events.to_alert(event, NOW + timedelta(days=1))["endsAt"] == "2026-11-23T02:13:04.000Z"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pgbackstop_catalog import wording
+from pgbackstop_runner.system import phrases
 
 
 @pytest.mark.parametrize(
@@ -16,5 +16,5 @@ from pgbackstop_catalog import wording
     ],
 )
 def test_the_first_are_named_and_the_rest_is_counted(words: str, sentence: str) -> None:
-    assert wording.some(list(words)) == sentence
-    assert wording.some(list(words), between="; ") == sentence.replace(",", ";")
+    assert phrases.some(list(words)) == sentence
+    assert phrases.some(list(words), between="; ") == sentence.replace(",", ";")

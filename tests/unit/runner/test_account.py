@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner import account, binaries
 from pgbackstop_runner.demo import programs
+from pgbackstop_runner.postgres import client_programs
+from pgbackstop_runner.system import accounts
 
 
 @pytest.fixture
@@ -31,36 +32,36 @@ def fake_installation(root: Path, major: int, *missing: str) -> Path:
 
 
 @pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> list[binaries.Binaries]:
+def installed(monkeypatch: pytest.MonkeyPatch) -> list[client_programs.Binaries]:
     """What the system has, for a test to fill; no wheel."""
-    found: list[binaries.Binaries] = []
-    monkeypatch.setattr(binaries, "installed", lambda: tuple(found))
+    found: list[client_programs.Binaries] = []
+    monkeypatch.setattr(client_programs, "installed", lambda: tuple(found))
     monkeypatch.setattr(programs, "bundled", lambda: iter(()))
     return found
 
 
 def test_an_ordinary_user_runs_it_itself() -> None:
-    ours = account.Account(name="", uid=os.geteuid(), gid=os.getegid())
+    ours = accounts.Account(name="", uid=os.geteuid(), gid=os.getegid())
     assert ours.credentials == {}
     if os.geteuid() != 0:
-        assert account.account() == ours
+        assert accounts.account() == ours
 
 
 @pytest.mark.root
 def test_root_steps_down() -> None:
-    who = account.account()
+    who = accounts.account()
     assert who.name in {"postgres", "nobody"}
     assert who.credentials == {"user": who.uid, "group": who.gid, "extra_groups": []}
 
 
 @pytest.mark.root
 def test_a_private_folder_is_noticed_and_a_reachable_one_found(private: Path) -> None:
-    who = account.account()
+    who = accounts.account()
     inside = private / "data"
     inside.mkdir()
     who.own(inside)
     assert not who.can_enter(inside)
-    place = account.place_for(who, "pgbackstop-test-")
+    place = accounts.place_for(who, "pgbackstop-test-")
     try:
         assert who.can_enter(place)
         assert place.stat().st_mode & 0o777 == 0o700
@@ -70,11 +71,11 @@ def test_a_private_folder_is_noticed_and_a_reachable_one_found(private: Path) ->
 
 @pytest.mark.root
 def test_programs_in_a_private_folder_are_copied(private: Path) -> None:
-    who = account.account()
+    who = accounts.account()
     folder = fake_installation(private, 17)
-    found = binaries.find(17, folder)
+    found = client_programs.find(17, folder)
     assert not who.can_run(Path(found.path("postgres")))
-    place = account.place_for(who, "pgbackstop-test-")
+    place = accounts.place_for(who, "pgbackstop-test-")
     try:
         copy = programs.copied(found, place)
         assert copy.version == "17.1"
@@ -85,17 +86,19 @@ def test_programs_in_a_private_folder_are_copied(private: Path) -> None:
 
 
 def test_the_newest_complete_system_installation_is_taken(
-    installed: list[binaries.Binaries], tmp_path: Path
+    installed: list[client_programs.Binaries], tmp_path: Path
 ) -> None:
     for major, missing in ((14, ()), (15, ()), (16, ()), (18, ("postgres",))):
-        installed.append(binaries.find(major, fake_installation(tmp_path, major, *missing)))
+        installed.append(client_programs.find(major, fake_installation(tmp_path, major, *missing)))
     assert programs.find().major == 16
     assert programs.find(15).major == 15
 
 
-def test_too_old_or_without_a_server_is_no_use(installed: list[binaries.Binaries], tmp_path: Path) -> None:
-    installed.append(binaries.find(14, fake_installation(tmp_path, 14)))
-    installed.append(binaries.find(18, fake_installation(tmp_path, 18, "initdb")))
+def test_too_old_or_without_a_server_is_no_use(
+    installed: list[client_programs.Binaries], tmp_path: Path
+) -> None:
+    installed.append(client_programs.find(14, fake_installation(tmp_path, 14)))
+    installed.append(client_programs.find(18, fake_installation(tmp_path, 18, "initdb")))
     with pytest.raises(errors.ConfigError, match="no PostgreSQL 15 or newer"):
         programs.find()
     with pytest.raises(errors.ConfigError, match="no PostgreSQL 14"):
@@ -110,7 +113,7 @@ def test_the_wheel_is_found_and_complete() -> None:
 
 @pytest.mark.root
 def test_what_a_link_leads_to_is_not_handed_over(tmp_path: Path) -> None:
-    who = account.account()
+    who = accounts.account()
     victim = tmp_path / "victim"
     victim.mkdir()
     (victim / "precious").touch()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_runner.ahead import Ahead
+from pgbackstop_runner.system.read_ahead import Ahead
 
 
 def threads() -> list[str]:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from pgbackstop_catalog.config.server import Hook
-from pgbackstop_runner import applications
+from pgbackstop_runner.restore import application_hooks
 from tests.support import backups
 
 
@@ -44,13 +44,13 @@ def address() -> Iterator[str]:
 def test_a_proxy_is_not_asked_for_this_machine(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # nobody listens there
     monkeypatch.delenv("no_proxy", raising=False)
-    done = applications.run("check", Hook(url=address, timeout=10))
+    done = application_hooks.run("check", Hook(url=address, timeout=10))
     assert (done.ok, done.output) == (True, "200 GET by None")
 
 
 def test_a_proxy_is_asked_for_other_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    done = applications.run("stop", Hook(url="http://shop.example/stop", timeout=10))
+    done = application_hooks.run("stop", Hook(url="http://shop.example/stop", timeout=10))
     assert not done.ok
     assert "refused" in done.output  # by the proxy, without a look at the name
 
@@ -58,14 +58,14 @@ def test_a_proxy_is_asked_for_other_machines(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_token_goes_to_the_application_and_no_further(address: str, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("t0ken\n")
-    done = applications.run("stop", Hook(url=f"{address}/stop", token_file=token, timeout=10))
+    done = application_hooks.run("stop", Hook(url=f"{address}/stop", token_file=token, timeout=10))
     assert done.output == "200 POST by Bearer t0ken"
-    moved = applications.run("stop", Hook(url=f"{address}/moved", token_file=token, timeout=10))
+    moved = application_hooks.run("stop", Hook(url=f"{address}/moved", token_file=token, timeout=10))
     assert moved.output == "200 GET by None"
 
 
 def test_a_token_that_cannot_be_read_is_said(address: str, tmp_path: Path) -> None:
-    done = applications.run("stop", Hook(url=address, token_file=tmp_path / "absent", timeout=10))
+    done = application_hooks.run("stop", Hook(url=address, token_file=tmp_path / "absent", timeout=10))
     assert not done.ok
     assert "absent with the token of the hook cannot be read" in done.output
 
@@ -76,7 +76,7 @@ def test_a_token_is_for_an_address() -> None:
 
 
 def test_a_program_may_leave_another_one_behind() -> None:
-    done = applications.run("start", Hook(command=("sh", "-c", "sleep 600 & echo $!"), timeout=20))
+    done = application_hooks.run("start", Hook(command=("sh", "-c", "sleep 600 & echo $!"), timeout=20))
     psutil.Process(int(done.output.split()[0])).kill()
     assert (done.ok, done.output.count("\n")) == (True, 0)
 
@@ -84,7 +84,7 @@ def test_a_program_may_leave_another_one_behind() -> None:
 def test_a_program_that_does_not_end_is_killed_with_what_it_started() -> None:
     seconds = f"600.{secrets.randbelow(10**9)}"
     script = f"echo begun; sleep {seconds} & wait"
-    done = applications.run("stop", Hook(command=("sh", "-c", script), timeout=1))
+    done = application_hooks.run("stop", Hook(command=("sh", "-c", script), timeout=1))
     assert not done.ok
     assert done.output.endswith("not done within 1.0s")
     left = [each for each in psutil.process_iter(["cmdline"]) if seconds in (each.info["cmdline"] or [])]
@@ -97,6 +97,6 @@ def test_a_program_that_does_not_end_is_killed_with_what_it_started() -> None:
 
 def test_of_many_words_the_last_are_kept() -> None:
     script = "i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i + 1)); done; exit 3"
-    done = applications.run("stop", Hook(command=("sh", "-c", script), timeout=60))
+    done = application_hooks.run("stop", Hook(command=("sh", "-c", script), timeout=60))
     assert len(done.output) == 4000
     assert done.output.endswith("line 2999\nexit status 3")

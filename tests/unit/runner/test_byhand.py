@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pgbackstop_catalog.records.backup import Backup, Status, StoredFile, Tablespace, new_id
 from pgbackstop_catalog.store import layout
-from pgbackstop_runner import byhand
+from pgbackstop_runner.backup import readme
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 FILES = ("16400.tar.zst", "backup_manifest", "base.tar.zst", "pg_wal.tar.gz")
@@ -27,13 +27,13 @@ FILES = ("16400.tar.zst", "backup_manifest", "base.tar.zst", "pg_wal.tar.gz")
     ],
 )
 def test_logical(dump: str, last: str) -> None:
-    assert byhand.logical_commands(dump=dump, jobs=3)[-1] == last
+    assert readme.logical_commands(dump=dump, jobs=3)[-1] == last
 
 
 @given(st.text(min_size=1, max_size=63))
 def test_a_name_is_one_word_of_one_command(name: str) -> None:
     """Whatever the database is called, its dump is one argument and no option."""
-    commands = byhand.logical_commands(dump=f"{layout.folder_name(name)}.backup", jobs=1)
+    commands = readme.logical_commands(dump=f"{layout.folder_name(name)}.backup", jobs=1)
     word = split(commands[-1])[-1]
     assert word.startswith("./")
     assert "/" not in word[2:]
@@ -42,7 +42,7 @@ def test_a_name_is_one_word_of_one_command(name: str) -> None:
 
 def test_physical() -> None:
     spaces = [Tablespace(oid=16400, name="away", location="/mnt/a space")]
-    commands = byhand.physical_commands(FILES, incremental=False, tablespaces=spaces)
+    commands = readme.physical_commands(FILES, incremental=False, tablespaces=spaces)
     assert commands[2] == "zstd -dc base.tar.zst | tar -xf - -C /path/to/data"
     assert commands[3].startswith("install -d -m 700 '/mnt/a space' && zstd -dc 16400.tar.zst | tar -xf - -C")
     assert commands[4] == "ln -sfn '/mnt/a space' /path/to/data/pg_tblspc/16400"
@@ -51,7 +51,7 @@ def test_physical() -> None:
 
 
 def test_incremental_and_unknown_tablespace() -> None:
-    commands = byhand.physical_commands(FILES, incremental=True)
+    commands = readme.physical_commands(FILES, incremental=True)
     assert "/path/to/tablespace-16400" in commands[3]
     assert commands[-1].startswith("pg_combinebackup ")
 
@@ -70,7 +70,7 @@ def test_document(tmp_path: Path) -> None:
         restore_by_hand=("first", "second"),
         tools={"pg_dump": "17.1"},
     )
-    byhand.write(tmp_path, made)
+    readme.write(tmp_path, made)
     assert (tmp_path / "SHA256SUMS").read_text() == f"{'0' * 64}  a.backup\n"
     text = (tmp_path / "RESTORE.md").read_text()
     assert "of database new?line on s.\n" in text

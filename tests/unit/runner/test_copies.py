@@ -8,9 +8,13 @@ import pytest
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup, Status, StoredFile
 from pgbackstop_catalog.store import layout
-from pgbackstop_runner import bytestore_folder, bytestores, copies, expire, locks
-from pgbackstop_runner.bytestore import StoreError
-from pgbackstop_runner.bytestore_folder import FolderStore
+from pgbackstop_runner.copy import run
+from pgbackstop_runner.expire import run as expire_run
+from pgbackstop_runner.storage import folder as storage_folder
+from pgbackstop_runner.storage import open
+from pgbackstop_runner.storage.folder import FolderStore
+from pgbackstop_runner.storage.protocol import StoreError
+from pgbackstop_runner.system import locks
 from pgbackstop_runner.workspace import Workspace
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import DAY, NOW
@@ -40,7 +44,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_a_copy_is_the_same_tree(opened: Workspace, second: Path) -> None:
     backup = places.days(opened, 1)[0]
-    (made,) = copies.run(opened, "main-logical", sleep=no_sleep)
+    (made,) = run.run(opened, "main-logical", sleep=no_sleep)
     assert made.status is Status.SUCCEEDED
     assert (made.attempts, made.failures) == (1, 0)
     assert content(second / str(backup.location)) == content(places.folder_of(opened, backup))
@@ -53,9 +57,9 @@ def test_the_newest_first_and_nothing_twice(opened: Workspace) -> None:
     backups = places.days(opened, 3)
     places.stored(opened, builders.backup(9, NOW - 9 * DAY, expired_at=NOW))
     opened.catalog.put(builders.backup(10, NOW, status=Status.FAILED))
-    made = copies.run(opened, "main-logical", sleep=no_sleep)
+    made = run.run(opened, "main-logical", sleep=no_sleep)
     assert [each.backup for each in made] == [each.id for each in backups]
-    assert copies.run(opened, "main-logical", sleep=no_sleep) == ()
+    assert run.run(opened, "main-logical", sleep=no_sleep) == ()
 
 
 def test_a_storage_that_comes_back_gets_its_copy(opened: Workspace, second: Path) -> None:
@@ -68,22 +72,22 @@ def test_a_storage_that_comes_back_gets_its_copy(opened: Workspace, second: Path
         if len(pauses) == 2:
             second.unlink()
 
-    (made,) = copies.run(opened, "main-logical", sleep=mend)
+    (made,) = run.run(opened, "main-logical", sleep=mend)
     assert made.status is Status.SUCCEEDED
     assert (made.attempts, made.failures) == (3, 2)
-    assert pauses == list(copies.PAUSES[:2])
+    assert pauses == list(run.PAUSES[:2])
 
 
 def test_a_failure_is_on_record_and_tried_again_later(opened: Workspace, second: Path) -> None:
     places.days(opened, 1)
     second.write_text("a file where the folder should be")
-    (failed,) = copies.run(opened, "main-logical", sleep=no_sleep)
+    (failed,) = run.run(opened, "main-logical", sleep=no_sleep)
     assert failed.status is Status.FAILED
     assert (failed.attempts, failed.failures) == (4, 4)
     assert str(second) in failed.message
     assert next(opened.catalog.backups()).is_available
     second.unlink()
-    (made,) = copies.run(opened, "main-logical", sleep=no_sleep)
+    (made,) = run.run(opened, "main-logical", sleep=no_sleep)
     assert made.status is Status.SUCCEEDED
     assert (made.attempts, made.failures) == (5, 4)
 
@@ -91,7 +95,7 @@ def test_a_failure_is_on_record_and_tried_again_later(opened: Workspace, second:
 def test_bytes_that_changed_on_our_disk_are_no_copy(opened: Workspace, second: Path) -> None:
     backup = places.days(opened, 1)[0]
     (places.folder_of(opened, backup) / "shop.backup").write_bytes(b"other !!!\n")
-    (failed,) = copies.run(opened, "main-logical", sleep=no_sleep)
+    (failed,) = run.run(opened, "main-logical", sleep=no_sleep)
     assert failed.status is Status.FAILED
     assert "is not what was stored first" in failed.message
     assert failed.attempts == 1  # to read the same disk again changes nothing
@@ -103,7 +107,7 @@ def test_bytes_that_change_on_their_way_are_tried_again(
     opened: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     places.days(opened, 1)
-    real, spoilt = bytestore_folder._copy, list[Path]()
+    real, spoilt = storage_folder._copy, list[Path]()
 
     def spoil(source: Path, target: Path) -> str:
         digest = real(source, target)
@@ -112,16 +116,16 @@ def test_bytes_that_change_on_their_way_are_tried_again(
             target.write_bytes(b"other !!!\n")
         return digest
 
-    monkeypatch.setattr(bytestore_folder, "_copy", spoil)
-    (made,) = copies.run(opened, "main-logical", sleep=no_sleep)
+    monkeypatch.setattr(storage_folder, "_copy", spoil)
+    (made,) = run.run(opened, "main-logical", sleep=no_sleep)
     assert (made.status, made.failures) == (Status.SUCCEEDED, 1)
 
 
 def test_a_killed_copy_is_made_again(opened: Workspace) -> None:
     places.days(opened, 1)
-    (made,) = copies.run(opened, "main-logical", sleep=no_sleep)
+    (made,) = run.run(opened, "main-logical", sleep=no_sleep)
     opened.catalog.put(made.but(status=Status.RUNNING, finished_at=None))
-    (again,) = copies.run(opened, "main-logical", sleep=no_sleep)
+    (again,) = run.run(opened, "main-logical", sleep=no_sleep)
     assert (again.status, again.attempts) == (Status.SUCCEEDED, 2)
 
 
@@ -133,7 +137,7 @@ def test_a_signal_is_on_record(opened: Workspace, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(FolderStore, "put", signalled)
     with pytest.raises(errors.Interrupted):
-        copies.run(opened, "main-logical", sleep=no_sleep)
+        run.run(opened, "main-logical", sleep=no_sleep)
     assert next(opened.catalog.copies()).status is Status.INTERRUPTED
 
 
@@ -142,7 +146,7 @@ def test_one_failing_storage_does_not_stop_the_others(tmp_path: Path) -> None:
     opened = places.workspace(tmp_path, copies=("bad", "good"), storages=storages)
     (tmp_path / "bad").write_text("")
     places.days(opened, 1)
-    made = copies.run(opened, "main-logical", sleep=no_sleep)
+    made = run.run(opened, "main-logical", sleep=no_sleep)
     assert [(each.storage, each.status) for each in made] == [
         ("bad", Status.FAILED),
         ("good", Status.SUCCEEDED),
@@ -151,14 +155,14 @@ def test_one_failing_storage_does_not_stop_the_others(tmp_path: Path) -> None:
 
 def test_make_missing_never_raises(opened: Workspace) -> None:
     with locks.held(opened.catalog.root, "copy-main-logical", "A test"):
-        copies.make_missing(opened, "main-logical")
+        run.make_missing(opened, "main-logical")
     assert list(opened.catalog.copies()) == []
 
 
 def test_retention_removes_the_copy_too(opened: Workspace, second: Path) -> None:
     backups = places.days(opened, 2)
-    copies.run(opened, "main-logical", sleep=no_sleep)
-    assert expire.run(opened, "main-logical", now=NOW).problems == ()
+    run.run(opened, "main-logical", sleep=no_sleep)
+    assert expire_run.run(opened, "main-logical", now=NOW).problems == ()
     assert {each.name for each in (second / "backups/logical/main/shop").iterdir()} == {backups[0].id}
     gone = {each.backup: each.expired_at is not None for each in opened.catalog.copies()}
     assert gone == {backups[0].id: False, backups[1].id: True}
@@ -169,17 +173,17 @@ def test_a_copy_that_cannot_be_removed_is_said_and_tried_again(
     opened: Workspace, second: Path, mounted: bool
 ) -> None:
     backups = places.days(opened, 2)
-    copies.run(opened, "main-logical", sleep=no_sleep)
+    run.run(opened, "main-logical", sleep=no_sleep)
     away = second.with_name("unplugged")
     second.rename(away)
     if mounted:
         second.mkdir()
-    (problem,) = expire.run(opened, "main-logical", now=NOW).problems
+    (problem,) = expire_run.run(opened, "main-logical", now=NOW).problems
     assert f"The copy of {backups[1].id} in second cannot be removed" in problem
     if mounted:
         second.rmdir()
     away.rename(second)
-    assert expire.run(opened, "main-logical", now=NOW).problems == ()
+    assert expire_run.run(opened, "main-logical", now=NOW).problems == ()
     assert not (second / str(backups[1].location)).exists()
 
 
@@ -195,7 +199,7 @@ def test_the_record_beside_the_copy_is_the_commit_mark(
         real(self, data, path)
 
     monkeypatch.setattr(FolderStore, "put_bytes", look)
-    copies.run(opened, "main-logical", sleep=no_sleep)
+    run.run(opened, "main-logical", sleep=no_sleep)
     assert before == [{"shop.backup", layout.CHECKSUMS_NAME, layout.RESTORE_NAME}]
     mark = json.loads((second / str(backup.location) / layout.RECORD_NAME).read_bytes())
     assert mark["id"] == backup.id
@@ -219,7 +223,7 @@ def test_a_folder_store_stays_inside(tmp_path: Path, path: str) -> None:
 
 def test_a_backup_without_a_place_has_no_copy(opened: Workspace) -> None:
     opened.catalog.put(builders.backup(1, NOW, location=None))
-    (failed,) = copies.run(opened, "main-logical", sleep=no_sleep)
+    (failed,) = run.run(opened, "main-logical", sleep=no_sleep)
     assert "does not say where its files are" in failed.message
 
 
@@ -227,10 +231,10 @@ def test_a_backup_that_expires_before_its_turn_has_no_copy(
     opened: Workspace, second: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backup = places.days(opened, 1)[0]
-    wanted = copies.missing(opened, "main-logical")
-    monkeypatch.setattr(copies, "missing", lambda *_: wanted)
+    wanted = run.missing(opened, "main-logical")
+    monkeypatch.setattr(run, "missing", lambda *_: wanted)
     opened.catalog.put(backup.but(expired_at=NOW))
-    (failed,) = copies.run(opened, "main-logical", sleep=no_sleep)
+    (failed,) = run.run(opened, "main-logical", sleep=no_sleep)
     assert "has expired before its copy was made" in failed.message
     assert not second.exists()
 
@@ -238,7 +242,7 @@ def test_a_backup_that_expires_before_its_turn_has_no_copy(
 def test_its_own_storage_is_no_further_one(tmp_path: Path) -> None:
     opened = places.workspace(tmp_path, copies=("disk",))
     backup: Backup = places.days(opened, 1)[0]
-    assert copies.run(opened, "main-logical", sleep=no_sleep) == ()
-    assert bytestores.open_store("disk", opened.config.folder("disk")).read(
+    assert run.run(opened, "main-logical", sleep=no_sleep) == ()
+    assert open.open_store("disk", opened.config.folder("disk")).read(
         f"{backup.location}/{layout.RECORD_NAME}"
     )

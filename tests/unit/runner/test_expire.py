@@ -12,7 +12,9 @@ import structlog.testing
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.records.backup import Backup, Proof, Reason, Status, Tally
-from pgbackstop_runner import expire, locks, removal
+from pgbackstop_runner.expire import remove
+from pgbackstop_runner.expire import run as expire_run
+from pgbackstop_runner.system import locks
 from pgbackstop_runner.workspace import Workspace
 from tests.support import skips
 from tests.unit.catalog import builders
@@ -25,8 +27,8 @@ def opened(tmp_path: Path) -> Workspace:
     return places.workspace(tmp_path)
 
 
-def run(opened: Workspace, plan: str = "main-logical") -> expire.Outcome:
-    return expire.run(opened, plan, now=NOW)
+def run(opened: Workspace, plan: str = "main-logical") -> expire_run.Outcome:
+    return expire_run.run(opened, plan, now=NOW)
 
 
 def available(opened: Workspace, plan: str = "main-logical") -> list[str]:
@@ -40,12 +42,12 @@ def test_what_no_rule_keeps_goes_from_the_disk_and_stays_on_record(opened: Works
     assert available(opened) == [backups[0].id]
     assert [places.folder_of(opened, each).exists() for each in backups] == [True, False, False]
     assert opened.catalog.backup(backups[1].id).expired_at == NOW
-    assert not list(opened.config.folder("disk").path.rglob(f"*{removal.EXPIRED_SUFFIX}"))
+    assert not list(opened.config.folder("disk").path.rglob(f"*{remove.EXPIRED_SUFFIX}"))
 
 
 def test_the_dry_run_says_the_same_and_removes_nothing(opened: Workspace) -> None:
     backups = places.days(opened, 3)
-    verdicts = expire.decide(opened, "main-logical", now=NOW)
+    verdicts = expire_run.decide(opened, "main-logical", now=NOW)
     assert available(opened) == [each.id for each in backups]
     assert verdicts == run(opened).verdicts
 
@@ -77,7 +79,7 @@ def test_a_good_backup_outlives_any_outage(opened: Workspace) -> None:
         opened.catalog.put(
             builders.backup(800 + day, NOW + day * DAY, status=Status.FAILED, location=None, storage=None)
         )
-    expire.run(opened, "main-logical", now=NOW + 60 * DAY)
+    expire_run.run(opened, "main-logical", now=NOW + 60 * DAY)
     assert available(opened) == [each.id for each in good]
 
 
@@ -122,7 +124,7 @@ def test_one_undeletable_file_stops_nothing(opened: Workspace) -> None:
     stuck = places.folder_of(opened, backups[2]) / "shop.backup"
     if subprocess.run(["chattr", "+i", stuck], capture_output=True, check=False).returncode != 0:
         skips.platform_impossible("the file system of the temporary folder knows no immutable files")
-    expired = stuck.parent.with_name(stuck.parent.name + removal.EXPIRED_SUFFIX) / stuck.name
+    expired = stuck.parent.with_name(stuck.parent.name + remove.EXPIRED_SUFFIX) / stuck.name
     try:
         outcome = run(opened)
     finally:
@@ -183,7 +185,7 @@ def test_a_crash_after_the_rename_is_made_good_the_next_time(opened: Workspace) 
     backups = places.days(opened, 2)
     opened.catalog.put(backups[1].but(expired_at=NOW))
     folder = places.folder_of(opened, backups[1])
-    folder.rename(folder.with_name(folder.name + removal.EXPIRED_SUFFIX))
+    folder.rename(folder.with_name(folder.name + remove.EXPIRED_SUFFIX))
     run(opened)
     assert list(folder.parent.iterdir()) == [places.folder_of(opened, backups[0])]
 
@@ -240,7 +242,7 @@ def test_a_storage_that_is_configured_no_more_is_said(opened: Workspace) -> None
 
 def test_after_success_says_what_it_could_not_do(opened: Workspace, stuck: Backup) -> None:
     with structlog.testing.capture_logs() as logs:
-        expire.after_success(opened, "main-logical")
+        expire_run.after_success(opened, "main-logical")
     assert [each["message"] for each in logs if each["event"] == "not removed"] == [
         f"The record of backup {stuck.id} names {opened.config.folder('disk').path / 'backups'}, "
         "which is not its folder."
@@ -252,7 +254,7 @@ def test_after_success_never_raises(opened: Workspace) -> None:
         structlog.testing.capture_logs() as logs,
         locks.held(opened.catalog.root, "expire-main-logical", "A test"),
     ):
-        expire.after_success(opened, "main-logical")
+        expire_run.after_success(opened, "main-logical")
     assert [each["event"] for each in logs] == ["expire failed"]
     assert "is already running" in logs[0]["message"]
 
@@ -320,10 +322,10 @@ def test_a_crash_at_any_step_of_folding_counts_nothing_twice(
         crashing("put")
         crashing("remove")
         with pytest.raises(Crash):
-            expire.fold(opened, "main-logical", now=NOW)
+            expire_run.fold(opened, "main-logical", now=NOW)
         monkeypatch.undo()
     assert total(opened) == before
-    expire.fold(opened, "main-logical", now=NOW)
+    expire_run.fold(opened, "main-logical", now=NOW)
     assert total(opened) == before
     assert len(list(opened.catalog.backups("main-logical"))) == 1
 
@@ -332,5 +334,5 @@ def test_a_record_outlives_bytes_that_could_not_be_removed(opened: Workspace) ->
     places.days(opened, 1)
     stuck = places.stored(opened, builders.backup(9, NOW - 900 * DAY))
     opened.catalog.put(stuck.but(expired_at=NOW - 899 * DAY))
-    assert expire.fold(opened, "main-logical", now=NOW) == 0
+    assert expire_run.fold(opened, "main-logical", now=NOW) == 0
     assert run(opened).records == 1

@@ -6,7 +6,7 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup, Reason, Status, new_id
-from pgbackstop_runner import failure
+from pgbackstop_runner import failures
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -39,18 +39,18 @@ def made(reason: Reason | None) -> Backup:
     ],
 )
 def test_exit_code(reasons: list[Reason | None], code: int) -> None:
-    assert failure.exit_code(map(made, reasons)) == code
+    assert failures.exit_code(map(made, reasons)) == code
 
 
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (failure.AttemptFailed(Reason.SPACE, "Full."), Reason.SPACE),
-        (failure.DatabaseRefused(Reason.RIGHTS, "No."), Reason.RIGHTS),
+        (failures.AttemptFailed(Reason.SPACE, "Full."), Reason.SPACE),
+        (failures.DatabaseRefused(Reason.RIGHTS, "No."), Reason.RIGHTS),
         (errors.ServerUnreachable("Gone."), Reason.UNREACHABLE),
         (errors.Interrupted("Ended."), Reason.INTERRUPTED),
         (errors.PgbackstopError("What?"), Reason.INTERNAL),
     ],
 )
 def test_first_reason(error: errors.PgbackstopError, reason: Reason) -> None:
-    assert failure.first_reason(error) is reason
+    assert failures.first_reason(error) is reason

@@ -3,7 +3,7 @@
 import pytest
 
 from pgbackstop_catalog.records.backup import Reason
-from pgbackstop_runner import last_words
+from pgbackstop_runner.postgres import error_messages
 
 
 @pytest.mark.parametrize(
@@ -18,11 +18,11 @@ from pgbackstop_runner import last_words
     ],
 )
 def test_known(tail: str, reason: Reason) -> None:
-    found, remedy = last_words.diagnosis(f"line before\n{tail}\nline after")
+    found, remedy = error_messages.diagnosis(f"line before\n{tail}\nline after")
     assert found is reason
     assert remedy.endswith(".")
 
 
 @pytest.mark.parametrize("tail", ["", "something new"])
 def test_unknown(tail: str) -> None:
-    assert last_words.diagnosis(tail) == (Reason.TOOL, "")
+    assert error_messages.diagnosis(tail) == (Reason.TOOL, "")

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner import locks
+from pgbackstop_runner.system import locks
 from tests.support.backups import until
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from pgbackstop_runner import locks
+from pgbackstop_runner.system import locks
 with locks.held(Path(sys.argv[1]), "plan-p", "it"):
     print("held", flush=True)
     time.sleep(600)

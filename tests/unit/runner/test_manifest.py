@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog.records.backup import Reason
-from pgbackstop_runner import manifest
-from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.formats import backup_manifest
 
 FILES = [{"Path": "PG_VERSION", "Size": 3}, {"Path": "base/1/1259", "Size": 8192}]
 RANGES = [
@@ -21,12 +21,12 @@ def write(folder: Path, ranges: object = RANGES, *, checksum: str | None = None)
     """As the server writes it: the checksum is over all lines before its own."""
     head = f'{{ "Files": {json.dumps(FILES)},\n"WAL-Ranges": {json.dumps(ranges)},\n'
     digest = checksum or hashlib.sha256(head.encode()).hexdigest()
-    (folder / manifest.NAME).write_text(f'{head}"Manifest-Checksum": "{digest}"}}\n')
+    (folder / backup_manifest.NAME).write_text(f'{head}"Manifest-Checksum": "{digest}"}}\n')
 
 
 def test_read(tmp_path: Path) -> None:
     write(tmp_path)
-    found = manifest.read(tmp_path)
+    found = backup_manifest.read(tmp_path)
     assert (found.timeline, found.start_lsn, found.stop_lsn) == (2, "0/2000028", "0/3000100")
     assert (found.files, found.data_bytes) == (2, 8195)
 
@@ -34,14 +34,14 @@ def test_read(tmp_path: Path) -> None:
 def test_changed(tmp_path: Path) -> None:
     write(tmp_path, checksum="0" * 64)
     with pytest.raises(AttemptFailed, match="does not match its own checksum") as caught:
-        manifest.read(tmp_path)
+        backup_manifest.read(tmp_path)
     assert caught.value.reason is Reason.CORRUPT
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", "[1]", '{"WAL-Ranges": [], "Files": []}'])
 def test_not_readable(tmp_path: Path, content: str | None) -> None:
     if content is not None:
-        (tmp_path / manifest.NAME).write_text(content)
+        (tmp_path / backup_manifest.NAME).write_text(content)
     with pytest.raises(AttemptFailed, match="no readable backup_manifest") as caught:
-        manifest.read(tmp_path)
+        backup_manifest.read(tmp_path)
     assert caught.value.reason is Reason.INCOMPLETE

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog import errors, notice
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.notifications import Alertmanager
-from pgbackstop_catalog.notice import Notice
 from pgbackstop_catalog.records.backup import Reason, Status
 from pgbackstop_catalog.store.folder import FolderCatalog
-from pgbackstop_runner import locks, notify
-from pgbackstop_runner.notify import alertmanager
+from pgbackstop_runner.notify import alertmanager, backup_events, events
+from pgbackstop_runner.notify.events import Notice
+from pgbackstop_runner.system import locks
 from pgbackstop_runner.workspace import Workspace
 from tests.unit.catalog.finished import NOW, finished, labels_of
 from tests.unit.runner.answering import Answering
@@ -51,14 +51,14 @@ def opened(tmp_path: Path, server: Answering) -> Workspace:
 
 
 def _waiting(opened: Workspace) -> list[Path]:
-    return notify.outbox(opened).entries()
+    return backup_events.outbox(opened).entries()
 
 
 def test_only_what_was_told_is_ended(opened: Workspace, server: Answering) -> None:
-    notify.backup_finished(opened, finished(status=Status.FAILED))
+    backup_events.backup_finished(opened, finished(status=Status.FAILED))
     server.received[0]["labels"]["database"] = "other"
-    notify.backup_finished(opened, finished(status=Status.FAILED))
-    notify.backup_finished(opened, finished())
+    backup_events.backup_finished(opened, finished(status=Status.FAILED))
+    backup_events.backup_finished(opened, finished())
     assert labels_of(server.received[2:]) == [
         ("BackupFinished", "info", "shop"),
         ("BackupRunFailed", "warning", "shop"),
@@ -72,7 +72,7 @@ def test_the_second_failure_in_a_row_is_critical(opened: Workspace, server: Answ
     def fails(number: int, database: str, status: Status = Status.FAILED) -> None:
         record = finished(id=f"2026112{number}T020000Z-5f3a9c", database=database, status=status)
         opened.catalog.put(record)
-        notify.backup_finished(opened, record)
+        backup_events.backup_finished(opened, record)
 
     fails(0, "shop")
     fails(1, "shop", Status.SUCCEEDED)
@@ -96,30 +96,30 @@ def test_the_second_failure_in_a_row_is_critical(opened: Workspace, server: Answ
 
 def test_a_failure_lasts_until_the_next_attempt_is_over(tmp_path: Path, server: Answering) -> None:
     opened = _workspace(tmp_path, server.url)
-    notify.announce(opened, finished(plan="main-physical", status=Status.FAILED))
-    event = notify.outbox(opened).read(_waiting(opened)[0])
+    backup_events.announce(opened, finished(plan="main-physical", status=Status.FAILED))
+    event = backup_events.outbox(opened).read(_waiting(opened)[0])
     # A week, six hours that a run may take, and one that it may be late.
     assert event.ends_at - event.starts_at == timedelta(days=7, hours=7)
 
 
 def test_a_finished_backup_is_told_at_once(opened: Workspace, server: Answering) -> None:
-    notify.backup_finished(opened, finished())
+    backup_events.backup_finished(opened, finished())
     assert [alert["labels"]["alertname"] for alert in server.received] == ["BackupFinished"]
     assert server.requests == ["POST /api/v2/alerts application/json"]
     assert _waiting(opened) == []
-    assert notify.outbox(opened).failures() == {}
+    assert backup_events.outbox(opened).failures() == {}
 
 
 def test_a_running_backup_is_not_told(opened: Workspace, server: Answering) -> None:
-    notify.backup_finished(opened, finished(status=Status.RUNNING, finished_at=None))
+    backup_events.backup_finished(opened, finished(status=Status.RUNNING, finished_at=None))
     assert server.requests == []
 
 
 def test_without_alertmanager_nothing_is_queued(tmp_path: Path) -> None:
     opened = _workspace(tmp_path, None)
-    notify.backup_finished(opened, finished())
+    backup_events.backup_finished(opened, finished())
     assert not (opened.catalog.root / "outbox").exists()
-    assert notify.deliver(opened) == notify.Delivery()
+    assert backup_events.deliver(opened) == backup_events.Delivery()
 
 
 @pytest.mark.parametrize("code", [401, 404, 429, 500, 503, 302])
@@ -127,14 +127,14 @@ def test_what_may_be_accepted_later_is_kept_and_counted(
     opened: Workspace, server: Answering, code: int
 ) -> None:
     server.codes = [code]
-    notify.backup_finished(opened, finished())
+    backup_events.backup_finished(opened, finished())
     assert len(_waiting(opened)) == 1
-    assert notify.outbox(opened).failures() == {"alertmanager": 1}
+    assert backup_events.outbox(opened).failures() == {"alertmanager": 1}
     # A redirect is not followed: its GET would be answered, and the event be lost.
     assert [request for request in server.requests if request.startswith("GET")] == []
-    assert notify.deliver(opened) == notify.Delivery(accepted=1)
+    assert backup_events.deliver(opened) == backup_events.Delivery(accepted=1)
     assert len(server.received) == 1
-    assert notify.outbox(opened).failures() == {"alertmanager": 1}
+    assert backup_events.outbox(opened).failures() == {"alertmanager": 1}
 
 
 @pytest.mark.parametrize("code", [400, 422])
@@ -142,19 +142,19 @@ def test_what_is_refused_is_put_aside_and_the_others_go_on(
     opened: Workspace, server: Answering, code: int
 ) -> None:
     for plan in ("first", "second"):
-        notify.announce(opened, finished(plan=plan))
+        backup_events.announce(opened, finished(plan=plan))
     server.codes = [code]
-    delivery = notify.deliver(opened)
+    delivery = backup_events.deliver(opened)
     assert (delivery.accepted, delivery.rejected, delivery.pending) == (1, 1, 0)
-    outbox = notify.outbox(opened)
+    outbox = backup_events.outbox(opened)
     assert (outbox.rejected(), outbox.failures()) == (1, {"alertmanager": 1})
 
 
 def test_the_first_that_cannot_be_delivered_ends_the_try(opened: Workspace, server: Answering) -> None:
     for _ in range(3):
-        notify.announce(opened, finished())
+        backup_events.announce(opened, finished())
     server.codes = [200, 503]
-    delivery = notify.deliver(opened)
+    delivery = backup_events.deliver(opened)
     assert (delivery.accepted, delivery.pending, len(server.requests)) == (1, 2, 2)
     assert "answers 503" in delivery.problem
 
@@ -162,11 +162,11 @@ def test_the_first_that_cannot_be_delivered_ends_the_try(opened: Workspace, serv
 def test_nobody_listens(tmp_path: Path, server: Answering) -> None:
     opened = _workspace(tmp_path, server.url)
     server.server_close()
-    notify.backup_finished(opened, finished())
-    delivery = notify.deliver(opened)
+    backup_events.backup_finished(opened, finished())
+    delivery = backup_events.deliver(opened)
     assert delivery.pending == 1
     assert "cannot be reached: Connection refused" in delivery.problem
-    assert notify.outbox(opened).failures() == {"alertmanager": 2}
+    assert backup_events.outbox(opened).failures() == {"alertmanager": 2}
 
 
 def test_an_answer_that_never_comes_is_not_waited_for(opened: Workspace) -> None:
@@ -174,7 +174,7 @@ def test_an_answer_that_never_comes_is_not_waited_for(opened: Workspace) -> None
         # It listens and accepts, and that is all.
         impatient = Alertmanager(url=mute.url, timeout=0.2)
         with pytest.raises(alertmanager.Unreachable, match="timed out"):
-            alertmanager.post(impatient, [notice.to_alert(notice.of_test(NOW), NOW)])
+            alertmanager.post(impatient, [events.to_alert(events.of_test(NOW), NOW)])
 
 
 @pytest.mark.parametrize("body", [b"<html>Log in</html>", b'[{"labels": {'])
@@ -184,51 +184,53 @@ def test_a_login_page_is_no_alertmanager(
 ) -> None:
     """It answers 200 to everything, and would lose each notice."""
     server.body = body
-    notify.announce(opened, finished(status=status, reason=Reason.TOOL if status is Status.FAILED else None))
-    delivery = notify.deliver(opened)
+    backup_events.announce(
+        opened, finished(status=status, reason=Reason.TOOL if status is Status.FAILED else None)
+    )
+    delivery = backup_events.deliver(opened)
     assert (delivery.accepted, delivery.rejected, delivery.pending) == (0, 0, 1)
     assert "does not speak like Alertmanager. Check notifications.alertmanager.url" in delivery.problem
     server.body = b""
-    assert notify.deliver(opened).accepted == 1
+    assert backup_events.deliver(opened).accepted == 1
 
 
 def test_a_refused_question_does_not_stop_the_news(opened: Workspace, server: Answering) -> None:
     server.refused = 400
-    notify.announce(opened, finished())
-    assert notify.deliver(opened).accepted == 1
+    backup_events.announce(opened, finished())
+    assert backup_events.deliver(opened).accepted == 1
 
 
 def test_garbage_in_the_outbox_is_put_aside(opened: Workspace, server: Answering) -> None:
-    notify.announce(opened, finished())
+    backup_events.announce(opened, finished())
     (opened.catalog.root / "outbox" / "00000000T000000Z-000000.json").write_text("{")
-    delivery = notify.deliver(opened)
+    delivery = backup_events.deliver(opened)
     assert (delivery.accepted, delivery.rejected, delivery.pending) == (1, 1, 0)
     assert len(server.received) == 1
 
 
 def test_a_notice_of_a_newer_version_is_left(opened: Workspace) -> None:
-    notify.announce(opened, finished())
+    backup_events.announce(opened, finished())
     entry = _waiting(opened)[0]
     document = json.loads(entry.read_text()) | {"record_version": 2}
     entry.write_text(json.dumps(document))
-    delivery = notify.deliver(opened)
+    delivery = backup_events.deliver(opened)
     assert (delivery.accepted, delivery.rejected, delivery.pending) == (0, 0, 1)
     assert "newer pgbackstop" in delivery.problem
 
 
 def test_the_budget_of_time_ends_a_delivery(opened: Workspace, server: Answering) -> None:
-    notify.announce(opened, finished())
-    assert notify.deliver(opened, seconds=-1).pending == 1
+    backup_events.announce(opened, finished())
+    assert backup_events.deliver(opened, seconds=-1).pending == 1
     assert server.requests == []
 
 
 def test_while_another_process_delivers_nothing_is_sent_twice(
     opened: Workspace, server: Answering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notify, "_LOCK_PATIENCE", 0.3)
-    notify.announce(opened, finished())
-    with locks.held(opened.catalog.root, notify.LOCK, "a test"):
-        assert notify.deliver(opened).problem == "Another process is delivering."
+    monkeypatch.setattr(backup_events, "_LOCK_PATIENCE", 0.3)
+    backup_events.announce(opened, finished())
+    with locks.held(opened.catalog.root, backup_events.LOCK, "a test"):
+        assert backup_events.deliver(opened).problem == "Another process is delivering."
     assert server.requests == []
 
 
@@ -236,7 +238,7 @@ def test_a_full_catalog_does_not_silence(opened: Workspace, server: Answering) -
     # A file where the folder should be fails as a full disk does, for root too.
     opened.catalog.root.mkdir(parents=True)
     (opened.catalog.root / "outbox").write_text("")
-    notify.backup_finished(opened, finished(status=Status.FAILED, message="No space left on device."))
+    backup_events.backup_finished(opened, finished(status=Status.FAILED, message="No space left on device."))
     assert [alert["labels"]["alertname"] for alert in server.received] == ["BackupRunFailed"]
 
 
@@ -244,8 +246,8 @@ def test_a_full_catalog_without_alertmanager_is_no_error(tmp_path: Path) -> None
     opened = _workspace(tmp_path, None)
     opened.catalog.root.mkdir(parents=True)
     (opened.catalog.root / "outbox").write_text("")
-    notify.backup_finished(opened, finished())
-    notify.announce(opened, finished())
+    backup_events.backup_finished(opened, finished())
+    backup_events.announce(opened, finished())
 
 
 def test_nothing_that_goes_wrong_reaches_the_backup(
@@ -255,13 +257,13 @@ def test_nothing_that_goes_wrong_reaches_the_backup(
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(alertmanager, "post", broken)
-    notify.backup_finished(opened, finished())
+    backup_events.backup_finished(opened, finished())
     assert len(_waiting(opened)) == 1
 
 
 def test_the_tally_survives_damage(opened: Workspace) -> None:
-    outbox = notify.outbox(opened)
-    notify.announce(opened, finished())
+    outbox = backup_events.outbox(opened)
+    backup_events.announce(opened, finished())
     (outbox.folder / "tally.state").write_text("[")
     outbox.count_failure("alertmanager")
     assert outbox.failures() == {"alertmanager": 1}
@@ -269,17 +271,17 @@ def test_the_tally_survives_damage(opened: Workspace) -> None:
 
 def test_files_are_private(opened: Workspace, server: Answering) -> None:
     server.codes = [503]
-    notify.backup_finished(opened, finished())
-    modes = {path.name: path.stat().st_mode & 0o777 for path in notify.outbox(opened).folder.iterdir()}
+    backup_events.backup_finished(opened, finished())
+    modes = {path.name: path.stat().st_mode & 0o777 for path in backup_events.outbox(opened).folder.iterdir()}
     assert set(modes.values()) == {0o600}
 
 
 @pytest.mark.parametrize("attempt", ["entries", "put", "read", "remove", "failures"])
 def test_an_outbox_that_cannot_be_used_is_one_sentence(opened: Workspace, attempt: str) -> None:
     opened.catalog.root.mkdir(parents=True)
-    outbox = notify.outbox(opened)
+    outbox = backup_events.outbox(opened)
     outbox.folder.write_text("")  # a file, no folder
-    event = notice.of_test(NOW)
+    event = events.of_test(NOW)
     with pytest.raises(errors.CatalogError, match="The catalog cannot be"):
         {
             "entries": outbox.entries,
@@ -291,7 +293,7 @@ def test_an_outbox_that_cannot_be_used_is_one_sentence(opened: Workspace, attemp
 
 
 def test_a_notice_reads_back(opened: Workspace) -> None:
-    event = notice.of_backup(finished())
+    event = events.of_backup(finished())
     assert event is not None
-    notify.queue(opened, event)
-    assert notify.outbox(opened).read(_waiting(opened)[0]) == Notice.model_validate(dict(event))
+    backup_events.queue(opened, event)
+    assert backup_events.outbox(opened).read(_waiting(opened)[0]) == Notice.model_validate(dict(event))

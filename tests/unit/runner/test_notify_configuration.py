@@ -15,10 +15,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog import errors, notice
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.notifications import WEEKDAYS, Notifications, QuietHours
-from pgbackstop_runner.notify import configuration
-from pgbackstop_runner.notify.configuration import Interval
+from pgbackstop_runner.notify import alertmanager_config, events
+from pgbackstop_runner.notify.alertmanager_config import Interval
 
 TOKEN = "123:abc_-Z"
 WEBHOOK = "https://hooks.slack.com/services/T/B/secret"
@@ -53,7 +53,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def rendered(settings: dict[str, Any], **options: Any) -> Any:
     """The document as Alertmanager reads it."""
-    return yaml.safe_load(configuration.render(Notifications.model_validate(settings), **options).text)
+    return yaml.safe_load(alertmanager_config.render(Notifications.model_validate(settings), **options).text)
 
 
 def receiver(document: Any, name: str) -> Any:
@@ -76,7 +76,7 @@ def test_alertmanager_accepts_every_combination(
     for number, chosen in enumerate(itertools.product((True, False), repeat=len(CHANNELS))):
         settings = {name: everything[name] for name, is_in in zip(CHANNELS, chosen, strict=True) if is_in}
         files.append(tmp_path / f"{number}.yml")
-        made = configuration.render(Notifications.model_validate(settings))
+        made = alertmanager_config.render(Notifications.model_validate(settings))
         files[-1].write_text(made.text)
         names = {each["name"] for each in yaml.safe_load(made.text)["receivers"]}
         expected = {name.removesuffix("_url_file") for name in settings} - {"quiet_hours"}
@@ -114,7 +114,7 @@ def test_values_arrive_as_they_are(everything: dict[str, Any]) -> None:
 def test_secrets_stay_in_their_files_where_alertmanager_reads_them(
     everything: dict[str, Any], options: dict[str, Any], embedded: set[str]
 ) -> None:
-    made = configuration.render(Notifications.model_validate(everything), **options)
+    made = alertmanager_config.render(Notifications.model_validate(everything), **options)
     assert made.holds_secrets is bool(embedded)
     text = json.dumps(yaml.safe_load(made.text), ensure_ascii=False)
     every = {TOKEN, SWITCH, WEBHOOK, PASSWORD}
@@ -152,7 +152,7 @@ def test_durations_are_written_as_prometheus_reads_them() -> None:
 def test_every_alert_that_is_named_exists() -> None:
     rules = yaml.safe_load(RULES.read_text())
     known = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
-    known |= set(notice.ALERT_NAMES.values())
+    known |= set(events.ALERT_NAMES.values())
     document = rendered({"slack": None})
     matchers = [each for rule in document["inhibit_rules"] for each in rule["source_matchers"]]
     matchers += [each for rule in document["inhibit_rules"] for each in rule["target_matchers"]]
@@ -175,7 +175,7 @@ def test_every_alert_that_is_named_exists() -> None:
     ],
 )
 def test_quiet_hours_may_pass_midnight(hours: dict[str, Any], expected: list[Any]) -> None:
-    made = configuration.intervals(QuietHours.model_validate({**hours, "timezone": "Asia/Kathmandu"}))
+    made = alertmanager_config.intervals(QuietHours.model_validate({**hours, "timezone": "Asia/Kathmandu"}))
     assert made == [
         Interval(start=start, end=end, days=days, location="Asia/Kathmandu") for start, end, days in expected
     ]
@@ -188,7 +188,7 @@ def test_quiet_hours_last_as_long_as_they_say(start: int, end: int, day: str) ->
     hours = QuietHours.model_validate({"start": start, "end": end, "days": [day]})
     minutes = [
         (int(text[:2]) * 60 + int(text[3:]))
-        for each in configuration.intervals(hours)
+        for each in alertmanager_config.intervals(hours)
         for text in (each.start, each.end)
     ]
     assert sum(minutes[1::2]) - sum(minutes[::2]) == (end - start) % 1440
@@ -198,13 +198,13 @@ def test_quiet_hours_last_as_long_as_they_say(start: int, end: int, day: str) ->
     ("text", "version"), [("0.25", (0, 25)), ("v0.28.1", (0, 28)), ("1.0.0-rc.1", (1, 0))]
 )
 def test_versions(text: str, version: tuple[int, int]) -> None:
-    assert configuration.parse_version(text) == version
+    assert alertmanager_config.parse_version(text) == version
 
 
 @pytest.mark.parametrize("text", ["0.24", "latest", "", "0"])
 def test_versions_that_are_none_or_too_old(text: str) -> None:
     with pytest.raises(errors.ConfigError, match=r"0\.25"):
-        configuration.parse_version(text)
+        alertmanager_config.parse_version(text)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_a_secret_that_is_none_is_one_sentence(
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(errors.ConfigError) as caught:
-        configuration.render(Notifications.model_validate({"slack": {"api_url_file": str(path)}}))
+        alertmanager_config.render(Notifications.model_validate({"slack": {"api_url_file": str(path)}}))
     assert words in caught.value.problem
     assert str(path) in caught.value.problem
     assert caught.value.remedy
@@ -238,18 +238,18 @@ def test_a_token_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("bot123:abc\n")
     settings = {"telegram": {"bot_token_file": str(tmp_path / "token"), "chat_id": 1}}
     with pytest.raises(errors.ConfigError, match="is no token of a Telegram bot"):
-        configuration.render(Notifications.model_validate(settings))
+        alertmanager_config.render(Notifications.model_validate(settings))
 
 
 def test_the_file_is_private_and_replaces_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "alertmanager.yml"
     path.write_text("old")
     path.chmod(0o644)
-    configuration.write(path, "new")
+    alertmanager_config.write(path, "new")
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o600)
     link = tmp_path / "link.yml"
     link.symlink_to(path)
-    configuration.write(link, "newer")
+    alertmanager_config.write(link, "newer")
     assert (link.is_symlink(), path.read_text()) == (True, "newer")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["alertmanager.yml", "link.yml"]
 
@@ -259,19 +259,19 @@ def test_root_leaves_the_file_to_its_owner(tmp_path: Path) -> None:
     path = tmp_path / "alertmanager.yml"
     path.write_text("old")
     os.chown(path, 65534, 65534)
-    configuration.write(path, "new")
+    alertmanager_config.write(path, "new")
     assert (path.stat().st_uid, path.stat().st_gid) == (65534, 65534)
 
 
 @pytest.mark.parametrize("path", ["nowhere/alertmanager.yml", ".", "/dev/null"])
 def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path, path: str) -> None:
     with pytest.raises(errors.PgbackstopError, match="cannot be written: "):
-        configuration.write(tmp_path / path, "text")
+        alertmanager_config.write(tmp_path / path, "text")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_no_other_command_waits_for_jinja() -> None:
-    modules = "pgbackstop_runner.commands.notify, pgbackstop_runner.notify"
+    modules = "pgbackstop_runner.cli.notify, pgbackstop_runner.notify.backup_events"
     code = f"import sys, {modules}; print('jinja2' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pgbackstop_runner import processes
+from pgbackstop_runner.system import processes
 from tests.support.backups import until
 
 
@@ -90,7 +90,7 @@ def test_a_part_dies_with_us_and_its_orphans_are_ours(tmp_path: Path) -> None:
     program = textwrap.dedent("""
         import sys, time
         from pathlib import Path
-        from pgbackstop_runner import processes
+        from pgbackstop_runner.system import processes
         processes.adopt_orphans()
         log = Path(sys.argv[1])
         part = processes.start(["sh", "-c", "sleep 61 & echo $!"], log=log)

@@ -13,8 +13,8 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_catalog.store import layout
-from pgbackstop_runner import copies, rebuild
-from pgbackstop_runner.bytestore import StoreError
+from pgbackstop_runner.copy import rebuild_catalog, run
+from pgbackstop_runner.storage.protocol import StoreError
 from pgbackstop_runner.workspace import Workspace
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import NOW
@@ -47,23 +47,23 @@ def test_a_lost_catalog_comes_back_as_it_was(opened: Workspace) -> None:
     ))  # fmt: skip
     before = records(opened)
     shutil.rmtree(opened.catalog.root)
-    outcome = rebuild.run(opened, "disk")
+    outcome = rebuild_catalog.run(opened, "disk")
     assert (len(outcome.restored), outcome.known, outcome.garbage) == (6, 0, ())
     assert records(opened) == before
-    assert rebuild.run(opened, "disk").known == 6
+    assert rebuild_catalog.run(opened, "disk").known == 6
 
 
 def test_it_comes_back_from_the_copies_too(opened: Workspace) -> None:
     backups = places.days(opened, 2)
-    copies.run(opened, "main-logical", sleep=lambda _seconds: None)
+    run.run(opened, "main-logical", sleep=lambda _seconds: None)
     shutil.rmtree(opened.catalog.root)
-    outcome = rebuild.run(opened, "second")
+    outcome = rebuild_catalog.run(opened, "second")
     assert outcome.garbage == ()
     assert [each.id for each in opened.catalog.backups()] == [each.id for each in backups]
     assert {(each.backup, each.storage, each.status) for each in opened.catalog.copies()} == {
         (each.id, "second", Status.SUCCEEDED) for each in backups
     }
-    assert rebuild.run(opened, "second").restored == ()
+    assert rebuild_catalog.run(opened, "second").restored == ()
 
 
 def test_what_the_catalog_knows_is_not_overwritten(opened: Workspace) -> None:
@@ -74,14 +74,14 @@ def test_what_the_catalog_knows_is_not_overwritten(opened: Workspace) -> None:
     newer = opened.catalog.path(third)
     newer.write_bytes(codec.encode(third).replace(b'"record_version": 1', b'"record_version": 2'))
     before = records(opened)
-    assert rebuild.run(opened, "disk").restored == ()
+    assert rebuild_catalog.run(opened, "disk").restored == ()
     assert records(opened) == before
 
 
 def test_garbage_in_the_catalog_is_replaced_by_the_truth(opened: Workspace) -> None:
     backup = places.days(opened, 1)[0]
     opened.catalog.path(backup).write_text("{")
-    assert len(rebuild.run(opened, "disk").restored) == 1
+    assert len(rebuild_catalog.run(opened, "disk").restored) == 1
     assert next(opened.catalog.backups()) == backup
 
 
@@ -96,7 +96,7 @@ def test_what_is_no_backup_is_named_and_the_rest_goes_on(opened: Workspace) -> N
     (folders[4].with_name("x.partial") / "shop.backup").touch()
     (folders[4].parent.parent / "stray").touch()
     shutil.rmtree(opened.catalog.root)
-    outcome = rebuild.run(opened, "disk")
+    outcome = rebuild_catalog.run(opened, "disk")
     assert {each.id for each in opened.catalog.backups()} == {each.id for each in backups[2:]}
     said = "\n".join(outcome.garbage)
     for text in (
@@ -135,7 +135,7 @@ def test_a_tampered_record_is_refused(opened: Workspace, tmp_path: Path, changes
     rewrite(opened, bad, **changes)
     shutil.rmtree(opened.catalog.root)
     before = {path for path in tmp_path.rglob("*") if opened.catalog.root not in path.parents}
-    outcome = rebuild.run(opened, "disk")
+    outcome = rebuild_catalog.run(opened, "disk")
     assert [each.id for each in opened.catalog.backups()] == [good.id]
     assert len(outcome.garbage) == 1
     after = {path for path in tmp_path.rglob("*") if opened.catalog.root not in path.parents}
@@ -151,7 +151,7 @@ def test_links_are_not_followed(opened: Workspace, tmp_path: Path) -> None:
     mark.rename(tmp_path / "mark")
     mark.symlink_to(tmp_path / "mark")
     shutil.rmtree(opened.catalog.root)
-    outcome = rebuild.run(opened, "disk")
+    outcome = rebuild_catalog.run(opened, "disk")
     assert outcome.restored == ()
     assert outcome.garbage == (
         f"{real.location} has no backup.json: it was never finished, or is none of ours",
@@ -161,12 +161,12 @@ def test_links_are_not_followed(opened: Workspace, tmp_path: Path) -> None:
 def test_an_empty_storage_is_asked_about(opened: Workspace) -> None:
     opened.config.folder("disk").path.mkdir(exist_ok=True)
     with pytest.raises(StoreError, match="is empty"):
-        rebuild.run(opened, "disk")
+        rebuild_catalog.run(opened, "disk")
 
 
 def test_an_unknown_storage(opened: Workspace) -> None:
     with pytest.raises(errors.NotFound, match="There is no storage 'tape'"):
-        rebuild.run(opened, "tape")
+        rebuild_catalog.run(opened, "tape")
 
 
 def pgbackstop(opened: Workspace, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from pgbackstop_catalog.errors import Interrupted, PgbackstopError
-from pgbackstop_runner import signals
+from pgbackstop_runner.system import signals
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_runner import sockets
+from pgbackstop_runner.postgres import socket_directory
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,4 @@ from pgbackstop_runner import sockets
     ],
 )
 def test_which_folders_may_hold_one(folder: str, fits: bool) -> None:
-    assert sockets.may_be_in(Path(folder)) is fits
+    assert socket_directory.may_be_in(Path(folder)) is fits

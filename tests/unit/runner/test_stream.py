@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from pgbackstop_catalog.config.plan import Compression
 from pgbackstop_catalog.records.backup import Reason
-from pgbackstop_runner import stream
-from pgbackstop_runner.failure import AttemptFailed
+from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.system import compression as system_compression
+from pgbackstop_runner.system import streams
 from tests.support.backups import until
 
 COMPRESSIONS = [
@@ -32,13 +32,13 @@ CONTENT = b"".join(n.to_bytes(4) for n in range(700_000))
 def test_there_and_back(tmp_path: Path, compression: Compression, content: bytes) -> None:
     path = tmp_path / f"file{system_compression.SUFFIXES[compression.method]}"
     heard: list[int] = []
-    with stream.HashingFile(path) as file, system_compression.compressed(file, compression) as sink:
+    with streams.HashingFile(path) as file, system_compression.compressed(file, compression) as sink:
         source = io.BufferedReader(io.BytesIO(content))
-        assert stream.pump(source, sink, heard.append) == len(content)
+        assert streams.pump(source, sink, heard.append) == len(content)
     stored = path.read_bytes()
     recorded = file.stored("name")
     assert (recorded.size_bytes, recorded.sha256) == (len(stored), hashlib.sha256(stored).hexdigest())
-    assert stream.digest(path, "name") == recorded
+    assert streams.digest(path, "name") == recorded
     assert heard == sorted(heard)
     assert heard[-1:] == ([len(content)] if content else [])
     with system_compression.opened(path) as plain:
@@ -50,7 +50,7 @@ def test_there_and_back(tmp_path: Path, compression: Compression, content: bytes
 @pytest.mark.parametrize("compression", COMPRESSIONS[:3], ids=str)
 def test_damage_is_noticed(tmp_path: Path, compression: Compression) -> None:
     path = tmp_path / f"file{system_compression.SUFFIXES[compression.method]}"
-    with stream.HashingFile(path) as file, system_compression.compressed(file, compression) as sink:
+    with streams.HashingFile(path) as file, system_compression.compressed(file, compression) as sink:
         sink.write(CONTENT)
     damaged = bytearray(path.read_bytes())
     damaged[len(damaged) // 2] ^= 0xFF
@@ -66,13 +66,13 @@ def test_damage_is_noticed(tmp_path: Path, compression: Compression) -> None:
 def test_never_over_another_file(tmp_path: Path) -> None:
     (tmp_path / "there").write_text("kept")
     with pytest.raises(FileExistsError):
-        stream.HashingFile(tmp_path / "there")
+        streams.HashingFile(tmp_path / "there")
     assert (tmp_path / "there").read_text() == "kept"
 
 
 @given(st.binary(max_size=200), st.integers(min_value=1, max_value=50))
 def test_readable(content: bytes, size: int) -> None:
-    reader = stream.Readable(io.BytesIO(content))
+    reader = streams.Readable(io.BytesIO(content))
     found, buffer = b"", bytearray(size)
     while count := reader.readinto(buffer):
         found += buffer[:count]
@@ -83,16 +83,16 @@ def test_digest_tree_and_size(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("a", "in/b"):
         (tmp_path / name).write_text(name)
-    found = stream.digest_tree(tmp_path, ["in/b", "a"])
+    found = streams.digest_tree(tmp_path, ["in/b", "a"])
     assert [each.path for each in found] == ["in/b", "a"]
     assert [each.sha256 for each in found] == [hashlib.sha256(name).hexdigest() for name in (b"in/b", b"a")]
-    assert stream.tree_size(tmp_path) == 5
-    assert stream.tree_size(tmp_path / "nowhere") == 0
+    assert streams.tree_size(tmp_path) == 5
+    assert streams.tree_size(tmp_path / "nowhere") == 0
 
 
 def test_watching(tmp_path: Path) -> None:
     heard: list[int] = []
-    with stream.watching(tmp_path, heard.append, seconds=0.01):
+    with streams.watching(tmp_path, heard.append, seconds=0.01):
         (tmp_path / "file").write_bytes(bytes(100))
         until(lambda: 100 in heard, "the size")
     assert not [each for each in threading.enumerate() if each.name == "watching"]

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import StoredFile
-from pgbackstop_runner import stream, unpack
+from pgbackstop_runner.formats import tar_extract
+from pgbackstop_runner.system import streams
 from tests.support import places
 
 PACK: dict[str, Callable[[bytes], bytes]] = {".zst": zstandard.compress, ".gz": gzip.compress, "": bytes}
@@ -44,7 +45,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 @settings(max_examples=30, deadline=None)
 @given(
-    st.lists(st.sampled_from([0, 1, 511, 512, 513, stream.CHUNK - 512, stream.CHUNK, stream.CHUNK + 1])),
+    st.lists(st.sampled_from([0, 1, 511, 512, 513, streams.CHUNK - 512, streams.CHUNK, streams.CHUNK + 1])),
     st.sampled_from(sorted(PACK)),
 )
 def test_as_tar_does(sizes: list[int], suffix: str) -> None:
@@ -55,7 +56,7 @@ def test_as_tar_does(sizes: list[int], suffix: str) -> None:
         target.mkdir()
         theirs.mkdir()
         content = packed(files)
-        unpack.tar(folder, stored(folder, content, suffix), target)
+        tar_extract.tar(folder, stored(folder, content, suffix), target)
         subprocess.run(["tar", "-xf", "-", "-C", theirs], input=content, check=True)
         assert tree(target) == tree(theirs) == files
     finally:
@@ -70,7 +71,7 @@ def test_what_is_cut_off_is_damaged(tmp_path: Path, suffix: str, left: int) -> N
     target.mkdir()
     content = packed({"a": b"a" * 30_000, "b": b"b" * 70_000})
     with pytest.raises(errors.CatalogError, match="is damaged"):
-        unpack.tar(tmp_path, stored(tmp_path, content[:left], suffix), target)
+        tar_extract.tar(tmp_path, stored(tmp_path, content[:left], suffix), target)
 
 
 @pytest.mark.parametrize("suffix", PACK)
@@ -81,4 +82,4 @@ def test_bytes_behind_the_end_count(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / record.path
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(errors.CatalogError, match="is damaged"):
-        unpack.tar(tmp_path, record, target)
+        tar_extract.tar(tmp_path, record, target)

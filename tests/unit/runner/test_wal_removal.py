@@ -9,7 +9,7 @@ import pytest
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.wal_segments import WalSegment
 from pgbackstop_catalog.records.backup import Backup, ServerFacts, Status
-from pgbackstop_runner import expire, wal_removal
+from pgbackstop_runner.expire import run, wal
 from pgbackstop_runner.wal import index
 from pgbackstop_runner.workspace import Workspace
 from tests.unit.catalog import builders
@@ -29,12 +29,12 @@ def facts(segment_bytes: int) -> ServerFacts:
 
 def test_everything_before_the_segment_before_the_oldest_start_goes() -> None:
     backups = [physical(0, "0/9000028"), physical(1, "0/5000028"), physical(2, "0/2000028", expired_at=NOW)]
-    assert wal_removal.superfluous(backups, NAMES) == set(NAMES[:3])
+    assert wal.superfluous(backups, NAMES) == set(NAMES[:3])
 
 
 def test_a_backup_on_its_way_counts() -> None:
     running = physical(1, "0/3000028", status=Status.RUNNING, finished_at=None)
-    assert wal_removal.superfluous([physical(0, "0/9000028"), running], NAMES) == set(NAMES[:1])
+    assert wal.superfluous([physical(0, "0/9000028"), running], NAMES) == set(NAMES[:1])
 
 
 @pytest.mark.parametrize(
@@ -51,13 +51,13 @@ def test_a_backup_on_its_way_counts() -> None:
     ids=["none", "expired", "failed", "running", "start unknown", "two segment sizes", "from the beginning"],
 )  # fmt: skip
 def test_all_of_it_stays(backups: list[Backup]) -> None:
-    assert wal_removal.superfluous(backups, NAMES) == frozenset()
+    assert wal.superfluous(backups, NAMES) == frozenset()
 
 
 def test_history_files_stay_and_other_timelines_go_by_their_position() -> None:
     names = ["00000002.history", "000000020000000000000002", "000000020000000000000007"]
     backups = [physical(1, "0/6000028", server_facts=None)]
-    assert wal_removal.superfluous(backups, names) == {names[1]}
+    assert wal.superfluous(backups, names) == {names[1]}
 
 
 @pytest.fixture
@@ -93,16 +93,16 @@ def test_the_files_and_their_lines_go_with_the_backup_that_needed_them(
 ) -> None:
     for number, start in enumerate(["0/7000028", "0/2000028"]):
         places.stored(opened, physical(number, start))
-    outcome = expire.run(opened, "main-physical", now=NOW)
+    outcome = run.run(opened, "main-physical", now=NOW)
     assert (outcome.wal_segments, outcome.problems) == (5, ())
     assert left(archive) == NAMES[5:]
     assert [entry.name for entry in index.read(archive)] == NAMES[5:]
-    assert expire.run(opened, "main-physical", now=NOW).wal_segments == 0
+    assert run.run(opened, "main-physical", now=NOW).wal_segments == 0
 
 
 def test_a_logical_plan_alone_takes_no_wal(opened: Workspace, archive: Path) -> None:
     places.days(opened, 3)
-    assert expire.run(opened, "main-logical", now=NOW).wal_segments == 0
+    assert run.run(opened, "main-logical", now=NOW).wal_segments == 0
     assert left(archive) == NAMES
 
 
@@ -111,7 +111,7 @@ def test_a_link_in_the_archive_is_not_followed(opened: Workspace, archive: Path,
     folder = archive / NAMES[0][:16]
     folder.rename(tmp_path / "elsewhere")
     folder.symlink_to(tmp_path / "elsewhere")
-    outcome = expire.run(opened, "main-physical", now=NOW)
+    outcome = run.run(opened, "main-physical", now=NOW)
     assert len(outcome.problems) == 2
     assert left(archive) == NAMES
 
@@ -120,6 +120,6 @@ def test_an_index_that_cannot_be_read_is_said(opened: Workspace, archive: Path) 
     places.stored(opened, physical(0, "0/4000028"))
     (archive / wal_segments.INDEX_NAME).unlink()
     (archive / wal_segments.INDEX_NAME).mkdir()
-    outcome = expire.run(opened, "main-physical", now=NOW)
+    outcome = run.run(opened, "main-physical", now=NOW)
     assert "cannot be trimmed" in outcome.problems[0]
     assert left(archive) == NAMES

@@ -9,11 +9,11 @@ from structlog.testing import capture_logs
 
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.notice import of_test
 from pgbackstop_catalog.store.folder import FolderCatalog
-from pgbackstop_runner import notify
-from pgbackstop_runner.daemon.courier import Courier
+from pgbackstop_runner.daemon.notification_retries import Courier
 from pgbackstop_runner.daemon.settings import Settings
+from pgbackstop_runner.notify import backup_events
+from pgbackstop_runner.notify.events import of_test
 from pgbackstop_runner.workspace import Workspace
 
 
@@ -29,14 +29,14 @@ def test_a_bug_in_a_delivery_is_logged_and_tried_again(
     )
     catalog = FolderCatalog(checked.catalog_folder())
     opened = Workspace(file=tmp_path / "pgbackstop.yaml", config=checked, catalog=catalog)
-    notify.queue(opened, of_test(utc_now()))
+    backup_events.queue(opened, of_test(utc_now()))
     tries = []
 
     def broken(*_: Any) -> None:
         tries.append(1)
         raise ZeroDivisionError("out of cheese")
 
-    monkeypatch.setattr(notify, "deliver", broken)
+    monkeypatch.setattr(backup_events, "deliver", broken)
 
     async def serve() -> None:
         courier = Courier(settings=Settings(first_pause=0.0, longest_pause=0.0))

@@ -8,7 +8,7 @@ import pytest
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.records.backup import Backup, Reason, Status
 from pgbackstop_catalog.store.folder import FolderCatalog
-from pgbackstop_runner.daemon import ledger
+from pgbackstop_runner.daemon import due_times
 from pgbackstop_runner.daemon.plan_state import Missed, Order
 from tests.unit.runner.daemon.records import at, backup
 
@@ -50,7 +50,7 @@ def catalog(tmp_path: Path) -> FolderCatalog:
 def test_newest_due(catalog: FolderCatalog, records: list[Backup], newest: datetime | None) -> None:
     for record in records:
         catalog.put(record)
-    assert ledger.newest_due(catalog, "shop", at(6)) == newest
+    assert due_times.newest_due(catalog, "shop", at(6)) == newest
 
 
 def test_newest_due_reads_no_further_than_it_must(catalog: FolderCatalog) -> None:
@@ -64,12 +64,12 @@ def test_newest_due_reads_no_further_than_it_must(catalog: FolderCatalog) -> Non
                 read.append(record)
                 yield record
 
-    assert ledger.newest_due(Counting(catalog.root), "shop", at(20)) == at(19)
+    assert due_times.newest_due(Counting(catalog.root), "shop", at(20)) == at(19)
     assert len(read) == 2
 
 
 def test_of_order(catalog: FolderCatalog) -> None:
-    assert ledger.of_order(catalog, ORDER, at(2)) == ()
+    assert due_times.of_order(catalog, ORDER, at(2)) == ()
     ours = [backup(at(2, 0, 7), scheduled_for=at(2), trigger="schedule", database=name) for name in "ab"]
     others = [
         backup(at(2, 0, 8)),
@@ -80,13 +80,15 @@ def test_of_order(catalog: FolderCatalog) -> None:
     for record in (*ours, *others):
         catalog.put(record)
     started = at(2, 0, 7) + timedelta(milliseconds=900)
-    assert {record.id for record in ledger.of_order(catalog, ORDER, started)} == {r.id for r in ours}
+    assert {record.id for record in due_times.of_order(catalog, ORDER, started)} == {r.id for r in ours}
     gap = Order(plan="shop", trigger="wal-gap", asked=at(2))
-    assert ledger.of_order(catalog, gap, started) == (others[1],)
+    assert due_times.of_order(catalog, gap, started) == (others[1],)
 
 
 def test_missed_is_one_record_for_all() -> None:
-    record = ledger.missed(PLAN, Missed(plan="shop", runs=3, newest=at(2), reason="nobody was there"), at(6))
+    record = due_times.missed(
+        PLAN, Missed(plan="shop", runs=3, newest=at(2), reason="nobody was there"), at(6)
+    )
     assert (record.status, record.trigger, record.missed_runs) == (Status.MISSED, "schedule", 3)
     assert (record.scheduled_for, record.started_at, record.database) == (at(2), at(6), "")
     assert record.message == (
@@ -95,7 +97,9 @@ def test_missed_is_one_record_for_all() -> None:
 
 
 def test_one_missed_run_in_words() -> None:
-    record = ledger.missed(PLAN, Missed(plan="shop", runs=1, newest=at(2), reason="nobody was there"), at(6))
+    record = due_times.missed(
+        PLAN, Missed(plan="shop", runs=1, newest=at(2), reason="nobody was there"), at(6)
+    )
     assert record.message == "A run was due and did not start at 2026-11-22 02:00 UTC: nobody was there."
 
 
@@ -114,11 +118,11 @@ def test_one_missed_run_in_words() -> None:
     ],
 )
 def test_lost(exit_code: int, status: Status, reason: Reason, how: str) -> None:
-    record = ledger.lost(PLAN, ORDER, at(3), exit_code=exit_code, words="last words\n")
+    record = due_times.lost(PLAN, ORDER, at(3), exit_code=exit_code, words="last words\n")
     assert (record.status, record.reason, record.scheduled_for) == (status, reason, at(2))
     assert record.message == f"The backup's process {how} before it could record anything: last words"
 
 
 def test_lost_without_or_with_too_many_words() -> None:
-    assert ledger.lost(PLAN, ORDER, at(3), exit_code=1, words=" ").message.endswith("it said nothing")
-    assert len(ledger.lost(PLAN, ORDER, at(3), exit_code=1, words="x" * 10_000).message) < 2200
+    assert due_times.lost(PLAN, ORDER, at(3), exit_code=1, words=" ").message.endswith("it said nothing")
+    assert len(due_times.lost(PLAN, ORDER, at(3), exit_code=1, words="x" * 10_000).message) < 2200

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner.demo import home
+from pgbackstop_runner.demo import state as demo_state
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> home.Home:
-    found = home.Home(folder=tmp_path / "demo")
+def place(tmp_path: Path) -> demo_state.Home:
+    found = demo_state.Home(folder=tmp_path / "demo")
     found.prepare()
     return found
 
 
-def test_passwords_are_random_kept_and_private(place: home.Home) -> None:
+def test_passwords_are_random_kept_and_private(place: demo_state.Home) -> None:
     first = place.password("one")
     assert place.password("one") == first != place.password("two")
     assert len(first) >= 32
@@ -26,28 +26,28 @@ def test_passwords_are_random_kept_and_private(place: home.Home) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_state_survives(place: home.Home) -> None:
-    assert place.load() == home.State()
-    running = home.Running(name="exporter", pid=4711, started=99)
-    state = home.State(ports={"exporter": 50000}, elsewhere=Path("/somewhere"), running=(running,))
+def test_state_survives(place: demo_state.Home) -> None:
+    assert place.load() == demo_state.State()
+    running = demo_state.Running(name="exporter", pid=4711, started=99)
+    state = demo_state.State(ports={"exporter": 50000}, elsewhere=Path("/somewhere"), running=(running,))
     place.save(state)
     assert place.load() == state
 
 
-def test_a_broken_state_is_one_clear_error(place: home.Home) -> None:
+def test_a_broken_state_is_one_clear_error(place: demo_state.Home) -> None:
     (place.folder / "state.json").write_text('{"ports": ')
     with pytest.raises(errors.CatalogError, match=r"state\.json"):
         place.load()
 
 
 def test_free_ports_are_kept_and_taken_ones_replaced() -> None:
-    first = home.with_free_ports(home.State()).ports
-    assert set(first) == set(home.PORTS)
-    assert len(set(first.values())) == len(home.PORTS)
+    first = demo_state.with_free_ports(demo_state.State()).ports
+    assert set(first) == set(demo_state.PORTS)
+    assert len(set(first.values())) == len(demo_state.PORTS)
     with socket.socket() as other:
         other.bind(("127.0.0.1", first["exporter"]))
         other.listen()
-        second = home.with_free_ports(home.State(ports=first)).ports
+        second = demo_state.with_free_ports(demo_state.State(ports=first)).ports
     assert second["exporter"] != first["exporter"]
     assert {**second, "exporter": 0} == {**first, "exporter": 0}
 
@@ -55,5 +55,5 @@ def test_free_ports_are_kept_and_taken_ones_replaced() -> None:
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(errors.ConfigError, match="cannot write its folder") as caught:
-        home.Home(folder=tmp_path / "file" / "demo").prepare()
+        demo_state.Home(folder=tmp_path / "file" / "demo").prepare()
     assert "--folder" in caught.value.remedy

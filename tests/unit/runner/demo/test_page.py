@@ -8,7 +8,7 @@ import pytest
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_runner.demo import page
+from pgbackstop_runner.demo import screen
 
 NOW = datetime(2026, 11, 22, 18, 56, 30, tzinfo=UTC)
 
@@ -49,7 +49,7 @@ WAL = WalState.model_validate(
 )
 
 
-def view(**changes: object) -> page.View:
+def view(**changes: object) -> screen.View:
     content: dict[str, object] = {
         "version": "17.10",
         "address": "127.0.0.1:60337",
@@ -75,16 +75,16 @@ def view(**changes: object) -> page.View:
         "folder": "demo/",
         "problems": (),
     }
-    return page.View(**{**content, **changes})  # type: ignore[arg-type]  # a test's shorthand
+    return screen.View(**{**content, **changes})  # type: ignore[arg-type]  # a test's shorthand
 
 
 def test_the_screen_is_the_golden_one() -> None:
     golden = Path(__file__).with_name("page.txt").read_text(encoding="utf-8")
-    assert "\n".join(page.lines(view())) + "\n" == golden
+    assert "\n".join(screen.lines(view())) + "\n" == golden
 
 
 def test_the_screen_fits_a_small_terminal_with_a_line_for_the_cursor() -> None:
-    found = page.lines(view())
+    found = screen.lines(view())
     assert max(map(len, found)) <= 80
     assert len(found) <= 23
 
@@ -92,7 +92,7 @@ def test_the_screen_fits_a_small_terminal_with_a_line_for_the_cursor() -> None:
 def test_what_failed_and_what_is_not_known_yet_is_said() -> None:
     failed = backup("shop-physical", "", 18, status="failed", reason="tool")
     text = "\n".join(
-        page.lines(
+        screen.lines(
             view(newest=[failed], wal=None, window=None, database_bytes=None, problems=["The daemon ended."])
         )
     )
@@ -104,12 +104,12 @@ def test_what_failed_and_what_is_not_known_yet_is_said() -> None:
 
 
 def test_a_window_that_nobody_can_tell_is_not_called_closed() -> None:
-    assert "Recovery window: not known" in "\n".join(page.lines(view(window=None, literal=())))
+    assert "Recovery window: not known" in "\n".join(screen.lines(view(window=None, literal=())))
 
 
 def test_long_last_words_are_cut_and_still_fit() -> None:
     problem = f"exporter ended with exit status 1; its last words: {'word ' * 80}"
-    found = page.lines(view(problems=[problem]))
+    found = screen.lines(view(problems=[problem]))
     assert found[1].startswith("! exporter ended with exit status 1")
     assert found[3].endswith("…")
     assert max(map(len, found)) <= 80
@@ -118,8 +118,8 @@ def test_long_last_words_are_cut_and_still_fit() -> None:
 
 def test_only_the_newest_of_each_plan_and_database() -> None:
     older = backup("shop-logical", "shop", 1)
-    assert page.newest([PHYSICAL, EMPTY, LOGICAL, older]) == [EMPTY, LOGICAL, PHYSICAL]
-    assert page.newest([]) == []
+    assert screen.newest([PHYSICAL, EMPTY, LOGICAL, older]) == [EMPTY, LOGICAL, PHYSICAL]
+    assert screen.newest([]) == []
 
 
 @pytest.mark.parametrize(("enabled", "expected"), [(True, ["2026-11-29T03:00:00+00:00"]), (False, [])])
@@ -131,4 +131,4 @@ def test_next_runs(enabled: bool, expected: list[str]) -> None:
             "plans": {"p": {"server": "shop", "backup_type": "physical", "enabled": enabled}},
         }
     )
-    assert [due.isoformat() for _, due in page.next_runs(config, NOW)] == expected
+    assert [due.isoformat() for _, due in screen.next_runs(config, NOW)] == expected

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner.recover import place
-from pgbackstop_runner.recover.place import Place
+from pgbackstop_runner.recover import data_directory
+from pgbackstop_runner.recover.data_directory import Place
 from tests.support import accounts
 from tests.unit.catalog import builders
 from tests.unit.runner import places
@@ -33,10 +33,12 @@ def test_what_may_not_be_looked_at(tmp_path: Path, name: str) -> None:
     (tmp_path / "closed").mkdir(mode=0)
     opened = places.workspace(tmp_path)
     with stepped_down(), pytest.raises(errors.ValidationError, match="cannot be used: "):
-        place.check(Place(data=tmp_path / name, tablespaces={}), opened, BACKUP)
+        data_directory.check(Place(data=tmp_path / name, tablespaces={}), opened, BACKUP)
 
 
 def test_a_circle_of_links(tmp_path: Path) -> None:
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
     with pytest.raises(errors.ValidationError, match="cannot be used: "):
-        place.check(Place(data=tmp_path / "circle", tablespaces={}), places.workspace(tmp_path), BACKUP)
+        data_directory.check(
+            Place(data=tmp_path / "circle", tablespaces={}), places.workspace(tmp_path), BACKUP
+        )

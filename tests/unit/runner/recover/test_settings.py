@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
-from pgbackstop_runner.recover import settings
+from pgbackstop_runner.recover import server_settings
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import NOW
 
@@ -17,9 +17,9 @@ WORDS = st.text(st.characters(exclude_characters="\0\n", exclude_categories=["Cs
 
 
 def told(target: Target, *, exact_target: bool = True) -> dict[str, str]:
-    return settings.recovery(
+    return server_settings.recovery(
         RecoveryPlan(chain=(BACKUP,), target=target, timeline=3, window=None, reason=""),
-        wal_from=settings.fetching(Path("/data/restore-wal.sh"), Path("/archive"), 16 << 20),
+        wal_from=server_settings.fetching(Path("/data/restore-wal.sh"), Path("/archive"), 16 << 20),
         controls={"max_connections setting": "250", "wal_level setting": "replica"},
         action="promote",
         exact_target=exact_target,
@@ -71,13 +71,13 @@ def test_nothing_of_what_the_primary_did_goes_on() -> None:
     assert lines["archive_command"] == lines["primary_conninfo"] == lines["primary_slot_name"] == ""
     # Its own command at the end of a recovery gives way to ours, also where nothing is archived.
     assert "restore-wal.sh clean pg_wal" in lines["recovery_end_command"]
-    assert settings.QUIET["recovery_end_command"] == ""
-    assert "recovery_end_command" not in settings.NOTHING_ARCHIVED
+    assert server_settings.QUIET["recovery_end_command"] == ""
+    assert "recovery_end_command" not in server_settings.NOTHING_ARCHIVED
 
 
 @given(WORDS, WORDS)
 def test_any_path_is_one_word_of_the_shell(script: str, archive: str) -> None:
-    lines = settings.fetching(Path("/", script), Path("/", archive), 1024)
+    lines = server_settings.fetching(Path("/", script), Path("/", archive), 1024)
     plain = lines["restore_command"].replace("%f", "F").replace("%p", "P").replace("%%", "%")
     if "%" not in script + archive:
         assert shlex.split(plain) == [
@@ -92,7 +92,7 @@ def test_any_path_is_one_word_of_the_shell(script: str, archive: str) -> None:
 
 
 def test_a_percent_sign_is_not_a_placeholder() -> None:
-    lines = settings.fetching(Path("/a%f/restore-wal.sh"), Path("/b%p"), 1024)
+    lines = server_settings.fetching(Path("/a%f/restore-wal.sh"), Path("/b%p"), 1024)
     assert lines["restore_command"] == '/bin/sh /a%%f/restore-wal.sh /b%%p 1024 "%f" "%p"'
     assert lines["recovery_end_command"] == "/bin/sh /a%%f/restore-wal.sh clean pg_wal"
 
@@ -101,10 +101,12 @@ def test_written_twice_it_stands_there_once(tmp_path: Path) -> None:
     (tmp_path / "postgresql.auto.conf").write_text("work_mem = '8MB'\nrecovery_target_time = 'old'\n")
     (tmp_path / "postgresql.conf").write_text("port = 5432\nData_Directory = '/live'\n")
     (tmp_path / "standby.signal").touch()
-    settings.write(tmp_path, {"port": "1"})
-    settings.write(tmp_path, {"port": "5433", "cluster_name": "it's \\ here"})
+    server_settings.write(tmp_path, {"port": "1"})
+    server_settings.write(tmp_path, {"port": "5433", "cluster_name": "it's \\ here"})
     text = (tmp_path / "postgresql.auto.conf").read_text()
-    assert text == f"work_mem = '8MB'\n{settings.MARK}\nport = '5433'\ncluster_name = 'it''s \\\\ here'\n"
+    assert (
+        text == f"work_mem = '8MB'\n{server_settings.MARK}\nport = '5433'\ncluster_name = 'it''s \\\\ here'\n"
+    )
     assert (tmp_path / "recovery.signal").exists()
     assert not (tmp_path / "standby.signal").exists()
     assert (
@@ -124,9 +126,9 @@ def test_a_link_in_the_place_of_what_is_written_is_replaced(tmp_path: Path, vict
     """Where root recovers, the server's account owns the folder by the time settings are written again."""
     data = tmp_path / "data"
     data.mkdir()
-    for name in (settings.HBA, settings.SCRIPT):
+    for name in (server_settings.HBA, server_settings.SCRIPT):
         (data / name).symlink_to(victim)
-    for path in (settings.write_hba(data), settings.install_script(data)):
+    for path in (server_settings.write_hba(data), server_settings.install_script(data)):
         assert not path.is_symlink()
         assert path.stat().st_mode & 0o777 == 0o600
     assert victim.read_text() == "precious"
@@ -143,7 +145,7 @@ def test_nothing_is_read_from_or_made_at_the_end_of_a_link(tmp_path: Path, victi
         (data / name).unlink(missing_ok=True)
         (data / name).symlink_to(there)
         with pytest.raises(OSError, match="symbolic links"):
-            settings.write(data, {"port": "5433"})
+            server_settings.write(data, {"port": "5433"})
     assert victim.read_text() == "precious"
     assert not absent.exists()
     assert not any("precious" in path.read_text() for path in data.iterdir() if not path.is_symlink())

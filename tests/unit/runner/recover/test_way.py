@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
 from pgbackstop_catalog.decisions.wal_segments import Entry, Segment, Switch, format_lsn
-from pgbackstop_runner.recover import way
+from pgbackstop_runner.wal import segment_path
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import NOW
 
@@ -36,7 +36,8 @@ def found(target: Target, entries: dict[str, Entry], *, timeline: int = 1, **mor
     switches = {int(name.removeprefix("t")): switch for name, switch in more.items()}
     chosen = RecoveryPlan(chain=(BACKUP,), target=target, timeline=timeline, window=None, reason="")
     segments = (
-        Segment.parse(entry.name, SIZE) for entry in way.find(chosen, entries, switches, SIZE).entries
+        Segment.parse(entry.name, SIZE)
+        for entry in segment_path.find(chosen, entries, switches, SIZE).entries
     )
     return [f"{segment.timeline}:{segment.number}" for segment in segments]
 
@@ -57,7 +58,7 @@ def test_what_the_backup_brings_itself_is_not_missed() -> None:
 
 def test_nothing_archived_ends_with_the_backup() -> None:
     chosen = RecoveryPlan(chain=(BACKUP,), target=LATEST, timeline=1, window=None, reason="")
-    assert way.find(chosen, {}, {}, SIZE) == way.Way(entries=(), end=STOP * SIZE + 100)
+    assert segment_path.find(chosen, {}, {}, SIZE) == segment_path.Way(entries=(), end=STOP * SIZE + 100)
 
 
 def test_only_the_backup_needs_none() -> None:
@@ -95,14 +96,14 @@ def test_a_backup_without_positions_has_no_way() -> None:
     bare = RecoveryPlan(
         chain=(BACKUP.but(start_lsn=None),), target=LATEST, timeline=1, window=None, reason=""
     )
-    assert way.find(bare, archive(range(4, 9)), {}, SIZE) == way.Way(entries=(), end=0)
+    assert segment_path.find(bare, archive(range(4, 9)), {}, SIZE) == segment_path.Way(entries=(), end=0)
 
 
 @given(st.sets(st.integers(1, 30)))
 def test_it_is_whole(numbers: set[int]) -> None:
     """After the backup's own end no number is left out, and the end is the last one's."""
     chosen = RecoveryPlan(chain=(BACKUP,), target=LATEST, timeline=1, window=None, reason="")
-    result = way.find(chosen, archive(numbers), {}, SIZE)
+    result = segment_path.find(chosen, archive(numbers), {}, SIZE)
     taken = [Segment.parse(entry.name, SIZE).number for entry in result.entries]
     after = [number for number in taken if number > STOP]
     assert after == list(range(STOP + 1, STOP + 1 + len(after)))

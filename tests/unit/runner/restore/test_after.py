@@ -9,8 +9,8 @@ import pytest
 from pgbackstop_catalog.records.backup import Status
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.store.folder import FolderCatalog
-from pgbackstop_runner.recover import journal
-from pgbackstop_runner.restore import after
+from pgbackstop_runner.recover import record as recover_record
+from pgbackstop_runner.restore import undo
 from pgbackstop_runner.workspace import Workspace
 from tests.unit.catalog import builders
 from tests.unit.runner import places
@@ -45,7 +45,9 @@ class EndsMeanwhile(FolderCatalog):
         yield from found
 
 
-@pytest.mark.parametrize(("reconcile", "changes"), [(after.reconcile, {}), (journal.reconcile, RECOVERIES)])
+@pytest.mark.parametrize(
+    ("reconcile", "changes"), [(undo.reconcile, {}), (recover_record.reconcile, RECOVERIES)]
+)
 def test_one_that_ends_meanwhile_stays_as_it_says(
     reconcile: Reconcile, changes: dict[str, str], tmp_path: Path
 ) -> None:
@@ -57,7 +59,9 @@ def test_one_that_ends_meanwhile_stays_as_it_says(
     assert list(opened.catalog.restores()) == [catalog.ended]
 
 
-@pytest.mark.parametrize(("reconcile", "changes"), [(after.reconcile, {}), (journal.reconcile, RECOVERIES)])
+@pytest.mark.parametrize(
+    ("reconcile", "changes"), [(undo.reconcile, {}), (recover_record.reconcile, RECOVERIES)]
+)
 def test_one_that_nobody_makes_any_more_is_closed(
     reconcile: Reconcile, changes: dict[str, str], tmp_path: Path
 ) -> None:

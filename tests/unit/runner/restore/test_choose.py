@@ -9,8 +9,8 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import restore
 from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_catalog.records.restore import Restore
-from pgbackstop_runner.restore import choose, target
-from pgbackstop_runner.restore.choose import Wanted
+from pgbackstop_runner.restore import select_backup, target_database
+from pgbackstop_runner.restore.select_backup import Wanted
 
 NOW = datetime(2026, 11, 22, 2, tzinfo=UTC)
 
@@ -66,7 +66,7 @@ HISTORY = (
     ],
 )
 def test_the_newest_good_one_that_fits(wanted: Wanted, number: int) -> None:
-    assert choose.choose(HISTORY, wanted).backup.id == backup(number).id
+    assert select_backup.choose(HISTORY, wanted).backup.id == backup(number).id
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_the_newest_good_one_that_fits(wanted: Wanted, number: int) -> None:
 )
 def test_what_cannot_be_restored_is_said(wanted: Wanted, words: str) -> None:
     with pytest.raises(errors.PgbackstopError, match=words):
-        choose.choose(HISTORY, wanted)
+        select_backup.choose(HISTORY, wanted)
 
 
 def test_the_estimate_learns_from_earlier_restores() -> None:
@@ -110,7 +110,7 @@ def test_what_can_be_undone() -> None:
 
 @pytest.mark.parametrize("name", ["shop", "ü" * 40, "x" * 63, "a" + "ü" * 31])
 def test_names_fit_and_tell_what_they_are(name: str) -> None:
-    made = target.name_beside(name, "restore", "5f3a9c")
+    made = target_database.name_beside(name, "restore", "5f3a9c")
     assert len(made.encode()) <= 63
     assert made.endswith("__restore_5f3a9c")
     assert name.startswith(made.removesuffix("__restore_5f3a9c"))

@@ -4,8 +4,8 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_runner.restore import family
-from pgbackstop_runner.restore.blueprint import Blueprint
+from pgbackstop_runner.formats import table_selection
+from pgbackstop_runner.formats.dump_metadata import Blueprint
 
 STATEMENTS = (
     b"ALTER TABLE ONLY public.days ATTACH PARTITION public.days_24 DEFAULT;",
@@ -21,7 +21,9 @@ STATEMENTS = (
 ROWS = {"public.orders": 3, "public.items": 9, "public.days_24": 5, '"My ""S"."a) b"': 1, "public.halls": 2}
 
 
-def chosen(*tables: str, schemas: tuple[str, ...] = (), rows: dict[str, int] | None = ROWS) -> family.Family:
+def chosen(
+    *tables: str, schemas: tuple[str, ...] = (), rows: dict[str, int] | None = ROWS
+) -> table_selection.Family:
     found = Blueprint()
     for statement in STATEMENTS:
         found.note(statement)
@@ -37,7 +39,7 @@ def chosen(*tables: str, schemas: tuple[str, ...] = (), rows: dict[str, int] | N
             "row_counts": rows,
         }
     )
-    return family.choose(backup, found, tables, schemas)
+    return table_selection.choose(backup, found, tables, schemas)
 
 
 def test_keys_of_the_table_and_those_of_others_that_point_to_it() -> None:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_runner.failure import AttemptFailed
-from pgbackstop_runner.restore import blueprint, script
-from pgbackstop_runner.restore.script import Piece
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.formats import dump_metadata, sql_script
+from pgbackstop_runner.formats.sql_script import Piece
 
 DUMP = rb"""--
 -- PostgreSQL database dump; \connect postgres
@@ -56,7 +56,7 @@ class Slow(io.BytesIO):
 
 
 def split(content: bytes, sizes: list[int] | None = None) -> list[Piece]:
-    return list(script.pieces(Slow(content, sizes or [1 << 16])))
+    return list(sql_script.pieces(Slow(content, sizes or [1 << 16])))
 
 
 def statements(pieces: list[Piece]) -> list[bytes]:
@@ -83,8 +83,8 @@ def test_quotes_bodies_and_rows_are_not_split() -> None:
 
 
 def test_statements_about_the_database_are_known_and_renamed() -> None:
-    about = [code for code in statements(split(DUMP)) if blueprint.is_about_database(code)]
-    assert [blueprint.renamed(code, b'"new"')[:40] for code in about] == [
+    about = [code for code in statements(split(DUMP)) if dump_metadata.is_about_database(code)]
+    assert [dump_metadata.renamed(code, b'"new"')[:40] for code in about] == [
         b'CREATE DATABASE "new" WITH TEMPLATE = te',
         b"COMMENT ON DATABASE \"new\" IS 'it''s\n\\con",
         b'GRANT CREATE, CONNECT ON DATABASE "new" ',
@@ -94,7 +94,7 @@ def test_statements_about_the_database_are_known_and_renamed() -> None:
 
 
 def test_what_the_blueprint_learns() -> None:
-    found = blueprint.Blueprint()
+    found = dump_metadata.Blueprint()
     for code in statements(split(DUMP)):
         found.note(code)
     assert [code.split()[0] for code in found.create] == [b"CREATE", b"COMMENT", b"GRANT", b"ALTER"]
@@ -103,7 +103,7 @@ def test_what_the_blueprint_learns() -> None:
     assert found.sequences == {'public."it\'s"': (41, True)}
     assert found.not_valid == {("public.t", "c d")}
     assert found.roles == {"bob"}
-    assert b"TABLESPACE" not in blueprint.without_tablespace(found.create[0])
+    assert b"TABLESPACE" not in dump_metadata.without_tablespace(found.create[0])
 
 
 @pytest.mark.parametrize(
@@ -124,4 +124,4 @@ def test_a_command_inside_a_statement_is_refused() -> None:
 def test_other_commands_are_refused(line: bytes) -> None:
     (command, _end) = split(line)
     with pytest.raises(AttemptFailed, match="never writes"):
-        blueprint.check_command(command)
+        dump_metadata.check_command(command)

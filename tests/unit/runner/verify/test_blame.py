@@ -3,8 +3,8 @@
 import pytest
 
 from pgbackstop_catalog.records.backup import Reason
-from pgbackstop_runner.failure import AttemptFailed
-from pgbackstop_runner.verify import blame
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.verify import tool_failure
 
 
 @pytest.mark.parametrize(
@@ -18,8 +18,8 @@ from pgbackstop_runner.verify import blame
 )
 def test_the_bytes(words: str) -> None:
     error = AttemptFailed(Reason.TOOL, f"pg_x ended with exit status 1: {words}")
-    assert blame.of_tool(error).reason is Reason.CORRUPT
-    assert words in blame.of_tool(error).problem
+    assert tool_failure.of_tool(error).reason is Reason.CORRUPT
+    assert words in tool_failure.of_tool(error).problem
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,8 @@ def test_the_bytes(words: str) -> None:
     ],
 )
 def test_the_surroundings(problem: str) -> None:
-    assert blame.of_tool(AttemptFailed(Reason.TOOL, problem)).reason is Reason.TOOL
+    assert tool_failure.of_tool(AttemptFailed(Reason.TOOL, problem)).reason is Reason.TOOL
 
 
 def test_other_reasons_stay() -> None:
-    assert blame.of_tool(AttemptFailed(Reason.SPACE, "No space left on device")).reason is Reason.SPACE
+    assert tool_failure.of_tool(AttemptFailed(Reason.SPACE, "No space left on device")).reason is Reason.SPACE

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from pgbackstop_runner.verify import frames
+from pgbackstop_runner.formats import zstd_frames
 
 PLAIN = bytes(range(256)) * 2000 + b"\0" * 400_000
 SKIPPABLE = (0x184D2A53).to_bytes(4, "little") + (5).to_bytes(4, "little") + b"hello"
@@ -37,7 +37,7 @@ def streamed() -> bytes:
 def test_whole_and_cut_at_every_place(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file.zst"
     path.write_bytes(content)
-    assert frames.is_whole(path)
+    assert zstd_frames.is_whole(path)
     whole = {0, len(content)}
     for frame in (compressed(), compressed() + SKIPPABLE):
         if content.startswith(frame):
@@ -45,11 +45,11 @@ def test_whole_and_cut_at_every_place(tmp_path: Path, content: bytes) -> None:
     for length in {*range(40), *range(len(content) - 40, len(content)), *range(0, len(content), 97)}:
         if 0 <= length < len(content) and length not in whole:
             path.write_bytes(content[:length])
-            assert not frames.is_whole(path), length
+            assert not zstd_frames.is_whole(path), length
 
 
 @pytest.mark.parametrize("content", [b"", b"\x28", b"no frame at all, but long enough", compressed() + b"x"])
 def test_no_frame(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file.zst"
     path.write_bytes(content)
-    assert not frames.is_whole(path)
+    assert not zstd_frames.is_whole(path)

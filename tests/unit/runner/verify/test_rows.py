@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_runner.verify.rows import Name, Scanner, differences, parse
+from pgbackstop_runner.formats.copy_rows import Name, Scanner, differences, parse
 
 ANNOUNCED = "--\n-- Data for Name: {table}; Type: TABLE DATA; Schema: s; Owner: o\n--\n\n"
 TEXT = (

@@ -12,7 +12,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.wal_segments import Segment, Switch
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.wal import archive as archives
-from pgbackstop_runner.wal import content, gaps, index, stream
+from pgbackstop_runner.wal import gaps, index, pg_receivewal, segment_file
 from tests.unit.runner.wal import makers
 
 
@@ -47,8 +47,8 @@ def test_a_batch_is_placed_and_indexed(tmp_path: Path) -> None:
 
 # Where the process may end, as the functions that it does not come back from.
 STEPS: list[tuple[object, str]] = [
-    (content, "stored"),
-    (content, "compress"),
+    (segment_file, "stored"),
+    (segment_file, "compress"),
     (Path, "rename"),
     (atomic, "sync_folder"),
     (index, "append"),
@@ -65,7 +65,7 @@ def test_a_crash_at_any_step_is_mended(
     for number in (1, 2):
         source = makers.arrive(archive, number)
         if compressed:
-            content.compress(source, source.with_name(source.name + ".lz4"), "lz4")
+            segment_file.compress(source, source.with_name(source.name + ".lz4"), "lz4")
             source.unlink()
     with monkeypatch.context() as patched:
         patched.setattr(owner, step, crash)
@@ -79,7 +79,7 @@ def test_a_crash_at_any_step_is_mended(
     assert files(tmp_path) == [f"{makers.name(1)}.lz4", f"{makers.name(2)}.lz4"]
     assert again.lost() == set()
     for entry in again.index.entries.values():
-        assert content.stored(tmp_path / entry.path).sha256 == entry.sha256
+        assert segment_file.stored(tmp_path / entry.path).sha256 == entry.sha256
 
 
 def test_a_torn_line_is_cut_off(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_the_same_again_is_success_and_other_content_is_kept_aside(tmp_path: Pat
     assert [conflict.name for conflict in batch.conflicts] == [makers.name(1)]
     assert (tmp_path / batch.conflicts[0].kept_as).read_bytes() == makers.content(1, b"y")
     assert [each.kept_as for each in archive.conflicts()] == [batch.conflicts[0].kept_as]
-    assert content.beginning(tmp_path / archive.index.entries[makers.name(1)].path, 99)[-1:] == b"x"
+    assert segment_file.beginning(tmp_path / archive.index.entries[makers.name(1)].path, 99)[-1:] == b"x"
     assert list(archive.receiving.iterdir()) == []
 
 
@@ -134,7 +134,7 @@ def test_history_files_are_stored_readable(tmp_path: Path) -> None:
     archive = makers.opened(tmp_path)
     raw = tmp_path / "raw"
     raw.write_text("1\t0/300000\tpromoted\n")
-    content.compress(raw, archive.receiving / "00000002.history.lz4", "lz4")
+    segment_file.compress(raw, archive.receiving / "00000002.history.lz4", "lz4")
     take_all(archive)
     assert (tmp_path / "00000002.history").read_text() == raw.read_text()
     assert archive.switches() == {2: Switch(parent=1, lsn=0x300000)}
@@ -143,10 +143,10 @@ def test_history_files_are_stored_readable(tmp_path: Path) -> None:
 
 def test_a_marker_is_no_segment(tmp_path: Path) -> None:
     archive = makers.opened(tmp_path)
-    stream.place_marker(archive.receiving, Segment(timeline=1, number=3), makers.SIZE)
+    pg_receivewal.place_marker(archive.receiving, Segment(timeline=1, number=3), makers.SIZE)
     assert archive.waiting(archive.receiving) == []
     makers.arrive(archive, 4)
-    stream.remove_markers(archive.receiving)
+    pg_receivewal.remove_markers(archive.receiving)
     assert [path.name for path in archive.waiting(archive.receiving)] == [makers.name(4)]
 
 

@@ -5,14 +5,14 @@ import struct
 import pytest
 
 from pgbackstop_catalog.decisions.wal_segments import Segment
-from pgbackstop_runner.wal import header
+from pgbackstop_runner.wal import segment_header
 from tests.unit.runner.wal import makers
 
 SEGMENT = Segment(timeline=2, number=5)
 
 
 def problem(page: bytes) -> str:
-    return header.problem(header.parse(page), SEGMENT, str(makers.SYSTEM), makers.SIZE)
+    return segment_header.problem(segment_header.parse(page), SEGMENT, str(makers.SYSTEM), makers.SIZE)
 
 
 def test_a_segment_is_recognised() -> None:

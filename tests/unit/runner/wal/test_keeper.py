@@ -12,36 +12,36 @@ from pgbackstop_catalog.config.server import Server, Wal
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store.folder import FolderCatalog
-from pgbackstop_runner.wal import index, keeper
+from pgbackstop_runner.wal import index, maintenance
 from tests.unit.runner.wal import makers
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> keeper.Keeper:
+def kept(tmp_path: Path) -> maintenance.Keeper:
     """A keeper of an open, empty archive."""
     new = fresh(tmp_path)
     new.open_archive(str(makers.SYSTEM), makers.SIZE)
     return new
 
 
-def fresh(tmp_path: Path) -> keeper.Keeper:
+def fresh(tmp_path: Path) -> maintenance.Keeper:
     server = Server(wal=Wal(method="stream"))
     catalog = FolderCatalog(tmp_path / "catalog")
-    return keeper.Keeper(name="main", server=server, root=tmp_path / "archive", catalog=catalog)
+    return maintenance.Keeper(name="main", server=server, root=tmp_path / "archive", catalog=catalog)
 
 
-def arrive(kept: keeper.Keeper, number: int) -> None:
+def arrive(kept: maintenance.Keeper, number: int) -> None:
     assert kept.archive is not None
     makers.arrive(kept.archive, number)
 
 
-def state(kept: keeper.Keeper) -> WalState:
+def state(kept: maintenance.Keeper) -> WalState:
     kept.observe()
     kept.write_state()
     return codec.decode(WalState, kept.progress.path.read_bytes(), where="state")
 
 
-def test_the_state_follows_the_archive(kept: keeper.Keeper) -> None:
+def test_the_state_follows_the_archive(kept: maintenance.Keeper) -> None:
     for number in (1, 2):
         arrive(kept, number)
     kept.tick()
@@ -53,7 +53,7 @@ def test_the_state_follows_the_archive(kept: keeper.Keeper) -> None:
 
 
 def test_an_index_that_could_not_be_written_makes_no_gap(
-    kept: keeper.Keeper, monkeypatch: pytest.MonkeyPatch
+    kept: maintenance.Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -77,7 +77,7 @@ def test_an_index_that_could_not_be_written_makes_no_gap(
     assert found.gaps == ()
 
 
-def test_counters_go_on_after_a_restart_and_without_a_state(kept: keeper.Keeper, tmp_path: Path) -> None:
+def test_counters_go_on_after_a_restart_and_without_a_state(kept: maintenance.Keeper, tmp_path: Path) -> None:
     for number in (1, 2, 4):
         arrive(kept, number)
     kept.tick()
@@ -95,7 +95,7 @@ def test_counters_go_on_after_a_restart_and_without_a_state(kept: keeper.Keeper,
     assert state(last).gaps == before.gaps
 
 
-def test_an_archive_that_is_not_mounted_is_not_made_anew(kept: keeper.Keeper, tmp_path: Path) -> None:
+def test_an_archive_that_is_not_mounted_is_not_made_anew(kept: maintenance.Keeper, tmp_path: Path) -> None:
     arrive(kept, 1)
     kept.tick()
     state(kept)
@@ -119,4 +119,4 @@ def test_an_archive_that_is_not_mounted_is_not_made_anew(kept: keeper.Keeper, tm
     ],
 )
 def test_every_refusal_is_a_sentence(error: Exception, words: str) -> None:
-    assert words in str(keeper.explain(error))
+    assert words in str(maintenance.explain(error))

@@ -11,7 +11,8 @@ import pytest
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions.wal_segments import WalConflict, WalGap, WalState
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_runner.wal import command, show
+from pgbackstop_runner.cli import wal_table
+from pgbackstop_runner.wal import archive_command
 from pgbackstop_runner.wal.status import Report, WindowReport
 
 START = datetime(2026, 11, 22, 2, tzinfo=UTC)
@@ -57,7 +58,7 @@ def test_a_state_that_cannot_be_believed_is_not_shown(changes: dict[str, Any], w
     if changes.get("state"):
         # Made now and not when tests are collected: a state grows stale in seconds.
         changes = {**changes, "state": state(**changes["state"])}
-    assert show.state_of(report(**changes)) == word
+    assert wal_table.state_of(report(**changes)) == word
 
 
 def test_everything_that_needs_attention_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,7 +68,7 @@ def test_everything_that_needs_attention_has_a_line(capsys: pytest.CaptureFixtur
         start=START, end=START, ends="gap", reason=f"{NAME} is missing", backup="b", timeline=1
     )
     full = state(gaps=(gap,), conflicts=(conflict,), status="down", message="The disk is full.")
-    show.status(
+    wal_table.status(
         [
             report(state=full, windows=(window,), slot_exists=False, slot_retained_bytes=2_000_000),
             report(server="other", receiver_running=False, state=None, server_problem="Nothing answers."),
@@ -95,9 +96,9 @@ def test_everything_that_needs_attention_has_a_line(capsys: pytest.CaptureFixtur
 
 def test_the_settings_survive_awkward_paths(tmp_path: Path) -> None:
     archive = tmp_path / "it's 100% \\ mine"
-    lines = command.settings(archive, Server()).splitlines()
+    lines = archive_command.settings(archive, Server()).splitlines()
     assert lines[0] == "archive_mode = on"
-    assert os.access(archive / command.SCRIPT_NAME, os.X_OK)
+    assert os.access(archive / archive_command.SCRIPT_NAME, os.X_OK)
     value = lines[1].removeprefix("archive_command = '").removesuffix("'")
     # As the server reads it: the file's quotes first, then its own % signs.
     line = value.replace("''", "'").replace("\\\\", "\\").replace("%p", "/absent").replace("%f", NAME)

@@ -7,8 +7,8 @@ import pytest
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions.wal_segments import Segment
-from pgbackstop_runner.binaries import Binaries
-from pgbackstop_runner.wal import stream
+from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.wal import pg_receivewal
 from tests.unit.runner.wal import makers
 
 SERVER = Server(user="keeper", port=5433)
@@ -31,16 +31,16 @@ SAYINGS = {
 
 @pytest.mark.parametrize("words", SAYINGS)
 def test_last_words_become_a_sentence_with_what_to_do(words: str) -> None:
-    assert SAYINGS[words] in str(stream.explain(words, SERVER))
+    assert SAYINGS[words] in str(pg_receivewal.explain(words, SERVER))
 
 
 def test_what_the_server_cannot_send_any_more_is_recognised() -> None:
-    assert stream.start_was_refused("requested WAL segment 00 has already been removed")
-    assert stream.start_was_refused(
+    assert pg_receivewal.start_was_refused("requested WAL segment 00 has already been removed")
+    assert pg_receivewal.start_was_refused(
         "requested starting point 0/5000000 on timeline 1 is not in this server's history"
     )
-    assert not stream.start_was_refused("server closed the connection unexpectedly")
-    assert stream.lacks_lz4("error: this build does not support compression with LZ4")
+    assert not pg_receivewal.start_was_refused("server closed the connection unexpectedly")
+    assert pg_receivewal.lacks_lz4("error: this build does not support compression with LZ4")
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def programs(tmp_path: Path) -> Binaries:
 
 @pytest.mark.parametrize(("wanted", "given"), [("lz4", "lz4"), ("zstd", "none"), ("none", "none")])
 def test_its_command_line(programs: Binaries, wanted: str, given: str) -> None:
-    words = stream.arguments(SERVER, programs, Path("/archive/receiving"), wanted)  # type: ignore[arg-type]
+    words = pg_receivewal.arguments(SERVER, programs, Path("/archive/receiving"), wanted)  # type: ignore[arg-type]
     assert f"--compress={given}" in words
     assert "--slot=pgbackstop" in words
     assert "--no-loop" in words
@@ -60,7 +60,7 @@ def test_its_command_line(programs: Binaries, wanted: str, given: str) -> None:
 
 def test_tools_without_it_are_named(tmp_path: Path) -> None:
     with pytest.raises(errors.ConfigError, match="no pg_receivewal"):
-        stream.arguments(SERVER, Binaries(folder=tmp_path, version="17.1"), tmp_path, "lz4")
+        pg_receivewal.arguments(SERVER, Binaries(folder=tmp_path, version="17.1"), tmp_path, "lz4")
 
 
 def partial(folder: Path, number: int, size: int, timeline: int = 1) -> Path:
@@ -73,16 +73,16 @@ def test_an_unfinished_segment_is_kept_until_it_is_complete(tmp_path: Path) -> N
     archive = makers.opened(tmp_path)
     aside = tmp_path / "aside"
     partial(archive.receiving, 5, 100)
-    stream.set_partial_aside(tmp_path)
+    pg_receivewal.set_partial_aside(tmp_path)
     partial(archive.receiving, 5, 40)
-    stream.set_partial_aside(tmp_path)
+    pg_receivewal.set_partial_aside(tmp_path)
     assert [path.stat().st_size for path in aside.iterdir()] == [100]
     partial(archive.receiving, 5, 200)
-    stream.set_partial_aside(tmp_path)
+    pg_receivewal.set_partial_aside(tmp_path)
     assert [path.stat().st_size for path in aside.iterdir()] == [200]
     assert list(archive.receiving.iterdir()) == []
-    stream.drop_passed(tmp_path, Segment(timeline=1, number=4), makers.SIZE)
+    pg_receivewal.drop_passed(tmp_path, Segment(timeline=1, number=4), makers.SIZE)
     assert len(list(aside.iterdir())) == 1
     partial(aside, 5, 10, timeline=2)
-    stream.drop_passed(tmp_path, Segment(timeline=1, number=5), makers.SIZE)
+    pg_receivewal.drop_passed(tmp_path, Segment(timeline=1, number=5), makers.SIZE)
     assert [path.name[:8] for path in aside.iterdir()] == ["00000002"]

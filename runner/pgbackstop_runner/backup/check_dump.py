@@ -1,0 +1,80 @@
+"""A dump's list of contents, before the dump is committed: that it has the rows of every table.
+
+What the stored bytes are is proven afterwards (``verify.run``), when the backup already counts. A plain
+dump has no list: it is read to its end. What was hashed on its way to the disk is read back and compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_runner.backup.attempt import Attempt
+from pgbackstop_runner.backup.logical import Dump
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.formats.dump_files import GLOBALS
+from pgbackstop_runner.postgres import client_process
+from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.system import streams
+from pgbackstop_runner.verify import dump as dumps
+
+_TIMEOUT = 600
+
+
+def check(attempt: Attempt, binaries: Binaries, dump: Dump) -> None:
+    """Look at the dump. Raises AttemptFailed (incomplete, corrupt)."""
+    _bytes(attempt, dump)
+    if attempt.record.format == "plain":
+        _plain(attempt.folder / dump.name, len(dump.tables))
+        how = "read back as hashed on its way, to the end of the dump"
+    else:
+        _contents(attempt, binaries, dump)
+        how = "pg_restore --list has every table"
+    attempt.note(verification=how)
+
+
+def _bytes(attempt: Attempt, dump: Dump) -> None:
+    for stored in dump.files:
+        if attempt.record.format != "plain" and stored.path != GLOBALS:
+            continue  # pg_dump wrote it: its hash comes from reading the file
+        if streams.digest(attempt.folder / stored.path, stored.path) != stored:
+            raise AttemptFailed(
+                Reason.CORRUPT,
+                f"{stored.path} does not read back as it was written.",
+                remedy="Check the disk of the storage and the memory of this host.",
+            )
+
+
+def _contents(attempt: Attempt, binaries: Binaries, dump: Dump) -> None:
+    listed = set(_listed_tables(binaries, attempt.folder / dump.name))
+    missing = [table.quoted for table in dump.tables if table.oid not in listed]
+    if missing:
+        some = ", ".join(missing[:3])
+        raise AttemptFailed(
+            Reason.INCOMPLETE,
+            f"The dump lacks the rows of {len(missing)} of {len(dump.tables)} tables: {some}.",
+            remedy="Check the rights of the role.",
+        )
+
+
+def _listed_tables(binaries: Binaries, path: Path) -> Iterator[int]:
+    """OIDs of the tables whose rows are in it: lines like ``3312; 0 16390 TABLE DATA public a b``."""
+    argv = [binaries.path("pg_restore"), "--list", str(path)]
+    try:
+        listed = client_process.listing("pg_restore", argv, seconds=_TIMEOUT)
+    except AttemptFailed as error:
+        if error.reason is not Reason.TOOL:
+            raise
+        raise AttemptFailed(Reason.CORRUPT, f"The dump cannot be read: {error.problem}") from error
+    for line in listed.splitlines():
+        parts = line.split(maxsplit=5)
+        if len(parts) > 4 and parts[3:5] == ["TABLE", "DATA"] and parts[2].isdecimal():
+            yield int(parts[2])
+
+
+def _plain(path: Path, tables: int) -> None:
+    """pg_dump writes a last line; what lacks it was cut off."""
+    found = len(dumps.scan(path).found)
+    if found < tables:
+        raise AttemptFailed(Reason.INCOMPLETE, f"The dump has the rows of {found} tables of {tables}.")

@@ -1,0 +1,214 @@
+"""Logical backups: pg_dump in an exported snapshot, roles and globals beside it.
+
+custom      <database>.backup          pg_dump's own archive, compressed by pg_dump
+plain       <database>.sql[.zst|.gz]   SQL text, compressed on its way
+directory   <database>.dir/            one file a table, several workers
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pgbackstop_catalog.config import conninfo
+from pgbackstop_catalog.config.plan import Compression
+from pgbackstop_catalog.records.backup import Reason, StoredFile
+from pgbackstop_catalog.store import layout
+from pgbackstop_runner.backup import readme, snapshot
+from pgbackstop_runner.backup.attempt import Attempt
+from pgbackstop_runner.backup.snapshot import Snapshot
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.formats import dump_files
+from pgbackstop_runner.postgres import client_process
+from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.system import compression as system_compression
+from pgbackstop_runner.system import streams
+from pgbackstop_runner.system.files import storage_errors
+
+_PIPE_BYTES = 1 << 20
+# pg_dump compresses with zstd since 16; before, its gzip at level 1 is the best of speed and size.
+_ZSTD_SINCE = 16
+_OLD_CLIENT_OPTION = "1"
+_NO_ZSTD = "does not support compression with"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dump:
+    """What was written: the files, and the tables that the dump must contain."""
+
+    name: str
+    files: tuple[StoredFile, ...]
+    tables: tuple[snapshot.Table, ...]
+
+
+def dump(attempt: Attempt, binaries: Binaries, *, role_passwords: bool) -> Dump:
+    """Dump the attempt's database. Raises AttemptFailed, ServerUnreachable."""
+    database, plan = attempt.record.database, attempt.plan
+    write = {"custom": _custom, "plain": _plain, "directory": _directory}[attempt.record.format]
+    with snapshot.exported(attempt.server, database, lock_timeout=plan.lock_timeout) as shared:
+        if plan.row_counts:
+            shared.start_counting()
+        with attempt.step("dump"), storage_errors(attempt.storage):
+            name, files = write(attempt, binaries, shared)
+        with attempt.step("count rows"):
+            _record_counts(attempt, shared)
+    with attempt.step("globals"), storage_errors(attempt.storage):
+        globals_file = _globals(attempt, binaries, role_passwords=role_passwords)
+    attempt.note(
+        restore_by_hand=readme.logical_commands(dump=name, jobs=plan.jobs),
+        tools={"pg_dump": binaries.version},
+    )
+    return Dump(name=name, files=(*files, globals_file), tables=shared.tables)
+
+
+def _record_counts(attempt: Attempt, shared: Snapshot) -> None:
+    counts = shared.finish_counting()
+    attempt.note(row_counts=counts)
+    if shared.problem:
+        attempt.warn(f"Rows could not be counted: {shared.problem}")
+
+
+def _custom(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> tuple[str, tuple[StoredFile, ...]]:
+    name = f"{layout.folder_name(attempt.record.database)}.backup"
+
+    def write(option: str) -> tuple[StoredFile, ...]:
+        (attempt.folder / name).unlink(missing_ok=True)
+        argv = [*_argv(attempt, binaries, shared), "--format=custom", f"--compress={option}"]
+        _write_itself(attempt, argv, name)
+        return streams.digest_tree(attempt.folder, [name])
+
+    return name, _with_client_compression(attempt, binaries, write)
+
+
+def _plain(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> tuple[str, tuple[StoredFile, ...]]:
+    compression = attempt.plan.compression
+    name = (
+        f"{layout.folder_name(attempt.record.database)}.sql{system_compression.SUFFIXES[compression.method]}"
+    )
+    if name == dump_files.GLOBALS:  # a database of that name would share a file with the roles
+        name = f"database-{name}"
+    attempt.note(compression=_text(compression))
+    argv = [*_argv(attempt, binaries, shared), "--format=plain", "--create"]
+    return name, (_to_file(attempt, argv, name, compression),)
+
+
+def _directory(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> tuple[str, tuple[StoredFile, ...]]:
+    name = f"{layout.folder_name(attempt.record.database)}.dir"
+    folder = attempt.folder / name
+
+    def write(option: str) -> tuple[StoredFile, ...]:
+        argv = [
+            *_argv(attempt, binaries, shared),
+            "--format=directory",
+            f"--jobs={attempt.plan.jobs}",
+            f"--compress={option}",
+        ]
+        _write_itself(attempt, argv, name)
+        names = [f"{name}/{path.name}" for path in sorted(folder.iterdir())]
+        return streams.digest_tree(attempt.folder, names)
+
+    return name, _with_client_compression(attempt, binaries, write)
+
+
+def _write_itself(attempt: Attempt, argv: list[str], name: str) -> None:
+    """Let pg_dump write an archive: in a file, unlike in a pipe, it notes where each table begins.
+
+    pg_restore needs that to work with several jobs. It is made durable while it is hashed.
+    """
+    argv = [*argv, "--no-sync", f"--file={attempt.folder / name}"]
+    password, limits = conninfo.password(attempt.server), client_process.Limits.of_run(attempt.plan)
+    with (
+        client_process.start("pg_dump", argv, password=password, limits=limits) as tool,
+        streams.watching(attempt.folder, _both(tool, attempt)),
+    ):
+        tool.finish()
+
+
+def _to_file(attempt: Attempt, argv: list[str], name: str, compression: Compression) -> StoredFile:
+    """Run pg_dump into one file that is compressed on its way."""
+    password, limits = conninfo.password(attempt.server), client_process.Limits.of_run(attempt.plan)
+    with (
+        client_process.start("pg_dump", argv, password=password, limits=limits, pipe_output=True) as tool,
+        streams.HashingFile(attempt.folder / name) as target,
+        system_compression.compressed(target, compression) as sink,
+    ):
+        fcntl.fcntl(tool.stdout, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        streams.pump(tool.stdout, sink, _both(tool, attempt))
+        # The exit status decides before the end of the frame makes the file look whole.
+        tool.finish()
+    return target.stored(name)
+
+
+def _with_client_compression(attempt: Attempt, binaries: Binaries, write: Callable[[str], T]) -> T:
+    """Let pg_dump compress as the plan asks; where its build cannot, by its gzip, on record."""
+    wanted = attempt.plan.compression
+    option = _text(wanted) if binaries.major >= _ZSTD_SINCE else str(_text(wanted).partition(":")[2] or 0)
+    if wanted.method == "zstd" and binaries.major < _ZSTD_SINCE:
+        reason = f"pg_dump {binaries.version} cannot compress with zstd (16 and later can)"
+        return _fall_back(attempt, write, reason)
+    try:
+        attempt.note(compression=_text(wanted))
+        return write(option)
+    except AttemptFailed as error:
+        if error.reason is not Reason.TOOL or _NO_ZSTD not in error.problem:
+            raise
+        return _fall_back(attempt, write, f"this build of pg_dump {binaries.version} has no {wanted.method}")
+
+
+def _fall_back(attempt: Attempt, write: Callable[[str], T], reason: str) -> T:
+    attempt.note(
+        compression="gzip:1", fallback=f"gzip instead of {attempt.plan.compression.method}: {reason}"
+    )
+    return write(_OLD_CLIENT_OPTION)
+
+
+def _globals(attempt: Attempt, binaries: Binaries, *, role_passwords: bool) -> StoredFile:
+    """Roles, their memberships and settings, tablespaces."""
+    argv = [
+        binaries.path("pg_dumpall"),
+        "--globals-only",
+        "--no-password",
+        *([] if role_passwords else ["--no-role-passwords"]),
+        f"--dbname={client_process.connection_string(attempt.server, None, 'pgbackstop')}",
+    ]
+    password, limits = conninfo.password(attempt.server), client_process.Limits.of_run(attempt.plan)
+    with (
+        client_process.start("pg_dumpall", argv, password=password, limits=limits, pipe_output=True) as tool,
+        streams.HashingFile(attempt.folder / dump_files.GLOBALS) as target,
+    ):
+        streams.pump(tool.stdout, target, tool.feed)
+        tool.finish()
+    return target.stored(dump_files.GLOBALS)
+
+
+def _argv(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> list[str]:
+    target = client_process.connection_string(
+        attempt.server, attempt.record.database, f"pgbackstop {attempt.record.id}"
+    )
+    return [
+        binaries.path("pg_dump"),
+        "--no-password",
+        f"--snapshot={shared.name}",
+        f"--lock-wait-timeout={round(attempt.plan.lock_timeout * 1000)}",
+        f"--dbname={target}",
+    ]
+
+
+def _both(tool: client_process.Tool, attempt: Attempt) -> Callable[[int], None]:
+    def tell(total: int) -> None:
+        tool.feed(total)
+        attempt.progress(total)
+
+    return tell
+
+
+def _text(compression: Compression) -> str:
+    if compression.method == "none":
+        return "none"
+    return (
+        f"{compression.method}:{compression.level or system_compression.DEFAULT_LEVELS[compression.method]}"
+    )

@@ -1,0 +1,281 @@
+"""What a backup needs, checked before it starts (1.1.1); everything wrong is reported at once.
+
+The same report is printed by ``pgbackstop check``, decides whether a backup starts, and gives the flow the
+facts that it needs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import psycopg
+
+from pgbackstop_catalog import errors, units
+from pgbackstop_catalog.config.plan import Plan
+from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.records.backup import Backup, Reason, ServerFacts
+from pgbackstop_catalog.store import atomic
+from pgbackstop_runner.backup import replication_checks, size_forecast
+from pgbackstop_runner.failures import AttemptFailed, first_reason
+from pgbackstop_runner.postgres import client_programs, sessions
+from pgbackstop_runner.postgres import facts as postgres_facts
+from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.system import files, phrases
+from pgbackstop_runner.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that was looked at. ``database`` is "" for what concerns the whole run."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+    reason: Reason = Reason.CONFIGURATION
+    database: str = ""
+
+
+@dataclass
+class Report:
+    """All checks of a plan, and the facts that were found on the way."""
+
+    plan: str
+    checks: list[Check] = field(default_factory=list)
+    databases: tuple[str, ...] = ()
+    facts: ServerFacts | None = None
+    rights: postgres_facts.Rights | None = None
+    tools: Binaries | None = None
+    source_sizes: dict[str, int] = field(default_factory=dict)
+    forecasts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the backup may start."""
+        return all(check.ok for check in self.checks)
+
+    def add(self, name: str, ok: bool, detail: str, **more: str | Reason) -> None:
+        """Add one check."""
+        self.checks.append(Check(name=name, ok=ok, detail=detail, **more))  # type: ignore[arg-type] # checked by Check
+
+    def require(self, database: str) -> tuple[ServerFacts, postgres_facts.Rights, Binaries]:
+        """What the flow needs, for one database. Raises AttemptFailed with everything that is wrong."""
+        wrong = [check for check in self.checks if not check.ok and check.database in {"", database}]
+        if wrong:
+            problem = " ".join(check.detail for check in wrong)
+            remedy = " ".join(dict.fromkeys(check.remedy for check in wrong if check.remedy))
+            raise AttemptFailed(wrong[0].reason, problem, remedy=remedy)
+        # Every check passed, so all three were found.
+        assert self.facts is not None  # noqa: S101
+        assert self.rights is not None  # noqa: S101
+        assert self.tools is not None  # noqa: S101
+        return self.facts, self.rights, self.tools
+
+
+def check(workspace: Workspace, plan_name: str, only: tuple[str, ...] = ()) -> Report:
+    """Check a plan; ``only`` limits it to some of its databases. Raises NotFound for an unknown plan."""
+    plan = workspace.plan(plan_name)
+    target = workspace.server(plan.server)
+    report = Report(plan=plan_name)
+    _storage(workspace, plan, report)
+    try:
+        with sessions.connect(target) as connection:
+            _server(report, target, plan, connection)
+            _databases(report, plan, connection, only)
+    except errors.PgbackstopError as error:
+        report.add(
+            "connection", ok=False, detail=error.problem, remedy=error.remedy, reason=first_reason(error)
+        )
+        return report
+    except psycopg.Error as error:
+        answer = sessions.broken(error)
+        report.add("server", ok=False, detail=answer.problem, remedy=answer.remedy, reason=answer.reason)
+        return report
+    if plan.is_logical:
+        known_wrong = {check.database for check in report.checks if not check.ok}
+        for database in report.databases:
+            if database not in known_wrong:
+                _database(report, target, database)
+    _space(workspace, plan_name, plan, report)
+    return report
+
+
+def _storage(workspace: Workspace, plan: Plan, report: Report) -> None:
+    name, folder = workspace.storage_of(plan)
+    probe = folder / f".probe-{os.getpid()}"
+    try:
+        atomic.make_folder(folder)
+        try:
+            probe.write_bytes(b"pgbackstop")
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        detail = f"The storage {name} cannot be written: {folder}: {error.strerror}."
+        remedy = "Check the folder's owner, mode, mount and free space."
+        reason = Reason.SPACE if error.errno == 28 else Reason.STORAGE
+        report.add("storage", ok=False, detail=detail, remedy=remedy, reason=reason)
+    else:
+        report.add("storage", ok=True, detail=f"{name}: {folder} is writable")
+    try:
+        workspace.catalog.check_writable()
+    except errors.CatalogError as error:
+        report.add("catalog", ok=False, detail=error.problem, remedy=error.remedy, reason=Reason.STORAGE)
+    else:
+        report.add("catalog", ok=True, detail=f"{workspace.catalog.root} is writable")
+
+
+def _server(report: Report, target: Server, plan: Plan, connection: psycopg.Connection) -> None:
+    version = connection.info.server_version
+    report.facts = postgres_facts.facts(connection)
+    report.rights = postgres_facts.rights(connection)
+    where = f"{target.host}:{target.port}"
+    report.add("connection", ok=True, detail=f"PostgreSQL {report.facts.version} at {where} as {target.user}")
+    if version // 10000 < postgres_facts.OLDEST_MAJOR:
+        detail = f"PostgreSQL {report.facts.version} is older than {postgres_facts.OLDEST_MAJOR}."
+        report.add("version", ok=False, detail=detail, remedy="Upgrade the server.")
+    try:
+        report.tools = client_programs.find(version // 10000, target.bin_dir)
+    except errors.ConfigError as error:
+        report.add("client", ok=False, detail=error.problem, remedy=error.remedy, reason=Reason.CLIENT)
+    else:
+        _client(report, plan, report.tools)
+    if not plan.is_logical:
+        for name, ok, detail, remedy in replication_checks.check(connection, target, report.rights):
+            report.add(name, ok=ok, detail=detail, remedy=remedy, reason=Reason.RIGHTS)
+        report.source_sizes[""] = postgres_facts.server_size(connection)
+
+
+def _client(report: Report, plan: Plan, tools: Binaries) -> None:
+    missing = [name for name in _TOOLS[plan.backup_type] if not tools.has(name)]
+    if missing:
+        detail = f"The client tools in {tools.folder} lack {', '.join(missing)}."
+        remedy = "Install PostgreSQL's client tools in full, or correct bin_dir of the server."
+        report.add("client", ok=False, detail=detail, remedy=remedy, reason=Reason.CLIENT)
+    else:
+        report.add("client", ok=True, detail=f"client tools {tools.version} in {tools.folder}")
+
+
+_TOOLS = {"logical": ("pg_dump", "pg_dumpall", "pg_restore"), "physical": ("pg_basebackup",)}
+
+
+def _databases(report: Report, plan: Plan, connection: psycopg.Connection, only: tuple[str, ...]) -> None:
+    if not plan.is_logical:
+        report.databases = ("",)
+        return
+    meant = postgres_facts.databases(connection, plan)
+    report.databases = tuple(dict.fromkeys(only)) or meant
+    for name in report.databases:
+        if name not in meant:
+            detail = f"The plan does not mean a database {name!r}."
+            remedy = f"It means: {', '.join(meant) or 'none'}."
+            report.add("databases", ok=False, detail=detail, remedy=remedy, database=name)
+    if not report.databases:
+        detail = "The plan names no database that exists on the server."
+        remedy = "Correct databases and exclude_databases of the plan."
+        report.add("databases", ok=False, detail=detail, remedy=remedy)
+
+
+def _database(report: Report, target: Server, database: str) -> None:
+    try:
+        with sessions.connect(target, database) as connection:
+            report.source_sizes[database] = postgres_facts.database_size(connection)
+            wrong = tuple(_missing_rights(connection, report.rights))
+    except (errors.PgbackstopError, psycopg.Error) as error:
+        known = sessions.broken(error) if isinstance(error, psycopg.Error) else error
+        more = {"remedy": known.remedy, "reason": first_reason(known), "database": database}
+        report.add("database", ok=False, detail=known.problem, **more)
+        return
+    if wrong:
+        remedy = "Grant the role what it lacks: docs/how-to/create-the-role.md."
+        detail = f"Role {target.user} may not dump {database!r}: {'; '.join(wrong)}."
+        report.add("rights", ok=False, detail=detail, remedy=remedy, reason=Reason.RIGHTS, database=database)
+    else:
+        size = units.format_size(report.source_sizes[database])
+        report.add(
+            "rights", ok=True, detail=f"every object of {database} may be dumped ({size})", database=database
+        )
+
+
+def _missing_rights(connection: psycopg.Connection, rights: postgres_facts.Rights | None) -> Iterator[str]:
+    """What pg_dump would stumble over: no SELECT, no USAGE on a schema, row security."""
+    if rights is None or rights.superuser:
+        return
+    for words, query in _RIGHTS_QUERIES:
+        names = [str(name) for (name,) in connection.execute(query)]
+        if names and not (words == _ROW_SECURITY and rights.bypass_rls):
+            yield f"{words} {phrases.some(names)}"
+
+
+# Until 18 there is no has_largeobject_privilege; pg_read_all_data does not cover large objects.
+_LARGE_OBJECTS = """
+    select m.oid from pg_largeobject_metadata m
+    where not current_setting('lo_compat_privileges')::bool
+      and not pg_has_role(m.lomowner, 'usage')
+      and not exists (select from aclexplode(m.lomacl) a where a.privilege_type = 'SELECT'
+                      and (a.grantee = 0 or pg_has_role(a.grantee, 'usage')))
+    order by 1 limit 100"""
+_ROW_SECURITY = "row security hides rows (the role lacks BYPASSRLS) in"
+_RIGHTS_QUERIES = (
+    (
+        "no USAGE on schema",
+        """select quote_ident(n.nspname) from pg_namespace n
+            where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+              and not has_schema_privilege(n.oid, 'usage') order by 1""",
+    ),
+    (
+        "no SELECT on",
+        """select quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+            from pg_class c join pg_namespace n on n.oid = c.relnamespace
+            where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+              and c.relpersistence <> 't' and
+              case when c.relkind in ('r', 'p', 'm', 'v', 'f') then not has_table_privilege(c.oid, 'select')
+                   when c.relkind = 'S' then not has_sequence_privilege(c.oid, 'select')
+                   else false end
+            order by 1""",
+    ),
+    ("no SELECT on large object", _LARGE_OBJECTS),
+    (
+        _ROW_SECURITY,
+        """select quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+            from pg_class c join pg_namespace n on n.oid = c.relnamespace
+            where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+              and c.relkind in ('r', 'p') and c.relrowsecurity
+              and (c.relforcerowsecurity or not pg_has_role(c.relowner, 'usage'))
+            order by 1""",
+    ),
+)
+
+
+def _space(workspace: Workspace, plan_name: str, plan: Plan, report: Report) -> None:
+    name, folder = workspace.storage_of(plan)
+    total = 0
+    history = list(workspace.catalog.backups(plan_name))
+    for database in report.databases:
+        source = report.source_sizes.get(database)
+        past = (backup for backup in history if _comparable(backup, database))
+        found = size_forecast.next_size(past, source, compressed=plan.compression.method != "none")
+        report.forecasts[database] = found.size_bytes
+        total += found.size_bytes
+    free = files.free_bytes(folder)
+    reserve = workspace.config.folder(name).reserve
+    if free is None:
+        return
+    text = f"about {units.format_size(total)} needed, {units.format_size(free)} free in {folder}"
+    text += f" with {units.format_size(reserve)} in reserve"
+    if total + reserve > free:
+        remedy = "Make room, let fewer backups be kept, or lower reserve of the storage."
+        report.add(
+            "space",
+            ok=False,
+            detail=f"The storage {name} is too full: {text}.",
+            remedy=remedy,
+            reason=Reason.SPACE,
+        )
+    else:
+        report.add("space", ok=True, detail=text)
+
+
+def _comparable(backup: Backup, database: str) -> bool:
+    return backup.is_available and backup.database == database and backup.method == "full"

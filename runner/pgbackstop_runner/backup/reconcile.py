@@ -1,0 +1,90 @@
+"""After a crash: what a dead process left is closed and swept, before anything new begins.
+
+Only with the plan's lock in hand: a running record of a plan that nobody holds is a dead process's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup, Reason, Status
+from pgbackstop_catalog.store import layout
+from pgbackstop_runner.notify import backup_events
+from pgbackstop_runner.storage import backup_folder
+from pgbackstop_runner.system import files, locks, log
+from pgbackstop_runner.system.files import remove_tree
+from pgbackstop_runner.verify import reconcile
+from pgbackstop_runner.workspace import Workspace
+
+
+def lock_name(plan: str) -> str:
+    """The lock of a plan: one run of it at a time."""
+    return f"plan-{plan}"
+
+
+def everything(workspace: Workspace) -> None:
+    """Reconcile every plan that is not running now, configured or not. Raises CatalogError."""
+    for plan in sorted({*workspace.config.plans, *workspace.catalog.plans()}):
+        with contextlib.suppress(errors.Busy), locks.held(workspace.catalog.root, lock_name(plan), plan):
+            one_plan(workspace, plan)
+
+
+def one_plan(workspace: Workspace, plan: str) -> tuple[Backup, ...]:
+    """Close the running records of a plan whose lock is held; returns them as they are now."""
+    for kind in ("backups", "proofs"):
+        files.sweep_temporary(workspace.catalog.root / kind / plan)
+    closed: list[Backup] = []
+    for record in list(workspace.catalog.backups(plan)):
+        if record.status is Status.RUNNING:
+            closed.append(_close(workspace, record))
+    name = reconcile.verify_lock(plan)
+    with contextlib.suppress(errors.Busy), locks.held(workspace.catalog.root, name, plan):
+        reconcile.close_proofs(workspace, plan)
+    return tuple(closed)
+
+
+def _close(workspace: Workspace, record: Backup) -> Backup:
+    folder = backup_folder.known_folder(workspace, record)
+    message = f"The process that made it (pid {record.pid} on {record.host}) ended without a word."
+    try:
+        committed = _commit_mark(folder)
+    except errors.NewerRecord:
+        raise
+    except errors.CatalogError as error:
+        # What cannot be read may still be what somebody needs: it stays, and says so.
+        message = f"{message} {error.problem}"
+    else:
+        if folder is not None and committed is not None:
+            return _adopt(workspace, folder, committed)
+        if folder is not None:
+            for leftover in (folder, folder.with_name(folder.name + layout.PARTIAL_SUFFIX)):
+                remove_tree(leftover)
+    closed = record.but(
+        status=Status.INTERRUPTED,
+        reason=Reason.INTERRUPTED,
+        finished_at=utc_now(),
+        location=None,
+        message=message,
+    )
+    workspace.catalog.put(closed)
+    log.logger().warning("closed as interrupted", plan=record.plan, backup=record.id)
+    backup_events.backup_finished(workspace, closed)
+    return closed
+
+
+def _adopt(workspace: Workspace, folder: Path, committed: Backup) -> Backup:
+    files.sweep_temporary(folder)
+    workspace.catalog.put(committed)
+    log.logger().info("found complete after a crash", plan=committed.plan, backup=committed.id)
+    return committed
+
+
+def _commit_mark(folder: Path | None) -> Backup | None:
+    if folder is None or not (folder / layout.RECORD_NAME).exists():
+        return None
+    path = folder / layout.RECORD_NAME
+    return codec.decode(Backup, path.read_bytes(), where=str(path))

@@ -1,0 +1,61 @@
+"""What streaming from a server needs: the REPLICATION attribute, pg_hba.conf, free senders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+
+from pgbackstop_catalog.config import conninfo
+from pgbackstop_catalog.config.server import Server
+from pgbackstop_runner.postgres import facts, sessions
+
+# pg_basebackup -X stream takes one for the data and one for the WAL.
+_SENDERS = 2
+
+
+def check(
+    connection: psycopg.Connection, target: Server, rights: facts.Rights
+) -> Iterator[tuple[str, bool, str, str]]:
+    """Name, whether it is right, detail, what to do: for each thing that pg_basebackup needs."""
+    if not rights.replication:
+        detail = f"Role {target.user} lacks the REPLICATION attribute."
+        yield "replication", False, detail, f"Run: alter role {target.user} replication."
+        return
+    problem = _connect(target)
+    if problem:
+        yield (
+            "replication",
+            False,
+            f"Replication connections are refused: {problem}.",
+            ("Add a line for database 'replication' and the role to pg_hba.conf and reload."),
+        )
+        return
+    row = connection.execute(
+        """select current_setting('max_wal_senders')::int, (select count(*) from pg_stat_replication)::int,
+                  current_setting('wal_level')"""
+    ).fetchone()
+    most, used, level = row if row is not None else (0, 0, "minimal")
+    if level == "minimal":
+        yield (
+            "wal_level",
+            False,
+            "wal_level of the server is minimal.",
+            "Set it to replica and restart the server.",
+        )
+    elif most - used < _SENDERS:
+        detail = f"All but {most - used} of {most} WAL senders are taken; {_SENDERS} are needed."
+        yield "replication", False, detail, "Raise max_wal_senders of the server."
+    else:
+        yield "replication", True, f"{most - used} of {most} WAL senders are free", ""
+
+
+def _connect(target: Server) -> str:
+    """What PostgreSQL says against a replication connection; "" for nothing."""
+    keywords = conninfo.keywords(target, application_name=sessions.APPLICATION_NAME)
+    words = psycopg.conninfo.make_conninfo("", **{**keywords, "replication": "true"})
+    try:
+        psycopg.connect(words, autocommit=True, password=conninfo.password(target)).close()
+    except psycopg.Error as error:
+        return " ".join(str(error).split())
+    return ""

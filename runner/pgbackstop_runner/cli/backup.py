@@ -1,0 +1,82 @@
+"""``pgbackstop backup``: make the backups of a plan now."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import typer
+
+from pgbackstop_catalog import errors, units
+from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_runner import terminal
+from pgbackstop_runner.cli import options
+
+PlanName = Annotated[str, typer.Argument(metavar="PLAN", help="The plan, as the configuration names it.")]
+Trigger = Literal["manual", "schedule", "catch-up", "wal-gap"]
+
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command()
+def backup(
+    plan: PlanName,
+    database: Annotated[
+        list[str] | None, typer.Option("--database", "-d", help="Only this database of the plan; repeatable.")
+    ] = None,
+    trigger: Annotated[Trigger, typer.Option(help="Who asks; the daemon says so.", hidden=True)] = "manual",
+    scheduled_for: Annotated[
+        str | None, typer.Option(help="The due time that this run is for, ISO 8601 with a zone.", hidden=True)
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Make the backups of a plan now.
+
+    Exit code 0 when every database succeeded. When none did, for one and the same cause, the code of that
+    cause: 3, 5 or 6. Else 1.
+    """
+    opened = options.open_for_work()
+    from pgbackstop_runner import failures  # noqa: PLC0415 - psycopg and what hangs on it
+    from pgbackstop_runner.backup import attempt  # noqa: PLC0415
+    from pgbackstop_runner.backup import run as backup_run  # noqa: PLC0415
+
+    request = attempt.Request(
+        trigger=trigger, scheduled_for=_moment(scheduled_for), databases=tuple(database or ())
+    )
+    made = backup_run.run(opened, plan, request)
+    if json:
+        terminal.values(made)
+    else:
+        _show(made)
+    code = failures.exit_code(made)
+    if code:
+        raise typer.Exit(code)
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise errors.ConfigError(
+            f"{text!r} is no time.", remedy="Write it like 2026-11-22T02:00:00Z."
+        ) from error
+    if moment.tzinfo is None:
+        raise errors.ConfigError(f"{text!r} has no time zone.", remedy="Add one, like Z or +01:00.")
+    return moment
+
+
+def _show(made: tuple[Backup, ...]) -> None:
+    for each in made:
+        what = each.database or "whole server"
+        if each.status is Status.SUCCEEDED:
+            size = units.format_size(each.size_bytes or 0)
+            took = units.format_duration(each.duration_seconds or 0)
+            terminal.say(f"{each.id}  {each.plan}  {what}: {size} in {took}  {each.location}")
+            for note in (each.fallback, *each.warnings):
+                if note:
+                    terminal.say(f"  note: {note}")
+        else:
+            terminal.complain(f"{each.id}  {each.plan}  {what}: {each.status}: {each.message}")

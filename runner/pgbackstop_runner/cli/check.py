@@ -1,0 +1,79 @@
+"""``pgbackstop check``: what the backups need, and whether it is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgbackstop_catalog import errors
+from pgbackstop_runner import terminal
+from pgbackstop_runner.cli import options
+
+if TYPE_CHECKING:
+    from pgbackstop_runner.backup.preflight import Report
+    from pgbackstop_runner.workspace import Workspace
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command()
+def check(
+    plan: Annotated[str | None, typer.Argument(metavar="[PLAN]", help="Only this plan.")] = None,
+    json: options.Json = False,
+) -> None:
+    """Check everything that the backups need, without making one. Exit code 3 when something is missing."""
+    opened = options.open_workspace()
+    from pgbackstop_runner.backup import preflight  # noqa: PLC0415 - psycopg and what hangs on it
+
+    names = [plan] if plan is not None else list(opened.config.plans)
+    reports = [preflight.check(opened, name) for name in names]
+    warnings = {report.plan: _drill_warning(opened, report) for report in reports}
+    if json:
+        terminal.document([_document(report, warnings[report.plan]) for report in reports])
+    else:
+        for report in reports:
+            _show_report(report, warnings[report.plan])
+    if not all(report.ok for report in reports):
+        raise typer.Exit(errors.ValidationError.exit_code)
+
+
+def _show_report(report: Report, warning: str) -> None:
+    terminal.say(f"plan {report.plan}")
+    columns = (terminal.Column(title=""), terminal.Column(title="check"), terminal.Column(title="found"))
+    terminal.table(columns, [("ok" if one.ok else "NO", one.name, one.detail) for one in report.checks])
+    for one in report.checks:
+        if not one.ok and one.remedy:
+            terminal.say(f"  → {one.remedy}")
+    if warning:
+        terminal.say(f"  warning: {warning}")
+    terminal.say()
+
+
+def _document(report: Report, warning: str) -> dict[str, object]:
+    fields = ("name", "ok", "detail", "remedy", "database")
+    checks = [{field: getattr(check, field) for field in fields} for check in report.checks]
+    return {
+        "plan": report.plan,
+        "ok": report.ok,
+        "databases": report.databases,
+        "checks": checks,
+        "warnings": [warning] if warning else [],
+    }
+
+
+def _drill_warning(opened: Workspace, report: Report) -> str:
+    """Backups need client tools alone, drills the server's programs as well: their lack fails no backup."""
+    from pgbackstop_runner.drill import empty_server  # noqa: PLC0415
+    from pgbackstop_runner.postgres import client_programs  # noqa: PLC0415
+
+    plan = opened.config.plans[report.plan]
+    if not plan.drill.enabled or report.facts is None:
+        return ""
+    major = report.facts.version_number // 10000
+    needed = empty_server.LOGICAL_PROGRAMS if plan.is_logical else empty_server.PHYSICAL_PROGRAMS
+    try:
+        client_programs.of_server(major, needed, opened.config.servers[plan.server].bin_dir)
+    except errors.ConfigError as error:
+        return f"drills of this plan will fail. {error}"
+    return ""

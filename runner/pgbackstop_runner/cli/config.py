@@ -1,0 +1,66 @@
+"""``pgbackstop config``: check, show, schema, example, reference."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import typer
+
+from pgbackstop_runner import terminal
+from pgbackstop_runner.cli import options
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Check and show the configuration.",
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+
+@app.command()
+def check() -> None:
+    """Say every error of the configuration at once, or that there is none; warn where alerts reach nobody."""
+    from pgbackstop_runner.notify import channels  # noqa: PLC0415 - urllib costs 30 ms
+
+    opened = options.open_workspace()
+    plans, servers = len(opened.config.plans), len(opened.config.servers)
+    terminal.say(f"{opened.file}: right ({servers} servers, {plans} plans, catalog in {opened.catalog.root})")
+    for gap in channels.gaps(opened.config.notifications):
+        terminal.complain(f"warning: {gap}")
+
+
+@app.command()
+def show(json: options.Json = False) -> None:
+    """Print the configuration as it is understood, defaults included."""
+    import yaml  # noqa: PLC0415
+
+    opened = options.open_workspace()
+    document = opened.config.model_dump(mode="json")
+    if json:
+        terminal.document(document)
+    else:
+        terminal.say(yaml.safe_dump(document, sort_keys=False, default_flow_style=False).rstrip())
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration, for editors and programs."""
+    from pgbackstop_catalog.config import configuration  # noqa: PLC0415
+
+    terminal.document(configuration.Config.model_json_schema())
+
+
+@app.command()
+def example() -> None:
+    """Print a commented configuration to start from."""
+    terminal.say(
+        resources.files("pgbackstop_runner").joinpath("example.yaml").read_text(encoding="utf-8").rstrip()
+    )
+
+
+@app.command()
+def reference() -> None:
+    """Print every key with its meaning and default, in Markdown."""
+    from pgbackstop_catalog.config import reference as config_reference  # noqa: PLC0415
+
+    terminal.say(config_reference.document().rstrip())

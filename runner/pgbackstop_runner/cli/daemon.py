@@ -1,0 +1,23 @@
+"""``pgbackstop daemon``: run plans when they are due, and keep the WAL receivers going."""
+
+from __future__ import annotations
+
+import typer
+
+from pgbackstop_runner.cli import options
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def daemon() -> None:
+    """Run every plan when it is due, and keep the WAL receivers going, until SIGTERM.
+
+    SIGHUP loads the configuration anew; a broken one is refused and the old one stays.
+    """
+    from pgbackstop_runner.daemon import service  # noqa: PLC0415
+    from pgbackstop_runner.system import log  # noqa: PLC0415 - only what runs needs them
+
+    opened = options.open_workspace()
+    log.configure(opened.config.log)
+    service.run(opened)

@@ -1,0 +1,163 @@
+"""``pgbackstop drill``: restore a backup for real into a throw-away server, and put the proof on record."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from pgbackstop_catalog import errors, units
+from pgbackstop_catalog.model import format_time
+from pgbackstop_catalog.records.backup import DrillKind, Status
+from pgbackstop_runner import terminal
+from pgbackstop_runner.cli import options
+
+if TYPE_CHECKING:
+    from pgbackstop_catalog.records.backup import Proof
+    from pgbackstop_runner.drill.run import Result
+    from pgbackstop_runner.workspace import Workspace
+
+# What was restored and is not right comes before what could not be tried.
+_WORST_FIRST = tuple(
+    kind.exit_code
+    for kind in (
+        errors.PgbackstopError,
+        errors.Corrupt,
+        errors.CatalogError,
+        errors.ServerUnreachable,
+        errors.ConfigError,
+        errors.ValidationError,
+        errors.NotFound,
+        errors.Busy,
+    )
+)
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command()
+def drill(  # noqa: PLR0913 - each option is one independent wish
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[PLAN | SERVER]", help="The plan, or all of a server's; all when left out."),
+    ] = None,
+    *,
+    logical: Annotated[bool, typer.Option("--logical", help="The newest dump of each database.")] = False,
+    physical: Annotated[
+        bool, typer.Option("--physical", help="The newest base backup, with all WAL after it.")
+    ] = False,
+    pitr: Annotated[bool, typer.Option("--pitr", help="A random moment of the recovery window.")] = False,
+    time: Annotated[
+        str | None, typer.Option("--time", help="This moment instead, with a zone: 2026-11-22T14:03:00Z.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Choose the random moment of this seed again.")
+    ] = None,
+    database: Annotated[
+        list[str] | None, typer.Option("--database", "-d", help="Logical: only this one; repeatable.")
+    ] = None,
+    trigger: Annotated[
+        Literal["manual", "schedule", "catch-up"], typer.Option(help="Who asks.", hidden=True)
+    ] = "manual",
+    scheduled_for: Annotated[
+        str | None, typer.Option(help="The due time that this drill is for.", hidden=True)
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Restore a backup for real into a throw-away server, check it, and put the proof on record.
+
+    Nothing that exists is touched. One that fails keeps no other from being made. Exit code 0 when every
+    drill succeeded; else the code of what is worst, 1 where a backup was restored and that failed.
+    """
+    kind = _kind(logical=logical, physical=physical, pitr=pitr or time is not None)
+    opened = options.open_for_work()
+    from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
+    from pgbackstop_runner.drill import run, selection  # noqa: PLC0415 - psycopg and what hangs on it
+
+    request = selection.Request(
+        kind=kind,
+        databases=tuple(database or ()),
+        time=recovery.parse_time(time) if time is not None else None,
+        seed=seed,
+        trigger=trigger,
+        scheduled_for=_moment(scheduled_for),
+    )
+    results: list[Result] = []
+    plans = selection.plans(opened, name, kind)
+    try:
+        for plan in plans:
+            for result in run.run(opened, plan, request):
+                results.append(result)
+                _show(opened, result, quietly=json)
+    finally:  # a signal ends the rest, and what is over was made
+        if json:
+            terminal.values(result.proof for result in results if result.proof is not None)
+    _judge(results, named=name is not None)
+
+
+def _judge(results: list[Result], *, named: bool) -> None:
+    """Raises Exit with the worst code; ValidationError where there was nothing to drill at all."""
+    from pgbackstop_runner.drill.selection import NothingYet  # noqa: PLC0415
+
+    made = [each for each in results if named or not isinstance(each.error, NothingYet)]
+    if not made:
+        # Success would let a script believe that something was proven.
+        raise errors.ValidationError(
+            "Nothing was drilled: no plan has a good backup yet.",
+            remedy="Make one: 'pgbackstop backup PLAN'.",
+        )
+    codes = {each.error.exit_code for each in made if each.error is not None}
+    if codes:
+        raise typer.Exit(min(codes, key=_WORST_FIRST.index))
+
+
+def _kind(*, logical: bool, physical: bool, pitr: bool) -> DrillKind | None:
+    given: dict[DrillKind, bool] = {"logical": logical, "physical": physical, "pitr": pitr}
+    wanted = [kind for kind, asked in given.items() if asked]
+    if len(wanted) > 1:
+        raise errors.ConfigError(
+            "A drill is of one kind.", remedy="Give one of --logical, --physical, --pitr (or --time)."
+        )
+    return wanted[0] if wanted else None
+
+
+def _moment(text: str | None) -> datetime | None:
+    from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
+
+    return recovery.parse_time(text).moment if text is not None else None
+
+
+def _show(opened: Workspace, result: Result, *, quietly: bool) -> None:
+    """``quietly`` where records are printed for programs: then only what has none."""
+    if result.proof is None:
+        terminal.complain(f"not drilled: {result.plan}: {result.error}")
+    elif not quietly:
+        _show_proof(opened, result.proof)
+
+
+def _show_proof(opened: Workspace, proof: Proof) -> None:
+    what = proof.database or proof.server
+    took = units.format_duration(proof.duration_seconds or 0)
+    good = f"restored and checked in {took}{_rto(opened, proof)}"
+    if proof.status is not Status.SUCCEEDED:
+        terminal.complain(f"{proof.id}  {proof.drill} drill of {what}: {proof.status}: {proof.message}")
+    else:
+        terminal.say(f"{proof.id}  {proof.drill} drill of {what}: {good}")
+    terminal.say(f"  backup      {proof.backup}")
+    if proof.status is Status.SUCCEEDED and proof.message:
+        terminal.say(f"  chosen      {proof.message}")
+    if proof.proven_until is not None:
+        terminal.say(f"  proven      until {format_time(proof.proven_until)}")
+    if proof.rpo_seconds is not None:
+        terminal.say(f"  would lose  at most {units.format_duration(proof.rpo_seconds)}")
+    for each in proof.checks:
+        terminal.say(f"  {'ok ' if each.ok else 'BAD'} {each.name}: {each.detail}")
+
+
+def _rto(opened: Workspace, proof: Proof) -> str:
+    plan = opened.config.plans.get(proof.plan)
+    if plan is None or proof.duration_seconds is None:
+        return ""
+    word = "within" if proof.duration_seconds <= plan.rto_target else "MORE THAN"
+    return f", {word} the {units.format_duration(plan.rto_target)} of rto_target"

@@ -1,0 +1,80 @@
+"""The newest drills as a table: what was proven, and how long it took beside what the plan allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+
+from pgbackstop_catalog import units
+from pgbackstop_catalog.records.backup import Proof, Status
+from pgbackstop_catalog.store.folder import FolderCatalog
+from pgbackstop_runner import terminal
+
+_COLUMNS = (
+    terminal.Column(title="DRILL"),
+    terminal.Column(title="PLAN"),
+    terminal.Column(title="DATABASE"),
+    terminal.Column(title="KIND"),
+    terminal.Column(title="FINISHED (UTC)"),
+    terminal.Column(title="STATUS"),
+    terminal.Column(title="RTO", right=True),
+    terminal.Column(title="TARGET", right=True),
+    terminal.Column(title="RPO", right=True),
+    terminal.Column(title="PROVEN UNTIL (UTC)"),
+    terminal.Column(title="BACKUP"),
+    terminal.Column(title="REASON"),
+)
+
+
+def newest(catalog: FolderCatalog, plan: str | None, database: str | None, limit: int) -> list[Proof]:
+    """The newest drills, of that plan and database where they are named."""
+    drills = (
+        proof
+        for proof in catalog.proofs(plan)
+        if proof.proof == "drill" and database in {None, proof.database}
+    )
+    return list(islice(drills, limit))
+
+
+def show(drills: Sequence[Proof], targets: Mapping[str, float]) -> None:
+    """Print them; ``targets`` are the plans' rto_target in seconds."""
+    terminal.table(_COLUMNS, (tuple(_row(each, targets.get(each.plan))) for each in drills))
+
+
+def line(proof: Proof) -> str:
+    """What a drill found, in one line, beside the backup that it restored."""
+    parts = [
+        proof.status.value,
+        _time(proof.finished_at),
+        f"in {units.format_duration(proof.duration_seconds)}" if proof.duration_seconds is not None else "",
+        f"proven until {_time(proof.proven_until)}" if proof.proven_until else "",
+        f"would lose {units.format_duration(proof.rpo_seconds)}" if proof.rpo_seconds is not None else "",
+        proof.message,
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _row(proof: Proof, target: float | None) -> Iterator[str]:
+    good = proof.status is Status.SUCCEEDED
+    yield proof.id
+    yield proof.plan
+    yield proof.database or "-"
+    yield proof.drill or "drill"
+    yield _time(proof.finished_at)
+    yield proof.status.value
+    yield _duration(proof.duration_seconds if good else None)
+    late = good and target is not None and (proof.duration_seconds or 0.0) > target
+    yield f"{_duration(target)}{' MISSED' if late else ''}"
+    yield _duration(proof.rpo_seconds)
+    yield _time(proof.proven_until)
+    yield proof.backup
+    yield "" if good else f"{proof.reason or ''} {proof.message}".strip()[:100]
+
+
+def _time(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else ""
+
+
+def _duration(seconds: float | None) -> str:
+    return units.format_duration(seconds) if seconds is not None else ""

@@ -1,0 +1,156 @@
+"""``pgbackstop list``: the attempts on record, the newest first. Imports neither pydantic nor psycopg."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pgbackstop_catalog import units
+from pgbackstop_catalog.config import locate, locate_catalog
+from pgbackstop_catalog.store import listing, summary
+from pgbackstop_catalog.store.summary import Headline
+from pgbackstop_runner import terminal
+from pgbackstop_runner.cli import options
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+_LONGEST_REASON = 100
+_COLUMNS = (
+    terminal.Column(title="ID"),
+    terminal.Column(title="PLAN"),
+    terminal.Column(title="DATABASE"),
+    terminal.Column(title="TYPE"),
+    terminal.Column(title="FINISHED (UTC)"),
+    terminal.Column(title="SIZE", right=True),
+    terminal.Column(title="TOOK", right=True),
+    terminal.Column(title="STATUS"),
+    terminal.Column(title="AGE", right=True),
+    terminal.Column(title="REASON"),
+)
+
+
+class State(enum.StrEnum):
+    """What --status may ask for: ``succeeded`` is available and expired together."""
+
+    AVAILABLE = "available"
+    EXPIRED = "expired"
+    SUCCEEDED = "succeeded"
+    RUNNING = "running"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    MISSED = "missed"
+
+
+@app.command("list")
+def show_list(
+    plan: Annotated[str | None, typer.Argument(help="Only this plan.")] = None,
+    *,
+    status: Annotated[list[State] | None, typer.Option(help="Only these; may be repeated.")] = None,
+    database: Annotated[str | None, typer.Option(help="Only this database.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 50,
+    everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    drills: Annotated[
+        bool, typer.Option("--drills", help="Drills instead: what was proven, and how long it took.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """List backups, good and bad, the newest first."""
+    if drills:
+        _drills(plan, database, limit, json=json)
+        return
+    root = locate_catalog.named_by(locate.find(options.Given.config))
+    paths = list(listing.newest_first(root, "backups", plan))
+    wanted = _Wanted(states=frozenset(status or ()), database=database)
+    shown, total = _choose(paths, wanted, limit=len(paths) if everything else limit)
+    if json:
+        _print_whole(shown)
+    elif shown:
+        _show(shown, total)
+    else:
+        terminal.say("There is no such backup on record." if paths or plan else _NONE_YET)
+
+
+def _drills(plan: str | None, database: str | None, limit: int, *, json: bool) -> None:
+    from pgbackstop_runner.cli import drill_table  # noqa: PLC0415 - only those who ask wait for pydantic
+
+    opened = options.open_workspace()
+    found = drill_table.newest(opened.catalog, plan, database, limit)
+    if json:
+        terminal.values(found)
+    elif found:
+        drill_table.show(found, {name: each.rto_target for name, each in opened.config.plans.items()})
+    else:
+        terminal.say("There is no drill on record yet. 'pgbackstop drill PLAN' makes one.")
+
+
+_NONE_YET = "There is no backup on record yet. 'pgbackstop backup PLAN' makes one."
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    states: frozenset[str]
+    database: str | None
+
+    @property
+    def all(self) -> bool:
+        return not self.states and self.database is None
+
+    def __contains__(self, each: Headline) -> bool:
+        of_state = not self.states or each.state in self.states or each.status in self.states
+        return of_state and self.database in {None, each.database}
+
+
+def _choose(paths: Sequence[Path], wanted: _Wanted, limit: int) -> tuple[list[Headline], int]:
+    """The newest ``limit`` that are wanted, and how many there are in all."""
+    if wanted.all:
+        return list(islice(summary.read(paths, options.report), limit)), len(paths)
+    found = [each for each in summary.read(paths, options.report) if each in wanted]
+    return found[:limit], len(found)
+
+
+def _print_whole(shown: Sequence[Headline]) -> None:
+    """The whole records, one after the other, however many they are."""
+    from pgbackstop_catalog.records import codec  # noqa: PLC0415 - only programs wait for pydantic
+    from pgbackstop_catalog.records.backup import Backup  # noqa: PLC0415
+
+    terminal.values(codec.decode(Backup, each.path.read_bytes(), where=str(each.path)) for each in shown)
+
+
+def _show(shown: Sequence[Headline], total: int) -> None:
+    now = datetime.now(UTC)
+    terminal.table(_COLUMNS, (_row(each, now) for each in shown))
+    if total > len(shown):
+        terminal.say(f"\n{total - len(shown)} older ones exist: --all shows them, --limit some of them.")
+
+
+def _row(each: Headline, now: datetime) -> tuple[str, ...]:
+    ended = each.finished_at or each.started_at
+    return (
+        each.id,
+        each.plan,
+        each.database or "-",
+        f"{each.backup_type}, incr." if each.method == "incremental" else each.backup_type,
+        f"{ended:%Y-%m-%d %H:%M:%S}" if each.finished_at else "",
+        units.format_size(each.size_bytes) if each.size_bytes is not None else "",
+        units.format_duration(each.duration_seconds) if each.duration_seconds is not None else "",
+        each.state,
+        units.format_duration(max(0.0, (now - ended).total_seconds())),
+        _reason(each),
+    )
+
+
+def _reason(each: Headline) -> str:
+    """Why it is no success, on one line: the fixed word, then the sentence."""
+    if each.status == "missed" and each.missed_runs > 1:
+        return f"{each.missed_runs} due runs. {each.message}".strip()
+    if each.status == "succeeded" or not (each.reason or each.message):
+        return ""
+    text = ": ".join(part for part in (each.reason, " ".join(each.message.split())) if part)
+    return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 1] + "…"

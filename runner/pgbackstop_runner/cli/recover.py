@@ -1,0 +1,261 @@
+"""``pgbackstop recover``: a whole server, or a point in time, into an empty directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgbackstop_catalog import errors, units
+from pgbackstop_catalog.model import format_time
+from pgbackstop_runner import terminal
+from pgbackstop_runner.cli import options, prompts
+
+if TYPE_CHECKING:
+    from pgbackstop_catalog.config.server import Server
+    from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
+    from pgbackstop_runner.recover.run import Outcome
+    from pgbackstop_runner.workspace import Workspace
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command()
+def recover(  # noqa: PLR0913 - each option is one independent wish
+    server: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SERVER]", help="The server, as the configuration names it; not needed for the only one."
+        ),
+    ] = None,
+    *,
+    into: Annotated[
+        Path | None, typer.Option("--into", help="An empty directory, which becomes the data directory.")
+    ] = None,
+    target_time: Annotated[
+        str | None, typer.Option("--time", help="To this moment, with a zone: 2026-11-22T14:03:00Z.")
+    ] = None,
+    target_lsn: Annotated[
+        str | None, typer.Option("--lsn", help="To this position, like 16/B374D848.")
+    ] = None,
+    target_xid: Annotated[str | None, typer.Option("--xid", help="To the end of this transaction.")] = None,
+    target_name: Annotated[
+        str | None, typer.Option("--name", help="To this point of pg_create_restore_point().")
+    ] = None,
+    immediate: Annotated[bool, typer.Option("--immediate", help="Only the backup, no further.")] = False,
+    backup: Annotated[str | None, typer.Option(help="Begin from this backup.")] = None,
+    timeline: Annotated[int | None, typer.Option(min=1, help="Follow this timeline.")] = None,
+    tablespace: Annotated[
+        list[str] | None, typer.Option(metavar="OID=FOLDER", help="Where a tablespace goes; repeatable.")
+    ] = None,
+    start: Annotated[
+        bool, typer.Option("--start", help="Start the server and replay to the target now.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port of the recovered server.")] = 5433,
+    pause: Annotated[
+        bool, typer.Option("--pause", help="Stop at the target, read-only, and do not take over.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read every page with pg_amcheck afterwards; takes its time.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and stop there.")
+    ] = False,
+) -> None:
+    """Recover a server into an empty directory: to the latest moment, or to the one that is asked for.
+
+    At a terminal, what is left out is asked for.
+    """
+    opened = options.open_for_work()
+    from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
+    from pgbackstop_runner.recover import record, run  # noqa: PLC0415 - psycopg and what hangs on it
+    from pgbackstop_runner.recover.data_directory import Place  # noqa: PLC0415
+    from pgbackstop_runner.wal import archive_reader  # noqa: PLC0415 - psycopg and what hangs on it
+
+    for closed in record.reconcile(opened):
+        terminal.complain(f"recovery {closed.id}: {closed.message}")
+    target = _target(target_time, target_lsn, target_xid, target_name, immediate=immediate)
+    wish = Wish(server=server, target=target, into=into, start=start)
+    told = _told(opened, wish) or _asked(opened, wish, port)
+    if pause and told.target is None:
+        raise errors.ConfigError(
+            "There is no target to pause at: without one PostgreSQL takes over at the end of the WAL.",
+            remedy="Give a target, like --time or --name, or leave --pause out.",
+        )
+    request = run.Request(
+        server=told.server,
+        target=told.target or recovery.Target(kind="latest"),
+        place=Place(data=told.into.absolute(), tablespaces=_tablespaces(tablespace or [])),
+        backup_id=backup,
+        timeline=timeline,
+        start=told.start,
+        port=port,
+        action="pause" if pause else "promote",
+        check=check,
+    )
+    chosen = run.plan(opened, request, archive_reader.read(opened, told.server))
+    _show_plan(chosen, told.into, port if told.start else None)
+    terminal.say(f"  time   about {_estimate(opened, chosen)}")
+    if dry_run:
+        return
+    if told.by_person:
+        prompts.go_on()
+    shown = terminal.Progress()
+    outcome = run.recover(opened, request, shown.step, shown.show)
+    _show_outcome(outcome, opened.server(told.server).for_restores(), pause=pause)
+    if outcome.failed:
+        found = "; ".join(f"{each.name}: {each.detail}" for each in outcome.failed)
+        raise errors.Corrupt(
+            f"The recovered server runs, and is not as it should be: {found}.",
+            remedy="Look whether the live server has the same. If not, recover from another backup.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What stood on the command line; None is what was left out."""
+
+    server: str | None
+    target: Target | None
+    into: Path | None
+    start: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What is needed; ``by_person``: some of it was asked for."""
+
+    server: str
+    target: Target | None
+    into: Path
+    start: bool
+    by_person: bool = False
+
+
+def _told(opened: Workspace, wish: Wish) -> Told | None:
+    """Everything, where the command line has it; None where a person is to be asked.
+
+    Raises ConfigError where nobody is there to answer.
+    """
+    names = list(opened.config.servers)
+    server = wish.server or (names[0] if len(names) == 1 else None)
+    if server is not None and wish.into is not None:
+        return Told(server=server, target=wish.target, into=wish.into, start=wish.start)
+    if prompts.somebody_is_there():
+        return None
+    missing = "the server" if server is None else "the directory to recover into"
+    raise errors.ConfigError(
+        f"It is not said which is {missing}.",
+        remedy=f"Write: pgbackstop recover SERVER --into DIR, where SERVER is one of {', '.join(names)}.",
+    )
+
+
+def _asked(opened: Workspace, wish: Wish, port: int) -> Told:
+    """Ask a person for what was left out. Raises ConfigError, NotFound."""
+    server = _server(opened, wish)
+    target = wish.target or _moment(opened, server)
+    into = wish.into or Path(prompts.text("Empty directory to recover into", f"/var/tmp/recovered-{server}"))  # noqa: S108 - a person sees it and may type another
+    start = wish.start or prompts.agreed(f"Start the recovered server there, on port {port}?", default=True)
+    return Told(server=server, target=target, into=into, start=start, by_person=True)
+
+
+def _server(opened: Workspace, wish: Wish) -> str:
+    servers = opened.config.servers
+    if wish.server is not None or len(servers) == 1:
+        return wish.server or next(iter(servers))
+    rows = [(name, f"{each.host}:{each.port}") for name, each in servers.items()]
+    answer = prompts.one_of(("SERVER", "AT"), rows, "Number of the server to recover, or its name")
+    return rows[answer][0] if isinstance(answer, int) else answer
+
+
+def _moment(opened: Workspace, server: str) -> Target | None:
+    """The moment that a person wants, with the windows in sight; None is the newest byte received."""
+    from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
+    from pgbackstop_runner.wal import archive_reader  # noqa: PLC0415
+
+    for each in archive_reader.windows(opened, server, archive_reader.read(opened, server)):
+        terminal.say(f"Any moment from {format_time(each.start)} to {format_time(each.end)} can be reached.")
+    answer = prompts.text("To which moment, as shown above with its zone; Enter for the newest byte received")
+    return recovery.parse_time(answer) if answer else None
+
+
+def _estimate(opened: Workspace, chosen: RecoveryPlan) -> str:
+    from pgbackstop_runner.recover import run  # noqa: PLC0415
+
+    found = run.estimate(opened, chosen)
+    return f"{units.format_duration(found.seconds)} ({found.reason})"
+
+
+def _target(
+    moment: str | None, lsn: str | None, xid: str | None, name: str | None, *, immediate: bool
+) -> Target | None:
+    """The target that the options name; None where they name none."""
+    from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
+
+    given = [text for text in (moment, lsn, xid, name) if text is not None]
+    if len(given) + immediate > 1:
+        raise errors.ConfigError(
+            "Only one target can be reached.", remedy="Give one of --time, --lsn, --xid, --name, --immediate."
+        )
+    if moment is not None:
+        return recovery.parse_time(moment)
+    if lsn is not None:
+        return recovery.parse_lsn(lsn)
+    if xid is not None:
+        return recovery.parse_xid(xid)
+    if name is not None:
+        return recovery.parse_name(name)
+    return recovery.Target(kind="immediate") if immediate else None
+
+
+def _tablespaces(given: list[str]) -> dict[int, Path]:
+    found: dict[int, Path] = {}
+    for text in given:
+        oid, equals, folder = text.partition("=")
+        if not equals or not oid.isdecimal() or not folder:
+            raise errors.ConfigError(
+                f"{text!r} names no tablespace.", remedy="Write it like 16385=/new/folder."
+            )
+        found[int(oid)] = Path(folder).absolute()
+    return found
+
+
+def _show_plan(chosen: RecoveryPlan, into: Path, port: int | None) -> None:
+    backup = chosen.backup
+    size = units.format_size(sum(each.size_bytes or 0 for each in chosen.chain))
+    terminal.say(f"Recover {backup.server} to {chosen.target}, timeline {chosen.timeline}, into {into}")
+    terminal.say(f"  from   {' + '.join(each.id for each in chosen.chain)} ({size})")
+    terminal.say(f"  since  {chosen.reason}")
+    if chosen.window is not None:
+        terminal.say(f"  window {format_time(chosen.window.start)} to {format_time(chosen.window.end)}")
+    then = f"started on port {port}" if port is not None else "left for you to start: see RECOVER.md there"
+    terminal.say(f"  then   {then}; nothing that exists is replaced")
+
+
+def _show_outcome(outcome: Outcome, live: Server, *, pause: bool) -> None:
+    from pgbackstop_runner.recover import handover  # noqa: PLC0415
+
+    took = units.format_duration(outcome.seconds)
+    if outcome.recovered is None:
+        terminal.say(f"Ready in {took}; how to go on is in {outcome.data / handover.NAME}")
+        return
+    connect = handover.connect(outcome.recovered)
+    if outcome.progress is not None and outcome.progress.paused:
+        terminal.say(f"Paused at the target in {took}; look at it, and let it take over by the second line:")
+        terminal.say(f"  {connect}")
+        terminal.say(f"  {connect} -c 'select pg_wal_replay_resume()'")
+    else:
+        if pause:
+            terminal.say(
+                "It did not pause but took over: nothing was committed after the target to pause at."
+            )
+        terminal.say(f"Recovered in {took}; it runs beside the live server until you stop it:")
+        terminal.say(f"  {connect}")
+    terminal.say("Bring a lost table back into the live server, with the names in place of the capitals:")
+    for line in handover.bring_back(outcome.recovered, live):
+        terminal.say(f"  {line}")
+    made = dict.fromkeys((outcome.data, outcome.recovered.socket_folder))
+    terminal.say(f"Stop it, and then remove {' and '.join(map(str, made))}:")
+    terminal.say(f"  {handover.stop(outcome.recovered)}")

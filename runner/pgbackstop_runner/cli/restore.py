@@ -1,0 +1,227 @@
+"""``pgbackstop restore``: put a database back from a logical backup, beside the live one, and swap it in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgbackstop_catalog import errors, units
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_runner import terminal
+from pgbackstop_runner.cli import options, prompts
+
+if TYPE_CHECKING:
+    from pgbackstop_catalog.records.restore import Restore
+    from pgbackstop_runner.restore.plan import Outline, Request
+    from pgbackstop_runner.restore.select_backup import Wanted
+    from pgbackstop_runner.workspace import Workspace
+
+# As many as a person looks through.
+_LISTED = 20
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command()
+def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other way
+    backup: Annotated[
+        str | None, typer.Argument(metavar="[BACKUP]", help="An id, its beginning, or 'latest'.")
+    ] = None,
+    *,
+    plan: Annotated[str | None, typer.Option(help="latest: of this plan.")] = None,
+    database: Annotated[
+        str | None, typer.Option("--database", "-d", help="latest: of this database.")
+    ] = None,
+    server: Annotated[str | None, typer.Option(help="Into this server, not the backup's own.")] = None,
+    into: Annotated[
+        str | None, typer.Option(help="Into a new database of this name; nothing is replaced.")
+    ] = None,
+    in_place: Annotated[
+        bool,
+        typer.Option("--in-place", help="Drop the live database first: where two have no room. No undo."),
+    ] = False,
+    table: Annotated[
+        list[str] | None, typer.Option(help="Only this table, as schema.name; repeatable.")
+    ] = None,
+    schema: Annotated[
+        list[str] | None, typer.Option(help="Only the tables of this schema; repeatable.")
+    ] = None,
+    into_schema: Annotated[
+        str | None, typer.Option(help="--table: into this schema, made if it is not there.")
+    ] = None,
+    roles: Annotated[
+        bool,
+        typer.Option("--globals", help="Create the roles that the server lacks; others stay as they are."),
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Parallel workers; the plan's jobs.")
+    ] = None,
+    fence_timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds until connections that do not end make it give up.")
+    ] = 30.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and stop.")] = False,
+    yes_replace: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Replace this database without asking.")
+    ] = None,
+    undo: Annotated[str | None, typer.Option(metavar="ID", help="Go back from that restore.")] = None,
+    drop_old: Annotated[
+        str | None, typer.Option(metavar="ID", help="Drop the database that that restore replaced.")
+    ] = None,
+    clean: Annotated[bool, typer.Option("--clean", help="Drop what unfinished restores left.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Restore a database from a logical backup; the live one stays until what was restored is checked."""
+    opened = options.open_for_work()
+    from pgbackstop_runner.restore import undo as restore_undo  # noqa: PLC0415 - psycopg and what hangs on it
+    from pgbackstop_runner.restore.plan import Request  # noqa: PLC0415
+    from pgbackstop_runner.restore.select_backup import Wanted  # noqa: PLC0415
+
+    for closed in restore_undo.reconcile(opened):
+        terminal.complain(f"restore {closed.id}: {closed.message}")
+    if undo is not None:
+        _undo(opened, undo, yes_replace, fence_timeout)
+    elif drop_old is not None:
+        _drop_old(opened, drop_old, yes_replace)
+    elif clean:
+        _clean(opened, server)
+    else:
+        wanted = Wanted(backup=backup or "latest", plan=plan, database=database)
+        asked = not (backup or plan or database or json) and prompts.somebody_is_there()
+        if asked:
+            wanted = _chosen(opened)
+        request = Request(
+            wanted=wanted,
+            tables=tuple(table or ()),
+            schemas=tuple(schema or ()),
+            into_schema=into_schema,
+            server=server,
+            into=into,
+            in_place=in_place,
+            roles=roles,
+            jobs=jobs,
+            fence_timeout=fence_timeout,
+        )
+        _restore(opened, request, _Flags(dry_run=dry_run, yes_replace=yes_replace, json=json, asked=asked))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Flags:
+    """``asked``: a person chose the backup from a list, and is asked before anything is done."""
+
+    dry_run: bool
+    yes_replace: str | None
+    json: bool
+    asked: bool
+
+
+def _chosen(opened: Workspace) -> Wanted:
+    """Let a person choose from a list. Raises NotFound, ConfigError."""
+    from pgbackstop_runner.restore import select_backup  # noqa: PLC0415
+
+    found = select_backup.restorable(opened.catalog.backups(), select_backup.Wanted())[:_LISTED]
+    if not found:
+        raise errors.NotFound("There is no logical backup to restore.", remedy="See 'pgbackstop list'.")
+    rows = [
+        (each.id, each.server, each.database, f"{each.finished_at:%Y-%m-%d %H:%M:%S}",
+         units.format_size(each.size_bytes or 0))
+        for each in found
+    ]  # fmt: skip
+    titles = ("ID", "SERVER", "DATABASE", "FINISHED (UTC)", "SIZE")
+    answer = prompts.one_of(titles, rows, "Number of the backup to restore, or its id")
+    return select_backup.Wanted(backup=found[answer].id if isinstance(answer, int) else answer)
+
+
+def _restore(opened: Workspace, request: Request, flags: _Flags) -> None:
+    from pgbackstop_runner.restore import planning, run  # noqa: PLC0415
+
+    drawn = planning.draw(opened, request)
+    if not flags.json:
+        _show_outline(drawn)
+    if flags.dry_run:
+        if flags.json:
+            terminal.document(dict(drawn.lines(utc_now())))
+        return
+    if drawn.phrase:
+        _confirm(drawn.phrase, flags.yes_replace, f"This replaces the database {drawn.database}.")
+    elif flags.asked:
+        prompts.go_on()
+    done = run.run(opened, drawn)
+    if flags.json:
+        terminal.value(done)
+    else:
+        _show(done)
+
+
+def _show_outline(drawn: Outline) -> None:
+    columns = (terminal.Column(title="RESTORE"), terminal.Column(title=""))
+    terminal.table(columns, drawn.lines(utc_now()))
+    terminal.say()
+
+
+def _show(done: Restore) -> None:
+    columns = (terminal.Column(title=""), terminal.Column(title="CHECK"), terminal.Column(title="FOUND"))
+    terminal.table(columns, [("ok" if one.ok else "NO", one.name, one.detail) for one in done.checks])
+    terminal.say()
+    took = units.format_duration(done.duration_seconds or 0)
+    away = (
+        f", {units.format_duration(done.downtime_seconds)} of it without service"
+        if done.downtime_seconds
+        else ""
+    )
+    terminal.say(f"{done.id}  {done.target} is restored from {done.backup} in {took}{away}.")
+    if done.replaced_database:
+        terminal.say(f"  The old one is kept as {done.replaced_database}, closed to connections.")
+        terminal.say(f"  Go back:  {options.called()} restore --undo {done.id}")
+        terminal.say(f"  Drop it:  {options.called()} restore --drop-old {done.id}")
+    for warning in done.warnings:
+        terminal.say(f"  note: {warning}")
+
+
+def _confirm(phrase: str, given: str | None, what: str) -> None:
+    """Raises ConfigError where the phrase is not given exactly."""
+    if given is None and prompts.somebody_is_there():
+        given = prompts.text(f"{what} Type {phrase!r} to go on")
+    if given != phrase:
+        problem = "Nothing was confirmed" if given is None else f"{given!r} is not {phrase!r}"
+        raise errors.ConfigError(
+            f"{what} {problem}; nothing was touched.", remedy=f"Add --yes-replace {_shell(phrase)}."
+        )
+
+
+def _shell(phrase: str) -> str:
+    import shlex  # noqa: PLC0415 - only for one message
+
+    return shlex.quote(phrase)
+
+
+def _undo(opened: Workspace, restore_id: str, given: str | None, timeout: float) -> None:
+    from pgbackstop_runner.restore import undo as restore_undo  # noqa: PLC0415
+
+    found = restore_undo.find(opened, restore_id)
+    restore_undo.require_old(found)
+    _confirm(found.target, given, f"This replaces the database {found.target} by {found.replaced_database}.")
+    done = restore_undo.undo(opened, found, timeout=timeout)
+    terminal.say(f"{done.target} is what it was before restore {done.id}.")
+    terminal.say(f"  The restored one is kept as {done.undone_database}, closed to connections.")
+
+
+def _drop_old(opened: Workspace, restore_id: str, given: str | None) -> None:
+    from pgbackstop_runner.restore import undo as restore_undo  # noqa: PLC0415
+
+    found = restore_undo.find(opened, restore_id)
+    restore_undo.require_old(found)
+    old = found.replaced_database
+    _confirm(old, given, f"This drops the database {old}; there is no undo afterwards.")
+    restore_undo.drop_old(opened, found)
+    terminal.say(f"{old} is dropped.")
+
+
+def _clean(opened: Workspace, server: str | None) -> None:
+    from pgbackstop_runner.restore import undo as restore_undo  # noqa: PLC0415
+
+    names = [server] if server is not None else list(opened.config.servers)
+    for name in names:
+        for dropped in restore_undo.clean(opened, name):
+            terminal.say(f"{name}: {dropped} is dropped.")

@@ -1,0 +1,176 @@
+"""``pgbackstop show``: everything about one attempt that a person needs on the worst day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgbackstop_catalog import errors, units
+from pgbackstop_runner import terminal
+from pgbackstop_runner.cli import options
+
+if TYPE_CHECKING:
+    from pgbackstop_catalog.records.backup import Backup, Copy, Proof
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+_MOST_TABLES = 20
+_FILES = (
+    terminal.Column(title="FILE"),
+    terminal.Column(title="SIZE", right=True),
+    terminal.Column(title="SHA-256"),
+)
+
+
+@app.command()
+def show(
+    backup: Annotated[str, typer.Argument(metavar="ID", help="The backup's id, or the beginning of it.")],
+    *,
+    json: options.Json = False,
+) -> None:
+    """Show one backup: what became of it, where it is, and the commands that restore it by hand."""
+    from pgbackstop_catalog.config import locate, locate_catalog  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+    from pgbackstop_catalog.store import folder  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+
+    root = locate_catalog.named_by(locate.find(options.Given.config))
+    catalog = folder.FolderCatalog(root, on_garbage=options.report)
+    record = catalog.backup(backup)
+    if json:
+        terminal.value(record)
+        return
+    copies = [each for each in catalog.copies(record.plan) if each.backup == record.id]
+    proofs = [each for each in catalog.proofs(record.plan) if each.backup == record.id]
+    _section("", [*_outcome(record), *_place(record), *_server(record), *_database(record)])
+    _section("Steps", [(step.name, f"{_took(step.duration_seconds)} {step.detail}") for step in record.steps])
+    _section("Copies", map(_copy, copies))
+    _section("Proofs", map(_proof, proofs))
+    _section("Rows", _rows(record))
+    _files(record)
+    _by_hand(record)
+
+
+def _section(title: str, facts: Iterable[tuple[str, str]]) -> None:
+    """Facts as aligned lines under a title; what is empty is left out."""
+    pairs = [(name, text) for name, text in facts if text.strip()]
+    if not pairs:
+        return
+    if title:
+        terminal.say(f"\n{title}")
+    width = max(len(name) for name, _ in pairs)
+    for name, text in pairs:
+        terminal.say(f"  {terminal.plain(name):<{width}}  {terminal.plain(text)}".rstrip())
+
+
+def _outcome(record: Backup) -> Iterator[tuple[str, str]]:
+    status = record.status.value if record.expired_at is None else f"expired {_time(record.expired_at)}"
+    yield "Backup", record.id
+    yield "Status", f"{status}: {record.reason.value}" if record.reason else status
+    yield "Message", record.message
+    yield "Plan", f"{record.plan} ({record.trigger})"
+    yield "Type", " ".join((record.backup_type, record.method if record.backup_type == "physical" else ""))
+    yield "Parent", record.parent or ""
+    yield "Instead of", record.fallback
+    yield "Due", _time(record.scheduled_for)
+    yield "Started", _time(record.started_at)
+    yield "Finished", _time(record.finished_at)
+    yield "Took", _took(record.duration_seconds)
+    yield "Verified", f"{_time(record.verified_at)} {record.verification}"
+    for warning in record.warnings:
+        yield "Warning", warning
+
+
+def _place(record: Backup) -> Iterator[tuple[str, str]]:
+    if record.storage and record.location:
+        yield "Storage", record.storage
+        yield "Folder", _folder(record)
+    yield "Format", ", ".join(part for part in (record.format, record.compression) if part)
+    yield "Size", units.format_size(record.size_bytes) if record.size_bytes is not None else ""
+    yield "Source", units.format_size(record.source_size_bytes) if record.source_size_bytes else ""
+    yield "Made on", record.host
+    yield "Made by", ", ".join(f"{name} {version}" for name, version in record.tools.items())
+
+
+def _folder(record: Backup) -> str:
+    """The whole path where the configuration tells it, else as the record has it."""
+    try:
+        storage = options.open_workspace().config.folder(record.storage)
+    except (errors.ConfigError, KeyError, TypeError):
+        return str(record.location)
+    return str(storage.path / Path(record.location or ""))
+
+
+def _server(record: Backup) -> Iterator[tuple[str, str]]:
+    facts = record.server_facts
+    yield "Server", f"{record.server}, PostgreSQL {facts.version}" if facts else record.server
+    if facts:
+        yield "System identifier", facts.system_identifier
+        spaces = (f"{each.name} in {each.location}" for each in facts.tablespaces)
+        yield "Tablespaces", ", ".join(spaces)
+        yield "C library", facts.libc
+    yield "Timeline", str(record.timeline or "")
+    if record.start_lsn:
+        yield "WAL", f"{record.start_lsn} to {record.stop_lsn or '?'}"
+
+
+def _database(record: Backup) -> Iterator[tuple[str, str]]:
+    yield "Database", record.database
+    facts = record.database_facts
+    if facts:
+        yield "Owner", facts.owner
+        yield "Encoding", f"{facts.encoding}, collate {facts.collate}, ctype {facts.ctype}"
+        yield "Locale provider", " ".join((facts.locale_provider, facts.locale, facts.collation_version))
+        yield "Extensions", ", ".join(f"{each.name} {each.version}" for each in facts.extensions)
+
+
+def _copy(copy: Copy) -> tuple[str, str]:
+    done = f"{copy.status.value} {_time(copy.finished_at)}"
+    if copy.expired_at:
+        done = f"expired {_time(copy.expired_at)}"
+    return copy.storage, f"{done} {copy.message}"
+
+
+def _proof(proof: Proof) -> tuple[str, str]:
+    took = _took(proof.duration_seconds)
+    if proof.drill:
+        from pgbackstop_runner.cli import drill_table  # noqa: PLC0415
+
+        return f"{proof.drill} drill", drill_table.line(proof)
+    return proof.proof, f"{proof.status.value} {_time(proof.finished_at)} {took} {proof.message}"
+
+
+def _rows(record: Backup) -> Iterator[tuple[str, str]]:
+    counts = record.row_counts or {}
+    largest = sorted(counts.items(), key=lambda each: -each[1])
+    for table, rows in largest[:_MOST_TABLES]:
+        yield table, f"{rows:>12,}"
+    if len(largest) > _MOST_TABLES:
+        rest = largest[_MOST_TABLES:]
+        yield f"{len(rest)} smaller tables", f"{sum(rows for _, rows in rest):>12,}"
+
+
+def _files(record: Backup) -> None:
+    if record.files:
+        terminal.say()
+        rows = ((each.path, units.format_size(each.size_bytes), each.sha256) for each in record.files)
+        terminal.table(_FILES, rows)
+
+
+def _by_hand(record: Backup) -> None:
+    if record.restore_by_hand and record.is_available:
+        terminal.say("\nTo restore it by hand")
+        terminal.say(f"  cd {quote(_folder(record))}")
+        for command in record.restore_by_hand:
+            terminal.say(f"  {terminal.plain(command)}")
+
+
+def _time(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else ""
+
+
+def _took(seconds: float | None) -> str:
+    return units.format_duration(seconds) if seconds is not None else ""

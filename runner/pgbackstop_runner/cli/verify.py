@@ -1,0 +1,98 @@
+"""``pgbackstop verify``: read stored backups back, every byte."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pgbackstop_catalog import errors, units
+from pgbackstop_runner import terminal
+from pgbackstop_runner.cli import options
+
+if TYPE_CHECKING:
+    from pgbackstop_runner.verify.run import Outcome
+    from pgbackstop_runner.workspace import Workspace
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+_COLUMNS = (
+    terminal.Column(title="BACKUP"),
+    terminal.Column(title="PLAN"),
+    terminal.Column(title="DATABASE"),
+    terminal.Column(title="READ", right=True),
+    terminal.Column(title="TOOK", right=True),
+    terminal.Column(title="RESULT"),
+    terminal.Column(title="HOW"),
+)
+
+
+@app.command()
+def verify(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[PLAN | BACKUP_ID]", help="The newest backups of this plan, or this backup alone."
+        ),
+    ] = None,
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Every backup that is kept, not the newest.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Read backups back, every byte: the newest good one of each plan and database when none is named.
+
+    Exit code 0 when all of them pass, 8 when one is damaged, 1 when one could not be read for another
+    reason. A damaged backup counts as failed from then on.
+    """
+    opened = options.open_for_work()
+    done, busy = _run(opened, name, every=every)
+    if json:
+        terminal.values(each.proof for each in done)
+    elif done:
+        terminal.table(_COLUMNS, (_row(each) for each in done))
+    _judge(done, busy)
+
+
+def _run(opened: Workspace, name: str | None, *, every: bool) -> tuple[list[Outcome], errors.Busy | None]:
+    """Plan by plan; one that is being verified already does not keep the others from it."""
+    from pgbackstop_runner.verify import run, targets  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+
+    done: list[Outcome] = []
+    busy: errors.Busy | None = None
+    for plan, backups in targets.select(opened, name, every=every).items():
+        try:
+            done += run.plan(opened, plan, backups, whole=True)
+        except errors.Busy as error:
+            busy = error
+    return done, busy
+
+
+def _judge(done: list[Outcome], busy: errors.Busy | None) -> None:
+    """Raises Corrupt, Busy, Exit with 1 where not everything passed."""
+    damaged = [each for each in done if each.is_damaged]
+    if damaged:
+        some = ", ".join(each.backup.id for each in damaged[:3])
+        first = damaged[0].proof.message
+        raise errors.Corrupt(
+            f"{len(damaged)} of {len(done)} backups did not pass ({some}): {first}",
+            remedy="See 'pgbackstop show' with the backup's id, and make new backups now.",
+        )
+    failed = [each for each in done if not each.passed]
+    if failed:
+        terminal.complain(f"not verified: {failed[0].backup.id}: {failed[0].proof.message}")
+        raise typer.Exit(1)
+    if busy is not None:
+        raise busy
+
+
+def _row(each: Outcome) -> tuple[str, ...]:
+    proof = each.proof
+    return (
+        proof.backup,
+        proof.plan,
+        proof.database or "-",
+        units.format_size(proof.read_bytes or 0),
+        units.format_duration(proof.duration_seconds or 0.0),
+        "damaged" if each.is_damaged else proof.status.value,
+        proof.message or proof.tool,
+    )

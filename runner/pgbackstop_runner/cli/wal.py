@@ -1,0 +1,78 @@
+"""``pgbackstop wal``: receive, status, archive-command."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pgbackstop_catalog import errors
+from pgbackstop_runner import terminal
+from pgbackstop_runner.cli import options
+
+app = typer.Typer(
+    no_args_is_help=True, help="Archive WAL continuously, and see how that goes.", rich_markup_mode=None
+)
+ServerName = Annotated[str, typer.Argument(metavar="SERVER", help="A server of the configuration.")]
+
+
+@app.command()
+def receive(server: ServerName) -> None:
+    """Archive a server's WAL until ended by SIGTERM or Ctrl-C; the daemon runs one for each server."""
+    opened = options.open_for_work()
+    configured = opened.server(server)
+    if not configured.wal.enabled:
+        raise errors.ConfigError(
+            f"WAL of {server} is not to be archived.", remedy="Set wal.enabled of the server to true."
+        )
+
+    from pgbackstop_runner.system import locks  # noqa: PLC0415
+    from pgbackstop_runner.wal import maintenance  # noqa: PLC0415
+    from pgbackstop_runner.wal import receiver as wal_receiver  # noqa: PLC0415
+
+    with locks.held(opened.catalog.root, f"wal-{server}", f"The WAL receiver of {server}"):
+        kept = maintenance.Keeper(
+            name=server, server=configured, root=opened.wal_archive(server), catalog=opened.catalog
+        )
+        receiver = wal_receiver.Receiver(kept)
+        receiver.stop.install()
+        receiver.run()
+    terminal.complain(f"The WAL receiver of {server} has stopped.")
+
+
+@app.command()
+def status(
+    server: Annotated[
+        str | None, typer.Argument(metavar="[SERVER]", help="All servers when left out.")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Show how far each server can be recovered, and how its WAL arrives; works with the server down, too."""
+    opened = options.open_workspace()
+    if server is not None:
+        opened.server(server)
+
+    from pgbackstop_runner.cli import wal_table  # noqa: PLC0415
+    from pgbackstop_runner.wal import status  # noqa: PLC0415
+
+    names = [server] if server else list(opened.config.servers)
+    reports = [
+        status.report(name, opened.server(name), opened.wal_archive(name), opened.catalog) for name in names
+    ]
+    if json:
+        terminal.values(reports)
+    else:
+        wal_table.status(reports)
+
+
+@app.command("archive-command")
+def archive_command(server: ServerName) -> None:
+    """Print the lines for postgresql.conf that archive by command instead of streaming."""
+    opened = options.open_workspace()
+    configured = opened.server(server)
+
+    from pgbackstop_runner.wal import archive_command as wal_archive_command  # noqa: PLC0415
+
+    terminal.say(wal_archive_command.settings(opened.wal_archive(server), configured))
+    if configured.wal.method != "archive_command":
+        terminal.complain(f"note: set wal.method of {server} to archive_command, too.")

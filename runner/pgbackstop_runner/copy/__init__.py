@@ -1,0 +1,1 @@
+"""Copies of backups in further storages, and a catalog made anew from the records beside the bytes."""

@@ -1,0 +1,169 @@
+"""Restore the catalog from a storage alone: from the ``backup.json`` that stands beside each backup.
+
+What a storage says is from outside: each record must lie where its own words put it, and no name becomes
+a path unchecked. A record of the catalog is never replaced by an older one. What is no backup is
+reported, left where it is, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.storage import FolderStorage
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup, Copy, Status
+from pgbackstop_catalog.store import layout
+from pgbackstop_runner.storage import open
+from pgbackstop_runner.storage.protocol import ByteStore
+from pgbackstop_runner.system import locks, log
+from pgbackstop_runner.workspace import Workspace
+
+_KINDS = ("backups/logical", "backups/physical")
+_LARGEST_RECORD = 64 * 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a storage held: the records that were written, how many were there, and what is none."""
+
+    storage: str
+    restored: tuple[Backup | Copy, ...]
+    known: int
+    garbage: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """A backup as the storage has it."""
+
+    record: Backup
+    mark: PurePosixPath
+
+
+def run(workspace: Workspace, storage: str) -> Outcome:
+    """Rebuild from one storage. Raises NotFound, Busy, CatalogError, and StoreError where it cannot be read.
+
+    From a storage of copies, a backup whose own record is lost comes back as a record of where it was,
+    with the copy beside it.
+    """
+    if storage not in workspace.config.storages:
+        names = ", ".join(sorted(workspace.config.storages))
+        raise errors.NotFound(f"There is no storage {storage!r}.", remedy=f"There are: {names}.")
+    with locks.held(workspace.catalog.root, "rebuild", "A rebuild of the catalog"):
+        workspace.catalog.check_writable()
+        return _run(workspace, storage)
+
+
+def _run(workspace: Workspace, storage: str) -> Outcome:
+    store = open.open_store(storage, workspace.config.storages[storage])
+    restored: list[Backup | Copy] = []
+    garbage: list[str] = []
+    known = 0
+    folders = _folders(store)
+    for folder, sizes in folders.items():
+        found = _read(store, folder, sizes)
+        if isinstance(found, str):
+            garbage.append(found)
+            continue
+        written = _restore(workspace, storage, found)
+        restored += written
+        known += not written
+        garbage += _differences(found, sizes)
+    return Outcome(storage=storage, restored=tuple(restored), known=known, garbage=tuple(garbage))
+
+
+def _folders(store: ByteStore) -> dict[PurePosixPath, dict[str, int]]:
+    """The folder of each backup, and the files in it with their sizes, in the order of their names."""
+    folders: dict[PurePosixPath, dict[str, int]] = defaultdict(dict)
+    for kind in _KINDS:
+        depth = 3 + (kind == "backups/logical") + 1
+        for path, size in store.files(kind):
+            parts = PurePosixPath(path).parts
+            folder = PurePosixPath(*parts[: min(depth, len(parts) - 1)])
+            folders[folder][PurePosixPath(path).relative_to(folder).as_posix()] = size
+    return dict(sorted(folders.items()))
+
+
+def _read(store: ByteStore, folder: PurePosixPath, sizes: dict[str, int]) -> _Found | str:
+    """The backup in a folder, or why it is none."""
+    mark = folder / layout.RECORD_NAME
+    if layout.RECORD_NAME not in sizes:
+        return f"{folder} has no {layout.RECORD_NAME}: it was never finished, or is none of ours"
+    if sizes[layout.RECORD_NAME] > _LARGEST_RECORD:
+        return f"{mark} is too large to be a record"
+    try:
+        record = codec.decode(Backup, store.read(str(mark)), where=str(mark))
+    except errors.PgbackstopError as error:
+        return str(error)
+    return _misplaced(record, folder) or _Found(record=record, mark=mark)
+
+
+def _misplaced(record: Backup, folder: PurePosixPath) -> str:
+    """Why a record cannot be believed where it lies; nothing where it can."""
+    own = layout.backup_folder(
+        backup_type=record.backup_type, server=record.server, database=record.database, backup_id=record.id
+    )
+    if record.status is not Status.SUCCEEDED:
+        return f"{folder} holds the record of a backup that is {record.status.value}"
+    if own != folder or record.location != str(folder):
+        return f"{folder} holds the record of another backup ({record.id}, which belongs in {own})"
+    return ""
+
+
+def _restore(workspace: Workspace, storage: str, found: _Found) -> list[Backup | Copy]:
+    """Write what the catalog lacks of a backup; nothing where it has it."""
+    written: list[Backup | Copy] = []
+    record = found.record
+    if not _has(workspace, record):
+        workspace.catalog.put(record)
+        written.append(record)
+    if storage != record.storage:
+        copy = _copy(record, storage)
+        if not workspace.catalog.path(copy).exists():
+            workspace.catalog.put(copy)
+            written.append(copy)
+    for each in written:
+        log.logger().info("restored to the catalog", plan=each.plan, backup=record.id, kind=each.kind)
+    return written
+
+
+def _has(workspace: Workspace, record: Backup) -> bool:
+    """Whether the catalog has a record of it that can be read, or that is newer than this program."""
+    path = workspace.catalog.path(record)
+    try:
+        codec.decode(Backup, path.read_bytes(), where=str(path))
+    except errors.NewerRecord:
+        return True
+    except (FileNotFoundError, errors.CatalogError):
+        return False
+    return True
+
+
+def _copy(record: Backup, storage: str) -> Copy:
+    return Copy.of(record, storage, started_at=record.started_at).but(
+        status=Status.SUCCEEDED,
+        finished_at=record.finished_at or utc_now(),
+        size_bytes=record.size_bytes,
+        message="found by a rebuild of the catalog",
+    )
+
+
+def _differences(found: _Found, sizes: dict[str, int]) -> Iterator[str]:
+    """Files that are not there, or are of another size than the record says."""
+    for file in found.record.files:
+        size = sizes.get(file.path)
+        if size is None:
+            yield f"{found.mark.parent / file.path} is missing"
+        elif size != file.size_bytes:
+            yield f"{found.mark.parent / file.path} has {size} bytes; its record says {file.size_bytes}"
+
+
+def storages(workspace: Workspace) -> Iterable[str]:
+    """The storages to rebuild from when none is named: folders first, because they hold the originals."""
+    named = workspace.config.storages
+    return sorted(named, key=lambda name: (not isinstance(named[name], FolderStorage), name))

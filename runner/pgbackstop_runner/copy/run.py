@@ -1,0 +1,178 @@
+"""Copies of backups in further storages, made from the durable local files and retried alone.
+
+A copy has the layout of its original, ``backup.json`` last as the commit mark. Whatever becomes of a
+copy, its backup stays as it is; what is missing is made the next time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.backup import Backup, Copy, Status, StoredFile
+from pgbackstop_catalog.store import layout
+from pgbackstop_runner.storage import backup_folder, open
+from pgbackstop_runner.storage.protocol import ByteStore, Spoiled, StoreError
+from pgbackstop_runner.system import locks, log
+from pgbackstop_runner.workspace import Workspace
+
+PAUSES = (1.0, 5.0, 20.0)  # seconds before each further attempt
+Sleep = Callable[[float], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """A backup that a storage lacks; ``record`` is what became of earlier attempts."""
+
+    backup: Backup
+    storage: str
+    record: Copy | None
+
+
+def make_missing(workspace: Workspace, plan_name: str) -> None:
+    """Make the copies that a plan lacks; whatever goes wrong is on record and logged, not raised."""
+    try:
+        run(workspace, plan_name)
+    except errors.Interrupted:
+        raise
+    except (errors.PgbackstopError, OSError) as error:
+        log.logger().error("copies failed", plan=plan_name, message=str(error))
+
+
+def run(workspace: Workspace, plan_name: str, *, sleep: Sleep = time.sleep) -> tuple[Copy, ...]:
+    """The same; returns the records of what was tried. Raises NotFound, Busy, CatalogError, Interrupted."""
+    workspace.plan(plan_name)
+    with locks.held(workspace.catalog.root, f"copy-{plan_name}", f"Copying of plan {plan_name}"):
+        return tuple(_make(workspace, each, sleep) for each in missing(workspace, plan_name))
+
+
+def missing(workspace: Workspace, plan_name: str) -> tuple[Missing, ...]:
+    """What the plan's storages lack of its available backups, the newest backup first."""
+    known = {(each.backup, each.storage): each for each in workspace.catalog.copies(plan_name)}
+    return tuple(
+        Missing(backup=backup, storage=storage, record=known.get((backup.id, storage)))
+        for backup in workspace.catalog.backups(plan_name)
+        if backup.is_available
+        for storage in workspace.plan(plan_name).copies
+        if storage != backup.storage and not _is_there(known.get((backup.id, storage)))
+    )
+
+
+def expire(workspace: Workspace, plan_name: str) -> tuple[str, ...]:
+    """Remove the copies of the plan's expired backups; a sentence for each that could not be removed."""
+    gone = {each.id: each for each in workspace.catalog.backups(plan_name) if each.expired_at is not None}
+    problems: list[str] = []
+    for copy in list(workspace.catalog.copies(plan_name)):
+        backup = gone.get(copy.backup)
+        if backup is not None and copy.expired_at is None:
+            problems += _expire(workspace, backup, copy)
+    return tuple(problems)
+
+
+def _is_there(record: Copy | None) -> bool:
+    return record is not None and record.status is Status.SUCCEEDED and record.expired_at is None
+
+
+def _make(workspace: Workspace, wanted: Missing, sleep: Sleep) -> Copy:
+    """One copy, with as many attempts as there are pauses and one more."""
+    record = _begin(wanted)
+    workspace.catalog.put(record)
+    started = time.monotonic()
+    message = ""
+    for pause in (*PAUSES, None):
+        try:
+            size = _upload(workspace, wanted)
+        except errors.Interrupted as error:
+            _finish(workspace, record, started, status=Status.INTERRUPTED, message=str(error))
+            raise
+        except (errors.PgbackstopError, OSError) as error:
+            message = str(error)
+            record = record.but(failures=record.failures + 1)
+            if isinstance(error, Spoiled):
+                break
+        else:
+            return _finish(workspace, record, started, status=Status.SUCCEEDED, size_bytes=size)
+        if pause is not None:
+            sleep(pause)
+            record = record.but(attempts=record.attempts + 1)
+    return _finish(workspace, record, started, status=Status.FAILED, message=message)
+
+
+def _begin(wanted: Missing) -> Copy:
+    record, before = Copy.of(wanted.backup, wanted.storage, started_at=utc_now()), wanted.record
+    return record.but(attempts=before.attempts + 1, failures=before.failures) if before else record
+
+
+def _finish(workspace: Workspace, record: Copy, started: float, **changes: object) -> Copy:
+    seconds = round(time.monotonic() - started, 3)
+    done = record.but(finished_at=utc_now(), duration_seconds=seconds, **changes)
+    workspace.catalog.put(done)
+    level = log.logger().info if done.status is Status.SUCCEEDED else log.logger().error
+    level(
+        f"copy {done.status}",
+        plan=done.plan,
+        backup=done.backup,
+        storage=done.storage,
+        duration_seconds=seconds,
+        bytes=done.size_bytes,
+        attempts=done.attempts,
+        message=done.message or None,
+    )
+    return done
+
+
+def _upload(workspace: Workspace, wanted: Missing) -> int:
+    """Send every file, the commit mark last; how many bytes. Raises StoreError, Refused, OSError."""
+    backup = wanted.backup
+    folder = backup_folder.folder_of(workspace.config, backup)
+    if folder is None:
+        raise StoreError(f"The record of backup {backup.id} does not say where its files are.")
+    with locks.lease(workspace.catalog.root, backup.id):
+        if not workspace.catalog.backup(backup.id).is_available:
+            raise StoreError(f"Backup {backup.id} has expired before its copy was made.")
+        store = open.open_store(wanted.storage, workspace.config.storages[wanted.storage])
+        there = PurePosixPath(backup.location or "")
+        files = (*backup.files, *_beside(folder))
+        for file in files:
+            store.put(folder / file.path, str(there / file.path), file)
+        mark = (folder / layout.RECORD_NAME).read_bytes()
+        store.put_bytes(mark, str(there / layout.RECORD_NAME))
+    return sum(file.size_bytes for file in files) + len(mark)
+
+
+def _beside(folder: Path) -> Iterator[StoredFile]:
+    """The two files for people, which no record lists."""
+    for name in (layout.CHECKSUMS_NAME, layout.RESTORE_NAME):
+        if (folder / name).exists():
+            content = (folder / name).read_bytes()
+            digest = hashlib.sha256(content).hexdigest()
+            yield StoredFile(path=name, size_bytes=len(content), sha256=digest)
+
+
+def _expire(workspace: Workspace, backup: Backup, copy: Copy) -> Iterable[str]:
+    storage = workspace.config.storages.get(copy.storage)
+    if storage is None or backup.location is None:
+        return ()  # nothing says any more where it is: the person who took the storage out knows
+    if PurePosixPath(backup.location).name != backup.id:
+        return (f"The record of backup {backup.id} names {backup.location}, which is not its folder",)
+    try:
+        store = open.open_store(copy.storage, storage)
+        _remove(store, backup.location)
+    except errors.PgbackstopError as error:
+        return (f"The copy of {backup.id} in {copy.storage} cannot be removed: {error}",)
+    workspace.catalog.put(copy.but(expired_at=utc_now()))
+    log.logger().info("copy expired", plan=copy.plan, backup=copy.backup, storage=copy.storage)
+    return ()
+
+
+def _remove(store: ByteStore, location: str) -> None:
+    """The commit mark first, so that what is half removed is not taken for a copy."""
+    mark = str(PurePosixPath(location, layout.RECORD_NAME))
+    paths = [path for path, _size in store.files(location)]
+    store.remove([path for path in paths if path == mark])
+    store.remove([path for path in paths if path != mark])

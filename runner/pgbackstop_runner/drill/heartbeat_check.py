@@ -1,0 +1,69 @@
+"""Heartbeats as they are in a recovered server, and as the live one has them."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import datetime, timedelta
+
+import psycopg
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.decisions import drills
+from pgbackstop_catalog.decisions.drills import Beat, Judgement, Live
+from pgbackstop_catalog.records.backup import CheckResult
+from pgbackstop_runner.postgres import sessions
+from pgbackstop_runner.postgres.private_server import Recovered
+
+_ROWS = f"select written_at, previous from {drills.TABLE}"  # noqa: S608 - a constant
+_EXTENT = f"""
+    select min(written_at), max(written_at) filter (where written_at <= %s),
+           coalesce(bool_or(previous is null), true)
+    from {drills.TABLE}"""  # noqa: S608
+
+
+def database(server: Server) -> str:
+    """Where the heartbeats of a server are."""
+    return server.heartbeat.database or server.maintenance_database
+
+
+def judge(recovered: Recovered, server: Server, moment: datetime, *, exact: bool) -> Judgement:
+    """Whether the recovered server has the heartbeats that the moment must have. Raises psycopg.Error."""
+    beats = _beats(recovered, database(server))
+    return drills.judge(moment, beats, server.heartbeat.interval, _live(server, moment), exact=exact)
+
+
+def not_compared(moment: datetime | None) -> CheckResult:
+    """What the check says where no heartbeats are written."""
+    reached = "the reached time" if moment is not None else "that the replay ended well"
+    return CheckResult(name=drills.CHECK, ok=True, detail=f"none are written: only {reached} was compared")
+
+
+def _beats(recovered: Recovered, name: str) -> tuple[Beat, ...]:
+    """None of them where the table is not there."""
+    with contextlib.closing(recovered.connect(name)) as connection:
+        if not _is_there(connection):
+            return ()
+        rows = connection.execute(_ROWS).fetchall()
+    return tuple(Beat(written_at=written_at, previous=previous) for written_at, previous in rows)
+
+
+def _live(server: Server, moment: datetime) -> Live | None:
+    """None where the live server does not answer, or does not let us look."""
+    before = moment - timedelta(seconds=drills.TOLERANCE)
+    try:
+        with sessions.connect(server, database(server), statement_timeout=30) as connection:
+            if not _is_there(connection):
+                return None
+            row = connection.execute(_EXTENT, (before,)).fetchone()
+    except (errors.PgbackstopError, psycopg.Error):
+        return None
+    assert row is not None  # noqa: S101 - an aggregate gives one row
+    oldest, newest, has_first = row
+    # What was removed for its age says nothing of a moment that is older.
+    return Live(oldest=oldest, newest_before=newest) if has_first or oldest <= before else None
+
+
+def _is_there(connection: psycopg.Connection) -> bool:
+    row = connection.execute("select to_regclass(%s) is not null", (drills.TABLE,)).fetchone()
+    return bool(row and row[0])

@@ -1,0 +1,161 @@
+"""What a drill is made with: the newest backup of each database, or a moment of the recovery window."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import drills, recovery
+from pgbackstop_catalog.decisions.recovery import Target
+from pgbackstop_catalog.model import format_time
+from pgbackstop_catalog.records.backup import Backup, DrillKind, Status
+from pgbackstop_runner.drill.physical import Aim
+from pgbackstop_runner.drill.record import Trigger
+from pgbackstop_runner.wal import archive_reader
+from pgbackstop_runner.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What was asked for. ``kind`` None is what suits the plan; ``seed`` makes a random moment again."""
+
+    kind: DrillKind | None = None
+    databases: tuple[str, ...] = ()
+    time: Target | None = None
+    seed: int | None = None
+    trigger: Trigger = "manual"
+    scheduled_for: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One drill to be made; ``aim`` is None for a logical one."""
+
+    kind: DrillKind
+    backup: Backup
+    aim: Aim | None = None
+
+
+class NothingYet(errors.ValidationError):
+    """The plan has never had a good backup: there is nothing that a drill could prove or disprove."""
+
+
+def plans(workspace: Workspace, name: str | None, kind: DrillKind | None) -> tuple[str, ...]:
+    """The plans of that name, of that server, or all that are not paused. Raises NotFound, ConfigError."""
+    configured = workspace.config.plans
+    if name is None:
+        named = [each for each, plan in configured.items() if plan.enabled]
+    elif name in configured:
+        named = [name]
+    else:
+        named = [each for each, plan in configured.items() if plan.server == name]
+    if not named:
+        known = ", ".join(sorted({*configured, *workspace.config.servers}))
+        raise errors.NotFound(f"There is no plan or server {name!r}.", remedy=f"There are: {known}.")
+    found = [each for each in named if kind is None or configured[each].is_logical == (kind == "logical")]
+    if not found:
+        raise errors.ConfigError(
+            f"{name or 'The configuration'} has no plan for a {kind} drill.",
+            remedy="--logical is for logical plans, --physical and --pitr are for physical ones.",
+        )
+    return tuple(found)
+
+
+def kinds(workspace: Workspace, plan_name: str, request: Request) -> tuple[DrillKind, ...]:
+    """The kinds of drills that one plan gets, in their order. Raises NotFound."""
+    plan = workspace.plan(plan_name)
+    if plan.is_logical:
+        return ("logical",)
+    if request.time is not None:
+        return ("pitr",)
+    if request.kind is not None:
+        return (request.kind,)
+    return ("physical", "pitr") if workspace.server(plan.server).wal.enabled else ("physical",)
+
+
+def choices(workspace: Workspace, plan_name: str, kind: DrillKind, request: Request) -> tuple[Choice, ...]:
+    """The drills of one kind. Raises NothingYet, ValidationError, NotFound, CatalogError."""
+    if kind == "logical":
+        return _logical(workspace, plan_name, request.databases)
+    if kind == "physical":
+        return (_physical(workspace, plan_name),)
+    return (_to_a_moment(workspace, plan_name, request),)
+
+
+def about(workspace: Workspace, plan_name: str) -> Backup | None:
+    """The plan's newest good backup, else the newest that once was: what it is that cannot be drilled."""
+    once_good = [
+        each
+        for each in workspace.catalog.backups(plan_name)
+        if each.status is Status.SUCCEEDED or each.verification == "failed"
+    ]
+    return next((each for each in once_good if each.is_available), next(iter(once_good), None))
+
+
+def _logical(workspace: Workspace, plan_name: str, databases: tuple[str, ...]) -> tuple[Choice, ...]:
+    newest: dict[str, Backup] = {}
+    for backup in workspace.catalog.backups(plan_name):
+        if backup.is_available and backup.backup_type == "logical":
+            newest.setdefault(backup.database, backup)
+    if not newest:
+        raise _none(workspace, plan_name)
+    if missing := [name for name in databases if name not in newest]:
+        raise errors.NotFound(
+            f"Plan {plan_name} has no good backup of {', '.join(missing)}.", remedy="See 'pgbackstop list'."
+        )
+    return tuple(
+        Choice(kind="logical", backup=backup)
+        for name, backup in sorted(newest.items())
+        if not databases or name in databases
+    )
+
+
+def _physical(workspace: Workspace, plan_name: str) -> Choice:
+    """The plan's newest backup, with all WAL that follows it."""
+    newest = next((each for each in workspace.catalog.backups(plan_name) if each.is_available), None)
+    if newest is None:
+        raise _none(workspace, plan_name)
+    archived = workspace.server(newest.server).wal.enabled
+    target = Target(kind="latest" if archived else "immediate")
+    aim = _aim(workspace, newest.server, target, "the plan's newest backup", backup_id=newest.id)
+    return Choice(kind="physical", backup=aim.backup, aim=aim)
+
+
+def _to_a_moment(workspace: Workspace, plan_name: str, request: Request) -> Choice:
+    server = workspace.plan(plan_name).server
+    if request.time is not None:
+        aim = _aim(workspace, server, request.time, "the moment was asked for")
+        return Choice(kind="pitr", backup=aim.backup, aim=aim)
+    windows = archive_reader.windows(workspace, server, archive_reader.read(workspace, server))
+    seed = request.seed if request.seed is not None else secrets.randbelow(2**32)
+    try:
+        moment = drills.choose_moment(windows, seed)
+    except ValueError:
+        if about(workspace, plan_name) is None:
+            raise _none(workspace, plan_name) from None
+        raise errors.ValidationError(
+            f"Server {server} has no recovery window: there is no physical backup to begin from.",
+            remedy="Make one: 'pgbackstop backup PLAN'.",
+        ) from None
+    target = recovery.parse_time(moment.at.isoformat())
+    aim = _aim(workspace, server, target, moment.reason)
+    return Choice(kind="pitr", backup=aim.backup, aim=aim)
+
+
+def _aim(
+    workspace: Workspace, server: str, target: Target, reason: str, *, backup_id: str | None = None
+) -> Aim:
+    known = archive_reader.known(workspace, server, archive_reader.read(workspace, server))
+    chosen = recovery.choose(target, known, backup_id=backup_id)
+    words = f"{reason}: {format_time(target.moment)}" if target.moment else reason
+    return Aim(target=target, chosen=chosen, reason=words)
+
+
+def _none(workspace: Workspace, plan_name: str) -> errors.ValidationError:
+    kind = NothingYet if about(workspace, plan_name) is None else errors.ValidationError
+    return kind(
+        f"Plan {plan_name} has no good backup to drill with.",
+        remedy=f"Make one: 'pgbackstop backup {plan_name}'.",
+    )

@@ -1,0 +1,206 @@
+"""The ground of a drill: a folder for a throw-away server, on record before it exists, gone at the end.
+
+What a killed drill left is found by its note in the catalog. A process is ended only where it works in the
+data directory of such a folder: the number in its pid file may by now be anybody's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgbackstop_catalog import errors, units
+from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.store import atomic
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.postgres import socket_directory
+from pgbackstop_runner.system import accounts, files, log, processes, signals
+from pgbackstop_runner.system.accounts import Account
+from pgbackstop_runner.workspace import Workspace
+
+NOTES = Path("state", "drills")
+PREFIX = "pgbackstop-drill-"
+# What initdb makes, with its WAL; bytes.
+EMPTY_SERVER = 100 * 10**6
+_ATTEMPTS = 3
+
+
+class NoRoom(errors.ValidationError):
+    """The disk is too small for the throw-away server."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """The folders of one drill, all private; ``who`` runs its server."""
+
+    root: Path
+    sockets: Path
+    who: Account
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "log"
+
+    def tablespace(self, oid: int) -> Path:
+        """Where a tablespace goes."""
+        return self.root / "tablespaces" / str(oid)
+
+
+@contextlib.contextmanager
+def prepared(workspace: Workspace, plan: str, drill_id: str) -> Iterator[Ground]:
+    """Make the folders; whatever runs and lies there is gone at the end.
+
+    Raises AttemptFailed, ConfigError.
+    """
+    note = workspace.catalog.root / NOTES / plan / f"{drill_id}.json"
+    try:
+        yield _made(workspace, note, drill_id)
+    finally:
+        with signals.deferred():
+            _clear(note)
+
+
+def _made(workspace: Workspace, note: Path, drill_id: str) -> Ground:
+    """The first place where the server's account can work."""
+    who = accounts.account()
+    for parent in _parents(workspace):
+        root = parent / f"{PREFIX}{drill_id}"
+        ground = Ground(root=root, sockets=_sockets(root, drill_id), who=who)
+        _write_note(note, ground)
+        if _make(ground):
+            return ground
+        _clear(note)
+        with contextlib.suppress(OSError):  # others may work in it
+            parent.rmdir()
+    raise AttemptFailed(
+        Reason.CONFIGURATION,
+        f"User {who.name or who.uid}, who runs the throw-away server, cannot enter {parent}.",
+        remedy="Set drill_folder to a folder that it can enter.",
+    )
+
+
+def sweep(workspace: Workspace, plan: str) -> None:
+    """End and remove what killed drills of the plan left. Only with the lock of its drills in hand."""
+    folder = workspace.catalog.root / NOTES / plan
+    for note in sorted(folder.glob("*.json")):
+        _clear(note)
+    for path in folder.glob(f".*{atomic.TEMPORARY_SUFFIX}"):
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def plans(workspace: Workspace) -> tuple[str, ...]:
+    """The plans whose drills left something."""
+    folder = workspace.catalog.root / NOTES
+    return tuple(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else ()
+
+
+def require_room(ground: Ground, needed: int) -> None:
+    """Raises NoRoom where the disk has not so many bytes."""
+    free = files.free_bytes(ground.root)
+    if free is not None and needed > free:
+        raise NoRoom(
+            f"The disk of {ground.root.parent} is too small for the drill: {units.format_size(needed)} are "
+            f"needed, {units.format_size(free)} are free.",
+            remedy="Make room, or set drill_folder.",
+        )
+
+
+def _parents(workspace: Workspace) -> tuple[Path, ...]:
+    """A storage that only root may enter is no place for a server that root does not run."""
+    if workspace.config.drill_folder is not None:
+        return (workspace.config.drill_folder,)
+    # /var/tmp outlives a restart of the machine, as the note does.
+    return (workspace.config.drills(), Path("/var/tmp"))  # noqa: S108 - the folder in it is made exclusively
+
+
+def _make(ground: Ground) -> bool:
+    """Whether the account can work there; nothing is left where it cannot."""
+    try:
+        _make_parent(ground.root.parent, ground.who)
+        for folder in dict.fromkeys((ground.root, ground.sockets)):
+            folder.mkdir(mode=0o700)
+            ground.who.own(folder)
+    except OSError as error:
+        raise AttemptFailed(
+            Reason.STORAGE,
+            f"The drill's folder cannot be made: {error.filename}: {error.strerror}.",
+            remedy="Check the owner and mode of drill_folder, and its mount.",
+        ) from error
+    return not ground.who.credentials or ground.who.can_enter(ground.root)
+
+
+def _make_parent(folder: Path, who: Account) -> None:
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700, parents=True)
+        who.own(folder)
+
+
+def _sockets(root: Path, drill_id: str) -> Path:
+    if socket_directory.may_be_in(root):
+        return root
+    return Path(tempfile.gettempdir()) / f"{PREFIX}{drill_id}"
+
+
+def _write_note(path: Path, ground: Ground) -> None:
+    document = {"root": str(ground.root), "sockets": str(ground.sockets)}
+    try:
+        atomic.make_folder(path.parent)
+        atomic.write(path, json.dumps(document).encode())
+    except OSError as error:
+        raise errors.CatalogError(
+            f"The catalog cannot be written: {path}: {error.strerror}.",
+            remedy="Check free space, the folder's owner and mode, and that it is not mounted read-only.",
+        ) from error
+
+
+def _clear(note: Path) -> None:
+    """End what works there, remove the folders, and only then forget them."""
+    folders = _noted(note)
+    with contextlib.suppress(OSError):
+        for folder in folders:
+            _end(folder / "data")
+        for folder in folders:
+            _remove(folder)
+    left = [folder for folder in folders if folder.exists()]
+    if left:
+        log.logger().error("the drill's folder cannot be removed", folder=str(left[0]))
+        return
+    with contextlib.suppress(OSError):
+        note.unlink(missing_ok=True)
+        note.parent.rmdir()
+
+
+def _noted(note: Path) -> tuple[Path, ...]:
+    """The folders of a note, as far as they are a drill's: a damaged note must remove nothing else."""
+    try:
+        document = json.loads(note.read_bytes())
+        found = dict.fromkeys((Path(document["root"]), Path(document["sockets"])))
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+    return tuple(each for each in found if each.is_absolute() and each.name == f"{PREFIX}{note.stem}")
+
+
+def _end(data: Path) -> None:
+    if data.is_dir():
+        ended = processes.end_all(processes.working_in(data), first=signal.SIGQUIT)
+        if ended:
+            log.logger().info("throw-away server ended", data=str(data), processes=len(ended))
+
+
+def _remove(folder: Path) -> None:
+    # A process that was just ended may still put a file there under our hands.
+    for _ in range(_ATTEMPTS):
+        if folder.exists():
+            shutil.rmtree(folder, ignore_errors=True)

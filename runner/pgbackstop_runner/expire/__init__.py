@@ -1,0 +1,1 @@
+"""Retention: what is kept and why, and the removal of the rest, WAL included."""

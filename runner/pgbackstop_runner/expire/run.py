@@ -1,0 +1,189 @@
+"""Expire: what retention lets go is marked on record first, then its bytes are removed.
+
+One thing that cannot be removed stops nothing: it is reported, and tried again the next time. A backup
+that somebody reads (a lease) is left for the next time. Nothing is found by a name's pattern: what is
+removed is what a record names.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.plan import Keep
+from pgbackstop_catalog.decisions import history, retention
+from pgbackstop_catalog.decisions.retention import Verdict
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_runner.copy import run as copy_run
+from pgbackstop_runner.expire import remove, wal
+from pgbackstop_runner.storage import backup_folder
+from pgbackstop_runner.system import locks, log
+from pgbackstop_runner.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What was decided of each backup of a plan, and what could not be done."""
+
+    verdicts: tuple[Verdict, ...]
+    problems: tuple[str, ...] = ()
+    wal_segments: int = 0
+    records: int = 0
+
+
+def after_success(workspace: Workspace, plan_name: str) -> None:
+    """Expire a plan after one of its backups succeeded; whatever goes wrong is logged, not raised."""
+    try:
+        outcome = run(workspace, plan_name)
+    except errors.Interrupted:
+        raise
+    except (errors.PgbackstopError, OSError) as error:
+        log.logger().error("expire failed", plan=plan_name, message=str(error))
+        return
+    for problem in outcome.problems:
+        log.logger().warning("not removed", plan=plan_name, message=problem)
+
+
+def decide(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -> tuple[Verdict, ...]:
+    """What would be kept and removed, database by database. Raises NotFound, CatalogError."""
+    keep = workspace.plan(plan_name).effective_keep()
+    return _decide(list(workspace.catalog.backups(plan_name)), keep, _proven(workspace, plan_name), now)
+
+
+def run(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -> Outcome:
+    """Expire one plan. Raises NotFound, Busy where it is being expired, CatalogError."""
+    keep = workspace.plan(plan_name).effective_keep()
+    with locks.held(workspace.catalog.root, f"expire-{plan_name}", f"Expire of plan {plan_name}"):
+        backups = list(workspace.catalog.backups(plan_name))
+        verdicts = _decide(backups, keep, _proven(workspace, plan_name), now)
+        problems: list[str] = []
+        # The oldest first: an interrupted run leaves whole chains.
+        for verdict in reversed(verdicts):
+            if not verdict.kept:
+                problems += _expire(workspace, verdict.backup, now or utc_now())
+        for backup in backups:
+            if backup.expired_at is not None:
+                problems += _remove_leftovers(workspace, backup)
+        problems += copy_run.expire(workspace, plan_name)
+        segments, wal_problems = wal.run(workspace, workspace.plan(plan_name).server)
+        records = fold(workspace, plan_name, now=now)
+    return Outcome(
+        verdicts=verdicts,
+        problems=(*problems, *wal_problems),
+        wal_segments=segments,
+        records=records,
+    )
+
+
+def fold(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -> int:
+    """Move old records into the plan's tally, so that no counter falls; how many. Raises CatalogError.
+
+    The tally names them before the first is removed, and no longer once the last is gone. A crash in
+    between leaves a tally that names some: they are removed first, and not counted again.
+    """
+    catalog, keep = workspace.catalog, workspace.plan(plan_name).effective_keep()
+    tally = catalog.tally(plan_name)
+    backups = list(catalog.backups(plan_name))
+    counted = [each for each in backups if each.id in tally.folding]
+    old = [
+        each
+        for _, group in _by_database(each for each in backups if each.id not in tally.folding)
+        for each in retention.foldable(group, keep, now=now or utc_now())
+        if _is_gone(workspace, each)
+    ]
+    if not old and not tally.folding:
+        return 0
+    if old:
+        catalog.put(history.fold(tally, old, catalog.copies(plan_name)))
+    for record in [*counted, *old]:
+        catalog.remove(record)
+    catalog.put(catalog.tally(plan_name).but(folding=()))
+    return len(old)
+
+
+def _decide(
+    backups: Sequence[Backup], keep: Keep, proven: frozenset[str], now: datetime | None
+) -> tuple[Verdict, ...]:
+    moment = now or utc_now()
+    return tuple(
+        verdict
+        for _, group in _by_database(backups)
+        for verdict in retention.decide(group, keep, now=moment, proven=proven).verdicts
+    )
+
+
+def _by_database(backups: Iterable[Backup]) -> Iterator[tuple[tuple[str, str], list[Backup]]]:
+    """A plan that was moved to another server has two subjects: each has its own floor."""
+    ordered = sorted(backups, key=_subject)
+    return ((subject, list(group)) for subject, group in groupby(ordered, key=_subject))
+
+
+def _subject(backup: Backup) -> tuple[str, str]:
+    return (backup.server, backup.database)
+
+
+def _proven(workspace: Workspace, plan_name: str) -> frozenset[str]:
+    proofs = workspace.catalog.proofs(plan_name)
+    return frozenset(proof.backup for proof in proofs if proof.status is Status.SUCCEEDED)
+
+
+def _expire(workspace: Workspace, backup: Backup, now: datetime) -> Iterable[str]:
+    """Mark one backup as expired, then remove its bytes; a sentence for each thing that stays."""
+    try:
+        folder = backup_folder.folder_of(workspace.config, backup)
+        with locks.held(workspace.catalog.root, locks.lease_name(backup.id), "A restore of it"):
+            expired = backup.but(expired_at=now)
+            problems = _mark(workspace, expired)
+            if problems is None:
+                problems = remove.remove(folder) if folder is not None else ()
+            log.logger().info("expired", plan=backup.plan, database=backup.database or None, backup=backup.id)
+            return problems
+    except errors.Busy:
+        return (f"{backup.id} is in use, and is left for the next time",)
+    except backup_folder.Refused as error:
+        return (str(error),)
+
+
+def _mark(workspace: Workspace, expired: Backup) -> tuple[str, ...] | None:
+    """Write the mark; where the disk is too full for that, remove the bytes first to make the room.
+
+    Returns None when the bytes are still to be removed. Raises CatalogError.
+    """
+    try:
+        workspace.catalog.put(expired)
+    except errors.CatalogError as error:
+        folder = backup_folder.folder_of(workspace.config, expired)
+        if folder is None or not _is_full_disk(error):
+            raise
+        problems = remove.remove(folder)
+        workspace.catalog.put(expired)
+        return problems
+    return None
+
+
+def _is_full_disk(error: errors.CatalogError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
+def _remove_leftovers(workspace: Workspace, backup: Backup) -> Iterable[str]:
+    """Try once more what an earlier run could not remove."""
+    try:
+        folder = backup_folder.folder_of(workspace.config, backup)
+    except backup_folder.Refused:
+        return ()  # said when it expired; nothing here can be done about it
+    return remove.remove(folder) if folder is not None and remove.leftovers(folder) else ()
+
+
+def _is_gone(workspace: Workspace, backup: Backup) -> bool:
+    """Whether nothing is left that the record would be needed for."""
+    try:
+        folder = backup_folder.folder_of(workspace.config, backup)
+    except backup_folder.Refused:
+        return False
+    return folder is None or not remove.leftovers(folder)

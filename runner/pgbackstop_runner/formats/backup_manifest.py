@@ -1,0 +1,52 @@
+"""PostgreSQL's backup manifest: what it says about a physical backup.
+
+https://www.postgresql.org/docs/current/backup-manifest-format.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_runner.failures import AttemptFailed
+
+NAME = "backup_manifest"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The part that a record keeps. ``files`` counts, ``data_bytes`` sums the files of the server."""
+
+    timeline: int
+    start_lsn: str
+    stop_lsn: str
+    files: int
+    data_bytes: int
+
+
+def read(folder: Path) -> Manifest:
+    """Read and check the manifest by its own checksum. Raises AttemptFailed (incomplete, corrupt)."""
+    path = folder / NAME
+    try:
+        content = path.read_bytes()
+        document = json.loads(content)
+        ranges, files = document["WAL-Ranges"], document["Files"]
+        last = ranges[-1]
+        found = Manifest(
+            timeline=last["Timeline"],
+            start_lsn=ranges[0]["Start-LSN"],
+            stop_lsn=last["End-LSN"],
+            files=len(files),
+            data_bytes=sum(each["Size"] for each in files),
+        )
+        checksum = document["Manifest-Checksum"]
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise AttemptFailed(Reason.INCOMPLETE, f"The backup has no readable {NAME}: {error}.") from error
+    # The checksum is over everything before the line that holds it.
+    end = content.rindex(b"\n", 0, content.rindex(b'"Manifest-Checksum"')) + 1
+    if hashlib.sha256(content[:end]).hexdigest() != checksum:
+        raise AttemptFailed(Reason.CORRUPT, f"{NAME} does not match its own checksum.")
+    return found

@@ -1,0 +1,264 @@
+"""What a dump says about its database, in its own SQL: how to make it, and what it needs from the server.
+
+pg_restore is asked for the schema as a script; a plain dump is that script already. Nothing is run here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.records.backup import Backup, Reason
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.formats import sql_script
+from pgbackstop_runner.formats.dump_files import GLOBALS
+from pgbackstop_runner.formats.sql_script import Piece
+from pgbackstop_runner.postgres import client_process
+from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.system import compression
+
+_IDENTIFIER = sql_script.IDENTIFIER
+_QUALIFIED = _IDENTIFIER + rb"\." + _IDENTIFIER
+_ABOUT_DATABASE = re.compile(
+    rb"(?P<before>(?:CREATE|ALTER|COMMENT ON) DATABASE"
+    rb"|ALTER ROLE " + _IDENTIFIER + rb" IN DATABASE"
+    rb"|(?:GRANT|REVOKE) [A-Z, ]+ ON DATABASE"
+    rb"|SECURITY LABEL FOR " + _IDENTIFIER + rb" ON DATABASE) (?P<name>" + _IDENTIFIER + rb")"
+)
+# These close the door: they come when the database is full.
+_LATE = re.compile(rb"ALTER DATABASE .* (?:CONNECTION LIMIT|ALLOW_CONNECTIONS|IS_TEMPLATE) = ", re.DOTALL)
+_TABLESPACE = re.compile(rb" TABLESPACE = (" + _IDENTIFIER + rb")")
+_SET_TABLESPACE = re.compile(rb"SET default_tablespace = (.+);\Z", re.DOTALL)
+_OWNER = re.compile(rb"OWNER TO (" + _IDENTIFIER + rb");\Z")
+_GRANTEE = re.compile(
+    rb"GRANT .* TO (" + _IDENTIFIER + rb")(?: WITH GRANT OPTION)?(?: GRANTED BY .*)?;\Z", re.DOTALL
+)
+_SESSION = re.compile(rb"(?:RESET SESSION AUTHORIZATION|SET SESSION AUTHORIZATION (.+));\Z", re.DOTALL)
+_EXTENSION = re.compile(rb"CREATE EXTENSION IF NOT EXISTS (" + _IDENTIFIER + rb")")
+_NOT_VALID = re.compile(
+    rb"ALTER (?:TABLE|DOMAIN) (?:ONLY )?("
+    + _QUALIFIED
+    + rb")\s+ADD CONSTRAINT ("
+    + _IDENTIFIER
+    + rb") .*NOT VALID;\Z",
+    re.DOTALL,
+)
+_SETVAL = re.compile(rb"SELECT pg_catalog\.setval\('((?:[^']|'')*)', (-?\d+), (true|false)\);\Z")
+_PARTITION = re.compile(rb"ALTER TABLE ONLY (" + _QUALIFIED + rb") ATTACH PARTITION (" + _QUALIFIED + rb") ")
+_FOREIGN_KEY = re.compile(
+    rb"ALTER TABLE (?:ONLY )?(" + _QUALIFIED + rb")\s+ADD CONSTRAINT (" + _IDENTIFIER + rb") FOREIGN KEY "
+    rb"\(" + _IDENTIFIER + rb"(?:, (?:PERIOD )?" + _IDENTIFIER + rb")*\) REFERENCES (" + _QUALIFIED + rb")"
+)
+_SUBSCRIPTION = re.compile(rb"CREATE SUBSCRIPTION (" + _IDENTIFIER + rb")")
+_ENCODING = re.compile(rb"SET client_encoding = '([A-Za-z0-9_-]+)';\Z")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignKey:
+    """A foreign key; ``code`` makes it. Tables are as the dump writes them, ``name`` is without quotes."""
+
+    table: str
+    name: str
+    points_to: str
+    code: bytes
+
+
+@dataclass(kw_only=True)
+class Blueprint:
+    """What the dump's SQL says. Names are as they are called, without quotes."""
+
+    encoding: str = "UTF8"
+    create: list[bytes] = field(default_factory=list)
+    close: list[bytes] = field(default_factory=list)
+    roles: set[str] = field(default_factory=set)
+    extensions: set[str] = field(default_factory=set)
+    tablespaces: set[str] = field(default_factory=set)
+    subscriptions: set[str] = field(default_factory=set)
+    not_valid: set[tuple[str, str]] = field(default_factory=set)
+    sequences: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    partitions: dict[str, str] = field(default_factory=dict)
+    foreign_keys: list[ForeignKey] = field(default_factory=list)
+
+    def note(self, code: bytes) -> None:
+        """Learn from one statement."""
+        if is_about_database(code):
+            (self.close if _LATE.match(code) else self.create).append(code)
+            self.tablespaces |= tablespaces_in(code)
+        for pattern, learn in _LESSONS:
+            if match := pattern.search(code) if pattern is _OWNER else pattern.match(code):
+                learn(self, match)
+
+
+Learn = Callable[[Blueprint, "re.Match[bytes]"], None]
+
+
+def _set_tablespace(found: Blueprint, match: re.Match[bytes]) -> None:
+    name = sql_script.unquoted(match[1])
+    if name and name != "''":
+        found.tablespaces.add(name)
+
+
+def _setval(found: Blueprint, match: re.Match[bytes]) -> None:
+    found.sequences[_text(match[1]).replace("''", "'")] = (int(match[2]), match[3] == b"true")
+
+
+def _session(found: Blueprint, match: re.Match[bytes]) -> None:
+    if match[1] and match[1] != b"DEFAULT":
+        found.roles.add(sql_script.unquoted(match[1]).strip("'"))
+
+
+def _key(match: re.Match[bytes]) -> ForeignKey:
+    return ForeignKey(
+        table=_text(match[1]),
+        name=sql_script.unquoted(match[2]),
+        points_to=_text(match[3]),
+        code=match.string,
+    )
+
+
+_LESSONS: tuple[tuple[re.Pattern[bytes], Learn], ...] = (
+    (_OWNER, lambda found, match: found.roles.add(sql_script.unquoted(match[1]))),
+    (_GRANTEE, lambda found, match: found.roles.update({sql_script.unquoted(match[1])} - {"PUBLIC"})),
+    (_SESSION, _session),
+    (_EXTENSION, lambda found, match: found.extensions.add(sql_script.unquoted(match[1]))),
+    (_NOT_VALID, lambda found, match: found.not_valid.add((_text(match[1]), sql_script.unquoted(match[2])))),
+    (_SETVAL, _setval),
+    (_SET_TABLESPACE, _set_tablespace),
+    (_PARTITION, lambda found, match: found.partitions.update({_text(match[2]): _text(match[1])})),
+    (_FOREIGN_KEY, lambda found, match: found.foreign_keys.append(_key(match))),
+    (_SUBSCRIPTION, lambda found, match: found.subscriptions.add(sql_script.unquoted(match[1]))),
+    (_ENCODING, lambda found, match: setattr(found, "encoding", _text(match[1]))),
+)
+
+
+def is_about_database(code: bytes) -> bool:
+    """Whether a statement names the database that was dumped; run as it is, it would reach the live one."""
+    return _ABOUT_DATABASE.match(code) is not None
+
+
+def is_foreign_key(code: bytes) -> bool:
+    """Whether a statement adds a foreign key."""
+    return _FOREIGN_KEY.match(code) is not None
+
+
+def renamed(code: bytes, name: bytes) -> bytes:
+    """A statement about the database, about another one; ``name`` is quoted and in the dump's encoding."""
+    return _ABOUT_DATABASE.sub(lambda match: match["before"] + b" " + name, code, count=1)
+
+
+def tablespaces_in(code: bytes) -> frozenset[str]:
+    """The tablespace that CREATE DATABASE names, if it does."""
+    if not code.startswith(b"CREATE DATABASE"):
+        return frozenset()
+    return frozenset(map(sql_script.unquoted, _TABLESPACE.findall(code)))
+
+
+def without_tablespace(code: bytes) -> bytes:
+    """CREATE DATABASE without its tablespace, for a server that does not have it."""
+    return _TABLESPACE.sub(b"", code, count=1)
+
+
+def dump_path(folder: Path, backup: Backup) -> Path:
+    """The dump itself among the backup's files. Raises NotFound where it has none."""
+    for stored in backup.files:
+        first, slash, _rest = stored.path.partition("/")
+        if stored.path != GLOBALS and (slash or first.endswith(".backup") or ".sql" in first):
+            return folder / first
+    raise errors.NotFound(f"Backup {backup.id} has no dump among its files.")
+
+
+def read(binaries: Binaries, dump: Path, *, plain: bool) -> Blueprint:
+    """Read the dump's own words. Raises AttemptFailed (corrupt) where it cannot be read."""
+    found = Blueprint()
+    reader = compression.opened(dump) if plain else _schema(binaries, dump)
+    with reader as source:
+        for piece in sql_script.pieces(source):
+            if piece.kind == "statement":
+                found.note(piece.code)
+            elif piece.kind == "command":
+                check_command(piece)
+    if not plain:
+        _note_sequences(binaries, dump, found)
+    if not any(code.startswith(b"CREATE DATABASE") for code in found.create):
+        raise AttemptFailed(Reason.CORRUPT, "The dump does not say how its database is made.")
+    return found
+
+
+def check_command(piece: Piece) -> None:
+    """Raises AttemptFailed for a command to psql that pg_dump does not write: it could do anything."""
+    if piece.code.split(maxsplit=1)[0] not in {b"\\restrict", b"\\unrestrict", b"\\connect", b"\\encoding"}:
+        raise AttemptFailed(
+            Reason.CORRUPT,
+            f"The dump has a command for psql that pg_dump never writes: {_text(piece.code[:40])!r}.",
+            remedy="Do not restore it: somebody changed it. Take another backup.",
+        )
+
+
+@contextlib.contextmanager
+def _schema(binaries: Binaries, dump: Path) -> Iterator[IO[bytes]]:
+    argv = [binaries.path("pg_restore"), "--create", "--schema-only", "--file=-", str(dump)]
+    with client_process.start("pg_restore", argv, pipe_output=True) as tool:
+        yield tool.stdout
+        tool.finish()
+
+
+def _note_sequences(binaries: Binaries, dump: Path, found: Blueprint) -> None:
+    """The values of sequences are data: ask for them alone."""
+    lines = [line for line in contents(binaries, dump) if is_entry(line, "SEQUENCE SET")]
+    if not lines:
+        return
+    with wanted_entries(lines) as wanted:
+        argv = [binaries.path("pg_restore"), f"--use-list={wanted}", "--file=-", str(dump)]
+        with client_process.start("pg_restore", argv, pipe_output=True) as tool:
+            for piece in sql_script.pieces(tool.stdout):
+                if piece.kind == "statement":
+                    found.note(piece.code)
+            tool.finish()
+
+
+@contextlib.contextmanager
+def wanted_entries(lines: list[str]) -> Iterator[str]:
+    """A file for pg_restore --use-list, gone at the end."""
+    with tempfile.NamedTemporaryFile(prefix="pgbackstop-list-") as file:
+        file.write("\n".join(lines).encode(errors="surrogateescape"))
+        file.flush()
+        yield file.name
+
+
+_PARTS = re.compile(rb"(" + _IDENTIFIER + rb")\.(" + _IDENTIFIER + rb")\Z")
+
+
+def parts(quoted: str) -> tuple[str, str]:
+    """Schema and name of ``"My Schema".orders``. Raises ConfigError for anything else."""
+    match = _PARTS.match(quoted.encode(errors="surrogateescape"))
+    if match is None:
+        raise errors.ConfigError(
+            f"{quoted!r} is no table with its schema.",
+            remedy='Write it like public.orders, or "My Schema".t.',
+        )
+    return sql_script.unquoted(match[1]), sql_script.unquoted(match[2])
+
+
+def is_entry(line: str, kind: str) -> bool:
+    """Whether a line of pg_restore --list is of that kind: ``2684; 0 16386 TABLE DATA public a b``."""
+    parts = line.split(maxsplit=3)
+    return len(parts) == 4 and parts[3].startswith(f"{kind} ")
+
+
+def contents(binaries: Binaries, dump: Path) -> list[str]:
+    """The lines of pg_restore --list. Raises AttemptFailed."""
+    argv = [binaries.path("pg_restore"), "--list", str(dump)]
+    with client_process.start("pg_restore", argv, pipe_output=True) as tool:
+        text = tool.stdout.read().decode(errors="surrogateescape")
+        tool.finish()
+    return [line for line in text.split("\n") if line and not line.startswith(";")]
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode(errors="surrogateescape")

@@ -1,0 +1,82 @@
+"""Which tables a selection means, with their partitions and the foreign keys around them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_runner.formats import dump_metadata
+from pgbackstop_runner.formats.dump_metadata import Blueprint, ForeignKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """``tables``: those with rows of their own, as the backup quotes them, and their rows.
+
+    ``own_keys`` are foreign keys of the tables; ``other_keys`` those of other tables that point to them,
+    which PostgreSQL drops with a table that is dropped by CASCADE.
+    """
+
+    tables: dict[str, int]
+    own_keys: tuple[ForeignKey, ...]
+    other_keys: tuple[ForeignKey, ...]
+
+
+def choose(backup: Backup, found: Blueprint, tables: tuple[str, ...], schemas: tuple[str, ...]) -> Family:
+    """The tables that are meant. Raises NotFound for what the backup does not have, ValidationError."""
+    wanted = _tables(backup, found, tables, schemas)
+    mine = {each for name in wanted for each in _ancestry(found, name)}
+    own = tuple(key for key in found.foreign_keys if spelled(key.table) in mine)
+    others = tuple(
+        key for key in found.foreign_keys if spelled(key.table) not in mine and spelled(key.points_to) in mine
+    )
+    return Family(tables=wanted, own_keys=own, other_keys=others)
+
+
+def quoted(schema: str, name: str) -> str:
+    """One spelling for comparisons, whatever the keywords of a version are."""
+    return ".".join('"' + each.replace('"', '""') + '"' for each in (schema, name))
+
+
+def spelled(name: str) -> str:
+    """The same for a name as the dump writes it."""
+    return quoted(*dump_metadata.parts(name))
+
+
+def _tables(
+    backup: Backup, found: Blueprint, tables: tuple[str, ...], schemas: tuple[str, ...]
+) -> dict[str, int]:
+    known = backup.row_counts
+    if known is None:
+        raise errors.ValidationError(
+            f"Backup {backup.id} has no list of its tables: its rows were not counted.",
+            remedy="Restore it whole with --into, and copy the table from there.",
+        )
+    wanted = set[str]()
+    for asked in tables:
+        name = spelled(asked)
+        family = {each for each in known if name in _ancestry(found, each)}
+        if not family:
+            raise errors.NotFound(f"Backup {backup.id} has no table {asked}.", remedy=_some(known))
+        wanted |= family
+    for schema in schemas:
+        inside = {each for each in known if dump_metadata.parts(each)[0] == schema}
+        if not inside:
+            raise errors.NotFound(f"Backup {backup.id} has no tables in schema {schema!r}.")
+        wanted |= inside
+    return {name: known[name] for name in sorted(wanted)}
+
+
+def _ancestry(found: Blueprint, name: str) -> Iterator[str]:
+    """A table and what it is a partition of, as the dump writes them and as PostgreSQL quotes them."""
+    current: str | None = name
+    while current is not None:
+        yield spelled(current)
+        current = found.partitions.get(current)
+
+
+def _some(known: dict[str, int]) -> str:
+    names = sorted(known)
+    return f"It has: {', '.join(names[:8])}{' …' if len(names) > 8 else ''}."

@@ -1,0 +1,130 @@
+"""Why a channel does not work: the same service, asked from here, without sending anything to anybody.
+
+Alertmanager only counts its failures; the reason stands in its log. What is asked here goes from this host,
+which may see another network than Alertmanager's. No sentence has a secret in it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import smtplib
+import ssl
+import urllib.error
+import urllib.request
+from urllib.parse import urlencode, urlsplit
+
+from pgbackstop_catalog.config.channels import Email, Slack, Telegram
+from pgbackstop_catalog.config.notifications import Notifications
+from pgbackstop_runner.notify import secrets
+
+_SECONDS = 10.0
+_MOST_BYTES = 2048
+# What Slack answers to a message without text where the address is right; nothing is shown to anybody.
+# https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks
+_SLACK_IS_WELL = {"no_text", "invalid_payload", "missing_text_or_fallback_or_attachments"}
+
+
+def why(settings: Notifications, channel: str) -> str:
+    """What the channel's service says to us: a sentence. Raises ConfigError for a secret's file."""
+    problem = ""
+    if channel == "email" and settings.email is not None:
+        problem = email(settings.email)
+    elif channel == "slack" and settings.slack is not None:
+        problem = slack(settings.slack)
+    elif channel == "telegram" and settings.telegram is not None:
+        problem = telegram(settings.telegram)
+    return problem or "From this host it works: look at Alertmanager's network and log."
+
+
+def email(settings: Email) -> str:
+    """What is wrong up to the recipients, as the mail server says it; empty when nothing is."""
+    password = secrets.of_email(settings)
+    try:
+        with _connected(settings) as server:
+            if settings.user is not None:
+                server.login(settings.user, password or "")
+            server.mail(settings.sender)
+            answers = {address: server.rcpt(address) for address in settings.to}
+            server.rset()
+    except smtplib.SMTPNotSupportedError as error:
+        return f"The mail server {settings.smarthost} lacks what is configured: {error}"
+    except smtplib.SMTPResponseException as error:
+        return f"The mail server {settings.smarthost} answers {error.smtp_code}: {_text(error.smtp_error)}"
+    except (OSError, smtplib.SMTPException) as error:
+        return f"The mail server {settings.smarthost} cannot be used: {_reason(error)}."
+    refused = [f"{to}: {code} {_text(words)}" for to, (code, words) in answers.items() if code >= 400]
+    return f"The mail server {settings.smarthost} refuses {'; '.join(refused)}" if refused else ""
+
+
+def slack(settings: Slack) -> str:
+    """What Slack says of the webhook; empty when it is right."""
+    address = secrets.of_slack(settings)
+    code, words = _ask(address, data=b"{}", kind="application/json")
+    if code == 200 or words in _SLACK_IS_WELL:
+        return ""
+    name = f"Slack ({urlsplit(address).hostname})"
+    return f"{name} answers {code}: {words}" if code else f"{name} cannot be reached: {words}."
+
+
+def telegram(settings: Telegram) -> str:
+    """What Telegram says of the bot and the chat; empty when both are right."""
+    token = secrets.of_telegram(settings)
+    address = f"{settings.api_url.rstrip('/')}/bot{token}/getChat"
+    data = urlencode({"chat_id": settings.chat_id}).encode()
+    code, words = _ask(address, data=data, kind="application/x-www-form-urlencoded")
+    if code == 200:
+        return ""
+    name = f"Telegram ({urlsplit(settings.api_url).hostname})"
+    return f"{name} answers {code}: {_description(words)}" if code else f"{name} cannot be reached: {words}."
+
+
+def _connected(settings: Email) -> smtplib.SMTP:
+    """The server, greeted, with TLS where it is wanted. Raises OSError, SMTPException."""
+    context = ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
+    if settings.port == 465:
+        return smtplib.SMTP_SSL(settings.host, settings.port, timeout=_SECONDS, context=context)
+    server = smtplib.SMTP(settings.host, settings.port, timeout=_SECONDS)
+    try:
+        server.ehlo()
+        if settings.require_tls:
+            server.starttls(context=context)
+            server.ehlo()
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+def _ask(address: str, *, data: bytes, kind: str) -> tuple[int, str]:
+    """Status and body; 0 and the reason where there is no answer. Nothing of the address is told."""
+    request = urllib.request.Request(address, data=data, headers={"Content-Type": kind})  # noqa: S310 - checked
+    try:
+        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - as above
+            return answer.status, _text(answer.read(_MOST_BYTES))
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, _text(error.read(_MOST_BYTES))
+    except urllib.error.URLError as error:
+        return 0, _reason(error.reason)
+    except (OSError, http.client.HTTPException) as error:
+        return 0, _reason(error)
+
+
+def _description(words: str) -> str:
+    try:
+        return str(json.loads(words)["description"])
+    except (ValueError, KeyError, TypeError):
+        return words
+
+
+def _reason(error: object) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, http.client.HTTPException):
+        return type(error).__name__  # its words may hold the address
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def _text(words: bytes | str) -> str:
+    return " ".join((words if isinstance(words, str) else words.decode(errors="replace")).split())

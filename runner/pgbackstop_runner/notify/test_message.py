@@ -1,0 +1,152 @@
+"""One test alert down the real road: through Alertmanager to each channel, and what became of it.
+
+Alertmanager tells to which receivers it gives an alert, and counts for each kind of service how many messages
+were taken and how many were not. A real alert at the same moment is counted too, and could pass for ours.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.notifications import Alertmanager, Notifications
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_runner.notify import alertmanager, diagnosis, events
+
+_SECONDS = 30.0  # a mail server may think for long
+_PAUSE = 0.2
+_COUNTED = re.compile(
+    r'^alertmanager_notification_requests(_failed)?_total\{[^}]*integration="(\w+)"[^}]*\} (\S+)$',
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Whether a channel's service took the message, and what there is to say of it."""
+
+    channel: str
+    arrived: bool
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What became of the test: a verdict for each channel, and who else got it."""
+
+    verdicts: Sequence[Verdict]
+    receivers: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Counts:
+    """Requests to the services, and those of them that failed, by kind of service."""
+
+    all: Counter[str]
+    failed: Counter[str]
+
+    def taken(self, channel: str) -> int:
+        return self.all[channel] - self.failed[channel]
+
+
+def run(settings: Notifications, server: Alertmanager, channels: Sequence[str], *, only: str = "") -> Trial:
+    """Send one test, to ``only`` one of the channels where that is given. Raises NotAccepted."""
+    before = _counts(server)
+    alert = _send(server, only)
+    receivers = [receiver["name"] for receiver in alert["receivers"]]
+    hindrance = _hindrance(alert)
+    loaded = [channel for channel in channels if f"{channel}-events" in receivers and not hindrance]
+    _until(lambda: all(_is_decided(before, _counts(server), channel) for channel in loaded))
+    after = _counts(server)
+    verdicts = [
+        _judge(settings, channel, before, after) if channel in loaded else _not_sent(channel, hindrance)
+        for channel in channels
+    ]
+    return Trial(verdicts=verdicts, receivers=receivers)
+
+
+def _send(server: Alertmanager, only: str) -> dict[str, Any]:
+    """The alert as Alertmanager has it, once it has seen to it."""
+    now, mark = utc_now(), secrets.token_hex(4)
+    alert = events.to_alert(events.of_test(now), now)
+    labels: dict[str, str] = {"test": mark, **({"test_channel": only} if only else {})}
+    alertmanager.post(server, [{**alert, "labels": {**_labels(alert), **labels}}])
+    found: list[dict[str, Any]] = []
+
+    def is_seen() -> bool:
+        found[:] = alertmanager.alerts(server, test=mark)
+        return bool(found) and found[0]["status"]["state"] != "unprocessed"
+
+    _until(is_seen)
+    if not found:
+        raise errors.PgbackstopError(
+            f"{alertmanager.place(server)} accepted a test event and does not show it.",
+            remedy="Look at its log.",
+        )
+    return found[0]
+
+
+def _labels(alert: dict[str, object]) -> dict[str, str]:
+    labels = alert["labels"]
+    return dict(labels) if isinstance(labels, dict) else {}
+
+
+def _hindrance(alert: dict[str, Any]) -> str:
+    status = alert["status"]
+    if status["silencedBy"]:
+        return "a silence in Alertmanager holds it back: look at its Silences"
+    return "another alert in Alertmanager inhibits it" if status["inhibitedBy"] else ""
+
+
+def _not_sent(channel: str, hindrance: str) -> Verdict:
+    words = hindrance or (
+        "it is configured here but not loaded in Alertmanager: write its configuration with "
+        "'pgbackstop notify config --output FILE --reload'"
+    )
+    return Verdict(channel=channel, arrived=False, words=words)
+
+
+def _judge(settings: Notifications, channel: str, before: _Counts, after: _Counts) -> Verdict:
+    if after.taken(channel) > before.taken(channel):
+        return Verdict(channel=channel, arrived=True, words=_TAKEN[channel])
+    if after.failed[channel] > before.failed[channel]:
+        what = "Alertmanager could not deliver it."
+    else:
+        what = f"Alertmanager has no answer after {_SECONDS:.0f} seconds and goes on trying."
+    try:
+        reason = diagnosis.why(settings, channel)
+    except errors.ConfigError as error:
+        reason = str(error)
+    return Verdict(channel=channel, arrived=False, words=f"{what} {reason}")
+
+
+_TAKEN = {
+    "email": "the mail server took it",
+    "slack": "Slack took it",
+    "telegram": "Telegram took it",
+}
+
+
+def _is_decided(before: _Counts, now: _Counts, channel: str) -> bool:
+    return now.taken(channel) > before.taken(channel) or now.failed[channel] > before.failed[channel]
+
+
+def _counts(server: Alertmanager) -> _Counts:
+    every: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    for is_failed, integration, value in _COUNTED.findall(alertmanager.metrics(server)):
+        (failed if is_failed else every)[integration] += int(float(value))
+    return _Counts(all=every, failed=failed)
+
+
+def _until(happened: Callable[[], bool]) -> None:
+    """Wait for it, and no longer than ``_SECONDS``."""
+    deadline = time.monotonic() + _SECONDS
+    while not happened() and time.monotonic() < deadline:
+        time.sleep(_PAUSE)

@@ -1,0 +1,319 @@
+"""Running PostgreSQL's tools: no secret in argv or environment, no exit status lost, no orphan, no hang.
+
+The password reaches libpq in a file that has no name in any folder (memfd), so that nothing is left of it
+when we are killed. A tool dies with the runner, and so do its own children, even when we end by SIGKILL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import IO
+
+from pgbackstop_catalog import units
+from pgbackstop_catalog.config import conninfo
+from pgbackstop_catalog.config.plan import Plan
+from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.postgres import error_messages
+from pgbackstop_runner.system import processes
+
+TAIL_LINES = 20
+_LAST_WORDS_SECONDS = 2.0
+_KEPT_ENVIRONMENT = (
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "TZ",
+    "KRB5CCNAME",
+    "PGPASSFILE",
+    "PGSYSCONFDIR",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """When a running tool is given up, all in seconds."""
+
+    duration: float = float("inf")
+    first_byte: float = float("inf")
+    stall: float = float("inf")
+
+    @classmethod
+    def of_run(cls, plan: Plan) -> Limits:
+        """For what makes a backup of the plan."""
+        return cls(duration=plan.max_duration, first_byte=plan.first_byte_timeout, stall=plan.stall_timeout)
+
+    @classmethod
+    def of_reading(cls, plan: Plan | None) -> Limits:
+        """For what reads a backup back: as long as bytes come, it may take its time, for it holds nobody up.
+
+        None is a plan that is no longer in the configuration.
+        """
+        if plan is None:
+            return cls(first_byte=1800.0, stall=900.0)
+        return cls(first_byte=plan.first_byte_timeout, stall=plan.stall_timeout)
+
+
+def connection_string(server: Server, database: str | None, application_name: str) -> str:
+    """libpq's conninfo for ``--dbname``; without the password."""
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - 100 ms that only operations pay
+
+    return make_conninfo(
+        "", **conninfo.keywords(server, database=database, application_name=application_name)
+    )
+
+
+@dataclass
+class Tool:
+    """A started tool. ``feed`` the byte count of its progress to keep the watchdog quiet.
+
+    Where it is ``silent``, progress is what it reads, and the watchdog looks itself.
+    """
+
+    name: str
+    process: subprocess.Popen[bytes]
+    limits: Limits
+    silent: bool = False
+    started: float = field(default_factory=time.monotonic)
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
+    given_up: AttemptFailed | None = None
+    _bytes: int = 0
+    _last_change: float = field(default_factory=time.monotonic)
+    over: threading.Event = field(default_factory=threading.Event)
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """The tool's output. Only where it was started with ``pipe_output``."""
+        assert self.process.stdout is not None  # noqa: S101 - a programming error, not an input
+        return self.process.stdout
+
+    def feed(self, total_bytes: int) -> None:
+        """Tell the watchdog how far the tool has come."""
+        if total_bytes != self._bytes:
+            self._bytes, self._last_change = total_bytes, time.monotonic()
+
+    def finish(self) -> str:
+        """Wait for the tool; returns the last lines of its standard error.
+
+        Raises AttemptFailed (tool, timeout, stalled) for any exit status but 0, with those lines.
+        """
+        with contextlib.suppress(ChildProcessError, ProcessLookupError):  # the watchdog was faster
+            os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
+            # Until it is reaped its number is its own: end what it started and left behind.
+            os.killpg(self.process.pid, signal.SIGTERM)
+        status = self.process.wait()
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+        tail = "\n".join(self.lines)
+        if self.given_up is not None:
+            raise self.given_up
+        if status != 0:
+            how = f"was ended by signal {-status}" if status < 0 else f"ended with exit status {status}"
+            reason, remedy = error_messages.diagnosis(tail)
+            raise AttemptFailed(reason, f"{self.name} {how}: {tail or 'it said nothing'}", remedy=remedy)
+        return tail
+
+    def kill(self) -> None:
+        """End the tool and what it started; safe to call at any time."""
+        self.over.set()
+        if self.process.poll() is not None:
+            return  # its number may be another process's by now
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout=5)
+                return
+
+    def close(self) -> None:
+        """Close its output and let its last words be read; not for ever, for what it left may hold them."""
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        for thread in self.threads:
+            thread.join(_LAST_WORDS_SECONDS)
+
+    def watch(self) -> None:
+        while not self.over.wait(0.5):
+            if self.silent:
+                read = processes.bytes_read(self.process.pid)
+                # What is not known is no reason to end it.
+                self.feed(read if read is not None else self._bytes + 1)
+            problem = self._overdue(time.monotonic())
+            if problem is not None:
+                self.given_up = problem
+                self.kill()
+                return
+
+    def _overdue(self, now: float) -> AttemptFailed | None:
+        if now - self.started > self.limits.duration:
+            limit = units.format_duration(self.limits.duration)
+            problem = f"{self.name} ran longer than {limit} and was ended."
+            return AttemptFailed(
+                Reason.TIMEOUT, problem, remedy="Raise max_duration of the plan if that is right."
+            )
+        limit_key = "stall_timeout" if self._bytes else "first_byte_timeout"
+        seconds = self.limits.stall if self._bytes else self.limits.first_byte
+        if now - self._last_change > seconds:
+            verb, where = ("read", "at the disk") if self.silent else ("gave", "for locks and at the network")
+            problem = f"{self.name} {verb} no byte for {units.format_duration(seconds)} and was ended."
+            remedy = f"Look {where}; raise {limit_key} of the plan if that is right."
+            return AttemptFailed(Reason.STALLED, problem, remedy=remedy)
+        return None
+
+
+@contextlib.contextmanager
+def start(
+    name: str,
+    argv: Sequence[str],
+    *,
+    password: str | None = None,
+    limits: Limits | None = None,
+    pipe_output: bool = False,
+    silent: bool = False,
+    cwd: str | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> Iterator[Tool]:
+    """Start a tool; it is ended when the block is left by an exception.
+
+    Raises AttemptFailed (client) where it cannot be started.
+    """
+    with _environment(password) as (environment, inherited):
+        try:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if pipe_output else subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=environment,
+                pass_fds=inherited,
+                cwd=cwd,
+                start_new_session=True,
+                preexec_fn=processes.dying_with_us(),  # noqa: PLW1509 - see there
+            )
+        except OSError as error:
+            raise _not_startable(name, error) from error
+        tool = Tool(name=name, process=process, limits=limits or Limits(), silent=silent)
+        try:
+            _start_threads(tool, on_line)
+            with _guarded(process.pid):
+                yield tool
+                if process.poll() is None and not tool.over.is_set():
+                    tool.finish()
+        finally:
+            tool.kill()
+            tool.close()
+
+
+@contextlib.contextmanager
+def _guarded(group: int) -> Iterator[None]:
+    """End the whole group of processes when we die: the kernel's signal reaches only the first of them.
+
+    pg_basebackup's child that streams the WAL would live on for ever, and its slot would hold WAL back.
+    """
+    script = 'read -r over || kill -s TERM -- "-$1"'
+    guard = subprocess.Popen(
+        ["/bin/sh", "-c", script, "pgbackstop-guard", str(group)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env={},
+    )
+    try:
+        yield
+    finally:
+        guard.communicate(b"over\n")
+
+
+def run(
+    name: str,
+    argv: Sequence[str],
+    *,
+    password: str | None = None,
+    limits: Limits | None = None,
+    silent: bool = False,
+) -> str:
+    """Run a tool to its end; returns the last lines of its standard error. Raises AttemptFailed.
+
+    Nobody reads its standard output: PostgreSQL's tools say there nothing that counts.
+    """
+    with start(name, argv, password=password, limits=limits, silent=silent) as tool:
+        return tool.finish()
+
+
+def listing(name: str, argv: Sequence[str], *, seconds: float) -> str:
+    """Run a tool that needs no server; returns its standard output. Raises AttemptFailed.
+
+    Bytes that are no UTF-8 (names in a database of another encoding) come as replacement characters.
+    """
+    with _environment(None) as (environment, _):
+        try:
+            done = subprocess.run(argv, capture_output=True, env=environment, timeout=seconds, check=False)
+        except subprocess.TimeoutExpired as error:
+            limit = units.format_duration(seconds)
+            raise AttemptFailed(Reason.TIMEOUT, f"{name} ran longer than {limit} and was ended.") from error
+        except OSError as error:
+            raise _not_startable(name, error) from error
+    if done.returncode != 0:
+        words = done.stderr.decode(errors="replace").strip()
+        raise AttemptFailed(Reason.TOOL, f"{name} ended with exit status {done.returncode}: {words}")
+    return done.stdout.decode(errors="replace")
+
+
+def _not_startable(name: str, error: OSError) -> AttemptFailed:
+    return AttemptFailed(
+        Reason.CLIENT,
+        f"{name} cannot be started: {error.strerror}.",
+        remedy="Install PostgreSQL's client tools, or set bin_dir of the server.",
+    )
+
+
+def _start_threads(tool: Tool, on_line: Callable[[str], None] | None) -> None:
+    def read() -> None:
+        assert tool.process.stderr is not None  # noqa: S101
+        with tool.process.stderr as words:  # closed by nobody else, who would have to wait for it
+            for raw in words:
+                line = raw.decode(errors="replace").rstrip()
+                tool.lines.append(line)
+                if on_line is not None:
+                    on_line(line)
+
+    for target in (read, tool.watch):
+        thread = threading.Thread(target=target, daemon=True, name=f"{tool.name}-{target.__name__}")
+        thread.start()
+        tool.threads.append(thread)
+
+
+def small_environment() -> dict[str, str]:
+    """What PostgreSQL's programs get of ours; in English, so that messages can be recognised."""
+    return {**{name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}, "LC_ALL": "C"}
+
+
+@contextlib.contextmanager
+def _environment(password: str | None) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
+    """The environment of a tool, and the descriptors that it inherits."""
+    environment = small_environment()
+    if password is None:
+        yield environment, ()
+        return
+    descriptor = os.memfd_create("pgpass", 0)
+    try:
+        # libpq ignores a password file that others may read.
+        os.fchmod(descriptor, 0o600)
+        escaped = password.replace("\\", "\\\\").replace(":", "\\:")
+        os.write(descriptor, f"*:*:*:*:{escaped}\n".encode())
+        yield {**environment, "PGPASSFILE": f"/proc/self/fd/{descriptor}"}, (descriptor,)
+    finally:
+        os.close(descriptor)

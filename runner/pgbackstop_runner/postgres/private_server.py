@@ -1,0 +1,193 @@
+"""Starting a recovered server and watching it to the end of its recovery."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pgbackstop_catalog import errors
+from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.system import processes
+from pgbackstop_runner.system.accounts import Account, no_link
+
+if TYPE_CHECKING:
+    import psycopg
+
+TARGET_NOT_REACHED = "recovery ended before configured recovery target was reached"
+_SHOWN = 2
+# What libpq and the server say while it is not ready; anything else does not pass by waiting.
+_NOT_YET = ("starting up", "not yet accepting", "not accepting", "shutting down", "in recovery mode")
+_NOT_THERE = ("No such file", "Connection refused", "timeout expired", "server closed the connection")
+# Nothing of ours is for the server; PATH is for restore_command's lz4 and zstd.
+_ENVIRONMENT = ("PATH", "HOME", "LANG", "TZ", "LD_LIBRARY_PATH")
+
+
+def _dying() -> Callable[[], None]:
+    """An immediate shutdown: nobody wants the rest of a throw-away server."""
+    return processes.dying_with_us(signal.SIGQUIT)
+
+
+class TooLow(errors.PgbackstopError):
+    """The primary raised a limit after the backup, and the replay waits for a restart with a higher one."""
+
+
+class NotReached(errors.PgbackstopError):
+    """The WAL ended before the target, which PostgreSQL takes for an error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far the replay has come; ``until`` is the time of the last transaction replayed, as text."""
+
+    in_recovery: bool
+    paused: bool
+    replayed_lsn: str
+    until: str
+
+
+@dataclass(kw_only=True)
+class Recovered:
+    """A recovered server beside the live one, reached through its private socket.
+
+    ``dies_with_us`` is for a throw-away one; any other goes on when we end. Lines of its log that name the
+    ``restore_script`` of its restore_command say why it ended.
+    """
+
+    programs: Binaries
+    data: Path
+    socket_folder: Path
+    port: int
+    log: Path
+    who: Account
+    user: str
+    dies_with_us: bool = False
+    restore_script: str = ""
+    process: subprocess.Popen[bytes] | None = None
+    _log_from: int = 0
+
+    def start(self) -> None:
+        """Start it. Raises PgbackstopError where it cannot be started."""
+        with open(self.log, "ab", opener=no_link) as log:
+            self._log_from = log.tell()
+            try:
+                self.process = subprocess.Popen(
+                    [self.programs.path("postgres"), "-D", str(self.data)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd="/",
+                    start_new_session=True,
+                    preexec_fn=_dying() if self.dies_with_us else None,  # noqa: PLW1509 - see there
+                    env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+                    **self.who.credentials,
+                )
+            except OSError as error:
+                raise errors.PgbackstopError(
+                    f"PostgreSQL cannot be started: {error.strerror}.",
+                    remedy=f"Its programs are expected in {self.programs.folder}.",
+                ) from error
+
+    def stop(self) -> None:
+        """A fast shutdown, then an immediate one; at once where it is thrown away."""
+        if self.process is None:
+            return
+        signals = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
+        for number in signals[1:] if self.dies_with_us else signals:
+            if self.process.poll() is not None:
+                return
+            self.process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout=30)
+
+    def wait(
+        self, *, seconds: float, on_progress: Callable[[Progress], None], pauses: bool = False
+    ) -> Progress:
+        """Wait until recovery is over, or paused at its target; returns how far it came.
+
+        Raises NotReached where the WAL ended before the target, TooLow where it ``pauses`` without being
+        told to, PgbackstopError where the server ends or ``seconds`` pass.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert self.process is not None  # noqa: S101 - started before
+            if self.process.poll() is not None:
+                raise self._ended()
+            progress = self._look()
+            if progress is not None:
+                on_progress(progress)
+                if progress.paused and (not pauses or self._is_too_low()):
+                    raise TooLow("A limit was raised on the live server after the backup.")
+                if not progress.in_recovery or progress.paused:
+                    return progress
+            time.sleep(0.2)
+        raise errors.PgbackstopError(
+            "The recovery takes longer than it may and was stopped.", remedy=f"See {self.log}."
+        )
+
+    def _is_too_low(self) -> bool:
+        return "insufficient parameter settings" in self._words()
+
+    def _words(self) -> str:
+        """What the server has said since its last start."""
+        with contextlib.suppress(OSError), self.log.open("rb") as log:
+            log.seek(self._log_from)
+            return log.read().decode(errors="replace")
+        return ""
+
+    def connect(self, database: str = "postgres", user: str | None = None) -> psycopg.Connection:
+        """A connection through the private socket, in autocommit. Raises psycopg's errors."""
+        import psycopg  # noqa: PLC0415 - 100 ms that only operations pay
+
+        return psycopg.connect(
+            host=str(self.socket_folder),
+            port=self.port,
+            user=user or self.user,
+            dbname=database,
+            connect_timeout=5,
+            autocommit=True,
+            client_encoding="UTF8",  # text of a SQL_ASCII database would come as bytes
+        )
+
+    def _look(self) -> Progress | None:
+        """How far it is; None while it takes no connections."""
+        import psycopg  # noqa: PLC0415
+
+        try:
+            with contextlib.closing(self.connect()) as connection:
+                row = connection.execute(
+                    """select pg_is_in_recovery(),
+                              case when pg_is_in_recovery()
+                                   then pg_get_wal_replay_pause_state() = 'paused' else false end,
+                              coalesce(pg_last_wal_replay_lsn()::text, ''),
+                              coalesce(to_char(pg_last_xact_replay_timestamp() at time zone 'UTC',
+                                               'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), '')"""
+                ).fetchone()
+        except psycopg.Error as error:
+            words = " ".join(str(error).split())
+            if any(each in words for each in (*_NOT_YET, *_NOT_THERE)):
+                return None
+            raise errors.PgbackstopError(f"The recovered server lets nobody in: {words}") from error
+        assert row is not None  # noqa: S101 - the query gives one row
+        return Progress(in_recovery=row[0], paused=row[1], replayed_lsn=row[2], until=row[3])
+
+    def _ended(self) -> errors.PgbackstopError:
+        lines = self._words().splitlines()
+        if any(TARGET_NOT_REACHED in line for line in lines):
+            return NotReached(
+                "The WAL ends without the target.",
+                remedy="See 'pgbackstop window'. A target before the backup needs an earlier one: --backup.",
+            )
+        fatal = [
+            line
+            for line in lines
+            if "FATAL" in line or "PANIC" in line or (self.restore_script and self.restore_script in line)
+        ]
+        said = " / ".join((fatal or lines or ["it said nothing"])[-_SHOWN:])
+        return errors.PgbackstopError(f"The recovered server ended: {said}", remedy=f"See {self.log}.")

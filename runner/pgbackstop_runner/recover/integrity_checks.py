@@ -1,0 +1,87 @@
+"""Whether a recovered server is sound: questions to every database of it. Row counts have no model here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import psycopg
+
+from pgbackstop_catalog.records.backup import CheckResult
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.postgres import client_process
+from pgbackstop_runner.postgres.private_server import Recovered
+from pgbackstop_runner.system import phrases
+
+_NOTHING_READ = "no relations to check"
+
+
+def run(recovered: Recovered, *, thorough: bool, install: bool = False) -> tuple[CheckResult, ...]:
+    """Indexes always; every page of every table by pg_amcheck where it is wanted and can be had.
+
+    ``install`` creates the extension that it needs where it lacks: for a server that is thrown away.
+    """
+    try:
+        results = [_indexes(recovered)]
+    except psycopg.Error as error:
+        words = " ".join(str(error).split())
+        results = [CheckResult(name="indexes", ok=False, detail=f"could not be asked: {words}")]
+    if thorough:
+        results.append(_pages(recovered, install=install))
+    return tuple(results)
+
+
+def _databases(recovered: Recovered) -> list[str]:
+    with contextlib.closing(recovered.connect()) as connection:
+        rows = connection.execute("select datname from pg_database where datallowconn order by 1").fetchall()
+    return [name for (name,) in rows]
+
+
+def _indexes(recovered: Recovered) -> CheckResult:
+    databases = _databases(recovered)
+    wrong = [f"{database}.{name}" for database in databases for name in _invalid(recovered, database)]
+    detail = f"not valid: {phrases.some(wrong)}" if wrong else f"valid in {len(databases)} databases"
+    return CheckResult(name="indexes", ok=not wrong, detail=detail)
+
+
+def _invalid(recovered: Recovered, database: str) -> Iterator[str]:
+    """https://www.postgresql.org/docs/current/catalog-pg-index.html; a partitioned one is never read."""
+    with contextlib.closing(recovered.connect(database)) as connection:
+        rows = connection.execute(
+            """select i.indexrelid::regclass::text from pg_index i join pg_class c on c.oid = i.indexrelid
+               where c.relkind = 'i' and not (i.indisvalid and i.indisready) order by 1"""
+        ).fetchall()
+    yield from (name for (name,) in rows)
+
+
+def _pages(recovered: Recovered, *, install: bool) -> CheckResult:
+    """pg_amcheck passes over databases without the extension amcheck; its output has what is corrupt.
+
+    That some were passed over says nothing of the others.
+    """
+    if not recovered.programs.has("pg_amcheck"):
+        return CheckResult(name="pages", ok=True, detail="not checked: there is no pg_amcheck")
+    argv = [
+        recovered.programs.path("pg_amcheck"),
+        "--all",
+        "--heapallindexed",
+        *(["--install-missing"] if install else []),
+        f"--host={recovered.socket_folder}",
+        f"--port={recovered.port}",
+        f"--username={recovered.user}",
+    ]
+    corrupt: list[str] = []
+    try:
+        with client_process.start("pg_amcheck", argv, pipe_output=True) as tool:
+            for line in tool.stdout:
+                if len(corrupt) < phrases.SHOWN:
+                    corrupt.append(line.decode(errors="replace").strip())
+            said = tool.finish()
+    except AttemptFailed as error:
+        if corrupt:
+            return CheckResult(name="pages", ok=False, detail=" / ".join(corrupt))
+        none = _NOTHING_READ in error.problem
+        detail = "not checked: no database has the extension amcheck" if none else error.problem
+        return CheckResult(name="pages", ok=none, detail=detail)
+    skipped = " where the extension amcheck is installed" if "not installed" in said else ""
+    return CheckResult(name="pages", ok=True, detail=f"pg_amcheck found nothing{skipped}")

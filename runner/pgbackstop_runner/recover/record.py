@@ -1,0 +1,106 @@
+"""The record of a recovery: written before anything is touched, closed with what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions.recovery import RecoveryPlan
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.backup import Reason, Status, new_id
+from pgbackstop_catalog.records.restore import Restore
+from pgbackstop_runner.journal.restore import Journal, here, reread
+from pgbackstop_runner.notify import restore_events
+from pgbackstop_runner.system import locks, log
+from pgbackstop_runner.workspace import Workspace
+
+
+@contextlib.contextmanager
+def recorded(workspace: Workspace, plan: RecoveryPlan, data: Path) -> Iterator[Journal]:
+    """A running record, closed as succeeded or failed; whoever is notified hears of its begin and its end.
+
+    Raises Busy where the directory is being filled.
+    """
+    backup, now = plan.backup, utc_now()
+    record = Restore(
+        id=new_id(now),
+        what="recover",
+        server=backup.server,
+        plan=backup.plan,
+        backup=backup.id,
+        target=str(data),
+        target_kind=plan.target.kind,
+        target_value=plan.target.value,
+        method="into",
+        status=Status.RUNNING,
+        started_at=now,
+        source_size_bytes=backup.source_size_bytes,
+    ).but(**here())
+    with locks.held(workspace.catalog.root, _lock_name(record.target), f"A recovery into {data}"):
+        current = Journal(workspace=workspace, record=record)
+        current.save()
+        try:
+            restore_events.started(workspace, current.record)
+            yield current
+        except BaseException as error:
+            with contextlib.suppress(errors.CatalogError):  # the first error is the one to tell
+                restore_events.finished(workspace, current.fail(_known(error)))
+            raise
+        restore_events.finished(workspace, current.succeed())
+
+
+def reconcile(workspace: Workspace) -> tuple[Restore, ...]:
+    """Close the running records of dead recoveries; each says what is to be done. Raises CatalogError."""
+    running = [
+        restore
+        for restore in list(workspace.catalog.restores())
+        if restore.what == "recover" and restore.status is Status.RUNNING
+    ]
+    return tuple(closed for restore in running if (closed := _close(workspace, restore)) is not None)
+
+
+def _close(workspace: Workspace, restore: Restore) -> Restore | None:
+    """None where it is running after all, or has ended by itself since its record was read."""
+    try:
+        with locks.held(workspace.catalog.root, _lock_name(restore.target), restore.target):
+            now = reread(workspace, restore)
+            if now.status is not Status.RUNNING:
+                return None
+            closed = _interrupted(now)
+            workspace.catalog.put(closed)
+    except errors.Busy:
+        return None
+    log.logger().warning("closed as interrupted", restore=closed.id, message=closed.message)
+    return closed
+
+
+def _interrupted(restore: Restore) -> Restore:
+    return restore.but(
+        status=Status.INTERRUPTED,
+        reason=Reason.INTERRUPTED,
+        step="",
+        finished_at=utc_now(),
+        message=f"The process that made it (pid {restore.pid} on {restore.host}) ended in step "
+        f"{restore.step!r}. {_left(restore)}",
+    )
+
+
+def _left(restore: Restore) -> str:
+    if restore.step in {"replay", "check result"}:
+        return f"The server in {restore.target} may run by itself: see RECOVER.md there."
+    return f"What is in {restore.target} is unfinished and does not start: empty it and recover again."
+
+
+def _known(error: BaseException) -> errors.PgbackstopError:
+    if isinstance(error, errors.PgbackstopError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return errors.Interrupted("Ended by a signal.")
+    return errors.PgbackstopError(f"This is a bug: {type(error).__name__}: {error}")
+
+
+def _lock_name(target: str) -> str:
+    return f"recover-{hashlib.sha256(target.encode(errors='surrogateescape')).hexdigest()[:16]}"

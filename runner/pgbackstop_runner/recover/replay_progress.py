@@ -1,0 +1,154 @@
+"""Replaying to the end: what is done when PostgreSQL stops before it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.decisions.recovery import RecoveryPlan
+from pgbackstop_catalog.model import format_time
+from pgbackstop_runner.postgres import private_server
+from pgbackstop_runner.postgres.private_server import Progress, Recovered
+from pgbackstop_runner.recover import prepare, server_settings
+from pgbackstop_runner.recover.data_directory import Place
+from pgbackstop_runner.system import log
+from pgbackstop_runner.wal import archive_reader
+from pgbackstop_runner.wal.archive_reader import Archive
+
+_RESTARTS = 20  # each for a limit that the live server raised once more
+
+
+@dataclass(kw_only=True)
+class Work:
+    """What the steps after planning share. ``wal_folder`` is where the recovered server reads WAL from."""
+
+    plan: RecoveryPlan
+    archive: Archive
+    place: Place
+    recovered: Recovered
+    action: str
+    by_hand: bool
+    seconds: float
+    more_settings: Mapping[str, str] = field(default_factory=dict)
+    wal_folder: Path = field(default=Path())
+
+
+def write_settings(work: Work, *, exact_target: bool) -> None:
+    """Tell the server what to do, with the limits that its control file has now."""
+    data, recovered, source = work.place.data, work.recovered, work.archive
+    wal_from = server_settings.NOTHING_ARCHIVED
+    if source.holds_wal_of(work.plan.backup):
+        script = server_settings.install_script(data)
+        wal_from = server_settings.fetching(script, work.wal_folder, source.segment_bytes)
+    lines = server_settings.recovery(
+        work.plan,
+        wal_from=wal_from,
+        controls=server_settings.control(recovered.programs, data),
+        action=work.action,
+        exact_target=exact_target,
+    )
+    if work.by_hand and work.action != "pause":
+        # Nobody is there to raise a limit in the middle; without queries in between none is compared.
+        lines["hot_standby"] = "off"
+    hba = server_settings.write_hba(data)
+    beside = server_settings.beside(recovered.port, recovered.socket_folder, hba)
+    server_settings.write(data, {**lines, **beside, **work.more_settings})
+    prepare.hand_over(work.place, recovered.who)
+
+
+def replay_all(
+    work: Work, on_step: Callable[[str], None], on_progress: Callable[[str, float], None]
+) -> Progress:
+    """Start, and watch to the end. Raises PgbackstopError; the server is stopped then."""
+    try:
+        progress = _watch(work, on_step, on_progress, exact_target=True)
+    except private_server.NotReached:
+        if work.plan.target.kind != "time":
+            raise
+        # The window covers the moment, so all that was committed before it is in the archive; where the
+        # replay finds nothing after it, all of the archive is exactly the state at that moment.
+        on_step("nothing was committed after the target: replaying all of the archive")
+        write_settings(work, exact_target=False)
+        progress = _watch(work, on_step, on_progress, exact_target=False)
+        _require_not_beyond(work, progress)
+        _require_all(work, progress)
+    if work.plan.target.kind == "latest":
+        _require_all(work, progress)
+    return progress
+
+
+def _watch(
+    work: Work,
+    on_step: Callable[[str], None],
+    on_progress: Callable[[str, float], None],
+    *,
+    exact_target: bool,
+) -> Progress:
+    for _ in range(_RESTARTS):
+        try:
+            return _once(work, on_progress)
+        except private_server.TooLow:
+            on_step("a limit was raised on the live server after the backup: starting again with it")
+            write_settings(work, exact_target=exact_target)
+    raise errors.PgbackstopError("The limits of the live server changed too often.")
+
+
+def _once(work: Work, on_progress: Callable[[str, float], None]) -> Progress:
+    first, last = _span(work)
+
+    def show(progress: Progress) -> None:
+        log.logger().debug("replaying", lsn=progress.replayed_lsn, until=progress.until)
+        if progress.replayed_lsn and last > first:
+            done = (wal_segments.parse_lsn(progress.replayed_lsn) - first) / (last - first)
+            on_progress(
+                f"replayed {progress.replayed_lsn} of {wal_segments.format_lsn(last)}", min(1.0, done)
+            )
+
+    work.recovered.start()
+    try:
+        return work.recovered.wait(seconds=work.seconds, on_progress=show, pauses=work.action == "pause")
+    except BaseException:
+        work.recovered.stop()
+        raise
+
+
+def _span(work: Work) -> tuple[int, int]:
+    """The first and the last position of the replay, as far as that is known before."""
+    if work.plan.target.kind == "lsn":
+        last = wal_segments.parse_lsn(work.plan.target.value)
+    else:
+        last = archive_reader.reached(work.plan, work.archive)
+    return wal_segments.parse_lsn(work.plan.backup.start_lsn or "0/0"), last
+
+
+def _require_not_beyond(work: Work, progress: Progress) -> None:
+    """Raises PgbackstopError where WAL with a commit after the target arrived between the two replays."""
+    moment = work.plan.target.moment
+    until = None
+    with contextlib.suppress(ValueError):
+        until = datetime.fromisoformat(progress.until)
+    if moment is None or until is None or until <= moment:
+        return
+    work.recovered.stop()
+    raise errors.PgbackstopError(
+        f"While it replayed, something was committed at {progress.until}, after {format_time(moment)}.",
+        remedy="The server was stopped: empty its directory and run this again.",
+    )
+
+
+def _require_all(work: Work, progress: Progress) -> None:
+    """Raises CatalogError where the replay ended before the WAL that the window promises."""
+    least = archive_reader.least_lsn(work.plan, work.archive)
+    if not least or (progress.replayed_lsn and wal_segments.parse_lsn(progress.replayed_lsn) > least):
+        return
+    work.recovered.stop()
+    raise errors.CatalogError(
+        f"The replay ended at {progress.replayed_lsn}, "
+        f"but the archive goes beyond {wal_segments.format_lsn(least)}.",
+        remedy=f"Some WAL could not be read: see {work.recovered.log}. The server was stopped.",
+    )

@@ -1,0 +1,241 @@
+"""Whether what was restored is what was backed up (1.3.5), by questions to the database itself.
+
+Restores and drills ask the same. ``Expected`` is what the record and the dump say; what nobody knows is None
+and is then reported, not judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from pgbackstop_catalog.config.plan import Assertion
+from pgbackstop_catalog.records.backup import Backup, CheckResult, DatabaseFacts
+from pgbackstop_runner.postgres import facts as postgres
+from pgbackstop_runner.system import phrases
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What the database must be like. ``row_counts`` is by quoted name.
+
+    ``not_valid`` has the constraints that were not valid when they were dumped, as (table or domain, name);
+    ``sequences`` the values that the dump sets, as (last value, whether it was given out).
+    """
+
+    facts: DatabaseFacts | None = None
+    row_counts: dict[str, int] | None = None
+    not_valid: frozenset[tuple[str, str]] | None = None
+    sequences: dict[str, tuple[int, bool]] | None = None
+    assertions: Sequence[Assertion] = ()
+
+
+def expected(
+    backup: Backup,
+    assertions: Sequence[Assertion],
+    *,
+    not_valid: frozenset[tuple[str, str]] | None = None,
+    sequences: dict[str, tuple[int, bool]] | None = None,
+) -> Expected:
+    """What the backup's record says."""
+    return Expected(
+        facts=backup.database_facts,
+        row_counts=backup.row_counts,
+        not_valid=not_valid,
+        sequences=sequences,
+        assertions=assertions,
+    )
+
+
+def check(connection: psycopg.Connection, wanted: Expected) -> tuple[CheckResult, ...]:
+    """All checks of the database that is connected to; the connection must see every row."""
+    connection.execute("set row_security = off")
+    return (
+        rows(connection, wanted.row_counts),
+        _indexes(connection),
+        _constraints(connection, wanted.not_valid),
+        _sequences(connection, wanted.sequences),
+        *_facts(connection, wanted.facts),
+        *(_assertion(connection, each) for each in wanted.assertions),
+    )
+
+
+def failed(results: Sequence[CheckResult]) -> str:
+    """What failed, in one sentence; "" where nothing did."""
+    return "; ".join(f"{each.name}: {each.detail}" for each in results if not each.ok)
+
+
+def rows(connection: psycopg.Connection, counts: dict[str, int] | None) -> CheckResult:
+    """Exact counts of every table against those of the dump's own snapshot."""
+    if counts is None:
+        return CheckResult(name="rows", ok=True, detail="not compared: none were counted at backup")
+    # The names come from a record, so PostgreSQL says what they mean, and no name becomes a statement.
+    tables = connection.execute(
+        """select k, n.nspname, c.relname from unnest(%s::text[]) k
+           join pg_class c on c.oid = to_regclass(k) join pg_namespace n on n.oid = c.relnamespace""",
+        (list(counts),),
+    ).fetchall()
+    found = {quoted: _count(connection, schema, name) for quoted, schema, name in tables}
+    wrong = [
+        f"{name} has {found.get(name, 'no table')} instead of {count}"
+        for name, count in counts.items()
+        if found.get(name) != count
+    ]
+    total = f"{sum(found.values())} in {len(found)} tables, as backed up"
+    return CheckResult(name="rows", ok=not wrong, detail=phrases.some(wrong) or total)
+
+
+def _count(connection: psycopg.Connection, schema: str, name: str) -> int:
+    query = sql.SQL("select count(*) from only {}").format(sql.Identifier(schema, name))
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _indexes(connection: psycopg.Connection) -> CheckResult:
+    """pg_index.indisvalid; a partitioned index that lacks a partition's was invalid at the source too."""
+    rows = connection.execute(
+        """select i.indexrelid::regclass::text, i.indisvalid and i.indisready, c.relkind = 'I' and
+                  (select count(*) from pg_inherits p where p.inhparent = i.indexrelid) <
+                  (select count(*) from pg_inherits p join pg_class t on t.oid = p.inhrelid
+                    where p.inhparent = i.indrelid and t.relkind in ('r', 'p'))
+           from pg_index i join pg_class c on c.oid = i.indexrelid
+           join pg_namespace n on n.oid = c.relnamespace
+           where n.nspname !~ '^pg_' order by 1"""
+    ).fetchall()
+    wrong = [name for name, valid, incomplete in rows if not (valid or incomplete)]
+    return CheckResult(name="indexes", ok=not wrong, detail=_invalid(wrong) or f"{len(rows)} are valid")
+
+
+def _constraints(connection: psycopg.Connection, known: frozenset[tuple[str, str]] | None) -> CheckResult:
+    """pg_constraint.convalidated; what was not valid when it was dumped is no failure."""
+    rows = connection.execute(
+        """select coalesce(quote_ident(n.nspname) || '.' || quote_ident(coalesce(c.relname, t.typname)), ''),
+                  o.conname, o.convalidated
+           from pg_constraint o
+           left join pg_class c on c.oid = o.conrelid left join pg_type t on t.oid = o.contypid
+           left join pg_namespace n on n.oid = coalesce(c.relnamespace, t.typnamespace)
+           where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' order by 1, 2"""
+    ).fetchall()
+    invalid = [(table, name) for table, name, valid in rows if not valid]
+    wrong = [
+        f"{name} on {table}" for table, name in invalid if known is not None and (table, name) not in known
+    ]
+    note = f"; {len(invalid)} not, as at the source" if invalid else ""
+    detail = f"{len(rows) - len(invalid)} are validated{note}"
+    return CheckResult(name="constraints", ok=not wrong, detail=_invalid(wrong) or detail)
+
+
+def _sequences(connection: psycopg.Connection, dumped: dict[str, tuple[int, bool]] | None) -> CheckResult:
+    """At or beyond the greatest value of the column that each belongs to (the least where it counts down)."""
+    rows = connection.execute(
+        """select quote_ident(n.nspname) || '.' || quote_ident(s.relname), n.nspname, s.relname,
+                  tn.nspname, t.relname, a.attname, q.seqincrement > 0
+           from pg_depend d
+           join pg_class s on s.oid = d.objid and s.relkind = 'S'
+           join pg_namespace n on n.oid = s.relnamespace
+           join pg_sequence q on q.seqrelid = s.oid
+           join pg_class t on t.oid = d.refobjid join pg_namespace tn on tn.oid = t.relnamespace
+           join pg_attribute a on a.attrelid = t.oid and a.attnum = d.refobjsubid
+           where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass
+             and d.deptype in ('a', 'i') and t.relkind in ('r', 'p')
+             and a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
+           order by 1"""
+    ).fetchall()
+    behind = {row[0] for row in rows if _is_behind(connection, row[1:])}
+    wrong = sorted(name for name in behind if dumped is None or name not in dumped)
+    others = _changed(connection, dumped or {})
+    note = f"; {len(behind)} behind, as at the source" if behind else ""
+    detail = phrases.some([*(f"{name} is behind its column" for name in wrong), *others])
+    return CheckResult(
+        name="sequences", ok=not detail, detail=detail or f"{len(rows)} follow their columns{note}"
+    )
+
+
+def _is_behind(connection: psycopg.Connection, row: tuple[object, ...]) -> bool:
+    schema, name, table_schema, table, column, ascending = map(str, row)
+    query = sql.SQL(
+        "select s.last_value, s.is_called, (select {best}({column}) from {table}) from {sequence} s"
+    )
+    up = ascending == "True"
+    found = connection.execute(
+        query.format(
+            best=sql.SQL("max" if up else "min"),
+            column=sql.Identifier(column),
+            table=sql.Identifier(table_schema, table),
+            sequence=sql.Identifier(schema, name),
+        )
+    ).fetchone()
+    if found is None or found[2] is None:
+        return False
+    last, called, best = found
+    if not called:
+        return bool(best >= last) if up else bool(best <= last)
+    return bool(best > last) if up else bool(best < last)
+
+
+def _changed(connection: psycopg.Connection, dumped: dict[str, tuple[int, bool]]) -> Iterator[str]:
+    """Sequences that do not stand where the dump set them."""
+    rows = connection.execute(
+        """select quote_ident(n.nspname) || '.' || quote_ident(c.relname), n.nspname, c.relname
+           from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'S'"""
+    ).fetchall()
+    for quoted, schema, name in rows:
+        if quoted in dumped:
+            query = sql.SQL("select last_value, is_called from {}").format(sql.Identifier(schema, name))
+            if connection.execute(query).fetchone() != dumped[quoted]:
+                yield f"{quoted} does not stand at {dumped[quoted][0]}"
+
+
+def _facts(connection: psycopg.Connection, wanted: DatabaseFacts | None) -> Iterator[CheckResult]:
+    """Extensions and collation against the record."""
+    if wanted is None:
+        return
+    found = postgres.database_facts(connection)
+    there = {each.name: each.version for each in found.extensions}
+    missing = [each.name for each in wanted.extensions if each.name not in there]
+    other = [
+        f"{each.name} {there[each.name]} instead of {each.version}"
+        for each in wanted.extensions
+        if there.get(each.name, each.version) != each.version
+    ]
+    detail = (
+        phrases.some([f"{name} is missing" for name in missing])
+        or phrases.some(other)
+        or f"{len(there)} as backed up"
+    )
+    yield CheckResult(name="extensions", ok=not missing, detail=detail)
+    yield _collation(wanted, found)
+
+
+def _collation(wanted: DatabaseFacts, found: DatabaseFacts) -> CheckResult:
+    """Indexes of a logical restore are built anew, so another version is told, and another locale fails."""
+    same = ("encoding", "collate", "ctype", "locale_provider", "locale")
+    wrong = [
+        f"{name} is {getattr(found, name)!r} instead of {getattr(wanted, name)!r}"
+        for name in same
+        if getattr(found, name) != getattr(wanted, name)
+    ]
+    version = f"{found.locale_provider} {found.locale or found.collate} {found.collation_version}".strip()
+    if found.collation_version != wanted.collation_version:
+        version += f" (it was {wanted.collation_version or 'without a version'}; indexes are built anew)"
+    return CheckResult(name="collation", ok=not wrong, detail=phrases.some(wrong) or version)
+
+
+def _assertion(connection: psycopg.Connection, assertion: Assertion) -> CheckResult:
+    """The plan's own question, in a read-only transaction: it must give one true."""
+    try:
+        with connection.transaction():
+            connection.execute("set transaction read only")
+            rows = connection.execute(assertion.sql.encode()).fetchmany(2)
+    except psycopg.Error as error:
+        return CheckResult(name=assertion.name, ok=False, detail=" ".join(str(error).split()))
+    ok = len(rows) == 1 and tuple(rows[0]) == (True,)
+    shown = "true" if ok else f"gave {rows!r:.100} instead of one true"
+    return CheckResult(name=assertion.name, ok=ok, detail=shown)
+
+
+def _invalid(names: Sequence[str]) -> str:
+    return f"not valid: {phrases.some(names)}" if names else ""

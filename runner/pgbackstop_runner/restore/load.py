@@ -1,0 +1,281 @@
+"""Filling an empty database from a dump: pg_restore for archives, psql for SQL.
+
+Every exit status counts and the first error ends it; what the tools warn of is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from psycopg.conninfo import make_conninfo
+
+from pgbackstop_catalog.config import conninfo
+from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.formats import dump_metadata, sql_script
+from pgbackstop_runner.formats.sql_script import Piece
+from pgbackstop_runner.postgres import client_process
+from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.system import compression
+
+APPLICATION_NAME = "pgbackstop restore"
+# What the database itself sets must not keep it from being filled: default_transaction_read_only, for one.
+_OPTIONS = "-c default_transaction_read_only=off -c statement_timeout=0 -c session_replication_role=origin"
+# psql understands \restrict since these: https://www.postgresql.org/about/news/postgresql-176-1610-1514-1419-1322-and-18-beta-3-released-3118/
+_RESTRICT_SINCE = {15: 14, 16: 10, 17: 6}
+_NO_TRANSACTION_TIMEOUT = 17
+
+
+@dataclass(frozen=True, kw_only=True)
+class Only:
+    """Whose rows are wanted, by quoted name. Foreign keys and large objects are then left out."""
+
+    tables: frozenset[str]
+
+    def wants_entry(self, line: str) -> bool:
+        """Whether a line of pg_restore --list is wanted."""
+        if any(dump_metadata.is_entry(line, kind) for kind in _UNWANTED_ENTRIES):
+            return False
+        rows = dump_metadata.is_entry(line, "TABLE DATA")
+        return not rows or any(f" TABLE DATA {_listed(name)} " in line for name in self.tables)
+
+    def wants_statement(self, code: bytes) -> bool:
+        """Whether a statement of a plain dump is wanted; COPY stands for its rows."""
+        if dump_metadata.is_foreign_key(code) or code.startswith(_UNWANTED_STATEMENTS):
+            return False
+        match = _COPY.match(code)
+        return match is None or match[1].decode(errors="surrogateescape") in self.tables
+
+
+_UNWANTED_ENTRIES = (
+    "FK CONSTRAINT",
+    "BLOB",
+    "BLOBS",
+    "BLOB METADATA",
+    "MATERIALIZED VIEW DATA",
+    "EVENT TRIGGER",
+    "PUBLICATION",
+    "PUBLICATION TABLE",
+    "SUBSCRIPTION",
+)
+_UNWANTED_STATEMENTS = (
+    b"SELECT pg_catalog.lo",
+    b"ALTER LARGE OBJECT",
+    b"REFRESH MATERIALIZED VIEW",
+    b"CREATE EVENT TRIGGER",
+    b"CREATE PUBLICATION",
+    b"ALTER PUBLICATION",
+    b"CREATE SUBSCRIPTION",
+    b"ALTER SUBSCRIPTION",
+)
+_COPY = re.compile(
+    rb"COPY (" + sql_script.IDENTIFIER + rb"\." + sql_script.IDENTIFIER + rb") .*FROM stdin;\Z", re.DOTALL
+)
+
+
+def _listed(quoted: str) -> str:
+    """A quoted name as pg_restore --list has it: without quotes, schema and name apart."""
+    schema, name = dump_metadata.parts(quoted)
+    return f"{schema} {name}"
+
+
+@dataclass(kw_only=True)
+class Source:
+    """A dump, and how it is to be read."""
+
+    path: Path
+    plain: bool
+    jobs: int = 2
+    no_tablespaces: bool = False
+    only: Only | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+def fill(server: Server, database: str, binaries: Binaries, source: Source, server_major: int) -> None:
+    """Restore the dump into the database. Raises AttemptFailed with the tool's words and what to do.
+
+    Tools of 17 and later set a parameter that older servers do not know, and only they read what they wrote:
+    for those, pg_restore writes a script, from which that is taken out.
+    """
+    with _explained():
+        if source.plain or _is_too_new(binaries, server_major):
+            _by_script(server, database, binaries, source, server_major)
+        else:
+            _by_archive(server, database, binaries, source)
+
+
+def _by_archive(server: Server, database: str, binaries: Binaries, source: Source) -> None:
+    argv = [
+        binaries.path("pg_restore"),
+        "--no-password",
+        "--exit-on-error",
+        f"--jobs={source.jobs}",
+        *(["--no-tablespaces"] if source.no_tablespaces else []),
+        f"--dbname={connection_string(server, database)}",
+        str(source.path),
+    ]
+    with contextlib.ExitStack() as stack:
+        if source.only is not None:
+            lines = [
+                line
+                for line in dump_metadata.contents(binaries, source.path)
+                if source.only.wants_entry(line)
+            ]
+            argv.insert(1, f"--use-list={stack.enter_context(dump_metadata.wanted_entries(lines))}")
+        on_line = _collector(source.warnings)
+        password = conninfo.password(server)
+        tool = stack.enter_context(
+            client_process.start("pg_restore", argv, password=password, on_line=on_line)
+        )
+        tool.finish()
+
+
+def _by_script(server: Server, database: str, binaries: Binaries, source: Source, server_major: int) -> None:
+    """psql reads from a pipe with a name, because its standard input is closed like that of every tool."""
+    with tempfile.TemporaryDirectory(prefix="pgbackstop-restore-") as folder:
+        pipe = Path(folder, "dump.sql")
+        os.mkfifo(pipe, 0o600)
+        argv = [
+            binaries.path("psql"),
+            "--no-psqlrc",
+            "--quiet",
+            "--no-password",
+            "--set=ON_ERROR_STOP=1",
+            "--output=/dev/null",
+            f"--file={pipe}",
+            f"--dbname={connection_string(server, database)}",
+        ]
+        on_line = _collector(source.warnings)
+        with (
+            client_process.start("psql", argv, password=conninfo.password(server), on_line=on_line) as tool,
+            _opened(source, binaries) as script_file,
+        ):
+            feed(pipe, tool, filtered(script_file, source, binaries, server_major))
+            tool.finish()  # first: when psql gave up, pg_restore waits for a reader
+
+
+@contextlib.contextmanager
+def _opened(source: Source, binaries: Binaries) -> Iterator[IO[bytes]]:
+    """The dump as a script."""
+    if source.plain:
+        with compression.opened(source.path) as file:
+            yield file
+        return
+    argv = [binaries.path("pg_restore"), "--file=-", str(source.path)]
+    with client_process.start("pg_restore", argv, pipe_output=True) as tool:
+        yield tool.stdout
+        tool.finish()
+
+
+def _is_too_new(binaries: Binaries, server_major: int) -> bool:
+    return binaries.major >= _NO_TRANSACTION_TIMEOUT > server_major
+
+
+def feed(pipe: Path, reader: client_process.Tool, content: Iterator[bytes]) -> None:
+    """Write the script into the pipe. An error of psql ends it early, and is psql's to tell."""
+    let_go(pipe, reader)
+    with contextlib.suppress(BrokenPipeError), pipe.open("wb", buffering=0) as sink:
+        try:
+            for chunk in content:
+                sink.write(chunk)
+        except BrokenPipeError:
+            raise
+        except BaseException:
+            # Before the pipe ends: psql would take that for the end of a good dump, and commit.
+            reader.kill()
+            raise
+
+
+def let_go(pipe: Path, reader: client_process.Tool) -> None:
+    """A reader that dies before it opens the pipe must not leave the writer waiting for it forever."""
+
+    def open_when_over() -> None:
+        reader.process.wait()
+        with contextlib.suppress(OSError):
+            os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
+
+    threading.Thread(target=open_when_over, name="let-go", daemon=True).start()
+
+
+def filtered(
+    script_file: IO[bytes], source: Source, binaries: Binaries, server_major: int
+) -> Iterator[bytes]:
+    """The script without what leads out of its database, or what the tools here do not understand."""
+    wanted = True
+    for piece in sql_script.pieces(script_file):
+        # Rows go with the COPY before them.
+        wanted = wanted if piece.kind == "rows" else _is_kept(piece, source, binaries, server_major)
+        if wanted:
+            yield piece.text
+
+
+def _is_kept(piece: Piece, source: Source, binaries: Binaries, server_major: int) -> bool:
+    if piece.kind == "command":
+        dump_metadata.check_command(piece)
+        return b"restrict" in piece.code.split(maxsplit=1)[0] and _knows_restrict(binaries)
+    if piece.kind != "statement":
+        return True
+    if piece.code.startswith(b"SET transaction_timeout") and server_major < _NO_TRANSACTION_TIMEOUT:
+        return False
+    if source.no_tablespaces and piece.code.startswith(b"SET default_tablespace"):
+        return False
+    if source.only is not None and not source.only.wants_statement(piece.code):
+        return False
+    return not dump_metadata.is_about_database(piece.code)
+
+
+def _knows_restrict(binaries: Binaries) -> bool:
+    minor = int((binaries.version.partition(".")[2] or "0").split(".")[0])
+    return binaries.major >= 18 or minor >= _RESTRICT_SINCE.get(binaries.major, 0)
+
+
+def connection_string(server: Server, database: str) -> str:
+    """libpq's conninfo for a session that fills the database; without the password."""
+    keywords = conninfo.keywords(server, database=database, application_name=APPLICATION_NAME)
+    return make_conninfo("", **keywords, options=_OPTIONS)
+
+
+def _collector(warnings: list[str]) -> Callable[[str], None]:
+    def hear(line: str) -> None:
+        if "warning:" in line.lower() and len(warnings) < 100:
+            warnings.append(line)
+
+    return hear
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Add what to do to well-known last words."""
+    try:
+        yield
+    except AttemptFailed as error:
+        for pattern, reason, remedy in _KNOWN:
+            if re.search(pattern, error.problem):
+                raise AttemptFailed(reason, error.problem, remedy=remedy) from error
+        raise
+
+
+_EXTENSION = "Install the extension's package on the server."
+_KNOWN = (
+    (
+        "No space left on device",
+        Reason.SPACE,
+        "The server's disk is full: make room, or restore with --in-place, which needs no second copy.",
+    ),
+    ("extension .* is not available|extension control file", Reason.TOOL, _EXTENSION),
+    ("role .* does not exist", Reason.RIGHTS, "Restore the roles first: add --globals."),
+    (
+        "permission denied|must be owner|must be superuser|must be able to SET ROLE",
+        Reason.RIGHTS,
+        "Restore as a superuser: name one in restore_role of the server.",
+    ),
+)

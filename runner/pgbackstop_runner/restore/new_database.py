@@ -1,0 +1,100 @@
+"""The database that is filled beside the live one: made as the dump says, filled, analysed, validated."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import sql
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import conninfo
+from pgbackstop_catalog.records.backup import CheckResult
+from pgbackstop_runner.formats import dump_metadata
+from pgbackstop_runner.journal.restore import Journal
+from pgbackstop_runner.postgres import client_process, sessions
+from pgbackstop_runner.restore import content_checks, target_database
+from pgbackstop_runner.restore import load as restore_load
+from pgbackstop_runner.restore.load import Source
+from pgbackstop_runner.restore.plan import Outline
+from pgbackstop_runner.workspace import Workspace
+
+
+def create(outline: Outline, name: str) -> None:
+    """CREATE DATABASE as the dump says: owner, encoding, locale, settings, comment, rights."""
+    with target_database.connect(outline.server, away_from=(outline.database,)) as connection:
+        _apply(connection, outline, outline.blueprint.create, name)
+
+
+def _apply(connection: psycopg.Connection, outline: Outline, statements: list[bytes], name: str) -> None:
+    """Run the dump's statements about its database on another one, byte by byte in the dump's encoding."""
+    connection.execute(sql.SQL("set client_encoding to {}").format(sql.Literal(outline.blueprint.encoding)))
+    codec = connection.info.encoding.replace("ascii", "utf-8")
+    quoted = b'"' + name.replace('"', '""').encode(codec) + b'"'
+    for code in statements:
+        statement = dump_metadata.renamed(code, quoted)
+        if dump_metadata.tablespaces_in(code) & outline.missing_tablespaces:
+            statement = dump_metadata.without_tablespace(statement)
+        connection.execute(statement)
+
+
+def load(current: Journal, outline: Outline, name: str, only: restore_load.Only | None = None) -> None:
+    """Fill it; ``only`` limits whose rows come along. Raises AttemptFailed."""
+    source = Source(
+        path=outline.dump,
+        plain=outline.backup.format == "plain",
+        jobs=_jobs(current.workspace, outline),
+        no_tablespaces=bool(outline.missing_tablespaces),
+        only=only,
+    )
+    restore_load.fill(outline.server, name, outline.binaries, source, outline.major)
+    for warning in source.warnings:
+        current.warn(warning)
+
+
+def _jobs(workspace: Workspace, outline: Outline) -> int:
+    plan = workspace.config.plans.get(outline.backup.plan)
+    return outline.request.jobs or (plan.jobs if plan else 2)
+
+
+def analyze(outline: Outline, name: str) -> None:
+    """A dump has no statistics: without them the first queries after the swap would take minutes."""
+    argv = [
+        outline.binaries.path("vacuumdb"),
+        "--analyze-only",
+        "--quiet",
+        "--no-password",
+        "--jobs=2",
+        f"--dbname={restore_load.connection_string(outline.server, name)}",
+    ]
+    client_process.run("vacuumdb", argv, password=conninfo.password(outline.server))
+
+
+def validate(current: Journal, outline: Outline, name: str) -> None:
+    """Raises PgbackstopError with what is not as it was backed up."""
+    results = check(current.workspace, outline, name)
+    current.note(checks=results)
+    problem = content_checks.failed(results)
+    if problem:
+        raise errors.PgbackstopError(
+            f"What was restored is not what was backed up: {problem}.",
+            remedy=f"It did not take the name {outline.database}. "
+            f"Restore another backup than {outline.backup.id}.",
+        )
+
+
+def check(workspace: Workspace, outline: Outline, name: str) -> tuple[CheckResult, ...]:
+    """Whether it is what was backed up, and what the plan asserts."""
+    plan = workspace.config.plans.get(outline.backup.plan)
+    wanted = content_checks.expected(
+        outline.backup,
+        plan.assertions if plan else (),
+        not_valid=frozenset(outline.blueprint.not_valid),
+        sequences=outline.blueprint.sequences,
+    )
+    with sessions.connect(outline.server, name, statement_timeout=0) as connection:
+        return content_checks.check(connection, wanted)
+
+
+def close_door(outline: Outline, name: str) -> None:
+    """What would have kept us out while it was filled: connection limits and the like."""
+    with target_database.connect(outline.server, away_from=(outline.database,)) as connection:
+        _apply(connection, outline, outline.blueprint.close, name)

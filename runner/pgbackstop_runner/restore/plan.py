@@ -1,0 +1,172 @@
+"""What a restore was asked for and what it will do: for people, the dry run, and the deed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pgbackstop_catalog import units
+from pgbackstop_catalog.config.server import Hook, Server
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.restore import Estimate
+from pgbackstop_runner.formats.dump_metadata import Blueprint
+from pgbackstop_runner.formats.table_selection import Family
+from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.restore import application_hooks
+from pgbackstop_runner.restore.select_backup import Choice, Wanted
+from pgbackstop_runner.restore.target_database import Database
+
+# As many as a person reads before a restore.
+_SHOWN_TABLES = 20
+
+Method = Literal["swap", "in-place", "into", "selection"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What was asked for. ``server`` is None for the backup's own."""
+
+    wanted: Wanted
+    server: str | None = None
+    into: str | None = None
+    in_place: bool = False
+    tables: tuple[str, ...] = ()
+    schemas: tuple[str, ...] = ()
+    into_schema: str | None = None
+    roles: bool = False
+    jobs: int | None = None
+    fence_timeout: float = 30.0
+
+    @property
+    def method(self) -> Method:
+        if self.tables or self.schemas:
+            return "selection"
+        if self.into is not None:
+            return "into"
+        return "in-place" if self.in_place else "swap"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outline:
+    """Everything that the restore needs, and what it would do."""
+
+    request: Request
+    choice: Choice
+    folder: Path
+    dump: Path
+    blueprint: Blueprint
+    server_name: str
+    server: Server
+    major: int
+    binaries: Binaries
+    database: str
+    replaced: Database | None
+    same_server: bool
+    identity: str
+    missing_roles: frozenset[str]
+    missing_tablespaces: frozenset[str]
+    estimate: Estimate
+    checked: str
+    family: Family | None
+
+    @property
+    def backup(self) -> Backup:
+        return self.choice.backup
+
+    @property
+    def method(self) -> Method:
+        return self.request.method
+
+    @property
+    def replaces(self) -> bool:
+        """Whether a database that exists makes room for another."""
+        return self.replaced is not None and self.method in {"swap", "in-place"}
+
+    @property
+    def keys_return(self) -> bool:
+        """Whether foreign keys of other tables are made again: where the table was, under its name."""
+        request = self.request
+        return request.into_schema is None and request.into in {None, self.backup.database}
+
+    @property
+    def phrase(self) -> str:
+        """What must be typed before anything is replaced; "" where nothing is."""
+        if not self.replaces:
+            return ""
+        return self.database if self.same_server else f"{self.database} on server {self.identity}"
+
+    def lines(self, now: datetime) -> Iterator[tuple[str, str]]:
+        """The plan, as pairs of what and how, for people."""
+        backup = self.backup
+        yield "backup", f"{backup.id} of plan {backup.plan}: {self.choice.why}"
+        yield "made", _age(backup, now)
+        yield "holds", _size(backup)
+        yield "checked", self.checked
+        yield "into", f"{self._destination()}, on server {self.server_name}"
+        yield "should take", f"about {units.format_duration(self.estimate.seconds)} ({self.estimate.reason})"
+        if self.replaces and self.replaced is not None:
+            yield "replaces", self._replacing(self.replaced)
+        yield from self._selected()
+        for name, hook in self.hooks():
+            yield name, application_hooks.describe(hook)
+        for name in sorted(self.missing_roles):
+            yield "role", f"{name} is created from the backup's globals"
+        for name in sorted(self.missing_tablespaces):
+            yield "tablespace", f"{name} is not on this server: its tables go to the default one"
+        if not self.same_server:
+            yield "ATTENTION", "this is another server than the one that was backed up"
+
+    def _destination(self) -> str:
+        words = {
+            "swap": f"{self.database}, filled beside the live one and swapped in by a rename",
+            "in-place": f"{self.database}, after the live one is DROPPED; there is no undo",
+            "into": f"the new database {self.database}",
+            "selection": f"the database {self.database}",
+        }
+        return words[self.method]
+
+    def _replacing(self, old: Database) -> str:
+        size = units.format_size(old.size_bytes)
+        fate = "dropped" if self.method == "in-place" else "kept under another name until you drop it"
+        return f"{old.name} ({size}, {old.connections} connections, which are ended): it is {fate}"
+
+    def _selected(self) -> Iterator[tuple[str, str]]:
+        if self.family is None:
+            return
+        tables = list(self.family.tables.items())
+        for name, rows in tables[:_SHOWN_TABLES]:
+            yield "table", f"{name}, {rows} rows"
+        if len(tables) > _SHOWN_TABLES:
+            yield "table", f"and {len(tables) - _SHOWN_TABLES} more"
+        for key in self.family.other_keys if self.keys_return else ():
+            yield "foreign key", f"{key.name} of {key.table} points to it: made again where it is gone"
+
+    def hooks(self) -> Iterator[tuple[str, Hook]]:
+        """What stops, starts and checks the application, in this order, where it is stopped at all."""
+        application = self.server.application
+        if self.method not in {"swap", "in-place"}:
+            return
+        for name, hook in (
+            ("stop", application.stop),
+            ("start", application.start),
+            ("check", application.check),
+        ):
+            if hook is not None:
+                yield name, hook
+
+
+def _age(backup: Backup, now: datetime) -> str:
+    age = units.format_duration(max(0.0, (now - backup.started_at).total_seconds()))
+    return f"{backup.started_at:%Y-%m-%d %H:%M:%S} UTC, {age} ago"
+
+
+def _size(backup: Backup) -> str:
+    rows = (
+        f", {sum(backup.row_counts.values())} rows in {len(backup.row_counts)} tables"
+        if backup.row_counts
+        else ""
+    )
+    return f"{units.format_size(backup.size_bytes or 0)} ({backup.format}){rows}"

@@ -1,0 +1,92 @@
+"""Finding out what a restore will do, without touching anything: the backup, its bytes, the server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.records import restore
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_runner.formats import dump_metadata, table_selection
+from pgbackstop_runner.formats.dump_metadata import Blueprint
+from pgbackstop_runner.formats.table_selection import Family
+from pgbackstop_runner.postgres import client_programs
+from pgbackstop_runner.postgres import facts as postgres
+from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.restore import preflight, select_backup, target_database, verify_files
+from pgbackstop_runner.restore.plan import Outline, Request
+from pgbackstop_runner.workspace import Workspace
+
+_READ = {True: "read to its end", False: "readable by pg_restore"}
+
+
+def draw(workspace: Workspace, request: Request) -> Outline:
+    """Choose, check the bytes, look at the server: everything that can be wrong is told before it matters.
+
+    Raises NotFound, ConfigError, ValidationError, ServerUnreachable, AttemptFailed (corrupt).
+    """
+    choice = select_backup.choose(workspace.catalog.backups(), request.wanted)
+    backup = choice.backup
+    folder = verify_files.folder_of(storage(workspace, backup), backup)
+    checked = verify_files.check(folder, backup)
+    server_name = request.server or backup.server
+    server = workspace.server(server_name).for_restores()
+    database = request.into or backup.database
+    with target_database.connect(server, away_from=(database,)) as connection:
+        major = postgres.major(connection)
+        preflight.same_or_newer(backup, major)
+        facts = postgres.facts(connection)
+        tools = _tools(server, backup, major)
+        dump = dump_metadata.dump_path(folder, backup)
+        found = dump_metadata.read(tools, dump, plain=backup.format == "plain")
+        outline = Outline(
+            request=request,
+            choice=choice,
+            folder=folder,
+            dump=dump,
+            blueprint=found,
+            server_name=server_name,
+            server=server,
+            major=major,
+            binaries=tools,
+            database=database,
+            replaced=target_database.find(connection, database),
+            same_server=_is_same(backup, facts.system_identifier),
+            identity=facts.system_identifier,
+            missing_roles=frozenset(found.roles) - target_database.roles(connection),
+            missing_tablespaces=frozenset(found.tablespaces) - target_database.tablespaces(connection),
+            estimate=restore.estimate(backup, workspace.catalog.restores(server_name)),
+            checked=f"{checked}; {_READ[backup.format == 'plain']}",
+            family=_family(request, backup, found),
+        )
+        preflight.require(connection, outline)
+    return outline
+
+
+def _family(request: Request, backup: Backup, found: Blueprint) -> Family | None:
+    if request.method != "selection":
+        return None
+    return table_selection.choose(backup, found, request.tables, request.schemas)
+
+
+def storage(workspace: Workspace, backup: Backup) -> Path:
+    """The folder of the storage that holds the backup. Raises ConfigError."""
+    try:
+        return workspace.config.folder(backup.storage).path
+    except (KeyError, TypeError):
+        raise errors.ConfigError(
+            f"Storage {backup.storage!r} of backup {backup.id} is no folder of the configuration.",
+            remedy="Add it again, or restore another backup.",
+        ) from None
+
+
+def _is_same(backup: Backup, identity: str) -> bool:
+    known = backup.server_facts.system_identifier if backup.server_facts else ""
+    return known in {"", identity}
+
+
+def _tools(server: Server, backup: Backup, major: int) -> Binaries:
+    """Tools that read the archive and suit the server; the server's own version if it is there."""
+    made_by = int((backup.tools.get("pg_dump") or "0").partition(".")[0] or 0)
+    return client_programs.find(max(major, made_by), server.bin_dir)

@@ -1,0 +1,133 @@
+"""What a restore needs from the server, looked at before anything is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+
+from pgbackstop_catalog import errors, units
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_runner.restore import application_hooks, target_database
+from pgbackstop_runner.restore.plan import Outline
+from pgbackstop_runner.restore.target_database import Database
+from pgbackstop_runner.system import files
+
+
+def require(connection: psycopg.Connection, outline: Outline) -> None:
+    """Raises ValidationError with everything that the server lacks."""
+    problems = list(_problems(connection, outline))
+    if problems:
+        raise errors.ValidationError(
+            " ".join(problem for problem, _remedy in problems),
+            remedy=" ".join(dict.fromkeys(remedy for _problem, remedy in problems if remedy)),
+        )
+
+
+def same_or_newer(backup: Backup, major: int) -> None:
+    """Raises ValidationError for a server that is older than the one that was backed up."""
+    made_on = (backup.server_facts.version_number if backup.server_facts else 0) // 10000
+    if made_on > major:
+        raise errors.ValidationError(
+            f"The backup is of PostgreSQL {made_on}; the server is {major}, which is older.",
+            remedy=f"Restore into PostgreSQL {made_on} or newer.",
+        )
+
+
+def _problems(connection: psycopg.Connection, outline: Outline) -> Iterator[tuple[str, str]]:
+    request, old = outline.request, outline.replaced
+    missing = frozenset(outline.blueprint.extensions) - target_database.extensions(connection)
+    if missing:
+        yield (
+            f"The server does not have the extension {', '.join(sorted(missing))}.",
+            "Install the extension's package on the server.",
+        )
+    if outline.missing_roles and not request.roles:
+        yield (
+            f"The server does not have the role {', '.join(sorted(outline.missing_roles))}.",
+            "Add --globals to create missing roles from the backup.",
+        )
+    if outline.method == "into" and old is not None:
+        yield (f"There is a database {old.name!r} already.", "Give --into another name.")
+    if outline.method == "selection" and old is None:
+        yield (
+            f"There is no database {outline.database!r} to restore into.",
+            "Create it, or name another by --into.",
+        )
+    if outline.replaces and old is not None:
+        yield from _in_the_way(old)
+    yield from _hooks(outline)
+    yield from _rights(connection, outline)
+    yield from _space(connection, outline)
+
+
+def _hooks(outline: Outline) -> Iterator[tuple[str, str]]:
+    """A token that cannot be read would be noticed when all is restored, and before anything is swapped."""
+    for _name, hook in outline.hooks():
+        try:
+            application_hooks.token(hook)
+        except errors.ConfigError as error:
+            yield error.problem, error.remedy
+
+
+def _in_the_way(old: Database) -> Iterator[tuple[str, str]]:
+    """What keeps PostgreSQL from renaming or dropping a database."""
+    if old.prepared:
+        yield (
+            f"{old.name} has {old.prepared} prepared transactions, which keep it from being replaced.",
+            "Commit or roll them back: see pg_prepared_xacts.",
+        )
+    if old.subscriptions or old.slots:
+        yield (
+            f"{old.name} has {old.subscriptions} subscriptions and {old.slots} logical replication slots, "
+            "which would stay with the old database.",
+            "Drop them first, and make them anew afterwards.",
+        )
+
+
+def _rights(connection: psycopg.Connection, outline: Outline) -> Iterator[tuple[str, str]]:
+    row = connection.execute(
+        """select rolsuper, rolcreatedb and pg_has_role(current_user, 'pg_signal_backend', 'usage')
+           from pg_roles where rolname = current_user"""
+    ).fetchone()
+    if row is not None and not any(row):
+        yield (
+            f"Role {outline.server.user} may not restore: it is no superuser, and may not both create "
+            "databases and end connections.",
+            "Name a superuser in restore_role of the server.",
+        )
+
+
+def _space(connection: psycopg.Connection, outline: Outline) -> Iterator[tuple[str, str]]:
+    """Room for a second copy, as far as the server's disk can be seen from here."""
+    needed = outline.backup.source_size_bytes
+    free = _free(connection)
+    if outline.method in {"in-place", "selection"} or needed is None or free is None or needed <= free:
+        return
+    yield (
+        f"The server's disk has {units.format_size(free)} free, and the database needs about "
+        f"{units.format_size(needed)} beside the live one.",
+        "Make room, or restore with --in-place, which drops the live one first.",
+    )
+
+
+def _free(connection: psycopg.Connection) -> int | None:
+    """Free bytes of the server's disk, where its data directory is one of this host's."""
+    row = connection.execute(
+        """select (select setting from pg_settings where name = 'data_directory'),
+                  (select system_identifier from pg_control_system())"""
+    ).fetchone()
+    folder = Path(row[0]) if row and row[0] else None
+    if folder is None or not _is_data_of(folder, row[1] if row else None):
+        return None
+    return files.free_bytes(folder)
+
+
+def _is_data_of(folder: Path, identity: int | None) -> bool:
+    """Whether the directory is that server's: pg_control begins with the system identifier."""
+    try:
+        with (folder / "global" / "pg_control").open("rb") as file:
+            return int.from_bytes(file.read(8), "little") == identity
+    except OSError:
+        return False

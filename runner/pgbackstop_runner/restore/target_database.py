@@ -1,0 +1,133 @@
+"""The server that is restored into: its databases, who is in them, and what can be done with them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import LiteralString
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from pgbackstop_catalog.config.server import Server
+from pgbackstop_runner.postgres import sessions as postgres
+
+# PostgreSQL cuts longer names off, silently: NAMEDATALEN is 64.
+_LONGEST_NAME = 63
+
+
+@dataclass(frozen=True, kw_only=True)
+class Database:
+    """A database of the server. ``connections`` are those of others, now."""
+
+    name: str
+    oid: int
+    owner: str
+    size_bytes: int
+    connections: int
+    prepared: int
+    subscriptions: int
+    slots: int
+    is_template: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """A session in a database that somebody must end."""
+
+    pid: int
+    user: str
+    application: str
+    address: str
+
+    def __str__(self) -> str:
+        who = " ".join(each for each in (self.user, self.application, self.address) if each)
+        return f"process {self.pid} ({who or 'nameless'})"
+
+
+def name_beside(database: str, word: str, short_id: str) -> str:
+    """``shop__restore_5f3a9c``; a long name loses its end, so that ours fits."""
+    suffix = f"__{word}_{short_id}"
+    kept = database.encode()[: _LONGEST_NAME - len(suffix)].decode(errors="ignore")
+    return kept + suffix
+
+
+@contextlib.contextmanager
+def connect(server: Server, *, away_from: tuple[str, ...] = ()) -> Iterator[psycopg.Connection]:
+    """A connection from which databases are made and renamed: to none of those. Raises ServerUnreachable."""
+    database = next(
+        name for name in (server.maintenance_database, "postgres", "template1") if name not in away_from
+    )
+    with postgres.connect(server, database, statement_timeout=0) as connection:
+        yield connection
+
+
+def find(connection: psycopg.Connection, name: str) -> Database | None:
+    """The database of that name."""
+    with connection.cursor(row_factory=class_row(Database)) as cursor:
+        return cursor.execute(_DATABASE, (name,)).fetchone()
+
+
+_DATABASE = """
+    select d.datname as name, d.oid::int8, pg_get_userbyid(d.datdba) as owner,
+           pg_database_size(d.oid) as size_bytes, d.datistemplate as is_template,
+           (select count(*) from pg_stat_activity a
+             where a.datid = d.oid and a.backend_type = 'client backend') as connections,
+           (select count(*) from pg_prepared_xacts p where p.database = d.datname) as prepared,
+           (select count(*) from pg_subscription s where s.subdbid = d.oid) as subscriptions,
+           (select count(*) from pg_replication_slots s where s.database = d.datname) as slots
+    from pg_database d where d.datname = %s"""
+
+
+def names(connection: psycopg.Connection) -> tuple[str, ...]:
+    """All databases."""
+    return tuple(name for (name,) in connection.execute("select datname from pg_database order by 1"))
+
+
+def roles(connection: psycopg.Connection) -> frozenset[str]:
+    """All roles."""
+    return frozenset(name for (name,) in connection.execute("select rolname from pg_roles"))
+
+
+def extensions(connection: psycopg.Connection) -> frozenset[str]:
+    """The extensions that the server could create."""
+    return frozenset(name for (name,) in connection.execute("select name from pg_available_extensions"))
+
+
+def tablespaces(connection: psycopg.Connection) -> frozenset[str]:
+    """All tablespaces."""
+    return frozenset(name for (name,) in connection.execute("select spcname from pg_tablespace"))
+
+
+def run(connection: psycopg.Connection, statement: LiteralString, *databases: str) -> None:
+    """Run a statement whose ``{}`` are names of databases."""
+    parts = [sql.Identifier(name) for name in databases]
+    connection.execute(sql.SQL(statement).format(*parts))
+
+
+def drop(connection: psycopg.Connection, name: str, *, timeout: float = 300.0) -> None:
+    """Drop a database, ending who is in it; quiet when it is gone.
+
+    PostgreSQL waits for every process of the server to notice, so a frozen one would hold it for ever:
+    after ``timeout`` seconds it is given up with psycopg.errors.QueryCanceled, and may be repeated.
+    """
+    connection.execute(f"set statement_timeout = {round(timeout * 1000)}".encode())
+    found = find(connection, name)
+    if found is not None and found.is_template:
+        run(connection, "alter database {} is_template false", name)
+    run(connection, "drop database if exists {} with (force)", name)
+
+
+def sessions(connection: psycopg.Connection, oids: list[int]) -> tuple[Session, ...]:
+    """Who is in the databases of those OIDs, us excluded."""
+    rows = connection.execute(
+        """select pid, coalesce(usename, ''), coalesce(application_name, ''), coalesce(host(client_addr), '')
+           from pg_stat_activity where datid = any(%s) and pid <> pg_backend_pid() order by pid""",
+        (oids,),
+    ).fetchall()
+    return tuple(
+        Session(pid=pid, user=user, application=application, address=address)
+        for pid, user, application, address in rows
+    )

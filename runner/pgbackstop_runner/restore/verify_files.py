@@ -1,0 +1,50 @@
+"""That the bytes of a backup are those that were stored, before anything is touched (1.3.1)."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.records.backup import Backup, Reason, StoredFile
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.system import streams
+
+_REMEDY = "Nothing was touched. Restore another backup, or one of its copies, and check the disk."
+
+
+def check(folder: Path, backup: Backup) -> str:
+    """Read every file back, two at a time; returns what was done. Raises AttemptFailed (corrupt)."""
+    if not folder.is_dir():
+        raise AttemptFailed(
+            Reason.CORRUPT, f"The folder of backup {backup.id} is not there: {folder}.", remedy=_REMEDY
+        )
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for problem in pool.map(lambda stored: _problem(folder, stored), backup.files):
+            if problem:
+                raise AttemptFailed(
+                    Reason.CORRUPT, f"Backup {backup.id} is damaged: {problem}.", remedy=_REMEDY
+                )
+    return f"sha256 of {len(backup.files)} files"
+
+
+def folder_of(storage: Path, backup: Backup) -> Path:
+    """Where the backup's bytes are. Raises NotFound for a record without a place."""
+    if backup.location is None:
+        raise errors.NotFound(f"The record of backup {backup.id} names no folder.")
+    return storage / backup.location
+
+
+def _problem(folder: Path, stored: StoredFile) -> str:
+    path = folder / stored.path
+    try:
+        # A link could lead to bytes that somebody changes after they were checked.
+        if path.is_symlink() or not path.is_file():
+            return f"{stored.path} is no file"
+        if path.stat().st_size != stored.size_bytes:
+            return f"{stored.path} has {path.stat().st_size} bytes instead of {stored.size_bytes}"
+        if streams.digest(path, stored.path) != stored:
+            return f"the content of {stored.path} does not match its checksum"
+    except OSError as error:
+        return f"{stored.path} cannot be read ({error.strerror})"
+    return ""

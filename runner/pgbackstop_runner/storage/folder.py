@@ -1,0 +1,117 @@
+"""Copies in a folder: another disk, a network mount."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgbackstop_catalog.records.backup import StoredFile
+from pgbackstop_catalog.store import atomic
+from pgbackstop_runner.storage.protocol import Spoiled, StoreError
+
+_CHUNK_BYTES = 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderStore:
+    """A ByteStore in a folder. Symbolic links below its root are not followed."""
+
+    root: Path
+
+    def put(self, source: Path, path: str, expected: StoredFile) -> None:
+        with _errors(self.root):
+            target = self._inside(path)
+            atomic.make_folder(target.parent)
+            temporary = target.with_name(f".{target.name}.{os.getpid()}{atomic.TEMPORARY_SUFFIX}")
+            try:
+                if _copy(source, temporary) != expected.sha256:
+                    raise Spoiled(expected)
+                _compare(temporary, expected)
+                temporary.replace(target)
+            finally:
+                temporary.unlink(missing_ok=True)
+            atomic.sync_folder(target.parent)
+
+    def put_bytes(self, content: bytes, path: str) -> None:
+        with _errors(self.root):
+            target = self._inside(path)
+            atomic.make_folder(target.parent)
+            atomic.write(target, content)
+
+    def read(self, path: str) -> bytes:
+        with _errors(self.root):
+            return self._inside(path).read_bytes()
+
+    def files(self, folder: str) -> Iterator[tuple[str, int]]:
+        with _errors(self.root):
+            if not any(self.root.iterdir()):
+                # Nothing found must not read as "all of it is gone" where a disk is not mounted.
+                raise StoreError(f"The storage {self.root} is empty.", remedy="Is its disk mounted?")
+            start = self._inside(folder)
+            for parent, _folders, names in os.walk(start, onerror=_raise):
+                for name in sorted(names):
+                    path = Path(parent, name)
+                    if not path.is_symlink():
+                        yield path.relative_to(self.root).as_posix(), path.lstat().st_size
+
+    def remove(self, paths: Iterable[str]) -> None:
+        with _errors(self.root):
+            for path in paths:
+                target = self._inside(path)
+                target.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # it holds other files still, or is gone
+                    target.parent.rmdir()
+
+    def _inside(self, path: str) -> Path:
+        """The place of ``path``. Raises StoreError where that is, or leads, outside the root."""
+        target = self.root / path
+        parts = Path(path).parts
+        if Path(path).is_absolute() or ".." in parts or target.is_symlink():
+            raise StoreError(f"{path!r} is no place inside {self.root}; nothing was touched.")
+        if target.parent.resolve() != self.root.resolve() / Path(path).parent:
+            raise StoreError(f"{target} leads elsewhere by a symbolic link; nothing was touched.")
+        return target
+
+
+def _copy(source: Path, target: Path) -> str:
+    """Copy durably; returns the SHA-256 of what was read."""
+    digest = hashlib.sha256()
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with source.open("rb") as reader, os.fdopen(os.open(target, flags, atomic.FILE_MODE), "wb") as writer:
+        while chunk := reader.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            writer.write(chunk)
+        writer.flush()
+        os.fsync(writer.fileno())
+    return digest.hexdigest()
+
+
+def _compare(path: Path, expected: StoredFile) -> None:
+    """Raises StoreError where the file is not what it should be."""
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected.sha256 or path.stat().st_size != expected.size_bytes:
+        raise StoreError(
+            f"The copy of {expected.path} is not what was written (SHA-256 {found[:12]}…).",
+            remedy="Look at the storage's disk, and at the memory of this host.",
+        )
+
+
+def _raise(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # a folder that is not there has no files
+        raise error
+
+
+@contextlib.contextmanager
+def _errors(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"The storage {root} cannot be used: {error.filename or root}: {error.strerror or error}.",
+            remedy="Check free space, the folder's owner and mode, and its mount.",
+        ) from error

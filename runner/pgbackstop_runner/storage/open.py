@@ -1,0 +1,21 @@
+"""The kinds of storage that copies go to, one file for each.
+
+bytestore_folder.py    another disk of this host
+bytestore_s3.py        S3, and servers that speak its protocol
+"""
+
+from __future__ import annotations
+
+from pgbackstop_catalog.config.storage import FolderStorage, S3Storage
+from pgbackstop_runner.storage.protocol import ByteStore
+
+
+def open_store(name: str, storage: FolderStorage | S3Storage) -> ByteStore:
+    """The storage of a configuration."""
+    if isinstance(storage, FolderStorage):
+        from pgbackstop_runner.storage.folder import FolderStore  # noqa: PLC0415 - only the kind in use
+
+        return FolderStore(root=storage.path)
+    from pgbackstop_runner.storage.s3 import S3Bucket  # noqa: PLC0415 - obstore is 40 MB
+
+    return S3Bucket.connect(name, storage)

@@ -1,0 +1,165 @@
+"""Copies in a bucket of S3, or of a server that speaks its protocol.
+
+What is stored is compared with what was hashed when the backup was made: the bytes are hashed again on
+their way, the size is asked for, and the bucket's own checksum (the ETag, the MD5 of the parts' MD5s) is
+computed here as well. Where a bucket's ETag is something else, as with KMS keys, the object is read back.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import obstore
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import S3Store
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.storage import S3Storage
+from pgbackstop_catalog.records.backup import StoredFile
+from pgbackstop_runner.storage.protocol import Spoiled, StoreError
+
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
+
+PART_BYTES = 8 * 2**20
+_MOST_PARTS = 9_000  # S3 allows 10,000
+_CONCURRENCY = 4  # times PART_BYTES is the memory of an upload
+RETRY: RetryConfig = {"max_retries": 3}  # of one request; a whole copy is tried again by its caller
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3Bucket:
+    """A ByteStore in a bucket, below a prefix."""
+
+    name: str
+    store: S3Store = field(repr=False)
+
+    @classmethod
+    def connect(cls, name: str, storage: S3Storage) -> S3Bucket:
+        """Raises ConfigError where a file with a key cannot be read. Speaks to nobody yet."""
+        options: dict[str, Any] = {"region": storage.region}
+        if storage.endpoint is not None:
+            # Servers other than Amazon's seldom have a host name for each bucket.
+            options |= {"endpoint": storage.endpoint, "virtual_hosted_style_request": False}
+        if storage.access_key_id_file is not None:
+            options["access_key_id"] = _secret(storage.access_key_id_file)
+        if storage.secret_access_key_file is not None:
+            options["secret_access_key"] = _secret(storage.secret_access_key_file)
+        store = S3Store(
+            storage.bucket,
+            prefix=storage.prefix.strip("/") or None,
+            client_options={"allow_http": storage.allow_http, "timeout": "120s", "connect_timeout": "10s"},
+            retry_config=RETRY,
+            **options,
+        )
+        return cls(name=name, store=store)
+
+    def put(self, source: Path, path: str, expected: StoredFile) -> None:
+        part = max(PART_BYTES, -(-expected.size_bytes // _MOST_PARTS))
+        digests = _Digests()
+        with self._errors(path):
+            if expected.size_bytes <= part:
+                obstore.put(self.store, path, digests.add(source.read_bytes()), use_multipart=False)
+            else:
+                parts = _parts(source, part, digests)
+                obstore.put(self.store, path, parts, chunk_size=part, max_concurrency=_CONCURRENCY)
+            self._compare(path, digests, expected)
+
+    def put_bytes(self, content: bytes, path: str) -> None:
+        with self._errors(path):
+            obstore.put(self.store, path, content, use_multipart=False)
+            if obstore.head(self.store, path)["size"] != len(content):
+                raise StoreError(f"{path} was stored in part only in {self.name}.")
+
+    def read(self, path: str) -> bytes:
+        with self._errors(path):
+            return bytes(obstore.get(self.store, path).bytes())
+
+    def files(self, folder: str) -> Iterator[tuple[str, int]]:
+        with self._errors(folder):
+            for batch in obstore.list(self.store, folder):
+                for each in batch:
+                    yield each["path"], each["size"]
+
+    def remove(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            with self._errors(path), contextlib.suppress(NotFoundError, FileNotFoundError):
+                obstore.delete(self.store, path)
+
+    def _compare(self, path: str, sent: _Digests, expected: StoredFile) -> None:
+        if sent.sha256.hexdigest() != expected.sha256:
+            raise Spoiled(expected)
+        meta = obstore.head(self.store, path)
+        if meta["size"] != expected.size_bytes:
+            raise StoreError(
+                f"{self.name} holds {meta['size']} of the {expected.size_bytes} bytes of {expected.path}."
+            )
+        if (meta.get("e_tag") or "").strip('"') not in sent.etags() and not self._reads_back(path, expected):
+            raise StoreError(f"{self.name} holds other bytes than were sent of {expected.path}.")
+
+    def _reads_back(self, path: str, expected: StoredFile) -> bool:
+        found = hashlib.sha256()
+        for chunk in obstore.get(self.store, path).stream(min_chunk_size=PART_BYTES):
+            found.update(chunk)
+        return found.hexdigest() == expected.sha256
+
+    @contextlib.contextmanager
+    def _errors(self, path: str) -> Iterator[None]:
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise StoreError(f"{path!r} is no place inside {self.name}; nothing was touched.")
+        try:
+            yield
+        except (BaseError, OSError) as error:
+            raise StoreError(
+                f"The storage {self.name} cannot be used: {path}: {_first_line(error)}.",
+                remedy="Check the endpoint, the bucket, the keys and their rights.",
+            ) from error
+
+
+@dataclass
+class _Digests:
+    """What was sent: SHA-256 of all of it, MD5 of each part."""
+
+    sha256: Any = field(default_factory=hashlib.sha256)
+    parts: list[bytes] = field(default_factory=list)
+
+    def add(self, content: bytes) -> bytes:
+        self.sha256.update(content)
+        self.parts.append(_md5(content))
+        return content
+
+    def etags(self) -> set[str]:
+        """What S3 answers for these parts."""
+        whole = {f"{_md5(b''.join(self.parts)).hex()}-{len(self.parts)}"}
+        return whole | ({self.parts[0].hex()} if len(self.parts) == 1 else set())
+
+
+def _md5(content: bytes) -> bytes:
+    return hashlib.md5(content, usedforsecurity=False).digest()
+
+
+def _parts(source: Path, size: int, digests: _Digests) -> Iterator[bytes]:
+    with source.open("rb") as file:
+        while chunk := file.read(size):
+            yield digests.add(chunk)
+
+
+def _secret(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise errors.ConfigError(
+            f"The key file {path} cannot be read: {reason}.", remedy="Check its name, owner and mode."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    """obstore adds a long trace of what it tried; its first line says what it is."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

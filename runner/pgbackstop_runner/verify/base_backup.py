@@ -1,0 +1,180 @@
+"""A stored physical backup: pg_verifybackup, the WAL that it brings, the backups that it is built on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pgbackstop_catalog import errors, units
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.records.backup import Backup, Reason, StoredFile
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.formats import backup_manifest, tar_extract
+from pgbackstop_runner.postgres import client_process
+from pgbackstop_runner.postgres.client_process import Limits
+from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.storage import backup_folder
+from pgbackstop_runner.system import compression, streams
+from pgbackstop_runner.system.files import STAGING_SUFFIX, free_bytes, remove_tree, storage_errors
+from pgbackstop_runner.verify import file_digests, tool_failure
+from pgbackstop_runner.workspace import Workspace
+
+# pg_verifybackup reads tar files since 18, but no WAL in them.
+_TAR_SINCE = 18
+
+
+def gzip_ends(folder: Path, backup: Backup) -> str:
+    """Decompress what is gzip to its end. Raises AttemptFailed (corrupt)."""
+    names = [each.path for each in backup.files if each.path.endswith(".gz")]
+    for name in names:
+        with compression.opened(folder / name) as file:
+            while file.read(streams.CHUNK):
+                pass
+    return f"{len(names)} gzip files decompressed"
+
+
+def chain(workspace: Workspace, backup: Backup) -> str:
+    """That every backup under an incremental one is there. Raises AttemptFailed (corrupt)."""
+    by_id = {each.id: each for each in workspace.catalog.backups(backup.plan)}
+    links, seen = backup, {backup.id}
+    while links.parent is not None:
+        parent = by_id.get(links.parent)
+        if parent is None or not parent.is_available or parent.id in seen:
+            raise tool_failure.corrupt(
+                f"Its parent {links.parent} is not there any more, or is no good backup."
+            )
+        _require_link(workspace, parent)
+        links = parent
+        seen.add(parent.id)
+    return f"{len(seen) - 1} parents are there, down to the full backup {links.id}"
+
+
+def _require_link(workspace: Workspace, parent: Backup) -> None:
+    """Names, sizes and manifest of a parent: its content has a proof of its own."""
+    folder = backup_folder.folder_of(workspace.config, parent)
+    problem = "its record names no folder"
+    if folder is not None:
+        problem = file_digests.present(folder, parent)
+    if folder is None or problem:
+        raise tool_failure.corrupt(f"Its parent {parent.id} is not whole: {problem}.")
+    try:
+        backup_manifest.read(folder)
+    except AttemptFailed as error:
+        raise tool_failure.corrupt(f"Its parent {parent.id} is not whole: {error.problem}") from error
+
+
+def whole_server(folder: Path, backup: Backup, binaries: Binaries, limits: Limits) -> str:
+    """Run pg_verifybackup, and read the backup's own WAL record by record. Says what was done.
+
+    Raises AttemptFailed: (corrupt) with the tool's words, (space) where there is no room to unpack it,
+    (stalled) where the disk gives a tool nothing any more.
+    """
+    found = backup_manifest.read(folder)
+    reader = _Reader(binaries=binaries, limits=limits)
+    if binaries.major >= _TAR_SINCE:
+        return _in_tar(folder, backup, reader, found)
+    return _unpacked(folder, backup, reader, found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reader:
+    """Tools that read a backup and are given up when they read no more."""
+
+    binaries: Binaries
+    limits: Limits
+
+    def run(self, name: str, *arguments: str) -> None:
+        try:
+            client_process.run(name, [self.binaries.path(name), *arguments], limits=self.limits, silent=True)
+        except AttemptFailed as error:
+            raise tool_failure.of_tool(error) from error
+
+
+def _in_tar(folder: Path, backup: Backup, reader: _Reader, found: backup_manifest.Manifest) -> str:
+    wal_files = [each for each in backup.files if each.path.startswith("pg_wal.tar")]
+    with _staging(folder, _wal_bytes(backup)) as staging:
+        # It minds strangers, so it gets the backup's own files alone.
+        for stored in backup.files:
+            (staging / stored.path).hardlink_to(folder / stored.path)
+        reader.run("pg_verifybackup", "--quiet", "--no-parse-wal", str(staging))
+        remove_tree(staging)
+        # Its folder comes with base.tar, and pg_wal.tar has files for it.
+        (staging / "pg_wal" / "archive_status").mkdir(mode=0o700, parents=True)
+        _unpack(folder, wal_files, staging)
+        parsed = _parse_wal(staging / "pg_wal", reader, found)
+    return f"pg_verifybackup {reader.binaries.version}, {parsed}"
+
+
+def _unpacked(folder: Path, backup: Backup, reader: _Reader, found: backup_manifest.Manifest) -> str:
+    binaries = reader.binaries
+    has_waldump = binaries.has("pg_waldump")
+    with _staging(folder, found.data_bytes + _wal_bytes(backup)) as staging:
+        _unpack(folder, backup.files, staging)
+        options = [] if has_waldump else ["--no-parse-wal"]
+        reader.run("pg_verifybackup", "--quiet", *options, str(staging))
+    return f"pg_verifybackup {binaries.version}, {'its WAL parsed' if has_waldump else 'its WAL not parsed'}"
+
+
+def _parse_wal(folder: Path, reader: _Reader, found: backup_manifest.Manifest) -> str:
+    """Every record between the backup's start and stop, each with its checksum."""
+    if not reader.binaries.has("pg_waldump"):
+        return "its WAL not parsed"
+    span = [f"--timeline={found.timeline}", f"--start={found.start_lsn}", f"--end={found.stop_lsn}"]
+    reader.run("pg_waldump", "--quiet", f"--path={folder}", *span)
+    return "its WAL parsed"
+
+
+def _wal_bytes(backup: Backup) -> int:
+    """What the backup's own WAL takes, in whole segments."""
+    facts = backup.server_facts
+    size = (facts.wal_segment_bytes if facts else None) or wal_segments.DEFAULT_SEGMENT_BYTES
+    if backup.start_lsn is None or backup.stop_lsn is None:
+        return size
+    span = wal_segments.parse_lsn(backup.stop_lsn) - wal_segments.parse_lsn(backup.start_lsn)
+    return (span // size + 2) * size
+
+
+@contextmanager
+def _staging(folder: Path, needed: int) -> Iterator[Path]:
+    """An empty folder beside the backup with that much room; it is gone afterwards."""
+    free = free_bytes(folder) or 0
+    if free < needed:
+        room = f"{units.format_size(needed)} needed, {units.format_size(free)} free"
+        problem = f"There is no room to unpack the backup for pg_verifybackup: {room}."
+        raise AttemptFailed(Reason.SPACE, problem, remedy="Make room in the storage.")
+    staging = staging_of(folder)
+    remove_tree(staging)
+    try:
+        with storage_errors(staging):
+            staging.mkdir(mode=0o700)
+            yield staging
+    finally:
+        remove_tree(staging)
+
+
+def staging_of(folder: Path) -> Path:
+    """Where a backup is unpacked to be read back."""
+    return folder.with_name(folder.name + STAGING_SUFFIX)
+
+
+def _unpack(folder: Path, stored: Sequence[StoredFile], staging: Path) -> None:
+    for each in stored:
+        if ".tar" not in each.path:
+            staging.mkdir(mode=0o700, exist_ok=True)
+            (staging / each.path).hardlink_to(folder / each.path)
+            continue
+        target = staging / _destination(each.path)
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            tar_extract.tar(folder, each, target)
+        except errors.CatalogError as error:
+            raise AttemptFailed(Reason.CORRUPT, error.problem, remedy=error.remedy) from error
+
+
+def _destination(name: str) -> PurePosixPath:
+    base = name.partition(".tar")[0]
+    if base == "base":
+        return PurePosixPath()
+    return PurePosixPath("pg_wal") if base == "pg_wal" else PurePosixPath("pg_tblspc", base)

@@ -1,0 +1,107 @@
+"""That every file of a backup is there and is what was stored: size, SHA-256, SHA256SUMS."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pgbackstop_catalog.records.backup import Backup, Reason, StoredFile
+from pgbackstop_catalog.store import layout
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.storage import backup_folder
+from pgbackstop_runner.system import phrases, streams
+from pgbackstop_runner.verify import tool_failure
+from pgbackstop_runner.workspace import Workspace
+
+
+def folder_of(workspace: Workspace, backup: Backup) -> Path:
+    """The backup's folder. Raises AttemptFailed: (storage) where the storage is not there, else (corrupt).
+
+    A disk that is not mounted is an empty folder, and no reason to take all its backups for lost.
+    """
+    folder = backup_folder.folder_of(workspace.config, backup)
+    if folder is None:
+        raise AttemptFailed(Reason.STORAGE, f"The record of backup {backup.id} names no folder.")
+    if folder.is_dir():
+        return folder
+    storage = workspace.config.folder(backup.storage).path
+    if not (storage / "backups").is_dir():
+        problem = f"The storage is not there: {storage} holds no backups."
+        raise AttemptFailed(Reason.STORAGE, problem, remedy="Check that its disk is mounted.")
+    raise tool_failure.corrupt(f"The backup's folder is not there: {folder}.")
+
+
+def hashes(folder: Path, backup: Backup, on_bytes: Callable[[int], None]) -> str:
+    """Read every file, two at a time. Raises AttemptFailed (corrupt, storage)."""
+    if not backup.files:
+        raise tool_failure.corrupt("The record names no file.")
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        wrong = []
+        for stored, problem in zip(backup.files, pool.map(_problem(folder), backup.files), strict=True):
+            on_bytes(stored.size_bytes)
+            wrong += [problem] if problem else []
+    if wrong:
+        raise tool_failure.corrupt(f"{phrases.some(wrong, between='; ')}.")
+    return f"{len(backup.files)} files as recorded"
+
+
+def present(folder: Path, backup: Backup) -> str:
+    """Why its files cannot be what was stored, by names and sizes alone; empty where they can."""
+    for stored in backup.files:
+        problem = _outside(folder / stored.path, stored)
+        if problem:
+            return problem
+    return ""
+
+
+def checksums(folder: Path, backup: Backup) -> str:
+    """Compare SHA256SUMS, for restores by hand, with the record. Raises AttemptFailed (corrupt)."""
+    path = folder / layout.CHECKSUMS_NAME
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        raise tool_failure.corrupt(f"{path.name} is not there; the backup itself is as recorded.") from None
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if sorted(lines) != sorted(f"{each.sha256}  {each.path}".encode() for each in backup.files):
+        raise tool_failure.corrupt(
+            f"{path.name} is not what the record says; the backup itself is as recorded."
+        )
+    return "as recorded"
+
+
+def _problem(folder: Path) -> Callable[[StoredFile], str]:
+    def problem(stored: StoredFile) -> str:
+        path = folder / stored.path
+        found = _outside(path, stored)
+        if found:
+            return found
+        try:
+            is_same = streams.digest(path, stored.path) == stored
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        return "" if is_same else f"the SHA-256 of {stored.path} is not the one on record"
+
+    return problem
+
+
+def _outside(path: Path, stored: StoredFile) -> str:
+    try:
+        # A link could lead to bytes that somebody changes after they were read.
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return f"{stored.path} is missing"
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if not path.is_file() or path.is_symlink():
+        return f"{stored.path} is no file"
+    if status.st_size != stored.size_bytes:
+        return f"{stored.path} has {status.st_size} bytes instead of {stored.size_bytes}"
+    return ""
+
+
+def _unreadable(path: Path, error: OSError) -> AttemptFailed:
+    problem = f"{path} cannot be read: {error.strerror or error}."
+    return AttemptFailed(Reason.STORAGE, problem, remedy="Check the disk, its mount and the file's owner.")

@@ -1,0 +1,204 @@
+"""``pgbackstop wal receive``: one process for each server, for as long as it is told to run.
+
+It never gives up: what fails is said in the state and tried again with growing pauses, and nothing is lost
+as long as the server keeps the WAL, which the slot (or the archiver) makes it do.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from dataclasses import dataclass, field
+
+import psycopg
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import conninfo
+from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.decisions.wal_segments import Segment
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.postgres import client_process, client_programs, sessions
+from pgbackstop_runner.postgres import facts as postgres_facts
+from pgbackstop_runner.system import log, stop_requests
+from pgbackstop_runner.wal import archiver_check, pg_receivewal, slot
+from pgbackstop_runner.wal.maintenance import Keeper, explain
+
+TICK = 0.1  # seconds, as those below
+FIRST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE_FOR_ROOM = 1.0, 30.0, 5.0
+FRESH_SAMPLE = 5.0
+FRESH_REPLY = 15.0
+STALLED_REPLY = 60.0
+
+
+@dataclass
+class Receiver:
+    """Runs until told to stop."""
+
+    keeper: Keeper
+    stop: stop_requests.Stop = field(default_factory=stop_requests.Stop)
+
+    def __post_init__(self) -> None:
+        self.server: Server = self.keeper.server
+        self.pause = FIRST_PAUSE
+        self.compression = self.server.wal.compression
+        self.without_marker = False  # the server could not send from where we stand
+        self.slot_anew = False  # nor from where its slot stands
+        self.programs: client_programs.Binaries | None = None
+
+    def run(self) -> None:
+        """Receive until told to stop; then end cleanly. Raises nothing that another attempt may mend."""
+        self.keeper.write_state()
+        self.keeper.sampler.start()
+        try:
+            while not self.stop.wished:
+                self._attempt()
+        finally:
+            self.keeper.sampler.stop()
+            self.keeper.tick()
+            self.keeper.observe()
+            self.keeper.progress.update(status="stopped", message="")
+            self.keeper.write_state()
+
+    def _attempt(self) -> None:
+        try:
+            self.stop.during(self._open)
+            if self.keeper.streams:
+                self._stream()
+            else:
+                self._accept()
+        except errors.Interrupted:
+            return
+        except (errors.PgbackstopError, OSError) as error:
+            if self.stop.wished:
+                return
+            self.keeper.trouble(error)
+            self._rest()
+
+    def _open(self) -> None:
+        self.keeper.open_known()
+        try:
+            with sessions.connect(self.server, statement_timeout=10) as connection:
+                reserved = self._prepare(connection)
+        except psycopg.Error as error:  # the connection broke in the middle
+            raise sessions.unreachable(self.server, None, error) from error
+        if reserved is None:
+            return
+        self.slot_anew = False
+        if reserved.created:
+            why = reserved.trouble if self.keeper.newest else "the archive begins"
+            log.logger().info("made the replication slot", slot=self.server.wal.slot, why=why)
+        if self.without_marker:
+            self._expect_gap(reserved)
+
+    def _prepare(self, connection: psycopg.Connection) -> slot.Slot | None:
+        facts = postgres_facts.facts(connection)
+        size = facts.wal_segment_bytes or wal_segments.DEFAULT_SEGMENT_BYTES
+        self.keeper.open_archive(facts.system_identifier, size)
+        if not self.keeper.streams:
+            return None
+        self.programs = client_programs.find(postgres_facts.major(connection), self.server.bin_dir)
+        return slot.ensure(connection, self.server.wal.slot, anew=self.slot_anew)
+
+    def _expect_gap(self, reserved: slot.Slot) -> None:
+        """The server cannot send what follows our newest segment: what lies before its slot never comes."""
+        newest, gaps = self.keeper.newest, self.keeper.gaps
+        if newest is None or gaps is None or reserved.restart_lsn is None:
+            return
+        size = gaps.archive.identity.segment_bytes
+        resume = wal_segments.segment_of(reserved.restart_lsn, newest.timeline, size)
+        if resume.number > newest.number + 1:
+            last = Segment(timeline=newest.timeline, number=resume.number - 1)
+            gap = gaps.expect(newest.next(), last, reserved.trouble or "the server had removed it")
+            if gap is not None:
+                self.keeper.report(gap)
+
+    def _stream(self) -> None:
+        archive, programs = self.keeper.archive, self.programs
+        assert archive is not None and programs is not None  # noqa: S101, PT018 - _open sets both
+        if not self.keeper.has_room():
+            raise explain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        pg_receivewal.remove_markers(archive.receiving)
+        pg_receivewal.set_partial_aside(archive.root)
+        if self.keeper.newest is not None and not self.without_marker:
+            pg_receivewal.place_marker(archive.receiving, self.keeper.newest, archive.identity.segment_bytes)
+        argv = pg_receivewal.arguments(self.server, programs, archive.receiving, self.compression)
+        if not self.stop.wished:
+            self._run_tool(argv)
+
+    def _run_tool(self, argv: list[str]) -> None:
+        with client_process.start("pg_receivewal", argv, password=conninfo.password(self.server)) as tool:
+            log.logger().info("pg_receivewal started", server=self.keeper.name, pid=tool.process.pid)
+            self.keeper.progress.update(status="connecting")
+            try:
+                self._watch(tool)
+            finally:
+                pg_receivewal.stop(tool)
+            if self.stop.wished:
+                return
+            words = _last_words(tool)
+        self._learn(words)
+        raise pg_receivewal.explain(words, self.server)
+
+    def _watch(self, tool: client_process.Tool) -> None:
+        started = time.monotonic()
+        while not self.stop.wished and tool.process.poll() is None:
+            self.keeper.tick()
+            age = self._reply_age()
+            if age is not None and age < FRESH_REPLY:
+                self.keeper.well()
+                self.pause, self.without_marker = FIRST_PAUSE, False
+            elif (age or 0.0) > STALLED_REPLY and time.monotonic() - started > STALLED_REPLY:
+                raise errors.PgbackstopError(
+                    f"pg_receivewal has not answered the server for {age:.0f} s and was ended.",
+                    remedy="It is started again; look at the network if this repeats.",
+                )
+            time.sleep(TICK)
+
+    def _reply_age(self) -> float | None:
+        """Seconds by the server's clock since it heard from our pg_receivewal; None where unknown."""
+        sample = self.keeper.sampler.latest
+        if sample is None or time.monotonic() - sample.monotonic > FRESH_SAMPLE:
+            return None
+        if sample.sender_pid is not None and not sample.sees:
+            return 0.0  # it is connected, and the role may not know more
+        if sample.sender_pid is None or sample.replied_at is None:
+            return None
+        return max(0.0, (sample.taken_at - sample.replied_at).total_seconds())
+
+    def _learn(self, words: str) -> None:
+        if pg_receivewal.lacks_lz4(words):
+            self.compression = "none"  # we compress the segments ourselves then
+            self.pause = 0.0
+        elif pg_receivewal.start_was_refused(words):
+            self.slot_anew = self.without_marker
+            self.without_marker = True
+            self.pause = 0.0
+
+    def _accept(self) -> None:
+        """The archive_command brings the segments; compare what the server believes with what is here."""
+        while not self.stop.wished:
+            self.keeper.tick()
+            problem = archiver_check.problem(self.keeper)
+            if problem is None:
+                self.keeper.well()
+            elif str(problem) != self.keeper.progress.state.message:
+                self.keeper.trouble(problem)
+            time.sleep(TICK)
+
+    def _rest(self) -> None:
+        """Pause before the next attempt; it ends early when there is room again on a disk that was full."""
+        full = not self.keeper.has_room()
+        until = time.monotonic() + min(self.pause, LONGEST_PAUSE_FOR_ROOM if full else LONGEST_PAUSE)
+        while time.monotonic() < until and not self.stop.wished:
+            self.keeper.tick()
+            time.sleep(TICK)
+        self.pause = min(max(self.pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+
+
+def _last_words(tool: client_process.Tool) -> str:
+    try:
+        return tool.finish()
+    except AttemptFailed:
+        return "\n".join(tool.lines)
