@@ -31,10 +31,11 @@ from prometheus_client.registry import Collector
 
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Status, StoredFile
-from pgbackstop_exporter import pages, watch
-from pgbackstop_exporter.catalog_source import CatalogSource
-from pgbackstop_exporter.facts import CATALOG, Health, Snapshot
-from pgbackstop_exporter.families import Families
+from pgbackstop_exporter import supervisor
+from pgbackstop_exporter.families.samples import Families
+from pgbackstop_exporter.snapshot import CATALOG, Health, Snapshot
+from pgbackstop_exporter.sources.catalog import CatalogSource
+from pgbackstop_exporter.web import page as web_page
 
 HEADERS = {"Accept": "application/openmetrics-text;version=1.0.0", "Accept-Encoding": "gzip"}
 KEPT = 7
@@ -137,11 +138,11 @@ class Client(Collector):
 def time_client(config: Path, root: Path, repeats: int) -> tuple[float, int]:
     """Median seconds of generate_latest for the same families, and their number of series."""
     snapshot = Snapshot(
-        settings=watch.read_settings(config),
+        settings=supervisor.read_settings(config),
         catalog=CatalogSource(root).refresh(),
         health={CATALOG: Health(success=True, duration=0.1, last_success=time.time())},
     )
-    found = pages.build(snapshot, now=time.time())
+    found = web_page.build(snapshot, now=time.time())
     client = Client(found)
     times = []
     for _ in range(repeats):

@@ -24,12 +24,12 @@ from aiohttp import web
 import pgbackstop_catalog
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import locate
-from pgbackstop_exporter import log, reference, watch
-from pgbackstop_exporter.app import Reload, make_app
-from pgbackstop_exporter.pages import Pages
-from pgbackstop_exporter.watch import Watch
-from pgbackstop_exporter.web_guard import Guard
-from pgbackstop_exporter.web_server import Address, WebServer
+from pgbackstop_exporter import log, reference, supervisor
+from pgbackstop_exporter.supervisor import Watch
+from pgbackstop_exporter.web.app import Reload, make_app
+from pgbackstop_exporter.web.guard import Guard
+from pgbackstop_exporter.web.page import Pages
+from pgbackstop_exporter.web.server import Address, WebServer
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:9853"
 _M_TRIM_THRESHOLD: Final = -1
@@ -98,7 +98,7 @@ def listen_address(text: str) -> Address:
 async def _serve(options: argparse.Namespace) -> None:
     addresses = [listen_address(each) for each in options.addresses or (DEFAULT_ADDRESS,)]
     path = locate.find(options.config)
-    settings = watch.read_settings(path)
+    settings = supervisor.read_settings(path)
     log.configure(
         level=options.level or settings.config.log.level, style=options.format or settings.config.log.format
     )

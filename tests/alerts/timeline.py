@@ -8,9 +8,10 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from pgbackstop_exporter import pages, server_families
-from pgbackstop_exporter.contract import METRICS
-from pgbackstop_exporter.families import Families
+from pgbackstop_exporter.families import servers
+from pgbackstop_exporter.families.samples import Families
+from pgbackstop_exporter.metrics import METRICS
+from pgbackstop_exporter.web import page
 from tests.alerts.world import World
 
 _ZERO_IS_NEVER = {metric.name for metric in METRICS if "0 = never" in metric.help}
@@ -50,8 +51,8 @@ def _moved(name: str, value: float, begins: float) -> float:
 def _scrape(world: World, now: datetime) -> Iterator[tuple[str, str, float]]:
     snapshot = world.snapshot(now)
     health = Families()
-    server_families.add_health(health, snapshot)
-    for families in (pages.build(snapshot, now=now.timestamp()), health):
+    servers.add_health(health, snapshot)
+    for families in (page.build(snapshot, now=now.timestamp()), health):
         for metric, values in families.at(now.timestamp()):
             for where, value in values:
                 yield metric.name, where.text, value

@@ -14,7 +14,7 @@ from pgbackstop_catalog.decisions.history import Attempt, Subject
 from pgbackstop_catalog.decisions.wal_segments import WalGap, WalState, WalWindow
 from pgbackstop_catalog.records.backup import Reason, Status, Tally
 from pgbackstop_catalog.records.scheduler import SchedulerState
-from pgbackstop_exporter.facts import (
+from pgbackstop_exporter.snapshot import (
     CATALOG,
     CatalogFacts,
     CopyFacts,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pgbackstop_dashboards import alerts, looks
-from pgbackstop_exporter.contract import METRICS, PLAN, SERVER
+from pgbackstop_exporter.metrics import METRICS, PLAN, SERVER
 from tests.alerts.test_rules import RULES, alert_names, rules
 from tests.dashboards.documents import ASKED, DOCUMENTS, Asked, every_panel
 

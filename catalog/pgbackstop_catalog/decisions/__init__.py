@@ -1,0 +1,1 @@
+"""Decisions: pure functions over records that return their reasons."""

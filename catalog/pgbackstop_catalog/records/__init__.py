@@ -1,0 +1,1 @@
+"""Records: what is written of every backup, copy, proof, restore, and of the scheduler."""

@@ -32,7 +32,7 @@ _COLUMNS = (
 def expire(
     plan: Annotated[str | None, typer.Argument(help="Only this plan; all of them when left out.")] = None,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; remove nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option(run, help="Say what would go; remove nothing.")] = False,
     json: options.Json = False,
 ) -> None:
     """Remove the backups, copies, WAL and old records that the plan's retention lets go.

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from pgbackstop_catalog import errors
-from pgbackstop_exporter import web_server
+from pgbackstop_exporter.web import server
 from tests.dashboards.prometheus import Prometheus, program
 from tests.integration.exporter.running import DEADLINE, Exporter
 from tests.integration.exporter.test_exporter import configure, ended
@@ -360,8 +360,8 @@ def test_prometheus_own_reader_judges_the_same_files_the_same(tmp_path: Path, au
         )
         assert (theirs.returncode == 0) is is_good, (document, theirs.stderr)
         if is_good:
-            assert web_server.read_rules(path).warning == ""
+            assert server.read_rules(path).warning == ""
             continue
         with pytest.raises(errors.ConfigError) as refused:
-            web_server.read_rules(path)
+            server.read_rules(path)
         assert str(refused.value).startswith(str(path))

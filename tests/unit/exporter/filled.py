@@ -9,8 +9,7 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Status, Tally
 from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_catalog.store import atomic
-from pgbackstop_exporter.catalog_source import CatalogSource
-from pgbackstop_exporter.facts import (
+from pgbackstop_exporter.snapshot import (
     CATALOG,
     DiskFacts,
     Health,
@@ -20,6 +19,7 @@ from pgbackstop_exporter.facts import (
     disk_collector,
     postgres_collector,
 )
+from pgbackstop_exporter.sources.catalog import CatalogSource
 from tests.unit.exporter.builders import (
     DAY,
     NOW,

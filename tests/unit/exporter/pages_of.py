@@ -1,8 +1,9 @@
 """Pages as tests read them: the samples of a snapshot by name and labels."""
 
-from pgbackstop_exporter import pages, server_families
-from pgbackstop_exporter.facts import Snapshot
-from pgbackstop_exporter.families import Families
+from pgbackstop_exporter.families import servers
+from pgbackstop_exporter.families.samples import Families
+from pgbackstop_exporter.snapshot import Snapshot
+from pgbackstop_exporter.web import page
 from tests.unit.exporter.builders import NOW
 
 UNIX = NOW.timestamp()
@@ -12,10 +13,10 @@ Sample = tuple[str, dict[str, str], float]
 def samples(snapshot: Snapshot, now: float = UNIX) -> list[Sample]:
     """Every sample that a scrape would see."""
     health = Families()
-    server_families.add_health(health, snapshot)
+    servers.add_health(health, snapshot)
     return [
         (metric.name, dict(where.pairs), value)
-        for families in (pages.build(snapshot, now=now), health)
+        for families in (page.build(snapshot, now=now), health)
         for metric, found in families.at(now)
         for where, value in found
     ]

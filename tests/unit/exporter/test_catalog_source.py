@@ -8,10 +8,11 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.history import Attempt, Subject
 from pgbackstop_catalog.records.backup import Backup, Status, Tally
-from pgbackstop_exporter import catalog_source, plan_source
-from pgbackstop_exporter.catalog_source import CatalogSource
-from pgbackstop_exporter.facts import CatalogFacts, RestoreFacts
-from pgbackstop_exporter.shelf import Shelf
+from pgbackstop_exporter.snapshot import CatalogFacts, RestoreFacts
+from pgbackstop_exporter.sources import catalog as sources_catalog
+from pgbackstop_exporter.sources import plan
+from pgbackstop_exporter.sources.catalog import CatalogSource
+from pgbackstop_exporter.sources.record_cache import Shelf
 from tests.unit.exporter import filled
 from tests.unit.exporter.builders import DAY, NOW, backup, catalog, copy_of, proof_of, restore_of
 
@@ -146,7 +147,7 @@ def test_a_fold_in_the_middle_of_a_look_is_looked_at_again(
         return changed
 
     monkeypatch.setattr(Shelf, "refresh", folding)
-    source = plan_source.PlanSource(tmp_path / "catalog", "daily")
+    source = plan.PlanSource(tmp_path / "catalog", "daily")
     source.refresh(thorough=False)
     assert source.facts.histories[SHOP].counts.runs + source.facts.tally.runs["shop"] == 2
 
@@ -238,6 +239,6 @@ def test_all_is_looked_at_thoroughly_now_and_then(tmp_path: Path, monkeypatch: p
     source.refresh()
     records.path(record).write_text("{")
     assert source.refresh().unreadable == 0
-    monkeypatch.setattr(catalog_source, "_THOROUGH_SECONDS", 0.0)
+    monkeypatch.setattr(sources_catalog, "_THOROUGH_SECONDS", 0.0)
     assert source.refresh().unreadable == 1
     assert source.refresh().unreadable == 1

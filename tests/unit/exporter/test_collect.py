@@ -8,8 +8,8 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_exporter import threads
-from pgbackstop_exporter.collect import Collector
-from pgbackstop_exporter.facts import Health
+from pgbackstop_exporter.collector import Collector
+from pgbackstop_exporter.snapshot import Health
 from tests.unit.exporter.running import in_loop
 
 SOON = 0.05

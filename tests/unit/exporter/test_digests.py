@@ -5,7 +5,7 @@ import pytest
 from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.history import Subject
 from pgbackstop_catalog.records.backup import Backup, Status
-from pgbackstop_exporter import digests
+from pgbackstop_exporter.sources import packed_records
 from tests.unit.exporter.builders import DAY, NOW, backup, copy_of, physical, proof_of
 
 SHOP = Subject("main", "shop", "logical")
@@ -25,16 +25,16 @@ SHOP = Subject("main", "shop", "logical")
     ids=lambda record: f"{record.backup_type} {record.status}",
 )
 def test_a_digest_is_the_attempt_itself(record: Backup) -> None:
-    packing = digests.Attempts()
+    packing = packed_records.Attempts()
     assert packing.unpack(record.id, packing.pack(record)) == history.attempt(record)
 
 
 def test_digests_of_copies_and_proofs() -> None:
     record = backup()
-    copies, proofs = digests.Copies(), digests.Proofs()
+    copies, proofs = packed_records.Copies(), packed_records.Proofs()
     copied, proof = copy_of(record, failures=2), proof_of(record, proven_until=NOW)
     copy = copies.unpack(f"{record.id}@offsite", copies.pack(copied))
-    assert copy == digests.CopyDigest(record.id, SHOP, "offsite", True, NOW.timestamp(), 2)
+    assert copy == packed_records.CopyDigest(record.id, SHOP, "offsite", True, NOW.timestamp(), 2)
     assert proofs.unpack("", proofs.pack(proof)) == (
         SHOP,
         True,

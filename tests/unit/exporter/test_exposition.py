@@ -13,9 +13,13 @@ from prometheus_client.openmetrics import exposition as client_exposition
 from prometheus_client.openmetrics import parser as client_parser
 from prometheus_client.registry import Collector
 
-from pgbackstop_exporter import contract, exposition, families, pages, server_families
-from pgbackstop_exporter.exposition import Form, Page
-from pgbackstop_exporter.families import Families
+from pgbackstop_exporter import metrics
+from pgbackstop_exporter.families import samples as families_samples
+from pgbackstop_exporter.families import servers
+from pgbackstop_exporter.families.samples import Families
+from pgbackstop_exporter.web import exposition
+from pgbackstop_exporter.web import page as web_page
+from pgbackstop_exporter.web.exposition import Form, Page
 from tests.unit.exporter import filled
 from tests.unit.exporter.builders import NOW
 
@@ -34,7 +38,10 @@ class Client(Collector):
     def collect(self) -> Iterator[ClientMetric]:
         for metric, samples in [
             *self._found.values.items(),
-            *((metric, families.ages(moments, self._now)) for metric, moments in self._found.since.items()),
+            *(
+                (metric, families_samples.ages(moments, self._now))
+                for metric, moments in self._found.since.items()
+            ),
         ]:
             name = metric.name.removesuffix("_total") if metric.kind == "counter" else metric.name
             family = ClientMetric(name, metric.help, metric.kind)
@@ -45,7 +52,7 @@ class Client(Collector):
 
 @pytest.fixture
 def found(tmp_path: Path) -> Families:
-    return pages.build(filled.snapshot(tmp_path), now=UNIX)
+    return web_page.build(filled.snapshot(tmp_path), now=UNIX)
 
 
 def by_client(found: Families, form: Form) -> bytes:
@@ -71,7 +78,7 @@ def test_a_compressed_page_is_one_member_with_the_same_content(found: Families, 
 @given(name=st.text(), number=st.floats(allow_nan=False).map(lambda number: number + 0.0))  # never -0.0
 def test_any_label_and_any_number_is_written_as_the_client_does(name: str, number: float) -> None:
     found = Families()
-    found.add(contract.DISK_FREE, families.labels(path=name), number)
+    found.add(metrics.DISK_FREE, families_samples.labels(path=name), number)
     text = exposition.render(found.values.items(), Form.TEXT)
     assert text.encode(errors="surrogatepass") == generate_latest(Client(found, UNIX))
 
@@ -101,11 +108,11 @@ def test_a_page_is_built_in_the_forms_that_are_asked_for(found: Families) -> Non
 def test_openmetrics_parses_and_has_no_created_series(tmp_path: Path) -> None:
     snapshot = filled.snapshot(tmp_path)
     health = Families()
-    server_families.add_health(health, snapshot)
-    page = Page(pages.build(snapshot, now=UNIX), [(Form.OPENMETRICS, False)])
+    servers.add_health(health, snapshot)
+    page = Page(web_page.build(snapshot, now=UNIX), [(Form.OPENMETRICS, False)])
     text = page.body(Form.OPENMETRICS, extra=health, now=UNIX, compressed=False).decode()
     names = {sample.name for family in parse_openmetrics(text) for sample in family.samples}
-    assert names == {metric.name for metric in contract.METRICS}
+    assert names == {metric.name for metric in metrics.METRICS}
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_exporter import landing, status
-from pgbackstop_exporter.landing import Landing
-from pgbackstop_exporter.status import PlanRow, State, Status
-from pgbackstop_exporter.status_items import Item
-from pgbackstop_exporter.watch import Watch
+from pgbackstop_exporter.supervisor import Watch
+from pgbackstop_exporter.web import status, status_page
+from pgbackstop_exporter.web.status import PlanRow, State, Status
+from pgbackstop_exporter.web.status_items import Item
+from pgbackstop_exporter.web.status_page import Landing
 from tests.unit.exporter import filled
 from tests.unit.exporter.builders import NOW
 from tests.unit.exporter.running import in_loop
@@ -58,7 +58,7 @@ class Document(HTMLParser):
 
 def page(*rows: PlanRow, items: tuple[Item, ...] = ()) -> str:
     found = Status(plans=rows, servers=items, disks=items, exporter=items)
-    return landing.render(found, UNIX, "/metrics")
+    return status_page.render(found, UNIX, "/metrics")
 
 
 @pytest.mark.parametrize("number", [0, 1, 5, 100])
@@ -95,14 +95,16 @@ def test_what_comes_from_outside_is_only_text() -> None:
     document = Document(page(row, items=(Item(name=EVIL, is_well=False, lines=(EVIL,)),)))
     assert document.texts.count(EVIL) == 6
     assert "script" not in document.tags
-    assert "<script" not in landing.render(Status(plans=(), servers=(), disks=(), exporter=()), UNIX, EVIL)
+    assert "<script" not in status_page.render(
+        Status(plans=(), servers=(), disks=(), exporter=()), UNIX, EVIL
+    )
 
 
 def test_nothing_is_loaded_and_only_its_own_style_is_allowed() -> None:
     text = page(ROW)
     assert re.findall(r"(?:src|href)='([^']*)'", text) == ["/metrics"]
     assert "style=" not in text
-    policy = landing.HEADERS["Content-Security-Policy"]
+    policy = status_page.HEADERS["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "unsafe" not in policy
 

@@ -10,9 +10,9 @@ from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions.history import History, Subject
 from pgbackstop_catalog.records.backup import Backup, Reason, Status, Tally
 from pgbackstop_catalog.records.scheduler import Counted, SchedulerState
-from pgbackstop_exporter import plan_families
-from pgbackstop_exporter.catalog_source import CatalogSource
-from pgbackstop_exporter.facts import CATALOG, PlanFacts, ServerFacts, Settings, Snapshot
+from pgbackstop_exporter.families import plans
+from pgbackstop_exporter.snapshot import CATALOG, PlanFacts, ServerFacts, Settings, Snapshot
+from pgbackstop_exporter.sources.catalog import CatalogSource
 from tests.unit.exporter import filled
 from tests.unit.exporter.builders import DAY, NOW, backup, catalog, config, physical
 from tests.unit.exporter.filled import SEEN_AT, WELL
@@ -47,7 +47,7 @@ def names(snapshot: Snapshot) -> set[str]:
     plan = snapshot.settings.config.plans["daily"]
     facts = snapshot.catalog.plans.get("daily") if snapshot.catalog else None
     live = snapshot.servers["main"].databases if "main" in snapshot.servers else None
-    return set(plan_families.databases(plan, facts or PlanFacts(tally=Tally(plan="daily")), live))
+    return set(plans.databases(plan, facts or PlanFacts(tally=Tally(plan="daily")), live))
 
 
 def test_a_plan_that_never_ran_is_a_visible_zero(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_configured_list_is_the_answer_itself(tmp_path: Path) -> None:
 
 def test_a_whole_server_has_no_database(tmp_path: Path) -> None:
     plan = Plan(server="main", backup_type="physical")
-    assert plan_families.databases(plan, PlanFacts(tally=Tally(plan="weekly")), {"shop": 1.0}) == ("",)
+    assert plans.databases(plan, PlanFacts(tally=Tally(plan="weekly")), {"shop": 1.0}) == ("",)
 
 
 def test_an_attempt_for_the_whole_plan_counts_for_each_of_its_databases(tmp_path: Path) -> None:
@@ -280,9 +280,9 @@ def test_a_plan_without_drills_expects_no_proof(tmp_path: Path) -> None:
 def test_a_day_of_25_hours_may_have_a_backup_of_25_hours(moment: datetime, hours: int) -> None:
     plan = Plan(server="main", backup_type="logical", timezone="Europe/Berlin")
     hour = int(moment.timestamp() // 3600)
-    assert plan_families.expectation(plan, hour).max_age == hours * 3600
-    assert plan_families.expectation(plan.but(max_age=25 * 3600.0), hour).max_age == 25 * 3600
-    assert plan_families.expectation(plan.but(timezone="UTC"), hour).max_age == 25 * 3600
+    assert plans.expectation(plan, hour).max_age == hours * 3600
+    assert plans.expectation(plan.but(max_age=25 * 3600.0), hour).max_age == 25 * 3600
+    assert plans.expectation(plan.but(timezone="UTC"), hour).max_age == 25 * 3600
 
 
 def test_the_expected_size_follows_a_source_that_grew_and_never_one_that_shrank(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.history import Attempt
 from pgbackstop_catalog.decisions.wal_segments import WalGap, WalWindow
 from pgbackstop_catalog.decisions.windows import Ends
-from pgbackstop_exporter import recovery
-from pgbackstop_exporter.recovery import Window
+from pgbackstop_exporter.families import windows
+from pgbackstop_exporter.families.windows import Window
 from tests.unit.exporter.builders import DAY, NOW, physical
 from tests.unit.exporter.filled import wal_state
 
@@ -35,12 +35,12 @@ def unix(moment: datetime) -> float:
 
 
 def test_nothing_is_recoverable_without_a_base_backup() -> None:
-    assert recovery.window([], wal_state()) == Window()
+    assert windows.window([], wal_state()) == Window()
 
 
 def test_without_an_archive_only_the_newest_backup_is() -> None:
     moment = unix(NOW - DAY)
-    assert recovery.window([at(3, 2), at(1, 4)], None) == Window(earliest=moment, latest=moment)
+    assert windows.window([at(3, 2), at(1, 4)], None) == Window(earliest=moment, latest=moment)
 
 
 def span(start: int, end: int, ends: Ends) -> WalWindow:
@@ -52,30 +52,30 @@ def span(start: int, end: int, ends: Ends) -> WalWindow:
 
 def test_a_window_that_grows_ends_with_what_was_received_since() -> None:
     state = wal_state(windows=(span(3, 1, "received"),))
-    found = recovery.window([at(1, 4), at(3, 2)], state)
+    found = windows.window([at(1, 4), at(3, 2)], state)
     assert found == Window(earliest=unix(NOW - 3 * DAY), latest=unix(NOW))
 
 
 def test_a_window_ends_where_it_was_seen_while_nothing_is_known_to_be_received() -> None:
     state = wal_state(windows=(span(3, 0, "received"),), recoverable_until=None)
-    assert recovery.window([at(3, 2)], state).latest == unix(NOW)
+    assert windows.window([at(3, 2)], state).latest == unix(NOW)
 
 
 def test_a_window_that_ended_grows_no_more() -> None:
     state = wal_state(windows=(span(3, 2, "gap"),))
     moment = unix(NOW - DAY)
-    assert recovery.window([at(3, 2), at(1, 4)], state) == Window(earliest=moment, latest=moment)
+    assert windows.window([at(3, 2), at(1, 4)], state) == Window(earliest=moment, latest=moment)
 
 
 def test_of_several_windows_the_one_that_reaches_farthest_counts() -> None:
     state = wal_state(windows=(span(9, 5, "gap"), span(3, 2, "received")))
-    found = recovery.window([at(9, 1), at(3, 2)], state)
+    found = windows.window([at(9, 1), at(3, 2)], state)
     assert found == Window(earliest=unix(NOW - 3 * DAY), latest=unix(NOW))
 
 
 def test_an_archive_that_begins_after_the_backup_widens_nothing() -> None:
     moment = unix(NOW - DAY)
-    assert recovery.window([at(1, 4)], wal_state()) == Window(earliest=moment, latest=moment)
+    assert windows.window([at(1, 4)], wal_state()) == Window(earliest=moment, latest=moment)
 
 
 @pytest.mark.parametrize(
@@ -85,4 +85,4 @@ def test_an_archive_that_begins_after_the_backup_widens_nothing() -> None:
 def test_segments_are_missing_until_a_base_backup_makes_up_for_them(
     backups: list[Attempt], missing: int
 ) -> None:
-    assert recovery.missing_segments(backups, wal_state(gaps=(gap(4, 5),))) == missing
+    assert windows.missing_segments(backups, wal_state(gaps=(gap(4, 5),))) == missing

@@ -8,8 +8,8 @@ import pytest
 from pgbackstop_catalog.config.notifications import Alertmanager, Notifications
 from pgbackstop_catalog.config.server import Server, Wal
 from pgbackstop_catalog.config.storage import FolderStorage
-from pgbackstop_exporter import disk_source
-from pgbackstop_exporter.facts import Health, Snapshot, disk_collector, postgres_collector
+from pgbackstop_exporter.snapshot import Health, Snapshot, disk_collector, postgres_collector
+from pgbackstop_exporter.sources import disks
 from tests.unit.exporter import filled
 from tests.unit.exporter.builders import config
 from tests.unit.exporter.pages_of import UNIX, value, value_at, values
@@ -125,16 +125,16 @@ def test_a_collector_that_never_succeeded_says_so(tmp_path: Path) -> None:
 
 def test_disks_are_those_of_storages_and_of_a_catalog_outside_them(tmp_path: Path) -> None:
     inside = config(tmp_path)
-    assert disk_source.paths(inside) == (str(tmp_path),)
+    assert disks.paths(inside) == (str(tmp_path),)
     outside = inside.model_copy(update={"catalog": Path("/elsewhere/catalog")})
-    assert disk_source.paths(outside) == ("/elsewhere/catalog", str(tmp_path))
+    assert disks.paths(outside) == ("/elsewhere/catalog", str(tmp_path))
 
 
 def test_what_statvfs_says(tmp_path: Path) -> None:
-    found = disk_source.read(str(tmp_path), {})
+    found = disks.read(str(tmp_path), {})
     assert 0 < found.free <= found.size
     assert not found.is_readonly
-    assert disk_source.read("/proc", {}).free_inodes is None
+    assert disks.read("/proc", {}).free_inodes is None
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_options_are_those_of_the_file_system_and_not_of_the_mount(path: str, op
         "31 30 8:2 / /srv/backups ro,relatime - ext4 /dev/sdb1 ro,errors=remount-ro\n"
         "32 22 0:9 / /srv/with\\040space ro - tmpfs tmpfs rw,size=64k\n"
     )
-    assert disk_source.super_options(table, Path(path)) == options
+    assert disks.super_options(table, Path(path)) == options
 
 
 def test_a_server_promises_what_its_plan_keeps_for_certain(tmp_path: Path) -> None:

@@ -10,15 +10,15 @@ import pytest
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.history import Attempt
 from pgbackstop_catalog.records.backup import Backup, Status
-from pgbackstop_exporter import digests
-from pgbackstop_exporter.shelf import Shelf
+from pgbackstop_exporter.sources import packed_records
+from pgbackstop_exporter.sources.record_cache import Shelf
 from tests.unit.exporter.builders import NOW, backup, catalog
 
 LONG_AGO = 1_000_000_000 * 10**9
 
 
 def shelf(folder: Path) -> Shelf[Backup, Attempt]:
-    return Shelf(folder / "catalog" / "backups" / "daily", digests.Attempts())
+    return Shelf(folder / "catalog" / "backups" / "daily", packed_records.Attempts())
 
 
 def settle(folder: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     with pytest.raises(errors.CatalogError, match="cannot be read"):
-        Shelf(loop, digests.Attempts()).refresh()
+        Shelf(loop, packed_records.Attempts()).refresh()
 
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_exporter import contract, pages, status, status_items
-from pgbackstop_exporter.contract import Metric
-from pgbackstop_exporter.facts import CATALOG, DiskFacts, Health, Snapshot
-from pgbackstop_exporter.families import NONE, Families, Labels, labels
-from pgbackstop_exporter.known import Known
-from pgbackstop_exporter.status import State
+from pgbackstop_exporter import metrics
+from pgbackstop_exporter.families.samples import NONE, Families, Labels, labels
+from pgbackstop_exporter.metrics import Metric
+from pgbackstop_exporter.snapshot import CATALOG, DiskFacts, Health, Snapshot
+from pgbackstop_exporter.web import page, status, status_items
+from pgbackstop_exporter.web.sample_index import Known
+from pgbackstop_exporter.web.status import State
 from tests.unit.exporter import filled
 from tests.unit.exporter.builders import NOW
 
@@ -43,7 +44,7 @@ def state(**changes: float | None) -> State:
         "RUNNING": 0,
         **changes,
     }
-    samples = {getattr(contract, name): value for name, value in values.items() if value is not None}
+    samples = {getattr(metrics, name): value for name, value in values.items() if value is not None}
     (row,) = status.of(families(WHERE, samples), {}, UNIX).plans
     return row.state
 
@@ -111,30 +112,28 @@ def test_the_first_state_that_is_true_wins(changes: dict[str, float | None], wor
 
 
 def test_a_database_is_not_overdue_while_another_of_its_plan_runs() -> None:
-    found = families(
-        WHERE, {contract.ENABLED: 1, contract.LAST_SUCCESS: UNIX, contract.NEXT_RUN: UNIX - HOUR}
-    )
+    found = families(WHERE, {metrics.ENABLED: 1, metrics.LAST_SUCCESS: UNIX, metrics.NEXT_RUN: UNIX - HOUR})
     other = labels(plan="daily", server="main", database="other", backup_type="logical")
-    found.add(contract.ENABLED, other, 1)
-    found.add(contract.LAST_SUCCESS, other, UNIX)
-    found.add(contract.RUNNING, other, 1)
-    found.add(contract.RUNNING_START, other, UNIX)
+    found.add(metrics.ENABLED, other, 1)
+    found.add(metrics.LAST_SUCCESS, other, UNIX)
+    found.add(metrics.RUNNING, other, 1)
+    found.add(metrics.RUNNING_START, other, UNIX)
     assert status.of(found, {}, UNIX).counts == {"running": 1, "ok": 1}
 
 
 def test_the_worst_come_first(tmp_path: Path) -> None:
-    found = families(WHERE, {contract.ENABLED: 1, contract.LAST_SUCCESS: UNIX})
+    found = families(WHERE, {metrics.ENABLED: 1, metrics.LAST_SUCCESS: UNIX})
     for name in ("a", "b"):
         where = labels(plan=name, server="main", database="", backup_type="physical")
-        found.add(contract.ENABLED, where, 1)
-        found.add(contract.LAST_SUCCESS, where, 0 if name == "b" else UNIX)
-        found.add(contract.FIRST_DUE, where, 1)
+        found.add(metrics.ENABLED, where, 1)
+        found.add(metrics.LAST_SUCCESS, where, 0 if name == "b" else UNIX)
+        found.add(metrics.FIRST_DUE, where, 1)
     assert [row.plan for row in status.of(found, {}, UNIX).plans] == ["b", "daily", "a"]
 
 
 def test_the_filled_catalog(tmp_path: Path) -> None:
     snapshot = filled.snapshot(tmp_path)
-    found = status.of(pages.build(snapshot, now=UNIX), snapshot.health, UNIX)
+    found = status.of(page.build(snapshot, now=UNIX), snapshot.health, UNIX)
     daily, weekly = sorted(found.plans, key=lambda row: row.plan)
     assert (daily.database, daily.size, daily.duration) == ("shop", "1.0 MB", "1m30s")
     assert daily.age == "3h00m ago (limit 25h)"
@@ -148,8 +147,8 @@ def test_the_filled_catalog(tmp_path: Path) -> None:
 
 
 def disk(free: float, **changes: float) -> status_items.Item:
-    named = {getattr(contract, name): value for name, value in changes.items()}
-    samples = {contract.DISK_SIZE: 1000.0, contract.DISK_FREE: free, **named}
+    named = {getattr(metrics, name): value for name, value in changes.items()}
+    samples = {metrics.DISK_SIZE: 1000.0, metrics.DISK_FREE: free, **named}
     (found,) = status_items.disks(Known(families(DISK, samples), UNIX))
     return found
 
@@ -172,12 +171,12 @@ def server(samples: dict[Metric, float]) -> status_items.Item:
 @pytest.mark.parametrize(
     ("samples", "is_well", "line"),
     [
-        ({contract.POSTGRES_UP: 0}, False, "PostgreSQL does not answer"),
-        ({contract.POSTGRES_UP: 1}, True, "PostgreSQL answers"),
-        ({contract.EARLIEST: 0, contract.LATEST: 0}, True, "PostgreSQL was not asked yet"),
-        ({contract.EARLIEST: 0, contract.LATEST: 0}, True, "cannot be recovered to any moment yet"),
-        ({contract.EARLIEST: 1, contract.LATEST: 2, contract.PROVEN: 0}, True, "no recovery has been proven"),
-        ({contract.WAL_SEGMENTS: 5, contract.WAL_MISSING: 2}, False, "2 WAL segments are missing"),
+        ({metrics.POSTGRES_UP: 0}, False, "PostgreSQL does not answer"),
+        ({metrics.POSTGRES_UP: 1}, True, "PostgreSQL answers"),
+        ({metrics.EARLIEST: 0, metrics.LATEST: 0}, True, "PostgreSQL was not asked yet"),
+        ({metrics.EARLIEST: 0, metrics.LATEST: 0}, True, "cannot be recovered to any moment yet"),
+        ({metrics.EARLIEST: 1, metrics.LATEST: 2, metrics.PROVEN: 0}, True, "no recovery has been proven"),
+        ({metrics.WAL_SEGMENTS: 5, metrics.WAL_MISSING: 2}, False, "2 WAL segments are missing"),
     ],
 )
 def test_servers(samples: dict[Metric, float], is_well: bool, line: str) -> None:
@@ -189,10 +188,10 @@ def test_servers(samples: dict[Metric, float], is_well: bool, line: str) -> None
 def test_what_is_wrong_with_the_exporter() -> None:
     ill = Health(success=False, error="gone.", last_success=UNIX - HOUR)
     samples: dict[Metric, float] = {
-        contract.HEARTBEAT: UNIX - 10,
-        contract.CATALOG_BAD: 2,
-        contract.PENDING: 1,
-        contract.RELOAD_SUCCESS: 0,
+        metrics.HEARTBEAT: UNIX - 10,
+        metrics.CATALOG_BAD: 2,
+        metrics.PENDING: 1,
+        metrics.RELOAD_SUCCESS: 0,
     }
     found = list(status_items.exporter(Known(families(NONE, samples), UNIX), {CATALOG: ill}))
     assert [each.name for each in found] == [
@@ -204,7 +203,7 @@ def test_what_is_wrong_with_the_exporter() -> None:
     ]
     assert found[0].lines == ("gone.", "last read 1h00m ago")
     assert [each.is_well for each in found] == [False, True, False, False, False]
-    samples = {contract.CATALOG_BAD: 0, contract.PENDING: 0, contract.RELOAD_SUCCESS: 1}
+    samples = {metrics.CATALOG_BAD: 0, metrics.PENDING: 0, metrics.RELOAD_SUCCESS: 1}
     assert list(status_items.exporter(Known(families(NONE, samples), UNIX), {})) == []
 
 
@@ -214,6 +213,6 @@ def test_before_the_catalog_was_read_nothing_is_known(tmp_path: Path) -> None:
         catalog=None,
         disks={"/": DiskFacts(free=1, size=2, free_inodes=None, is_readonly=False)},
     )
-    found = status.of(pages.build(unread, now=UNIX), unread.health, UNIX)
+    found = status.of(page.build(unread, now=UNIX), unread.health, UNIX)
     assert {row.state.word for row in found.plans} == {"unknown"}
     assert {row.age for row in found.plans} == {"unknown"}

@@ -5,9 +5,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from pgbackstop_exporter import disk_source, store_source
-from pgbackstop_exporter.catalog_source import CatalogSource
-from pgbackstop_exporter.facts import CATALOG, Settings, Snapshot
+from pgbackstop_exporter.snapshot import CATALOG, Settings, Snapshot
+from pgbackstop_exporter.sources import disks, stored_backups
+from pgbackstop_exporter.sources.catalog import CatalogSource
 from tests.unit.exporter.builders import DAY, NOW, backup, catalog, config, physical
 from tests.unit.exporter.filled import WELL
 from tests.unit.exporter.pages_of import value, values
@@ -35,16 +35,16 @@ def seen(tmp_path: Path) -> Snapshot:
 
 
 def looked_at(seen: Snapshot, path: Path) -> Snapshot:
-    kept = store_source.kept(seen, str(path))
-    return replace(seen, disks={str(path): disk_source.read(str(path), kept)})
+    kept = stored_backups.kept(seen, str(path))
+    return replace(seen, disks={str(path): disks.read(str(path), kept)})
 
 
 def test_what_is_kept_is_asked_for(seen: Snapshot, tmp_path: Path) -> None:
-    assert store_source.kept(seen, str(tmp_path)) == {
+    assert stored_backups.kept(seen, str(tmp_path)) == {
         LOGICAL: frozenset({OLDER.id, NEWER.id}),
         PHYSICAL: frozenset({BASE.id}),
     }
-    assert store_source.kept(seen, "/elsewhere") == {}
+    assert stored_backups.kept(seen, "/elsewhere") == {}
 
 
 def test_all_is_there(seen: Snapshot, tmp_path: Path) -> None:
@@ -88,4 +88,4 @@ def test_what_may_not_be_read_says_nothing(
         raise PermissionError  # root, who may run this test, is refused nothing
 
     monkeypatch.setattr("os.listdir", refuse)
-    assert store_source.missing(tmp_path, store_source.kept(seen, str(tmp_path))) == frozenset()
+    assert stored_backups.missing(tmp_path, stored_backups.kept(seen, str(tmp_path))) == frozenset()

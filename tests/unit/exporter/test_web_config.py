@@ -7,7 +7,8 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import load
-from pgbackstop_exporter import main, web_config
+from pgbackstop_exporter import main
+from pgbackstop_exporter.web import config
 
 HASH = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "exporter.md"
@@ -20,8 +21,8 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def tls(folder: Path, lines: str) -> web_config.TlsConfig:
-    found = web_config.load(write(folder, f"tls_server_config:\n{PAIR}{lines}")).tls_server_config
+def tls(folder: Path, lines: str) -> config.TlsConfig:
+    found = config.load(write(folder, f"tls_server_config:\n{PAIR}{lines}")).tls_server_config
     assert found is not None
     return found
 
@@ -30,7 +31,7 @@ def tls(folder: Path, lines: str) -> web_config.TlsConfig:
     "text", ["", "# nothing\n", "tls_server_config:\nbasic_auth_users:\n", "tls_server_config: {}\n"]
 )
 def test_a_file_that_asks_for_nothing(tmp_path: Path, text: str) -> None:
-    assert web_config.load(write(tmp_path, text)) == web_config.WebConfig()
+    assert config.load(write(tmp_path, text)) == config.WebConfig()
 
 
 def test_paths_count_from_the_folder_of_the_file(tmp_path: Path) -> None:
@@ -53,12 +54,12 @@ def test_suites_have_the_names_of_openssl(tmp_path: Path) -> None:
 
 def test_numbers_are_taken_for_text_and_blank_headers_for_none(tmp_path: Path) -> None:
     text = "http_server_config:\n  headers:\n    X-XSS-Protection: 0\n    X-Frame-Options: ''\n"
-    assert web_config.load(write(tmp_path, text)).http_server_config.headers == {"X-XSS-Protection": "0"}
+    assert config.load(write(tmp_path, text)).http_server_config.headers == {"X-XSS-Protection": "0"}
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("100ms", 0.1), ("0", 0.0), ("1m30s", 90.0)])
 def test_the_rate_limits_interval(tmp_path: Path, text: str, seconds: float) -> None:
-    found = web_config.load(write(tmp_path, f"rate_limit:\n  interval: {text}\n  burst: 1\n"))
+    found = config.load(write(tmp_path, f"rate_limit:\n  interval: {text}\n  burst: 1\n"))
     assert found.rate_limit.interval == seconds
 
 
@@ -118,22 +119,22 @@ def test_what_the_tls_section_may_not_say(tmp_path: Path, lines: str, problem: s
 )
 def test_what_the_file_may_not_say(tmp_path: Path, text: str, problem: str) -> None:
     with pytest.raises(errors.ConfigError) as refused:
-        web_config.load(write(tmp_path, text))
+        config.load(write(tmp_path, text))
     assert problem in str(refused.value)
     assert "secret" not in str(refused.value)
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(errors.ConfigError, match="Is a directory"):
-        web_config.load(tmp_path)
+        config.load(tmp_path)
     (tmp_path / "web.yml").write_bytes(b"\xff\xfe")
     with pytest.raises(errors.ConfigError, match="no UTF-8 text"):
-        web_config.load(tmp_path / "web.yml")
+        config.load(tmp_path / "web.yml")
 
 
 def test_no_secret_is_shown_by_the_values() -> None:
-    found = web_config.WebConfig(
-        tls_server_config=web_config.TlsConfig(cert="c", key="PRIVATE"), basic_auth_users={"a": HASH}
+    found = config.WebConfig(
+        tls_server_config=config.TlsConfig(cert="c", key="PRIVATE"), basic_auth_users={"a": HASH}
     )
     assert "PRIVATE" not in repr(found)
     assert HASH not in repr(found)
@@ -141,7 +142,7 @@ def test_no_secret_is_shown_by_the_values() -> None:
 
 def keys() -> set[str]:
     """Of the file and its sections."""
-    models = (web_config.WebConfig, web_config.TlsConfig, web_config.HttpConfig, web_config.RateLimit)
+    models = (config.WebConfig, config.TlsConfig, config.HttpConfig, config.RateLimit)
     return {name for each in models for name in each.model_fields}
 
 
@@ -150,13 +151,13 @@ def test_every_key_and_every_flag_is_in_the_reference() -> None:
     assert {key for key in keys() if not re.search(rf"\b{key}:", text)} == set()
     flags = re.findall(r"--[a-z.-]+", main.parser().format_help())
     assert {flag for flag in flags if f"`{flag}`" not in text} == set()
-    assert {name for name in (*web_config.HEADERS, *web_config.CURVES) if name not in text} == set()
+    assert {name for name in (*config.HEADERS, *config.CURVES) if name not in text} == set()
 
 
 def test_the_references_example_is_read(tmp_path: Path) -> None:
     example = re.search(r"```yaml\n(.*?)```", REFERENCE.read_text(), re.DOTALL)
     assert example is not None
-    found = web_config.load(write(tmp_path, example.group(1)))
+    found = config.load(write(tmp_path, example.group(1)))
     assert found.tls_server_config is not None
     assert found.tls_server_config.verifies_clients
     assert found.rate_limit.burst == 20

@@ -11,8 +11,8 @@ import pytest
 import trustme
 
 from pgbackstop_catalog import errors
-from pgbackstop_exporter import web_config_tls
-from pgbackstop_exporter.web_config import TlsConfig
+from pgbackstop_exporter.web import tls as web_tls
+from pgbackstop_exporter.web.config import TlsConfig
 from tests.support.certificates import Authority
 
 TODAY = datetime.now(UTC)
@@ -35,7 +35,7 @@ def connect(tls: TlsConfig, client: ssl.SSLContext) -> ssl.SSLObject:
     """The client's end after a handshake with what the section makes. Raises SSLError."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     asking = client.wrap_bio(to_client, to_server, server_hostname="localhost")
-    answering = web_config_tls.context(tls).wrap_bio(to_server, to_client, server_side=True)
+    answering = web_tls.context(tls).wrap_bio(to_server, to_client, server_side=True)
     for _ in range(5):
         for end in (asking, answering):
             try:
@@ -47,7 +47,7 @@ def connect(tls: TlsConfig, client: ssl.SSLContext) -> ssl.SSLObject:
 
 def test_a_good_pair_serves(authority: Authority) -> None:
     assert connect(section(authority), authority.client()).version() == "TLSv1.3"
-    assert web_config_tls.trial(section(authority)) == ""
+    assert web_tls.trial(section(authority)) == ""
 
 
 def test_texts_instead_of_files(authority: Authority) -> None:
@@ -56,7 +56,7 @@ def test_texts_instead_of_files(authority: Authority) -> None:
     assert files.key_file is not None
     inline = TlsConfig(cert=files.cert_file.read_text(), key=files.key_file.read_text())
     assert connect(inline, authority.client()).version() == "TLSv1.3"
-    assert web_config_tls.trial(inline) == ""
+    assert web_tls.trial(inline) == ""
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_curve_that_older_pythons_cannot_choose(authority: Authority) -> None:
         with pytest.raises(
             errors.ConfigError, match=r"Python 3\.\d+\.\d+ cannot choose the curve X25519"
         ) as told:
-            web_config_tls.trial(wanted)
+            web_tls.trial(wanted)
         assert "choose CurveP256" in str(told.value.remedy)
     else:
         assert connect(wanted, authority.client()).version() == "TLSv1.3"
@@ -107,15 +107,15 @@ def test_only_suites_of_tls_13_leave_no_older_version(authority: Authority) -> N
 
 
 def test_the_systems_authorities_judge_clients_when_none_is_named(authority: Authority) -> None:
-    found = web_config_tls.context(section(authority, client_auth_type="RequireAndVerifyClientCert"))
+    found = web_tls.context(section(authority, client_auth_type="RequireAndVerifyClientCert"))
     assert found.verify_mode is ssl.CERT_REQUIRED
 
 
 def test_dates_are_told_and_no_error(authority: Authority) -> None:
     authority.issue("server", until=TODAY - timedelta(days=1))
-    assert web_config_tls.trial(section(authority)) == "has expired"
+    assert web_tls.trial(section(authority)) == "has expired"
     asked = {"client_auth_type": "RequireAndVerifyClientCert", "client_ca_file": authority.file}
-    assert web_config_tls.trial(section(authority, **asked)) == "has expired"
+    assert web_tls.trial(section(authority, **asked)) == "has expired"
 
 
 def test_suites_that_do_not_fit_the_key_are_refused(authority: Authority) -> None:
@@ -124,7 +124,7 @@ def test_suites_that_do_not_fit_the_key_are_refused(authority: Authority) -> Non
         authority, max_version="TLS12", cipher_suites=("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",)
     )
     with pytest.raises(errors.ConfigError, match=r"No client could connect .* no shared cipher"):
-        web_config_tls.trial(unfit)
+        web_tls.trial(unfit)
 
 
 def _encrypt(folder: Path) -> None:
@@ -174,5 +174,5 @@ def test_each_broken_file_has_its_sentence(
     break_it(authority.file.parent)
     asked = {"client_auth_type": "VerifyClientCertIfGiven", "client_ca_file": authority.file}
     with pytest.raises(errors.ConfigError) as refused:
-        web_config_tls.context(section(authority, **asked))
+        web_tls.context(section(authority, **asked))
     assert problem in str(refused.value)

@@ -5,10 +5,10 @@ import asyncio
 import bcrypt
 import pytest
 
-from pgbackstop_exporter.web_config import RateLimit, TlsConfig, WebConfig
-from pgbackstop_exporter.web_config_users import MOST_WAITING, TooManyChecks, Users
-from pgbackstop_exporter.web_guard import Bucket
-from pgbackstop_exporter.web_server import exposure
+from pgbackstop_exporter.web.config import RateLimit, TlsConfig, WebConfig
+from pgbackstop_exporter.web.guard import Bucket
+from pgbackstop_exporter.web.server import exposure
+from pgbackstop_exporter.web.users import MOST_WAITING, TooManyChecks, Users
 from tests.unit.exporter.running import in_loop
 
 LONG = "x" * 100

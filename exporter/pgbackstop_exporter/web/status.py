@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pgbackstop_exporter import contract, status_items
-from pgbackstop_exporter import known as words
-from pgbackstop_exporter.facts import Health
-from pgbackstop_exporter.families import Families, Labels
-from pgbackstop_exporter.known import Known
-from pgbackstop_exporter.status_items import Item
+from pgbackstop_exporter import metrics
+from pgbackstop_exporter.families.samples import Families, Labels
+from pgbackstop_exporter.snapshot import Health
+from pgbackstop_exporter.web import sample_index, status_items
+from pgbackstop_exporter.web.sample_index import Known
+from pgbackstop_exporter.web.status_items import Item
 
 # As the alerts BackupScheduleMissed, BackupNeverSucceeded, BackupStuck and BackupTimestampInFuture have them.
 _OVERDUE_SECONDS: Final = 900.0
@@ -81,31 +81,29 @@ def of(families: Families, health: Mapping[str, Health], now: float) -> Status:
 
 
 def _plans(known: Known) -> Iterator[PlanRow]:
-    every = list(known.each(contract.ENABLED))
-    running = {
-        (names["plan"], names["server"]) for where, names in every if known.of(contract.RUNNING, where)
-    }
+    every = list(known.each(metrics.ENABLED))
+    running = {(names["plan"], names["server"]) for where, names in every if known.of(metrics.RUNNING, where)}
     for where, names in every:
-        success = known.of(contract.LAST_SUCCESS, where)
-        limit = known.of(contract.MAX_AGE, where) or 0.0
+        success = known.of(metrics.LAST_SUCCESS, where)
+        limit = known.of(metrics.MAX_AGE, where) or 0.0
         yield PlanRow(
             plan=names["plan"],
             server=names["server"],
             database=names["database"] or "(all)",
             state=_state(known, where, plan_runs=(names["plan"], names["server"]) in running),
-            age="unknown" if success is None else f"{known.ago(success)} (limit {words.span(limit)})",
-            size=words.size(known.of(contract.SIZE, where)),
-            duration=words.duration(known.of(contract.DURATION, where)),
-            next_run=known.ago(known.of(contract.NEXT_RUN, where), never=""),
-            verified=known.ago(known.of(contract.VERIFIED, where)),
+            age="unknown" if success is None else f"{known.ago(success)} (limit {sample_index.span(limit)})",
+            size=sample_index.size(known.of(metrics.SIZE, where)),
+            duration=sample_index.duration(known.of(metrics.DURATION, where)),
+            next_run=known.ago(known.of(metrics.NEXT_RUN, where), never=""),
+            verified=known.ago(known.of(metrics.VERIFIED, where)),
             drilled=_drilled(known, where),
         )
 
 
 def _state(known: Known, where: Labels, *, plan_runs: bool) -> State:
     """The first that is true, as docs/reference/dashboards.md lists them."""
-    success = known.of(contract.LAST_SUCCESS, where)
-    if not known.of(contract.ENABLED, where):
+    success = known.of(metrics.LAST_SUCCESS, where)
+    if not known.of(metrics.ENABLED, where):
         return State(word="paused")
     if success is None:
         return State(word="unknown", why="the catalog has not been read yet")
@@ -121,63 +119,63 @@ def _state(known: Known, where: Labels, *, plan_runs: bool) -> State:
 
 
 def _stuck(known: Known, where: Labels) -> State | None:
-    started = known.of(contract.RUNNING_START, where)
-    longest = known.of(contract.MAX_DURATION, where)
+    started = known.of(metrics.RUNNING_START, where)
+    longest = known.of(metrics.MAX_DURATION, where)
     if started and longest and known.now - started > longest:
-        why = f"started {known.ago(started)}; a run is ended after {words.span(longest)}"
+        why = f"started {known.ago(started)}; a run is ended after {sample_index.span(longest)}"
         return State(word="stuck", why=why)
-    moved, patience = known.of(contract.PROGRESS_AT, where), known.of(contract.STALL_TIMEOUT, where)
+    moved, patience = known.of(metrics.PROGRESS_AT, where), known.of(metrics.STALL_TIMEOUT, where)
     if moved and patience and known.now - moved > patience and not _is_nearly_done(known, where):
         return State(word="stuck", why=f"the last byte was written {known.ago(moved)}")
     return None
 
 
 def _is_nearly_done(known: Known, where: Labels) -> bool:
-    expected = known.of(contract.PROGRESS_EXPECTED, where)
-    return expected is not None and (known.of(contract.PROGRESS, where) or 0.0) >= _NEARLY_DONE * expected
+    expected = known.of(metrics.PROGRESS_EXPECTED, where)
+    return expected is not None and (known.of(metrics.PROGRESS, where) or 0.0) >= _NEARLY_DONE * expected
 
 
 def _too_old(known: Known, where: Labels, success: float) -> State | None:
-    limit = known.of(contract.MAX_AGE, where)
+    limit = known.of(metrics.MAX_AGE, where)
     if not success or limit is None or known.now - success <= limit:
         return None
-    return State(word="late", why=f"the newest good backup may be {words.span(limit)} old")
+    return State(word="late", why=f"the newest good backup may be {sample_index.span(limit)} old")
 
 
 def _never(known: Known, where: Labels, success: float) -> State | None:
-    due = known.of(contract.FIRST_DUE, where)
-    limit = known.of(contract.MAX_AGE, where) or 0.0
-    grace = max(limit - (known.of(contract.SCHEDULE_INTERVAL, where) or 0.0), _LEAST_GRACE)
+    due = known.of(metrics.FIRST_DUE, where)
+    limit = known.of(metrics.MAX_AGE, where) or 0.0
+    grace = max(limit - (known.of(metrics.SCHEDULE_INTERVAL, where) or 0.0), _LEAST_GRACE)
     if success or due is None or known.now - due <= grace:
         return None
     return State(word="never", why=f"was due {known.ago(due)} and has not succeeded since")
 
 
 def _failed(known: Known, where: Labels, success: float) -> State | None:
-    failure = known.of(contract.LAST_FAILURE, where) or 0.0
+    failure = known.of(metrics.LAST_FAILURE, where) or 0.0
     if failure <= success:
         return None
-    number = known.of(contract.CONSECUTIVE_FAILURES, where) or 0
+    number = known.of(metrics.CONSECUTIVE_FAILURES, where) or 0
     return State(word="failed", why=f"{known.ago(failure)}, {number:g} in a row")
 
 
 def _gone(known: Known, where: Labels) -> State | None:
-    missing = known.of(contract.MISSING, where)
+    missing = known.of(metrics.MISSING, where)
     if not missing:
         return None
     return State(word="failed", why=f"the files of kept backups are gone: of {missing:g}")
 
 
 def _overdue(known: Known, where: Labels) -> State | None:
-    due = known.of(contract.NEXT_RUN, where)
+    due = known.of(metrics.NEXT_RUN, where)
     if due is None or known.now - due <= _OVERDUE_SECONDS:
         return None
     return State(word="late", why=f"a run was due {known.ago(due)} and has not started")
 
 
 def _well(known: Known, where: Labels, success: float) -> State:
-    if known.of(contract.RUNNING, where):
-        return State(word="running", why=f"since {known.ago(known.of(contract.RUNNING_START, where))}")
+    if known.of(metrics.RUNNING, where):
+        return State(word="running", why=f"since {known.ago(known.of(metrics.RUNNING_START, where))}")
     if not success:
         return State(word="not due yet")
     is_ahead = success - known.now > _CLOCK_SECONDS
@@ -185,6 +183,6 @@ def _well(known: Known, where: Labels, success: float) -> State:
 
 
 def _drilled(known: Known, where: Labels) -> str:
-    success = known.of(contract.DRILL_SUCCESS, where) or 0.0
-    failure = known.of(contract.DRILL_FAILURE, where) or 0.0
+    success = known.of(metrics.DRILL_SUCCESS, where) or 0.0
+    failure = known.of(metrics.DRILL_FAILURE, where) or 0.0
     return f"failed {known.ago(failure)}" if failure > success else known.ago(success)

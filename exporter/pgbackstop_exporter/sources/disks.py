@@ -12,9 +12,9 @@ from typing import Final
 
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.storage import FolderStorage
-from pgbackstop_exporter import store_source
-from pgbackstop_exporter.facts import DiskFacts
-from pgbackstop_exporter.store_source import Kept
+from pgbackstop_exporter.snapshot import DiskFacts
+from pgbackstop_exporter.sources import stored_backups
+from pgbackstop_exporter.sources.stored_backups import Kept
 
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")  # how a space stands in a path there
@@ -40,7 +40,7 @@ def read(path: str, kept: Kept) -> DiskFacts:
         size=found.f_blocks * found.f_frsize,
         free_inodes=found.f_favail if found.f_files else None,
         is_readonly=_is_readonly(Path(path), bool(found.f_flag & os.ST_RDONLY)),
-        missing=store_source.missing(Path(path), kept),
+        missing=stored_backups.missing(Path(path), kept),
     )
 
 

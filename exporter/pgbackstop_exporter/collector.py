@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from pgbackstop_catalog import errors
 from pgbackstop_exporter import log
-from pgbackstop_exporter.facts import Health
+from pgbackstop_exporter.snapshot import Health
 
 
 class Collector:

@@ -19,8 +19,8 @@ from prometheus_client import utils
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
 
-from pgbackstop_exporter.contract import Metric
-from pgbackstop_exporter.families import Families, Labels, ages
+from pgbackstop_exporter.families.samples import Families, Labels, ages
+from pgbackstop_exporter.metrics import Metric
 
 Family = tuple[Metric, list[tuple[Labels, float]]]
 

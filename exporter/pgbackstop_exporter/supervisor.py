@@ -16,10 +16,9 @@ from typing import Final
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import load
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_exporter import disk_source, log, store_source, threads
-from pgbackstop_exporter.catalog_source import CatalogSource
-from pgbackstop_exporter.collect import Collector
-from pgbackstop_exporter.facts import (
+from pgbackstop_exporter import log, threads
+from pgbackstop_exporter.collector import Collector
+from pgbackstop_exporter.snapshot import (
     CATALOG,
     Health,
     Settings,
@@ -27,7 +26,9 @@ from pgbackstop_exporter.facts import (
     disk_collector,
     postgres_collector,
 )
-from pgbackstop_exporter.postgres_source import TIMEOUT_SECONDS, PostgresSource
+from pgbackstop_exporter.sources import disks, stored_backups
+from pgbackstop_exporter.sources.catalog import CatalogSource
+from pgbackstop_exporter.sources.postgres import TIMEOUT_SECONDS, PostgresSource
 
 CATALOG_SECONDS: Final = 5.0  # a finished run is to be visible within 30 s
 POSTGRES_SECONDS: Final = 15.0  # Prometheus' scrape interval
@@ -101,7 +102,7 @@ class Watch:
         }
         for name, server in config.servers.items():
             wanted[name, server] = partial(self._watch_server, name, server)
-        for path in disk_source.paths(config):
+        for path in disks.paths(config):
             wanted["disk", path] = partial(self._watch_disk, path)
         return wanted
 
@@ -142,8 +143,8 @@ class Watch:
         name = disk_collector(path)
 
         async def read() -> None:
-            kept = store_source.kept(self.snapshot, path)
-            facts = await threads.run(partial(disk_source.read, path, kept), name=name)
+            kept = stored_backups.kept(self.snapshot, path)
+            facts = await threads.run(partial(disks.read, path, kept), name=name)
             self._update(replace(self.snapshot, disks={**self.snapshot.disks, path: facts}))
 
         await self._loop(name, read, interval=DISK_SECONDS, limit=_DISK_TIMEOUT)
@@ -168,7 +169,7 @@ class Watch:
     def _forget(self) -> None:
         """Leave out what belongs to servers and disks that are configured no more."""
         config = self.snapshot.settings.config
-        paths = disk_source.paths(config)
+        paths = disks.paths(config)
         names = {CATALOG, *map(postgres_collector, config.servers), *map(disk_collector, paths)}
         snapshot = self.snapshot
         self._update(

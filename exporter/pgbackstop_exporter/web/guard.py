@@ -13,8 +13,8 @@ from aiohttp import BasicAuth, hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from pgbackstop_exporter import log
-from pgbackstop_exporter.web_config import RateLimit, WebConfig
-from pgbackstop_exporter.web_config_users import TooManyChecks, Users
+from pgbackstop_exporter.web.config import RateLimit, WebConfig
+from pgbackstop_exporter.web.users import TooManyChecks, Users
 
 _ASK: Final = {hdrs.WWW_AUTHENTICATE: 'Basic realm="pgbackstop", charset="UTF-8"'}
 

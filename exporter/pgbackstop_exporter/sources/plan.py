@@ -10,11 +10,11 @@ from pathlib import Path
 from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.history import Attempt, History, Subject
 from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Tally
-from pgbackstop_exporter import digests
-from pgbackstop_exporter.digests import CopyDigest, ProofDigest
-from pgbackstop_exporter.facts import CopyFacts, PlanFacts, ProofFacts
-from pgbackstop_exporter.shelf import Shelf
-from pgbackstop_exporter.state_file import StateFile
+from pgbackstop_exporter.snapshot import CopyFacts, PlanFacts, ProofFacts
+from pgbackstop_exporter.sources import packed_records
+from pgbackstop_exporter.sources.packed_records import CopyDigest, ProofDigest
+from pgbackstop_exporter.sources.record_cache import Shelf
+from pgbackstop_exporter.sources.state_file import StateFile
 
 # A fold writes the tally at least twice, so a reader that finds it unchanged saw none begin or end.
 _TRIES = 5
@@ -25,9 +25,9 @@ class PlanSource:
 
     def __init__(self, root: Path, plan: str) -> None:
         self.facts = PlanFacts(tally=Tally(plan=plan))
-        self._backups: Shelf[Backup, Attempt] = Shelf(root / "backups" / plan, digests.Attempts())
-        self._copies: Shelf[Copy, CopyDigest] = Shelf(root / "copies" / plan, digests.Copies())
-        self._proofs: Shelf[Proof, ProofDigest] = Shelf(root / "proofs" / plan, digests.Proofs())
+        self._backups: Shelf[Backup, Attempt] = Shelf(root / "backups" / plan, packed_records.Attempts())
+        self._copies: Shelf[Copy, CopyDigest] = Shelf(root / "copies" / plan, packed_records.Copies())
+        self._proofs: Shelf[Proof, ProofDigest] = Shelf(root / "proofs" / plan, packed_records.Proofs())
         self._tally = StateFile(root / "tallies" / f"{plan}.json", Tally)
 
     @property

@@ -20,7 +20,7 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Copy, Proof
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.store import folder
-from pgbackstop_exporter.digests import Packing
+from pgbackstop_exporter.sources.packed_records import Packing
 
 _HEAD: Final = struct.Struct("<qBB")  # modification time of the file (ns), final, length of its name
 # A change within the tick of a coarse clock after the look leaves the time as it was (git's "racy" index).

@@ -9,11 +9,12 @@ import time
 from functools import partial
 from typing import Final
 
-from pgbackstop_exporter import disk_families, log, plan_families, server_families, threads
-from pgbackstop_exporter.exposition import Form, Page
-from pgbackstop_exporter.facts import Snapshot
-from pgbackstop_exporter.families import Families
-from pgbackstop_exporter.watch import Watch
+from pgbackstop_exporter import log, threads
+from pgbackstop_exporter.families import disks, plans, servers
+from pgbackstop_exporter.families.samples import Families
+from pgbackstop_exporter.snapshot import Snapshot
+from pgbackstop_exporter.supervisor import Watch
+from pgbackstop_exporter.web.exposition import Form, Page
 
 REVISION: Final = os.environ.get("PGBACKSTOP_REVISION", "")  # set where an image is built
 _PAUSE_SECONDS: Final = 1.0
@@ -23,10 +24,10 @@ _REMEMBER_SECONDS: Final = 300.0
 def build(snapshot: Snapshot, *, now: float) -> Families:
     """Every family of a snapshot except the health of collectors."""
     families = Families()
-    plan_families.add(families, snapshot, now)
-    server_families.add_servers(families, snapshot)
-    disk_families.add(families, snapshot)
-    server_families.add_self(families, snapshot, revision=REVISION)
+    plans.add(families, snapshot, now)
+    servers.add_servers(families, snapshot)
+    disks.add(families, snapshot)
+    servers.add_self(families, snapshot, revision=REVISION)
     return families
 
 
@@ -65,7 +66,7 @@ class Pages:
         while not self._page.has(form, compressed=compressed):
             await self.rebuild()
         extra = Families()
-        server_families.add_health(extra, self._watch.snapshot)
+        servers.add_health(extra, self._watch.snapshot)
         return self._page.body(form, extra=extra, now=time.time(), compressed=compressed)
 
 

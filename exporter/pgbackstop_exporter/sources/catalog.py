@@ -16,10 +16,10 @@ from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_catalog.store import folder
 from pgbackstop_exporter import log
-from pgbackstop_exporter.facts import CatalogFacts
-from pgbackstop_exporter.plan_source import PlanSource
-from pgbackstop_exporter.restore_source import RestoreSource
-from pgbackstop_exporter.state_file import StateFile
+from pgbackstop_exporter.snapshot import CatalogFacts
+from pgbackstop_exporter.sources.plan import PlanSource
+from pgbackstop_exporter.sources.restores import RestoreSource
+from pgbackstop_exporter.sources.state_file import StateFile
 
 # How often files that should not change are looked at all the same: a person may have repaired one.
 _THOROUGH_SECONDS: Final = 600.0

@@ -13,9 +13,9 @@ from pgbackstop_catalog.config.schedule import Schedule
 from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.history import Attempt, Counts, History, Subject
 from pgbackstop_catalog.records.backup import Reason, Tally
-from pgbackstop_exporter import contract
-from pgbackstop_exporter.facts import CATALOG, CopyFacts, PlanFacts, ProofFacts, Snapshot
-from pgbackstop_exporter.families import Families, Labels, labels
+from pgbackstop_exporter import metrics
+from pgbackstop_exporter.families.samples import Families, Labels, labels
+from pgbackstop_exporter.snapshot import CATALOG, CopyFacts, PlanFacts, ProofFacts, Snapshot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,19 +135,19 @@ class _PlanSeries:
 
     def _configured(self, subject: Subject, where: Labels, known: History) -> None:
         plan, add = self.plan, self.families.add
-        add(contract.ENABLED, where, plan.enabled)
-        add(contract.MAX_AGE, where, self.expected.max_age)
-        add(contract.SCHEDULE_INTERVAL, where, self.expected.interval)
+        add(metrics.ENABLED, where, plan.enabled)
+        add(metrics.MAX_AGE, where, self.expected.max_age)
+        add(metrics.SCHEDULE_INTERVAL, where, self.expected.interval)
         handled = max(known.handled_until, self.facts.scheduled_until, self.counted_since)
         next_run = _next_run(self.expected.schedule, handled_until=handled, first_seen=self.seen_at)
-        add(contract.NEXT_RUN, where, next_run)
+        add(metrics.NEXT_RUN, where, next_run)
         first_due = self._first_due(subject)
-        add(contract.FIRST_DUE, where, first_due)
+        add(metrics.FIRST_DUE, where, first_due)
         self._expected_proofs(where, first_due)
-        add(contract.MAX_DURATION, where, plan.max_duration)
-        add(contract.STALL_TIMEOUT, where, max(plan.stall_timeout, plan.first_byte_timeout))
-        add(contract.RPO_TARGET, where, plan.effective_rpo_target())
-        add(contract.RTO_TARGET, where, plan.rto_target)
+        add(metrics.MAX_DURATION, where, plan.max_duration)
+        add(metrics.STALL_TIMEOUT, where, max(plan.stall_timeout, plan.first_byte_timeout))
+        add(metrics.RPO_TARGET, where, plan.effective_rpo_target())
+        add(metrics.RTO_TARGET, where, plan.rto_target)
 
     def _expected_proofs(self, where: Labels, first_due: float) -> None:
         """A plan without drills has no expectation, so that nothing is too old."""
@@ -155,8 +155,8 @@ class _PlanSeries:
         if max_age is not None:
             drill = self.plan.drill_schedule()
             due = _first_due(drill, first_due + self.plan.grace) + self.plan.drill.max_duration
-            self.families.add(contract.PROOF_MAX_AGE, where, max_age)
-            self.families.add(contract.PROOF_FIRST_DUE, where, due + self.plan.grace)
+            self.families.add(metrics.PROOF_MAX_AGE, where, max_age)
+            self.families.add(metrics.PROOF_FIRST_DUE, where, due + self.plan.grace)
 
     def _first_due(self, subject: Subject) -> float:
         """A database that appeared on the server after the plan's last run is due with the next one."""
@@ -167,35 +167,35 @@ class _PlanSeries:
 
     def _last(self, where: Labels, known: History) -> None:
         add, success = self.families.add, known.success
-        add(contract.LAST_SUCCESS, where, known.last_success)
-        self.families.add_age(contract.AGE, where, known.last_success)
+        add(metrics.LAST_SUCCESS, where, known.last_success)
+        self.families.add_age(metrics.AGE, where, known.last_success)
         if success:
-            add(contract.SIZE, where, _known(success.size))
-            add(contract.DURATION, where, success.duration)
-        add(contract.LAST_ATTEMPT, where, known.last_attempt)
-        add(contract.LAST_FAILURE, where, known.last_failure)
-        add(contract.CONSECUTIVE_FAILURES, where, known.consecutive_failures)
+            add(metrics.SIZE, where, _known(success.size))
+            add(metrics.DURATION, where, success.duration)
+        add(metrics.LAST_ATTEMPT, where, known.last_attempt)
+        add(metrics.LAST_FAILURE, where, known.last_failure)
+        add(metrics.CONSECUTIVE_FAILURES, where, known.consecutive_failures)
 
     def _running(self, where: Labels, running: Attempt | None) -> None:
         add = self.families.add
-        add(contract.RUNNING, where, running is not None)
+        add(metrics.RUNNING, where, running is not None)
         if running:
-            add(contract.RUNNING_START, where, running.started)
-            add(contract.PROGRESS, where, running.progress)
-            add(contract.PROGRESS_AT, where, running.progress_at or running.started)
-            add(contract.PROGRESS_EXPECTED, where, _known(running.progress_expected))
+            add(metrics.RUNNING_START, where, running.started)
+            add(metrics.PROGRESS, where, running.progress)
+            add(metrics.PROGRESS_AT, where, running.progress_at or running.started)
+            add(metrics.PROGRESS_EXPECTED, where, _known(running.progress_expected))
 
     def _counted(self, subject: Subject, where: Labels, known: History) -> None:
         counts = self._with_tallied(subject, known.counts)
-        self.families.add(contract.MISSED, where, counts.missed)
-        self.families.add(contract.LAST_MISSED, where, known.last_missed)
-        self.families.add(contract.RUNS, where, counts.runs)
+        self.families.add(metrics.MISSED, where, counts.missed)
+        self.families.add(metrics.LAST_MISSED, where, known.last_missed)
+        self.families.add(metrics.RUNS, where, counts.runs)
         minimum = self.plan.effective_keep().minimum
         if counts.runs - sum(counts.failures.values()) >= minimum:
-            self.families.add(contract.KEEP_MINIMUM, where, minimum)
+            self.families.add(metrics.KEEP_MINIMUM, where, minimum)
         for reason in Reason:
             number = counts.failures.get(reason, 0)
-            self.families.add(contract.FAILURES, where.plus("reason", reason.value), number)
+            self.families.add(metrics.FAILURES, where.plus("reason", reason.value), number)
 
     def _with_tallied(self, subject: Subject, counts: Counts) -> Counts:
         """With what removed records had counted for the database and for the whole plan."""
@@ -206,29 +206,29 @@ class _PlanSeries:
     def _kept(self, subject: Subject, where: Labels, known: History) -> None:
         add = self.families.add
         missing = len(self.missing.intersection(self.facts.kept.get(subject, ())))
-        add(contract.AVAILABLE, where, known.available - missing)
-        add(contract.MISSING, where, missing)
-        add(contract.STORED, where, known.stored_bytes)
-        add(contract.SOURCE_SIZE, where, _known(known.source_size))
-        add(contract.SIZE_BASELINE, where, known.size_baseline)
-        add(contract.SIZE_EXPECTED, where, known.size_expected)
-        add(contract.DURATION_BASELINE, where, known.duration_baseline)
-        add(contract.OLDEST, where, known.oldest or None)
+        add(metrics.AVAILABLE, where, known.available - missing)
+        add(metrics.MISSING, where, missing)
+        add(metrics.STORED, where, known.stored_bytes)
+        add(metrics.SOURCE_SIZE, where, _known(known.source_size))
+        add(metrics.SIZE_BASELINE, where, known.size_baseline)
+        add(metrics.SIZE_EXPECTED, where, known.size_expected)
+        add(metrics.DURATION_BASELINE, where, known.duration_baseline)
+        add(metrics.OLDEST, where, known.oldest or None)
 
     def _proven(self, where: Labels, known: History, proofs: ProofFacts) -> None:
         add = self.families.add
-        add(contract.VERIFIED, where, max(known.verified, proofs.verified))
-        add(contract.DRILL_SUCCESS, where, proofs.drill_success)
-        add(contract.DRILL_FAILURE, where, proofs.drill_failure)
-        add(contract.DRILL_DURATION, where, proofs.drill_duration)
+        add(metrics.VERIFIED, where, max(known.verified, proofs.verified))
+        add(metrics.DRILL_SUCCESS, where, proofs.drill_success)
+        add(metrics.DRILL_FAILURE, where, proofs.drill_failure)
+        add(metrics.DRILL_DURATION, where, proofs.drill_duration)
 
     def _copied(self, subject: Subject, where: Labels) -> None:
         for storage in self.plan.copies:
             copies = self.facts.copies.get((subject, storage), CopyFacts())
             there = where.plus("storage", storage)
             tallied = self.facts.tally.copy_failures.get(subject.database, {}).get(storage, 0)
-            self.families.add(contract.COPY_SUCCESS, there, copies.success)
-            self.families.add(contract.COPY_FAILURES, there, copies.failures + tallied)
+            self.families.add(metrics.COPY_SUCCESS, there, copies.success)
+            self.families.add(metrics.COPY_FAILURES, there, copies.failures + tallied)
 
 
 def _known(size: int) -> int | None:

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from aiohttp import hdrs, web
 from prometheus_client.exposition import gzip_accepted
 
-from pgbackstop_exporter import landing
-from pgbackstop_exporter.exposition import Form
-from pgbackstop_exporter.facts import CATALOG
-from pgbackstop_exporter.landing import Landing
-from pgbackstop_exporter.pages import Pages
-from pgbackstop_exporter.watch import Watch
-from pgbackstop_exporter.web_guard import Guard
+from pgbackstop_exporter.snapshot import CATALOG
+from pgbackstop_exporter.supervisor import Watch
+from pgbackstop_exporter.web import status_page
+from pgbackstop_exporter.web.exposition import Form
+from pgbackstop_exporter.web.guard import Guard
+from pgbackstop_exporter.web.page import Pages
+from pgbackstop_exporter.web.status_page import Landing
 
 Reload = Callable[[], Awaitable[str]]
 
@@ -50,7 +50,7 @@ class _Handlers:
 
     async def landing(self, _request: web.Request) -> web.Response:
         text = await self._landing.text()
-        return web.Response(text=text, content_type="text/html", headers=landing.HEADERS)
+        return web.Response(text=text, content_type="text/html", headers=status_page.HEADERS)
 
     async def healthy(self, _request: web.Request) -> web.Response:
         return web.Response(text="The exporter is healthy.\n")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from pgbackstop_catalog import units
-from pgbackstop_exporter.contract import Metric
-from pgbackstop_exporter.families import NONE, Families, Labels
+from pgbackstop_exporter.families.samples import NONE, Families, Labels
+from pgbackstop_exporter.metrics import Metric
 
 
 class Known:

@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from pgbackstop_catalog.records.backup import BackupType
 from pgbackstop_catalog.store import layout
-from pgbackstop_exporter.facts import Snapshot
+from pgbackstop_exporter.snapshot import Snapshot
 
 Kept = Mapping[PurePosixPath, frozenset[str]]
 

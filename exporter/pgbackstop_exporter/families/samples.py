@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from pgbackstop_exporter.contract import METRICS, Metric
+from pgbackstop_exporter.metrics import METRICS, Metric
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.decisions.history import Subject
-from pgbackstop_exporter import contract, plan_families
-from pgbackstop_exporter.facts import CatalogFacts, Snapshot, disk_collector
-from pgbackstop_exporter.families import Families, labels
+from pgbackstop_exporter import metrics
+from pgbackstop_exporter.families import plans
+from pgbackstop_exporter.families.samples import Families, labels
+from pgbackstop_exporter.snapshot import CatalogFacts, Snapshot, disk_collector
 
 
 def add(families: Families, snapshot: Snapshot) -> None:
@@ -21,13 +22,13 @@ def add(families: Families, snapshot: Snapshot) -> None:
         if not snapshot.is_up(disk_collector(path)):
             continue
         where = labels(path=path)
-        families.add(contract.DISK_FREE, where, facts.free)
-        families.add(contract.DISK_SIZE, where, facts.size)
-        families.add(contract.DISK_INODES, where, facts.free_inodes)
-        families.add(contract.DISK_READONLY, where, facts.is_readonly)
+        families.add(metrics.DISK_FREE, where, facts.free)
+        families.add(metrics.DISK_SIZE, where, facts.size)
+        families.add(metrics.DISK_INODES, where, facts.free_inodes)
+        families.add(metrics.DISK_READONLY, where, facts.is_readonly)
     if snapshot.catalog:
         for path, needed in _needed(snapshot, snapshot.catalog).items():
-            families.add(contract.DISK_NEXT_RUNS, labels(path=path), needed)
+            families.add(metrics.DISK_NEXT_RUNS, labels(path=path), needed)
 
 
 def _needed(snapshot: Snapshot, catalog: CatalogFacts) -> Mapping[str, float]:
@@ -41,7 +42,7 @@ def _needed(snapshot: Snapshot, catalog: CatalogFacts) -> Mapping[str, float]:
         server = snapshot.servers.get(plan.server)
         subjects = (
             Subject(plan.server, database, plan.backup_type)
-            for database in plan_families.databases(plan, facts, server.databases if server else None)
+            for database in plans.databases(plan, facts, server.databases if server else None)
         )
         size = sum(facts.history(each).size_baseline or 0.0 for each in subjects)
         for folder in _folders(config, plan):

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from pgbackstop_catalog.records.restore import Restore
-from pgbackstop_exporter import digests
-from pgbackstop_exporter.digests import RestoreDigest
-from pgbackstop_exporter.facts import RestoreFacts
-from pgbackstop_exporter.shelf import Shelf
+from pgbackstop_exporter.snapshot import RestoreFacts
+from pgbackstop_exporter.sources import packed_records
+from pgbackstop_exporter.sources.packed_records import RestoreDigest
+from pgbackstop_exporter.sources.record_cache import Shelf
 
 
 class RestoreSource:
@@ -18,7 +18,7 @@ class RestoreSource:
 
     def __init__(self, path: Path) -> None:
         self.facts: Mapping[str, RestoreFacts] = {}
-        self._shelf: Shelf[Restore, RestoreDigest] = Shelf(path, digests.Restores())
+        self._shelf: Shelf[Restore, RestoreDigest] = Shelf(path, packed_records.Restores())
 
     @property
     def problems(self) -> list[str]:

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from pgbackstop_exporter import known, pages, server_families, status, threads
-from pgbackstop_exporter.facts import Snapshot
-from pgbackstop_exporter.status import PlanRow, State, Status
-from pgbackstop_exporter.status_items import Item
-from pgbackstop_exporter.watch import Watch
+from pgbackstop_exporter import threads
+from pgbackstop_exporter.families import servers
+from pgbackstop_exporter.snapshot import Snapshot
+from pgbackstop_exporter.supervisor import Watch
+from pgbackstop_exporter.web import page, sample_index, status
+from pgbackstop_exporter.web.status import PlanRow, State, Status
+from pgbackstop_exporter.web.status_items import Item
 
 _REFRESH_SECONDS: Final = 30
 _KEEP_SECONDS: Final = 10.0
@@ -81,8 +83,8 @@ class Landing:
 
 def _built(snapshot: Snapshot, telemetry_path: str) -> str:
     now = time.time()
-    families = pages.build(snapshot, now=now)
-    server_families.add_health(families, snapshot)
+    families = page.build(snapshot, now=now)
+    servers.add_health(families, snapshot)
     return render(status.of(families, snapshot.health, now), now, telemetry_path)
 
 
@@ -98,7 +100,7 @@ def render(found: Status, now: float, telemetry_path: str) -> str:
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>pgbackstop</title>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<meta http-equiv='refresh' content='{_REFRESH_SECONDS}'><style>{_STYLE}</style></head><body>"
-        f"<h1>{_verdict(found)}</h1><p>As of {known.moment(now)}; renewed every {_REFRESH_SECONDS} s. "
+        f"<h1>{_verdict(found)}</h1><p>As of {sample_index.moment(now)}; renewed every {_REFRESH_SECONDS} s. "
         f"<a href='{html.escape(telemetry_path)}'>Metrics</a></p>{''.join(sections)}</body></html>\n"
     )
 

@@ -19,9 +19,11 @@ from typing import Final
 from aiohttp import web
 
 from pgbackstop_catalog import errors
-from pgbackstop_exporter import log, threads, web_config, web_config_tls
-from pgbackstop_exporter.web_config import WebConfig
-from pgbackstop_exporter.web_guard import Guard
+from pgbackstop_exporter import log, threads
+from pgbackstop_exporter.web import config as web_config
+from pgbackstop_exporter.web import tls as web_tls
+from pgbackstop_exporter.web.config import WebConfig
+from pgbackstop_exporter.web.guard import Guard
 
 Address = tuple[str | None, int]
 Stamp = tuple[tuple[int, int, int], ...]
@@ -48,7 +50,7 @@ def read_rules(path: Path) -> Rules:
         return Rules(config=config, stamp=stamp)
     stamp += _stamp(*tls.files)
     try:
-        made, warning = web_config_tls.context(tls), web_config_tls.trial(tls)
+        made, warning = web_tls.context(tls), web_tls.trial(tls)
     except errors.ConfigError as error:
         raise errors.ConfigError(f"{path}: {error.problem}", remedy=error.remedy) from error
     return Rules(config=config, context=made, warning=warning, stamp=stamp)

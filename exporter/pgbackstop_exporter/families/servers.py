@@ -10,15 +10,10 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.history import Attempt
 from pgbackstop_catalog.decisions.wal_segments import WalState
-from pgbackstop_exporter import contract, recovery
-from pgbackstop_exporter.facts import (
-    CATALOG,
-    CatalogFacts,
-    ServerFacts,
-    Snapshot,
-    postgres_collector,
-)
-from pgbackstop_exporter.families import NONE, Families, Labels, labels
+from pgbackstop_exporter import metrics
+from pgbackstop_exporter.families import windows
+from pgbackstop_exporter.families.samples import NONE, Families, Labels, labels
+from pgbackstop_exporter.snapshot import CATALOG, CatalogFacts, ServerFacts, Snapshot, postgres_collector
 
 SOURCE = "catalog"
 
@@ -31,7 +26,7 @@ def add_servers(families: Families, snapshot: Snapshot) -> None:
         facts = snapshot.servers.get(name)
         state = snapshot.catalog.wal.get(name) if snapshot.catalog else None
         if snapshot.has_run(collector):
-            families.add(contract.POSTGRES_UP, where, snapshot.is_up(collector))
+            families.add(metrics.POSTGRES_UP, where, snapshot.is_up(collector))
         _add_promise(families, where, snapshot.settings.config, name)
         if snapshot.catalog:
             _add_recovery(families, where, snapshot, name)
@@ -39,14 +34,14 @@ def add_servers(families: Families, snapshot: Snapshot) -> None:
         if server.wal.enabled and snapshot.catalog:
             _add_wal(families, where, state, _physical_backups(snapshot, name))
         if _has_slot(server):
-            families.add(contract.SLOT_LIMIT, where, server.wal.retain_slot_bytes)
+            families.add(metrics.SLOT_LIMIT, where, server.wal.retain_slot_bytes)
         if facts:
             _add_archiver(families, where, facts)
         if facts and snapshot.is_up(collector):
             _add_volatile(families, where, facts, state if server.wal.enabled else None)
             if _has_slot(server):
-                families.add(contract.SLOT_ACTIVE, where, facts.slot_active)
-                families.add(contract.SLOT_RETAINED, where, facts.slot_retained)
+                families.add(metrics.SLOT_ACTIVE, where, facts.slot_active)
+                families.add(metrics.SLOT_RETAINED, where, facts.slot_retained)
 
 
 def _has_slot(server: Server) -> bool:
@@ -59,10 +54,10 @@ def _add_recovery(families: Families, where: Labels, snapshot: Snapshot, server:
         return
     archives = config.servers[server].wal.enabled
     backups = _physical_backups(snapshot, server)
-    window = recovery.window(backups, catalog.wal.get(server) if archives else None)
-    families.add(contract.EARLIEST, where, window.earliest)
-    families.add(contract.LATEST, where, window.latest)
-    families.add(contract.PROVEN, where, _proven_until(catalog, server))
+    window = windows.window(backups, catalog.wal.get(server) if archives else None)
+    families.add(metrics.EARLIEST, where, window.earliest)
+    families.add(metrics.LATEST, where, window.latest)
+    families.add(metrics.PROVEN, where, _proven_until(catalog, server))
 
 
 def _add_promise(families: Families, where: Labels, config: Config, server: str) -> None:
@@ -70,15 +65,15 @@ def _add_promise(families: Families, where: Labels, config: Config, server: str)
     plans = [each for each in config.plans.values() if each.server == server and each.enabled]
     promised = max((each.effective_recovery_window() for each in plans), default=0.0)
     if promised and config.servers[server].wal.enabled:
-        families.add(contract.WINDOW_TARGET, where, promised)
+        families.add(metrics.WINDOW_TARGET, where, promised)
 
 
 def _add_restores(families: Families, server: str, catalog: CatalogFacts) -> None:
     for database, facts in catalog.restores.get(server, {}).items():
         where = labels(server=server, database=database)
-        families.add(contract.RESTORE_SUCCESS, where, facts.success)
-        families.add(contract.RESTORE_FAILURE, where, facts.failure)
-        families.add(contract.RESTORE_DURATION, where, facts.duration)
+        families.add(metrics.RESTORE_SUCCESS, where, facts.success)
+        families.add(metrics.RESTORE_FAILURE, where, facts.failure)
+        families.add(metrics.RESTORE_DURATION, where, facts.duration)
 
 
 def _has_physical_plan(config: Config, server: str) -> bool:
@@ -106,22 +101,22 @@ def _proven_until(catalog: CatalogFacts, server: str) -> float:
 def _add_wal(families: Families, where: Labels, state: WalState | None, backups: list[Attempt]) -> None:
     """Before the receiver has started once, nothing was received and nothing is counted."""
     received = state.last_received_at if state else None
-    families.add(contract.WAL_RECEIVED, where, received.timestamp() if received else 0.0)
-    families.add(contract.WAL_SEGMENTS, where, state.segments if state else 0)
-    families.add(contract.WAL_FAILURES, where, state.failures if state else 0)
-    families.add(contract.WAL_ARCHIVE, where, state.archive_bytes if state else 0)
-    families.add(contract.WAL_MISSING, where, recovery.missing_segments(backups, state) if state else 0)
+    families.add(metrics.WAL_RECEIVED, where, received.timestamp() if received else 0.0)
+    families.add(metrics.WAL_SEGMENTS, where, state.segments if state else 0)
+    families.add(metrics.WAL_FAILURES, where, state.failures if state else 0)
+    families.add(metrics.WAL_ARCHIVE, where, state.archive_bytes if state else 0)
+    families.add(metrics.WAL_MISSING, where, windows.missing_segments(backups, state) if state else 0)
     if state and state.recoverable_until:
-        families.add_age(contract.WAL_LAG, where, state.recoverable_until.timestamp())
+        families.add_age(metrics.WAL_LAG, where, state.recoverable_until.timestamp())
 
 
 def _add_archiver(families: Families, where: Labels, facts: ServerFacts) -> None:
-    families.add(contract.ARCHIVER_ARCHIVED, where, facts.last_archived)
-    families.add(contract.ARCHIVER_FAILED, where, facts.last_failed)
+    families.add(metrics.ARCHIVER_ARCHIVED, where, facts.last_archived)
+    families.add(metrics.ARCHIVER_FAILED, where, facts.last_failed)
 
 
 def _add_volatile(families: Families, where: Labels, facts: ServerFacts, state: WalState | None) -> None:
-    families.add(contract.WAL_READY, where, facts.ready_segments)
+    families.add(metrics.WAL_READY, where, facts.ready_segments)
     held = (
         [wal_segments.parse_lsn(lsn) for lsn in (state.received_lsn, state.archived_lsn) if lsn]
         if state
@@ -129,41 +124,41 @@ def _add_volatile(families: Families, where: Labels, facts: ServerFacts, state: 
     )
     if held and facts.lsn is not None:
         # The state is older than the server's answer or newer by up to a refresh: never below zero.
-        families.add(contract.WAL_LAG_BYTES, where, max(0, facts.lsn - max(held)))
+        families.add(metrics.WAL_LAG_BYTES, where, max(0, facts.lsn - max(held)))
 
 
 def add_self(families: Families, snapshot: Snapshot, *, revision: str) -> None:
     """How the exporter and its sources fare."""
     catalog = snapshot.catalog
     if snapshot.has_run(CATALOG):
-        families.add(contract.CATALOG_UP, NONE, snapshot.is_up(CATALOG))
-        families.add(contract.SOURCE_UP, labels(source=SOURCE), snapshot.is_up(CATALOG))
+        families.add(metrics.CATALOG_UP, NONE, snapshot.is_up(CATALOG))
+        families.add(metrics.SOURCE_UP, labels(source=SOURCE), snapshot.is_up(CATALOG))
     if catalog:
-        families.add(contract.CATALOG_BAD, NONE, catalog.unreadable)
-        families.add(contract.PENDING, NONE, catalog.pending)
+        families.add(metrics.CATALOG_BAD, NONE, catalog.unreadable)
+        families.add(metrics.PENDING, NONE, catalog.pending)
         _add_notification_failures(families, snapshot.settings.config, catalog)
     if catalog and catalog.scheduler:
-        families.add(contract.HEARTBEAT, NONE, catalog.scheduler.heartbeat_at.timestamp())
-    families.add(contract.RELOAD_SUCCESS, NONE, snapshot.settings.reload_success)
+        families.add(metrics.HEARTBEAT, NONE, catalog.scheduler.heartbeat_at.timestamp())
+    families.add(metrics.RELOAD_SUCCESS, NONE, snapshot.settings.reload_success)
     build = labels(
         version=pgbackstop_catalog.__version__,
         revision=revision,
         python_version=platform.python_version(),
     )
-    families.add(contract.BUILD_INFO, build, 1)
+    families.add(metrics.BUILD_INFO, build, 1)
 
 
 def _add_notification_failures(families: Families, config: Config, catalog: CatalogFacts) -> None:
     configured = {"alertmanager"} if config.notifications.alertmanager else set()
     for channel in sorted(configured | set(catalog.notification_failures)):
         number = catalog.notification_failures.get(channel, 0)
-        families.add(contract.NOTIFICATION_FAILURES, labels(channel=channel), number)
+        families.add(metrics.NOTIFICATION_FAILURES, labels(channel=channel), number)
 
 
 def add_health(families: Families, snapshot: Snapshot) -> None:
     """How each collector fares; apart from the rest because it changes with each of their runs."""
     for name, health in snapshot.health.items():
         where = labels(collector=name)
-        families.add(contract.COLLECTOR_SUCCESS, where, health.success)
-        families.add(contract.COLLECTOR_DURATION, where, health.duration)
-        families.add(contract.COLLECTOR_LAST, where, health.last_success)
+        families.add(metrics.COLLECTOR_SUCCESS, where, health.success)
+        families.add(metrics.COLLECTOR_DURATION, where, health.duration)
+        families.add(metrics.COLLECTOR_LAST, where, health.last_success)

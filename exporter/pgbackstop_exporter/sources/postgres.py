@@ -12,7 +12,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import restore
-from pgbackstop_exporter.facts import ServerFacts
+from pgbackstop_exporter.snapshot import ServerFacts
 
 APPLICATION_NAME: Final = "pgbackstop-exporter"
 # Prometheus gives a scrape 10 s by default; a read that takes longer than this tells of a sick server.

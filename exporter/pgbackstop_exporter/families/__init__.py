@@ -1,0 +1,1 @@
+"""Metric families: samples made of one snapshot."""

@@ -1,0 +1,1 @@
+"""Sources: what the exporter reads, each by a collector of its own."""

@@ -1,0 +1,1 @@
+"""The web side: pages, their exposition, the server, and who may read them."""
