@@ -26,11 +26,11 @@ UtcTime = Annotated[
 ]
 
 
-class Value(BaseModel):
+class Model(BaseModel):
     """Frozen and keyword-only; an unknown key is an error; changed by ``but``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    def but(self, **changes: Any) -> Self:
+    def evolve(self, **changes: Any) -> Self:
         """A validated copy of this value with some fields changed."""
         return type(self).model_validate({**dict(self), **changes})

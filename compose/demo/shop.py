@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 
 from pgbackstop_runner.demo import shop, shop_app
-from pgbackstop_runner.demo.traffic import Trickle
+from pgbackstop_runner.demo.traffic import OrderTraffic
 
 SECRETS = Path("/run/demo-shop")
 SERVER = "demo-postgres"
@@ -38,7 +38,7 @@ def open_shop() -> None:
         except psycopg.Error as error:
             sys.stderr.write(f"shop: {' '.join(str(error).split())}\n")
         time.sleep(PAUSE_SECONDS)
-    Trickle(f"http://127.0.0.1:{PORT}/orders").start()
+    OrderTraffic(f"http://127.0.0.1:{PORT}/orders").start()
 
 
 def main() -> None:

@@ -25,10 +25,10 @@ import pgbackstop_catalog
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import locate
 from pgbackstop_exporter import log, reference, supervisor
-from pgbackstop_exporter.supervisor import Watch
+from pgbackstop_exporter.supervisor import Supervisor
 from pgbackstop_exporter.web.app import Reload, make_app
 from pgbackstop_exporter.web.guard import Guard
-from pgbackstop_exporter.web.page import Pages
+from pgbackstop_exporter.web.page import MetricsPages
 from pgbackstop_exporter.web.server import Address, WebServer
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:9853"
@@ -102,8 +102,8 @@ async def _serve(options: argparse.Namespace) -> None:
     log.configure(
         level=options.level or settings.config.log.level, style=options.format or settings.config.log.format
     )
-    watched = Watch(path, settings)
-    pages, guard = Pages(watched), Guard()
+    watched = Supervisor(path, settings)
+    pages, guard = MetricsPages(watched), Guard()
 
     async def reload() -> str:
         return "\n".join(filter(None, (await watched.reload(), await server.reload())))

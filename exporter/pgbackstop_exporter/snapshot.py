@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.decisions.history import Attempt, History, Subject
 from pgbackstop_catalog.decisions.wal_segments import WalState
-from pgbackstop_catalog.records.backup import Tally
+from pgbackstop_catalog.records.backup import Totals
 from pgbackstop_catalog.records.scheduler import SchedulerState
 
 
@@ -56,7 +56,7 @@ class PlanFacts:
     """
 
     histories: Mapping[Subject, History] = field(default_factory=dict)
-    tally: Tally
+    tally: Totals
     scheduled_until: float = 0.0
     dropped: frozenset[str] = frozenset()
     copies: Mapping[tuple[Subject, str], CopyFacts] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class CatalogFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServerFacts:
+class ServerHealth:
     """What a PostgreSQL server said. ``lsn`` is its end of WAL in bytes, None where it cannot tell.
 
     ``databases`` maps every database that can be backed up to when the exporter first saw it.
@@ -141,7 +141,7 @@ class Snapshot:
 
     settings: Settings
     catalog: CatalogFacts | None = None
-    servers: Mapping[str, ServerFacts] = field(default_factory=dict)
+    servers: Mapping[str, ServerHealth] = field(default_factory=dict)
     disks: Mapping[str, DiskFacts] = field(default_factory=dict)
     health: Mapping[str, Health] = field(default_factory=dict)
 

@@ -44,7 +44,7 @@ def read_settings(path: Path) -> Settings:
     return Settings(config=config, seen_at=path.stat().st_mtime)
 
 
-class Watch:
+class Supervisor:
     """The snapshot, and the collectors that renew it. ``changed`` is set whenever it differs."""
 
     def __init__(self, path: Path, settings: Settings) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pgbackstop_catalog.model import Value
+    from pgbackstop_catalog.model import Model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ def plain(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
-def values(records: Iterable[Value]) -> None:
+def values(records: Iterable[Model]) -> None:
     """A JSON array of records, for programs; each is written as it comes, so that many need no memory."""
     sys.stdout.write("[")
     for number, record in enumerate(records):
@@ -58,7 +58,7 @@ def values(records: Iterable[Value]) -> None:
     say("\n]")
 
 
-def value(record: Value) -> None:
+def value(record: Model) -> None:
     """One record as JSON, for programs."""
     say(record.model_dump_json(indent=2))
 

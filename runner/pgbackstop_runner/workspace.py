@@ -51,11 +51,11 @@ class Workspace:
         return storage.path / layout.wal_folder(server)
 
 
-def open_workspace(given: Path | None, on_garbage: Callable[[errors.CatalogError], None]) -> Workspace:
+def open_workspace(given: Path | None, on_invalid_record: Callable[[errors.CatalogError], None]) -> Workspace:
     """Load the configuration. Raises ConfigError."""
     file = locate.find(given)
     config = load.load(file)
-    catalog = FolderCatalog(config.catalog_folder(), on_garbage=on_garbage)
+    catalog = FolderCatalog(config.catalog_folder(), on_invalid_record=on_invalid_record)
     return Workspace(file=file, config=config, catalog=catalog)
 
 

@@ -109,7 +109,7 @@ def test_an_aged_backup(stack: Stack) -> None:
     ages = timedelta(days=3)
     assert record.finished_at is not None
     stack.site.catalog.put(
-        record.but(started_at=record.started_at - ages, finished_at=record.finished_at - ages)
+        record.evolve(started_at=record.started_at - ages, finished_at=record.finished_at - ages)
     )
     subject = f"No backup of database {record.database} of server main (plan aged) for 3d"
     for message in stack.inbox.on_each("CRITICAL", subject):

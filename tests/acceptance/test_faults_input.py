@@ -145,7 +145,7 @@ def test_a_record_of_a_newer_version(site: Site) -> None:
 
 def test_a_damaged_commit_mark_is_kept(site: Site) -> None:
     good = site.made("p")
-    running = good.but(status=Status.RUNNING, finished_at=None)
+    running = good.evolve(status=Status.RUNNING, finished_at=None)
     site.catalog.put(running)
     (site.path(good) / "backup.json").write_text("{")
     site.made("p")

@@ -12,7 +12,7 @@ from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.history import Attempt, Subject
 from pgbackstop_catalog.decisions.wal_segments import WalGap, WalState, WalWindow
-from pgbackstop_catalog.records.backup import Reason, Status, Tally
+from pgbackstop_catalog.records.backup import Reason, Status, Totals
 from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_exporter.snapshot import (
     CATALOG,
@@ -22,7 +22,7 @@ from pgbackstop_exporter.snapshot import (
     Health,
     PlanFacts,
     ProofFacts,
-    ServerFacts,
+    ServerHealth,
     Settings,
     Snapshot,
     disk_collector,
@@ -264,8 +264,8 @@ class World:
             health=health,
         )
 
-    def _server(self) -> ServerFacts:
-        return ServerFacts(
+    def _server(self) -> ServerHealth:
+        return ServerHealth(
             lsn=10**9 + self.lag,
             databases={"shop": self.settings.seen_at},
             slot_active=self.slot_active,
@@ -318,7 +318,7 @@ class World:
             self._summed[subject] = (list(attempts), history.summarise(attempts))
         return PlanFacts(
             histories={subject: self._summed[subject][1]} if attempts else {},
-            tally=Tally(plan=name),
+            tally=Totals(plan=name),
             scheduled_until=max((each.scheduled for each in attempts), default=0.0),
             copies={(subject, "offsite"): self.copies[subject]} if subject in self.copies else {},
             proofs={subject: self.proofs[subject]} if subject in self.proofs else {},

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Reason, Status, Tally
+from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Reason, Status, Totals
 from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_dashboards import promql
 from tests.dashboards.prometheus import Prometheus
@@ -100,7 +100,7 @@ def records(now: datetime) -> list[Backup | Copy | Proof]:
 def fill(folder: Path, server: Server, now: datetime) -> None:
     """The catalog with records, the states of the daemon and of the receiver, and the outbox."""
     filled = catalog(folder, *records(now))
-    filled.put(Tally(plan="late", runs={"shop": 7}, missed={"": 2}))
+    filled.put(Totals(plan="late", runs={"shop": 7}, missed={"": 2}))
     for status in (Status.SUCCEEDED, Status.FAILED):
         filled.put(restore_of(backup(now - DAY), status=status))
     seen = {name: now if name == "new" else now - 10 * DAY for name in STATES}

@@ -86,11 +86,11 @@ class Site:
 
     @property
     def workspace(self) -> Workspace:
-        return workspace.open_workspace(self.file, on_garbage=lambda _error: None)
+        return workspace.open_workspace(self.file, on_invalid_record=lambda _error: None)
 
     def make(self, plan_name: str, *databases: str) -> tuple[Backup, ...]:
         """Runs the plan in this process: quicker than the command line where that is not the point."""
-        return backup_run.run(self.workspace, plan_name, attempt.Request(databases=databases))
+        return backup_run.run(self.workspace, plan_name, attempt.BackupRequest(databases=databases))
 
     def argv(self, *words: str) -> list[str]:
         return [*COMMAND, "--config", str(self.file), *words]

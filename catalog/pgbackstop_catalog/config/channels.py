@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, model_validator
 
 from pgbackstop_catalog.config.types import HttpAddress
-from pgbackstop_catalog.model import Value
+from pgbackstop_catalog.model import Model
 
 _ADDRESS = r"^[^@\s,<>]+@[^@\s,<>]+$"
 
@@ -33,7 +33,7 @@ def _channel(value: Any) -> Any:
 Address = Annotated[str, Field(pattern=_ADDRESS)]
 
 
-class Email(Value):
+class Email(Model):
     """Alerts by mail."""
 
     to: tuple[Address, ...] = Field(min_length=1, description="who gets them: a list of addresses")
@@ -72,7 +72,7 @@ class Email(Value):
         return int(self.smarthost.rpartition(":")[2])
 
 
-class Slack(Value):
+class Slack(Model):
     """Alerts in a channel of Slack, by an incoming webhook."""
 
     api_url_file: Path = Field(
@@ -83,7 +83,7 @@ class Slack(Value):
     )
 
 
-class Telegram(Value):
+class Telegram(Model):
     """Alerts in a chat of Telegram, by a bot."""
 
     bot_token_file: Path = Field(

@@ -21,11 +21,11 @@ from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.config.storage import FolderStorage, Storage
 from pgbackstop_catalog.config.types import Duration
-from pgbackstop_catalog.model import Value
+from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records.backup import NAME_PATTERN, Name
 
 
-class Daemon(Value):
+class Daemon(Model):
     """How the daemon runs plans."""
 
     max_parallel: int = Field(
@@ -36,7 +36,7 @@ class Daemon(Value):
     )
 
 
-class Log(Value):
+class Log(Model):
     """How the programs log, to standard error."""
 
     format: Literal["logfmt", "json"] = Field(
@@ -47,7 +47,7 @@ class Log(Value):
     )
 
 
-class Config(Value):
+class Config(Model):
     """The whole file."""
 
     servers: dict[Name, Server] = Field(min_length=1, description="what is protected, by name")

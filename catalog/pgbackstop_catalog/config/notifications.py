@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from pgbackstop_catalog.config.channels import Email, Slack, Telegram
 from pgbackstop_catalog.config.types import Duration, HttpAddress, TimeZone
-from pgbackstop_catalog.model import Value
+from pgbackstop_catalog.model import Model
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 WEEKDAYS: Final[tuple[Weekday, ...]] = (
@@ -40,14 +40,14 @@ TimeOfDay = Annotated[
 ]
 
 
-class Alertmanager(Value):
+class Alertmanager(Model):
     """Where events are posted to."""
 
     url: HttpAddress = Field(description="like http://127.0.0.1:9093, with its path prefix if it has one")
     timeout: Duration = Field(default=5.0, gt=0, description="how long one notification may take")
 
 
-class QuietHours(Value):
+class QuietHours(Model):
     """When warnings and news wait; critical alerts always go out."""
 
     days: tuple[Weekday, ...] = Field(
@@ -67,7 +67,7 @@ class QuietHours(Value):
         return self
 
 
-class Notifications(Value):
+class Notifications(Model):
     """Who hears of finished and failed backups, and of everything else that goes wrong."""
 
     alertmanager: Alertmanager | None = Field(default=None, description="where events are posted to")

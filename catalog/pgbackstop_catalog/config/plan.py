@@ -9,14 +9,14 @@ from pydantic import Field, model_validator
 
 from pgbackstop_catalog.config.schedule import Schedule
 from pgbackstop_catalog.config.types import CronExpression, Duration, Size, TimeZone
-from pgbackstop_catalog.model import Value, utc_now
+from pgbackstop_catalog.model import Model, utc_now
 from pgbackstop_catalog.records.backup import BackupType, Name
 
 DAILY_LOGICAL_MAX_AGE = 25 * 3600.0
 DAY = 86400.0
 
 
-class Compression(Value):
+class Compression(Model):
     """How a backup is compressed."""
 
     method: Literal["zstd", "gzip", "none"] = Field(
@@ -26,7 +26,7 @@ class Compression(Value):
     workers: int = Field(default=2, ge=0, le=64, description="threads for compression")
 
 
-class Assertion(Value):
+class Assertion(Model):
     """A question to a restored database that must be answered with true."""
 
     name: str = Field(min_length=1, description="what it asserts, in words")
@@ -35,7 +35,7 @@ class Assertion(Value):
     )
 
 
-class Keep(Value):
+class Keep(Model):
     """How long backups are kept. A backup stays while any rule keeps it, and never fewer than ``minimum``."""
 
     last: int | None = Field(default=None, ge=1, description="the newest N good backups")
@@ -66,14 +66,14 @@ class Keep(Value):
         return max(pauses)
 
 
-class Incremental(Value):
+class Incremental(Model):
     """PostgreSQL 17 and later: back up only what changed since the backup before."""
 
     enabled: bool = Field(default=False, description="the server needs summarize_wal = on")
     full_after: int = Field(default=6, ge=1, description="a full backup after this many incremental ones")
 
 
-class Drill(Value):
+class Drill(Model):
     """When a backup of the plan is restored for real into a throw-away server, to prove it."""
 
     enabled: bool = Field(default=True, description="false: drills run by hand only")
@@ -83,7 +83,7 @@ class Drill(Value):
     max_duration: Duration = Field(default=6 * 3600.0, gt=0, description="a drill is ended after this")
 
 
-class Plan(Value):
+class Plan(Model):
     """What to back up from a server, how, when, where to, how long to keep, how old is too old."""
 
     server: Name = Field(description="which of the servers")

@@ -8,11 +8,11 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pgbackstop_catalog.config.types import Duration, HttpAddress, Size
-from pgbackstop_catalog.model import Value
+from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records.backup import Name
 
 
-class Wal(Value):
+class Wal(Model):
     """How the server's WAL is archived."""
 
     enabled: bool = Field(
@@ -39,7 +39,7 @@ class Wal(Value):
     )
 
 
-class Heartbeat(Value):
+class Heartbeat(Model):
     """A row that the daemon writes again and again, so that drills can measure what would be lost."""
 
     enabled: bool = Field(
@@ -49,7 +49,7 @@ class Heartbeat(Value):
     database: str | None = Field(default=None, description="where; the maintenance database when left out")
 
 
-class RestoreRole(Value):
+class RestoreRole(Model):
     """Who restores: a superuser, or a role that may create databases and act for their owners."""
 
     user: str = Field(description="the role")
@@ -72,7 +72,7 @@ def _from_one_place(password_file: Path | None, password_env: str | None) -> Non
         raise ValueError(msg)
 
 
-class Hook(Value):
+class Hook(Model):
     """How an application is stopped, started or checked: a command or an address."""
 
     command: tuple[str, ...] | None = Field(
@@ -102,7 +102,7 @@ class Hook(Value):
         return self
 
 
-class Application(Value):
+class Application(Model):
     """The application that uses the server's databases, as far as a restore must know it."""
 
     stop: Hook | None = Field(default=None, description="run before connections are ended")
@@ -110,7 +110,7 @@ class Application(Value):
     check: Hook | None = Field(default=None, description="run last: whether the application answers")
 
 
-class Server(Value):
+class Server(Model):
     """A PostgreSQL server that is protected."""
 
     host: str = Field(default="127.0.0.1", description="host name, address, or folder of the unix socket")
@@ -161,4 +161,4 @@ class Server(Value):
         role = self.restore_role
         if role is None:
             return self
-        return self.but(user=role.user, password_file=role.password_file, password_env=role.password_env)
+        return self.evolve(user=role.user, password_file=role.password_file, password_env=role.password_env)

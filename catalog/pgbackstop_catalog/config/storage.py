@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from pgbackstop_catalog.config.types import HttpAddress, Size
-from pgbackstop_catalog.model import Value
+from pgbackstop_catalog.model import Model
 
 
-class FolderStorage(Value):
+class FolderStorage(Model):
     """A folder on a disk of this host."""
 
     kind: Literal["folder"] = Field(default="folder", description="a folder")
@@ -19,7 +19,7 @@ class FolderStorage(Value):
     reserve: Size = Field(default=10**9, description="bytes that a backup must leave free")
 
 
-class S3Storage(Value):
+class S3Storage(Model):
     """A bucket of S3 or of a server that speaks its protocol; only for copies."""
 
     kind: Literal["s3"] = Field(description="a bucket")

@@ -35,7 +35,7 @@ class Moment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beat:
+class Heartbeat:
     """One heartbeat; ``previous`` is None in the first that was ever written."""
 
     written_at: datetime
@@ -43,7 +43,7 @@ class Beat:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Live:
+class LiveHeartbeats:
     """What the live server still knows of heartbeats: the oldest, and the newest before a moment."""
 
     oldest: datetime | None
@@ -51,7 +51,7 @@ class Live:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class HeartbeatCheck:
     """The check, and how far behind the moment the newest heartbeat is, in seconds; None is unknown."""
 
     check: CheckResult
@@ -89,8 +89,13 @@ def _apart(windows: Sequence[Window]) -> list[tuple[datetime, datetime]]:
 
 
 def judge(
-    moment: datetime, beats: Collection[Beat], interval: float, live: Live | None, *, exact: bool
-) -> Judgement:
+    moment: datetime,
+    beats: Collection[Heartbeat],
+    interval: float,
+    live: LiveHeartbeats | None,
+    *,
+    exact: bool,
+) -> HeartbeatCheck:
     """Whether the heartbeats of a recovered server are those that its moment must have.
 
     ``exact``: nothing after the moment may be there; else the moment is what the window claims at least.
@@ -107,26 +112,28 @@ def judge(
     behind = max(0.0, (moment - newest).total_seconds())
     words = f"{len(beats)}, the newest {units.format_duration(behind)} before {format_time(moment)}"
     if behind <= interval + TOLERANCE:
-        return Judgement(check=_result(ok=True, detail=words), rpo_seconds=behind)
+        return HeartbeatCheck(check=_result(ok=True, detail=words), rpo_seconds=behind)
     return _late(words, newest, behind, live)
 
 
-def _without_any(moment: datetime, live: Live | None) -> Judgement:
+def _without_any(moment: datetime, live: LiveHeartbeats | None) -> HeartbeatCheck:
     if live is not None and (live.oldest is None or live.oldest > moment - timedelta(seconds=TOLERANCE)):
-        return Judgement(check=_result(ok=True, detail="none was written before that moment"))
+        return HeartbeatCheck(check=_result(ok=True, detail="none was written before that moment"))
     return _bad("there is none" if live is None else "there is none, and the live server has older ones")
 
 
-def _late(words: str, newest: datetime, behind: float, live: Live | None) -> Judgement:
+def _late(words: str, newest: datetime, behind: float, live: LiveHeartbeats | None) -> HeartbeatCheck:
     """Too old: either the daemon did not write, or what it wrote is lost. The live server knows."""
     if live is None:
         return _bad(f"{words}; whether one was written since cannot be asked")
     if live.newest_before is not None and live.newest_before > newest:
         return _bad(f"{words}, and the live server has one at {format_time(live.newest_before)}", behind)
-    return Judgement(check=_result(ok=True, detail=f"{words}; none was written since"), rpo_seconds=behind)
+    return HeartbeatCheck(
+        check=_result(ok=True, detail=f"{words}; none was written since"), rpo_seconds=behind
+    )
 
 
-def _lost(beats: Collection[Beat]) -> datetime | None:
+def _lost(beats: Collection[Heartbeat]) -> datetime | None:
     """The time of a heartbeat that another one names as the one before it, and that is not there.
 
     The oldest names one that was removed for its age.
@@ -138,8 +145,8 @@ def _lost(beats: Collection[Beat]) -> datetime | None:
     return None
 
 
-def _bad(detail: str, behind: float | None = None) -> Judgement:
-    return Judgement(check=_result(ok=False, detail=detail), rpo_seconds=behind)
+def _bad(detail: str, behind: float | None = None) -> HeartbeatCheck:
+    return HeartbeatCheck(check=_result(ok=False, detail=detail), rpo_seconds=behind)
 
 
 def _result(*, ok: bool, detail: str) -> CheckResult:

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from pgbackstop_catalog.config.schedule import Schedule
 from pgbackstop_catalog.decisions import wal_segments
-from pgbackstop_catalog.records.backup import Backup, Copy, Reason, Status, Tally
+from pgbackstop_catalog.records.backup import Backup, Copy, Reason, Status, Totals
 
 BASELINE_SUCCESSES: Final = 10
 # Of a database that no run contains any more, how many good runs in a row must have been without it.
@@ -203,7 +203,7 @@ def count(attempts: Iterable[Attempt]) -> Counts:
     return Counts(runs=runs, failures=failures, missed=missed)
 
 
-def tallied(tally: Tally, database: str) -> Counts:
+def tallied(tally: Totals, database: str) -> Counts:
     """What a plan's removed records had counted for one database, or for the whole plan with ``""``."""
     failures: Counter[Reason] = Counter()
     for name, number in tally.failures.get(database, {}).items():
@@ -211,7 +211,7 @@ def tallied(tally: Tally, database: str) -> Counts:
     return Counts(runs=tally.runs.get(database, 0), failures=failures, missed=tally.missed.get(database, 0))
 
 
-def fold(tally: Tally, records: Iterable[Backup], copies: Iterable[Copy] = ()) -> Tally:
+def fold(tally: Totals, records: Iterable[Backup], copies: Iterable[Copy] = ()) -> Totals:
     """The tally that also counts ``records`` and those ``copies`` that are theirs; they are about to go.
 
     Write it before the first record is removed, and once more with ``folding=()`` after the last one: a
@@ -228,7 +228,7 @@ def fold(tally: Tally, records: Iterable[Backup], copies: Iterable[Copy] = ()) -
             {reason.value: number for reason, number in counts.failures.items()}
         )
     ids = {record.id for record in removed}
-    return tally.but(
+    return tally.evolve(
         copy_failures=_with_failed(tally, (copy for copy in copies if copy.backup in ids)),
         runs=dict(+runs),
         missed=dict(+missed),
@@ -237,7 +237,7 @@ def fold(tally: Tally, records: Iterable[Backup], copies: Iterable[Copy] = ()) -
     )
 
 
-def _with_failed(tally: Tally, copies: Iterable[Copy]) -> dict[str, dict[str, int]]:
+def _with_failed(tally: Totals, copies: Iterable[Copy]) -> dict[str, dict[str, int]]:
     failures = {database: Counter(storages) for database, storages in tally.copy_failures.items()}
     for copy in copies:
         failures.setdefault(copy.database, Counter())[copy.storage] += copy.failures

@@ -54,7 +54,7 @@ class RecoveryPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class RecoverySources:
     """What a server can be recovered from: its physical backups, its windows, where timelines parted."""
 
     backups: Sequence[Backup]
@@ -115,7 +115,7 @@ def lineage(timeline: int, switches: Mapping[int, Switch]) -> dict[int, int | No
 
 
 def choose(
-    target: Target, known: Known, *, backup_id: str | None = None, timeline: int | None = None
+    target: Target, known: RecoverySources, *, backup_id: str | None = None, timeline: int | None = None
 ) -> RecoveryPlan:
     """The backup to begin from and the timeline to follow: the asked one, else the newest that has it.
 
@@ -168,7 +168,7 @@ def is_leading_to(timeline: int, backup: Backup, switches: Mapping[int, Switch])
     return left is None or (backup.stop_lsn is not None and wal_segments.parse_lsn(backup.stop_lsn) <= left)
 
 
-def _leading_to(timeline: int, usable: list[Backup], known: Known) -> list[Backup]:
+def _leading_to(timeline: int, usable: list[Backup], known: RecoverySources) -> list[Backup]:
     found = [backup for backup in usable if is_leading_to(timeline, backup, known.switches)]
     if not found:
         theirs = ", ".join(sorted({str(_timeline(backup)) for backup in usable}))
@@ -193,7 +193,9 @@ def _named(usable: list[Backup], backup_id: str) -> list[Backup]:
     return found
 
 
-def _at_time(target: Target, usable: list[Backup], known: Known, timeline: int | None) -> RecoveryPlan:
+def _at_time(
+    target: Target, usable: list[Backup], known: RecoverySources, timeline: int | None
+) -> RecoveryPlan:
     moment = target.moment
     assert moment is not None  # noqa: S101 - a target of kind time has one
     windows = _fitting(known, timeline)
@@ -239,11 +241,11 @@ def _before_lsn(target: Target, usable: list[Backup]) -> list[Backup]:
     return before
 
 
-def _fitting(known: Known, timeline: int | None) -> list[Window]:
+def _fitting(known: RecoverySources, timeline: int | None) -> list[Window]:
     return [window for window in known.windows if timeline is None or window.timeline == timeline]
 
 
-def _window_of(backup: Backup, known: Known, timeline: int | None) -> Window | None:
+def _window_of(backup: Backup, known: RecoverySources, timeline: int | None) -> Window | None:
     """The window that the backup is in and whose timeline contains it."""
     return max(
         (
@@ -258,7 +260,7 @@ def _window_of(backup: Backup, known: Known, timeline: int | None) -> Window | N
 
 
 def _plan(  # noqa: PLR0917 - the fields of the plan, in their order
-    backup: Backup, known: Known, target: Target, timeline: int, window: Window | None, reason: str
+    backup: Backup, known: RecoverySources, target: Target, timeline: int, window: Window | None, reason: str
 ) -> RecoveryPlan:
     chain = _chain(backup, known.backups)
     return RecoveryPlan(chain=chain, target=target, timeline=timeline, window=window, reason=reason)

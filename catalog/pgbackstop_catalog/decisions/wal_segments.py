@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from pgbackstop_catalog.model import UtcTime, Value
+from pgbackstop_catalog.model import Model, UtcTime
 from pgbackstop_catalog.records.backup import BackupId, Lsn, Name, RelativePath
 
 DEFAULT_SEGMENT_BYTES = 16 * 2**20
@@ -73,7 +73,7 @@ def segment_of(lsn: str, timeline: int, segment_bytes: int = DEFAULT_SEGMENT_BYT
     return Segment(timeline=timeline, number=parse_lsn(lsn) // segment_bytes)
 
 
-class WalSegment(Value):
+class WalSegment(Model):
     """One line of the index: a segment, or a ``.history`` file, that is archived durably."""
 
     name: str = Field(pattern=r"^([0-9A-F]{24}|[0-9A-F]{8}\.history)$")
@@ -88,7 +88,7 @@ class WalSegment(Value):
     )
 
 
-class WalIdentity(Value):
+class WalIdentity(Model):
     """``archive.json``: whose WAL the archive holds, so that two clusters never mix in one archive."""
 
     record_version: Literal[1] = 1
@@ -96,7 +96,7 @@ class WalIdentity(Value):
     segment_bytes: int = DEFAULT_SEGMENT_BYTES
 
 
-class WalGap(Value):
+class WalGap(Model):
     """Segments that are missing: ``first`` to ``last``, both included."""
 
     timeline: int
@@ -110,14 +110,14 @@ class WalGap(Value):
     )
 
 
-class WalGaps(Value):
+class WalGaps(Model):
     """``gaps.json``: the gaps of an archive that are known, so that each is reported once."""
 
     record_version: Literal[1] = 1
     gaps: tuple[WalGap, ...] = ()
 
 
-class WalConflict(Value):
+class WalConflict(Model):
     """A segment that arrived twice with different content; the first was kept."""
 
     name: str
@@ -125,7 +125,7 @@ class WalConflict(Value):
     kept_as: RelativePath
 
 
-class WalWindow(Value):
+class WalWindow(Model):
     """A recovery window, as ``window.windows`` found it; one that ends ``received`` grows on."""
 
     start: UtcTime
@@ -134,7 +134,7 @@ class WalWindow(Value):
     backup: BackupId
 
 
-class WalState(Value):
+class WalState(Model):
     """What a WAL receiver knows, written every second or so; one per server."""
 
     record_version: Literal[1] = 1

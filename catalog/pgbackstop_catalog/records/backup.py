@@ -15,7 +15,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from pgbackstop_catalog.model import UtcTime, Value
+from pgbackstop_catalog.model import Model, UtcTime
 
 RECORD_VERSION: Final = 1
 
@@ -69,7 +69,7 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
-class StoredFile(Value):
+class StoredFile(Model):
     """One file of a backup; ``path`` is relative to the backup's folder."""
 
     path: RelativePath
@@ -77,7 +77,7 @@ class StoredFile(Value):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class Tablespace(Value):
+class Tablespace(Model):
     """A tablespace of the server; ``location`` is where the server keeps it."""
 
     oid: int
@@ -86,7 +86,7 @@ class Tablespace(Value):
     size_bytes: int = 0
 
 
-class ServerFacts(Value):
+class ServerFacts(Model):
     """What the server was when it was backed up."""
 
     version: str
@@ -99,14 +99,14 @@ class ServerFacts(Value):
     tablespaces: tuple[Tablespace, ...] = ()
 
 
-class Extension(Value):
+class Extension(Model):
     """An installed extension of the database."""
 
     name: str
     version: str
 
 
-class DatabaseFacts(Value):
+class DatabaseFacts(Model):
     """What the database was when it was dumped: all that CREATE DATABASE needs."""
 
     encoding: str
@@ -119,7 +119,7 @@ class DatabaseFacts(Value):
     extensions: tuple[Extension, ...] = ()
 
 
-class Step(Value):
+class Step(Model):
     """One step of the flow and how long it took."""
 
     name: str
@@ -127,7 +127,7 @@ class Step(Value):
     detail: str = ""
 
 
-class CheckResult(Value):
+class CheckResult(Model):
     """One thing that was checked in what was restored."""
 
     name: str
@@ -135,7 +135,7 @@ class CheckResult(Value):
     detail: str = ""
 
 
-class Backup(Value):
+class Backup(Model):
     """One attempt of a plan for one database, or for a whole server (``database`` is ``""``)."""
 
     record_version: Literal[1] = RECORD_VERSION
@@ -201,7 +201,7 @@ class Backup(Value):
         return self.status in {Status.FAILED, Status.INTERRUPTED}
 
 
-class Copy(Value):
+class Copy(Model):
     """A backup's bytes in one further storage."""
 
     record_version: Literal[1] = RECORD_VERSION
@@ -237,7 +237,7 @@ class Copy(Value):
         )
 
 
-class Proof(Value):
+class Proof(Model):
     """A check that a backup restores: read back in full (verify) or restored for real (drill).
 
     A drill's ``duration_seconds`` is the measured recovery time: from its start to a server that answers
@@ -294,7 +294,7 @@ class Proof(Value):
 Record = Annotated[Backup | Copy | Proof, Field(discriminator="kind")]
 
 
-class Tally(Value):
+class Totals(Model):
     """What the removed records of one plan and database had counted, so that counters never fall.
 
     ``folding`` names records that are being removed: they are counted here and no longer as records,

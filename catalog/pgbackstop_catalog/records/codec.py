@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.model import Value
+from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records.backup import RECORD_VERSION
 
-V = TypeVar("V", bound=Value)
+V = TypeVar("V", bound=Model)
 
 
-def encode(record: Value) -> bytes:
+def encode(record: Model) -> bytes:
     """Indented JSON with a final newline."""
     return record.model_dump_json(indent=2).encode() + b"\n"
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pgbackstop_catalog.model import UtcTime, Value
+from pgbackstop_catalog.model import Model, UtcTime
 from pgbackstop_catalog.records.backup import (
     RECORD_VERSION,
     Backup,
@@ -40,7 +40,7 @@ def is_beside(database: str) -> bool:
     return _BESIDE.search(database) is not None
 
 
-class HookOutput(Value):
+class HookOutput(Model):
     """What an application's hook did: its words are kept, because nobody was there to read them."""
 
     hook: Literal["stop", "start", "check"]
@@ -49,7 +49,7 @@ class HookOutput(Value):
     output: str = ""
 
 
-class Restore(Value):
+class Restore(Model):
     """One restore of a backup, into a database of a server or into a directory."""
 
     record_version: Literal[1] = RECORD_VERSION

@@ -6,18 +6,18 @@ from typing import Literal
 
 from pydantic import Field
 
-from pgbackstop_catalog.model import UtcTime, Value
+from pgbackstop_catalog.model import Model, UtcTime
 from pgbackstop_catalog.records.backup import Name
 
 
-class Counted(Value):
+class Counted(Model):
     """Since when the due times of a plan's schedule count; earlier ones were never missed."""
 
     schedule: str = Field(description="expression and time zone; another one counts anew")
     since: UtcTime
 
 
-class SchedulerState(Value):
+class SchedulerState(Model):
     """``state/scheduler.json`` in the catalog, rewritten every few seconds."""
 
     record_version: Literal[1] = 1

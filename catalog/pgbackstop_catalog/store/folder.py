@@ -23,14 +23,14 @@ from typing import Protocol, TypeVar
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Tally
+from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Totals
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.store import atomic, listing
 
 SUFFIX = listing.SUFFIX
 unreadable = listing.unreadable
 R = TypeVar("R", Backup, Copy, Proof, Restore)
-AnyRecord = Backup | Copy | Proof | Restore | Tally
+AnyRecord = Backup | Copy | Proof | Restore | Totals
 
 
 class Catalog(Protocol):
@@ -60,14 +60,14 @@ class Catalog(Protocol):
 
 @dataclass
 class FolderCatalog:
-    """A Catalog in a folder; ``on_garbage`` hears of each file that is no record.
+    """A Catalog in a folder; ``on_invalid_record`` hears of each file that is no record.
 
     Raises CatalogError where the folder cannot be read or written, NewerRecord for a record of a newer
     version: to act on half of the truth could delete what the other half protects.
     """
 
     root: Path
-    on_garbage: Callable[[errors.CatalogError], None] = field(default=lambda _error: None)
+    on_invalid_record: Callable[[errors.CatalogError], None] = field(default=lambda _error: None)
 
     def put(self, record: AnyRecord) -> None:
         path = self.path(record)
@@ -105,12 +105,12 @@ class FolderCatalog:
     def restores(self, server: str | None = None) -> Iterator[Restore]:
         return self._read(Restore, "restores", server)
 
-    def tally(self, plan: str) -> Tally:
+    def tally(self, plan: str) -> Totals:
         """The tally of a plan; an empty one where nothing was removed yet."""
         path = self.root / "tallies" / f"{plan}{SUFFIX}"
         if not path.exists():
-            return Tally(plan=plan)
-        return codec.decode(Tally, self._bytes(path), where=str(path))
+            return Totals(plan=plan)
+        return codec.decode(Totals, self._bytes(path), where=str(path))
 
     def plans(self) -> tuple[str, ...]:
         """Every plan that has a record, whether or not it is still configured."""
@@ -172,7 +172,7 @@ class FolderCatalog:
             except errors.NewerRecord:
                 raise
             except errors.CatalogError as error:
-                self.on_garbage(error)
+                self.on_invalid_record(error)
 
     def _bytes(self, path: Path) -> bytes:
         try:

@@ -43,7 +43,7 @@ _LINE = re.compile(rf'\n  ("(?:{"|".join((*_TYPES, "record_version", "kind"))})"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Headline:
+class BackupSummary:
     """The keys of a Backup that a list shows, of the same names and meaning."""
 
     id: str
@@ -71,8 +71,10 @@ class Headline:
         return "available" if self.expired_at is None else "expired"
 
 
-def read(paths: Iterable[Path], on_garbage: Callable[[errors.CatalogError], None]) -> Iterator[Headline]:
-    """The headlines of these record files; ``on_garbage`` hears of each that is no record.
+def read(
+    paths: Iterable[Path], on_invalid_record: Callable[[errors.CatalogError], None]
+) -> Iterator[BackupSummary]:
+    """The headlines of these record files; ``on_invalid_record`` hears of each that is no record.
 
     Raises CatalogError where the catalog cannot be read, NewerRecord for a record of a newer version.
     """
@@ -86,10 +88,10 @@ def read(paths: Iterable[Path], on_garbage: Callable[[errors.CatalogError], None
         except errors.NewerRecord:
             raise
         except errors.CatalogError as error:
-            on_garbage(error)
+            on_invalid_record(error)
 
 
-def parse(path: Path) -> Headline:
+def parse(path: Path) -> BackupSummary:
     """The headline of one record. Raises OSError, and what the codec raises for it."""
     with path.open("rb", buffering=0) as file:  # half the time of read_bytes, for thousands of files
         content = file.readall()
@@ -110,7 +112,7 @@ def _scalars(content: bytes) -> dict[str, Any]:
     return scalars
 
 
-def _headline(scalars: dict[str, Any], path: Path) -> Headline:
+def _headline(scalars: dict[str, Any], path: Path) -> BackupSummary:
     if scalars.pop("record_version") != _VERSION or scalars.pop("kind") != "backup":
         raise ValueError
     for name, types in _TYPES.items():
@@ -118,7 +120,7 @@ def _headline(scalars: dict[str, Any], path: Path) -> Headline:
             raise TypeError
     scalars["started_at"] = _moment(scalars["started_at"])
     scalars["finished_at"] = _moment(scalars["finished_at"]) if scalars["finished_at"] else None
-    return Headline(**scalars, path=path)
+    return BackupSummary(**scalars, path=path)
 
 
 def _moment(text: str) -> datetime:
@@ -128,7 +130,7 @@ def _moment(text: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _by_the_codec(content: bytes, path: Path) -> Headline:
+def _by_the_codec(content: bytes, path: Path) -> BackupSummary:
     from pgbackstop_catalog.records import backup, codec  # noqa: PLC0415 - only for what is unusual, see above
 
     record = codec.decode(backup.Backup, content, where=str(path))

@@ -12,7 +12,7 @@ from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.schedule import Schedule
 from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.history import Attempt, Counts, History, Subject
-from pgbackstop_catalog.records.backup import Reason, Tally
+from pgbackstop_catalog.records.backup import Reason, Totals
 from pgbackstop_exporter import metrics
 from pgbackstop_exporter.families.samples import Families, Labels, labels
 from pgbackstop_exporter.snapshot import CATALOG, CopyFacts, PlanFacts, ProofFacts, Snapshot
@@ -82,7 +82,7 @@ def add(families: Families, snapshot: Snapshot, now: float) -> None:
         series = _PlanSeries(
             families=families,
             plan=plan,
-            facts=facts or PlanFacts(tally=Tally(plan=name)),
+            facts=facts or PlanFacts(tally=Totals(plan=name)),
             live=server.databases if server else None,
             seen_at=_first_seen(snapshot, name),
             counted_since=_counted_since(snapshot, name),

@@ -13,7 +13,7 @@ from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_exporter import metrics
 from pgbackstop_exporter.families import windows
 from pgbackstop_exporter.families.samples import NONE, Families, Labels, labels
-from pgbackstop_exporter.snapshot import CATALOG, CatalogFacts, ServerFacts, Snapshot, postgres_collector
+from pgbackstop_exporter.snapshot import CATALOG, CatalogFacts, ServerHealth, Snapshot, postgres_collector
 
 SOURCE = "catalog"
 
@@ -110,12 +110,12 @@ def _add_wal(families: Families, where: Labels, state: WalState | None, backups:
         families.add_age(metrics.WAL_LAG, where, state.recoverable_until.timestamp())
 
 
-def _add_archiver(families: Families, where: Labels, facts: ServerFacts) -> None:
+def _add_archiver(families: Families, where: Labels, facts: ServerHealth) -> None:
     families.add(metrics.ARCHIVER_ARCHIVED, where, facts.last_archived)
     families.add(metrics.ARCHIVER_FAILED, where, facts.last_failed)
 
 
-def _add_volatile(families: Families, where: Labels, facts: ServerFacts, state: WalState | None) -> None:
+def _add_volatile(families: Families, where: Labels, facts: ServerHealth, state: WalState | None) -> None:
     families.add(metrics.WAL_READY, where, facts.ready_segments)
     held = (
         [wal_segments.parse_lsn(lsn) for lsn in (state.received_lsn, state.archived_lsn) if lsn]

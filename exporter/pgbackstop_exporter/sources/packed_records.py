@@ -53,7 +53,7 @@ class RestoreDigest(NamedTuple):
     duration: float
 
 
-class Packing(Protocol[R, D_co]):
+class RecordCodec(Protocol[R, D_co]):
     """How the digests of one kind of record are packed; one per plan, for it numbers what repeats."""
 
     kind: type[R]

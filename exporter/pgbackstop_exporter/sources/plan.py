@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.history import Attempt, History, Subject
-from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Tally
+from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Totals
 from pgbackstop_exporter.snapshot import CopyFacts, PlanFacts, ProofFacts
 from pgbackstop_exporter.sources import packed_records
 from pgbackstop_exporter.sources.packed_records import CopyDigest, ProofDigest
-from pgbackstop_exporter.sources.record_cache import Shelf
+from pgbackstop_exporter.sources.record_cache import RecordCache
 from pgbackstop_exporter.sources.state_file import StateFile
 
 # A fold writes the tally at least twice, so a reader that finds it unchanged saw none begin or end.
@@ -24,11 +24,17 @@ class PlanSource:
     """Reads one plan's folders; ``facts`` are a new value whenever something changed."""
 
     def __init__(self, root: Path, plan: str) -> None:
-        self.facts = PlanFacts(tally=Tally(plan=plan))
-        self._backups: Shelf[Backup, Attempt] = Shelf(root / "backups" / plan, packed_records.Attempts())
-        self._copies: Shelf[Copy, CopyDigest] = Shelf(root / "copies" / plan, packed_records.Copies())
-        self._proofs: Shelf[Proof, ProofDigest] = Shelf(root / "proofs" / plan, packed_records.Proofs())
-        self._tally = StateFile(root / "tallies" / f"{plan}.json", Tally)
+        self.facts = PlanFacts(tally=Totals(plan=plan))
+        self._backups: RecordCache[Backup, Attempt] = RecordCache(
+            root / "backups" / plan, packed_records.Attempts()
+        )
+        self._copies: RecordCache[Copy, CopyDigest] = RecordCache(
+            root / "copies" / plan, packed_records.Copies()
+        )
+        self._proofs: RecordCache[Proof, ProofDigest] = RecordCache(
+            root / "proofs" / plan, packed_records.Proofs()
+        )
+        self._tally = StateFile(root / "tallies" / f"{plan}.json", Totals)
 
     @property
     def problems(self) -> list[str]:
@@ -59,8 +65,8 @@ class PlanSource:
                 break
         return changed or self.facts.tally != self._current_tally()
 
-    def _current_tally(self) -> Tally:
-        return self._tally.value or Tally(plan=self.facts.tally.plan)
+    def _current_tally(self) -> Totals:
+        return self._tally.value or Totals(plan=self.facts.tally.plan)
 
     def _summarise(self) -> PlanFacts:
         tally = self._current_tally()
@@ -79,7 +85,7 @@ class PlanSource:
             ),
         )
 
-    def _summarise_copies(self, tally: Tally) -> dict[tuple[Subject, str], CopyFacts]:
+    def _summarise_copies(self, tally: Totals) -> dict[tuple[Subject, str], CopyFacts]:
         found: dict[tuple[Subject, str], CopyFacts] = {}
         for each in self._copies.digests():
             key = (each.subject, each.storage)

@@ -12,7 +12,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import restore
-from pgbackstop_exporter.snapshot import ServerFacts
+from pgbackstop_exporter.snapshot import ServerHealth
 
 APPLICATION_NAME: Final = "pgbackstop-exporter"
 # Prometheus gives a scrape 10 s by default; a read that takes longer than this tells of a sick server.
@@ -47,7 +47,7 @@ class PostgresSource:
         self._connection: Connection | None = None
         self._first_seen: dict[str, float] = {}
 
-    async def read(self) -> ServerFacts:
+    async def read(self) -> ServerHealth:
         """What the server says now. Raises ServerUnreachable or ConfigError; the next call connects anew."""
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -81,14 +81,14 @@ class PostgresSource:
             await self._connection.execute(_SETTINGS)
         return self._connection
 
-    async def _ask(self, connection: Connection) -> ServerFacts:
+    async def _ask(self, connection: Connection) -> ServerHealth:
         lsn = await _row(connection, _WAL)
         slot = await _row(connection, _SLOT, self._server.wal.slot)
         archiver = await _row(connection, _ARCHIVER)
         may_list = await _row(connection, _MAY_LIST)
         ready = await _row(connection, _READY) if may_list and may_list[0] else None
         databases = await (await connection.execute(_DATABASES)).fetchall()
-        return ServerFacts(
+        return ServerHealth(
             lsn=lsn[0] if lsn else None,
             databases=self._seen({str(name) for (name,) in databases if not restore.is_beside(str(name))}),
             slot_active=bool(slot and slot[0]),

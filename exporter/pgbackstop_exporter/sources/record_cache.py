@@ -20,7 +20,7 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Copy, Proof
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.store import folder
-from pgbackstop_exporter.sources.packed_records import Packing
+from pgbackstop_exporter.sources.packed_records import RecordCodec
 
 _HEAD: Final = struct.Struct("<qBB")  # modification time of the file (ns), final, length of its name
 # A change within the tick of a coarse clock after the look leaves the time as it was (git's "racy" index).
@@ -33,10 +33,10 @@ R = TypeVar("R", bound=Backup | Copy | Proof | Restore)
 D = TypeVar("D")
 
 
-class Shelf(Generic[R, D]):
+class RecordCache(Generic[R, D]):
     """The digests of one folder. Not for two threads at once."""
 
-    def __init__(self, path: Path, packing: Packing[R, D]) -> None:
+    def __init__(self, path: Path, packing: RecordCodec[R, D]) -> None:
         self.path = path
         self.problems: dict[str, str] = {}
         self.looked_at = 0  # files, ever: another thread sees by it that a long look gets on

@@ -10,7 +10,7 @@ from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_exporter.snapshot import RestoreFacts
 from pgbackstop_exporter.sources import packed_records
 from pgbackstop_exporter.sources.packed_records import RestoreDigest
-from pgbackstop_exporter.sources.record_cache import Shelf
+from pgbackstop_exporter.sources.record_cache import RecordCache
 
 
 class RestoreSource:
@@ -18,7 +18,7 @@ class RestoreSource:
 
     def __init__(self, path: Path) -> None:
         self.facts: Mapping[str, RestoreFacts] = {}
-        self._shelf: Shelf[Restore, RestoreDigest] = Shelf(path, packed_records.Restores())
+        self._shelf: RecordCache[Restore, RestoreDigest] = RecordCache(path, packed_records.Restores())
 
     @property
     def problems(self) -> list[str]:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.model import Value
+from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import folder
 
-V = TypeVar("V", bound=Value)
+V = TypeVar("V", bound=Model)
 
 
 class StateFile(Generic[V]):

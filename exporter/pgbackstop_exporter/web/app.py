@@ -8,18 +8,18 @@ from aiohttp import hdrs, web
 from prometheus_client.exposition import gzip_accepted
 
 from pgbackstop_exporter.snapshot import CATALOG
-from pgbackstop_exporter.supervisor import Watch
+from pgbackstop_exporter.supervisor import Supervisor
 from pgbackstop_exporter.web import status_page
 from pgbackstop_exporter.web.exposition import Form
 from pgbackstop_exporter.web.guard import Guard
-from pgbackstop_exporter.web.page import Pages
-from pgbackstop_exporter.web.status_page import Landing
+from pgbackstop_exporter.web.page import MetricsPages
+from pgbackstop_exporter.web.status_page import StatusPage
 
 Reload = Callable[[], Awaitable[str]]
 
 
 def make_app(
-    watch: Watch, pages: Pages, guard: Guard, reload: Reload, *, telemetry_path: str
+    watch: Supervisor, pages: MetricsPages, guard: Guard, reload: Reload, *, telemetry_path: str
 ) -> web.Application:
     """The application. Only the reload changes anything, and only what the exporter itself knows."""
     handlers = _Handlers(watch, pages, reload, telemetry_path)
@@ -34,11 +34,11 @@ def make_app(
 
 
 class _Handlers:
-    def __init__(self, watch: Watch, pages: Pages, reload: Reload, telemetry_path: str) -> None:
+    def __init__(self, watch: Supervisor, pages: MetricsPages, reload: Reload, telemetry_path: str) -> None:
         self._watch = watch
         self._pages = pages
         self._reload = reload
-        self._landing = Landing(watch, telemetry_path)
+        self._landing = StatusPage(watch, telemetry_path)
 
     async def metrics(self, request: web.Request) -> web.Response:
         form = Form.accepted(",".join(request.headers.getall(hdrs.ACCEPT, [])))

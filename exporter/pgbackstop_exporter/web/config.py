@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Validat
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.config import load as config_load
 from pgbackstop_catalog.config import locate
-from pgbackstop_catalog.model import Value
+from pgbackstop_catalog.model import Model
 
 Version = Literal["TLS12", "TLS13"]
 _VERIFIED: Final = ("VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
@@ -119,7 +119,7 @@ def _not_blank(headers: Any) -> Any:
     return {name: value for name, value in headers.items() if value not in (None, "") or name not in HEADERS}
 
 
-class _Part(Value):
+class _Part(Model):
     # YAML reads "X-XSS-Protection: 0" as a number, and Go takes it for text.
     model_config = ConfigDict(coerce_numbers_to_str=True)
 

@@ -13,7 +13,7 @@ from pgbackstop_exporter import log, threads
 from pgbackstop_exporter.families import disks, plans, servers
 from pgbackstop_exporter.families.samples import Families
 from pgbackstop_exporter.snapshot import Snapshot
-from pgbackstop_exporter.supervisor import Watch
+from pgbackstop_exporter.supervisor import Supervisor
 from pgbackstop_exporter.web.exposition import Form, Page
 
 REVISION: Final = os.environ.get("PGBACKSTOP_REVISION", "")  # set where an image is built
@@ -31,10 +31,10 @@ def build(snapshot: Snapshot, *, now: float) -> Families:
     return families
 
 
-class Pages:
+class MetricsPages:
     """Holds the newest page of a watch."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Supervisor) -> None:
         self._watch = watch
         self._page = Page(build(watch.snapshot, now=time.time()), ())
         self._asked: dict[tuple[Form, bool], float] = {}

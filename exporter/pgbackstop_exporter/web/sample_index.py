@@ -10,7 +10,7 @@ from pgbackstop_exporter.families.samples import NONE, Families, Labels
 from pgbackstop_exporter.metrics import Metric
 
 
-class Known:
+class SampleIndex:
     """The samples of a page, by metric and labels, as of ``now``."""
 
     def __init__(self, families: Families, now: float) -> None:

@@ -14,7 +14,7 @@ from pgbackstop_exporter import metrics
 from pgbackstop_exporter.families.samples import Families, Labels
 from pgbackstop_exporter.snapshot import Health
 from pgbackstop_exporter.web import sample_index, status_items
-from pgbackstop_exporter.web.sample_index import Known
+from pgbackstop_exporter.web.sample_index import SampleIndex
 from pgbackstop_exporter.web.status_items import Item
 
 # As the alerts BackupScheduleMissed, BackupNeverSucceeded, BackupStuck and BackupTimestampInFuture have them.
@@ -70,7 +70,7 @@ class Status:
 
 def of(families: Families, health: Mapping[str, Health], now: float) -> Status:
     """The status that these families tell of at ``now``, in Unix seconds."""
-    known = Known(families, now)
+    known = SampleIndex(families, now)
     plans = sorted(_plans(known), key=lambda row: STATES.index(row.state.word))
     return Status(
         plans=tuple(plans),
@@ -80,7 +80,7 @@ def of(families: Families, health: Mapping[str, Health], now: float) -> Status:
     )
 
 
-def _plans(known: Known) -> Iterator[PlanRow]:
+def _plans(known: SampleIndex) -> Iterator[PlanRow]:
     every = list(known.each(metrics.ENABLED))
     running = {(names["plan"], names["server"]) for where, names in every if known.of(metrics.RUNNING, where)}
     for where, names in every:
@@ -100,7 +100,7 @@ def _plans(known: Known) -> Iterator[PlanRow]:
         )
 
 
-def _state(known: Known, where: Labels, *, plan_runs: bool) -> State:
+def _state(known: SampleIndex, where: Labels, *, plan_runs: bool) -> State:
     """The first that is true, as docs/reference/dashboards.md lists them."""
     success = known.of(metrics.LAST_SUCCESS, where)
     if not known.of(metrics.ENABLED, where):
@@ -118,7 +118,7 @@ def _state(known: Known, where: Labels, *, plan_runs: bool) -> State:
     )
 
 
-def _stuck(known: Known, where: Labels) -> State | None:
+def _stuck(known: SampleIndex, where: Labels) -> State | None:
     started = known.of(metrics.RUNNING_START, where)
     longest = known.of(metrics.MAX_DURATION, where)
     if started and longest and known.now - started > longest:
@@ -130,19 +130,19 @@ def _stuck(known: Known, where: Labels) -> State | None:
     return None
 
 
-def _is_nearly_done(known: Known, where: Labels) -> bool:
+def _is_nearly_done(known: SampleIndex, where: Labels) -> bool:
     expected = known.of(metrics.PROGRESS_EXPECTED, where)
     return expected is not None and (known.of(metrics.PROGRESS, where) or 0.0) >= _NEARLY_DONE * expected
 
 
-def _too_old(known: Known, where: Labels, success: float) -> State | None:
+def _too_old(known: SampleIndex, where: Labels, success: float) -> State | None:
     limit = known.of(metrics.MAX_AGE, where)
     if not success or limit is None or known.now - success <= limit:
         return None
     return State(word="late", why=f"the newest good backup may be {sample_index.span(limit)} old")
 
 
-def _never(known: Known, where: Labels, success: float) -> State | None:
+def _never(known: SampleIndex, where: Labels, success: float) -> State | None:
     due = known.of(metrics.FIRST_DUE, where)
     limit = known.of(metrics.MAX_AGE, where) or 0.0
     grace = max(limit - (known.of(metrics.SCHEDULE_INTERVAL, where) or 0.0), _LEAST_GRACE)
@@ -151,7 +151,7 @@ def _never(known: Known, where: Labels, success: float) -> State | None:
     return State(word="never", why=f"was due {known.ago(due)} and has not succeeded since")
 
 
-def _failed(known: Known, where: Labels, success: float) -> State | None:
+def _failed(known: SampleIndex, where: Labels, success: float) -> State | None:
     failure = known.of(metrics.LAST_FAILURE, where) or 0.0
     if failure <= success:
         return None
@@ -159,21 +159,21 @@ def _failed(known: Known, where: Labels, success: float) -> State | None:
     return State(word="failed", why=f"{known.ago(failure)}, {number:g} in a row")
 
 
-def _gone(known: Known, where: Labels) -> State | None:
+def _gone(known: SampleIndex, where: Labels) -> State | None:
     missing = known.of(metrics.MISSING, where)
     if not missing:
         return None
     return State(word="failed", why=f"the files of kept backups are gone: of {missing:g}")
 
 
-def _overdue(known: Known, where: Labels) -> State | None:
+def _overdue(known: SampleIndex, where: Labels) -> State | None:
     due = known.of(metrics.NEXT_RUN, where)
     if due is None or known.now - due <= _OVERDUE_SECONDS:
         return None
     return State(word="late", why=f"a run was due {known.ago(due)} and has not started")
 
 
-def _well(known: Known, where: Labels, success: float) -> State:
+def _well(known: SampleIndex, where: Labels, success: float) -> State:
     if known.of(metrics.RUNNING, where):
         return State(word="running", why=f"since {known.ago(known.of(metrics.RUNNING_START, where))}")
     if not success:
@@ -182,7 +182,7 @@ def _well(known: Known, where: Labels, success: float) -> State:
     return State(word="ok", why="its time lies in the future; check the clocks" if is_ahead else "")
 
 
-def _drilled(known: Known, where: Labels) -> str:
+def _drilled(known: SampleIndex, where: Labels) -> str:
     success = known.of(metrics.DRILL_SUCCESS, where) or 0.0
     failure = known.of(metrics.DRILL_FAILURE, where) or 0.0
     return f"failed {known.ago(failure)}" if failure > success else known.ago(success)

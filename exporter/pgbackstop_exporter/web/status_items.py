@@ -11,7 +11,7 @@ from pgbackstop_exporter import metrics
 from pgbackstop_exporter.families.samples import Labels
 from pgbackstop_exporter.snapshot import Health
 from pgbackstop_exporter.web import sample_index
-from pgbackstop_exporter.web.sample_index import Known
+from pgbackstop_exporter.web.sample_index import SampleIndex
 
 _LOW_SHARE: Final = 0.1  # as the alert BackupDiskSpaceLow has it
 
@@ -25,7 +25,7 @@ class Item:
     lines: tuple[str, ...]
 
 
-def servers(known: Known) -> Iterator[Item]:
+def servers(known: SampleIndex) -> Iterator[Item]:
     """Every server: whether it answers, to which moments it can be recovered, how far its WAL is archived."""
     for where, names in known.each(metrics.POSTGRES_UP, metrics.EARLIEST, metrics.WAL_SEGMENTS):
         up, missing = known.of(metrics.POSTGRES_UP, where), known.of(metrics.WAL_MISSING, where)
@@ -39,7 +39,7 @@ def servers(known: Known) -> Iterator[Item]:
         yield Item(name=names["server"], is_well=up != 0 and not missing, lines=tuple(lines))
 
 
-def _window(known: Known, where: Labels) -> Iterator[str]:
+def _window(known: SampleIndex, where: Labels) -> Iterator[str]:
     earliest, latest = known.of(metrics.EARLIEST, where), known.of(metrics.LATEST, where)
     if latest is None:
         return
@@ -51,7 +51,7 @@ def _window(known: Known, where: Labels) -> Iterator[str]:
     yield f"proven until {sample_index.moment(proven)}" if proven else "no recovery has been proven"
 
 
-def disks(known: Known) -> Iterator[Item]:
+def disks(known: SampleIndex) -> Iterator[Item]:
     """Every disk that could be looked at."""
     for where, names in known.each(metrics.DISK_SIZE):
         free, size = known.of(metrics.DISK_FREE, where) or 0.0, known.of(metrics.DISK_SIZE, where) or 0.0
@@ -66,7 +66,7 @@ def disks(known: Known) -> Iterator[Item]:
         yield Item(name=names["path"], is_well=is_well, lines=tuple(lines))
 
 
-def exporter(known: Known, health: Mapping[str, Health]) -> Iterator[Item]:
+def exporter(known: SampleIndex, health: Mapping[str, Health]) -> Iterator[Item]:
     """The scheduler, and whatever is wrong with what the exporter reads."""
     for name, found in sorted(health.items()):
         if found.error:

@@ -14,7 +14,7 @@ from typing import Final
 from pgbackstop_exporter import threads
 from pgbackstop_exporter.families import servers
 from pgbackstop_exporter.snapshot import Snapshot
-from pgbackstop_exporter.supervisor import Watch
+from pgbackstop_exporter.supervisor import Supervisor
 from pgbackstop_exporter.web import page, sample_index, status
 from pgbackstop_exporter.web.status import PlanRow, State, Status
 from pgbackstop_exporter.web.status_items import Item
@@ -59,10 +59,10 @@ HEADERS: Final = {
 }
 
 
-class Landing:
+class StatusPage:
     """Holds the page of a watch; it is built when somebody asks, and not again while nothing changed."""
 
-    def __init__(self, watch: Watch, telemetry_path: str) -> None:
+    def __init__(self, watch: Supervisor, telemetry_path: str) -> None:
         self._watch = watch
         self._telemetry_path = telemetry_path
         self._building = asyncio.Lock()

@@ -33,7 +33,7 @@ _PROGRESS_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class BackupRequest:
     """Who asked for the run, and for which due time."""
 
     trigger: Trigger = "manual"
@@ -68,7 +68,7 @@ class Attempt:
 
     def note(self, **changes: object) -> None:
         """Change the record in memory; it is written with the next progress or at the end."""
-        self.record = self.record.but(**changes)
+        self.record = self.record.evolve(**changes)
 
     def warn(self, text: str) -> None:
         """Keep a warning on the record, and log it."""
@@ -162,7 +162,7 @@ class Attempt:
         )
 
 
-def begin(workspace: Workspace, plan_name: str, database: str, request: Request) -> Attempt:
+def begin(workspace: Workspace, plan_name: str, database: str, request: BackupRequest) -> Attempt:
     """Write the running record. Raises CatalogError."""
     plan = workspace.plan(plan_name)
     storage_name, storage = workspace.storage_of(plan)

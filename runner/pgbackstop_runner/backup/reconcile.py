@@ -63,7 +63,7 @@ def _close(workspace: Workspace, record: Backup) -> Backup:
         if folder is not None:
             for leftover in (folder, folder.with_name(folder.name + layout.PARTIAL_SUFFIX)):
                 remove_tree(leftover)
-    closed = record.but(
+    closed = record.evolve(
         status=Status.INTERRUPTED,
         reason=Reason.INTERRUPTED,
         finished_at=utc_now(),

@@ -11,7 +11,7 @@ from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.records.backup import Backup, Reason, Status, StoredFile
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.backup import attempt, check_dump, logical, physical, preflight, reconcile
-from pgbackstop_runner.backup.attempt import Attempt, Request
+from pgbackstop_runner.backup.attempt import Attempt, BackupRequest
 from pgbackstop_runner.backup.preflight import Report
 from pgbackstop_runner.copy import run as copy_run
 from pgbackstop_runner.expire import run as expire_run
@@ -26,7 +26,7 @@ from pgbackstop_runner.verify import run as prove
 from pgbackstop_runner.workspace import Workspace
 
 
-def run(workspace: Workspace, plan_name: str, request: Request) -> tuple[Backup, ...]:
+def run(workspace: Workspace, plan_name: str, request: BackupRequest) -> tuple[Backup, ...]:
     """Make the plan's backups: one record for each database, or one for the whole server.
 
     A failing database does not stop the others; its record says why. Raises NotFound, Busy where the plan
@@ -44,7 +44,7 @@ def run(workspace: Workspace, plan_name: str, request: Request) -> tuple[Backup,
     return backups
 
 
-def _attempts(workspace: Workspace, plan_name: str, request: Request) -> Iterator[Backup]:
+def _attempts(workspace: Workspace, plan_name: str, request: BackupRequest) -> Iterator[Backup]:
     """The first attempt is on record before anything is looked at, so that no run is without a trace."""
     expected = _expected(workspace, plan_name, request)
     first = attempt.begin(workspace, plan_name, expected[0], request)
@@ -70,7 +70,7 @@ def _attempts(workspace: Workspace, plan_name: str, request: Request) -> Iterato
         yield backup
 
 
-def _expected(workspace: Workspace, plan_name: str, request: Request) -> tuple[str, ...]:
+def _expected(workspace: Workspace, plan_name: str, request: BackupRequest) -> tuple[str, ...]:
     """The databases that the run is about, as far as that is known before PostgreSQL is asked."""
     plan = workspace.plan(plan_name)
     if not plan.is_logical:

@@ -41,7 +41,7 @@ def backup(
     from pgbackstop_runner.backup import attempt  # noqa: PLC0415
     from pgbackstop_runner.backup import run as backup_run  # noqa: PLC0415
 
-    request = attempt.Request(
+    request = attempt.BackupRequest(
         trigger=trigger, scheduled_for=_moment(scheduled_for), databases=tuple(database or ())
     )
     made = backup_run.run(opened, plan, request)

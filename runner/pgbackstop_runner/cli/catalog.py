@@ -10,7 +10,7 @@ from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import options
 
 if TYPE_CHECKING:
-    from pgbackstop_runner.copy.rebuild_catalog import Outcome
+    from pgbackstop_runner.copy.rebuild_catalog import RebuildResult
 
 app = typer.Typer(
     no_args_is_help=True, help="Repair the catalog.", rich_markup_mode=None, add_completion=False
@@ -51,7 +51,7 @@ def rebuild(
         raise typer.Exit(1)
 
 
-def _document(outcome: Outcome) -> dict[str, object]:
+def _document(outcome: RebuildResult) -> dict[str, object]:
     return {
         "storage": outcome.storage,
         "restored": [each.id if each.kind == "backup" else each.backup for each in outcome.restored],

@@ -75,7 +75,7 @@ def drill(  # noqa: PLR0913 - each option is one independent wish
     from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
     from pgbackstop_runner.drill import run, selection  # noqa: PLC0415 - psycopg and what hangs on it
 
-    request = selection.Request(
+    request = selection.DrillRequest(
         kind=kind,
         databases=tuple(database or ()),
         time=recovery.parse_time(time) if time is not None else None,

@@ -32,7 +32,7 @@ _COLUMNS = (
 def expire(
     plan: Annotated[str | None, typer.Argument(help="Only this plan; all of them when left out.")] = None,
     *,
-    dry_run: Annotated[bool, typer.Option(run, help="Say what would go; remove nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; remove nothing.")] = False,
     json: options.Json = False,
 ) -> None:
     """Remove the backups, copies, WAL and old records that the plan's retention lets go.
@@ -63,7 +63,7 @@ def _print(verdicts: Iterable[Verdict], *, json: bool, removed: str) -> None:
         terminal.say("There are no backups that could expire.")
 
 
-def _summarise(outcomes: list[run.Outcome], *, quiet: bool) -> None:
+def _summarise(outcomes: list[run.ExpireResult], *, quiet: bool) -> None:
     segments = sum(each.wal_segments for each in outcomes)
     records = sum(each.records for each in outcomes)
     if not quiet and (segments or records):

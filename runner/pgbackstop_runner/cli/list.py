@@ -15,7 +15,7 @@ import typer
 from pgbackstop_catalog import units
 from pgbackstop_catalog.config import locate, locate_catalog
 from pgbackstop_catalog.store import listing, summary
-from pgbackstop_catalog.store.summary import Headline
+from pgbackstop_catalog.store.summary import BackupSummary
 from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import options
 
@@ -102,12 +102,12 @@ class _Wanted:
     def all(self) -> bool:
         return not self.states and self.database is None
 
-    def __contains__(self, each: Headline) -> bool:
+    def __contains__(self, each: BackupSummary) -> bool:
         of_state = not self.states or each.state in self.states or each.status in self.states
         return of_state and self.database in {None, each.database}
 
 
-def _choose(paths: Sequence[Path], wanted: _Wanted, limit: int) -> tuple[list[Headline], int]:
+def _choose(paths: Sequence[Path], wanted: _Wanted, limit: int) -> tuple[list[BackupSummary], int]:
     """The newest ``limit`` that are wanted, and how many there are in all."""
     if wanted.all:
         return list(islice(summary.read(paths, options.report), limit)), len(paths)
@@ -115,7 +115,7 @@ def _choose(paths: Sequence[Path], wanted: _Wanted, limit: int) -> tuple[list[He
     return found[:limit], len(found)
 
 
-def _print_whole(shown: Sequence[Headline]) -> None:
+def _print_whole(shown: Sequence[BackupSummary]) -> None:
     """The whole records, one after the other, however many they are."""
     from pgbackstop_catalog.records import codec  # noqa: PLC0415 - only programs wait for pydantic
     from pgbackstop_catalog.records.backup import Backup  # noqa: PLC0415
@@ -123,14 +123,14 @@ def _print_whole(shown: Sequence[Headline]) -> None:
     terminal.values(codec.decode(Backup, each.path.read_bytes(), where=str(each.path)) for each in shown)
 
 
-def _show(shown: Sequence[Headline], total: int) -> None:
+def _show(shown: Sequence[BackupSummary], total: int) -> None:
     now = datetime.now(UTC)
     terminal.table(_COLUMNS, (_row(each, now) for each in shown))
     if total > len(shown):
         terminal.say(f"\n{total - len(shown)} older ones exist: --all shows them, --limit some of them.")
 
 
-def _row(each: Headline, now: datetime) -> tuple[str, ...]:
+def _row(each: BackupSummary, now: datetime) -> tuple[str, ...]:
     ended = each.finished_at or each.started_at
     return (
         each.id,
@@ -146,7 +146,7 @@ def _row(each: Headline, now: datetime) -> tuple[str, ...]:
     )
 
 
-def _reason(each: Headline) -> str:
+def _reason(each: BackupSummary) -> str:
     """Why it is no success, on one line: the fixed word, then the sentence."""
     if each.status == "missed" and each.missed_runs > 1:
         return f"{each.missed_runs} due runs. {each.message}".strip()

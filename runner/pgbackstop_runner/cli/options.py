@@ -33,7 +33,7 @@ def open_workspace() -> workspace.Workspace:
     """The workspace of the configuration that was named. Raises ConfigError."""
     from pgbackstop_runner import workspace  # noqa: PLC0415 - pydantic costs 200 ms, which a list does not need
 
-    return workspace.open_workspace(Given.config, on_garbage=report)
+    return workspace.open_workspace(Given.config, on_invalid_record=report)
 
 
 def open_for_work() -> workspace.Workspace:

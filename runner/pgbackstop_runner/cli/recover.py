@@ -16,7 +16,7 @@ from pgbackstop_runner.cli import options, prompts
 if TYPE_CHECKING:
     from pgbackstop_catalog.config.server import Server
     from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
-    from pgbackstop_runner.recover.run import Outcome
+    from pgbackstop_runner.recover.run import RecoveryResult
     from pgbackstop_runner.workspace import Workspace
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -71,23 +71,23 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
     opened = options.open_for_work()
     from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
     from pgbackstop_runner.recover import record, run  # noqa: PLC0415 - psycopg and what hangs on it
-    from pgbackstop_runner.recover.data_directory import Place  # noqa: PLC0415
+    from pgbackstop_runner.recover.data_directory import DataDirectory  # noqa: PLC0415
     from pgbackstop_runner.wal import archive_reader  # noqa: PLC0415 - psycopg and what hangs on it
 
     for closed in record.reconcile(opened):
         terminal.complain(f"recovery {closed.id}: {closed.message}")
     target = _target(target_time, target_lsn, target_xid, target_name, immediate=immediate)
-    wish = Wish(server=server, target=target, into=into, start=start)
+    wish = RecoverAnswers(server=server, target=target, into=into, start=start)
     told = _told(opened, wish) or _asked(opened, wish, port)
     if pause and told.target is None:
         raise errors.ConfigError(
             "There is no target to pause at: without one PostgreSQL takes over at the end of the WAL.",
             remedy="Give a target, like --time or --name, or leave --pause out.",
         )
-    request = run.Request(
+    request = run.RecoveryRequest(
         server=told.server,
         target=told.target or recovery.Target(kind="latest"),
-        place=Place(data=told.into.absolute(), tablespaces=_tablespaces(tablespace or [])),
+        place=DataDirectory(data=told.into.absolute(), tablespaces=_tablespaces(tablespace or [])),
         backup_id=backup,
         timeline=timeline,
         start=told.start,
@@ -114,7 +114,7 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class RecoverAnswers:
     """What stood on the command line; None is what was left out."""
 
     server: str | None
@@ -124,7 +124,7 @@ class Wish:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class RecoverOptions:
     """What is needed; ``by_person``: some of it was asked for."""
 
     server: str
@@ -134,7 +134,7 @@ class Told:
     by_person: bool = False
 
 
-def _told(opened: Workspace, wish: Wish) -> Told | None:
+def _told(opened: Workspace, wish: RecoverAnswers) -> RecoverOptions | None:
     """Everything, where the command line has it; None where a person is to be asked.
 
     Raises ConfigError where nobody is there to answer.
@@ -142,7 +142,7 @@ def _told(opened: Workspace, wish: Wish) -> Told | None:
     names = list(opened.config.servers)
     server = wish.server or (names[0] if len(names) == 1 else None)
     if server is not None and wish.into is not None:
-        return Told(server=server, target=wish.target, into=wish.into, start=wish.start)
+        return RecoverOptions(server=server, target=wish.target, into=wish.into, start=wish.start)
     if prompts.somebody_is_there():
         return None
     missing = "the server" if server is None else "the directory to recover into"
@@ -152,16 +152,16 @@ def _told(opened: Workspace, wish: Wish) -> Told | None:
     )
 
 
-def _asked(opened: Workspace, wish: Wish, port: int) -> Told:
+def _asked(opened: Workspace, wish: RecoverAnswers, port: int) -> RecoverOptions:
     """Ask a person for what was left out. Raises ConfigError, NotFound."""
     server = _server(opened, wish)
     target = wish.target or _moment(opened, server)
     into = wish.into or Path(prompts.text("Empty directory to recover into", f"/var/tmp/recovered-{server}"))  # noqa: S108 - a person sees it and may type another
     start = wish.start or prompts.agreed(f"Start the recovered server there, on port {port}?", default=True)
-    return Told(server=server, target=target, into=into, start=start, by_person=True)
+    return RecoverOptions(server=server, target=target, into=into, start=start, by_person=True)
 
 
-def _server(opened: Workspace, wish: Wish) -> str:
+def _server(opened: Workspace, wish: RecoverAnswers) -> str:
     servers = opened.config.servers
     if wish.server is not None or len(servers) == 1:
         return wish.server or next(iter(servers))
@@ -234,7 +234,7 @@ def _show_plan(chosen: RecoveryPlan, into: Path, port: int | None) -> None:
     terminal.say(f"  then   {then}; nothing that exists is replaced")
 
 
-def _show_outcome(outcome: Outcome, live: Server, *, pause: bool) -> None:
+def _show_outcome(outcome: RecoveryResult, live: Server, *, pause: bool) -> None:
     from pgbackstop_runner.recover import handover  # noqa: PLC0415
 
     took = units.format_duration(outcome.seconds)

@@ -14,8 +14,8 @@ from pgbackstop_runner.cli import options, prompts
 
 if TYPE_CHECKING:
     from pgbackstop_catalog.records.restore import Restore
-    from pgbackstop_runner.restore.plan import Outline, Request
-    from pgbackstop_runner.restore.select_backup import Wanted
+    from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
+    from pgbackstop_runner.restore.select_backup import BackupQuery
     from pgbackstop_runner.workspace import Workspace
 
 # As many as a person looks through.
@@ -75,8 +75,8 @@ def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other wa
     """Restore a database from a logical backup; the live one stays until what was restored is checked."""
     opened = options.open_for_work()
     from pgbackstop_runner.restore import undo as restore_undo  # noqa: PLC0415 - psycopg and what hangs on it
-    from pgbackstop_runner.restore.plan import Request  # noqa: PLC0415
-    from pgbackstop_runner.restore.select_backup import Wanted  # noqa: PLC0415
+    from pgbackstop_runner.restore.plan import RestoreRequest  # noqa: PLC0415
+    from pgbackstop_runner.restore.select_backup import BackupQuery  # noqa: PLC0415
 
     for closed in restore_undo.reconcile(opened):
         terminal.complain(f"restore {closed.id}: {closed.message}")
@@ -87,11 +87,11 @@ def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other wa
     elif clean:
         _clean(opened, server)
     else:
-        wanted = Wanted(backup=backup or "latest", plan=plan, database=database)
+        wanted = BackupQuery(backup=backup or "latest", plan=plan, database=database)
         asked = not (backup or plan or database or json) and prompts.somebody_is_there()
         if asked:
             wanted = _chosen(opened)
-        request = Request(
+        request = RestoreRequest(
             wanted=wanted,
             tables=tuple(table or ()),
             schemas=tuple(schema or ()),
@@ -116,11 +116,11 @@ class _Flags:
     asked: bool
 
 
-def _chosen(opened: Workspace) -> Wanted:
+def _chosen(opened: Workspace) -> BackupQuery:
     """Let a person choose from a list. Raises NotFound, ConfigError."""
     from pgbackstop_runner.restore import select_backup  # noqa: PLC0415
 
-    found = select_backup.restorable(opened.catalog.backups(), select_backup.Wanted())[:_LISTED]
+    found = select_backup.restorable(opened.catalog.backups(), select_backup.BackupQuery())[:_LISTED]
     if not found:
         raise errors.NotFound("There is no logical backup to restore.", remedy="See 'pgbackstop list'.")
     rows = [
@@ -130,13 +130,13 @@ def _chosen(opened: Workspace) -> Wanted:
     ]  # fmt: skip
     titles = ("ID", "SERVER", "DATABASE", "FINISHED (UTC)", "SIZE")
     answer = prompts.one_of(titles, rows, "Number of the backup to restore, or its id")
-    return select_backup.Wanted(backup=found[answer].id if isinstance(answer, int) else answer)
+    return select_backup.BackupQuery(backup=found[answer].id if isinstance(answer, int) else answer)
 
 
-def _restore(opened: Workspace, request: Request, flags: _Flags) -> None:
+def _restore(opened: Workspace, request: RestoreRequest, flags: _Flags) -> None:
     from pgbackstop_runner.restore import planning, run  # noqa: PLC0415
 
-    drawn = planning.draw(opened, request)
+    drawn = planning.plan_restore(opened, request)
     if not flags.json:
         _show_outline(drawn)
     if flags.dry_run:
@@ -154,7 +154,7 @@ def _restore(opened: Workspace, request: Request, flags: _Flags) -> None:
         _show(done)
 
 
-def _show_outline(drawn: Outline) -> None:
+def _show_outline(drawn: RestorePlan) -> None:
     columns = (terminal.Column(title="RESTORE"), terminal.Column(title=""))
     terminal.table(columns, drawn.lines(utc_now()))
     terminal.say()

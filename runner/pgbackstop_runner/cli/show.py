@@ -38,7 +38,7 @@ def show(
     from pgbackstop_catalog.store import folder  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
     root = locate_catalog.named_by(locate.find(options.Given.config))
-    catalog = folder.FolderCatalog(root, on_garbage=options.report)
+    catalog = folder.FolderCatalog(root, on_invalid_record=options.report)
     record = catalog.backup(backup)
     if json:
         terminal.value(record)

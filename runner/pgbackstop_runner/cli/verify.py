@@ -11,7 +11,7 @@ from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import options
 
 if TYPE_CHECKING:
-    from pgbackstop_runner.verify.run import Outcome
+    from pgbackstop_runner.verify.run import VerifyResult
     from pgbackstop_runner.workspace import Workspace
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -53,11 +53,13 @@ def verify(
     _judge(done, busy)
 
 
-def _run(opened: Workspace, name: str | None, *, every: bool) -> tuple[list[Outcome], errors.Busy | None]:
+def _run(
+    opened: Workspace, name: str | None, *, every: bool
+) -> tuple[list[VerifyResult], errors.Busy | None]:
     """Plan by plan; one that is being verified already does not keep the others from it."""
     from pgbackstop_runner.verify import run, targets  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
-    done: list[Outcome] = []
+    done: list[VerifyResult] = []
     busy: errors.Busy | None = None
     for plan, backups in targets.select(opened, name, every=every).items():
         try:
@@ -67,7 +69,7 @@ def _run(opened: Workspace, name: str | None, *, every: bool) -> tuple[list[Outc
     return done, busy
 
 
-def _judge(done: list[Outcome], busy: errors.Busy | None) -> None:
+def _judge(done: list[VerifyResult], busy: errors.Busy | None) -> None:
     """Raises Corrupt, Busy, Exit with 1 where not everything passed."""
     damaged = [each for each in done if each.is_damaged]
     if damaged:
@@ -85,7 +87,7 @@ def _judge(done: list[Outcome], busy: errors.Busy | None) -> None:
         raise busy
 
 
-def _row(each: Outcome) -> tuple[str, ...]:
+def _row(each: VerifyResult) -> tuple[str, ...]:
     proof = each.proof
     return (
         proof.backup,

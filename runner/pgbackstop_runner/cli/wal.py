@@ -31,7 +31,7 @@ def receive(server: ServerName) -> None:
     from pgbackstop_runner.wal import receiver as wal_receiver  # noqa: PLC0415
 
     with locks.held(opened.catalog.root, f"wal-{server}", f"The WAL receiver of {server}"):
-        kept = maintenance.Keeper(
+        kept = maintenance.ArchiveMaintainer(
             name=server, server=configured, root=opened.wal_archive(server), catalog=opened.catalog
         )
         receiver = wal_receiver.Receiver(kept)

@@ -28,7 +28,7 @@ _LARGEST_RECORD = 64 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class RebuildResult:
     """What a storage held: the records that were written, how many were there, and what is none."""
 
     storage: str
@@ -45,7 +45,7 @@ class _Found:
     mark: PurePosixPath
 
 
-def run(workspace: Workspace, storage: str) -> Outcome:
+def run(workspace: Workspace, storage: str) -> RebuildResult:
     """Rebuild from one storage. Raises NotFound, Busy, CatalogError, and StoreError where it cannot be read.
 
     From a storage of copies, a backup whose own record is lost comes back as a record of where it was,
@@ -59,7 +59,7 @@ def run(workspace: Workspace, storage: str) -> Outcome:
         return _run(workspace, storage)
 
 
-def _run(workspace: Workspace, storage: str) -> Outcome:
+def _run(workspace: Workspace, storage: str) -> RebuildResult:
     store = open.open_store(storage, workspace.config.storages[storage])
     restored: list[Backup | Copy] = []
     garbage: list[str] = []
@@ -74,7 +74,7 @@ def _run(workspace: Workspace, storage: str) -> Outcome:
         restored += written
         known += not written
         garbage += _differences(found, sizes)
-    return Outcome(storage=storage, restored=tuple(restored), known=known, garbage=tuple(garbage))
+    return RebuildResult(storage=storage, restored=tuple(restored), known=known, garbage=tuple(garbage))
 
 
 def _folders(store: ByteStore) -> dict[PurePosixPath, dict[str, int]]:
@@ -145,7 +145,7 @@ def _has(workspace: Workspace, record: Backup) -> bool:
 
 
 def _copy(record: Backup, storage: str) -> Copy:
-    return Copy.of(record, storage, started_at=record.started_at).but(
+    return Copy.of(record, storage, started_at=record.started_at).evolve(
         status=Status.SUCCEEDED,
         finished_at=record.finished_at or utc_now(),
         size_bytes=record.size_bytes,

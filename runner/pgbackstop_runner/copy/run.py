@@ -17,7 +17,7 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup, Copy, Status, StoredFile
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.storage import backup_folder, open
-from pgbackstop_runner.storage.protocol import ByteStore, Spoiled, StoreError
+from pgbackstop_runner.storage.protocol import ByteStore, SourceChanged, StoreError
 from pgbackstop_runner.system import locks, log
 from pgbackstop_runner.workspace import Workspace
 
@@ -92,25 +92,25 @@ def _make(workspace: Workspace, wanted: Missing, sleep: Sleep) -> Copy:
             raise
         except (errors.PgbackstopError, OSError) as error:
             message = str(error)
-            record = record.but(failures=record.failures + 1)
-            if isinstance(error, Spoiled):
+            record = record.evolve(failures=record.failures + 1)
+            if isinstance(error, SourceChanged):
                 break
         else:
             return _finish(workspace, record, started, status=Status.SUCCEEDED, size_bytes=size)
         if pause is not None:
             sleep(pause)
-            record = record.but(attempts=record.attempts + 1)
+            record = record.evolve(attempts=record.attempts + 1)
     return _finish(workspace, record, started, status=Status.FAILED, message=message)
 
 
 def _begin(wanted: Missing) -> Copy:
     record, before = Copy.of(wanted.backup, wanted.storage, started_at=utc_now()), wanted.record
-    return record.but(attempts=before.attempts + 1, failures=before.failures) if before else record
+    return record.evolve(attempts=before.attempts + 1, failures=before.failures) if before else record
 
 
 def _finish(workspace: Workspace, record: Copy, started: float, **changes: object) -> Copy:
     seconds = round(time.monotonic() - started, 3)
-    done = record.but(finished_at=utc_now(), duration_seconds=seconds, **changes)
+    done = record.evolve(finished_at=utc_now(), duration_seconds=seconds, **changes)
     workspace.catalog.put(done)
     level = log.logger().info if done.status is Status.SUCCEEDED else log.logger().error
     level(
@@ -165,7 +165,7 @@ def _expire(workspace: Workspace, backup: Backup, copy: Copy) -> Iterable[str]:
         _remove(store, backup.location)
     except errors.PgbackstopError as error:
         return (f"The copy of {backup.id} in {copy.storage} cannot be removed: {error}",)
-    workspace.catalog.put(copy.but(expired_at=utc_now()))
+    workspace.catalog.put(copy.evolve(expired_at=utc_now()))
     log.logger().info("copy expired", plan=copy.plan, backup=copy.backup, storage=copy.storage)
     return ()
 

@@ -57,7 +57,7 @@ def missed(plan: Plan, missed: Missed, now: datetime) -> Backup:
         f"{'A run was' if one else f'{missed.runs} runs were'} due and did not start"
         f"{'' if one else ', the last of them'} at {missed.newest:%Y-%m-%d %H:%M} UTC: {missed.reason}."
     )
-    return _record(missed.plan, plan, now).but(
+    return _record(missed.plan, plan, now).evolve(
         status=Status.MISSED,
         trigger="schedule",
         scheduled_for=missed.newest,
@@ -72,7 +72,7 @@ def lost(plan: Plan, order: Order, now: datetime, *, exit_code: int, words: str)
     last = words.strip()[-_MOST_WORDS:] or "it said nothing"
     killed = exit_code in _KILLED
     reason = Reason.INTERRUPTED if killed else _REASONS.get(exit_code, Reason.INTERNAL)
-    return _record(order.plan, plan, now).but(
+    return _record(order.plan, plan, now).evolve(
         status=Status.INTERRUPTED if killed else Status.FAILED,
         trigger=order.trigger,
         scheduled_for=order.due,

@@ -16,7 +16,7 @@ from pgbackstop_runner.workspace import Workspace
 
 
 @dataclass
-class Courier:
+class NotificationRetrier:
     """One delivery at a time; ``settings`` say the pauses."""
 
     settings: Settings

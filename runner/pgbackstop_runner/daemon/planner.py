@@ -12,7 +12,7 @@ from pgbackstop_catalog.model import format_time
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.daemon import due_times, plan_state, state_file
 from pgbackstop_runner.daemon.plan_state import Missed, Observation, Order, PlanState
-from pgbackstop_runner.daemon.state_file import Known
+from pgbackstop_runner.daemon.state_file import SchedulerFacts
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
@@ -23,7 +23,7 @@ class Planner:
 
     workspace: Workspace
     recorded: Callable[[Backup], None]
-    known: Known
+    known: SchedulerFacts
     states: dict[str, PlanState] = field(default_factory=dict)
     _unwritten: list[Backup] = field(default_factory=list)
 

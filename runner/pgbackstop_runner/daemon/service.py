@@ -19,11 +19,11 @@ from pgbackstop_runner.backup import reconcile
 from pgbackstop_runner.daemon import heartbeats, state_file, wal_gaps, wal_receivers
 from pgbackstop_runner.daemon.backup_runs import Runs
 from pgbackstop_runner.daemon.drill_runs import Drills
-from pgbackstop_runner.daemon.notification_retries import Courier
+from pgbackstop_runner.daemon.notification_retries import NotificationRetrier
 from pgbackstop_runner.daemon.planner import Planner
 from pgbackstop_runner.daemon.server_tasks import ServerTasks
 from pgbackstop_runner.daemon.settings import Settings
-from pgbackstop_runner.daemon.state_file import Known
+from pgbackstop_runner.daemon.state_file import SchedulerFacts
 from pgbackstop_runner.drill import run as drill_flow
 from pgbackstop_runner.system import locks, log
 from pgbackstop_runner.workspace import Workspace, open_workspace
@@ -54,7 +54,7 @@ class Service:
     planner: Planner
     runs: Runs
     receivers: ServerTasks
-    courier: Courier
+    courier: NotificationRetrier
     drills: Drills
     heartbeats: ServerTasks
     recorded: list[Backup]
@@ -62,7 +62,7 @@ class Service:
     wake: asyncio.Event
     stopping: bool = False
     reload_wanted: bool = False
-    _saved: Known | None = None
+    _saved: SchedulerFacts | None = None
     _problem: str = ""
 
     @classmethod
@@ -76,7 +76,7 @@ class Service:
             planner=planner,
             runs=Runs(planner=planner, settings=settings, wake=wake),
             receivers=wal_receivers.tasks(settings),
-            courier=Courier(settings=settings),
+            courier=NotificationRetrier(settings=settings),
             drills=Drills(settings=settings, wake=wake),
             heartbeats=heartbeats.tasks(),
             recorded=recorded,
@@ -155,7 +155,7 @@ class Service:
 
     async def _reload(self, now: datetime) -> None:
         try:
-            fresh = open_workspace(self.workspace.file, self.workspace.catalog.on_garbage)
+            fresh = open_workspace(self.workspace.file, self.workspace.catalog.on_invalid_record)
             if fresh.catalog.root != self.workspace.catalog.root:
                 raise errors.ConfigError(
                     "The catalog is another folder now.", remedy="Start the daemon anew for that."
@@ -215,7 +215,7 @@ class Service:
         try:
             state_file.save(
                 self.workspace.catalog.root,
-                state.but(stopped_at=now if stopped else None),
+                state.evolve(stopped_at=now if stopped else None),
                 durable=stopped or known != self._saved,
             )
         except errors.CatalogError as error:

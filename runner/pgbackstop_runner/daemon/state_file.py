@@ -20,7 +20,7 @@ FILE = Path("state", "scheduler.json")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class SchedulerFacts:
     """Since when each plan is known, and since when its due times count."""
 
     first_seen: Mapping[str, datetime]
@@ -28,8 +28,8 @@ class Known:
 
 
 def recall(
-    config: Config, before: Known, *, now: datetime, newest_due: Mapping[str, datetime] | None = None
-) -> Known:
+    config: Config, before: SchedulerFacts, *, now: datetime, newest_due: Mapping[str, datetime] | None = None
+) -> SchedulerFacts:
     """What is known of the plans of ``config``, after what was known before.
 
     Due times count from when a plan was first seen, was resumed, or got another schedule: what a
@@ -37,7 +37,7 @@ def recall(
     stand in where the file was lost.
     """
     on_record = newest_due or {}
-    return Known(
+    return SchedulerFacts(
         first_seen={name: before.first_seen.get(name, on_record.get(name, now)) for name in config.plans},
         counted={
             name: _counted(plan, before.counted.get(name), since=now)
@@ -49,15 +49,16 @@ def recall(
     )
 
 
-def believed(known: Known, now: datetime) -> Known:
+def believed(known: SchedulerFacts, now: datetime) -> SchedulerFacts:
     """The same without times more than a day ahead, which a clock that was wrong has written.
 
     Otherwise a plan first seen by it would not be expected to run until then, and nothing be missed.
     """
-    return Known(
+    return SchedulerFacts(
         first_seen={name: _not_ahead(moment, now) for name, moment in known.first_seen.items()},
         counted={
-            name: counted.but(since=_not_ahead(counted.since, now)) for name, counted in known.counted.items()
+            name: counted.evolve(since=_not_ahead(counted.since, now))
+            for name, counted in known.counted.items()
         },
     )
 
@@ -78,13 +79,13 @@ def _counted(plan: Plan, before: Counted | None, *, since: datetime) -> Counted:
     return Counted(schedule=written(plan), since=since)
 
 
-def load(catalog: Path) -> Known:
+def load(catalog: Path) -> SchedulerFacts:
     """What an earlier daemon knew; nothing where its file is lost or damaged, because we go on without."""
     path = catalog / FILE
     try:
         state = codec.decode(SchedulerState, path.read_bytes(), where=str(path))
     except FileNotFoundError:
-        return Known(first_seen={}, counted={})
+        return SchedulerFacts(first_seen={}, counted={})
     except OSError as error:
         raise errors.CatalogError(
             f"The catalog cannot be read: {path}: {error.strerror}.",
@@ -94,8 +95,8 @@ def load(catalog: Path) -> Known:
         raise
     except errors.CatalogError as error:
         log.logger().warning("the daemon's state is written anew", problem=str(error))
-        return Known(first_seen={}, counted={})
-    return Known(first_seen=state.first_seen, counted=state.counted)
+        return SchedulerFacts(first_seen={}, counted={})
+    return SchedulerFacts(first_seen=state.first_seen, counted=state.counted)
 
 
 def save(catalog: Path, state: SchedulerState, *, durable: bool) -> None:
@@ -112,7 +113,7 @@ def save(catalog: Path, state: SchedulerState, *, durable: bool) -> None:
 
 
 def state(
-    known: Known, next_runs: Mapping[str, datetime], *, started_at: datetime, now: datetime
+    known: SchedulerFacts, next_runs: Mapping[str, datetime], *, started_at: datetime, now: datetime
 ) -> SchedulerState:
     """The file's content for a daemon that lives."""
     return SchedulerState(

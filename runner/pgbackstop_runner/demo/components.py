@@ -13,18 +13,18 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records import codec
 from pgbackstop_runner.demo import configuration, metrics, shop
-from pgbackstop_runner.demo.state import Home
-from pgbackstop_runner.demo.supervisor import Crew
+from pgbackstop_runner.demo.state import DemoFolder
+from pgbackstop_runner.demo.supervisor import Supervisor
 
 READY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cast:
+class Components:
     """Starts parts in ``crew`` on the ``ports`` of this run."""
 
-    home: Home
-    crew: Crew
+    home: DemoFolder
+    crew: Supervisor
     ports: Mapping[str, int]
     alertmanager_program: str | None
     prometheus_program: str | None
@@ -97,7 +97,7 @@ class Cast:
         self.crew.wait_until(lambda: metrics.page(self.ports[name], path) is not None, part, READY_SECONDS)
 
 
-def command(home: Home, *words: str) -> list[str]:
+def command(home: DemoFolder, *words: str) -> list[str]:
     """argv of our own command line with the demo's configuration."""
     return [sys.executable, "-m", "pgbackstop_runner.main", "-c", str(home.configuration), *words]
 
@@ -107,7 +107,7 @@ def program(*names: str) -> str | None:
     return next((found for name in names if (found := shutil.which(name))), None)
 
 
-def wal_state(home: Home) -> WalState | None:
+def wal_state(home: DemoFolder) -> WalState | None:
     """What the WAL receiver says of itself; None before it has said anything."""
     path = wal_state_file(home)
     try:
@@ -116,11 +116,11 @@ def wal_state(home: Home) -> WalState | None:
         return None
 
 
-def wal_state_file(home: Home) -> Path:
+def wal_state_file(home: DemoFolder) -> Path:
     """Where the WAL receiver writes it."""
     return home.folder / "catalog" / "state" / "wal" / f"{configuration.SERVER}.json"
 
 
-def _is_streaming(home: Home) -> bool:
+def _is_streaming(home: DemoFolder) -> bool:
     state = wal_state(home)
     return state is not None and state.status == "streaming"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.demo.embedded import SUPERUSER
-from pgbackstop_runner.demo.state import Home
+from pgbackstop_runner.demo.state import DemoFolder
 
 SERVER = "shop"
 ROLE = "pgbackstop"
@@ -71,7 +71,7 @@ receivers:
 """
 
 
-def write(home: Home, ports: Mapping[str, int], bin_dir: Path, *, alertmanager: bool) -> None:
+def write(home: DemoFolder, ports: Mapping[str, int], bin_dir: Path, *, alertmanager: bool) -> None:
     """``pgbackstop.yaml``."""
     text = _PGBACKSTOP.format(
         server=SERVER,
@@ -86,7 +86,7 @@ def write(home: Home, ports: Mapping[str, int], bin_dir: Path, *, alertmanager: 
     atomic.write(home.configuration, text.encode())
 
 
-def write_prometheus(home: Home, ports: Mapping[str, int], *, alertmanager: bool) -> Path:
+def write_prometheus(home: DemoFolder, ports: Mapping[str, int], *, alertmanager: bool) -> Path:
     """``prometheus.yml``, with the shipped rules where they are at hand."""
     rules = [str(found)] if (found := shipped_rules()) else []
     text = _PROMETHEUS.format(rules=json.dumps(rules), exporter=ports["exporter"])
@@ -97,7 +97,7 @@ def write_prometheus(home: Home, ports: Mapping[str, int], *, alertmanager: bool
     return path
 
 
-def write_alertmanager(home: Home) -> Path:
+def write_alertmanager(home: DemoFolder) -> Path:
     """``alertmanager.yml``."""
     path = home.folder / "alertmanager.yml"
     atomic.write(path, _ALERTMANAGER.encode())

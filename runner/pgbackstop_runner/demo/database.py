@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pgbackstop_catalog import errors
 from pgbackstop_runner.demo import configuration, programs, shop
 from pgbackstop_runner.demo.embedded import SUPERUSER, Embedded
-from pgbackstop_runner.demo.state import Home, State
+from pgbackstop_runner.demo.state import DemoFolder, State
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.system import accounts
 from pgbackstop_runner.system.accounts import Account
@@ -32,7 +32,7 @@ class Stage:
     remarks: tuple[str, ...]
 
 
-def prepare(home: Home, state: State) -> Stage:
+def prepare(home: DemoFolder, state: State) -> Stage:
     """Choose places and programs; nothing is started yet. Raises ConfigError."""
     who = accounts.account()
     folder, state = _data_folder(home, state, who)
@@ -49,7 +49,7 @@ def prepare(home: Home, state: State) -> Stage:
     return Stage(server=server, state=state, remarks=_remarks(server, state, home))
 
 
-def fill(home: Home, server: Embedded, say: Callable[[str], None]) -> None:
+def fill(home: DemoFolder, server: Embedded, say: Callable[[str], None]) -> None:
     """The shop, and the role that backs it up and its heartbeats, as the shipped scripts make them."""
     with contextlib.closing(server.connect()) as superuser:
         shop.create(superuser, home.password(shop.OWNER))
@@ -62,12 +62,12 @@ def fill(home: Home, server: Embedded, say: Callable[[str], None]) -> None:
             shop.fill(owner)
 
 
-def connect_owner(home: Home, server: Embedded) -> psycopg.Connection:
+def connect_owner(home: DemoFolder, server: Embedded) -> psycopg.Connection:
     """A connection of the shop's owner. Raises psycopg's errors."""
     return server.connect(shop.DATABASE, user=shop.OWNER, password=home.password(shop.OWNER))
 
 
-def _data_folder(home: Home, state: State, who: Account) -> tuple[Path, State]:
+def _data_folder(home: DemoFolder, state: State, who: Account) -> tuple[Path, State]:
     inside = home.folder / _FOLDER
     inside.mkdir(mode=0o700, exist_ok=True)
     who.own(inside)
@@ -98,7 +98,7 @@ def _runnable(found: Binaries, state: State, who: Account) -> tuple[Binaries, St
 
 def _with_place(state: State, who: Account) -> State:
     if state.elsewhere is None:
-        return state.but(elsewhere=accounts.place_for(who, "pgbackstop-demo-"))
+        return state.evolve(elsewhere=accounts.place_for(who, "pgbackstop-demo-"))
     if not state.elsewhere.is_dir():
         raise errors.ConfigError(
             f"The demo's database was in {state.elsewhere}, which is gone.",
@@ -120,7 +120,7 @@ def _major(folder: Path) -> int | None:
         ) from error
 
 
-def _remarks(server: Embedded, state: State, home: Home) -> tuple[str, ...]:
+def _remarks(server: Embedded, state: State, home: DemoFolder) -> tuple[str, ...]:
     if state.elsewhere is None:
         return ()
     what = [] if server.folder.is_relative_to(home.folder) else ["the database"]

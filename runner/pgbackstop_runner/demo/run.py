@@ -18,11 +18,11 @@ from pgbackstop_runner import terminal, workspace
 from pgbackstop_runner.demo import components, configuration, database, metrics, screen
 from pgbackstop_runner.demo import state as demo_state
 from pgbackstop_runner.demo import status as demo_status
-from pgbackstop_runner.demo.components import Cast
-from pgbackstop_runner.demo.state import Home, Running, State
-from pgbackstop_runner.demo.status import Glance
-from pgbackstop_runner.demo.supervisor import Crew
-from pgbackstop_runner.demo.traffic import Trickle
+from pgbackstop_runner.demo.components import Components
+from pgbackstop_runner.demo.state import DemoFolder, Running, State
+from pgbackstop_runner.demo.status import DemoStatus
+from pgbackstop_runner.demo.supervisor import Supervisor
+from pgbackstop_runner.demo.traffic import OrderTraffic
 from pgbackstop_runner.system import locks, processes, signals
 
 REDRAW_SECONDS = 5
@@ -39,7 +39,7 @@ def run(folder: Path, *, once: bool) -> None:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # who pipes us into a log wants to follow it
-    place = Home(folder=folder.absolute())
+    place = DemoFolder(folder=folder.absolute())
     place.prepare()
     with locks.held(place.folder, "demo", f"A demo in {demo_status.shown(place.folder)}"):
         signals.install()
@@ -53,21 +53,21 @@ def run(folder: Path, *, once: bool) -> None:
 
 
 @contextmanager
-def _crew(place: Home) -> Iterator[tuple[Crew, State]]:
+def _crew(place: DemoFolder) -> Iterator[tuple[Supervisor, State]]:
     """The processes of this run: those of a crashed one are ended before, all of ours after."""
     left = place.load()
     crashed = [processes.Identity(pid=each.pid, started=each.started) for each in left.running]
     if ended := processes.end_all(crashed):
         terminal.say(f"Ended {len(ended)} processes that a crashed demo had left here.")
-    state = demo_state.with_free_ports(left.but(running=()))
+    state = demo_state.with_free_ports(left.evolve(running=()))
     place.save(state)
 
     def remember(running: tuple[Running, ...]) -> None:
         # PostgreSQL is found by its data folder, and wants another signal.
         others = tuple(each for each in running if each.name != "postgresql")
-        place.save(place.load().but(running=others))
+        place.save(place.load().evolve(running=others))
 
-    crew = Crew(place, remember)
+    crew = Supervisor(place, remember)
     try:
         yield crew, state
     finally:
@@ -77,7 +77,9 @@ def _crew(place: Home) -> Iterator[tuple[Crew, State]]:
             terminal.say(f"Stopped {', '.join(ended_names)}.")
 
 
-def _raise_curtain(place: Home, crew: Crew, state: State, *, watched: bool) -> tuple[Glance, Trickle]:
+def _raise_curtain(
+    place: DemoFolder, crew: Supervisor, state: State, *, watched: bool
+) -> tuple[DemoStatus, OrderTraffic]:
     """Start everything, in order; Prometheus and Alertmanager only where somebody will watch."""
     ready = database.prepare(place, state)
     place.save(ready.state)
@@ -89,7 +91,7 @@ def _raise_curtain(place: Home, crew: Crew, state: State, *, watched: bool) -> t
         server.create()
     server.start(lambda process: crew.join("postgresql", process))
     database.fill(place, server, terminal.say)
-    parts = Cast(
+    parts = Components(
         home=place,
         crew=crew,
         ports=state.ports,
@@ -104,14 +106,14 @@ def _raise_curtain(place: Home, crew: Crew, state: State, *, watched: bool) -> t
     terminal.say("Starting the shop's application, the exporter, the daemon and its WAL receiver …")
     for start in (parts.shop, parts.alertmanager, parts.exporter, parts.prometheus, parts.daemon):
         start()
-    trickle = Trickle(f"{parts.url('shop')}/orders")
+    trickle = OrderTraffic(f"{parts.url('shop')}/orders")
     trickle.start()
-    return Glance(home=place, server=server, cast=parts), trickle
+    return DemoStatus(home=place, server=server, cast=parts), trickle
 
 
-def _back_up(seen: Glance) -> None:
+def _back_up(seen: DemoStatus) -> None:
     """One run of each plan. Raises PgbackstopError where one fails; a run that is under way is as good."""
-    config = workspace.open_workspace(seen.home.configuration, on_garbage=lambda _error: None).config
+    config = workspace.open_workspace(seen.home.configuration, on_invalid_record=lambda _error: None).config
     for plan in config.plans:
         terminal.say(f"Backing up: plan {plan} …")
         status = seen.cast.crew.run("backup", components.command(seen.home, "backup", plan))
@@ -123,7 +125,7 @@ def _back_up(seen: Glance) -> None:
             )
 
 
-def _play(seen: Glance, trickle: Trickle) -> None:
+def _play(seen: DemoStatus, trickle: OrderTraffic) -> None:
     try:
         _back_up(seen)
     except Interrupted:
@@ -137,7 +139,7 @@ def _play(seen: Glance, trickle: Trickle) -> None:
         terminal.say()  # Ctrl-C is how a demo ends: the answer goes below the terminal's ^C
 
 
-def _show(seen: Glance, trickle: Trickle) -> None:
+def _show(seen: DemoStatus, trickle: OrderTraffic) -> None:
     """The screen, until a signal: redrawn on a terminal, once and what dies afterwards anywhere else."""
     live = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     if not live:
@@ -155,14 +157,14 @@ def _show(seen: Glance, trickle: Trickle) -> None:
         time.sleep(REDRAW_SECONDS)
 
 
-def _await_window(seen: Glance) -> None:
+def _await_window(seen: DemoStatus) -> None:
     """What is shown once should show a recovery window: the exporter needs a moment to notice it."""
     deadline = time.monotonic() + WINDOW_SECONDS
     while demo_status.window(seen.samples()) is None and not seen.problems and time.monotonic() < deadline:
         time.sleep(0.5)
 
 
-def _bury(seen: Glance) -> list[str]:
+def _bury(seen: DemoStatus) -> list[str]:
     """Note the parts that died by themselves; the others go on."""
     crew = seen.cast.crew
     fresh = [(part, crew.obituary(part)) for part in crew.dead()]
@@ -172,7 +174,7 @@ def _bury(seen: Glance) -> list[str]:
     return [words for _, words in fresh]
 
 
-def _play_once(seen: Glance, trickle: Trickle) -> None:
+def _play_once(seen: DemoStatus, trickle: OrderTraffic) -> None:
     """One backup of each kind, the catalog, and the four metrics once they tell of those backups.
 
     Raises PgbackstopError where they do not.
@@ -192,7 +194,7 @@ def _play_once(seen: Glance, trickle: Trickle) -> None:
         raise errors.PgbackstopError("\n".join(dead))
 
 
-def _samples_of(seen: Glance) -> list[metrics.Sample]:
+def _samples_of(seen: DemoStatus) -> list[metrics.Sample]:
     """The exporter's page once it holds the newest backups."""
     deadline = time.monotonic() + VISIBLE_SECONDS
     backups = [each for each in seen.backups() if each.status is Status.SUCCEEDED]

@@ -10,14 +10,14 @@ from pathlib import Path
 from pydantic import Field
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.model import Value
+from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import atomic
 
 PORTS = ("postgresql", "shop", "exporter", "prometheus", "alertmanager")
 
 
-class Running(Value):
+class Running(Model):
     """A process of a demo, so that a later run can find it after a crash; see processes.Identity."""
 
     name: str
@@ -25,7 +25,7 @@ class Running(Value):
     started: int
 
 
-class State(Value):
+class State(Model):
     """``state.json``: what the next run continues with."""
 
     ports: dict[str, int] = Field(default_factory=dict)
@@ -36,7 +36,7 @@ class State(Value):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Home:
+class DemoFolder:
     """The folder, absolute."""
 
     folder: Path
@@ -97,7 +97,7 @@ def with_free_ports(state: State) -> State:
         while not port or port in ports.values() or not _is_free(port):
             port = _any_free()
         ports[name] = port
-    return state.but(ports=ports)
+    return state.evolve(ports=ports)
 
 
 def _is_free(port: int) -> bool:

@@ -16,18 +16,18 @@ from pgbackstop_catalog import model
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner import workspace
 from pgbackstop_runner.demo import components, configuration, metrics, screen, shop
-from pgbackstop_runner.demo.components import Cast
+from pgbackstop_runner.demo.components import Components
 from pgbackstop_runner.demo.embedded import Embedded
-from pgbackstop_runner.demo.state import Home
+from pgbackstop_runner.demo.state import DemoFolder
 
 
 @dataclass(kw_only=True)
-class Glance:
+class DemoStatus:
     """Everything that a view is made of."""
 
-    home: Home
+    home: DemoFolder
     server: Embedded
-    cast: Cast
+    cast: Components
     problems: list[str] = field(default_factory=list)
 
     def backups(self) -> list[Backup]:
@@ -59,7 +59,7 @@ class Glance:
         )
 
     def _workspace(self) -> workspace.Workspace:
-        return workspace.open_workspace(self.home.configuration, on_garbage=lambda _error: None)
+        return workspace.open_workspace(self.home.configuration, on_invalid_record=lambda _error: None)
 
     def _database_bytes(self) -> int | None:
         try:
@@ -70,7 +70,7 @@ class Glance:
         return int(row[0]) if row else None
 
 
-def commands(home: Home) -> list[str]:
+def commands(home: DemoFolder) -> list[str]:
     """Three to try, as they can be pasted into a shell that is where we were started."""
     ours = f"{called_as()} -c {shlex.quote(_relative(home.configuration))}"
     return [f"{ours} list", f"{ours} restore -d {shop.DATABASE} --dry-run", f"{ours} drill"]

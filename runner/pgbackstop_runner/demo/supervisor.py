@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner.demo.state import Home, Running
+from pgbackstop_runner.demo.state import DemoFolder, Running
 from pgbackstop_runner.system import processes
 
 STOP_SECONDS = 30.0
@@ -28,10 +28,10 @@ class Part:
 
 
 @dataclass
-class Crew:
+class Supervisor:
     """All parts. ``on_change`` hears of each start and end, so that a later run can find the living."""
 
-    home: Home
+    home: DemoFolder
     on_change: Callable[[tuple[Running, ...]], None]
     parts: list[Part] = field(default_factory=list)
 

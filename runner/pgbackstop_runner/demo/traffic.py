@@ -14,7 +14,7 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass
-class Trickle:
+class OrderTraffic:
     """A thread that orders at the shop's application every two seconds. ``url`` takes orders by POST."""
 
     url: str

@@ -10,11 +10,11 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records.backup import Backup, Reason
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.drill.record import Drill
-from pgbackstop_runner.drill.work_directory import Ground
+from pgbackstop_runner.drill.work_directory import DrillDirectory
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import client_process
 from pgbackstop_runner.postgres.client_programs import Binaries
-from pgbackstop_runner.postgres.private_server import Recovered
+from pgbackstop_runner.postgres.private_server import PrivateServer
 from pgbackstop_runner.system import processes
 
 PORT = 5432  # only a part of the socket's name: nothing listens on a network
@@ -37,8 +37,8 @@ THROWAWAY = {
 
 @contextmanager
 def empty(
-    drill: Drill, ground: Ground, programs: Binaries, backup: Backup, superuser: str
-) -> Iterator[Recovered]:
+    drill: Drill, ground: DrillDirectory, programs: Binaries, backup: Backup, superuser: str
+) -> Iterator[PrivateServer]:
     """A new server with the backup's encoding, running; stopped at the end.
 
     Raises AttemptFailed, PgbackstopError where it cannot be made or does not start.
@@ -46,7 +46,7 @@ def empty(
     with drill.step("initdb"):
         _initdb(ground, programs, backup, superuser)
         _configure(ground)
-    server = Recovered(
+    server = PrivateServer(
         programs=programs,
         data=ground.data,
         socket_folder=ground.sockets,
@@ -65,7 +65,7 @@ def empty(
         server.stop()
 
 
-def entered(server: Server, ground: Ground, superuser: str) -> Server:
+def entered(server: Server, ground: DrillDirectory, superuser: str) -> Server:
     """The configured server, but in the place of the throw-away one: no password, no network, no hooks."""
     return Server(
         host=str(ground.sockets),
@@ -77,7 +77,7 @@ def entered(server: Server, ground: Ground, superuser: str) -> Server:
     )
 
 
-def _initdb(ground: Ground, programs: Binaries, backup: Backup, superuser: str) -> None:
+def _initdb(ground: DrillDirectory, programs: Binaries, backup: Backup, superuser: str) -> None:
     encoding = backup.database_facts.encoding if backup.database_facts else "UTF8"
     argv = [programs.path("initdb"), f"--pgdata={ground.data}", f"--username={superuser}"]
     argv += ["--auth=trust", f"--encoding={encoding}", "--locale=C", "--data-checksums", "--no-sync"]
@@ -100,7 +100,7 @@ def _initdb(ground: Ground, programs: Binaries, backup: Backup, superuser: str) 
         raise AttemptFailed(Reason.TOOL, f"initdb ended with exit status {done.returncode}: {words}")
 
 
-def _configure(ground: Ground) -> None:
+def _configure(ground: DrillDirectory) -> None:
     settings = {
         **THROWAWAY,
         "port": str(PORT),

@@ -10,10 +10,10 @@ import psycopg
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions import drills
-from pgbackstop_catalog.decisions.drills import Beat, Judgement, Live
+from pgbackstop_catalog.decisions.drills import Heartbeat, HeartbeatCheck, LiveHeartbeats
 from pgbackstop_catalog.records.backup import CheckResult
 from pgbackstop_runner.postgres import sessions
-from pgbackstop_runner.postgres.private_server import Recovered
+from pgbackstop_runner.postgres.private_server import PrivateServer
 
 _ROWS = f"select written_at, previous from {drills.TABLE}"  # noqa: S608 - a constant
 _EXTENT = f"""
@@ -27,7 +27,7 @@ def database(server: Server) -> str:
     return server.heartbeat.database or server.maintenance_database
 
 
-def judge(recovered: Recovered, server: Server, moment: datetime, *, exact: bool) -> Judgement:
+def judge(recovered: PrivateServer, server: Server, moment: datetime, *, exact: bool) -> HeartbeatCheck:
     """Whether the recovered server has the heartbeats that the moment must have. Raises psycopg.Error."""
     beats = _beats(recovered, database(server))
     return drills.judge(moment, beats, server.heartbeat.interval, _live(server, moment), exact=exact)
@@ -39,16 +39,16 @@ def not_compared(moment: datetime | None) -> CheckResult:
     return CheckResult(name=drills.CHECK, ok=True, detail=f"none are written: only {reached} was compared")
 
 
-def _beats(recovered: Recovered, name: str) -> tuple[Beat, ...]:
+def _beats(recovered: PrivateServer, name: str) -> tuple[Heartbeat, ...]:
     """None of them where the table is not there."""
     with contextlib.closing(recovered.connect(name)) as connection:
         if not _is_there(connection):
             return ()
         rows = connection.execute(_ROWS).fetchall()
-    return tuple(Beat(written_at=written_at, previous=previous) for written_at, previous in rows)
+    return tuple(Heartbeat(written_at=written_at, previous=previous) for written_at, previous in rows)
 
 
-def _live(server: Server, moment: datetime) -> Live | None:
+def _live(server: Server, moment: datetime) -> LiveHeartbeats | None:
     """None where the live server does not answer, or does not let us look."""
     before = moment - timedelta(seconds=drills.TOLERANCE)
     try:
@@ -61,7 +61,7 @@ def _live(server: Server, moment: datetime) -> Live | None:
     assert row is not None  # noqa: S101 - an aggregate gives one row
     oldest, newest, has_first = row
     # What was removed for its age says nothing of a moment that is older.
-    return Live(oldest=oldest, newest_before=newest) if has_first or oldest <= before else None
+    return LiveHeartbeats(oldest=oldest, newest_before=newest) if has_first or oldest <= before else None
 
 
 def _is_there(connection: psycopg.Connection) -> bool:

@@ -8,23 +8,23 @@ from pgbackstop_catalog.records.backup import Backup, Reason, Status
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner.drill import empty_server, work_directory
 from pgbackstop_runner.drill.record import Drill
-from pgbackstop_runner.drill.work_directory import Ground
+from pgbackstop_runner.drill.work_directory import DrillDirectory
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.postgres import client_programs
-from pgbackstop_runner.postgres.private_server import Recovered
+from pgbackstop_runner.postgres.private_server import PrivateServer
 from pgbackstop_runner.recover import run as recovery
 from pgbackstop_runner.restore import new_database, planning, roles, target_database, verify_files
-from pgbackstop_runner.restore.plan import Outline, Request
+from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
 from pgbackstop_runner.restore.roles import Globals
-from pgbackstop_runner.restore.select_backup import Wanted
+from pgbackstop_runner.restore.select_backup import BackupQuery
 from pgbackstop_runner.system import accounts, locks
 from pgbackstop_runner.workspace import Workspace
 
 _SUPERUSER = "postgres"
 
 
-def restore(drill: Drill, place: Ground, backup: Backup) -> None:
+def restore(drill: Drill, place: DrillDirectory, backup: Backup) -> None:
     """Restore and check it. Raises PgbackstopError, psycopg.Error, OSError."""
     workspace = drill.workspace
     configured = workspace.server(backup.server)
@@ -41,7 +41,7 @@ def restore(drill: Drill, place: Ground, backup: Backup) -> None:
         with empty_server.empty(drill, place, programs, backup, superuser) as started:
             entered = empty_server.entered(configured, place, superuser)
             servers = {**workspace.config.servers, backup.server: entered}
-            inside = dataclasses.replace(workspace, config=workspace.config.but(servers=servers))
+            inside = dataclasses.replace(workspace, config=workspace.config.evolve(servers=servers))
             _fill(drill, inside, backup, globals_, started)
     drill.note(proven_until=backup.started_at)
 
@@ -64,12 +64,14 @@ def _superuser(globals_: Globals) -> str:
     return globals_.superusers[0]
 
 
-def _fill(drill: Drill, workspace: Workspace, backup: Backup, globals_: Globals, started: Recovered) -> None:
+def _fill(
+    drill: Drill, workspace: Workspace, backup: Backup, globals_: Globals, started: PrivateServer
+) -> None:
     """The steps of a restore, into a name that is free in any server."""
     name = target_database.name_beside(backup.database, "drill", drill.proof.id[-6:])
-    request = Request(wanted=Wanted(backup=backup.id), into=name, roles=True)
+    request = RestoreRequest(wanted=BackupQuery(backup=backup.id), into=name, roles=True)
     with drill.step("check"):
-        drawn = _with_all_roles(planning.draw(workspace, request), globals_)
+        drawn = _with_all_roles(planning.plan_restore(workspace, request), globals_)
     current = _unrecorded(drill, workspace, name)
     with drill.step("roles"):
         roles.create(current, drawn)
@@ -85,7 +87,7 @@ def _fill(drill: Drill, workspace: Workspace, backup: Backup, globals_: Globals,
     drill.note(tool=f"pg_restore {drawn.binaries.version} into PostgreSQL {started.programs.version}")
 
 
-def _with_all_roles(drawn: Outline, globals_: Globals) -> Outline:
+def _with_all_roles(drawn: RestorePlan, globals_: Globals) -> RestorePlan:
     """Not only the roles that the dump needs: after a disaster all of them are wanted."""
     with target_database.connect(drawn.server) as connection:
         missing = (drawn.missing_roles | globals_.roles) - target_database.roles(connection)

@@ -14,17 +14,17 @@ from pgbackstop_catalog.model import format_time
 from pgbackstop_catalog.records.backup import Backup, CheckResult, Reason
 from pgbackstop_runner.drill import empty_server, heartbeat_check, record, work_directory
 from pgbackstop_runner.drill.record import Drill
-from pgbackstop_runner.drill.work_directory import Ground
+from pgbackstop_runner.drill.work_directory import DrillDirectory
 from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.postgres.private_server import Progress, Recovered
+from pgbackstop_runner.postgres.private_server import PrivateServer, Progress
 from pgbackstop_runner.recover import data_directory, handover, integrity_checks, run
-from pgbackstop_runner.recover.data_directory import Place
-from pgbackstop_runner.recover.run import Outcome, Request, Throwaway
+from pgbackstop_runner.recover.data_directory import DataDirectory
+from pgbackstop_runner.recover.run import DrillOptions, RecoveryRequest, RecoveryResult
 from pgbackstop_runner.system import processes
 
 
 @dataclass(frozen=True, kw_only=True)
-class Aim:
+class DrillTarget:
     """What a drill recovers to, from which backup, and why."""
 
     target: Target
@@ -36,7 +36,7 @@ class Aim:
         return self.chosen.backup
 
 
-def restore(drill: Drill, site: Ground, aim: Aim, *, seconds: float) -> None:
+def restore(drill: Drill, site: DrillDirectory, aim: DrillTarget, *, seconds: float) -> None:
     """Recover and check it; its server is stopped at the end. Raises PgbackstopError, psycopg.Error."""
     backup = aim.backup
     drill.note(target_time=aim.target.moment)
@@ -59,18 +59,18 @@ def restore(drill: Drill, site: Ground, aim: Aim, *, seconds: float) -> None:
     )
 
 
-def _recover(drill: Drill, site: Ground, aim: Aim, seconds: float) -> Outcome:
+def _recover(drill: Drill, site: DrillDirectory, aim: DrillTarget, seconds: float) -> RecoveryResult:
     spaces = {space.oid: site.tablespace(space.oid) for space in data_directory.tablespaces(aim.backup)}
-    request = Request(
+    request = RecoveryRequest(
         server=aim.backup.server,
         target=aim.target,
-        place=Place(data=site.data, tablespaces=spaces),
+        place=DataDirectory(data=site.data, tablespaces=spaces),
         backup_id=aim.backup.id,
         timeline=aim.chosen.timeline,
         start=True,
         port=empty_server.PORT,
         seconds=seconds,
-        throwaway=Throwaway(sockets=site.sockets, settings=empty_server.THROWAWAY, step=drill.step),
+        throwaway=DrillOptions(sockets=site.sockets, settings=empty_server.THROWAWAY, step=drill.step),
     )
     try:
         return run.recover(drill.workspace, request, lambda _words: None)
@@ -82,14 +82,14 @@ def _recover(drill: Drill, site: Ground, aim: Aim, seconds: float) -> Outcome:
         raise AttemptFailed(reason, _explained(error, site, aim.backup)) from error
 
 
-def _explained(error: errors.PgbackstopError, site: Ground, backup: Backup) -> str:
+def _explained(error: errors.PgbackstopError, site: DrillDirectory, backup: Backup) -> str:
     """With the last words of the server: its log goes with the folder."""
     problem = error.problem if backup.id in error.problem else f"Backup {backup.id}: {error.problem}"
     log = site.data / handover.LOG_NAME
     return f"{problem} PostgreSQL said last: {processes.tail(log)}" if log.exists() else problem
 
 
-def _superuser(recovered: Recovered) -> str:
+def _superuser(recovered: PrivateServer) -> str:
     """Who may read every page: the role of the backups often may not."""
     with contextlib.closing(recovered.connect()) as connection:
         row = connection.execute(
@@ -98,7 +98,7 @@ def _superuser(recovered: Recovered) -> str:
     return str(row[0]) if row else recovered.user
 
 
-def _reached(aim: Aim, progress: Progress) -> CheckResult:
+def _reached(aim: DrillTarget, progress: Progress) -> CheckResult:
     """That nothing was replayed which was committed after the moment."""
     until = reached(progress)
     moment = aim.target.moment
@@ -114,7 +114,7 @@ def reached(progress: Progress) -> datetime | None:
     return None
 
 
-def _judge(drill: Drill, recovered: Recovered, aim: Aim) -> None:
+def _judge(drill: Drill, recovered: PrivateServer, aim: DrillTarget) -> None:
     live = drill.workspace.server(aim.backup.server)
     moment = aim.target.moment
     window = aim.chosen.window
@@ -133,7 +133,7 @@ def _judge(drill: Drill, recovered: Recovered, aim: Aim) -> None:
     drill.note(rpo_seconds=judgement.rpo_seconds)
 
 
-def _proven(aim: Aim, progress: Progress) -> datetime:
+def _proven(aim: DrillTarget, progress: Progress) -> datetime:
     """The moment that was asked for; else the last commit, which is there for certain."""
     if aim.target.moment is not None:
         return aim.target.moment

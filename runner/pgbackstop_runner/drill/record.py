@@ -15,7 +15,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup, CheckResult, DrillKind, Proof, Reason, Status, Step
 from pgbackstop_runner import failures
-from pgbackstop_runner.drill.work_directory import NoRoom
+from pgbackstop_runner.drill.work_directory import InsufficientSpace
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.system import log, origin
 from pgbackstop_runner.workspace import Workspace
@@ -42,7 +42,7 @@ class Drill:
         scheduled_for: datetime | None,
     ) -> Drill:
         """On record before anything is done. Raises CatalogError."""
-        proof = Proof.of(backup, "drill", started_at=utc_now()).but(
+        proof = Proof.of(backup, "drill", started_at=utc_now()).evolve(
             drill=kind, trigger=trigger, scheduled_for=scheduled_for, **origin.here()
         )
         drill = cls(workspace=workspace, proof=proof)
@@ -51,7 +51,7 @@ class Drill:
 
     def note(self, **changes: object) -> None:
         """Change the record in memory; it is written at its end."""
-        self.proof = self.proof.but(**changes)
+        self.proof = self.proof.evolve(**changes)
 
     def check(self, *results: CheckResult) -> None:
         """Keep what was checked."""
@@ -126,7 +126,7 @@ def known(error: BaseException) -> errors.PgbackstopError:
 
 def reason_of(error: errors.PgbackstopError) -> Reason:
     """The reason that goes on record."""
-    if isinstance(error, NoRoom):
+    if isinstance(error, InsufficientSpace):
         return Reason.SPACE
     if isinstance(error, errors.ValidationError | errors.ConfigError):
         return Reason.CLIENT  # something is not installed here

@@ -11,7 +11,7 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup, DrillKind, Proof, Reason, Status
 from pgbackstop_runner.drill import logical, physical, record, selection, work_directory
 from pgbackstop_runner.drill.record import Drill
-from pgbackstop_runner.drill.selection import Choice, Request
+from pgbackstop_runner.drill.selection import DrillChoice, DrillRequest
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.notify import drill_events
 from pgbackstop_runner.system import locks, log, signals
@@ -32,7 +32,7 @@ def lock_name(plan: str) -> str:
     return f"drill-{plan}"
 
 
-def run(workspace: Workspace, plan_name: str, request: Request) -> Iterator[Result]:
+def run(workspace: Workspace, plan_name: str, request: DrillRequest) -> Iterator[Result]:
     """Make the plan's drills, and give each result as it comes. One that fails does not stop the others.
 
     Raises Interrupted when a signal ends it, and nothing else.
@@ -66,7 +66,7 @@ def tidy(workspace: Workspace, plan_name: str) -> tuple[Proof, ...]:
 def _closed(workspace: Workspace, plan_name: str) -> Iterator[Proof]:
     for proof in list(workspace.catalog.proofs(plan_name)):
         if proof.proof == "drill" and proof.status is Status.RUNNING:
-            over = proof.but(
+            over = proof.evolve(
                 status=Status.INTERRUPTED,
                 reason=Reason.INTERRUPTED,
                 finished_at=utc_now(),
@@ -78,7 +78,9 @@ def _closed(workspace: Workspace, plan_name: str) -> Iterator[Proof]:
             yield over
 
 
-def _of_kind(workspace: Workspace, plan_name: str, kind: DrillKind, request: Request) -> Iterator[Result]:
+def _of_kind(
+    workspace: Workspace, plan_name: str, kind: DrillKind, request: DrillRequest
+) -> Iterator[Result]:
     try:
         chosen = selection.choices(workspace, plan_name, kind, request)
     except errors.Interrupted:
@@ -91,7 +93,11 @@ def _of_kind(workspace: Workspace, plan_name: str, kind: DrillKind, request: Req
 
 
 def _not_chosen(
-    workspace: Workspace, plan_name: str, kind: DrillKind, request: Request, error: errors.PgbackstopError
+    workspace: Workspace,
+    plan_name: str,
+    kind: DrillKind,
+    request: DrillRequest,
+    error: errors.PgbackstopError,
 ) -> Result:
     """On record as failed, under the backup that it would have been about, where the plan had one."""
     missing = isinstance(error, errors.NotFound | errors.ValidationError)
@@ -106,11 +112,11 @@ def _not_chosen(
     return Result(plan=plan_name, proof=proof, error=error)
 
 
-def _begin(workspace: Workspace, backup: Backup, kind: DrillKind, request: Request) -> Drill:
+def _begin(workspace: Workspace, backup: Backup, kind: DrillKind, request: DrillRequest) -> Drill:
     return Drill.begin(workspace, backup, kind, trigger=request.trigger, scheduled_for=request.scheduled_for)
 
 
-def _make(workspace: Workspace, choice: Choice, request: Request) -> Result:
+def _make(workspace: Workspace, choice: DrillChoice, request: DrillRequest) -> Result:
     drill = _begin(workspace, choice.backup, choice.kind, request)
     try:
         _restore(drill, choice)
@@ -124,7 +130,7 @@ def _make(workspace: Workspace, choice: Choice, request: Request) -> Result:
     return Result(plan=proof.plan, proof=proof, error=problem)
 
 
-def _restore(drill: Drill, choice: Choice) -> None:
+def _restore(drill: Drill, choice: DrillChoice) -> None:
     """One drill, from the folder that it is given to the folder's end."""
     plan = drill.workspace.config.plans.get(drill.proof.plan)
     seconds = plan.drill.max_duration if plan else 6 * 3600.0

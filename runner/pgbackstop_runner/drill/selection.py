@@ -11,14 +11,14 @@ from pgbackstop_catalog.decisions import drills, recovery
 from pgbackstop_catalog.decisions.recovery import Target
 from pgbackstop_catalog.model import format_time
 from pgbackstop_catalog.records.backup import Backup, DrillKind, Status
-from pgbackstop_runner.drill.physical import Aim
+from pgbackstop_runner.drill.physical import DrillTarget
 from pgbackstop_runner.drill.record import Trigger
 from pgbackstop_runner.wal import archive_reader
 from pgbackstop_runner.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class DrillRequest:
     """What was asked for. ``kind`` None is what suits the plan; ``seed`` makes a random moment again."""
 
     kind: DrillKind | None = None
@@ -30,12 +30,12 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class DrillChoice:
     """One drill to be made; ``aim`` is None for a logical one."""
 
     kind: DrillKind
     backup: Backup
-    aim: Aim | None = None
+    aim: DrillTarget | None = None
 
 
 class NothingYet(errors.ValidationError):
@@ -63,7 +63,7 @@ def plans(workspace: Workspace, name: str | None, kind: DrillKind | None) -> tup
     return tuple(found)
 
 
-def kinds(workspace: Workspace, plan_name: str, request: Request) -> tuple[DrillKind, ...]:
+def kinds(workspace: Workspace, plan_name: str, request: DrillRequest) -> tuple[DrillKind, ...]:
     """The kinds of drills that one plan gets, in their order. Raises NotFound."""
     plan = workspace.plan(plan_name)
     if plan.is_logical:
@@ -75,7 +75,9 @@ def kinds(workspace: Workspace, plan_name: str, request: Request) -> tuple[Drill
     return ("physical", "pitr") if workspace.server(plan.server).wal.enabled else ("physical",)
 
 
-def choices(workspace: Workspace, plan_name: str, kind: DrillKind, request: Request) -> tuple[Choice, ...]:
+def choices(
+    workspace: Workspace, plan_name: str, kind: DrillKind, request: DrillRequest
+) -> tuple[DrillChoice, ...]:
     """The drills of one kind. Raises NothingYet, ValidationError, NotFound, CatalogError."""
     if kind == "logical":
         return _logical(workspace, plan_name, request.databases)
@@ -94,7 +96,7 @@ def about(workspace: Workspace, plan_name: str) -> Backup | None:
     return next((each for each in once_good if each.is_available), next(iter(once_good), None))
 
 
-def _logical(workspace: Workspace, plan_name: str, databases: tuple[str, ...]) -> tuple[Choice, ...]:
+def _logical(workspace: Workspace, plan_name: str, databases: tuple[str, ...]) -> tuple[DrillChoice, ...]:
     newest: dict[str, Backup] = {}
     for backup in workspace.catalog.backups(plan_name):
         if backup.is_available and backup.backup_type == "logical":
@@ -106,13 +108,13 @@ def _logical(workspace: Workspace, plan_name: str, databases: tuple[str, ...]) -
             f"Plan {plan_name} has no good backup of {', '.join(missing)}.", remedy="See 'pgbackstop list'."
         )
     return tuple(
-        Choice(kind="logical", backup=backup)
+        DrillChoice(kind="logical", backup=backup)
         for name, backup in sorted(newest.items())
         if not databases or name in databases
     )
 
 
-def _physical(workspace: Workspace, plan_name: str) -> Choice:
+def _physical(workspace: Workspace, plan_name: str) -> DrillChoice:
     """The plan's newest backup, with all WAL that follows it."""
     newest = next((each for each in workspace.catalog.backups(plan_name) if each.is_available), None)
     if newest is None:
@@ -120,14 +122,14 @@ def _physical(workspace: Workspace, plan_name: str) -> Choice:
     archived = workspace.server(newest.server).wal.enabled
     target = Target(kind="latest" if archived else "immediate")
     aim = _aim(workspace, newest.server, target, "the plan's newest backup", backup_id=newest.id)
-    return Choice(kind="physical", backup=aim.backup, aim=aim)
+    return DrillChoice(kind="physical", backup=aim.backup, aim=aim)
 
 
-def _to_a_moment(workspace: Workspace, plan_name: str, request: Request) -> Choice:
+def _to_a_moment(workspace: Workspace, plan_name: str, request: DrillRequest) -> DrillChoice:
     server = workspace.plan(plan_name).server
     if request.time is not None:
         aim = _aim(workspace, server, request.time, "the moment was asked for")
-        return Choice(kind="pitr", backup=aim.backup, aim=aim)
+        return DrillChoice(kind="pitr", backup=aim.backup, aim=aim)
     windows = archive_reader.windows(workspace, server, archive_reader.read(workspace, server))
     seed = request.seed if request.seed is not None else secrets.randbelow(2**32)
     try:
@@ -141,16 +143,16 @@ def _to_a_moment(workspace: Workspace, plan_name: str, request: Request) -> Choi
         ) from None
     target = recovery.parse_time(moment.at.isoformat())
     aim = _aim(workspace, server, target, moment.reason)
-    return Choice(kind="pitr", backup=aim.backup, aim=aim)
+    return DrillChoice(kind="pitr", backup=aim.backup, aim=aim)
 
 
 def _aim(
     workspace: Workspace, server: str, target: Target, reason: str, *, backup_id: str | None = None
-) -> Aim:
+) -> DrillTarget:
     known = archive_reader.known(workspace, server, archive_reader.read(workspace, server))
     chosen = recovery.choose(target, known, backup_id=backup_id)
     words = f"{reason}: {format_time(target.moment)}" if target.moment else reason
-    return Aim(target=target, chosen=chosen, reason=words)
+    return DrillTarget(target=target, chosen=chosen, reason=words)
 
 
 def _none(workspace: Workspace, plan_name: str) -> errors.ValidationError:

@@ -31,12 +31,12 @@ EMPTY_SERVER = 100 * 10**6
 _ATTEMPTS = 3
 
 
-class NoRoom(errors.ValidationError):
+class InsufficientSpace(errors.ValidationError):
     """The disk is too small for the throw-away server."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ground:
+class DrillDirectory:
     """The folders of one drill, all private; ``who`` runs its server."""
 
     root: Path
@@ -57,7 +57,7 @@ class Ground:
 
 
 @contextlib.contextmanager
-def prepared(workspace: Workspace, plan: str, drill_id: str) -> Iterator[Ground]:
+def prepared(workspace: Workspace, plan: str, drill_id: str) -> Iterator[DrillDirectory]:
     """Make the folders; whatever runs and lies there is gone at the end.
 
     Raises AttemptFailed, ConfigError.
@@ -70,12 +70,12 @@ def prepared(workspace: Workspace, plan: str, drill_id: str) -> Iterator[Ground]
             _clear(note)
 
 
-def _made(workspace: Workspace, note: Path, drill_id: str) -> Ground:
+def _made(workspace: Workspace, note: Path, drill_id: str) -> DrillDirectory:
     """The first place where the server's account can work."""
     who = accounts.account()
     for parent in _parents(workspace):
         root = parent / f"{PREFIX}{drill_id}"
-        ground = Ground(root=root, sockets=_sockets(root, drill_id), who=who)
+        ground = DrillDirectory(root=root, sockets=_sockets(root, drill_id), who=who)
         _write_note(note, ground)
         if _make(ground):
             return ground
@@ -106,11 +106,11 @@ def plans(workspace: Workspace) -> tuple[str, ...]:
     return tuple(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else ()
 
 
-def require_room(ground: Ground, needed: int) -> None:
+def require_room(ground: DrillDirectory, needed: int) -> None:
     """Raises NoRoom where the disk has not so many bytes."""
     free = files.free_bytes(ground.root)
     if free is not None and needed > free:
-        raise NoRoom(
+        raise InsufficientSpace(
             f"The disk of {ground.root.parent} is too small for the drill: {units.format_size(needed)} are "
             f"needed, {units.format_size(free)} are free.",
             remedy="Make room, or set drill_folder.",
@@ -125,7 +125,7 @@ def _parents(workspace: Workspace) -> tuple[Path, ...]:
     return (workspace.config.drills(), Path("/var/tmp"))  # noqa: S108 - the folder in it is made exclusively
 
 
-def _make(ground: Ground) -> bool:
+def _make(ground: DrillDirectory) -> bool:
     """Whether the account can work there; nothing is left where it cannot."""
     try:
         _make_parent(ground.root.parent, ground.who)
@@ -153,7 +153,7 @@ def _sockets(root: Path, drill_id: str) -> Path:
     return Path(tempfile.gettempdir()) / f"{PREFIX}{drill_id}"
 
 
-def _write_note(path: Path, ground: Ground) -> None:
+def _write_note(path: Path, ground: DrillDirectory) -> None:
     document = {"root": str(ground.root), "sockets": str(ground.sockets)}
     try:
         atomic.make_folder(path.parent)

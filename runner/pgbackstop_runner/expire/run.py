@@ -27,7 +27,7 @@ from pgbackstop_runner.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class ExpireResult:
     """What was decided of each backup of a plan, and what could not be done."""
 
     verdicts: tuple[Verdict, ...]
@@ -55,7 +55,7 @@ def decide(workspace: Workspace, plan_name: str, *, now: datetime | None = None)
     return _decide(list(workspace.catalog.backups(plan_name)), keep, _proven(workspace, plan_name), now)
 
 
-def run(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -> Outcome:
+def run(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -> ExpireResult:
     """Expire one plan. Raises NotFound, Busy where it is being expired, CatalogError."""
     keep = workspace.plan(plan_name).effective_keep()
     with locks.held(workspace.catalog.root, f"expire-{plan_name}", f"Expire of plan {plan_name}"):
@@ -72,7 +72,7 @@ def run(workspace: Workspace, plan_name: str, *, now: datetime | None = None) ->
         problems += copy_run.expire(workspace, plan_name)
         segments, wal_problems = wal.run(workspace, workspace.plan(plan_name).server)
         records = fold(workspace, plan_name, now=now)
-    return Outcome(
+    return ExpireResult(
         verdicts=verdicts,
         problems=(*problems, *wal_problems),
         wal_segments=segments,
@@ -102,7 +102,7 @@ def fold(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -
         catalog.put(history.fold(tally, old, catalog.copies(plan_name)))
     for record in [*counted, *old]:
         catalog.remove(record)
-    catalog.put(catalog.tally(plan_name).but(folding=()))
+    catalog.put(catalog.tally(plan_name).evolve(folding=()))
     return len(old)
 
 
@@ -137,7 +137,7 @@ def _expire(workspace: Workspace, backup: Backup, now: datetime) -> Iterable[str
     try:
         folder = backup_folder.folder_of(workspace.config, backup)
         with locks.held(workspace.catalog.root, locks.lease_name(backup.id), "A restore of it"):
-            expired = backup.but(expired_at=now)
+            expired = backup.evolve(expired_at=now)
             problems = _mark(workspace, expired)
             if problems is None:
                 problems = remove.remove(folder) if folder is not None else ()

@@ -18,7 +18,7 @@ from pgbackstop_catalog.records.backup import Backup, Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import sql_script
 from pgbackstop_runner.formats.dump_files import GLOBALS
-from pgbackstop_runner.formats.sql_script import Piece
+from pgbackstop_runner.formats.sql_script import Statement
 from pgbackstop_runner.postgres import client_process
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.system import compression
@@ -70,7 +70,7 @@ class ForeignKey:
 
 
 @dataclass(kw_only=True)
-class Blueprint:
+class DumpMetadata:
     """What the dump's SQL says. Names are as they are called, without quotes."""
 
     encoding: str = "UTF8"
@@ -95,20 +95,20 @@ class Blueprint:
                 learn(self, match)
 
 
-Learn = Callable[[Blueprint, "re.Match[bytes]"], None]
+Learn = Callable[[DumpMetadata, "re.Match[bytes]"], None]
 
 
-def _set_tablespace(found: Blueprint, match: re.Match[bytes]) -> None:
+def _set_tablespace(found: DumpMetadata, match: re.Match[bytes]) -> None:
     name = sql_script.unquoted(match[1])
     if name and name != "''":
         found.tablespaces.add(name)
 
 
-def _setval(found: Blueprint, match: re.Match[bytes]) -> None:
+def _setval(found: DumpMetadata, match: re.Match[bytes]) -> None:
     found.sequences[_text(match[1]).replace("''", "'")] = (int(match[2]), match[3] == b"true")
 
 
-def _session(found: Blueprint, match: re.Match[bytes]) -> None:
+def _session(found: DumpMetadata, match: re.Match[bytes]) -> None:
     if match[1] and match[1] != b"DEFAULT":
         found.roles.add(sql_script.unquoted(match[1]).strip("'"))
 
@@ -173,9 +173,9 @@ def dump_path(folder: Path, backup: Backup) -> Path:
     raise errors.NotFound(f"Backup {backup.id} has no dump among its files.")
 
 
-def read(binaries: Binaries, dump: Path, *, plain: bool) -> Blueprint:
+def read(binaries: Binaries, dump: Path, *, plain: bool) -> DumpMetadata:
     """Read the dump's own words. Raises AttemptFailed (corrupt) where it cannot be read."""
-    found = Blueprint()
+    found = DumpMetadata()
     reader = compression.opened(dump) if plain else _schema(binaries, dump)
     with reader as source:
         for piece in sql_script.pieces(source):
@@ -190,7 +190,7 @@ def read(binaries: Binaries, dump: Path, *, plain: bool) -> Blueprint:
     return found
 
 
-def check_command(piece: Piece) -> None:
+def check_command(piece: Statement) -> None:
     """Raises AttemptFailed for a command to psql that pg_dump does not write: it could do anything."""
     if piece.code.split(maxsplit=1)[0] not in {b"\\restrict", b"\\unrestrict", b"\\connect", b"\\encoding"}:
         raise AttemptFailed(
@@ -208,7 +208,7 @@ def _schema(binaries: Binaries, dump: Path) -> Iterator[IO[bytes]]:
         tool.finish()
 
 
-def _note_sequences(binaries: Binaries, dump: Path, found: Blueprint) -> None:
+def _note_sequences(binaries: Binaries, dump: Path, found: DumpMetadata) -> None:
     """The values of sequences are data: ask for them alone."""
     lines = [line for line in contents(binaries, dump) if is_entry(line, "SEQUENCE SET")]
     if not lines:

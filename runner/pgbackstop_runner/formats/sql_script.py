@@ -31,7 +31,7 @@ _ESCAPE_PREFIX = re.compile(rb"(?<![%s])[eE]\Z" % _WORD)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piece:
+class Statement:
     """A part of the script; joined, the pieces are the script.
 
     ``statement``: with the comments before it, to its semicolon; ``code`` is without those comments.
@@ -44,19 +44,21 @@ class Piece:
     code: bytes = b""
 
 
-def pieces(source: IO[bytes]) -> Iterator[Piece]:
+def pieces(source: IO[bytes]) -> Iterator[Statement]:
     """Split a script. Raises AttemptFailed (corrupt) where it ends inside a quote or in COPY's rows."""
     text = _Text(source)
     while True:
         start = text.skip_blank()
         if start == len(text.buffer):
-            yield Piece(kind="end", text=text.take(start))
+            yield Statement(kind="end", text=text.take(start))
             return
         if text.at(start) == b"\\":
-            yield Piece(kind="command", text=(line := text.take(text.find(b"\n", start))), code=line[start:])
+            yield Statement(
+                kind="command", text=(line := text.take(text.find(b"\n", start))), code=line[start:]
+            )
         else:
             statement = text.take(_end_of_statement(text, start))
-            piece = Piece(kind="statement", text=statement, code=statement[start:])
+            piece = Statement(kind="statement", text=statement, code=statement[start:])
             yield piece
             if _COPY.match(piece.code):
                 yield from _rows(text)
@@ -68,15 +70,15 @@ def unquoted(identifier: bytes) -> str:
     return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
-def _rows(text: _Text) -> Iterator[Piece]:
+def _rows(text: _Text) -> Iterator[Statement]:
     """COPY's data, from the newline after the semicolon to the line that ends it."""
     while (end := text.buffer.find(_END_OF_ROWS)) < 0:
         # The end may be split between two reads, so as many bytes as it has are kept back.
         ready = len(text.buffer) - len(_END_OF_ROWS)
         if ready > 0:
-            yield Piece(kind="rows", text=text.take(ready))
+            yield Statement(kind="rows", text=text.take(ready))
         text.need("the rows of a table")
-    yield Piece(kind="rows", text=text.take(end + len(_END_OF_ROWS)))
+    yield Statement(kind="rows", text=text.take(end + len(_END_OF_ROWS)))
 
 
 def _end_of_statement(text: _Text, start: int) -> int:

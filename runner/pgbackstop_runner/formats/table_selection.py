@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.formats import dump_metadata
-from pgbackstop_runner.formats.dump_metadata import Blueprint, ForeignKey
+from pgbackstop_runner.formats.dump_metadata import DumpMetadata, ForeignKey
 
 
 @dataclass(frozen=True, kw_only=True)
-class Family:
+class TableSelection:
     """``tables``: those with rows of their own, as the backup quotes them, and their rows.
 
     ``own_keys`` are foreign keys of the tables; ``other_keys`` those of other tables that point to them,
@@ -24,7 +24,9 @@ class Family:
     other_keys: tuple[ForeignKey, ...]
 
 
-def choose(backup: Backup, found: Blueprint, tables: tuple[str, ...], schemas: tuple[str, ...]) -> Family:
+def choose(
+    backup: Backup, found: DumpMetadata, tables: tuple[str, ...], schemas: tuple[str, ...]
+) -> TableSelection:
     """The tables that are meant. Raises NotFound for what the backup does not have, ValidationError."""
     wanted = _tables(backup, found, tables, schemas)
     mine = {each for name in wanted for each in _ancestry(found, name)}
@@ -32,7 +34,7 @@ def choose(backup: Backup, found: Blueprint, tables: tuple[str, ...], schemas: t
     others = tuple(
         key for key in found.foreign_keys if spelled(key.table) not in mine and spelled(key.points_to) in mine
     )
-    return Family(tables=wanted, own_keys=own, other_keys=others)
+    return TableSelection(tables=wanted, own_keys=own, other_keys=others)
 
 
 def quoted(schema: str, name: str) -> str:
@@ -46,7 +48,7 @@ def spelled(name: str) -> str:
 
 
 def _tables(
-    backup: Backup, found: Blueprint, tables: tuple[str, ...], schemas: tuple[str, ...]
+    backup: Backup, found: DumpMetadata, tables: tuple[str, ...], schemas: tuple[str, ...]
 ) -> dict[str, int]:
     known = backup.row_counts
     if known is None:
@@ -69,7 +71,7 @@ def _tables(
     return {name: known[name] for name in sorted(wanted)}
 
 
-def _ancestry(found: Blueprint, name: str) -> Iterator[str]:
+def _ancestry(found: DumpMetadata, name: str) -> Iterator[str]:
     """A table and what it is a partition of, as the dump writes them and as PostgreSQL quotes them."""
     current: str | None = name
     while current is not None:

@@ -43,7 +43,7 @@ class _Hashed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class ExtractTarget:
     """Where a backup is unpacked to; ``tablespaces`` by OID. Folders are there and empty.
 
     ``version`` is where PG_VERSION goes: a data directory without it is refused by PostgreSQL, so it is
@@ -55,7 +55,7 @@ class Target:
     version: Path
 
 
-def backup(folder: Path, record: Backup, target: Target, on_bytes: Callable[[int], None]) -> None:
+def backup(folder: Path, record: Backup, target: ExtractTarget, on_bytes: Callable[[int], None]) -> None:
     """Unpack one backup; a tablespace without a folder is left out.
 
     ``on_bytes`` hears of the stored bytes read. Raises CatalogError for bytes that are not what was stored,
@@ -111,7 +111,7 @@ def sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _place(name: str, target: Target) -> Path | None:
+def _place(name: str, target: ExtractTarget) -> Path | None:
     base, dot, _ = name.partition(".tar")
     if not dot:
         return None
@@ -186,7 +186,7 @@ def _copy(folder: Path, stored: StoredFile, target: Path) -> None:
     target.chmod(0o600)
 
 
-def _link_tablespaces(target: Target) -> None:
+def _link_tablespaces(target: ExtractTarget) -> None:
     """Links of our own instead of the backup's map, which names the places of the server that was."""
     (target.data / "tablespace_map").unlink(missing_ok=True)
     for oid, place in target.tablespaces.items():

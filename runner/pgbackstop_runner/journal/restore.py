@@ -28,7 +28,7 @@ class Journal:
 
     def note(self, **changes: object) -> None:
         """Change the record in memory; it is written when the next step begins, or at the end."""
-        self.record = self.record.but(**changes)
+        self.record = self.record.evolve(**changes)
 
     def warn(self, text: str) -> None:
         """Keep a warning on the record, and log it."""

@@ -17,7 +17,7 @@ from pgbackstop_catalog.config.notifications import Alertmanager
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_runner.notify import alertmanager, events
-from pgbackstop_runner.notify.events import Notice
+from pgbackstop_runner.notify.events import Event
 from pgbackstop_runner.notify.outbox import Outbox
 from pgbackstop_runner.system import locks, log
 from pgbackstop_runner.workspace import Workspace
@@ -62,7 +62,7 @@ def announce(workspace: Workspace, backup: Backup) -> None:
         _send_unkept(workspace, made)
 
 
-def queue(workspace: Workspace, event: Notice) -> None:
+def queue(workspace: Workspace, event: Event) -> None:
     """Keep a notice durably until it is delivered. Raises CatalogError."""
     if workspace.config.notifications.alertmanager is not None:
         outbox(workspace).put(event, utc_now())
@@ -137,12 +137,12 @@ def _deliver(waiting: Outbox, settings: Alertmanager, *, deadline: float) -> Del
     return Delivery(accepted=accepted, rejected=rejected, pending=len(waiting.entries()), problem=problem)
 
 
-def _post(event: Notice, settings: Alertmanager, now: datetime) -> None:
+def _post(event: Event, settings: Alertmanager, now: datetime) -> None:
     alertmanager.post(settings, [events.to_alert(event, now), *_ends(event, settings)])
     log.logger().info("notification accepted", channel=CHANNEL, kind=event.kind, plan=event.plan or None)
 
 
-def _ends(event: Notice, settings: Alertmanager) -> list[dict[str, object]]:
+def _ends(event: Event, settings: Alertmanager) -> list[dict[str, object]]:
     """Of what the event puts right, that which Alertmanager has. Raises Unreachable."""
     ends = events.ends(event)
     try:
@@ -153,7 +153,7 @@ def _ends(event: Notice, settings: Alertmanager) -> list[dict[str, object]]:
     return [end for end in ends if end["labels"] in told]
 
 
-def _send_unkept(workspace: Workspace, event: Notice) -> None:
+def _send_unkept(workspace: Workspace, event: Event) -> None:
     settings = workspace.config.notifications.alertmanager
     if settings is not None:
         _post(event, settings, utc_now())

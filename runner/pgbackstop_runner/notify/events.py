@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from pgbackstop_catalog import units
-from pgbackstop_catalog.model import UtcTime, Value, format_time
+from pgbackstop_catalog.model import Model, UtcTime, format_time
 from pgbackstop_catalog.records.backup import Backup, Proof, Status
 
 Kind = Literal[
@@ -61,7 +61,7 @@ _MENDED: dict[Kind, tuple[tuple[str, Severity], ...]] = {
 }
 
 
-class Notice(Value):
+class Event(Model):
     """An event that somebody wants to hear of; a file of the outbox until it is delivered."""
 
     record_version: Literal[1] = 1
@@ -77,7 +77,7 @@ class Notice(Value):
     ends_at: UtcTime
 
 
-def of_backup(backup: Backup, *, in_a_row: int = 1, lasts: timedelta = BAD_NEWS) -> Notice | None:
+def of_backup(backup: Backup, *, in_a_row: int = 1, lasts: timedelta = BAD_NEWS) -> Event | None:
     """What to tell of an attempt; nothing while it runs.
 
     A failure is critical when it is not the first ``in_a_row``, and ``lasts`` until the next attempt is over,
@@ -89,13 +89,13 @@ def of_backup(backup: Backup, *, in_a_row: int = 1, lasts: timedelta = BAD_NEWS)
         return _notice(backup, "backup-succeeded", "info", _succeeded(backup), _what_succeeded(backup))
     if backup.status is Status.MISSED:
         missed = _notice(backup, "backup-missed", "warning", _missed(backup), _what_to_do_missed(backup))
-        return missed.but(ends_at=missed.starts_at + lasts)
+        return missed.evolve(ends_at=missed.starts_at + lasts)
     severity: Severity = "critical" if in_a_row > 1 else "warning"
     failed = _notice(backup, "backup-failed", severity, _failed(backup, in_a_row), _what_to_do_failed(backup))
-    return failed.but(ends_at=failed.starts_at + lasts)
+    return failed.evolve(ends_at=failed.starts_at + lasts)
 
 
-def of_drill(proof: Proof, *, lasts: timedelta = BAD_NEWS) -> Notice:
+def of_drill(proof: Proof, *, lasts: timedelta = BAD_NEWS) -> Event:
     """What to tell of a drill that is over.
 
     A failure is as severe as the alert that Prometheus makes of it, which it inhibits, and ``lasts`` until
@@ -104,7 +104,7 @@ def of_drill(proof: Proof, *, lasts: timedelta = BAD_NEWS) -> Notice:
     good = proof.status is Status.SUCCEEDED
     what = f"{proof.drill} drill of {_target(proof)} (plan {proof.plan})"
     moment = proof.finished_at or proof.started_at
-    return Notice(
+    return Event(
         kind="drill-succeeded" if good else "drill-failed",
         plan=proof.plan,
         server=proof.server,
@@ -118,9 +118,9 @@ def of_drill(proof: Proof, *, lasts: timedelta = BAD_NEWS) -> Notice:
     )
 
 
-def of_test(moment: datetime) -> Notice:
+def of_test(moment: datetime) -> Event:
     """One that says only that notifications arrive."""
-    return Notice(
+    return Event(
         kind="test",
         severity="info",
         summary="pgbackstop: a test notification",
@@ -130,7 +130,7 @@ def of_test(moment: datetime) -> Notice:
     )
 
 
-def to_alert(notice: Notice, now: datetime) -> dict[str, object]:
+def to_alert(notice: Event, now: datetime) -> dict[str, object]:
     """An alert of Alertmanager's API v2.
 
     One that waited until after its end gets its length anew: Alertmanager takes an alert that ends in the
@@ -141,20 +141,20 @@ def to_alert(notice: Notice, now: datetime) -> dict[str, object]:
     return _alert(notice, ALERT_NAMES[notice.kind], notice.severity, max(notice.ends_at, now + length))
 
 
-def ends(notice: Notice) -> list[dict[str, object]]:
+def ends(notice: Event) -> list[dict[str, object]]:
     """The alerts that this puts right, ended: of its database, and of the whole plan, which has none.
 
     Send only those that Alertmanager has: it would tell people of the end of what they never heard of.
     """
-    scopes = [notice.but(database=database) for database in dict.fromkeys((notice.database, ""))]
+    scopes = [notice.evolve(database=database) for database in dict.fromkeys((notice.database, ""))]
     return [
-        _alert(scope.but(summary=_again(scope)), name, severity, notice.starts_at)
+        _alert(scope.evolve(summary=_again(scope)), name, severity, notice.starts_at)
         for scope in scopes
         for name, severity in _MENDED.get(notice.kind, ())
     ]
 
 
-def _alert(notice: Notice, name: str, severity: Severity, ends_at: datetime) -> dict[str, object]:
+def _alert(notice: Event, name: str, severity: Severity, ends_at: datetime) -> dict[str, object]:
     labels = {
         "alertname": name,
         "plan": notice.plan,
@@ -180,7 +180,7 @@ def _alert(notice: Notice, name: str, severity: Severity, ends_at: datetime) -> 
     }
 
 
-def _dashboard(notice: Notice) -> str:
+def _dashboard(notice: Event) -> str:
     """Where Grafana shows it, from Grafana's address on, as the rules of Prometheus say it."""
     if not notice.server:
         return "/d/pgbackstop-backup-status"
@@ -189,7 +189,7 @@ def _dashboard(notice: Notice) -> str:
     return f"/d/pgbackstop-backup-plan?var-server={notice.server}&var-plan={notice.plan}"
 
 
-def _again(notice: Notice) -> str:
+def _again(notice: Event) -> str:
     what = "Drills" if notice.kind == "drill-succeeded" else "Backups"
     target = (
         f"database {notice.database} on {notice.server}" if notice.database else f"server {notice.server}"
@@ -197,9 +197,9 @@ def _again(notice: Notice) -> str:
     return f"{what} of {target} (plan {notice.plan}) succeed again"
 
 
-def _notice(backup: Backup, kind: Kind, severity: Severity, summary: str, description: str) -> Notice:
+def _notice(backup: Backup, kind: Kind, severity: Severity, summary: str, description: str) -> Event:
     moment = backup.finished_at or backup.started_at
-    return Notice(
+    return Event(
         kind=kind,
         plan=backup.plan,
         server=backup.server,

@@ -18,7 +18,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import new_id
 from pgbackstop_catalog.store import atomic
-from pgbackstop_runner.notify.events import Notice
+from pgbackstop_runner.notify.events import Event
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Outbox:
 
     folder: Path
 
-    def put(self, event: Notice, now: datetime) -> None:
+    def put(self, event: Event, now: datetime) -> None:
         """Keep a notice durably."""
         with _writing(self.folder):
             atomic.make_folder(self.folder)
@@ -42,10 +42,10 @@ class Outbox:
         """How many were refused for good."""
         return len(_listed(self.folder / "rejected"))
 
-    def read(self, entry: Path) -> Notice:
+    def read(self, entry: Path) -> Event:
         """A notice that waits. Raises CatalogError for anything else."""
         try:
-            return codec.decode(Notice, entry.read_bytes(), where=str(entry))
+            return codec.decode(Event, entry.read_bytes(), where=str(entry))
         except OSError as error:
             raise _unreadable(entry, error) from error
 

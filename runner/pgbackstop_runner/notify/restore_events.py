@@ -7,7 +7,7 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Status
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner.notify import backup_events, events
-from pgbackstop_runner.notify.events import Kind, Notice, Severity
+from pgbackstop_runner.notify.events import Event, Kind, Severity
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
@@ -30,7 +30,7 @@ def finished(workspace: Workspace, restore: Restore) -> None:
 
 def _send(workspace: Workspace, restore: Restore, kind: Kind, severity: Severity, summary: str) -> None:
     moment = utc_now()
-    event = Notice(
+    event = Event(
         kind=kind,
         plan=restore.plan,
         server=restore.server,

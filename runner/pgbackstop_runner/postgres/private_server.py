@@ -53,7 +53,7 @@ class Progress:
 
 
 @dataclass(kw_only=True)
-class Recovered:
+class PrivateServer:
     """A recovered server beside the live one, reached through its private socket.
 
     ``dies_with_us`` is for a throw-away one; any other goes on when we end. Lines of its log that name the

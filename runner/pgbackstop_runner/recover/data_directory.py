@@ -15,7 +15,7 @@ UNFINISHED = "pgbackstop-unfinished"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class DataDirectory:
     """Where the recovered server goes; ``tablespaces`` by OID. All empty or not there yet."""
 
     data: Path
@@ -26,7 +26,7 @@ class Place:
         return (self.data, *self.tablespaces.values())
 
 
-def check(place: Place, workspace: Workspace, backup: Backup) -> None:
+def check(place: DataDirectory, workspace: Workspace, backup: Backup) -> None:
     """Raises ValidationError where something would be overwritten, or a tablespace has no place."""
     _check_tablespaces(place, backup)
     _check_apart(place)
@@ -39,7 +39,7 @@ def check(place: Place, workspace: Workspace, backup: Backup) -> None:
             ) from error
 
 
-def check_room(place: Place, backup: Backup, wal_bytes: int) -> None:
+def check_room(place: DataDirectory, backup: Backup, wal_bytes: int) -> None:
     """Raises ValidationError where the disks have no room; what is not known is not judged."""
     spaces = {space.oid: space.size_bytes for space in tablespaces(backup)}
     whole = backup.source_size_bytes or 0
@@ -69,7 +69,7 @@ def tablespaces(backup: Backup) -> tuple[Tablespace, ...]:
     return (*known, *(Tablespace(oid=oid, name=str(oid), location="") for oid in sorted(more)))
 
 
-def _check_tablespaces(place: Place, backup: Backup) -> None:
+def _check_tablespaces(place: DataDirectory, backup: Backup) -> None:
     spaces = tablespaces(backup)
     missing = [space for space in spaces if space.oid not in place.tablespaces]
     if missing:
@@ -88,7 +88,7 @@ def _check_tablespaces(place: Place, backup: Backup) -> None:
         )
 
 
-def _check_apart(place: Place) -> None:
+def _check_apart(place: DataDirectory) -> None:
     """One folder inside another would be filled by both."""
     resolved = [_real(folder) for folder in place.folders()]
     for number, folder in enumerate(resolved):

@@ -8,7 +8,7 @@ from shlex import quote
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan
 from pgbackstop_catalog.model import format_time
-from pgbackstop_runner.postgres.private_server import Recovered
+from pgbackstop_runner.postgres.private_server import PrivateServer
 from pgbackstop_runner.recover.server_settings import MARK, SCRIPT
 from pgbackstop_runner.wal.archive_reader import COPY_NAME
 
@@ -18,18 +18,18 @@ LOG_NAME = "pgbackstop-recovery.log"
 _PATIENCE = 86400
 
 
-def connect(server: Recovered) -> str:
+def connect(server: PrivateServer) -> str:
     """The line that connects with psql."""
     return f"{_program(server, 'psql')} {_address(server)} -d postgres"
 
 
-def stop(server: Recovered) -> str:
+def stop(server: PrivateServer) -> str:
     """The line that stops the server; PostgreSQL's pg_ctl refuses root."""
     line = f"{_program(server, 'pg_ctl')} -D {quote(str(server.data))} stop"
     return f"runuser -u {quote(server.who.name)} -- {line}" if server.who.credentials else line
 
 
-def bring_back(server: Recovered, live: Server) -> tuple[str, str]:
+def bring_back(server: PrivateServer, live: Server) -> tuple[str, str]:
     """The lines that copy a lost table from here into the live server.
 
     By way of a file: at the end of a pipe psql could not tell a whole dump from one that broke off.
@@ -41,15 +41,15 @@ def bring_back(server: Recovered, live: Server) -> tuple[str, str]:
     )
 
 
-def _program(server: Recovered, name: str) -> str:
+def _program(server: PrivateServer, name: str) -> str:
     return quote(server.programs.path(name))
 
 
-def _address(server: Recovered) -> str:
+def _address(server: PrivateServer) -> str:
     return f"-h {quote(str(server.socket_folder))} -p {server.port} -U {quote(server.user)}"
 
 
-def write(plan: RecoveryPlan, server: Recovered, wal_folder: Path, *, pauses: bool) -> None:
+def write(plan: RecoveryPlan, server: PrivateServer, wal_folder: Path, *, pauses: bool) -> None:
     """Write the page into the data directory."""
     data = quote(str(server.data))
     control = quote(server.programs.path("pg_ctl"))

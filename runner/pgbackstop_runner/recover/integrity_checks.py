@@ -10,13 +10,13 @@ import psycopg
 from pgbackstop_catalog.records.backup import CheckResult
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import client_process
-from pgbackstop_runner.postgres.private_server import Recovered
+from pgbackstop_runner.postgres.private_server import PrivateServer
 from pgbackstop_runner.system import phrases
 
 _NOTHING_READ = "no relations to check"
 
 
-def run(recovered: Recovered, *, thorough: bool, install: bool = False) -> tuple[CheckResult, ...]:
+def run(recovered: PrivateServer, *, thorough: bool, install: bool = False) -> tuple[CheckResult, ...]:
     """Indexes always; every page of every table by pg_amcheck where it is wanted and can be had.
 
     ``install`` creates the extension that it needs where it lacks: for a server that is thrown away.
@@ -31,20 +31,20 @@ def run(recovered: Recovered, *, thorough: bool, install: bool = False) -> tuple
     return tuple(results)
 
 
-def _databases(recovered: Recovered) -> list[str]:
+def _databases(recovered: PrivateServer) -> list[str]:
     with contextlib.closing(recovered.connect()) as connection:
         rows = connection.execute("select datname from pg_database where datallowconn order by 1").fetchall()
     return [name for (name,) in rows]
 
 
-def _indexes(recovered: Recovered) -> CheckResult:
+def _indexes(recovered: PrivateServer) -> CheckResult:
     databases = _databases(recovered)
     wrong = [f"{database}.{name}" for database in databases for name in _invalid(recovered, database)]
     detail = f"not valid: {phrases.some(wrong)}" if wrong else f"valid in {len(databases)} databases"
     return CheckResult(name="indexes", ok=not wrong, detail=detail)
 
 
-def _invalid(recovered: Recovered, database: str) -> Iterator[str]:
+def _invalid(recovered: PrivateServer, database: str) -> Iterator[str]:
     """https://www.postgresql.org/docs/current/catalog-pg-index.html; a partitioned one is never read."""
     with contextlib.closing(recovered.connect(database)) as connection:
         rows = connection.execute(
@@ -54,7 +54,7 @@ def _invalid(recovered: Recovered, database: str) -> Iterator[str]:
     yield from (name for (name,) in rows)
 
 
-def _pages(recovered: Recovered, *, install: bool) -> CheckResult:
+def _pages(recovered: PrivateServer, *, install: bool) -> CheckResult:
     """pg_amcheck passes over databases without the extension amcheck; its output has what is corrupt.
 
     That some were passed over says nothing of the others.

@@ -21,7 +21,7 @@ from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.formats import tar_extract
 from pgbackstop_runner.postgres import client_process
 from pgbackstop_runner.postgres.client_programs import Binaries
-from pgbackstop_runner.recover.data_directory import UNFINISHED, Place
+from pgbackstop_runner.recover.data_directory import UNFINISHED, DataDirectory
 from pgbackstop_runner.system.accounts import Account
 from pgbackstop_runner.workspace import Workspace
 
@@ -33,7 +33,7 @@ Also used: {folders}
 
 
 @contextmanager
-def unfinished(place: Place, plan: RecoveryPlan, who: Account) -> Iterator[None]:
+def unfinished(place: DataDirectory, plan: RecoveryPlan, who: Account) -> Iterator[None]:
     """Mark the folders until the block ends well; empty them again where it does not. Raises OSError."""
     made = [folder for folder in place.folders() if not folder.exists()]
     marked: list[Path] = []
@@ -70,7 +70,7 @@ def _mark(folder: Path) -> None:
 def fill(
     workspace: Workspace,
     plan: RecoveryPlan,
-    place: Place,
+    place: DataDirectory,
     programs: Binaries,
     on_bytes: Callable[[int], None],
 ) -> None:
@@ -82,13 +82,13 @@ def fill(
         _combine(workspace, plan, place, programs, on_bytes)
 
 
-def hand_over(place: Place, who: Account) -> None:
+def hand_over(place: DataDirectory, who: Account) -> None:
     """Give everything to the account that will run the server."""
     for folder in place.folders():
         who.own_all(folder.resolve())
 
 
-def _require_entry(place: Place, who: Account) -> None:
+def _require_entry(place: DataDirectory, who: Account) -> None:
     """Tried for real. The folders are ours again until they are full: nobody is to put links into our way."""
     if not who.credentials:
         return
@@ -104,7 +104,7 @@ def _require_entry(place: Place, who: Account) -> None:
             )
 
 
-def _finish(place: Place) -> None:
+def _finish(place: DataDirectory) -> None:
     """All of it on disk first, then PG_VERSION, then the marks away."""
     for folder in place.folders():
         tar_extract.sync(folder)
@@ -124,15 +124,15 @@ def _empty(folder: Path) -> None:
                 path.unlink()
 
 
-def _target(data: Path, place: Place) -> tar_extract.Target:
+def _target(data: Path, place: DataDirectory) -> tar_extract.ExtractTarget:
     version = place.data / UNFINISHED / _VERSION
-    return tar_extract.Target(data=data, tablespaces=place.tablespaces, version=version)
+    return tar_extract.ExtractTarget(data=data, tablespaces=place.tablespaces, version=version)
 
 
 def _combine(
     workspace: Workspace,
     plan: RecoveryPlan,
-    place: Place,
+    place: DataDirectory,
     programs: Binaries,
     on_bytes: Callable[[int], None],
 ) -> None:
@@ -145,7 +145,7 @@ def _combine(
     for record in plan.chain:
         part = _part(place.data, record.id)
         spaces = {oid: _part(folder, record.id) for oid, folder in place.tablespaces.items()}
-        target = tar_extract.Target(data=part, tablespaces=spaces, version=part / _VERSION)
+        target = tar_extract.ExtractTarget(data=part, tablespaces=spaces, version=part / _VERSION)
         tar_extract.backup(_folder(workspace, record), record, target, partial(_shifted, on_bytes, done))
         done += record.size_bytes or 0
     result = work / "result"
@@ -160,7 +160,7 @@ def _combine(
     _move_up(place, result)
 
 
-def _move_up(place: Place, result: Path) -> None:
+def _move_up(place: DataDirectory, result: Path) -> None:
     for path in result.iterdir():
         path.rename((place.data / UNFINISHED if path.name == _VERSION else place.data) / path.name)
     for oid, folder in place.tablespaces.items():

@@ -38,7 +38,7 @@ def recorded(workspace: Workspace, plan: RecoveryPlan, data: Path) -> Iterator[J
         status=Status.RUNNING,
         started_at=now,
         source_size_bytes=backup.source_size_bytes,
-    ).but(**here())
+    ).evolve(**here())
     with locks.held(workspace.catalog.root, _lock_name(record.target), f"A recovery into {data}"):
         current = Journal(workspace=workspace, record=record)
         current.save()
@@ -78,7 +78,7 @@ def _close(workspace: Workspace, restore: Restore) -> Restore | None:
 
 
 def _interrupted(restore: Restore) -> Restore:
-    return restore.but(
+    return restore.evolve(
         status=Status.INTERRUPTED,
         reason=Reason.INTERRUPTED,
         step="",

@@ -13,9 +13,9 @@ from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan
 from pgbackstop_catalog.model import format_time
 from pgbackstop_runner.postgres import private_server
-from pgbackstop_runner.postgres.private_server import Progress, Recovered
+from pgbackstop_runner.postgres.private_server import PrivateServer, Progress
 from pgbackstop_runner.recover import prepare, server_settings
-from pgbackstop_runner.recover.data_directory import Place
+from pgbackstop_runner.recover.data_directory import DataDirectory
 from pgbackstop_runner.system import log
 from pgbackstop_runner.wal import archive_reader
 from pgbackstop_runner.wal.archive_reader import Archive
@@ -24,13 +24,13 @@ _RESTARTS = 20  # each for a limit that the live server raised once more
 
 
 @dataclass(kw_only=True)
-class Work:
+class RecoveryRun:
     """What the steps after planning share. ``wal_folder`` is where the recovered server reads WAL from."""
 
     plan: RecoveryPlan
     archive: Archive
-    place: Place
-    recovered: Recovered
+    place: DataDirectory
+    recovered: PrivateServer
     action: str
     by_hand: bool
     seconds: float
@@ -38,7 +38,7 @@ class Work:
     wal_folder: Path = field(default=Path())
 
 
-def write_settings(work: Work, *, exact_target: bool) -> None:
+def write_settings(work: RecoveryRun, *, exact_target: bool) -> None:
     """Tell the server what to do, with the limits that its control file has now."""
     data, recovered, source = work.place.data, work.recovered, work.archive
     wal_from = server_settings.NOTHING_ARCHIVED
@@ -62,7 +62,7 @@ def write_settings(work: Work, *, exact_target: bool) -> None:
 
 
 def replay_all(
-    work: Work, on_step: Callable[[str], None], on_progress: Callable[[str, float], None]
+    work: RecoveryRun, on_step: Callable[[str], None], on_progress: Callable[[str, float], None]
 ) -> Progress:
     """Start, and watch to the end. Raises PgbackstopError; the server is stopped then."""
     try:
@@ -83,7 +83,7 @@ def replay_all(
 
 
 def _watch(
-    work: Work,
+    work: RecoveryRun,
     on_step: Callable[[str], None],
     on_progress: Callable[[str, float], None],
     *,
@@ -98,7 +98,7 @@ def _watch(
     raise errors.PgbackstopError("The limits of the live server changed too often.")
 
 
-def _once(work: Work, on_progress: Callable[[str, float], None]) -> Progress:
+def _once(work: RecoveryRun, on_progress: Callable[[str, float], None]) -> Progress:
     first, last = _span(work)
 
     def show(progress: Progress) -> None:
@@ -117,7 +117,7 @@ def _once(work: Work, on_progress: Callable[[str, float], None]) -> Progress:
         raise
 
 
-def _span(work: Work) -> tuple[int, int]:
+def _span(work: RecoveryRun) -> tuple[int, int]:
     """The first and the last position of the replay, as far as that is known before."""
     if work.plan.target.kind == "lsn":
         last = wal_segments.parse_lsn(work.plan.target.value)
@@ -126,7 +126,7 @@ def _span(work: Work) -> tuple[int, int]:
     return wal_segments.parse_lsn(work.plan.backup.start_lsn or "0/0"), last
 
 
-def _require_not_beyond(work: Work, progress: Progress) -> None:
+def _require_not_beyond(work: RecoveryRun, progress: Progress) -> None:
     """Raises PgbackstopError where WAL with a commit after the target arrived between the two replays."""
     moment = work.plan.target.moment
     until = None
@@ -141,7 +141,7 @@ def _require_not_beyond(work: Work, progress: Progress) -> None:
     )
 
 
-def _require_all(work: Work, progress: Progress) -> None:
+def _require_all(work: RecoveryRun, progress: Progress) -> None:
     """Raises CatalogError where the replay ended before the WAL that the window promises."""
     least = archive_reader.least_lsn(work.plan, work.archive)
     if not least or (progress.replayed_lsn and wal_segments.parse_lsn(progress.replayed_lsn) > least):

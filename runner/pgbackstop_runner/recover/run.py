@@ -24,7 +24,7 @@ from pgbackstop_catalog.records.backup import Backup, CheckResult, Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.postgres import client_programs, socket_directory
-from pgbackstop_runner.postgres.private_server import Progress, Recovered
+from pgbackstop_runner.postgres.private_server import PrivateServer, Progress
 from pgbackstop_runner.recover import (
     data_directory,
     handover,
@@ -34,8 +34,8 @@ from pgbackstop_runner.recover import (
     server_settings,
 )
 from pgbackstop_runner.recover import record as recover_record
-from pgbackstop_runner.recover.data_directory import Place
-from pgbackstop_runner.recover.replay_progress import Work
+from pgbackstop_runner.recover.data_directory import DataDirectory
+from pgbackstop_runner.recover.replay_progress import RecoveryRun
 from pgbackstop_runner.system import accounts, locks
 from pgbackstop_runner.wal import archive_reader
 from pgbackstop_runner.wal.archive_reader import Archive
@@ -45,7 +45,7 @@ _PROGRAMS = ("postgres", "pg_controldata", "pg_ctl")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Throwaway:
+class DrillOptions:
     """A recovery for a drill, which has a record of its own: ``step`` times each step of it.
 
     The server is reached through ``sockets`` alone, has ``settings`` besides, and dies with us.
@@ -57,12 +57,12 @@ class Throwaway:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class RecoveryRequest:
     """What a person asks for, or a drill. ``seconds`` is how long the replay may take."""
 
     server: str
     target: Target
-    place: Place
+    place: DataDirectory
     backup_id: str | None = None
     timeline: int | None = None
     start: bool = False
@@ -70,11 +70,11 @@ class Request:
     action: str = "promote"
     seconds: float = 86400.0
     check: bool = False
-    throwaway: Throwaway | None = None
+    throwaway: DrillOptions | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class RecoveryResult:
     """What came of it. ``recovered`` runs, and ``progress`` says how far it came, where it was started.
 
     ``failed`` are the checks that it did not pass; a drill has checks of its own.
@@ -82,13 +82,13 @@ class Outcome:
 
     plan: RecoveryPlan
     data: Path
-    recovered: Recovered | None
+    recovered: PrivateServer | None
     progress: Progress | None
     seconds: float
     failed: tuple[CheckResult, ...] = ()
 
 
-def plan(workspace: Workspace, request: Request, found: Archive) -> RecoveryPlan:
+def plan(workspace: Workspace, request: RecoveryRequest, found: Archive) -> RecoveryPlan:
     """Choose the backup and check the place. Raises ValidationError, NotFound."""
     known = archive_reader.known(workspace, request.server, found, request.timeline)
     chosen = recovery.choose(request.target, known, backup_id=request.backup_id, timeline=request.timeline)
@@ -105,10 +105,10 @@ def estimate(workspace: Workspace, chosen: RecoveryPlan) -> restore.Estimate:
 
 def recover(
     workspace: Workspace,
-    request: Request,
+    request: RecoveryRequest,
     on_step: Callable[[str], None],
     on_progress: Callable[[str, float], None] = lambda _what, _share: None,
-) -> Outcome:
+) -> RecoveryResult:
     """Recover; ``on_step`` hears in words what was done, ``on_progress`` how much of what, from 0 to 1.
 
     Raises ValidationError, NotFound and CatalogError before anything is touched; AttemptFailed and
@@ -132,7 +132,7 @@ def recover(
             data_directory.check_room(request.place, chosen.backup, copied)
         on_step(f"checked {units.format_size(checked)} of WAL")
         socket_folder = stack.enter_context(_sockets(request, who))
-        work = Work(
+        work = RecoveryRun(
             plan=chosen,
             archive=found,
             place=request.place,
@@ -147,7 +147,7 @@ def recover(
         total = sum(record.size_bytes or 0 for record in chosen.chain)
         on_step(f"unpacked {units.format_size(total)} into {request.place.data}")
         progress = _finish(work, request, current, on_step, on_progress) if request.start else None
-    return Outcome(
+    return RecoveryResult(
         plan=chosen,
         data=request.place.data,
         recovered=work.recovered if request.start else None,
@@ -157,7 +157,7 @@ def recover(
     )
 
 
-def _fill(workspace: Workspace, work: Work, on_progress: Callable[[str, float], None]) -> None:
+def _fill(workspace: Workspace, work: RecoveryRun, on_progress: Callable[[str, float], None]) -> None:
     """All that makes the directory ready; until it is, PostgreSQL refuses it."""
     total = sum(record.size_bytes or 0 for record in work.plan.chain) or 1
     prepare.fill(
@@ -174,8 +174,8 @@ def _fill(workspace: Workspace, work: Work, on_progress: Callable[[str, float], 
 
 
 def _finish(
-    work: Work,
-    request: Request,
+    work: RecoveryRun,
+    request: RecoveryRequest,
     current: Journal | None,
     on_step: Callable[[str], None],
     on_progress: Callable[[str, float], None],
@@ -214,13 +214,13 @@ def major(backup: Backup) -> int:
 
 def _recovered(
     workspace: Workspace,
-    request: Request,
+    request: RecoveryRequest,
     programs: client_programs.Binaries,
     who: accounts.Account,
     socket_folder: Path,
-) -> Recovered:
+) -> PrivateServer:
     data = request.place.data
-    return Recovered(
+    return PrivateServer(
         programs=programs,
         data=data,
         socket_folder=socket_folder,
@@ -234,7 +234,7 @@ def _recovered(
 
 
 @contextlib.contextmanager
-def _sockets(request: Request, who: accounts.Account) -> Iterator[Path]:
+def _sockets(request: RecoveryRequest, who: accounts.Account) -> Iterator[Path]:
     """The data directory, which is private; a short one elsewhere where a socket's path would not fit.
 
     That stays for the recovered server, and goes where there is none.
@@ -253,14 +253,14 @@ def _sockets(request: Request, who: accounts.Account) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _step(request: Request, current: Journal | None, name: str) -> Iterator[None]:
+def _step(request: RecoveryRequest, current: Journal | None, name: str) -> Iterator[None]:
     step = request.throwaway.step if request.throwaway is not None else current.step if current else None
     with step(name) if step is not None else contextlib.nullcontext():
         yield
 
 
 @contextlib.contextmanager
-def _disk_errors(wanted: Place) -> Iterator[None]:
+def _disk_errors(wanted: DataDirectory) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -22,7 +22,7 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import dump_metadata, sql_script
-from pgbackstop_runner.formats.sql_script import Piece
+from pgbackstop_runner.formats.sql_script import Statement
 from pgbackstop_runner.postgres import client_process
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.system import compression
@@ -218,7 +218,7 @@ def filtered(
             yield piece.text
 
 
-def _is_kept(piece: Piece, source: Source, binaries: Binaries, server_major: int) -> bool:
+def _is_kept(piece: Statement, source: Source, binaries: Binaries, server_major: int) -> bool:
     if piece.kind == "command":
         dump_metadata.check_command(piece)
         return b"restrict" in piece.code.split(maxsplit=1)[0] and _knows_restrict(binaries)

@@ -14,17 +14,17 @@ from pgbackstop_runner.postgres import client_process, sessions
 from pgbackstop_runner.restore import content_checks, target_database
 from pgbackstop_runner.restore import load as restore_load
 from pgbackstop_runner.restore.load import Source
-from pgbackstop_runner.restore.plan import Outline
+from pgbackstop_runner.restore.plan import RestorePlan
 from pgbackstop_runner.workspace import Workspace
 
 
-def create(outline: Outline, name: str) -> None:
+def create(outline: RestorePlan, name: str) -> None:
     """CREATE DATABASE as the dump says: owner, encoding, locale, settings, comment, rights."""
     with target_database.connect(outline.server, away_from=(outline.database,)) as connection:
         _apply(connection, outline, outline.blueprint.create, name)
 
 
-def _apply(connection: psycopg.Connection, outline: Outline, statements: list[bytes], name: str) -> None:
+def _apply(connection: psycopg.Connection, outline: RestorePlan, statements: list[bytes], name: str) -> None:
     """Run the dump's statements about its database on another one, byte by byte in the dump's encoding."""
     connection.execute(sql.SQL("set client_encoding to {}").format(sql.Literal(outline.blueprint.encoding)))
     codec = connection.info.encoding.replace("ascii", "utf-8")
@@ -36,7 +36,7 @@ def _apply(connection: psycopg.Connection, outline: Outline, statements: list[by
         connection.execute(statement)
 
 
-def load(current: Journal, outline: Outline, name: str, only: restore_load.Only | None = None) -> None:
+def load(current: Journal, outline: RestorePlan, name: str, only: restore_load.Only | None = None) -> None:
     """Fill it; ``only`` limits whose rows come along. Raises AttemptFailed."""
     source = Source(
         path=outline.dump,
@@ -50,12 +50,12 @@ def load(current: Journal, outline: Outline, name: str, only: restore_load.Only 
         current.warn(warning)
 
 
-def _jobs(workspace: Workspace, outline: Outline) -> int:
+def _jobs(workspace: Workspace, outline: RestorePlan) -> int:
     plan = workspace.config.plans.get(outline.backup.plan)
     return outline.request.jobs or (plan.jobs if plan else 2)
 
 
-def analyze(outline: Outline, name: str) -> None:
+def analyze(outline: RestorePlan, name: str) -> None:
     """A dump has no statistics: without them the first queries after the swap would take minutes."""
     argv = [
         outline.binaries.path("vacuumdb"),
@@ -68,7 +68,7 @@ def analyze(outline: Outline, name: str) -> None:
     client_process.run("vacuumdb", argv, password=conninfo.password(outline.server))
 
 
-def validate(current: Journal, outline: Outline, name: str) -> None:
+def validate(current: Journal, outline: RestorePlan, name: str) -> None:
     """Raises PgbackstopError with what is not as it was backed up."""
     results = check(current.workspace, outline, name)
     current.note(checks=results)
@@ -81,7 +81,7 @@ def validate(current: Journal, outline: Outline, name: str) -> None:
         )
 
 
-def check(workspace: Workspace, outline: Outline, name: str) -> tuple[CheckResult, ...]:
+def check(workspace: Workspace, outline: RestorePlan, name: str) -> tuple[CheckResult, ...]:
     """Whether it is what was backed up, and what the plan asserts."""
     plan = workspace.config.plans.get(outline.backup.plan)
     wanted = content_checks.expected(
@@ -94,7 +94,7 @@ def check(workspace: Workspace, outline: Outline, name: str) -> tuple[CheckResul
         return content_checks.check(connection, wanted)
 
 
-def close_door(outline: Outline, name: str) -> None:
+def close_door(outline: RestorePlan, name: str) -> None:
     """What would have kept us out while it was filled: connection limits and the like."""
     with target_database.connect(outline.server, away_from=(outline.database,)) as connection:
         _apply(connection, outline, outline.blueprint.close, name)

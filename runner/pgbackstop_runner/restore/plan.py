@@ -12,11 +12,11 @@ from pgbackstop_catalog import units
 from pgbackstop_catalog.config.server import Hook, Server
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.restore import Estimate
-from pgbackstop_runner.formats.dump_metadata import Blueprint
-from pgbackstop_runner.formats.table_selection import Family
+from pgbackstop_runner.formats.dump_metadata import DumpMetadata
+from pgbackstop_runner.formats.table_selection import TableSelection
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.restore import application_hooks
-from pgbackstop_runner.restore.select_backup import Choice, Wanted
+from pgbackstop_runner.restore.select_backup import BackupChoice, BackupQuery
 from pgbackstop_runner.restore.target_database import Database
 
 # As many as a person reads before a restore.
@@ -26,10 +26,10 @@ Method = Literal["swap", "in-place", "into", "selection"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class RestoreRequest:
     """What was asked for. ``server`` is None for the backup's own."""
 
-    wanted: Wanted
+    wanted: BackupQuery
     server: str | None = None
     into: str | None = None
     in_place: bool = False
@@ -50,14 +50,14 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outline:
+class RestorePlan:
     """Everything that the restore needs, and what it would do."""
 
-    request: Request
-    choice: Choice
+    request: RestoreRequest
+    choice: BackupChoice
     folder: Path
     dump: Path
-    blueprint: Blueprint
+    blueprint: DumpMetadata
     server_name: str
     server: Server
     major: int
@@ -70,7 +70,7 @@ class Outline:
     missing_tablespaces: frozenset[str]
     estimate: Estimate
     checked: str
-    family: Family | None
+    family: TableSelection | None
 
     @property
     def backup(self) -> Backup:

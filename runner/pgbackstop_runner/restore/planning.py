@@ -9,19 +9,19 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import restore
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.formats import dump_metadata, table_selection
-from pgbackstop_runner.formats.dump_metadata import Blueprint
-from pgbackstop_runner.formats.table_selection import Family
+from pgbackstop_runner.formats.dump_metadata import DumpMetadata
+from pgbackstop_runner.formats.table_selection import TableSelection
 from pgbackstop_runner.postgres import client_programs
 from pgbackstop_runner.postgres import facts as postgres
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.restore import preflight, select_backup, target_database, verify_files
-from pgbackstop_runner.restore.plan import Outline, Request
+from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
 from pgbackstop_runner.workspace import Workspace
 
 _READ = {True: "read to its end", False: "readable by pg_restore"}
 
 
-def draw(workspace: Workspace, request: Request) -> Outline:
+def plan_restore(workspace: Workspace, request: RestoreRequest) -> RestorePlan:
     """Choose, check the bytes, look at the server: everything that can be wrong is told before it matters.
 
     Raises NotFound, ConfigError, ValidationError, ServerUnreachable, AttemptFailed (corrupt).
@@ -40,7 +40,7 @@ def draw(workspace: Workspace, request: Request) -> Outline:
         tools = _tools(server, backup, major)
         dump = dump_metadata.dump_path(folder, backup)
         found = dump_metadata.read(tools, dump, plain=backup.format == "plain")
-        outline = Outline(
+        outline = RestorePlan(
             request=request,
             choice=choice,
             folder=folder,
@@ -64,7 +64,7 @@ def draw(workspace: Workspace, request: Request) -> Outline:
     return outline
 
 
-def _family(request: Request, backup: Backup, found: Blueprint) -> Family | None:
+def _family(request: RestoreRequest, backup: Backup, found: DumpMetadata) -> TableSelection | None:
     if request.method != "selection":
         return None
     return table_selection.choose(backup, found, request.tables, request.schemas)

@@ -10,12 +10,12 @@ import psycopg
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.restore import application_hooks, target_database
-from pgbackstop_runner.restore.plan import Outline
+from pgbackstop_runner.restore.plan import RestorePlan
 from pgbackstop_runner.restore.target_database import Database
 from pgbackstop_runner.system import files
 
 
-def require(connection: psycopg.Connection, outline: Outline) -> None:
+def require(connection: psycopg.Connection, outline: RestorePlan) -> None:
     """Raises ValidationError with everything that the server lacks."""
     problems = list(_problems(connection, outline))
     if problems:
@@ -35,7 +35,7 @@ def same_or_newer(backup: Backup, major: int) -> None:
         )
 
 
-def _problems(connection: psycopg.Connection, outline: Outline) -> Iterator[tuple[str, str]]:
+def _problems(connection: psycopg.Connection, outline: RestorePlan) -> Iterator[tuple[str, str]]:
     request, old = outline.request, outline.replaced
     missing = frozenset(outline.blueprint.extensions) - target_database.extensions(connection)
     if missing:
@@ -62,7 +62,7 @@ def _problems(connection: psycopg.Connection, outline: Outline) -> Iterator[tupl
     yield from _space(connection, outline)
 
 
-def _hooks(outline: Outline) -> Iterator[tuple[str, str]]:
+def _hooks(outline: RestorePlan) -> Iterator[tuple[str, str]]:
     """A token that cannot be read would be noticed when all is restored, and before anything is swapped."""
     for _name, hook in outline.hooks():
         try:
@@ -86,7 +86,7 @@ def _in_the_way(old: Database) -> Iterator[tuple[str, str]]:
         )
 
 
-def _rights(connection: psycopg.Connection, outline: Outline) -> Iterator[tuple[str, str]]:
+def _rights(connection: psycopg.Connection, outline: RestorePlan) -> Iterator[tuple[str, str]]:
     row = connection.execute(
         """select rolsuper, rolcreatedb and pg_has_role(current_user, 'pg_signal_backend', 'usage')
            from pg_roles where rolname = current_user"""
@@ -99,7 +99,7 @@ def _rights(connection: psycopg.Connection, outline: Outline) -> Iterator[tuple[
         )
 
 
-def _space(connection: psycopg.Connection, outline: Outline) -> Iterator[tuple[str, str]]:
+def _space(connection: psycopg.Connection, outline: RestorePlan) -> Iterator[tuple[str, str]]:
     """Room for a second copy, as far as the server's disk can be seen from here."""
     needed = outline.backup.source_size_bytes
     free = _free(connection)

@@ -11,7 +11,7 @@ from pgbackstop_runner.formats import sql_script
 from pgbackstop_runner.formats.dump_files import GLOBALS
 from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.restore import target_database
-from pgbackstop_runner.restore.plan import Outline
+from pgbackstop_runner.restore.plan import RestorePlan
 
 _IDENTIFIER = sql_script.IDENTIFIER
 _OF_ROLE = re.compile(rb"(?:CREATE|ALTER|COMMENT ON) ROLE (" + _IDENTIFIER + rb")(?! IN DATABASE)")
@@ -29,7 +29,7 @@ class Globals:
     superusers: tuple[str, ...]
 
 
-def create(current: Journal, outline: Outline) -> None:
+def create(current: Journal, outline: RestorePlan) -> None:
     """Create the missing roles, with their attributes, settings and memberships.
 
     Raises NotFound where the globals do not have one of them, psycopg.Error where PostgreSQL refuses.
@@ -65,7 +65,7 @@ def in_globals(folder: Path) -> Globals:
     return Globals(roles=frozenset(found), superusers=tuple(superusers))
 
 
-def _statements(outline: Outline, wanted: frozenset[str]) -> list[tuple[str, bytes]]:
+def _statements(outline: RestorePlan, wanted: frozenset[str]) -> list[tuple[str, bytes]]:
     """The statements of globals.sql about those roles alone."""
     found: list[tuple[str, bytes]] = []
     with (outline.folder / GLOBALS).open("rb") as file:

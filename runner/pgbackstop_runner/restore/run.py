@@ -25,13 +25,13 @@ from pgbackstop_runner.restore import (
     swap,
     target_database,
 )
-from pgbackstop_runner.restore.plan import Outline
+from pgbackstop_runner.restore.plan import RestorePlan
 from pgbackstop_runner.restore.swap import Rename
 from pgbackstop_runner.system import locks, log
 from pgbackstop_runner.workspace import Workspace
 
 
-def run(workspace: Workspace, outline: Outline) -> Restore:
+def run(workspace: Workspace, outline: RestorePlan) -> Restore:
     """Do what the outline says; a restore that fails is on record and leaves the live database as it was.
 
     Raises Busy where the same database is being restored, and what made the restore fail.
@@ -57,7 +57,7 @@ def lock_name(server: str, database: str) -> str:
     return f"restore-{server}-{layout.folder_name(database)}"
 
 
-def _begin(workspace: Workspace, outline: Outline) -> Journal:
+def _begin(workspace: Workspace, outline: RestorePlan) -> Journal:
     backup = outline.backup
     now = utc_now()
     restore_id = new_id(now)
@@ -73,13 +73,13 @@ def _begin(workspace: Workspace, outline: Outline) -> Journal:
         started_at=now,
         source_size_bytes=backup.source_size_bytes,
         scratch_database=target_database.name_beside(outline.database, "restore", restore_id[-6:]),
-    ).but(**restore.here())
+    ).evolve(**restore.here())
     current = Journal(workspace=workspace, record=record)
     current.save()
     return current
 
 
-def _restore(current: Journal, outline: Outline) -> None:
+def _restore(current: Journal, outline: RestorePlan) -> None:
     """One restore, top to bottom."""
     name = current.record.scratch_database
     if outline.request.roles and outline.missing_roles:
@@ -104,7 +104,7 @@ def _restore(current: Journal, outline: Outline) -> None:
         _give_name(current, outline, name)
 
 
-def _replace(current: Journal, outline: Outline, name: str) -> None:
+def _replace(current: Journal, outline: RestorePlan, name: str) -> None:
     """Stop the application, exchange the databases, start it again: the only moments without service."""
     before = target_database.name_beside(outline.database, "before", current.record.short_id)
     renames = (
@@ -120,7 +120,7 @@ def _replace(current: Journal, outline: Outline, name: str) -> None:
     session_notice.to_users(current, outline, "restore done")
 
 
-def _give_name(current: Journal, outline: Outline, name: str) -> None:
+def _give_name(current: Journal, outline: RestorePlan, name: str) -> None:
     """Nothing has the name: it is given at once."""
     new_database.close_door(outline, name)
     with current.step("rename"):
@@ -130,7 +130,7 @@ def _give_name(current: Journal, outline: Outline, name: str) -> None:
         downtime.start(current, outline.server.application)
 
 
-def _make_room(current: Journal, outline: Outline) -> None:
+def _make_room(current: Journal, outline: RestorePlan) -> None:
     """--in-place: the live database is dropped, as a person typed."""
     downtime.stop(current, outline.server.application)
     with (
@@ -140,7 +140,7 @@ def _make_room(current: Journal, outline: Outline) -> None:
         target_database.drop(connection, outline.database)
 
 
-def _failed(current: Journal, outline: Outline, error: Exception) -> errors.PgbackstopError:
+def _failed(current: Journal, outline: RestorePlan, error: Exception) -> errors.PgbackstopError:
     """Remove what was begun, record why, and give the error that a person sees."""
     known = _known(error)
     if not _is_swapped(outline, current.record):
@@ -160,7 +160,7 @@ def _known(error: Exception) -> errors.PgbackstopError:
     return errors.PgbackstopError(f"This is a bug: {type(error).__name__}: {error}")
 
 
-def _is_swapped(outline: Outline, record: Restore) -> bool:
+def _is_swapped(outline: RestorePlan, record: Restore) -> bool:
     """Whether the databases were exchanged already when it failed."""
     if not record.replaced_database:
         return False
@@ -171,7 +171,7 @@ def _is_swapped(outline: Outline, record: Restore) -> bool:
         return True  # unknown: keep both names on record
 
 
-def _tell_of_the_rest(current: Journal, outline: Outline) -> None:
+def _tell_of_the_rest(current: Journal, outline: RestorePlan) -> None:
     """After --in-place dropped the live one: what was restored so far is worth keeping."""
     if any(step.name == "drop" for step in current.record.steps):
         current.warn(
@@ -181,7 +181,7 @@ def _tell_of_the_rest(current: Journal, outline: Outline) -> None:
         )
 
 
-def _remove_scratch(current: Journal, outline: Outline) -> None:
+def _remove_scratch(current: Journal, outline: RestorePlan) -> None:
     if outline.method == "in-place" and outline.replaced is not None:
         _tell_of_the_rest(current, outline)
         return

@@ -12,7 +12,7 @@ LATEST = "latest"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class BackupQuery:
     """What was asked for. ``backup`` is an id, its beginning, or ``latest``."""
 
     backup: str = LATEST
@@ -21,14 +21,14 @@ class Wanted:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class BackupChoice:
     """A backup, and why it is that one."""
 
     backup: Backup
     why: str
 
 
-def restorable(backups: Iterable[Backup], wanted: Wanted) -> list[Backup]:
+def restorable(backups: Iterable[Backup], wanted: BackupQuery) -> list[Backup]:
     """The logical backups whose bytes are kept, of the wanted plan and database, the newest first."""
     return [
         backup
@@ -40,7 +40,7 @@ def restorable(backups: Iterable[Backup], wanted: Wanted) -> list[Backup]:
     ]
 
 
-def choose(backups: Iterable[Backup], wanted: Wanted) -> Choice:
+def choose(backups: Iterable[Backup], wanted: BackupQuery) -> BackupChoice:
     """The backup that is meant. Raises NotFound, ConfigError where the wish fits more than one database."""
     if wanted.backup != LATEST:
         return _named(list(backups), wanted.backup)
@@ -55,10 +55,10 @@ def choose(backups: Iterable[Backup], wanted: Wanted) -> Choice:
         raise errors.ConfigError(
             f"'latest' fits {len(sources)} databases ({some}).", remedy="Name one with --database or --plan."
         )
-    return Choice(backup=found[0], why=f"the newest of {len(found)} good backups{_of(wanted)}")
+    return BackupChoice(backup=found[0], why=f"the newest of {len(found)} good backups{_of(wanted)}")
 
 
-def _named(backups: list[Backup], backup_id: str) -> Choice:
+def _named(backups: list[Backup], backup_id: str) -> BackupChoice:
     matches = [each for each in backups if each.id.startswith(backup_id)]
     if not matches:
         raise errors.NotFound(f"There is no backup {backup_id!r}.", remedy="See 'pgbackstop list'.")
@@ -78,13 +78,13 @@ def _named(backups: list[Backup], backup_id: str) -> Choice:
         raise errors.ConfigError(f"Backup {backup.id} did not succeed: it is {backup.status}.", remedy=_OTHER)
     if backup.expired_at is not None:
         raise errors.ConfigError(f"Backup {backup.id} has expired: its bytes are gone.", remedy=_OTHER)
-    return Choice(backup=backup, why="it was asked for")
+    return BackupChoice(backup=backup, why="it was asked for")
 
 
 _OTHER = "Choose another: 'pgbackstop list --status available'."
 
 
-def _of(wanted: Wanted) -> str:
+def _of(wanted: BackupQuery) -> str:
     parts = [f" of plan {wanted.plan}"] if wanted.plan else []
     parts += [f" of database {wanted.database}"] if wanted.database else []
     return "".join(parts)

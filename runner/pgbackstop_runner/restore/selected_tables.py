@@ -20,16 +20,16 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_runner.formats import dump_metadata, table_selection
 from pgbackstop_runner.formats.dump_metadata import ForeignKey
-from pgbackstop_runner.formats.table_selection import Family
+from pgbackstop_runner.formats.table_selection import TableSelection
 from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.postgres import client_process, sessions
 from pgbackstop_runner.restore import content_checks, load, new_database, target_database
-from pgbackstop_runner.restore.plan import Outline, Request
+from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
 
 Table = tuple[str, str]
 
 
-def restore(current: Journal, outline: Outline) -> None:
+def restore(current: Journal, outline: RestorePlan) -> None:
     """Restore the selection. Raises ValidationError where it is there already, AttemptFailed."""
     name = current.record.scratch_database
     with current.step("create"):
@@ -55,7 +55,7 @@ def restore(current: Journal, outline: Outline) -> None:
         target_database.drop(connection, name)
 
 
-def _moved(beside: psycopg.Connection, request: Request, wanted: Iterable[str]) -> list[Table]:
+def _moved(beside: psycopg.Connection, request: RestoreRequest, wanted: Iterable[str]) -> list[Table]:
     """The tables under the names that they shall have, moved in the database beside."""
     tables = [dump_metadata.parts(name) for name in wanted]
     schema = request.into_schema
@@ -102,7 +102,7 @@ def _prepare_schemas(live: psycopg.Connection, tables: list[Table]) -> None:
         live.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
 
 
-def _copy(outline: Outline, name: str, tables: list[Table]) -> None:
+def _copy(outline: RestorePlan, name: str, tables: list[Table]) -> None:
     """pg_dump of the database beside into psql of the target, through a pipe with a name."""
     with sessions.connect(outline.server, name) as beside:
         patterns = [f"--table={table_selection.quoted(*each)}" for each in _roots(beside, tables)]
@@ -128,7 +128,7 @@ def _whole(content: Iterator[bytes], writer: client_process.Tool) -> Iterator[by
     writer.finish()
 
 
-def _into(outline: Outline, pipe: Path) -> list[str]:
+def _into(outline: RestorePlan, pipe: Path) -> list[str]:
     return [
         outline.binaries.path("psql"),
         "--no-psqlrc",
@@ -142,7 +142,7 @@ def _into(outline: Outline, pipe: Path) -> list[str]:
     ]
 
 
-def _from(outline: Outline, name: str, patterns: list[str]) -> list[str]:
+def _from(outline: RestorePlan, name: str, patterns: list[str]) -> list[str]:
     return [
         outline.binaries.path("pg_dump"),
         "--no-password",
@@ -162,7 +162,9 @@ def _validate(current: Journal, live: psycopg.Connection, counts: dict[Table, in
         raise errors.PgbackstopError(f"What was restored is not what was backed up: {result.detail}.")
 
 
-def _own_keys(current: Journal, outline: Outline, live: psycopg.Connection, found: Family) -> None:
+def _own_keys(
+    current: Journal, outline: RestorePlan, live: psycopg.Connection, found: TableSelection
+) -> None:
     """Each by itself: the rows that they point to may have changed since, and the table is worth having."""
     for key in found.own_keys:
         if outline.request.into_schema is not None:
@@ -171,7 +173,9 @@ def _own_keys(current: Journal, outline: Outline, live: psycopg.Connection, foun
             _make(current, outline, live, key)
 
 
-def _other_keys(current: Journal, outline: Outline, live: psycopg.Connection, found: Family) -> None:
+def _other_keys(
+    current: Journal, outline: RestorePlan, live: psycopg.Connection, found: TableSelection
+) -> None:
     """Those that were dropped with the table; elsewhere than where it was, nobody lost one."""
     if outline.keys_return:
         for key in found.other_keys:
@@ -192,7 +196,7 @@ def _has(live: psycopg.Connection, key: ForeignKey) -> bool | None:
     return bool(row[0]) if row else None
 
 
-def _make(current: Journal, outline: Outline, live: psycopg.Connection, key: ForeignKey) -> None:
+def _make(current: Journal, outline: RestorePlan, live: psycopg.Connection, key: ForeignKey) -> None:
     try:
         with live.transaction():
             encoding = sql.Literal(outline.blueprint.encoding)

@@ -11,14 +11,14 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import format_time, utc_now
 from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.postgres import sessions
-from pgbackstop_runner.restore.plan import Outline
+from pgbackstop_runner.restore.plan import RestorePlan
 from pgbackstop_runner.system import log
 
 # Sessions that LISTEN to it hear of restores: https://www.postgresql.org/docs/current/sql-notify.html
 CHANNEL = "pgbackstop"
 
 
-def to_users(current: Journal, outline: Outline, event: str) -> None:
+def to_users(current: Journal, outline: RestorePlan, event: str) -> None:
     """NOTIFY those who listen in the live database; nobody has to."""
     record = current.record
     log.logger().info(event, restore=record.id, target=record.target)

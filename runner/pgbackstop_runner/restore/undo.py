@@ -48,7 +48,7 @@ def undo(workspace: Workspace, restore: Restore, *, timeout: float) -> Restore:
     with _locked(workspace, restore) as now:
         require_old(now)
         _require_there(server, now)
-        current = Journal(workspace=workspace, record=now.but(undone_database=aside))
+        current = Journal(workspace=workspace, record=now.evolve(undone_database=aside))
         with downtime.away(current, server.application):
             swap.exchange(server, _back(server, now, aside), timeout=timeout)
         current.note(undone_at=utc_now(), downtime_seconds=now.downtime_seconds)
@@ -65,7 +65,7 @@ def drop_old(workspace: Workspace, restore: Restore) -> Restore:
         _require_there(server, now)
         with target_database.connect(server, away_from=(now.target,)) as connection:
             target_database.drop(connection, now.replaced_database)
-        done = now.but(dropped_at=utc_now())
+        done = now.evolve(dropped_at=utc_now())
         workspace.catalog.put(done)
     return done
 
@@ -169,7 +169,7 @@ def _interrupted(workspace: Workspace, restore: Restore) -> Restore:
         )
     if any(hook.hook == "stop" for hook in restore.hooks) or restore.step in {"stop", "swap", "start"}:
         words.append("The application may be stopped: start it.")
-    return restore.but(
+    return restore.evolve(
         status=Status.INTERRUPTED,
         reason=Reason.INTERRUPTED,
         step="",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_catalog.store import atomic
-from pgbackstop_runner.storage.protocol import Spoiled, StoreError
+from pgbackstop_runner.storage.protocol import SourceChanged, StoreError
 
 _CHUNK_BYTES = 2**20
 
@@ -29,7 +29,7 @@ class FolderStore:
             temporary = target.with_name(f".{target.name}.{os.getpid()}{atomic.TEMPORARY_SUFFIX}")
             try:
                 if _copy(source, temporary) != expected.sha256:
-                    raise Spoiled(expected)
+                    raise SourceChanged(expected)
                 _compare(temporary, expected)
                 temporary.replace(target)
             finally:

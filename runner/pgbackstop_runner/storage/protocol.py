@@ -17,7 +17,7 @@ class StoreError(errors.PgbackstopError):
     """A storage cannot be reached, read or written, or does not hold what was sent to it."""
 
 
-class Spoiled(StoreError):
+class SourceChanged(StoreError):
     """The original is not what it was when it was stored first: to try again changes nothing."""
 
     def __init__(self, file: StoredFile) -> None:

@@ -22,7 +22,7 @@ from obstore.store import S3Store
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.storage import S3Storage
 from pgbackstop_catalog.records.backup import StoredFile
-from pgbackstop_runner.storage.protocol import Spoiled, StoreError
+from pgbackstop_runner.storage.protocol import SourceChanged, StoreError
 
 if TYPE_CHECKING:
     from obstore.store import RetryConfig
@@ -94,7 +94,7 @@ class S3Bucket:
 
     def _compare(self, path: str, sent: _Digests, expected: StoredFile) -> None:
         if sent.sha256.hexdigest() != expected.sha256:
-            raise Spoiled(expected)
+            raise SourceChanged(expected)
         meta = obstore.head(self.store, path)
         if meta["size"] != expected.size_bytes:
             raise StoreError(

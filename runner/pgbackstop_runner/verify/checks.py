@@ -24,7 +24,7 @@ _CONDEMNING = frozenset({Reason.CORRUPT, Reason.INCOMPLETE})
 
 
 @dataclass(kw_only=True)
-class Examination:
+class VerifyRun:
     """One backup under examination; ``read_before`` are files of WAL that this run has read already.
 
     ``whole`` reads the WAL to the end of the recovery window, not only that of the backup's own time.

@@ -34,7 +34,7 @@ def _close_proof(workspace: Workspace, proof: Proof) -> None:
             backup_folder.write_beside(workspace, record)
     message = f"The process that made it (pid {proof.pid} on {proof.host}) ended without a word."
     workspace.catalog.put(
-        proof.but(
+        proof.evolve(
             status=Status.INTERRUPTED, reason=Reason.INTERRUPTED, finished_at=utc_now(), message=message
         )
     )

@@ -17,12 +17,12 @@ from pgbackstop_runner.notify import backup_events
 from pgbackstop_runner.storage import backup_folder
 from pgbackstop_runner.system import locks, log, origin, signals
 from pgbackstop_runner.verify import reconcile
-from pgbackstop_runner.verify.checks import Examination
+from pgbackstop_runner.verify.checks import VerifyRun
 from pgbackstop_runner.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class VerifyResult:
     """A proof, and the backup as it is after it."""
 
     proof: Proof
@@ -60,7 +60,7 @@ def after(workspace: Workspace, backups: Sequence[Backup]) -> tuple[Backup, ...]
 
 def plan(
     workspace: Workspace, plan_name: str, backups: Sequence[Backup], *, whole: bool
-) -> Iterator[Outcome]:
+) -> Iterator[VerifyResult]:
     """Verify backups of one plan, one after the other. Raises Busy, CatalogError, Interrupted."""
     name = reconcile.verify_lock(plan_name)
     with locks.held(workspace.catalog.root, name, f"A verify of plan {plan_name}"):
@@ -94,11 +94,11 @@ def _parents(workspace: Workspace, backup: Backup) -> list[str]:
     return parents
 
 
-def _one(workspace: Workspace, backup: Backup, *, whole: bool, read_before: set[str]) -> Outcome:
+def _one(workspace: Workspace, backup: Backup, *, whole: bool, read_before: set[str]) -> VerifyResult:
     proof, start = _begin(backup), time.monotonic()
     workspace.catalog.put(proof)
     try:
-        found = Examination(workspace=workspace, backup=backup, whole=whole, read_before=read_before)
+        found = VerifyRun(workspace=workspace, backup=backup, whole=whole, read_before=read_before)
         found.run()
     except errors.Interrupted as error:
         _close(
@@ -123,16 +123,16 @@ def _one(workspace: Workspace, backup: Backup, *, whole: bool, read_before: set[
         )
     if verdict.status is Status.FAILED and backup.status is not Status.FAILED:
         backup_events.backup_finished(workspace, verdict)
-    return Outcome(proof=closed, backup=verdict)
+    return VerifyResult(proof=closed, backup=verdict)
 
 
 def _begin(backup: Backup) -> Proof:
-    return Proof.of(backup, "verify", started_at=utc_now()).but(**origin.here())
+    return Proof.of(backup, "verify", started_at=utc_now()).evolve(**origin.here())
 
 
 def _close(workspace: Workspace, proof: Proof, start: float, **changes: object) -> Proof:
     seconds = round(time.monotonic() - start, 3)
-    done = proof.but(finished_at=utc_now(), duration_seconds=seconds, **changes)
+    done = proof.evolve(finished_at=utc_now(), duration_seconds=seconds, **changes)
     workspace.catalog.put(done)
     level = log.logger().info if done.status is Status.SUCCEEDED else log.logger().error
     level(
@@ -148,17 +148,17 @@ def _close(workspace: Workspace, proof: Proof, start: float, **changes: object) 
     return done
 
 
-def _judge(backup: Backup, found: Examination) -> Backup:
+def _judge(backup: Backup, found: VerifyRun) -> Backup:
     """The backup with what was found. One that was condemned and is whole again is a good one again."""
     problem = found.own_failure
     if problem is None:
-        return backup.but(
+        return backup.evolve(
             status=Status.SUCCEEDED, reason=None, message="", verified_at=utc_now(), verification=found.tool
         )
     if found.condemns:
-        return backup.but(
+        return backup.evolve(
             status=Status.FAILED, reason=Reason.CORRUPT, message=str(problem), verification="failed"
         )
     if backup.verified_at is not None or backup.status is Status.FAILED:
         return backup  # what was known of it still is
-    return backup.but(verification=f"not verified: {problem}")
+    return backup.evolve(verification=f"not verified: {problem}")

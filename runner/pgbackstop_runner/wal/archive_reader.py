@@ -82,7 +82,9 @@ def _switches(folder: Path) -> dict[int, wal_segments.Switch]:
     return {timeline: switch for timeline, switch in found.items() if switch is not None}
 
 
-def known(workspace: Workspace, server: str, archive: Archive, timeline: int | None = None) -> recovery.Known:
+def known(
+    workspace: Workspace, server: str, archive: Archive, timeline: int | None = None
+) -> recovery.RecoverySources:
     """What the server can be recovered from; with a timeline, only along the way that leads to it."""
     backups = [
         each
@@ -94,7 +96,7 @@ def known(workspace: Workspace, server: str, archive: Archive, timeline: int | N
         path = recovery.lineage(timeline, switches)
         switches = {number: switch for number, switch in switches.items() if number in path}
     found = decisions_windows.windows(backups, archive.entries.values(), archive.state, switches)
-    return recovery.Known(backups=backups, windows=found, switches=archive.switches)
+    return recovery.RecoverySources(backups=backups, windows=found, switches=archive.switches)
 
 
 def windows(workspace: Workspace, server: str, archive: Archive) -> tuple[Window, ...]:
@@ -217,7 +219,7 @@ def least_lsn(chosen: RecoveryPlan, archive: Archive) -> int:
     return (reached(chosen, archive) - 1) // size * size if needed(chosen, archive) else 0
 
 
-def _way(chosen: RecoveryPlan, archive: Archive) -> segment_path.Way:
+def _way(chosen: RecoveryPlan, archive: Archive) -> segment_path.SegmentPath:
     return segment_path.find(chosen, archive.entries, archive.switches, archive.segment_bytes)
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.wal_segments import Segment
-from pgbackstop_runner.wal.maintenance import Keeper
+from pgbackstop_runner.wal.maintenance import ArchiveMaintainer
 from pgbackstop_runner.wal.sampler import Sample
 
 GRACE = 30.0  # seconds from the server's belief until the segment must be here
 
 
-def problem(keeper: Keeper) -> errors.PgbackstopError | None:
+def problem(keeper: ArchiveMaintainer) -> errors.PgbackstopError | None:
     """Why archiving by archive_command does not work, or None."""
     if keeper.sampler.problem is not None:
         return keeper.sampler.problem
@@ -38,12 +38,12 @@ def problem(keeper: Keeper) -> errors.PgbackstopError | None:
     return None
 
 
-def _lies(sample: Sample, keeper: Keeper) -> bool:
+def _lies(sample: Sample, keeper: ArchiveMaintainer) -> bool:
     believed, newest = sample.archiver_last or "", keeper.newest
     if not wal_segments.SEGMENT_NAME.fullmatch(believed) or (sample.archiver_age or 0.0) < GRACE:
         return False
     return newest is None or Segment.parse(believed, keeper.progress.state.segment_bytes) > newest
 
 
-def _see(keeper: Keeper) -> str:
+def _see(keeper: ArchiveMaintainer) -> str:
     return f"Compare archive_command with what 'pgbackstop wal archive-command {keeper.name}' prints."

@@ -86,7 +86,7 @@ class Gaps:
                 return None
             if _is_base(backup, server):
                 self._remember(
-                    [gap.but(acknowledged_by=gap.acknowledged_by or backup.id) for gap in self.known]
+                    [gap.evolve(acknowledged_by=gap.acknowledged_by or backup.id) for gap in self.known]
                 )
                 return backup.id
         return None

@@ -29,7 +29,7 @@ BATCH = 16  # segments that share one fsync of the index
 
 
 @dataclass
-class Keeper:
+class ArchiveMaintainer:
     """The keeper of one server's archive, and of what is known about it."""
 
     name: str

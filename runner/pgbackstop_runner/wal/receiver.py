@@ -23,7 +23,7 @@ from pgbackstop_runner.postgres import client_process, client_programs, sessions
 from pgbackstop_runner.postgres import facts as postgres_facts
 from pgbackstop_runner.system import log, stop_requests
 from pgbackstop_runner.wal import archiver_check, pg_receivewal, slot
-from pgbackstop_runner.wal.maintenance import Keeper, explain
+from pgbackstop_runner.wal.maintenance import ArchiveMaintainer, explain
 
 TICK = 0.1  # seconds, as those below
 FIRST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE_FOR_ROOM = 1.0, 30.0, 5.0
@@ -36,7 +36,7 @@ STALLED_REPLY = 60.0
 class Receiver:
     """Runs until told to stop."""
 
-    keeper: Keeper
+    keeper: ArchiveMaintainer
     stop: stop_requests.Stop = field(default_factory=stop_requests.Stop)
 
     def __post_init__(self) -> None:

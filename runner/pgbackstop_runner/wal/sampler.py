@@ -79,7 +79,7 @@ def query(connection: psycopg.Connection, slot: str) -> Sample:
     )
 
 
-class Moments:
+class ClockSamples:
     """The samples' (position, moment) pairs that are still needed; one for each position."""
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ class Sampler:
     def __init__(self, server: Server, slot: str) -> None:
         self.latest: Sample | None = None
         self.problem: errors.PgbackstopError | None = None
-        self.moments = Moments()
+        self.moments = ClockSamples()
         self._server, self._slot = server, slot
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="wal-sampler", daemon=True)

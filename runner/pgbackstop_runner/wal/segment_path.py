@@ -15,7 +15,7 @@ from pgbackstop_catalog.decisions.wal_segments import Entry, Segment, Switch
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
+class SegmentPath:
     """The archived segments in order, and the position in bytes where they, or the backup's own, end."""
 
     entries: tuple[Entry, ...]
@@ -24,14 +24,14 @@ class Way:
 
 def find(
     chosen: RecoveryPlan, entries: Mapping[str, Entry], switches: Mapping[int, Switch], segment_bytes: int
-) -> Way:
+) -> SegmentPath:
     """From the backup's start to the first segment that is missing, or that reaches beyond the target.
 
     The backup brings the WAL between its start and its stop itself, so what lacks there is not missing.
     """
     backup = chosen.backup
     if backup.start_lsn is None or backup.stop_lsn is None:
-        return Way(entries=(), end=0)
+        return SegmentPath(entries=(), end=0)
     stop = wal_segments.parse_lsn(backup.stop_lsn)
     number, own = wal_segments.parse_lsn(backup.start_lsn) // segment_bytes, max(0, stop - 1) // segment_bytes
     found: list[Entry] = []
@@ -46,7 +46,7 @@ def find(
             end = max(end, number * segment_bytes)
             if _is_enough(chosen, entry, number, segment_bytes):
                 break
-    return Way(entries=tuple(found), end=end)
+    return SegmentPath(entries=tuple(found), end=end)
 
 
 def _is_enough(chosen: RecoveryPlan, entry: Entry, following: int, segment_bytes: int) -> bool:

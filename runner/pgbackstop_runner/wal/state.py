@@ -45,7 +45,7 @@ class Progress:
 
     def update(self, **changes: Any) -> None:
         """Change fields of the state; it is not written yet."""
-        self.state = self.state.but(updated_at=utc_now(), **changes)
+        self.state = self.state.evolve(updated_at=utc_now(), **changes)
 
     def fail(self, error: errors.PgbackstopError) -> None:
         """Say why nothing is received, and count it."""

@@ -14,7 +14,7 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions import windows as decisions_windows
 from pgbackstop_catalog.decisions.wal_segments import WalState
-from pgbackstop_catalog.model import UtcTime, Value
+from pgbackstop_catalog.model import Model, UtcTime
 from pgbackstop_catalog.records.backup import Name
 from pgbackstop_catalog.store import wal_index
 from pgbackstop_catalog.store.folder import FolderCatalog
@@ -26,7 +26,7 @@ from pgbackstop_runner.wal import state as wal_state
 TIMEOUT = 3.0  # seconds for the server to answer
 
 
-class WindowReport(Value):
+class WindowReport(Model):
     """A recovery window, as JSON has it."""
 
     start: UtcTime
@@ -37,7 +37,7 @@ class WindowReport(Value):
     timeline: int
 
 
-class Report(Value):
+class Report(Model):
     """Everything about one server's WAL. What the server itself says is absent where it does not answer."""
 
     server: Name
@@ -81,7 +81,7 @@ def report(name: str, server: Server, archive: Path, catalog: FolderCatalog) -> 
             remedy="Check the folder's owner, mode and mount.",
         ) from error
     if state is not None and not state.gaps:
-        state = state.but(gaps=gaps.read(archive))
+        state = state.evolve(gaps=gaps.read(archive))
     backups = [backup for backup in catalog.backups() if backup.server == name]
     found = decisions_windows.windows(backups, entries, state, switches)
     return Report(
@@ -101,7 +101,7 @@ def report(name: str, server: Server, archive: Path, catalog: FolderCatalog) -> 
 def _ask(server: Server, state: WalState | None) -> dict[str, Any]:
     from pgbackstop_runner.postgres import sessions  # noqa: PLC0415 - a module of that name is an argument
 
-    quick = server.but(connect_timeout=min(server.connect_timeout, TIMEOUT))
+    quick = server.evolve(connect_timeout=min(server.connect_timeout, TIMEOUT))
     try:
         with sessions.connect(quick, statement_timeout=TIMEOUT) as connection:
             sample = sampler.query(connection, server.wal.slot)

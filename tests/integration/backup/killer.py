@@ -24,7 +24,7 @@ from pgbackstop_runner import workspace
 from pgbackstop_runner.backup import attempt, run
 from pgbackstop_runner.postgres import client_process
 from pgbackstop_runner.system import log
-from pgbackstop_runner.verify.checks import Examination
+from pgbackstop_runner.verify.checks import VerifyRun
 
 
 def die() -> None:
@@ -107,7 +107,7 @@ def arm(point: str) -> None:
         ),
         "success": lambda: around(FolderCatalog, "put", _is_success, before=before),
         "read back": lambda: around(client_process, "run", _is_verifying, before=before),
-        "examination": lambda: around(Examination, "run", lambda *_: True, before=before),
+        "examination": lambda: around(VerifyRun, "run", lambda *_: True, before=before),
         "verdict": lambda: around(codec, "encode", _is_verdict, before=before),
     }
     if name in places:
@@ -122,8 +122,8 @@ def child(file: str, plan: str, point: str) -> None:
     try:
         log.configure(Log(level="error"))
         arm(point)
-        opened = workspace.open_workspace(Path(file), on_garbage=lambda _error: None)
-        made = run.run(opened, plan, attempt.Request())
+        opened = workspace.open_workspace(Path(file), on_invalid_record=lambda _error: None)
+        made = run.run(opened, plan, attempt.BackupRequest())
         status = 0 if all(each.status is Status.SUCCEEDED for each in made) else 1
     except BaseException:
         traceback.print_exc()

@@ -155,7 +155,7 @@ def test_all_leaves_out_what_restores_fill(database: Database) -> None:
             names = facts.databases(connection, settings)
         assert database.name in names
         assert beside not in names
-        named = settings.but(databases=(beside,))
+        named = settings.evolve(databases=(beside,))
         with server.connect() as connection:
             assert facts.databases(connection, named) == (beside,)  # who names it gets it
     finally:

@@ -68,15 +68,15 @@ def _without_manifest(site: Site, full: Backup) -> None:
 
 def _foreign(site: Site, full: Backup) -> None:
     assert full.server_facts is not None
-    site.catalog.put(full.but(server_facts=full.server_facts.but(system_identifier="1")))
+    site.catalog.put(full.evolve(server_facts=full.server_facts.evolve(system_identifier="1")))
 
 
 def _unknown(site: Site, full: Backup) -> None:
-    site.catalog.put(full.but(server_facts=None))
+    site.catalog.put(full.evolve(server_facts=None))
 
 
 def _elsewhere(site: Site, full: Backup) -> None:
-    site.catalog.put(full.but(storage="taken-away"))
+    site.catalog.put(full.evolve(storage="taken-away"))
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def storage(endpoint: str, tmp_path: Path, request: pytest.FixtureRequest) -> S3
 
 def _make_bucket(storage: S3Storage) -> None:
     """SeaweedFS makes a bucket with the first object, other servers do not; ask for it as they want."""
-    S3Bucket.connect("s3", storage.but(prefix="")).put_bytes(b"", "made")
+    S3Bucket.connect("s3", storage.evolve(prefix="")).put_bytes(b"", "made")
 
 
 @pytest.fixture
@@ -245,8 +245,10 @@ def test_what_is_wrong_is_one_sentence_without_the_secret(
     (tmp_path / "wrong").write_text("not-the-secret")
     if "secret_access_key_file" in changes:
         changes = {"secret_access_key_file": tmp_path / "wrong"}
-    storages = {**opened.config.storages, "s3": opened.config.storages["s3"].but(**changes)}
-    broken = Workspace(file=opened.file, config=opened.config.but(storages=storages), catalog=opened.catalog)
+    storages = {**opened.config.storages, "s3": opened.config.storages["s3"].evolve(**changes)}
+    broken = Workspace(
+        file=opened.file, config=opened.config.evolve(storages=storages), catalog=opened.catalog
+    )
     monkeypatch.setattr(run, "PAUSES", ())
     monkeypatch.setattr(storage_s3, "RETRY", {"max_retries": 0})
     places.days(broken, 1)

@@ -122,7 +122,7 @@ class House:
         state = self.state()
         assert state is not None
         path = self.root / "state" / "scheduler.json"
-        path.write_text(state.but(**changes).model_dump_json())
+        path.write_text(state.evolve(**changes).model_dump_json())
 
     def starts(self, server: str) -> list[int]:
         """The process ids of the receivers that were started for a server."""

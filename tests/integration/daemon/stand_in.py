@@ -22,7 +22,7 @@ from pgbackstop_runner.system import log
 
 
 def serve(file: Path) -> None:
-    opened = workspace.open_workspace(file, on_garbage=lambda error: None)
+    opened = workspace.open_workspace(file, on_invalid_record=lambda error: None)
     log.configure(opened.config.log)
     service.run(
         opened,
@@ -58,7 +58,7 @@ def backup(file: Path, plan: str, trigger: str, due: str) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     else:
         signal.signal(signal.SIGTERM, _interrupted)
-    opened = workspace.open_workspace(file, on_garbage=lambda error: None)
+    opened = workspace.open_workspace(file, on_invalid_record=lambda error: None)
     if "say" in behaviour:
         sys.stderr.write(behaviour["say"] + "\n")
     if "busy" in behaviour:
@@ -84,12 +84,14 @@ def backup(file: Path, plan: str, trigger: str, due: str) -> None:
         if "sleep" in behaviour:  # libfaketime refuses to sleep for no time
             time.sleep(float(behaviour["sleep"]))
     except Ended:
-        interrupted = running.but(status=Status.INTERRUPTED, reason=Reason.INTERRUPTED, finished_at=utc_now())
+        interrupted = running.evolve(
+            status=Status.INTERRUPTED, reason=Reason.INTERRUPTED, finished_at=utc_now()
+        )
         opened.catalog.put(interrupted)
         sys.exit(130)
     code = behaviour.get("exit")
     done = {"status": Status.SUCCEEDED} if code is None else {"status": Status.FAILED, "reason": Reason.TOOL}
-    opened.catalog.put(running.but(finished_at=utc_now(), **done))
+    opened.catalog.put(running.evolve(finished_at=utc_now(), **done))
     _end(behaviour)
 
 

@@ -253,7 +253,7 @@ def test_catches_up_inside_the_grace_and_records_the_rest_as_missed(house: House
     assert state is not None
     away_since = datetime.now(UTC) - timedelta(days=3)
     house.change_state(
-        counted={name: counted.but(since=away_since) for name, counted in state.counted.items()}
+        counted={name: counted.evolve(since=away_since) for name, counted in state.counted.items()}
     )
     daemon = house.start_and_wait()
     caught = until(lambda: [r for r in house.records("patient") if r.trigger == "catch-up"], "a catch-up")[0]

@@ -38,7 +38,7 @@ def _backup() -> Backup:
 
 def _configure(house: House, alertmanager: Alertmanager) -> workspace.Workspace:
     house.configure({"shop": _SELDOM}, notifications={"alertmanager": {"url": alertmanager.url}})
-    return workspace.open_workspace(house.file, on_garbage=lambda error: None)
+    return workspace.open_workspace(house.file, on_invalid_record=lambda error: None)
 
 
 def _command(house: House, *words: str) -> subprocess.CompletedProcess[str]:
@@ -81,7 +81,7 @@ def _drill(**changes: Any) -> Proof:
         reason=Reason.CORRUPT,
         started_at=now,
         finished_at=now,
-    ).but(**changes)
+    ).evolve(**changes)
 
 
 def _from_prometheus(name: str) -> dict[str, object]:

@@ -101,7 +101,7 @@ def test_rows_that_are_missing_are_counted(site: Site) -> None:
     assert backup.row_counts is not None
     table = min(backup.row_counts)
     more = {**backup.row_counts, table: backup.row_counts[table] + 1}
-    site.catalog.put(backup.but(row_counts=more))
+    site.catalog.put(backup.evolve(row_counts=more))
     assert site.run("drill", "daily").returncode == 1
     (proof,) = drills(site)
     assert f"{table} has {more[table] - 1} instead of {more[table]}" in proof.message
@@ -178,7 +178,7 @@ def test_a_link_in_the_folder_of_the_throw_away_server_leads_nowhere(site: Site)
 
 def test_a_disk_that_is_too_small(site: Site) -> None:
     backup = site.newest()
-    site.catalog.put(backup.but(source_size_bytes=10**18))
+    site.catalog.put(backup.evolve(source_size_bytes=10**18))
     done = site.run("drill", "daily")
     assert done.returncode == 3
     assert "is too small for the drill" in backups.sentence(done)

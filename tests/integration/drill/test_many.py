@@ -119,7 +119,7 @@ def test_an_archive_that_cannot_be_read_leaves_failed_records(make_server: MakeS
 def test_a_finished_drill_is_not_lost_where_the_next_kind_cannot_be_chosen(make_server: MakeServer) -> None:
     """The archive's disk goes away in between."""
     site = physical(make_server())
-    results = run.run(site.workspace, "base", selection.Request())
+    results = run.run(site.workspace, "base", selection.DrillRequest())
     good = next(results)
     assert good.proof is not None
     assert (good.proof.drill, good.proof.status) == ("physical", Status.SUCCEEDED), good.error

@@ -70,16 +70,16 @@ def test_a_run_shows_from_its_start_to_its_end(tmp_path: Path) -> None:
         assert exporter.until_page(is_known).value("backup_last_success_time", plan="daily") == 0.0
         records.put(running)
         exporter.until_page(lambda page: page.value("backup_running", **LABELS) == 1.0)
-        records.put_progress(running.but(progress_bytes=4096))
+        records.put_progress(running.evolve(progress_bytes=4096))
         exporter.until_page(lambda page: page.value("backup_progress_bytes", **LABELS) == 4096.0)
-        ended = running.but(
+        ended = running.evolve(
             status=Status.SUCCEEDED, finished_at=datetime.now(UTC), size_bytes=5, duration_seconds=2.0
         )
         records.put(ended)
         page = exporter.until_page(lambda page: page.value("backup_size_bytes", **LABELS) == 5.0)
         assert page.value("backup_running", **LABELS) == 0.0
         assert page.value("backup_runs_total", **LABELS) == 1.0
-        records.put(ended.but(expired_at=datetime.now(UTC)))
+        records.put(ended.evolve(expired_at=datetime.now(UTC)))
         exporter.until_page(lambda page: page.value("backup_available", **LABELS) == 0.0)
 
 

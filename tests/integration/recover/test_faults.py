@@ -115,7 +115,7 @@ def test_a_disk_that_is_full_in_the_middle(history17: Yard, small_disk: Path) ->
     (small_disk / "other").write_bytes(b"x" * 40_000_000)
     newest = history17.site.newest()
     # As a record has it that does not know the size of its server.
-    history17.site.catalog.put(newest.but(source_size_bytes=None))
+    history17.site.catalog.put(newest.evolve(source_size_bytes=None))
     try:
         done = history17.recover(small_disk / "data")
     finally:

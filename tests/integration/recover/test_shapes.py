@@ -160,7 +160,7 @@ def tampered(record: Backup, folder: Path, entry: tarfile.TarInfo) -> Backup:
     path.write_bytes(content)
     changed = StoredFile(path=path.name, size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
     files = tuple(changed if each.path == path.name else each for each in record.files)
-    return record.but(files=files)
+    return record.evolve(files=files)
 
 
 def entry(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:

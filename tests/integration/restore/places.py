@@ -7,8 +7,8 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner.restore import planning, run
-from pgbackstop_runner.restore.plan import Request
-from pgbackstop_runner.restore.select_backup import Wanted
+from pgbackstop_runner.restore.plan import RestoreRequest
+from pgbackstop_runner.restore.select_backup import BackupQuery
 from tests.support import backups
 from tests.support.backups import Site
 from tests.support.databases import Database
@@ -45,13 +45,13 @@ def backup(place: Site) -> Backup:
 def restore(place: Site, **request: Any) -> Restore:
     """Restores in this process, as a person who has confirmed."""
     workspace = place.workspace
-    drawn = planning.draw(workspace, Request(**{"wanted": Wanted(), **request}))
+    drawn = planning.plan_restore(workspace, RestoreRequest(**{"wanted": BackupQuery(), **request}))
     return run.run(workspace, drawn)
 
 
 def lines(place: Site, **request: Any) -> list[tuple[str, str]]:
     """What a dry run tells."""
-    drawn = planning.draw(place.workspace, Request(**{"wanted": Wanted(), **request}))
+    drawn = planning.plan_restore(place.workspace, RestoreRequest(**{"wanted": BackupQuery(), **request}))
     return list(drawn.lines(utc_now()))
 
 

@@ -69,7 +69,7 @@ def test_a_command_to_psql_in_a_dump_is_refused(database: Database, tmp_path: Pa
         path.read_bytes().replace(b"\nCREATE TABLE", f"\n\\! touch {witness}\nCREATE TABLE".encode(), 1)
     )
     changed = tuple(streams.digest(path, each.path) if each == stored else each for each in made.files)
-    place.catalog.put(made.but(files=changed))
+    place.catalog.put(made.evolve(files=changed))
     with pytest.raises(errors.PgbackstopError, match="command for psql"):
         places.restore(place)
     assert not witness.exists()
@@ -78,7 +78,7 @@ def test_a_command_to_psql_in_a_dump_is_refused(database: Database, tmp_path: Pa
 def test_rows_that_are_not_those_of_the_record_stop_the_swap(database: Database, place: Site) -> None:
     made = places.backup(place)
     counts = {**(made.row_counts or {}), "public.orders": 2001}
-    place.catalog.put(made.but(row_counts=counts))
+    place.catalog.put(made.evolve(row_counts=counts))
     with pytest.raises(errors.PgbackstopError, match=r"public\.orders has 2000 instead of 2001"):
         places.restore(place)
     (record,) = places.restores(place)

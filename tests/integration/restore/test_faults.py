@@ -10,8 +10,8 @@ import pytest
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Status
 from pgbackstop_runner.restore import planning
-from pgbackstop_runner.restore.plan import Request
-from pgbackstop_runner.restore.select_backup import Wanted
+from pgbackstop_runner.restore.plan import RestoreRequest
+from pgbackstop_runner.restore.select_backup import BackupQuery
 from tests.integration.restore import image, places
 from tests.support import backups, binaries, databases
 from tests.support.backups import Site, until
@@ -40,7 +40,7 @@ def test_errors_of_the_restore_are_not_passed_over(database: Database, place: Si
 
 def test_a_failed_restore_in_place_says_what_is_left(database: Database, place: Site) -> None:
     made = places.backup(place)
-    place.catalog.put(made.but(row_counts={**(made.row_counts or {}), "public.orders": 2001}))
+    place.catalog.put(made.evolve(row_counts={**(made.row_counts or {}), "public.orders": 2001}))
     with pytest.raises(errors.PgbackstopError, match=r"public\.orders has 2000 instead of 2001"):
         places.restore(place, in_place=True)
     (record,) = places.restores(place)
@@ -245,8 +245,8 @@ def test_a_full_disk_leaves_the_live_database_and_its_room(
 def test_what_was_asked_for_must_be_one_thing(database: Database, place: Site) -> None:
     places.backup(place)
     with pytest.raises(errors.NotFound, match="no logical backup"):
-        planning.draw(place.workspace, Request(wanted=Wanted(database="elsewhere")))
+        planning.plan_restore(place.workspace, RestoreRequest(wanted=BackupQuery(database="elsewhere")))
     with pytest.raises(errors.NotFound, match="no backup '2031'"):
-        planning.draw(place.workspace, Request(wanted=Wanted(backup="2031")))
+        planning.plan_restore(place.workspace, RestoreRequest(wanted=BackupQuery(backup="2031")))
     with pytest.raises(errors.ValidationError, match="There is a database 'postgres' already"):
         places.restore(place, into="postgres")

@@ -34,7 +34,7 @@ def test_a_backup_in_use_is_leased(database: Database, tmp_path: Path) -> None:
 def test_a_record_of_a_dead_process_is_closed_with_what_to_do(database: Database, place: Site) -> None:
     places.backup(place)
     done = places.restore(place)
-    dead = done.but(status="running", finished_at=None, step="restore", replaced_database="", checks=())
+    dead = done.evolve(status="running", finished_at=None, step="restore", replaced_database="", checks=())
     path = place.catalog.path(dead)
     atomic.write(path, codec.encode(dead))
     told = place.run("restore", "--clean")

@@ -110,8 +110,8 @@ def record_again(site: Site, made: Backup) -> Backup:
         path = folder / stored.path
         if path.exists():
             content = path.read_bytes()
-            files.append(stored.but(size_bytes=len(content), sha256=sha256(content)))
-    changed = made.but(files=tuple(files))
+            files.append(stored.evolve(size_bytes=len(content), sha256=sha256(content)))
+    changed = made.evolve(files=tuple(files))
     (folder / "SHA256SUMS").write_text("".join(f"{each.sha256}  {each.path}\n" for each in files))
     (folder / "backup.json").write_bytes(codec.encode(changed))
     site.catalog.put(changed)

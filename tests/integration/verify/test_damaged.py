@@ -117,7 +117,7 @@ def test_rows_that_are_not_as_counted(
     site, made = copy_of(pg17, "logical", databases=[database_of(pg17, shop)], **LOGICAL["custom"])
     assert made.row_counts is not None
     counts = {**made.row_counts, "public.orders": 2001, "public.gone": 7}
-    site.catalog.put(made.but(row_counts=counts))
+    site.catalog.put(made.evolve(row_counts=counts))
     (outcome,) = run.plan(site.workspace, "p", [made], whole=True)
     assert "public.orders has 2000 of 2001 rows, public.gone is missing (7 rows)" in outcome.proof.message
     assert outcome.backup.status is Status.FAILED

@@ -146,7 +146,7 @@ def test_a_disk_that_is_not_mounted_condemns_nothing(pg17: Server, copy_of: Copy
     done = site.run("verify")
     assert done.returncode == 1
     assert "The storage is not there" in sentence(done)
-    assert site.newest() == made.but(verification=site.newest().verification)
+    assert site.newest() == made.evolve(verification=site.newest().verification)
     assert site.proofs()[0].reason is Reason.STORAGE
 
 

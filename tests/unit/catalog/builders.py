@@ -39,4 +39,4 @@ def physical(number: int, ended: datetime, *, parent: Backup | None = None, **ch
         "parent": parent.id if parent else None,
     }
     made = backup(number, ended, **{**facts, **changes})
-    return made.but(location=f"backups/physical/main/{made.id}")
+    return made.evolve(location=f"backups/physical/main/{made.id}")

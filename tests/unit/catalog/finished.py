@@ -21,7 +21,7 @@ def finished(**changes: Any) -> Backup:
         finished_at=NOW,
         duration_seconds=185.0,
         size_bytes=4_200_000,
-    ).but(**changes)
+    ).evolve(**changes)
 
 
 def labels_of(alerts: list[dict[str, Any]]) -> list[tuple[str, str, str | None]]:

@@ -4,16 +4,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pgbackstop_catalog.decisions.wal_segments import WalGap, WalState, WalWindow
-from pgbackstop_catalog.model import Value
+from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Status, Tally
+from pgbackstop_catalog.records.backup import Status, Totals
 from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_catalog.store import atomic
 from pgbackstop_exporter.snapshot import (
     CATALOG,
     DiskFacts,
     Health,
-    ServerFacts,
+    ServerHealth,
     Settings,
     Snapshot,
     disk_collector,
@@ -61,10 +61,10 @@ def wal_state(**changes: object) -> WalState:
             ),
         ),
     )
-    return found.but(**changes)
+    return found.evolve(**changes)
 
 
-def put_state(folder: Path, name: str, state: Value) -> None:
+def put_state(folder: Path, name: str, state: Model) -> None:
     """Write a file of the daemon or of a receiver into the catalog."""
     path = folder / "catalog" / name
     atomic.make_folder(path.parent)
@@ -80,7 +80,7 @@ def fill(folder: Path) -> None:
     drill = proof_of(base, proven_until=NOW)
     records = catalog(folder, good, base, failed, running, copy_of(good, failures=1), proof_of(good), drill)
     records.put(restore_of(good))
-    records.put(Tally(plan="daily", runs={"shop": 7}, failures={"shop": {"tool": 1}}, missed={"": 1}))
+    records.put(Totals(plan="daily", runs={"shop": 7}, failures={"shop": {"tool": 1}}, missed={"": 1}))
     state = SchedulerState(pid=1, host="h", started_at=NOW, heartbeat_at=NOW, first_seen={"daily": SEEN_AT})
     put_state(folder, "state/scheduler.json", state)
     window = WalWindow(start=NOW - timedelta(hours=2), end=NOW, ends="received", backup=base.id)
@@ -94,7 +94,7 @@ def fill(folder: Path) -> None:
 def snapshot(folder: Path) -> Snapshot:
     """The snapshot of a filled catalog; the server, the disk and the collectors' health are given."""
     fill(folder)
-    server = ServerFacts(
+    server = ServerHealth(
         lsn=0x5000100,
         databases={"shop": NOW.timestamp()},
         slot_active=True,

@@ -35,7 +35,7 @@ def workspace(folder: Path, *, keep: dict[str, Any] | None = None, **changes: An
 def stored(opened: Workspace, backup: Backup, content: bytes = b"the bytes\n") -> Backup:
     """Put a backup's files where its record says, and the record into the catalog and beside them."""
     file = StoredFile(path="shop.backup", size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
-    record = backup.but(files=(file,), size_bytes=len(content))
+    record = backup.evolve(files=(file,), size_bytes=len(content))
     folder = folder_of(opened, record)
     folder.mkdir(parents=True)
     (folder / file.path).write_bytes(content)

@@ -70,7 +70,7 @@ def test_what_the_example_writes_out_is_the_default(tmp_path: Path) -> None:
         assert plan.effective_keep() == default.effective_keep()
         assert plan.effective_format() == default.effective_format()
         same = {"schedule": None, "keep": None, "format": None}
-        assert plan.but(**same) == default.but(**same)
+        assert plan.evolve(**same) == default.evolve(**same)
 
 
 def test_every_key_has_a_meaning() -> None:

@@ -15,8 +15,8 @@ def test_the_defaults_of_both_types() -> None:
     assert (logical.effective_rpo_target(), physical.effective_rpo_target()) == (86400.0, 7 * 86400.0)
     assert logical.effective_max_age() == 25 * 3600
     assert physical.effective_max_age() == 7 * 86400 + physical.max_duration + physical.grace
-    assert logical.but(max_age=60, rpo_target=30).effective_max_age() == 60
-    assert logical.but(rpo_target=30).effective_rpo_target() == 30
+    assert logical.evolve(max_age=60, rpo_target=30).effective_max_age() == 60
+    assert logical.evolve(rpo_target=30).effective_rpo_target() == 30
 
 
 @pytest.mark.parametrize(

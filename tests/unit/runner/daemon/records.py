@@ -20,4 +20,4 @@ def backup(started: datetime, **changes: Any) -> Backup:
         status=Status.SUCCEEDED,
         started_at=started,
         finished_at=started,
-    ).but(**changes)
+    ).evolve(**changes)

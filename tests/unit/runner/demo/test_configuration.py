@@ -14,13 +14,13 @@ PORTS = {"postgresql": 50001, "exporter": 50002, "prometheus": 50003, "alertmana
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> state.Home:
-    found = state.Home(folder=tmp_path / "a folder: with #signs")
+def place(tmp_path: Path) -> state.DemoFolder:
+    found = state.DemoFolder(folder=tmp_path / "a folder: with #signs")
     found.prepare()
     return found
 
 
-def test_it_names_servers_and_storages_only_and_has_the_default_plans(place: state.Home) -> None:
+def test_it_names_servers_and_storages_only_and_has_the_default_plans(place: state.DemoFolder) -> None:
     configuration.write(place, PORTS, Path('/opt/a "bin"'), alertmanager=False)
     assert set(yaml.safe_load(place.configuration.read_text())) == {"servers", "storages"}
     config = load.load(place.configuration)
@@ -39,7 +39,7 @@ def test_it_names_servers_and_storages_only_and_has_the_default_plans(place: sta
     assert config.catalog_folder() == place.folder / "catalog"
 
 
-def test_a_restore_may_do_what_it_must_and_stops_the_shop(place: state.Home) -> None:
+def test_a_restore_may_do_what_it_must_and_stops_the_shop(place: state.DemoFolder) -> None:
     configuration.write(place, PORTS, Path("/bin"), alertmanager=False)
     server = load.load(place.configuration).servers["shop"]
     assert server.for_restores().user == "postgres"
@@ -52,7 +52,7 @@ def test_a_restore_may_do_what_it_must_and_stops_the_shop(place: state.Home) -> 
     ]
 
 
-def test_events_go_to_alertmanager_where_there_is_one(place: state.Home) -> None:
+def test_events_go_to_alertmanager_where_there_is_one(place: state.DemoFolder) -> None:
     configuration.write(place, PORTS, Path("/bin"), alertmanager=True)
     found = load.load(place.configuration).notifications.alertmanager
     assert found is not None
@@ -60,7 +60,7 @@ def test_events_go_to_alertmanager_where_there_is_one(place: state.Home) -> None
 
 
 @pytest.mark.parametrize("alertmanager", [True, False])
-def test_prometheus_accepts_its_file(place: state.Home, alertmanager: bool) -> None:
+def test_prometheus_accepts_its_file(place: state.DemoFolder, alertmanager: bool) -> None:
     path = configuration.write_prometheus(place, PORTS, alertmanager=alertmanager)
     content = yaml.safe_load(path.read_text())
     assert content["global"] == {"scrape_interval": "15s", "evaluation_interval": "30s"}
@@ -68,7 +68,7 @@ def test_prometheus_accepts_its_file(place: state.Home, alertmanager: bool) -> N
     _accepts("promtool", "check", "config", str(path))
 
 
-def test_alertmanager_accepts_its_file(place: state.Home) -> None:
+def test_alertmanager_accepts_its_file(place: state.DemoFolder) -> None:
     _accepts("amtool", "check-config", str(configuration.write_alertmanager(place)))
 
 

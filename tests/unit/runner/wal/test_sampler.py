@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from pgbackstop_runner.wal.sampler import Moments
+from pgbackstop_runner.wal.sampler import ClockSamples
 
 START = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -12,11 +12,11 @@ def second(number: float) -> datetime:
 
 
 def test_nothing_is_known_before_the_first_sample() -> None:
-    assert Moments().until(10**9) is None
+    assert ClockSamples().until(10**9) is None
 
 
 def test_everything_before_a_sample_is_received_with_its_position() -> None:
-    moments = Moments()
+    moments = ClockSamples()
     for number in (1, 2, 3):
         moments.add(number * 100, second(number))
     assert moments.until(99) is None
@@ -26,7 +26,7 @@ def test_everything_before_a_sample_is_received_with_its_position() -> None:
 
 
 def test_an_idle_servers_moment_moves_on() -> None:
-    moments = Moments()
+    moments = ClockSamples()
     for number in range(1000):
         moments.add(500, second(number))
     assert moments.until(500) == second(999)
@@ -34,7 +34,7 @@ def test_an_idle_servers_moment_moves_on() -> None:
 
 
 def test_a_position_that_falls_is_another_server() -> None:
-    moments = Moments()
+    moments = ClockSamples()
     moments.add(500, second(1))
     moments.add(300, second(2))
     assert moments.until(500) == second(2)
@@ -42,7 +42,7 @@ def test_a_position_that_falls_is_another_server() -> None:
 
 
 def test_what_is_archived_is_forgotten_but_for_the_last() -> None:
-    moments = Moments()
+    moments = ClockSamples()
     for number in range(1, 6):
         moments.add(number * 100, second(number))
     moments.forget_before(350)

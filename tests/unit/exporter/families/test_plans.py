@@ -1,0 +1,311 @@
+"""The metrics of plans, from the configuration and what the records add up to."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pgbackstop_catalog.config.plan import Plan
+from pgbackstop_catalog.decisions.history import History, Subject
+from pgbackstop_catalog.records.backup import Backup, Reason, Status, Totals
+from pgbackstop_catalog.records.scheduler import Counted, SchedulerState
+from pgbackstop_exporter.families import plans
+from pgbackstop_exporter.snapshot import CATALOG, PlanFacts, ServerHealth, Settings, Snapshot
+from pgbackstop_exporter.sources.catalog import CatalogSource
+from tests.unit.exporter import filled
+from tests.unit.exporter.builders import DAY, NOW, backup, catalog, config, physical
+from tests.unit.exporter.filled import SEEN_AT, WELL
+from tests.unit.exporter.pages_of import UNIX, value, value_at, values
+
+DAILY = {"plan": "daily", "server": "main", "database": "shop", "backup_type": "logical"}
+
+
+def of(folder: Path, *records: Backup, live: dict[str, float] | None = None, **plan: object) -> Snapshot:
+    """The snapshot of a catalog with these records; `plan` changes the daily plan."""
+    catalog(folder, *records)
+    daily = {"server": "main", "backup_type": "logical", **plan}
+    found = ServerHealth(
+        lsn=None,
+        databases=live or {},
+        slot_active=False,
+        slot_retained=None,
+        ready_segments=None,
+        last_archived=0.0,
+        last_failed=0.0,
+    )
+    return Snapshot(
+        settings=Settings(config=config(folder, plans={"daily": daily}), seen_at=SEEN_AT.timestamp()),
+        catalog=CatalogSource(folder / "catalog").refresh(),
+        servers={} if live is None else {"main": found},
+        health={CATALOG: WELL},
+    )
+
+
+def names(snapshot: Snapshot) -> set[str]:
+    """The databases that have series."""
+    plan = snapshot.settings.config.plans["daily"]
+    facts = snapshot.catalog.plans.get("daily") if snapshot.catalog else None
+    live = snapshot.servers["main"].databases if "main" in snapshot.servers else None
+    return set(plans.databases(plan, facts or PlanFacts(tally=Totals(plan="daily")), live))
+
+
+def test_a_plan_that_never_ran_is_a_visible_zero(tmp_path: Path) -> None:
+    found = of(tmp_path)
+    assert value(found, "backup_last_success_time", plan="daily", database="") == 0.0
+    assert value(found, "backup_last_attempt_timestamp_seconds", plan="daily") == 0.0
+    assert value(found, "backup_runs_total", plan="daily") == 0.0
+    assert len(values(found, "backup_run_failures_total", plan="daily")) == len(Reason)
+    for name in (
+        "backup_size_bytes",
+        "backup_duration_seconds",
+        "backup_age_seconds",
+        "backup_oldest_timestamp_seconds",
+    ):
+        assert values(found, name) == []
+
+
+def test_before_the_catalog_was_read_only_what_is_configured_is_said(tmp_path: Path) -> None:
+    found = replace(of(tmp_path, backup()), catalog=None, health={})
+    assert value(found, "backup_max_age_seconds", plan="daily") == 90000.0
+    assert values(found, "backup_last_success_time") == []
+    assert values(found, "backup_catalog_up") == []
+
+
+def test_an_unreadable_catalog_keeps_times_and_drops_what_runs(tmp_path: Path) -> None:
+    running = backup(status=Status.RUNNING, started_at=NOW)
+    well = of(tmp_path, backup(NOW - DAY), running)
+    assert value(well, "backup_running", **DAILY) == 1.0
+    ill = replace(well, health={CATALOG: replace(WELL, success=False)})
+    assert values(ill, "backup_running") == values(ill, "backup_progress_bytes") == []
+    assert value(ill, "backup_last_success_time", **DAILY) == (NOW - DAY).timestamp()
+    assert value_at(UNIX + 60, ill, "backup_age_seconds", **DAILY) == 86460.0
+    assert value(ill, "backup_catalog_up") == value(ill, "backup_source_up", source="catalog") == 0.0
+
+
+def test_all_databases_are_those_that_the_server_has(tmp_path: Path) -> None:
+    found = of(
+        tmp_path,
+        backup(),
+        backup(database="gone"),
+        live={"shop": 1.0, "new": 2.0, "no": 3.0},
+        exclude_databases=["no"],
+    )
+    assert names(found) == {"shop", "new"}
+
+
+def test_all_databases_are_those_on_record_while_the_server_has_not_answered(tmp_path: Path) -> None:
+    assert names(of(tmp_path, backup(), backup(database="crm"), backup(server="old", database="x"))) == {
+        "shop",
+        "crm",
+    }
+
+
+def test_a_dropped_database_is_left_out_after_two_good_runs_without_it(tmp_path: Path) -> None:
+    def run(days: int, database: str) -> Backup:
+        return backup(NOW - days * DAY, database=database, scheduled_for=NOW - days * DAY)
+
+    assert names(of(tmp_path, run(3, "gone"), run(3, "shop"), run(2, "shop"), run(1, "shop"))) == {"shop"}
+
+
+def test_a_configured_list_is_the_answer_itself(tmp_path: Path) -> None:
+    found = of(tmp_path, backup(), live={"other": 1.0}, databases=["shop", "crm"])
+    assert names(found) == {"shop", "crm"}
+
+
+def test_a_whole_server_has_no_database(tmp_path: Path) -> None:
+    plan = Plan(server="main", backup_type="physical")
+    assert plans.databases(plan, PlanFacts(tally=Totals(plan="weekly")), {"shop": 1.0}) == ("",)
+
+
+def test_an_attempt_for_the_whole_plan_counts_for_each_of_its_databases(tmp_path: Path) -> None:
+    lost = backup(NOW, database="", status=Status.FAILED, reason=Reason.UNREACHABLE)
+    missed = backup(NOW, database="", status=Status.MISSED, missed_runs=2)
+    found = of(tmp_path, backup(NOW - DAY), backup(NOW - DAY, database="crm"), lost, missed)
+    for database in ("shop", "crm"):
+        where = {**DAILY, "database": database}
+        assert value(found, "backup_consecutive_failures", **where) == 1.0
+        assert value(found, "backup_missed_runs_total", **where) == 2.0
+        assert value(found, "backup_run_failures_total", reason="unreachable", **where) == 1.0
+    assert values(found, "backup_last_success_time", database="") == []
+
+
+def test_a_new_database_is_due_with_the_next_run_and_shares_what_befell_the_plan(tmp_path: Path) -> None:
+    noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    lost = backup(NOW, database="", status=Status.FAILED, reason=Reason.UNREACHABLE)
+    found = of(tmp_path, backup(NOW - DAY), lost, live={"shop": 0.0, "new": noon.timestamp()})
+    night = (noon + timedelta(hours=14)).timestamp()
+    assert value(found, "backup_first_due_timestamp_seconds", database="new") == night
+    known = value(found, "backup_first_due_timestamp_seconds", database="shop")
+    assert known is not None
+    assert known < night
+    assert value(found, "backup_last_failure_timestamp_seconds", database="new") == NOW.timestamp()
+
+
+def test_tallies_of_the_database_and_of_the_whole_plan_are_added(tmp_path: Path) -> None:
+    tally = Totals(
+        plan="daily", runs={"shop": 5, "": 1}, missed={"": 2}, failures={"shop": {"tool": 1}, "": {"tool": 1}}
+    )
+    catalog(tmp_path).put(tally)
+    found = of(tmp_path, backup())
+    assert value(found, "backup_runs_total", **DAILY) == 7.0
+    assert value(found, "backup_missed_runs_total", **DAILY) == 2.0
+    assert value(found, "backup_run_failures_total", reason="tool", **DAILY) == 2.0
+
+
+def test_records_that_are_folded_but_not_removed_yet_are_counted_once(tmp_path: Path) -> None:
+    record = backup()
+    catalog(tmp_path).put(Totals(plan="daily", runs={"shop": 1}, folding=(record.id,)))
+    assert value(of(tmp_path, record), "backup_runs_total", **DAILY) == 1.0
+
+
+def test_the_next_run_of_a_late_plan_is_in_the_past(tmp_path: Path) -> None:
+    old = backup(NOW - 3 * DAY, scheduled_for=datetime(2026, 11, 19, 2, tzinfo=UTC))
+    found = of(tmp_path, old)
+    assert (
+        value(found, "backup_next_run_timestamp_seconds", **DAILY)
+        == datetime(2026, 11, 20, 2, tzinfo=UTC).timestamp()
+    )
+
+
+def test_due_times_count_anew_after_a_plan_was_resumed(tmp_path: Path) -> None:
+    state = SchedulerState(
+        pid=1,
+        host="h",
+        started_at=NOW,
+        heartbeat_at=NOW,
+        counted={"daily": Counted(schedule="0 2 * * * UTC", since=NOW)},
+    )
+    filled.put_state(tmp_path, "state/scheduler.json", state)
+    old = backup(NOW - 3 * DAY, scheduled_for=NOW - 3 * DAY)
+    tomorrow = datetime(2026, 11, 23, 2, tzinfo=UTC).timestamp()
+    assert value(of(tmp_path, old), "backup_next_run_timestamp_seconds", **DAILY) == tomorrow
+
+
+def test_a_scheduled_run_handles_the_due_time_of_databases_it_has_not_reached(tmp_path: Path) -> None:
+    due = datetime(2026, 11, 22, 2, tzinfo=UTC)
+    late = backup(NOW - 2 * DAY, database="last", scheduled_for=due - DAY)
+    running = backup(NOW, database="first", status=Status.RUNNING, started_at=due, scheduled_for=due)
+    found = of(tmp_path, late, running)
+    assert value(found, "backup_next_run_timestamp_seconds", database="last") == (due + DAY).timestamp()
+
+
+def test_the_first_due_time_comes_from_the_scheduler_else_from_the_configuration(tmp_path: Path) -> None:
+    filled.fill(tmp_path)
+    found = of(tmp_path)
+    assert (
+        value(found, "backup_first_due_timestamp_seconds", plan="daily")
+        == (SEEN_AT + timedelta(hours=2)).timestamp()
+    )
+    bare = replace(found, settings=replace(found.settings, seen_at=NOW.timestamp()), catalog=None)
+    assert (
+        value(bare, "backup_first_due_timestamp_seconds", plan="daily")
+        == (NOW + timedelta(hours=14)).timestamp()
+    )
+
+
+@pytest.mark.parametrize(("enabled", "expected"), [(True, 1.0), (False, 0.0)])
+def test_a_paused_plan_says_so(tmp_path: Path, enabled: bool, expected: float) -> None:
+    assert value(of(tmp_path, enabled=enabled), "backup_enabled", plan="daily") == expected
+
+
+def test_copies_start_at_zero_for_each_configured_storage(tmp_path: Path) -> None:
+    found = of(tmp_path, backup(), copies=["offsite"])
+    assert value(found, "backup_copy_success_timestamp_seconds", storage="offsite") == 0.0
+    assert value(found, "backup_copy_failures_total", storage="offsite") == 0.0
+
+
+def test_proofs_and_copies_of_the_filled_catalog(tmp_path: Path) -> None:
+    found = filled.snapshot(tmp_path)
+    assert value(found, "backup_copy_failures_total", plan="daily") == 1.0
+    assert value(found, "backup_drill_duration_seconds", plan="daily") == 60.0
+    assert value(found, "backup_verified_timestamp_seconds", plan="daily") == NOW.timestamp()
+    assert value(found, "backup_progress_expected_bytes", plan="daily") == 9.0
+
+
+def test_a_subject_without_history_of_its_own_has_the_plans_or_none() -> None:
+    subject = Subject("main", "new", "logical")
+    whole = History(last_failure=5.0)
+    facts = PlanFacts(tally=Totals(plan="p"), histories={subject._replace(database=""): whole})
+    assert facts.history(subject) == whole
+    assert PlanFacts(tally=Totals(plan="p")).history(subject) == History()
+
+
+def test_a_physical_backup_of_another_server_is_not_this_plans(tmp_path: Path) -> None:
+    catalog(tmp_path, physical(server="old"))
+    found = Snapshot(
+        settings=Settings(config=config(tmp_path), seen_at=0.0),
+        catalog=CatalogSource(tmp_path / "catalog").refresh(),
+    )
+    assert value(found, "backup_last_success_time", plan="weekly") == 0.0
+
+
+def test_a_running_backup_tells_when_it_last_wrote(tmp_path: Path) -> None:
+    silent = backup(status=Status.RUNNING, started_at=NOW - DAY)
+    writing = backup(database="crm", status=Status.RUNNING, started_at=NOW - DAY, progress_at=NOW)
+    found = of(tmp_path, silent, writing)
+    moments = {
+        name: value(found, "backup_progress_timestamp_seconds", database=name) for name in ("shop", "crm")
+    }
+    assert moments == {"shop": (NOW - DAY).timestamp(), "crm": NOW.timestamp()}
+
+
+def test_the_first_proof_is_due_with_the_first_drill_after_the_first_backup(tmp_path: Path) -> None:
+    found = of(tmp_path)
+    plan = found.settings.config.plans["daily"]
+    assert plan.drill.schedule is None
+    # First seen on a Sunday, so the first backup is Monday's at 02:00, and the first drill is at 05:00.
+    monday = datetime(2026, 11, 2, 5, tzinfo=UTC).timestamp()
+    due = monday + plan.drill.max_duration + plan.grace
+    assert value(found, "backup_proof_first_due_timestamp_seconds", plan="daily") == due
+    assert value(found, "backup_proof_max_age_seconds", plan="daily") == 8 * 86400
+
+
+def test_a_plan_without_drills_expects_no_proof(tmp_path: Path) -> None:
+    found = of(tmp_path, drill={"enabled": False})
+    for name in ("backup_proof_first_due_timestamp_seconds", "backup_proof_max_age_seconds"):
+        assert values(found, name) == []
+
+
+@pytest.mark.parametrize(
+    ("moment", "hours"),
+    [
+        (datetime(2026, 10, 24, 12, tzinfo=UTC), 25),
+        (datetime(2026, 10, 26, 1, 30, tzinfo=UTC), 26),
+        (datetime(2026, 10, 27, 12, tzinfo=UTC), 25),
+        (datetime(2026, 3, 29, 12, tzinfo=UTC), 25),
+    ],
+    ids=["summer", "a day after the clock was set back", "two days after", "set forward"],
+)
+def test_a_day_of_25_hours_may_have_a_backup_of_25_hours(moment: datetime, hours: int) -> None:
+    plan = Plan(server="main", backup_type="logical", timezone="Europe/Berlin")
+    hour = int(moment.timestamp() // 3600)
+    assert plans.expectation(plan, hour).max_age == hours * 3600
+    assert plans.expectation(plan.evolve(max_age=25 * 3600.0), hour).max_age == 25 * 3600
+    assert plans.expectation(plan.evolve(timezone="UTC"), hour).max_age == 25 * 3600
+
+
+def test_the_expected_size_follows_a_source_that_grew_and_never_one_that_shrank(tmp_path: Path) -> None:
+    usual = [backup(NOW - days * DAY) for days in range(1, 6)]
+    for number, (source, expected) in enumerate({9: 1, 18: 2, 3: 1}.items()):
+        newest = backup(NOW, source_size_bytes=source * 10**6)
+        found = of(tmp_path / str(number), *usual, newest)
+        assert value(found, "backup_size_expected_bytes", **DAILY) == expected * 10**6
+
+
+def test_of_an_incremental_backup_no_size_is_expected(tmp_path: Path) -> None:
+    found = of(tmp_path, backup(method="incremental"))
+    assert values(found, "backup_size_expected_bytes") == []
+    assert value(found, "backup_size_baseline_bytes", **DAILY) == 1_000_000
+
+
+def test_a_plan_has_a_floor_once_it_has_made_as_many_backups(tmp_path: Path) -> None:
+    failed = backup(NOW - DAY, status=Status.FAILED)
+    assert values(of(tmp_path, backup(), failed), "backup_keep_minimum") == []
+    assert value(of(tmp_path, backup(NOW + DAY)), "backup_keep_minimum", **DAILY) == 2
+
+
+def test_when_runs_were_found_missed(tmp_path: Path) -> None:
+    missed = backup(NOW, started_at=NOW, status=Status.MISSED, scheduled_for=NOW - 2 * DAY)
+    found = of(tmp_path, backup(NOW - 3 * DAY), missed)
+    assert value(found, "backup_last_missed_timestamp_seconds", **DAILY) == NOW.timestamp()

@@ -1,0 +1,244 @@
+"""The catalog as a source: one look at all of it, nothing counted twice, and the last good facts stay."""
+
+from pathlib import Path
+
+import pytest
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import history
+from pgbackstop_catalog.decisions.history import Attempt, Subject
+from pgbackstop_catalog.records.backup import Backup, Status, Totals
+from pgbackstop_exporter.snapshot import CatalogFacts, RestoreFacts
+from pgbackstop_exporter.sources import catalog as sources_catalog
+from pgbackstop_exporter.sources import plan
+from pgbackstop_exporter.sources.catalog import CatalogSource
+from pgbackstop_exporter.sources.record_cache import RecordCache
+from tests.unit.exporter import filled
+from tests.unit.exporter.builders import DAY, NOW, backup, catalog, copy_of, proof_of, restore_of
+
+SHOP = Subject("main", "shop", "logical")
+
+
+def runs(facts: CatalogFacts) -> int:
+    return facts.plans["daily"].histories[SHOP].counts.runs
+
+
+def test_the_filled_catalog_is_read_whole(tmp_path: Path) -> None:
+    filled.fill(tmp_path)
+    facts = CatalogSource(tmp_path / "catalog").refresh()
+    assert set(facts.plans) == {"daily", "weekly"}
+    assert (facts.pending, facts.notification_failures, facts.unreadable) == (1, {"alertmanager": 3}, 0)
+    assert facts.scheduler is not None
+    assert facts.wal["main"].segments == 12
+    assert facts.plans["weekly"].proofs[Subject("main", "", "physical")].proven_until == NOW.timestamp()
+
+
+def test_facts_of_a_plan_are_the_same_value_while_nothing_changes(tmp_path: Path) -> None:
+    filled.fill(tmp_path)
+    source = CatalogSource(tmp_path / "catalog")
+    first, second = source.refresh(), source.refresh()
+    assert first.plans["daily"] is second.plans["daily"]
+    assert first == second
+
+
+def test_a_catalog_that_was_never_made_is_an_error_and_an_empty_one_is_not(tmp_path: Path) -> None:
+    source = CatalogSource(tmp_path / "catalog")
+    with pytest.raises(errors.CatalogError, match="is not there"):
+        source.refresh()
+    (tmp_path / "catalog").mkdir()
+    assert source.refresh().plans == {}
+
+
+def test_an_empty_mount_point_is_not_taken_for_an_empty_catalog(tmp_path: Path) -> None:
+    catalog(tmp_path, backup())
+    source = CatalogSource(tmp_path / "catalog")
+    before = source.refresh()
+    (tmp_path / "catalog").rename(tmp_path / "elsewhere")
+    (tmp_path / "catalog").mkdir()
+    with pytest.raises(errors.CatalogError, match="is not there"):
+        source.refresh()
+    assert source.facts is before
+
+
+def test_one_unreadable_plan_leaves_the_others(tmp_path: Path) -> None:
+    records = catalog(tmp_path, backup(), backup(plan="other"))
+    source = CatalogSource(tmp_path / "catalog")
+    source.refresh()
+    broken = tmp_path / "catalog" / "copies" / "other"
+    broken.parent.mkdir()
+    broken.write_text("a file")
+    records.put(backup())
+    with pytest.raises(errors.CatalogError, match="cannot be read"):
+        source.refresh()
+    assert source.facts is not None
+    assert runs(source.facts) == 2
+    assert source.facts.plans["other"].histories[SHOP].counts.runs == 1
+
+
+def test_an_unreadable_first_look_knows_nothing(tmp_path: Path) -> None:
+    catalog(tmp_path, backup())
+    (tmp_path / "catalog" / "state").mkdir()
+    (tmp_path / "catalog" / "state" / "wal").write_text("a file")
+    source = CatalogSource(tmp_path / "catalog")
+    with pytest.raises(errors.CatalogError):
+        source.refresh()
+    assert source.facts is None
+
+
+def test_a_state_that_loops_is_an_error_and_the_last_one_stays(tmp_path: Path) -> None:
+    filled.fill(tmp_path)
+    source = CatalogSource(tmp_path / "catalog")
+    source.refresh()
+    state = tmp_path / "catalog" / "state" / "scheduler.json"
+    state.unlink()
+    state.symlink_to(state)
+    with pytest.raises(errors.CatalogError, match="cannot be read"):
+        source.refresh()
+    assert source.facts is not None
+    assert source.facts.scheduler is not None
+
+
+def test_a_damaged_state_is_counted_and_the_last_good_one_stays(tmp_path: Path) -> None:
+    filled.fill(tmp_path)
+    source = CatalogSource(tmp_path / "catalog")
+    source.refresh()
+    (tmp_path / "catalog" / "state" / "scheduler.json").write_text("{")
+    (tmp_path / "catalog" / "outbox" / "tally.state").write_text("[]")
+    facts = source.refresh()
+    assert facts.unreadable == 1
+    assert facts.scheduler is not None
+    assert facts.notification_failures == {"alertmanager": 3}
+    (tmp_path / "catalog" / "state" / "scheduler.json").unlink()
+    assert source.refresh().scheduler is not None
+
+
+def test_counters_do_not_fall_while_records_are_folded_into_the_tally(tmp_path: Path) -> None:
+    old = [backup(NOW - n * DAY, expired_at=NOW) for n in range(1, 4)]
+    records = catalog(tmp_path, backup(), *old)
+    source = CatalogSource(tmp_path / "catalog")
+
+    def counted() -> int:
+        facts = source.refresh().plans["daily"]
+        return facts.histories[SHOP].counts.runs + facts.tally.runs.get("shop", 0)
+
+    assert counted() == 4
+    tally = history.fold(Totals(plan="daily"), old)
+    records.put(tally)
+    assert counted() == 4
+    for record in old:
+        records.remove(record)
+        assert counted() == 4
+    records.put(tally.evolve(folding=()))
+    assert counted() == 4
+
+
+def test_a_fold_in_the_middle_of_a_look_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = backup(NOW - DAY, expired_at=NOW)
+    records = catalog(tmp_path, backup(), old)
+    refresh = RecordCache.refresh
+
+    def folding(self: RecordCache[Backup, Attempt], *, thorough: bool = False) -> bool:
+        changed = refresh(self, thorough=thorough)
+        if records.path(old).exists():
+            records.put(history.fold(Totals(plan="daily"), [old]).evolve(folding=()))
+            records.remove(old)
+        return changed
+
+    monkeypatch.setattr(RecordCache, "refresh", folding)
+    source = plan.PlanSource(tmp_path / "catalog", "daily")
+    source.refresh(thorough=False)
+    assert source.facts.histories[SHOP].counts.runs + source.facts.tally.runs["shop"] == 2
+
+
+def test_failed_copies_do_not_fall_when_their_record_goes(tmp_path: Path) -> None:
+    first, second = backup(NOW - DAY), backup()
+    records = catalog(tmp_path, first, second)
+    failed = copy_of(first, failures=3, status=Status.FAILED)
+    records.put(failed)
+    records.put(copy_of(second, failures=1))
+    source = CatalogSource(tmp_path / "catalog")
+    key = (SHOP, "offsite")
+    assert source.refresh().plans["daily"].copies[key].failures == 4
+    tally = history.fold(records.tally("daily"), [first], records.copies("daily"))
+    records.put(tally)
+    assert counted(source.refresh()) == 4
+    records.remove(first)
+    records.put(tally.evolve(folding=()))
+    assert counted(source.refresh()) == 4
+    assert counted(CatalogSource(tmp_path / "catalog").refresh()) == 4
+    assert source.refresh().plans["daily"].copies[key].success == NOW.timestamp()
+
+
+def counted(facts: CatalogFacts) -> int:
+    """Failed tries to copy to `offsite`, as records and as the tally."""
+    found = facts.plans["daily"]
+    return found.copies[SHOP, "offsite"].failures + found.tally.copy_failures.get("shop", {}).get(
+        "offsite", 0
+    )
+
+
+def test_a_copy_that_an_older_backup_got_late_is_not_the_newest_backups(tmp_path: Path) -> None:
+    old, new = backup(NOW - DAY), backup(NOW)
+    late = copy_of(old, finished_at=NOW + DAY)
+    catalog(tmp_path, old, new, copy_of(new, finished_at=NOW), late)
+    copies = CatalogSource(tmp_path / "catalog").refresh().plans["daily"].copies[SHOP, "offsite"]
+    assert (copies.newest, copies.success) == (new.id, NOW.timestamp())
+
+
+def test_restores_good_bad_and_running_by_database(tmp_path: Path) -> None:
+    records = catalog(tmp_path, backup())
+    records.put(restore_of(backup(), finished_at=NOW - DAY, duration_seconds=7.0))
+    records.put(restore_of(backup(), finished_at=NOW, status=Status.FAILED))
+    records.put(restore_of(backup(database="crm"), finished_at=None, status=Status.RUNNING))
+    source = CatalogSource(tmp_path / "catalog")
+    assert source.refresh().restores == {
+        "main": {
+            "shop": RestoreFacts(success=(NOW - DAY).timestamp(), failure=NOW.timestamp(), duration=7.0),
+            "crm": RestoreFacts(),
+        }
+    }
+
+
+def test_a_restore_that_is_no_record_is_named(tmp_path: Path) -> None:
+    catalog(tmp_path, backup()).put(restore_of(backup()))
+    (tmp_path / "catalog" / "restores" / "main" / "noise.json").write_text("{}")
+    assert CatalogSource(tmp_path / "catalog").refresh().unreadable == 1
+
+
+def test_proofs_good_and_bad(tmp_path: Path) -> None:
+    record = backup()
+    records = catalog(tmp_path, record)
+    for changes in (
+        {"proof": "verify", "finished_at": NOW},
+        {"proof": "verify", "status": Status.FAILED, "finished_at": NOW + DAY},
+        {"status": Status.FAILED, "finished_at": NOW - DAY},
+        {"finished_at": NOW - 2 * DAY, "duration_seconds": 5.0, "proven_until": NOW - 3 * DAY},
+        {"finished_at": NOW, "duration_seconds": 7.0, "proven_until": NOW - 4 * DAY},
+    ):
+        records.put(proof_of(record, **changes))
+    found = CatalogSource(tmp_path / "catalog").refresh().plans["daily"].proofs[SHOP]
+    assert (found.verified, found.drill_failure) == (NOW.timestamp(), (NOW - DAY).timestamp())
+    assert (found.drill_success, found.drill_duration) == (NOW.timestamp(), 7.0)
+    assert found.proven_until == (NOW - 3 * DAY).timestamp()
+
+
+def test_a_plan_without_records_is_forgotten(tmp_path: Path) -> None:
+    records = catalog(tmp_path, backup(), backup(plan="other"))
+    source = CatalogSource(tmp_path / "catalog")
+    source.refresh()
+    records.path(backup(plan="other")).parent.rename(tmp_path / "moved")
+    assert set(source.refresh().plans) == {"daily"}
+
+
+def test_all_is_looked_at_thoroughly_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = backup(status=Status.FAILED)
+    records = catalog(tmp_path, record)
+    source = CatalogSource(tmp_path / "catalog")
+    source.refresh()
+    records.path(record).write_text("{")
+    assert source.refresh().unreadable == 0
+    monkeypatch.setattr(sources_catalog, "_THOROUGH_SECONDS", 0.0)
+    assert source.refresh().unreadable == 1
+    assert source.refresh().unreadable == 1

@@ -1,0 +1,53 @@
+"""Digests: what is kept of a record in memory says the same as the record."""
+
+import pytest
+
+from pgbackstop_catalog.decisions import history
+from pgbackstop_catalog.decisions.history import Subject
+from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_exporter.sources import packed_records
+from tests.unit.exporter.builders import DAY, NOW, backup, copy_of, physical, proof_of
+
+SHOP = Subject("main", "shop", "logical")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        backup(verified_at=NOW, scheduled_for=NOW - DAY),
+        backup(status=Status.FAILED, finished_at=NOW),
+        backup(status=Status.RUNNING, progress_bytes=3, progress_expected_bytes=8),
+        backup(status=Status.RUNNING),
+        backup(status=Status.MISSED, missed_runs=4),
+        backup(expired_at=NOW, size_bytes=None, source_size_bytes=None),
+        physical(method="incremental", start_lsn="1F/A0000028", timeline=7),
+    ],
+    ids=lambda record: f"{record.backup_type} {record.status}",
+)
+def test_a_digest_is_the_attempt_itself(record: Backup) -> None:
+    packing = packed_records.Attempts()
+    assert packing.unpack(record.id, packing.pack(record)) == history.attempt(record)
+
+
+def test_digests_of_copies_and_proofs() -> None:
+    record = backup()
+    copies, proofs = packed_records.Copies(), packed_records.Proofs()
+    copied, proof = copy_of(record, failures=2), proof_of(record, proven_until=NOW)
+    copy = copies.unpack(f"{record.id}@offsite", copies.pack(copied))
+    assert copy == packed_records.CopyDigest(record.id, SHOP, "offsite", True, NOW.timestamp(), 2)
+    assert proofs.unpack("", proofs.pack(proof)) == (
+        SHOP,
+        True,
+        True,
+        NOW.timestamp() + 60,
+        60.0,
+        NOW.timestamp(),
+    )
+    running = {"status": Status.RUNNING, "finished_at": None, "duration_seconds": None}
+    assert (
+        copies.unpack("", copies.pack(copied.evolve(status=Status.FAILED, finished_at=None))).finished == 0.0
+    )
+    unfinished = proofs.unpack("", proofs.pack(proof.evolve(**running)))
+    assert (unfinished.succeeded, unfinished.finished, unfinished.duration) == (False, 0.0, 0.0)
+    assert not proofs.is_final(proof.evolve(**running))
+    assert copies.is_final(copied.evolve(expired_at=NOW))

@@ -1,0 +1,248 @@
+"""Copies are made of what is missing, newest first, and fail alone."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.records.backup import Backup, Status, StoredFile
+from pgbackstop_catalog.store import layout
+from pgbackstop_runner.copy import run
+from pgbackstop_runner.expire import run as expire_run
+from pgbackstop_runner.storage import folder as storage_folder
+from pgbackstop_runner.storage import open
+from pgbackstop_runner.storage.folder import FolderStore
+from pgbackstop_runner.storage.protocol import StoreError
+from pgbackstop_runner.system import locks
+from pgbackstop_runner.workspace import Workspace
+from tests.unit.catalog import builders
+from tests.unit.catalog.builders import DAY, NOW
+from tests.unit.runner import places
+
+
+def no_sleep(_seconds: float) -> None:
+    """Tests wait for nothing."""
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Workspace:
+    storages = {"second": {"kind": "folder", "path": tmp_path / "second"}}
+    return places.workspace(tmp_path, copies=("second",), storages=storages)
+
+
+@pytest.fixture
+def second(tmp_path: Path) -> Path:
+    return tmp_path / "second"
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_a_copy_is_the_same_tree(opened: Workspace, second: Path) -> None:
+    backup = places.days(opened, 1)[0]
+    (made,) = run.run(opened, "main-logical", sleep=no_sleep)
+    assert made.status is Status.SUCCEEDED
+    assert (made.attempts, made.failures) == (1, 0)
+    assert content(second / str(backup.location)) == content(places.folder_of(opened, backup))
+    assert made.size_bytes == sum(map(len, content(second).values()))
+    (record,) = opened.catalog.copies("main-logical")
+    assert (record.backup, record.status) == (backup.id, Status.SUCCEEDED)
+
+
+def test_the_newest_first_and_nothing_twice(opened: Workspace) -> None:
+    backups = places.days(opened, 3)
+    places.stored(opened, builders.backup(9, NOW - 9 * DAY, expired_at=NOW))
+    opened.catalog.put(builders.backup(10, NOW, status=Status.FAILED))
+    made = run.run(opened, "main-logical", sleep=no_sleep)
+    assert [each.backup for each in made] == [each.id for each in backups]
+    assert run.run(opened, "main-logical", sleep=no_sleep) == ()
+
+
+def test_a_storage_that_comes_back_gets_its_copy(opened: Workspace, second: Path) -> None:
+    places.days(opened, 1)
+    second.write_text("a file where the folder should be")
+    pauses: list[float] = []
+
+    def mend(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            second.unlink()
+
+    (made,) = run.run(opened, "main-logical", sleep=mend)
+    assert made.status is Status.SUCCEEDED
+    assert (made.attempts, made.failures) == (3, 2)
+    assert pauses == list(run.PAUSES[:2])
+
+
+def test_a_failure_is_on_record_and_tried_again_later(opened: Workspace, second: Path) -> None:
+    places.days(opened, 1)
+    second.write_text("a file where the folder should be")
+    (failed,) = run.run(opened, "main-logical", sleep=no_sleep)
+    assert failed.status is Status.FAILED
+    assert (failed.attempts, failed.failures) == (4, 4)
+    assert str(second) in failed.message
+    assert next(opened.catalog.backups()).is_available
+    second.unlink()
+    (made,) = run.run(opened, "main-logical", sleep=no_sleep)
+    assert made.status is Status.SUCCEEDED
+    assert (made.attempts, made.failures) == (5, 4)
+
+
+def test_bytes_that_changed_on_our_disk_are_no_copy(opened: Workspace, second: Path) -> None:
+    backup = places.days(opened, 1)[0]
+    (places.folder_of(opened, backup) / "shop.backup").write_bytes(b"other !!!\n")
+    (failed,) = run.run(opened, "main-logical", sleep=no_sleep)
+    assert failed.status is Status.FAILED
+    assert "is not what was stored first" in failed.message
+    assert failed.attempts == 1  # to read the same disk again changes nothing
+    assert not list(second.rglob(layout.RECORD_NAME))
+    assert not list(second.rglob("*shop.backup*"))
+
+
+def test_bytes_that_change_on_their_way_are_tried_again(
+    opened: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places.days(opened, 1)
+    real, spoilt = storage_folder._copy, list[Path]()
+
+    def spoil(source: Path, target: Path) -> str:
+        digest = real(source, target)
+        if not spoilt:
+            spoilt.append(target)
+            target.write_bytes(b"other !!!\n")
+        return digest
+
+    monkeypatch.setattr(storage_folder, "_copy", spoil)
+    (made,) = run.run(opened, "main-logical", sleep=no_sleep)
+    assert (made.status, made.failures) == (Status.SUCCEEDED, 1)
+
+
+def test_a_killed_copy_is_made_again(opened: Workspace) -> None:
+    places.days(opened, 1)
+    (made,) = run.run(opened, "main-logical", sleep=no_sleep)
+    opened.catalog.put(made.evolve(status=Status.RUNNING, finished_at=None))
+    (again,) = run.run(opened, "main-logical", sleep=no_sleep)
+    assert (again.status, again.attempts) == (Status.SUCCEEDED, 2)
+
+
+def test_a_signal_is_on_record(opened: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    places.days(opened, 1)
+
+    def signalled(self: FolderStore, source: Path, path: str, expected: StoredFile) -> None:
+        raise errors.Interrupted("Ended by SIGTERM.")
+
+    monkeypatch.setattr(FolderStore, "put", signalled)
+    with pytest.raises(errors.Interrupted):
+        run.run(opened, "main-logical", sleep=no_sleep)
+    assert next(opened.catalog.copies()).status is Status.INTERRUPTED
+
+
+def test_one_failing_storage_does_not_stop_the_others(tmp_path: Path) -> None:
+    storages = {name: {"kind": "folder", "path": tmp_path / name} for name in ("bad", "good")}
+    opened = places.workspace(tmp_path, copies=("bad", "good"), storages=storages)
+    (tmp_path / "bad").write_text("")
+    places.days(opened, 1)
+    made = run.run(opened, "main-logical", sleep=no_sleep)
+    assert [(each.storage, each.status) for each in made] == [
+        ("bad", Status.FAILED),
+        ("good", Status.SUCCEEDED),
+    ]
+
+
+def test_make_missing_never_raises(opened: Workspace) -> None:
+    with locks.held(opened.catalog.root, "copy-main-logical", "A test"):
+        run.make_missing(opened, "main-logical")
+    assert list(opened.catalog.copies()) == []
+
+
+def test_retention_removes_the_copy_too(opened: Workspace, second: Path) -> None:
+    backups = places.days(opened, 2)
+    run.run(opened, "main-logical", sleep=no_sleep)
+    assert expire_run.run(opened, "main-logical", now=NOW).problems == ()
+    assert {each.name for each in (second / "backups/logical/main/shop").iterdir()} == {backups[0].id}
+    gone = {each.backup: each.expired_at is not None for each in opened.catalog.copies()}
+    assert gone == {backups[0].id: False, backups[1].id: True}
+
+
+@pytest.mark.parametrize("mounted", [False, True], ids=["no folder", "an empty mount point"])
+def test_a_copy_that_cannot_be_removed_is_said_and_tried_again(
+    opened: Workspace, second: Path, mounted: bool
+) -> None:
+    backups = places.days(opened, 2)
+    run.run(opened, "main-logical", sleep=no_sleep)
+    away = second.with_name("unplugged")
+    second.rename(away)
+    if mounted:
+        second.mkdir()
+    (problem,) = expire_run.run(opened, "main-logical", now=NOW).problems
+    assert f"The copy of {backups[1].id} in second cannot be removed" in problem
+    if mounted:
+        second.rmdir()
+    away.rename(second)
+    assert expire_run.run(opened, "main-logical", now=NOW).problems == ()
+    assert not (second / str(backups[1].location)).exists()
+
+
+def test_the_record_beside_the_copy_is_the_commit_mark(
+    opened: Workspace, second: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = places.days(opened, 1)[0]
+    before: list[set[str]] = []
+    real = FolderStore.put_bytes
+
+    def look(self: FolderStore, data: bytes, path: str) -> None:
+        before.append(set(content(second / str(backup.location))))
+        real(self, data, path)
+
+    monkeypatch.setattr(FolderStore, "put_bytes", look)
+    run.run(opened, "main-logical", sleep=no_sleep)
+    assert before == [{"shop.backup", layout.CHECKSUMS_NAME, layout.RESTORE_NAME}]
+    mark = json.loads((second / str(backup.location) / layout.RECORD_NAME).read_bytes())
+    assert mark["id"] == backup.id
+
+
+@pytest.mark.parametrize("path", ["../outside", "/outside", "a/../../outside", "link/file", "link"])
+def test_a_folder_store_stays_inside(tmp_path: Path, path: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "link").symlink_to(outside)
+    store = FolderStore(root=root)
+    with pytest.raises(StoreError):
+        store.put_bytes(b"", path)
+    with pytest.raises(StoreError):
+        store.remove([path])
+    assert list(outside.iterdir()) == []
+    assert outside.is_dir()
+
+
+def test_a_backup_without_a_place_has_no_copy(opened: Workspace) -> None:
+    opened.catalog.put(builders.backup(1, NOW, location=None))
+    (failed,) = run.run(opened, "main-logical", sleep=no_sleep)
+    assert "does not say where its files are" in failed.message
+
+
+def test_a_backup_that_expires_before_its_turn_has_no_copy(
+    opened: Workspace, second: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = places.days(opened, 1)[0]
+    wanted = run.missing(opened, "main-logical")
+    monkeypatch.setattr(run, "missing", lambda *_: wanted)
+    opened.catalog.put(backup.evolve(expired_at=NOW))
+    (failed,) = run.run(opened, "main-logical", sleep=no_sleep)
+    assert "has expired before its copy was made" in failed.message
+    assert not second.exists()
+
+
+def test_its_own_storage_is_no_further_one(tmp_path: Path) -> None:
+    opened = places.workspace(tmp_path, copies=("disk",))
+    backup: Backup = places.days(opened, 1)[0]
+    assert run.run(opened, "main-logical", sleep=no_sleep) == ()
+    assert open.open_store("disk", opened.config.folder("disk")).read(
+        f"{backup.location}/{layout.RECORD_NAME}"
+    )

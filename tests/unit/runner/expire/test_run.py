@@ -1,0 +1,338 @@
+"""Expire removes what retention lets go, and nothing else, whatever stands in its way."""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog.testing
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import history
+from pgbackstop_catalog.records.backup import Backup, Proof, Reason, Status, Totals
+from pgbackstop_runner.expire import remove
+from pgbackstop_runner.expire import run as expire_run
+from pgbackstop_runner.system import locks
+from pgbackstop_runner.workspace import Workspace
+from tests.support import skips
+from tests.unit.catalog import builders
+from tests.unit.catalog.builders import DAY, NOW
+from tests.unit.runner import places
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Workspace:
+    return places.workspace(tmp_path)
+
+
+def run(opened: Workspace, plan: str = "main-logical") -> expire_run.ExpireResult:
+    return expire_run.run(opened, plan, now=NOW)
+
+
+def available(opened: Workspace, plan: str = "main-logical") -> list[str]:
+    return [each.id for each in opened.catalog.backups(plan) if each.is_available]
+
+
+def test_what_no_rule_keeps_goes_from_the_disk_and_stays_on_record(opened: Workspace) -> None:
+    backups = places.days(opened, 3)
+    outcome = run(opened)
+    assert outcome.problems == ()
+    assert available(opened) == [backups[0].id]
+    assert [places.folder_of(opened, each).exists() for each in backups] == [True, False, False]
+    assert opened.catalog.backup(backups[1].id).expired_at == NOW
+    assert not list(opened.config.folder("disk").path.rglob(f"*{remove.EXPIRED_SUFFIX}"))
+
+
+def test_the_dry_run_says_the_same_and_removes_nothing(opened: Workspace) -> None:
+    backups = places.days(opened, 3)
+    verdicts = expire_run.decide(opened, "main-logical", now=NOW)
+    assert available(opened) == [each.id for each in backups]
+    assert verdicts == run(opened).verdicts
+
+
+def test_each_database_has_its_own_floor(opened: Workspace) -> None:
+    shop = places.days(opened, 2)
+    old = places.stored(opened, builders.backup(50, NOW - 300 * DAY, database="crm"))
+    run(opened)
+    assert set(available(opened)) == {shop[0].id, old.id}
+
+
+def test_a_prefix_of_a_name_is_no_reason(opened: Workspace) -> None:
+    """Fault 28: shop's retention must not touch shop2's folder, nor a stranger's beside it."""
+    places.days(opened, 3)
+    other = builders.backup(70, NOW - 9 * DAY, database="shop2")
+    other = places.stored(opened, other.evolve(location=f"backups/logical/main/shop2/{other.id}"))
+    stranger = places.folder_of(opened, other).parent.parent / "shop" / "20200101T000000Z-000000"
+    stranger.mkdir(parents=True)
+    run(opened)
+    assert places.folder_of(opened, other).is_dir()
+    assert stranger.is_dir()
+
+
+def test_a_good_backup_outlives_any_outage(opened: Workspace) -> None:
+    """Fault 20: failures never count, and time alone removes nothing."""
+    good = places.days(opened, 2)
+    opened = places.workspace(opened.file.parent, keep={"within": "3d", "minimum": 1})
+    for day in range(1, 60):
+        opened.catalog.put(
+            builders.backup(800 + day, NOW + day * DAY, status=Status.FAILED, location=None, storage=None)
+        )
+    expire_run.run(opened, "main-logical", now=NOW + 60 * DAY)
+    assert available(opened) == [each.id for each in good]
+
+
+def test_a_proof_on_record_protects(opened: Workspace) -> None:
+    backups = places.days(opened, 4)
+    proof = Proof(
+        id=backups[3].id, proof="drill", backup=backups[3].id, plan="main-logical", server="main",
+        database="shop", backup_type="logical", status=Status.SUCCEEDED, started_at=NOW,
+    )  # fmt: skip
+    opened.catalog.put(proof)
+    run(opened)
+    assert available(opened) == [backups[0].id, backups[3].id]
+
+
+def test_what_is_being_read_is_left_for_the_next_time(opened: Workspace) -> None:
+    """Fault 21."""
+    backups = places.days(opened, 3)
+    with locks.lease(opened.catalog.root, backups[2].id), locks.lease(opened.catalog.root, backups[2].id):
+        outcome = run(opened)
+        assert outcome.problems == (f"{backups[2].id} is in use, and is left for the next time",)
+        assert available(opened) == [backups[0].id, backups[2].id]
+        assert (places.folder_of(opened, backups[2]) / "shop.backup").exists()
+    assert run(opened).problems == ()
+    assert available(opened) == [backups[0].id]
+
+
+def test_a_chain_goes_only_as_a_whole(opened: Workspace) -> None:
+    """Fault 22."""
+    full = places.stored(opened, builders.physical(1, NOW - 9 * DAY))
+    child = places.stored(opened, builders.physical(2, NOW - 8 * DAY, parent=full))
+    run(opened, "main-physical")
+    assert available(opened, "main-physical") == [child.id, full.id]
+    newer = places.stored(opened, builders.physical(3, NOW))
+    run(opened, "main-physical")
+    assert available(opened, "main-physical") == [newer.id]
+
+
+@pytest.mark.root
+def test_one_undeletable_file_stops_nothing(opened: Workspace) -> None:
+    """Fault 27: skipped, named, the others go on; the next time it goes too."""
+    backups = places.days(opened, 4)
+    stuck = places.folder_of(opened, backups[2]) / "shop.backup"
+    if subprocess.run(["chattr", "+i", stuck], capture_output=True, check=False).returncode != 0:
+        skips.platform_impossible("the file system of the temporary folder knows no immutable files")
+    expired = stuck.parent.with_name(stuck.parent.name + remove.EXPIRED_SUFFIX) / stuck.name
+    try:
+        outcome = run(opened)
+    finally:
+        subprocess.run(["chattr", "-i", expired if expired.exists() else stuck], check=True)
+    assert len(outcome.problems) == 1
+    assert str(expired) in outcome.problems[0]
+    assert available(opened) == [backups[0].id]
+    assert [places.folder_of(opened, backups[number]).exists() for number in (1, 2, 3)] == [False] * 3
+    assert list(expired.parent.iterdir()) == [expired]
+    assert run(opened).problems == ()
+    assert not expired.parent.exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def fill(path: Path) -> None:
+    """Write until there is no free byte."""
+    with contextlib.suppress(OSError), path.open("wb", 0) as file:
+        while True:
+            file.write(b"x" * 512)
+
+
+@pytest.mark.root
+def test_a_full_disk_can_be_emptied(small_disk: Path) -> None:
+    """Fault 19: storage and catalog on one disk without a free byte."""
+    opened = places.workspace(small_disk)
+    backups = [
+        places.stored(opened, builders.backup(number, NOW - number * DAY), content=os.urandom(200_000))
+        for number in range(3)
+    ]
+    fill(small_disk / "filler")
+    with pytest.raises(errors.CatalogError):
+        opened.catalog.put(backups[0])
+    outcome = run(opened)
+    assert outcome.problems == ()
+    assert available(opened) == [backups[0].id]
+    assert [places.folder_of(opened, each).exists() for each in backups] == [True, False, False]
+
+
+def test_a_crash_after_the_mark_is_made_good_the_next_time(opened: Workspace) -> None:
+    backups = places.days(opened, 2)
+    opened.catalog.put(backups[1].evolve(expired_at=NOW))
+    run(opened)
+    assert not places.folder_of(opened, backups[1]).exists()
+
+
+def test_a_crash_after_the_rename_is_made_good_the_next_time(opened: Workspace) -> None:
+    backups = places.days(opened, 2)
+    opened.catalog.put(backups[1].evolve(expired_at=NOW))
+    folder = places.folder_of(opened, backups[1])
+    folder.rename(folder.with_name(folder.name + remove.EXPIRED_SUFFIX))
+    run(opened)
+    assert list(folder.parent.iterdir()) == [places.folder_of(opened, backups[0])]
+
+
+@pytest.fixture
+def stuck(opened: Workspace) -> Backup:
+    """A backup that is to go, and whose record names another folder."""
+    backups = places.days(opened, 2)
+    opened.catalog.put(backups[1].evolve(location="backups"))
+    return backups[1]
+
+
+@pytest.mark.parametrize("location", ["backups", "backups/logical/main/shop", "catalog/backups"])
+def test_a_record_that_names_another_folder_removes_nothing(opened: Workspace, location: str) -> None:
+    backups = places.days(opened, 2)
+    opened.catalog.put(backups[1].evolve(location=location))
+    outcome = run(opened)
+    assert "is not its folder" in outcome.problems[0]
+    assert places.folder_of(opened, backups[1]).exists()
+
+
+def test_a_symbolic_link_is_not_followed(opened: Workspace, tmp_path: Path) -> None:
+    """Fault 32: neither a linked backup, nor a linked folder above it, nor a link inside."""
+    backups = places.days(opened, 4)
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").write_text("still here")
+    linked, inside = places.folder_of(opened, backups[1]), places.folder_of(opened, backups[2])
+    linked.rename(tmp_path / "moved")
+    linked.symlink_to(precious)
+    (inside / "link").symlink_to(precious)
+    outcome = run(opened)
+    assert outcome.problems == (f"{linked} is a symbolic link, and is left alone",)
+    assert (precious / "file").read_text() == "still here"
+    assert not inside.exists()
+
+
+def test_a_link_above_the_backup_is_not_followed(opened: Workspace, tmp_path: Path) -> None:
+    backups = places.days(opened, 2)
+    database = places.folder_of(opened, backups[0]).parent
+    database.rename(tmp_path / "elsewhere")
+    database.symlink_to(tmp_path / "elsewhere")
+    outcome = run(opened)
+    assert "leads elsewhere by a symbolic link" in outcome.problems[0]
+    assert (tmp_path / "elsewhere" / backups[1].id).exists()
+
+
+def test_a_storage_that_is_configured_no_more_is_said(opened: Workspace) -> None:
+    backups = places.days(opened, 2)
+    opened.catalog.put(backups[1].evolve(storage="tape"))
+    assert "is no folder of the configuration" in run(opened).problems[0]
+    assert available(opened) == [each.id for each in backups]
+
+
+def test_after_success_says_what_it_could_not_do(opened: Workspace, stuck: Backup) -> None:
+    with structlog.testing.capture_logs() as logs:
+        expire_run.after_success(opened, "main-logical")
+    assert [each["message"] for each in logs if each["event"] == "not removed"] == [
+        f"The record of backup {stuck.id} names {opened.config.folder('disk').path / 'backups'}, "
+        "which is not its folder."
+    ]
+
+
+def test_after_success_never_raises(opened: Workspace) -> None:
+    with (
+        structlog.testing.capture_logs() as logs,
+        locks.held(opened.catalog.root, "expire-main-logical", "A test"),
+    ):
+        expire_run.after_success(opened, "main-logical")
+    assert [each["event"] for each in logs] == ["expire failed"]
+    assert "is already running" in logs[0]["message"]
+
+
+def old_failures(opened: Workspace, count: int) -> list[Backup]:
+    """Failures that are older than any record is kept, with one newer attempt."""
+    opened.catalog.put(builders.backup(1, NOW, location=None, storage=None))
+    failures = [
+        builders.backup(
+            100 + number, NOW - (500 + number) * DAY,
+            status=Status.FAILED, reason=Reason.TOOL, location=None, storage=None,
+        )
+        for number in range(count)
+    ]  # fmt: skip
+    for each in failures:
+        opened.catalog.put(each)
+    return failures
+
+
+def total(opened: Workspace) -> history.Counts:
+    """What a reader counts: the tally and the records that it does not count."""
+    tally = opened.catalog.tally("main-logical")
+    found = history.summarise(
+        map(history.attempt, opened.catalog.backups("main-logical")), folding=frozenset(tally.folding)
+    )
+    return found.counts.plus(history.tallied(tally, "shop"))
+
+
+def test_old_records_are_folded_and_no_counter_falls(opened: Workspace) -> None:
+    old_failures(opened, 5)
+    before = total(opened)
+    assert before == history.Counts(runs=6, failures={Reason.TOOL: 5})
+    assert run(opened).records == 5
+    assert total(opened) == before
+    assert len(list(opened.catalog.backups("main-logical"))) == 1
+    assert opened.catalog.tally("main-logical") == Totals(
+        plan="main-logical", runs={"shop": 5}, failures={"shop": {"tool": 5}}
+    )
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("step", range(7))
+def test_a_crash_at_any_step_of_folding_counts_nothing_twice(
+    opened: Workspace, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Steps: the tally, five removals, the tally; the crash comes instead of one of them."""
+    old_failures(opened, 5)
+    before, left = total(opened), [step]
+
+    def crashing(name: str) -> None:
+        real = getattr(type(opened.catalog), name)
+
+        def call(catalog: object, record: object) -> None:
+            if not left[0]:
+                raise Crash
+            left[0] -= 1
+            real(catalog, record)
+
+        monkeypatch.setattr(type(opened.catalog), name, call)
+
+    with monkeypatch.context():
+        crashing("put")
+        crashing("remove")
+        with pytest.raises(Crash):
+            expire_run.fold(opened, "main-logical", now=NOW)
+        monkeypatch.undo()
+    assert total(opened) == before
+    expire_run.fold(opened, "main-logical", now=NOW)
+    assert total(opened) == before
+    assert len(list(opened.catalog.backups("main-logical"))) == 1
+
+
+def test_a_record_outlives_bytes_that_could_not_be_removed(opened: Workspace) -> None:
+    places.days(opened, 1)
+    stuck = places.stored(opened, builders.backup(9, NOW - 900 * DAY))
+    opened.catalog.put(stuck.evolve(expired_at=NOW - 899 * DAY))
+    assert expire_run.fold(opened, "main-logical", now=NOW) == 0
+    assert run(opened).records == 1

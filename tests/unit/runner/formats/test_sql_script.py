@@ -1,0 +1,127 @@
+"""Splitting an SQL dump as psql would, however it is read and whatever stands in its quotes."""
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.formats import dump_metadata, sql_script
+from pgbackstop_runner.formats.sql_script import Statement
+
+DUMP = rb"""--
+-- PostgreSQL database dump; \connect postgres
+--
+
+\restrict abc
+
+SET client_encoding = 'UTF8';
+CREATE DATABASE "My ""D;B" WITH TEMPLATE = template0 ENCODING = 'UTF8' TABLESPACE = fast;
+\connect -reuse-previous=on "dbname='My'"
+COMMENT ON DATABASE "My ""D;B" IS 'it''s
+\connect elsewhere
+; ALTER DATABASE live';
+CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $_$ select ';' || $$x;$$ /* ; */ $_$;
+CREATE FUNCTION g(foo$bar int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT foo$bar; END;
+INSERT INTO t VALUES (E'a\';b', 'c\', U&"d;e", $1); /* a /* nested; */ comment; */ SELECT 1;
+COPY public.t (a) FROM stdin;
+DROP TABLE x;
+\\.
+\.
+
+COPY public.empty (a) FROM stdin;
+\.
+GRANT CREATE, CONNECT ON DATABASE "My ""D;B" TO bob;
+ALTER ROLE "IN DATABASE x" IN DATABASE "My ""D;B" SET work_mem TO '8MB';
+ALTER DATABASE "My ""D;B" CONNECTION LIMIT = 7;
+SELECT pg_catalog.setval('public."it''s"', 41, true);
+ALTER TABLE ONLY public.t
+    ADD CONSTRAINT "c d" CHECK ((a > 0)) NOT VALID;
+-- end
+"""
+
+
+class Slow(io.BytesIO):
+    """Gives as many bytes a read as it is told, in turn."""
+
+    def __init__(self, content: bytes, sizes: list[int]) -> None:
+        super().__init__(content)
+        self._sizes = sizes
+        self._turn = 0
+
+    def read(self, _size: int | None = -1, /) -> bytes:
+        self._turn += 1
+        return super().read(self._sizes[self._turn % len(self._sizes)])
+
+
+def split(content: bytes, sizes: list[int] | None = None) -> list[Statement]:
+    return list(sql_script.pieces(Slow(content, sizes or [1 << 16])))
+
+
+def statements(pieces: list[Statement]) -> list[bytes]:
+    return [piece.code for piece in pieces if piece.kind == "statement"]
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=20))
+def test_it_does_not_matter_how_it_is_read(sizes: list[int]) -> None:
+    whole, slow = split(DUMP), split(DUMP, sizes)
+    assert b"".join(piece.text for piece in slow) == DUMP
+    assert statements(slow) == statements(whole)
+    assert [piece.code for piece in slow if piece.kind == "command"] == [
+        b"\\restrict abc\n",
+        b"\\connect -reuse-previous=on \"dbname='My'\"\n",
+    ]
+
+
+def test_quotes_bodies_and_rows_are_not_split() -> None:
+    found = statements(split(DUMP))
+    assert len(found) == 15
+    assert any(code.endswith(b"; ALTER DATABASE live';") for code in found)
+    assert any(code.startswith(b"INSERT") and code.endswith(b"$1);") for code in found)
+    assert not any(code.startswith(b"DROP") for code in found)
+
+
+def test_statements_about_the_database_are_known_and_renamed() -> None:
+    about = [code for code in statements(split(DUMP)) if dump_metadata.is_about_database(code)]
+    assert [dump_metadata.renamed(code, b'"new"')[:40] for code in about] == [
+        b'CREATE DATABASE "new" WITH TEMPLATE = te',
+        b"COMMENT ON DATABASE \"new\" IS 'it''s\n\\con",
+        b'GRANT CREATE, CONNECT ON DATABASE "new" ',
+        b'ALTER ROLE "IN DATABASE x" IN DATABASE "',
+        b'ALTER DATABASE "new" CONNECTION LIMIT = ',
+    ]
+
+
+def test_what_the_blueprint_learns() -> None:
+    found = dump_metadata.DumpMetadata()
+    for code in statements(split(DUMP)):
+        found.note(code)
+    assert [code.split()[0] for code in found.create] == [b"CREATE", b"COMMENT", b"GRANT", b"ALTER"]
+    assert found.close == [b'ALTER DATABASE "My ""D;B" CONNECTION LIMIT = 7;']
+    assert found.tablespaces == {"fast"}
+    assert found.sequences == {'public."it\'s"': (41, True)}
+    assert found.not_valid == {("public.t", "c d")}
+    assert found.roles == {"bob"}
+    assert b"TABLESPACE" not in dump_metadata.without_tablespace(found.create[0])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"SELECT 'a", b"SELECT $x$ a;", b"COPY a.b (c) FROM stdin;\n1\n", b"SELECT /* 1", b"SELECT 1", b"-"],
+)
+def test_a_script_that_is_cut_off_is_corrupt(content: bytes) -> None:
+    with pytest.raises(AttemptFailed, match="ends inside"):
+        split(content)
+
+
+def test_a_command_inside_a_statement_is_refused() -> None:
+    with pytest.raises(AttemptFailed, match="inside a statement"):
+        split(b"SELECT 1 \\! touch x\n;")
+
+
+@pytest.mark.parametrize("line", [b"\\! touch x\n", b"\\i x\n", b"\\copy a from program 'x'\n"])
+def test_other_commands_are_refused(line: bytes) -> None:
+    (command, _end) = split(line)
+    with pytest.raises(AttemptFailed, match="never writes"):
+        dump_metadata.check_command(command)

@@ -1,0 +1,277 @@
+"""Alertmanager's configuration: what stands in it for which settings, and that Alertmanager accepts it."""
+
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.notifications import WEEKDAYS, Notifications, QuietHours
+from pgbackstop_runner.notify import alertmanager_config, events
+from pgbackstop_runner.notify.alertmanager_config import Interval
+
+TOKEN = "123:abc_-Z"
+WEBHOOK = "https://hooks.slack.com/services/T/B/secret"
+PASSWORD = "p\"ä'ss: #word"
+SWITCH = "https://hc-ping.example/uuid"
+RULES = Path(__file__).parents[4] / "alerts" / "pgbackstop.rules.yml"
+CHANNELS = ("email", "slack", "telegram", "watchdog_url_file", "quiet_hours")
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Every setting of every channel."""
+    folder = tmp_path_factory.mktemp("secrets")
+    for name, text in {"smtp": PASSWORD, "slack": WEBHOOK, "telegram": TOKEN, "switch": SWITCH}.items():
+        (folder / name).write_text(text + "\n")
+    return {
+        "email": {
+            "to": ["dba@example.com", "night@example.com"],
+            "sender": "pgbackstop@example.com",
+            "smarthost": "smtp.example.com:587",
+            "user": "me: 'and' \"you\"",
+            "password_file": str(folder / "smtp"),
+            "ca_file": "/etc/ssl/own ca.pem",
+        },
+        "slack": {"api_url_file": str(folder / "slack"), "channel": "#back: 'ups'"},
+        "telegram": {"bot_token_file": str(folder / "telegram"), "chat_id": -1001234567890},
+        "watchdog_url_file": str(folder / "switch"),
+        "quiet_hours": [{"days": ["friday"], "start": "22:00", "end": "07:00", "timezone": "Europe/Berlin"}],
+        "grafana_url": "https://grafana.example/sub/",
+    }
+
+
+def rendered(settings: dict[str, Any], **options: Any) -> Any:
+    """The document as Alertmanager reads it."""
+    return yaml.safe_load(alertmanager_config.render(Notifications.model_validate(settings), **options).text)
+
+
+def receiver(document: Any, name: str) -> Any:
+    (found,) = [each for each in document["receivers"] if each["name"] == name]
+    return found
+
+
+@pytest.fixture(scope="module")
+def amtool() -> str:
+    found = shutil.which("amtool")
+    if found is None:
+        pytest.skip("amtool is not installed: Debian's package prometheus-alertmanager has it")
+    return found
+
+
+def test_alertmanager_accepts_every_combination(
+    amtool: str, everything: dict[str, Any], tmp_path: Path
+) -> None:
+    files = []
+    for number, chosen in enumerate(itertools.product((True, False), repeat=len(CHANNELS))):
+        settings = {name: everything[name] for name, is_in in zip(CHANNELS, chosen, strict=True) if is_in}
+        files.append(tmp_path / f"{number}.yml")
+        made = alertmanager_config.render(Notifications.model_validate(settings))
+        files[-1].write_text(made.text)
+        names = {each["name"] for each in yaml.safe_load(made.text)["receivers"]}
+        expected = {name.removesuffix("_url_file") for name in settings} - {"quiet_hours"}
+        assert {name.removesuffix("-events") for name in names} == expected | {"nobody"}
+    answer = subprocess.run([amtool, "check-config", *files], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert answer.stdout.count("SUCCESS") == 2 ** len(CHANNELS)
+
+
+def test_values_arrive_as_they_are(everything: dict[str, Any]) -> None:
+    document = rendered(everything, embed=True)
+    (mail,) = receiver(document, "email")["email_configs"]
+    assert mail["auth_username"] == everything["email"]["user"]
+    assert mail["auth_password"] == PASSWORD
+    assert mail["tls_config"] == {"ca_file": "/etc/ssl/own ca.pem"}
+    assert mail["to"] == "dba@example.com, night@example.com"
+    assert document["global"]["smtp_require_tls"] is True
+    (slack,) = receiver(document, "slack")["slack_configs"]
+    assert (slack["api_url"], slack["channel"]) == (WEBHOOK, "#back: 'ups'")
+    (telegram,) = receiver(document, "telegram")["telegram_configs"]
+    assert (telegram["bot_token"], telegram["chat_id"]) == (TOKEN, -1001234567890)
+    assert '$grafana := "https://grafana.example/sub"' in telegram["message"]
+    assert receiver(document, "watchdog")["webhook_configs"] == [{"send_resolved": False, "url": SWITCH}]
+
+
+@pytest.mark.parametrize(
+    ("options", "embedded"),
+    [
+        ({}, {TOKEN, SWITCH}),
+        ({"version": (0, 26)}, set()),
+        ({"version": (1, 0)}, set()),
+        ({"embed": True, "version": (0, 28)}, {TOKEN, SWITCH, WEBHOOK, PASSWORD}),
+    ],
+)
+def test_secrets_stay_in_their_files_where_alertmanager_reads_them(
+    everything: dict[str, Any], options: dict[str, Any], embedded: set[str]
+) -> None:
+    made = alertmanager_config.render(Notifications.model_validate(everything), **options)
+    assert made.holds_secrets is bool(embedded)
+    text = json.dumps(yaml.safe_load(made.text), ensure_ascii=False)
+    every = {TOKEN, SWITCH, WEBHOOK, PASSWORD}
+    assert {each for each in every if json.dumps(each, ensure_ascii=False)[1:-1] in text} == embedded
+
+
+def test_send_resolved_is_said_everywhere(everything: dict[str, Any]) -> None:
+    for each in rendered(everything)["receivers"]:
+        for kind, (settings,) in ((kind, value) for kind, value in each.items() if kind != "name"):
+            assert settings["send_resolved"] is not (each["name"].endswith("-events") or "webhook" in kind)
+
+
+def test_quiet_hours_hold_back_no_critical_alert(everything: dict[str, Any]) -> None:
+    def muted(route: dict[str, Any]) -> list[list[str]]:
+        below = [found for each in route.get("routes", []) for found in muted(each)]
+        return [*([route["matchers"]] if "mute_time_intervals" in route else []), *below]
+
+    news = 'alertname=~"BackupFinished|DrillFinished|RestoreStarted|RestoreFinished|RestoreFailed"'
+    found = muted(rendered(everything)["route"])
+    assert sorted(found) == sorted([[news], ['severity=~"warning|info"']] * 3)
+    assert muted(rendered({**everything, "quiet_hours": []})["route"]) == []
+
+
+def test_whoever_wants_no_news_of_good_backups(everything: dict[str, Any]) -> None:
+    good = {"receiver": "nobody", "matchers": ['alertname=~"BackupFinished|DrillFinished"']}
+    assert good not in rendered(everything)["route"]["routes"]
+    assert good in rendered({**everything, "finished": False})["route"]["routes"]
+
+
+def test_durations_are_written_as_prometheus_reads_them() -> None:
+    route = rendered({"group_wait": 0, "group_interval": "1m30s", "repeat_interval": 0.5})["route"]
+    assert (route["group_wait"], route["group_interval"], route["repeat_interval"]) == ("0s", "90s", "500ms")
+
+
+def test_every_alert_that_is_named_exists() -> None:
+    rules = yaml.safe_load(RULES.read_text())
+    known = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
+    known |= set(events.ALERT_NAMES.values())
+    document = rendered({"slack": None})
+    matchers = [each for rule in document["inhibit_rules"] for each in rule["source_matchers"]]
+    matchers += [each for rule in document["inhibit_rules"] for each in rule["target_matchers"]]
+    patterns = [found for each in matchers for found in re.findall(r'^alertname(?:=~?|!=)"(.+)"$', each)]
+    named = [name for pattern in patterns for name in pattern.split("|")]
+    assert named
+    assert [name for name in named if not any(re.fullmatch(name, each) for each in known)] == []
+
+
+@pytest.mark.parametrize(
+    ("hours", "expected"),
+    [
+        ({}, [("00:00", "24:00", WEEKDAYS)]),
+        ({"start": "01:00", "end": "06:30", "days": ["monday"]}, [("01:00", "06:30", ("monday",))]),
+        (
+            {"start": "22:00", "end": "07:00", "days": ["friday", "sunday"]},
+            [("22:00", "24:00", ("friday", "sunday")), ("00:00", "07:00", ("saturday", "monday"))],
+        ),
+        ({"start": "22:00", "end": "00:00", "days": ["sunday"]}, [("22:00", "24:00", ("sunday",))]),
+    ],
+)
+def test_quiet_hours_may_pass_midnight(hours: dict[str, Any], expected: list[Any]) -> None:
+    made = alertmanager_config.intervals(QuietHours.model_validate({**hours, "timezone": "Asia/Kathmandu"}))
+    assert made == [
+        Interval(start=start, end=end, days=days, location="Asia/Kathmandu") for start, end, days in expected
+    ]
+
+
+@given(start=st.integers(0, 1439), end=st.integers(0, 1439), day=st.sampled_from(WEEKDAYS))
+def test_quiet_hours_last_as_long_as_they_say(start: int, end: int, day: str) -> None:
+    if start == end:
+        return
+    hours = QuietHours.model_validate({"start": start, "end": end, "days": [day]})
+    minutes = [
+        (int(text[:2]) * 60 + int(text[3:]))
+        for each in alertmanager_config.intervals(hours)
+        for text in (each.start, each.end)
+    ]
+    assert sum(minutes[1::2]) - sum(minutes[::2]) == (end - start) % 1440
+
+
+@pytest.mark.parametrize(
+    ("text", "version"), [("0.25", (0, 25)), ("v0.28.1", (0, 28)), ("1.0.0-rc.1", (1, 0))]
+)
+def test_versions(text: str, version: tuple[int, int]) -> None:
+    assert alertmanager_config.parse_version(text) == version
+
+
+@pytest.mark.parametrize("text", ["0.24", "latest", "", "0"])
+def test_versions_that_are_none_or_too_old(text: str) -> None:
+    with pytest.raises(errors.ConfigError, match=r"0\.25"):
+        alertmanager_config.parse_version(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        ("", "is empty"),
+        (" \n", "is empty"),
+        ("one\ntwo\n", "has 2 lines"),
+        (b"\xff\xfe", "it is no UTF-8 text"),
+        ("hooks.slack.com/services/secret", "is no address of Slack's webhook"),
+        ("https://hooks slack.com/secret", "is no address of Slack's webhook"),
+        ("https://[/secret", "is no address of Slack's webhook"),
+    ],
+)
+def test_a_secret_that_is_none_is_one_sentence(
+    tmp_path: Path, content: str | bytes | None, words: str
+) -> None:
+    path = tmp_path / "slack"
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(errors.ConfigError) as caught:
+        alertmanager_config.render(Notifications.model_validate({"slack": {"api_url_file": str(path)}}))
+    assert words in caught.value.problem
+    assert str(path) in caught.value.problem
+    assert caught.value.remedy
+    assert "secret" not in str(caught.value).replace(str(path), "")
+
+
+def test_a_token_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("bot123:abc\n")
+    settings = {"telegram": {"bot_token_file": str(tmp_path / "token"), "chat_id": 1}}
+    with pytest.raises(errors.ConfigError, match="is no token of a Telegram bot"):
+        alertmanager_config.render(Notifications.model_validate(settings))
+
+
+def test_the_file_is_private_and_replaces_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "alertmanager.yml"
+    path.write_text("old")
+    path.chmod(0o644)
+    alertmanager_config.write(path, "new")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o600)
+    link = tmp_path / "link.yml"
+    link.symlink_to(path)
+    alertmanager_config.write(link, "newer")
+    assert (link.is_symlink(), path.read_text()) == (True, "newer")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["alertmanager.yml", "link.yml"]
+
+
+@pytest.mark.root
+def test_root_leaves_the_file_to_its_owner(tmp_path: Path) -> None:
+    path = tmp_path / "alertmanager.yml"
+    path.write_text("old")
+    os.chown(path, 65534, 65534)
+    alertmanager_config.write(path, "new")
+    assert (path.stat().st_uid, path.stat().st_gid) == (65534, 65534)
+
+
+@pytest.mark.parametrize("path", ["nowhere/alertmanager.yml", ".", "/dev/null"])
+def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path, path: str) -> None:
+    with pytest.raises(errors.PgbackstopError, match="cannot be written: "):
+        alertmanager_config.write(tmp_path / path, "text")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_other_command_waits_for_jinja() -> None:
+    modules = "pgbackstop_runner.cli.notify, pgbackstop_runner.notify.backup_events"
+    code = f"import sys, {modules}; print('jinja2' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
