@@ -14,6 +14,7 @@ from datetime import datetime
 import psycopg
 
 from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_runner.system.state_folder import StateFolder
 from pgbackstop_runner.wal import state as wal_state
 from tests.integration.wal import rig as rigs
 from tests.integration.wal.rig import Rig
@@ -137,7 +138,7 @@ def _lost(number: int) -> str:
             last = _beat(server, 10.0)
             load.wait(60)
             poll(lambda: rig.receivewal is None)
-            claimed = wal_state.read(rig.catalog, "main")
+            claimed = wal_state.read(StateFolder(rig.catalog).wal("main"))
             with rigs.recovered(server, base, rig.archive) as found:
                 row = found.execute("select count(*), max(at) from heartbeat")[0]
         finally:

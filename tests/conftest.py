@@ -9,6 +9,7 @@ from collections.abc import Generator
 from pathlib import Path
 from types import FrameType
 
+import hypothesis
 import pytest
 
 from tests.support import binaries, skips
@@ -16,6 +17,13 @@ from tests.support import binaries, skips
 pytest_plugins = ["tests.support.fixtures"]
 
 HERE = Path(__file__).parent
+
+
+# A busy machine must not fail a test: neither its examples nor what draws them have a time limit.
+hypothesis.settings.register_profile(
+    "any speed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any speed")
 
 
 def pytest_configure() -> None:

@@ -11,7 +11,10 @@ from pgbackstop_catalog.config import load, locate
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.store import layout
 from pgbackstop_catalog.store.folder import FolderCatalog
+from pgbackstop_catalog.store.protocol import Catalog
+from pgbackstop_runner.system.state_folder import StateFolder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +23,17 @@ class Workspace:
 
     file: Path
     config: Config
-    catalog: FolderCatalog = field(repr=False)
+    catalog: Catalog = field(repr=False)
+    on_invalid_record: Callable[[errors.CatalogError], None] = field(default=lambda _error: None, repr=False)
+
+    @property
+    def state(self) -> StateFolder:
+        """This host's locks, leases and what its processes know."""
+        return StateFolder(self.config.catalog_folder())
+
+    def reopened(self) -> Workspace:
+        """The same configuration file as it is now. Raises ConfigError."""
+        return open_workspace(self.file, self.on_invalid_record)
 
     def plan(self, name: str) -> Plan:
         """Raises NotFound, with the names that exist."""
@@ -45,7 +58,6 @@ class Workspace:
 
     def wal_archive(self, server: str) -> Path:
         """The folder of the server's WAL archive."""
-        from pgbackstop_catalog.store import layout  # noqa: PLC0415
 
         storage = self.config.folder(self.server(server).wal.storage)
         return storage.path / layout.wal_folder(server)
@@ -56,7 +68,7 @@ def open_workspace(given: Path | None, on_invalid_record: Callable[[errors.Catal
     file = locate.find(given)
     config = load.load(file)
     catalog = FolderCatalog(config.catalog_folder(), on_invalid_record=on_invalid_record)
-    return Workspace(file=file, config=config, catalog=catalog)
+    return Workspace(file=file, config=config, catalog=catalog, on_invalid_record=on_invalid_record)
 
 
 def _names(named: dict[str, Plan] | dict[str, Server]) -> str:

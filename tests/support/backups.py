@@ -20,6 +20,7 @@ from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner import workspace
 from pgbackstop_runner.backup import attempt
 from pgbackstop_runner.backup import run as backup_run
+from pgbackstop_runner.system.state_folder import StateFolder
 from pgbackstop_runner.workspace import Workspace
 from tests.support.servers import Server
 
@@ -56,6 +57,11 @@ class Site:
     @property
     def store(self) -> Path:
         return Path(self.storage_settings.get("path", self.folder / "store"))
+
+    @property
+    def state(self) -> StateFolder:
+        """The state folder of its host."""
+        return StateFolder(self.catalog.root)
 
     @property
     def catalog(self) -> FolderCatalog:

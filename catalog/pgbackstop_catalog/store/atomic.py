@@ -29,7 +29,7 @@ def write(path: Path, content: bytes, *, durable: bool = True) -> None:
     ``durable=False`` leaves out both fsyncs: for state that is worthless after a crash, such as a
     heartbeat. Raises OSError; the temporary file is then gone.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    temporary = temporary_name(path)
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, FILE_MODE)
         with os.fdopen(descriptor, "wb") as file:
@@ -63,6 +63,33 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def temporary_name(path: Path) -> Path:
+    """The name of ``path`` while this process writes it: hidden, beside it, with the process's id."""
+    return path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+
+
 def is_temporary(path: Path) -> bool:
-    """Whether ``path`` is what a crash left of a write."""
+    """Whether ``path`` is a file while it is written, or what a crash left of one."""
     return path.name.startswith(".") and path.name.endswith(TEMPORARY_SUFFIX)
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether ``path`` is a temporary file whose process is gone."""
+    return is_temporary(path) and not _is_alive(path.name.removesuffix(TEMPORARY_SUFFIX).rpartition(".")[2])
+
+
+def sweep(folder: Path) -> None:
+    """Remove what processes that are gone left of their writes into ``folder``. Raises OSError."""
+    for path in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+        if is_abandoned(path):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except PermissionError:
+        return True
+    except (ValueError, OverflowError, ProcessLookupError):
+        return False
+    return True

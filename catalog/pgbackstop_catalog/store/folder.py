@@ -14,48 +14,22 @@ is reported and passed over, never removed.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Totals
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.store import atomic, listing
+from pgbackstop_catalog.store.protocol import AnyRecord
 
 SUFFIX = listing.SUFFIX
 unreadable = listing.unreadable
 R = TypeVar("R", Backup, Copy, Proof, Restore)
-AnyRecord = Backup | Copy | Proof | Restore | Totals
-
-
-class Catalog(Protocol):
-    """The records of all backups, copies and proofs."""
-
-    def put(self, record: AnyRecord) -> None:
-        """Write or replace a record durably."""
-
-    def backups(self, plan: str | None = None) -> Iterator[Backup]:
-        """All attempts, the newest first."""
-
-    def backup(self, backup_id: str) -> Backup:
-        """The attempt of that id, or of an unambiguous beginning of it. Raises NotFound."""
-
-    def copies(self, plan: str | None = None) -> Iterator[Copy]:
-        """All copies, the newest first."""
-
-    def proofs(self, plan: str | None = None) -> Iterator[Proof]:
-        """All proofs, the newest first."""
-
-    def restores(self, server: str | None = None) -> Iterator[Restore]:
-        """All restores into a server, or into any, the newest first."""
-
-    def remove(self, record: Backup) -> None:
-        """Forget an attempt, its copies and its proofs."""
 
 
 @dataclass
@@ -69,6 +43,10 @@ class FolderCatalog:
     root: Path
     on_invalid_record: Callable[[errors.CatalogError], None] = field(default=lambda _error: None)
 
+    @property
+    def location(self) -> str:
+        return str(self.root)
+
     def put(self, record: AnyRecord) -> None:
         path = self.path(record)
         with _writing(path):
@@ -76,7 +54,6 @@ class FolderCatalog:
             atomic.write(path, codec.encode(record))
 
     def put_progress(self, record: Backup) -> None:
-        """Replace a running record without waiting for the disk: after a crash it is reconciled anyway."""
         path = self.path(record)
         with _writing(path):
             atomic.write(path, codec.encode(record), durable=False)
@@ -85,10 +62,7 @@ class FolderCatalog:
         return self._read(Backup, "backups", plan)
 
     def physical_backups(self, server: str) -> list[Backup]:
-        """The server's physical backups, without reading the records of plans that make other ones.
-
-        A plan's newest record tells of which kind it is.
-        """
+        # A plan's newest record tells of which kind it is: the records of other plans are not read.
         found: list[Backup] = []
         for plan in self.plans():
             newest = next(self.backups(plan), None)
@@ -105,15 +79,13 @@ class FolderCatalog:
     def restores(self, server: str | None = None) -> Iterator[Restore]:
         return self._read(Restore, "restores", server)
 
-    def tally(self, plan: str) -> Totals:
-        """The tally of a plan; an empty one where nothing was removed yet."""
+    def totals(self, plan: str) -> Totals:
         path = self.root / "tallies" / f"{plan}{SUFFIX}"
         if not path.exists():
             return Totals(plan=plan)
         return codec.decode(Totals, self._bytes(path), where=str(path))
 
     def plans(self) -> tuple[str, ...]:
-        """Every plan that has a record, whether or not it is still configured."""
         return tuple(sorted(folder.name for folder in listing.folders(self.root, "backups")))
 
     def backup(self, backup_id: str) -> Backup:
@@ -128,6 +100,18 @@ class FolderCatalog:
             )
         return codec.decode(Backup, self._bytes(matches[0]), where=str(matches[0]))
 
+    def has(self, record: AnyRecord) -> bool:
+        path = self.path(record)
+        try:
+            codec.decode(type(record), path.read_bytes(), where=str(path))
+        except errors.NewerRecord:
+            return True
+        except (FileNotFoundError, errors.CatalogError):
+            return False
+        except OSError as error:
+            raise unreadable(path, error) from error
+        return True
+
     def remove(self, record: Backup) -> None:
         path = self.path(record)
         for folder, pattern in (("copies", f"{record.id}@*{SUFFIX}"), ("proofs", f"*{SUFFIX}")):
@@ -136,6 +120,12 @@ class FolderCatalog:
                     other.unlink(missing_ok=True)
         path.unlink(missing_ok=True)
         atomic.sync_folder(path.parent)
+
+    def sweep(self, plan: str) -> None:
+        of_plan = (self.root / kind / plan for kind in ("backups", "copies", "proofs"))
+        for folder in (*of_plan, self.root, self.root / "tallies", *listing.folders(self.root, "restores")):
+            with _writing(folder):
+                atomic.sweep(folder)
 
     def path(self, record: AnyRecord) -> Path:
         """Where the record's file is."""
@@ -150,8 +140,7 @@ class FolderCatalog:
         return self.root / "tallies" / f"{record.plan}{SUFFIX}"
 
     def check_writable(self) -> None:
-        """Raises CatalogError where a record could not be written now."""
-        probe = self.root / f".probe-{os.getpid()}"
+        probe = atomic.temporary_name(self.root / "probe")
         with _writing(probe):
             atomic.make_folder(self.root)
             atomic.write(probe, b"")

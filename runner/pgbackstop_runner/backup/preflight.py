@@ -123,7 +123,7 @@ def _storage(workspace: Workspace, plan: Plan, report: Report) -> None:
     except errors.CatalogError as error:
         report.add("catalog", ok=False, detail=error.problem, remedy=error.remedy, reason=Reason.STORAGE)
     else:
-        report.add("catalog", ok=True, detail=f"{workspace.catalog.root} is writable")
+        report.add("catalog", ok=True, detail=f"{workspace.catalog.location} is writable")
 
 
 def _server(report: Report, target: Server, plan: Plan, connection: psycopg.Connection) -> None:

@@ -15,7 +15,7 @@ from pgbackstop_catalog.records.backup import Backup, Reason, Status
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.notify import backup_events
 from pgbackstop_runner.storage import backup_folder
-from pgbackstop_runner.system import files, locks, log
+from pgbackstop_runner.system import files, log
 from pgbackstop_runner.system.files import remove_tree
 from pgbackstop_runner.verify import reconcile
 from pgbackstop_runner.workspace import Workspace
@@ -29,20 +29,20 @@ def lock_name(plan: str) -> str:
 def everything(workspace: Workspace) -> None:
     """Reconcile every plan that is not running now, configured or not. Raises CatalogError."""
     for plan in sorted({*workspace.config.plans, *workspace.catalog.plans()}):
-        with contextlib.suppress(errors.Busy), locks.held(workspace.catalog.root, lock_name(plan), plan):
+        with contextlib.suppress(errors.Busy), workspace.state.held(lock_name(plan), plan):
             one_plan(workspace, plan)
 
 
 def one_plan(workspace: Workspace, plan: str) -> tuple[Backup, ...]:
     """Close the running records of a plan whose lock is held; returns them as they are now."""
-    for kind in ("backups", "proofs"):
-        files.sweep_temporary(workspace.catalog.root / kind / plan)
+    workspace.catalog.sweep(plan)
+    workspace.state.sweep()
     closed: list[Backup] = []
     for record in list(workspace.catalog.backups(plan)):
         if record.status is Status.RUNNING:
             closed.append(_close(workspace, record))
     name = reconcile.verify_lock(plan)
-    with contextlib.suppress(errors.Busy), locks.held(workspace.catalog.root, name, plan):
+    with contextlib.suppress(errors.Busy), workspace.state.held(name, plan):
         reconcile.close_proofs(workspace, plan)
     return tuple(closed)
 

@@ -21,7 +21,7 @@ from pgbackstop_runner.postgres import facts as postgres_facts
 from pgbackstop_runner.postgres import sessions
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.system import files as system_files
-from pgbackstop_runner.system import locks, log, signals
+from pgbackstop_runner.system import log, signals
 from pgbackstop_runner.verify import run as prove
 from pgbackstop_runner.workspace import Workspace
 
@@ -33,7 +33,7 @@ def run(workspace: Workspace, plan_name: str, request: BackupRequest) -> tuple[B
     is running, CatalogError where nothing can be recorded, Interrupted when a signal ends it.
     """
     workspace.plan(plan_name)
-    with locks.held(workspace.catalog.root, reconcile.lock_name(plan_name), f"A backup of plan {plan_name}"):
+    with workspace.state.held(reconcile.lock_name(plan_name), f"A backup of plan {plan_name}"):
         reconcile.one_plan(workspace, plan_name)
         backups = tuple(_attempts(workspace, plan_name, request))
         if any(backup.status is Status.SUCCEEDED for backup in backups):
@@ -163,7 +163,7 @@ def _copy(current: Attempt, binaries: Binaries, leases: contextlib.ExitStack) ->
     history = current.workspace.catalog.backups(current.plan_name)
     method = physical.choose(current, history, summarize_wal=summaries, major=major)
     if method.parent is not None:
-        leases.enter_context(locks.lease(current.workspace.catalog.root, method.parent.id))
+        leases.enter_context(current.workspace.state.lease(method.parent.id))
         # Between the choice and the lease it may have expired.
         if not current.workspace.catalog.backup(method.parent.id).is_available:
             method = physical.Method(fallback=f"{method.parent.id} expired meanwhile")

@@ -24,7 +24,9 @@ def check() -> None:
 
     opened = options.open_workspace()
     plans, servers = len(opened.config.plans), len(opened.config.servers)
-    terminal.say(f"{opened.file}: right ({servers} servers, {plans} plans, catalog in {opened.catalog.root})")
+    terminal.say(
+        f"{opened.file}: right ({servers} servers, {plans} plans, catalog in {opened.catalog.location})"
+    )
     for gap in channels.gaps(opened.config.notifications):
         terminal.complain(f"warning: {gap}")
 

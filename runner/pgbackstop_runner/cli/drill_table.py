@@ -8,7 +8,7 @@ from itertools import islice
 
 from pgbackstop_catalog import units
 from pgbackstop_catalog.records.backup import Proof, Status
-from pgbackstop_catalog.store.folder import FolderCatalog
+from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner import terminal
 
 _COLUMNS = (
@@ -27,7 +27,7 @@ _COLUMNS = (
 )
 
 
-def newest(catalog: FolderCatalog, plan: str | None, database: str | None, limit: int) -> list[Proof]:
+def newest(catalog: Catalog, plan: str | None, database: str | None, limit: int) -> list[Proof]:
     """The newest drills, of that plan and database where they are named."""
     drills = (
         proof

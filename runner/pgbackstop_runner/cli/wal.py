@@ -25,14 +25,16 @@ def receive(server: ServerName) -> None:
         raise errors.ConfigError(
             f"WAL of {server} is not to be archived.", remedy="Set wal.enabled of the server to true."
         )
-
-    from pgbackstop_runner.system import locks  # noqa: PLC0415
     from pgbackstop_runner.wal import maintenance  # noqa: PLC0415
     from pgbackstop_runner.wal import receiver as wal_receiver  # noqa: PLC0415
 
-    with locks.held(opened.catalog.root, f"wal-{server}", f"The WAL receiver of {server}"):
+    with opened.state.held(f"wal-{server}", f"The WAL receiver of {server}"):
         kept = maintenance.ArchiveMaintainer(
-            name=server, server=configured, root=opened.wal_archive(server), catalog=opened.catalog
+            name=server,
+            server=configured,
+            root=opened.wal_archive(server),
+            catalog=opened.catalog,
+            state=opened.state,
         )
         receiver = wal_receiver.Receiver(kept)
         receiver.stop.install()
@@ -56,9 +58,7 @@ def status(
     from pgbackstop_runner.wal import status  # noqa: PLC0415
 
     names = [server] if server else list(opened.config.servers)
-    reports = [
-        status.report(name, opened.server(name), opened.wal_archive(name), opened.catalog) for name in names
-    ]
+    reports = [status.report(opened, name) for name in names]
     if json:
         terminal.values(reports)
     else:

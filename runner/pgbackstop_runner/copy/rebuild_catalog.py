@@ -20,7 +20,7 @@ from pgbackstop_catalog.records.backup import Backup, Copy, Status
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.storage import open
 from pgbackstop_runner.storage.protocol import ByteStore
-from pgbackstop_runner.system import locks, log
+from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
 _KINDS = ("backups/logical", "backups/physical")
@@ -54,7 +54,7 @@ def run(workspace: Workspace, storage: str) -> RebuildResult:
     if storage not in workspace.config.storages:
         names = ", ".join(sorted(workspace.config.storages))
         raise errors.NotFound(f"There is no storage {storage!r}.", remedy=f"There are: {names}.")
-    with locks.held(workspace.catalog.root, "rebuild", "A rebuild of the catalog"):
+    with workspace.state.held("rebuild", "A rebuild of the catalog"):
         workspace.catalog.check_writable()
         return _run(workspace, storage)
 
@@ -119,29 +119,17 @@ def _restore(workspace: Workspace, storage: str, found: _Found) -> list[Backup |
     """Write what the catalog lacks of a backup; nothing where it has it."""
     written: list[Backup | Copy] = []
     record = found.record
-    if not _has(workspace, record):
+    if not workspace.catalog.has(record):
         workspace.catalog.put(record)
         written.append(record)
     if storage != record.storage:
         copy = _copy(record, storage)
-        if not workspace.catalog.path(copy).exists():
+        if not workspace.catalog.has(copy):
             workspace.catalog.put(copy)
             written.append(copy)
     for each in written:
         log.logger().info("restored to the catalog", plan=each.plan, backup=record.id, kind=each.kind)
     return written
-
-
-def _has(workspace: Workspace, record: Backup) -> bool:
-    """Whether the catalog has a record of it that can be read, or that is newer than this program."""
-    path = workspace.catalog.path(record)
-    try:
-        codec.decode(Backup, path.read_bytes(), where=str(path))
-    except errors.NewerRecord:
-        return True
-    except (FileNotFoundError, errors.CatalogError):
-        return False
-    return True
 
 
 def _copy(record: Backup, storage: str) -> Copy:

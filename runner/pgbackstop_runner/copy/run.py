@@ -18,7 +18,7 @@ from pgbackstop_catalog.records.backup import Backup, Copy, Status, StoredFile
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.storage import backup_folder, open
 from pgbackstop_runner.storage.protocol import ByteStore, SourceChanged, StoreError
-from pgbackstop_runner.system import locks, log
+from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
 PAUSES = (1.0, 5.0, 20.0)  # seconds before each further attempt
@@ -47,7 +47,7 @@ def make_missing(workspace: Workspace, plan_name: str) -> None:
 def run(workspace: Workspace, plan_name: str, *, sleep: Sleep = time.sleep) -> tuple[Copy, ...]:
     """The same; returns the records of what was tried. Raises NotFound, Busy, CatalogError, Interrupted."""
     workspace.plan(plan_name)
-    with locks.held(workspace.catalog.root, f"copy-{plan_name}", f"Copying of plan {plan_name}"):
+    with workspace.state.held(f"copy-{plan_name}", f"Copying of plan {plan_name}"):
         return tuple(_make(workspace, each, sleep) for each in missing(workspace, plan_name))
 
 
@@ -132,7 +132,7 @@ def _upload(workspace: Workspace, wanted: Missing) -> int:
     folder = backup_folder.folder_of(workspace.config, backup)
     if folder is None:
         raise StoreError(f"The record of backup {backup.id} does not say where its files are.")
-    with locks.lease(workspace.catalog.root, backup.id):
+    with workspace.state.lease(backup.id):
         if not workspace.catalog.backup(backup.id).is_available:
             raise StoreError(f"Backup {backup.id} has expired before its copy was made.")
         store = open.open_store(wanted.storage, workspace.config.storages[wanted.storage])

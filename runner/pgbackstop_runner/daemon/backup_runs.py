@@ -18,7 +18,7 @@ from pgbackstop_runner.daemon.children import Child
 from pgbackstop_runner.daemon.plan_state import Order
 from pgbackstop_runner.daemon.planner import Planner
 from pgbackstop_runner.daemon.settings import Settings
-from pgbackstop_runner.system import locks, log
+from pgbackstop_runner.system import log
 
 # What a shell says of a command that it cannot start.
 _CANNOT_START = 126
@@ -109,6 +109,6 @@ class Runs:
         workspace = self.planner.workspace
         with (
             contextlib.suppress(errors.Busy),
-            locks.held(workspace.catalog.root, reconcile.lock_name(plan), plan),
+            workspace.state.held(reconcile.lock_name(plan), plan),
         ):
             reconcile.one_plan(workspace, plan)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.records.backup import Backup, Reason, Status, new_id
-from pgbackstop_catalog.store.folder import Catalog
+from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner.daemon.plan_state import CREDIBLE, Missed, Order
 from pgbackstop_runner.system import origin
 

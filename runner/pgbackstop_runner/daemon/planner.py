@@ -30,7 +30,7 @@ class Planner:
     @classmethod
     def begin(cls, workspace: Workspace, recorded: Callable[[Backup], None], now: datetime) -> Planner:
         """From what an earlier daemon knew and the records say. Raises CatalogError."""
-        planner = cls(workspace=workspace, recorded=recorded, known=state_file.load(workspace.catalog.root))
+        planner = cls(workspace=workspace, recorded=recorded, known=state_file.load(workspace.state))
         planner.adopt(workspace, now)
         return planner
 

@@ -25,8 +25,8 @@ from pgbackstop_runner.daemon.server_tasks import ServerTasks
 from pgbackstop_runner.daemon.settings import Settings
 from pgbackstop_runner.daemon.state_file import SchedulerFacts
 from pgbackstop_runner.drill import run as drill_flow
-from pgbackstop_runner.system import locks, log
-from pgbackstop_runner.workspace import Workspace, open_workspace
+from pgbackstop_runner.system import log
+from pgbackstop_runner.workspace import Workspace
 
 LOCK = "daemon"
 # An event loop that is told to sleep until a time may wake a little before it.
@@ -35,7 +35,7 @@ _SLACK = 0.01
 
 def run(workspace: Workspace, settings: Settings | None = None) -> None:
     """Run until SIGTERM or SIGINT. Raises Busy, with the daemon that holds the catalog, CatalogError."""
-    with locks.held(workspace.catalog.root, LOCK, "The daemon of this catalog"):
+    with workspace.state.held(LOCK, "The daemon of this catalog"):
         reconcile.everything(workspace)
         drill_flow.everything(workspace)
         asyncio.run(_serve(workspace, settings or Settings()))
@@ -155,8 +155,8 @@ class Service:
 
     async def _reload(self, now: datetime) -> None:
         try:
-            fresh = open_workspace(self.workspace.file, self.workspace.catalog.on_invalid_record)
-            if fresh.catalog.root != self.workspace.catalog.root:
+            fresh = self.workspace.reopened()
+            if fresh.state != self.workspace.state:
                 raise errors.ConfigError(
                     "The catalog is another folder now.", remedy="Start the daemon anew for that."
                 )
@@ -201,7 +201,7 @@ class Service:
             self._complain(str(error))
 
     def _wanted_since(self, server: str) -> datetime | None:
-        path = self.workspace.catalog.root / "state" / "wal" / f"{server}.json"
+        path = self.workspace.state.wal(server)
         try:
             return codec.decode(WalState, path.read_bytes(), where=str(path)).base_backup_wanted_since
         except FileNotFoundError:
@@ -214,7 +214,7 @@ class Service:
         state = state_file.state(known, self.planner.next_runs(), started_at=self.started_at, now=now)
         try:
             state_file.save(
-                self.workspace.catalog.root,
+                self.workspace.state,
                 state.evolve(stopped_at=now if stopped else None),
                 durable=stopped or known != self._saved,
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.configuration import Config
@@ -15,8 +14,7 @@ from pgbackstop_catalog.records.scheduler import Counted, SchedulerState
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.daemon.plan_state import CREDIBLE
 from pgbackstop_runner.system import log, origin
-
-FILE = Path("state", "scheduler.json")
+from pgbackstop_runner.system.state_folder import StateFolder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +77,9 @@ def _counted(plan: Plan, before: Counted | None, *, since: datetime) -> Counted:
     return Counted(schedule=written(plan), since=since)
 
 
-def load(catalog: Path) -> SchedulerFacts:
+def load(folder: StateFolder) -> SchedulerFacts:
     """What an earlier daemon knew; nothing where its file is lost or damaged, because we go on without."""
-    path = catalog / FILE
+    path = folder.scheduler
     try:
         state = codec.decode(SchedulerState, path.read_bytes(), where=str(path))
     except FileNotFoundError:
@@ -99,9 +97,9 @@ def load(catalog: Path) -> SchedulerFacts:
     return SchedulerFacts(first_seen=state.first_seen, counted=state.counted)
 
 
-def save(catalog: Path, state: SchedulerState, *, durable: bool) -> None:
+def save(folder: StateFolder, state: SchedulerState, *, durable: bool) -> None:
     """Write the state; a mere heartbeat need not be ``durable``. Raises CatalogError."""
-    path = catalog / FILE
+    path = folder.scheduler
     try:
         atomic.make_folder(path.parent)
         atomic.write(path, codec.encode(state), durable=durable)

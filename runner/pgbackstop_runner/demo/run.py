@@ -23,7 +23,8 @@ from pgbackstop_runner.demo.state import DemoFolder, Running, State
 from pgbackstop_runner.demo.status import DemoStatus
 from pgbackstop_runner.demo.supervisor import Supervisor
 from pgbackstop_runner.demo.traffic import OrderTraffic
-from pgbackstop_runner.system import locks, processes, signals
+from pgbackstop_runner.system import processes, signals
+from pgbackstop_runner.system.state_folder import StateFolder
 
 REDRAW_SECONDS = 5
 # A finished run is to be visible within 30 s; a loaded machine gets some more.
@@ -41,7 +42,7 @@ def run(folder: Path, *, once: bool) -> None:
         sys.stdout.reconfigure(line_buffering=True)  # who pipes us into a log wants to follow it
     place = DemoFolder(folder=folder.absolute())
     place.prepare()
-    with locks.held(place.folder, "demo", f"A demo in {demo_status.shown(place.folder)}"):
+    with StateFolder(place.folder).held("demo", f"A demo in {demo_status.shown(place.folder)}"):
         signals.install()
         processes.adopt_orphans()
         with _crew(place) as (crew, state):

@@ -18,7 +18,7 @@ from pgbackstop_runner.restore import new_database, planning, roles, target_data
 from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
 from pgbackstop_runner.restore.roles import Globals
 from pgbackstop_runner.restore.select_backup import BackupQuery
-from pgbackstop_runner.system import accounts, locks
+from pgbackstop_runner.system import accounts
 from pgbackstop_runner.workspace import Workspace
 
 _SUPERUSER = "postgres"
@@ -35,7 +35,7 @@ def restore(drill: Drill, place: DrillDirectory, backup: Backup) -> None:
         recovery.major(backup), empty_server.LOGICAL_PROGRAMS, configured.bin_dir
     )
     accounts.account().require_run(programs.folder / "postgres")
-    with locks.lease(workspace.catalog.root, backup.id):
+    with workspace.state.lease(backup.id):
         globals_ = _globals(workspace, backup)
         superuser = _superuser(globals_)
         with empty_server.empty(drill, place, programs, backup, superuser) as started:

@@ -14,7 +14,7 @@ from pgbackstop_runner.drill.record import Drill
 from pgbackstop_runner.drill.selection import DrillChoice, DrillRequest
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.notify import drill_events
-from pgbackstop_runner.system import locks, log, signals
+from pgbackstop_runner.system import log, signals
 from pgbackstop_runner.workspace import Workspace
 
 
@@ -38,7 +38,7 @@ def run(workspace: Workspace, plan_name: str, request: DrillRequest) -> Iterator
     Raises Interrupted when a signal ends it, and nothing else.
     """
     try:
-        with locks.held(workspace.catalog.root, lock_name(plan_name), f"A drill of plan {plan_name}"):
+        with workspace.state.held(lock_name(plan_name), f"A drill of plan {plan_name}"):
             tidy(workspace, plan_name)
             for kind in selection.kinds(workspace, plan_name, request):
                 yield from _of_kind(workspace, plan_name, kind, request)
@@ -53,7 +53,7 @@ def everything(workspace: Workspace) -> None:
     for plan in sorted(
         {*workspace.config.plans, *workspace.catalog.plans(), *work_directory.plans(workspace)}
     ):
-        with contextlib.suppress(errors.Busy), locks.held(workspace.catalog.root, lock_name(plan), plan):
+        with contextlib.suppress(errors.Busy), workspace.state.held(lock_name(plan), plan):
             tidy(workspace, plan)
 
 

@@ -24,7 +24,6 @@ from pgbackstop_runner.system import accounts, files, log, processes, signals
 from pgbackstop_runner.system.accounts import Account
 from pgbackstop_runner.workspace import Workspace
 
-NOTES = Path("state", "drills")
 PREFIX = "pgbackstop-drill-"
 # What initdb makes, with its WAL; bytes.
 EMPTY_SERVER = 100 * 10**6
@@ -62,7 +61,7 @@ def prepared(workspace: Workspace, plan: str, drill_id: str) -> Iterator[DrillDi
 
     Raises AttemptFailed, ConfigError.
     """
-    note = workspace.catalog.root / NOTES / plan / f"{drill_id}.json"
+    note = workspace.state.drills / plan / f"{drill_id}.json"
     try:
         yield _made(workspace, note, drill_id)
     finally:
@@ -91,7 +90,7 @@ def _made(workspace: Workspace, note: Path, drill_id: str) -> DrillDirectory:
 
 def sweep(workspace: Workspace, plan: str) -> None:
     """End and remove what killed drills of the plan left. Only with the lock of its drills in hand."""
-    folder = workspace.catalog.root / NOTES / plan
+    folder = workspace.state.drills / plan
     for note in sorted(folder.glob("*.json")):
         _clear(note)
     for path in folder.glob(f".*{atomic.TEMPORARY_SUFFIX}"):
@@ -102,7 +101,7 @@ def sweep(workspace: Workspace, plan: str) -> None:
 
 def plans(workspace: Workspace) -> tuple[str, ...]:
     """The plans whose drills left something."""
-    folder = workspace.catalog.root / NOTES
+    folder = workspace.state.drills
     return tuple(sorted(path.name for path in folder.iterdir())) if folder.is_dir() else ()
 
 

@@ -22,7 +22,7 @@ from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_runner.copy import run as copy_run
 from pgbackstop_runner.expire import remove, wal
 from pgbackstop_runner.storage import backup_folder
-from pgbackstop_runner.system import locks, log
+from pgbackstop_runner.system import log, state_folder
 from pgbackstop_runner.workspace import Workspace
 
 
@@ -58,7 +58,7 @@ def decide(workspace: Workspace, plan_name: str, *, now: datetime | None = None)
 def run(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -> ExpireResult:
     """Expire one plan. Raises NotFound, Busy where it is being expired, CatalogError."""
     keep = workspace.plan(plan_name).effective_keep()
-    with locks.held(workspace.catalog.root, f"expire-{plan_name}", f"Expire of plan {plan_name}"):
+    with workspace.state.held(f"expire-{plan_name}", f"Expire of plan {plan_name}"):
         backups = list(workspace.catalog.backups(plan_name))
         verdicts = _decide(backups, keep, _proven(workspace, plan_name), now)
         problems: list[str] = []
@@ -87,7 +87,7 @@ def fold(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -
     between leaves a tally that names some: they are removed first, and not counted again.
     """
     catalog, keep = workspace.catalog, workspace.plan(plan_name).effective_keep()
-    tally = catalog.tally(plan_name)
+    tally = catalog.totals(plan_name)
     backups = list(catalog.backups(plan_name))
     counted = [each for each in backups if each.id in tally.folding]
     old = [
@@ -102,7 +102,7 @@ def fold(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -
         catalog.put(history.fold(tally, old, catalog.copies(plan_name)))
     for record in [*counted, *old]:
         catalog.remove(record)
-    catalog.put(catalog.tally(plan_name).evolve(folding=()))
+    catalog.put(catalog.totals(plan_name).evolve(folding=()))
     return len(old)
 
 
@@ -136,11 +136,12 @@ def _expire(workspace: Workspace, backup: Backup, now: datetime) -> Iterable[str
     """Mark one backup as expired, then remove its bytes; a sentence for each thing that stays."""
     try:
         folder = backup_folder.folder_of(workspace.config, backup)
-        with locks.held(workspace.catalog.root, locks.lease_name(backup.id), "A restore of it"):
+        with workspace.state.held(state_folder.lease_name(backup.id), "A restore of it"):
             expired = backup.evolve(expired_at=now)
             problems = _mark(workspace, expired)
             if problems is None:
                 problems = remove.remove(folder) if folder is not None else ()
+            workspace.state.discard_lease(backup.id)
             log.logger().info("expired", plan=backup.plan, database=backup.database or None, backup=backup.id)
             return problems
     except errors.Busy:

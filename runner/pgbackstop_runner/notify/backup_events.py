@@ -19,7 +19,7 @@ from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_runner.notify import alertmanager, events
 from pgbackstop_runner.notify.events import Event
 from pgbackstop_runner.notify.outbox import Outbox
-from pgbackstop_runner.system import locks, log
+from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
 CHANNEL = "alertmanager"
@@ -70,7 +70,7 @@ def queue(workspace: Workspace, event: Event) -> None:
 
 def outbox(workspace: Workspace) -> Outbox:
     """The notices that wait."""
-    return Outbox(workspace.catalog.root / "outbox")
+    return Outbox(workspace.state.outbox)
 
 
 def deliver(workspace: Workspace, *, seconds: float = _PATIENCE) -> Delivery:
@@ -166,7 +166,7 @@ def _lock(workspace: Workspace) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         while True:
             try:
-                stack.enter_context(locks.held(workspace.catalog.root, LOCK, "The delivery of notifications"))
+                stack.enter_context(workspace.state.held(LOCK, "The delivery of notifications"))
                 break
             except errors.Busy:
                 if time.monotonic() > deadline:

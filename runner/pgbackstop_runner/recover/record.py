@@ -14,7 +14,7 @@ from pgbackstop_catalog.records.backup import Reason, Status, new_id
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner.journal.restore import Journal, here, reread
 from pgbackstop_runner.notify import restore_events
-from pgbackstop_runner.system import locks, log
+from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
 
@@ -39,7 +39,7 @@ def recorded(workspace: Workspace, plan: RecoveryPlan, data: Path) -> Iterator[J
         started_at=now,
         source_size_bytes=backup.source_size_bytes,
     ).evolve(**here())
-    with locks.held(workspace.catalog.root, _lock_name(record.target), f"A recovery into {data}"):
+    with workspace.state.held(_lock_name(record.target), f"A recovery into {data}"):
         current = Journal(workspace=workspace, record=record)
         current.save()
         try:
@@ -65,7 +65,7 @@ def reconcile(workspace: Workspace) -> tuple[Restore, ...]:
 def _close(workspace: Workspace, restore: Restore) -> Restore | None:
     """None where it is running after all, or has ended by itself since its record was read."""
     try:
-        with locks.held(workspace.catalog.root, _lock_name(restore.target), restore.target):
+        with workspace.state.held(_lock_name(restore.target), restore.target):
             now = reread(workspace, restore)
             if now.status is not Status.RUNNING:
                 return None

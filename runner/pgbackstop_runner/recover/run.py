@@ -36,7 +36,7 @@ from pgbackstop_runner.recover import (
 from pgbackstop_runner.recover import record as recover_record
 from pgbackstop_runner.recover.data_directory import DataDirectory
 from pgbackstop_runner.recover.replay_progress import RecoveryRun
-from pgbackstop_runner.system import accounts, locks
+from pgbackstop_runner.system import accounts
 from pgbackstop_runner.wal import archive_reader
 from pgbackstop_runner.wal.archive_reader import Archive
 from pgbackstop_runner.workspace import Workspace
@@ -121,7 +121,7 @@ def recover(
     who = accounts.account()
     with contextlib.ExitStack() as stack:
         for record in chosen.chain:
-            stack.enter_context(locks.lease(workspace.catalog.root, record.id))
+            stack.enter_context(workspace.state.lease(record.id))
         current = None
         if request.throwaway is None:
             current = stack.enter_context(recover_record.recorded(workspace, chosen, request.place.data))

@@ -27,7 +27,7 @@ from pgbackstop_runner.restore import (
 )
 from pgbackstop_runner.restore.plan import RestorePlan
 from pgbackstop_runner.restore.swap import Rename
-from pgbackstop_runner.system import locks, log
+from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
 
@@ -38,8 +38,8 @@ def run(workspace: Workspace, outline: RestorePlan) -> Restore:
     """
     name = lock_name(outline.server_name, outline.database)
     with (
-        locks.held(workspace.catalog.root, name, f"A restore of {outline.database}"),
-        locks.lease(workspace.catalog.root, outline.backup.id),
+        workspace.state.held(name, f"A restore of {outline.database}"),
+        workspace.state.lease(outline.backup.id),
     ):
         current = _begin(workspace, outline)
         restore_events.started(workspace, current.record)

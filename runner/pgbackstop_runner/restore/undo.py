@@ -20,7 +20,7 @@ from pgbackstop_runner.journal import restore as journal_restore
 from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.restore import downtime, run, swap, target_database
 from pgbackstop_runner.restore.swap import Rename
-from pgbackstop_runner.system import locks, log
+from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
 
@@ -136,7 +136,7 @@ def _require_there(server: Server, restore: Restore) -> None:
 def _locked(workspace: Workspace, restore: Restore) -> Iterator[Restore]:
     """The record as it is under its lock: before that, the restore may have ended or been undone."""
     name = run.lock_name(restore.server, restore.target)
-    with locks.held(workspace.catalog.root, name, f"A restore of {restore.target}"):
+    with workspace.state.held(name, f"A restore of {restore.target}"):
         yield journal_restore.reread(workspace, restore)
 
 

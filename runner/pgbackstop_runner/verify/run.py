@@ -15,7 +15,7 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup, Proof, Reason, Status
 from pgbackstop_runner.notify import backup_events
 from pgbackstop_runner.storage import backup_folder
-from pgbackstop_runner.system import locks, log, origin, signals
+from pgbackstop_runner.system import log, origin, signals
 from pgbackstop_runner.verify import reconcile
 from pgbackstop_runner.verify.checks import VerifyRun
 from pgbackstop_runner.workspace import Workspace
@@ -63,7 +63,7 @@ def plan(
 ) -> Iterator[VerifyResult]:
     """Verify backups of one plan, one after the other. Raises Busy, CatalogError, Interrupted."""
     name = reconcile.verify_lock(plan_name)
-    with locks.held(workspace.catalog.root, name, f"A verify of plan {plan_name}"):
+    with workspace.state.held(name, f"A verify of plan {plan_name}"):
         reconcile.close_proofs(workspace, plan_name)
         read_before: set[str] = set()
         for backup in backups:
@@ -76,10 +76,10 @@ def plan(
 def _leased(workspace: Workspace, backup: Backup) -> Iterator[Backup | None]:
     """The backup as it is now, kept from being expired with those under it; None where it has expired."""
     with contextlib.ExitStack() as leases:
-        leases.enter_context(locks.lease(workspace.catalog.root, backup.id))
+        leases.enter_context(workspace.state.lease(backup.id))
         current = workspace.catalog.backup(backup.id)
         for parent in _parents(workspace, current):
-            leases.enter_context(locks.lease(workspace.catalog.root, parent))
+            leases.enter_context(workspace.state.lease(parent))
         yield current if current.expired_at is None else None
 
 

@@ -56,7 +56,7 @@ def read(workspace: Workspace, server: str) -> Archive:
     workspace.server(server)
     folder = workspace.wal_archive(server)
     identity = folder / wal_segments.IDENTITY_NAME
-    state = workspace.catalog.root / "state" / "wal" / f"{server}.json"
+    state = workspace.state.wal(server)
     try:
         return Archive(
             folder=folder,

@@ -13,8 +13,9 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions import windows
 from pgbackstop_catalog.decisions.wal_segments import Segment, WalGap, WalWindow, format_lsn
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.store.folder import FolderCatalog
+from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner.system import log, stop_requests
+from pgbackstop_runner.system.state_folder import StateFolder
 from pgbackstop_runner.wal import archive as archives
 from pgbackstop_runner.wal import gaps as gap_memory
 from pgbackstop_runner.wal import pg_receivewal, sampler
@@ -35,11 +36,12 @@ class ArchiveMaintainer:
     name: str
     server: Server
     root: Path
-    catalog: FolderCatalog
+    catalog: Catalog
+    state: StateFolder
 
     def __post_init__(self) -> None:
         self.progress = wal_state.Progress(
-            self.catalog.root, self.name, self.server.wal.method, self.server.wal.slot
+            self.state.wal(self.name), self.name, self.server.wal.method, self.server.wal.slot
         )
         self.sampler = sampler.Sampler(self.server, self.server.wal.slot)
         self.archive: archives.Archive | None = None

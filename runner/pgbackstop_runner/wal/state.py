@@ -14,14 +14,8 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import atomic
 
 
-def path_of(catalog: Path, server: str) -> Path:
-    """Where the state of a server's receiver is."""
-    return catalog / "state" / "wal" / f"{server}.json"
-
-
-def read(catalog: Path, server: str) -> WalState | None:
+def read(path: Path) -> WalState | None:
     """The state that was written last; None where there is none that can be read."""
-    path = path_of(catalog, server)
     try:
         return codec.decode(WalState, path.read_bytes(), where=str(path))
     except (OSError, errors.CatalogError):
@@ -31,9 +25,9 @@ def read(catalog: Path, server: str) -> WalState | None:
 class Progress:
     """The state of one receiver. Its counters go on where the process before left them."""
 
-    def __init__(self, catalog: Path, server: str, method: Any, slot: str) -> None:
-        self.path = path_of(catalog, server)
-        before = read(catalog, server)
+    def __init__(self, path: Path, server: str, method: Any, slot: str) -> None:
+        self.path = path
+        before = read(path)
         now = utc_now()
         fresh = WalState(
             server=server, method=method, slot=slot, status="connecting", started_at=now, updated_at=now

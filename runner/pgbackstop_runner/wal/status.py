@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,11 +16,10 @@ from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.model import Model, UtcTime
 from pgbackstop_catalog.records.backup import Name
 from pgbackstop_catalog.store import wal_index
-from pgbackstop_catalog.store.folder import FolderCatalog
-from pgbackstop_runner.system import locks
 from pgbackstop_runner.wal import archive as archives
 from pgbackstop_runner.wal import gaps, sampler
 from pgbackstop_runner.wal import state as wal_state
+from pgbackstop_runner.workspace import Workspace
 
 TIMEOUT = 3.0  # seconds for the server to answer
 
@@ -68,9 +66,10 @@ class Report(Model):
         return max((each.end for each in self.windows), default=None)
 
 
-def report(name: str, server: Server, archive: Path, catalog: FolderCatalog) -> Report:
+def report(workspace: Workspace, name: str) -> Report:
     """The report of one server. Raises CatalogError where the catalog or the archive cannot be read."""
-    state = wal_state.read(catalog.root, name)
+    server, archive = workspace.server(name), workspace.wal_archive(name)
+    state = wal_state.read(workspace.state.wal(name))
     try:
         index = wal_index.Index(archive)
         entries = index.refresh().values()
@@ -82,14 +81,14 @@ def report(name: str, server: Server, archive: Path, catalog: FolderCatalog) -> 
         ) from error
     if state is not None and not state.gaps:
         state = state.evolve(gaps=gaps.read(archive))
-    backups = [backup for backup in catalog.backups() if backup.server == name]
+    backups = [backup for backup in workspace.catalog.backups() if backup.server == name]
     found = decisions_windows.windows(backups, entries, state, switches)
     return Report(
         server=name,
         enabled=server.wal.enabled,
         method=server.wal.method,
         archive=str(archive),
-        receiver_running=locks.is_held(catalog.root, f"wal-{name}"),
+        receiver_running=workspace.state.is_held(f"wal-{name}"),
         state=state,
         segments=sum(entry.is_segment for entry in entries),
         archive_bytes=index.total_bytes,

@@ -11,7 +11,6 @@ import pytest
 
 from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_runner.backup import reconcile
-from pgbackstop_runner.system import locks
 from tests.support import install_postgres
 from tests.support.backups import Site, environment, gone, plan, until, waiting_client
 from tests.support.databases import Database
@@ -92,7 +91,7 @@ def check_aftermath(site: Site, plan_name: str, expected: Status) -> None:
     """The next start closes what the dead one left, believes only what is complete, and works."""
     (dead,) = site.backups(plan_name)
     assert dead.status in {Status.RUNNING, expected}
-    assert not locks.is_held(site.catalog.root, reconcile.lock_name(plan_name))
+    assert not site.state.is_held(reconcile.lock_name(plan_name))
     (alive,) = site.make(plan_name)
     assert alive.status is Status.SUCCEEDED, alive.message
     (closed,) = [each for each in site.backups(plan_name) if each.id == dead.id]

@@ -33,7 +33,7 @@ def test_the_next_start_clears_what_was_left(site: Site, step: str) -> None:
     killed(site, step)
     (running,) = drills(site)
     assert running.status is Status.RUNNING
-    assert list((site.catalog.root / work_directory.NOTES / "daily").iterdir())
+    assert list((site.state.drills / "daily").iterdir())
     run.everything(site.workspace)
     (closed,) = drills(site)
     assert (closed.status, closed.reason) == (Status.INTERRUPTED, Reason.INTERRUPTED)
@@ -52,7 +52,7 @@ def test_the_next_drill_clears_it_too(site: Site) -> None:
 def test_a_server_that_outlives_its_drill_is_ended(site: Site) -> None:
     """As where the kernel's signal did not arrive: the process is found by where it works."""
     root = Path("/var/tmp") / f"{work_directory.PREFIX}20261122T020000Z-5f3a9c"  # noqa: S108 - made anew
-    note = site.catalog.root / work_directory.NOTES / "daily" / "20261122T020000Z-5f3a9c.json"
+    note = site.state.drills / "daily" / "20261122T020000Z-5f3a9c.json"
     (root / "data").mkdir(parents=True)
     note.parent.mkdir(parents=True)
     note.write_text(f'{{"root": "{root}", "sockets": "{root}"}}')
@@ -66,7 +66,7 @@ def test_a_server_that_outlives_its_drill_is_ended(site: Site) -> None:
 def test_a_note_that_names_another_folder_removes_nothing(site: Site) -> None:
     precious = site.folder / "precious"
     precious.mkdir()
-    note = site.catalog.root / work_directory.NOTES / "daily" / "20261122T020000Z-5f3a9c.json"
+    note = site.state.drills / "daily" / "20261122T020000Z-5f3a9c.json"
     note.parent.mkdir(parents=True)
     note.write_text(f'{{"root": "{precious}", "sockets": "/"}}')
     run.everything(site.workspace)
@@ -77,10 +77,7 @@ def test_sigterm_cleans_up_and_is_on_record(site: Site) -> None:
     with site.start("drill", "daily") as running:
         backups.until(lambda: drills(site) or running.poll() is not None, "the record")
         backups.until(
-            lambda: (
-                list((site.catalog.root / work_directory.NOTES).glob("*/*.json"))
-                or running.poll() is not None
-            ),
+            lambda: list((site.state.drills).glob("*/*.json")) or running.poll() is not None,
             "the note",
         )
         running.send_signal(signal.SIGTERM)

@@ -189,9 +189,8 @@ def test_a_disk_that_is_too_small(site: Site) -> None:
 
 def test_one_drill_of_a_plan_at_a_time(site: Site) -> None:
     from pgbackstop_runner.drill import run  # noqa: PLC0415
-    from pgbackstop_runner.system import locks  # noqa: PLC0415
 
-    with locks.held(site.catalog.root, run.lock_name("daily"), "a drill"):
+    with site.state.held(run.lock_name("daily"), "a drill"):
         done = site.run("drill", "daily")
     assert done.returncode == 4
     assert "already running" in done.stderr

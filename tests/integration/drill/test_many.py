@@ -8,7 +8,6 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.records.backup import Reason, Status
 from pgbackstop_runner.drill import run, selection
-from pgbackstop_runner.system import locks
 from tests.integration.drill.conftest import drills, remains
 from tests.support import backups, places
 from tests.support.backups import Site
@@ -54,7 +53,7 @@ def test_nothing_to_drill_at_all_is_no_success(database: Database) -> None:
 def test_a_plan_that_is_being_drilled_keeps_no_other_from_it(database: Database) -> None:
     with two_plans(database) as site:
         site.make("absent")
-        with locks.held(site.catalog.root, run.lock_name("absent"), "a drill"):
+        with site.state.held(run.lock_name("absent"), "a drill"):
             done = site.run("drill")
         assert done.returncode == 4
         assert "not drilled: absent: A drill of plan absent is already running" in backups.sentence(done)
@@ -67,7 +66,7 @@ def test_the_worst_decides_the_exit_code(database: Database) -> None:
     with two_plans(database) as site:
         (site.path(site.newest("daily")) / "globals.sql").unlink()
         site.make("absent")
-        with locks.held(site.catalog.root, run.lock_name("absent"), "a drill"):
+        with site.state.held(run.lock_name("absent"), "a drill"):
             done = site.run("drill")
         assert done.returncode == 1
         assert "already running" in backups.sentence(done)

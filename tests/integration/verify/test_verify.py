@@ -8,7 +8,6 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup, Reason, Status
-from pgbackstop_runner.system import locks
 from pgbackstop_runner.verify import reconcile, run, targets
 from tests.integration.exporter.running import Exporter
 from tests.integration.verify import damage
@@ -160,7 +159,7 @@ def test_checksums_for_people_condemn_nothing(pg17: Server, copy_of: CopyOf) -> 
 
 def test_one_at_a_time(pg17: Server, copy_of: CopyOf) -> None:
     site, _ = copy_of(pg17, "physical")
-    with locks.held(site.catalog.root, reconcile.verify_lock("p"), "A verify of plan p"):
+    with site.state.held(reconcile.verify_lock("p"), "A verify of plan p"):
         done = site.run("verify", "p")
     assert done.returncode == errors.Busy.exit_code
     assert "A verify of plan p is already running" in sentence(done)

@@ -23,6 +23,7 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup, Status, new_id
 from pgbackstop_catalog.store import wal_index
 from pgbackstop_catalog.store.folder import FolderCatalog
+from pgbackstop_runner.system.state_folder import StateFolder
 from pgbackstop_runner.wal import state as wal_state
 from tests.support import accounts, install_postgres, places
 from tests.support.servers import Server
@@ -159,7 +160,7 @@ class Rig:
         return None
 
     def state(self) -> WalState | None:
-        return wal_state.read(self.catalog, "main")
+        return wal_state.read(StateFolder(self.catalog).wal("main"))
 
     def until(self, what: str, probe: Callable[[WalState], object], seconds: float = DEADLINE) -> WalState:
         """Wait until the receiver's state is so; a failure shows the state and the log."""

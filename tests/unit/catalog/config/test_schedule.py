@@ -91,7 +91,7 @@ def test_fixed_times_elsewhere(zone: str, expression: str, day: date, expected: 
     assert _wall(_between(expression, zone, noon - 13 * HOUR, noon), zone) == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(zone=zones, year=years, hour=st.integers(1, 22), minute=st.integers(0, 59))
 def test_a_fixed_time_is_due_once_on_each_day(zone: str, year: int, hour: int, minute: int) -> None:
     times = _year(f"{minute} {hour} * * *", zone, year)
@@ -101,7 +101,7 @@ def test_a_fixed_time_is_due_once_on_each_day(zone: str, year: int, hour: int, m
     assert all(22 * HOUR <= later - earlier <= 26 * HOUR for earlier, later in pairwise(times))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     zone=zones,
     year=years,
@@ -157,7 +157,7 @@ def _numbers(field: str, size: int) -> set[int]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     zone=zones,
     second=st.integers(0, 365 * 86400),

@@ -49,7 +49,7 @@ def test_an_empty_one_has_nothing(catalog: FolderCatalog) -> None:
     assert list(catalog.backups()) == []
     assert list(catalog.copies("any")) == []
     assert catalog.plans() == ()
-    assert catalog.tally("any") == Totals(plan="any")
+    assert catalog.totals("any") == Totals(plan="any")
     assert not catalog.root.exists()
 
 
@@ -88,7 +88,7 @@ def test_copies_proofs_and_tallies(catalog: FolderCatalog) -> None:
         catalog.put(each)
     assert list(catalog.copies()) == [copy]
     assert list(catalog.proofs(record.plan)) == [proof]
-    assert catalog.tally(record.plan) == tally
+    assert catalog.totals(record.plan) == tally
 
 
 def test_forgetting_one_takes_its_copies_and_proofs_and_no_others(catalog: FolderCatalog) -> None:

@@ -161,7 +161,7 @@ def test_failed_copies_do_not_fall_when_their_record_goes(tmp_path: Path) -> Non
     source = CatalogSource(tmp_path / "catalog")
     key = (SHOP, "offsite")
     assert source.refresh().plans["daily"].copies[key].failures == 4
-    tally = history.fold(records.tally("daily"), [first], records.copies("daily"))
+    tally = history.fold(records.totals("daily"), [first], records.copies("daily"))
     records.put(tally)
     assert counted(source.refresh()) == 4
     records.remove(first)

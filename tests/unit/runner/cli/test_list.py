@@ -122,7 +122,7 @@ def test_nothing_yet(opened: Workspace) -> None:
 def test_garbage_is_a_warning_and_the_others_are_shown(opened: Workspace) -> None:
     record = builders.backup(1, NOW)
     opened.catalog.put(record)
-    (opened.catalog.root / "backups" / "main-logical" / "garbage.json").write_text("{")
+    (opened.state.root / "backups" / "main-logical" / "garbage.json").write_text("{")
     found = pgbackstop(opened, "list")
     assert "garbage.json is no record of pgbackstop" in found.stderr
     assert first_words(found) == [record.id]

@@ -13,6 +13,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_catalog.store import layout
+from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.copy import rebuild_catalog, run
 from pgbackstop_runner.storage.protocol import StoreError
 from pgbackstop_runner.workspace import Workspace
@@ -27,9 +28,14 @@ def opened(tmp_path: Path) -> Workspace:
     return places.workspace(tmp_path, copies=("second",), storages=storages, catalog=tmp_path / "catalog")
 
 
+def folder(opened: Workspace) -> FolderCatalog:
+    """The catalog as a folder of files."""
+    return FolderCatalog(opened.state.root)
+
+
 def records(opened: Workspace) -> list[bytes]:
     """The catalog's records, as they stand in their files."""
-    return [path.read_bytes() for path in opened.catalog.entries("backups")]
+    return [path.read_bytes() for path in folder(opened).entries("backups")]
 
 
 def rewrite(opened: Workspace, backup: Backup, **changes: Any) -> None:
@@ -46,7 +52,7 @@ def test_a_lost_catalog_comes_back_as_it_was(opened: Workspace) -> None:
         location=f"backups/logical/main/a%2Fb/{builders.backup(9, NOW).id}"
     ))  # fmt: skip
     before = records(opened)
-    shutil.rmtree(opened.catalog.root)
+    shutil.rmtree(opened.state.root)
     outcome = rebuild_catalog.run(opened, "disk")
     assert (len(outcome.restored), outcome.known, outcome.garbage) == (6, 0, ())
     assert records(opened) == before
@@ -56,7 +62,7 @@ def test_a_lost_catalog_comes_back_as_it_was(opened: Workspace) -> None:
 def test_it_comes_back_from_the_copies_too(opened: Workspace) -> None:
     backups = places.days(opened, 2)
     run.run(opened, "main-logical", sleep=lambda _seconds: None)
-    shutil.rmtree(opened.catalog.root)
+    shutil.rmtree(opened.state.root)
     outcome = rebuild_catalog.run(opened, "second")
     assert outcome.garbage == ()
     assert [each.id for each in opened.catalog.backups()] == [each.id for each in backups]
@@ -71,7 +77,7 @@ def test_what_the_catalog_knows_is_not_overwritten(opened: Workspace) -> None:
     first, second, third = places.days(opened, 3)
     opened.catalog.put(first.evolve(verified_at=NOW))
     opened.catalog.put(second.evolve(expired_at=NOW))
-    newer = opened.catalog.path(third)
+    newer = folder(opened).path(third)
     newer.write_bytes(codec.encode(third).replace(b'"record_version": 1', b'"record_version": 2'))
     before = records(opened)
     assert rebuild_catalog.run(opened, "disk").restored == ()
@@ -80,7 +86,7 @@ def test_what_the_catalog_knows_is_not_overwritten(opened: Workspace) -> None:
 
 def test_garbage_in_the_catalog_is_replaced_by_the_truth(opened: Workspace) -> None:
     backup = places.days(opened, 1)[0]
-    opened.catalog.path(backup).write_text("{")
+    folder(opened).path(backup).write_text("{")
     assert len(rebuild_catalog.run(opened, "disk").restored) == 1
     assert next(opened.catalog.backups()) == backup
 
@@ -95,7 +101,7 @@ def test_what_is_no_backup_is_named_and_the_rest_goes_on(opened: Workspace) -> N
     (folders[4].with_name("x.partial")).mkdir()
     (folders[4].with_name("x.partial") / "shop.backup").touch()
     (folders[4].parent.parent / "stray").touch()
-    shutil.rmtree(opened.catalog.root)
+    shutil.rmtree(opened.state.root)
     outcome = rebuild_catalog.run(opened, "disk")
     assert {each.id for each in opened.catalog.backups()} == {each.id for each in backups[2:]}
     said = "\n".join(outcome.garbage)
@@ -133,13 +139,13 @@ def test_a_tampered_record_is_refused(opened: Workspace, tmp_path: Path, changes
     """Fault 32."""
     good, bad = places.days(opened, 2)
     rewrite(opened, bad, **changes)
-    shutil.rmtree(opened.catalog.root)
-    before = {path for path in tmp_path.rglob("*") if opened.catalog.root not in path.parents}
+    shutil.rmtree(opened.state.root)
+    before = {path for path in tmp_path.rglob("*") if opened.state.root not in path.parents}
     outcome = rebuild_catalog.run(opened, "disk")
     assert [each.id for each in opened.catalog.backups()] == [good.id]
     assert len(outcome.garbage) == 1
-    after = {path for path in tmp_path.rglob("*") if opened.catalog.root not in path.parents}
-    assert after - {opened.catalog.root} == before - {opened.catalog.root}
+    after = {path for path in tmp_path.rglob("*") if opened.state.root not in path.parents}
+    assert after - {opened.state.root} == before - {opened.state.root}
 
 
 def test_links_are_not_followed(opened: Workspace, tmp_path: Path) -> None:
@@ -150,7 +156,7 @@ def test_links_are_not_followed(opened: Workspace, tmp_path: Path) -> None:
     mark = places.folder_of(opened, real) / layout.RECORD_NAME
     mark.rename(tmp_path / "mark")
     mark.symlink_to(tmp_path / "mark")
-    shutil.rmtree(opened.catalog.root)
+    shutil.rmtree(opened.state.root)
     outcome = rebuild_catalog.run(opened, "disk")
     assert outcome.restored == ()
     assert outcome.garbage == (
@@ -179,7 +185,7 @@ def test_the_command_says_what_it_did(tmp_path: Path) -> None:
     opened = places.workspace(tmp_path)
     opened.file.write_text("servers: {main: {}}\nstorages: {disk: {path: store}}\n")
     first, second = places.days(opened, 2)
-    shutil.rmtree(opened.catalog.root)
+    shutil.rmtree(opened.state.root)
     (places.folder_of(opened, second) / layout.RECORD_NAME).unlink()
     done = pgbackstop(opened, "catalog", "rebuild")
     assert done.returncode == 1

@@ -14,7 +14,6 @@ from pgbackstop_runner.storage import folder as storage_folder
 from pgbackstop_runner.storage import open
 from pgbackstop_runner.storage.folder import FolderStore
 from pgbackstop_runner.storage.protocol import StoreError
-from pgbackstop_runner.system import locks
 from pgbackstop_runner.workspace import Workspace
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import DAY, NOW
@@ -154,7 +153,7 @@ def test_one_failing_storage_does_not_stop_the_others(tmp_path: Path) -> None:
 
 
 def test_make_missing_never_raises(opened: Workspace) -> None:
-    with locks.held(opened.catalog.root, "copy-main-logical", "A test"):
+    with opened.state.held("copy-main-logical", "A test"):
         run.make_missing(opened, "main-logical")
     assert list(opened.catalog.copies()) == []
 

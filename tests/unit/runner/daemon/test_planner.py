@@ -65,7 +65,7 @@ def test_missed_runs_are_recorded_and_told(tmp_path: Path) -> None:
 
 def test_what_cannot_be_recorded_now_is_recorded_later(tmp_path: Path) -> None:
     planner, told = _planner(_workspace(tmp_path, shop={}), at(1))
-    root = planner.workspace.catalog.root
+    root = planner.workspace.state.root
     root.mkdir(parents=True)
     (root / "backups").write_text("")  # a file where the folder should be: nothing can be written
     planner.look(at(4, 40))

@@ -11,6 +11,7 @@ from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.records.scheduler import Counted
 from pgbackstop_runner.daemon import state_file
 from pgbackstop_runner.daemon.state_file import SchedulerFacts
+from pgbackstop_runner.system.state_folder import StateFolder
 from tests.unit.runner.daemon.records import at
 
 NOTHING = SchedulerFacts(first_seen={}, counted={})
@@ -77,32 +78,32 @@ def test_times_of_a_clock_that_was_wrong_are_not_believed() -> None:
 @pytest.mark.parametrize("durable", [True, False])
 def test_what_is_saved_is_loaded(tmp_path: Path, durable: bool) -> None:
     known = _known(at(1), at(2))
-    assert state_file.load(tmp_path) == NOTHING
+    assert state_file.load(StateFolder(tmp_path)) == NOTHING
     state = state_file.state(known, {"shop": at(6)}, started_at=at(1), now=at(5))
-    state_file.save(tmp_path, state, durable=durable)
-    assert state_file.load(tmp_path) == known
+    state_file.save(StateFolder(tmp_path), state, durable=durable)
+    assert state_file.load(StateFolder(tmp_path)) == known
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"kind": "scheduler"}'])
 def test_a_damaged_file_is_written_anew(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / state_file.FILE
+    path = StateFolder(tmp_path).scheduler
     path.parent.mkdir()
     path.write_bytes(content)
-    assert state_file.load(tmp_path) == NOTHING
+    assert state_file.load(StateFolder(tmp_path)) == NOTHING
 
 
 def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / state_file.FILE
+    path = StateFolder(tmp_path).scheduler
     path.parent.mkdir()
     path.write_text('{"record_version": 2}')
     with pytest.raises(errors.NewerRecord):
-        state_file.load(tmp_path)
+        state_file.load(StateFolder(tmp_path))
 
 
 def test_a_catalog_in_trouble_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")  # a file, no folder
     state = state_file.state(NOTHING, {}, started_at=at(1), now=at(5))
     with pytest.raises(errors.CatalogError, match="cannot be written"):
-        state_file.save(tmp_path, state, durable=True)
+        state_file.save(StateFolder(tmp_path), state, durable=True)
     with pytest.raises(errors.CatalogError, match="cannot be read"):
-        state_file.load(tmp_path)
+        state_file.load(StateFolder(tmp_path))

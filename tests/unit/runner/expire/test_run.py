@@ -14,7 +14,6 @@ from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.records.backup import Backup, Proof, Reason, Status, Totals
 from pgbackstop_runner.expire import remove
 from pgbackstop_runner.expire import run as expire_run
-from pgbackstop_runner.system import locks
 from pgbackstop_runner.workspace import Workspace
 from tests.support import skips
 from tests.unit.catalog import builders
@@ -97,7 +96,7 @@ def test_a_proof_on_record_protects(opened: Workspace) -> None:
 def test_what_is_being_read_is_left_for_the_next_time(opened: Workspace) -> None:
     """Fault 21."""
     backups = places.days(opened, 3)
-    with locks.lease(opened.catalog.root, backups[2].id), locks.lease(opened.catalog.root, backups[2].id):
+    with opened.state.lease(backups[2].id), opened.state.lease(backups[2].id):
         outcome = run(opened)
         assert outcome.problems == (f"{backups[2].id} is in use, and is left for the next time",)
         assert available(opened) == [backups[0].id, backups[2].id]
@@ -252,7 +251,7 @@ def test_after_success_says_what_it_could_not_do(opened: Workspace, stuck: Backu
 def test_after_success_never_raises(opened: Workspace) -> None:
     with (
         structlog.testing.capture_logs() as logs,
-        locks.held(opened.catalog.root, "expire-main-logical", "A test"),
+        opened.state.held("expire-main-logical", "A test"),
     ):
         expire_run.after_success(opened, "main-logical")
     assert [each["event"] for each in logs] == ["expire failed"]
@@ -276,7 +275,7 @@ def old_failures(opened: Workspace, count: int) -> list[Backup]:
 
 def total(opened: Workspace) -> history.Counts:
     """What a reader counts: the tally and the records that it does not count."""
-    tally = opened.catalog.tally("main-logical")
+    tally = opened.catalog.totals("main-logical")
     found = history.summarise(
         map(history.attempt, opened.catalog.backups("main-logical")), folding=frozenset(tally.folding)
     )
@@ -290,7 +289,7 @@ def test_old_records_are_folded_and_no_counter_falls(opened: Workspace) -> None:
     assert run(opened).records == 5
     assert total(opened) == before
     assert len(list(opened.catalog.backups("main-logical"))) == 1
-    assert opened.catalog.tally("main-logical") == Totals(
+    assert opened.catalog.totals("main-logical") == Totals(
         plan="main-logical", runs={"shop": 5}, failures={"shop": {"tool": 5}}
     )
 

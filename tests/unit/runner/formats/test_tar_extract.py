@@ -43,7 +43,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.sampled_from([0, 1, 511, 512, 513, streams.CHUNK - 512, streams.CHUNK, streams.CHUNK + 1])),
     st.sampled_from(sorted(PACK)),

@@ -16,7 +16,6 @@ from pgbackstop_catalog.records.backup import Reason, Status
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.notify import alertmanager, backup_events, events
 from pgbackstop_runner.notify.events import Event
-from pgbackstop_runner.system import locks
 from pgbackstop_runner.workspace import Workspace
 from tests.unit.catalog.finished import NOW, finished, labels_of
 from tests.unit.runner.answering import Answering
@@ -118,7 +117,7 @@ def test_a_running_backup_is_not_told(opened: Workspace, server: Answering) -> N
 def test_without_alertmanager_nothing_is_queued(tmp_path: Path) -> None:
     opened = _workspace(tmp_path, None)
     backup_events.backup_finished(opened, finished())
-    assert not (opened.catalog.root / "outbox").exists()
+    assert not (opened.state.root / "outbox").exists()
     assert backup_events.deliver(opened) == backup_events.Delivery()
 
 
@@ -202,7 +201,7 @@ def test_a_refused_question_does_not_stop_the_news(opened: Workspace, server: An
 
 def test_garbage_in_the_outbox_is_put_aside(opened: Workspace, server: Answering) -> None:
     backup_events.announce(opened, finished())
-    (opened.catalog.root / "outbox" / "00000000T000000Z-000000.json").write_text("{")
+    (opened.state.root / "outbox" / "00000000T000000Z-000000.json").write_text("{")
     delivery = backup_events.deliver(opened)
     assert (delivery.accepted, delivery.rejected, delivery.pending) == (1, 1, 0)
     assert len(server.received) == 1
@@ -229,23 +228,23 @@ def test_while_another_process_delivers_nothing_is_sent_twice(
 ) -> None:
     monkeypatch.setattr(backup_events, "_LOCK_PATIENCE", 0.3)
     backup_events.announce(opened, finished())
-    with locks.held(opened.catalog.root, backup_events.LOCK, "a test"):
+    with opened.state.held(backup_events.LOCK, "a test"):
         assert backup_events.deliver(opened).problem == "Another process is delivering."
     assert server.requests == []
 
 
 def test_a_full_catalog_does_not_silence(opened: Workspace, server: Answering) -> None:
     # A file where the folder should be fails as a full disk does, for root too.
-    opened.catalog.root.mkdir(parents=True)
-    (opened.catalog.root / "outbox").write_text("")
+    opened.state.root.mkdir(parents=True)
+    (opened.state.root / "outbox").write_text("")
     backup_events.backup_finished(opened, finished(status=Status.FAILED, message="No space left on device."))
     assert [alert["labels"]["alertname"] for alert in server.received] == ["BackupRunFailed"]
 
 
 def test_a_full_catalog_without_alertmanager_is_no_error(tmp_path: Path) -> None:
     opened = _workspace(tmp_path, None)
-    opened.catalog.root.mkdir(parents=True)
-    (opened.catalog.root / "outbox").write_text("")
+    opened.state.root.mkdir(parents=True)
+    (opened.state.root / "outbox").write_text("")
     backup_events.backup_finished(opened, finished())
     backup_events.announce(opened, finished())
 
@@ -278,7 +277,7 @@ def test_files_are_private(opened: Workspace, server: Answering) -> None:
 
 @pytest.mark.parametrize("attempt", ["entries", "put", "read", "remove", "failures"])
 def test_an_outbox_that_cannot_be_used_is_one_sentence(opened: Workspace, attempt: str) -> None:
-    opened.catalog.root.mkdir(parents=True)
+    opened.state.root.mkdir(parents=True)
     outbox = backup_events.outbox(opened)
     outbox.folder.write_text("")  # a file, no folder
     event = events.of_test(NOW)

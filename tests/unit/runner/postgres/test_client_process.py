@@ -22,7 +22,7 @@ letters = st.characters(exclude_characters="\0\r\n", exclude_categories=["Cs"])
 
 
 @given(password=st.text(letters, min_size=1, max_size=20) | st.text(r":\'# *", min_size=1, max_size=8))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_password_reaches_libpq(pg17: Server, password: str) -> None:
     """Escaped for the password file as libpq itself reads it, by psql on a real server."""
     name = f"role_{os.getpid()}"

@@ -52,7 +52,7 @@ def test_one_that_ends_meanwhile_stays_as_it_says(
     reconcile: Reconcile, changes: dict[str, str], tmp_path: Path
 ) -> None:
     opened = places.workspace(tmp_path)
-    catalog = EndsMeanwhile(opened.catalog.root)
+    catalog = EndsMeanwhile(opened.state.root)
     catalog.put(RUNNING.evolve(**changes))
     catalog.ended = DONE.evolve(**changes)
     assert reconcile(replace(opened, catalog=catalog)) == ()

@@ -12,6 +12,7 @@ from pgbackstop_catalog.config.server import Server, Wal
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store.folder import FolderCatalog
+from pgbackstop_runner.system.state_folder import StateFolder
 from pgbackstop_runner.wal import index, maintenance
 from tests.unit.runner.wal import makers
 
@@ -28,7 +29,11 @@ def fresh(tmp_path: Path) -> maintenance.ArchiveMaintainer:
     server = Server(wal=Wal(method="stream"))
     catalog = FolderCatalog(tmp_path / "catalog")
     return maintenance.ArchiveMaintainer(
-        name="main", server=server, root=tmp_path / "archive", catalog=catalog
+        name="main",
+        server=server,
+        root=tmp_path / "archive",
+        catalog=catalog,
+        state=StateFolder(tmp_path / "catalog"),
     )
 
 

@@ -1,0 +1,69 @@
+"""What a catalog is: the records of all backups, copies, proofs and restores.
+
+Every user of a catalog is typed by this protocol, and every catalog passes the suite of
+tests/conformance/catalog.py. A host's locks and leases are no part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Totals
+from pgbackstop_catalog.records.restore import Restore
+
+AnyRecord = Backup | Copy | Proof | Restore | Totals
+
+
+class Catalog(Protocol):
+    """The records of all backups, copies, proofs and restores.
+
+    Each method raises CatalogError where the catalog cannot be read or written, NewerRecord for a record of a
+    newer version: to act on half of the truth could delete what the other half protects.
+    """
+
+    @property
+    def location(self) -> str:
+        """Where it is, for people."""
+
+    def put(self, record: AnyRecord) -> None:
+        """Write or replace a record durably."""
+
+    def put_progress(self, record: Backup) -> None:
+        """Replace a running record without waiting for the disk: after a crash it is reconciled anyway."""
+
+    def backups(self, plan: str | None = None) -> Iterator[Backup]:
+        """All attempts, the newest first."""
+
+    def physical_backups(self, server: str) -> list[Backup]:
+        """The server's physical backups of all plans, the newest of each plan first."""
+
+    def backup(self, backup_id: str) -> Backup:
+        """The attempt of that id, or of an unambiguous beginning of it. Raises NotFound."""
+
+    def has(self, record: AnyRecord) -> bool:
+        """Whether it holds that record in a version that can be read, or in a newer one."""
+
+    def copies(self, plan: str | None = None) -> Iterator[Copy]:
+        """All copies, the newest first."""
+
+    def proofs(self, plan: str | None = None) -> Iterator[Proof]:
+        """All proofs, the newest first."""
+
+    def restores(self, server: str | None = None) -> Iterator[Restore]:
+        """All restores into a server, or into any, the newest first."""
+
+    def totals(self, plan: str) -> Totals:
+        """What a plan's removed records had counted; zeros where nothing was removed yet."""
+
+    def plans(self) -> tuple[str, ...]:
+        """Every plan that has a record, whether or not it is still configured."""
+
+    def remove(self, record: Backup) -> None:
+        """Forget an attempt, its copies and its proofs."""
+
+    def sweep(self, plan: str) -> None:
+        """Remove what processes that were killed left half written; the plan's lock is held."""
+
+    def check_writable(self) -> None:
+        """Raises CatalogError where a record could not be written now."""

@@ -1,0 +1,166 @@
+"""This host's own state: locks and leases, what waits to be delivered, what runs here.
+
+It lies in the catalog's folder today, and is no part of the catalog: records may be shared by several hosts,
+a lock of the kernel is one host's. Its locks are flock on small files, so the kernel releases them when their
+process dies.
+
+    locks/<name>.lock                        held by one process, or leased by many
+    outbox/                                  notifications that wait
+    state/scheduler.json                     what the daemon knows
+    state/wal/<server>.json                  what the WAL receiver of a server knows
+    state/drills/<plan>/<id>.json            where drills work, for the sweep after a crash
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.model import format_time, utc_now
+from pgbackstop_catalog.store import atomic
+from pgbackstop_runner.system import origin
+
+
+def lease_name(backup_id: str) -> str:
+    """The lock that the readers of a backup share, and that expire holds alone."""
+    return f"lease-{backup_id}"
+
+
+@dataclass(frozen=True)
+class StateFolder:
+    """The folder of this host's state."""
+
+    root: Path
+
+    @property
+    def outbox(self) -> Path:
+        """Where notifications wait."""
+        return self.root / "outbox"
+
+    @property
+    def scheduler(self) -> Path:
+        """The file of what the daemon knows."""
+        return self.root / "state" / "scheduler.json"
+
+    def wal(self, server: str) -> Path:
+        """The file of what a server's WAL receiver knows."""
+        return self.root / "state" / "wal" / f"{server}.json"
+
+    @property
+    def drills(self) -> Path:
+        """The folder of the drills' notes: a folder for each plan, a file for each drill."""
+        return self.root / "state" / "drills"
+
+    @contextlib.contextmanager
+    def held(self, name: str, what: str) -> Iterator[None]:
+        """Hold the lock ``name``. Raises Busy, which says who holds it, CatalogError."""
+        path = self._lock(name)
+        try:
+            descriptor = _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise errors.Busy(
+                f"{what} is already running{_holder(path)}.", remedy="Wait for it, or end it."
+            ) from None
+        try:
+            holder = {**origin.here(), "since": format_time(utc_now())}
+            with contextlib.suppress(OSError):  # a full disk must not keep a lock from being taken
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextlib.contextmanager
+    def lease(self, backup_id: str) -> Iterator[None]:
+        """Keep a backup from being expired while it is read; many may hold it. Raises CatalogError.
+
+        The last one who releases it removes its file: there would be one for every backup there ever was.
+        """
+        path = self._lock(lease_name(backup_id))
+        descriptor = _locked(path, fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            os.close(descriptor)
+
+    def is_held(self, name: str) -> bool:
+        """Whether some process holds the lock now."""
+        if not self._lock(name).exists():
+            return False
+        try:
+            with self.held(name, name):
+                return False
+        except errors.Busy:
+            return True
+
+    def discard_lease(self, backup_id: str) -> None:
+        """Remove the lease's file of a backup that is gone; its lock is held by the caller."""
+        self._lock(lease_name(backup_id)).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove what processes that are gone left half written. Raises CatalogError."""
+        state = self.root / "state"
+        for folder in (state, state / "wal", *self.drills.glob("*"), self.outbox):
+            try:
+                atomic.sweep(folder)
+            except OSError as error:
+                raise _unwritable(folder, error) from error
+
+    def _lock(self, name: str) -> Path:
+        return self.root / "locks" / f"{name}.lock"
+
+
+def _locked(path: Path, operation: int) -> int:
+    """A descriptor of the file that stands under the name now, locked. Raises BlockingIOError, CatalogError.
+
+    Somebody may have removed the file between opening and locking it; such a lock would protect nothing.
+    """
+    while True:
+        descriptor = _open(path)
+        try:
+            fcntl.flock(descriptor, operation)
+            if _is_current(descriptor, path):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _is_current(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _open(path: Path) -> int:
+    try:
+        atomic.make_folder(path.parent)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, atomic.FILE_MODE)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> errors.CatalogError:
+    return errors.CatalogError(
+        f"The catalog cannot be written: {path}: {error.strerror}.",
+        remedy="Check the folder's owner and mode, and that it is not mounted read-only.",
+    )
+
+
+def _holder(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_bytes())
+        return f" (process {holder['pid']} on {holder['host']}, since {holder['since']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

@@ -1,0 +1,116 @@
+"""Locks that the kernel releases."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from pgbackstop_catalog import errors
+from pgbackstop_runner.system import state_folder
+from pgbackstop_runner.system.state_folder import StateFolder
+from tests.support.backups import until
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from pgbackstop_runner.system.state_folder import StateFolder
+with StateFolder(Path(sys.argv[1])).held("plan-p", "it"):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_held_once(tmp_path: Path) -> None:
+    with StateFolder(tmp_path).held("plan-p", "A backup of plan p"):
+        assert StateFolder(tmp_path).is_held("plan-p")
+        assert not StateFolder(tmp_path).is_held("plan-q")
+        with (
+            pytest.raises(errors.Busy, match=rf"plan p is already running \(process {os.getpid()} on "),
+            StateFolder(tmp_path).held("plan-p", "A backup of plan p"),
+        ):
+            pytest.fail("held twice")
+    assert not StateFolder(tmp_path).is_held("plan-p")
+
+
+def test_a_holder_without_a_word(tmp_path: Path) -> None:
+    with StateFolder(tmp_path).held("plan-p", "A backup of plan p"):
+        (tmp_path / "locks" / "plan-p.lock").write_bytes(b"")
+        with (
+            pytest.raises(errors.Busy, match=r"plan p is already running\."),
+            StateFolder(tmp_path).held("plan-p", "A backup of plan p"),
+        ):
+            pytest.fail("held twice")
+
+
+def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert StateFolder(tmp_path).is_held("plan-p")
+        process.kill()
+    until(lambda: not StateFolder(tmp_path).is_held("plan-p"), "the lock")
+
+
+def test_many_may_lease(tmp_path: Path) -> None:
+    backup_id = "20261122T020000Z-5f3a9c"
+    state, name = StateFolder(tmp_path), state_folder.lease_name(backup_id)
+    with state.lease(backup_id):
+        with state.lease(backup_id):
+            assert state.is_held(name)
+        assert state.is_held(name)
+    assert not state.is_held(name)
+
+
+def test_a_lease_leaves_no_file(tmp_path: Path) -> None:
+    with StateFolder(tmp_path).lease("20261122T020000Z-5f3a9c"):
+        assert len(list((tmp_path / "locks").iterdir())) == 1
+    assert list((tmp_path / "locks").iterdir()) == []
+
+
+def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(tmp_path: Path) -> None:
+    """Whoever waits for a lease opens a file that its last holder removes: that one protects nothing."""
+    state, backup_id = StateFolder(tmp_path), "20261122T020000Z-5f3a9c"
+    begun, taken, over = threading.Event(), threading.Event(), threading.Event()
+
+    def wait_for_it() -> None:
+        begun.set()
+        with state.lease(backup_id):
+            taken.set()
+            over.wait(60)
+
+    with state.held(state_folder.lease_name(backup_id), "expire"):
+        waiting = threading.Thread(target=wait_for_it)
+        waiting.start()
+        begun.wait(60)
+        state.discard_lease(backup_id)
+    assert taken.wait(60)
+    assert state.is_held(state_folder.lease_name(backup_id))
+    over.set()
+    waiting.join()
+
+
+def test_what_a_killed_process_left_half_written_is_swept(tmp_path: Path) -> None:
+    state = StateFolder(tmp_path)
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    folders = [state.scheduler.parent, state.wal("main").parent, state.drills / "daily", state.outbox]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f".x.json.{gone.pid}.tmp").write_text("{")
+        (folder / f".y.json.{os.getpid()}.tmp").write_text("{")
+    state.sweep()
+    left = {path.name for folder in folders for path in folder.glob(".*")}
+    assert left == {f".y.json.{os.getpid()}.tmp"}
+
+
+def test_no_folder_can_be_made(tmp_path: Path) -> None:
+    (tmp_path / "locks").write_text("a file where the folder should be")
+    with (
+        pytest.raises(errors.CatalogError, match="The catalog cannot be written"),
+        StateFolder(tmp_path).held("plan-p", "it"),
+    ):
+        pytest.fail("held")
