@@ -6,12 +6,18 @@ finds the old file or the new one, never a part of either.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import secrets
+import time
 from pathlib import Path
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 TEMPORARY_SUFFIX = ".tmp"
+_OWNER = re.compile(r"\.(\d+)(\.[0-9a-f]{16})?\.tmp$")  # without the second part: of earlier versions
+_LONGEST_WRITE = 86400.0  # seconds
 
 
 def make_folder(folder: Path) -> None:
@@ -29,9 +35,9 @@ def write(path: Path, content: bytes, *, durable: bool = True) -> None:
     ``durable=False`` leaves out both fsyncs: for state that is worthless after a crash, such as a
     heartbeat. Raises OSError; the temporary file is then gone.
     """
-    temporary = temporary_name(path)
+    temporary = temporary_beside(path)
+    descriptor = create(temporary)
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, FILE_MODE)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
@@ -43,6 +49,19 @@ def write(path: Path, content: bytes, *, durable: bool = True) -> None:
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def temporary_beside(path: Path) -> Path:
+    """A hidden name beside ``path`` that nobody has had, with the id of the process that writes it.
+
+    The id alone would repeat, in containers at every start.
+    """
+    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
+
+
+def create(path: Path) -> int:
+    """A descriptor to write a new file, mode 0600. Raises FileExistsError: what is there stays as it is."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
 
 
 def sync_file(path: Path) -> None:
@@ -63,33 +82,40 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def temporary_name(path: Path) -> Path:
-    """The name of ``path`` while this process writes it: hidden, beside it, with the process's id."""
-    return path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
-
-
 def is_temporary(path: Path) -> bool:
-    """Whether ``path`` is a file while it is written, or what a crash left of one."""
+    """Whether ``path`` is what a crash left of a write, or what somebody writes just now."""
     return path.name.startswith(".") and path.name.endswith(TEMPORARY_SUFFIX)
 
 
 def is_abandoned(path: Path) -> bool:
-    """Whether ``path`` is a temporary file whose process is gone."""
-    return is_temporary(path) and not _is_alive(path.name.removesuffix(TEMPORARY_SUFFIX).rpartition(".")[2])
+    """Whether ``path`` is a temporary file whose process is gone, or that nobody wrote to for a day."""
+    owner = _OWNER.search(path.name)
+    if not is_temporary(path) or owner is None:
+        return False
+    return not _is_alive(int(owner[1])) or time.time() - path.lstat().st_mtime > _LONGEST_WRITE
 
 
-def sweep(folder: Path) -> None:
-    """Remove what processes that are gone left of their writes into ``folder``. Raises OSError."""
+def sweep(folder: Path, *, older_than: float = 0.0) -> None:
+    """Remove what crashes left in a folder, if it was not written to for ``older_than`` seconds."""
+    for path in filter(is_temporary, folder.iterdir()):
+        with contextlib.suppress(FileNotFoundError):  # its writer was faster
+            if time.time() - path.stat().st_mtime >= older_than:
+                path.unlink()
+
+
+def sweep_abandoned(folder: Path) -> None:
+    """Remove what processes that are gone left in a folder, where others may be writing. Raises OSError."""
     for path in folder.glob(f".*{TEMPORARY_SUFFIX}"):
-        if is_abandoned(path):
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if is_abandoned(path):
+                path.unlink()
 
 
-def _is_alive(pid: str) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
-        os.kill(int(pid), 0)
+        os.kill(pid, 0)
     except PermissionError:
         return True
-    except (ValueError, OverflowError, ProcessLookupError):
+    except (OverflowError, ProcessLookupError):
         return False
     return True

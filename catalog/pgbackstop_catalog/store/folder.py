@@ -125,7 +125,7 @@ class FolderCatalog:
         of_plan = (self.root / kind / plan for kind in ("backups", "copies", "proofs"))
         for folder in (*of_plan, self.root, self.root / "tallies", *listing.folders(self.root, "restores")):
             with _writing(folder):
-                atomic.sweep(folder)
+                atomic.sweep_abandoned(folder)
 
     def path(self, record: AnyRecord) -> Path:
         """Where the record's file is."""
@@ -140,7 +140,7 @@ class FolderCatalog:
         return self.root / "tallies" / f"{record.plan}{SUFFIX}"
 
     def check_writable(self) -> None:
-        probe = atomic.temporary_name(self.root / "probe")
+        probe = atomic.temporary_beside(self.root / "probe")
         with _writing(probe):
             atomic.make_folder(self.root)
             atomic.write(probe, b"")

@@ -29,7 +29,7 @@ sweep() {
 [ "$1" != clean ] || { sweep "$2" ""; exit 0; }
 
 archive=$1 segment_bytes=$2 name=$3 target=$4
-temporary=$target.pgbackstop spool=
+temporary=$target.pgbackstop.$$ spool=
 refuse() { echo "restore-wal.sh: $1" >&2; rm -f "$temporary" "$temporary.part"; exit 126; }
 
 need() { command -v "$1" >/dev/null || refuse "$1 is not installed, and the archive needs it"; }
@@ -150,6 +150,11 @@ start_ahead() {
 
 # Without this check an archive that is not mounted, or not readable, would look like one that has ended.
 [ -r "$archive/archive.json" ] || refuse "$archive cannot be read, or is no WAL archive"
+
+# Of a server that was killed: it may be written to still, so that nothing is ever written there again.
+for old in "$target.pgbackstop"*; do
+    [ ! -e "$old" ] || rm -f "$old"
+done
 
 case $name in
     *.history)

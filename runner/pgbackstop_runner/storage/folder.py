@@ -26,7 +26,7 @@ class FolderStore:
         with _errors(self.root):
             target = self._inside(path)
             atomic.make_folder(target.parent)
-            temporary = target.with_name(f".{target.name}.{os.getpid()}{atomic.TEMPORARY_SUFFIX}")
+            temporary = atomic.temporary_beside(target)
             try:
                 if _copy(source, temporary) != expected.sha256:
                     raise SourceChanged(expected)
@@ -80,8 +80,7 @@ class FolderStore:
 def _copy(source: Path, target: Path) -> str:
     """Copy durably; returns the SHA-256 of what was read."""
     digest = hashlib.sha256()
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    with source.open("rb") as reader, os.fdopen(os.open(target, flags, atomic.FILE_MODE), "wb") as writer:
+    with source.open("rb") as reader, os.fdopen(atomic.create(target), "wb") as writer:
         while chunk := reader.read(_CHUNK_BYTES):
             digest.update(chunk)
             writer.write(chunk)

@@ -111,7 +111,7 @@ class StateFolder:
         state = self.root / "state"
         for folder in (state, state / "wal", *self.drills.glob("*"), self.outbox):
             try:
-                atomic.sweep(folder)
+                atomic.sweep_abandoned(folder)
             except OSError as error:
                 raise _unwritable(folder, error) from error
 

@@ -69,8 +69,7 @@ class Archive:
             atomic.make_folder(self.root / name)
         with index.locked(self.root):  # expire's new index is a temporary file, too
             for folder in (self.root, self.receiving, *self._segment_folders()):
-                for path in filter(atomic.is_temporary, folder.iterdir()):
-                    path.unlink()
+                atomic.sweep(folder)
         index.mend(self.root)
         self.index.refresh()
 
@@ -209,7 +208,7 @@ class Archive:
             bytes_stored = segment_file.stored(source)
             source.rename(target)
         else:
-            temporary = target.with_name(f".{target.name}{atomic.TEMPORARY_SUFFIX}")
+            temporary = atomic.temporary_beside(target)
             bytes_stored = segment_file.compress(source, temporary, wanted)
             temporary.rename(target)
         return self._line(target, bytes_stored)

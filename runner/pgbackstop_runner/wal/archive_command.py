@@ -15,13 +15,23 @@ SCRIPT_MODE = 0o755
 
 def install(archive: Path) -> Path:
     """Put the script beside the archive, where the server can run it; returns its path. Raises OSError."""
-    content = resources.files("pgbackstop_runner.wal").joinpath(SCRIPT_NAME).read_bytes()
-    path = archive / SCRIPT_NAME
+    path, content = archive / SCRIPT_NAME, _content()
     if not path.exists() or path.read_bytes() != content:
         atomic.make_folder(archive)
         atomic.write(path, content)
     path.chmod(SCRIPT_MODE)
     return path
+
+
+def renew(archive: Path) -> None:
+    """Bring a script that an earlier version put there up to this one. Raises OSError."""
+    path = archive / SCRIPT_NAME
+    if path.exists() and path.read_bytes() != _content():
+        install(archive)
+
+
+def _content() -> bytes:
+    return resources.files("pgbackstop_runner.wal").joinpath(SCRIPT_NAME).read_bytes()
 
 
 def settings(archive: Path, server: Server) -> str:

@@ -13,12 +13,13 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions import windows
 from pgbackstop_catalog.decisions.wal_segments import Segment, WalGap, WalWindow, format_lsn
 from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.store import atomic
 from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner.system import log, stop_requests
 from pgbackstop_runner.system.state_folder import StateFolder
 from pgbackstop_runner.wal import archive as archives
+from pgbackstop_runner.wal import archive_command, pg_receivewal, sampler
 from pgbackstop_runner.wal import gaps as gap_memory
-from pgbackstop_runner.wal import pg_receivewal, sampler
 from pgbackstop_runner.wal import state as wal_state
 
 STATE_INTERVAL = 1.0  # seconds, as those below
@@ -26,6 +27,7 @@ NAMES_INTERVAL = 60.0
 BACKUPS_INTERVAL = 5.0
 WINDOWS_INTERVAL = 20.0
 PAUSE_WHEN_BLOCKED = 1.0
+LONGEST_TRY = 3600.0  # of an archive_command; one that takes longer fails, and is tried again
 BATCH = 16  # segments that share one fsync of the index
 
 
@@ -95,6 +97,8 @@ class ArchiveMaintainer:
             conflicts=state.conflicts or opened.conflicts()[-gap_memory.REMEMBERED :],
         )
         self.take_in()
+        self._sweep()
+        self._renew_script()
         self._look_for_gaps()
 
     def tick(self) -> None:
@@ -115,6 +119,7 @@ class ArchiveMaintainer:
             self.take_in()
             if self._names_due():
                 self._look_for_gaps()
+                self._sweep()
             if self._backups_due():
                 self._acknowledge()
         except (OSError, errors.CatalogError) as error:
@@ -227,6 +232,22 @@ class ArchiveMaintainer:
         if self.gaps is not None:
             for gap in self.gaps.look():
                 self.report(gap)
+
+    def _sweep(self) -> None:
+        """Remove what killed archive_commands left: their next try does, but some servers never make one."""
+        if self.archive is not None:
+            atomic.sweep(self.archive.incoming, older_than=LONGEST_TRY)
+
+    def _renew_script(self) -> None:
+        try:
+            archive_command.renew(self.root)
+        except OSError as error:
+            remedy = f"Run 'pgbackstop wal archive-command {self.name}' as its owner."
+            log.logger().warning(
+                f"{self.root / archive_command.SCRIPT_NAME} is of another version. {remedy}",
+                server=self.name,
+                reason=error.strerror,
+            )
 
     def report(self, gap: WalGap) -> None:
         """Log a gap that is new."""

@@ -56,8 +56,8 @@ def arguments(
 
 
 def place_marker(receiving: Path, segment: Segment, segment_bytes: int) -> None:
-    """Let pg_receivewal start after ``segment``."""
-    with (receiving / segment.name(segment_bytes)).open("wb") as file:
+    """Let pg_receivewal start after ``segment``; where that lies there itself, it stays as it is."""
+    with contextlib.suppress(FileExistsError), (receiving / segment.name(segment_bytes)).open("xb") as file:
         file.truncate(segment_bytes)
 
 

@@ -79,11 +79,14 @@ def stored(path: Path) -> Stored:
 
 
 def compress(source: Path, target: Path, compression: Compression) -> Stored:
-    """Write ``source`` compressed to ``target``, durably; one pass. Raises OSError; no file is left then."""
+    """Write ``source`` compressed to ``target``, a new file, durably; one pass. Raises OSError.
+
+    No file is left then, but for one that was there before.
+    """
     hashed, size = hashlib.sha256(), 0
+    descriptor = atomic.create(target)
     try:
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, atomic.FILE_MODE)
-        with source.open("rb") as file, os.fdopen(descriptor, "wb", buffering=0) as out:
+        with os.fdopen(descriptor, "wb", buffering=0) as out, source.open("rb") as file:
             for chunk in _compressed(file, compression):
                 out.write(chunk)
                 hashed.update(chunk)

@@ -304,6 +304,19 @@ def test_an_earlier_start_is_swept(asker: Asker) -> None:
     assert after not in {before, left}
 
 
+@pytest.mark.parametrize("name", ["RECOVERYXLOG.pgbackstop", "RECOVERYXLOG.pgbackstop.123"])
+def test_what_an_orphan_still_writes_to_is_not_given(asker: Asker, name: str) -> None:
+    with (asker.data / "pg_wal" / name).open(
+        "wb"
+    ) as orphan:  # of a server that was killed, and started again
+        with asker.start(name_of(1)) as process:
+            assert process.wait(backups.PATIENCE) == 0
+        brought = asker.data / "pg_wal" / "RECOVERYXLOG"
+        assert brought.stat().st_ino != os.fstat(orphan.fileno()).st_ino
+        assert brought.read_bytes() == content(1)
+        assert not list(brought.parent.glob("RECOVERYXLOG.*"))
+
+
 def test_without_a_server_nothing_is_unpacked_ahead(asker: Asker) -> None:
     (asker.data / "postmaster.pid").unlink()
     asker.gets(1)

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -92,13 +93,35 @@ def test_files_and_folders_are_private(tmp_path: Path) -> None:
     atomic.sync_file(folder / "file")
 
 
-def test_a_link_in_the_place_of_the_temporary_file_leads_nowhere(tmp_path: Path) -> None:
-    """A folder may belong to somebody else than who writes into it."""
-    victim = tmp_path / "victim"
+@pytest.mark.parametrize("make", [Path.symlink_to, Path.hardlink_to])
+def test_what_has_a_name_already_is_never_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path, Path], None]
+) -> None:
+    """A folder may belong to somebody else than who writes into it, and a kill leaves a file two names."""
+    victim, taken = tmp_path / "victim", atomic.temporary_beside(tmp_path / "file")
     victim.write_text("precious")
-    (tmp_path / f".file.{os.getpid()}{atomic.TEMPORARY_SUFFIX}").symlink_to(victim)
-    with pytest.raises(OSError, match="symbolic links"):
-        atomic.write(tmp_path / "file", b"new")
+    make(taken, victim)
+    with monkeypatch.context() as patched:
+        patched.setattr(atomic, "temporary_beside", lambda _path: taken)
+        with pytest.raises(FileExistsError):
+            atomic.write(tmp_path / "file", b"new")
     assert victim.read_text() == "precious"
+    assert taken.exists()
     atomic.write(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_a_sweep_takes_what_crashes_left_and_spares_what_is_being_written(tmp_path: Path) -> None:
+    old, new, other = (
+        atomic.temporary_beside(tmp_path / "a"),
+        atomic.temporary_beside(tmp_path / "a"),
+        tmp_path / "a",
+    )
+    for path in (old, new, other):
+        path.touch()
+        os.utime(path, (0, 0))
+    os.utime(new)
+    atomic.sweep(tmp_path, older_than=3600)
+    assert sorted(tmp_path.iterdir()) == sorted([new, other])
+    atomic.sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == [other]

@@ -150,6 +150,28 @@ def test_a_marker_is_no_segment(tmp_path: Path) -> None:
     assert [path.name for path in archive.waiting(archive.receiving)] == [makers.name(4)]
 
 
+def test_a_marker_never_empties_a_segment_of_its_name(tmp_path: Path) -> None:
+    archive = makers.opened(tmp_path)
+    segment = makers.arrive(archive, 3)
+    pg_receivewal.place_marker(archive.receiving, Segment(timeline=1, number=3), makers.SIZE)
+    assert segment.read_bytes() == makers.content(3)
+
+
+def test_what_an_earlier_version_left_is_not_written_to(tmp_path: Path) -> None:
+    """Its temporary names were always the same, and the archive's own file may be behind one."""
+    archive = makers.opened(tmp_path)
+    makers.arrive(archive, 1)
+    take_all(archive)
+    (placed,) = tmp_path.rglob(f"{makers.name(1)}.lz4")
+    before = placed.read_bytes()
+    placed.with_name(f".{makers.name(2)}.lz4.tmp").hardlink_to(placed)
+    makers.arrive(archive, 2)
+    take_all(archive)
+    assert placed.read_bytes() == before
+    makers.opened(tmp_path)
+    assert placed.stat().st_nlink == 1
+
+
 def test_another_systems_archive_is_refused(tmp_path: Path) -> None:
     root = tmp_path / "archive"
     first = archives.open_identity(root, "7", makers.SIZE)

@@ -12,8 +12,9 @@ from pgbackstop_catalog.config.server import Server, Wal
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store.folder import FolderCatalog
+from pgbackstop_runner.system import stop_requests
 from pgbackstop_runner.system.state_folder import StateFolder
-from pgbackstop_runner.wal import index, maintenance
+from pgbackstop_runner.wal import archive_command, index, maintenance
 from tests.unit.runner.wal import makers
 
 
@@ -131,3 +132,31 @@ def test_an_archive_that_is_not_mounted_is_not_made_anew(
 )
 def test_every_refusal_is_a_sentence(error: Exception, words: str) -> None:
     assert words in str(maintenance.explain(error))
+
+
+def test_leftovers_of_an_archive_command_go_once_they_are_old(kept: maintenance.ArchiveMaintainer) -> None:
+    assert kept.archive is not None
+    left = [kept.archive.incoming / f".{makers.name(1)}{end}.tmp" for end in ("", ".a1B2c3D4e5")]
+    for path in left:
+        path.touch()
+    fresh_one = kept.archive.incoming / f".{makers.name(2)}.f6G7h8I9j0.tmp"
+    fresh_one.touch()
+    for path in left:
+        os.utime(path, (0, 0))
+    kept._names_due = stop_requests.Every(0.0)
+    kept.tick()
+    assert list(kept.archive.incoming.iterdir()) == [fresh_one]
+
+
+def test_the_script_of_an_earlier_version_is_renewed(tmp_path: Path) -> None:
+    new = fresh(tmp_path)
+    script = archive_command.install(new.root)
+    shipped = script.read_bytes()
+    script.write_bytes(b"#!/bin/sh\n# of an earlier version\n")
+    new.open_archive(str(makers.SYSTEM), makers.SIZE)
+    assert script.read_bytes() == shipped
+    assert script.stat().st_mode & 0o777 == archive_command.SCRIPT_MODE
+
+
+def test_no_script_is_put_where_none_was(kept: maintenance.ArchiveMaintainer) -> None:
+    assert not (kept.root / archive_command.SCRIPT_NAME).exists()

@@ -49,8 +49,9 @@ def test_a_cut_off_frame_is_noticed_at_its_end(tmp_path: Path) -> None:
         assert not segment_file.ends_whole(path)
     path.write_bytes(b"")
     assert not segment_file.ends_whole(path)
+    path.unlink()
     with pytest.raises(segment_file.Damaged):
-        segment_file.digest(packed(tmp_path, "lz4").with_name("segment.lz4").rename(tmp_path / "x.zst"))
+        segment_file.digest(packed(tmp_path, "lz4").rename(tmp_path / "x.zst"))
 
 
 def test_a_failed_compression_leaves_no_file(tmp_path: Path) -> None:
