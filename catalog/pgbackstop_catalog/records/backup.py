@@ -184,6 +184,9 @@ class Backup(Model):
         default=None,
         description='exact rows by "schema"."table", taken in the snapshot of the dump',
     )
+    uncounted: tuple[str, ...] = Field(
+        default=(), description="tables of the dump whose rows could not be counted; a warning says why"
+    )
     tools: dict[str, str] = Field(default_factory=dict)
     restore_by_hand: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()

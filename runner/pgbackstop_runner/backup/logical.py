@@ -23,6 +23,7 @@ from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import dump_files
 from pgbackstop_runner.postgres import client_process
 from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.postgres.row_counts import Table
 from pgbackstop_runner.system import compression as system_compression
 from pgbackstop_runner.system import streams
 from pgbackstop_runner.system.files import storage_errors
@@ -42,7 +43,7 @@ class Dump:
 
     name: str
     files: tuple[StoredFile, ...]
-    tables: tuple[snapshot.Table, ...]
+    tables: tuple[Table, ...]
 
 
 def dump(attempt: Attempt, binaries: Binaries, *, role_passwords: bool) -> Dump:
@@ -50,12 +51,11 @@ def dump(attempt: Attempt, binaries: Binaries, *, role_passwords: bool) -> Dump:
     database, plan = attempt.record.database, attempt.plan
     write = {"custom": _custom, "plain": _plain, "directory": _directory}[attempt.record.format]
     with snapshot.exported(attempt.server, database, lock_timeout=plan.lock_timeout) as shared:
-        if plan.row_counts:
-            shared.start_counting()
         with attempt.step("dump"), storage_errors(attempt.storage):
             name, files = write(attempt, binaries, shared)
-        with attempt.step("count rows"):
-            _record_counts(attempt, shared)
+        if plan.row_counts:
+            with attempt.step("count rows"):
+                _record_counts(attempt, shared)
     with attempt.step("globals"), storage_errors(attempt.storage):
         globals_file = _globals(attempt, binaries, role_passwords=role_passwords)
     attempt.note(
@@ -66,10 +66,11 @@ def dump(attempt: Attempt, binaries: Binaries, *, role_passwords: bool) -> Dump:
 
 
 def _record_counts(attempt: Attempt, shared: Snapshot) -> None:
-    counts = shared.finish_counting()
-    attempt.note(row_counts=counts)
-    if shared.problem:
-        attempt.warn(f"Rows could not be counted: {shared.problem}")
+    counts = shared.counts()
+    known = counts.rows if counts.rows or not counts.problems else None
+    attempt.note(row_counts=known, uncounted=tuple(counts.problems))
+    for warning in counts.warnings():
+        attempt.warn(warning)
 
 
 def _custom(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> tuple[str, tuple[StoredFile, ...]]:
@@ -78,7 +79,7 @@ def _custom(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> tuple[str
     def write(option: str) -> tuple[StoredFile, ...]:
         (attempt.folder / name).unlink(missing_ok=True)
         argv = [*_argv(attempt, binaries, shared), "--format=custom", f"--compress={option}"]
-        _write_itself(attempt, argv, name)
+        _write_itself(attempt, argv, name, shared)
         return streams.digest_tree(attempt.folder, [name])
 
     return name, _with_client_compression(attempt, binaries, write)
@@ -93,7 +94,7 @@ def _plain(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> tuple[str,
         name = f"database-{name}"
     attempt.note(compression=_text(compression))
     argv = [*_argv(attempt, binaries, shared), "--format=plain", "--create"]
-    return name, (_to_file(attempt, argv, name, compression),)
+    return name, (_to_file(attempt, argv, name, shared),)
 
 
 def _directory(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> tuple[str, tuple[StoredFile, ...]]:
@@ -107,14 +108,14 @@ def _directory(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> tuple[
             f"--jobs={attempt.plan.jobs}",
             f"--compress={option}",
         ]
-        _write_itself(attempt, argv, name)
+        _write_itself(attempt, argv, name, shared)
         names = [f"{name}/{path.name}" for path in sorted(folder.iterdir())]
         return streams.digest_tree(attempt.folder, names)
 
     return name, _with_client_compression(attempt, binaries, write)
 
 
-def _write_itself(attempt: Attempt, argv: list[str], name: str) -> None:
+def _write_itself(attempt: Attempt, argv: list[str], name: str, shared: Snapshot) -> None:
     """Let pg_dump write an archive: in a file, unlike in a pipe, it notes where each table begins.
 
     pg_restore needs that to work with several jobs. It is made durable while it is hashed.
@@ -123,21 +124,21 @@ def _write_itself(attempt: Attempt, argv: list[str], name: str) -> None:
     password, limits = conninfo.password(attempt.server), client_process.Limits.of_run(attempt.plan)
     with (
         client_process.start("pg_dump", argv, password=password, limits=limits) as tool,
-        streams.watching(attempt.folder, _both(tool, attempt)),
+        streams.watching(attempt.folder, _progress(tool, attempt, shared)),
     ):
         tool.finish()
 
 
-def _to_file(attempt: Attempt, argv: list[str], name: str, compression: Compression) -> StoredFile:
+def _to_file(attempt: Attempt, argv: list[str], name: str, shared: Snapshot) -> StoredFile:
     """Run pg_dump into one file that is compressed on its way."""
     password, limits = conninfo.password(attempt.server), client_process.Limits.of_run(attempt.plan)
     with (
         client_process.start("pg_dump", argv, password=password, limits=limits, pipe_output=True) as tool,
         streams.HashingFile(attempt.folder / name) as target,
-        system_compression.compressed(target, compression) as sink,
+        system_compression.compressed(target, attempt.plan.compression) as sink,
     ):
         fcntl.fcntl(tool.stdout, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        streams.pump(tool.stdout, sink, _both(tool, attempt))
+        streams.pump(tool.stdout, sink, _progress(tool, attempt, shared))
         # The exit status decides before the end of the frame makes the file look whole.
         tool.finish()
     return target.stored(name)
@@ -198,10 +199,14 @@ def _argv(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> list[str]:
     ]
 
 
-def _both(tool: client_process.Tool, attempt: Attempt) -> Callable[[int], None]:
+def _progress(tool: client_process.Tool, attempt: Attempt, shared: Snapshot) -> Callable[[int], None]:
+    """Tell how far pg_dump has come; at its first byte it has its connections, and counting may begin."""
+
     def tell(total: int) -> None:
         tool.feed(total)
         attempt.progress(total)
+        if total and attempt.plan.row_counts:
+            shared.start_counting()
 
     return tell
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pgbackstop_catalog import errors
@@ -13,13 +13,13 @@ from pgbackstop_runner.formats.dump_metadata import DumpMetadata, ForeignKey
 
 @dataclass(frozen=True, kw_only=True)
 class TableSelection:
-    """``tables``: those with rows of their own, as the backup quotes them, and their rows.
+    """``tables``: those with rows of their own, as the backup quotes them, and their rows, if known.
 
     ``own_keys`` are foreign keys of the tables; ``other_keys`` those of other tables that point to them,
     which PostgreSQL drops with a table that is dropped by CASCADE.
     """
 
-    tables: dict[str, int]
+    tables: dict[str, int | None]
     own_keys: tuple[ForeignKey, ...]
     other_keys: tuple[ForeignKey, ...]
 
@@ -49,9 +49,9 @@ def spelled(name: str) -> str:
 
 def _tables(
     backup: Backup, found: DumpMetadata, tables: tuple[str, ...], schemas: tuple[str, ...]
-) -> dict[str, int]:
-    known = backup.row_counts
-    if known is None:
+) -> dict[str, int | None]:
+    known: dict[str, int | None] = {**dict.fromkeys(backup.uncounted), **(backup.row_counts or {})}
+    if backup.row_counts is None and not known:
         raise errors.ValidationError(
             f"Backup {backup.id} has no list of its tables: its rows were not counted.",
             remedy="Restore it whole with --into, and copy the table from there.",
@@ -79,6 +79,6 @@ def _ancestry(found: DumpMetadata, name: str) -> Iterator[str]:
         current = found.partitions.get(current)
 
 
-def _some(known: dict[str, int]) -> str:
+def _some(known: Iterable[str]) -> str:
     names = sorted(known)
     return f"It has: {', '.join(names[:8])}{' …' if len(names) > 8 else ''}."

@@ -138,7 +138,7 @@ class RestorePlan:
             return
         tables = list(self.family.tables.items())
         for name, rows in tables[:_SHOWN_TABLES]:
-            yield "table", f"{name}, {rows} rows"
+            yield "table", f"{name}, {'not counted' if rows is None else f'{rows} rows'}"
         if len(tables) > _SHOWN_TABLES:
             yield "table", f"and {len(tables) - _SHOWN_TABLES} more"
         for key in self.family.other_keys if self.keys_return else ():

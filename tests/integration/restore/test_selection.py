@@ -50,6 +50,16 @@ def test_a_lost_table_comes_back_whole(place: Site, database: Database) -> None:
     assert not [name for name in places.databases(database.server) if "__restore_" in name]
 
 
+def test_a_table_whose_rows_could_not_be_counted_comes_back_too(place: Site, database: Database) -> None:
+    before, backup = image.of(database.server, database.name), place.newest()
+    rest = {name: rows for name, rows in (backup.row_counts or {}).items() if name != "public.orders"}
+    place.catalog.put(backup.evolve(row_counts=rest, uncounted=("public.orders",)))
+    assert place.run("verify", backup.id).returncode == 0
+    database.execute("drop table orders")
+    assert restore(place, "public.orders") == ()
+    assert image.of(database.server, database.name) == before
+
+
 def test_a_partitioned_table_comes_with_its_partitions(place: Site, database: Database) -> None:
     before = image.of(database.server, database.name)
     database.execute("drop table days")

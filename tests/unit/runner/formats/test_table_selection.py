@@ -22,7 +22,10 @@ ROWS = {"public.orders": 3, "public.items": 9, "public.days_24": 5, '"My ""S"."a
 
 
 def chosen(
-    *tables: str, schemas: tuple[str, ...] = (), rows: dict[str, int] | None = ROWS
+    *tables: str,
+    schemas: tuple[str, ...] = (),
+    rows: dict[str, int] | None = ROWS,
+    uncounted: tuple[str, ...] = (),
 ) -> table_selection.TableSelection:
     found = DumpMetadata()
     for statement in STATEMENTS:
@@ -37,6 +40,7 @@ def chosen(
             "status": "succeeded",
             "started_at": "2026-11-22T02:00:00Z",
             "row_counts": rows,
+            "uncounted": uncounted,
         }
     )
     return table_selection.choose(backup, found, tables, schemas)
@@ -91,3 +95,8 @@ def test_what_the_backup_does_not_have(tables: tuple[str, ...], schemas: tuple[s
 def test_without_row_counts_nobody_knows_the_tables() -> None:
     with pytest.raises(errors.ValidationError, match="rows were not counted"):
         chosen("public.orders", rows=None)
+
+
+@pytest.mark.parametrize("rows", [{"public.items": 9}, None])
+def test_a_table_that_could_not_be_counted_is_in_the_backup_all_the_same(rows: dict[str, int] | None) -> None:
+    assert chosen("public.orders", rows=rows, uncounted=("public.orders",)).tables == {"public.orders": None}

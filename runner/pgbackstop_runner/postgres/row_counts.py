@@ -1,0 +1,169 @@
+"""Exact row counts in the snapshot of a dump, beside it: what goes wrong costs a count, never the dump.
+
+Each table is counted in a transaction of its own, so that no more is locked than one table and its indexes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg import sql
+
+from pgbackstop_runner.postgres import sessions
+from pgbackstop_runner.system import phrases
+
+MOST_SESSIONS = 3  # that are lost before no other is opened
+Connect = Callable[[], AbstractContextManager[psycopg.Connection]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table with rows of its own: ordinary ones and partitions. ``file`` is its relfilenode."""
+
+    oid: int
+    schema: str
+    name: str
+    quoted: str
+    file: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """Rows by quoted name, and why those of other tables are not known."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+
+    def warnings(self) -> Iterator[str]:
+        """A sentence for each reason, with the tables that it concerns."""
+        for problem in dict.fromkeys(self.problems.values()):
+            names = [name for name, each in self.problems.items() if each == problem]
+            yield f"The rows of {phrases.some(names)} were not counted: {problem}"
+
+
+class Gone(Exception):
+    """The exported snapshot can no longer be had."""
+
+
+def rows(connection: psycopg.Connection, schema: str, name: str) -> int:
+    """The rows of a table without those of its children. Raises psycopg.Error.
+
+    Planning a query evaluates the expressions of indexes, which fails where a function in them needs a
+    search_path; COPY plans nothing, and is how pg_dump reads.
+    """
+    table = sql.Identifier(schema, name)
+    try:
+        with connection.transaction():
+            row = connection.execute(sql.SQL("select count(*) from only {}").format(table)).fetchone()
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as error:
+        try:
+            return _copied(connection, table)
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error:
+            raise error from None
+    return int(row[0]) if row else 0
+
+
+def _copied(connection: psycopg.Connection, table: sql.Identifier) -> int:
+    """The same by COPY of the narrowest column, if there is any."""
+    query = """select attname from pg_catalog.pg_attribute
+               where attrelid = pg_catalog.to_regclass(%s) and attnum > 0
+                 and not attisdropped and attgenerated = ''
+               order by attlen < 0, attlen, attnum limit 1"""
+    found = connection.execute(query, (table.as_string(connection),)).fetchone()
+    column = sql.SQL("({})").format(sql.Identifier(found[0])) if found else sql.SQL("")
+    cursor = connection.cursor()
+    with cursor.copy(sql.SQL("copy {} {} to stdout").format(table, column)) as copy:
+        for _ in copy:
+            pass
+    return cursor.rowcount
+
+
+class Counter:
+    """Counts tables in sessions that import the snapshot, beside the dump: a core that it leaves idle."""
+
+    def __init__(self, connect: Connect, snapshot: str, tables: Sequence[Table]) -> None:
+        self._connect, self._snapshot, self._left = connect, snapshot, list(reversed(tables))
+        self._counts = Counts()
+        self._connection: psycopg.Connection | None = None
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="counting", daemon=True)
+        self._thread.start()
+
+    def finish(self) -> Counts:
+        """Wait for the last table."""
+        self._thread.join()
+        return self._counts
+
+    def stop(self) -> None:
+        """End the counting; where PostgreSQL does not answer, by hanging up."""
+        self._stopping = True
+        connection = self._connection
+        if connection is not None and self._thread.is_alive():
+            with contextlib.suppress(psycopg.Error):
+                connection.cancel_safe(timeout=5)
+            self._thread.join(timeout=5)
+            if self._thread.is_alive():
+                sessions.hang_up(connection)
+        self._thread.join()
+
+    def _run(self) -> None:
+        problem = ""
+        try:
+            for _ in range(MOST_SESSIONS):
+                problem = self._session()
+                if not self._left or self._stopping:
+                    return
+        except Exception as error:
+            problem = _words(error)
+        self._counts.problems.update({table.quoted: problem for table in reversed(self._left)})
+
+    def _session(self) -> str:
+        """Count in one session until all is counted, or until it is lost, which the answer explains."""
+        with self._connect() as self._connection:
+            self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            self._connection.read_only = True
+            while self._left and not self._stopping:
+                problem = self._one(self._connection, self._left[-1])
+                if self._connection.closed:
+                    return problem
+                table = self._left.pop()
+                if problem:
+                    self._counts.problems[table.quoted] = problem
+        return ""
+
+    def _one(self, connection: psycopg.Connection, table: Table) -> str:
+        try:
+            with connection.transaction():
+                try:
+                    connection.execute(
+                        sql.SQL("set transaction snapshot {}").format(sql.Literal(self._snapshot))
+                    )
+                except psycopg.Error as error:
+                    if connection.closed:
+                        raise
+                    raise Gone(f"the snapshot is gone: {_words(error)}") from error
+                self._counts.rows[table.quoted] = rows(connection, table.schema, table.name)
+                file = connection.execute(_FILE, (table.quoted,)).fetchone()
+        except psycopg.Error as error:
+            return _words(error)
+        if file != (table.file,):
+            del self._counts.rows[table.quoted]
+            return "it was renamed or rewritten while it was counted"
+        return ""
+
+
+# By the name, and not of the snapshot, but of the table that was just locked.
+_FILE = "select pg_catalog.pg_relation_filenode(pg_catalog.to_regclass(%s))::int8"
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())
