@@ -35,3 +35,12 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- From 17 on: sessions of backups run no event trigger, which may count logins or forbid commands.
+DO $$
+BEGIN
+    IF current_setting('event_triggers', true) IS NOT NULL THEN
+        GRANT SET ON PARAMETER event_triggers TO pgbackstop;
+    END IF;
+END
+$$;

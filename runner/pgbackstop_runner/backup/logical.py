@@ -21,7 +21,7 @@ from pgbackstop_runner.backup.attempt import Attempt
 from pgbackstop_runner.backup.snapshot import Snapshot
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import dump_files
-from pgbackstop_runner.postgres import client_process
+from pgbackstop_runner.postgres import client_process, session_options
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.postgres.row_counts import Table
 from pgbackstop_runner.system import compression as system_compression
@@ -174,7 +174,7 @@ def _globals(attempt: Attempt, binaries: Binaries, *, role_passwords: bool) -> S
         "--globals-only",
         "--no-password",
         *([] if role_passwords else ["--no-role-passwords"]),
-        f"--dbname={client_process.connection_string(attempt.server, None, 'pgbackstop')}",
+        f"--dbname={session_options.connection_string(attempt.server, None, 'pgbackstop')}",
     ]
     password, limits = conninfo.password(attempt.server), client_process.Limits.of_run(attempt.plan)
     with (
@@ -187,7 +187,7 @@ def _globals(attempt: Attempt, binaries: Binaries, *, role_passwords: bool) -> S
 
 
 def _argv(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> list[str]:
-    target = client_process.connection_string(
+    target = session_options.connection_string(
         attempt.server, attempt.record.database, f"pgbackstop {attempt.record.id}"
     )
     return [
@@ -195,6 +195,7 @@ def _argv(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> list[str]:
         "--no-password",
         f"--snapshot={shared.name}",
         f"--lock-wait-timeout={round(attempt.plan.lock_timeout * 1000)}",
+        *([f"--encoding={facts.encoding}"] if (facts := attempt.record.database_facts) else []),
         f"--dbname={target}",
     ]
 

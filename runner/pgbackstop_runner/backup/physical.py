@@ -22,7 +22,7 @@ from pgbackstop_runner.backup import readme
 from pgbackstop_runner.backup.attempt import Attempt
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import backup_manifest
-from pgbackstop_runner.postgres import client_process, sessions
+from pgbackstop_runner.postgres import client_process, session_options, sessions
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.system import compression, streams
 from pgbackstop_runner.system.files import storage_errors
@@ -163,7 +163,7 @@ def _wire_compression(wanted: Compression) -> str:
 
 
 def _run(attempt: Attempt, binaries: Binaries, method: Method, wire: str) -> None:
-    target = client_process.connection_string(attempt.server, None, _session(attempt))
+    target = session_options.replication_string(attempt.server, _session(attempt))
     plan = attempt.plan
     argv = [
         binaries.path("pg_basebackup"),

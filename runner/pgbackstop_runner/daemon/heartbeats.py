@@ -14,6 +14,7 @@ from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions import drills
 from pgbackstop_runner.daemon.server_tasks import ServerTasks
+from pgbackstop_runner.postgres import session_options
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
@@ -30,7 +31,6 @@ _INSERT = f"""
     insert into {drills.TABLE} (written_at, previous)
     select clock_timestamp(), max(written_at) from {drills.TABLE} on conflict do nothing"""  # noqa: S608
 _DELETE = f"delete from {drills.TABLE} where written_at < now() - make_interval(secs => %s)"  # noqa: S608
-_OPTIONS = f"-c statement_timeout={round(drills.TOLERANCE * 1000)} -c lock_timeout=2000 -c search_path="
 
 
 def tasks() -> ServerTasks:
@@ -107,6 +107,8 @@ async def _connect(server: Server) -> psycopg.AsyncConnection:
     return await psycopg.AsyncConnection.connect(
         make_conninfo("", **keywords),
         password=conninfo.password(server),
-        options=_OPTIONS,
+        options=session_options.options(
+            keywords, statement_timeout=str(round(drills.TOLERANCE * 1000)), lock_timeout="2000"
+        ),
         autocommit=True,
     )

@@ -18,9 +18,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from pgbackstop_catalog import units
-from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import error_messages
@@ -62,15 +60,6 @@ class Limits:
         if plan is None:
             return cls(first_byte=1800.0, stall=900.0)
         return cls(first_byte=plan.first_byte_timeout, stall=plan.stall_timeout)
-
-
-def connection_string(server: Server, database: str | None, application_name: str) -> str:
-    """libpq's conninfo for ``--dbname``; without the password."""
-    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - 100 ms that only operations pay
-
-    return make_conninfo(
-        "", **conninfo.keywords(server, database=database, application_name=application_name)
-    )
 
 
 @dataclass

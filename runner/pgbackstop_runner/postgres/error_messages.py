@@ -18,6 +18,11 @@ _LOCK = "Another session holds a lock; run at another time, or raise lock_timeou
 _RUNS = "Check that PostgreSQL runs, and its log."
 _LAST_WORDS = (
     (
+        "unsupported startup parameter",
+        Reason.UNREACHABLE,
+        "A connection pooler answers: set host and port of the server to those of PostgreSQL itself.",
+    ),
+    (
         "password authentication failed",
         Reason.UNREACHABLE,
         "Check the role's password and password_file of the server.",

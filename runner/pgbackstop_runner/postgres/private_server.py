@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pgbackstop_catalog import errors
+from pgbackstop_runner.postgres import session_options
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.system import processes
 from pgbackstop_runner.system.accounts import Account, no_link
@@ -143,17 +144,21 @@ class PrivateServer:
 
     def connect(self, database: str = "postgres", user: str | None = None) -> psycopg.Connection:
         """A connection through the private socket, in autocommit. Raises psycopg's errors."""
-        import psycopg  # noqa: PLC0415 - 100 ms that only operations pay
+        return session_options.connect(self._keywords(database, user))
 
-        return psycopg.connect(
-            host=str(self.socket_folder),
-            port=self.port,
-            user=user or self.user,
-            dbname=database,
-            connect_timeout=5,
-            autocommit=True,
-            client_encoding="UTF8",  # text of a SQL_ASCII database would come as bytes
-        )
+    @property
+    def connection_string(self) -> str:
+        """libpq's conninfo for a tool."""
+        return session_options.told(self._keywords("postgres", None))
+
+    def _keywords(self, database: str, user: str | None) -> dict[str, str]:
+        return {
+            "host": str(self.socket_folder),
+            "port": str(self.port),
+            "user": user or self.user,
+            "dbname": database,
+            "connect_timeout": "5",
+        }
 
     def _look(self) -> Progress | None:
         """How far it is; None while it takes no connections."""

@@ -1,4 +1,4 @@
-"""Talking to PostgreSQL: connections that cannot hang, and facts about a server and its databases."""
+"""Sessions of ours on a configured server, which cannot hang, and what a refusal of one means."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import socket
 from collections.abc import Iterator
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner.failures import AttemptFailed, DatabaseRefused
+from pgbackstop_runner.postgres import session_options
 
 APPLICATION_NAME = "pgbackstop"
 
@@ -29,19 +29,14 @@ def connect(
     Raises ServerUnreachable with PostgreSQL's reason.
     """
     keywords = conninfo.keywords(server, database=database, application_name=APPLICATION_NAME)
-    target = make_conninfo("", **keywords)
-    # jit: compiling costs more than it saves on counts and on questions to the system's tables.
-    options = f"-c statement_timeout={round(statement_timeout * 1000)} -c lock_timeout=60000 -c search_path="
-    options += " -c jit=off"
+    limit = str(round(statement_timeout * 1000))
     try:
-        connection = psycopg.connect(
-            target, autocommit=True, password=conninfo.password(server), options=options
+        connection = session_options.connect(
+            keywords, password=conninfo.password(server), statement_timeout=limit, lock_timeout="60000"
         )
-    except psycopg.OperationalError as error:
+    except psycopg.Error as error:
         raise unreachable(server, database, error) from error
-    # A session of ours must be found by the character set that records are written in.
     with contextlib.closing(connection):
-        connection.execute("set client_encoding = 'UTF8'")
         yield connection
 
 
@@ -84,6 +79,12 @@ def broken(error: psycopg.Error) -> AttemptFailed:
 
 
 _REFUSALS = (
+    (
+        r"unsupported startup parameter",
+        None,
+        "What answers at {where} is a connection pooler, and backups cannot be made through one.",
+        "Set host and port of the server to those of PostgreSQL itself.",
+    ),
     (
         r"password authentication failed|no password supplied|empty password",
         None,

@@ -66,9 +66,7 @@ def _pages(recovered: PrivateServer, *, install: bool) -> CheckResult:
         "--all",
         "--heapallindexed",
         *(["--install-missing"] if install else []),
-        f"--host={recovered.socket_folder}",
-        f"--port={recovered.port}",
-        f"--username={recovered.user}",
+        f"--maintenance-db={recovered.connection_string}",
     ]
     corrupt: list[str] = []
     try:

@@ -15,21 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from psycopg.conninfo import make_conninfo
-
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import dump_metadata, sql_script
 from pgbackstop_runner.formats.sql_script import Statement
-from pgbackstop_runner.postgres import client_process
+from pgbackstop_runner.postgres import client_process, session_options
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.system import compression
 
 APPLICATION_NAME = "pgbackstop restore"
-# What the database itself sets must not keep it from being filled: default_transaction_read_only, for one.
-_OPTIONS = "-c default_transaction_read_only=off -c statement_timeout=0 -c session_replication_role=origin"
 # psql understands \restrict since these: https://www.postgresql.org/about/news/postgresql-176-1610-1514-1419-1322-and-18-beta-3-released-3118/
 _RESTRICT_SINCE = {15: 14, 16: 10, 17: 6}
 _NO_TRANSACTION_TIMEOUT = 17
@@ -240,8 +236,7 @@ def _knows_restrict(binaries: Binaries) -> bool:
 
 def connection_string(server: Server, database: str) -> str:
     """libpq's conninfo for a session that fills the database; without the password."""
-    keywords = conninfo.keywords(server, database=database, application_name=APPLICATION_NAME)
-    return make_conninfo("", **keywords, options=_OPTIONS)
+    return session_options.connection_string(server, database, APPLICATION_NAME)
 
 
 def _collector(warnings: list[str]) -> Callable[[str], None]:

@@ -23,7 +23,7 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.wal_segments import Segment
 from pgbackstop_catalog.store import atomic
-from pgbackstop_runner.postgres import client_process, client_programs
+from pgbackstop_runner.postgres import client_process, client_programs, session_options
 from pgbackstop_runner.wal import segment_file
 
 APPLICATION_NAME = "pgbackstop-wal"
@@ -43,7 +43,7 @@ def arguments(
     method = "lz4" if compression == "lz4" else "none"
     return [
         programs.path("pg_receivewal"),
-        f"--dbname={client_process.connection_string(server, None, APPLICATION_NAME)}",
+        f"--dbname={session_options.replication_string(server, APPLICATION_NAME)}",
         f"--directory={receiving}",
         f"--slot={server.wal.slot}",
         f"--compress={method}",
