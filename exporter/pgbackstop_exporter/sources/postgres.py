@@ -34,7 +34,8 @@ _ARCHIVER: Final = """
       from pg_stat_archiver"""
 _MAY_LIST: Final = "select has_function_privilege('pg_ls_archive_statusdir()', 'execute')"
 _READY: Final = r"select count(*) from pg_ls_archive_statusdir() where name like '%.ready'"
-_DATABASES: Final = "select datname from pg_database where datallowconn and not datistemplate"
+_DATABASES: Final = """
+    select datname from pg_database where datallowconn and not datistemplate and datconnlimit <> -2"""
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 

@@ -17,7 +17,7 @@ from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records.backup import Backup, Reason, ServerFacts
 from pgbackstop_catalog.store import atomic
-from pgbackstop_runner.backup import replication_checks, size_forecast
+from pgbackstop_runner.backup import databases, replication_checks, size_forecast
 from pgbackstop_runner.failures import AttemptFailed, first_reason
 from pgbackstop_runner.postgres import client_programs, sessions
 from pgbackstop_runner.postgres import facts as postgres_facts
@@ -45,6 +45,7 @@ class Report:
     plan: str
     checks: list[Check] = field(default_factory=list)
     databases: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()  # a sentence each
     facts: ServerFacts | None = None
     rights: postgres_facts.Rights | None = None
     tools: Binaries | None = None
@@ -164,8 +165,12 @@ def _databases(report: Report, plan: Plan, connection: psycopg.Connection, only:
     if not plan.is_logical:
         report.databases = ("",)
         return
-    meant = postgres_facts.databases(connection, plan)
+    meant = databases.meant(connection, plan)
     report.databases = tuple(dict.fromkeys(only)) or meant
+    if plan.databases == "all" and not only:
+        report.left_out = tuple(databases.left_out(connection, plan))
+        if report.left_out:
+            report.add("databases", ok=True, detail=" ".join(report.left_out))
     for name in report.databases:
         if name not in meant:
             detail = f"The plan does not mean a database {name!r}."

@@ -55,6 +55,8 @@ def _attempts(workspace: Workspace, plan_name: str, request: BackupRequest) -> I
     except Exception as error:
         yield _failed(first, error)
         return
+    for each in report.left_out:
+        first.warn(each)
     databases = report.databases or expected
     if first.record.database != databases[0]:
         first.retarget(databases[0])

@@ -8,8 +8,6 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.records import restore
 from pgbackstop_catalog.records.backup import DatabaseFacts, Extension, ServerFacts, Tablespace
 
 # PostgreSQL 15 is the oldest version that its community still mends.
@@ -74,21 +72,6 @@ def rights(connection: psycopg.Connection) -> Rights:
         bypass_rls=superuser or row[2],
         read_all_data=superuser or row[3],
         read_roles=superuser or row[4],
-    )
-
-
-def databases(connection: psycopg.Connection, plan: Plan) -> tuple[str, ...]:
-    """The databases that the plan means, in its order or by name.
-
-    "all" is each that takes connections, but those that restores fill or have put aside.
-    """
-    if plan.databases != "all":
-        return tuple(dict.fromkeys(name for name in plan.databases if name not in plan.exclude_databases))
-    rows = connection.execute(
-        "select datname from pg_database where datallowconn and not datistemplate order by datname"
-    ).fetchall()
-    return tuple(
-        name for (name,) in rows if name not in plan.exclude_databases and not restore.is_beside(name)
     )
 
 

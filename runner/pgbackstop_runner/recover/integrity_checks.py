@@ -33,7 +33,9 @@ def run(recovered: PrivateServer, *, thorough: bool, install: bool = False) -> t
 
 def _databases(recovered: PrivateServer) -> list[str]:
     with contextlib.closing(recovered.connect()) as connection:
-        rows = connection.execute("select datname from pg_database where datallowconn order by 1").fetchall()
+        rows = connection.execute(
+            "select datname from pg_database where datallowconn and datconnlimit <> -2 order by 1"
+        ).fetchall()
     return [name for (name,) in rows]
 
 

@@ -8,7 +8,7 @@ from psycopg import sql
 
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.records.backup import Reason, Status
-from pgbackstop_runner.postgres import facts
+from pgbackstop_runner.backup import databases as meant_databases
 from tests.support import databases
 from tests.support.backups import Site, plan, restore_by_hand
 from tests.support.databases import Database
@@ -112,6 +112,25 @@ def test_one_failing_does_not_stop_the_others(pg17: Server, tmp_path: Path) -> N
     assert site.leftovers() == []
 
 
+def test_all_databases_are_those_that_can_be_dumped(make_server: MakeServer, tmp_path: Path) -> None:
+    server = make_server()
+    for name in ("good", "half", "closed", "known"):
+        create(server, name)
+    # What PostgreSQL itself leaves of a DROP DATABASE that was interrupted.
+    server.execute("UPDATE pg_database SET datconnlimit = -2 WHERE datname IN ('half', 'known')")
+    server.execute("ALTER DATABASE closed ALLOW_CONNECTIONS false")
+    left_out = ["postgres", "known"]
+    site = Site(folder=tmp_path, server=server, plans={"p": plan(exclude_databases=left_out)})
+    (made,) = site.make("p")
+    assert (made.database, made.status) == ("good", Status.SUCCEEDED), made.message
+    closed, half = made.warnings
+    assert "closed takes no connections" in closed
+    assert "half is invalid" in half
+    checked = site.run("check", "p")
+    assert checked.returncode == 0
+    assert "half is invalid" in " ".join(checked.stdout.split())
+
+
 def test_a_table_without_columns_and_one_of_an_extension(database: Database, tmp_path: Path) -> None:
     database.execute("CREATE TABLE nothing (); INSERT INTO nothing DEFAULT VALUES")
     database.execute("CREATE TABLE parted (n int) PARTITION BY LIST (n)")
@@ -152,11 +171,11 @@ def test_all_leaves_out_what_restores_fill(database: Database) -> None:
     try:
         settings = Plan.model_validate(plan(databases="all"))
         with server.connect() as connection:
-            names = facts.databases(connection, settings)
+            names = meant_databases.meant(connection, settings)
         assert database.name in names
         assert beside not in names
         named = settings.evolve(databases=(beside,))
         with server.connect() as connection:
-            assert facts.databases(connection, named) == (beside,)  # who names it gets it
+            assert meant_databases.meant(connection, named) == (beside,)  # who names it gets it
     finally:
         server.execute(f'drop database "{beside}"')

@@ -1,0 +1,38 @@
+"""Which databases of a server a plan means, and which it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+
+from pgbackstop_catalog.config.plan import Plan
+from pgbackstop_catalog.records import restore
+
+
+def meant(connection: psycopg.Connection, plan: Plan) -> tuple[str, ...]:
+    """The databases that the plan means, in its order or by name.
+
+    "all" is each that takes connections, but those that restores fill or have put aside.
+    """
+    if plan.databases != "all":
+        return tuple(dict.fromkeys(name for name in plan.databases if name not in plan.exclude_databases))
+    rows = connection.execute(
+        "select datname from pg_database where datallowconn and not datistemplate"
+        " and datconnlimit <> -2 order by datname"  # as PostgreSQL marks what an ended DROP DATABASE left
+    ).fetchall()
+    return tuple(
+        name for (name,) in rows if name not in plan.exclude_databases and not restore.is_beside(name)
+    )
+
+
+def left_out(connection: psycopg.Connection, plan: Plan) -> Iterator[str]:
+    """What "all" cannot mean, but for what the plan leaves out itself."""
+    rows = connection.execute(
+        """select datname, datconnlimit = -2 from pg_database
+           where not datistemplate and (datconnlimit = -2 or not datallowconn) order by 1"""
+    )
+    for name, invalid in rows:
+        if name not in plan.exclude_databases and not restore.is_beside(name):
+            why = "is invalid, since its DROP DATABASE was interrupted" if invalid else "takes no connections"
+            yield f"Database {name} {why}: it is left out. Drop it, or list it under exclude_databases."
