@@ -37,9 +37,10 @@ def logical_commands(*, dump: str, jobs: int) -> tuple[str, ...]:
         "psql -X -d postgres -f globals.sql   # roles, with their passwords; an error for each that exists",
     )
     name = quote(f"./{dump}")  # a file's name may begin with a dash
-    if dump.partition(".sql")[1]:
-        return (*first, f"{_reader(dump)} {name} | psql -X -v ON_ERROR_STOP=1 -d postgres")
-    return (*first, f"pg_restore --create --exit-on-error --jobs={jobs} -d postgres {name}")
+    # By the end: a database may be called app.sqlite.
+    if dump.endswith((".backup", ".dir")):
+        return (*first, f"pg_restore --create --exit-on-error --jobs={jobs} -d postgres {name}")
+    return (*first, f"{_reader(dump)} {name} | psql -X -v ON_ERROR_STOP=1 -d postgres")
 
 
 def physical_commands(

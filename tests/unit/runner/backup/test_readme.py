@@ -23,6 +23,9 @@ FILES = ("16400.tar.zst", "backup_manifest", "base.tar.zst", "pg_wal.tar.gz")
         ("-a.dir", "pg_restore --create --exit-on-error --jobs=3 -d postgres ./-a.dir"),
         ("a.sql", "cat ./a.sql | psql -X -v ON_ERROR_STOP=1 -d postgres"),
         ("a.sql.zst", "zstd -dc ./a.sql.zst | psql -X -v ON_ERROR_STOP=1 -d postgres"),
+        ("app.sqlite.backup", "pg_restore --create --exit-on-error --jobs=3 -d postgres ./app.sqlite.backup"),
+        ("globals.sql.dir", "pg_restore --create --exit-on-error --jobs=3 -d postgres ./globals.sql.dir"),
+        ("a.backup.sql", "cat ./a.backup.sql | psql -X -v ON_ERROR_STOP=1 -d postgres"),
         ("a%20b.sql.gz", "gzip -dc ./a%20b.sql.gz | psql -X -v ON_ERROR_STOP=1 -d postgres"),
     ],
 )
