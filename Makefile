@@ -3,13 +3,14 @@ PYTHON ?= python3
 PYTEST_ARGS ?= -n 2
 export PYTHON APT
 
-.PHONY: install fmt check test test-tools demo bench lock clean
+.PHONY: install fmt check test test-fast test-tools demo bench lock clean
 
 install: ; @scripts/venv.sh test
 fmt: install ; .venv/bin/ruff check --fix . && .venv/bin/ruff format .
 check: install ; .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
 test-tools: install ; @scripts/debian-packages.sh && .venv/bin/python -m tests.support.install_postgres && .venv/bin/python -m tests.support.install_stack
 test: test-tools ; .venv/bin/pytest $(PYTEST_ARGS)
+test-fast: install ; .venv/bin/pytest $(PYTEST_ARGS) tests/unit
 demo: ; @scripts/venv.sh demo && exec .venv/bin/pgbackstop demo
 bench: test-tools ; .venv/bin/python -m benchmarks
 lock: ; @scripts/lock.sh
