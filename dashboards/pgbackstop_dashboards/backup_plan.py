@@ -1,20 +1,8 @@
 """The dashboard "Backup Plan": everything about one plan."""
 
-from __future__ import annotations
-
-from pgbackstop_dashboards import (
-    copies,
-    history,
-    links,
-    marks,
-    now,
-    panels,
-    promql,
-    proofs,
-    sizes,
-    variables,
-)
-from pgbackstop_dashboards.values import Dashboard, Panel, Query, Row
+from pgbackstop_dashboards import annotations, links, panels, promql, variables
+from pgbackstop_dashboards.model import Dashboard, Panel, Query, Row
+from pgbackstop_dashboards.rows import copies, current_state, history, proofs, sizes
 
 _NAME = "{{plan}} {{database}}"
 
@@ -26,8 +14,8 @@ def page() -> Dashboard:
         title="Backup Plan",
         description="One plan of backups: its state, runs, sizes, copies and proofs.",
         variables=variables.choices(one_plan=True),
-        annotations=marks.ALL,
-        rows=(now.row(), _history(), sizes.row(), copies.row(), proofs.row()),
+        annotations=annotations.ALL,
+        rows=(current_state.row(), _history(), sizes.row(), copies.row(), proofs.row()),
         links=links.OUTSIDE,
     )
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pgbackstop_catalog
 from pgbackstop_dashboards import layout
-from pgbackstop_dashboards.values import (
+from pgbackstop_dashboards.model import (
     Annotation,
     Dashboard,
     Link,
@@ -30,7 +30,7 @@ with warnings.catch_warnings():
     from grafana_foundation_sdk.builders import prometheus
     from grafana_foundation_sdk.cog import encoder
     from grafana_foundation_sdk.models import common
-    from grafana_foundation_sdk.models import dashboard as model
+    from grafana_foundation_sdk.models import dashboard as sdk
     from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 # Grafana 9.4's. Newer versions migrate older schemas; 9.4 would read a newer one as if it were its own.
@@ -52,7 +52,7 @@ def to_json(page: Dashboard) -> str:
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _dashboard(page: Dashboard) -> model.Dashboard:
+def _dashboard(page: Dashboard) -> sdk.Dashboard:
     builder = (
         build.Dashboard(page.title)
         .uid(page.uid)
@@ -60,7 +60,7 @@ def _dashboard(page: Dashboard) -> model.Dashboard:
         .tags([TAG])
         .readonly()
         .timezone("browser")
-        .tooltip(model.DashboardCursorSync.CROSSHAIR)
+        .tooltip(sdk.DashboardCursorSync.CROSSHAIR)
         .time(RANGE, "now")
         .refresh(REFRESH)
         .variables([_source_variable(), *(_variable(each) for each in page.variables)])
@@ -72,7 +72,7 @@ def _dashboard(page: Dashboard) -> model.Dashboard:
     return found
 
 
-def _panels(placed: tuple[layout.PlacedRow, ...]) -> Iterator[model.Panel | model.RowPanel]:
+def _panels(placed: tuple[layout.PlacedRow, ...]) -> Iterator[sdk.Panel | sdk.RowPanel]:
     for row in placed:
         inside = [_panel(each) for each in row.panels]
         yield _row(row.row, row.id, row.y, inside if row.row.collapsed else [])
@@ -80,14 +80,14 @@ def _panels(placed: tuple[layout.PlacedRow, ...]) -> Iterator[model.Panel | mode
             yield from inside
 
 
-def _row(row: Row, number: int, y: int, inside: list[model.Panel]) -> model.RowPanel:
+def _row(row: Row, number: int, y: int, inside: list[sdk.Panel]) -> sdk.RowPanel:
     found = build.Row(row.title).collapsed(row.collapsed).id(number)
-    built = found.grid_pos(model.GridPos(h=1, w=24, x=0, y=y)).build()
+    built = found.grid_pos(sdk.GridPos(h=1, w=24, x=0, y=y)).build()
     built.panels = inside
     return built
 
 
-def _panel(placed: layout.Placed) -> model.Panel:
+def _panel(placed: layout.Placed) -> sdk.Panel:
     panel = placed.panel
     builder = (
         build.Panel()
@@ -96,13 +96,10 @@ def _panel(placed: layout.Placed) -> model.Panel:
         .title(panel.title)
         .description(panel.description)
         .datasource(_SOURCE)
-        .grid_pos(model.GridPos(h=panel.height, w=panel.width, x=placed.x, y=placed.y))
+        .grid_pos(sdk.GridPos(h=panel.height, w=panel.width, x=placed.x, y=placed.y))
         .options(dict(panel.options))
         .transformations(
-            [
-                model.DataTransformerConfig(id_val=name, options=dict(how))
-                for name, how in panel.transformations
-            ]
+            [sdk.DataTransformerConfig(id_val=name, options=dict(how)) for name, how in panel.transformations]
         )
         .defaults(_defaults(panel))
     )
@@ -123,53 +120,51 @@ def _target(query: Query, name: str, kind: str) -> prometheus.Dataquery:
     return found.instant().legend_format(query.legend).format(PromQueryFormat.TIME_SERIES)
 
 
-def _defaults(panel: Panel) -> model.FieldConfig:
+def _defaults(panel: Panel) -> sdk.FieldConfig:
     has_states = any(word.colour for word in panel.words)
-    mode = model.FieldColorModeId.THRESHOLDS
+    mode = sdk.FieldColorModeId.THRESHOLDS
     if panel.kind == "timeseries" and not has_states:
-        mode = model.FieldColorModeId.PALETTE_CLASSIC
-    return model.FieldConfig(
+        mode = sdk.FieldColorModeId.PALETTE_CLASSIC
+    return sdk.FieldConfig(
         unit=panel.unit,
         decimals=panel.decimals,
         min_val=panel.minimum,
         no_value=panel.no_value or None,
         mappings=_mappings(panel.words),
         thresholds=_thresholds(panel.steps),
-        color=model.FieldColor(mode=mode),
+        color=sdk.FieldColor(mode=mode),
         links=[_data_link(link) for link in panel.links] or None,
         custom=dict(panel.custom) or None,
     )
 
 
-def _thresholds(steps: tuple[Step, ...]) -> model.ThresholdsConfig:
-    found = [model.Threshold(value=step.value, color=step.colour) for step in steps]
-    return model.ThresholdsConfig(mode=model.ThresholdsMode.ABSOLUTE, steps=found)
+def _thresholds(steps: tuple[Step, ...]) -> sdk.ThresholdsConfig:
+    found = [sdk.Threshold(value=step.value, color=step.colour) for step in steps]
+    return sdk.ThresholdsConfig(mode=sdk.ThresholdsMode.ABSOLUTE, steps=found)
 
 
-def _mappings(words: tuple[Word, ...]) -> list[model.ValueMapping]:
+def _mappings(words: tuple[Word, ...]) -> list[sdk.ValueMapping]:
     single = {
-        f"{word.value:g}": model.ValueMappingResult(text=word.text, color=word.colour or None, index=index)
+        f"{word.value:g}": sdk.ValueMappingResult(text=word.text, color=word.colour or None, index=index)
         for index, word in enumerate(words)
         if word.until is None
     }
-    ranges: list[model.ValueMapping] = [_range(word) for word in words if word.until is not None]
-    return ([model.ValueMap(options=single)] if single else []) + ranges
+    ranges: list[sdk.ValueMapping] = [_range(word) for word in words if word.until is not None]
+    return ([sdk.ValueMap(options=single)] if single else []) + ranges
 
 
-def _range(word: Word) -> model.RangeMap:
+def _range(word: Word) -> sdk.RangeMap:
     until = None if word.until is None or math.isinf(word.until) else word.until
-    result = model.ValueMappingResult(text=word.text, color=word.colour or None, index=0)
-    return model.RangeMap(
-        options=model.DashboardRangeMapOptions(from_val=word.value, to=until, result=result)
-    )
+    result = sdk.ValueMappingResult(text=word.text, color=word.colour or None, index=0)
+    return sdk.RangeMap(options=sdk.DashboardRangeMapOptions(from_val=word.value, to=until, result=result))
 
 
-def _matcher(override: Override) -> model.MatcherConfig:
+def _matcher(override: Override) -> sdk.MatcherConfig:
     kind = "byRegexp" if override.field.startswith("/") else "byName"
-    return model.MatcherConfig(id_val=kind, options=override.field)
+    return sdk.MatcherConfig(id_val=kind, options=override.field)
 
 
-def _properties(properties: Mapping[str, Any]) -> list[model.DynamicConfigValue]:
+def _properties(properties: Mapping[str, Any]) -> list[sdk.DynamicConfigValue]:
     """Words, steps and links are values of ours; anything else is what Grafana calls it."""
     makers: dict[str, Any] = {
         "mappings": _mappings,
@@ -177,17 +172,17 @@ def _properties(properties: Mapping[str, Any]) -> list[model.DynamicConfigValue]
         "links": lambda links: [_data_link(link) for link in links],
     }
     return [
-        model.DynamicConfigValue(id_val=name, value=makers[name](value) if name in makers else value)
+        sdk.DynamicConfigValue(id_val=name, value=makers[name](value) if name in makers else value)
         for name, value in properties.items()
     ]
 
 
-def _data_link(link: Link) -> model.DashboardLink:
+def _data_link(link: Link) -> sdk.DashboardLink:
     """Grafana's data links are smaller than links of dashboards, and the SDK has one type for both."""
     return _DataLink(link)
 
 
-class _DataLink(model.DashboardLink):
+class _DataLink(sdk.DashboardLink):
     def __init__(self, link: Link) -> None:
         super().__init__(title=link.title, url=link.url, target_blank=link.new_tab)
 
@@ -197,12 +192,12 @@ class _DataLink(model.DashboardLink):
 
 def _between_dashboards() -> build.DashboardLink:
     """By tag, because that also works where Grafana lives below a path."""
-    link = build.DashboardLink("Dashboards of pgbackstop").type(model.DashboardLinkType.DASHBOARDS)
+    link = build.DashboardLink("Dashboards of pgbackstop").type(sdk.DashboardLinkType.DASHBOARDS)
     return link.tags([TAG]).include_vars(True).keep_time(True)
 
 
 def _page_link(link: Link) -> build.DashboardLink:
-    found = build.DashboardLink(link.title).type(model.DashboardLinkType.LINK).url(link.url)
+    found = build.DashboardLink(link.title).type(sdk.DashboardLinkType.LINK).url(link.url)
     return found.icon("doc").target_blank(link.new_tab)
 
 
@@ -223,11 +218,11 @@ def _variable(variable: Variable) -> build.QueryVariable:
         .definition(query)
         .multi(variable.multiple)
         .include_all(variable.multiple)
-        .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(model.VariableSort.ALPHABETICAL_ASC)
+        .refresh(sdk.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(sdk.VariableSort.ALPHABETICAL_ASC)
     )
     if variable.multiple:
-        everything = model.VariableOption(selected=True, text="All", value="$__all")
+        everything = sdk.VariableOption(selected=True, text="All", value="$__all")
         found.all_value(".*").current(everything)
     return found
 

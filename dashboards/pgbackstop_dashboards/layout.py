@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from pgbackstop_dashboards.values import Panel, Row
+from pgbackstop_dashboards.model import Panel, Row
 
 GRID_WIDTH: Final = 24
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pgbackstop_dashboards.values import Link
+from pgbackstop_dashboards.model import Link
 
 STATUS_UID: Final = "pgbackstop-backup-status"
 PLAN_UID: Final = "pgbackstop-backup-plan"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pgbackstop_dashboards import looks
-from pgbackstop_dashboards.values import Link, Options, Override, Panel, Query, Step, Word
+from pgbackstop_dashboards import theme
+from pgbackstop_dashboards.model import Link, Options, Override, Panel, Query, Step, Word
 
 _LAST: Final = {"calcs": ["lastNotNull"], "fields": "", "values": False}
 _LEGEND: Final = {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}
@@ -33,7 +33,7 @@ def stat(
     width: int = 4,
     height: int = 4,
     words: tuple[Word, ...] = (),
-    steps: tuple[Step, ...] = looks.PLAIN,
+    steps: tuple[Step, ...] = theme.PLAIN,
     links: tuple[Link, ...] = (),
     **more: Any,
 ) -> Panel:
@@ -82,7 +82,7 @@ def lines(
         options={"legend": _LEGEND, "tooltip": {"mode": "multi", "sort": "none"}},
         custom=_STEPPED,
         overrides=(Override(field="/(usual|limit|target|forecast|size of the disk)$/", properties=_DASHED),),
-        **{"steps": (Step(colour=looks.GOOD),), "minimum": 0, **more},
+        **{"steps": (Step(colour=theme.GOOD),), "minimum": 0, **more},
     )
 
 
@@ -173,7 +173,7 @@ def column(
     steps: tuple[Step, ...] = (),
     links: tuple[Link, ...] = (),
 ) -> Override:
-    """How the column of that heading looks; its text has the colour where colours say something."""
+    """How the column of that heading theme; its text has the colour where colours say something."""
     found: dict[str, Any] = {
         "unit": unit or None,
         "decimals": decimals,
@@ -190,7 +190,7 @@ def column(
 def is_coloured(words: tuple[Word, ...], steps: tuple[Step, ...]) -> bool:
     """Whether any value has a colour of its own."""
     colours = {word.colour for word in words} | {step.colour for step in steps}
-    return not colours <= {"", looks.QUIET}
+    return not colours <= {"", theme.QUIET}
 
 
 def _organized(queries: tuple[Query, ...], labels: dict[str, str]) -> Options:

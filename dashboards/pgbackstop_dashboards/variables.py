@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgbackstop_dashboards.values import Variable
+from pgbackstop_dashboards.model import Variable
 
 # Every plan of the configuration has this series, whether it ever ran or not.
 _SERIES = "backup_enabled"

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_dashboards import alerts, looks
-from pgbackstop_exporter.metrics import METRICS, PLAN, SERVER
+from pgbackstop_dashboards import alerts
+from pgbackstop_dashboards import theme
+from pgbackstop_exporter.metrics import METRICS
+from pgbackstop_exporter.metrics import PLAN
+from pgbackstop_exporter.metrics import SERVER
 from tests.alerts.test_rules import RULES, alert_names, rules
 from tests.dashboards.documents import ASKED, DOCUMENTS, Asked, every_panel
 
@@ -124,13 +127,13 @@ def test_limits_are_metrics(panel: dict[str, Any]) -> None:
     """Steps stand at 1: the limit itself of a ratio, the first of what should be none."""
     for field in fields(panel):
         steps = {step["value"] for step in field.get("thresholds", {}).get("steps", [])}
-        allowed = {None, looks.LOW_DISK} if panel["title"] in {"Fullest disk", "Free share"} else {None, 1}
+        allowed = {None, theme.LOW_DISK} if panel["title"] in {"Fullest disk", "Free share"} else {None, 1}
         assert steps <= allowed
 
 
 def test_the_one_constant_is_that_of_the_alert() -> None:
     expr = next(rule["expr"] for rule in rules() if rule["alert"] == "BackupDiskSpaceLow")
-    assert float(expr.rpartition("<")[2]) == looks.LOW_DISK
+    assert float(expr.rpartition("<")[2]) == theme.LOW_DISK
 
 
 def test_our_alerts_are_known_by_their_names() -> None:

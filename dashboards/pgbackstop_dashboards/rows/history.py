@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pgbackstop_dashboards import looks, panels, promql
-from pgbackstop_dashboards.values import Panel, Query, Row
+from pgbackstop_dashboards import panels, promql, theme
+from pgbackstop_dashboards.model import Panel, Query, Row
 
 
 def row() -> Row:
@@ -17,7 +17,7 @@ def states() -> Panel:
         "State over the time",
         "When each plan was well and when not. The marks over it are backups, failures, drills and alerts.",
         Query(expr=promql.state(), legend="{{plan}} {{database}}"),
-        words=looks.STATES,
+        words=theme.STATES,
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pgbackstop_dashboards import links, looks, panels, promql
-from pgbackstop_dashboards.values import Panel, Query, Row, Word
+from pgbackstop_dashboards import links, panels, promql, theme
+from pgbackstop_dashboards.model import Panel, Query, Row, Word
 
 _NAME = "{{plan}} {{database}}"
 
@@ -25,7 +25,7 @@ def _moment(title: str, description: str, metric: str, no_value: str = "") -> Pa
         description,
         Query(expr=promql.moment(promql.each_plan(promql.plan(metric))), legend=_NAME),
         unit="dateTimeFromNow",
-        words=looks.NEVER,
+        words=theme.NEVER,
         no_value=no_value,
     )
 
@@ -37,7 +37,7 @@ def _state() -> Panel:
         " and does not get on. The links lead to what to do.",
         Query(expr=promql.state(), legend=_NAME),
         unit="short",
-        words=looks.STATES,
+        words=theme.STATES,
         links=links.STATE_RUNBOOKS,
         no_value="nothing is known",
     )
@@ -50,7 +50,7 @@ def _age() -> Panel:
         Query(expr=promql.each_plan(promql.share_of_limit()), legend=_NAME),
         unit="percentunit",
         decimals=0,
-        steps=looks.LIMIT,
+        steps=theme.LIMIT,
         links=(links.runbook("BackupTooOld", "What to do when it is too old"),),
         no_value="never succeeded",
     )
@@ -87,7 +87,7 @@ def _in_a_row() -> Panel:
         _query("backup_consecutive_failures"),
         unit="short",
         decimals=0,
-        steps=looks.NONE_IS_GOOD,
+        steps=theme.NONE_IS_GOOD,
         links=(links.runbook("BackupFailed", "What to do when it failed"),),
     )
 
@@ -102,7 +102,7 @@ def _missed() -> Panel:
         ),
         unit="short",
         decimals=0,
-        steps=looks.NONE_IS_GOOD,
+        steps=theme.NONE_IS_GOOD,
         links=(links.runbook("BackupScheduleMissed", "What to do when it did not start"),),
     )
 
@@ -151,6 +151,6 @@ def _progress() -> Panel:
         Query(expr=promql.each_plan(f"{written} / {expected}"), legend=_NAME),
         unit="percentunit",
         decimals=0,
-        words=(Word(value=0, text="nothing yet", colour=looks.QUIET),),
+        words=(Word(value=0, text="nothing yet", colour=theme.QUIET),),
         no_value="none runs",
     )

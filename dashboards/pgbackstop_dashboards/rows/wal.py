@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pgbackstop_dashboards import links, looks, panels, promql
-from pgbackstop_dashboards.values import Panel, Query, Row
+from pgbackstop_dashboards import links, panels, promql, theme
+from pgbackstop_dashboards.model import Panel, Query, Row
 
 
 def row() -> Row:
@@ -29,7 +29,7 @@ def _receiver() -> Panel:
         "Whether a receiver is connected to the replication slot.",
         _query("backup_wal_slot_active"),
         unit="short",
-        words=looks.answers(yes="connected", no="nobody", bad=0),
+        words=theme.answers(yes="connected", no="nobody", bad=0),
         links=(links.runbook("WalReceiverDown", "What to do when nobody is"),),
         no_value="no slot",
     )
@@ -42,7 +42,7 @@ def _missing() -> Panel:
         "pass them.",
         _query("backup_wal_missing_segments"),
         unit="short",
-        steps=looks.NONE_IS_GOOD,
+        steps=theme.NONE_IS_GOOD,
         decimals=0,
         links=(links.runbook("WalGap", "What to do about a gap"),),
         no_value="not archived",
@@ -55,7 +55,7 @@ def _received() -> Panel:
         "When the newest WAL arrived here. On an idle server that can be long ago: look at the lag.",
         _at("backup_wal_last_received_timestamp_seconds"),
         unit="dateTimeFromNow",
-        words=looks.NEVER,
+        words=theme.NEVER,
         no_value="not archived",
     )
 
@@ -67,7 +67,7 @@ def _believed() -> Panel:
         "arrived.",
         _at("backup_pg_archiver_last_archived_timestamp_seconds"),
         unit="dateTimeFromNow",
-        words=looks.NEVER,
+        words=theme.NEVER,
         no_value="not asked",
     )
 
@@ -78,7 +78,7 @@ def _believed_failed() -> Panel:
         "When the server's archive_command last failed.",
         _at("backup_pg_archiver_last_failed_timestamp_seconds"),
         unit="dateTimeFromNow",
-        words=looks.NEVER,
+        words=theme.NEVER,
         no_value="not asked",
     )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from pgbackstop_dashboards import links, looks, panels, promql
-from pgbackstop_dashboards.values import Panel, Query, Row
+from pgbackstop_dashboards import links, panels, promql, theme
+from pgbackstop_dashboards.model import Panel, Query, Row
 
 # A weekly backup makes a sawtooth, so a shorter look back would see it fill every Sunday.
 _LOOK_BACK: Final = "7d"
@@ -39,7 +39,7 @@ def _share() -> Panel:
         Query(expr=promql.each_disk("disk_free_bytes / disk_size_bytes"), legend="{{path}}"),
         unit="percentunit",
         decimals=1,
-        steps=looks.FREE_SPACE,
+        steps=theme.FREE_SPACE,
         links=_LOW_RUNBOOK,
     )
 
@@ -50,9 +50,9 @@ def _full_in() -> Panel:
     return panels.stat(
         "Full in",
         "When the disk will be full if it goes on as in the last seven days.",
-        Query(expr=promql.each_disk(f"clamp_max({left}, {looks.FAR_AWAY})"), legend="{{path}}"),
+        Query(expr=promql.each_disk(f"clamp_max({left}, {theme.FAR_AWAY})"), legend="{{path}}"),
         unit="s",
-        words=looks.NOT_IN_SIGHT,
+        words=theme.NOT_IN_SIGHT,
         links=(links.runbook("BackupDiskFilling", "What to do when it fills"),),
     )
 
@@ -66,7 +66,7 @@ def _rounds() -> Panel:
         Query(expr=rounds, legend="{{path}}"),
         unit="suffix: rounds",
         decimals=0,
-        steps=looks.BELOW_IS_BAD,
+        steps=theme.BELOW_IS_BAD,
         links=(links.runbook("BackupWillNotFit", "What to do when it does not fit"),),
         no_value="no usual size yet",
     )
@@ -88,6 +88,6 @@ def _readonly() -> Panel:
         "Whether the file system is mounted for writing.",
         Query(expr=promql.each_disk("disk_readonly"), legend="{{path}}"),
         unit="short",
-        words=looks.answers(yes="read-only", no="writable", bad=1),
+        words=theme.answers(yes="read-only", no="writable", bad=1),
         links=(links.runbook("BackupDiskReadonly", "What to do when it is read-only"),),
     )

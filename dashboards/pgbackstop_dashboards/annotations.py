@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from pgbackstop_dashboards import alerts, looks, promql
-from pgbackstop_dashboards.values import Annotation
+from pgbackstop_dashboards import alerts, promql, theme
+from pgbackstop_dashboards.model import Annotation
 
 _PLAN: Final = "{{plan}} {{database}}"
 _TAGS: Final = "plan,database,server"
@@ -38,18 +38,18 @@ def _of_server(name: str, metric: str, title: str, colour: str) -> Annotation:
 
 
 ALL: Final = (
-    _at("Backups", "backup_last_success_time", "Backup succeeded", looks.GOOD),
-    _at("Failures", "backup_last_failure_timestamp_seconds", "Backup failed", looks.BAD),
-    _of_server("Restores", "backup_restore_success_timestamp_seconds", "Restored", looks.BUSY),
+    _at("Backups", "backup_last_success_time", "Backup succeeded", theme.GOOD),
+    _at("Failures", "backup_last_failure_timestamp_seconds", "Backup failed", theme.BAD),
+    _of_server("Restores", "backup_restore_success_timestamp_seconds", "Restored", theme.BUSY),
     _of_server("Failed restores", "backup_restore_failure_timestamp_seconds", "Restore failed", "purple"),
-    _at("Drills", "backup_drill_success_timestamp_seconds", "Restored in a drill", looks.BUSY),
+    _at("Drills", "backup_drill_success_timestamp_seconds", "Restored in a drill", theme.BUSY),
     _at("Failed drills", "backup_drill_failure_timestamp_seconds", "Drill failed", "purple"),
     Annotation(
         name="Alerts",
         expr=alerts.FIRING,
         title="{{alertname}}",
         text="{{severity}} {{plan}} {{database}} {{server}} {{path}}",
-        colour=looks.WARN,
+        colour=theme.WARN,
         at_value=False,
         tags="alertname,severity",
     ),

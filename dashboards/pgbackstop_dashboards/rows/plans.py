@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from pgbackstop_dashboards import links, looks, panels, promql
-from pgbackstop_dashboards.values import Override, Panel, Query, Row, Word
+from pgbackstop_dashboards import links, panels, promql, theme
+from pgbackstop_dashboards.model import Override, Panel, Query, Row, Word
 
 _LABELS: Final = {"plan": "Plan", "server": "Server", "database": "Database", "backup_type": "Type"}
 
@@ -68,16 +68,16 @@ def copies_behind() -> str:
 
 
 def _columns() -> tuple[Override, ...]:
-    none = Word(value=0, text="none", colour=looks.GOOD)
+    none = Word(value=0, text="none", colour=theme.GOOD)
     moments = ("Last success", "Next run", "Verified", "Drilled")
     return (
         panels.column("Plan", links=(links.detail_of_row(),)),
-        panels.column("State", words=looks.STATES, links=links.STATE_RUNBOOKS),
-        *(panels.column(name, unit="dateTimeFromNow", words=looks.NEVER) for name in moments),
-        panels.column("Age against limit", unit="percentunit", decimals=0, steps=looks.LIMIT),
+        panels.column("State", words=theme.STATES, links=links.STATE_RUNBOOKS),
+        *(panels.column(name, unit="dateTimeFromNow", words=theme.NEVER) for name in moments),
+        panels.column("Age against limit", unit="percentunit", decimals=0, steps=theme.LIMIT),
         panels.column("Limit", unit="s"),
         panels.column("Size", unit="bytes"),
         panels.column("Size against usual", unit="percentunit", decimals=0),
         panels.column("Duration", unit="s"),
-        panels.column("Copies behind", steps=looks.NONE_IS_GOOD, words=(none,)),
+        panels.column("Copies behind", steps=theme.NONE_IS_GOOD, words=(none,)),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgbackstop_dashboards import panels, promql
-from pgbackstop_dashboards.values import Panel, Query, Row
+from pgbackstop_dashboards.model import Panel, Query, Row
 
 _NAME = "{{plan}} {{database}}"
 

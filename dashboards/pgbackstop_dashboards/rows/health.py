@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pgbackstop_dashboards import links, looks, panels, promql
-from pgbackstop_dashboards.values import Panel, Query, Row
+from pgbackstop_dashboards import links, panels, promql, theme
+from pgbackstop_dashboards.model import Panel, Query, Row
 
 
 def row() -> Row:
@@ -19,7 +19,7 @@ def _catalog() -> Panel:
         Query(expr="min(backup_catalog_up)", legend="catalog"),
         unit="short",
         width=3,
-        words=looks.answers(yes="readable", no="unreadable", bad=0),
+        words=theme.answers(yes="readable", no="unreadable", bad=0),
         links=(links.runbook("CatalogUnreadable", "What to do when it is not"),),
     )
 
@@ -31,7 +31,7 @@ def _sources() -> Panel:
         Query(expr="min by (source) (backup_source_up)", legend="{{source}}"),
         unit="short",
         width=3,
-        words=looks.answers(yes="readable", no="unreadable", bad=0),
+        words=theme.answers(yes="readable", no="unreadable", bad=0),
     )
 
 
@@ -43,7 +43,7 @@ def _damaged() -> Panel:
         unit="short",
         width=3,
         decimals=0,
-        steps=looks.NONE_IS_GOOD,
+        steps=theme.NONE_IS_GOOD,
         links=(links.runbook("CatalogDamaged", "What to do about them"),),
     )
 
@@ -55,7 +55,7 @@ def _servers() -> Panel:
         Query(expr=promql.each_server(promql.server("backup_postgres_up")), legend="{{server}}"),
         unit="short",
         width=3,
-        words=looks.answers(yes="answers", no="silent", bad=0),
+        words=theme.answers(yes="answers", no="silent", bad=0),
         links=(links.runbook("PostgresUnreachable", "What to do when it is silent"),),
     )
 
@@ -67,7 +67,7 @@ def _daemon() -> Panel:
         Query(expr=promql.moment("max(backup_scheduler_heartbeat_timestamp_seconds)"), legend="daemon"),
         unit="dateTimeFromNow",
         width=3,
-        words=looks.NEVER,
+        words=theme.NEVER,
         links=(links.runbook("SchedulerDead", "What to do when it is gone"),),
         no_value="no daemon has run",
     )
@@ -80,7 +80,7 @@ def _reload() -> Panel:
         Query(expr="min(backup_config_last_reload_success)", legend="configuration"),
         unit="short",
         width=3,
-        words=looks.answers(yes="as in the file", no="an older one", bad=0),
+        words=theme.answers(yes="as in the file", no="an older one", bad=0),
     )
 
 
@@ -92,7 +92,7 @@ def _pending() -> Panel:
         unit="short",
         width=3,
         decimals=0,
-        steps=looks.NONE_IS_GOOD,
+        steps=theme.NONE_IS_GOOD,
         links=(links.runbook("NotificationsFailing", "What to do about them"),),
     )
 
@@ -124,10 +124,10 @@ def _collectors() -> Panel:
         columns=(
             panels.column(
                 "Result",
-                words=looks.answers(yes="well", no="failed", bad=0),
+                words=theme.answers(yes="well", no="failed", bad=0),
                 links=(links.runbook("CollectorStale", "What to do when one fails"),),
             ),
-            panels.column("Last success", unit="dateTimeFromNow", words=looks.NEVER),
+            panels.column("Last success", unit="dateTimeFromNow", words=theme.NEVER),
             panels.column("Took", unit="s"),
         ),
     )

@@ -1,4 +1,4 @@
-"""Words and colours: the same thing looks the same in every panel.
+"""Words and colours: the same thing theme the same in every panel.
 
 Limits are metrics, so steps of colour stand at 0 and 1 of a ratio or a count. The one exception is the
 free space of a disk, whose 10 % is the specification's and stands in the alert in the same way.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from pgbackstop_dashboards import promql
-from pgbackstop_dashboards.values import Step, Word
+from pgbackstop_dashboards.model import Step, Word
 
 GOOD: Final = "green"
 BUSY: Final = "blue"

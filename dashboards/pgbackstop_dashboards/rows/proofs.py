@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from pgbackstop_dashboards import links, looks, panels, promql
-from pgbackstop_dashboards.values import Override, Panel, Query, Row
+from pgbackstop_dashboards import links, panels, promql, theme
+from pgbackstop_dashboards.model import Override, Panel, Query, Row
 
 _LABELS: Final = {"plan": "Plan", "server": "Server", "database": "Database", "backup_type": "Type"}
 _NAME: Final = "{{plan}} {{database}}"
@@ -59,11 +59,11 @@ def table() -> Panel:
 
 def _columns() -> tuple[Override, ...]:
     moments = tuple(
-        panels.column(name, unit="dateTimeFromNow", words=looks.NEVER)
+        panels.column(name, unit="dateTimeFromNow", words=theme.NEVER)
         for name in ("Verified", "Drilled", "Drill failed", "First due by")
     )
     shares = tuple(
-        panels.column(name, unit="percentunit", decimals=0, steps=looks.LIMIT)
+        panels.column(name, unit="percentunit", decimals=0, steps=theme.LIMIT)
         for name in ("Proof against limit", "Time against target", "Loss against target")
     )
     spans = tuple(
@@ -101,7 +101,7 @@ def window() -> Panel:
         decimals=2,
         width=24,
         height=4,
-        steps=looks.BELOW_IS_BAD,
+        steps=theme.BELOW_IS_BAD,
         links=(links.runbook("RecoveryWindowShort", "What to do when it is short"),),
         no_value="nothing is promised",
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pgbackstop_dashboards import looks, panels, promql
-from pgbackstop_dashboards.values import Panel, Query, Row
+from pgbackstop_dashboards import panels, promql, theme
+from pgbackstop_dashboards.model import Panel, Query, Row
 
 _LABELS = {"plan": "Plan", "server": "Server", "database": "Database", "storage": "Storage"}
 
@@ -29,8 +29,8 @@ def _table() -> Panel:
         labels=_LABELS,
         width=14,
         columns=(
-            panels.column("Newest copy", unit="dateTimeFromNow", words=looks.NEVER),
-            panels.column("Newest backup", words=looks.answers(yes="is missing", no="is there", bad=1)),
+            panels.column("Newest copy", unit="dateTimeFromNow", words=theme.NEVER),
+            panels.column("Newest backup", words=theme.answers(yes="is missing", no="is there", bad=1)),
             panels.column("Failed tries", unit="cps"),
         ),
         no_value="no copies are made",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 import pgbackstop_catalog
-from pgbackstop_dashboards import alerts, links, looks, panels, promql
-from pgbackstop_dashboards.values import Panel, Query, Row, Word
+from pgbackstop_dashboards import alerts, links, panels, promql, theme
+from pgbackstop_dashboards.model import Panel, Query, Row, Word
 
 VERSION: Final = pgbackstop_catalog.__version__
 _NO_EXPORTER: Final = "no exporter"
@@ -29,7 +29,7 @@ def _plans() -> Panel:
         unit="short",
         width=24,
         height=5,
-        words=looks.STATES,
+        words=theme.STATES,
         links=(links.detail_of_series(), *links.STATE_RUNBOOKS),
         no_value="nothing is known: is the exporter scraped?",
     )
@@ -41,7 +41,7 @@ def _window(title: str, description: str, metric: str) -> Panel:
         description,
         Query(expr=promql.moment(promql.each_server(promql.server(metric))), legend="{{server}}"),
         unit="dateTimeFromNow",
-        words=looks.NEVER,
+        words=theme.NEVER,
         no_value=_NO_PHYSICAL,
     )
 
@@ -80,7 +80,7 @@ def _disk() -> Panel:
         unit="percentunit",
         width=3,
         decimals=1,
-        steps=looks.FREE_SPACE,
+        steps=theme.FREE_SPACE,
         links=(links.runbook("BackupDiskSpaceLow", "What to do when it is full"),),
         no_value=_NO_EXPORTER,
     )
@@ -97,7 +97,7 @@ def _next_run() -> Panel:
         ),
         unit="dateTimeFromNow",
         width=3,
-        words=looks.NEVER,
+        words=theme.NEVER,
         no_value="no plan is enabled",
     )
 
@@ -111,7 +111,7 @@ def _alerts() -> Panel:
         unit="short",
         width=3,
         decimals=0,
-        steps=looks.NONE_IS_GOOD,
+        steps=theme.NONE_IS_GOOD,
     )
 
 
@@ -125,8 +125,8 @@ def _versions() -> Panel:
         unit="short",
         width=3,
         words=(
-            Word(value=1, text="as the exporter", colour=looks.GOOD),
-            Word(value=2, text="exporter differs", colour=looks.WARN),
+            Word(value=1, text="as the exporter", colour=theme.GOOD),
+            Word(value=2, text="exporter differs", colour=theme.WARN),
         ),
         no_value=_NO_EXPORTER,
     )

@@ -1,0 +1,1 @@
+"""The rows of the dashboards, a module each: what a row shows, and in which words."""
