@@ -5,10 +5,22 @@ from __future__ import annotations
 from typing import Final
 
 # Watchdog always fires, so it is left out.
-_OURS: Final = (
+NAMES: Final = (
     "Backup.*|Recovery.*|Wal.*|PostgresUnreachable|Catalog.*|Collector.*|Scheduler.*|Notifications.*|"
     "Monitoring.*"
 )
+_FIRING: Final = f'alertstate="firing",alertname=~"{NAMES}"'
+# Absent where Prometheus does not evaluate the rules, so that nothing fires whatever happens.
+WATCHDOG: Final = 'ALERTS{alertname="Watchdog",alertstate="firing"}'
 
-FIRING: Final = f'ALERTS{{alertstate="firing",alertname=~"{_OURS}"}}'
-NAMES: Final = _OURS
+
+def firing(severity: str = "") -> str:
+    """Alerts that fire now, of one severity or of any."""
+    wanted = f',severity="{severity}"' if severity else ""
+    return f"ALERTS{{{_FIRING}{wanted}}}"
+
+
+def since(severity: str = "") -> str:
+    """The same with the Unix time since which its condition holds as value."""
+    name = f'{{alertname=~"{NAMES}"}}'
+    return f"ALERTS_FOR_STATE{name} and ignoring (alertstate) {firing(severity)}"

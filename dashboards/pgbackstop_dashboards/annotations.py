@@ -8,10 +8,9 @@ from pgbackstop_dashboards import alerts, promql, theme
 from pgbackstop_dashboards.model import Annotation
 
 _PLAN: Final = "{{plan}} {{database}}"
-_TAGS: Final = "plan,database,server"
 
 
-def _at(name: str, metric: str, title: str, colour: str) -> Annotation:
+def _at(name: str, metric: str, title: str, colour: str, *, shown: bool = False) -> Annotation:
     """At each value that the timestamp has had. 0 is never, so it is no moment."""
     return Annotation(
         name=name,
@@ -19,8 +18,8 @@ def _at(name: str, metric: str, title: str, colour: str) -> Annotation:
         title=title,
         text=f"{_PLAN} on {{{{server}}}}",
         colour=colour,
-        at_value=True,
-        tags=_TAGS,
+        tags="plan,database,server",
+        shown=shown,
     )
 
 
@@ -32,25 +31,29 @@ def _of_server(name: str, metric: str, title: str, colour: str) -> Annotation:
         title=title,
         text="{{database}} on {{server}}",
         colour=colour,
-        at_value=True,
         tags="database,server",
     )
 
 
+# Two are shown: marks of every good backup would bury the graphs. Alerts are marked where they begin, because
+# Grafana looks at 100 moments of a page only and would draw a carpet of an alert that lasts.
+SHOWN: Final = (
+    Annotation(
+        name="Critical alerts begin",
+        expr=promql.moment(f"({alerts.since('critical')})"),
+        title="{{alertname}}",
+        text="{{severity}} {{plan}} {{database}} {{server}} {{path}} {{instance}}",
+        colour=theme.BAD,
+        tags="alertname,severity",
+        shown=True,
+    ),
+    _at("Failures", "backup_last_failure_timestamp_seconds", "Backup failed", theme.WARN, shown=True),
+)
 ALL: Final = (
+    *SHOWN,
     _at("Backups", "backup_last_success_time", "Backup succeeded", theme.GOOD),
-    _at("Failures", "backup_last_failure_timestamp_seconds", "Backup failed", theme.BAD),
     _of_server("Restores", "backup_restore_success_timestamp_seconds", "Restored", theme.BUSY),
     _of_server("Failed restores", "backup_restore_failure_timestamp_seconds", "Restore failed", "purple"),
     _at("Drills", "backup_drill_success_timestamp_seconds", "Restored in a drill", theme.BUSY),
     _at("Failed drills", "backup_drill_failure_timestamp_seconds", "Drill failed", "purple"),
-    Annotation(
-        name="Alerts",
-        expr=alerts.FIRING,
-        title="{{alertname}}",
-        text="{{severity}} {{plan}} {{database}} {{server}} {{path}}",
-        colour=theme.WARN,
-        at_value=False,
-        tags="alertname,severity",
-    ),
 )

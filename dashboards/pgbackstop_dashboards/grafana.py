@@ -36,9 +36,12 @@ with warnings.catch_warnings():
 # Grafana 9.4's. Newer versions migrate older schemas; 9.4 would read a newer one as if it were its own.
 SCHEMA_VERSION: Final = 37
 RANGE: Final = "now-30d"
-REFRESH: Final = "1m"
 TAG: Final = "pgbackstop"
 VERSION: Final = pgbackstop_catalog.__version__
+_COLOUR_MODES: Final = {
+    "timeseries": sdk.FieldColorModeId.PALETTE_CLASSIC,
+    "state-timeline": sdk.FieldColorModeId.FIXED,
+}
 _SOURCE: Final = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 
@@ -49,7 +52,20 @@ def to_json(page: Dashboard) -> str:
     for each in (*document["annotations"]["list"], *document["links"]):
         # The SDK always writes it; newer versions of Grafana would hide marks and links in a menu.
         each.pop("placement", None)
+    _leave_out_open_ends(document)
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _leave_out_open_ends(node: object) -> None:
+    """A range without an end has no ``to``: Grafana 9.4 reads null there as 0, and newer ones as infinity."""
+    if isinstance(node, dict):
+        if "from" in node and node.get("to", 0) is None:
+            del node["to"]
+        for each in node.values():
+            _leave_out_open_ends(each)
+    if isinstance(node, list):
+        for each in node:
+            _leave_out_open_ends(each)
 
 
 def _dashboard(page: Dashboard) -> sdk.Dashboard:
@@ -62,7 +78,7 @@ def _dashboard(page: Dashboard) -> sdk.Dashboard:
         .timezone("browser")
         .tooltip(sdk.DashboardCursorSync.CROSSHAIR)
         .time(RANGE, "now")
-        .refresh(REFRESH)
+        .refresh(page.refresh)
         .variables([_source_variable(), *(_variable(each) for each in page.variables)])
         .annotations([_annotation(each) for each in page.annotations])
         .links([_between_dashboards(), *(_page_link(each) for each in page.links)])
@@ -75,7 +91,8 @@ def _dashboard(page: Dashboard) -> sdk.Dashboard:
 def _panels(placed: tuple[layout.PlacedRow, ...]) -> Iterator[sdk.Panel | sdk.RowPanel]:
     for row in placed:
         inside = [_panel(each) for each in row.panels]
-        yield _row(row.row, row.id, row.y, inside if row.row.collapsed else [])
+        if row.row.title:
+            yield _row(row.row, row.id, row.y, inside if row.row.collapsed else [])
         if not row.row.collapsed:
             yield from inside
 
@@ -103,6 +120,8 @@ def _panel(placed: layout.Placed) -> sdk.Panel:
         )
         .defaults(_defaults(panel))
     )
+    if panel.max_points:
+        builder.max_data_points(panel.max_points)
     for number, query in enumerate(panel.queries):
         builder.with_target(_target(query, chr(ord("A") + number), panel.kind))
     for override in panel.overrides:
@@ -121,18 +140,16 @@ def _target(query: Query, name: str, kind: str) -> prometheus.Dataquery:
 
 
 def _defaults(panel: Panel) -> sdk.FieldConfig:
-    has_states = any(word.colour for word in panel.words)
-    mode = sdk.FieldColorModeId.THRESHOLDS
-    if panel.kind == "timeseries" and not has_states:
-        mode = sdk.FieldColorModeId.PALETTE_CLASSIC
+    is_timeline = panel.kind == "state-timeline"
     return sdk.FieldConfig(
         unit=panel.unit,
         decimals=panel.decimals,
         min_val=panel.minimum,
         no_value=panel.no_value or None,
         mappings=_mappings(panel.words),
-        thresholds=_thresholds(panel.steps),
-        color=sdk.FieldColor(mode=mode),
+        # A state timeline would draw the steps, and no longer its words.
+        thresholds=None if is_timeline else _thresholds(panel.steps),
+        color=sdk.FieldColor(mode=_COLOUR_MODES.get(panel.kind, sdk.FieldColorModeId.THRESHOLDS)),
         links=[_data_link(link) for link in panel.links] or None,
         custom=dict(panel.custom) or None,
     )
@@ -145,7 +162,9 @@ def _thresholds(steps: tuple[Step, ...]) -> sdk.ThresholdsConfig:
 
 def _mappings(words: tuple[Word, ...]) -> list[sdk.ValueMapping]:
     single = {
-        f"{word.value:g}": sdk.ValueMappingResult(text=word.text, color=word.colour or None, index=index)
+        word.value if isinstance(word.value, str) else f"{word.value:g}": sdk.ValueMappingResult(
+            text=word.text, color=word.colour or None, index=index
+        )
         for index, word in enumerate(words)
         if word.until is None
     }
@@ -156,7 +175,9 @@ def _mappings(words: tuple[Word, ...]) -> list[sdk.ValueMapping]:
 def _range(word: Word) -> sdk.RangeMap:
     until = None if word.until is None or math.isinf(word.until) else word.until
     result = sdk.ValueMappingResult(text=word.text, color=word.colour or None, index=0)
-    return sdk.RangeMap(options=sdk.DashboardRangeMapOptions(from_val=word.value, to=until, result=result))
+    return sdk.RangeMap(
+        options=sdk.DashboardRangeMapOptions(from_val=float(word.value), to=until, result=result)
+    )
 
 
 def _matcher(override: Override) -> sdk.MatcherConfig:
@@ -193,7 +214,7 @@ class _DataLink(sdk.DashboardLink):
 def _between_dashboards() -> build.DashboardLink:
     """By tag, because that also works where Grafana lives below a path."""
     link = build.DashboardLink("Dashboards of pgbackstop").type(sdk.DashboardLinkType.DASHBOARDS)
-    return link.tags([TAG]).include_vars(True).keep_time(True)
+    return link.tags([TAG]).include_vars(True).keep_time(True).as_dropdown(True)
 
 
 def _page_link(link: Link) -> build.DashboardLink:
@@ -203,6 +224,7 @@ def _page_link(link: Link) -> build.DashboardLink:
 
 def _source_variable() -> build.DatasourceVariable:
     found = build.DatasourceVariable("datasource").label("Data source").type("prometheus")
+    found.current(sdk.VariableOption(text="default", value="default"))
     return found.description("The Prometheus that scrapes the exporter.")
 
 
@@ -228,7 +250,8 @@ def _variable(variable: Variable) -> build.QueryVariable:
 
 
 def _annotation(annotation: Annotation) -> build.AnnotationQuery:
-    found = build.AnnotationQuery().name(annotation.name).datasource(_SOURCE).enable(True)
+    found = build.AnnotationQuery().name(annotation.name).datasource(_SOURCE)
+    found.enable(annotation.shown)
     found.expr(annotation.expr).icon_color(annotation.colour).title_format(annotation.title)
-    found.text_format(annotation.text).use_value_for_time(annotation.at_value)
-    return found.tag_keys(annotation.tags) if annotation.tags else found
+    found.text_format(annotation.text).use_value_for_time(True).tag_keys(annotation.tags)
+    return found

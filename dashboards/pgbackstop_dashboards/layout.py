@@ -31,11 +31,13 @@ class PlacedRow:
 
 
 def place(rows: tuple[Row, ...]) -> tuple[PlacedRow, ...]:
-    """Ids count from 1 over the whole page. A collapsed row takes one line, whatever it holds."""
+    """Ids count from 1 over the whole page. A collapsed row takes one line, whatever it holds; a row
+    without a title has no line of its own.
+    """
     found: list[PlacedRow] = []
     number, y = 1, 0
     for row in rows:
-        panels, bottom = _line_up(row.panels, number + 1, y + 1)
+        panels, bottom = _line_up(row.panels, number + 1, y + bool(row.title))
         found.append(PlacedRow(row=row, id=number, y=y, panels=panels))
         number += 1 + len(panels)
         y = y + 1 if row.collapsed else bottom

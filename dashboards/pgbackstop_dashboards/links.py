@@ -1,4 +1,4 @@
-"""Where a reader can go from here: the other dashboard, the runbooks, the reference."""
+"""Where a reader can go from here: the other dashboards, the runbooks, the reference."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from pgbackstop_dashboards.model import Link
 
 STATUS_UID: Final = "pgbackstop-backup-status"
 PLAN_UID: Final = "pgbackstop-backup-plan"
+HISTORY_UID: Final = "pgbackstop-backup-history"
 PROJECT: Final = "https://github.com/pgbackstop/pgbackstop/blob/main"
 RUNBOOKS: Final = f"{PROJECT}/alerts/runbooks"
 
+_KEPT: Final = "${datasource:queryparam}&${__url_time_range}"
+_ROW: Final = (
+    f"/d/{PLAN_UID}?{_KEPT}&var-instance=${{__data.fields.Exporter}}&var-server=${{__data.fields.Server}}"
+    "&var-plan=${__data.fields.Plan}&var-backup_type=$__all"
+)
 
-def _detail(server: str, plan: str) -> Link:
-    """With all databases of the plan: Prometheus has no label for a whole server, and Grafana leaves ``${…}``
-    as it is where there is no label.
+
+def plan_of_row() -> Link:
+    """The plan of a row of a table, whose columns are named so. Without its database: where all rows are of
+    whole servers there is no such column, and Grafana leaves ``${…}`` as it is.
     """
-    kept = "${datasource:queryparam}&${__url_time_range}"
-    return Link(title="This plan in detail", url=f"/d/{PLAN_UID}?{kept}&var-server={server}&var-plan={plan}")
+    return Link(title="This plan in detail", url=_ROW)
 
 
-def detail_of_row() -> Link:
-    """The plan of a row of a table, whose columns are named so."""
-    return _detail("${__data.fields.Server}", "${__data.fields.Plan}")
-
-
-def detail_of_series() -> Link:
-    """The plan of a series."""
-    return _detail("${__field.labels.server}", "${__field.labels.plan}")
+def database_of_row() -> Link:
+    """The same from the cell of its database."""
+    return Link(title="This database in detail", url=f"{_ROW}&var-database=${{__value.text}}")
 
 
 def runbook(alert: str, title: str) -> Link:
@@ -46,6 +47,7 @@ STATE_RUNBOOKS: Final = (
     runbook("BackupFailed", "What to do when it failed"),
     runbook("BackupNeverSucceeded", "What to do when it never succeeded"),
     runbook("BackupScheduleMissed", "What to do when it did not start"),
+    runbook("BackupFilesMissing", "What to do when files are gone"),
 )
 
 OUTSIDE: Final = (

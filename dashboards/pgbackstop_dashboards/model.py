@@ -25,10 +25,10 @@ class Query:
 
 @dataclass(frozen=True, kw_only=True)
 class Word:
-    """What is shown for a number, or for all from ``value`` to ``until``."""
+    """What is shown for a number or a text, or for all numbers from ``value`` to ``until``."""
 
     text: str
-    value: float
+    value: float | str
     until: float | None = None
     colour: str = ""
 
@@ -79,11 +79,12 @@ class Panel:
     decimals: int | None = None
     minimum: float | None = None
     no_value: str = ""
+    max_points: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A heading and the panels below it, from left to right and from top to bottom."""
+    """A heading and the panels below it, from left to right and from top to bottom; no heading: no title."""
 
     title: str
     panels: tuple[Panel, ...]
@@ -103,15 +104,18 @@ class Variable:
 
 @dataclass(frozen=True, kw_only=True)
 class Annotation:
-    """Marks over the time. ``at_value``: the series' value is the moment, in milliseconds."""
+    """Marks over the time, at the moments in milliseconds that the series has as values.
+
+    ``shown``: drawn until the reader turns it off with its switch, else not before it is turned on.
+    """
 
     name: str
     expr: str
     title: str
     text: str
     colour: str
-    at_value: bool
-    tags: str = ""
+    tags: str
+    shown: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,3 +129,4 @@ class Dashboard:
     annotations: tuple[Annotation, ...]
     rows: tuple[Row, ...]
     links: tuple[Link, ...]
+    refresh: str = "1m"

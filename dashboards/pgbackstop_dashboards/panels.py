@@ -22,7 +22,17 @@ _STEPPED: Final = {
     "showPoints": "never",
     "spanNulls": False,
 }
-_DASHED: Final = {"custom.lineStyle": {"fill": "dash", "dash": [8, 6]}, "custom.fillOpacity": 0}
+# Limits and expectations: dashed, and not in the legend, which they would double.
+_DASHED: Final = {
+    "custom.lineStyle": {"fill": "dash", "dash": [8, 6]},
+    "custom.fillOpacity": 0,
+    "custom.hideFrom": {"legend": True, "tooltip": False, "viz": False},
+}
+# Free space of 2 TB every 15 s for 30 days would be a hundred million samples.
+_POINTS: Final = 200
+# Events are counted by interval, and more bars than these are hairlines.
+_BARS: Final = 60
+NOT_KNOWN: Final = "not known"
 
 
 def stat(
@@ -34,10 +44,11 @@ def stat(
     height: int = 4,
     words: tuple[Word, ...] = (),
     steps: tuple[Step, ...] = theme.PLAIN,
-    links: tuple[Link, ...] = (),
+    overrides: tuple[Override, ...] = (),
     **more: Any,
 ) -> Panel:
     """Big values, one per series; the background has the colour where colours say something."""
+    is_colour = is_coloured(words, steps) or bool(overrides)
     return Panel(
         kind="stat",
         title=title,
@@ -48,16 +59,23 @@ def stat(
         height=height,
         words=words,
         steps=steps,
-        links=links,
+        overrides=overrides,
         options={
             "reduceOptions": _LAST,
-            "colorMode": "background" if is_coloured(words, steps) else "none",
+            "colorMode": "background" if is_colour else "none",
             "graphMode": "none",
             "justifyMode": "auto",
             "orientation": "auto",
             "textMode": "auto",
         },
-        **more,
+        **{"no_value": NOT_KNOWN, **more},
+    )
+
+
+def tile(name: str, *, words: tuple[Word, ...], unit: str = "short") -> Override:
+    """How the series of that name looks among the others of a stat panel: 0 is good, more is bad."""
+    return Override(
+        field=name, properties={"unit": unit, "mappings": words, "thresholds": theme.NONE_IS_GOOD}
     )
 
 
@@ -68,9 +86,14 @@ def lines(
     unit: str,
     width: int = 12,
     height: int = 8,
+    logarithmic: bool = False,
     **more: Any,
 ) -> Panel:
-    """Lines over the time. Limits and expectations, told by the end of their legend, are dashed."""
+    """Lines over the time. Limits and expectations, told by the end of their legend, are dashed.
+
+    ``logarithmic``: for values of which some are a thousand times others.
+    """
+    scale = {"scaleDistribution": {"type": "log", "log": 10}} if logarithmic else {}
     return Panel(
         kind="timeseries",
         title=title,
@@ -80,9 +103,13 @@ def lines(
         width=width,
         height=height,
         options={"legend": _LEGEND, "tooltip": {"mode": "multi", "sort": "none"}},
-        custom=_STEPPED,
-        overrides=(Override(field="/(usual|limit|target|forecast|size of the disk)$/", properties=_DASHED),),
-        **{"steps": (Step(colour=theme.GOOD),), "minimum": 0, **more},
+        custom=_STEPPED | scale,
+        overrides=(
+            Override(field="/ (usual|expected|limit|target|forecast|size of the disk)$/", properties=_DASHED),
+        ),
+        no_value=NOT_KNOWN,
+        max_points=_POINTS,
+        **{"minimum": None if logarithmic else 0, **more},
     )
 
 
@@ -107,6 +134,8 @@ def bars(title: str, description: str, *queries: Query, width: int = 8, height: 
         custom=custom,
         decimals=0,
         minimum=0,
+        no_value=NOT_KNOWN,
+        max_points=_BARS,
     )
 
 
@@ -123,6 +152,7 @@ def timeline(
         width=width,
         height=height,
         words=words,
+        steps=(),
         options={
             "mergeValues": True,
             "showValue": "auto",
@@ -132,6 +162,8 @@ def timeline(
             "tooltip": {"mode": "single", "sort": "none"},
         },
         custom={"fillOpacity": 80, "lineWidth": 0},
+        no_value=NOT_KNOWN,
+        max_points=_POINTS,
     )
 
 
@@ -140,51 +172,88 @@ def table(
     description: str,
     *queries: Query,
     labels: dict[str, str],
+    columns: tuple[Override, ...],
+    sort_by: str,
     width: int = 24,
     height: int = 8,
-    columns: tuple[Override, ...] = (),
-    sort_by: tuple[Options, ...] = (),
-    unit: str = "short",
-    **more: Any,
+    no_value: str = NOT_KNOWN,
 ) -> Panel:
-    """One row per combination of ``labels`` (with their headings), one column per query."""
+    """One row per combination of ``labels`` (with their headings), one column per query, the worst first.
+
+    ``columns``: one for each heading. ``sort_by``: the heading whose largest value is the worst.
+    ``no_value``: what an empty table says; empty cells have their column's own word.
+    """
     return Panel(
         kind="table",
         title=title,
         description=description,
         queries=queries,
-        unit=unit,
+        unit="short",
         width=width,
         height=height,
-        options={"showHeader": True, "sortBy": [dict(each) for each in sort_by]},
+        options={"showHeader": True, "sortBy": [{"displayName": sort_by, "desc": True}]},
         custom={"align": "auto", "filterable": True},
         overrides=columns,
         transformations=(("merge", {}), ("organize", _organized(queries, labels))),
-        **more,
+        no_value=no_value,
     )
 
 
 def column(
     name: str,
+    width: int,
     *,
     unit: str = "",
     decimals: int | None = None,
     words: tuple[Word, ...] = (),
     steps: tuple[Step, ...] = (),
     links: tuple[Link, ...] = (),
+    no_value: str = theme.NOTHING,
 ) -> Override:
-    """How the column of that heading theme; its text has the colour where colours say something."""
+    """How the column of that heading looks, ``width`` in pixels; its text has the colour where colours say
+    something.
+    """
+    is_text = bool(words) and not unit
     found: dict[str, Any] = {
+        "custom.width": width,
+        "custom.align": "left" if is_text else None,
         "unit": unit or None,
         "decimals": decimals,
         "mappings": words,
         "thresholds": steps,
         "links": links,
         "custom.displayMode": "color-text" if is_coloured(words, steps) else None,
+        "noValue": no_value,
     }
     return Override(
         field=name, properties={key: value for key, value in found.items() if value not in {None, ()}}
     )
+
+
+def filled(column: Override) -> Override:
+    """The same with the colour as background, for the one column that is to be seen first."""
+    properties = {**column.properties, "custom.displayMode": "color-background-solid"}
+    return Override(field=column.field, properties=properties)
+
+
+def moment(name: str, width: int = 120, *, words: tuple[Word, ...] = theme.NEVER, **more: Any) -> Override:
+    """A column of moments, as how long ago they are."""
+    return column(name, width, unit="dateTimeFromNow", words=words, **more)
+
+
+def clock(name: str, *, words: tuple[Word, ...] = theme.NEVER_IS_BAD, **more: Any) -> Override:
+    """A column of moments, to the second on the reader's clock."""
+    return column(name, 155, unit="dateTimeAsIso", words=words, **more)
+
+
+def span(name: str, width: int = 110, **more: Any) -> Override:
+    """A column of durations, in their two largest units."""
+    return column(name, width, unit="dtdurations", decimals=1, **more)
+
+
+def share(name: str, width: int = 75, **more: Any) -> Override:
+    """A column of shares of a limit, which is at 100 %."""
+    return column(name, width, **{"unit": "percentunit", "decimals": 0, "steps": theme.LIMIT, **more})
 
 
 def is_coloured(words: tuple[Word, ...], steps: tuple[Step, ...]) -> bool:
@@ -194,13 +263,18 @@ def is_coloured(words: tuple[Word, ...], steps: tuple[Step, ...]) -> bool:
 
 
 def _organized(queries: tuple[Query, ...], labels: dict[str, str]) -> Options:
-    """Labels first, then the values, under their headings; the time and unnamed values are left out."""
-    letters = [chr(ord("A") + index) for index in range(len(queries))]
-    values = ["Value"] if len(queries) == 1 else [f"Value #{letter}" for letter in letters]
-    order = [*labels, *values]
+    """Labels first, then the values, under their headings; all else is left out.
+
+    The first value is also known by the name that it has when no other query has an answer.
+    """
+    values = [f"Value #{chr(ord('A') + index)}" for index in range(len(queries))]
     headings = {**labels, **dict(zip(values, (query.column for query in queries), strict=True))}
+    alone = {"Value": queries[0].column}
+    shown = {name: heading for name, heading in (alone | headings).items() if heading}
+    hidden = {name: True for name in ("Time", "job", *headings, *alone) if name not in shown}
+    order = [*alone, *headings] if len(queries) > 1 else [*labels, *alone]
     return {
-        "excludeByName": {"Time": True, **{name: True for name in values if not headings[name]}},
+        "excludeByName": hidden,
         "indexByName": {name: index for index, name in enumerate(order)},
-        "renameByName": {name: heading for name, heading in headings.items() if heading},
+        "renameByName": shown,
     }

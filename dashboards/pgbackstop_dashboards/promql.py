@@ -1,4 +1,8 @@
-"""The expressions that more than one panel needs. Every metric is one of the exporter's contract."""
+"""The expressions that more than one panel needs. Every metric is one of the exporter's contract.
+
+Two exporters may know plans, servers and disks of equal names, so whatever is joined or summed up keeps the
+labels of the scrape, ``job`` and ``instance``.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,14 @@ from typing import Final
 
 LOGICAL: Final = 'backup_type="logical"'
 PHYSICAL: Final = 'backup_type="physical"'
-PLAN_LABELS: Final = "plan, server, database, backup_type"
-_PLAN: Final = 'server=~"$server",database=~"$database",plan=~"$plan",backup_type=~"$backup_type"'
-_SERVER: Final = 'server=~"$server"'
+EXPORTER_LABELS: Final = "job, instance"
+PLAN_LABELS: Final = f"{EXPORTER_LABELS}, plan, server, database, backup_type"
+SERVER_LABELS: Final = f"{EXPORTER_LABELS}, server"
+DISK_LABELS: Final = f"{EXPORTER_LABELS}, path"
+_EXPORTER: Final = 'instance=~"$instance"'
+_SERVER: Final = f'{_EXPORTER},server=~"$server"'
+_DATABASE: Final = f'{_SERVER},database=~"$database"'
+_PLAN: Final = f'{_DATABASE},plan=~"$plan",backup_type=~"$backup_type"'
 
 # By how bad it is, so that the maximum of several is their worst.
 OK: Final = 0
@@ -20,11 +29,22 @@ FAILED: Final = 5
 LATE: Final = 6
 NEVER: Final = 7
 STUCK: Final = 8
+SILENT: Final = 9  # no exporter answers: of no plan, but of all of them
+NEEDS_SOMEBODY: Final = UNKNOWN  # and all that is worse
+
+INFO: Final = 1
+WARNING: Final = 2
+CRITICAL: Final = 3
+
+NOT_KNOWN: Final = -1
+# Reasons that are not the runner's.
+FILES_GONE: Final = "files gone"
+NOT_STARTED: Final = "not started"
 
 
-def plan(metric: str, *matchers: str) -> str:
-    """The series of a plan's metric that the reader has chosen."""
-    return f"{metric}{{{','.join((_PLAN, *matchers))}}}"
+def plan(metric: str, *matchers: str, at: str = "") -> str:
+    """The series of a plan's metric that the reader has chosen; ``at``: a modifier behind them."""
+    return f"{metric}{{{','.join((_PLAN, *matchers))}}}{at}"
 
 
 def server(metric: str) -> str:
@@ -34,27 +54,69 @@ def server(metric: str) -> str:
 
 def database(metric: str) -> str:
     """The series of a server's and database's metric that the reader has chosen."""
-    return f'{metric}{{server=~"$server",database=~"$database"}}'
+    return f"{metric}{{{_DATABASE}}}"
+
+
+def exporter(metric: str, *matchers: str) -> str:
+    """The series of what an exporter says of itself or of its disks."""
+    return f"{metric}{{{','.join((_EXPORTER, *matchers))}}}"
 
 
 def each_plan(expr: str) -> str:
-    """Without the labels of the scrape, so that columns of a table meet."""
+    """Only the labels that all metrics of a plan have, so that columns of a table meet."""
     return f"max by ({PLAN_LABELS}) ({expr})"
 
 
 def each_server(expr: str) -> str:
     """The same for what belongs to a server."""
-    return f"max by (server) ({expr})"
+    return f"max by ({SERVER_LABELS}) ({expr})"
 
 
 def each_disk(expr: str) -> str:
     """The same for a disk."""
-    return f"max by (path) ({expr})"
+    return f"max by ({DISK_LABELS}) ({expr})"
+
+
+def largest(metric: str, *matchers: str) -> str:
+    """A metric over the time of those ten plans and databases whose newest value is the largest."""
+    newest = each_plan(plan(metric, *matchers, at=" @ end()"))
+    return f"{each_plan(plan(metric, *matchers))} and on ({PLAN_LABELS}) topk(10, {newest})"
 
 
 def moment(timestamp: str) -> str:
     """Grafana's units of time want milliseconds; 0 stays 0, which is shown as never."""
     return f"{timestamp} * 1000"
+
+
+def steps(counter: str) -> str:
+    """By how much a counter of the catalog grew in each interval that is drawn.
+
+    Such a counter survives restarts and rises by whole numbers, which ``increase`` would extrapolate and,
+    where scrapes are slower than Grafana thinks, lose.
+    """
+    return f"clamp_min({counter} - {counter} offset $__interval, 0)"
+
+
+def constant(number: float, known_by: str) -> str:
+    """That number where there is any series of ``known_by``, else nothing."""
+    return f"0 * count({known_by}) + {number}"
+
+
+def any_exporter() -> str:
+    """Present while an exporter answers."""
+    return exporter("backup_exporter_build_info")
+
+
+def first_known(*alternatives: str) -> str:
+    """The first that has an answer; where none has, that nothing is known."""
+    return " or ".join((*alternatives, f"vector({NOT_KNOWN})"))
+
+
+def or_silence(expr: str, label: str, value: int = NOT_KNOWN) -> str:
+    """With one series more, so labelled, while no exporter answers: an empty table looks as if all were "
+    "well."""
+    silence = f"vector({value}) unless on () {any_exporter()}"
+    return f'{expr} or label_replace({silence}, "{label}", "no exporter answers", "", "")'
 
 
 def age() -> str:
@@ -79,7 +141,7 @@ def state() -> str:
                 _when(_never(), NEVER),
                 _when(f"{plan('backup_last_failure_timestamp_seconds')} > {success}", FAILED),
                 _when(f"{plan('backup_missing')} > 0", FAILED),
-                _when(_overdue(), LATE),
+                _when(overdue(), LATE),
                 _when(f"{plan('backup_running')} == 1", RUNNING),
                 _when(f"{success} == 0", NEW),
                 _when(success, OK),
@@ -87,6 +149,31 @@ def state() -> str:
             )
         )
     )
+
+
+def needs_somebody() -> str:
+    """The states of plans that are not well."""
+    return f"({state()} >= {NEEDS_SOMEBODY})"
+
+
+def reason() -> str:
+    """Why a plan is not well, as the label ``reason``: of its newest failure, as far as Prometheus saw it "
+    "happen."""
+    by = f"on ({PLAN_LABELS})"
+    gone = _because(f"{plan('backup_missing')} > 0", FILES_GONE)
+    not_started = _because(f"({overdue()}) and {plan('backup_enabled')} == 1", NOT_STARTED)
+    failed = f" or {by} ".join(map(_grew_within, ("15m", "2h", "1d", "8d", "30d")))
+    failing = f"{plan('backup_consecutive_failures')} > 0"
+    return f"{gone} or {by} (({failed}) and {by} {failing}) or {by} {not_started}"
+
+
+def _grew_within(span: str) -> str:
+    failures = plan("backup_run_failures_total")
+    return f"topk by ({PLAN_LABELS}) (1, {failures} > ({failures} offset {span} or 0 * {failures}))"
+
+
+def _because(condition: str, word: str) -> str:
+    return f'label_replace({condition}, "reason", "{word}", "", "")'
 
 
 def _when(condition: str, number: int) -> str:
@@ -112,7 +199,8 @@ def _never() -> str:
     return f"{plan('backup_last_success_time')} == 0 and {since_due} > {grace}"
 
 
-def _overdue() -> str:
+def overdue() -> str:
     """As in the alert BackupScheduleMissed: due for 15 min, and no run of the plan is under way."""
+    labels = f"{EXPORTER_LABELS}, plan, server"
     late = f"time() - {plan('backup_next_run_timestamp_seconds')} > 900"
-    return f"{late} unless on (plan, server) max by (plan, server) ({plan('backup_running')}) == 1"
+    return f"{late} unless on ({labels}) max by ({labels}) ({plan('backup_running')}) == 1"

@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pgbackstop_dashboards.model import Variable
 
 # Every plan of the configuration has this series, whether it ever ran or not.
-_SERIES = "backup_enabled"
+_SERIES: Final = "backup_enabled"
+_TEXTS: Final = {
+    "instance": ("Exporter", "Exporters that are scraped; two may know plans of equal names."),
+    "server": ("Server", "PostgreSQL servers that are protected."),
+    "database": ("Database", "Databases of logical plans; a plan of a whole server has none."),
+    "plan": ("Plan", "What is backed up, how and when."),
+    "backup_type": ("Type", "Logical: by pg_dump. Physical: by pg_basebackup."),
+}
 
 
-def choices(*, one_plan: bool) -> tuple[Variable, ...]:
-    """Server, database, plan, type; ``one_plan``: a single plan must be chosen."""
-    return (
-        Variable(
-            name="server",
-            title="Server",
-            description="PostgreSQL servers that are protected.",
-            series=_SERIES,
-        ),
-        Variable(
-            name="database",
-            title="Database",
-            description="Databases of logical plans; only All shows the backups of whole servers too.",
-            series=f'{_SERIES}{{server=~"$server"}}',
-        ),
-        Variable(
-            name="plan",
-            title="Plan",
-            description="What is backed up, how and when.",
-            series=f'{_SERIES}{{server=~"$server",database=~"$database"}}',
-            multiple=not one_plan,
-        ),
-        Variable(
-            name="backup_type",
-            title="Type",
-            description="Logical: by pg_dump. Physical: by pg_basebackup.",
-            series=f'{_SERIES}{{server=~"$server",database=~"$database",plan=~"$plan"}}',
-        ),
+def fleet() -> tuple[Variable, ...]:
+    """Everything, until the reader chooses."""
+    return _narrowing(dict.fromkeys(("instance", "server", "database", "plan", "backup_type"), True))
+
+
+def one_plan() -> tuple[Variable, ...]:
+    """One plan and one of its databases."""
+    return _narrowing(
+        {"instance": False, "server": True, "plan": False, "backup_type": True, "database": False}
     )
+
+
+def _narrowing(multiple: dict[str, bool]) -> tuple[Variable, ...]:
+    names = list(multiple)
+    return tuple(
+        Variable(
+            name=name,
+            title=_TEXTS[name][0],
+            description=_TEXTS[name][1],
+            series=_chosen(names[:position]),
+            multiple=multiple[name],
+        )
+        for position, name in enumerate(names)
+    )
+
+
+def _chosen(names: list[str]) -> str:
+    """The series that are left by the choices before."""
+    matchers = ",".join(f'{name}=~"${name}"' for name in names)
+    return f"{_SERIES}{{{matchers}}}" if matchers else _SERIES

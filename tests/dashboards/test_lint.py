@@ -1,7 +1,6 @@
 """The rules that Grafana's dashboard-linter publishes, and ours about words, limits and links.
 
-Its rules about the labels job and instance do not fit: every metric's name is ours alone, and who reads
-backups chooses a server and a plan, not an exporter. Variables for those are asked for instead.
+Of its two variables, job and instance, only the second fits: every metric's name is ours alone.
 """
 
 import re
@@ -10,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_dashboards import alerts
-from pgbackstop_dashboards import theme
-from pgbackstop_exporter.metrics import METRICS
-from pgbackstop_exporter.metrics import PLAN
-from pgbackstop_exporter.metrics import SERVER
+from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_dashboards import alerts, promql, theme
+from pgbackstop_dashboards.rows import restorable
+from pgbackstop_exporter.metrics import METRICS, PLAN, SERVER
 from tests.alerts.test_rules import RULES, alert_names, rules
 from tests.dashboards.documents import ASKED, DOCUMENTS, Asked, every_panel
 
@@ -29,7 +27,7 @@ EVERY_QUERY = pytest.mark.parametrize("asked", ASKED, ids=lambda asked: asked.id
 ROOT = Path(__file__).parents[2]
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 # Of Grafana's list of units.
-UNITS = {"short", "s", "bytes", "percentunit", "cps", "dateTimeFromNow", "suffix: rounds"}
+UNITS = {"short", "s", "decbytes", "percentunit", "dateTimeFromNow", "dateTimeAsIso", "dtdurations"}
 COUNTERS = {metric.name for metric in METRICS if metric.kind == "counter"}
 PROJECT = "https://github.com/pgbackstop/pgbackstop/blob/main/"
 
@@ -70,23 +68,52 @@ def test_every_panel_is_explained_and_measured(panel: dict[str, Any]) -> None:
     assert panel["targets"]
     assert all(target["datasource"] == SOURCE for target in panel["targets"])
     assert panel["fieldConfig"]["defaults"]["unit"] in UNITS
-    assert {field["unit"] for field in fields(panel) if "unit" in field} <= UNITS
+    units = {field["unit"] for field in fields(panel) if "unit" in field}
+    assert {unit for unit in units if not unit.startswith("suffix: ")} <= UNITS
+    # As many parts of a duration as the command line says.
+    spans = [field for field in fields(panel) if field.get("unit") == "dtdurations"]
+    assert all(field["decimals"] <= 1 for field in spans)
 
 
 @EVERY_QUERY
 def test_rates_are_over_grafanas_interval(asked: Asked) -> None:
-    ranges = re.findall(r"\b(\w+)\([^()]*\[([^\]]+)\]", asked.expr)
-    for function, over in ranges:
-        if function in {"rate", "irate", "increase"}:
+    for function, over in re.findall(r"\b(\w+)\([^()]*\[([^\]]+)\]", asked.expr):
+        if function in {"rate", "irate"}:
             assert over == "$__rate_interval"
-    assert len(ranges) == asked.expr.count("[")
+    assert "increase(" not in asked.expr, "it extrapolates, and loses what is between two windows"
 
 
 @EVERY_QUERY
-def test_counters_are_shown_as_rates(asked: Asked) -> None:
+def test_graphs_of_counters_are_of_their_steps(asked: Asked) -> None:
     for counter in COUNTERS:
-        for found in re.finditer(rf"\b{counter}\b", asked.expr):
-            assert re.search(r"\b(rate|increase)\($", asked.expr[: found.start()])
+        for found in re.finditer(rf"\b{counter}(\{{[^}}]*\}})?", asked.expr):
+            before, behind = asked.expr[: found.start()], asked.expr[found.end() :]
+            is_step = behind.startswith((" - ", " offset $__interval")) and "clamp_min(" in before
+            assert is_step or before.endswith("rate(") or not asked.is_range
+
+
+@EVERY_QUERY
+def test_an_absent_alert_is_no_good_news(asked: Asked) -> None:
+    """Without an exporter, or without rules, nothing fires: that is no 0."""
+    assert "or vector(0)" not in asked.expr
+    if "ALERTS{" in asked.expr and asked.panel != "annotations":
+        assert 'alertname="Watchdog"' in asked.expr or asked.panel == "What fires"
+
+
+# Sums over all that is shown, whoever scraped it.
+OF_ALL = {("plan",), ("reason",), ("storage",), ("channel",), ("alertname", "where")}
+
+
+@EVERY_QUERY
+def test_equal_names_of_two_hosts_stay_apart(asked: Asked) -> None:
+    for kind, inside in re.findall(r"\b(by|on|ignoring|without)\s*\(([^)]*)\)", asked.expr):
+        labels = tuple(filter(None, re.split(r",\s*", inside)))
+        if kind == "by":
+            assert {"job", "instance"} <= set(labels) or labels in OF_ALL, asked.id
+        elif kind == "on":
+            assert {"job", "instance"} <= set(labels) or not labels, asked.id
+        else:
+            assert labels == ("alertstate",)
 
 
 @EVERY_QUERY
@@ -98,18 +125,19 @@ def test_what_the_reader_chose_is_what_is_shown(asked: Asked) -> None:
         if name not in labels:
             continue
         chosen = set(re.findall(r'(\w+)=~"\$\1"', inside))
-        assert chosen >= {label for label in labels[name] if label in {*PLAN, *SERVER}}, name
+        assert chosen >= {label for label in labels[name] if label in {*PLAN, *SERVER}} | {"instance"}, name
 
 
 @EVERY_PANEL
 def test_a_moment_that_is_zero_is_never(panel: dict[str, Any]) -> None:
     for field in fields(panel):
-        if field.get("unit") == "dateTimeFromNow":
+        if field.get("unit") in {"dateTimeFromNow", "dateTimeAsIso"}:
             words = {
                 value: each["text"]
                 for mapping in field["mappings"]
                 if mapping["type"] == "value"
                 for value, each in mapping["options"].items()
+                if float(value) >= 0
             }
             assert words == {"0": "never"}
 
@@ -124,16 +152,26 @@ def test_moments_are_milliseconds(asked: Asked) -> None:
 
 @EVERY_PANEL
 def test_limits_are_metrics(panel: dict[str, Any]) -> None:
-    """Steps stand at 1: the limit itself of a ratio, the first of what should be none."""
+    """Steps stand at 0 and 1: the limit itself of a ratio, the first of what should be none."""
     for field in fields(panel):
         steps = {step["value"] for step in field.get("thresholds", {}).get("steps", [])}
-        allowed = {None, theme.LOW_DISK} if panel["title"] in {"Fullest disk", "Free share"} else {None, 1}
-        assert steps <= allowed
+        of_disks = panel["title"] in {"Free on the fullest disk", "Every disk"}
+        assert steps <= {None, 0, 1, *([theme.LOW_DISK] if of_disks else [])}
 
 
 def test_the_one_constant_is_that_of_the_alert() -> None:
     expr = next(rule["expr"] for rule in rules() if rule["alert"] == "BackupDiskSpaceLow")
     assert float(expr.rpartition("<")[2]) == theme.LOW_DISK
+
+
+def test_the_limit_of_the_archive_is_that_of_the_alert() -> None:
+    expr = next(rule["expr"] for rule in rules() if rule["alert"] == "WalLagging")
+    assert f"backup_wal_lag_seconds > {restorable.LAG_LIMIT}" in expr
+
+
+def test_every_reason_has_words() -> None:
+    words = {word.value for word in theme.REASONS}
+    assert words - {promql.FILES_GONE, promql.NOT_STARTED} == set(Reason)
 
 
 def test_our_alerts_are_known_by_their_names() -> None:

@@ -35,6 +35,7 @@ CUSTOM = {
         "showPoints",
         "spanNulls",
         "stacking",
+        "scaleDistribution",
     },
     "state-timeline": {"fillOpacity", "lineWidth"},
 }
@@ -44,9 +45,13 @@ PROPERTIES = {
     "mappings",
     "thresholds",
     "links",
+    "noValue",
+    "custom.align",
     "custom.displayMode",
-    "custom.lineStyle",
     "custom.fillOpacity",
+    "custom.hideFrom",
+    "custom.lineStyle",
+    "custom.width",
 }
 TRANSFORMATIONS = {"merge", "organize"}
 
@@ -63,14 +68,17 @@ def test_it_is_a_classic_dashboard_for_provisioning(document: dict[str, Any]) ->
 @EVERY_DOCUMENT
 def test_it_opens_as_designed(document: dict[str, Any]) -> None:
     assert document["time"] == {"from": "now-30d", "to": "now"}
-    assert document["refresh"] == "1m"
-    assert [each["name"] for each in document["templating"]["list"]] == [
-        "datasource",
-        "server",
-        "database",
-        "plan",
-        "backup_type",
-    ]
+    assert document["refresh"] in {"1m", "5m"}
+    first, *others = [each["name"] for each in document["templating"]["list"]]
+    assert first == "datasource"
+    assert set(others) == {"instance", "server", "database", "plan", "backup_type"}
+
+
+def test_the_page_of_one_plan_shows_one_database() -> None:
+    """Thirty databases in a tile are a tile of dashes."""
+    variables = {each["name"]: each for each in DOCUMENTS["pgbackstop-backup-plan"]["templating"]["list"]}
+    single = [name for name, each in variables.items() if not each.get("includeAll")]
+    assert single == ["datasource", "instance", "plan", "database"]
 
 
 @EVERY_DOCUMENT
@@ -95,11 +103,23 @@ def _levels(document: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
 
 
 @EVERY_DOCUMENT
-def test_panels_lie_on_the_grid_and_on_no_other(document: dict[str, Any]) -> None:
+def test_panels_fill_the_grid_and_lie_on_no_other(document: dict[str, Any]) -> None:
     for level in _levels(document):
         cells = [cell for panel in level for cell in _cells(panel)]
         assert len(cells) == len(set(cells))
-        assert all(0 <= x < GRID_WIDTH and y >= 0 for x, y in cells)
+        lines = [y for _, y in cells]
+        whole = itertools.product(range(GRID_WIDTH), range(min(lines, default=0), max(lines, default=-1) + 1))
+        assert set(whole) - set(cells) == set(), "holes"
+        assert {x for x, _ in cells} <= set(range(GRID_WIDTH))
+
+
+def test_the_first_screen_is_one_screen_and_a_half() -> None:
+    """A line of the grid is 38 pixels high, and a screen 1080, less 100 of Grafana's own."""
+    document = DOCUMENTS["pgbackstop-backup-status"]
+    bottom = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in document["panels"])
+    assert bottom * 38 <= 1.5 * 1080
+    first = document["panels"][0]
+    assert (first["title"], first["gridPos"]["y"]) == ("Plans that need somebody", 0)
 
 
 @EVERY_DOCUMENT
@@ -143,7 +163,82 @@ def test_a_table_names_what_it_shows(panel: dict[str, Any]) -> None:
     headings = set(organize["renameByName"].values())
     overridden = {each["matcher"]["options"] for each in panel["fieldConfig"]["overrides"]}
     assert overridden <= headings
-    values = [name for name in organize["indexByName"] if name.startswith("Value")]
-    assert len(values) == len(panel["targets"])
+    letters = [target["refId"] for target in panel["targets"]]
+    # The first has two names, for when it is the only one with an answer.
+    values = {"Value", *(f"Value #{letter}" for letter in letters if len(letters) > 1)}
+    assert values == {name for name in organize["indexByName"] if name.startswith("Value")}
     hidden = {name for name, is_hidden in organize["excludeByName"].items() if is_hidden}
-    assert set(values) <= set(organize["renameByName"]) | hidden
+    assert values <= set(organize["renameByName"]) | hidden
+    assert headings == overridden, "each column has a width"
+
+
+# Of 24 columns of the grid at 1920 pixels, less what a panel keeps at its sides.
+PIXELS = 75
+
+
+@EVERY_PANEL
+def test_every_column_of_a_table_is_on_the_screen(panel: dict[str, Any]) -> None:
+    if panel["type"] != "table":
+        return
+    widths = [properties(each)["custom.width"] for each in panel["fieldConfig"]["overrides"]]
+    assert sum(widths) <= PIXELS * panel["gridPos"]["w"]
+
+
+def properties(override: dict[str, Any]) -> dict[str, Any]:
+    """Those of an override by their names."""
+    return {each["id"]: each["value"] for each in override["properties"]}
+
+
+@EVERY_PANEL
+def test_a_cell_without_a_value_does_not_speak_for_the_table(panel: dict[str, Any]) -> None:
+    """Grafana writes the ``noValue`` of an empty table into each empty cell of a table that has rows."""
+    if panel["type"] != "table":
+        return
+    assert panel["fieldConfig"]["defaults"]["noValue"]
+    for override in panel["fieldConfig"]["overrides"]:
+        assert "noValue" in properties(override), override["matcher"]
+
+
+@EVERY_PANEL
+def test_a_state_timeline_has_colours_of_its_words(panel: dict[str, Any]) -> None:
+    """With ``thresholds`` Grafana merges values by steps before it looks at words: one bar without a word."""
+    if panel["type"] != "state-timeline":
+        return
+    defaults = panel["fieldConfig"]["defaults"]
+    assert defaults["color"]["mode"] == "fixed"
+    assert "thresholds" not in defaults
+    assert defaults["mappings"]
+
+
+@EVERY_PANEL
+def test_what_is_missing_has_no_colour(panel: dict[str, Any]) -> None:
+    """A missing value has the colour of the first step, and says neither good nor bad."""
+    config = panel["fieldConfig"]
+    every = [config["defaults"], *(properties(each) for each in config["overrides"])]
+    for field in every:
+        steps = field.get("thresholds", {}).get("steps", [])
+        assert [step["color"] for step in steps if step["value"] is None] in (["text"], [])
+        assert (not steps) or steps[0]["value"] is None
+
+
+@EVERY_PANEL
+def test_ranges_of_words_have_no_empty_end(panel: dict[str, Any]) -> None:
+    """Grafana 9.4 reads null as 0, newer versions as infinity."""
+    config = panel["fieldConfig"]
+    for field in (config["defaults"], *(properties(each) for each in config["overrides"])):
+        for mapping in field.get("mappings", []):
+            if mapping["type"] == "range":
+                assert mapping["options"].get("to", 0) is not None
+
+
+@EVERY_DOCUMENT
+def test_marks_do_not_bury_the_graphs(document: dict[str, Any]) -> None:
+    shown = [each for each in document["annotations"]["list"] if each["enable"]]
+    assert len(shown) <= 2
+    if document["uid"] == "pgbackstop-backup-status":
+        assert document["annotations"]["list"] == shown, "each has a switch, which is a line on a phone"
+
+
+@EVERY_PANEL
+def test_graphs_ask_for_no_more_points_than_they_can_show(panel: dict[str, Any]) -> None:
+    assert (panel["type"] in {"timeseries", "state-timeline"}) == ("maxDataPoints" in panel)

@@ -149,6 +149,6 @@ def _let_it_look(prometheus: Prometheus, folder: Path) -> None:
         "a failure is counted",
     )
     prometheus.until(
-        lambda: bool(prometheus.instant('ALERTS{alertname="BackupFailed",alertstate="firing"}')),
-        "an alert fires",
+        lambda: bool(prometheus.instant('ALERTS{severity="critical",alertstate="firing"}')),
+        "a critical alert fires",
     )

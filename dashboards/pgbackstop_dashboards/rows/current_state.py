@@ -1,32 +1,21 @@
-"""The first row of one plan's page: how it is now."""
+"""The first rows of one plan's page: how it is now."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from pgbackstop_dashboards import links, panels, promql, theme
 from pgbackstop_dashboards.model import Panel, Query, Row, Word
+from pgbackstop_dashboards.rows import plans, proofs
 
-_NAME = "{{plan}} {{database}}"
+_NAME: Final = "{{plan}} {{database}}"
 
 
 def row() -> Row:
-    """State, age, what runs, and what is due."""
-    first = (_state(), _age(), _success(), _attempt(), _failure(), _next_run())
-    second = (_in_a_row(), _missed(), _last_missed(), _kept(), _oldest(), _since(), _progress())
-    return Row(title="Now", panels=(*first, *second))
-
-
-def _query(metric: str) -> Query:
-    return Query(expr=promql.each_plan(promql.plan(metric)), legend=_NAME)
-
-
-def _moment(title: str, description: str, metric: str, no_value: str = "") -> Panel:
-    return panels.stat(
-        title,
-        description,
-        Query(expr=promql.moment(promql.each_plan(promql.plan(metric))), legend=_NAME),
-        unit="dateTimeFromNow",
-        words=theme.NEVER,
-        no_value=no_value,
+    """What matters, large; all else in one line."""
+    return Row(
+        title="",
+        panels=(_state(), _age(), _success(), _next_run(), _proof(), _took(), _facts()),
     )
 
 
@@ -35,11 +24,11 @@ def _state() -> Panel:
         "State",
         "Late: the newest success is older than the plan allows, or a due run did not start. Stuck: it runs"
         " and does not get on. The links lead to what to do.",
-        Query(expr=promql.state(), legend=_NAME),
+        Query(expr=promql.or_silence(promql.state(), "plan", promql.SILENT), legend=_NAME),
         unit="short",
         words=theme.STATES,
         links=links.STATE_RUNBOOKS,
-        no_value="nothing is known",
+        no_value="no such plan",
     )
 
 
@@ -52,24 +41,21 @@ def _age() -> Panel:
         decimals=0,
         steps=theme.LIMIT,
         links=(links.runbook("BackupTooOld", "What to do when it is too old"),),
-        no_value="never succeeded",
+    )
+
+
+def _moment(title: str, description: str, metric: str) -> Panel:
+    return panels.stat(
+        title,
+        description,
+        Query(expr=promql.moment(promql.each_plan(promql.plan(metric))), legend=_NAME),
+        unit="dateTimeFromNow",
+        words=theme.NEVER,
     )
 
 
 def _success() -> Panel:
     return _moment("Last success", "When the newest good backup was complete.", "backup_last_success_time")
-
-
-def _attempt() -> Panel:
-    return _moment(
-        "Last attempt", "When the newest attempt started.", "backup_last_attempt_timestamp_seconds"
-    )
-
-
-def _failure() -> Panel:
-    return _moment(
-        "Last failure", "When the newest failed attempt ended.", "backup_last_failure_timestamp_seconds"
-    )
 
 
 def _next_run() -> Panel:
@@ -80,77 +66,66 @@ def _next_run() -> Panel:
     )
 
 
-def _in_a_row() -> Panel:
+def _proof() -> Panel:
     return panels.stat(
-        "Failures in a row",
-        "Failed attempts since the newest success. From two on it will not mend itself.",
-        _query("backup_consecutive_failures"),
-        unit="short",
-        decimals=0,
-        steps=theme.NONE_IS_GOOD,
-        links=(links.runbook("BackupFailed", "What to do when it failed"),),
-    )
-
-
-def _missed() -> Panel:
-    return panels.stat(
-        "Missed lately",
-        "Runs that were due and did not start, in the last interval of the page.",
-        Query(
-            expr=promql.each_plan(f"increase({promql.plan('backup_missed_runs_total')}[$__rate_interval])"),
-            legend=_NAME,
-        ),
-        unit="short",
-        decimals=0,
-        steps=theme.NONE_IS_GOOD,
-        links=(links.runbook("BackupScheduleMissed", "What to do when it did not start"),),
-    )
-
-
-def _last_missed() -> Panel:
-    return _moment(
-        "Last missed",
-        "When it was last found that due runs had not started.",
-        "backup_last_missed_timestamp_seconds",
-    )
-
-
-def _kept() -> Panel:
-    return panels.stat(
-        "Backups kept",
-        "Valid backups that can be restored.",
-        _query("backup_available"),
-        unit="short",
-        decimals=0,
-    )
-
-
-def _oldest() -> Panel:
-    return _moment(
-        "Oldest backup kept",
-        "When the oldest backup that is kept was complete.",
-        "backup_oldest_timestamp_seconds",
-        no_value="none is kept",
-    )
-
-
-def _since() -> Panel:
-    return _moment(
-        "Running since",
-        "When the running backup started.",
-        "backup_running_start_timestamp_seconds",
-        no_value="none runs",
-    )
-
-
-def _progress() -> Panel:
-    written, expected = promql.plan("backup_progress_bytes"), promql.plan("backup_progress_expected_bytes")
-    return panels.stat(
-        "Progress",
-        "Bytes that the running backup has written, as a share of what it expects to write.",
-        Query(expr=promql.each_plan(f"{written} / {expected}"), legend=_NAME),
+        "Proof of the limit",
+        "Age of the newest restore by a drill as a share of what the plan allows: at 100 % it is too old.",
+        Query(expr=proofs.share(), legend=_NAME),
         unit="percentunit",
         decimals=0,
-        words=(Word(value=0, text="nothing yet", colour=theme.QUIET),),
-        no_value="none runs",
+        steps=theme.LIMIT,
+        words=(Word(value=1000, text="never", colour=theme.BAD),),
+        links=(links.runbook("BackupNotProven", "What to do when it is too old"),),
+        no_value="none is due",
+    )
+
+
+def _took() -> Panel:
+    took = promql.plan("backup_drill_duration_seconds")
+    return panels.stat(
+        "Restored in",
+        "What the newest good drill took, and the plan's target for a restore.",
+        Query(expr=promql.each_plan(took), legend="measured"),
+        Query(expr=promql.each_plan(promql.plan("backup_rto_target_seconds")), legend="target"),
+        unit="dtdurations",
+        decimals=0,
+    )
+
+
+def _facts() -> Panel:
+    written = promql.plan("backup_progress_bytes")
+    expected = promql.plan("backup_progress_expected_bytes")
+    labels = {key: name for key, name in plans.LABELS.items() if key != "backup_type"}
+    return panels.table(
+        "Attempts and backups",
+        "The newest attempt and failure with its reason, runs that did not start, what is kept, and how far "
+        "a running backup is.",
+        plans.of("backup_consecutive_failures", "In a row"),
+        Query(expr=promql.reason()),
+        plans.moment_of("backup_last_attempt_timestamp_seconds", "Last attempt"),
+        plans.moment_of("backup_last_failure_timestamp_seconds", "Last failure"),
+        plans.of("backup_missed_runs_total", "Missed"),
+        plans.moment_of("backup_last_missed_timestamp_seconds", "Last missed"),
+        plans.of("backup_available", "Kept"),
+        plans.of("backup_missing", "Gone"),
+        plans.moment_of("backup_oldest_timestamp_seconds", "Oldest"),
+        plans.moment_of("backup_running_start_timestamp_seconds", "Running since"),
+        Query(expr=promql.each_plan(f"{written} / {expected}"), column="Written"),
+        labels={**labels, "reason": "Why"},
+        height=4,
+        columns=(
+            *(each for each in plans.names() if each.field != "Type"),
+            panels.column("Why", 200, words=theme.REASONS),
+            panels.column("In a row", 75, steps=theme.NONE_IS_GOOD),
+            panels.moment("Last attempt"),
+            panels.moment("Last failure"),
+            panels.column("Missed", 75),
+            panels.moment("Last missed"),
+            panels.column("Kept", 60),
+            panels.column("Gone", 60, steps=theme.NONE_IS_GOOD),
+            panels.moment("Oldest"),
+            panels.moment("Running since", no_value="does not run"),
+            panels.share("Written", 80, steps=()),
+        ),
+        sort_by="In a row",
     )

@@ -1,4 +1,4 @@
-"""The table of plans: one line for each plan and database."""
+"""The tables of plans: one line for each plan and database."""
 
 from __future__ import annotations
 
@@ -7,77 +7,144 @@ from typing import Final
 from pgbackstop_dashboards import links, panels, promql, theme
 from pgbackstop_dashboards.model import Override, Panel, Query, Row, Word
 
-_LABELS: Final = {"plan": "Plan", "server": "Server", "database": "Database", "backup_type": "Type"}
+LABELS: Final = {
+    "plan": "Plan",
+    "database": "Database",
+    "server": "Server",
+    "backup_type": "Type",
+    "instance": "Exporter",
+}
 
 
 def row() -> Row:
     """Everything about every plan in one line each."""
-    return Row(title="Plans", panels=(table(),))
+    return Row(title="Plans", panels=(_table(),))
 
 
-def table() -> Panel:
-    """One line per plan and database, with links to the detail and to the runbooks."""
-    return panels.table(
-        "Every plan",
-        "Age against limit: 100 % is the plan's own limit. Size against usual: the newest success against "
-        "the median of the last ten. Copies behind: storages that lack the newest backup. A plan without a "
-        "database backs up the whole server. The name of a plan leads to its own page, its state to the "
-        "runbooks.",
-        *_queries(),
-        labels=_LABELS,
-        height=10,
-        columns=_columns(),
-        sort_by=({"displayName": "State", "desc": True},),
+def names() -> tuple[Override, ...]:
+    """The columns of ``LABELS``. A whole server has no database: its cell stays empty, and leads nowhere."""
+    return (
+        panels.column("Plan", 145, links=(links.plan_of_row(),)),
+        panels.column("Database", 110, links=(links.database_of_row(),), no_value=""),
+        panels.column("Server", 100),
+        panels.column("Type", 75),
+        panels.column("Exporter", 130),
     )
 
 
-def _of(metric: str, heading: str, *, is_moment: bool = False) -> Query:
-    expr = promql.each_plan(promql.plan(metric))
-    return Query(expr=promql.moment(expr) if is_moment else expr, column=heading)
+def not_well() -> Panel:
+    """Only plans that need somebody, with the reason."""
+    wrong = promql.needs_somebody()
+
+    def only(expr: str) -> str:
+        return f"({expr}) and on ({promql.PLAN_LABELS}) {wrong}"
+
+    success = promql.each_plan(promql.plan("backup_last_success_time"))
+    in_a_row = promql.each_plan(promql.plan("backup_consecutive_failures"))
+    return panels.table(
+        "Not well",
+        "Plans and databases that need somebody, the worst first, with the reason of the newest failure. "
+        "`pgbackstop list` has its last words. The name of a plan leads to its own page, its state to the "
+        "runbooks.",
+        Query(expr=promql.or_silence(wrong, "plan", promql.SILENT), column="State"),
+        Query(expr=only(promql.reason())),
+        Query(expr=promql.moment(f"({only(success)})"), column="Last success"),
+        Query(expr=only(in_a_row), column="In a row"),
+        labels={**LABELS, "reason": "Why"},
+        width=13,
+        height=8,
+        sort_by="State",
+        no_value="every plan is well",
+        columns=(
+            *names(),
+            _why(),
+            panels.filled(_state()),
+            panels.moment("Last success"),
+            panels.column("In a row", 70, decimals=0),
+        ),
+    )
+
+
+def _why() -> Override:
+    return panels.column("Why", 140, words=theme.REASONS)
+
+
+def _state() -> Override:
+    return panels.column("State", 85, words=theme.STATES, links=links.STATE_RUNBOOKS)
+
+
+def _table() -> Panel:
+    return panels.table(
+        "Every plan",
+        "Age: of the plan's limit, which is at 100 %. Change: the size of the newest success against the "
+        "median of the last ten. Behind: storages that lack the newest backup. A plan without a database "
+        "backs up the whole server. The name of a plan leads to its own page, its state to the runbooks.",
+        *_queries(),
+        labels={**LABELS, "reason": "Why"},
+        height=10,
+        columns=_columns(),
+        sort_by="State",
+    )
+
+
+def of(metric: str, heading: str) -> Query:
+    """A column of one metric."""
+    return Query(expr=promql.each_plan(promql.plan(metric)), column=heading)
+
+
+def moment_of(metric: str, heading: str) -> Query:
+    """A column of one timestamp."""
+    return Query(expr=promql.moment(promql.each_plan(promql.plan(metric))), column=heading)
 
 
 def _queries() -> tuple[Query, ...]:
     return (
-        Query(expr=promql.state(), column="State"),
-        _of("backup_last_success_time", "Last success", is_moment=True),
-        Query(expr=promql.each_plan(promql.share_of_limit()), column="Age against limit"),
-        _of("backup_max_age_seconds", "Limit"),
-        _of("backup_size_bytes", "Size"),
-        Query(expr=promql.each_plan(size_change()), column="Size against usual"),
-        _of("backup_duration_seconds", "Duration"),
-        _of("backup_next_run_timestamp_seconds", "Next run", is_moment=True),
-        _of("backup_verified_timestamp_seconds", "Verified", is_moment=True),
-        _of("backup_drill_success_timestamp_seconds", "Drilled", is_moment=True),
-        Query(expr=copies_behind(), column="Copies behind"),
-        _of("backup_available", "Kept"),
-        _of("backup_keep_minimum", "Keeps at least"),
+        Query(expr=promql.or_silence(promql.state(), "plan", promql.SILENT), column="State"),
+        Query(expr=promql.reason()),
+        moment_of("backup_last_success_time", "Last success"),
+        Query(expr=promql.each_plan(promql.share_of_limit()), column="Age"),
+        of("backup_max_age_seconds", "Limit"),
+        of("backup_size_bytes", "Size"),
+        Query(expr=promql.each_plan(_size_change()), column="Change"),
+        of("backup_duration_seconds", "Took"),
+        moment_of("backup_next_run_timestamp_seconds", "Next run"),
+        moment_of("backup_verified_timestamp_seconds", "Verified"),
+        moment_of("backup_drill_success_timestamp_seconds", "Drilled"),
+        Query(expr=f"sum by ({promql.PLAN_LABELS}) ({copies_behind()})", column="Behind"),
+        of("backup_available", "Kept"),
+        of("backup_keep_minimum", "At least"),
     )
 
 
-def size_change() -> str:
+def _size_change() -> str:
     """0 is as usual, 0.5 is half as much again."""
     return f"{promql.plan('backup_size_bytes')} / {promql.plan('backup_size_baseline_bytes')} - 1"
 
 
 def copies_behind() -> str:
-    """Storages whose newest copy is older than the newest backup; nothing where no copies are made."""
+    """1 for each storage whose newest copy is older than the newest backup; nothing where no copies are "
+    "made."""
     copied = promql.plan("backup_copy_success_timestamp_seconds")
     success = promql.plan("backup_last_success_time")
-    behind = f"{copied} < bool on (job, instance, {promql.PLAN_LABELS}) group_left () {success}"
-    return f"sum by ({promql.PLAN_LABELS}) ({behind})"
+    return f"{copied} < bool on ({promql.PLAN_LABELS}) group_left () {success}"
 
 
 def _columns() -> tuple[Override, ...]:
     none = Word(value=0, text="none", colour=theme.GOOD)
-    moments = ("Last success", "Next run", "Verified", "Drilled")
     return (
-        panels.column("Plan", links=(links.detail_of_row(),)),
-        panels.column("State", words=theme.STATES, links=links.STATE_RUNBOOKS),
-        *(panels.column(name, unit="dateTimeFromNow", words=theme.NEVER) for name in moments),
-        panels.column("Age against limit", unit="percentunit", decimals=0, steps=theme.LIMIT),
-        panels.column("Limit", unit="s"),
-        panels.column("Size", unit="bytes"),
-        panels.column("Size against usual", unit="percentunit", decimals=0),
-        panels.column("Duration", unit="s"),
-        panels.column("Copies behind", steps=theme.NONE_IS_GOOD, words=(none,)),
+        *names(),
+        _why(),
+        _state(),
+        panels.moment("Last success", 110),
+        panels.share("Age", 60),
+        panels.span("Limit", 95),
+        panels.column("Size", 80, unit="decbytes", decimals=1),
+        panels.share("Change", 75, steps=()),
+        panels.column("Took", 75, unit="s", decimals=1),
+        panels.moment("Next run", 100),
+        panels.moment("Verified", 110),
+        panels.moment("Drilled", 110),
+        panels.column("Behind", 65, steps=theme.NONE_IS_GOOD, words=(none,)),
+        panels.column("Kept", 55),
+        panels.column("At least", 70),
     )

@@ -4,115 +4,128 @@ from __future__ import annotations
 
 from typing import Final
 
-from pgbackstop_dashboards import links, panels, promql, theme
-from pgbackstop_dashboards.model import Override, Panel, Query, Row
+from pgbackstop_dashboards import panels, promql, theme
+from pgbackstop_dashboards.model import Override, Panel, Query, Row, Word
+from pgbackstop_dashboards.rows import plans
 
-_LABELS: Final = {"plan": "Plan", "server": "Server", "database": "Database", "backup_type": "Type"}
+NO_DRILLS: Final = -2
 _NAME: Final = "{{plan}} {{database}}"
+# A proof that was due and that there never was is as old as can be.
+_NEVER: Final = Word(value=1000, text="never", colour=theme.BAD)
 
 
 def row() -> Row:
     """Measured against the plan's own targets."""
-    return Row(title="Proofs", panels=(table(), window(), recovery_time(), possible_loss()))
+    return Row(title="Proofs", panels=(table(),))
+
+
+def graphs(*, one_plan: bool) -> Row:
+    """The same over the time; of the ten worst of a fleet."""
+    return Row(
+        title="Proofs over the time",
+        panels=(_recovery_time(one_plan=one_plan), _possible_loss(one_plan=one_plan)),
+    )
+
+
+def share() -> str:
+    """The age of the newest proof, of what the plan allows."""
+    newest = promql.plan("backup_drill_success_timestamp_seconds")
+    limit = promql.plan("backup_proof_max_age_seconds")
+    due = f"{promql.plan('backup_proof_first_due_timestamp_seconds')} < time()"
+    never = f"{newest} == 0 and {due} and {promql.plan('backup_last_success_time')} > 0"
+    return promql.each_plan(f"(time() - ({newest} > 0)) / {limit} or 0 * ({never}) + {_NEVER.value}")
+
+
+def not_proven() -> str:
+    """How many enabled plans and databases lack a proof that they should have."""
+    enabled = promql.each_plan(f"{promql.plan('backup_enabled')} == 1")
+    limits = promql.plan("backup_proof_max_age_seconds")
+    none = promql.constant(NO_DRILLS, promql.any_exporter())
+    missing = f"count(({share()}) > 1 and {enabled})"
+    return promql.first_known(missing, promql.constant(0, limits), none)
 
 
 def loss() -> str:
     """Seconds of data that would be lost now: by the newest success, for physical plans by the archive."""
-    logical = f"time() - ({promql.plan('backup_last_success_time', promql.LOGICAL)} > 0)"
+    enabled = f"{promql.plan('backup_enabled')} == 1"
+    logical = f"time() - ({promql.plan('backup_last_success_time', promql.LOGICAL)} > 0) and {enabled}"
     physical = promql.plan("backup_enabled", promql.PHYSICAL)
     latest = promql.each_server(f"{promql.server('backup_latest_recoverable_timestamp_seconds')} > 0")
-    archived = f"{physical} * 0 + on (server) group_left () (time() - {latest})"
+    archived = f"({physical} == 1) * 0 + on ({promql.SERVER_LABELS}) group_left () (time() - {latest})"
     return promql.each_plan(f"{logical} or {archived}")
-
-
-def _of(metric: str, heading: str, *, is_moment: bool = False) -> Query:
-    expr = promql.each_plan(promql.plan(metric))
-    return Query(expr=promql.moment(expr) if is_moment else expr, column=heading)
 
 
 def table() -> Panel:
     """Proofs of every plan, with measured times against targets."""
-    newest = promql.each_plan(promql.plan("backup_drill_success_timestamp_seconds"))
-    limit = promql.each_plan(promql.plan("backup_proof_max_age_seconds"))
     rto = promql.each_plan(promql.plan("backup_rto_target_seconds"))
     rpo = promql.each_plan(promql.plan("backup_rpo_target_seconds"))
     took = promql.each_plan(promql.plan("backup_drill_duration_seconds"))
     return panels.table(
-        "Proofs of every plan",
-        "Against limit and against target: 100 % is the plan's own limit or target. Restored in is what the"
-        " last good drill took; would lose is how old the newest data is that can be restored now.",
-        _of("backup_verified_timestamp_seconds", "Verified", is_moment=True),
-        _of("backup_drill_success_timestamp_seconds", "Drilled", is_moment=True),
-        _of("backup_drill_failure_timestamp_seconds", "Drill failed", is_moment=True),
-        _of("backup_proof_first_due_timestamp_seconds", "First due by", is_moment=True),
-        Query(expr=f"(time() - ({newest} > 0)) / {limit}", column="Proof against limit"),
+        "What is proven of every plan",
+        "Drilled: when a drill last restored a backup, as in an emergency. Proof: its age, of what the plan "
+        "allows; restored in: what it took, of the plan's target; would lose: how old the newest data is "
+        "that can be restored now, of the plan's target. 100 % is the limit or target.",
+        Query(expr=promql.or_silence(share(), "plan"), column="Proof"),
+        plans.moment_of("backup_drill_success_timestamp_seconds", "Drilled"),
         Query(expr=took, column="Restored in"),
-        _of("backup_rto_target_seconds", "Target"),
-        Query(expr=f"{took} / {rto}", column="Time against target"),
+        plans.of("backup_rto_target_seconds", "Target"),
+        Query(expr=f"{took} / {rto}", column="Of target"),
         Query(expr=loss(), column="Would lose"),
-        _of("backup_rpo_target_seconds", "May lose"),
-        Query(expr=f"{loss()} / {rpo}", column="Loss against target"),
-        labels=_LABELS,
+        plans.of("backup_rpo_target_seconds", "May lose"),
+        Query(expr=f"{loss()} / {rpo}", column="Of that"),
+        plans.moment_of("backup_drill_failure_timestamp_seconds", "Drill failed"),
+        plans.moment_of("backup_verified_timestamp_seconds", "Verified"),
+        plans.moment_of("backup_proof_first_due_timestamp_seconds", "First due by"),
+        labels=plans.LABELS,
         columns=_columns(),
+        sort_by="Proof",
     )
 
 
 def _columns() -> tuple[Override, ...]:
-    moments = tuple(
-        panels.column(name, unit="dateTimeFromNow", words=theme.NEVER)
-        for name in ("Verified", "Drilled", "Drill failed", "First due by")
+    return (
+        *plans.names(),
+        panels.share("Proof", words=(_NEVER, theme.NOT_KNOWN)),
+        panels.moment("Drilled"),
+        panels.column("Restored in", 95, unit="s", decimals=1),
+        panels.span("Target", 85),
+        panels.share("Of target", 80),
+        panels.span("Would lose", 150),
+        panels.span("May lose", 95),
+        panels.share("Of that"),
+        panels.moment("Drill failed", 115),
+        panels.moment("Verified", 115),
+        panels.moment("First due by", 115),
     )
-    shares = tuple(
-        panels.column(name, unit="percentunit", decimals=0, steps=theme.LIMIT)
-        for name in ("Proof against limit", "Time against target", "Loss against target")
-    )
-    spans = tuple(
-        panels.column(name, unit="s") for name in ("Restored in", "Target", "Would lose", "May lose")
-    )
-    return moments + shares + spans
 
 
-def recovery_time() -> Panel:
-    """What drills took, against the target."""
+def _recovery_time(*, one_plan: bool) -> Panel:
+    metric = "backup_drill_duration_seconds"
+    took = promql.each_plan(promql.plan(metric)) if one_plan else promql.largest(metric)
+    by = f"{promql.SERVER_LABELS}, database"
+    restored = promql.database("backup_restore_duration_seconds")
     return panels.lines(
         "Measured time to restore",
         "Wall time of the newest good drill, and of the newest good restore of a live database. Dashed: the "
-        "plan's target.",
-        Query(expr=promql.each_plan(promql.plan("backup_drill_duration_seconds")), legend=_NAME),
+        "plan's target. Of a fleet, the ten that take longest.",
+        Query(expr=took, legend=_NAME),
         Query(expr=promql.each_plan(promql.plan("backup_rto_target_seconds")), legend=f"{_NAME} target"),
-        Query(
-            expr=f"max by (server, database) ({promql.database('backup_restore_duration_seconds')})",
-            legend="restore of {{database}} on {{server}}",
-        ),
+        Query(expr=f"max by ({by}) ({restored})", legend="restore of {{database}} on {{server}}"),
         unit="s",
+        logarithmic=True,
     )
 
 
-def window() -> Panel:
-    """How far back each server can be recovered, against what its plans promise."""
-    back = f"time() - ({promql.server('backup_earliest_recoverable_timestamp_seconds')} > 0)"
-    target = promql.server("backup_recovery_window_target_seconds")
-    return panels.stat(
-        "Recovery window against promise",
-        "How far back each server can be recovered: below 1 it is not as far as its physical plan promises. "
-        "A new installation begins at 0.",
-        Query(expr=promql.each_server(f"({back}) / {target}"), legend="{{server}}"),
-        unit="short",
-        decimals=2,
-        width=24,
-        height=4,
-        steps=theme.BELOW_IS_BAD,
-        links=(links.runbook("RecoveryWindowShort", "What to do when it is short"),),
-        no_value="nothing is promised",
-    )
-
-
-def possible_loss() -> Panel:
-    """How old the newest restorable data is, against the target."""
+def _possible_loss(*, one_plan: bool) -> Panel:
+    rpo = promql.each_plan(promql.plan("backup_rpo_target_seconds"))
+    target = Query(expr=rpo, legend=f"{_NAME} target")
+    worst = loss() if one_plan else f"topk(10, {loss()})"
     return panels.lines(
         "What would be lost",
-        "How old the newest data is that could be restored at that moment. Dashed: the plan's target.",
-        Query(expr=loss(), legend=_NAME),
-        Query(expr=promql.each_plan(promql.plan("backup_rpo_target_seconds")), legend=f"{_NAME} target"),
-        unit="s",
+        "How old the newest data is that could be restored at that moment, of enabled plans; of a fleet, at "
+        "each moment the ten that would lose most. Dashed: the plan's target.",
+        Query(expr=worst, legend=_NAME),
+        *((target,) if one_plan else ()),
+        unit="dtdurations",
+        decimals=1,
     )

@@ -3,95 +3,103 @@
 from __future__ import annotations
 
 from pgbackstop_dashboards import links, panels, promql, theme
-from pgbackstop_dashboards.model import Panel, Query, Row
+from pgbackstop_dashboards.model import Override, Panel, Query, Row, Word
+from pgbackstop_dashboards.rows import restorable
+
+_GROWING = -2
 
 
 def row() -> Row:
-    """Empty for servers whose WAL is not archived."""
-    states = (_receiver(), _missing(), _received(), _believed(), _believed_failed(), _ready())
-    return Row(title="WAL", panels=(*states, _lag_bytes(), _lag(), _slot(), _segments(), _archive()))
+    """A line for each server, and the same over the time. Empty for servers whose WAL is not archived."""
+    return Row(title="WAL", panels=(_table(), _lag_bytes(), _lag(), _slot(), _segments(), _archive()))
+
+
+def _of(metric: str, heading: str) -> Query:
+    return Query(expr=promql.each_server(promql.server(metric)), column=heading)
+
+
+def _moment_of(metric: str, heading: str) -> Query:
+    return Query(expr=promql.moment(promql.each_server(promql.server(metric))), column=heading)
+
+
+def _table() -> Panel:
+    earliest = promql.server("backup_earliest_recoverable_timestamp_seconds")
+    return panels.table(
+        "Recovery window and WAL of every server",
+        "Window: how far back each server can be recovered to any moment; kept: of what its physical plans "
+        "promise, as soon as they can have kept it. Gaps: segments that are missing for good. Held back: "
+        "WAL that the server keeps for the slot, of the limit at which the alert fires. The server's own "
+        "view of its archive_command is beside what arrived here.",
+        Query(expr=promql.each_server(f"time() - ({earliest} > 0)"), column="Window"),
+        _of("backup_recovery_window_target_seconds", "Promised"),
+        Query(expr=_kept(), column="Kept"),
+        _of("backup_wal_missing_segments", "Gaps"),
+        _moment_of("backup_wal_last_received_timestamp_seconds", "WAL received"),
+        Query(expr=_lag_share(), column="Behind"),
+        Query(expr=_held_back(), column="Held back"),
+        _moment_of("backup_pg_archiver_last_archived_timestamp_seconds", "Server archived"),
+        _moment_of("backup_pg_archiver_last_failed_timestamp_seconds", "Archiving failed"),
+        _of("backup_wal_ready_segments", "Waiting"),
+        _of("backup_wal_archive_bytes", "Archive"),
+        labels={"server": "Server", "instance": "Exporter"},
+        columns=_columns(),
+        sort_by="Behind",
+        height=6,
+    )
+
+
+def _columns() -> tuple[Override, ...]:
+    return (
+        panels.column("Server", 140),
+        panels.column("Exporter", 150),
+        panels.span("Window", 140),
+        panels.span("Promised", 110),
+        panels.share(
+            "Kept",
+            90,
+            steps=theme.BELOW_IS_BAD,
+            words=(Word(value=_GROWING, text="growing", colour=theme.QUIET),),
+            links=(links.runbook("RecoveryWindowShort", "What to do when it is short"),),
+        ),
+        panels.column(
+            "Gaps", 70, steps=theme.NONE_IS_GOOD, links=(links.runbook("WalGap", "What to do about a gap"),)
+        ),
+        panels.moment("WAL received", 140),
+        panels.share("Behind", 80, links=(links.runbook("WalLagging", "What to do when it lags"),)),
+        panels.share("Held back", 90, links=(links.runbook("WalSlotRetention", "What to do about it"),)),
+        panels.moment("Server archived", 140),
+        panels.moment("Archiving failed", 140),
+        panels.column("Waiting", 80),
+        panels.column("Archive", 100, unit="decbytes", decimals=1),
+    )
+
+
+def _kept() -> str:
+    """As in the alert RecoveryWindowShort: a plan that is younger than its promise cannot have kept it "
+    "yet."""
+    earliest = promql.server("backup_earliest_recoverable_timestamp_seconds")
+    target = promql.each_server(promql.server("backup_recovery_window_target_seconds"))
+    back = promql.each_server(f"time() - ({earliest} > 0)")
+    due = promql.plan("backup_first_due_timestamp_seconds", promql.PHYSICAL)
+    grace = promql.plan("backup_max_age_seconds", promql.PHYSICAL)
+    since = f"time() - min by ({promql.SERVER_LABELS}) ({due} + {grace})"
+    share = f"{back} / {target}"
+    return f"({share} >= 1) or ({share} and {since} > {target}) or 0 * ({share}) + {_GROWING}"
+
+
+def _lag_share() -> str:
+    return f"{promql.each_server(promql.server('backup_wal_lag_seconds'))} / {restorable.LAG_LIMIT}"
+
+
+def _held_back() -> str:
+    kept, limit = (
+        promql.each_server(promql.server(f"backup_wal_slot_{name}_bytes")) for name in ("retained", "limit")
+    )
+    return f"{kept} / {limit}"
 
 
 def _query(metric: str, suffix: str = "") -> Query:
     return Query(expr=promql.each_server(promql.server(metric)), legend=f"{{{{server}}}}{suffix}")
-
-
-def _at(metric: str) -> Query:
-    return Query(
-        expr=promql.moment(promql.each_server(promql.server(metric))),
-        legend="{{server}}",
-    )
-
-
-def _receiver() -> Panel:
-    return panels.stat(
-        "Receiver",
-        "Whether a receiver is connected to the replication slot.",
-        _query("backup_wal_slot_active"),
-        unit="short",
-        words=theme.answers(yes="connected", no="nobody", bad=0),
-        links=(links.runbook("WalReceiverDown", "What to do when nobody is"),),
-        no_value="no slot",
-    )
-
-
-def _missing() -> Panel:
-    return panels.stat(
-        "Missing segments",
-        "Segments that are missing for good and that no newer base backup makes up for: recovery cannot "
-        "pass them.",
-        _query("backup_wal_missing_segments"),
-        unit="short",
-        steps=theme.NONE_IS_GOOD,
-        decimals=0,
-        links=(links.runbook("WalGap", "What to do about a gap"),),
-        no_value="not archived",
-    )
-
-
-def _received() -> Panel:
-    return panels.stat(
-        "Last WAL received",
-        "When the newest WAL arrived here. On an idle server that can be long ago: look at the lag.",
-        _at("backup_wal_last_received_timestamp_seconds"),
-        unit="dateTimeFromNow",
-        words=theme.NEVER,
-        no_value="not archived",
-    )
-
-
-def _believed() -> Panel:
-    return panels.stat(
-        "Server archived last",
-        "When the server believes that its archive_command last stored a segment. Compare it with what "
-        "arrived.",
-        _at("backup_pg_archiver_last_archived_timestamp_seconds"),
-        unit="dateTimeFromNow",
-        words=theme.NEVER,
-        no_value="not asked",
-    )
-
-
-def _believed_failed() -> Panel:
-    return panels.stat(
-        "Server's archiving failed last",
-        "When the server's archive_command last failed.",
-        _at("backup_pg_archiver_last_failed_timestamp_seconds"),
-        unit="dateTimeFromNow",
-        words=theme.NEVER,
-        no_value="not asked",
-    )
-
-
-def _ready() -> Panel:
-    return panels.stat(
-        "Waiting for archive_command",
-        "Segments that wait on the server for its archive_command. Needs the right to list them.",
-        _query("backup_wal_ready_segments"),
-        unit="short",
-        decimals=0,
-        no_value="may not look",
-    )
 
 
 def _lag_bytes() -> Panel:
@@ -99,20 +107,21 @@ def _lag_bytes() -> Panel:
         "Not archived yet",
         "WAL that the server has written and the archive does not hold: it would be lost with the server.",
         _query("backup_wal_lag_bytes"),
-        unit="bytes",
+        unit="decbytes",
         width=8,
     )
 
 
 def _lag() -> Panel:
-    target = f"min by (server) ({promql.plan('backup_rpo_target_seconds', promql.PHYSICAL)})"
+    lag = promql.each_server(promql.server("backup_wal_lag_seconds"))
     return panels.lines(
         "Archive is behind by",
-        "Time since everything written was in the archive; stays small on an idle server. Dashed: the "
-        "smallest target of the server's physical plans for data that may be lost.",
-        _query("backup_wal_lag_seconds"),
-        Query(expr=target, legend="{{server}} target"),
-        unit="s",
+        "Time since everything written was in the archive; stays small on an idle server. Dashed: five "
+        "minutes, from which on the alert WalLagging counts it.",
+        Query(expr=lag, legend="{{server}}"),
+        Query(expr=f"0 * {lag} + {restorable.LAG_LIMIT}", legend="{{server}} limit"),
+        unit="dtdurations",
+        decimals=1,
         width=8,
     )
 
@@ -124,7 +133,7 @@ def _slot() -> Panel:
         " which the alert fires.",
         _query("backup_wal_slot_retained_bytes"),
         _query("backup_wal_slot_limit_bytes", " limit"),
-        unit="bytes",
+        unit="decbytes",
         width=8,
     )
 
@@ -133,11 +142,11 @@ def _segments() -> Panel:
     archived = f"rate({promql.server('backup_wal_segments_total')}[$__rate_interval])"
     failed = f"rate({promql.server('backup_wal_failures_total')}[$__rate_interval])"
     return panels.lines(
-        "Segments and failures",
-        "Segments archived a second, and failed starts and broken streams of the receiver.",
-        Query(expr=f"sum by (server) ({archived})", legend="{{server}} segments"),
-        Query(expr=f"sum by (server) ({failed})", legend="{{server}} failures"),
-        unit="cps",
+        "Segments and failures an hour",
+        "Segments archived in an hour, and failed starts and broken streams of the receiver.",
+        Query(expr=f"3600 * sum by ({promql.SERVER_LABELS}) ({archived})", legend="{{server}} segments"),
+        Query(expr=f"3600 * sum by ({promql.SERVER_LABELS}) ({failed})", legend="{{server}} failures"),
+        unit="short",
         height=7,
     )
 
@@ -147,6 +156,6 @@ def _archive() -> Panel:
         "Size of the archive",
         "Stored bytes of the WAL archive.",
         _query("backup_wal_archive_bytes"),
-        unit="bytes",
+        unit="decbytes",
         height=7,
     )
