@@ -90,7 +90,11 @@ class Notifications(Model):
         default=5.0, description="how long the first alert of a server waits for others"
     )
     group_interval: Duration = Field(
-        default=30.0, gt=0, description="how long a further alert of the same server waits"
+        # Prometheus sends a resolved alert again every 90 s or so for a quarter of an hour. A shorter
+        # interval forgets it in between, and tells of its end each time anew.
+        default=120.0,
+        gt=0,
+        description="how long a further alert of the same server waits; below 2m ends are told repeatedly",
     )
     repeat_interval: Duration = Field(
         default=4 * 3600.0, gt=0, description="how often an alert is told again while it lasts"
