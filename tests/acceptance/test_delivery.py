@@ -158,11 +158,11 @@ def test_a_full_disk(stack: Stack) -> None:
         pytest.skip(f"nothing can be mounted here: {mounted.stderr.strip()}")
     try:
         (folder / "filler").write_bytes(bytes(7_800_000))
-        for message in stack.inbox.on_each("CRITICAL", f"of the disk at {folder} is free"):
+        for message in stack.inbox.on_each("CRITICAL", f"of the disk at {folder} of 127.0.0.1:"):
             assert "alerts/runbooks/BackupDiskSpaceLow.md" in message.text
             assert "are left" in message.text
         (folder / "filler").unlink()
-        stack.inbox.on_each("RESOLVED", f"of the disk at {folder} is free")
+        stack.inbox.on_each("RESOLVED", f"of the disk at {folder} of 127.0.0.1:")
     finally:
         subprocess.run(["umount", folder], check=True)
 

@@ -70,6 +70,12 @@ CASES = [
     plan("BackupScheduleMissed", "14 minutes late", daily(), {DAY + 15: None}),
     plan("BackupScheduleMissed", "17 minutes late", daily(), {DAY + 18: "warning"}),
     plan("BackupScheduleMissed", "late because it runs", daily(backup_running=1), {DAY + HOUR: None}),
+    plan(
+        "BackupScheduleMissed",
+        "a plan of that name runs on another host",
+        daily(**{'backup_running{instance="other:9853"}': 1}),
+        {DAY + 18: "warning"},
+    ),
     plan("BackupScheduleMissed", "a paused plan", daily(backup_enabled=0), {DAY + HOUR: None}),
     plan(
         "BackupScheduleMissed",

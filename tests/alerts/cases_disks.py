@@ -1,6 +1,6 @@
 """Alerts on disks. A gigabyte is the unit of these stories; sawteeth are those of a weekly backup."""
 
-from tests.alerts.story import DAY, DISK, HELD, HOUR, WEEK, Case
+from tests.alerts.story import DAY, DISK, HELD, HOUR, WEEK, Case, lossy
 
 GB = 10**9
 STEPS = 6 * 24  # of ten minutes a day: stories of days are told in those
@@ -83,6 +83,33 @@ CASES = [
         "a running backup takes the room for half an hour",
         {"disk_next_runs_bytes": 100 * GB, "disk_free_bytes": f"{130 * GB}x60 {90 * GB}x30 {130 * GB}{HELD}"},
         {90: None, DAY: None},
+    ),
+    disk(
+        "BackupWillNotFit",
+        "a scrape is lost each 50 minutes",
+        {"disk_next_runs_bytes": lossy(100 * GB, 50), "disk_free_bytes": lossy(119 * GB, 50)},
+        {HOUR - 1: None, 3 * HOUR: "warning", 3 * HOUR + 23: "warning"},
+    ),
+    disk(
+        "BackupDiskFilling",
+        "something writes 30 GB an hour",
+        {"disk_free_bytes": f"{600 * GB}x60 {600 * GB}-{GB // 2}x1140"},
+        {2 * HOUR: None, 5 * HOUR: "critical", 12 * HOUR: "critical"},
+    ),
+    disk(
+        "BackupDiskFilling",
+        "a backup of five hours takes the room, and the oldest is removed after it",
+        {
+            "disk_free_bytes": f"{600 * GB}x60 {600 * GB}-{GB}x300 {600 * GB}{HELD}",
+            "backup_running": "0x60 1x300 0x600",
+        },
+        {4 * HOUR: None, 6 * HOUR: None, 7 * HOUR: None, 9 * HOUR: None},
+    ),
+    disk(
+        "BackupDiskFilling",
+        "each day's backup stays, and is written within an hour",
+        {"disk_free_bytes": f"{600 * GB}x60 {600 * GB}-{GB}x50 {550 * GB}x600"},
+        {2 * HOUR: None, 2 * HOUR + 30: None, 3 * HOUR: None, 4 * HOUR: None},
     ),
     disk("BackupDiskReadonly", "read-only", {"disk_readonly": 1}, {4: None, 6: "critical"}),
     disk("BackupDiskReadonly", "writable", {"disk_readonly": 0}, {DAY: None}),

@@ -14,6 +14,14 @@ def gone(series: str, **changed: str | float) -> dict[str, str | float]:
     }
 
 
+def by_a_clock(ahead: int) -> dict[str, str | float]:
+    """A backup of the first minute and its age, by a clock that is so many minutes ahead."""
+    return {
+        "backup_last_success_time": 60,
+        "backup_age_seconds": f"{ahead * 60 - 60}+60x600",
+    }
+
+
 CASES = [
     server("PostgresUnreachable", "down", {"backup_postgres_up": "1x5 0x60"}, {5: None, 12: "critical"}),
     server("PostgresUnreachable", "a restart", {"backup_postgres_up": "1x5 0x2 1x60"}, {7: None, 60: None}),
@@ -60,6 +68,22 @@ CASES = [
         at={60: None},
         labels={"collector": "postgres:main"},
     ),
+    Case(
+        alert="CollectorStale",
+        story="the exporter's clock is two hours behind, which has an alert of its own",
+        series=by_a_clock(-2 * HOUR) | {"backup_collector_last_success_timestamp_seconds": "0x120 0+60x600"},
+        at={180: None, 200: None},
+        labels={"collector": "disk:/srv/backups"},
+    ),
+    *(
+        plan("BackupExporterClockWrong", story, by_a_clock(minutes), {200: severity})
+        for story, minutes, severity in (
+            ("two hours behind", -2 * HOUR, "warning"),
+            ("two hours ahead", 2 * HOUR, "warning"),
+            ("a minute ahead", 1, None),
+            ("right", 0, None),
+        )
+    ),
     plan(
         "BackupTimestampInFuture",
         "a year ahead",
@@ -105,6 +129,12 @@ CASES = [
         "a plan vanishes for good, which is told for an hour",
         gone("60x120 _x600"),
         {120: None, 130: None, 140: "warning", 120 + HOUR + 7: None},
+    ),
+    plan(
+        "BackupSeriesDisappeared",
+        "another host has a plan of that name",
+        gone("60x120 _x600", **{'backup_last_success_time{instance="other:9853"}': 60}),
+        {140: "warning"},
     ),
     plan(
         "BackupSeriesDisappeared",

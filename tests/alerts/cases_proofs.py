@@ -1,6 +1,6 @@
 """Alerts on proofs, copies and how far back one can recover."""
 
-from tests.alerts.story import DAY, HELD, HOUR, WEEK, WEEKLY, Case, daily, plan, weekly
+from tests.alerts.story import DAY, HELD, HOUR, WEEK, WEEKLY, Case, daily, lossy, plan, weekly
 
 LIMIT = 8 * DAY
 COPY = 'backup_copy_success_timestamp_seconds{storage="offsite"}'
@@ -26,6 +26,9 @@ def without_drills(**changed: str | float) -> dict[str, str | float]:
 def copied(copy: str | float, **changed: str | float) -> dict[str, str | float]:
     """Backups complete at minutes 1 and 1441, and the copy's times are given."""
     return daily(**{"backup_last_success_time": f"60x1440 86460{HELD}", COPY: copy, **changed})
+
+
+NEVER_COPIED = {"backup_last_success_time": 60.0, "backup_enabled": 1.0, COPY: 0.0}
 
 
 def window(
@@ -120,6 +123,18 @@ CASES = [
     ),
     plan(
         "BackupCopyMissing",
+        "nothing was ever copied, and a scrape is lost each five hours",
+        {name: lossy(value, 5 * HOUR) for name, value in NEVER_COPIED.items()},
+        {6 * HOUR - 1: None, 7 * HOUR: "warning", 10 * HOUR: "warning", 15 * HOUR: "warning"},
+    ),
+    plan(
+        "BackupCopyMissing",
+        "hourly backups of which none is copied",
+        copied(0, backup_last_success_time=" ".join(f"{hour * 3600}x59" for hour in range(1, 40))),
+        {5 * HOUR: None, 7 * HOUR: "warning", 20 * HOUR: "warning"},
+    ),
+    plan(
+        "BackupCopyMissing",
         "it is copied five hours later",
         copied(f"120x{DAY + 5 * HOUR} {(DAY + 5 * HOUR) * 60}{HELD}"),
         {DAY + 5 * HOUR: None, DAY + 7 * HOUR: None},
@@ -149,6 +164,11 @@ CASES = [
         "a gap on the first of these days",
         window(0, first_due=-9 * WEEK * 60),
         {5 * HOUR: None, 7 * HOUR: "warning"},
+    ),
+    recoverable(
+        "a gap, while a scrape is lost each five hours",
+        {name: lossy(float(value), 5 * HOUR) for name, value in window(0, first_due=-9 * WEEK * 60).items()},
+        {5 * HOUR + 59: None, 7 * HOUR: "warning", 10 * HOUR: "warning", 15 * HOUR: "warning"},
     ),
     recoverable(
         "as far back as promised", window(-3 * WEEK * 60 - 60, first_due=-9 * WEEK * 60), {WEEK: None}

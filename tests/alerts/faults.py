@@ -76,6 +76,10 @@ def _fills(world: World, _now: datetime) -> None:
     world.other_files += 200 * GB * (world.step / DAY)
 
 
+def _fills_fast(world: World, _now: datetime) -> None:
+    world.other_files += 20 * GB * (world.step / HOUR)
+
+
 def _lags(world: World, _now: datetime) -> None:
     world.lag += 100 * 10**6
 
@@ -230,6 +234,14 @@ FAULTS = (
         step=HOUR,
     ),
     Told(
+        what="Something else fills a disk of 500 GB by 20 GB an hour",
+        fault=_fills_fast,
+        by="BackupDiskFilling",
+        within=4 * HOUR,
+        also=("BackupDiskSpaceLow", "BackupWillNotFit"),
+        days=1.0,
+    ),
+    Told(
         what="The disk is full at once",
         fault=now_is(other_files=450 * GB),
         by="BackupDiskSpaceLow",
@@ -286,6 +298,12 @@ FAULTS = (
         by="BackupTimestampInFuture",
         within=2 * TEN_MINUTES,
         also=("BackupCopyMissing",),
+    ),
+    Told(
+        what="The clock of the exporter's host is two hours behind",
+        fault=now_is(exporter_ahead=-2 * HOUR),
+        by="BackupExporterClockWrong",
+        within=2 * TEN_MINUTES,
     ),
     Told(
         what="Notifications of the runner do not arrive",

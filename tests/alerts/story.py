@@ -31,6 +31,11 @@ class Case:
     labels: dict[str, str] = field(default_factory=dict)
 
 
+def lossy(value: float, pause: int, times: int = 40) -> str:
+    """The same value each minute, but for a scrape that is lost after each ``pause``."""
+    return " ".join([f"{value}x{pause - 1} _"] * times)
+
+
 def daily(**changed: str | float) -> dict[str, str | float]:
     """A daily plan that first was due after an hour and that succeeds at minute 1, unless changed."""
     return {

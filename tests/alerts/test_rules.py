@@ -124,6 +124,30 @@ def metrics_in(expr: str) -> set[str]:
     return set(re.findall(r"\b(?:backup|disk|up|prometheus|alertmanager)(?:_[a-z_]+)?\b", bare))
 
 
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: f"{rule['alert']}-{rule['labels']['severity']}")
+def test_a_lost_scrape_starts_no_long_wait_anew(rule: dict[str, Any]) -> None:
+    """A lost scrape or a restart ends what is pending: a long wait is a look back in the expression."""
+    assert units.parse_duration(rule.get("for", "0s")) <= 900
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: f"{rule['alert']}-{rule['labels']['severity']}")
+def test_equal_names_of_two_hosts_stay_apart(rule: dict[str, Any]) -> None:
+    for word, inside in re.findall(r"\b(by|on)\s*\(([^)]*)\)", rule["expr"]):
+        assert {"job", "instance"} <= set(re.split(r",\s*", inside)), word
+    for text in rule["annotations"].values():
+        for selector in re.findall(r"\{(\w+=%q[^}]*)\}", text):
+            assert selector.startswith("job=%q,instance=%q,"), text
+    of_host = not re.search(r"\$labels\.(plan|server)", rule["annotations"]["summary"])
+    if of_host and "instance" in labels_of(rule):
+        assert "$labels.instance" in rule["annotations"]["summary"], "two hosts would say the same"
+
+
+def labels_of(rule: dict[str, Any]) -> set[str]:
+    """Those of the scrape, unless nothing is scraped or they are told apart by others."""
+    nobody = {"BackupMetricsAbsent", "Watchdog", "MonitoringRulesFailing", "MonitoringDeliveryFailing"}
+    return set() if rule["alert"] in nobody else {"instance"}
+
+
 def test_every_foreign_metric_is_meant() -> None:
     used = set().union(*(metrics_in(rule["expr"]) for rule in rules()))
     assert used - {metric.name for metric in METRICS} == FOREIGN

@@ -15,6 +15,8 @@ from pgbackstop_exporter.web import page
 from tests.alerts.world import World
 
 _ZERO_IS_NEVER = {metric.name for metric in METRICS if "0 = never" in metric.help}
+# Of what happened before it began, as if it had happened in its first second.
+_AGE = "backup_age_seconds"
 _IS_MOMENT = re.compile(r".*(_timestamp_seconds|_success_time)$")
 Fault = Callable[[World, datetime], None]
 Series = dict[tuple[str, str], list[float | None]]
@@ -37,7 +39,11 @@ def samples(
             for name, where, value in _scrape(world, now):
                 series = found.setdefault((name, where), [])
                 series += [None] * (step - len(series))
-                series.append(_moved(name, value, world.begins.timestamp()))
+                moved = _moved(name, value, world.begins.timestamp())
+                clock = now + world.exporter_ahead
+                series.append(
+                    min(moved, (clock - world.begins).total_seconds() - 1) if name == _AGE else moved
+                )
     return {key: [*values, *[None] * (steps + 1 - len(values))] for key, values in found.items()}
 
 
@@ -49,11 +55,12 @@ def _moved(name: str, value: float, begins: float) -> float:
 
 
 def _scrape(world: World, now: datetime) -> Iterator[tuple[str, str, float]]:
-    snapshot = world.snapshot(now)
+    clock = now + world.exporter_ahead
+    snapshot = world.snapshot(clock)
     health = Families()
     servers.add_health(health, snapshot)
-    for families in (page.build(snapshot, now=now.timestamp()), health):
-        for metric, values in families.at(now.timestamp()):
+    for families in (page.build(snapshot, now=clock.timestamp()), health):
+        for metric, values in families.at(clock.timestamp()):
             for where, value in values:
                 yield metric.name, where.text, value
 

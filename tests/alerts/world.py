@@ -96,6 +96,7 @@ class World:
     other_files: float = 0.0
     is_readonly: bool = False
     is_exporter_up: bool = True
+    exporter_ahead: timedelta = timedelta()
     down: frozenset[str] = frozenset()
     last_good: dict[str, float] = field(default_factory=dict)
     does: Does = field(default_factory=Does)

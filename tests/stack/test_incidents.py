@@ -168,7 +168,7 @@ def test_three_incidents_are_read_in_three_channels(
         stack.runner("backup", "main-logical")
     server.stop()
 
-    wait_for("the full disk told", lambda: channels.have(f"of the disk at {STORE} is free"), TOLD)
+    wait_for("the full disk told", lambda: channels.have(f"of the disk at {STORE} of exporter:"), TOLD)
     wait_for("the lost backup told", lambda: channels.have("gone from their storage"), TOLD)
     wait_for("the stopped server told", lambda: channels.have("PostgreSQL server", "does not answer"), TOLD)
 
