@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -33,19 +34,19 @@ def expectation(plan: Plan, hour: int) -> Expectation:
     """Of a plan; ``hour`` counts Unix hours, because intervals differ by season where clocks change."""
     schedule, moment = plan.effective_schedule(), datetime.fromtimestamp(hour * 3600, UTC)
     interval = schedule.interval(moment).total_seconds()
-    max_age = plan.effective_max_age()
     return Expectation(
         schedule=schedule,
         interval=interval,
-        max_age=max_age if plan.max_age is not None else max_age + _set_back(plan, moment, max_age),
+        max_age=plan.effective_max_age(),
         proof_max_age=plan.effective_proof_max_age(),
     )
 
 
-def _set_back(plan: Plan, moment: datetime, max_age: float) -> float:
-    """Seconds by which the clock was set back lately: in autumn two daily runs are 25 hours apart."""
-    zone = ZoneInfo(plan.timezone)
-    before = (moment - timedelta(seconds=max_age + 3600)).astimezone(zone).utcoffset() or timedelta()
+@lru_cache(maxsize=8192)
+def set_back(plan: Plan, hour: int, hours: int) -> float:
+    """Seconds by which the clock was set back in the ``hours`` before a Unix hour: in autumn a day has 25."""
+    zone, moment = ZoneInfo(plan.timezone), datetime.fromtimestamp(hour * 3600, UTC)
+    before = (moment - timedelta(hours=hours)).astimezone(zone).utcoffset() or timedelta()
     return max(0.0, (before - (moment.astimezone(zone).utcoffset() or timedelta())).total_seconds())
 
 
@@ -87,6 +88,7 @@ def add(families: Families, snapshot: Snapshot, now: float) -> None:
             seen_at=_first_seen(snapshot, name),
             counted_since=_counted_since(snapshot, name),
             missing=missing,
+            hour=int(now // 3600),
             expected=expectation(plan, int(now // 3600)),
         )
         for database in databases(plan, series.facts, series.live):
@@ -118,6 +120,7 @@ class _PlanSeries:
     seen_at: float
     counted_since: float
     missing: frozenset[str]
+    hour: int
     expected: Expectation
 
     def add(self, subject: Subject, where: Labels, snapshot: Snapshot) -> None:
@@ -136,7 +139,7 @@ class _PlanSeries:
     def _configured(self, subject: Subject, where: Labels, known: History) -> None:
         plan, add = self.plan, self.families.add
         add(metrics.ENABLED, where, plan.enabled)
-        add(metrics.MAX_AGE, where, self.expected.max_age)
+        add(metrics.MAX_AGE, where, self.expected.max_age + self._set_back(known))
         add(metrics.SCHEDULE_INTERVAL, where, self.expected.interval)
         handled = max(known.handled_until, self.facts.scheduled_until, self.counted_since)
         next_run = _next_run(self.expected.schedule, handled_until=handled, first_seen=self.seen_at)
@@ -148,6 +151,16 @@ class _PlanSeries:
         add(metrics.STALL_TIMEOUT, where, max(plan.stall_timeout, plan.first_byte_timeout))
         add(metrics.RPO_TARGET, where, plan.effective_rpo_target())
         add(metrics.RTO_TARGET, where, plan.rto_target)
+
+    def _set_back(self, known: History) -> float:
+        """Seconds that the plan's default limit grows by, because its last two due times are further apart.
+
+        The newest good run was due before the clock was set back, however long it took.
+        """
+        if self.plan.max_age is not None:
+            return 0.0
+        duration = known.success.duration if known.success else 0.0
+        return set_back(self.plan, self.hour, math.ceil((self.expected.max_age + duration) / 3600) + 1)
 
     def _expected_proofs(self, where: Labels, first_due: float) -> None:
         """A plan without drills has no expectation, so that nothing is too old."""

@@ -77,7 +77,7 @@ class PlanSource:
             tally=tally,
             scheduled_until=max((each.scheduled for each in attempts), default=0.0),
             dropped=history.dropped(attempts),
-            copies=self._summarise_copies(tally),
+            copies=self._summarise_copies(tally, attempts),
             proofs=_proofs(proofs),
             kept=_kept(attempts),
             physical=tuple(
@@ -85,20 +85,24 @@ class PlanSource:
             ),
         )
 
-    def _summarise_copies(self, tally: Totals) -> dict[tuple[Subject, str], CopyFacts]:
+    def _summarise_copies(
+        self, tally: Totals, attempts: Iterable[Attempt]
+    ) -> dict[tuple[Subject, str], CopyFacts]:
         found: dict[tuple[Subject, str], CopyFacts] = {}
         for each in self._copies.digests():
             key = (each.subject, each.storage)
             failures = 0 if each.backup in tally.folding else each.failures
             found[key] = _with_copy(found.get(key, CopyFacts()), each, failures)
-        return found
+        copied = {each.newest for each in found.values()}
+        finished = {each.id: each.finished for each in attempts if each.id in copied}
+        return {key: replace(each, success=finished.get(each.newest, 0.0)) for key, each in found.items()}
 
 
 def _with_copy(known: CopyFacts, each: CopyDigest, failures: int) -> CopyFacts:
     """The facts after one more copy, in any order: ids of backups sort by time."""
     failures += known.failures
     if each.succeeded and each.backup > known.newest:
-        return CopyFacts(newest=each.backup, success=each.finished, failures=failures)
+        return replace(known, newest=each.backup, failures=failures)
     return replace(known, failures=failures)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -10,7 +11,9 @@ from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions.history import History, Subject
 from pgbackstop_catalog.records.backup import Backup, Reason, Status, Totals
 from pgbackstop_catalog.records.scheduler import Counted, SchedulerState
+from pgbackstop_exporter import metrics
 from pgbackstop_exporter.families import plans
+from pgbackstop_exporter.families.samples import Families, labels
 from pgbackstop_exporter.snapshot import CATALOG, PlanFacts, ServerHealth, Settings, Snapshot
 from pgbackstop_exporter.sources.catalog import CatalogSource
 from tests.unit.exporter import filled
@@ -277,12 +280,40 @@ def test_a_plan_without_drills_expects_no_proof(tmp_path: Path) -> None:
     ],
     ids=["summer", "a day after the clock was set back", "two days after", "set forward"],
 )
-def test_a_day_of_25_hours_may_have_a_backup_of_25_hours(moment: datetime, hours: int) -> None:
-    plan = Plan(server="main", backup_type="logical", timezone="Europe/Berlin")
-    hour = int(moment.timestamp() // 3600)
-    assert plans.expectation(plan, hour).max_age == hours * 3600
-    assert plans.expectation(plan.evolve(max_age=25 * 3600.0), hour).max_age == 25 * 3600
-    assert plans.expectation(plan.evolve(timezone="UTC"), hour).max_age == 25 * 3600
+def test_a_day_of_25_hours_may_have_a_backup_of_25_hours(
+    tmp_path: Path, moment: datetime, hours: int
+) -> None:
+    good = backup(moment - DAY)
+    assert limit(of(tmp_path, good, timezone="Europe/Berlin"), moment) == hours * 3600
+    assert limit(of(tmp_path, good, timezone="Europe/Berlin", max_age="25h"), moment) == 25 * 3600
+    assert limit(of(tmp_path, good, timezone="UTC"), moment) == 25 * 3600
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"])
+@pytest.mark.parametrize("hours", [0.1, 2.5, 5.0])
+def test_a_long_run_is_not_late_in_autumn(tmp_path: Path, zone: str, hours: float) -> None:
+    """Two daily runs that take as long are one day apart by the clock, whichever day it is."""
+    local = ZoneInfo(zone)
+    for day in range(365):
+        due = datetime(2026, 1, 1, 2, tzinfo=local) + timedelta(days=day)
+        ended = due.astimezone(UTC) + timedelta(hours=hours)
+        following = (due + timedelta(days=1)).astimezone(UTC) + timedelta(hours=hours)
+        if following - ended <= DAY:
+            continue
+        run = backup(ended, started_at=due.astimezone(UTC), duration_seconds=hours * 3600)
+        found = of(tmp_path, run, timezone=zone, schedule="0 2 * * *")
+        last_moment = following + timedelta(minutes=59)
+        assert limit(found, last_moment) >= (last_moment - ended).total_seconds()
+        return
+    pytest.fail("the clock is set back once a year there")
+
+
+def limit(found: Snapshot, moment: datetime) -> float:
+    """How old the newest backup may be at a moment, in seconds."""
+    families = Families()
+    plans.add(families, found, moment.timestamp())
+    (samples,) = (values for metric, values in families.at(moment.timestamp()) if metric is metrics.MAX_AGE)
+    return dict(samples)[labels(**DAILY)]
 
 
 def test_the_expected_size_follows_a_source_that_grew_and_never_one_that_shrank(tmp_path: Path) -> None:

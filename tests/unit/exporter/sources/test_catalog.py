@@ -187,6 +187,15 @@ def test_a_copy_that_an_older_backup_got_late_is_not_the_newest_backups(tmp_path
     assert (copies.newest, copies.success) == (new.id, NOW.timestamp())
 
 
+def test_a_copy_counts_by_the_backup_that_it_is_of(tmp_path: Path) -> None:
+    """The newest one's copy failed, and an older one's was made after the newest backup."""
+    old, new = backup(NOW - DAY), backup(NOW)
+    failed = copy_of(new, status=Status.FAILED, finished_at=NOW)
+    catalog(tmp_path, old, new, failed, copy_of(old, finished_at=NOW + DAY))
+    copies = CatalogSource(tmp_path / "catalog").refresh().plans["daily"].copies[SHOP, "offsite"]
+    assert copies.success == (NOW - DAY).timestamp()
+
+
 def test_restores_good_bad_and_running_by_database(tmp_path: Path) -> None:
     records = catalog(tmp_path, backup())
     records.put(restore_of(backup(), finished_at=NOW - DAY, duration_seconds=7.0))
