@@ -22,6 +22,7 @@ COMMANDS = (
     "check",
     "daemon",
     "notify",
+    "monitoring",
     "list",
     "show",
     "verify",

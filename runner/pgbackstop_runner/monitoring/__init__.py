@@ -1,0 +1,1 @@
+"""The monitoring bundle as installed: rules, dashboards, and what Prometheus and Alertmanager are told."""
