@@ -17,17 +17,24 @@ BYTES = {
     "GIB": 2**30,
     "TIB": 2**40,
 }
+MOST_SECONDS = 36_525 * 86_400  # a century: what may be counted from any moment on record
+MOST_BYTES = 2**63 - 1
+_MOST_LETTERS = 40  # no number that means something is longer
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?i?B?)", re.IGNORECASE)
 
 
 def parse_duration(text: str) -> float:
     """Seconds of ``1h30m`` and the like. Raises ValueError for anything else."""
-    parts = _DURATION_PART.findall(text)
+    parts = _DURATION_PART.findall(text) if len(text) <= _MOST_LETTERS else []
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        msg = f"{text!r} is no duration: write it like 30s, 15m, 25h, 7d or 1h30m"
+        msg = f"{text[:_MOST_LETTERS]!r} is no duration: write it like 30s, 15m, 25h, 7d or 1h30m"
         raise ValueError(msg)
-    return sum(float(number) * SECONDS[unit] for number, unit in parts)
+    seconds = sum(float(number) * SECONDS[unit] for number, unit in parts)
+    if seconds > MOST_SECONDS:
+        msg = f"{text!r} is more than a century: write at most 36525d"
+        raise ValueError(msg)
+    return seconds
 
 
 def format_duration(seconds: float) -> str:
@@ -46,12 +53,16 @@ def format_duration(seconds: float) -> str:
 
 def parse_size(text: str) -> int:
     """Bytes of ``500MB``, ``2GiB`` and the like. Raises ValueError for anything else."""
-    match = _SIZE.fullmatch(text.strip())
+    match = _SIZE.fullmatch(text.strip()) if len(text) <= _MOST_LETTERS else None
     unit = match.group(2).upper() if match else "?"
     if match is None or (unit not in BYTES and unit + "B" not in BYTES):
-        msg = f"{text!r} is no size: write it like 500MB, 2GiB or 1048576"
+        msg = f"{text[:_MOST_LETTERS]!r} is no size: write it like 500MB, 2GiB or 1048576"
         raise ValueError(msg)
-    return int(float(match.group(1)) * BYTES[unit if unit in BYTES else unit + "B"])
+    size = float(match.group(1)) * BYTES[unit if unit in BYTES else unit + "B"]
+    if size > MOST_BYTES:
+        msg = f"{text!r} is more than any disk holds: write at most 9000000TB"
+        raise ValueError(msg)
+    return int(size)
 
 
 def format_size(size: int | float) -> str:

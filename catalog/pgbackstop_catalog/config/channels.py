@@ -17,7 +17,7 @@ _ADDRESS = r"^[^@\s,<>]+@[^@\s,<>]+$"
 
 
 def _chat(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool) and value:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < abs(value) < 2**63:
         return value
     msg = "must be the chat's number, like -1001234567890, without quotes; a name like @backups does not do"
     raise ValueError(msg)

@@ -9,7 +9,6 @@ Each part of the file has its module, and none of them knows this one or its nei
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +21,8 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.config.storage import FolderStorage, Storage
 from pgbackstop_catalog.config.types import Duration
 from pgbackstop_catalog.model import Model
-from pgbackstop_catalog.records.backup import NAME_PATTERN, Name
+from pgbackstop_catalog.records.backup import Name
+from pgbackstop_catalog.text import is_name
 
 
 class Daemon(Model):
@@ -74,7 +74,7 @@ class Config(Model):
     @classmethod
     def _default_plans(cls, data: Any) -> Any:
         if isinstance(data, dict) and not data.get("plans") and isinstance(data.get("servers"), dict):
-            names = [name for name in data["servers"] if re.fullmatch(NAME_PATTERN, str(name))]
+            names = [name for name in data["servers"] if is_name(str(name))]
             return {**data, "plans": default_plans(names)}
         return data
 

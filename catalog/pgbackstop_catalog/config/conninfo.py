@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.config.server import Server
 
 # A peer that vanished without a word is noticed in about a minute instead of the kernel's two hours.
@@ -56,7 +56,7 @@ def password(server: Server) -> str | None:
 
 def _first_line(path: Path) -> str:
     try:
-        line = path.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+        line = regular_file.read(path, 100_000).decode().partition("\n")[0].rstrip("\r")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise errors.ConfigError(

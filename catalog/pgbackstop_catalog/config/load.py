@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import locate
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.storage import FolderStorage
+from pgbackstop_catalog.config.yaml_file import BadConfig, Document, Problem
 
 _PATH_KEYS = {
     "path",
@@ -35,102 +33,31 @@ _KEY_ITSELF = "[key]"  # pydantic's place of a mapping's key, which is no key be
 _SECRETS = {"password", "secret_access_key", "access_key_id", "bot_token", "token", "api_url", "webhook_url"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """One thing that is wrong with the file."""
-
-    file: Path
-    line: int
-    key: str
-    problem: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.key}: {self.problem}"
-
-
-class BadConfig(errors.ConfigError):
-    """All problems of a file, one a line."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = problems
-
-
 def load(path: Path) -> Config:
     """Read and check the file. Raises BadConfig with every problem, ConfigError where it cannot be read."""
-    text = locate.text_of(path)
-    node = compose(path, text)
-    problems = duplicates(path, node)
-    document = yaml.load(text, Loader=locate.LOADER)  # noqa: S506 - a safe loader
-    if not isinstance(document, dict):
-        raise BadConfig(
-            [
-                Problem(
-                    file=path,
-                    line=1,
-                    key="(file)",
-                    problem="must be a mapping with servers and storages",
-                )
-            ]
-        )
+    document = locate.document(path)
+    if not isinstance(document.value, dict):
+        raise BadConfig([document.problem((), "must be a mapping with servers and storages")])
+    problems = list(document.problems)
     config = None
     try:
-        config = Config.model_validate(_absolute(document, path))
+        absolute = _absolute(document, document.value, (), problems)
+        config = Config.model_validate(absolute)
     except ValidationError as error:
-        problems += [_problem(path, node, each) for each in error.errors(include_url=False)]
+        problems += [_problem(document, each) for each in error.errors(include_url=False)]
     if config is not None:
-        problems += [
-            Problem(file=path, line=line_of(node, loc), key=".".join(loc), problem=text)
-            for loc, text in _crossings(config)
-        ]
+        problems += [document.problem(loc, text) for loc, text in _crossings(config)]
     if problems or config is None:
         raise BadConfig(sorted(problems, key=lambda problem: problem.line))
     return config
 
 
-def compose(path: Path, text: str) -> yaml.Node | None:
-    """The text as nodes that know their lines. Raises BadConfig where it is no YAML."""
-    try:
-        node: yaml.Node | None = yaml.compose(text, Loader=locate.LOADER)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or "cannot be parsed"
-        line = mark.line + 1 if mark else 1
-        raise BadConfig(
-            [
-                Problem(
-                    file=path,
-                    line=line,
-                    key="(YAML)",
-                    problem=f"{what}; mend the syntax here or just above",
-                )
-            ]
-        ) from error
-    return node
-
-
-def duplicates(path: Path, node: yaml.Node | None, loc: tuple[str, ...] = ()) -> list[Problem]:
-    """Keys that stand in one mapping twice; YAML's readers keep the last without a word."""
-    found: list[Problem] = []
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            name = str(key.value)
-            if name in seen:
-                place = ".".join((*loc, name))
-                text = "stands here a second time; keep one"
-                found.append(Problem(file=path, line=key.start_mark.line + 1, key=place, problem=text))
-            seen.add(name)
-            found += duplicates(path, value, (*loc, name))
-    return found
-
-
-def _problem(path: Path, node: yaml.Node | None, error: Any) -> Problem:
+def _problem(document: Document, error: Any) -> Problem:
     loc = tuple(
         str(part) for part in error["loc"] if part not in {"folder", "s3"} or not _is_tag(error["loc"], part)
     )
-    key = ".".join(part for part in loc if part != _KEY_ITSELF) or "(file)"
-    return Problem(file=path, line=line_of(node, loc), key=key, problem=_sentence(error, loc))
+    key = ".".join(part for part in loc if part != _KEY_ITSELF)
+    return document.problem(loc, _sentence(error, loc), key=key)
 
 
 def _is_tag(loc: tuple[Any, ...], part: Any) -> bool:
@@ -162,28 +89,14 @@ def _sentence(error: Any, loc: tuple[str, ...]) -> str:
     return _SENTENCES.get(kind, message[0].lower() + message[1:])
 
 
-def line_of(node: yaml.Node | None, loc: tuple[str, ...]) -> int:
-    """The line of the key at ``loc``, or of the nearest one above it that is there."""
-    line = node.start_mark.line + 1 if node is not None else 1
-    for part in loc:
-        if isinstance(node, yaml.MappingNode):
-            pair = next(((key, value) for key, value in node.value if str(key.value) == part), None)
-            if pair is None:
-                break
-            line, node = pair[0].start_mark.line + 1, pair[1]
-        elif isinstance(node, yaml.SequenceNode) and part.isdecimal() and int(part) < len(node.value):
-            node = node.value[int(part)]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line
-
-
-def _absolute(value: Any, file: Path, key: str = "") -> Any:
+def _absolute(document: Document, value: Any, loc: tuple[str, ...], problems: list[Problem]) -> Any:
     if isinstance(value, dict):
-        return {name: _absolute(each, file, str(name)) for name, each in value.items()}
-    if key in _PATH_KEYS and isinstance(value, str):
-        return str(locate.absolute(value, file))
+        return {name: _absolute(document, each, (*loc, str(name)), problems) for name, each in value.items()}
+    if loc and loc[-1] in _PATH_KEYS and isinstance(value, str):
+        try:
+            return str(locate.absolute(value, document.file))
+        except ValueError as error:
+            problems.append(document.problem(loc, str(error)))
     return value
 
 

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import yaml_file
+from pgbackstop_catalog.config.yaml_file import Document
 
 ENVIRONMENT = "PGBACKSTOP_CONFIG"
 PLACES = (Path("pgbackstop.yaml"), Path("/etc/pgbackstop/pgbackstop.yaml"))
-# Any: the C loader exists only where libyaml does. Both are PyYAML's safe ones.
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def find(given: Path | None) -> Path:
@@ -33,18 +30,18 @@ def find(given: Path | None) -> Path:
     )
 
 
-def text_of(file: Path) -> str:
-    """What stands in the file. Raises ConfigError where it cannot be read."""
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise errors.ConfigError(
-            f"The configuration {file} cannot be read: {reason}.",
-            remedy="Check its name, owner and mode.",
-        ) from error
+def document(file: Path) -> Document:
+    """What stands in the file. Raises ConfigError where it cannot be read, BadConfig where it is no YAML."""
+    return yaml_file.read(file, what="The configuration", remedy="Check its name, owner and mode.")
 
 
 def absolute(path: str, file: Path) -> Path:
-    """Relative paths count from the folder of the file, wherever the program was started."""
-    return file.parent.absolute() / Path(path).expanduser()
+    """Relative paths count from the folder of the file, wherever the program was started.
+
+    Raises ValueError for the home of a user who has none.
+    """
+    try:
+        return file.parent.absolute() / Path(path).expanduser()
+    except RuntimeError as error:
+        msg = f"{path!r} names a home that does not exist; write the path from / on"
+        raise ValueError(msg) from error

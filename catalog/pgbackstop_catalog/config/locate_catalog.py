@@ -6,10 +6,9 @@ is wrong, and without the model, whose import takes longer than a list may.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from pgbackstop_catalog.config import locate
 
@@ -26,18 +25,17 @@ def named_by(file: Path) -> Path:
 
 def _plain_case(file: Path) -> Path | None:
     """The folder, or None where the model shall judge."""
-    text = locate.text_of(file)
-    try:
-        document: Any = yaml.load(text, Loader=locate.LOADER)  # noqa: S506 - a safe loader
-    except yaml.YAMLError:
-        return None
+    document = locate.document(file).value
     if not isinstance(document, dict):
         return None
     named = document.get("catalog")
-    if isinstance(named, str):
-        return locate.absolute(named, file)
     first = _first_folder(document.get("storages"))
-    return locate.absolute(first, file) / "catalog" if first is not None and named is None else None
+    with suppress(ValueError):
+        if isinstance(named, str):
+            return locate.absolute(named, file)
+        if first is not None and named is None:
+            return locate.absolute(first, file) / "catalog"
+    return None
 
 
 def _first_folder(storages: Any) -> str | None:

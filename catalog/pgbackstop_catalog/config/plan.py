@@ -35,22 +35,28 @@ class Assertion(Model):
     )
 
 
+MOST_KEPT = 36_500  # a century of days
+
+
 class Keep(Model):
     """How long backups are kept. A backup stays while any rule keeps it, and never fewer than ``minimum``."""
 
-    last: int | None = Field(default=None, ge=1, description="the newest N good backups")
+    last: int | None = Field(default=None, ge=1, le=MOST_KEPT, description="the newest N good backups")
     within: Duration | None = Field(default=None, description="every good backup younger than this")
     daily: int | None = Field(
-        default=None, ge=1, description="the newest of each of the last N days that have one"
+        default=None, ge=1, le=MOST_KEPT, description="the newest of each of the last N days that have one"
     )
     weekly: int | None = Field(
-        default=None, ge=1, description="the newest of each of the last N weeks that have one"
+        default=None, ge=1, le=MOST_KEPT, description="the newest of each of the last N weeks that have one"
     )
     monthly: int | None = Field(
-        default=None, ge=1, description="the newest of each of the last N months that have one"
+        default=None, ge=1, le=MOST_KEPT, description="the newest of each of the last N months that have one"
     )
     minimum: int = Field(
-        default=2, ge=1, description="never fewer good backups than this, whatever the rules say"
+        default=2,
+        ge=1,
+        le=MOST_KEPT,
+        description="never fewer good backups than this, whatever the rules say",
     )
     records: Duration = Field(default=400 * 86400.0, description="how long records outlive their backups")
 
@@ -70,7 +76,9 @@ class Incremental(Model):
     """PostgreSQL 17 and later: back up only what changed since the backup before."""
 
     enabled: bool = Field(default=False, description="the server needs summarize_wal = on")
-    full_after: int = Field(default=6, ge=1, description="a full backup after this many incremental ones")
+    full_after: int = Field(
+        default=6, ge=1, le=10_000, description="a full backup after this many incremental ones"
+    )
 
 
 class Drill(Model):

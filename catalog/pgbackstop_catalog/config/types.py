@@ -59,14 +59,14 @@ def _is_http(value: str) -> bool:
 Duration = Annotated[
     float,
     BeforeValidator(_seconds),
-    Field(ge=0),
+    Field(ge=0, le=units.MOST_SECONDS, allow_inf_nan=False),
     PlainSerializer(units.format_exact_duration, when_used="json"),
     WithJsonSchema({"type": ["string", "number"], "description": "seconds, or like 30s, 15m, 25h, 7d"}),
 ]
 Size = Annotated[
     int,
     BeforeValidator(_bytes),
-    Field(ge=0),
+    Field(ge=0, le=units.MOST_BYTES),
     WithJsonSchema({"type": ["string", "integer"], "description": "bytes, or like 500MB, 2GiB"}),
 ]
 TimeZone = Annotated[str, AfterValidator(_zone)]

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from pgbackstop_catalog.model import Model, UtcTime
+from pgbackstop_catalog.model import Count, Model, SegmentBytes, Timeline, UtcTime
 from pgbackstop_catalog.records.backup import BackupId, Lsn, Name, RelativePath
 
 DEFAULT_SEGMENT_BYTES = 16 * 2**20
@@ -26,6 +26,7 @@ INCOMING_NAME = "incoming"  # where the archive_command puts segments
 ASIDE_NAME = "aside"  # a .partial of an earlier connection, until its segment is complete
 CONFLICTS_NAME = "conflicts"
 SEGMENT_NAME = re.compile(r"[0-9A-F]{24}")
+_SEGMENT = r"^[0-9A-F]{24}$"
 _LSN = r"[0-9A-F]{1,8}/[0-9A-F]{1,8}"
 HISTORY_NAME = re.compile(r"[0-9A-F]{8}\.history")
 
@@ -78,7 +79,7 @@ class WalSegment(Model):
 
     name: str = Field(pattern=r"^([0-9A-F]{24}|[0-9A-F]{8}\.history)$")
     path: RelativePath = Field(description="relative to the archive of the server")
-    size_bytes: int = Field(ge=0, description="bytes stored")
+    size_bytes: Count = Field(description="bytes stored")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the bytes stored")
     archived_at: UtcTime
     covers_until: UtcTime | None = Field(
@@ -93,16 +94,16 @@ class WalIdentity(Model):
 
     record_version: Literal[1] = 1
     system_identifier: str
-    segment_bytes: int = DEFAULT_SEGMENT_BYTES
+    segment_bytes: SegmentBytes = DEFAULT_SEGMENT_BYTES
 
 
 class WalGap(Model):
     """Segments that are missing: ``first`` to ``last``, both included."""
 
-    timeline: int
-    first: str
-    last: str
-    segments: int
+    timeline: Timeline
+    first: str = Field(pattern=_SEGMENT)
+    last: str = Field(pattern=_SEGMENT)
+    segments: Count
     found_at: UtcTime
     reason: str = ""
     acknowledged_by: BackupId | None = Field(
@@ -143,13 +144,13 @@ class WalState(Model):
     method: Literal["stream", "archive_command"]
     status: Literal["streaming", "connecting", "down", "stopped"]
     message: str = ""
-    pid: int | None = None
+    pid: Count | None = None
     started_at: UtcTime
     updated_at: UtcTime
     slot: str = ""
     system_identifier: str = ""
-    timeline: int | None = None
-    segment_bytes: int = DEFAULT_SEGMENT_BYTES
+    timeline: Timeline | None = None
+    segment_bytes: SegmentBytes = DEFAULT_SEGMENT_BYTES
     last_segment: str = Field(default="", description="the newest complete one that is archived")
     last_received_at: UtcTime | None = Field(default=None, description="when the newest byte arrived")
     last_reply_at: UtcTime | None = Field(
@@ -161,9 +162,9 @@ class WalState(Model):
         default=None,
         description="the newest moment at which everything written by then had been received",
     )
-    segments: int = Field(default=0, description="archived since the archive began; never falls")
-    failures: int = Field(default=0, description="failed starts and broken streams; never falls")
-    archive_bytes: int = 0
+    segments: Count = Field(default=0, description="archived since the archive began; never falls")
+    failures: Count = Field(default=0, description="failed starts and broken streams; never falls")
+    archive_bytes: Count = 0
     gaps: tuple[WalGap, ...] = ()
     conflicts: tuple[WalConflict, ...] = ()
     base_backup_wanted_since: UtcTime | None = Field(
@@ -201,7 +202,11 @@ def parse_history(text: str) -> Switch | None:
 
 
 def _is_switch(words: list[str]) -> bool:
-    return len(words) >= 2 and words[0].isdecimal() and re.fullmatch(_LSN, words[1]) is not None
+    return (
+        len(words) >= 2
+        and re.fullmatch(r"[0-9]{1,10}", words[0]) is not None
+        and re.fullmatch(_LSN, words[1]) is not None
+    )
 
 
 def gaps(segments: Iterable[Segment]) -> tuple[tuple[Segment, Segment], ...]:

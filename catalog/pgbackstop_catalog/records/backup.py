@@ -15,14 +15,14 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from pgbackstop_catalog.model import Model, UtcTime
+from pgbackstop_catalog.model import Count, Model, Seconds, SegmentBytes, Timeline, UtcTime
+from pgbackstop_catalog.text import NAME_PATTERN
 
 RECORD_VERSION: Final = 1
 
 BackupId = Annotated[str, StringConstraints(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{6}(?:[0-9a-f]{2})?$")]
 # Within a process no id is given twice, not even for one moment, and processes begin where chance puts them.
 _numbers: Final = itertools.count(secrets.randbits(16))
-NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 BackupType = Literal["logical", "physical"]
 DrillKind = Literal["logical", "physical", "pitr"]
@@ -73,27 +73,27 @@ class StoredFile(Model):
     """One file of a backup; ``path`` is relative to the backup's folder."""
 
     path: RelativePath
-    size_bytes: int = Field(ge=0)
+    size_bytes: Count
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class Tablespace(Model):
     """A tablespace of the server; ``location`` is where the server keeps it."""
 
-    oid: int
+    oid: Count
     name: str
     location: str
-    size_bytes: int = 0
+    size_bytes: Count = 0
 
 
 class ServerFacts(Model):
     """What the server was when it was backed up."""
 
     version: str
-    version_number: int
+    version_number: Count
     system_identifier: str = ""
-    timeline: int | None = None
-    wal_segment_bytes: int | None = None
+    timeline: Timeline | None = None
+    wal_segment_bytes: SegmentBytes | None = None
     data_checksums: bool | None = None
     libc: str = ""
     tablespaces: tuple[Tablespace, ...] = ()
@@ -123,7 +123,7 @@ class Step(Model):
     """One step of the flow and how long it took."""
 
     name: str
-    duration_seconds: float
+    duration_seconds: Seconds
     detail: str = ""
 
 
@@ -150,12 +150,12 @@ class Backup(Model):
     scheduled_for: UtcTime | None = None
     started_at: UtcTime
     finished_at: UtcTime | None = None
-    duration_seconds: float | None = None
+    duration_seconds: Seconds | None = None
     reason: Reason | None = None
     message: str = ""
-    missed_runs: int = Field(default=0, ge=0, description="how many due runs a missed record stands for")
+    missed_runs: Count = Field(default=0, description="how many due runs a missed record stands for")
     host: str = ""
-    pid: int | None = None
+    pid: Count | None = None
 
     storage: Name | None = None
     location: RelativePath | None = Field(
@@ -167,10 +167,10 @@ class Backup(Model):
     parent: BackupId | None = None
     fallback: str = Field(default="", description="why the run did something else than its plan asks")
     files: tuple[StoredFile, ...] = ()
-    size_bytes: int | None = None
-    source_size_bytes: int | None = None
-    progress_bytes: int = 0
-    progress_expected_bytes: int | None = None
+    size_bytes: Count | None = None
+    source_size_bytes: Count | None = None
+    progress_bytes: Count = 0
+    progress_expected_bytes: Count | None = None
     progress_at: UtcTime | None = Field(default=None, description="when progress_bytes last grew")
     verified_at: UtcTime | None = None
     verification: str = Field(default="", description="what was read back, and by which tool")
@@ -179,8 +179,8 @@ class Backup(Model):
     database_facts: DatabaseFacts | None = None
     start_lsn: Lsn | None = None
     stop_lsn: Lsn | None = None
-    timeline: int | None = None
-    row_counts: dict[str, int] | None = Field(
+    timeline: Timeline | None = None
+    row_counts: dict[str, Count] | None = Field(
         default=None,
         description='exact rows by "schema"."table", taken in the snapshot of the dump',
     )
@@ -218,10 +218,10 @@ class Copy(Model):
     status: Status
     started_at: UtcTime
     finished_at: UtcTime | None = None
-    duration_seconds: float | None = None
-    size_bytes: int | None = None
-    attempts: int = 1
-    failures: int = 0
+    duration_seconds: Seconds | None = None
+    size_bytes: Count | None = None
+    attempts: Count = 1
+    failures: Count = 0
     message: str = ""
     expired_at: UtcTime | None = None
 
@@ -260,14 +260,14 @@ class Proof(Model):
     status: Status
     started_at: UtcTime
     finished_at: UtcTime | None = None
-    duration_seconds: float | None = None
-    read_bytes: int | None = Field(default=None, ge=0, description="stored bytes that a verify read")
+    duration_seconds: Seconds | None = None
+    read_bytes: Count | None = Field(default=None, description="stored bytes that a verify read")
     tool: str = ""
     reason: Reason | None = None
     message: str = ""
     target_time: UtcTime | None = Field(default=None, description="the moment that a drill recovered to")
     proven_until: UtcTime | None = None
-    rpo_seconds: float | None = Field(
+    rpo_seconds: Seconds | None = Field(
         default=None,
         description="measured: how far before its moment the newest heartbeat was; what was lost at most",
     )
@@ -276,7 +276,7 @@ class Proof(Model):
     trigger: Literal["manual", "schedule", "catch-up"] = "manual"
     scheduled_for: UtcTime | None = None
     host: str = ""
-    pid: int | None = None
+    pid: Count | None = None
 
     @classmethod
     def of(cls, backup: Backup, proof: Literal["verify", "drill"], *, started_at: datetime) -> Self:
@@ -307,10 +307,12 @@ class Totals(Model):
     record_version: Literal[1] = RECORD_VERSION
     kind: Literal["tally"] = "tally"
     plan: Name
-    runs: dict[str, int] = Field(default_factory=dict, description="by database")
-    failures: dict[str, dict[str, int]] = Field(default_factory=dict, description="by database, then reason")
-    missed: dict[str, int] = Field(default_factory=dict, description="by database")
-    copy_failures: dict[str, dict[str, int]] = Field(
+    runs: dict[str, Count] = Field(default_factory=dict, description="by database")
+    failures: dict[str, dict[str, Count]] = Field(
+        default_factory=dict, description="by database, then reason"
+    )
+    missed: dict[str, Count] = Field(default_factory=dict, description="by database")
+    copy_failures: dict[str, dict[str, Count]] = Field(
         default_factory=dict, description="failed tries to copy, by database, then storage"
     )
     folding: tuple[BackupId, ...] = ()

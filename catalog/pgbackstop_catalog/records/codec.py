@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.model import Model
+from pgbackstop_catalog.records import json_text
 from pgbackstop_catalog.records.backup import RECORD_VERSION
+from pgbackstop_catalog.text import words
 
 V = TypeVar("V", bound=Model)
+# The record of a million tables with their files; a few kilobytes are usual.
+MOST_BYTES: Final = 2**28
 
 
 def encode(record: Model) -> bytes:
     """Indented JSON with a final newline."""
     return record.model_dump_json(indent=2).encode() + b"\n"
+
+
+def read(kind: type[V], path: Path) -> V:
+    """Read a record's file. Raises as ``decode`` does, also for what is no file, and OSError."""
+    try:
+        return decode(kind, regular_file.read(path, MOST_BYTES), where=str(path))
+    except regular_file.Unusual as error:
+        raise _no_record(str(path), str(error.strerror)) from error
 
 
 def decode(kind: type[V], content: bytes, *, where: str) -> V:
@@ -40,17 +52,21 @@ def _explain(error: ValidationError, content: bytes, where: str) -> errors.Catal
             f"(record version {version}; this one reads {RECORD_VERSION}).",
             remedy="Upgrade pgbackstop on this host; nothing was changed.",
         )
-    first = error.errors(include_url=False, include_input=False)[0]
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join(str(part) for part in first["loc"]) or "the file"
+    return _no_record(where, f"{words(place, 100)}: {words(first['msg'], 200)}")
+
+
+def _no_record(where: str, why: str) -> errors.CatalogError:
     return errors.CatalogError(
-        f"{where} is no record of pgbackstop ({place}: {first['msg']}).",
+        f"{where} is no record of pgbackstop ({why}).",
         remedy="It is left where it is; move it away, or restore it with 'pgbackstop catalog rebuild'.",
     )
 
 
 def _version(content: bytes) -> int:
     try:
-        document: Any = json.loads(content)
+        document = json_text.parse(content)
     except ValueError:
         return 0
     version = document.get("record_version") if isinstance(document, dict) else None

@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pgbackstop_catalog.model import Model, UtcTime
+from pgbackstop_catalog.model import Count, Model, Seconds, UtcTime
 from pgbackstop_catalog.records.backup import (
     RECORD_VERSION,
     Backup,
@@ -45,7 +45,7 @@ class HookOutput(Model):
 
     hook: Literal["stop", "start", "check"]
     ok: bool
-    duration_seconds: float
+    duration_seconds: Seconds
     output: str = ""
 
 
@@ -68,11 +68,11 @@ class Restore(Model):
     reason: Reason | None = None
     started_at: UtcTime
     finished_at: UtcTime | None = None
-    duration_seconds: float | None = None
-    downtime_seconds: float | None = Field(
+    duration_seconds: Seconds | None = None
+    downtime_seconds: Seconds | None = Field(
         default=None, description="from the first connection ended to the application answering"
     )
-    source_size_bytes: int | None = Field(default=None, description="of the database when it was backed up")
+    source_size_bytes: Count | None = Field(default=None, description="of the database when it was backed up")
     steps: tuple[Step, ...] = ()
     step: str = Field(default="", description="what is being done, while it runs")
     checks: tuple[CheckResult, ...] = ()
@@ -86,7 +86,7 @@ class Restore(Model):
     warnings: tuple[str, ...] = ()
     operator: str = ""
     host: str = ""
-    pid: int | None = None
+    pid: Count | None = None
 
     @property
     def short_id(self) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pgbackstop_catalog.model import Model, UtcTime
+from pgbackstop_catalog.model import Count, Model, UtcTime
 from pgbackstop_catalog.records.backup import Name
 
 
@@ -22,7 +22,7 @@ class SchedulerState(Model):
 
     record_version: Literal[1] = 1
     kind: Literal["scheduler"] = "scheduler"
-    pid: int
+    pid: Count
     host: str
     started_at: UtcTime
     heartbeat_at: UtcTime

@@ -30,6 +30,7 @@ from pgbackstop_catalog.store.protocol import AnyRecord
 SUFFIX = listing.SUFFIX
 unreadable = listing.unreadable
 R = TypeVar("R", Backup, Copy, Proof, Restore)
+One = TypeVar("One", Backup, Proof, Totals)
 
 
 @dataclass
@@ -83,7 +84,13 @@ class FolderCatalog:
         path = self.root / "tallies" / f"{plan}{SUFFIX}"
         if not path.exists():
             return Totals(plan=plan)
-        return codec.decode(Totals, self._bytes(path), where=str(path))
+        try:
+            return self._one(Totals, path)
+        except errors.NewerRecord:
+            raise
+        except errors.CatalogError as error:
+            self.on_invalid_record(error)  # Prometheus expects that a counter may begin anew
+            return Totals(plan=plan)
 
     def plans(self) -> tuple[str, ...]:
         return tuple(sorted(folder.name for folder in listing.folders(self.root, "backups")))
@@ -98,12 +105,12 @@ class FolderCatalog:
                 f"{backup_id!r} is the beginning of {len(matches)} backups ({some}).",
                 remedy="Give more of the id.",
             )
-        return codec.decode(Backup, self._bytes(matches[0]), where=str(matches[0]))
+        return self._one(Backup, matches[0])
 
     def has(self, record: AnyRecord) -> bool:
         path = self.path(record)
         try:
-            codec.decode(type(record), path.read_bytes(), where=str(path))
+            codec.read(type(record), path)
         except errors.NewerRecord:
             return True
         except (FileNotFoundError, errors.CatalogError):
@@ -116,7 +123,7 @@ class FolderCatalog:
         path = self.path(record)
         for folder, pattern in (("copies", f"{record.id}@*{SUFFIX}"), ("proofs", f"*{SUFFIX}")):
             for other in sorted((self.root / folder / record.plan).glob(pattern)):
-                if folder == "copies" or self._proves(other, record.id):
+                if (folder == "copies" and not other.is_dir()) or self._proves(other, record.id):
                     other.unlink(missing_ok=True)
         path.unlink(missing_ok=True)
         atomic.sync_folder(path.parent)
@@ -153,7 +160,7 @@ class FolderCatalog:
     def _read(self, kind: type[R], folder: str, plan: str | None) -> Iterator[R]:
         for path in self.entries(folder, plan):
             try:
-                yield codec.decode(kind, path.read_bytes(), where=str(path))
+                yield codec.read(kind, path)
             except FileNotFoundError:
                 continue  # removed since the folder was listed
             except OSError as error:
@@ -163,15 +170,15 @@ class FolderCatalog:
             except errors.CatalogError as error:
                 self.on_invalid_record(error)
 
-    def _bytes(self, path: Path) -> bytes:
+    def _one(self, kind: type[One], path: Path) -> One:
         try:
-            return path.read_bytes()
+            return codec.read(kind, path)
         except OSError as error:
             raise unreadable(path, error) from error
 
     def _proves(self, path: Path, backup_id: str) -> bool:
         try:
-            return codec.decode(Proof, self._bytes(path), where=str(path)).backup == backup_id
+            return self._one(Proof, path).backup == backup_id
         except errors.CatalogError:
             return False
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.text import is_name
 
 SUFFIX = ".json"
 
@@ -22,12 +23,15 @@ def newest_first(root: Path, kind: str, plan: str | None = None) -> Iterator[Pat
 
 
 def folders(root: Path, kind: str, plan: str | None = None) -> list[Path]:
-    """The folder of each plan that has records of that kind, or of the one that is named."""
+    """The folder of each plan that has records of that kind, or of the one that is named.
+
+    What else lies there, like ``lost+found``, ``.snapshot`` or ``@eaDir``, has no plan's name and is skipped.
+    """
     parent = root / kind
     try:
         if plan is not None:
             return [parent / plan] if (parent / plan).is_dir() else []
-        return [Path(entry.path) for entry in os.scandir(parent) if entry.is_dir()]
+        return [Path(entry.path) for entry in os.scandir(parent) if is_name(entry.name) and entry.is_dir()]
     except FileNotFoundError:
         return []
     except OSError as error:

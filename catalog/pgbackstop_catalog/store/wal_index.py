@@ -6,14 +6,20 @@ as plain JSON: they are ours, and a model for each would take ten times as long.
 
 from __future__ import annotations
 
-import json
 import os
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pgbackstop_catalog import regular_file
 from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.records import json_text
+
+MOST_BYTES = 2**40
+_NAME = re.compile(r"[0-9A-F]{24}|[0-9A-F]{8}\.history")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Index:
@@ -37,19 +43,23 @@ class Index:
     def refresh(self) -> Mapping[str, wal_segments.Entry]:
         """All entries, by name, in the order of the file. Raises OSError where it cannot be read."""
         try:
-            with self.path.open("rb") as file:
-                self._read(file)
+            descriptor = regular_file.descriptor(self.path)
         except FileNotFoundError:
             self._clear()
+            return self.entries
+        try:
+            self._read(descriptor)
+        finally:
+            os.close(descriptor)
         return self.entries
 
-    def _read(self, file: Any) -> None:
-        status = os.fstat(file.fileno())
+    def _read(self, descriptor: int) -> None:
+        status = os.fstat(descriptor)
         if status.st_ino != self._inode or status.st_size < self._offset:
             self._clear()
             self._inode = status.st_ino
-        file.seek(self._offset)
-        content: bytes = file.read()
+        os.lseek(descriptor, self._offset, os.SEEK_SET)
+        content = regular_file.read_all(descriptor, MOST_BYTES)
         whole = content[: content.rfind(b"\n") + 1]
         self._offset += len(whole)
         for document in self._documents(whole):
@@ -58,7 +68,8 @@ class Index:
     def _documents(self, whole: bytes) -> list[Any]:
         lines = whole.splitlines()
         try:
-            documents: list[Any] = json.loads(b"[" + b",".join(lines) + b"]")  # one call is twice as fast
+            # One call is twice as fast.
+            documents: list[Any] = json_text.parse(b"[" + b",".join(lines) + b"]")
         except ValueError:
             return [_parse(line) for line in lines]
         return documents
@@ -66,7 +77,7 @@ class Index:
     def _add(self, document: Any) -> None:
         try:
             entry = _entry(document)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
             self.bad_lines += 1
             return
         before = self.entries.pop(entry.name, None)
@@ -76,18 +87,35 @@ class Index:
 
 def _parse(line: bytes) -> Any:
     try:
-        return json.loads(line)
+        return json_text.parse(line)
     except ValueError:
         return None
 
 
 def _entry(document: Any) -> wal_segments.Entry:
     covers = document.get("covers_until") if isinstance(document, dict) else None
+    name, path, size, sha256 = (document[key] for key in ("name", "path", "size_bytes", "sha256"))
+    if not _NAME.fullmatch(name) or not _is_inside(path) or not _SHA256.fullmatch(sha256):
+        raise ValueError
+    if type(size) is not int or not 0 <= size < MOST_BYTES:
+        raise ValueError
     return wal_segments.Entry(
-        name=document["name"],
-        path=document["path"],
-        size_bytes=int(document["size_bytes"]),
-        sha256=document["sha256"],
-        archived_at=datetime.fromisoformat(document["archived_at"]),
-        covers_until=datetime.fromisoformat(covers) if covers else None,
+        name=name,
+        path=path,
+        size_bytes=size,
+        sha256=sha256,
+        archived_at=_moment(document["archived_at"]),
+        covers_until=_moment(covers) if covers else None,
     )
+
+
+def _is_inside(path: str) -> bool:
+    return bool(path) and not path.startswith("/") and "\0" not in path and ".." not in path.split("/")
+
+
+def _moment(text: str) -> datetime:
+    """As the model's UtcTime, in a tenth of the time."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None or not 1970 <= moment.year < 9000:
+        raise ValueError
+    return moment

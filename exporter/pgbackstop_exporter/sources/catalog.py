@@ -5,16 +5,19 @@ What cannot be read leaves what was known before: after an unreadable folder the
 
 from __future__ import annotations
 
-import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.wal_segments import WalState
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.delivery import DeliveryFailures
 from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_catalog.store import folder
+from pgbackstop_catalog.text import is_name
 from pgbackstop_exporter import log
 from pgbackstop_exporter.snapshot import CatalogFacts
 from pgbackstop_exporter.sources.plan import PlanSource
@@ -120,13 +123,9 @@ class CatalogSource:
 
     def _channel_failures(self) -> dict[str, int]:
         """Failed deliveries by channel, as the runner counts them; the last known where it cannot be read."""
-        try:
-            document: Any = json.loads((self._root / "outbox" / "tally.state").read_bytes())
-            counted = {str(channel): int(number) for channel, number in document["failures"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return self._failures
-        self._failures = counted
-        return counted
+        with suppress(OSError, errors.CatalogError):
+            self._failures = codec.read(DeliveryFailures, self._root / "outbox" / "tally.state").failures
+        return self._failures
 
     def _problems(self) -> list[str]:
         files: list[StateFile[Any]] = [self._scheduler, *self._wal.values()]
@@ -149,15 +148,18 @@ class CatalogSource:
 
 
 def _subfolders(path: Path, *, files: bool = False) -> set[str] | None:
-    """Names of folders, or of record files without their ending; None where ``path`` is not there."""
+    """Names of folders, or of record files without their ending; None where ``path`` is not there.
+
+    Whatever else lies there, like ``lost+found`` or ``.snapshot``, has no name of ours and is skipped.
+    """
     try:
         with os.scandir(path) as entries:
             if not files:
-                return {entry.name for entry in entries if entry.is_dir()}
+                return {entry.name for entry in entries if is_name(entry.name) and entry.is_dir()}
             names = [entry.name for entry in entries]
     except FileNotFoundError:
         return None
     except OSError as error:
         raise folder.unreadable(path, error) from error
-    ours = (name for name in names if name.endswith(folder.SUFFIX) and not name.startswith("."))
-    return {name.removesuffix(folder.SUFFIX) for name in ours}
+    ours = {name.removesuffix(folder.SUFFIX) for name in names if name.endswith(folder.SUFFIX)}
+    return {name for name in ours if is_name(name)}

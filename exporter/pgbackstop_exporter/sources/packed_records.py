@@ -160,7 +160,7 @@ class Copies:
     """Copy records."""
 
     kind = Copy
-    _layout = struct.Struct("<HBdI")
+    _layout = struct.Struct("<HBdQ")
     size = _layout.size
 
     def __init__(self) -> None:

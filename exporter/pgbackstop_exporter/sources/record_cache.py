@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Copy, Proof
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.store import folder
+from pgbackstop_catalog.text import words
 from pgbackstop_exporter.sources.packed_records import RecordCodec
 
 _HEAD: Final = struct.Struct("<qBB")  # modification time of the file (ns), final, length of its name
@@ -121,16 +122,30 @@ class RecordCache(Generic[R, D]):
         changed_ns = -1
         self.looked_at += 1
         try:
-            # The time is the opened file's, so that a file that replaces it meanwhile is seen as changed.
-            with open(self._file(name), "rb") as file:  # noqa: PTH123 - a Path for each costs as much as the read
-                changed_ns = os.fstat(file.fileno()).st_mtime_ns
-                record = self._decode(name, file.read())
+            changed_ns, content = self._content(name)
+            return self._packed(name, changed_ns, content)
         except FileNotFoundError:
             return b""
-        except (errors.CatalogError, OSError) as error:
-            self.problems[name] = str(error)
-            self._problem_times[name] = changed_ns
-            return b""
+        except errors.CatalogError as error:
+            problem = str(error)
+        except (OSError, ArithmeticError, ValueError, struct.error) as error:
+            # The last three: a value that no record of ours has had, and that does not fit into a row.
+            why = error.strerror if isinstance(error, OSError) else error
+            problem = f"{self._file(name)} cannot be read as a record: {words(why, 500)}."
+        self.problems[name] = problem
+        self._problem_times[name] = changed_ns
+        return b""
+
+    def _content(self, name: str) -> tuple[int, bytes]:
+        # The time is the opened file's, so that a file that replaces it meanwhile is seen as changed.
+        descriptor = regular_file.descriptor(self._file(name))
+        try:
+            return os.fstat(descriptor).st_mtime_ns, regular_file.read_all(descriptor, codec.MOST_BYTES)
+        finally:
+            os.close(descriptor)
+
+    def _packed(self, name: str, changed_ns: int, content: bytes) -> bytes:
+        record = self._decode(name, content)
         encoded = name.encode()
         head = _HEAD.pack(changed_ns, self._packing.is_final(record), len(encoded))
         return head + encoded + self._packing.pack(record)

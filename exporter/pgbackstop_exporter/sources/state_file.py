@@ -33,18 +33,17 @@ class StateFile(Generic[V]):
             seen = (status.st_ino, status.st_mtime_ns, status.st_size)
             if seen == self._seen:
                 return False
-            content = self._path.read_bytes()
+            self._read()
         except FileNotFoundError:
             return False
         except OSError as error:
             raise folder.unreadable(self._path, error) from error
         self._seen = seen
-        self._decode(content)
         return True
 
-    def _decode(self, content: bytes) -> None:
+    def _read(self) -> None:
         try:
-            self.value = codec.decode(self._kind, content, where=str(self._path))
+            self.value = codec.read(self._kind, self._path)
             self.problems = []
         except errors.CatalogError as error:
             self.problems = [str(error)]

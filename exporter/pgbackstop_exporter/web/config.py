@@ -14,12 +14,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-import yaml
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.config import load as config_load
-from pgbackstop_catalog.config import locate
+from pgbackstop_catalog import units
+from pgbackstop_catalog.config import locate, yaml_file
+from pgbackstop_catalog.config.yaml_file import Document, Problem
 from pgbackstop_catalog.model import Model
 
 Version = Literal["TLS12", "TLS13"]
@@ -55,6 +54,7 @@ HEADERS: Final[dict[str, tuple[str, ...]]] = {
     "X-XSS-Protection": (),
 }
 _HASH = re.compile(r"\$2[abxy]?\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
+_REMEDY: Final = "Check the name given with --web.config.file, its owner and mode."
 _SENTENCES: Final = {
     "extra_forbidden": "unknown key; remove it, or see the exporter's reference for the keys that exist",
     "model_type": "must be a mapping: write its keys below it, indented",
@@ -230,8 +230,8 @@ class HttpConfig(_Part):
 class RateLimit(_Part):
     """A token bucket: ``burst`` requests at once, and one more every ``interval`` seconds; 0 is no limit."""
 
-    interval: Annotated[float, BeforeValidator(_interval), Field(ge=0)] = 0.0
-    burst: int = Field(default=0, ge=0)
+    interval: Annotated[float, BeforeValidator(_interval), Field(ge=0, le=86_400)] = 0.0
+    burst: int = Field(default=0, ge=0, le=10**6)
 
     @model_validator(mode="after")
     def _check(self) -> RateLimit:
@@ -254,47 +254,36 @@ class WebConfig(_Part):
 
 def load(path: Path) -> WebConfig:
     """Read and check the file. Raises BadConfig with every problem, ConfigError where it cannot be read."""
-    text = _text_of(path)
-    node = config_load.compose(path, text)
-    problems = config_load.duplicates(path, node)
-    document = yaml.load(text, Loader=locate.LOADER)  # noqa: S506 - a safe loader
+    document = yaml_file.read(path, what="The web configuration", remedy=_REMEDY)
+    problems = list(document.problems)
     config = WebConfig()
     try:
-        config = WebConfig.model_validate({} if document is None else _absolute(document, path))
+        config = WebConfig.model_validate({} if document.value is None else _absolute(document, problems))
     except ValidationError as error:
-        problems += [_problem(path, node, each) for each in error.errors(include_url=False)]
+        problems += [_problem(document, each) for each in error.errors(include_url=False)]
     if problems:
-        raise config_load.BadConfig(sorted(problems, key=lambda problem: problem.line))
+        raise yaml_file.BadConfig(sorted(problems, key=lambda problem: problem.line))
     return config
 
 
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise errors.ConfigError(
-            f"The web configuration {path} cannot be read: {reason}.",
-            remedy="Check the name given with --web.config.file, its owner and mode.",
-        ) from error
-
-
-def _absolute(document: Any, file: Path) -> Any:
-    tls = document.get("tls_server_config") if isinstance(document, dict) else None
+def _absolute(document: Document, problems: list[Problem]) -> Any:
+    whole = document.value
+    tls = whole.get("tls_server_config") if isinstance(whole, dict) else None
     if not isinstance(tls, dict):
-        return document
-    named = {
-        name: str(locate.absolute(each, file))
-        for name, each in tls.items()
-        if each and isinstance(each, str) and str(name).endswith("_file")
-    }
-    return {**document, "tls_server_config": {**tls, **named}}
+        return whole
+    named: dict[Any, str] = {}
+    for name, each in tls.items():
+        if each and isinstance(each, str) and str(name).endswith("_file"):
+            try:
+                named[name] = str(locate.absolute(each, document.file))
+            except ValueError as error:
+                problems.append(document.problem(("tls_server_config", str(name)), str(error)))
+    return {**whole, "tls_server_config": {**tls, **named}}
 
 
-def _problem(path: Path, node: yaml.Node | None, error: Any) -> config_load.Problem:
+def _problem(document: Document, error: Any) -> Problem:
     loc = tuple(str(part) for part in error["loc"] if part != "[key]")
     message = str(error["msg"])
     ours = message.removeprefix("Value error, ")
     sentence = ours if ours != message else _SENTENCES.get(error["type"], message[0].lower() + message[1:])
-    key = ".".join(loc) or "(file)"
-    return config_load.Problem(file=path, line=config_load.line_of(node, loc), key=key, problem=sentence)
+    return document.problem(loc, sentence)

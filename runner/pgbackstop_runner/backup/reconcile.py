@@ -87,4 +87,4 @@ def _commit_mark(folder: Path | None) -> Backup | None:
     if folder is None or not (folder / layout.RECORD_NAME).exists():
         return None
     path = folder / layout.RECORD_NAME
-    return codec.decode(Backup, path.read_bytes(), where=str(path))
+    return codec.read(Backup, path)

@@ -120,7 +120,7 @@ def _print_whole(shown: Sequence[BackupSummary]) -> None:
     from pgbackstop_catalog.records import codec  # noqa: PLC0415 - only programs wait for pydantic
     from pgbackstop_catalog.records.backup import Backup  # noqa: PLC0415
 
-    terminal.values(codec.decode(Backup, each.path.read_bytes(), where=str(each.path)) for each in shown)
+    terminal.values(codec.read(Backup, each.path) for each in shown)
 
 
 def _show(shown: Sequence[BackupSummary], total: int) -> None:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Copy, Status, StoredFile
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.storage import backup_folder, open
@@ -140,7 +141,7 @@ def _upload(workspace: Workspace, wanted: Missing) -> int:
         files = (*backup.files, *_beside(folder))
         for file in files:
             store.put(folder / file.path, str(there / file.path), file)
-        mark = (folder / layout.RECORD_NAME).read_bytes()
+        mark = regular_file.read(folder / layout.RECORD_NAME, codec.MOST_BYTES)
         store.put_bytes(mark, str(there / layout.RECORD_NAME))
     return sum(file.size_bytes for file in files) + len(mark)
 
@@ -149,7 +150,7 @@ def _beside(folder: Path) -> Iterator[StoredFile]:
     """The two files for people, which no record lists."""
     for name in (layout.CHECKSUMS_NAME, layout.RESTORE_NAME):
         if (folder / name).exists():
-            content = (folder / name).read_bytes()
+            content = regular_file.read(folder / name, codec.MOST_BYTES)
             digest = hashlib.sha256(content).hexdigest()
             yield StoredFile(path=name, size_bytes=len(content), sha256=digest)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import load
+from pgbackstop_catalog.config import yaml_file
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
@@ -161,7 +161,7 @@ class Service:
                     "The catalog is another folder now.", remedy="Start the daemon anew for that."
                 )
             self.planner.adopt(fresh, now)
-        except load.BadConfig as error:
+        except yaml_file.BadConfig as error:
             for problem in error.problems:
                 log.logger().error("configuration refused", problem=str(problem))
             return
@@ -203,7 +203,7 @@ class Service:
     def _wanted_since(self, server: str) -> datetime | None:
         path = self.workspace.state.wal(server)
         try:
-            return codec.decode(WalState, path.read_bytes(), where=str(path)).base_backup_wanted_since
+            return codec.read(WalState, path).base_backup_wanted_since
         except FileNotFoundError:
             return None
         except OSError as error:

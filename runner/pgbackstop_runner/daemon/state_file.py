@@ -81,7 +81,7 @@ def load(folder: StateFolder) -> SchedulerFacts:
     """What an earlier daemon knew; nothing where its file is lost or damaged, because we go on without."""
     path = folder.scheduler
     try:
-        state = codec.decode(SchedulerState, path.read_bytes(), where=str(path))
+        state = codec.read(SchedulerState, path)
     except FileNotFoundError:
         return SchedulerFacts(first_seen={}, counted={})
     except OSError as error:

@@ -111,7 +111,7 @@ def wal_state(home: DemoFolder) -> WalState | None:
     """What the WAL receiver says of itself; None before it has said anything."""
     path = wal_state_file(home)
     try:
-        return codec.decode(WalState, path.read_bytes(), where=str(path))
+        return codec.read(WalState, path)
     except (OSError, errors.CatalogError):
         return None
 

@@ -82,7 +82,7 @@ class DemoFolder:
         path = self.folder / "state.json"
         if not path.exists():
             return State()
-        return codec.decode(State, path.read_bytes(), where=str(path))
+        return codec.read(State, path)
 
     def save(self, state: State) -> None:
         """Raises OSError."""

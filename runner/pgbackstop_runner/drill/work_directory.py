@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgbackstop_catalog import errors, units
+from pgbackstop_catalog import errors, regular_file, units
+from pgbackstop_catalog.records import json_text
 from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.failures import AttemptFailed
@@ -184,7 +185,7 @@ def _clear(note: Path) -> None:
 def _noted(note: Path) -> tuple[Path, ...]:
     """The folders of a note, as far as they are a drill's: a damaged note must remove nothing else."""
     try:
-        document = json.loads(note.read_bytes())
+        document = json_text.parse(regular_file.read(note, 10_000))
         found = dict.fromkeys((Path(document["root"]), Path(document["sockets"])))
     except (OSError, ValueError, KeyError, TypeError):
         return ()

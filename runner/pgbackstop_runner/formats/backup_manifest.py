@@ -6,14 +6,17 @@ https://www.postgresql.org/docs/current/backup-manifest-format.html
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from pgbackstop_catalog import regular_file
+from pgbackstop_catalog.records import json_text
 from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner.failures import AttemptFailed
 
 NAME = "backup_manifest"
+
+_MOST_BYTES = 2**32  # of a server with ten million files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +34,8 @@ def read(folder: Path) -> Manifest:
     """Read and check the manifest by its own checksum. Raises AttemptFailed (incomplete, corrupt)."""
     path = folder / NAME
     try:
-        content = path.read_bytes()
-        document = json.loads(content)
+        content = regular_file.read(path, _MOST_BYTES)
+        document = json_text.parse(content)
         ranges, files = document["WAL-Ranges"], document["Files"]
         last = ranges[-1]
         found = Manifest(
@@ -43,7 +46,7 @@ def read(folder: Path) -> Manifest:
             data_bytes=sum(each["Size"] for each in files),
         )
         checksum = document["Manifest-Checksum"]
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise AttemptFailed(Reason.INCOMPLETE, f"The backup has no readable {NAME}: {error}.") from error
     # The checksum is over everything before the line that holds it.
     end = content.rindex(b"\n", 0, content.rindex(b'"Manifest-Checksum"')) + 1

@@ -17,6 +17,7 @@ from pathlib import Path
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import new_id
+from pgbackstop_catalog.records.delivery import DeliveryFailures
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.notify.events import Event
 
@@ -45,7 +46,7 @@ class Outbox:
     def read(self, entry: Path) -> Event:
         """A notice that waits. Raises CatalogError for anything else."""
         try:
-            return codec.decode(Event, entry.read_bytes(), where=str(entry))
+            return codec.read(Event, entry)
         except OSError as error:
             raise _unreadable(entry, error) from error
 
@@ -64,9 +65,8 @@ class Outbox:
         """Failed tries by channel, since the catalog began."""
         path = self.folder / "tally.state"
         try:
-            found = json.loads(path.read_bytes())["failures"]
-            return {str(channel): int(number) for channel, number in found.items()}
-        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+            return codec.read(DeliveryFailures, path).failures
+        except (FileNotFoundError, errors.CatalogError):
             return {}  # where it is damaged: Prometheus expects that a counter may begin anew
         except OSError as error:
             raise _unreadable(path, error) from error

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.config.channels import Email, Slack, Telegram
 
 _TOKEN = re.compile(r"[0-9]+:[A-Za-z0-9_-]+")
@@ -50,7 +50,7 @@ def read_url(path: Path, what: str) -> str:
 def read(path: Path, what: str) -> str:
     """The one line of a file. Raises ConfigError, without a word of what stands there."""
     try:
-        lines = path.read_text(encoding="utf-8").strip().splitlines()
+        lines = regular_file.read(path, 100_000).decode().strip().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise errors.ConfigError(

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pgbackstop_catalog import regular_file
+from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.storage.protocol import SourceChanged, StoreError
@@ -44,7 +46,7 @@ class FolderStore:
 
     def read(self, path: str) -> bytes:
         with _errors(self.root):
-            return self._inside(path).read_bytes()
+            return regular_file.read(self._inside(path), codec.MOST_BYTES)
 
     def files(self, folder: str) -> Iterator[tuple[str, int]]:
         with _errors(self.root):

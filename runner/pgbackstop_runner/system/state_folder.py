@@ -21,8 +21,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.model import format_time, utc_now
+from pgbackstop_catalog.records import json_text
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.system import origin
 
@@ -160,7 +161,7 @@ def _unwritable(path: Path, error: OSError) -> errors.CatalogError:
 
 def _holder(path: Path) -> str:
     try:
-        holder = json.loads(path.read_bytes())
+        holder = json_text.parse(regular_file.read(path, 10_000))
         return f" (process {holder['pid']} on {holder['host']}, since {holder['since']})"
     except (OSError, ValueError, KeyError, TypeError):
         return ""

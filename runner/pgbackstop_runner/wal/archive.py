@@ -256,7 +256,7 @@ def switches(root: Path, entries: Iterable[Entry]) -> dict[int, wal_segments.Swi
     for entry in entries:
         if not entry.is_segment:
             with contextlib.suppress(OSError):
-                switch = wal_segments.parse_history((root / entry.path).read_text(errors="replace"))
+                switch = wal_segments.parse_history(segment_file.history_text(root / entry.path))
                 if switch is not None:
                     found[int(entry.name[:8], 16)] = switch
     return found
@@ -267,7 +267,7 @@ def read_identity(root: Path) -> WalIdentity | None:
     path = root / wal_segments.IDENTITY_NAME
     if not path.exists():
         return None
-    return codec.decode(WalIdentity, path.read_bytes(), where=str(path))
+    return codec.read(WalIdentity, path)
 
 
 def open_identity(root: Path, system_identifier: str, segment_bytes: int) -> WalIdentity:

@@ -19,7 +19,7 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import wal_index
 from pgbackstop_runner.system import streams
 from pgbackstop_runner.system.accounts import Account
-from pgbackstop_runner.wal import segment_path
+from pgbackstop_runner.wal import segment_file, segment_path
 from pgbackstop_runner.workspace import Workspace
 
 COPY_NAME = "pgbackstop_wal"
@@ -56,15 +56,12 @@ def read(workspace: Workspace, server: str) -> Archive:
     workspace.server(server)
     folder = workspace.wal_archive(server)
     identity = folder / wal_segments.IDENTITY_NAME
-    state = workspace.state.wal(server)
     try:
         return Archive(
             folder=folder,
-            identity=codec.decode(WalIdentity, identity.read_bytes(), where=str(identity))
-            if identity.exists()
-            else None,
+            identity=codec.read(WalIdentity, identity) if identity.exists() else None,
             entries=dict(wal_index.Index(folder).refresh()),
-            state=codec.decode(WalState, state.read_bytes(), where=str(state)) if state.exists() else None,
+            state=_state(workspace, server),
             switches=_switches(folder),
         )
     except OSError as error:
@@ -74,10 +71,23 @@ def read(workspace: Workspace, server: str) -> Archive:
         ) from error
 
 
+def _state(workspace: Workspace, server: str) -> WalState | None:
+    """What the receiver says; None where it says nothing that can be read: the archive speaks for itself."""
+    try:
+        return codec.read(WalState, workspace.state.wal(server))
+    except FileNotFoundError:
+        return None
+    except errors.NewerRecord:
+        raise
+    except errors.CatalogError as error:
+        workspace.on_invalid_record(error)
+        return None
+
+
 def _switches(folder: Path) -> dict[int, wal_segments.Switch]:
     histories = [path for path in folder.glob("*.history") if wal_segments.HISTORY_NAME.fullmatch(path.name)]
     found = {
-        int(path.stem, 16): wal_segments.parse_history(path.read_text(errors="replace")) for path in histories
+        int(path.stem, 16): wal_segments.parse_history(segment_file.history_text(path)) for path in histories
     }
     return {timeline: switch for timeline, switch in found.items() if switch is not None}
 

@@ -121,7 +121,7 @@ def read(archive: Path) -> tuple[WalGap, ...]:
     """The gaps that are remembered; none where the file is not there or is no record."""
     path = archive / wal_segments.GAPS_NAME
     try:
-        return codec.decode(WalGaps, path.read_bytes(), where=str(path)).gaps
+        return codec.read(WalGaps, path).gaps
     except (OSError, errors.CatalogError):
         return ()
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import json
 import os
 from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
+from pgbackstop_catalog import regular_file
 from pgbackstop_catalog.decisions.wal_segments import INDEX_NAME, Entry, WalSegment
+from pgbackstop_catalog.records import json_text
 from pgbackstop_catalog.store import atomic
-from pgbackstop_catalog.store.wal_index import Index
+from pgbackstop_catalog.store.wal_index import MOST_BYTES, Index
 
 LOCK_NAME = ".index.lock"
 
@@ -46,7 +47,7 @@ def mend(archive: Path) -> bool:
     """Cut off a last line that a crash left without its end; whether there was one. Raises OSError."""
     path = archive / INDEX_NAME
     with locked(archive):
-        if not path.exists():
+        if not path.is_file():
             return False
         with path.open("r+b") as file:
             whole = _end_of_last_line(file.read())
@@ -66,14 +67,14 @@ def remove(archive: Path, names: Set[str]) -> tuple[Path, ...]:
         gone = [entry for entry in read(archive) if entry.name in names]
         if gone:
             path = archive / INDEX_NAME
-            lines = path.read_bytes().splitlines(keepends=True)
+            lines = regular_file.read(path, MOST_BYTES).splitlines(keepends=True)
             atomic.write(path, b"".join(line for line in lines if _name(line) not in names))
     return tuple(archive / entry.path for entry in gone)
 
 
 def _name(line: bytes) -> str:
     try:
-        return str(json.loads(line)["name"])
+        return str(json_text.parse(line)["name"])
     except (ValueError, KeyError, TypeError):
         return ""
 

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.store import atomic
 
 Compression = Literal["none", "lz4", "zstd"]
 SUFFIXES: dict[Compression, str] = {"none": "", "lz4": ".lz4", "zstd": ".zst"}
 ZSTD_LEVEL = 3
+_MOST_OF_HISTORY = 10**6  # a line for each time that the server was recovered
 _CHUNK = 2**20
 # pg_receivewal writes blocks of 64 KiB of content, the lz4 tool of 4 MiB.
 _FIRST_BLOCK = 2**17
@@ -96,6 +97,14 @@ def compress(source: Path, target: Path, compression: Compression) -> Stored:
         target.unlink(missing_ok=True)
         raise
     return Stored(size, hashed.hexdigest())
+
+
+def history_text(path: Path) -> str:
+    """What a ``.history`` file says; nothing where it is no file. Raises OSError."""
+    try:
+        return regular_file.read(path, _MOST_OF_HISTORY).decode(errors="replace")
+    except regular_file.Unusual:
+        return ""
 
 
 def ends_whole(path: Path) -> bool:

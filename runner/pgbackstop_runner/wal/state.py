@@ -17,7 +17,7 @@ from pgbackstop_catalog.store import atomic
 def read(path: Path) -> WalState | None:
     """The state that was written last; None where there is none that can be read."""
     try:
-        return codec.decode(WalState, path.read_bytes(), where=str(path))
+        return codec.read(WalState, path)
     except (OSError, errors.CatalogError):
         return None
 

@@ -9,6 +9,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import load, locate_catalog
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.storage import FolderStorage
+from pgbackstop_catalog.config.yaml_file import BadConfig
 
 GOOD = """\
 servers:
@@ -32,7 +33,7 @@ def file(tmp_path: Path) -> Path:
 def problems(file: Path, text: str) -> list[str]:
     """What is wrong, as ``line: key: sentence``."""
     file.write_text(text)
-    with pytest.raises(load.BadConfig) as raised:
+    with pytest.raises(BadConfig) as raised:
         load.load(file)
     assert raised.value.exit_code == 2
     lines = str(raised.value).splitlines()
@@ -205,7 +206,7 @@ def test_all_errors_at_once_in_the_order_of_the_file(file: Path) -> None:
     ("make", "reason"),
     [
         (lambda file: None, "No such file"),
-        (lambda file: file.mkdir(), "Is a directory"),
+        (lambda file: file.mkdir(), "it is a folder"),
         (lambda file: file.write_bytes(b"\xff"), "no UTF-8 text"),
     ],
     ids=["missing", "a folder", "binary"],

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog.config import load, locate_catalog
+from pgbackstop_catalog.config.yaml_file import BadConfig
 
 GOOD = """\
 servers:
@@ -42,5 +43,5 @@ def test_the_catalog_s_place_is_the_model_s(file: Path, case: str) -> None:
 )
 def test_a_file_without_a_plain_catalog_is_judged_by_the_model(file: Path, text: str) -> None:
     file.write_text(text)
-    with pytest.raises(load.BadConfig, match=re.escape(str(file))):
+    with pytest.raises(BadConfig, match=re.escape(str(file))):
         locate_catalog.named_by(file)

@@ -6,6 +6,7 @@ import pytest
 
 from pgbackstop_catalog.config import load as config_load
 from pgbackstop_catalog.config.notifications import Alertmanager, Notifications
+from pgbackstop_catalog.config.yaml_file import BadConfig
 
 HEAD = """\
 servers:
@@ -50,7 +51,7 @@ def load(folder: Path, text: str) -> Notifications:
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, text: str, words: str) -> None:
-    with pytest.raises(config_load.BadConfig) as caught:
+    with pytest.raises(BadConfig) as caught:
         load(tmp_path, text)
     assert words in str(caught.value)
     assert f"{tmp_path}/pgbackstop.yaml:" in str(caught.value)

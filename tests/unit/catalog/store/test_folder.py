@@ -138,9 +138,12 @@ def test_what_goes_while_it_is_read_is_gone(catalog: FolderCatalog) -> None:
 
 def test_a_folder_where_a_record_should_be(catalog: FolderCatalog) -> None:
     put(catalog, 1)
-    (catalog.root / "backups" / "main-logical" / "20990101T000000Z-000000.json").mkdir()
-    with pytest.raises(errors.CatalogError, match="cannot be read"):
-        list(catalog.backups())
+    stray = catalog.root / "backups" / "main-logical" / "20990101T000000Z-000000.json"
+    stray.mkdir()
+    heard: list[errors.CatalogError] = []
+    catalog.on_invalid_record = heard.append
+    assert len(list(catalog.backups())) == 1
+    assert [each.problem for each in heard] == [f"{stray} is no record of pgbackstop (it is a folder)."]
 
 
 def test_a_catalog_that_cannot_be_written(tmp_path: Path) -> None:

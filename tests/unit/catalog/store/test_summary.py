@@ -45,7 +45,7 @@ def test_the_version_is_the_records() -> None:
     reason=st.none() | st.sampled_from(Reason),
     expired=st.booleans(),
     finished=st.booleans(),
-    tables=st.dictionaries(st.text(), st.integers(0)),
+    tables=st.dictionaries(st.text(), st.integers(0, 2**63 - 1)),
 )
 def test_whatever_stands_in_a_record(tmp_path_factory: Any, **drawn: Any) -> None:
     record = builders.backup(
@@ -101,8 +101,10 @@ def test_reading_passes_over_what_is_gone_and_reports_what_is_garbage(tmp_path: 
     heard: list[errors.CatalogError] = []
     assert [each.id for each in summary.read([good, bad, gone], heard.append)] == [RICH.id]
     assert str(bad) in str(heard[0])
+    assert not list(summary.read([tmp_path], heard.append))
+    assert "it is a folder" in str(heard[1])
     with pytest.raises(errors.CatalogError, match="cannot be read"):
-        list(summary.read([tmp_path], heard.append))
+        list(summary.read([good / "below a file"], heard.append))
 
 
 @pytest.mark.parametrize(

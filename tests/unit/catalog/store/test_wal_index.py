@@ -1,6 +1,7 @@
 """Reading the index: fast, again only what is new, and whatever a crash left."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,53 @@ def test_keys_of_a_newer_version_do_no_harm(tmp_path: Path) -> None:
     document = json.loads(line(1)) | {"colour": "blue"}
     (tmp_path / "index.jsonl").write_text(json.dumps(document) + "\n")
     assert len(Index(tmp_path).refresh()) == 1
+
+
+GOOD = json.loads(line(1))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": ["a list"]},
+        {"name": "../../etc/passwd"},
+        {"name": 7},
+        {"path": "/etc/passwd"},
+        {"path": "a/../../b"},
+        {"path": ["a"]},
+        {"size_bytes": float("inf")},
+        {"size_bytes": 10**400},
+        {"size_bytes": -1},
+        {"size_bytes": True},
+        {"sha256": {"a": 1}},
+        {"archived_at": "9999-12-31T23:59:59-14:00"},
+        {"archived_at": 5},
+        {"archived_at": "2026-01-01T00:00:00"},
+        {"covers_until": ["a"]},
+    ],
+    ids=lambda each: str(each)[:40],
+)
+def test_a_line_of_wrong_types_is_counted_and_nothing_else(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    bad = json.dumps({**GOOD, **changes}).encode() + b"\n"
+    (tmp_path / "index.jsonl").write_bytes(line(1) + bad + line(2))
+    index = Index(tmp_path)
+    assert len(index.refresh()) == 2
+    assert (index.bad_lines, index.total_bytes) == (1, 20)
+
+
+@pytest.mark.parametrize(
+    "bad", [b"[" * 60_000, b"7", b"[]", b"null", b"\xff", b'"x"'], ids=lambda each: repr(each[:5])
+)
+def test_a_line_that_is_no_entry_is_counted_and_nothing_else(tmp_path: Path, bad: bytes) -> None:
+    (tmp_path / "index.jsonl").write_bytes(line(1) + bad + b"\n" + line(2))
+    index = Index(tmp_path)
+    assert len(index.refresh()) == 2
+    assert index.bad_lines == 1
+
+
+def test_an_index_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "index.jsonl")
+    with pytest.raises(OSError, match="no regular file"):
+        Index(tmp_path).refresh()

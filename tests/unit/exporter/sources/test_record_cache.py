@@ -83,7 +83,7 @@ def _unreadable(path: Path) -> None:
         (lambda path: path.write_text("{"), "is no record"),
         (lambda path: path.write_text('{"record_version": 2}'), "newer pgbackstop"),
         (lambda path: path.rename(path.with_name("20200101T000000Z-aaaaaa.json")), "holds the record"),
-        (_unreadable, "directory"),
+        (_unreadable, "it is a folder"),
     ],
     ids=["garbage", "newer", "misplaced", "folder"],
 )

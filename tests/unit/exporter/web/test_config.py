@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import load
+from pgbackstop_catalog.config.yaml_file import BadConfig
 from pgbackstop_exporter import main
 from pgbackstop_exporter.web import config
 
@@ -87,7 +87,7 @@ def test_the_rate_limits_interval(tmp_path: Path, text: str, seconds: float) -> 
 )
 def test_what_the_tls_section_may_not_say(tmp_path: Path, lines: str, problem: str) -> None:
     rows = lines.strip("{}").replace(", max", "\n  max").replace(", cipher", "\n  cipher")
-    with pytest.raises(load.BadConfig) as refused:
+    with pytest.raises(BadConfig) as refused:
         tls(tmp_path, f"  {rows}\n")
     assert problem in str(refused.value)
     assert re.match(rf"{tmp_path}/web.yml:\d+: tls_server_config", str(refused.value))
@@ -125,7 +125,7 @@ def test_what_the_file_may_not_say(tmp_path: Path, text: str, problem: str) -> N
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(errors.ConfigError, match="Is a directory"):
+    with pytest.raises(errors.ConfigError, match="it is a folder"):
         config.load(tmp_path)
     (tmp_path / "web.yml").write_bytes(b"\xff\xfe")
     with pytest.raises(errors.ConfigError, match="no UTF-8 text"):

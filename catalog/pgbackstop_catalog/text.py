@@ -1,0 +1,40 @@
+"""What names may be, and how words that come from outside are shown. Imports nothing slow."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
+# What a server, a tool or a program that was asked says may be of any length.
+MOST_LETTERS: Final = 2_000
+_NAME = re.compile(NAME_PATTERN)
+
+
+def is_name(text: str) -> bool:
+    """Whether it is a name of a plan, a server or a storage."""
+    return _NAME.fullmatch(text) is not None
+
+
+def plain(text: str, *, keep: str = "") -> str:
+    """The text without what a terminal would obey: such letters are escaped as JSON escapes them.
+
+    Those of ``keep`` stay as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each in keep else json.dumps(each)[1:-1] for each in text)
+
+
+def bounded(text: str, most: int = MOST_LETTERS) -> str:
+    """Its beginning, and how long it is, where it is longer than ``most`` letters."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} letters)"
+
+
+def words(said: object, most: int = MOST_LETTERS) -> str:
+    """What somebody else said, as one line that may stand in a sentence, a record or a log."""
+    whole = str(said)
+    line = " ".join(whole[: 4 * most].split())
+    is_whole = len(whole) <= 4 * most and len(line) <= most
+    return plain(line if is_whole else f"{line[:most]}… ({len(whole)} letters)")

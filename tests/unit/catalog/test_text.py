@@ -1,0 +1,42 @@
+"""Words of others on our terminals and in our logs: they say something, and order nothing."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgbackstop_catalog import text
+
+
+def test_what_a_terminal_would_obey_is_escaped() -> None:
+    assert text.plain("\x1b[2J\x1b]0;owned\x07\x9b31m\u202e") == (
+        r"\u001b[2J\u001b]0;owned\u0007\u009b31m\u202e"
+    )
+
+
+def test_lines_stay_where_they_are_wanted() -> None:
+    assert text.plain("a\nb\r", keep="\n") == "a\nb\\r"
+
+
+def test_what_is_long_is_cut_and_counted() -> None:
+    assert text.words("no\nanswer " * 1_000, 20) == "no answer no answer … (10000 letters)"
+
+
+@given(st.text())
+def test_what_is_escaped_reads_back(said: str) -> None:
+    shown = text.plain(said)
+    assert shown.isprintable()
+    assert json.loads(f'"{shown}"') == said if not set('"\\') & set(said) else True
+
+
+@given(st.text(), st.integers(1, 50))
+def test_words_are_one_bounded_line(said: str, most: int) -> None:
+    assert text.words(said, most).isprintable()
+    assert len(text.words(said, most)) <= 12 * most + 40
+
+
+def test_names() -> None:
+    assert all(map(text.is_name, ("a", "shop-daily", "a.b_c", "9")))
+    assert not any(
+        map(text.is_name, ("", ".snapshot", "lost+found", "@eaDir", "a b", "a\n", "../x", "é", "a" * 64))
+    )
