@@ -11,13 +11,14 @@ import asyncio
 import ctypes
 import gc
 import os
+import re
 import signal
 import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -31,6 +32,7 @@ from pgbackstop_exporter.web.guard import Guard
 from pgbackstop_exporter.web.page import MetricsPages
 from pgbackstop_exporter.web.server import Address, WebServer
 
+_PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 DEFAULT_ADDRESS: Final = "127.0.0.1:9853"
 _M_TRIM_THRESHOLD: Final = -1
 _M_ARENA_MAX: Final = -8
@@ -88,15 +90,27 @@ def parser() -> argparse.ArgumentParser:
 def listen_address(text: str) -> Address:
     """Host and port of ``127.0.0.1:9853``, ``[::1]:9853``; ``:9853`` is every address. Raises ConfigError."""
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535 or (":" in host and not host.startswith("[")):
+    is_port = port.isdecimal() and len(port) <= 5 and int(port) <= 65535
+    if not colon or not is_port or (":" in host and not host.startswith("[")):
         raise errors.ConfigError(
-            f"{text!r} is no address to listen on.", remedy=f"Write it like {DEFAULT_ADDRESS}."
+            f"{text[:100]!r} is no address to listen on.", remedy=f"Write it like {DEFAULT_ADDRESS}."
         )
     return host.strip("[]") or None, int(port)
 
 
+def telemetry_path(text: str) -> str:
+    """The path of the metrics. Raises ConfigError for one that no client asks for, or that is taken."""
+    if not _PATH.fullmatch(text) or text == "/" or text.startswith("/-/"):
+        raise errors.ConfigError(
+            f"--web.telemetry-path cannot be {text[:100]!r}.",
+            remedy="Write it like /metrics: letters, digits, . _ ~ - and /, and no path of ours (/, /-/…).",
+        )
+    return text
+
+
 async def _serve(options: argparse.Namespace) -> None:
     addresses = [listen_address(each) for each in options.addresses or (DEFAULT_ADDRESS,)]
+    served_at = telemetry_path(options.path)
     path = locate.find(options.config)
     settings = supervisor.read_settings(path)
     log.configure(
@@ -108,12 +122,13 @@ async def _serve(options: argparse.Namespace) -> None:
     async def reload() -> str:
         return "\n".join(filter(None, (await watched.reload(), await server.reload())))
 
-    app = make_app(watched, pages, guard, reload, telemetry_path=options.path)
+    app = make_app(watched, pages, guard, reload, telemetry_path=served_at)
     runner = web.AppRunner(app, access_log=None)
     server = WebServer(runner, guard, options.web_config, watched.web_was_read)
     await runner.setup()
     await server.listen(addresses)
     _tell_systemd()
+    asyncio.get_running_loop().set_exception_handler(_on_error)
     ended = asyncio.Event()
     _on_signals(reload, ended)
     _be_responsive()
@@ -124,7 +139,7 @@ async def _serve(options: argparse.Namespace) -> None:
     finally:
         for task in working:
             task.cancel()
-        await server.close()
+        server.close()
         await watched.stop()
         await runner.cleanup()
 
@@ -161,6 +176,10 @@ def _be_responsive() -> None:
     sys.setswitchinterval(0.001)
     gc.collect()
     gc.freeze()
+
+
+def _on_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    log.seldom("the event loop met an error", error=context.get("exception"), problem=context.get("message"))
 
 
 def _on_signals(read_again: Reload, ended: asyncio.Event) -> None:

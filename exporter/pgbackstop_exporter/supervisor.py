@@ -16,6 +16,7 @@ from typing import Final
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import load
 from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.text import words
 from pgbackstop_exporter import log, threads
 from pgbackstop_exporter.collector import Collector
 from pgbackstop_exporter.snapshot import (
@@ -41,7 +42,10 @@ _DISK_TIMEOUT: Final = 5.0
 def read_settings(path: Path) -> Settings:
     """The configuration file as it is now. Raises ConfigError."""
     config = load.load(path)
-    return Settings(config=config, seen_at=path.stat().st_mtime)
+    try:
+        return Settings(config=config, seen_at=path.stat().st_mtime)
+    except OSError as error:
+        raise errors.ConfigError(f"The configuration {path} is gone: {error.strerror}.") from error
 
 
 class Supervisor:
@@ -77,12 +81,18 @@ class Supervisor:
             settings = await threads.run(partial(read_settings, self._path), name="reload")
         except (errors.ConfigError, OSError) as error:
             log.warning("kept the old configuration", problem=str(error))
-            self._settle("config", self.snapshot.settings, success=False)
-            return str(error)
+            return self._refused(str(error))
+        except Exception as error:
+            log.bug("kept the old configuration", error)
+            return self._refused(f"The configuration could not be read: {words(error)}.")
         self._settle("config", settings, success=True)
         self.start()
         log.info("read the configuration", file=self._path)
         return ""
+
+    def _refused(self, problem: str) -> str:
+        self._settle("config", self.snapshot.settings, success=False)
+        return problem
 
     def web_was_read(self, success: bool) -> None:
         """Whether the web configuration could last be read; only both files together are a success."""

@@ -10,6 +10,7 @@ from prometheus_client.exposition import gzip_accepted
 from pgbackstop_exporter.snapshot import CATALOG
 from pgbackstop_exporter.supervisor import Supervisor
 from pgbackstop_exporter.web import status_page
+from pgbackstop_exporter.web.connections import track
 from pgbackstop_exporter.web.exposition import Form
 from pgbackstop_exporter.web.guard import Guard
 from pgbackstop_exporter.web.page import MetricsPages
@@ -23,7 +24,7 @@ def make_app(
 ) -> web.Application:
     """The application. Only the reload changes anything, and only what the exporter itself knows."""
     handlers = _Handlers(watch, pages, reload, telemetry_path)
-    app = web.Application()
+    app = web.Application(middlewares=[track])
     guard.protect(app)
     app.router.add_get("/", handlers.landing)
     app.router.add_get(telemetry_path, handlers.metrics)

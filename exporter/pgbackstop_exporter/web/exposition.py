@@ -42,7 +42,10 @@ class Form(Enum):
     @classmethod
     def accepted(cls, accept: str) -> Form:
         """What a client wants, by its Accept header; text where it does not say."""
-        _encoder, content_type = choose_encoder(accept)
+        try:
+            _encoder, content_type = choose_encoder(accept)
+        except (ValueError, TypeError):  # of a version that is no number
+            return cls.TEXT
         return cls.OPENMETRICS if content_type.startswith("application/openmetrics-text") else cls.TEXT
 
 

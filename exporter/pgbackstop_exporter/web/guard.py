@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from pgbackstop_exporter import log
 from pgbackstop_exporter.web.config import RateLimit, WebConfig
+from pgbackstop_exporter.web.connections import SERVER_NAME
 from pgbackstop_exporter.web.users import TooManyChecks, Users
 
 _ASK: Final = {hdrs.WWW_AUTHENTICATE: 'Basic realm="pgbackstop", charset="UTF-8"'}
@@ -46,14 +47,14 @@ class Guard:
         return check
 
     async def _add_headers(self, _request: web.Request, response: web.StreamResponse) -> None:
-        response.headers[hdrs.SERVER] = "pgbackstop-exporter"  # and not the versions of Python and aiohttp
+        response.headers[hdrs.SERVER] = SERVER_NAME
         response.headers.update(self._headers)
 
     async def _refusal(self, request: web.Request) -> web.Response | None:
         if not self._bucket.take(time.monotonic()):
             return web.Response(status=429, text="Too many requests.\n")
         if not self._has_allowed_san(request):
-            log.warning("refused a client's certificate", peer=request.remote)
+            log.seldom("refused a client's certificate", peer=request.remote)
             refused = web.Response(status=403, text="The certificate names none of client_allowed_sans.\n")
             refused.force_close()
             return refused

@@ -1,7 +1,7 @@
 """Listens, and goes by the web configuration file as it is now.
 
-The listening sockets stay open for the exporter's life: after a change they are served with a new TLS
-context, and no connection is refused or cut meanwhile.
+The listening sockets stay open for the exporter's life: after a change what they accept is served with a new
+TLS context, and no connection is refused or cut meanwhile.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from typing import Final
 from aiohttp import web
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.text import words
 from pgbackstop_exporter import log, threads
 from pgbackstop_exporter.web import config as web_config
 from pgbackstop_exporter.web import tls as web_tls
 from pgbackstop_exporter.web.config import WebConfig
 from pgbackstop_exporter.web.guard import Guard
+from pgbackstop_exporter.web.listener import Listener, bind
 
 Address = tuple[str | None, int]
 Stamp = tuple[tuple[int, int, int], ...]
@@ -62,31 +64,26 @@ class WebServer:
     def __init__(
         self, runner: web.AppRunner, guard: Guard, path: Path | None, report: Callable[[bool], None]
     ) -> None:
-        self._runner = runner
         self._guard = guard
         self._path = path
         self._report = report
         self._rules = Rules(config=WebConfig(), stamp=())
         self._problem = ""
-        self._sockets: list[socket.socket] = []
-        self._sites: list[web.SockSite] = []
+        self._listener = Listener(runner, lambda: self._rules.context)
         self._reading = asyncio.Lock()
 
     async def listen(self, addresses: Sequence[Address]) -> None:
         """Start to serve. Raises ConfigError for the file, PgbackstopError for an address."""
         rules = read_rules(self._path) if self._path else self._rules
-        for host, port in addresses:
-            self._sockets += await bind(host, port)
-        await self._use(rules)
-        for each in self._sockets:
+        sockets = [each for host, port in addresses for each in await bind(host, port)]
+        self._listener.start(sockets)
+        self._use(rules)
+        for each in sockets:
             log.info("listening", address=_text(each), tls=rules.context is not None)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Accept no more connections; those that are open are the runner's to end."""
-        for site in self._sites:
-            await site.stop()
-        for each in self._sockets:
-            each.close()
+        self._listener.close()
 
     async def loop(self) -> None:
         """Read the files again whenever one of them changed, for ever."""
@@ -104,9 +101,12 @@ class WebServer:
             return ""
         async with self._reading:
             try:
-                await self._use(await threads.run(partial(read_rules, self._path), name="web"))
+                self._use(await threads.run(partial(read_rules, self._path), name="web"))
             except (errors.ConfigError, OSError) as error:
                 self._failed(str(error))
+            except Exception as error:
+                log.seldom("the web configuration could not be read", error=error)
+                self._failed(f"The web configuration could not be read: {words(error)}.")
             else:
                 self._problem = ""
                 self._report(True)
@@ -124,22 +124,16 @@ class WebServer:
         files = [] if self._path is None else [self._path, *(tls.files if tls else ())]
         return _stamp(*files) != self._rules.stamp
 
-    async def _use(self, rules: Rules) -> None:
-        sites = []
-        for each in self._sockets:
-            site = web.SockSite(self._runner, each.dup(), ssl_context=rules.context)
-            await site.start()
-            sites.append(site)
-        for old in self._sites:
-            await old.stop()
-        self._sites, self._rules = sites, rules
+    def _use(self, rules: Rules) -> None:
+        """Connections that are accepted from now on have the new TLS; none is refused or cut meanwhile."""
+        self._rules = rules
         self._guard.use(rules.config)
         self._warn()
 
     def _warn(self) -> None:
         if self._rules.warning:
             log.warning("clients will refuse the certificate", problem=self._rules.warning)
-        for each in self._sockets:
+        for each in self._listener.sockets:
             problem = exposure(self._rules.config, each.getsockname()[0])
             if problem:
                 log.warning("open to the network", address=_text(each), problem=problem)
@@ -155,21 +149,6 @@ def exposure(config: WebConfig, host: str) -> str:
     if not config.basic_auth_users and (tls is None or tls.client_auth_type != "RequireAndVerifyClientCert"):
         return "everybody may read the metrics; see --web.config.file for passwords and client certificates"
     return ""
-
-
-async def bind(host: str | None, port: int) -> list[socket.socket]:
-    """Sockets bound to every address of ``host``. Raises PgbackstopError."""
-    loop = asyncio.get_running_loop()
-    try:
-        server = await loop.create_server(asyncio.Protocol, host, port, start_serving=False)
-    except OSError as error:
-        raise errors.PgbackstopError(
-            f"Cannot listen on {host or '*'}:{port}: {error.strerror}.",
-            remedy="Choose another address with --web.listen-address.",
-        ) from error
-    found = [each.dup() for each in server.sockets]
-    server.close()
-    return found
 
 
 def _text(bound: socket.socket) -> str:

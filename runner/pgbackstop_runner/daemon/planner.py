@@ -38,16 +38,18 @@ class Planner:
         """Go on with another configuration: what runs goes on, what waits of a paused plan does not."""
         newest = _newest(workspace, now)
         before = state_file.believed(self.known, now)
-        self.workspace = workspace
-        self.known = state_file.recall(workspace.config, before, now=now, newest_due=newest)
-        self.states = {name: self._state(name, newest.get(name), now) for name in self.known.counted} | {
+        known = state_file.recall(workspace.config, before, now=now, newest_due=newest)
+        states = {
+            name: self._state(name, newest.get(name), each.since) for name, each in known.counted.items()
+        } | {
             name: plan_state.PlanState(plan=name, handled_until=now, running=old.running)
             for name, old in self.states.items()
-            if name not in self.known.counted and old.running is not None
+            if name not in known.counted and old.running is not None
         }
+        # All at once: a configuration that cannot be taken over leaves everything as it was.
+        self.workspace, self.known, self.states = workspace, known, states
 
-    def _state(self, name: str, newest: datetime | None, now: datetime) -> PlanState:
-        since = self.known.counted[name].since
+    def _state(self, name: str, newest: datetime | None, since: datetime) -> PlanState:
         old = self.states.get(name)
         moments = [since, newest, old.handled_until if old is not None else None]
         handled = max(moment for moment in moments if moment is not None)

@@ -15,6 +15,7 @@ from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.text import words
 from pgbackstop_runner.backup import reconcile
 from pgbackstop_runner.daemon import heartbeats, state_file, wal_gaps, wal_receivers
 from pgbackstop_runner.daemon.backup_runs import Runs
@@ -155,11 +156,7 @@ class Service:
 
     async def _reload(self, now: datetime) -> None:
         try:
-            fresh = self.workspace.reopened()
-            if fresh.state != self.workspace.state:
-                raise errors.ConfigError(
-                    "The catalog is another folder now.", remedy="Start the daemon anew for that."
-                )
+            fresh = self._reopened()
             self.planner.adopt(fresh, now)
         except yaml_file.BadConfig as error:
             for problem in error.problems:
@@ -168,10 +165,22 @@ class Service:
         except errors.PgbackstopError as error:
             log.logger().error("configuration refused", problem=str(error))
             return
+        except Exception as error:
+            # Whatever it is: the daemon goes on with what it had, for backups are due.
+            log.logger().exception("configuration refused", problem=words(error))
+            return
         self.workspace = fresh
         await self.receivers.follow(fresh)
         await self.heartbeats.follow(fresh)
         log.logger().info("configuration loaded", file=str(fresh.file), plans=len(fresh.config.plans))
+
+    def _reopened(self) -> Workspace:
+        fresh = self.workspace.reopened()
+        if fresh.state != self.workspace.state:
+            raise errors.ConfigError(
+                "The catalog is another folder now.", remedy="Start the daemon anew for that."
+            )
+        return fresh
 
     def _look_for_gaps(self, now: datetime) -> None:
         for name, plan in self.workspace.config.plans.items():

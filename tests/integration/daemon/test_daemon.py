@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import psutil
+import pytest
 
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records.backup import Backup, Reason, Status
@@ -306,6 +307,21 @@ def test_a_broken_configuration_is_refused_and_a_good_one_loaded(house: House) -
     state = house.state()
     assert state is not None
     assert set(state.next_runs) == {"new"}
+    assert house.stop(daemon) == 0
+
+
+@pytest.mark.parametrize(
+    "slip", ["foo: 2001-99-99", "foo: !x y", "<<: x", "a: &a [*a]", "a: " + "[" * 50_000]
+)
+def test_a_slip_of_yaml_leaves_the_daemon_as_it_was(house: House, slip: str) -> None:
+    house.configure({"old": {"schedule": EACH_SECOND}})
+    daemon = house.start_and_wait()
+    with house.file.open("a") as file:
+        file.write("\n" + slip + "\n")
+    daemon.send_signal(signal.SIGHUP)
+    until(lambda: "configuration refused" in house.log(), "the refusal")
+    assert "Traceback" not in house.log()
+    _finished(house, "old", len(house.records("old")) + 1)
     assert house.stop(daemon) == 0
 
 
