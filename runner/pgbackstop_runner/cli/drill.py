@@ -35,34 +35,42 @@ _WORST_FIRST = tuple(
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
+NameArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[PLAN | SERVER]", help="The plan, or all of a server's; all when left out."),
+]
+LogicalOption = Annotated[bool, typer.Option("--logical", help="The newest dump of each database.")]
+PhysicalOption = Annotated[
+    bool, typer.Option("--physical", help="The newest base backup, with all WAL after it.")
+]
+PitrOption = Annotated[bool, typer.Option("--pitr", help="A random moment of the recovery window.")]
+TimeOption = Annotated[
+    str | None, typer.Option("--time", help="This moment instead, with a zone: 2026-11-22T14:03:00Z.")
+]
+SeedOption = Annotated[int | None, typer.Option(min=0, help="Choose the random moment of this seed again.")]
+DatabaseOption = Annotated[
+    list[str] | None, typer.Option("--database", "-d", help="Logical: only this one; repeatable.")
+]
+TriggerOption = Annotated[
+    Literal["manual", "schedule", "catch-up"], typer.Option(help="Who asks.", hidden=True)
+]
+ScheduledForOption = Annotated[
+    str | None, typer.Option(help="The due time that this drill is for.", hidden=True)
+]
+
 
 @app.command()
 def drill(  # noqa: PLR0913 - each option is one independent wish
-    name: Annotated[
-        str | None,
-        typer.Argument(metavar="[PLAN | SERVER]", help="The plan, or all of a server's; all when left out."),
-    ] = None,
+    name: NameArgument = None,
     *,
-    logical: Annotated[bool, typer.Option("--logical", help="The newest dump of each database.")] = False,
-    physical: Annotated[
-        bool, typer.Option("--physical", help="The newest base backup, with all WAL after it.")
-    ] = False,
-    pitr: Annotated[bool, typer.Option("--pitr", help="A random moment of the recovery window.")] = False,
-    time: Annotated[
-        str | None, typer.Option("--time", help="This moment instead, with a zone: 2026-11-22T14:03:00Z.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Choose the random moment of this seed again.")
-    ] = None,
-    database: Annotated[
-        list[str] | None, typer.Option("--database", "-d", help="Logical: only this one; repeatable.")
-    ] = None,
-    trigger: Annotated[
-        Literal["manual", "schedule", "catch-up"], typer.Option(help="Who asks.", hidden=True)
-    ] = "manual",
-    scheduled_for: Annotated[
-        str | None, typer.Option(help="The due time that this drill is for.", hidden=True)
-    ] = None,
+    logical: LogicalOption = False,
+    physical: PhysicalOption = False,
+    pitr: PitrOption = False,
+    time: TimeOption = None,
+    seed: SeedOption = None,
+    database: DatabaseOption = None,
+    trigger: TriggerOption = "manual",
+    scheduled_for: ScheduledForOption = None,
     json: options.Json = False,
 ) -> None:
     """Restore a backup for real into a throw-away server, check it, and put the proof on record.

@@ -26,31 +26,35 @@ _COLUMNS = (
     terminal.Column(title="KIND"),
     terminal.Column(title="SUMMARY"),
 )
+OutputOption = Annotated[
+    Path | None, typer.Option(help="The file to write, mode 0600; standard output when left out.")
+]
+VersionOption = Annotated[
+    str,
+    typer.Option(
+        "--alertmanager-version",
+        help="The Alertmanager that will read it. From 0.26 on, every secret stays in its own file; "
+        "before, the Telegram token and the dead man's switch are written into the output.",
+    ),
+]
+EmbedOption = Annotated[
+    bool,
+    typer.Option(
+        "--embed-secrets",
+        help="Write every secret into the output, for an Alertmanager that may not read their files.",
+    ),
+]
+ReloadOption = Annotated[
+    bool, typer.Option("--reload", help="Then let Alertmanager read its configuration again.")
+]
 
 
 @app.command()
 def config(
-    output: Annotated[
-        Path | None, typer.Option(help="The file to write, mode 0600; standard output when left out.")
-    ] = None,
-    version: Annotated[
-        str,
-        typer.Option(
-            "--alertmanager-version",
-            help="The Alertmanager that will read it. From 0.26 on, every secret stays in its own file; "
-            "before, the Telegram token and the dead man's switch are written into the output.",
-        ),
-    ] = "0.25",
-    embed: Annotated[
-        bool,
-        typer.Option(
-            "--embed-secrets",
-            help="Write every secret into the output, for an Alertmanager that may not read their files.",
-        ),
-    ] = False,
-    reload: Annotated[
-        bool, typer.Option("--reload", help="Then let Alertmanager read its configuration again.")
-    ] = False,
+    output: OutputOption = None,
+    version: VersionOption = "0.25",
+    embed: EmbedOption = False,
+    reload: ReloadOption = False,
 ) -> None:
     """Write Alertmanager's configuration from the settings under notifications."""
     from pgbackstop_runner.notify import alertmanager, alertmanager_config, channels  # noqa: PLC0415 - jinja2 costs 60 ms

@@ -16,53 +16,63 @@ from pgbackstop_runner.cli import options, prompts
 if TYPE_CHECKING:
     from pgbackstop_catalog.config.server import Server
     from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
-    from pgbackstop_runner.recover.run import RecoveryResult
+    from pgbackstop_runner.recover.run import RecoveryRequest, RecoveryResult
     from pgbackstop_runner.workspace import Workspace
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
+ServerArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[SERVER]", help="The server, as the configuration names it; not needed for the only one."
+    ),
+]
+IntoOption = Annotated[
+    Path | None, typer.Option("--into", help="An empty directory, which becomes the data directory.")
+]
+TargetTimeOption = Annotated[
+    str | None, typer.Option("--time", help="To this moment, with a zone: 2026-11-22T14:03:00Z.")
+]
+TargetLsnOption = Annotated[str | None, typer.Option("--lsn", help="To this position, like 16/B374D848.")]
+TargetXidOption = Annotated[str | None, typer.Option("--xid", help="To the end of this transaction.")]
+TargetNameOption = Annotated[
+    str | None, typer.Option("--name", help="To this point of pg_create_restore_point().")
+]
+ImmediateOption = Annotated[bool, typer.Option("--immediate", help="Only the backup, no further.")]
+BackupOption = Annotated[str | None, typer.Option(help="Begin from this backup.")]
+TimelineOption = Annotated[int | None, typer.Option(min=1, help="Follow this timeline.")]
+TablespaceOption = Annotated[
+    list[str] | None, typer.Option(metavar="OID=FOLDER", help="Where a tablespace goes; repeatable.")
+]
+StartOption = Annotated[bool, typer.Option("--start", help="Start the server and replay to the target now.")]
+PortOption = Annotated[int, typer.Option(min=1, max=65535, help="The port of the recovered server.")]
+PauseOption = Annotated[
+    bool, typer.Option("--pause", help="Stop at the target, read-only, and do not take over.")
+]
+CheckOption = Annotated[
+    bool, typer.Option("--check", help="Read every page with pg_amcheck afterwards; takes its time.")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop there.")]
+
 
 @app.command()
 def recover(  # noqa: PLR0913 - each option is one independent wish
-    server: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[SERVER]", help="The server, as the configuration names it; not needed for the only one."
-        ),
-    ] = None,
+    server: ServerArgument = None,
     *,
-    into: Annotated[
-        Path | None, typer.Option("--into", help="An empty directory, which becomes the data directory.")
-    ] = None,
-    target_time: Annotated[
-        str | None, typer.Option("--time", help="To this moment, with a zone: 2026-11-22T14:03:00Z.")
-    ] = None,
-    target_lsn: Annotated[
-        str | None, typer.Option("--lsn", help="To this position, like 16/B374D848.")
-    ] = None,
-    target_xid: Annotated[str | None, typer.Option("--xid", help="To the end of this transaction.")] = None,
-    target_name: Annotated[
-        str | None, typer.Option("--name", help="To this point of pg_create_restore_point().")
-    ] = None,
-    immediate: Annotated[bool, typer.Option("--immediate", help="Only the backup, no further.")] = False,
-    backup: Annotated[str | None, typer.Option(help="Begin from this backup.")] = None,
-    timeline: Annotated[int | None, typer.Option(min=1, help="Follow this timeline.")] = None,
-    tablespace: Annotated[
-        list[str] | None, typer.Option(metavar="OID=FOLDER", help="Where a tablespace goes; repeatable.")
-    ] = None,
-    start: Annotated[
-        bool, typer.Option("--start", help="Start the server and replay to the target now.")
-    ] = False,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="The port of the recovered server.")] = 5433,
-    pause: Annotated[
-        bool, typer.Option("--pause", help="Stop at the target, read-only, and do not take over.")
-    ] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Read every page with pg_amcheck afterwards; takes its time.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and stop there.")
-    ] = False,
+    into: IntoOption = None,
+    target_time: TargetTimeOption = None,
+    target_lsn: TargetLsnOption = None,
+    target_xid: TargetXidOption = None,
+    target_name: TargetNameOption = None,
+    immediate: ImmediateOption = False,
+    backup: BackupOption = None,
+    timeline: TimelineOption = None,
+    tablespace: TablespaceOption = None,
+    start: StartOption = False,
+    port: PortOption = 5433,
+    pause: PauseOption = False,
+    check: CheckOption = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Recover a server into an empty directory: to the latest moment, or to the one that is asked for.
 
@@ -98,13 +108,19 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
     chosen = run.plan(opened, request, archive_reader.read(opened, told.server))
     _show_plan(chosen, told.into, port if told.start else None)
     terminal.say(f"  time   about {_estimate(opened, chosen)}")
-    if dry_run:
-        return
-    if told.by_person:
-        prompts.go_on()
+    if not dry_run:
+        if told.by_person:
+            prompts.go_on()
+        _recover(opened, request)
+
+
+def _recover(opened: Workspace, request: RecoveryRequest) -> None:
+    """Do it, and show what came of it. Raises Corrupt where what was recovered is not as it should be."""
+    from pgbackstop_runner.recover import run  # noqa: PLC0415
+
     shown = terminal.Progress()
     outcome = run.recover(opened, request, shown.step, shown.show)
-    _show_outcome(outcome, opened.server(told.server).for_restores(), pause=pause)
+    _show_outcome(outcome, opened.server(request.server).for_restores(), pause=request.action == "pause")
     if outcome.failed:
         found = "; ".join(f"{each.name}: {each.detail}" for each in outcome.failed)
         raise errors.Corrupt(

@@ -23,53 +23,63 @@ _LISTED = 20
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
+BackupArgument = Annotated[
+    str | None, typer.Argument(metavar="[BACKUP]", help="An id, its beginning, or 'latest'.")
+]
+PlanOption = Annotated[str | None, typer.Option(help="latest: of this plan.")]
+DatabaseOption = Annotated[str | None, typer.Option("--database", "-d", help="latest: of this database.")]
+ServerOption = Annotated[str | None, typer.Option(help="Into this server, not the backup's own.")]
+IntoOption = Annotated[
+    str | None, typer.Option(help="Into a new database of this name; nothing is replaced.")
+]
+InPlaceOption = Annotated[
+    bool,
+    typer.Option("--in-place", help="Drop the live database first: where two have no room. No undo."),
+]
+TableOption = Annotated[list[str] | None, typer.Option(help="Only this table, as schema.name; repeatable.")]
+SchemaOption = Annotated[list[str] | None, typer.Option(help="Only the tables of this schema; repeatable.")]
+IntoSchemaOption = Annotated[
+    str | None, typer.Option(help="--table: into this schema, made if it is not there.")
+]
+RolesOption = Annotated[
+    bool,
+    typer.Option("--globals", help="Create the roles that the server lacks; others stay as they are."),
+]
+JobsOption = Annotated[int | None, typer.Option(min=1, max=64, help="Parallel workers; the plan's jobs.")]
+FenceTimeoutOption = Annotated[
+    float, typer.Option(min=1, help="Seconds until connections that do not end make it give up.")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and stop.")]
+YesReplaceOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Replace this database without asking.")
+]
+UndoOption = Annotated[str | None, typer.Option(metavar="ID", help="Go back from that restore.")]
+DropOldOption = Annotated[
+    str | None, typer.Option(metavar="ID", help="Drop the database that that restore replaced.")
+]
+CleanOption = Annotated[bool, typer.Option("--clean", help="Drop what unfinished restores left.")]
+
 
 @app.command()
 def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other way
-    backup: Annotated[
-        str | None, typer.Argument(metavar="[BACKUP]", help="An id, its beginning, or 'latest'.")
-    ] = None,
+    backup: BackupArgument = None,
     *,
-    plan: Annotated[str | None, typer.Option(help="latest: of this plan.")] = None,
-    database: Annotated[
-        str | None, typer.Option("--database", "-d", help="latest: of this database.")
-    ] = None,
-    server: Annotated[str | None, typer.Option(help="Into this server, not the backup's own.")] = None,
-    into: Annotated[
-        str | None, typer.Option(help="Into a new database of this name; nothing is replaced.")
-    ] = None,
-    in_place: Annotated[
-        bool,
-        typer.Option("--in-place", help="Drop the live database first: where two have no room. No undo."),
-    ] = False,
-    table: Annotated[
-        list[str] | None, typer.Option(help="Only this table, as schema.name; repeatable.")
-    ] = None,
-    schema: Annotated[
-        list[str] | None, typer.Option(help="Only the tables of this schema; repeatable.")
-    ] = None,
-    into_schema: Annotated[
-        str | None, typer.Option(help="--table: into this schema, made if it is not there.")
-    ] = None,
-    roles: Annotated[
-        bool,
-        typer.Option("--globals", help="Create the roles that the server lacks; others stay as they are."),
-    ] = False,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Parallel workers; the plan's jobs.")
-    ] = None,
-    fence_timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds until connections that do not end make it give up.")
-    ] = 30.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and stop.")] = False,
-    yes_replace: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Replace this database without asking.")
-    ] = None,
-    undo: Annotated[str | None, typer.Option(metavar="ID", help="Go back from that restore.")] = None,
-    drop_old: Annotated[
-        str | None, typer.Option(metavar="ID", help="Drop the database that that restore replaced.")
-    ] = None,
-    clean: Annotated[bool, typer.Option("--clean", help="Drop what unfinished restores left.")] = False,
+    plan: PlanOption = None,
+    database: DatabaseOption = None,
+    server: ServerOption = None,
+    into: IntoOption = None,
+    in_place: InPlaceOption = False,
+    table: TableOption = None,
+    schema: SchemaOption = None,
+    into_schema: IntoSchemaOption = None,
+    roles: RolesOption = False,
+    jobs: JobsOption = None,
+    fence_timeout: FenceTimeoutOption = 30.0,
+    dry_run: DryRunOption = False,
+    yes_replace: YesReplaceOption = None,
+    undo: UndoOption = None,
+    drop_old: DropOldOption = None,
+    clean: CleanOption = False,
     json: options.Json = False,
 ) -> None:
     """Restore a database from a logical backup; the live one stays until what was restored is checked."""
