@@ -18,17 +18,21 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pgbackstop_catalog.text import bounded, plain
+
 
 class PgbackstopError(Exception):
     """What went wrong in one sentence, and what to do about it in another."""
 
     exit_code: ClassVar[int] = 1
     meaning: ClassVar[str] = "the operation failed"
+    # Sentences hold what servers and tools said. They go to terminals, logs, records and metrics' pages.
+    most_letters: ClassVar[int] = 8_000
 
     def __init__(self, problem: str, *, remedy: str = "") -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.remedy = remedy
+        self.problem = plain(bounded(problem, self.most_letters), keep="\n")
+        self.remedy = plain(bounded(remedy, self.most_letters), keep="\n")
+        super().__init__(self.problem)
 
     def __str__(self) -> str:
         return f"{self.problem} {self.remedy}".strip()

@@ -10,6 +10,7 @@ NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
 # What a server, a tool or a program that was asked says may be of any length.
 MOST_LETTERS: Final = 2_000
 _NAME = re.compile(NAME_PATTERN)
+_ODD = re.compile(r"[^ -~]")
 
 
 def is_name(text: str) -> bool:
@@ -24,7 +25,11 @@ def plain(text: str, *, keep: str = "") -> str:
     """
     if text.isprintable():
         return text
-    return "".join(each if each.isprintable() or each in keep else json.dumps(each)[1:-1] for each in text)
+
+    def shown(odd: re.Match[str]) -> str:
+        return odd[0] if odd[0].isprintable() or odd[0] in keep else json.dumps(odd[0])[1:-1]
+
+    return _ODD.sub(shown, text)
 
 
 def bounded(text: str, most: int = MOST_LETTERS) -> str:

@@ -34,7 +34,7 @@ def problems(config: Config) -> Iterator[str]:
 
 def _daemon(file: Path) -> Iterator[str]:
     try:
-        state = codec.decode(SchedulerState, file.read_bytes(), where=str(file))
+        state = codec.read(SchedulerState, file)
     except (OSError, errors.PgbackstopError) as error:
         yield f"The daemon has left no heartbeat: {error}"
         return
@@ -46,7 +46,10 @@ def _daemon(file: Path) -> Iterator[str]:
 def _server(name: str, server: Server) -> Iterator[str]:
     try:
         keywords: dict[str, Any] = {
-            **conninfo.keywords(server, application_name="pgbackstop-healthy"),
+            **conninfo.with_required_methods(
+                conninfo.keywords(server, application_name="pgbackstop-healthy"), psycopg.pq.version()
+            ),
+            "options": "-c search_path=",
             "password": conninfo.password(server),
             "connect_timeout": "5",
         }

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pgbackstop_catalog import text as words
+
 if TYPE_CHECKING:
     from pgbackstop_catalog.model import Model
 
@@ -20,14 +22,28 @@ class Column:
     right: bool = False
 
 
+# No sentence of ours is longer; what a server or a tool said may be.
+_MOST_LETTERS = 20_000
+
+
 def say(text: str = "") -> None:
-    """A line on standard output."""
-    sys.stdout.write(text + "\n")
+    """Lines on standard output."""
+    sys.stdout.write(_shown(text) + "\n")
 
 
 def complain(text: str) -> None:
-    """A line on standard error."""
-    sys.stderr.write(text + "\n")
+    """Lines on standard error."""
+    sys.stderr.write(_shown(text) + "\n")
+
+
+def clear() -> None:
+    """Empty the screen: https://en.wikipedia.org/wiki/ANSI_escape_code#CSI"""
+    sys.stdout.write("\033[H\033[2J")
+
+
+def _shown(text: str) -> str:
+    """The text without what a terminal would obey, no line longer than any of ours."""
+    return "\n".join(words.plain(words.bounded(line, _MOST_LETTERS)) for line in text.split("\n"))
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
@@ -44,9 +60,7 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
 
 def plain(text: str) -> str:
     """``text`` on one line without control characters: names and messages come from outside."""
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    return words.plain(" ".join(text.split("\n")))
 
 
 def values(records: Iterable[Model]) -> None:
@@ -54,18 +68,23 @@ def values(records: Iterable[Model]) -> None:
     sys.stdout.write("[")
     for number, record in enumerate(records):
         sys.stdout.write(",\n" if number else "\n")
-        sys.stdout.write(record.model_dump_json(indent=2))
+        _write(record.model_dump_json(indent=2))
     say("\n]")
 
 
 def value(record: Model) -> None:
     """One record as JSON, for programs."""
-    say(record.model_dump_json(indent=2))
+    _write(record.model_dump_json(indent=2) + "\n")
 
 
 def document(content: object) -> None:
     """Any JSON document, for programs."""
-    say(json.dumps(content, indent=2))
+    _write(json.dumps(content, indent=2) + "\n")
+
+
+def _write(document: str) -> None:
+    """JSON as it is; what a terminal would obey is escaped, which means the same in JSON."""
+    sys.stdout.write(words.plain(document, keep="\n"))
 
 
 class Progress:
@@ -80,7 +99,7 @@ class Progress:
         """``share`` is from 0 to 1."""
         percent = int(share * 100)
         if self._terminal:
-            sys.stdout.write(f"\r\033[K  {percent:3d} %  {what}")
+            sys.stdout.write(f"\r\033[K  {percent:3d} %  {plain(what)}")
             sys.stdout.flush()
             self._open = True
         else:

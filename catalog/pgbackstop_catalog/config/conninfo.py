@@ -5,7 +5,9 @@ https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 
 from __future__ import annotations
 
+import ipaddress
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from pgbackstop_catalog import errors, regular_file
@@ -34,6 +36,37 @@ def keywords(server: Server, *, database: str | None = None, application_name: s
         **_KEEPALIVES,
         **{name: str(path) for name, path in files.items() if path is not None},
     }
+
+
+def is_local(host: str) -> bool:
+    """Whether a connection to ``host`` stays on this machine: a socket's folder, or loopback; lists, too."""
+    return all(_is_local(each.strip()) for each in host.split(","))
+
+
+def _is_local(host: str) -> bool:
+    if not host or host.startswith(("/", "@")) or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def required_methods(keywords: Mapping[str, str]) -> str:
+    """What libpq is to require of whoever answers, for ``require_auth``; empty for anything.
+
+    Without a certificate that was checked against the server's name nobody knows who answers. Then no
+    password is told in clear text, whatever is asked for.
+    """
+    if keywords.get("sslmode") == "verify-full" or is_local(keywords.get("host", "")):
+        return ""
+    return "scram-sha-256,md5,gss,sspi,none"
+
+
+def with_required_methods(keywords: Mapping[str, str], libpq: int) -> dict[str, str]:
+    """The keywords for a libpq of that version (180006), which before 16 does not know the requirement."""
+    methods = required_methods(keywords) if libpq >= 160000 else ""
+    return {**keywords, "require_auth": methods} if methods else dict(keywords)
 
 
 def password(server: Server) -> str | None:

@@ -128,7 +128,9 @@ class Server(Model):
         default=None, description="the environment variable that holds the password"
     )
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
-        default="prefer", description="as libpq's; verify-full is the only one that nobody can listen to"
+        default="prefer",
+        description="as libpq's; verify-full is the only one that nobody can listen to; without it no "
+        "password is told in clear text, except to this machine",
     )
     sslrootcert: Path | None = Field(
         default=None, description="the authority that signed the server's certificate"

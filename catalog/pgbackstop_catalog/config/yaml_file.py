@@ -41,6 +41,8 @@ class Problem:
 class BadConfig(errors.ConfigError):
     """All problems of a file, one a line."""
 
+    most_letters = 100_000
+
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems

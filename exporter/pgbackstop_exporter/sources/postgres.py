@@ -12,14 +12,15 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import restore
+from pgbackstop_catalog.text import words
 from pgbackstop_exporter.snapshot import ServerHealth
 
 APPLICATION_NAME: Final = "pgbackstop-exporter"
 # Prometheus gives a scrape 10 s by default; a read that takes longer than this tells of a sick server.
 TIMEOUT_SECONDS: Final = 5.0
 _CONNECT_SECONDS: Final = "3"
-_SETTINGS: Final = (
-    "set default_transaction_read_only = on; set statement_timeout = '3s'; set lock_timeout = '1s'"
+_OPTIONS: Final = (
+    "-c search_path= -c default_transaction_read_only=on -c statement_timeout=3000 -c lock_timeout=1000"
 )
 _WAL: Final = """
     select (case when pg_is_in_recovery() then pg_last_wal_receive_lsn() else pg_current_wal_lsn() end
@@ -72,14 +73,17 @@ class PostgresSource:
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
             keywords: dict[str, Any] = {
-                **conninfo.keywords(self._server, application_name=APPLICATION_NAME),
+                **conninfo.with_required_methods(
+                    conninfo.keywords(self._server, application_name=APPLICATION_NAME), psycopg.pq.version()
+                ),
                 "password": conninfo.password(self._server),
                 "connect_timeout": _CONNECT_SECONDS,
+                # From the first byte on: who owns the database may have put functions into its search_path.
+                "options": _OPTIONS,
                 # A server of SQL_ASCII would answer in that, and names would come as bytes.
                 "client_encoding": "UTF8",
             }
             self._connection = await psycopg.AsyncConnection.connect(**keywords, autocommit=True)
-            await self._connection.execute(_SETTINGS)
         return self._connection
 
     async def _ask(self, connection: Connection) -> ServerHealth:
@@ -107,7 +111,7 @@ class PostgresSource:
     def _unreachable(self, why: str) -> errors.ServerUnreachable:
         where = f"{self._server.host}:{self._server.port}"
         return errors.ServerUnreachable(
-            f"PostgreSQL at {where} did not answer: {why.rstrip('.?')}.",
+            f"PostgreSQL at {where} did not answer: {words(why).rstrip('.?')}.",
             remedy="Check that it runs, and host, port, role and password in the configuration.",
         )
 

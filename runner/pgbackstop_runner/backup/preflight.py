@@ -22,8 +22,12 @@ from pgbackstop_runner.failures import AttemptFailed, first_reason
 from pgbackstop_runner.postgres import client_programs, sessions
 from pgbackstop_runner.postgres import facts as postgres_facts
 from pgbackstop_runner.postgres.client_programs import Binaries
-from pgbackstop_runner.system import files, phrases
+from pgbackstop_runner.system import files, memory, phrases, signals
 from pgbackstop_runner.workspace import Workspace
+
+# What a person waits for, with very many databases; and what the answers about all of them take.
+_LONGEST_SECONDS = 300.0
+_MOST_BYTES = 2**30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +79,24 @@ class Report:
         return self.facts, self.rights, self.tools
 
 
+def bounded(workspace: Workspace, plan_name: str) -> Report:
+    """Check a plan, and give a server up that answers for too long or too much. Raises NotFound."""
+    plan = workspace.plan(plan_name)
+    limit = min(plan.first_byte_timeout, plan.max_duration, _LONGEST_SECONDS)
+    late = AttemptFailed(
+        Reason.TIMEOUT,
+        f"The check took longer than {units.format_duration(limit)} and was ended.",
+        remedy="Look for locks and at the network.",
+    )
+    try:
+        with signals.deadline(limit, late):
+            return check(workspace, plan_name)
+    except AttemptFailed as error:
+        report = Report(plan=plan_name)
+        report.add("time", ok=False, detail=error.problem, remedy=error.remedy, reason=error.reason)
+        return report
+
+
 def check(workspace: Workspace, plan_name: str, only: tuple[str, ...] = ()) -> Report:
     """Check a plan; ``only`` limits it to some of its databases. Raises NotFound for an unknown plan."""
     plan = workspace.plan(plan_name)
@@ -82,13 +104,18 @@ def check(workspace: Workspace, plan_name: str, only: tuple[str, ...] = ()) -> R
     report = Report(plan=plan_name)
     _storage(workspace, plan, report)
     try:
-        with sessions.connect(target) as connection:
+        with memory.at_most(_MOST_BYTES), sessions.connect(target) as connection:
             _server(report, target, plan, connection)
             _databases(report, plan, connection, only)
     except errors.PgbackstopError as error:
         report.add(
             "connection", ok=False, detail=error.problem, remedy=error.remedy, reason=first_reason(error)
         )
+        return report
+    except MemoryError:
+        detail = "The server's answer takes more memory than any that was asked for."
+        remedy = "See that PostgreSQL is what answers there."
+        report.add("server", ok=False, detail=detail, remedy=remedy, reason=Reason.UNREACHABLE)
         return report
     except psycopg.Error as error:
         answer = sessions.broken(error)

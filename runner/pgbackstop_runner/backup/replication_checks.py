@@ -53,7 +53,9 @@ def check(
 def _connect(target: Server) -> str:
     """What PostgreSQL says against a replication connection; "" for nothing."""
     keywords = conninfo.keywords(target, application_name=sessions.APPLICATION_NAME)
-    words = psycopg.conninfo.make_conninfo("", **{**keywords, "replication": "true"})
+    words = psycopg.conninfo.make_conninfo(
+        "", **{**conninfo.with_required_methods(keywords, psycopg.pq.version()), "replication": "true"}
+    )
     try:
         psycopg.connect(words, autocommit=True, password=conninfo.password(target)).close()
     except psycopg.Error as error:

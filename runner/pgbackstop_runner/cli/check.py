@@ -24,16 +24,18 @@ def check(
 ) -> None:
     """Check everything that the backups need, without making one. Exit code 3 when something is missing."""
     opened = options.open_workspace()
-    from pgbackstop_runner.backup import preflight  # noqa: PLC0415 - psycopg and what hangs on it
+    from pgbackstop_runner.backup import exposure, preflight  # noqa: PLC0415 - psycopg and what hangs on it
 
     names = [plan] if plan is not None else list(opened.config.plans)
-    reports = [preflight.check(opened, name) for name in names]
+    reports = [preflight.bounded(opened, name) for name in names]
     warnings = {report.plan: _drill_warning(opened, report) for report in reports}
     if json:
         terminal.document([_document(report, warnings[report.plan]) for report in reports])
     else:
         for report in reports:
             _show_report(report, warnings[report.plan])
+    for warning in exposure.warnings(opened.config):
+        terminal.complain(f"warning: {warning}")
     if not all(report.ok for report in reports):
         raise typer.Exit(errors.ValidationError.exit_code)
 

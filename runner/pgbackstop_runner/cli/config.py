@@ -19,7 +19,8 @@ app = typer.Typer(
 
 @app.command()
 def check() -> None:
-    """Say every error of the configuration at once, or that there is none; warn where alerts reach nobody."""
+    """Say every error of the configuration at once, or that there is none; warn of what is open to others."""
+    from pgbackstop_runner.backup import exposure  # noqa: PLC0415
     from pgbackstop_runner.notify import channels  # noqa: PLC0415 - urllib costs 30 ms
 
     opened = options.open_workspace()
@@ -29,6 +30,8 @@ def check() -> None:
     )
     for gap in channels.gaps(opened.config.notifications):
         terminal.complain(f"warning: {gap}")
+    for open_to_others in exposure.warnings(opened.config):
+        terminal.complain(f"warning: {open_to_others}")
 
 
 @app.command()

@@ -105,7 +105,7 @@ async def _connect(server: Server) -> psycopg.AsyncConnection:
         server, database=server.heartbeat.database, application_name=APPLICATION_NAME
     )
     return await psycopg.AsyncConnection.connect(
-        make_conninfo("", **keywords),
+        make_conninfo("", **conninfo.with_required_methods(keywords, psycopg.pq.version())),
         password=conninfo.password(server),
         options=session_options.options(
             keywords, statement_timeout=str(round(drills.TOLERANCE * 1000)), lock_timeout="2000"

@@ -30,7 +30,6 @@ REDRAW_SECONDS = 5
 # A finished run is to be visible within 30 s; a loaded machine gets some more.
 VISIBLE_SECONDS = 60.0
 WINDOW_SECONDS = 30.0
-_CLEAR = "\x1b[H\x1b[2J"  # https://en.wikipedia.org/wiki/ANSI_escape_code#CSI
 
 
 def run(folder: Path, *, once: bool) -> None:
@@ -150,7 +149,9 @@ def _show(seen: DemoStatus, trickle: OrderTraffic) -> None:
         fresh = _bury(seen)
         if live or not drawn:
             text = "\n".join(screen.lines(seen.view(trickle.orders)))
-            terminal.say(f"{_CLEAR if live else ''}{text}")
+            if live:
+                terminal.clear()
+            terminal.say(text)
             drawn = True
         else:
             for problem in fresh:

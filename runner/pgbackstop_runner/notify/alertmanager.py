@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, text
 from pgbackstop_catalog.config.notifications import Alertmanager
+from pgbackstop_catalog.records import json_text
 
 # What Alertmanager and proxies answer to a body that they do not take. Any other 4xx (401, 404, 429) is
 # about who we are, where we knock or how often, and a person or time can mend that.
@@ -104,7 +105,7 @@ def _ask(settings: Alertmanager, path: str, *, data: bytes | None = None) -> byt
 def _from_json(settings: Alertmanager, body: bytes) -> Any:
     """What it says. Raises Unreachable for a login page, a wrong port, or an answer that is cut."""
     try:
-        return json.loads(body)
+        return json_text.parse(body)
     except ValueError as error:
         raise _no_alertmanager(settings) from error
 
@@ -117,7 +118,7 @@ def _no_alertmanager(settings: Alertmanager) -> Unreachable:
 
 
 def _refusal(where: str, code: int, body: bytes) -> NotAccepted:
-    words = " ".join(body.decode(errors="replace").split())
+    words = text.words(body.decode(errors="replace"))
     if code in _MALFORMED:
         return Refused(f"{where} refuses the notification ({code}): {words}", remedy="Report this, please.")
     return Unreachable(

@@ -7,19 +7,24 @@ which may see another network than Alertmanager's. No sentence has a secret in i
 from __future__ import annotations
 
 import http.client
-import json
+import re
 import smtplib
 import ssl
 import urllib.error
 import urllib.request
-from urllib.parse import urlencode, urlsplit
+from base64 import b64encode
+from collections.abc import Iterable
+from urllib.parse import quote, urlencode, urlsplit
 
+from pgbackstop_catalog import text
 from pgbackstop_catalog.config.channels import Email, Slack, Telegram
 from pgbackstop_catalog.config.notifications import Notifications
+from pgbackstop_catalog.records import json_text
 from pgbackstop_runner.notify import secrets
 
 _SECONDS = 10.0
 _MOST_BYTES = 2048
+_SHORTEST = 6  # letters of a part of a secret; shorter ones are words like "services"
 # What Slack answers to a message without text where the address is right; nothing is shown to anybody.
 # https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks
 _SLACK_IS_WELL = {"no_text", "invalid_payload", "missing_text_or_fallback_or_attachments"}
@@ -50,17 +55,22 @@ def email(settings: Email) -> str:
     except smtplib.SMTPNotSupportedError as error:
         return f"The mail server {settings.smarthost} lacks what is configured: {error}"
     except smtplib.SMTPResponseException as error:
-        return f"The mail server {settings.smarthost} answers {error.smtp_code}: {_text(error.smtp_error)}"
+        said = _of_mail(error.smtp_error, settings, password)
+        return f"The mail server {settings.smarthost} answers {error.smtp_code}: {said}"
     except (OSError, smtplib.SMTPException) as error:
         return f"The mail server {settings.smarthost} cannot be used: {_reason(error)}."
-    refused = [f"{to}: {code} {_text(words)}" for to, (code, words) in answers.items() if code >= 400]
+    refused = [
+        f"{to}: {code} {_of_mail(words, settings, password)}"
+        for to, (code, words) in answers.items()
+        if code >= 400
+    ]
     return f"The mail server {settings.smarthost} refuses {'; '.join(refused)}" if refused else ""
 
 
 def slack(settings: Slack) -> str:
     """What Slack says of the webhook; empty when it is right."""
     address = secrets.of_slack(settings)
-    code, words = _ask(address, data=b"{}", kind="application/json")
+    code, words = _ask(address, data=b"{}", kind="application/json", hidden=urlsplit(address).path)
     if code == 200 or words in _SLACK_IS_WELL:
         return ""
     name = f"Slack ({urlsplit(address).hostname})"
@@ -72,11 +82,22 @@ def telegram(settings: Telegram) -> str:
     token = secrets.of_telegram(settings)
     address = f"{settings.api_url.rstrip('/')}/bot{token}/getChat"
     data = urlencode({"chat_id": settings.chat_id}).encode()
-    code, words = _ask(address, data=data, kind="application/x-www-form-urlencoded")
+    code, words = _ask(address, data=data, kind="application/x-www-form-urlencoded", hidden=token)
     if code == 200:
         return ""
     name = f"Telegram ({urlsplit(settings.api_url).hostname})"
     return f"{name} answers {code}: {_description(words)}" if code else f"{name} cannot be reached: {words}."
+
+
+def _of_mail(words: bytes | str, settings: Email, password: str | None) -> str:
+    """The server's words without the password, in any form in which it was sent."""
+    said = words if isinstance(words, str) else words.decode(errors="replace")
+    if password is None:
+        return _text(said)
+    user = settings.user or ""
+    for sent in (password, f"\0{user}\0{password}"):
+        said = said.replace(sent, "***").replace(b64encode(sent.encode()).decode(), "***")
+    return _text(said)
 
 
 def _connected(settings: Email) -> smtplib.SMTP:
@@ -96,24 +117,51 @@ def _connected(settings: Email) -> smtplib.SMTP:
     return server
 
 
-def _ask(address: str, *, data: bytes, kind: str) -> tuple[int, str]:
-    """Status and body; 0 and the reason where there is no answer. Nothing of the address is told."""
+def _ask(address: str, *, data: bytes, kind: str, hidden: str) -> tuple[int, str]:
+    """Status and body, or 0 and the reason where there is no answer.
+
+    Nothing of the address is told, even where what answers repeats it; ``hidden`` is its secret.
+    """
+    code, words = _answer(address, data=data, kind=kind)
+    return code, _without(words, hidden)
+
+
+def _answer(address: str, *, data: bytes, kind: str) -> tuple[int, str]:
     request = urllib.request.Request(address, data=data, headers={"Content-Type": kind})  # noqa: S310 - checked
     try:
         with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - as above
-            return answer.status, _text(answer.read(_MOST_BYTES))
+            return answer.status, answer.read(_MOST_BYTES).decode(errors="replace")
     except urllib.error.HTTPError as error:
         with error:
-            return error.code, _text(error.read(_MOST_BYTES))
+            return error.code, error.read(_MOST_BYTES).decode(errors="replace")
     except urllib.error.URLError as error:
         return 0, _reason(error.reason)
     except (OSError, http.client.HTTPException) as error:
         return 0, _reason(error)
 
 
+def _without(said: str, secret: str) -> str:
+    """The words as one line, the secret and each part of it taken out."""
+    was_cut = len(said.encode()) >= _MOST_BYTES
+    parts = [each for each in re.split(r"[/:]", secret) if len(each) >= _SHORTEST]
+    forms = sorted({secret, quote(secret, safe=""), *parts, *map(quote, parts)}, key=len, reverse=True)
+    for each in forms:
+        said = re.sub(re.escape(each), "***", said, flags=re.IGNORECASE)
+    return _text(_without_beginning(said, forms) if was_cut else said)
+
+
+def _without_beginning(said: str, forms: Iterable[str]) -> str:
+    """The words without the beginning of a secret at their end, where they were cut within one."""
+    for each in forms:
+        for length in range(len(each) - 1, 0, -1):
+            if said.lower().endswith(each[:length].lower()):
+                return said[:-length]
+    return said
+
+
 def _description(words: str) -> str:
     try:
-        return str(json.loads(words)["description"])
+        return text.words(json_text.parse(words)["description"])
     except (ValueError, KeyError, TypeError):
         return words
 
@@ -127,4 +175,4 @@ def _reason(error: object) -> str:
 
 
 def _text(words: bytes | str) -> str:
-    return " ".join((words if isinstance(words, str) else words.decode(errors="replace")).split())
+    return text.words(words if isinstance(words, str) else words.decode(errors="replace"))

@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
-from pgbackstop_catalog import units
+from pgbackstop_catalog import text, units
+from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner.failures import AttemptFailed
@@ -25,6 +26,7 @@ from pgbackstop_runner.postgres import error_messages
 from pgbackstop_runner.system import processes
 
 TAIL_LINES = 20
+_MOST_OF_LINE = 2**20  # bytes; a server may have said it
 _LAST_WORDS_SECONDS = 2.0
 _KEPT_ENVIRONMENT = (
     "PATH",
@@ -178,7 +180,7 @@ def start(
 
     Raises AttemptFailed (client) where it cannot be started.
     """
-    with _environment(password) as (environment, inherited):
+    with _environment(password, _target(argv)) as (environment, inherited):
         try:
             process = subprocess.Popen(
                 argv,
@@ -273,9 +275,9 @@ def _start_threads(tool: Tool, on_line: Callable[[str], None] | None) -> None:
     def read() -> None:
         assert tool.process.stderr is not None  # noqa: S101
         with tool.process.stderr as words:  # closed by nobody else, who would have to wait for it
-            for raw in words:
+            while raw := words.readline(_MOST_OF_LINE):
                 line = raw.decode(errors="replace").rstrip()
-                tool.lines.append(line)
+                tool.lines.append(text.plain(text.bounded(line)))
                 if on_line is not None:
                     on_line(line)
 
@@ -290,10 +292,22 @@ def small_environment() -> dict[str, str]:
     return {**{name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}, "LC_ALL": "C"}
 
 
+def _target(argv: Sequence[str]) -> str:
+    """The connection string that a tool is told, if any."""
+    return next((each.partition("=")[2] for each in argv if each.startswith("--dbname=")), "")
+
+
 @contextlib.contextmanager
-def _environment(password: str | None) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
+def _environment(password: str | None, target: str = "") -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
     """The environment of a tool, and the descriptors that it inherits."""
     environment = small_environment()
+    if target:
+        from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415 - 100 ms that only operations pay
+
+        keywords = {name: str(value) for name, value in conninfo_to_dict(target).items()}
+        methods = conninfo.required_methods(keywords)
+        # In the environment, where a libpq before 16 passes over it; an empty value would admit no method.
+        environment |= {"PGREQUIREAUTH": methods} if methods else {}
     if password is None:
         yield environment, ()
         return

@@ -149,7 +149,8 @@ def _connect(
     # jit: compiling costs more than it saves on counts and on questions to the system's tables.
     told = _options(allowed, {"jit": "off", **settings})
     # UTF8: a session of ours must be found by the character set that records are written in.
-    target = _conninfo(**keywords, options=told, client_encoding="UTF8")
+    safe = conninfo.with_required_methods(keywords, psycopg.pq.version())
+    target = _conninfo(**safe, options=told, client_encoding="UTF8")
     return psycopg.connect(target, autocommit=True, password=password)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import psycopg
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, text
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records.backup import Reason
@@ -51,7 +51,7 @@ def hang_up(connection: psycopg.Connection) -> None:
 
 def unreachable(server: Server, database: str | None, error: Exception) -> errors.ServerUnreachable:
     """The sentence for a server that does not let us in, from the words of libpq."""
-    words = " ".join(str(error).split())
+    words = text.words(error)
     where = f"{server.host}:{server.port}"
     name = database or server.maintenance_database
     for pattern, reason, problem, remedy in _REFUSALS:
@@ -68,7 +68,7 @@ def unreachable(server: Server, database: str | None, error: Exception) -> error
 
 def broken(error: psycopg.Error) -> AttemptFailed:
     """The sentence for a statement of ours that PostgreSQL did not carry out, or did not answer."""
-    words = " ".join(str(error).split())
+    words = text.words(error)
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         remedy = "Grant the role what it lacks: see docs/how-to/create-the-role.md."
         return AttemptFailed(Reason.RIGHTS, f"PostgreSQL refuses: {words}.", remedy=remedy)
@@ -79,6 +79,12 @@ def broken(error: psycopg.Error) -> AttemptFailed:
 
 
 _REFUSALS = (
+    (
+        r"authentication method requirement .* failed",
+        None,
+        "What answers at {where} asks for the password in clear text, and nothing proves what it is.",
+        "Let pg_hba.conf of the server ask for scram-sha-256, or set sslmode: verify-full and sslrootcert.",
+    ),
     (
         r"unsupported startup parameter",
         None,

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.config.server import Hook
 from pgbackstop_catalog.records.restore import HookOutput
+from pgbackstop_catalog.text import plain
 from pgbackstop_runner.notify import secrets
 
 HookName = Literal["stop", "start", "check"]
@@ -123,4 +124,4 @@ def _opener(url: str) -> urllib.request.OpenerDirector:
 
 
 def _decoded(raw: bytes) -> str:
-    return raw.decode(errors="replace").strip()
+    return plain(raw.decode(errors="replace").strip(), keep="\n")

@@ -18,6 +18,7 @@ finally:
         del sys.modules[_name]
 
 from pgbackstop_catalog.config.configuration import Log  # noqa: E402 - after the import above
+from pgbackstop_catalog.text import bounded, plain  # noqa: E402
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -36,10 +37,12 @@ def configure(settings: Log) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             _drop_empty,
+            _clean,
             structlog.processors.add_log_level,
             structlog.processors.format_exc_info,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
+            _on_one_line,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[settings.level.upper()]
@@ -52,6 +55,16 @@ def configure(settings: Log) -> None:
 def _drop_empty(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A fact that does not apply is left out, instead of standing there as nothing."""
     return {key: value for key, value in event.items() if value is not None}
+
+
+def _clean(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What a server or a tool said may be of any length."""
+    return {key: bounded(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _on_one_line(_logger: object, _method: str, line: Any) -> str:
+    """Whatever was said, an entry is one line that a terminal does not obey; JSON means the same then."""
+    return plain(line)
 
 
 def logger() -> FilteringBoundLogger:

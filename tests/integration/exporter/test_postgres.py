@@ -146,3 +146,26 @@ def test_a_wrong_password_is_told_without_it(tmp_path: Path, pg17: Server) -> No
         start_page = exporter.get("/").decode()
     assert "password authentication failed" in line["problem"]
     assert "not-the-password" not in str(exporter.lines) + start_page
+
+
+def test_whose_database_it_is_runs_nothing_as_our_role(tmp_path: Path, private_server: Server) -> None:
+    """Its owner puts a view of PostgreSQL's own name before PostgreSQL's, and a function behind it."""
+    private_server.execute("create role bob login")
+    private_server.execute("create database app owner bob")
+    as_bob = (
+        "set role bob",
+        "create schema evil",
+        "grant usage on schema evil to public",
+        "create table evil.loot (who text)",
+        "grant insert on evil.loot to public",
+        "create function evil.leak() returns boolean language plpgsql as $$ begin "
+        "raise log 'LOOT by %', current_user; return true; end $$",
+        "create view evil.pg_stat_archiver as select * from pg_catalog.pg_stat_archiver where evil.leak()",
+        "create view evil.pg_database as select * from pg_catalog.pg_database where evil.leak()",
+        "grant select on all tables in schema evil to public",
+        "alter database app set search_path = evil, pg_catalog",
+    )
+    private_server.execute("; ".join(as_bob), database="app")
+    with Exporter(configure(tmp_path, private_server, maintenance_database="app")) as exporter:
+        exporter.until_page(is_up)
+    assert "LOOT" not in private_server.log.read_text()

@@ -63,7 +63,7 @@ def test_the_newest_first_with_what_matters(opened: Workspace) -> None:
         "1.2", "MB", "41s", "available", "3h01m",
     ]  # fmt: skip
     assert " physical, incr. " in lines[2]
-    assert lines[3].endswith("tool: pg_dump:  [31mlost")
+    assert lines[3].endswith("tool: pg_dump: \\u001b[31mlost")
     assert lines[4].endswith("3 due runs. It was off.")
     assert len(lines) == 5
 

@@ -177,3 +177,16 @@ def test_what_left_its_group_and_holds_its_pipe_is_not_waited_for() -> None:
     assert left.is_running()
     left.kill()
     until(lambda: "sh-read" not in {each.name for each in threading.enumerate()}, "the end of its words")
+
+
+@pytest.mark.parametrize(
+    ("target", "required"),
+    [
+        ("host=db.example.com sslmode=prefer", "scram-sha-256,md5,gss,sspi,none"),
+        ("host=127.0.0.1 sslmode=prefer", "unset"),
+        ("host=db.example.com sslmode=verify-full", "unset"),
+    ],
+)
+def test_a_tool_tells_no_password_in_clear_text_to_who_is_not_verified(target: str, required: str) -> None:
+    script = ["/bin/sh", "-c", 'echo "<${PGREQUIREAUTH-unset}>" >&2', "sh", f"--dbname={target}"]
+    assert client_process.run("sh", script, password="secret") == f"<{required}>"
