@@ -26,6 +26,11 @@ def meant(connection: psycopg.Connection, plan: Plan) -> tuple[str, ...]:
     )
 
 
+def can_be_restored(name: str) -> bool:
+    """Whether PostgreSQL's tools take the name: a script with a line break in a name could hold commands."""
+    return not {"\n", "\r"} & set(name)
+
+
 def left_out(connection: psycopg.Connection, plan: Plan) -> Iterator[str]:
     """What "all" cannot mean, but for what the plan leaves out itself."""
     rows = connection.execute(

@@ -203,6 +203,10 @@ def _databases(report: Report, plan: Plan, connection: psycopg.Connection, only:
             detail = f"The plan does not mean a database {name!r}."
             remedy = f"It means: {', '.join(meant) or 'none'}."
             report.add("databases", ok=False, detail=detail, remedy=remedy, database=name)
+        elif not databases.can_be_restored(name):
+            detail = f"The name of database {name!r} holds a line break; pg_restore and psql refuse it."
+            remedy = "Rename it, or list it under exclude_databases."
+            report.add("databases", ok=False, detail=detail, remedy=remedy, database=name)
     if not report.databases:
         detail = "The plan names no database that exists on the server."
         remedy = "Correct databases and exclude_databases of the plan."
