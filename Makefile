@@ -3,7 +3,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?= -n 2
 export PYTHON APT
 
-.PHONY: install fmt check test test-fast test-tools demo bench lock clean
+.PHONY: install fmt check test test-fast test-tools fuzz demo bench lock clean
 
 install: ; @scripts/venv.sh test
 fmt: install ; .venv/bin/ruff check --fix . && .venv/bin/ruff format .
@@ -11,6 +11,8 @@ check: install ; .venv/bin/ruff check . && .venv/bin/ruff format --check . && .v
 test-tools: install ; @scripts/debian-packages.sh && .venv/bin/python -m tests.support.install_postgres && .venv/bin/python -m tests.support.install_stack
 test: test-tools ; .venv/bin/pytest $(PYTEST_ARGS)
 test-fast: install ; .venv/bin/pytest $(PYTEST_ARGS) tests/unit
+# The fuzzers of the tests, for longer and each time with other examples: make fuzz FUZZ_EXAMPLES=100000
+fuzz: install ; FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} .venv/bin/pytest -n 2 --timeout=0 tests/fuzz
 demo: ; @scripts/venv.sh demo && exec .venv/bin/pgbackstop demo
 bench: test-tools ; .venv/bin/python -m benchmarks
 lock: ; @scripts/lock.sh

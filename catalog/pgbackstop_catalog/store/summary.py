@@ -20,9 +20,10 @@ from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.store import listing
 
 _VERSION = 1  # records.RECORD_VERSION, which costs pydantic's import; a test compares them
-# What the model's UtcTime, Count and codec.read hold is looked at by them; the usual lies well within.
-_FIRST_YEAR, _LAST_YEAR = 1971, 2999
-_MOST = 10**15
+# As the model's UtcTime, Count and Seconds, and codec.read: what the codec admits must be admitted here.
+_YEARS = range(1970, 9000)
+_MOST_COUNT = 2**63 - 1
+_MOST_SECONDS = 1e10
 _MOST_BYTES = 2**28
 _TEXT = (str,)
 _TEXT_OR_NONE = (str, type(None))
@@ -121,16 +122,22 @@ def _headline(scalars: dict[str, Any], path: Path) -> BackupSummary:
     for name, types in _TYPES.items():
         if not isinstance(scalars[name], types):
             raise TypeError
-        if isinstance(scalars[name], int | float) and not 0 <= scalars[name] < _MOST:
-            raise ValueError
+        _check_number(scalars[name])
     scalars["started_at"] = _moment(scalars["started_at"])
     scalars["finished_at"] = _moment(scalars["finished_at"]) if scalars["finished_at"] else None
     return BackupSummary(**scalars, path=path)
 
 
+def _check_number(value: Any) -> None:
+    if isinstance(value, int) and not 0 <= value <= _MOST_COUNT:
+        raise ValueError
+    if isinstance(value, float) and not -_MOST_SECONDS <= value <= _MOST_SECONDS:
+        raise ValueError
+
+
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None or not _FIRST_YEAR <= moment.year < _LAST_YEAR:
+    if moment.tzinfo is None or moment.year not in _YEARS:
         raise ValueError
     return moment.astimezone(UTC)
 
