@@ -51,6 +51,10 @@ class Places:
     def alertmanager(self) -> Path:
         return self.setup / "alertmanager"
 
+    @property
+    def exporter(self) -> Path:
+        return self.setup / "exporter"
+
 
 def prepare(settings: Mapping[str, str], places: Places) -> list[str]:
     """Write everything; returns what a person should know. Raises BadSetting."""
@@ -60,7 +64,8 @@ def prepare(settings: Mapping[str, str], places: Places) -> list[str]:
     channels = _channels(settings, places)
     own = _given(places, "pgbackstop_config", "PGBACKSTOP_CONFIG_FILE")
     document = own or yaml.safe_dump(_document(settings, places, channels, demo=demo), sort_keys=False)
-    write(places.config / "pgbackstop.yaml", document, FOR_OWNER)
+    for folder in (places.config, places.exporter):
+        write(folder / "pgbackstop.yaml", document, FOR_OWNER)
     _alertmanager(places)
     return _words(channels, own=bool(own), demo=demo)
 
@@ -75,9 +80,10 @@ def _passwords(settings: Mapping[str, str], places: Places, *, demo: bool) -> No
     for name in ("postgres", "shop", "pgbackstop") if demo else ():
         _keep_random(places.setup / "demo" / f"{name}.password")
     password = given or (places.setup / "demo" / "pgbackstop.password").read_text()
-    write(places.config / "postgres.password", password, FOR_OWNER)
     certificate = _given(places, "postgres_sslrootcert", "POSTGRES_SSLROOTCERT_FILE")
-    _write_or_remove(places.config / CA, certificate, FOR_OWNER)
+    for folder in (places.config, places.exporter):
+        write(folder / "postgres.password", password, FOR_OWNER)
+        _write_or_remove(folder / CA, certificate, FOR_OWNER)
     _postgres_exporter(settings, places.setup / "postgres-exporter", password, certificate)
     if demo:
         _demo(places)

@@ -127,7 +127,8 @@ def test_each_volume_of_secrets_has_one_reader(services: dict[str, dict[str, Any
     assert readers["postgres-exporter-secrets"] == {"postgres-exporter"}
     assert readers["demo-secrets"] == {"demo-postgres"}
     assert readers["demo-shop-secrets"] == {"demo-shop"}
-    assert readers["config"] == {"runner", "exporter"}
+    assert readers["config"] == {"runner"}
+    assert readers["exporter-config"] == {"exporter"}
     assert readers["alertmanager-config"] == {"alertmanager", "runner"}
 
 

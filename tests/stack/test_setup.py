@@ -50,7 +50,7 @@ class Place:
         self.places = setup.Places(config=folder / "config", setup=folder / "setup", given=folder / "given")
         for path in (self.places.config, self.places.given):
             path.mkdir(parents=True)
-        for name in ("alertmanager", "demo", "demo-shop", "grafana", "postgres-exporter"):
+        for name in ("alertmanager", "demo", "demo-shop", "exporter", "grafana", "postgres-exporter"):
             (self.places.setup / name).mkdir(parents=True)
 
     def give(self, name: str, text: str) -> None:
@@ -112,6 +112,16 @@ def test_random_passwords_stay_and_differ(place: Place) -> None:
     random = {first[name] for name in ("admin.password", "postgres.password", "shop.password")}
     assert len(random) == 3
     assert min(map(len, random)) >= 8
+
+
+def test_the_exporter_gets_one_password_and_no_other_secret(place: Place) -> None:
+    place.give("slack_url", "https://hooks.slack.com/services/T/B/secret")
+    setup.prepare({**DEMO, "ALERT_SLACK_CHANNEL": "#backups"}, place.places)
+    given = {path.name: path.read_text() for path in place.places.exporter.iterdir()}
+    assert set(given) == {"pgbackstop.yaml", "postgres.password"}
+    assert given["postgres.password"] == (place.places.config / "postgres.password").read_text()
+    superuser = (place.places.setup / "demo" / "postgres.password").read_text()
+    assert superuser not in "".join(given.values())
 
 
 def test_the_shop_and_its_restore_know_one_token(place: Place) -> None:
