@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NoReturn
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, regular_file
 from pgbackstop_exporter.web.config import CURVES, TlsConfig
 
 _VERSIONS: Final = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
@@ -28,6 +28,7 @@ _VERIFY: Final = {
 _VALIDITY: Final = {9: "is not valid yet", 10: "has expired"}
 # A handshake takes three; more would be one that never ends.
 _TURNS: Final = 10
+_MOST_BYTES: Final = 10**7  # the authorities of a whole system take a few hundred kilobytes
 
 
 def context(tls: TlsConfig) -> ssl.SSLContext:
@@ -79,7 +80,7 @@ def _check_pem(path: Path | None, name: str, mark: str) -> None:
     if path is None:
         return
     try:
-        content = path.read_bytes()
+        content = regular_file.read(path, _MOST_BYTES)
     except OSError as error:
         raise _refusal(
             f"{name} {path} cannot be read: {error.strerror}.", "Check its name, owner and mode."
@@ -172,7 +173,9 @@ def _add_authorities(found: ssl.SSLContext, tls: TlsConfig) -> None:
 
 
 def _certificate_text(tls: TlsConfig) -> str:
-    return tls.cert_file.read_text(errors="replace") if tls.cert_file else tls.cert or ""
+    if tls.cert_file is None:
+        return tls.cert or ""
+    return regular_file.read(tls.cert_file, _MOST_BYTES).decode(errors="replace")
 
 
 def _leaf(pem: str) -> str:

@@ -1,5 +1,6 @@
 """TLS contexts: real certificates, and each thing that may be wrong with them."""
 
+import os
 import ssl
 import subprocess
 from collections.abc import Callable
@@ -145,6 +146,12 @@ def _mix_up(folder: Path) -> None:
     key.replace(folder / "server.key")
 
 
+def _pipe(file: Path) -> None:
+    """Whoever opens it to read waits for ever."""
+    file.unlink()
+    os.mkfifo(file)
+
+
 def _cut(folder: Path) -> None:
     text = (folder / "server.key").read_text()
     (folder / "server.key").write_text(text[: len(text) // 2] + "\n-----END EC PRIVATE KEY-----\n")
@@ -158,6 +165,8 @@ def _cut(folder: Path) -> None:
         (_mix_up, "key_file does not belong to cert_file"),
         (_cut, "The certificate or its key cannot be read"),
         (lambda folder: (folder / "server.key").unlink(), "server.key cannot be read: No such file"),
+        (lambda folder: _pipe(folder / "server.key"), "server.key cannot be read: it is no regular file"),
+        (lambda folder: _pipe(folder / "server.pem"), "server.pem cannot be read: it is no regular file"),
         (lambda folder: (folder / "ca.pem").write_text("none"), "ca.pem holds no CERTIFICATE in PEM form"),
         (
             lambda folder: (folder / "ca.pem").write_text(
@@ -166,7 +175,17 @@ def _cut(folder: Path) -> None:
             "The authorities of clients cannot be read",
         ),
     ],
-    ids=["encrypted", "DER", "mixed up", "cut", "no key", "no authority", "bad authority"],
+    ids=[
+        "encrypted",
+        "DER",
+        "mixed up",
+        "cut",
+        "no key",
+        "pipe as key",
+        "pipe",
+        "no authority",
+        "bad authority",
+    ],
 )
 def test_each_broken_file_has_its_sentence(
     authority: Authority, break_it: Callable[[Path], object], problem: str
