@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -15,13 +16,26 @@ from pgbackstop_runner.restore.target_database import Database
 from pgbackstop_runner.system import files
 
 
+@dataclass(frozen=True, kw_only=True)
+class TargetFacts:
+    """The server that is restored into; ``free_bytes`` is None where its disk cannot be seen from here."""
+
+    extensions: frozenset[str]
+    may_restore: bool
+    free_bytes: int | None
+
+
 def require(connection: psycopg.Connection, outline: RestorePlan) -> None:
     """Raises ValidationError with everything that the server lacks."""
-    problems = list(_problems(connection, outline))
-    if problems:
+    facts = TargetFacts(
+        extensions=target_database.extensions(connection),
+        may_restore=_may_restore(connection),
+        free_bytes=_free(connection),
+    )
+    if found := list(problems(outline, facts)):
         raise errors.ValidationError(
-            " ".join(problem for problem, _remedy in problems),
-            remedy=" ".join(dict.fromkeys(remedy for _problem, remedy in problems if remedy)),
+            " ".join(problem for problem, _remedy in found),
+            remedy=" ".join(dict.fromkeys(remedy for _problem, remedy in found if remedy)),
         )
 
 
@@ -35,9 +49,10 @@ def same_or_newer(backup: Backup, major: int) -> None:
         )
 
 
-def _problems(connection: psycopg.Connection, outline: RestorePlan) -> Iterator[tuple[str, str]]:
+def problems(outline: RestorePlan, facts: TargetFacts) -> Iterator[tuple[str, str]]:
+    """Yield what is in the way of the restore, each with its remedy; tokens of hooks are read from files."""
     request, old = outline.request, outline.replaced
-    missing = frozenset(outline.blueprint.extensions) - target_database.extensions(connection)
+    missing = frozenset(outline.blueprint.extensions) - facts.extensions
     if missing:
         yield (
             f"The server does not have the extension {', '.join(sorted(missing))}.",
@@ -58,8 +73,13 @@ def _problems(connection: psycopg.Connection, outline: RestorePlan) -> Iterator[
     if outline.replaces and old is not None:
         yield from _in_the_way(old)
     yield from _hooks(outline)
-    yield from _rights(connection, outline)
-    yield from _space(connection, outline)
+    if not facts.may_restore:
+        yield (
+            f"Role {outline.server.user} may not restore: it is no superuser, and may not both create "
+            "databases and end connections.",
+            "Name a superuser in restore_role of the server.",
+        )
+    yield from _space(outline, facts.free_bytes)
 
 
 def _hooks(outline: RestorePlan) -> Iterator[tuple[str, str]]:
@@ -86,23 +106,9 @@ def _in_the_way(old: Database) -> Iterator[tuple[str, str]]:
         )
 
 
-def _rights(connection: psycopg.Connection, outline: RestorePlan) -> Iterator[tuple[str, str]]:
-    row = connection.execute(
-        """select rolsuper, rolcreatedb and pg_has_role(current_user, 'pg_signal_backend', 'usage')
-           from pg_roles where rolname = current_user"""
-    ).fetchone()
-    if row is not None and not any(row):
-        yield (
-            f"Role {outline.server.user} may not restore: it is no superuser, and may not both create "
-            "databases and end connections.",
-            "Name a superuser in restore_role of the server.",
-        )
-
-
-def _space(connection: psycopg.Connection, outline: RestorePlan) -> Iterator[tuple[str, str]]:
+def _space(outline: RestorePlan, free: int | None) -> Iterator[tuple[str, str]]:
     """Room for a second copy, as far as the server's disk can be seen from here."""
     needed = outline.backup.source_size_bytes
-    free = _free(connection)
     if outline.method in {"in-place", "selection"} or needed is None or free is None or needed <= free:
         return
     yield (
@@ -110,6 +116,14 @@ def _space(connection: psycopg.Connection, outline: RestorePlan) -> Iterator[tup
         f"{units.format_size(needed)} beside the live one.",
         "Make room, or restore with --in-place, which drops the live one first.",
     )
+
+
+def _may_restore(connection: psycopg.Connection) -> bool:
+    row = connection.execute(
+        """select rolsuper, rolcreatedb and pg_has_role(current_user, 'pg_signal_backend', 'usage')
+           from pg_roles where rolname = current_user"""
+    ).fetchone()
+    return row is None or any(row)
 
 
 def _free(connection: psycopg.Connection) -> int | None:

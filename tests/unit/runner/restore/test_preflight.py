@@ -1,0 +1,163 @@
+"""What is in the way of a restore is told at once, each with its remedy."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.server import Application, Hook, Server
+from pgbackstop_catalog.records.backup import ServerFacts
+from pgbackstop_catalog.records.restore import Estimate
+from pgbackstop_runner.formats.dump_metadata import DumpMetadata
+from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.restore import preflight
+from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
+from pgbackstop_runner.restore.preflight import TargetFacts
+from pgbackstop_runner.restore.select_backup import BackupChoice, BackupQuery
+from pgbackstop_runner.restore.target_database import Database
+from tests.unit.catalog import builders
+
+BACKUP = builders.backup(1, builders.NOW, source_size_bytes=1000)
+
+
+def facts(**changes: Any) -> TargetFacts:
+    """A server that lacks nothing."""
+    values: dict[str, Any] = {"extensions": frozenset({"citext"}), "may_restore": True, "free_bytes": 1000}
+    return TargetFacts(**{**values, **changes})
+
+
+def live(**changes: int) -> Database:
+    """The database that is replaced."""
+    values: dict[str, Any] = {"prepared": 0, "subscriptions": 0, "slots": 0, **changes}
+    return Database(
+        name="shop", oid=16384, owner="shop", size_bytes=1000, connections=0, is_template=False, **values
+    )
+
+
+def outline(request: dict[str, Any] | None = None, **changes: Any) -> RestorePlan:
+    """A swap of the live database, unless a test asks for something else."""
+    values: dict[str, Any] = {
+        "request": RestoreRequest(wanted=BackupQuery(), **(request or {})),
+        "choice": BackupChoice(backup=BACKUP, why="it was asked for"),
+        "folder": Path("backups"),
+        "dump": Path("backups/shop.backup"),
+        "blueprint": DumpMetadata(),
+        "server_name": "main",
+        "server": Server(),
+        "major": 17,
+        "binaries": Binaries(folder=Path("bin"), version="17.5"),
+        "database": "shop",
+        "replaced": live(),
+        "same_server": True,
+        "identity": "7",
+        "missing_roles": frozenset(),
+        "missing_tablespaces": frozenset(),
+        "estimate": Estimate(seconds=1.0, reason="guessed from its size"),
+        "checked": "size",
+        "family": None,
+    }
+    return RestorePlan(**{**values, **changes})
+
+
+def sentences(plan: RestorePlan, found: TargetFacts | None = None) -> list[str]:
+    return [problem for problem, _remedy in preflight.problems(plan, found or facts())]
+
+
+def test_a_server_that_has_everything() -> None:
+    assert sentences(outline(blueprint=DumpMetadata(extensions={"citext"}))) == []
+
+
+@pytest.mark.parametrize("request_", [{}, {"into": "other"}, {"in_place": True}, {"tables": ("public.t",)}])
+def test_extensions_and_rights_are_needed_whatever_the_method(request_: dict[str, Any]) -> None:
+    replaced = None if "into" in request_ else live()
+    plan = outline(request_, replaced=replaced, blueprint=DumpMetadata(extensions={"postgis", "citext"}))
+    assert sentences(plan, facts(may_restore=False)) == [
+        "The server does not have the extension postgis.",
+        "Role pgbackstop may not restore: it is no superuser, and may not both create "
+        "databases and end connections.",
+    ]
+
+
+@pytest.mark.parametrize(("roles", "count"), [(False, 1), (True, 0)])
+def test_missing_roles_are_in_the_way_unless_they_are_created(roles: bool, count: int) -> None:
+    found = sentences(outline({"roles": roles}, missing_roles=frozenset({"shop", "app"})))
+    assert found == ["The server does not have the role app, shop."] * count
+
+
+@pytest.mark.parametrize(
+    ("request_", "replaced", "said"),
+    [
+        ({"into": "shop"}, live(), ["There is a database 'shop' already."]),
+        ({"into": "shop"}, None, []),
+        ({"tables": ("public.t",)}, None, ["There is no database 'shop' to restore into."]),
+        ({"tables": ("public.t",)}, live(), []),
+        ({}, None, []),
+    ],
+)
+def test_the_database_that_is_restored_into(
+    request_: dict[str, Any], replaced: Database | None, said: list[str]
+) -> None:
+    assert sentences(outline(request_, replaced=replaced)) == said
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize(
+    ("blocker", "said"),
+    [
+        ({"prepared": 2}, "shop has 2 prepared transactions"),
+        ({"subscriptions": 1}, "shop has 1 subscriptions and 0 logical replication slots"),
+        ({"slots": 3}, "shop has 0 subscriptions and 3 logical replication slots"),
+    ],
+)
+def test_what_keeps_a_database_from_being_replaced(
+    blocker: dict[str, int], said: str, in_place: bool
+) -> None:
+    (problem,) = sentences(outline({"in_place": in_place}, replaced=live(**blocker)))
+    assert problem.startswith(said)
+    assert sentences(outline({"tables": ("public.t",)}, replaced=live(**blocker))) == []
+
+
+def test_a_token_that_cannot_be_read_is_noticed_before_anything_is_touched(tmp_path: Path) -> None:
+    hook = Hook(url="http://127.0.0.1:1/stop", token_file=tmp_path / "token")
+    server = Server(application=Application(stop=hook))
+    (problem,) = sentences(outline(server=server))
+    assert str(tmp_path / "token") in problem
+    assert sentences(outline({"into": "other"}, server=server, replaced=None)) == []
+
+
+@given(
+    needed=st.none() | st.integers(0, 10**13),
+    free=st.none() | st.integers(0, 10**13),
+    request_=st.sampled_from([{}, {"into": "other"}, {"in_place": True}, {"tables": ("public.t",)}]),
+)
+def test_room_is_missing_only_where_a_second_copy_is_made_and_both_sizes_are_known(
+    needed: int | None, free: int | None, request_: dict[str, Any]
+) -> None:
+    plan = outline(
+        request_,
+        replaced=None if "into" in request_ else live(),
+        choice=BackupChoice(backup=BACKUP.evolve(source_size_bytes=needed), why=""),
+    )
+    is_second = plan.method in {"swap", "into"}
+    missing = is_second and needed is not None and free is not None and needed > free
+    assert len(sentences(plan, facts(free_bytes=free))) == missing
+
+
+@pytest.mark.parametrize(("made_on", "server", "older"), [(17, 16, True), (17, 17, False), (15, 18, False)])
+def test_a_dump_goes_into_the_same_major_version_or_a_newer_one(
+    made_on: int, server: int, older: bool
+) -> None:
+    version = ServerFacts(version=f"{made_on}.5", version_number=made_on * 10000 + 5)
+    backup = BACKUP.evolve(server_facts=version)
+    if not older:
+        preflight.same_or_newer(backup, server)
+        return
+    with pytest.raises(errors.ValidationError, match=f"PostgreSQL {made_on}; the server is {server}"):
+        preflight.same_or_newer(backup, server)
+
+
+def test_a_backup_that_does_not_say_its_version_is_tried() -> None:
+    preflight.same_or_newer(BACKUP, 15)
