@@ -16,8 +16,6 @@ from pgbackstop_runner.restore.plan import RestorePlan
 _IDENTIFIER = sql_script.IDENTIFIER
 _OF_ROLE = re.compile(rb"(?:CREATE|ALTER|COMMENT ON) ROLE (" + _IDENTIFIER + rb")(?! IN DATABASE)")
 _MEMBER = re.compile(rb"GRANT (" + _IDENTIFIER + rb") TO (" + _IDENTIFIER + rb")")
-
-
 _SUPERUSER = re.compile(rb"ALTER ROLE " + _IDENTIFIER + rb" WITH SUPERUSER ")
 
 
@@ -34,10 +32,9 @@ def create(current: Journal, outline: RestorePlan) -> None:
 
     Raises NotFound where the globals do not have one of them, psycopg.Error where PostgreSQL refuses.
     """
-    wanted = outline.missing_roles
-    statements = _statements(outline, wanted)
-    created = {name for name, code in statements if code.startswith(b"CREATE ROLE")}
-    if lacking := sorted(wanted - created):
+    about_roles = statements(outline.folder, outline.missing_roles)
+    created = {name for name, code in about_roles if code.startswith(b"CREATE ROLE")}
+    if lacking := sorted(outline.missing_roles - created):
         raise errors.NotFound(
             f"The backup's {GLOBALS} does not have the role {', '.join(lacking)}.",
             remedy="Create it by hand.",
@@ -46,34 +43,34 @@ def create(current: Journal, outline: RestorePlan) -> None:
         target_database.connect(outline.server, away_from=(outline.database,)) as connection,
         connection.transaction(),
     ):
-        for _name, code in statements:
+        for _name, code in about_roles:
             connection.execute(code)
     current.warn(f"Roles created from the backup: {', '.join(sorted(created))}.")
 
 
 def in_globals(folder: Path) -> Globals:
     """All roles that a backup's globals have. Raises OSError."""
-    found, superusers = set(), []
+    roles, superusers = set(), []
     with (folder / GLOBALS).open("rb") as file:
         for piece in sql_script.pieces(file):
             match = _OF_ROLE.match(piece.code)
             if match is not None:
                 name = sql_script.unquoted(match[1])
-                found.add(name)
+                roles.add(name)
                 if _SUPERUSER.match(piece.code):
                     superusers.append(name)
-    return Globals(roles=frozenset(found), superusers=tuple(superusers))
+    return Globals(roles=frozenset(roles), superusers=tuple(superusers))
 
 
-def _statements(outline: RestorePlan, wanted: frozenset[str]) -> list[tuple[str, bytes]]:
-    """The statements of globals.sql about those roles alone."""
-    found: list[tuple[str, bytes]] = []
-    with (outline.folder / GLOBALS).open("rb") as file:
+def statements(folder: Path, roles: frozenset[str]) -> list[tuple[str, bytes]]:
+    """The statements of a backup's globals about those roles alone, each with its role. Raises OSError."""
+    chosen: list[tuple[str, bytes]] = []
+    with (folder / GLOBALS).open("rb") as file:
         for piece in sql_script.pieces(file):
             match = _OF_ROLE.match(piece.code) or _MEMBER.match(piece.code)
             if match is None:
                 continue
             name = sql_script.unquoted(match[match.lastindex or 1])
-            if name in wanted:
-                found.append((name, piece.code))
-    return found
+            if name in roles:
+                chosen.append((name, piece.code))
+    return chosen
