@@ -18,9 +18,7 @@ from pgbackstop_runner.failures import AttemptFailed
 # Small, because what is left of it is copied at each statement.
 _CHUNK = 1 << 16
 # To its end: `shop` is never read as `sho` where what follows does not suit.
-IDENTIFIER = (
-    rb'(?:"(?:[^"]|"")*"(?!")|[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*(?![A-Za-z0-9_$\x80-\xff]))'
-)
+IDENTIFIER = rb'(?:"(?:[^"]|"")*"(?!")|[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*(?![A-Za-z0-9_$\x80-\xff]))'
 _WORD = rb"A-Za-z0-9_\x80-\xff$"
 _SPECIAL = re.compile(
     rb"""[;'"\\]|--|/\*|(?<![%s])\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$""" % _WORD

@@ -1,15 +1,18 @@
 """A workspace in a folder, with backups that really lie there."""
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from pgbackstop_catalog.config.configuration import Config
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.decisions.wal_segments import Segment, WalSegment, WalState
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_catalog.store import layout
 from pgbackstop_catalog.store.folder import FolderCatalog
+from pgbackstop_runner.wal import archive, index
 from pgbackstop_runner.workspace import Workspace
 from tests.unit.catalog import builders
 
@@ -57,3 +60,41 @@ def days(opened: Workspace, count: int, *, until: datetime = builders.NOW, **cha
         stored(opened, builders.backup(number, until - number * builders.DAY, **changes))
         for number in range(count)
     ]
+
+
+def archived(opened: Workspace, first: int, last: int, *, state: WalState | None = None) -> None:
+    """Segments of server main in its archive's index; each covers one minute more than the one before."""
+    folder = opened.wal_archive("main")
+    archive.open_identity(folder, "7", wal_segments.DEFAULT_SEGMENT_BYTES)
+    index.append(folder, [_segment(number) for number in range(first, last + 1)])
+    if state is not None:
+        path = opened.state.wal("main")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(codec.encode(state))
+
+
+def _segment(number: int) -> WalSegment:
+    name = Segment(timeline=1, number=number).name()
+    return WalSegment(
+        name=name,
+        path=f"{name[:16]}/{name}",
+        size_bytes=1,
+        sha256="0" * 64,
+        archived_at=builders.NOW,
+        covers_until=minute(number),
+    )
+
+
+def minute(number: float) -> datetime:
+    """The moment that WAL segment ``number`` reaches to."""
+    return builders.NOW + timedelta(minutes=number)
+
+
+def base_backup(number: int, **changes: Any) -> Backup:
+    """A base backup of server main that begins and ends in segment ``number``."""
+    facts: dict[str, Any] = {
+        "start_lsn": wal_segments.format_lsn(number * wal_segments.DEFAULT_SEGMENT_BYTES + 40),
+        "stop_lsn": wal_segments.format_lsn(number * wal_segments.DEFAULT_SEGMENT_BYTES + 900),
+        "timeline": 1,
+    }
+    return builders.physical(number, minute(number), **{**facts, **changes})
