@@ -38,6 +38,11 @@ class PgbackstopError(Exception):
         return f"{self.problem} {self.remedy}".strip()
 
 
+def one_line(words: object) -> str:
+    """An error, or what a program said, in one line: libpq and PostgreSQL break theirs."""
+    return " ".join(str(words).split())
+
+
 class ConfigError(PgbackstopError):
     """The configuration or the command line is wrong."""
 

@@ -169,11 +169,7 @@ def _chain(backup: Backup, known: Mapping[str, Backup]) -> tuple[Backup, ...]:
 
 
 def _fits(parent: Backup, child: Backup) -> bool:
-    return parent.started_at < child.started_at and _system(parent) == _system(child)
-
-
-def _system(backup: Backup) -> str:
-    return backup.server_facts.system_identifier if backup.server_facts else ""
+    return parent.started_at < child.started_at and parent.system_identifier == child.system_identifier
 
 
 def _hold_chains(good: Sequence[Backup], known: Mapping[str, Backup], reasons: dict[str, list[str]]) -> None:

@@ -119,7 +119,7 @@ def _is_whole(backup: Backup, by_id: Mapping[str, Backup]) -> bool:
 
 
 def _is_of(backup: Backup, state: WalState | None) -> bool:
-    theirs = backup.server_facts.system_identifier if backup.server_facts else ""
+    theirs = backup.system_identifier
     return not theirs or state is None or not state.system_identifier or theirs == state.system_identifier
 
 

@@ -98,6 +98,11 @@ class ServerFacts(Model):
     libc: str = ""
     tablespaces: tuple[Tablespace, ...] = ()
 
+    @property
+    def major(self) -> int:
+        """The major version of PostgreSQL: 17 of 170005."""
+        return self.version_number // 10000
+
 
 class Extension(Model):
     """An installed extension of the database."""
@@ -202,6 +207,16 @@ class Backup(Model):
     def is_failure(self) -> bool:
         """Whether it started and did not succeed. A missed run did not start."""
         return self.status in {Status.FAILED, Status.INTERRUPTED}
+
+    @property
+    def major(self) -> int:
+        """The major version of the server; 0 where the record does not say it."""
+        return self.server_facts.major if self.server_facts else 0
+
+    @property
+    def system_identifier(self) -> str:
+        """The system identifier of the server; "" where the record does not say it."""
+        return self.server_facts.system_identifier if self.server_facts else ""
 
 
 class Copy(Model):

@@ -155,16 +155,15 @@ def _storage(workspace: Workspace, plan: Plan, report: Report) -> None:
 
 
 def _server(report: Report, target: Server, plan: Plan, connection: psycopg.Connection) -> None:
-    version = connection.info.server_version
     report.facts = postgres_facts.facts(connection)
     report.rights = postgres_facts.rights(connection)
     where = f"{target.host}:{target.port}"
     report.add("connection", ok=True, detail=f"PostgreSQL {report.facts.version} at {where} as {target.user}")
-    if version // 10000 < postgres_facts.OLDEST_MAJOR:
+    if report.facts.major < postgres_facts.OLDEST_MAJOR:
         detail = f"PostgreSQL {report.facts.version} is older than {postgres_facts.OLDEST_MAJOR}."
         report.add("version", ok=False, detail=detail, remedy="Upgrade the server.")
     try:
-        report.tools = client_programs.find(version // 10000, target.bin_dir)
+        report.tools = client_programs.find(report.facts.major, target.bin_dir)
     except errors.ConfigError as error:
         report.add("client", ok=False, detail=error.problem, remedy=error.remedy, reason=Reason.CLIENT)
     else:

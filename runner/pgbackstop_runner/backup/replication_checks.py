@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import psycopg
 
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_runner.postgres import facts, sessions
@@ -59,5 +60,5 @@ def _connect(target: Server) -> str:
     try:
         psycopg.connect(words, autocommit=True, password=conninfo.password(target)).close()
     except psycopg.Error as error:
-        return " ".join(str(error).split())
+        return errors.one_line(error)
     return ""

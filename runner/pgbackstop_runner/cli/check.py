@@ -72,10 +72,9 @@ def _drill_warning(opened: Workspace, report: Report) -> str:
     plan = opened.config.plans[report.plan]
     if not plan.drill.enabled or report.facts is None:
         return ""
-    major = report.facts.version_number // 10000
     needed = empty_server.LOGICAL_PROGRAMS if plan.is_logical else empty_server.PHYSICAL_PROGRAMS
     try:
-        client_programs.of_server(major, needed, opened.config.servers[plan.server].bin_dir)
+        client_programs.of_server(report.facts.major, needed, opened.config.servers[plan.server].bin_dir)
     except errors.ConfigError as error:
         return f"drills of this plan will fail. {error}"
     return ""

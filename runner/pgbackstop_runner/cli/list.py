@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from pgbackstop_catalog import units
+from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.config import locate, locate_catalog
 from pgbackstop_catalog.store import listing, summary
 from pgbackstop_catalog.store.summary import BackupSummary
@@ -152,5 +152,5 @@ def _reason(each: BackupSummary) -> str:
         return f"{each.missed_runs} due runs. {each.message}".strip()
     if each.status == "succeeded" or not (each.reason or each.message):
         return ""
-    text = ": ".join(part for part in (each.reason, " ".join(each.message.split())) if part)
+    text = ": ".join(part for part in (each.reason, errors.one_line(each.message)) if part)
     return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 1] + "…"

@@ -85,7 +85,7 @@ class _Writer:
         except TimeoutError as error:
             raise _Refused("the server does not answer") from error
         except (psycopg.Error, errors.PgbackstopError) as error:
-            raise _Refused(" ".join(str(error).split())) from error
+            raise _Refused(errors.one_line(error)) from error
 
     async def _one(self, connection: psycopg.AsyncConnection) -> None:
         await connection.execute(_INSERT)

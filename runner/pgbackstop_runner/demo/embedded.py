@@ -94,9 +94,8 @@ class Embedded:
             secret.unlink()
         if done.returncode != 0:
             shutil.rmtree(self.data, ignore_errors=True)
-            words = " ".join(done.stderr.split())
             raise errors.PgbackstopError(
-                f"initdb ended with exit status {done.returncode}: {words}",
+                f"initdb ended with exit status {done.returncode}: {errors.one_line(done.stderr)}",
                 remedy="Check free space and the libraries that the message names.",
             )
 

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records.backup import Backup, Reason
 from pgbackstop_catalog.store import atomic
@@ -96,7 +97,7 @@ def _initdb(ground: DrillDirectory, programs: Binaries, backup: Backup, superuse
     except OSError as error:
         raise AttemptFailed(Reason.CLIENT, f"initdb cannot be started: {error.strerror}.") from error
     if done.returncode != 0:
-        words = " ".join(done.stderr.split())
+        words = errors.one_line(done.stderr)
         raise AttemptFailed(Reason.TOOL, f"initdb ended with exit status {done.returncode}: {words}")
 
 

@@ -13,7 +13,6 @@ from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.postgres import client_programs
 from pgbackstop_runner.postgres.private_server import PrivateServer
-from pgbackstop_runner.recover import run as recovery
 from pgbackstop_runner.restore import new_database, planning, roles, target_database, verify_files
 from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
 from pgbackstop_runner.restore.roles import Globals
@@ -31,9 +30,7 @@ def restore(drill: Drill, place: DrillDirectory, backup: Backup) -> None:
     work_directory.require_room(
         place, work_directory.EMPTY_SERVER + (backup.source_size_bytes or backup.size_bytes or 0)
     )
-    programs = client_programs.of_server(
-        recovery.major(backup), empty_server.LOGICAL_PROGRAMS, configured.bin_dir
-    )
+    programs = client_programs.of_server(backup.major, empty_server.LOGICAL_PROGRAMS, configured.bin_dir)
     accounts.account().require_run(programs.folder / "postgres")
     with workspace.state.lease(backup.id):
         globals_ = _globals(workspace, backup)

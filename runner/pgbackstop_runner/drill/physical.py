@@ -126,8 +126,9 @@ def _judge(drill: Drill, recovered: PrivateServer, aim: DrillTarget) -> None:
     try:
         judgement = heartbeat_check.judge(recovered, live, moment, exact=aim.target.kind == "time")
     except psycopg.Error as error:
-        words = " ".join(str(error).split())
-        drill.check(CheckResult(name="heartbeats", ok=False, detail=f"they cannot be read: {words}"))
+        drill.check(
+            CheckResult(name="heartbeats", ok=False, detail=f"they cannot be read: {errors.one_line(error)}")
+        )
         return
     drill.check(judgement.check)
     drill.note(rpo_seconds=judgement.rpo_seconds)

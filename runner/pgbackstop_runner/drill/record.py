@@ -113,7 +113,7 @@ def known(error: BaseException) -> errors.PgbackstopError:
     """Any error as one that has a sentence for a person."""
     if isinstance(error, errors.PgbackstopError):
         return error
-    words = " ".join(str(error).split())
+    words = errors.one_line(error)
     if isinstance(error, psycopg.Error):
         return AttemptFailed(Reason.TOOL, f"PostgreSQL refused: {words}")
     if isinstance(error, KeyboardInterrupt):

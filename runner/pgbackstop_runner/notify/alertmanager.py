@@ -118,11 +118,11 @@ def _no_alertmanager(settings: Alertmanager) -> Unreachable:
 
 
 def _refusal(where: str, code: int, body: bytes) -> NotAccepted:
-    words = text.words(body.decode(errors="replace"))
+    said = errors.one_line(body.decode(errors="replace"))
     if code in _MALFORMED:
-        return Refused(f"{where} refuses the notification ({code}): {words}", remedy="Report this, please.")
+        return Refused(f"{where} refuses the notification ({code}): {said}", remedy="Report this, please.")
     return Unreachable(
-        f"{where} answers {code}: {words}", remedy="Check notifications.alertmanager.url and its log."
+        f"{where} answers {code}: {said}", remedy="Check notifications.alertmanager.url and its log."
     )
 
 

@@ -16,7 +16,7 @@ from base64 import b64encode
 from collections.abc import Iterable
 from urllib.parse import quote, urlencode, urlsplit
 
-from pgbackstop_catalog import text
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.channels import Email, Slack, Telegram
 from pgbackstop_catalog.config.notifications import Notifications
 from pgbackstop_catalog.records import json_text
@@ -175,4 +175,4 @@ def _reason(error: object) -> str:
 
 
 def _text(words: bytes | str) -> str:
-    return text.words(words if isinstance(words, str) else words.decode(errors="replace"))
+    return errors.one_line(words if isinstance(words, str) else words.decode(errors="replace"))

@@ -175,10 +175,10 @@ class PrivateServer:
                                                'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), '')"""
                 ).fetchone()
         except psycopg.Error as error:
-            words = " ".join(str(error).split())
-            if any(each in words for each in (*_NOT_YET, *_NOT_THERE)):
+            message = errors.one_line(error)
+            if any(beginning in message for beginning in (*_NOT_YET, *_NOT_THERE)):
                 return None
-            raise errors.PgbackstopError(f"The recovered server lets nobody in: {words}") from error
+            raise errors.PgbackstopError(f"The recovered server lets nobody in: {message}") from error
         assert row is not None  # noqa: S101 - the query gives one row
         return Progress(in_recovery=row[0], paused=row[1], replayed_lsn=row[2], until=row[3])
 

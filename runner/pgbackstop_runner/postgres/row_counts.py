@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import sql
 
+from pgbackstop_catalog import errors
 from pgbackstop_runner.postgres import sessions
 from pgbackstop_runner.system import phrases
 
@@ -123,7 +124,7 @@ class Counter:
                 if not self._left or self._stopping:
                     return
         except Exception as error:
-            problem = _words(error)
+            problem = errors.one_line(error)
         self._counts.problems.update({table.quoted: problem for table in reversed(self._left)})
 
     def _session(self) -> str:
@@ -150,11 +151,11 @@ class Counter:
                 except psycopg.Error as error:
                     if connection.closed:
                         raise
-                    raise Gone(f"the snapshot is gone: {_words(error)}") from error
+                    raise Gone(f"the snapshot is gone: {errors.one_line(error)}") from error
                 self._counts.rows[table.quoted] = rows(connection, table.schema, table.name)
                 file = connection.execute(_FILE, (table.quoted,)).fetchone()
         except psycopg.Error as error:
-            return _words(error)
+            return errors.one_line(error)
         if file != (table.file,):
             del self._counts.rows[table.quoted]
             return "it was renamed or rewritten while it was counted"
@@ -163,7 +164,3 @@ class Counter:
 
 # By the name, and not of the snapshot, but of the table that was just locked.
 _FILE = "select pg_catalog.pg_relation_filenode(pg_catalog.to_regclass(%s))::int8"
-
-
-def _words(error: Exception) -> str:
-    return " ".join(str(error).split())

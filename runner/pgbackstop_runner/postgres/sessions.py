@@ -51,7 +51,7 @@ def hang_up(connection: psycopg.Connection) -> None:
 
 def unreachable(server: Server, database: str | None, error: Exception) -> errors.ServerUnreachable:
     """The sentence for a server that does not let us in, from the words of libpq."""
-    words = text.words(error)
+    words = errors.one_line(error)
     where = f"{server.host}:{server.port}"
     name = database or server.maintenance_database
     for pattern, reason, problem, remedy in _REFUSALS:
@@ -68,7 +68,7 @@ def unreachable(server: Server, database: str | None, error: Exception) -> error
 
 def broken(error: psycopg.Error) -> AttemptFailed:
     """The sentence for a statement of ours that PostgreSQL did not carry out, or did not answer."""
-    words = text.words(error)
+    words = errors.one_line(error)
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         remedy = "Grant the role what it lacks: see docs/how-to/create-the-role.md."
         return AttemptFailed(Reason.RIGHTS, f"PostgreSQL refuses: {words}.", remedy=remedy)

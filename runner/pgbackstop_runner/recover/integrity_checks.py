@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import psycopg
 
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import CheckResult
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import client_process
@@ -24,8 +25,9 @@ def run(recovered: PrivateServer, *, thorough: bool, install: bool = False) -> t
     try:
         results = [_indexes(recovered)]
     except psycopg.Error as error:
-        words = " ".join(str(error).split())
-        results = [CheckResult(name="indexes", ok=False, detail=f"could not be asked: {words}")]
+        results = [
+            CheckResult(name="indexes", ok=False, detail=f"could not be asked: {errors.one_line(error)}")
+        ]
     if thorough:
         results.append(_pages(recovered, install=install))
     return tuple(results)

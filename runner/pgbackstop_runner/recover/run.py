@@ -20,7 +20,7 @@ from pgbackstop_catalog import units
 from pgbackstop_catalog.decisions import recovery
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
 from pgbackstop_catalog.records import restore
-from pgbackstop_catalog.records.backup import Backup, CheckResult, Reason
+from pgbackstop_catalog.records.backup import CheckResult, Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.postgres import client_programs, socket_directory
@@ -202,14 +202,9 @@ def _programs(workspace: Workspace, chosen: RecoveryPlan) -> client_programs.Bin
     """The server's programs of the backup's own major version. Raises ConfigError."""
     backup = chosen.backup
     needed = (*_PROGRAMS, "pg_combinebackup") if len(chosen.chain) > 1 else _PROGRAMS
-    found = client_programs.of_server(major(backup), needed, workspace.server(backup.server).bin_dir)
+    found = client_programs.of_server(backup.major, needed, workspace.server(backup.server).bin_dir)
     accounts.account().require_run(Path(found.path("postgres")))
     return found
-
-
-def major(backup: Backup) -> int:
-    """The major version of the server that was backed up."""
-    return (backup.server_facts.version_number if backup.server_facts else 0) // 10000
 
 
 def _recovered(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Assertion
 from pgbackstop_catalog.records.backup import Backup, CheckResult, DatabaseFacts
 from pgbackstop_runner.postgres import facts as postgres
@@ -226,7 +227,7 @@ def _assertion(connection: psycopg.Connection, assertion: Assertion) -> CheckRes
             connection.execute("set transaction read only")
             rows = connection.execute(assertion.sql.encode()).fetchmany(2)
     except psycopg.Error as error:
-        return CheckResult(name=assertion.name, ok=False, detail=" ".join(str(error).split()))
+        return CheckResult(name=assertion.name, ok=False, detail=errors.one_line(error))
     ok = len(rows) == 1 and tuple(rows[0]) == (True,)
     shown = "true" if ok else f"gave {rows!r:.100} instead of one true"
     return CheckResult(name=assertion.name, ok=ok, detail=shown)

@@ -82,8 +82,7 @@ def storage(workspace: Workspace, backup: Backup) -> Path:
 
 
 def _is_same(backup: Backup, identity: str) -> bool:
-    known = backup.server_facts.system_identifier if backup.server_facts else ""
-    return known in {"", identity}
+    return backup.system_identifier in {"", identity}
 
 
 def _tools(server: Server, backup: Backup, major: int) -> Binaries:

@@ -41,11 +41,10 @@ def require(connection: psycopg.Connection, outline: RestorePlan) -> None:
 
 def same_or_newer(backup: Backup, major: int) -> None:
     """Raises ValidationError for a server that is older than the one that was backed up."""
-    made_on = (backup.server_facts.version_number if backup.server_facts else 0) // 10000
-    if made_on > major:
+    if backup.major > major:
         raise errors.ValidationError(
-            f"The backup is of PostgreSQL {made_on}; the server is {major}, which is older.",
-            remedy=f"Restore into PostgreSQL {made_on} or newer.",
+            f"The backup is of PostgreSQL {backup.major}; the server is {major}, which is older.",
+            remedy=f"Restore into PostgreSQL {backup.major} or newer.",
         )
 
 

@@ -154,8 +154,7 @@ def _known(error: Exception) -> errors.PgbackstopError:
     if isinstance(error, errors.PgbackstopError):
         return error
     if isinstance(error, psycopg.Error):
-        words = " ".join(str(error).split())
-        return errors.PgbackstopError(f"PostgreSQL refused: {words}", remedy="")
+        return errors.PgbackstopError(f"PostgreSQL refused: {errors.one_line(error)}", remedy="")
     log.logger().exception("bug")
     return errors.PgbackstopError(f"This is a bug: {type(error).__name__}: {error}")
 
@@ -190,5 +189,6 @@ def _remove_scratch(current: Journal, outline: RestorePlan) -> None:
         with target_database.connect(outline.server, away_from=(outline.database,)) as connection:
             target_database.drop(connection, name, timeout=outline.request.fence_timeout)
     except (errors.PgbackstopError, psycopg.Error) as error:
-        words = " ".join(str(error).split())
-        current.warn(f"{name} could not be removed ({words}): 'pgbackstop restore --clean' does it.")
+        current.warn(
+            f"{name} could not be removed ({errors.one_line(error)}): 'pgbackstop restore --clean' does it."
+        )

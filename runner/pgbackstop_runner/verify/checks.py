@@ -101,11 +101,9 @@ class VerifyRun:
     def _binaries(self) -> Binaries:
         """Tools as new as those that made it, or its server."""
         server = self.workspace.config.servers.get(self.backup.server)
-        facts = self.backup.server_facts
         made_by = [version.partition(".")[0] for version in self.backup.tools.values()]
         majors = [int(each) for each in made_by if each.isdecimal()]
-        majors.append(facts.version_number // 10000 if facts else 0)
-        return client_programs.find(max(majors), server.bin_dir if server else None)
+        return client_programs.find(max(self.backup.major, *majors), server.bin_dir if server else None)
 
     def _limits(self) -> Limits:
         """When a tool that reads it is given up."""

@@ -47,7 +47,7 @@ class Archive:
 
     def holds_wal_of(self, backup: Backup) -> bool:
         """Whether it is the WAL of the backup's own system, and not of one created anew since."""
-        theirs = backup.server_facts.system_identifier if backup.server_facts else ""
+        theirs = backup.system_identifier
         return self.identity is not None and (not theirs or theirs == self.identity.system_identifier)
 
 

@@ -66,6 +66,7 @@ def _execute(connection: psycopg.Connection, name: str, query: str) -> str | Non
             remedy="Raise max_replication_slots of the server and restart it, or drop a slot of no use.",
         ) from error
     except psycopg.Error as error:
-        words = " ".join(str(error).split())
-        raise errors.PgbackstopError(f"The replication slot {name} cannot be made: {words}") from error
+        raise errors.PgbackstopError(
+            f"The replication slot {name} cannot be made: {errors.one_line(error)}"
+        ) from error
     return row[0] if row else None
