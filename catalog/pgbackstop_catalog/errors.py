@@ -1,17 +1,16 @@
 """Errors that a person sees, and the exit code of each.
 
-    PgbackstopError            1  the operation failed
-    ├── ConfigError            2  the configuration or the command line is wrong
-    ├── ValidationError        3  something that a backup needs is not there; nothing was started
-    ├── Busy                   4  another process holds the lock that this one needs
-    ├── CatalogError           5  the catalog or a storage cannot be read or written
-    │   └── NewerRecord        5  a record was written by a newer pgbackstop
-    ├── ServerUnreachable      6  PostgreSQL does not answer, or does not let us in
-    ├── NotFound               7  what was named does not exist
-    ├── Corrupt                8  a stored backup is not what was stored
-    └── Interrupted          130  a signal ended the operation
-
-An exit code of 70 is a bug in pgbackstop: nothing raises it on purpose.
+PgbackstopError            1  the operation failed
+├── ConfigError            2  the configuration or the command line is wrong
+├── ValidationError        3  something that a backup needs is not there; nothing was started
+├── Busy                   4  another process holds the lock that this one needs
+├── CatalogError           5  the catalog or a storage cannot be read or written
+│   └── NewerRecord        5  a record was written by a newer pgbackstop
+├── ServerUnreachable      6  PostgreSQL does not answer, or does not let us in
+├── NotFound               7  what was named does not exist
+├── Corrupt                8  a stored backup is not what was stored
+├── Bug                   70  an exception that nobody foresaw
+└── Interrupted          130  a signal ended the operation
 """
 
 from __future__ import annotations
@@ -96,14 +95,26 @@ class Corrupt(PgbackstopError):
     meaning = "a stored backup is not what was stored"
 
 
+class Bug(PgbackstopError):
+    """An exception that nobody foresaw, in a sentence; nothing raises it on purpose."""
+
+    exit_code = 70
+    meaning = "a bug in pgbackstop"
+
+    def __init__(self, error: BaseException) -> None:
+        words = f"{type(error).__name__}: {one_line(error)}".removesuffix(": ")
+        super().__init__(
+            f"This is a bug: {words}.",
+            remedy="Run again with PGBACKSTOP_DEBUG=1 for the traceback and report it, please.",
+        )
+
+
 class Interrupted(PgbackstopError):
     """A signal ended the operation."""
 
     exit_code = 130
     meaning = "a signal ended the operation"
 
-
-BUG_EXIT_CODE = 70
 
 EXIT_CODES: tuple[tuple[int, str], ...] = (
     (0, "done"),
@@ -118,8 +129,8 @@ EXIT_CODES: tuple[tuple[int, str], ...] = (
             ServerUnreachable,
             NotFound,
             Corrupt,
+            Bug,
+            Interrupted,
         )
     ),
-    (BUG_EXIT_CODE, "a bug in pgbackstop"),
-    (Interrupted.exit_code, Interrupted.meaning),
 )

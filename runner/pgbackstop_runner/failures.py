@@ -1,10 +1,20 @@
-"""Why an attempt failed: an error that carries the reason that goes into its record."""
+"""Why an attempt failed: any exception as an error with a sentence, and the reason for its record."""
 
 from __future__ import annotations
 
+import errno
+import sys
 from collections.abc import Iterable
 
-from pgbackstop_catalog.errors import CatalogError, PgbackstopError, ServerUnreachable, ValidationError
+from pgbackstop_catalog.errors import (
+    Bug,
+    CatalogError,
+    Interrupted,
+    PgbackstopError,
+    ServerUnreachable,
+    ValidationError,
+    one_line,
+)
 from pgbackstop_catalog.records.backup import Backup, Reason
 
 
@@ -22,6 +32,30 @@ class DatabaseRefused(ServerUnreachable):
     def __init__(self, reason: Reason, problem: str, *, remedy: str = "") -> None:
         super().__init__(problem, remedy=remedy)
         self.reason = reason
+
+
+def as_error(error: BaseException) -> PgbackstopError:
+    """Return any exception as an error with a sentence for a person; one that nobody foresaw is a Bug."""
+    if isinstance(error, PgbackstopError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted("Ended by a signal.")
+    if isinstance(error, OSError):
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        words = error.strerror or one_line(error) or type(error).__name__
+        place = f"{error.filename}: " if error.filename else ""
+        return AttemptFailed(
+            Reason.SPACE if full else Reason.STORAGE, f"The operating system refuses: {place}{words}."
+        )
+    if _is_of_psycopg(error):
+        return AttemptFailed(Reason.TOOL, f"PostgreSQL refused: {one_line(error)}")
+    return Bug(error)
+
+
+def _is_of_psycopg(error: BaseException) -> bool:
+    """Whoever raised one has imported it; for the others it would cost 150 ms."""
+    psycopg = sys.modules.get("psycopg")
+    return psycopg is not None and isinstance(error, psycopg.Error)
 
 
 def exit_code(backups: Iterable[Backup]) -> int:

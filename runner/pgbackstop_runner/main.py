@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 import typer.core
@@ -90,10 +90,9 @@ def run() -> None:
     try:
         app()
     except errors.PgbackstopError as error:
-        terminal.complain(f"pgbackstop: {error.problem}")
-        if error.remedy:
-            terminal.complain(f"  → {error.remedy}")
-        sys.exit(error.exit_code)
+        if isinstance(error, errors.Bug) and os.environ.get("PGBACKSTOP_DEBUG"):
+            raise
+        _end(error)
     except BrokenPipeError:
         # The reader of a pipe (head, less) has gone: nothing is wrong, and nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -101,11 +100,18 @@ def run() -> None:
     except KeyboardInterrupt:
         sys.exit(errors.Interrupted.exit_code)
     except Exception as error:
+        from pgbackstop_runner import failures  # noqa: PLC0415 - records are a third of a second to import
+
         if os.environ.get("PGBACKSTOP_DEBUG"):
             raise
-        terminal.complain(f"pgbackstop: This is a bug: {type(error).__name__}: {error}")
-        terminal.complain("  → Run again with PGBACKSTOP_DEBUG=1 for the traceback and report it, please.")
-        sys.exit(errors.BUG_EXIT_CODE)
+        _end(failures.as_error(error))
+
+
+def _end(error: errors.PgbackstopError) -> NoReturn:
+    terminal.complain(f"pgbackstop: {error.problem}")
+    if error.remedy:
+        terminal.complain(f"  → {error.remedy}")
+    sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -97,14 +97,11 @@ def _failed(current: Attempt, error: Exception) -> Backup:
 
 def _known(current: Attempt, error: Exception) -> errors.PgbackstopError:
     """The error as a person shall read it."""
-    if isinstance(error, errors.PgbackstopError):
-        return error
     if isinstance(error, psycopg.Error):
         return sessions.broken(error)
     if isinstance(error, OSError):
         return system_files.storage_failure(error, current.storage)
-    log.logger().exception("bug", plan=current.plan_name, backup=current.record.id)
-    return errors.PgbackstopError(f"This is a bug: {type(error).__name__}: {error}")
+    return log.as_error(error, plan=current.plan_name, backup=current.record.id)
 
 
 def _overdue(what: str, seconds: float) -> AttemptFailed:

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-import psycopg
-
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup, CheckResult, DrillKind, Proof, Reason, Status, Step
@@ -107,21 +105,6 @@ class Drill:
 
     def _save(self) -> None:
         self.workspace.catalog.put(self.proof)
-
-
-def known(error: BaseException) -> errors.PgbackstopError:
-    """Any error as one that has a sentence for a person."""
-    if isinstance(error, errors.PgbackstopError):
-        return error
-    words = errors.one_line(error)
-    if isinstance(error, psycopg.Error):
-        return AttemptFailed(Reason.TOOL, f"PostgreSQL refused: {words}")
-    if isinstance(error, KeyboardInterrupt):
-        return errors.Interrupted("Ended by a signal.")
-    if isinstance(error, OSError):
-        return AttemptFailed(Reason.STORAGE, f"The drill failed: {error.filename}: {error.strerror}.")
-    log.logger().error("bug", error=f"{type(error).__name__}: {error}")
-    return errors.PgbackstopError(f"This is a bug: {type(error).__name__}: {words}")
 
 
 def reason_of(error: errors.PgbackstopError) -> Reason:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup, DrillKind, Proof, Reason, Status
-from pgbackstop_runner.drill import logical, physical, record, selection, work_directory
+from pgbackstop_runner.drill import logical, physical, selection, work_directory
 from pgbackstop_runner.drill.record import Drill
 from pgbackstop_runner.drill.selection import DrillChoice, DrillRequest
 from pgbackstop_runner.failures import AttemptFailed
@@ -45,7 +45,7 @@ def run(workspace: Workspace, plan_name: str, request: DrillRequest) -> Iterator
     except errors.Interrupted:
         raise
     except Exception as error:
-        yield Result(plan=plan_name, proof=None, error=record.known(error))
+        yield Result(plan=plan_name, proof=None, error=log.as_error(error, plan=plan_name))
 
 
 def everything(workspace: Workspace) -> None:
@@ -86,7 +86,7 @@ def _of_kind(
     except errors.Interrupted:
         raise
     except Exception as error:
-        yield _not_chosen(workspace, plan_name, kind, request, record.known(error))
+        yield _not_chosen(workspace, plan_name, kind, request, log.as_error(error, plan=plan_name))
         return
     for choice in chosen:
         yield _make(workspace, choice, request)
@@ -122,7 +122,7 @@ def _make(workspace: Workspace, choice: DrillChoice, request: DrillRequest) -> R
         _restore(drill, choice)
         proof, problem = drill.succeed(), None
     except Exception as error:
-        problem = record.known(error)
+        problem = log.as_error(error, plan=choice.backup.plan, drill=drill.proof.id)
         proof = drill.fail(problem)
     drill_events.finished(workspace, proof)
     if isinstance(problem, errors.Interrupted):

@@ -47,7 +47,7 @@ def recorded(workspace: Workspace, plan: RecoveryPlan, data: Path) -> Iterator[J
             yield current
         except BaseException as error:
             with contextlib.suppress(errors.CatalogError):  # the first error is the one to tell
-                restore_events.finished(workspace, current.fail(_known(error)))
+                restore_events.finished(workspace, current.fail(log.as_error(error, restore=record.id)))
             raise
         restore_events.finished(workspace, current.succeed())
 
@@ -92,14 +92,6 @@ def _left(restore: Restore) -> str:
     if restore.step in {"replay", "check result"}:
         return f"The server in {restore.target} may run by itself: see RECOVER.md there."
     return f"What is in {restore.target} is unfinished and does not start: empty it and recover again."
-
-
-def _known(error: BaseException) -> errors.PgbackstopError:
-    if isinstance(error, errors.PgbackstopError):
-        return error
-    if isinstance(error, KeyboardInterrupt):
-        return errors.Interrupted("Ended by a signal.")
-    return errors.PgbackstopError(f"This is a bug: {type(error).__name__}: {error}")
 
 
 def _lock_name(target: str) -> str:

@@ -142,21 +142,12 @@ def _make_room(current: Journal, outline: RestorePlan) -> None:
 
 def _failed(current: Journal, outline: RestorePlan, error: Exception) -> errors.PgbackstopError:
     """Remove what was begun, record why, and give the error that a person sees."""
-    known = _known(error)
+    known = log.as_error(error, restore=current.record.id)
     if not _is_swapped(outline, current.record):
         current.note(replaced_database="")
         _remove_scratch(current, outline)
     restore_events.finished(current.workspace, current.fail(known))
     return known
-
-
-def _known(error: Exception) -> errors.PgbackstopError:
-    if isinstance(error, errors.PgbackstopError):
-        return error
-    if isinstance(error, psycopg.Error):
-        return errors.PgbackstopError(f"PostgreSQL refused: {errors.one_line(error)}", remedy="")
-    log.logger().exception("bug")
-    return errors.PgbackstopError(f"This is a bug: {type(error).__name__}: {error}")
 
 
 def _is_swapped(outline: RestorePlan, record: Restore) -> bool:

@@ -17,8 +17,10 @@ finally:
     for _name in _ABSENT:
         del sys.modules[_name]
 
-from pgbackstop_catalog.config.configuration import Log  # noqa: E402 - after the import above
+from pgbackstop_catalog import errors  # noqa: E402 - after the import above
+from pgbackstop_catalog.config.configuration import Log  # noqa: E402
 from pgbackstop_catalog.text import bounded, plain  # noqa: E402
+from pgbackstop_runner import failures  # noqa: E402
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -65,6 +67,14 @@ def _clean(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mu
 def _on_one_line(_logger: object, _method: str, line: Any) -> str:
     """Whatever was said, an entry is one line that a terminal does not obey; JSON means the same then."""
     return plain(line)
+
+
+def as_error(error: BaseException, **facts: str) -> errors.PgbackstopError:
+    """Return any exception as an error with a sentence; the traceback of a bug goes into the log."""
+    known = failures.as_error(error)
+    if isinstance(known, errors.Bug):
+        logger().error("bug", exc_info=error, **facts)
+    return known
 
 
 def logger() -> FilteringBoundLogger:

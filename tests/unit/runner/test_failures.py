@@ -1,7 +1,11 @@
 """Exit codes and reasons."""
 
+import errno
+import subprocess
+import sys
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 
 from pgbackstop_catalog import errors
@@ -54,3 +58,73 @@ def test_exit_code(reasons: list[Reason | None], code: int) -> None:
 )
 def test_first_reason(error: errors.PgbackstopError, reason: Reason) -> None:
     assert failures.first_reason(error) is reason
+
+
+def foreseen(error: BaseException) -> tuple[type[errors.PgbackstopError], Reason, str]:
+    known = failures.as_error(error)
+    return type(known), failures.first_reason(known), str(known)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "reason", "sentence"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/srv/x"),
+            failures.AttemptFailed,
+            Reason.SPACE,
+            "The operating system refuses: /srv/x: No space left on device.",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied"),
+            failures.AttemptFailed,
+            Reason.STORAGE,
+            "The operating system refuses: Permission denied.",
+        ),
+        (
+            TimeoutError(),
+            failures.AttemptFailed,
+            Reason.STORAGE,
+            "The operating system refuses: TimeoutError.",
+        ),
+        (
+            psycopg.errors.DuplicateDatabase('database "shop"\n  already exists\n'),
+            failures.AttemptFailed,
+            Reason.TOOL,
+            'PostgreSQL refused: database "shop" already exists',
+        ),
+        (KeyboardInterrupt(), errors.Interrupted, Reason.INTERRUPTED, "Ended by a signal."),
+    ],
+)
+def test_what_may_happen_has_a_sentence_and_a_reason(
+    error: BaseException, kind: type[errors.PgbackstopError], reason: Reason, sentence: str
+) -> None:
+    assert foreseen(error) == (kind, reason, sentence)
+
+
+def test_an_error_of_ours_stays_as_it_is() -> None:
+    known = errors.NotFound("There is no plan.")
+    assert failures.as_error(known) is known
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (ZeroDivisionError("division\nby zero"), "This is a bug: ZeroDivisionError: division by zero."),
+        (AssertionError(), "This is a bug: AssertionError."),
+    ],
+)
+def test_what_nobody_foresaw_is_a_bug(error: Exception, problem: str) -> None:
+    known = failures.as_error(error)
+    assert isinstance(known, errors.Bug)
+    assert (known.problem, known.exit_code) == (problem, 70)
+    assert "PGBACKSTOP_DEBUG=1" in known.remedy
+    assert failures.first_reason(known) is Reason.INTERNAL
+
+
+def test_sentences_cost_no_import_of_the_driver() -> None:
+    """A list must answer at once, and says what went wrong, too."""
+    code = (
+        "import sys; from pgbackstop_runner import failures; failures.as_error(ValueError()); "
+        "sys.exit('psycopg' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
