@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 
 from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_runner.system import http
 
 # The four names of the specification.
 LITERAL = ("backup_last_success_time", "backup_size_bytes", "backup_duration_seconds", "disk_free_bytes")
@@ -15,8 +14,6 @@ LITERAL = ("backup_last_success_time", "backup_size_bytes", "backup_duration_sec
 _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _TIMEOUT = 5.0  # seconds
-# A proxy of the environment is for the world outside, not for this machine.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +29,10 @@ class Sample:
 def page(port: int, path: str = "/metrics") -> str | None:
     """A page of a part on this machine; None where it does not answer with one."""
     try:
-        with _OPENER.open(f"http://127.0.0.1:{port}{path}", timeout=_TIMEOUT) as answer:
-            text: str = answer.read().decode()
-            return text
-    except (OSError, ValueError, urllib.error.URLError):
+        answer = http.ask(f"http://127.0.0.1:{port}{path}", timeout=_TIMEOUT)
+    except http.NoAnswer:
         return None
+    return answer.body.decode(errors="replace") if answer.is_good else None
 
 
 def samples(text: str) -> list[Sample]:

@@ -7,23 +7,20 @@ NotAccepted         1  it did not do as it was asked
 
 from __future__ import annotations
 
-import http.client
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from pgbackstop_catalog import errors, text
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.notifications import Alertmanager
 from pgbackstop_catalog.records import json_text
+from pgbackstop_runner.system import http
 
 # What Alertmanager and proxies answer to a body that they do not take. Any other 4xx (401, 404, 429) is
 # about who we are, where we knock or how often, and a person or time can mend that.
 _MALFORMED = {400, 413, 422}
-_MOST_BYTES = 2048
-_MOST_BYTES_OF_AN_ANSWER = 16 * 1024**2
+_MOST_CHARACTERS = 2048  # of what it says against a notification
 
 
 class NotAccepted(errors.PgbackstopError):
@@ -36,16 +33,6 @@ class Unreachable(NotAccepted):
 
 class Refused(NotAccepted):
     """It never will."""
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirected POST becomes a GET, whose 200 would look as if the alert had been accepted."""
-
-    def redirect_request(self, *_args: Any, **_named: Any) -> None:
-        return None
-
-
-_OPENER = urllib.request.build_opener(_NoRedirects)
 
 
 def post(settings: Alertmanager, alerts: Sequence[dict[str, object]]) -> None:
@@ -84,22 +71,22 @@ def _address(settings: Alertmanager) -> str:
 
 
 def _ask(settings: Alertmanager, path: str, *, data: bytes | None = None) -> bytes:
-    request = urllib.request.Request(  # noqa: S310 - the configuration allows http and https only
-        settings.url.rstrip("/") + path,
-        data=data,
-        headers={"Content-Type": "application/json", "User-Agent": "pgbackstop"},
-    )
     try:
-        with _OPENER.open(request, timeout=settings.timeout) as answer:
-            body: bytes = answer.read(_MOST_BYTES_OF_AN_ANSWER)
-    except urllib.error.HTTPError as error:
-        with error:
-            raise _refusal(place(settings), error.code, error.read(_MOST_BYTES)) from error
-    except urllib.error.URLError as error:
-        raise _unreachable(place(settings), error.reason) from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise _unreachable(place(settings), error) from error
-    return body
+        answer = http.ask(
+            settings.url.rstrip("/") + path,
+            timeout=settings.timeout,
+            method="GET" if data is None else "POST",
+            data=data,
+            headers={"Content-Type": "application/json", "User-Agent": "pgbackstop"},
+        )
+    except http.NoAnswer as error:
+        raise Unreachable(
+            f"{place(settings)} cannot be reached: {error}.",
+            remedy="See that it runs, and check notifications.alertmanager.url.",
+        ) from error
+    if not answer.is_good:
+        raise _refusal(place(settings), answer)
+    return answer.body
 
 
 def _from_json(settings: Alertmanager, body: bytes) -> Any:
@@ -117,18 +104,12 @@ def _no_alertmanager(settings: Alertmanager) -> Unreachable:
     )
 
 
-def _refusal(where: str, code: int, body: bytes) -> NotAccepted:
-    said = errors.one_line(body.decode(errors="replace"))
-    if code in _MALFORMED:
-        return Refused(f"{where} refuses the notification ({code}): {said}", remedy="Report this, please.")
+def _refusal(who: str, answer: http.Answer) -> NotAccepted:
+    said = errors.one_line(answer.text)[:_MOST_CHARACTERS]
+    if answer.status in _MALFORMED:
+        return Refused(
+            f"{who} refuses the notification ({answer.status}): {said}", remedy="Report this, please."
+        )
     return Unreachable(
-        f"{where} answers {code}: {said}", remedy="Check notifications.alertmanager.url and its log."
-    )
-
-
-def _unreachable(where: str, reason: object) -> Unreachable:
-    text = reason.strerror or str(reason) if isinstance(reason, OSError) else str(reason)
-    return Unreachable(
-        f"{where} cannot be reached: {text}.",
-        remedy="See that it runs, and check notifications.alertmanager.url.",
+        f"{who} answers {answer.status}: {said}", remedy="Check notifications.alertmanager.url and its log."
     )

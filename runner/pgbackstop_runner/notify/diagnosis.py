@@ -6,12 +6,9 @@ which may see another network than Alertmanager's. No sentence has a secret in i
 
 from __future__ import annotations
 
-import http.client
 import re
 import smtplib
 import ssl
-import urllib.error
-import urllib.request
 from base64 import b64encode
 from collections.abc import Iterable
 from urllib.parse import quote, urlencode, urlsplit
@@ -21,6 +18,7 @@ from pgbackstop_catalog.config.channels import Email, Slack, Telegram
 from pgbackstop_catalog.config.notifications import Notifications
 from pgbackstop_catalog.records import json_text
 from pgbackstop_runner.notify import secrets
+from pgbackstop_runner.system import http
 
 _SECONDS = 10.0
 _MOST_BYTES = 2048
@@ -58,7 +56,7 @@ def email(settings: Email) -> str:
         said = _of_mail(error.smtp_error, settings, password)
         return f"The mail server {settings.smarthost} answers {error.smtp_code}: {said}"
     except (OSError, smtplib.SMTPException) as error:
-        return f"The mail server {settings.smarthost} cannot be used: {_reason(error)}."
+        return f"The mail server {settings.smarthost} cannot be used: {http.reason(error)}."
     refused = [
         f"{to}: {code} {_of_mail(words, settings, password)}"
         for to, (code, words) in answers.items()
@@ -118,26 +116,22 @@ def _connected(settings: Email) -> smtplib.SMTP:
 
 
 def _ask(address: str, *, data: bytes, kind: str, hidden: str) -> tuple[int, str]:
-    """Status and body, or 0 and the reason where there is no answer.
+    """Return status and body, or 0 and the reason where there is no answer.
 
     Nothing of the address is told, even where what answers repeats it; ``hidden`` is its secret.
     """
-    code, words = _answer(address, data=data, kind=kind)
-    return code, _without(words, hidden)
-
-
-def _answer(address: str, *, data: bytes, kind: str) -> tuple[int, str]:
-    request = urllib.request.Request(address, data=data, headers={"Content-Type": kind})  # noqa: S310 - checked
     try:
-        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - as above
-            return answer.status, answer.read(_MOST_BYTES).decode(errors="replace")
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read(_MOST_BYTES).decode(errors="replace")
-    except urllib.error.URLError as error:
-        return 0, _reason(error.reason)
-    except (OSError, http.client.HTTPException) as error:
-        return 0, _reason(error)
+        answer = http.ask(
+            address,
+            timeout=_SECONDS,
+            method="POST",
+            data=data,
+            headers={"Content-Type": kind},
+            most_bytes=_MOST_BYTES,
+        )
+    except http.NoAnswer as error:
+        return 0, _without(str(error), hidden)
+    return answer.status, _without(answer.text, hidden)
 
 
 def _without(said: str, secret: str) -> str:
@@ -161,17 +155,9 @@ def _without_beginning(said: str, forms: Iterable[str]) -> str:
 
 def _description(words: str) -> str:
     try:
-        return text.words(json_text.parse(words)["description"])
+        return errors.one_line(json_text.parse(words)["description"])
     except (ValueError, KeyError, TypeError):
         return words
-
-
-def _reason(error: object) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
-    if isinstance(error, http.client.HTTPException):
-        return type(error).__name__  # its words may hold the address
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
 
 
 def _text(words: bytes | str) -> str:

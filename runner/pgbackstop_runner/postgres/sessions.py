@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import psycopg
 
-from pgbackstop_catalog import errors, text
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records.backup import Reason

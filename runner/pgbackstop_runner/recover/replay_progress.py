@@ -12,7 +12,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan
 from pgbackstop_catalog.model import format_time
-from pgbackstop_runner.postgres import private_server
+from pgbackstop_runner.postgres import control_data, private_server
 from pgbackstop_runner.postgres.private_server import PrivateServer, Progress
 from pgbackstop_runner.recover import prepare, server_settings
 from pgbackstop_runner.recover.data_directory import DataDirectory
@@ -48,7 +48,7 @@ def write_settings(work: RecoveryRun, *, exact_target: bool) -> None:
     lines = server_settings.recovery(
         work.plan,
         wal_from=wal_from,
-        controls=server_settings.control(recovered.programs, data),
+        controls=control_data.read(recovered.programs, data),
         action=work.action,
         exact_target=exact_target,
     )

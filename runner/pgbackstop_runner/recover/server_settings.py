@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan
-from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_catalog.store import atomic
-from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.system.accounts import no_link
 
 SCRIPT = "restore-wal.sh"
@@ -55,16 +51,6 @@ QUIET = {
 }
 _AS_IS = "surrogateescape"  # a configuration may be in any encoding
 _DATA_DIRECTORY = re.compile(r"\s*data_directory\b", re.IGNORECASE)
-
-
-def control(programs: Binaries, data: Path) -> dict[str, str]:
-    """What pg_controldata says of a data directory, by its own words."""
-    argv = [programs.path("pg_controldata"), str(data)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env={"LC_ALL": "C"})
-    if done.returncode != 0:
-        raise AttemptFailed(Reason.CORRUPT, f"pg_controldata cannot read {data}: {done.stderr.strip()}")
-    pairs = (line.partition(":") for line in done.stdout.splitlines())
-    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def fetching(script: Path, archive: Path, segment_bytes: int) -> dict[str, str]:

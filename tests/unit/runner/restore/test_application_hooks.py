@@ -60,8 +60,14 @@ def test_the_token_goes_to_the_application_and_no_further(address: str, tmp_path
     token.write_text("t0ken\n")
     done = application_hooks.run("stop", Hook(url=f"{address}/stop", token_file=token, timeout=10))
     assert done.output == "200 POST by Bearer t0ken"
-    moved = application_hooks.run("stop", Hook(url=f"{address}/moved", token_file=token, timeout=10))
+    moved = application_hooks.run("check", Hook(url=f"{address}/moved", token_file=token, timeout=10))
     assert moved.output == "200 GET by None"
+
+
+def test_a_redirected_stop_has_stopped_nothing(address: str) -> None:
+    moved = application_hooks.run("stop", Hook(url=f"{address}/moved", timeout=10))
+    assert not moved.ok
+    assert moved.output.startswith("302 ")
 
 
 def test_a_token_that_cannot_be_read_is_said(address: str, tmp_path: Path) -> None:

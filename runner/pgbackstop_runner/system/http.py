@@ -1,0 +1,114 @@
+"""One request by HTTP and its answer: in bounded memory, and without what would send it somewhere else.
+
+A redirected POST becomes a GET, whose 200 would look as if the POST had been accepted: it is not followed.
+A proxy of the environment is for the world outside: it is not asked for this machine's own addresses.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from pgbackstop_catalog import errors
+
+MOST_BYTES = 16 * 1024**2
+
+
+class NoAnswer(Exception):
+    """Nobody answered. The words say why, and nothing of the address, which may be a secret."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a server answered, whatever its status; the beginning of its body."""
+
+    status: int
+    body: bytes
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode(errors="replace").strip()
+
+
+def ask(
+    url: str,
+    *,
+    timeout: float,
+    method: str = "GET",
+    data: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    authorization: str | None = None,
+    most_bytes: int = MOST_BYTES,
+) -> Answer:
+    """Send one request to an address whose scheme the configuration has checked. Raises NoAnswer.
+
+    ``timeout`` is in seconds, for each step. ``authorization`` goes to that address, and not to one that it
+    redirects to. Of the body ``most_bytes`` are read.
+    """
+    try:
+        request = urllib.request.Request(url, data=data, headers=dict(headers or {}), method=method)  # noqa: S310
+        if authorization is not None:
+            request.add_unredirected_header("Authorization", authorization)
+        with _opener(url).open(request, timeout=timeout) as answer:
+            return Answer(status=answer.status, body=answer.read(most_bytes))
+    except urllib.error.HTTPError as error:
+        return _of_error(error, most_bytes)
+    except urllib.error.URLError as error:
+        raise NoAnswer(reason(error.reason)) from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise NoAnswer(reason(error)) from error
+
+
+def reason(error: object) -> str:
+    """Return why a connection failed, without what may hold the address that was asked."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, OSError):
+        return error.strerror or errors.one_line(error) or type(error).__name__
+    return type(error).__name__ if isinstance(error, Exception) else errors.one_line(error)
+
+
+def is_this_machine(host: str | None) -> bool:
+    """Whether a host of an address is this machine by its loopback interface."""
+    if host is None or host == "localhost":
+        return host is not None
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _GetsAreRedirected(urllib.request.HTTPRedirectHandler):
+    def redirect_request(  # noqa: PLR0917 - as urllib calls it
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if req.get_method() != "GET":
+            return None
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    direct = [urllib.request.ProxyHandler({})] if is_this_machine(urlsplit(url).hostname) else []
+    return urllib.request.build_opener(_GetsAreRedirected, *direct)
+
+
+def _of_error(error: urllib.error.HTTPError, most_bytes: int) -> Answer:
+    """An answer, too: urllib raises those that are not 2xx."""
+    with error:
+        try:
+            return Answer(status=error.code, body=error.read(most_bytes))
+        except (OSError, http.client.HTTPException):
+            return Answer(status=error.code, body=b"")  # the status is what counts
