@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pgbackstop_catalog.text import bounded, plain
+from pgbackstop_catalog import text
 
 
 class PgbackstopError(Exception):
@@ -29,17 +29,20 @@ class PgbackstopError(Exception):
     most_letters: ClassVar[int] = 8_000
 
     def __init__(self, problem: str, *, remedy: str = "") -> None:
-        self.problem = plain(bounded(problem, self.most_letters), keep="\n")
-        self.remedy = plain(bounded(remedy, self.most_letters), keep="\n")
+        self.problem = text.plain(text.bounded(problem, self.most_letters), keep="\n")
+        self.remedy = text.plain(text.bounded(remedy, self.most_letters), keep="\n")
         super().__init__(self.problem)
 
     def __str__(self) -> str:
         return f"{self.problem} {self.remedy}".strip()
 
 
-def one_line(words: object) -> str:
-    """An error, or what a program said, in one line: libpq and PostgreSQL break theirs."""
-    return " ".join(str(words).split())
+def one_line(said: object, most: int = text.MOST_LETTERS) -> str:
+    """Return an error, or what a program said, as one line of at most ``most`` letters that obeys nothing."""
+    whole = str(said)
+    line = " ".join(whole[: 4 * most].split())
+    is_whole = len(whole) <= 4 * most and len(line) <= most
+    return text.plain(line if is_whole else f"{line[:most]}… ({len(whole)} letters)")
 
 
 class ConfigError(PgbackstopError):

@@ -35,11 +35,3 @@ def plain(text: str, *, keep: str = "") -> str:
 def bounded(text: str, most: int = MOST_LETTERS) -> str:
     """Its beginning, and how long it is, where it is longer than ``most`` letters."""
     return text if len(text) <= most else f"{text[:most]}… ({len(text)} letters)"
-
-
-def words(said: object, most: int = MOST_LETTERS) -> str:
-    """What somebody else said, as one line that may stand in a sentence, a record or a log."""
-    whole = str(said)
-    line = " ".join(whole[: 4 * most].split())
-    is_whole = len(whole) <= 4 * most and len(line) <= most
-    return plain(line if is_whole else f"{line[:most]}… ({len(whole)} letters)")

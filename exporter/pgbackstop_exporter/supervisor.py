@@ -16,7 +16,6 @@ from typing import Final
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import load
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.text import words
 from pgbackstop_exporter import log, threads
 from pgbackstop_exporter.collector import Collector
 from pgbackstop_exporter.snapshot import (
@@ -84,7 +83,7 @@ class Supervisor:
             return self._refused(str(error))
         except Exception as error:
             log.bug("kept the old configuration", error)
-            return self._refused(f"The configuration could not be read: {words(error)}.")
+            return self._refused(f"The configuration could not be read: {errors.one_line(error)}.")
         self._settle("config", settings, success=True)
         self.start()
         log.info("read the configuration", file=self._path)

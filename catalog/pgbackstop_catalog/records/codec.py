@@ -11,7 +11,6 @@ from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records import json_text
 from pgbackstop_catalog.records.backup import RECORD_VERSION
-from pgbackstop_catalog.text import words
 
 V = TypeVar("V", bound=Model)
 # The record of a million tables with their files; a few kilobytes are usual.
@@ -54,7 +53,7 @@ def _explain(error: ValidationError, content: bytes, where: str) -> errors.Catal
         )
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join(str(part) for part in first["loc"]) or "the file"
-    return _no_record(where, f"{words(place, 100)}: {words(first['msg'], 200)}")
+    return _no_record(where, f"{errors.one_line(place, 100)}: {errors.one_line(first['msg'], 200)}")
 
 
 def _no_record(where: str, why: str) -> errors.CatalogError:

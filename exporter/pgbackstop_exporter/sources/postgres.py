@@ -12,7 +12,6 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import restore
-from pgbackstop_catalog.text import words
 from pgbackstop_exporter.snapshot import ServerHealth
 
 APPLICATION_NAME: Final = "pgbackstop-exporter"
@@ -111,7 +110,7 @@ class PostgresSource:
     def _unreachable(self, why: str) -> errors.ServerUnreachable:
         where = f"{self._server.host}:{self._server.port}"
         return errors.ServerUnreachable(
-            f"PostgreSQL at {where} did not answer: {words(why).rstrip('.?')}.",
+            f"PostgreSQL at {where} did not answer: {errors.one_line(why).rstrip('.?')}.",
             remedy="Check that it runs, and host, port, role and password in the configuration.",
         )
 

@@ -20,7 +20,6 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Copy, Proof
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.store import folder
-from pgbackstop_catalog.text import words
 from pgbackstop_exporter.sources.packed_records import RecordCodec
 
 _HEAD: Final = struct.Struct("<qBB")  # modification time of the file (ns), final, length of its name
@@ -131,7 +130,7 @@ class RecordCache(Generic[R, D]):
         except (OSError, ArithmeticError, ValueError, struct.error) as error:
             # The last three: a value that no record of ours has had, and that does not fit into a row.
             why = error.strerror if isinstance(error, OSError) else error
-            problem = f"{self._file(name)} cannot be read as a record: {words(why, 500)}."
+            problem = f"{self._file(name)} cannot be read as a record: {errors.one_line(why, 500)}."
         self.problems[name] = problem
         self._problem_times[name] = changed_ns
         return b""

@@ -19,7 +19,6 @@ from typing import Final
 from aiohttp import web
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.text import words
 from pgbackstop_exporter import log, threads
 from pgbackstop_exporter.web import config as web_config
 from pgbackstop_exporter.web import tls as web_tls
@@ -106,7 +105,7 @@ class WebServer:
                 self._failed(str(error))
             except Exception as error:
                 log.seldom("the web configuration could not be read", error=error)
-                self._failed(f"The web configuration could not be read: {words(error)}.")
+                self._failed(f"The web configuration could not be read: {errors.one_line(error)}.")
             else:
                 self._problem = ""
                 self._report(True)

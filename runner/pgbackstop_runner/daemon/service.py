@@ -15,7 +15,6 @@ from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_catalog.text import words
 from pgbackstop_runner.backup import reconcile
 from pgbackstop_runner.daemon import heartbeats, state_file, wal_gaps, wal_receivers
 from pgbackstop_runner.daemon.backup_runs import Runs
@@ -167,7 +166,7 @@ class Service:
             return
         except Exception as error:
             # Whatever it is: the daemon goes on with what it had, for backups are due.
-            log.logger().exception("configuration refused", problem=words(error))
+            log.logger().exception("configuration refused", problem=errors.one_line(error))
             return
         self.workspace = fresh
         await self.receivers.follow(fresh)

@@ -202,7 +202,7 @@ def _make(current: Journal, outline: RestorePlan, live: psycopg.Connection, key:
             live.execute(sql.SQL("set local client_encoding to {}").format(encoding))
             live.execute(key.code)
     except psycopg.Error as error:
-        code = errors.one_line(key.code.decode(errors="replace"))
+        code = " ".join(key.code.decode(errors="replace").split())
         current.warn(
             f"Foreign key {key.name} of {key.table} could not be restored: {errors.one_line(error)}. "
             f"When the rows fit, run: {code}"

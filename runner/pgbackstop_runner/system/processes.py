@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.errors import Interrupted
-from pgbackstop_catalog.text import words
 
 # Looked up now: between fork and exec it is too late to load anything.
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -122,7 +122,10 @@ def tail(log: Path, lines: int = 3) -> str:
         content = log.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
         content = []
-    return words(" / ".join([line.strip() for line in content if line.strip()][-lines:])) or "it said nothing"
+    return (
+        errors.one_line(" / ".join([line.strip() for line in content if line.strip()][-lines:]))
+        or "it said nothing"
+    )
 
 
 def adopt_orphans() -> None:

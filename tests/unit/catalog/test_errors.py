@@ -22,8 +22,17 @@ def test_what_was_said_is_one_line(words: object, line: str) -> None:
     assert errors.one_line(words) == line
 
 
-@given(st.text())
-def test_one_line_keeps_every_word(text: str) -> None:
-    line = errors.one_line(text)
-    assert len(line.splitlines()) <= 1
-    assert line.split() == text.split()
+@given(st.lists(st.text(st.characters(categories=["L", "N", "P", "S"])), max_size=50))
+def test_one_line_keeps_every_word(words: list[str]) -> None:
+    assert errors.one_line("\n\t".join(words)) == " ".join(word for word in words if word)
+
+
+def test_what_is_long_is_cut_and_counted() -> None:
+    assert errors.one_line("no\nanswer " * 1_000, 20) == "no answer no answer … (10000 letters)"
+
+
+@given(st.text(), st.integers(1, 50))
+def test_whatever_was_said_is_one_bounded_line(said: str, most: int) -> None:
+    line = errors.one_line(said, most)
+    assert line.isprintable()
+    assert len(line) <= 12 * most + 40

@@ -18,21 +18,11 @@ def test_lines_stay_where_they_are_wanted() -> None:
     assert text.plain("a\nb\r", keep="\n") == "a\nb\\r"
 
 
-def test_what_is_long_is_cut_and_counted() -> None:
-    assert text.words("no\nanswer " * 1_000, 20) == "no answer no answer … (10000 letters)"
-
-
 @given(st.text())
 def test_what_is_escaped_reads_back(said: str) -> None:
     shown = text.plain(said)
     assert shown.isprintable()
     assert json.loads(f'"{shown}"') == said if not set('"\\') & set(said) else True
-
-
-@given(st.text(), st.integers(1, 50))
-def test_words_are_one_bounded_line(said: str, most: int) -> None:
-    assert text.words(said, most).isprintable()
-    assert len(text.words(said, most)) <= 12 * most + 40
 
 
 def test_names() -> None:
