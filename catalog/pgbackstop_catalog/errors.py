@@ -21,7 +21,7 @@ from pgbackstop_catalog import text
 
 
 class PgbackstopError(Exception):
-    """What went wrong in one sentence, and what to do about it in another."""
+    """An error that a person sees: ``problem`` says what went wrong, ``remedy`` what to do about it."""
 
     exit_code: ClassVar[int] = 1
     meaning: ClassVar[str] = "the operation failed"

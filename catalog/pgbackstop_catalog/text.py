@@ -1,4 +1,4 @@
-"""What names may be, and how words that come from outside are shown. Imports nothing slow."""
+"""Names, and words that come from outside: which are taken, and how they are shown. Imports nothing slow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ODD = re.compile(r"[^ -~]")
 
 
 def is_name(text: str) -> bool:
-    """Whether it is a name of a plan, a server or a storage."""
+    """Return whether it is a name of a plan, a server or a storage."""
     return _NAME.fullmatch(text) is not None
 
 

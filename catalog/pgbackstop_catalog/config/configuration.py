@@ -94,11 +94,11 @@ class Config(Model):
         return storage
 
     def catalog_folder(self) -> Path:
-        """Where the catalog is."""
+        """The folder of the catalog."""
         return self.catalog or self.folder(None).path / "catalog"
 
     def drills(self) -> Path:
-        """Where throw-away servers live."""
+        """The folder in which throw-away servers live."""
         return self.drill_folder or self.folder(None).path / "drills"
 
 

@@ -1,4 +1,4 @@
-"""How to connect to a server, as libpq's keywords; both programs connect the same way.
+"""Connections to a server, as libpq's keywords; both programs connect the same way.
 
 https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 """

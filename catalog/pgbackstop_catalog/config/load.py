@@ -61,7 +61,7 @@ def _problem(document: Document, error: Any) -> Problem:
 
 
 def _is_tag(loc: tuple[Any, ...], part: Any) -> bool:
-    """Whether ``part`` is pydantic's name of the storage's kind, which is no key of the file."""
+    """Return whether ``part`` is pydantic's name of the storage's kind, which is no key of the file."""
     return len(loc) > 2 and loc[0] == "storages" and loc.index(part) == 2
 
 
@@ -101,7 +101,7 @@ def _absolute(document: Document, value: Any, loc: tuple[str, ...], problems: li
 
 
 def _crossings(config: Config) -> list[tuple[tuple[str, ...], str]]:
-    """What no single value can see: names that name nothing, and storages that cannot do what is asked."""
+    """Yield what no single value can see: names of nothing, and storages that cannot do what is asked."""
     found: list[tuple[tuple[str, ...], str]] = []
     folders = {name for name, storage in config.storages.items() if isinstance(storage, FolderStorage)}
     if not folders:

@@ -1,4 +1,4 @@
-"""Which file is the configuration, what stands in it, and what its relative paths mean.
+"""The configuration's file: which one it is, what stands in it, and what its relative paths mean.
 
 It does not import the model, which takes longer than a list may.
 """
@@ -31,7 +31,7 @@ def find(given: Path | None) -> Path:
 
 
 def document(file: Path) -> Document:
-    """What stands in the file. Raises ConfigError where it cannot be read, BadConfig where it is no YAML."""
+    """Read the file. Raises ConfigError where it cannot be read, BadConfig where it is no YAML."""
     return yaml_file.read(file, what="The configuration", remedy="Check its name, owner and mode.")
 
 

@@ -1,4 +1,4 @@
-"""Where the catalog is, from the configuration's file alone.
+"""The catalog's folder, from the configuration's file alone.
 
 What only reads the catalog needs one key of the file. It must answer even on the day when some other key
 is wrong, and without the model, whose import takes longer than a list may.

@@ -92,7 +92,7 @@ class Drill(Model):
 
 
 class Plan(Model):
-    """What to back up from a server, how, when, where to, how long to keep, how old is too old."""
+    """A plan: what to back up from a server, how, when, where to, how long to keep, how old is too old."""
 
     server: Name = Field(description="which of the servers")
     backup_type: BackupType = Field(

@@ -55,7 +55,7 @@ def _below(place: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseM
 
 
 def _step(annotation: Any) -> str:
-    """What stands between a key and the mapping below it: a name, the place in a list, or nothing."""
+    """Return what stands between a key and the mapping below it: a name, a place in a list, or nothing."""
     if get_origin(annotation) is dict:
         return ".NAME"
     return "[]" if get_origin(annotation) is tuple else ""

@@ -1,4 +1,4 @@
-"""When a plan is due: pure decisions over cron expressions, right at both daylight-saving changes.
+"""Due times of plans: decisions over cron expressions, right at both daylight-saving changes.
 
 cronsim finds the matching wall-clock times; what they mean when the clock changes is decided here.
 cronsim's own rule is Debian's cron's, which turns on whether a field begins with a star: ``*/30 2 * * *``
@@ -57,14 +57,14 @@ class Schedule:
         return _longest_pause(self.expression, moment.year)
 
     def is_daily(self) -> bool:
-        """Whether its longest pause is about a day: due on every day, once or within an hour."""
+        """Return whether its longest pause is about a day: due on every day, once or within an hour."""
         interval = self.interval(datetime(2026, 1, 1, tzinfo=UTC))
         return timedelta(hours=23) <= interval <= timedelta(hours=25)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What to do now about a plan, and why."""
+    """The decision about a plan at one moment, and why."""
 
     run: datetime | None
     catch_up: bool
@@ -74,7 +74,7 @@ class Decision:
 
 
 def decide(schedule: Schedule, *, handled_until: datetime, now: datetime, grace: timedelta) -> Decision:
-    """Which due time to run now, which ones to record as missed.
+    """Decide which due time to run now, and which ones to record as missed.
 
     ``handled_until`` is the newest due time on record, or when the plan was first seen. Of several past
     due times only the newest may still run, when it is at most ``grace`` old (and never less than

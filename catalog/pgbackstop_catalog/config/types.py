@@ -1,4 +1,4 @@
-"""What a single value of the file may be: durations, sizes, time zones, cron expressions, addresses."""
+"""Types of single values of the file: durations, sizes, time zones, cron expressions, addresses."""
 
 from __future__ import annotations
 

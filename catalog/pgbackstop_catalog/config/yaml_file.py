@@ -50,7 +50,7 @@ class BadConfig(errors.ConfigError):
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """What stands in a file; ``node`` knows the lines, ``problems`` are keys that stand there twice."""
+    """The content of a file; ``node`` knows the lines, ``problems`` are keys that stand there twice."""
 
     file: Path
     value: Any
@@ -177,7 +177,7 @@ class _Part:
 
 
 class _Extent:
-    """How much a document is with its aliases written out."""
+    """The size of a document with its aliases written out."""
 
     def __init__(self) -> None:
         self._open = [_Part()]
@@ -185,7 +185,7 @@ class _Extent:
         self._nodes = 0
 
     def add(self, event: yaml.Event) -> str:
-        """What is wrong with the document for certain, after one more event; empty when nothing is."""
+        """Return what is wrong with the document for certain after one more event; "" when nothing is."""
         if isinstance(event, yaml.ScalarEvent):
             self._end(_Part(anchor=event.anchor))
             return "a text with a NUL is no name, path or word; leave it out" if "\0" in event.value else ""

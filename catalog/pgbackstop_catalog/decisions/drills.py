@@ -1,4 +1,4 @@
-"""Drills: which moment is recovered to, and what heartbeats say of the result. Pure.
+"""Drills: which moment is recovered to, and what heartbeats say of the result.
 
 A heartbeat is a row that says when it was written and when the one before it was, so that a lost row shows
 inside of what was recovered, and a pause of the daemon does not look like one. Moments are of the server's
@@ -44,7 +44,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, kw_only=True)
 class LiveHeartbeats:
-    """What the live server still knows of heartbeats: the oldest, and the newest before a moment."""
+    """The heartbeats that the live server still has: the oldest, and the newest before a moment."""
 
     oldest: datetime | None
     newest_before: datetime | None
@@ -96,7 +96,7 @@ def judge(
     *,
     exact: bool,
 ) -> HeartbeatCheck:
-    """Whether the heartbeats of a recovered server are those that its moment must have.
+    """Judge whether the heartbeats of a recovered server are those that its moment must have.
 
     ``exact``: nothing after the moment may be there; else the moment is what the window claims at least.
     ``live`` is what the server itself has, None where it could not be asked.

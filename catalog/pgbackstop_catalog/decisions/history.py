@@ -1,4 +1,4 @@
-"""What the attempts of a plan add up to: pure decisions that the runner and the exporter share.
+"""Sums of a plan's attempts: decisions that the runner and the exporter share.
 
 An Attempt is what these decisions need of a Backup record; it is small, so that a reader of many
 records can keep it instead of them. Times are Unix seconds (0 = never, or not set), sizes bytes.
@@ -59,12 +59,12 @@ class Attempt(NamedTuple):
 
     @property
     def is_failure(self) -> bool:
-        """Whether it started and did not succeed."""
+        """Return whether it started and did not succeed."""
         return self.reason is not None
 
     @property
     def is_available(self) -> bool:
-        """Whether its bytes are complete and still kept."""
+        """Return whether its bytes are complete and still kept."""
         return self.status is Status.SUCCEEDED and not self.expired
 
 
@@ -105,7 +105,7 @@ def failure_reason(record: Backup) -> Reason | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """What only grows: attempts that ended, failed ones by reason, due runs that did not start."""
+    """Counts that only grow: attempts that ended, failed ones by reason, due runs that did not start."""
 
     runs: int = 0
     failures: Mapping[Reason, int] = field(default_factory=dict)
@@ -146,7 +146,7 @@ class History:
 
     @property
     def last_success(self) -> float:
-        """When the newest success was complete."""
+        """When the newest success was complete, in Unix seconds; 0.0 where there is none."""
         return self.success.finished if self.success else 0.0
 
     @property
@@ -166,45 +166,46 @@ class History:
 def summarise(attempts: Iterable[Attempt], *, folding: frozenset[str] = frozenset()) -> History:
     """Add up attempts in any order. Those whose id is in ``folding`` are counted by the tally already."""
     every = list(attempts)
-    ended = [each for each in every if each.status not in {Status.RUNNING, Status.MISSED}]
-    successes = [each for each in ended if each.status is Status.SUCCEEDED]
-    failed = [each for each in ended if each.is_failure]
-    kept = [each for each in successes if not each.expired]
-    running = [each for each in every if each.status is Status.RUNNING]
+    ended = [attempt for attempt in every if attempt.status not in {Status.RUNNING, Status.MISSED}]
+    successes = [attempt for attempt in ended if attempt.status is Status.SUCCEEDED]
+    failed = [attempt for attempt in ended if attempt.is_failure]
+    kept = [attempt for attempt in successes if not attempt.expired]
+    running = [attempt for attempt in every if attempt.status is Status.RUNNING]
+    missed = [attempt for attempt in every if attempt.status is Status.MISSED]
     success = max(successes, key=_by_end, default=None)
     last_success = success.finished if success else 0.0
     return History(
         success=success,
         running=max(running, key=_by_start, default=None),
-        last_attempt=max((each.started for each in every if each.status is not Status.MISSED), default=0.0),
-        last_failure=max((each.finished for each in failed), default=0.0),
-        last_missed=max((each.started for each in every if each.status is Status.MISSED), default=0.0),
-        consecutive_failures=sum(each.finished > last_success for each in failed),
-        handled_until=max((each.scheduled or each.started for each in every), default=0.0),
-        verified=max((each.verified for each in successes), default=0.0),
+        last_attempt=max((attempt.started for attempt in (*ended, *running)), default=0.0),
+        last_failure=max((attempt.finished for attempt in failed), default=0.0),
+        last_missed=max((attempt.started for attempt in missed), default=0.0),
+        consecutive_failures=sum(attempt.finished > last_success for attempt in failed),
+        handled_until=max((attempt.scheduled or attempt.started for attempt in every), default=0.0),
+        verified=max((attempt.verified for attempt in successes), default=0.0),
         available=len(kept),
-        stored_bytes=sum(max(0, each.size) for each in kept),
-        oldest=min((each.finished for each in kept), default=0.0),
+        stored_bytes=sum(max(0, attempt.size) for attempt in kept),
+        oldest=min((attempt.finished for attempt in kept), default=0.0),
         source_size=success.source_size if success else -1,
         **_baselines(successes, success),
-        counts=count(each for each in every if each.id not in folding),
+        counts=count(attempt for attempt in every if attempt.id not in folding),
     )
 
 
 def count(attempts: Iterable[Attempt]) -> Counts:
-    """What these attempts count for."""
+    """Count these attempts."""
     runs = missed = 0
     failures: Counter[Reason] = Counter()
-    for each in attempts:
-        missed += each.missed_runs
-        runs += each.status not in {Status.RUNNING, Status.MISSED}
-        if each.reason is not None:
-            failures[each.reason] += 1
+    for attempt in attempts:
+        missed += attempt.missed_runs
+        runs += attempt.status not in {Status.RUNNING, Status.MISSED}
+        if attempt.reason is not None:
+            failures[attempt.reason] += 1
     return Counts(runs=runs, failures=failures, missed=missed)
 
 
 def tallied(tally: Totals, database: str) -> Counts:
-    """What a plan's removed records had counted for one database, or for the whole plan with ``""``."""
+    """Return what a plan's removed records had counted for a database, or for the whole plan with ``""``."""
     failures: Counter[Reason] = Counter()
     for name, number in tally.failures.get(database, {}).items():
         failures[_known_reason(name)] += number
@@ -277,7 +278,7 @@ def next_run(schedule: Schedule, *, handled_until: float, first_seen: float) -> 
 
 
 def first_due(schedule: Schedule, first_seen: float) -> float:
-    """When a plan that was first seen then is due for the first time."""
+    """Return when a plan that was first seen then is due for the first time."""
     return schedule.next_after(datetime.fromtimestamp(first_seen, UTC)).timestamp()
 
 

@@ -1,4 +1,4 @@
-"""Where a recovery begins, how far it goes, and why: decided before anything is touched. Pure.
+"""The plan of a recovery: where it begins, how far it goes, and why, before anything is touched.
 
 A target outside every recovery window is refused with the windows named: PostgreSQL would notice only
 after hours of replay, or promote somewhere else than was asked.
@@ -27,7 +27,7 @@ _LONGEST_NAME = 63
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """How far to go. ``value`` is "" for latest and immediate, else as PostgreSQL's settings want it."""
+    """The end of a recovery. ``value`` is "" for latest and immediate, else as PostgreSQL takes it."""
 
     kind: Kind
     value: str = ""
@@ -39,7 +39,7 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class RecoveryPlan:
-    """What a recovery will do. ``chain`` begins with the full backup and ends with the one to start from."""
+    """A recovery to be made. ``chain`` begins with the full backup and ends with the one to start from."""
 
     chain: tuple[Backup, ...]
     target: Target
@@ -55,7 +55,7 @@ class RecoveryPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class RecoverySources:
-    """What a server can be recovered from: its physical backups, its windows, where timelines parted."""
+    """The sources of a recovery: a server's physical backups, its windows, where timelines parted."""
 
     backups: Sequence[Backup]
     windows: Sequence[Window]
@@ -63,7 +63,7 @@ class RecoverySources:
 
 
 def parse_time(text: str) -> Target:
-    """A moment with a zone. Raises ConfigError for one without: 02:30 exists twice a year in most places."""
+    """Parse a moment. Raises ConfigError for one without a zone: 02:30 exists twice a year in most places."""
     try:
         moment = datetime.fromisoformat(text)
         utc = moment.astimezone(UTC)
@@ -80,14 +80,14 @@ def parse_time(text: str) -> Target:
 
 
 def parse_lsn(text: str) -> Target:
-    """A position in the WAL. Raises ConfigError."""
+    """Parse a position in the WAL. Raises ConfigError."""
     if not _LSN.fullmatch(text):
         raise errors.ConfigError(f"{text!r} is no LSN.", remedy="Write it like 16/B374D848.")
     return Target(kind="lsn", value=wal_segments.format_lsn(wal_segments.parse_lsn(text)))
 
 
 def parse_xid(text: str) -> Target:
-    """A transaction, as pg_current_xact_id() gives it. Raises ConfigError."""
+    """Parse a transaction id, as pg_current_xact_id() gives it. Raises ConfigError."""
     if not re.fullmatch(r"[0-9]{1,20}", text) or not 3 <= int(text) < 2**64:
         raise errors.ConfigError(
             f"{text!r} is no transaction id.", remedy="Write it like 731, as pg_current_xact_id() gives it."
@@ -96,7 +96,7 @@ def parse_xid(text: str) -> Target:
 
 
 def parse_name(text: str) -> Target:
-    """A point of pg_create_restore_point(). Raises ConfigError."""
+    """Check the name of a point of pg_create_restore_point(). Raises ConfigError."""
     if not text or not text.isprintable() or len(text.encode(errors="replace")) > _LONGEST_NAME:
         raise errors.ConfigError(
             f"{text!r} is no name of a restore point.", remedy="It has 1 to 63 printable letters."
@@ -151,7 +151,7 @@ def choose(
 
 
 def explain_windows(windows: Sequence[Window]) -> str:
-    """The windows in words, for a refusal."""
+    """Return the windows as a sentence, for a refusal."""
     if not windows:
         return "There is no recovery window: no physical backup with the WAL that follows it."
     spans = ", ".join(f"{format_time(each.start)} to {format_time(each.end)}" for each in windows)
@@ -159,7 +159,7 @@ def explain_windows(windows: Sequence[Window]) -> str:
 
 
 def is_leading_to(timeline: int, backup: Backup, switches: Mapping[int, Switch]) -> bool:
-    """Whether the timeline contains the backup: it ended before the timeline left the backup's own."""
+    """Return whether the timeline contains the backup: it ended before the timeline left the backup's own."""
     path = lineage(timeline, switches)
     own = _timeline(backup)
     if own not in path:

@@ -1,4 +1,4 @@
-"""Which backups stay and which go, each with its reasons; and which records are old enough to be folded.
+"""Retention: which backups stay and go, each with its reasons; which records are old enough to be folded.
 
 Pure: the same function answers the dry run, the test and the deed. A backup stays while any reason keeps
 it (as in restic's policy). What no rule may take: the newest good ones down to ``minimum``, the newest
@@ -23,7 +23,7 @@ _NEVER = (datetime.min.replace(tzinfo=UTC), "")
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What becomes of one backup, and why."""
+    """The verdict on one backup, and why."""
 
     backup: Backup
     kept: bool
@@ -100,7 +100,7 @@ def _verdict(backup: Backup, reasons: Sequence[str]) -> Verdict:
 
 
 def _asked_for(whole: Sequence[Backup], keep: Keep, now: datetime) -> Iterable[tuple[Backup, str]]:
-    """What the plan's own rules keep; ``whole`` is newest first."""
+    """Yield what the plan's own rules keep, each with its reason; ``whole`` is newest first."""
     for number, backup in enumerate(whole[: keep.last or 0], 1):
         yield backup, f"last {number} of {keep.last}"
     if keep.within is not None:
@@ -111,7 +111,7 @@ def _asked_for(whole: Sequence[Backup], keep: Keep, now: datetime) -> Iterable[t
 
 
 def _within(whole: Sequence[Backup], window: timedelta, now: datetime) -> Iterable[tuple[Backup, str]]:
-    """What is younger than the window at the newest success; of physical ones also what its start needs."""
+    """Yield what is younger than the window at the newest success, and the physical one its start needs."""
     until = min([now, *(_order(each)[0] for each in whole[:1])])
     for backup in whole:
         if _order(backup)[0] > until - window:
@@ -133,7 +133,7 @@ def _newest_of_each(
 
 
 def _held(whole: Sequence[Backup], keep: Keep, proven: Collection[str]) -> Iterable[tuple[Backup, str]]:
-    """What stays whatever the rules say: the floor, and the newest one that is known to restore."""
+    """Yield what stays whatever the rules say: the floor, and the newest one that is known to restore."""
     for backup in _floor(whole, keep.minimum):
         yield backup, f"one of the {keep.minimum} that always stay"
     for backup in whole:

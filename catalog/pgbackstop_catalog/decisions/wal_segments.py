@@ -1,4 +1,4 @@
-"""WAL segments: names, arithmetic, timelines, what is archived, and the gaps in it. Pure.
+"""WAL segments: names, arithmetic, timelines, what is archived, and the gaps in it.
 
 A segment's name is three times eight hexadecimal digits: timeline, log, segment. With 16 MB segments a
 log has 256 of them: https://www.postgresql.org/docs/current/wal-internals.html
@@ -136,7 +136,7 @@ class WalWindow(Model):
 
 
 class WalState(Model):
-    """What a WAL receiver knows, written every second or so; one per server."""
+    """The state of a WAL receiver, written every second or so; one per server."""
 
     record_version: Literal[1] = 1
     kind: Literal["wal"] = "wal"
@@ -184,7 +184,7 @@ class WalState(Model):
 
 @dataclass(frozen=True, kw_only=True)
 class Switch:
-    """Where a timeline left its parent: ``lsn`` is the first byte that is not the parent's any more."""
+    """A timeline's start in its parent: ``lsn`` is the first byte that is not the parent's any more."""
 
     parent: int
     lsn: int
@@ -281,5 +281,5 @@ class Entry(NamedTuple):
 
     @property
     def is_segment(self) -> bool:
-        """Whether it is a segment and no ``.history`` file."""
+        """Return whether it is a segment and no ``.history`` file."""
         return len(self.name) == 24

@@ -1,4 +1,4 @@
-"""Recovery windows: from when to when a server can be recovered, split where WAL is missing. Pure.
+"""Recovery windows: from when to when a server can be recovered, split where WAL is missing.
 
 A window begins when a physical backup ends (consistent then, and not before) and reaches as far as the WAL
 that follows it is archived without a break, through the timelines that continue its own. How far in time a
@@ -125,7 +125,7 @@ def _is_of(backup: Backup, state: WalState | None) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class _Reach:
-    """How far one can go from a place in the WAL."""
+    """The reach of the WAL from each place in it."""
 
     runs: Mapping[int, tuple[_Run, ...]]
     switches: Mapping[int, Switch]
@@ -212,7 +212,7 @@ class _Reach:
         return "archive", f"the archive has nothing after {place.name(size)}"
 
     def _is_live(self, place: Segment, stop: int) -> bool:
-        """Whether what is being received now follows ``place`` without a break."""
+        """Return whether what is being received now follows ``place`` without a break."""
         state = self.state
         if state is None or state.received_lsn is None or state.timeline != place.timeline:
             return False

@@ -87,7 +87,7 @@ class Tablespace(Model):
 
 
 class ServerFacts(Model):
-    """What the server was when it was backed up."""
+    """The server as it was when it was backed up."""
 
     version: str
     version_number: Count
@@ -112,7 +112,7 @@ class Extension(Model):
 
 
 class DatabaseFacts(Model):
-    """What the database was when it was dumped: all that CREATE DATABASE needs."""
+    """The database as it was when it was dumped: all that CREATE DATABASE needs."""
 
     encoding: str
     collate: str
@@ -200,12 +200,12 @@ class Backup(Model):
 
     @property
     def is_available(self) -> bool:
-        """Whether its bytes are complete and still kept."""
+        """Return whether its bytes are complete and still kept."""
         return self.status is Status.SUCCEEDED and self.expired_at is None
 
     @property
     def is_failure(self) -> bool:
-        """Whether it started and did not succeed. A missed run did not start."""
+        """Return whether it started and did not succeed. A missed run did not start."""
         return self.status in {Status.FAILED, Status.INTERRUPTED}
 
     @property
@@ -313,7 +313,7 @@ Record = Annotated[Backup | Copy | Proof, Field(discriminator="kind")]
 
 
 class Totals(Model):
-    """What the removed records of one plan and database had counted, so that counters never fall.
+    """Counts of the removed records of one plan and database, so that counters never fall.
 
     ``folding`` names records that are being removed: they are counted here and no longer as records,
     whether or not their files are gone yet.

@@ -1,4 +1,4 @@
-"""What the runner tells of the notices that it delivers: ``outbox/tally.state``."""
+"""The record of the notices that the runner delivers: ``outbox/tally.state``."""
 
 from __future__ import annotations
 

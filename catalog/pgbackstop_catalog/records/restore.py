@@ -36,12 +36,12 @@ _BESIDE = re.compile(r"__(?:restore|before|undone|drill)_[0-9a-f]{6}\Z")
 
 
 def is_beside(database: str) -> bool:
-    """Whether a database's name is one that a restore or a drill gives: ``shop__restore_5f3a9c``."""
+    """Return whether a database's name is one that a restore or a drill gives: ``shop__restore_5f3a9c``."""
     return _BESIDE.search(database) is not None
 
 
 class HookOutput(Model):
-    """What an application's hook did: its words are kept, because nobody was there to read them."""
+    """The result of an application's hook: its output is kept, because nobody was there to read it."""
 
     hook: Literal["stop", "start", "check"]
     ok: bool
@@ -95,20 +95,20 @@ class Restore(Model):
 
     @property
     def is_undoable(self) -> bool:
-        """Whether the old database is still there, as far as the record knows."""
+        """Return whether the old database is still there, as far as the record knows."""
         return bool(self.replaced_database) and self.undone_at is None and self.dropped_at is None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """How long a restore should take, in seconds, and how that was found."""
+    """The time that a restore should take, in seconds, and how that was found."""
 
     seconds: float
     reason: str
 
 
 def estimate(backup: Backup, earlier: Iterable[Restore]) -> Estimate:
-    """From earlier restores of the same database; else from its size. Pure."""
+    """Estimate it from earlier restores of the same database; else from its size."""
     alike = [
         restore
         for restore in earlier

@@ -1,4 +1,4 @@
-"""What the daemon writes so that the exporter can tell whether it lives, and what it expects."""
+"""The daemon's own record, from which the exporter tells whether it lives, and what it expects."""
 
 from __future__ import annotations
 

@@ -83,12 +83,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether ``path`` is what a crash left of a write, or what somebody writes just now."""
+    """Return whether ``path`` is what a crash left of a write, or what somebody writes just now."""
     return path.name.startswith(".") and path.name.endswith(TEMPORARY_SUFFIX)
 
 
 def is_abandoned(path: Path) -> bool:
-    """Whether ``path`` is a temporary file whose process is gone, or that nobody wrote to for a day."""
+    """Return whether ``path`` is a temporary file whose process is gone, or not written to for a day."""
     owner = _OWNER.search(path.name)
     if not is_temporary(path) or owner is None:
         return False

@@ -135,7 +135,7 @@ class FolderCatalog:
                 atomic.sweep_abandoned(folder)
 
     def path(self, record: AnyRecord) -> Path:
-        """Where the record's file is."""
+        """The path of the record's file."""
         if isinstance(record, Backup):
             return self.root / "backups" / record.plan / f"{record.id}{SUFFIX}"
         if isinstance(record, Copy):

@@ -1,4 +1,4 @@
-"""Where things lie in a storage, as paths relative to its root.
+"""The layout of a storage: paths relative to its root.
 
     backups/logical/<server>/<database>/<id>/     *.backup | *.sql.zst | dump folder, globals, backup.json
     backups/physical/<server>/<id>/               *.tar.zst, backup_manifest, backup.json

@@ -1,4 +1,4 @@
-"""What a catalog is: the records of all backups, copies, proofs and restores.
+"""The protocol of a catalog: the records of all backups, copies, proofs and restores.
 
 Every user of a catalog is typed by this protocol, and every catalog passes the suite of
 tests/conformance/catalog.py. A host's locks and leases are no part of it.
@@ -24,7 +24,7 @@ class Catalog(Protocol):
 
     @property
     def location(self) -> str:
-        """Where it is, for people."""
+        """Its place, for people."""
 
     def put(self, record: AnyRecord) -> None:
         """Write or replace a record durably."""
@@ -42,7 +42,7 @@ class Catalog(Protocol):
         """The attempt of that id, or of an unambiguous beginning of it. Raises NotFound."""
 
     def has(self, record: AnyRecord) -> bool:
-        """Whether it holds that record in a version that can be read, or in a newer one."""
+        """Return whether it holds that record in a version that can be read, or in a newer one."""
 
     def copies(self, plan: str | None = None) -> Iterator[Copy]:
         """All copies, the newest first."""
@@ -54,7 +54,7 @@ class Catalog(Protocol):
         """All restores into a server, or into any, the newest first."""
 
     def totals(self, plan: str) -> Totals:
-        """What a plan's removed records had counted; zeros where nothing was removed yet."""
+        """Return what a plan's removed records had counted; zeros where nothing was removed yet."""
 
     def plans(self) -> tuple[str, ...]:
         """Every plan that has a record, whether or not it is still configured."""

@@ -1,4 +1,4 @@
-"""What a list shows of an attempt, read without building the whole record.
+"""Summaries of attempts, as lists show them, read without building whole records.
 
 The one strict codec takes longer to import than a list may take to answer, and most of a record is row
 counts and files that a list does not show. So the few keys that it shows are taken from the text, where
