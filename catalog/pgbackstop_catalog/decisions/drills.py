@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from operator import attrgetter
 from typing import Final
 
 from pgbackstop_catalog import units
@@ -80,7 +81,7 @@ def choose_moment(windows: Sequence[Window], seed: int) -> Moment:
 def _apart(windows: Sequence[Window]) -> list[tuple[datetime, datetime]]:
     """The same moments as spans that do not overlap: windows of two timelines may."""
     spans: list[tuple[datetime, datetime]] = []
-    for window in sorted(windows, key=lambda each: each.start):
+    for window in sorted(windows, key=attrgetter("start")):
         if spans and window.start <= spans[-1][1]:
             spans[-1] = (spans[-1][0], max(spans[-1][1], window.end))
         else:

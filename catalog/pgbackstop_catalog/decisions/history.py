@@ -254,17 +254,19 @@ def dropped(attempts: Iterable[Attempt]) -> frozenset[str]:
     """
     runs: defaultdict[float, list[Attempt]] = defaultdict(list)
     newest: dict[str, float] = {}
-    for each in attempts:
-        database = each.subject.database
-        if each.scheduled:
-            runs[each.scheduled].append(each)
+    for attempt in attempts:
+        database = attempt.subject.database
+        if attempt.scheduled:
+            runs[attempt.scheduled].append(attempt)
         if database:
-            newest[database] = max(newest.get(database, 0.0), each.started)
-    complete = [due for due, run in runs.items() if all(each.status is Status.SUCCEEDED for each in run)]
+            newest[database] = max(newest.get(database, 0.0), attempt.started)
+    complete = [
+        due for due, run in runs.items() if all(attempt.status is Status.SUCCEEDED for attempt in run)
+    ]
     asked = nlargest(RUNS_WITHOUT, complete)
     if len(asked) < RUNS_WITHOUT:
         return frozenset()
-    present = {each.subject.database for due in asked for each in runs[due]}
+    present = {attempt.subject.database for due in asked for attempt in runs[due]}
     since = asked[-1]
     return frozenset(name for name, started in newest.items() if name not in present and started < since)
 
@@ -284,12 +286,12 @@ def first_due(schedule: Schedule, first_seen: float) -> float:
 
 def _baselines(successes: list[Attempt], newest: Attempt | None) -> dict[str, float | None]:
     """Medians of successes that are comparable: an incremental backup says nothing about a full one."""
-    alike = [each for each in successes if newest and each.incremental == newest.incremental]
+    alike = [attempt for attempt in successes if newest and attempt.incremental == newest.incremental]
     last = nlargest(BASELINE_SUCCESSES, alike, key=_by_end)
     return {
-        "size_baseline": _median(each.size for each in last if each.size >= 0),
-        "source_size_baseline": _median(each.source_size for each in last if each.source_size >= 0),
-        "duration_baseline": _median(each.duration for each in last),
+        "size_baseline": _median(attempt.size for attempt in last if attempt.size >= 0),
+        "source_size_baseline": _median(attempt.source_size for attempt in last if attempt.source_size >= 0),
+        "duration_baseline": _median(attempt.duration for attempt in last),
     }
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Literal
 
 from pgbackstop_catalog import errors
@@ -121,7 +122,7 @@ def choose(
 
     Raises ValidationError where the target cannot be reached, NotFound for a backup that is not there.
     """
-    usable = [each for each in known.backups if each.is_available and each.backup_type == "physical"]
+    usable = [backup for backup in known.backups if backup.is_available and backup.backup_type == "physical"]
     if backup_id is not None:
         usable = _named(usable, backup_id)
     if not usable:
@@ -154,7 +155,7 @@ def explain_windows(windows: Sequence[Window]) -> str:
     """Return the windows as a sentence, for a refusal."""
     if not windows:
         return "There is no recovery window: no physical backup with the WAL that follows it."
-    spans = ", ".join(f"{format_time(each.start)} to {format_time(each.end)}" for each in windows)
+    spans = ", ".join(f"{format_time(window.start)} to {format_time(window.end)}" for window in windows)
     return f"One can recover to any moment of {spans}."
 
 
@@ -200,7 +201,7 @@ def _at_time(
     assert moment is not None  # noqa: S101 - a target of kind time has one
     windows = _fitting(known, timeline)
     begun = [backup for backup in usable if _end(backup) <= moment]
-    for window in sorted(windows, key=lambda each: each.timeline, reverse=True):
+    for window in sorted(windows, key=attrgetter("timeline"), reverse=True):
         if not window.start <= moment <= window.end:
             continue
         inside = [
@@ -217,7 +218,7 @@ def _at_time(
 
 def _why_not(moment: datetime, usable: list[Backup], windows: Sequence[Window]) -> str:
     when = format_time(moment)
-    making = next((each for each in usable if each.started_at <= moment < _end(each)), None)
+    making = next((backup for backup in usable if backup.started_at <= moment < _end(backup)), None)
     if not windows:
         return f"{when} cannot be recovered to."
     if making is not None:
@@ -228,15 +229,17 @@ def _why_not(moment: datetime, usable: list[Backup], windows: Sequence[Window]) 
     if all(moment > window.end for window in windows):
         return f"{when} is after the last moment that can be recovered to."
     if any(window.start <= moment <= window.end for window in windows):
-        return f"{when} is not after the end of {', '.join(each.id for each in usable)}."
+        return f"{when} is not after the end of {', '.join(backup.id for backup in usable)}."
     return f"{when} is in a gap of the archive."
 
 
 def _before_lsn(target: Target, usable: list[Backup]) -> list[Backup]:
     position = wal_segments.parse_lsn(target.value)
-    before = [each for each in usable if each.stop_lsn and wal_segments.parse_lsn(each.stop_lsn) <= position]
+    before = [
+        backup for backup in usable if backup.stop_lsn and wal_segments.parse_lsn(backup.stop_lsn) <= position
+    ]
     if not before:
-        ends = ", ".join(f"{each.id} ends at {each.stop_lsn}" for each in usable)
+        ends = ", ".join(f"{backup.id} ends at {backup.stop_lsn}" for backup in usable)
         raise errors.ValidationError(f"{target.value} is before the end of every backup.", remedy=f"{ends}.")
     return before
 
@@ -267,7 +270,7 @@ def _plan(  # noqa: PLR0917 - the fields of the plan, in their order
 
 
 def _chain(backup: Backup, backups: Sequence[Backup]) -> tuple[Backup, ...]:
-    by_id = {each.id: each for each in backups if each.is_available}
+    by_id = {candidate.id: candidate for candidate in backups if candidate.is_available}
     chain = [backup]
     while chain[0].parent is not None:
         # Each parent once: records that name each other in a circle are a missing parent too.

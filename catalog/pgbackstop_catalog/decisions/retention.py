@@ -39,12 +39,12 @@ class Retention:
     @property
     def kept(self) -> tuple[Backup, ...]:
         """The backups that stay."""
-        return tuple(each.backup for each in self.verdicts if each.kept)
+        return tuple(verdict.backup for verdict in self.verdicts if verdict.kept)
 
     @property
     def removed(self) -> tuple[Backup, ...]:
         """The backups that go, the oldest last."""
-        return tuple(each.backup for each in self.verdicts if not each.kept)
+        return tuple(verdict.backup for verdict in self.verdicts if not verdict.kept)
 
 
 def decide(
@@ -55,10 +55,10 @@ def decide(
     ``backups`` are all its attempts, in any order. ``proven`` are the ids of backups that a proof has
     restored or read back, beside those whose record says ``verified_at``.
     """
-    known = {each.id: each for each in backups if each.is_available}
+    known = {backup.id: backup for backup in backups if backup.is_available}
     good = sorted(known.values(), key=_order, reverse=True)
-    whole = [each for each in good if _chain(each, known)]
-    reasons: dict[str, list[str]] = {each.id: [] for each in good}
+    whole = [backup for backup in good if _chain(backup, known)]
+    reasons: dict[str, list[str]] = {backup.id: [] for backup in good}
     for backup, reason in _asked_for(whole, keep, now):
         reasons[backup.id].append(reason)
     for backup, reason in _held(whole, keep, proven):
@@ -68,7 +68,7 @@ def decide(
             reasons[child.parent].append(f"parent of {child.id}, which is being made")
     _hold_chains(good, known, reasons)
     _spare_broken(good, whole, reasons)
-    return Retention(verdicts=tuple(_verdict(each, reasons[each.id]) for each in good))
+    return Retention(verdicts=tuple(_verdict(backup, reasons[backup.id]) for backup in good))
 
 
 def foldable(backups: Iterable[Backup], keep: Keep, *, now: datetime) -> tuple[Backup, ...]:
@@ -78,16 +78,16 @@ def foldable(backups: Iterable[Backup], keep: Keep, *, now: datetime) -> tuple[B
     did it last work?" and "does it fail?" must not be forgotten.
     """
     ordered = sorted(backups, key=_order)
-    lasting = {each.id for each in ordered[-1:]}
-    lasting |= {each.id for each in [each for each in ordered if each.status is Status.SUCCEEDED][-1:]}
+    successes = [record for record in ordered if record.status is Status.SUCCEEDED]
+    lasting = {record.id for record in (*ordered[-1:], *successes[-1:])}
     horizon = timedelta(seconds=keep.records)
     return tuple(
-        each
-        for each in ordered
-        if each.id not in lasting
-        and not each.is_available
-        and each.status is not Status.RUNNING
-        and now - (each.expired_at or each.finished_at or each.started_at) > horizon
+        record
+        for record in ordered
+        if record.id not in lasting
+        and not record.is_available
+        and record.status is not Status.RUNNING
+        and now - (record.expired_at or record.finished_at or record.started_at) > horizon
     )
 
 
@@ -112,7 +112,7 @@ def _asked_for(whole: Sequence[Backup], keep: Keep, now: datetime) -> Iterable[t
 
 def _within(whole: Sequence[Backup], window: timedelta, now: datetime) -> Iterable[tuple[Backup, str]]:
     """Yield what is younger than the window at the newest success, and the physical one its start needs."""
-    until = min([now, *(_order(each)[0] for each in whole[:1])])
+    until = min([now, *(_order(backup)[0] for backup in whole[:1])])
     for backup in whole:
         if _order(backup)[0] > until - window:
             yield backup, f"younger than {_words(window)}"
@@ -145,7 +145,7 @@ def _held(whole: Sequence[Backup], keep: Keep, proven: Collection[str]) -> Itera
 def _floor(whole: Sequence[Backup], minimum: int) -> Sequence[Backup]:
     """The newest ones until ``minimum`` of them share no bytes: a chain of incrementals is one copy."""
     full: set[str] = set()
-    by_id = {each.id: each for each in whole}
+    by_id = {backup.id: backup for backup in whole}
     for number, backup in enumerate(whole):
         full.add(_chain(backup, by_id)[-1].id)
         if len(full) == minimum:
@@ -189,9 +189,9 @@ def _spare_broken(good: Sequence[Backup], whole: Sequence[Backup], reasons: dict
 
     What breaks the chain may be a record that cannot be read today and is mended tomorrow.
     """
-    kept = [_order(each) for each in whole if reasons[each.id]]
+    kept = [_order(other) for other in whole if reasons[other.id]]
     for backup in good:
-        if not _chain(backup, {each.id: each for each in whole}) and _order(backup) > min(
+        if not _chain(backup, {other.id: other for other in whole}) and _order(backup) > min(
             kept, default=_NEVER
         ):
             reasons[backup.id].append("its chain is broken: it counts for nothing, and goes with its time")

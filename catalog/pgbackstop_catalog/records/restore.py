@@ -119,14 +119,14 @@ def estimate(backup: Backup, earlier: Iterable[Restore]) -> Estimate:
         and restore.duration_seconds
     ][:SAMPLES]
     rates = [
-        each.source_size_bytes / each.duration_seconds
-        for each in alike
-        if each.source_size_bytes and each.duration_seconds
+        restore.source_size_bytes / restore.duration_seconds
+        for restore in alike
+        if restore.source_size_bytes and restore.duration_seconds
     ]
     size = backup.source_size_bytes or backup.size_bytes or 0
     if rates and size:
         return Estimate(seconds=size / median(rates), reason=f"as fast as the last {len(rates)}")
     if alike:
-        seconds = max(each.duration_seconds or 0.0 for each in alike)
+        seconds = max(restore.duration_seconds or 0.0 for restore in alike)
         return Estimate(seconds=seconds, reason=f"as long as the last {len(alike)}")
     return Estimate(seconds=size / FIRST_GUESS_BYTES_A_SECOND, reason="guessed from its size")
