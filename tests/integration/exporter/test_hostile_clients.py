@@ -133,7 +133,7 @@ def test_nonsense_is_answered_shortly_and_logged_once(exporter: Exporter) -> Non
 )
 def test_an_odd_wish_gets_text(exporter: Exporter, accept: str) -> None:
     page = exporter.get("/metrics", headers={"Accept": accept})
-    assert b"# TYPE backup_catalog_up gauge" in page
+    assert b"# TYPE backup_enabled gauge" in page
 
 
 SLIPS = ("foo: 2001-99-99", "foo: !x y", "<<: x", "{? [a, b] : c}", "a: &a [*a]", "a: " + "[" * 50_000,
