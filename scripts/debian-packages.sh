@@ -8,6 +8,7 @@
 set -eu
 
 packages="
+    chromium
     debootstrap
     docker.io
     faketime
@@ -18,6 +19,7 @@ packages="
     libssl3
     libxml2
     lz4
+    npm
     postgresql-15
     prometheus
     prometheus-alertmanager
@@ -25,12 +27,12 @@ packages="
     tzdata
     zstd
 "
-# debootstrap, docker.io: the stack on an engine of its own, with images made here; faketime: another date
-# for a process; iproute2: network namespaces; iptables: the engine in its namespace wants it; lib*: the
-# PostgreSQL wheels link them; lz4, zstd: artefacts must be readable by the standard tools; postgresql-15: a
-# full build (ICU, zstd), which the wheel of 15 is not; prometheus: promtool and a real scraper;
-# prometheus-alertmanager: real alerts; prometheus-postgres-exporter: a part of the stack; tzdata: the
-# wheels read the system's time zones.
+# chromium: pictures of the dashboards; debootstrap, docker.io: the stack on an engine of its own, with images
+# made here; faketime: another date for a process; iproute2: network namespaces; iptables: the engine in its
+# namespace wants it; lib*: the PostgreSQL wheels link them; lz4, zstd: artefacts must be readable by the
+# standard tools; npm: Grafana's components, which draw the dashboards' panels; postgresql-15: a full build
+# (ICU, zstd), which the wheel of 15 is not; prometheus: promtool and a real scraper; prometheus-alertmanager:
+# real alerts; prometheus-postgres-exporter: a part of the stack; tzdata: the wheels read the system's time zones.
 [ $# -eq 0 ] || packages=$*
 
 say() { printf '%s\n' "$*" >&2; }
@@ -38,6 +40,8 @@ say() { printf '%s\n' "$*" >&2; }
 is_installed() {
     # Docker's own packages conflict with Debian's: an engine that is there serves as well.
     [ "$1" = docker.io ] && command -v dockerd >/dev/null && return
+    # Node's own packages bring npm, and conflict with Debian's.
+    [ "$1" = npm ] && command -v npm >/dev/null && return
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 

@@ -40,7 +40,7 @@ def _age() -> Panel:
 
 def _written() -> Panel:
     expected = promql.each_plan(promql.plan("backup_progress_expected_bytes"))
-    none = promql.constant(0, promql.plan("backup_enabled"))
+    none = promql.each_plan(f"0 * {promql.plan('backup_enabled')}")
     return panels.lines(
         "Written by the running backup",
         "Bytes that a running backup has written so far; 0 while none runs. Dashed: the forecast of what it "

@@ -33,6 +33,8 @@ _POINTS: Final = 200
 # Events are counted by interval, and more bars than these are hairlines.
 _BARS: Final = 60
 NOT_KNOWN: Final = "not known"
+# What series have besides what a table shows of them.
+_LABELS: Final = ("job", "instance", "plan", "server", "database", "backup_type")
 
 
 def stat(
@@ -47,8 +49,11 @@ def stat(
     overrides: tuple[Override, ...] = (),
     **more: Any,
 ) -> Panel:
-    """Big values, one per series; the background has the colour where colours say something."""
+    """Big values, one per series, on the colour where colours say something; of moments, which have a colour
+    only where a word stands for them, the text has it.
+    """
     is_colour = is_coloured(words, steps) or bool(overrides)
+    on = "value" if unit.startswith("dateTime") else "background"
     return Panel(
         kind="stat",
         title=title,
@@ -62,7 +67,7 @@ def stat(
         overrides=overrides,
         options={
             "reduceOptions": _LAST,
-            "colorMode": "background" if is_colour else "none",
+            "colorMode": on if is_colour else "none",
             "graphMode": "none",
             "justifyMode": "auto",
             "orientation": "auto",
@@ -180,7 +185,7 @@ def table(
 ) -> Panel:
     """One row per combination of ``labels`` (with their headings), one column per query, the worst first.
 
-    ``columns``: one for each heading. ``sort_by``: the heading whose largest value is the worst.
+    ``columns``: one for each heading, from left to right. ``sort_by``: that whose largest value is the worst.
     ``no_value``: what an empty table says; empty cells have their column's own word.
     """
     return Panel(
@@ -194,7 +199,7 @@ def table(
         options={"showHeader": True, "sortBy": [{"displayName": sort_by, "desc": True}]},
         custom={"align": "auto", "filterable": True},
         overrides=columns,
-        transformations=(("merge", {}), ("organize", _organized(queries, labels))),
+        transformations=(("merge", {}), ("organize", _organized(queries, labels, columns))),
         no_value=no_value,
     )
 
@@ -243,12 +248,17 @@ def moment(name: str, width: int = 120, *, words: tuple[Word, ...] = theme.NEVER
 
 def clock(name: str, *, words: tuple[Word, ...] = theme.NEVER_IS_BAD, **more: Any) -> Override:
     """A column of moments, to the second on the reader's clock."""
-    return column(name, 155, unit="dateTimeAsIso", words=words, **more)
+    return column(name, 170, unit="dateTimeAsIso", words=words, **more)
 
 
-def span(name: str, width: int = 110, **more: Any) -> Override:
+def span(name: str, width: int = 120, **more: Any) -> Override:
     """A column of durations, in their two largest units."""
     return column(name, width, unit="dtdurations", decimals=1, **more)
+
+
+def stopwatch(name: str, width: int = 125, **more: Any) -> Override:
+    """A column of durations to the second, ``1 d 02:03:04``."""
+    return column(name, width, unit="dtdhms", **more)
 
 
 def share(name: str, width: int = 75, **more: Any) -> Override:
@@ -262,19 +272,18 @@ def is_coloured(words: tuple[Word, ...], steps: tuple[Step, ...]) -> bool:
     return not colours <= {"", theme.QUIET}
 
 
-def _organized(queries: tuple[Query, ...], labels: dict[str, str]) -> Options:
-    """Labels first, then the values, under their headings; all else is left out.
+def _organized(queries: tuple[Query, ...], labels: dict[str, str], columns: tuple[Override, ...]) -> Options:
+    """The columns in their order, under their headings; all else is left out.
 
     The first value is also known by the name that it has when no other query has an answer.
     """
-    values = [f"Value #{chr(ord('A') + index)}" for index in range(len(queries))]
-    headings = {**labels, **dict(zip(values, (query.column for query in queries), strict=True))}
-    alone = {"Value": queries[0].column}
-    shown = {name: heading for name, heading in (alone | headings).items() if heading}
-    hidden = {name: True for name in ("Time", "job", *headings, *alone) if name not in shown}
-    order = [*alone, *headings] if len(queries) > 1 else [*labels, *alone]
+    values = {f"Value #{chr(ord('A') + index)}": query.column for index, query in enumerate(queries)}
+    headings = {**labels, "Value": queries[0].column, **(values if len(queries) > 1 else {})}
+    shown = {name: heading for name, heading in headings.items() if heading}
+    places = {each.field: place for place, each in enumerate(columns)}
+    hidden = ("Time", "__name__", *_LABELS, *headings)
     return {
-        "excludeByName": hidden,
-        "indexByName": {name: index for index, name in enumerate(order)},
+        "excludeByName": {name: True for name in hidden if name not in shown},
+        "indexByName": {name: places[heading] for name, heading in shown.items()},
         "renameByName": shown,
     }

@@ -40,6 +40,7 @@ NOT_KNOWN: Final = -1
 # Reasons that are not the runner's.
 FILES_GONE: Final = "files gone"
 NOT_STARTED: Final = "not started"
+HANGS: Final = "hangs"
 
 
 def plan(metric: str, *matchers: str, at: str = "") -> str:
@@ -116,7 +117,7 @@ def or_silence(expr: str, label: str, value: int = NOT_KNOWN) -> str:
     """With one series more, so labelled, while no exporter answers: an empty table looks as if all were "
     "well."""
     silence = f"vector({value}) unless on () {any_exporter()}"
-    return f'{expr} or label_replace({silence}, "{label}", "no exporter answers", "", "")'
+    return f'{expr} or label_replace({silence}, "{label}", "no exporter", "", "")'
 
 
 def age() -> str:
@@ -164,12 +165,15 @@ def reason() -> str:
     not_started = _because(f"({overdue()}) and {plan('backup_enabled')} == 1", NOT_STARTED)
     failed = f" or {by} ".join(map(_grew_within, ("15m", "2h", "1d", "8d", "30d")))
     failing = f"{plan('backup_consecutive_failures')} > 0"
-    return f"{gone} or {by} (({failed}) and {by} {failing}) or {by} {not_started}"
+    hangs = _because(_stuck(), HANGS)
+    because = f"{hangs} or {by} {gone} or {by} (({failed}) and {by} {failing}) or {by} {not_started}"
+    return f"max by ({PLAN_LABELS}, reason) ({because})"
 
 
 def _grew_within(span: str) -> str:
     failures = plan("backup_run_failures_total")
-    return f"topk by ({PLAN_LABELS}) (1, {failures} > ({failures} offset {span} or 0 * {failures}))"
+    before = f"last_over_time({failures}[1h] offset {span})"
+    return f"topk by ({PLAN_LABELS}) (1, {failures} > ({before} or 0 * {failures}))"
 
 
 def _because(condition: str, word: str) -> str:

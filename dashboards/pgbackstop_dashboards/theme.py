@@ -60,6 +60,7 @@ REASONS: Final = tuple(
         "internal": "a bug of pgbackstop",
         promql.FILES_GONE: "files of kept backups are gone",
         promql.NOT_STARTED: "no run started",
+        promql.HANGS: "the run hangs",
     }.items()
 )
 SEVERITIES: Final = (

@@ -36,7 +36,7 @@ def samples(
         up = ("up", "")
         found.setdefault(up, [None] * step).append(float(world.is_exporter_up))
         if world.is_exporter_up:
-            for name, where, value in _scrape(world, now):
+            for name, where, value in scrape(world, now):
                 series = found.setdefault((name, where), [])
                 series += [None] * (step - len(series))
                 moved = _moved(name, value, world.begins.timestamp())
@@ -54,7 +54,8 @@ def _moved(name: str, value: float, begins: float) -> float:
     return max(1.0, value - begins) if name in _ZERO_IS_NEVER else value - begins
 
 
-def _scrape(world: World, now: datetime) -> Iterator[tuple[str, str, float]]:
+def scrape(world: World, now: datetime) -> Iterator[tuple[str, str, float]]:
+    """Each series that the exporter says at that moment: its name, its labels as text, its value."""
     clock = now + world.exporter_ahead
     snapshot = world.snapshot(clock)
     health = Families()

@@ -162,6 +162,10 @@ class World:
             running._replace(size=-1, source_size=-1, progress_expected=self.size(subject))
         )
 
+    def fail_by_hand(self, subject: Subject, now: datetime, reason: Reason) -> None:
+        """An attempt that nobody scheduled, and that failed at once."""
+        self.attempts[subject].append(self._attempt(subject, now, Status.FAILED, reason=reason))
+
     def _get_on(self, subject: Subject, now: datetime) -> None:
         for number, each in enumerate(self.attempts[subject]):
             if each.status is Status.RUNNING and self.does.write:

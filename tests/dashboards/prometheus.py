@@ -28,7 +28,7 @@ def program(name: str) -> str:
 
 
 class Prometheus:
-    """Scrapes ``target`` (host:port) every second and evaluates ``rules`` as often.
+    """Scrapes ``target`` (host:port) every second, nothing where that is empty; evaluates ``rules`` as often.
 
     ``jobs`` are further settings of each scrape of it, by the job's name.
     """
@@ -52,6 +52,7 @@ class Prometheus:
                     "scrape_configs": [
                         {"job_name": name, "static_configs": [{"targets": [target]}], **settings}
                         for name, settings in (jobs or {"pgbackstop": {}}).items()
+                        if target
                     ],
                 }
             )
@@ -96,7 +97,11 @@ class Prometheus:
     def over_time(self, expr: str, *, seconds: float = 60.0) -> list[dict[str, Any]]:
         """The values of the last ``seconds``, one a second."""
         now = time.time()
-        return self._ask("query_range", query=expr, start=str(now - seconds), end=str(now), step="1")
+        return self.between(expr, now - seconds, now, 1)
+
+    def between(self, expr: str, start: float, end: float, step: float) -> list[dict[str, Any]]:
+        """The values from one Unix time to another, one each ``step`` seconds."""
+        return self._ask("query_range", query=expr, start=str(start), end=str(end), step=str(step))
 
     def until(self, look: Callable[[], bool], what: str) -> None:
         """Wait until that is true. Fails after DEADLINE, or when Prometheus ended."""

@@ -27,7 +27,7 @@ EVERY_QUERY = pytest.mark.parametrize("asked", ASKED, ids=lambda asked: asked.id
 ROOT = Path(__file__).parents[2]
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 # Of Grafana's list of units.
-UNITS = {"short", "s", "decbytes", "percentunit", "dateTimeFromNow", "dateTimeAsIso", "dtdurations"}
+UNITS = {"short", "s", "decbytes", "percentunit", "dateTimeFromNow", "dateTimeAsIso", "dtdurations", "dtdhms"}
 COUNTERS = {metric.name for metric in METRICS if metric.kind == "counter"}
 PROJECT = "https://github.com/pgbackstop/pgbackstop/blob/main/"
 
@@ -171,7 +171,7 @@ def test_the_limit_of_the_archive_is_that_of_the_alert() -> None:
 
 def test_every_reason_has_words() -> None:
     words = {word.value for word in theme.REASONS}
-    assert words - {promql.FILES_GONE, promql.NOT_STARTED} == set(Reason)
+    assert words - {promql.FILES_GONE, promql.HANGS, promql.NOT_STARTED} == set(Reason)
 
 
 def test_our_alerts_are_known_by_their_names() -> None:

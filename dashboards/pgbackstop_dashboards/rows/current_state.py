@@ -95,7 +95,6 @@ def _took() -> Panel:
 def _facts() -> Panel:
     written = promql.plan("backup_progress_bytes")
     expected = promql.plan("backup_progress_expected_bytes")
-    labels = {key: name for key, name in plans.LABELS.items() if key != "backup_type"}
     return panels.table(
         "Attempts and backups",
         "The newest attempt and failure with its reason, runs that did not start, what is kept, and how far "
@@ -111,12 +110,12 @@ def _facts() -> Panel:
         plans.moment_of("backup_oldest_timestamp_seconds", "Oldest"),
         plans.moment_of("backup_running_start_timestamp_seconds", "Running since"),
         Query(expr=promql.each_plan(f"{written} / {expected}"), column="Written"),
-        labels={**labels, "reason": "Why"},
+        labels={**plans.LABELS, "reason": "Why"},
         height=4,
         columns=(
-            *(each for each in plans.names() if each.field != "Type"),
-            panels.column("Why", 200, words=theme.REASONS),
+            *plans.names(),
             panels.column("In a row", 75, steps=theme.NONE_IS_GOOD),
+            panels.column("Why", 200, words=theme.REASONS),
             panels.moment("Last attempt"),
             panels.moment("Last failure"),
             panels.column("Missed", 75),
@@ -126,6 +125,7 @@ def _facts() -> Panel:
             panels.moment("Oldest"),
             panels.moment("Running since", no_value="does not run"),
             panels.share("Written", 80, steps=()),
+            *plans.origin(),
         ),
         sort_by="In a row",
     )

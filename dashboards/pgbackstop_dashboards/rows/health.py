@@ -125,7 +125,6 @@ def _collectors() -> Panel:
         width=9,
         columns=(
             panels.column("Collector", 230),
-            panels.column("Exporter", 140),
             panels.column(
                 "Result",
                 75,
@@ -134,6 +133,7 @@ def _collectors() -> Panel:
             ),
             panels.moment("Last success", 130),
             panels.column("Took", 80, unit="s", decimals=2),
+            panels.column("Exporter", 140),
         ),
         sort_by="Result",
     )

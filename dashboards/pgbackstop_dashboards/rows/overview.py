@@ -19,7 +19,7 @@ def row() -> Row:
     return Row(
         title="",
         panels=(
-            _plans(),
+            _number(),
             restorable.table(width=20, height=6),
             _monitoring(),
             _free(),
@@ -30,15 +30,16 @@ def row() -> Row:
     )
 
 
-def _plans() -> Panel:
-    wrong = f"count({promql.needs_somebody()})"
+def _number() -> Panel:
+    wrong = f"count({promql.needs_somebody()} or {restorable.needs_somebody()})"
     none = promql.constant(0, promql.plan("backup_enabled"))
     no_plan = promql.constant(_NO_PLAN, promql.any_exporter())
     return panels.stat(
-        "Plans that need somebody",
-        "Plans and databases whose backups are not well: late, failed, never, stuck or unknown. The tables "
-        "below name them and say why. Not known: no exporter answers.",
-        Query(expr=promql.first_known(wrong, none, no_plan), legend="plans"),
+        "Need somebody",
+        "How many plans and servers: plans whose backups are late, failed, never made, stuck or unknown; "
+        "servers that are silent, whose WAL nobody receives, is more than five minutes behind, or has gaps. "
+        "The tables name them and say why. Not known: no exporter answers.",
+        Query(expr=promql.first_known(wrong, none, no_plan), legend="plans and servers"),
         unit="short",
         width=4,
         height=6,
@@ -109,7 +110,8 @@ def _tiles() -> tuple[Override, ...]:
             "Restores",
             "proven",
             "not proven",
-            Word(value=proofs.NO_DRILLS, text="no drills", colour=theme.QUIET),
+            Word(value=proofs.NOT_DUE, text="not due yet", colour=theme.BUSY),
+            Word(value=proofs.NO_DRILLS, text="no drills", colour=theme.WARN),
         ),
     )
 
@@ -185,7 +187,6 @@ def attention() -> Row:
 
 
 def _firing() -> Panel:
-    where = '"where", " ", "server", "plan", "database", "path", "collector", "instance"'
     severities = (("critical", promql.CRITICAL), ("warning", promql.WARNING), ("info", promql.INFO))
     ranked = " or ".join(f"0 * {alerts.firing(name)} + {number}" for name, number in severities)
     silent = f"vector({promql.SILENT}) unless on () {alerts.WATCHDOG}"
@@ -196,11 +197,11 @@ def _firing() -> Panel:
         "and what to do. The alert Watchdog always fires, and is shown only while it does not: then "
         "Prometheus does not evaluate the rules, and no other alert can fire.",
         Query(
-            expr=f"max by (alertname, where) (label_join({ranked}, {where})) or {watchdog}",
+            expr=f"max by (alertname, where) ({_with_where(ranked)}) or {watchdog}",
             column="Severity",
         ),
         Query(
-            expr=promql.moment(f"min by (alertname, where) (label_join({alerts.since()}, {where}))"),
+            expr=promql.moment(f"min by (alertname, where) ({_with_where(alerts.since())})"),
             column="Since",
         ),
         labels={"alertname": "Alert", "where": "Where"},
@@ -209,9 +210,17 @@ def _firing() -> Panel:
         height=8,
         no_value="nothing fires",
         columns=(
+            panels.column("Severity", 105, words=theme.SEVERITIES),
             panels.column("Alert", 205, links=(links.runbook_of_row(),)),
-            panels.column("Where", 370, no_value=theme.NOTHING),
-            panels.column("Severity", 100, words=theme.SEVERITIES),
-            panels.moment("Since", 120),
+            panels.moment("Since", 145),
+            panels.column("Where", 370),
         ),
     )
+
+
+def _with_where(fired: str) -> str:
+    """With the labels that say where in one; what is absent is so everywhere."""
+    joined = (
+        f'label_join({fired}, "where", " ", "server", "plan", "database", "path", "collector", "instance")'
+    )
+    return f'label_replace({joined}, "where", "everywhere", "where", " *")'

@@ -22,14 +22,17 @@ def row() -> Row:
 
 
 def names() -> tuple[Override, ...]:
-    """The columns of ``LABELS``. A whole server has no database: its cell stays empty, and leads nowhere."""
+    """The first columns. A whole server has no database: its cell stays empty, and leads nowhere."""
     return (
-        panels.column("Plan", 145, links=(links.plan_of_row(),)),
+        panels.column("Plan", 160, links=(links.plan_of_row(),)),
         panels.column("Database", 110, links=(links.database_of_row(),), no_value=""),
         panels.column("Server", 100),
-        panels.column("Type", 75),
-        panels.column("Exporter", 130),
     )
+
+
+def origin() -> tuple[Override, ...]:
+    """The last columns: what tells plans of equal names apart."""
+    return (panels.column("Type", 70), panels.column("Exporter", 110))
 
 
 def not_well() -> Panel:
@@ -56,11 +59,12 @@ def not_well() -> Panel:
         sort_by="State",
         no_value="every plan is well",
         columns=(
+            panels.filled(_state()),
             *names(),
             _why(),
-            panels.filled(_state()),
-            panels.moment("Last success"),
-            panels.column("In a row", 70, decimals=0),
+            panels.moment("Last success", 110),
+            panels.column("In a row", 75, decimals=0),
+            *origin(),
         ),
     )
 
@@ -70,7 +74,7 @@ def _why() -> Override:
 
 
 def _state() -> Override:
-    return panels.column("State", 85, words=theme.STATES, links=links.STATE_RUNBOOKS)
+    return panels.column("State", 95, words=theme.STATES, links=links.STATE_RUNBOOKS)
 
 
 def _table() -> Panel:
@@ -133,18 +137,19 @@ def _columns() -> tuple[Override, ...]:
     none = Word(value=0, text="none", colour=theme.GOOD)
     return (
         *names(),
-        _why(),
         _state(),
+        _why(),
         panels.moment("Last success", 110),
         panels.share("Age", 60),
-        panels.span("Limit", 95),
-        panels.column("Size", 80, unit="decbytes", decimals=1),
-        panels.share("Change", 75, steps=()),
-        panels.column("Took", 75, unit="s", decimals=1),
+        panels.span("Limit", 120),
+        panels.column("Size", 75, unit="decbytes", decimals=1),
+        panels.share("Change", 70, steps=()),
+        panels.column("Took", 80, unit="s", decimals=1),
         panels.moment("Next run", 100),
-        panels.moment("Verified", 110),
-        panels.moment("Drilled", 110),
+        panels.moment("Verified", 105),
+        panels.moment("Drilled", 105),
         panels.column("Behind", 65, steps=theme.NONE_IS_GOOD, words=(none,)),
-        panels.column("Kept", 55),
-        panels.column("At least", 70),
+        panels.column("Kept", 50),
+        panels.column("At least", 75),
+        *origin(),
     )

@@ -9,6 +9,7 @@ from pgbackstop_dashboards.model import Override, Panel, Query, Row, Word
 from pgbackstop_dashboards.rows import plans
 
 NO_DRILLS: Final = -2
+NOT_DUE: Final = -3
 _NAME: Final = "{{plan}} {{database}}"
 # A proof that was due and that there never was is as old as can be.
 _NEVER: Final = Word(value=1000, text="never", colour=theme.BAD)
@@ -41,8 +42,9 @@ def not_proven() -> str:
     enabled = promql.each_plan(f"{promql.plan('backup_enabled')} == 1")
     limits = promql.plan("backup_proof_max_age_seconds")
     none = promql.constant(NO_DRILLS, promql.any_exporter())
+    proven = promql.constant(0, f"{promql.plan('backup_drill_success_timestamp_seconds')} > 0")
     missing = f"count(({share()}) > 1 and {enabled})"
-    return promql.first_known(missing, promql.constant(0, limits), none)
+    return promql.first_known(missing, proven, promql.constant(NOT_DUE, limits), none)
 
 
 def loss() -> str:
@@ -52,7 +54,7 @@ def loss() -> str:
     physical = promql.plan("backup_enabled", promql.PHYSICAL)
     latest = promql.each_server(f"{promql.server('backup_latest_recoverable_timestamp_seconds')} > 0")
     archived = f"({physical} == 1) * 0 + on ({promql.SERVER_LABELS}) group_left () (time() - {latest})"
-    return promql.each_plan(f"{logical} or {archived}")
+    return f"round({promql.each_plan(f'{logical} or {archived}')})"
 
 
 def table() -> Panel:
@@ -85,17 +87,18 @@ def table() -> Panel:
 def _columns() -> tuple[Override, ...]:
     return (
         *plans.names(),
-        panels.share("Proof", words=(_NEVER, theme.NOT_KNOWN)),
-        panels.moment("Drilled"),
-        panels.column("Restored in", 95, unit="s", decimals=1),
-        panels.span("Target", 85),
+        panels.share("Proof", 85, words=(_NEVER, theme.NOT_KNOWN)),
+        panels.moment("Drilled", 115),
+        panels.column("Restored in", 100, unit="s", decimals=1),
+        panels.span("Target", 155),
         panels.share("Of target", 80),
-        panels.span("Would lose", 150),
-        panels.span("May lose", 95),
-        panels.share("Of that"),
-        panels.moment("Drill failed", 115),
-        panels.moment("Verified", 115),
-        panels.moment("First due by", 115),
+        panels.stopwatch("Would lose"),
+        panels.span("May lose", 125),
+        panels.share("Of that", 70),
+        panels.moment("Drill failed", 105),
+        panels.moment("Verified", 105),
+        panels.moment("First due by", 110),
+        *plans.origin(),
     )
 
 

@@ -28,7 +28,7 @@ def table(*, width: int, height: int) -> Panel:
         "drill has really recovered the server. Behind: copies in other storages that lack the newest "
         "backup.",
         Query(expr=promql.or_silence(promql.moment(f"({until})"), "server"), column="Restorable until"),
-        Query(expr=f"time() - (({until}) > 0)", column="Behind by"),
+        Query(expr=f"round(time() - (({until}) > 0))", column="Behind by"),
         Query(expr=_share(), column="Of limit"),
         Query(expr=_way(), column="By"),
         Query(expr=promql.moment(f"({_since()})"), column="Restorable from"),
@@ -47,17 +47,16 @@ def table(*, width: int, height: int) -> Panel:
         height=height,
         sort_by="Of limit",
         columns=(
-            panels.column("Server", 120),
-            panels.column("Exporter", 140),
+            panels.column("Server", 150),
             panels.clock("Restorable until", no_value="not known"),
-            panels.span("Behind by", 135),
+            panels.stopwatch("Behind by"),
             panels.filled(panels.share("Of limit")),
-            panels.column("By", 70, words=_WAYS),
+            panels.column("By", 65, words=_WAYS),
             panels.clock("Restorable from", no_value="not known"),
             panels.clock("Proven until", words=theme.NEVER),
             panels.column(
                 "PostgreSQL",
-                95,
+                105,
                 words=theme.answers(yes="answers", no="silent", bad=0),
                 links=(links.runbook("PostgresUnreachable", "What to do when it is silent"),),
                 no_value="not known",
@@ -72,6 +71,7 @@ def table(*, width: int, height: int) -> Panel:
                 "Gaps", 60, steps=theme.NONE_IS_GOOD, links=(links.runbook("WalGap", "What to do about it"),)
             ),
             panels.column("Behind", 65, steps=theme.NONE_IS_GOOD),
+            panels.column("Exporter", 115),
         ),
     )
 
@@ -81,6 +81,15 @@ _WAYS: Final = (
     Word(value=_DUMPS, text="dumps"),
     Word(value=_BASE_BACKUP, text="base"),
 )
+
+
+def needs_somebody() -> str:
+    """Servers that are silent, whose WAL nobody receives, or arrives too late, or lacks segments."""
+    silent = promql.each_server(f"{promql.server('backup_postgres_up')} == 0")
+    nobody = promql.each_server(f"{promql.server('backup_wal_slot_active')} == 0")
+    gaps = promql.each_server(f"{promql.server('backup_wal_missing_segments')} > 0")
+    behind = promql.each_server(f"{promql.server(_LAG)} > {LAG_LIMIT}")
+    return f"({silent} or {nobody} or {gaps} or {behind})"
 
 
 def _dumps() -> str:
@@ -123,7 +132,7 @@ def _oldest(kind: str) -> str:
 def _way() -> str:
     recoverable = _is_recoverable()
     by_wal = f"0 * ({promql.each_server(promql.server(_LAG))} and {recoverable}) + {_WAL}"
-    return f"{by_wal} or 0 * {recoverable} + {_BASE_BACKUP} or 0 * {_dumps()} + {_DUMPS}"
+    return f"{by_wal} or 0 * {recoverable} + {_BASE_BACKUP} or 0 * ({_dumps()} > 0) + {_DUMPS}"
 
 
 def _receiver() -> str:

@@ -46,7 +46,6 @@ def _columns() -> tuple[Override, ...]:
     low = links.runbook("BackupDiskSpaceLow", "What to do when it is full")
     return (
         panels.column("Disk", 320),
-        panels.column("Exporter", 170),
         panels.share("Used", 90, decimals=1, steps=()),
         panels.share("Free share", 110, decimals=1, steps=theme.FREE_SPACE, links=(low,)),
         panels.column("Free", 110, unit="decbytes", decimals=1),
@@ -73,6 +72,7 @@ def _columns() -> tuple[Override, ...]:
             words=theme.answers(yes="read-only", no="writable", bad=1),
             links=(links.runbook("BackupDiskReadonly", "What to do when it is read-only"),),
         ),
+        panels.column("Exporter", 170),
     )
 
 

@@ -51,9 +51,8 @@ def _table() -> Panel:
 def _columns() -> tuple[Override, ...]:
     return (
         panels.column("Server", 140),
-        panels.column("Exporter", 150),
-        panels.span("Window", 140),
-        panels.span("Promised", 110),
+        panels.span("Window", 145),
+        panels.span("Promised", 145),
         panels.share(
             "Kept",
             90,
@@ -71,6 +70,7 @@ def _columns() -> tuple[Override, ...]:
         panels.moment("Archiving failed", 140),
         panels.column("Waiting", 80),
         panels.column("Archive", 100, unit="decbytes", decimals=1),
+        panels.column("Exporter", 150),
     )
 
 
