@@ -1,103 +1,23 @@
 """``pgbackstop notify test`` and what the channels do at night, with a real Alertmanager."""
 
 import re
-import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from pgbackstop_catalog.config import load
-from pgbackstop_catalog.config.notifications import Alertmanager
 from pgbackstop_runner.notify import alertmanager
-from tests.acceptance import delivery_stack
-from tests.acceptance.delivery_stack import CHANNELS, TOKEN, Post
-from tests.support import backups, ports
-
-SECRETS = (TOKEN, "/services/T0/B0/secret")
-
-
-@dataclass(kw_only=True)
-class Desk:
-    """A configuration of pgbackstop, and the Alertmanager that it names; no backups are made here."""
-
-    folder: Path
-    post: Post
-    port: int
-    ending: ExitStack
-
-    @property
-    def file(self) -> Path:
-        return self.folder / "pgbackstop.yaml"
-
-    @property
-    def server(self) -> Alertmanager:
-        return Alertmanager(url=f"http://127.0.0.1:{self.port}")
-
-    def configure(self, **changes: Any) -> None:
-        """The settings of ``notifications``; None takes one away."""
-        settings = {
-            **self.post.settings(),
-            "alertmanager": {"url": self.server.url},
-            "group_wait": "0s",
-            "group_interval": "1s",
-            **changes,
-        }
-        document = {
-            "servers": {"main": {}},
-            "storages": {"disk": {"kind": "folder", "path": "store"}},
-            "notifications": {name: value for name, value in settings.items() if value is not None},
-        }
-        self.file.write_text(yaml.safe_dump(document))
-        load.load(self.file)
-
-    def run(self, *words: str) -> tuple[int, str]:
-        """Exit code and everything that a person sees; never a secret, never a traceback."""
-        done = subprocess.run(
-            [*backups.COMMAND, "--config", str(self.file), *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=backups.environment(),
-            timeout=delivery_stack.PATIENCE,
-        )
-        seen = done.stdout + done.stderr
-        assert "Traceback" not in seen
-        assert not [secret for secret in SECRETS if secret in seen], seen
-        return done.returncode, seen
-
-    def write(self, *options: str) -> Path:
-        path = self.folder / "alertmanager.yml"
-        code, seen = self.run("notify", "config", "--output", str(path), *options)
-        assert code == 0, seen
-        return path
-
-    def start(self) -> None:
-        """Alertmanager with what is configured now."""
-        self.ending.enter_context(delivery_stack.alertmanager(self.folder, self.write(), self.port))
-
-    def post_alert(self, name: str, severity: str) -> None:
-        now = datetime.now(UTC)
-        alert: dict[str, object] = {
-            "labels": {"alertname": name, "severity": severity, "server": name},
-            "annotations": {"summary": f"{name} happened"},
-            "startsAt": now.isoformat(),
-            "endsAt": (now + timedelta(hours=1)).isoformat(),
-        }
-        alertmanager.post(self.server, [alert])
+from tests.acceptance import delivery_desk
+from tests.acceptance.delivery_desk import Desk
+from tests.acceptance.delivery_stack import CHANNELS
+from tests.support import ports
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    with ExitStack() as ending:
-        post = ending.enter_context(delivery_stack.post_office(tmp_path))
-        made = Desk(folder=tmp_path, post=post, port=ports.free(), ending=ending)
-        made.configure()
+    with delivery_desk.opened(tmp_path) as made:
         yield made
 
 

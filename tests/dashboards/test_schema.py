@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_exporter.contract import PLAN
+from pgbackstop_exporter.metrics import PLAN
 from tests.dashboards.documents import DOCUMENTS, every_panel, panels
 
 GRID_WIDTH = 24
@@ -79,7 +79,7 @@ def test_the_page_of_one_plan_shows_one_database() -> None:
     """Thirty databases in a tile are a tile of dashes."""
     variables = {each["name"]: each for each in DOCUMENTS["pgbackstop-backup-plan"]["templating"]["list"]}
     single = [name for name, each in variables.items() if not each.get("includeAll")]
-    assert single == ["datasource", "instance", "plan", "database"]
+    assert single == ["datasource", "plan", "database"]
 
 
 @EVERY_DOCUMENT

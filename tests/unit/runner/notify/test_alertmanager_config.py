@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.config.notifications import WEEKDAYS, Notifications, QuietHours
 from pgbackstop_runner.notify import alertmanager_config, events
 from pgbackstop_runner.notify.alertmanager_config import Interval
@@ -147,6 +147,12 @@ def test_whoever_wants_no_news_of_good_backups(everything: dict[str, Any]) -> No
 def test_durations_are_written_as_prometheus_reads_them() -> None:
     route = rendered({"group_wait": 0, "group_interval": "1m30s", "repeat_interval": 0.5})["route"]
     assert (route["group_wait"], route["group_interval"], route["repeat_interval"]) == ("0s", "90s", "500ms")
+
+
+def test_the_end_of_an_alert_is_told_once() -> None:
+    """Prometheus sends it again every 90 s or so: resend delay, and the evaluation after it."""
+    route = rendered({})["route"]
+    assert units.parse_duration(route["group_interval"]) >= 1.3 * 90
 
 
 def test_every_alert_that_is_named_exists() -> None:

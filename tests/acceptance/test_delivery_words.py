@@ -1,0 +1,103 @@
+"""What a message says of several alerts, of an end, and of what another has told, by a real Alertmanager."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pgbackstop_runner.notify import alertmanager
+from tests.acceptance import delivery_desk, delivery_stack
+from tests.acceptance.delivery_desk import Desk
+
+PLAN = {"server": "main", "plan": "nightly", "backup_type": "logical"}
+EXPORTER = {"job": "pgbackstop", "instance": "backup:9853"}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with delivery_desk.opened(tmp_path) as made:
+        yield made
+
+
+def fired(name: str, severity: str, summary: str, **labels: str) -> dict[str, object]:
+    """An alert of an hour."""
+    now = datetime.now(UTC)
+    return {
+        "labels": {"alertname": name, "severity": severity, **labels},
+        "annotations": {"summary": summary, "resolved": "It ended by itself, and nothing was repaired."},
+        "startsAt": now.isoformat(),
+        "endsAt": (now + timedelta(hours=1)).isoformat(),
+    }
+
+
+def states(made: Desk) -> dict[str, str]:
+    """Whether each alert is told, by name and database."""
+    return {
+        f"{each['labels']['alertname']} {each['labels'].get('database', '')}": each["status"]["state"]
+        for each in alertmanager.alerts(made.server)
+    }
+
+
+def test_a_subject_names_the_worst_of_all(desk: Desk) -> None:
+    """Of those of one message: critical alerts, which no quiet hour holds back, have one of their own."""
+    desk.configure(group_wait="2s")
+    desk.start()
+    alerts = [
+        fired("BackupSizeAnomaly", "info", "A backup is small", **PLAN),
+        fired("BackupTooOld", "warning", "No backup of database shop", **PLAN),
+        fired("BackupDurationAnomaly", "info", "A backup was slow", **PLAN),
+    ]
+    alertmanager.post(desk.server, alerts)
+    mail, slack, _ = desk.post.inbox.on_each("A backup is small")
+    assert mail.title == "WARNING: No backup of database shop (3 firing)"
+    assert slack.title == mail.title
+
+
+def test_an_end_that_repaired_nothing_says_so(desk: Desk) -> None:
+    desk.start()
+    alert = fired("BackupSeriesDisappeared", "warning", "The exporter no longer speaks of them", **PLAN)
+    alertmanager.post(desk.server, [alert])
+    desk.post.inbox.on_each("The exporter no longer speaks of them")
+    alertmanager.post(desk.server, [alert | {"endsAt": datetime.now(UTC).isoformat()}])
+    for message in desk.post.inbox.on_each("RESOLVED", "nothing was repaired"):
+        assert "othing to do" not in message.text
+
+
+def test_one_database_hides_no_other(desk: Desk) -> None:
+    desk.start()
+    event = fired("BackupRunFailed", "warning", "crm failed", database="crm", **PLAN)
+    found = [
+        fired("BackupFailed", "warning", f"{name} failed", database=name, **PLAN, **EXPORTER)
+        for name in ("crm", "locked")
+    ]
+    alertmanager.post(desk.server, [event, *found])
+    wanted = {"BackupRunFailed crm": "active", "BackupFailed crm": "suppressed"}
+    wanted["BackupFailed locked"] = "active"
+    delivery_stack.until(lambda: states(desk) == wanted, "the event hides what it has told, and no more")
+
+
+def test_an_event_of_the_whole_plan_hides_each_database(desk: Desk) -> None:
+    desk.start()
+    alertmanager.post(desk.server, [fired("BackupRunFailed", "warning", "all failed", **PLAN)])
+    alert = fired("BackupFailed", "warning", "crm failed", database="crm", **PLAN, **EXPORTER)
+    alertmanager.post(desk.server, [alert])
+    wanted = {"BackupRunFailed ": "active", "BackupFailed crm": "suppressed"}
+    delivery_stack.until(lambda: states(desk) == wanted, "the event hides what it has told")
+
+
+def test_a_server_of_another_exporter_hides_nothing(desk: Desk) -> None:
+    desk.start()
+    down = fired("PostgresUnreachable", "critical", "main is silent", server="main", **EXPORTER)
+    other = {**EXPORTER, "instance": "other:9853"}
+    alertmanager.post(desk.server, [down, fired("WalGap", "critical", "a gap", server="main", **other)])
+    wanted = {"PostgresUnreachable ": "active", "WalGap ": "active"}
+    delivery_stack.until(lambda: states(desk) == wanted, "both are told")
+    alertmanager.post(desk.server, [fired("WalGap", "critical", "a gap", server="main", **EXPORTER)])
+    delivery_stack.until(
+        lambda: any(
+            each["status"]["state"] == "suppressed" and each["labels"]["instance"] == "backup:9853"
+            for each in alertmanager.alerts(desk.server)
+        ),
+        "that of the same exporter is hidden",
+    )
