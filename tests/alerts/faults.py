@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from pgbackstop_catalog.decisions.wal_segments import WalGap
 from pgbackstop_catalog.records.backup import Reason
+from tests.alerts.seen import SEEN
 from tests.alerts.timeline import Fault
 from tests.alerts.world import GB, LOGICAL, PHYSICAL, STORE, World
 
@@ -209,7 +210,12 @@ FAULTS = (
         by="WalLagging",
         within=HOUR,
     ),
-    Told(what="WAL is lost before it was received", fault=once(_gap), by="WalGap", within=TEN_MINUTES),
+    Told(
+        what="WAL is lost before it was received",
+        fault=once(_gap),
+        by="WalGap",
+        within=TEN_MINUTES,
+    ),
     Told(
         what="The slot holds back more WAL than it may",
         fault=now_is(slot_retained=2 * 10**10),
@@ -322,10 +328,12 @@ raise no alert, in spring, in autumn and on a new installation.
 
 The installation has the two default plans (a logical backup each night at 02:00, a physical one on Sundays at
 03:00) in Europe/Berlin, a copy of each, drills on Mondays and WAL. *Within* counts from the fault; for what
-shows only at the next run, it includes the wait for it. *Then also* fires while nobody mends it.
+shows only at the next run, it includes the wait for it. *Then also* fires while nobody mends it. The last
+column is what else is red or orange on the first screen of [Backup Status](dashboards.md) by then, asked of a
+real Prometheus.
 
-| what goes wrong | first told by | within | then also |
-|---|---|---|---|
+| what goes wrong | first told by | within | then also | on the first screen, beside *What fires* |
+|---|---|---|---|---|
 """
 
 
@@ -337,7 +345,7 @@ def as_markdown() -> str:
 def _row(each: Told) -> str:
     also = ", ".join(map(_link, each.also))
     within = _in_words(each.within)
-    return f"| {each.what} | {_link(each.by)} | {within} | {also} |\n"
+    return f"| {each.what} | {_link(each.by)} | {within} | {also} | {SEEN.get(each.what, '')} |\n"
 
 
 def _in_words(span: timedelta) -> str:

@@ -94,6 +94,10 @@ class Prometheus:
         """The newest values. Fails with Prometheus' own words where it does not understand."""
         return self._ask("query", query=expr)
 
+    def at(self, expr: str, moment: float) -> list[dict[str, Any]]:
+        """The values at that Unix time."""
+        return self._ask("query", query=expr, time=str(moment))
+
     def over_time(self, expr: str, *, seconds: float = 60.0) -> list[dict[str, Any]]:
         """The values of the last ``seconds``, one a second."""
         now = time.time()

@@ -12,6 +12,7 @@ _NO_PLAN: Final = -2
 _OVERDUE: Final = -2
 _NONE_ENABLED: Final = -3
 _NO_DAEMON: Final = -2
+_READONLY: Final = -2
 
 
 def row() -> Row:
@@ -118,16 +119,21 @@ def _tiles() -> tuple[Override, ...]:
 
 def _free() -> Panel:
     share = f"{promql.exporter('disk_free_bytes')} / {promql.exporter('disk_size_bytes')}"
+    readonly = promql.constant(_READONLY, f"{promql.exporter('disk_readonly')} == 1")
     return panels.stat(
         "Free on the fullest disk",
-        "Free share of the fullest disk that holds backups. Red below 10 %, where the alert fires.",
-        Query(expr=promql.first_known(f"min({share})"), legend="free"),
+        "Free share of the fullest disk that holds backups. Red below 10 %, where the alert fires, and "
+        "where one is read-only.",
+        Query(expr=promql.first_known(readonly, f"min({share})"), legend="free"),
         unit="percentunit",
         width=3,
         decimals=1,
         steps=theme.FREE_SPACE,
-        words=(theme.NOT_KNOWN,),
-        links=(links.runbook("BackupDiskSpaceLow", "What to do when it is full"),),
+        words=(theme.NOT_KNOWN, Word(value=_READONLY, text="read-only", colour=theme.BAD)),
+        links=(
+            links.runbook("BackupDiskSpaceLow", "What to do when it is full"),
+            links.runbook("BackupDiskReadonly", "What to do when it is read-only"),
+        ),
     )
 
 

@@ -38,12 +38,15 @@ def share() -> str:
 
 
 def not_proven() -> str:
-    """How many enabled plans and databases lack a proof that they should have."""
+    """How many enabled plans and databases lack a proof that they should have, or failed their last drill."""
     enabled = promql.each_plan(f"{promql.plan('backup_enabled')} == 1")
     limits = promql.plan("backup_proof_max_age_seconds")
     none = promql.constant(NO_DRILLS, promql.any_exporter())
     proven = promql.constant(0, f"{promql.plan('backup_drill_success_timestamp_seconds')} > 0")
-    missing = f"count(({share()}) > 1 and {enabled})"
+    success = promql.plan("backup_drill_success_timestamp_seconds")
+    failure = promql.plan("backup_drill_failure_timestamp_seconds")
+    failed = promql.each_plan(f"{failure} > {success} and {limits}")
+    missing = f"count(({share()} > 1 or {failed}) and {enabled})"
     return promql.first_known(missing, proven, promql.constant(NOT_DUE, limits), none)
 
 
