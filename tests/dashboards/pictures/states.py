@@ -71,6 +71,7 @@ def _lost(world: World, _now: datetime) -> None:
 
 
 def _fails(world: World, now: datetime) -> None:
+    """By hand, so that it has failed at any time of the day, and before it is late."""
     world.fail_by_hand(LOGICAL, now, Reason.SPACE)
 
 
@@ -82,7 +83,7 @@ STATES = (
     ),
     State(
         name="failed",
-        fault=once(_fails),
+        fault=both(once(_fails), does(fail=Reason.SPACE)),
         pages=(STATUS, PLAN),
         says={NUMBER: ("1",), NOT_WELL: ("failed", "not enough space", "shop"), FIRES: ("BackupFailed",)},
     ),
@@ -160,9 +161,9 @@ STATES = (
     ),
     State(
         name="new-installation",
-        days=0.25,
+        days=1 / 24,
         is_new=True,
-        says=WELL | {"Every plan": ("not due yet",), RESTS_ON: ("not due yet",)},
+        says=WELL | {RESTS_ON: ("not due yet",)},
     ),
     State(
         name="fleet-of-53",
@@ -191,5 +192,10 @@ STATES = (
         says={"State": ("ok",)},
     ),
     State(name="phone", width=PHONE, says=WELL),
-    State(name="light", light=True, fault=once(_fails), says={NOT_WELL: ("failed",)}),
+    State(
+        name="light",
+        light=True,
+        fault=both(once(_fails), does(fail=Reason.SPACE)),
+        says={NOT_WELL: ("failed",)},
+    ),
 )
