@@ -103,7 +103,7 @@ class VerifyRun:
         server = self.workspace.config.servers.get(self.backup.server)
         made_by = [version.partition(".")[0] for version in self.backup.tools.values()]
         majors = [int(each) for each in made_by if each.isdecimal()]
-        return client_programs.find(max(self.backup.major, *majors), server.bin_dir if server else None)
+        return client_programs.find(max([self.backup.major, *majors]), server.bin_dir if server else None)
 
     def _limits(self) -> Limits:
         """When a tool that reads it is given up."""
