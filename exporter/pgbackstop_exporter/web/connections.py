@@ -29,7 +29,8 @@ _SHARE: Final = 4  # of all places, what one address may have: a quarter
 
 def most() -> int:
     """How many connections there may be: half of what the system lets us open, for the sources need some."""
-    return min(MOST, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST if soft == resource.RLIM_INFINITY else min(MOST, soft // 2)
 
 
 def source(host: str) -> str:
