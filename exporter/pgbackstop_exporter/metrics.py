@@ -227,7 +227,7 @@ COPY_SUCCESS: Final = Metric(
     name="backup_copy_success_timestamp_seconds",
     kind="gauge",
     labels=(*PLAN, "storage"),
-    help="Unix time at which the newest backup that the storage has a whole copy of was complete; 0 = none.",
+    help="Unix time at which the newest backup that the storage has a whole copy of was complete; 0 = never.",
     source="copy records",
 )
 COPY_FAILURES: Final = _counter(
