@@ -36,6 +36,19 @@ class Daemon(Model):
     )
 
 
+class Drills(Model):
+    """Where drills run what a database contains; see docs/explanation/jail.md."""
+
+    jail: Literal["auto", "bubblewrap", "landlock"] = Field(
+        default="auto", description="what keeps it in; auto takes the first of the others that works here"
+    )
+    unconfined: bool = Field(
+        default=False,
+        description="let drills run without a jail where none can be had: whoever owns a table can then do "
+        "what the runner can do",
+    )
+
+
 class Log(Model):
     """How the programs log, to standard error."""
 
@@ -64,6 +77,7 @@ class Config(Model):
         default=None,
         description="where throw-away servers live; drills in the first folder storage when left out",
     )
+    drills: Drills = Field(default=Drills(), description="what keeps in the code that a database contains")
     notifications: Notifications = Field(
         default=Notifications(), description="who hears of finished and failed backups"
     )
@@ -97,7 +111,7 @@ class Config(Model):
         """The folder of the catalog."""
         return self.catalog or self.folder(None).path / "catalog"
 
-    def drills(self) -> Path:
+    def drill_root(self) -> Path:
         """The folder in which throw-away servers live."""
         return self.drill_folder or self.folder(None).path / "drills"
 

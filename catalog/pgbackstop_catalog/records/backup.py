@@ -278,6 +278,9 @@ class Proof(Model):
     duration_seconds: Seconds | None = None
     read_bytes: Count | None = Field(default=None, description="stored bytes that a verify read")
     tool: str = ""
+    jail: Literal["bubblewrap", "landlock", "none", ""] = Field(
+        default="", description="what kept in a drill's server and tools"
+    )
     reason: Reason | None = None
     message: str = ""
     target_time: UtcTime | None = Field(default=None, description="the moment that a drill recovered to")

@@ -68,12 +68,23 @@ def _drill_warning(opened: Workspace, report: Report) -> str:
     """Backups need client tools alone, drills the server's programs as well: their lack fails no backup."""
     from pgbackstop_runner.drill import empty_server  # noqa: PLC0415
     from pgbackstop_runner.postgres import client_programs  # noqa: PLC0415
+    from pgbackstop_runner.system import jail  # noqa: PLC0415
 
     plan = opened.config.plans[report.plan]
-    if not plan.drill.enabled or report.facts is None:
+    if not plan.drill.enabled:
+        return ""
+    where = opened.config.drills
+    choice = jail.choose(jail.host(), where.jail)
+    if choice.mechanism == "none" and where.unconfined:
+        return (
+            f"drills run what the database contains without a jail ({choice.reason}): "
+            "whoever owns a table can do what this account can."
+        )
+    if report.facts is None:
         return ""
     needed = empty_server.LOGICAL_PROGRAMS if plan.is_logical else empty_server.PHYSICAL_PROGRAMS
     try:
+        jail.require(choice, unconfined=where.unconfined)
         client_programs.of_server(report.facts.major, needed, opened.config.servers[plan.server].bin_dir)
     except errors.ConfigError as error:
         return f"drills of this plan will fail. {error}"

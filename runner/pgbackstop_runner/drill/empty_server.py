@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.records.backup import Backup, Reason
-from pgbackstop_catalog.store import atomic
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.drill.record import Drill
 from pgbackstop_runner.drill.work_directory import DrillDirectory
-from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import client_process
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.postgres.private_server import PrivateServer
-from pgbackstop_runner.system import processes
+from pgbackstop_runner.system import accounts
 
 PORT = 5432  # only a part of the socket's name: nothing listens on a network
 LOGICAL_PROGRAMS = ("initdb", "postgres", "pg_restore", "psql", "vacuumdb")
@@ -33,7 +29,21 @@ THROWAWAY = {
     "cluster_name": "pgbackstop_drill",
     # Files in its folder go with it; POSIX shared memory would stay after a SIGKILL.
     "dynamic_shared_memory_type": "mmap",
+    # What came with the backup loads no library and runs no command before anybody asks it to.
+    "shared_preload_libraries": "",
+    "session_preload_libraries": "",
+    "local_preload_libraries": "",
+    "dynamic_library_path": "$libdir",
+    "jit": "off",
+    "jit_provider": "llvmjit",
+    "ssl": "off",
+    "archive_command": "",
+    "archive_library": "",
+    "archive_cleanup_command": "",
+    "primary_conninfo": "",
+    "max_logical_replication_workers": "0",
 }
+_EVENT_TRIGGERS_SINCE, _IO_METHOD_SINCE = 17, 18
 
 
 @contextmanager
@@ -46,7 +56,6 @@ def empty(
     """
     with drill.step("initdb"):
         _initdb(ground, programs, backup, superuser)
-        _configure(ground)
     server = PrivateServer(
         programs=programs,
         data=ground.data,
@@ -55,7 +64,8 @@ def empty(
         log=ground.log,
         who=ground.who,
         user=superuser,
-        dies_with_us=True,
+        cell=ground.jail.worker(programs.folder, writes=(ground.data, ground.sockets)),
+        options=_settings(ground, programs.major),
     )
     try:
         with drill.step("start"):
@@ -82,28 +92,21 @@ def _initdb(ground: DrillDirectory, programs: Binaries, backup: Backup, superuse
     encoding = backup.database_facts.encoding if backup.database_facts else "UTF8"
     argv = [programs.path("initdb"), f"--pgdata={ground.data}", f"--username={superuser}"]
     argv += ["--auth=trust", f"--encoding={encoding}", "--locale=C", "--data-checksums", "--no-sync"]
-    try:
-        done = subprocess.run(
-            argv,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            env=client_process.small_environment(),
-            preexec_fn=processes.dying_with_us(),
-            **ground.who.credentials,
-        )
-    except OSError as error:
-        raise AttemptFailed(Reason.CLIENT, f"initdb cannot be started: {error.strerror}.") from error
-    if done.returncode != 0:
-        words = errors.one_line(done.stderr)
-        raise AttemptFailed(Reason.TOOL, f"initdb ended with exit status {done.returncode}: {words}")
+    ground.data.mkdir(mode=0o700)
+    accounts.give(ground.data, ground.who)
+    client_process.run("initdb", argv, cell=ground.jail.worker(programs.folder, writes=(ground.data,)))
 
 
-def _configure(ground: DrillDirectory) -> None:
-    settings = {
-        **THROWAWAY,
+def throwaway(major: int) -> dict[str, str]:
+    """The settings of any drill's server of that version."""
+    more = {"event_triggers": "off"} if major >= _EVENT_TRIGGERS_SINCE else {}
+    # A ring for reads and writes would go round the jail's filter of system calls.
+    return {**THROWAWAY, **more, **({"io_method": "worker"} if major >= _IO_METHOD_SINCE else {})}
+
+
+def _settings(ground: DrillDirectory, major: int) -> dict[str, str]:
+    return {
+        **throwaway(major),
         "port": str(PORT),
         "unix_socket_directories": str(ground.sockets),
         "logging_collector": "off",
@@ -113,8 +116,3 @@ def _configure(ground: DrillDirectory) -> None:
         "max_wal_senders": "0",
         "autovacuum": "off",
     }
-    lines = [f"{name} = '{value.replace(chr(39), chr(39) * 2)}'\n" for name, value in settings.items()]
-    path = ground.data / "postgresql.auto.conf"
-    # Replaced and not written to: who owns the folder could have put a link to a file of ours there.
-    atomic.write(path, "".join(lines).encode(), durable=False)
-    ground.who.own(path)

@@ -30,7 +30,8 @@ def restore(drill: Drill, place: DrillDirectory, backup: Backup) -> None:
     work_directory.require_room(
         place, work_directory.EMPTY_SERVER + (backup.source_size_bytes or backup.size_bytes or 0)
     )
-    programs = client_programs.of_server(backup.major, empty_server.LOGICAL_PROGRAMS, configured.bin_dir)
+    found = client_programs.of_server(backup.major, empty_server.LOGICAL_PROGRAMS, configured.bin_dir)
+    programs = dataclasses.replace(found, jail=place.jail)
     accounts.account().require_run(programs.folder / "postgres")
     with workspace.state.lease(backup.id):
         globals_ = _globals(workspace, backup)
@@ -66,7 +67,9 @@ def _fill(
 ) -> None:
     """The steps of a restore, into a name that is free in any server."""
     name = target_database.name_beside(backup.database, "drill", drill.proof.id[-6:])
-    request = RestoreRequest(wanted=BackupQuery(backup=backup.id), into=name, roles=True)
+    request = RestoreRequest(
+        wanted=BackupQuery(backup=backup.id), into=name, roles=True, jail=started.programs.jail
+    )
     with drill.step("check"):
         drawn = _with_all_roles(planning.plan_restore(workspace, request), globals_)
     current = _unrecorded(drill, workspace, name)

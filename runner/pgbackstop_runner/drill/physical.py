@@ -17,7 +17,7 @@ from pgbackstop_runner.drill.record import Drill
 from pgbackstop_runner.drill.work_directory import DrillDirectory
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres.private_server import PrivateServer, Progress
-from pgbackstop_runner.recover import data_directory, handover, integrity_checks, run
+from pgbackstop_runner.recover import data_directory, integrity_checks, run
 from pgbackstop_runner.recover.data_directory import DataDirectory
 from pgbackstop_runner.recover.run import DrillOptions, RecoveryRequest, RecoveryResult
 from pgbackstop_runner.system import processes
@@ -70,7 +70,13 @@ def _recover(drill: Drill, site: DrillDirectory, aim: DrillTarget, seconds: floa
         start=True,
         port=empty_server.PORT,
         seconds=seconds,
-        throwaway=DrillOptions(sockets=site.sockets, settings=empty_server.THROWAWAY, step=drill.step),
+        throwaway=DrillOptions(
+            sockets=site.sockets,
+            log=site.log,
+            jail=site.jail,
+            settings=empty_server.throwaway(aim.backup.major),
+            step=drill.step,
+        ),
     )
     try:
         return run.recover(drill.workspace, request, lambda _words: None)
@@ -85,8 +91,7 @@ def _recover(drill: Drill, site: DrillDirectory, aim: DrillTarget, seconds: floa
 def _explained(error: errors.PgbackstopError, site: DrillDirectory, backup: Backup) -> str:
     """With the last words of the server: its log goes with the folder."""
     problem = error.problem if backup.id in error.problem else f"Backup {backup.id}: {error.problem}"
-    log = site.data / handover.LOG_NAME
-    return f"{problem} PostgreSQL said last: {processes.tail(log)}" if log.exists() else problem
+    return f"{problem} PostgreSQL said last: {processes.tail(site.log)}" if site.log.exists() else problem
 
 
 def _superuser(recovered: PrivateServer) -> str:

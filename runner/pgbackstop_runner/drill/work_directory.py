@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import tempfile
@@ -21,8 +22,9 @@ from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import socket_directory
-from pgbackstop_runner.system import accounts, files, log, processes, signals
+from pgbackstop_runner.system import accounts, files, jail, log, processes, signals
 from pgbackstop_runner.system.accounts import Account
+from pgbackstop_runner.system.jail import Jail
 from pgbackstop_runner.workspace import Workspace
 
 PREFIX = "pgbackstop-drill-"
@@ -37,11 +39,15 @@ class InsufficientSpace(errors.ValidationError):
 
 @dataclass(frozen=True, kw_only=True)
 class DrillDirectory:
-    """The folders of one drill, all private; ``who`` runs its server."""
+    """The folders of one drill: ``root`` stays ours, what is in it belongs to ``who``, who runs its server.
+
+    All that executes what a backup contains runs in the ``jail``.
+    """
 
     root: Path
     sockets: Path
     who: Account
+    jail: Jail
 
     @property
     def data(self) -> Path:
@@ -49,6 +55,7 @@ class DrillDirectory:
 
     @property
     def log(self) -> Path:
+        """Outside of what the server can reach."""
         return self.root / "log"
 
     def tablespace(self, oid: int) -> Path:
@@ -57,25 +64,27 @@ class DrillDirectory:
 
 
 @contextlib.contextmanager
-def prepared(workspace: Workspace, plan: str, drill_id: str) -> Iterator[DrillDirectory]:
+def prepared(workspace: Workspace, plan: str, drill_id: str, choice: jail.Choice) -> Iterator[DrillDirectory]:
     """Make the folders; whatever runs and lies there is gone at the end.
 
     Raises AttemptFailed, ConfigError.
     """
     note = workspace.state.drills / plan / f"{drill_id}.json"
     try:
-        yield _made(workspace, note, drill_id)
+        yield _made(workspace, note, drill_id, choice)
     finally:
         with signals.deferred():
             _clear(note)
 
 
-def _made(workspace: Workspace, note: Path, drill_id: str) -> DrillDirectory:
-    """The first place where the server's account can work."""
+def _made(workspace: Workspace, note: Path, drill_id: str, choice: jail.Choice) -> DrillDirectory:
+    """The first place where the server's account can work, and nobody can put another in its place."""
     who = accounts.account()
     for parent in _parents(workspace):
         root = parent / f"{PREFIX}{drill_id}"
-        ground = DrillDirectory(root=root, sockets=_sockets(root, drill_id), who=who)
+        sockets = _sockets(root, drill_id)
+        inside = Jail(mechanism=choice.mechanism, who=who, sockets=sockets)
+        ground = DrillDirectory(root=root, sockets=sockets, who=who, jail=inside)
         _write_note(note, ground)
         if _make(ground):
             return ground
@@ -84,8 +93,9 @@ def _made(workspace: Workspace, note: Path, drill_id: str) -> DrillDirectory:
             parent.rmdir()
     raise AttemptFailed(
         Reason.CONFIGURATION,
-        f"User {who.name or who.uid}, who runs the throw-away server, cannot enter {parent}.",
-        remedy="Set drill_folder to a folder that it can enter.",
+        f"User {who.name or who.uid}, who runs the throw-away server, cannot enter {parent}, "
+        "or could put another folder in its place.",
+        remedy="Set drill_folder to a folder that it can enter, and that is root's with all above it.",
     )
 
 
@@ -122,39 +132,53 @@ def _parents(workspace: Workspace) -> tuple[Path, ...]:
     if workspace.config.drill_folder is not None:
         return (workspace.config.drill_folder,)
     # /var/tmp outlives a restart of the machine, as the note does.
-    return (workspace.config.drills(), Path("/var/tmp"))  # noqa: S108 - the folder in it is made exclusively
+    return (workspace.config.drill_root(), Path("/var/tmp"))  # noqa: S108 - the folder in it is made exclusively
 
 
 def _make(ground: DrillDirectory) -> bool:
     """Whether the account can work there; nothing is left where it cannot."""
+    who = ground.who
     try:
-        _make_parent(ground.root.parent, ground.who)
-        for folder in dict.fromkeys((ground.root, ground.sockets)):
+        _make_parent(ground.root.parent, who)
+        if who.credentials and not accounts.is_ours(ground.root.parent):
+            return False
+        for folder in dict.fromkeys((ground.root, ground.sockets.parent)):
             folder.mkdir(mode=0o700)
-            ground.who.own(folder)
+            if who.credentials:
+                folder.chmod(0o711)  # ours: what is in it cannot be exchanged
+        ground.sockets.mkdir(mode=0o700)
+        accounts.give(ground.sockets, who)
     except OSError as error:
         raise AttemptFailed(
             Reason.STORAGE,
             f"The drill's folder cannot be made: {error.filename}: {error.strerror}.",
             remedy="Check the owner and mode of drill_folder, and its mount.",
         ) from error
-    return not ground.who.credentials or ground.who.can_enter(ground.root)
+    return not who.credentials or (who.can_reach(ground.root) and who.can_enter(ground.sockets))
 
 
 def _make_parent(folder: Path, who: Account) -> None:
-    with contextlib.suppress(FileExistsError):
+    try:
         folder.mkdir(mode=0o700, parents=True)
-        who.own(folder)
+    except FileExistsError:
+        found = folder.lstat()
+        # Earlier versions gave it away.
+        if not who.credentials or found.st_uid != who.uid or not accounts.is_ours(folder.parent):
+            return
+        os.chown(folder, os.geteuid(), os.getegid(), follow_symlinks=False)
+    if who.credentials:
+        folder.chmod(0o711)
 
 
 def _sockets(root: Path, drill_id: str) -> Path:
-    if socket_directory.may_be_in(root):
-        return root
-    return Path(tempfile.gettempdir()) / f"{PREFIX}{drill_id}"
+    inside = root / "sockets"
+    if socket_directory.may_be_in(inside):
+        return inside
+    return Path(tempfile.gettempdir()) / f"{PREFIX}{drill_id}" / "sockets"
 
 
 def _write_note(path: Path, ground: DrillDirectory) -> None:
-    document = {"root": str(ground.root), "sockets": str(ground.sockets)}
+    document = {"root": str(ground.root), "sockets": str(ground.sockets.parent)}
     try:
         atomic.make_folder(path.parent)
         atomic.write(path, json.dumps(document).encode())
@@ -193,10 +217,9 @@ def _noted(note: Path) -> tuple[Path, ...]:
 
 
 def _end(data: Path) -> None:
-    if data.is_dir():
-        ended = processes.end_all(processes.working_in(data), first=signal.SIGQUIT)
-        if ended:
-            log.logger().info("throw-away server ended", data=str(data), processes=len(ended))
+    ended = processes.end_all(processes.working_in(data), first=signal.SIGQUIT)
+    if ended:
+        log.logger().info("throw-away server ended", data=str(data), processes=len(ended))
 
 
 def _remove(folder: Path) -> None:

@@ -203,7 +203,7 @@ def check_command(piece: Statement) -> None:
 @contextlib.contextmanager
 def _schema(binaries: Binaries, dump: Path) -> Iterator[IO[bytes]]:
     argv = [binaries.path("pg_restore"), "--create", "--schema-only", "--file=-", str(dump)]
-    with client_process.start("pg_restore", argv, pipe_output=True) as tool:
+    with client_process.start("pg_restore", argv, pipe_output=True, cell=binaries.cell(dump)) as tool:
         yield tool.stdout
         tool.finish()
 
@@ -215,7 +215,8 @@ def _note_sequences(binaries: Binaries, dump: Path, found: DumpMetadata) -> None
         return
     with wanted_entries(lines) as wanted:
         argv = [binaries.path("pg_restore"), f"--use-list={wanted}", "--file=-", str(dump)]
-        with client_process.start("pg_restore", argv, pipe_output=True) as tool:
+        cell = binaries.cell(dump, Path(wanted))
+        with client_process.start("pg_restore", argv, pipe_output=True, cell=cell) as tool:
             for piece in sql_script.pieces(tool.stdout):
                 if piece.kind == "statement":
                     found.note(piece.code)
@@ -254,7 +255,7 @@ def is_entry(line: str, kind: str) -> bool:
 def contents(binaries: Binaries, dump: Path) -> list[str]:
     """The lines of pg_restore --list. Raises AttemptFailed."""
     argv = [binaries.path("pg_restore"), "--list", str(dump)]
-    with client_process.start("pg_restore", argv, pipe_output=True) as tool:
+    with client_process.start("pg_restore", argv, pipe_output=True, cell=binaries.cell(dump)) as tool:
         text = tool.stdout.read().decode(errors="surrogateescape")
         tool.finish()
     return [line for line in text.split("\n") if line and not line.startswith(";")]

@@ -24,6 +24,7 @@ from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import error_messages
 from pgbackstop_runner.system import processes
+from pgbackstop_runner.system.jail import Cell, Launch
 
 TAIL_LINES = 20
 _MOST_OF_LINE = 2**20  # bytes; a server may have said it
@@ -75,6 +76,7 @@ class Tool:
     process: subprocess.Popen[bytes]
     limits: Limits
     silent: bool = False
+    jailed: bool = False
     started: float = field(default_factory=time.monotonic)
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
     given_up: AttemptFailed | None = None
@@ -89,6 +91,12 @@ class Tool:
         assert self.process.stdout is not None  # noqa: S101 - a programming error, not an input
         return self.process.stdout
 
+    @property
+    def stdin(self) -> IO[bytes]:
+        """The tool's input. Only where it was started with ``pipe_input``."""
+        assert self.process.stdin is not None  # noqa: S101 - a programming error, not an input
+        return self.process.stdin
+
     def feed(self, total_bytes: int) -> None:
         """Tell the watchdog how far the tool has come."""
         if total_bytes != self._bytes:
@@ -102,7 +110,10 @@ class Tool:
         with contextlib.suppress(ChildProcessError, ProcessLookupError):  # the watchdog was faster
             os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
             # Until it is reaped its number is its own: end what it started and left behind.
-            os.killpg(self.process.pid, signal.SIGTERM)
+            if self.jailed:
+                processes.end_group(self.process.pid)
+            else:
+                os.killpg(self.process.pid, signal.SIGTERM)
         status = self.process.wait()
         self.over.set()
         for thread in self.threads:
@@ -121,6 +132,10 @@ class Tool:
         self.over.set()
         if self.process.poll() is not None:
             return  # its number may be another process's by now
+        if self.jailed:
+            processes.end_group(self.process.pid)
+            self.process.wait()
+            return
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, number)
@@ -130,8 +145,10 @@ class Tool:
 
     def close(self) -> None:
         """Close its output and let its last words be read; not for ever, for what it left may hold them."""
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
         for thread in self.threads:
             thread.join(_LAST_WORDS_SECONDS)
 
@@ -165,40 +182,44 @@ class Tool:
 
 
 @contextlib.contextmanager
-def start(
+def start(  # noqa: PLR0913 - each is one independent wish
     name: str,
     argv: Sequence[str],
     *,
     password: str | None = None,
     limits: Limits | None = None,
+    pipe_input: bool = False,
     pipe_output: bool = False,
     silent: bool = False,
-    cwd: str | None = None,
     on_line: Callable[[str], None] | None = None,
+    cell: Cell | None = None,
 ) -> Iterator[Tool]:
-    """Start a tool; it is ended when the block is left by an exception.
+    """Start a tool, in the jail's ``cell`` if it reads what is hostile; an exception in the block ends it.
 
-    Raises AttemptFailed (client) where it cannot be started.
+    In a jail there is no password. Raises AttemptFailed (client) where it cannot be
+    started.
     """
-    with _environment(password, _target(argv)) as (environment, inherited):
+    with _environment(password, _target(argv)) as (environment, inherited), _launched(cell, argv) as launch:
         try:
             process = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
+                launch.argv,
+                stdin=subprocess.PIPE if pipe_input else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if pipe_output else subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                env=environment,
-                pass_fds=inherited,
-                cwd=cwd,
+                env=environment if cell is None else processes.small_environment(),
+                pass_fds=(*inherited, *launch.descriptors),
+                cwd=None if cell is None else "/",
                 start_new_session=True,
-                preexec_fn=processes.dying_with_us(),  # noqa: PLW1509 - see there
+                preexec_fn=launch.prepare,  # noqa: PLW1509 - see there
             )
-        except OSError as error:
+        except (OSError, subprocess.SubprocessError) as error:
             raise _not_startable(name, error) from error
-        tool = Tool(name=name, process=process, limits=limits or Limits(), silent=silent)
+        tool = Tool(
+            name=name, process=process, limits=limits or Limits(), silent=silent, jailed=cell is not None
+        )
         try:
             _start_threads(tool, on_line)
-            with _guarded(process.pid):
+            with processes.guarded(process.pid, signal.SIGKILL if cell else signal.SIGTERM):
                 yield tool
                 if process.poll() is None and not tool.over.is_set():
                     tool.finish()
@@ -208,24 +229,13 @@ def start(
 
 
 @contextlib.contextmanager
-def _guarded(group: int) -> Iterator[None]:
-    """End the whole group of processes when we die: the kernel's signal reaches only the first of them.
-
-    pg_basebackup's child that streams the WAL would live on for ever, and its slot would hold WAL back.
-    """
-    script = 'read -r over || kill -s TERM -- "-$1"'
-    guard = subprocess.Popen(
-        ["/bin/sh", "-c", script, "pgbackstop-guard", str(group)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        env={},
-    )
-    try:
-        yield
-    finally:
-        guard.communicate(b"over\n")
+def _launched(cell: Cell | None, argv: Sequence[str]) -> Iterator[Launch]:
+    """How it is started, in a jail or as one of ours."""
+    if cell is None:
+        yield Launch(argv=[*argv], prepare=processes.dying_with_us())
+        return
+    with cell.launch(argv) as launch:
+        yield launch
 
 
 def run(
@@ -235,12 +245,13 @@ def run(
     password: str | None = None,
     limits: Limits | None = None,
     silent: bool = False,
+    cell: Cell | None = None,
 ) -> str:
     """Run a tool to its end; returns the last lines of its standard error. Raises AttemptFailed.
 
     Nobody reads its standard output: PostgreSQL's tools say there nothing that counts.
     """
-    with start(name, argv, password=password, limits=limits, silent=silent) as tool:
+    with start(name, argv, password=password, limits=limits, silent=silent, cell=cell) as tool:
         return tool.finish()
 
 
@@ -263,10 +274,11 @@ def listing(name: str, argv: Sequence[str], *, seconds: float) -> str:
     return done.stdout.decode(errors="replace")
 
 
-def _not_startable(name: str, error: OSError) -> AttemptFailed:
+def _not_startable(name: str, error: Exception) -> AttemptFailed:
+    words = error.strerror if isinstance(error, OSError) else "its jail cannot be made"
     return AttemptFailed(
         Reason.CLIENT,
-        f"{name} cannot be started: {error.strerror}.",
+        f"{name} cannot be started: {words}.",
         remedy="Install PostgreSQL's client tools, or set bin_dir of the server.",
     )
 

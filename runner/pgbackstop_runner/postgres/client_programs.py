@@ -16,6 +16,7 @@ from pathlib import Path
 from pgbackstop_catalog import errors
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import client_process
+from pgbackstop_runner.system.jail import Cell, Jail
 
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
 # Where Debian, Red Hat and PostgreSQL's own build put each version. Debian's /usr/bin/pg_dump is a
@@ -25,10 +26,11 @@ _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql*/b
 
 @dataclass(frozen=True, kw_only=True)
 class Binaries:
-    """A folder of client tools of one version."""
+    """A folder of client tools of one version, and the ``jail`` that they run in, if they do."""
 
     folder: Path
     version: str
+    jail: Jail | None = None
 
     @property
     def major(self) -> int:
@@ -38,6 +40,10 @@ class Binaries:
     def path(self, tool: str) -> str:
         """The tool's absolute path, as argv[0]."""
         return str(self.folder / tool)
+
+    def cell(self, *reads: Path) -> Cell | None:
+        """Where a tool runs that reads these files; None where it needs no jail."""
+        return None if self.jail is None else self.jail.client(self.folder, *reads)
 
     def has(self, tool: str) -> bool:
         """Whether the folder holds the tool."""

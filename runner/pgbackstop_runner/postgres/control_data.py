@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
-from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.postgres import client_process
 from pgbackstop_runner.postgres.client_programs import Binaries
 
 
 def read(programs: Binaries, data: Path) -> dict[str, str]:
-    """Return its lines by their names, in English. Raises AttemptFailed (corrupt), OSError."""
+    """Return its lines by their names, in English. Raises AttemptFailed (corrupt)."""
     argv = [programs.path("pg_controldata"), str(data)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env={"LC_ALL": "C"})
-    if done.returncode != 0:
-        problem = f"pg_controldata cannot read {data}: {errors.one_line(done.stderr)}"
-        raise AttemptFailed(Reason.CORRUPT, problem)
-    pairs = (line.partition(":") for line in done.stdout.splitlines())
+    cell = programs.jail.worker(programs.folder, writes=(), reads=(data,)) if programs.jail else None
+    try:
+        with client_process.start("pg_controldata", argv, pipe_output=True, cell=cell) as tool:
+            text = tool.stdout.read().decode(errors="replace")
+            tool.finish()
+    except AttemptFailed as error:
+        raise AttemptFailed(Reason.CORRUPT, f"pg_controldata cannot read {data}: {error.problem}") from error
+    pairs = (line.partition(":") for line in text.splitlines())
     return {name.strip(): value.strip() for name, _, value in pairs}

@@ -7,32 +7,29 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from pgbackstop_catalog import errors
 from pgbackstop_runner.postgres import session_options
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.system import processes
 from pgbackstop_runner.system.accounts import Account, no_link
+from pgbackstop_runner.system.jail import Cell, Launch
 
 if TYPE_CHECKING:
     import psycopg
 
 TARGET_NOT_REACHED = "recovery ended before configured recovery target was reached"
 _SHOWN = 2
+_QUIT_SECONDS = 10.0
 # What libpq and the server say while it is not ready; anything else does not pass by waiting.
 _NOT_YET = ("starting up", "not yet accepting", "not accepting", "shutting down", "in recovery mode")
 _NOT_THERE = ("No such file", "Connection refused", "timeout expired", "server closed the connection")
 # Nothing of ours is for the server; PATH is for restore_command's lz4 and zstd.
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "TZ", "LD_LIBRARY_PATH")
-
-
-def _dying() -> Callable[[], None]:
-    """An immediate shutdown: nobody wants the rest of a throw-away server."""
-    return processes.dying_with_us(signal.SIGQUIT)
 
 
 class TooLow(errors.PgbackstopError):
@@ -57,8 +54,9 @@ class Progress:
 class PrivateServer:
     """A recovered server beside the live one, reached through its private socket.
 
-    ``dies_with_us`` is for a throw-away one; any other goes on when we end. Lines of its log that name the
-    ``restore_script`` of its restore_command say why it ended.
+    One with a ``cell`` of a jail is thrown away and dies with us; any other goes on when we end. No file of
+    its outdoes the ``options``. Lines of its log that name the ``restore_script`` of its restore_command say
+    why it ended.
     """
 
     programs: Binaries
@@ -68,44 +66,90 @@ class PrivateServer:
     log: Path
     who: Account
     user: str
-    dies_with_us: bool = False
     restore_script: str = ""
+    cell: Cell | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     _log_from: int = 0
+    _attached: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def start(self) -> None:
         """Start it. Raises PgbackstopError where it cannot be started."""
-        with open(self.log, "ab", opener=no_link) as log:
+        argv = [self.programs.path("postgres"), "-D", str(self.data)]
+        argv += [f"--{name}={value}" for name, value in self.options.items()]
+        with self._opened_log() as log:
             self._log_from = log.tell()
             try:
-                self.process = subprocess.Popen(
-                    [self.programs.path("postgres"), "-D", str(self.data)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    cwd="/",
-                    start_new_session=True,
-                    preexec_fn=_dying() if self.dies_with_us else None,  # noqa: PLW1509 - see there
-                    env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-                    **self.who.credentials,
-                )
-            except OSError as error:
+                self.process = self._started(argv, log)
+            except (OSError, subprocess.SubprocessError) as error:
+                words = error.strerror if isinstance(error, OSError) else "its jail cannot be made"
                 raise errors.PgbackstopError(
-                    f"PostgreSQL cannot be started: {error.strerror}.",
+                    f"PostgreSQL cannot be started: {words}.",
                     remedy=f"Its programs are expected in {self.programs.folder}.",
                 ) from error
+        if self.cell is not None:
+            self._attached.enter_context(processes.guarded(self.process.pid, signal.SIGKILL))
+
+    @contextlib.contextmanager
+    def _opened_log(self) -> Iterator[IO[bytes]]:
+        """Where it is in a folder of the server's account, that one opens it."""
+        with (
+            self.who.acting() if self.cell is None else contextlib.nullcontext(),
+            open(self.log, "ab", opener=no_link) as log,
+        ):
+            yield log
+
+    def _started(self, argv: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        with self._launched(argv) as launch:
+            return subprocess.Popen(
+                launch.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,
+                pass_fds=launch.descriptors,
+                preexec_fn=launch.prepare,  # noqa: PLW1509 - see there
+                env=environment if self.cell is None else processes.small_environment(),
+            )
+
+    @contextlib.contextmanager
+    def _launched(self, argv: list[str]) -> Iterator[Launch]:
+        """In its jail, or as its account, and going on when we end."""
+        if self.cell is None:
+            yield Launch(argv=argv, prepare=self.who.become)
+            return
+        with self.cell.launch(argv, death_signal=signal.SIGQUIT) as launch:
+            yield launch
 
     def stop(self) -> None:
-        """A fast shutdown, then an immediate one; at once where it is thrown away."""
+        """A fast shutdown, then an immediate one; all that runs in its jail at once."""
         if self.process is None:
             return
+        if self.cell is not None:
+            self._attached.close()
+            if self.process.returncode is None:
+                self._let_go()
+                processes.end_group(self.process.pid)
+                self.process.wait()
+            return
         signals = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
-        for number in signals[1:] if self.dies_with_us else signals:
+        for number in signals:
             if self.process.poll() is not None:
                 return
             self.process.send_signal(number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout=30)
+
+    def _let_go(self) -> None:
+        """An immediate shutdown, so that it leaves no shared memory; a namespace takes that with it."""
+        assert self.cell is not None and self.process is not None  # noqa: S101, PT018 - see stop
+        if self.cell.jail.mechanism != "bubblewrap":
+            self.process.send_signal(signal.SIGQUIT)
+            deadline = time.monotonic() + _QUIT_SECONDS
+            while not processes.has_ended(self.process.pid) and time.monotonic() < deadline:
+                time.sleep(0.02)
 
     def wait(
         self, *, seconds: float, on_progress: Callable[[Progress], None], pauses: bool = False
@@ -118,7 +162,7 @@ class PrivateServer:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             assert self.process is not None  # noqa: S101 - started before
-            if self.process.poll() is not None:
+            if processes.has_ended(self.process.pid):
                 raise self._ended()
             progress = self._look()
             if progress is not None:

@@ -132,7 +132,7 @@ def _check_surroundings(folder: Path, workspace: Workspace) -> None:
                 f"{folder} is inside {parent}, which is a data directory.",
                 remedy="Choose a place outside of it.",
             )
-    if _real(folder).is_relative_to(_real(workspace.config.drills())):
+    if _real(folder).is_relative_to(_real(workspace.config.drill_root())):
         return  # in a storage, perhaps, but no backup is ever written there
     for name, root in _storages(workspace):
         if _real(folder).is_relative_to(_real(root)):

@@ -74,7 +74,9 @@ def _pages(recovered: PrivateServer, *, install: bool) -> CheckResult:
     ]
     corrupt: list[str] = []
     try:
-        with client_process.start("pg_amcheck", argv, pipe_output=True) as tool:
+        with client_process.start(
+            "pg_amcheck", argv, pipe_output=True, cell=recovered.programs.cell()
+        ) as tool:
             for line in tool.stdout:
                 if len(corrupt) < phrases.SHOWN:
                     corrupt.append(line.decode(errors="replace").strip())

@@ -7,7 +7,7 @@ that believes to be the live one.
 
 from __future__ import annotations
 
-import os
+import errno
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +22,7 @@ from pgbackstop_runner.formats import tar_extract
 from pgbackstop_runner.postgres import client_process
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.recover.data_directory import UNFINISHED, DataDirectory
+from pgbackstop_runner.system import accounts
 from pgbackstop_runner.system.accounts import Account
 from pgbackstop_runner.workspace import Workspace
 
@@ -34,37 +35,56 @@ Also used: {folders}
 
 @contextmanager
 def unfinished(place: DataDirectory, plan: RecoveryPlan, who: Account) -> Iterator[None]:
-    """Mark the folders until the block ends well; empty them again where it does not. Raises OSError."""
+    """Mark the folders until the block ends well; empty them again where it does not. Raises OSError.
+
+    All of it is done as the account that will run the server: root only makes the folders, and what stands
+    in them or above them by then leads no further than that account could go itself.
+    """
     made = [folder for folder in place.folders() if not folder.exists()]
     marked: list[Path] = []
     try:
         for folder in place.folders():
-            _mark(folder)
-            marked.append(folder)
-        folders = ", ".join(map(str, place.folders()))
-        readme = place.data / UNFINISHED / "README"
-        readme.write_text(_README.format(backup=plan.backup.id, folders=folders), encoding="utf-8")
-        _require_entry(place, who)
-        yield
-        _finish(place)
+            _give(folder, who)
+        with who.acting(reads_all=True):
+            for folder in place.folders():
+                _mark(folder)
+                marked.append(folder)
+            folders = ", ".join(map(str, place.folders()))
+            readme = place.data / UNFINISHED / "README"
+            readme.write_text(_README.format(backup=plan.backup.id, folders=folders), encoding="utf-8")
+            _require_entry(place, who)
+            yield
+            _finish(place)
     except BaseException:
-        for folder in marked:
-            _empty(folder)
-            with suppress(OSError):
-                who.own(folder.resolve())
+        with who.acting():
+            for folder in marked:
+                _empty(folder)
         for folder in made:
             with suppress(OSError):
                 folder.rmdir()
         raise
 
 
-def _mark(folder: Path) -> None:
+def _give(folder: Path, who: Account) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        accounts.give(folder.resolve(), who)
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
+        raise _busy(folder) from error
+
+
+def _mark(folder: Path) -> None:
     folder.chmod(0o700)
     try:
         (folder / UNFINISHED).mkdir(mode=0o700)
     except FileExistsError as error:
-        raise errors.Busy(f"Another recovery fills {folder}.", remedy="Choose another place.") from error
+        raise _busy(folder) from error
+
+
+def _busy(folder: Path) -> errors.Busy:
+    return errors.Busy(f"Another recovery fills {folder}.", remedy="Choose another place.")
 
 
 def fill(
@@ -82,22 +102,10 @@ def fill(
         _combine(workspace, plan, place, programs, on_bytes)
 
 
-def hand_over(place: DataDirectory, who: Account) -> None:
-    """Give everything to the account that will run the server."""
-    for folder in place.folders():
-        who.own_all(folder.resolve())
-
-
 def _require_entry(place: DataDirectory, who: Account) -> None:
-    """Tried for real. The folders are ours again until they are full: nobody is to put links into our way."""
-    if not who.credentials:
-        return
-    for folder in place.folders():
-        real = folder.resolve()
-        who.own(real)
-        may = who.can_enter(folder)
-        os.chown(real, os.geteuid(), os.getegid())
-        if not may:
+    """Tried for real: somebody else may run the server, and every folder above must let it in."""
+    for folder in place.folders() if who.credentials else ():
+        if not who.can_enter(folder):
             raise errors.ValidationError(
                 f"The server will run as {who.name}, who cannot enter {folder}.",
                 remedy="Choose a place that every parent folder lets it into.",
@@ -156,7 +164,9 @@ def _combine(
     ]
     parts = [str(work / record.id) for record in plan.chain]
     program = programs.path("pg_combinebackup")
-    client_process.run("pg_combinebackup", [program, "--no-sync", f"--output={result}", *moved, *parts])
+    argv = [program, "--no-sync", f"--output={result}", *moved, *parts]
+    cell = programs.jail.worker(programs.folder, writes=place.folders()) if programs.jail else None
+    client_process.run("pg_combinebackup", argv, cell=cell)
     _move_up(place, result)
 
 

@@ -14,7 +14,7 @@ from pgbackstop_catalog.decisions.recovery import RecoveryPlan
 from pgbackstop_catalog.model import format_time
 from pgbackstop_runner.postgres import control_data, private_server
 from pgbackstop_runner.postgres.private_server import PrivateServer, Progress
-from pgbackstop_runner.recover import prepare, server_settings
+from pgbackstop_runner.recover import server_settings
 from pgbackstop_runner.recover.data_directory import DataDirectory
 from pgbackstop_runner.system import log
 from pgbackstop_runner.wal import archive_reader
@@ -25,7 +25,10 @@ _RESTARTS = 20  # each for a limit that the live server raised once more
 
 @dataclass(kw_only=True)
 class RecoveryRun:
-    """What the steps after planning share. ``wal_folder`` is where the recovered server reads WAL from."""
+    """What the steps after planning share. ``wal_folder`` is where the recovered server reads WAL from.
+
+    ``throwaway`` are the settings of a drill's server; None for any other.
+    """
 
     plan: RecoveryPlan
     archive: Archive
@@ -34,12 +37,20 @@ class RecoveryRun:
     action: str
     by_hand: bool
     seconds: float
-    more_settings: Mapping[str, str] = field(default_factory=dict)
+    throwaway: Mapping[str, str] | None = None
     wal_folder: Path = field(default=Path())
 
 
 def write_settings(work: RecoveryRun, *, exact_target: bool) -> None:
-    """Tell the server what to do, with the limits that its control file has now."""
+    """Tell the server what to do, with the limits that its control file has now.
+
+    As the server's account: what it has done to its folder meanwhile leads nobody elsewhere.
+    """
+    with work.recovered.who.acting():
+        _write_settings(work, exact_target=exact_target)
+
+
+def _write_settings(work: RecoveryRun, *, exact_target: bool) -> None:
     data, recovered, source = work.place.data, work.recovered, work.archive
     wal_from = server_settings.NOTHING_ARCHIVED
     if source.holds_wal_of(work.plan.backup):
@@ -57,8 +68,10 @@ def write_settings(work: RecoveryRun, *, exact_target: bool) -> None:
         lines["hot_standby"] = "off"
     hba = server_settings.write_hba(data)
     beside = server_settings.beside(recovered.port, recovered.socket_folder, hba)
-    server_settings.write(data, {**lines, **beside, **work.more_settings})
-    prepare.hand_over(work.place, recovered.who)
+    everything = {**lines, **beside, **(work.throwaway or {})}
+    server_settings.write(data, everything)
+    # A file that is included in another could still lead to other folders; in a drill it outdoes nothing.
+    recovered.options = server_settings.pinned(data) | ({} if work.throwaway is None else everything)
 
 
 def replay_all(

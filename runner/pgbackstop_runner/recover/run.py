@@ -7,6 +7,7 @@ needed is known to be there.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import shutil
 import tempfile
@@ -37,6 +38,7 @@ from pgbackstop_runner.recover import record as recover_record
 from pgbackstop_runner.recover.data_directory import DataDirectory
 from pgbackstop_runner.recover.replay_progress import RecoveryRun
 from pgbackstop_runner.system import accounts
+from pgbackstop_runner.system.jail import Jail
 from pgbackstop_runner.wal import archive_reader
 from pgbackstop_runner.wal.archive_reader import Archive
 from pgbackstop_runner.workspace import Workspace
@@ -48,10 +50,13 @@ _PROGRAMS = ("postgres", "pg_controldata", "pg_ctl")
 class DrillOptions:
     """A recovery for a drill, which has a record of its own: ``step`` times each step of it.
 
-    The server is reached through ``sockets`` alone, has ``settings`` besides, and dies with us.
+    The server is reached through ``sockets`` alone, has ``settings`` besides, and dies with us in its
+    ``jail``, outside of which is its ``log``.
     """
 
     sockets: Path
+    log: Path
+    jail: Jail
     settings: Mapping[str, str]
     step: Callable[[str], AbstractContextManager[None]]
 
@@ -117,8 +122,8 @@ def recover(
     started = time.monotonic()
     found = archive_reader.read(workspace, request.server)
     chosen = plan(workspace, request, found)
-    programs = _programs(workspace, chosen)
     who = accounts.account()
+    programs = _programs(workspace, chosen, request)
     with contextlib.ExitStack() as stack:
         for record in chosen.chain:
             stack.enter_context(workspace.state.lease(record.id))
@@ -136,11 +141,11 @@ def recover(
             plan=chosen,
             archive=found,
             place=request.place,
-            recovered=_recovered(workspace, request, programs, who, socket_folder),
+            recovered=_recovered(workspace.server(request.server).user, request, programs, socket_folder),
             action=request.action,
             by_hand=not request.start,
             seconds=request.seconds,
-            more_settings=request.throwaway.settings if request.throwaway else {},
+            throwaway=request.throwaway.settings if request.throwaway else None,
         )
         with _step(request, current, "unpack"), prepare.unfinished(request.place, chosen, who):
             _fill(workspace, work, on_progress)
@@ -169,8 +174,22 @@ def _fill(workspace: Workspace, work: RecoveryRun, on_progress: Callable[[str, f
     )
     work.wal_folder = archive_reader.for_account(work.plan, work.archive, work.place.data, work.recovered.who)
     handover.write(work.plan, work.recovered, work.wal_folder, pauses=work.action == "pause")
-    work.recovered.log.touch(mode=0o600)
+    if work.throwaway is None:
+        work.recovered.log.touch(mode=0o600)
+    else:
+        _confine(work)
     replay_progress.write_settings(work, exact_target=True)
+
+
+def _confine(work: RecoveryRun) -> None:
+    """Let the server of a drill see its own folders, and read the WAL."""
+    recovered, jail = work.recovered, work.recovered.programs.jail
+    assert jail is not None  # noqa: S101 - see _programs
+    recovered.cell = jail.worker(
+        recovered.programs.folder,
+        writes=(*work.place.folders(), recovered.socket_folder),
+        reads=() if work.wal_folder.is_relative_to(work.place.data) else (work.wal_folder,),
+    )
 
 
 def _finish(
@@ -184,7 +203,8 @@ def _finish(
         progress = replay_progress.replay_all(work, on_step, on_progress)
     on_step(f"replayed to {progress.until or progress.replayed_lsn}")
     if not progress.in_recovery:
-        shutil.rmtree(work.place.data / archive_reader.COPY_NAME, ignore_errors=True)
+        with work.recovered.who.acting():
+            shutil.rmtree(work.place.data / archive_reader.COPY_NAME, ignore_errors=True)
     if request.throwaway is not None:
         return progress  # the drill has checks of its own
     with _step(request, current, "check result"):
@@ -198,21 +218,24 @@ def _finish(
     return progress
 
 
-def _programs(workspace: Workspace, chosen: RecoveryPlan) -> client_programs.Binaries:
-    """The server's programs of the backup's own major version. Raises ConfigError."""
+def _programs(
+    workspace: Workspace, chosen: RecoveryPlan, request: RecoveryRequest
+) -> client_programs.Binaries:
+    """The server's programs of the backup's own major version. Raises ConfigError.
+
+    The tools read what the backup contains: in the drill's jail, or at least as the server's account.
+    """
     backup = chosen.backup
     needed = (*_PROGRAMS, "pg_combinebackup") if len(chosen.chain) > 1 else _PROGRAMS
     found = client_programs.of_server(backup.major, needed, workspace.server(backup.server).bin_dir)
-    accounts.account().require_run(Path(found.path("postgres")))
-    return found
+    who = accounts.account()
+    who.require_run(Path(found.path("postgres")))
+    unconfined = Jail(mechanism="none", who=who, sockets=request.place.data)
+    return dataclasses.replace(found, jail=request.throwaway.jail if request.throwaway else unconfined)
 
 
 def _recovered(
-    workspace: Workspace,
-    request: RecoveryRequest,
-    programs: client_programs.Binaries,
-    who: accounts.Account,
-    socket_folder: Path,
+    user: str, request: RecoveryRequest, programs: client_programs.Binaries, socket_folder: Path
 ) -> PrivateServer:
     data = request.place.data
     return PrivateServer(
@@ -220,10 +243,9 @@ def _recovered(
         data=data,
         socket_folder=socket_folder,
         port=request.port,
-        log=data / handover.LOG_NAME,
-        who=who,
-        user=workspace.server(request.server).user,
-        dies_with_us=request.throwaway is not None,
+        log=request.throwaway.log if request.throwaway else data / handover.LOG_NAME,
+        who=accounts.account(),
+        user=user,
         restore_script=server_settings.SCRIPT,
     )
 

@@ -122,6 +122,16 @@ def beside(port: int, socket_folder: Path, hba: Path) -> dict[str, str]:
     }
 
 
+def pinned(data: Path) -> dict[str, str]:
+    """What a configuration could name outside of its folder; for the command line, which it cannot outdo."""
+    return {
+        "data_directory": str(data),
+        "hba_file": str(data / HBA),
+        "ident_file": str(data / "pg_ident.conf"),
+        "external_pid_file": str(data / PID_FILE),
+    }
+
+
 def write(data: Path, settings: Mapping[str, str]) -> None:
     """Put settings at the end of postgresql.auto.conf, for an earlier one's, and ask for recovery.
 

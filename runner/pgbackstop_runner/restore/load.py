@@ -6,10 +6,8 @@ Every exit status counts and the first error ends it; what the tools warn of is 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import tempfile
-import threading
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,43 +118,64 @@ def _by_archive(server: Server, database: str, binaries: Binaries, source: Sourc
         str(source.path),
     ]
     with contextlib.ExitStack() as stack:
+        reads = [source.path]
         if source.only is not None:
             lines = [
                 line
                 for line in dump_metadata.contents(binaries, source.path)
                 if source.only.wants_entry(line)
             ]
-            argv.insert(1, f"--use-list={stack.enter_context(dump_metadata.wanted_entries(lines))}")
+            reads.append(Path(stack.enter_context(dump_metadata.wanted_entries(lines))))
+            argv.insert(1, f"--use-list={reads[-1]}")
         on_line = _collector(source.warnings)
         password = conninfo.password(server)
         tool = stack.enter_context(
-            client_process.start("pg_restore", argv, password=password, on_line=on_line)
+            client_process.start(
+                "pg_restore", argv, password=password, on_line=on_line, cell=binaries.cell(*reads)
+            )
         )
         tool.finish()
 
 
 def _by_script(server: Server, database: str, binaries: Binaries, source: Source, server_major: int) -> None:
-    """psql reads from a pipe with a name, because its standard input is closed like that of every tool."""
-    with tempfile.TemporaryDirectory(prefix="pgbackstop-restore-") as folder:
-        pipe = Path(folder, "dump.sql")
-        os.mkfifo(pipe, 0o600)
-        argv = [
-            binaries.path("psql"),
-            "--no-psqlrc",
-            "--quiet",
-            "--no-password",
-            "--set=ON_ERROR_STOP=1",
-            "--output=/dev/null",
-            f"--file={pipe}",
-            f"--dbname={connection_string(server, database)}",
-        ]
-        on_line = _collector(source.warnings)
-        with (
-            client_process.start("psql", argv, password=conninfo.password(server), on_line=on_line) as tool,
-            _opened(source, binaries) as script_file,
-        ):
-            feed(pipe, tool, filtered(script_file, source, binaries, server_major))
-            tool.finish()  # first: when psql gave up, pg_restore waits for a reader
+    argv = script_reader(binaries, connection_string(server, database))
+    with (
+        client_process.start(
+            "psql",
+            argv,
+            password=conninfo.password(server),
+            on_line=_collector(source.warnings),
+            pipe_input=True,
+            cell=binaries.cell(),
+        ) as tool,
+        _opened(source, binaries) as script_file,
+    ):
+        feed(tool, filtered(script_file, source, server_major))
+        tool.finish()  # first: when psql gave up, pg_restore waits for a reader
+
+
+def script_reader(binaries: Binaries, connection: str, *more: str) -> list[str]:
+    """The psql that reads what ``filtered`` gives. Raises AttemptFailed for one that would obey its commands.
+
+    A lexer of ours that disagrees with psql's would be no defence.
+    """
+    if not _knows_restrict(binaries):
+        raise AttemptFailed(
+            Reason.CLIENT,
+            f"psql {binaries.version} would obey commands that somebody put into a dump.",
+            remedy="Update PostgreSQL's client tools to 18, 17.6, 16.10 or 15.14, or newer.",
+        )
+    return [
+        binaries.path("psql"),
+        "--no-psqlrc",
+        "--quiet",
+        "--no-password",
+        "--set=ON_ERROR_STOP=1",
+        *more,
+        "--output=/dev/null",
+        "--file=-",
+        f"--dbname={connection}",
+    ]
 
 
 @contextlib.contextmanager
@@ -167,7 +186,7 @@ def _opened(source: Source, binaries: Binaries) -> Iterator[IO[bytes]]:
             yield file
         return
     argv = [binaries.path("pg_restore"), "--file=-", str(source.path)]
-    with client_process.start("pg_restore", argv, pipe_output=True) as tool:
+    with client_process.start("pg_restore", argv, pipe_output=True, cell=binaries.cell(source.path)) as tool:
         yield tool.stdout
         tool.finish()
 
@@ -176,48 +195,41 @@ def _is_too_new(binaries: Binaries, server_major: int) -> bool:
     return binaries.major >= _NO_TRANSACTION_TIMEOUT > server_major
 
 
-def feed(pipe: Path, reader: client_process.Tool, content: Iterator[bytes]) -> None:
-    """Write the script into the pipe. An error of psql ends it early, and is psql's to tell."""
-    let_go(pipe, reader)
-    with contextlib.suppress(BrokenPipeError), pipe.open("wb", buffering=0) as sink:
+def feed(reader: client_process.Tool, content: Iterator[bytes]) -> None:
+    """Write the script to psql. An error of psql ends it early, and is psql's to tell."""
+    with contextlib.suppress(BrokenPipeError):
         try:
             for chunk in content:
-                sink.write(chunk)
+                reader.stdin.write(chunk)
         except BrokenPipeError:
             raise
         except BaseException:
             # Before the pipe ends: psql would take that for the end of a good dump, and commit.
             reader.kill()
             raise
+        reader.stdin.close()
 
 
-def let_go(pipe: Path, reader: client_process.Tool) -> None:
-    """A reader that dies before it opens the pipe must not leave the writer waiting for it forever."""
+def filtered(script_file: IO[bytes], source: Source, server_major: int) -> Iterator[bytes]:
+    """The script without what leads out of its database, or what the server does not understand.
 
-    def open_when_over() -> None:
-        reader.process.wait()
-        with contextlib.suppress(OSError):
-            os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
-
-    threading.Thread(target=open_when_over, name="let-go", daemon=True).start()
-
-
-def filtered(
-    script_file: IO[bytes], source: Source, binaries: Binaries, server_major: int
-) -> Iterator[bytes]:
-    """The script without what leads out of its database, or what the tools here do not understand."""
+    All of it is between a \\restrict and an \\unrestrict of ours: in between psql itself obeys nobody.
+    """
+    key = secrets.token_hex(32).encode()
+    yield b"\\restrict " + key + b"\n"
     wanted = True
     for piece in sql_script.pieces(script_file):
         # Rows go with the COPY before them.
-        wanted = wanted if piece.kind == "rows" else _is_kept(piece, source, binaries, server_major)
+        wanted = wanted if piece.kind == "rows" else _is_kept(piece, source, server_major)
         if wanted:
             yield piece.text
+    yield b"\n\\unrestrict " + key + b"\n"
 
 
-def _is_kept(piece: Statement, source: Source, binaries: Binaries, server_major: int) -> bool:
+def _is_kept(piece: Statement, source: Source, server_major: int) -> bool:
     if piece.kind == "command":
         dump_metadata.check_command(piece)
-        return b"restrict" in piece.code.split(maxsplit=1)[0] and _knows_restrict(binaries)
+        return False
     if piece.kind != "statement":
         return True
     if piece.code.startswith(b"SET transaction_timeout") and server_major < _NO_TRANSACTION_TIMEOUT:

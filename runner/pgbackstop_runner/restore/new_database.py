@@ -65,7 +65,8 @@ def analyze(outline: RestorePlan, name: str) -> None:
         "--jobs=2",
         f"--dbname={restore_load.connection_string(outline.server, name)}",
     ]
-    client_process.run("vacuumdb", argv, password=conninfo.password(outline.server))
+    password = conninfo.password(outline.server)
+    client_process.run("vacuumdb", argv, password=password, cell=outline.binaries.cell())
 
 
 def validate(current: Journal, outline: RestorePlan, name: str) -> None:

@@ -18,6 +18,7 @@ from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.restore import application_hooks
 from pgbackstop_runner.restore.select_backup import BackupChoice, BackupQuery
 from pgbackstop_runner.restore.target_database import Database
+from pgbackstop_runner.system.jail import Jail
 
 # As many as a person reads before a restore.
 _SHOWN_TABLES = 20
@@ -27,7 +28,7 @@ Method = Literal["swap", "in-place", "into", "selection"]
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreRequest:
-    """What was asked for. ``server`` is None for the backup's own."""
+    """What was asked for. ``server`` is None for the backup's own; a drill's tools run in its ``jail``."""
 
     wanted: BackupQuery
     server: str | None = None
@@ -39,6 +40,7 @@ class RestoreRequest:
     roles: bool = False
     jobs: int | None = None
     fence_timeout: float = 30.0
+    jail: Jail | None = None
 
     @property
     def method(self) -> Method:

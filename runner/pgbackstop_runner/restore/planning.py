@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from pgbackstop_catalog import errors
@@ -37,7 +38,7 @@ def plan_restore(workspace: Workspace, request: RestoreRequest) -> RestorePlan:
         major = postgres.major(connection)
         preflight.same_or_newer(backup, major)
         facts = postgres.facts(connection)
-        tools = _tools(server, backup, major)
+        tools = dataclasses.replace(_tools(server, backup, major), jail=request.jail)
         dump = dump_metadata.dump_path(folder, backup)
         found = dump_metadata.read(tools, dump, plain=backup.format == "plain")
         outline = RestorePlan(

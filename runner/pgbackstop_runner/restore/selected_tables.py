@@ -7,11 +7,7 @@ into the target in one transaction. So what is asked for comes whole, or not at 
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import psycopg
 from psycopg import sql
@@ -103,22 +99,21 @@ def _prepare_schemas(live: psycopg.Connection, tables: list[Table]) -> None:
 
 
 def _copy(outline: RestorePlan, name: str, tables: list[Table]) -> None:
-    """pg_dump of the database beside into psql of the target, through a pipe with a name."""
+    """pg_dump of the database beside into psql of the target."""
     with sessions.connect(outline.server, name) as beside:
         patterns = [f"--table={table_selection.quoted(*each)}" for each in _roots(beside, tables)]
     password = conninfo.password(outline.server)
-    with tempfile.TemporaryDirectory(prefix="pgbackstop-restore-") as folder, contextlib.ExitStack() as stack:
-        pipe = Path(folder, "tables.sql")
-        os.mkfifo(pipe, 0o600)
-        reader = stack.enter_context(client_process.start("psql", _into(outline, pipe), password=password))
-        writer = stack.enter_context(
-            client_process.start(
-                "pg_dump", _from(outline, name, patterns), password=password, pipe_output=True
-            )
-        )
-        source = load.Source(path=pipe, plain=True)
-        content = load.filtered(writer.stdout, source, outline.binaries, outline.major)
-        load.feed(pipe, reader, _whole(content, writer))
+    target = load.connection_string(outline.server, outline.database)
+    into = load.script_reader(outline.binaries, target, "--single-transaction")
+    with (
+        client_process.start("psql", into, password=password, pipe_input=True) as reader,
+        client_process.start(
+            "pg_dump", _from(outline, name, patterns), password=password, pipe_output=True
+        ) as writer,
+    ):
+        source = load.Source(path=outline.dump, plain=True)
+        content = load.filtered(writer.stdout, source, outline.major)
+        load.feed(reader, _whole(content, writer))
         reader.finish()
 
 
@@ -126,20 +121,6 @@ def _whole(content: Iterator[bytes], writer: client_process.Tool) -> Iterator[by
     """The script, which ends only when pg_dump ended well: psql commits at its end. Raises AttemptFailed."""
     yield from content
     writer.finish()
-
-
-def _into(outline: RestorePlan, pipe: Path) -> list[str]:
-    return [
-        outline.binaries.path("psql"),
-        "--no-psqlrc",
-        "--quiet",
-        "--no-password",
-        "--set=ON_ERROR_STOP=1",
-        "--single-transaction",
-        "--output=/dev/null",
-        f"--file={pipe}",
-        f"--dbname={load.connection_string(outline.server, outline.database)}",
-    ]
 
 
 def _from(outline: RestorePlan, name: str, patterns: list[str]) -> list[str]:

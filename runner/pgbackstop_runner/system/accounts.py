@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pwd
+import stat
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
 from pgbackstop_catalog import errors
+from pgbackstop_runner.system import capabilities, processes
 
 
 class Credentials(TypedDict, total=False):
@@ -53,9 +57,30 @@ class Account:
                 os.chown(name, self.uid, self.gid, dir_fd=descriptor, follow_symlinks=False)
         self.own(folder)
 
+    @contextlib.contextmanager
+    def acting(self, *, reads_all: bool = False) -> Iterator[None]:
+        """Let this thread do with files what this account may do, where that is not us.
+
+        Whatever this account may have put into its folders cannot lead root elsewhere. Raises OSError.
+        """
+        if not self.credentials:
+            yield
+            return
+        with capabilities.files_as(self.uid, self.gid, reads_all=reads_all):
+            yield
+
+    def become(self, *, reads_all: bool = False) -> None:
+        """For a child between fork and exec: be this account. Raises OSError."""
+        if self.credentials:
+            capabilities.become(self.uid, self.gid, reads_all=reads_all)
+
     def can_enter(self, folder: Path) -> bool:
         """Whether this account may write into ``folder``, tried for real."""
         return self._try(["/bin/sh", "-c", 'cd "$1" && test -w .', "sh", str(folder)])
+
+    def can_reach(self, folder: Path) -> bool:
+        """Whether every folder above lets this account through, tried for real."""
+        return self._try(["/bin/sh", "-c", 'cd "$1"', "sh", str(folder)])
 
     def can_read(self, *paths: Path) -> bool:
         """Whether this account may read all of these files, tried for real."""
@@ -76,10 +101,48 @@ class Account:
 
     def _try(self, argv: list[str]) -> bool:
         try:
-            done = subprocess.run(argv, cwd="/", capture_output=True, check=False, **self.credentials)
+            # Ours is not for it: an account may read the environment of its processes.
+            done = subprocess.run(
+                argv,
+                cwd="/",
+                capture_output=True,
+                check=False,
+                env=processes.small_environment(),
+                **self.credentials,
+            )
         except OSError:
             return False
         return done.returncode == 0
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether nobody but us and root can put another folder in its place. Raises OSError."""
+    real = folder.resolve(strict=True)
+    return all(_is_kept(each.stat()) for each in (real, *real.parents))
+
+
+def _is_kept(folder: os.stat_result) -> bool:
+    """In a sticky folder, like /tmp, others cannot touch what is not theirs."""
+    others = stat.S_IWOTH | (stat.S_IWGRP if folder.st_gid != 0 else 0)
+    open_to_others = folder.st_mode & others and not folder.st_mode & stat.S_ISVTX
+    return folder.st_uid in {0, os.geteuid()} and not open_to_others
+
+
+def give(folder: Path, who: Account) -> None:
+    """Hand an empty folder to the account that is to fill it, and to nobody else. Raises OSError.
+
+    By a descriptor: what the name stands for may change under our eyes, where others may write.
+    """
+    if not who.credentials:
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if os.listdir(descriptor):  # noqa: PTH208 - a Path has no descriptor
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(folder))
+        os.fchown(descriptor, who.uid, who.gid)
+        os.fchmod(descriptor, 0o700)
+    finally:
+        os.close(descriptor)
 
 
 def no_link(path: str, flags: int) -> int:

@@ -24,6 +24,8 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 # https://man7.org/linux/man-pages/man2/prctl.2.html
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
+_PR_SET_NO_NEW_PRIVS = 38
 _PROC = Path("/proc")
 
 
@@ -54,6 +56,36 @@ def dying_with_us(number: int = signal.SIGTERM) -> Callable[[], None]:
             os._exit(Interrupted.exit_code)
 
     return ask
+
+
+def gain_nothing() -> None:
+    """For a child between fork and exec: no program that it starts has more rights. Raises OSError."""
+    _checked(_LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+
+
+class _FilterProgram(ctypes.Structure):
+    """struct sock_fprog of seccomp(2)."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
+
+
+def filtering(program: bytes) -> Callable[[], None]:
+    """For a child between fork and exec, after ``gain_nothing``: put a filter upon its system calls.
+
+    It raises OSError.
+    """
+    given = _FilterProgram(len(program) // 8, program)
+
+    def install() -> None:
+        _checked(_LIBC.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(given), 0, 0))
+
+    return install
+
+
+def _checked(result: int) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def start(
@@ -104,6 +136,12 @@ def environment() -> dict[str, str]:
     """Ours in English and UTC, without what would change how PostgreSQL's programs connect or behave."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))}
     return {**kept, "LC_ALL": "C", "TZ": "UTC"}
+
+
+def small_environment() -> dict[str, str]:
+    """What goes to another account or into a jail: no secret, and nothing that names a file of ours."""
+    kept = ("PATH", "LANG", "TZ", "LD_LIBRARY_PATH")
+    return {**{name: os.environ[name] for name in kept if name in os.environ}, "LC_ALL": "C"}
 
 
 def stop(process: subprocess.Popen[bytes], signals: Sequence[int], seconds: float) -> None:
@@ -160,8 +198,13 @@ def bytes_read(pid: int) -> int | None:
 
 
 def working_in(folder: Path) -> list[Identity]:
-    """The processes whose working folder is ``folder``, as the server's are its data."""
-    return [who for pid in _pids() if _folder_of(pid) == str(folder.resolve()) and (who := identify(pid))]
+    """The processes whose working folder is ``folder``, as the server's are its data; none of a link's."""
+    try:
+        found = folder.stat(follow_symlinks=False)
+    except OSError:
+        return []
+    # By its inode: in a jail it has another path.
+    return [who for pid in _pids() if _works_in(pid, found) and (who := identify(pid))]
 
 
 def children() -> list[Identity]:
@@ -185,6 +228,49 @@ def end_all(
         while any(identify(who.pid) == who for who in living) and time.monotonic() < deadline:
             time.sleep(0.05)
     return living
+
+
+def end_group(group: int, *, seconds: float = 10.0) -> None:
+    """End a group of processes at once, and wait until none of it lives.
+
+    Its first process must not be reaped yet: until then the number is nobody else's.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+    deadline = time.monotonic() + seconds
+    while any(_is_in(group, pid) for pid in _pids()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _is_in(group: int, pid: int) -> bool:
+    fields = _stat(pid)
+    return fields is not None and int(fields[2]) == group
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a child of ours has ended; it is not reaped by that."""
+    with contextlib.suppress(ChildProcessError):
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    return True
+
+
+@contextlib.contextmanager
+def guarded(group: int, number: int = signal.SIGTERM) -> Iterator[None]:
+    """Send a whole group of processes a signal when we die: the kernel's reaches only the first of them."""
+    script = 'read -r over || kill -s "$2" -- "-$1"'
+    name = signal.Signals(number).name.removeprefix("SIG")
+    guard = subprocess.Popen(
+        ["/bin/sh", "-c", script, "pgbackstop-guard", str(group), name],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env={},
+    )
+    try:
+        yield
+    finally:
+        guard.communicate(b"over\n")
 
 
 def reap() -> None:
@@ -211,11 +297,11 @@ def _pids() -> Iterator[int]:
     return (int(entry.name) for entry in os.scandir(_PROC) if entry.name.isdigit())
 
 
-def _folder_of(pid: int) -> str:
+def _works_in(pid: int, folder: os.stat_result) -> bool:
     try:
-        return str((_PROC / str(pid) / "cwd").readlink())
+        return os.path.samestat((_PROC / str(pid) / "cwd").stat(), folder)
     except OSError:
-        return ""
+        return False
 
 
 def _stat(pid: int) -> list[str] | None:

@@ -8,7 +8,7 @@ import pytest
 
 from pgbackstop_catalog.records.backup import Reason, Status
 from tests.integration.drill.conftest import backed_up, drills, remains
-from tests.support import backups, binaries, places
+from tests.support import backups, places
 from tests.support.backups import Site
 from tests.support.databases import Database
 
@@ -161,18 +161,19 @@ def test_a_link_in_the_folder_of_the_throw_away_server_leads_nowhere(site: Site)
     kept = site.folder / "kept"
     kept.write_text("ours")
     open_to_all = places.make()
-    real = site.server.programs
-    script = f'{real.tool("initdb")} "$@" && ln -sf {kept} "${{1#--pgdata=}}/postgresql.auto.conf"'
-    programs = binaries.with_script(real, open_to_all / "bin", "initdb", script)
-    there = Site(
-        folder=site.folder,
-        server=site.server,
-        plans=site.plans,
-        server_settings={"bin_dir": str(programs)},
-    )
+    copy = open_to_all / "pg"
+    subprocess.run(["cp", "-r", str(site.server.programs.folder.parent), str(copy)], check=True)
+    subprocess.run(["chmod", "-R", "a+rX", str(copy)], check=True)
+    real = (copy / "bin" / "initdb").rename(copy / "bin" / "initdb.real")
+    link = f'ln -sf {kept} "${{1#--pgdata=}}/postgresql.auto.conf"'
+    (copy / "bin" / "initdb").write_text(f'#!/bin/sh\n{real} "$@" && {link}\n')
+    (copy / "bin" / "initdb").chmod(0o755)
+    settings = {"bin_dir": str(copy / "bin")}
+    there = Site(folder=site.folder, server=site.server, plans=site.plans, server_settings=settings)
     done = there.run("drill", "daily")
-    assert done.returncode == 0, done.stderr
+    assert "event=initdb" in done.stderr
     assert kept.read_text() == "ours"
+    assert kept.stat().st_uid == os.geteuid()
     places.remove(open_to_all)
 
 

@@ -1,0 +1,289 @@
+"""A jail for what executes the content of a database: throw-away servers, and the tools that fill them.
+
+In it there is no configuration, no password, no storage and no network; all processes end together. Which
+mechanism makes it is a decision over what this host has. The reasons stand in docs/explanation/jail.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pgbackstop_catalog import errors
+from pgbackstop_runner.system import accounts, landlock, processes, seccomp
+from pgbackstop_runner.system.accounts import Account
+
+Mechanism = Literal["bubblewrap", "landlock", "none"]
+Wish = Literal["auto", "bubblewrap", "landlock"]
+_BUBBLEWRAP, _SETPRIV = Path("/usr/bin/bwrap"), Path("/usr/bin/setpriv")
+# Programs and libraries of the system; what is a link on most hosts stays one.
+_SYSTEM = tuple(
+    Path("/", name)
+    for name in ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix/store", "gnu/store")
+)
+_ETC = tuple(
+    Path("/etc", name)
+    for name in ("passwd", "group", "nsswitch.conf", "ld.so.cache", "localtime", "timezone", "alternatives")
+)
+_DEVICES = tuple(Path("/dev", name) for name in ("null", "zero", "full", "random", "urandom"))
+_OLDEST_LANDLOCK = 2  # before it no file could be moved to another folder
+_TRIAL_SECONDS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """What this host can make a jail of: why bubblewrap does not work, or nothing; Landlock's version."""
+
+    bubblewrap_refused: str
+    landlock: int
+    filtered: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The mechanism, and why it is that one."""
+
+    mechanism: Mechanism
+    reason: str
+
+
+def choose(host: Host, wish: Wish = "auto") -> Choice:
+    """The strongest jail that the host has, or that was asked for; "none" where it cannot be had."""
+    has_landlock = host.landlock >= _OLDEST_LANDLOCK and host.filtered
+    no_landlock = (
+        "there is no filter of system calls for this processor"
+        if not host.filtered
+        else "the kernel has no Landlock of version 2 (Linux 5.19), or it is switched off"
+    )
+    if wish != "landlock" and not host.bubblewrap_refused:
+        return Choice(mechanism="bubblewrap", reason="bubblewrap works here")
+    if wish == "bubblewrap":
+        return Choice(mechanism="none", reason=f"bubblewrap: {host.bubblewrap_refused}")
+    if has_landlock:
+        reason = f"Landlock version {host.landlock} with a filter of system calls"
+        why = "asked for by drills.jail" if wish == "landlock" else f"bubblewrap: {host.bubblewrap_refused}"
+        return Choice(mechanism="landlock", reason=f"{reason}; {why}")
+    refused = f"bubblewrap: {host.bubblewrap_refused}; " if wish == "auto" else ""
+    return Choice(mechanism="none", reason=f"{refused}Landlock: {no_landlock}")
+
+
+def require(choice: Choice, *, unconfined: bool) -> None:
+    """Raises ConfigError where there is no jail and nobody has said that there need be none."""
+    if choice.mechanism == "none" and not unconfined:
+        raise errors.ConfigError(
+            f"A drill would run what the database contains without a jail ({choice.reason}).",
+            remedy="Install bubblewrap, or use a kernel with Landlock; see docs/explanation/jail.md before "
+            "setting drills.unconfined: true.",
+        )
+
+
+@cache
+def host() -> Host:
+    """What this host has, tried for real."""
+    return Host(
+        bubblewrap_refused=_bubblewrap_refused(), landlock=landlock.version(), filtered=seccomp.is_known()
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """How a process is started: the arguments of subprocess.Popen that stand for its jail."""
+
+    argv: list[str]
+    prepare: Callable[[], None]
+    descriptors: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jail:
+    """Where the processes of one drill run, as ``who``; the server listens in ``sockets``.
+
+    Of "none" nothing is kept in but the account.
+    """
+
+    mechanism: Mechanism
+    who: Account
+    sockets: Path
+
+    def client(self, programs: Path, *reads: Path) -> Cell:
+        """For a tool out of the folder ``programs`` that reads these files and talks to the server."""
+        return Cell(
+            jail=self, programs=programs, writes=(), reads=reads, reads_all=bool(reads), connects=True
+        )
+
+    def worker(self, programs: Path, *, writes: Sequence[Path], reads: Sequence[Path] = ()) -> Cell:
+        """For a server, or what makes its files: it is connected to, and connects to nothing."""
+        return Cell(jail=self, programs=programs, writes=tuple(writes), reads=tuple(reads))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What one process and all that it starts may reach.
+
+    With ``reads_all`` what it ``reads`` may belong to root, who has stepped down.
+    """
+
+    jail: Jail
+    programs: Path
+    writes: tuple[Path, ...]
+    reads: tuple[Path, ...]
+    reads_all: bool = False
+    connects: bool = False
+
+    @contextlib.contextmanager
+    def launch(self, argv: Sequence[str], *, death_signal: int = signal.SIGKILL) -> Iterator[Launch]:
+        """How to start ``argv`` in here, in a session of its own. Raises OSError."""
+        match self.jail.mechanism:
+            case "bubblewrap":
+                with _filter_file(self) as descriptor:
+                    inside = [*_bubblewrap(self, descriptor), *_stepping_down(self), *argv]
+                    yield Launch(
+                        argv=inside,
+                        prepare=processes.dying_with_us(signal.SIGKILL),
+                        descriptors=(descriptor,) if descriptor >= 0 else (),
+                    )
+            case "landlock":
+                with contextlib.closing(_rules(self)) as rules:
+                    yield Launch(argv=[*argv], prepare=_restricted(self, rules, death_signal))
+            case "none":
+                yield Launch(argv=[*argv], prepare=_unconfined(self, death_signal))
+
+
+def _runnable(cell: Cell) -> list[Path]:
+    """The system's programs and libraries, PostgreSQL's with what lies beside them, and LD_LIBRARY_PATH's."""
+    folder = cell.programs
+    libraries = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    mine = [each.parent if each.name == "bin" else each for each in (folder, folder.resolve())]
+    mine += [Path(each) for each in libraries if each.startswith("/")]
+    return [each for each in dict.fromkeys(mine) if not each.is_relative_to("/usr") and each != Path("/")]
+
+
+# --- bubblewrap -----------------------------------------------------------------------------------------
+
+
+def _bubblewrap(cell: Cell, filter_file: int) -> list[str]:
+    """Its arguments up to the program. The root is a file system in memory that holds nothing else.
+
+    Root makes the namespaces itself and steps down inside; others need a namespace of users for that.
+    """
+    argv = [str(_BUBBLEWRAP), "--die-with-parent", "--unshare-cgroup-try"]
+    argv += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    for path in _SYSTEM:
+        if path.is_symlink():
+            argv += ["--symlink", str(path.readlink()), str(path)]
+        elif path.exists():
+            argv += ["--ro-bind", str(path), str(path)]
+    argv += ["--proc", "/proc", "--dev", "/dev", "--dir", "/etc", "--dir", "/tmp"]  # noqa: S108 - in the jail
+    seen = (*_runnable(cell), *cell.reads, *((cell.jail.sockets,) if cell.connects else ()))
+    for path in _above((*seen, *cell.writes)):
+        argv += ["--dir", str(path)]
+    for path in (*_ETC, *seen):
+        argv += ["--ro-bind-try", str(path), str(path)]
+    for path in cell.writes:
+        argv += ["--bind", str(path), str(path)]
+    argv += ["--remount-ro", "/", "--chdir", "/"]
+    return [*argv, "--seccomp", str(filter_file), "--"] if filter_file >= 0 else [*argv, "--"]
+
+
+def _above(paths: Sequence[Path]) -> list[Path]:
+    """The folders on the way, which bubblewrap itself would make for root alone above a private one."""
+    found = {parent for path in paths for parent in path.parents[:-1]}
+    return sorted(each for each in found if not any(each.is_relative_to(system) for system in _SYSTEM))
+
+
+def _stepping_down(cell: Cell) -> list[str]:
+    """For root inside of its namespaces: become the account, with no more of root's rights than to read."""
+    who = cell.jail.who
+    if os.geteuid() != 0:
+        return []
+    argv = [str(_SETPRIV), f"--reuid={who.uid}", f"--regid={who.gid}", "--clear-groups", "--no-new-privs"]
+    rights = "-all,+dac_read_search" if cell.reads_all else "-all"
+    if cell.reads_all:
+        argv.append("--securebits=+no_setuid_fixup")  # access(2), too, is to go by that right
+    return [*argv, f"--inh-caps={rights}", f"--ambient-caps={rights}", f"--bounding-set={rights}", "--"]
+
+
+@contextlib.contextmanager
+def _filter_file(cell: Cell) -> Iterator[int]:
+    """The filter of system calls in a file without a name; -1 where there is none for this processor."""
+    content = seccomp.program(connects=cell.connects)
+    if not content:
+        yield -1
+        return
+    descriptor = os.memfd_create("seccomp", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, content)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _bubblewrap_refused() -> str:
+    """Nothing where it works, else what it says."""
+    if not os.access(_BUBBLEWRAP, os.X_OK):
+        return "not installed"
+    jail = Jail(mechanism="bubblewrap", who=accounts.account(), sockets=Path("/"))
+    try:
+        with jail.worker(Path("/usr/bin"), writes=()).launch(["/bin/sh", "-c", ":"]) as start:
+            done = subprocess.run(
+                start.argv,
+                pass_fds=start.descriptors,
+                env=processes.small_environment(),
+                cwd="/",
+                capture_output=True,
+                timeout=_TRIAL_SECONDS,
+                check=False,
+            )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return " ".join(str(error).split())
+    words = " ".join(done.stderr.decode(errors="replace").split())
+    return "" if done.returncode == 0 else words or f"it ends with exit status {done.returncode}"
+
+
+# --- Landlock -------------------------------------------------------------------------------------------
+
+
+def _rules(cell: Cell) -> landlock.Ruleset:
+    rules = landlock.Ruleset(landlock.version())
+    try:
+        rules.may_read((*_SYSTEM, *_runnable(cell)), run=True)
+        rules.may_read((*_ETC, *_DEVICES, *cell.reads))
+        rules.may_write((Path("/dev/null"), *cell.writes))
+    except BaseException:
+        rules.close()
+        raise
+    return rules
+
+
+def _restricted(cell: Cell, rules: landlock.Ruleset, death_signal: int) -> Callable[[], None]:
+    """For the child between fork and exec: everything is looked up and allocated before."""
+    truncates = landlock.controls_truncate(landlock.version())
+    install = processes.filtering(seccomp.program(connects=cell.connects, truncates=truncates))
+    step_down = _unconfined(cell, death_signal)
+
+    def prepare() -> None:
+        step_down()
+        processes.gain_nothing()
+        rules.restrict()
+        install()
+
+    return prepare
+
+
+def _unconfined(cell: Cell, death_signal: int) -> Callable[[], None]:
+    die = processes.dying_with_us(death_signal)
+    who = cell.jail.who
+
+    def prepare() -> None:
+        who.become(reads_all=cell.reads_all)
+        die()  # afterwards: another account forgets the signal
+
+    return prepare

@@ -1,0 +1,130 @@
+"""Which jail a host gets, and why; what a filter of system calls lets through."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pgbackstop_catalog import errors
+from pgbackstop_runner.system import jail, landlock, processes, seccomp
+from pgbackstop_runner.system.jail import Host
+
+NOTHING = Host(bubblewrap_refused="not installed", landlock=0, filtered=True)
+ALL = Host(bubblewrap_refused="", landlock=7, filtered=True)
+
+
+@pytest.mark.parametrize(
+    ("host", "wish", "mechanism", "reason"),
+    [
+        (ALL, "auto", "bubblewrap", "bubblewrap works here"),
+        (ALL, "landlock", "landlock", "asked for by drills.jail"),
+        (Host(bubblewrap_refused="No permissions", landlock=2, filtered=True), "auto", "landlock", "No perm"),
+        (Host(bubblewrap_refused="not installed", landlock=1, filtered=True), "auto", "none", "Linux 5.19"),
+        (Host(bubblewrap_refused="not installed", landlock=7, filtered=False), "auto", "none", "processor"),
+        (
+            Host(bubblewrap_refused="not installed", landlock=7, filtered=True),
+            "bubblewrap",
+            "none",
+            "not inst",
+        ),
+        (NOTHING, "landlock", "none", "Landlock: the kernel"),
+    ],
+)
+def test_the_choice_and_its_reason(host: Host, wish: jail.Wish, mechanism: str, reason: str) -> None:
+    choice = jail.choose(host, wish)
+    assert choice.mechanism == mechanism
+    assert reason in choice.reason
+
+
+def test_without_a_jail_a_person_must_have_said_so() -> None:
+    choice = jail.choose(NOTHING)
+    with pytest.raises(errors.ConfigError, match="without a jail") as refused:
+        jail.require(choice, unconfined=False)
+    assert "drills.unconfined" in refused.value.remedy
+    jail.require(choice, unconfined=True)
+    jail.require(jail.choose(ALL), unconfined=False)
+
+
+def test_a_processor_without_a_filter_has_none() -> None:
+    assert not seccomp.is_known("sparc")
+    assert seccomp.program(connects=False, machine="sparc") == b""
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_no_jump_leaves_the_filter(machine: str) -> None:
+    """The kernel would refuse such a program; only one machine's can be tried here."""
+    program = seccomp.program(connects=False, truncates=False, machine=machine)
+    size = len(program) // 8
+    for number in range(size):
+        code, yes, no = program[8 * number], program[8 * number + 2], program[8 * number + 3]
+        if code & 7 == 5:
+            assert number + 1 + max(yes, no) < size
+    assert program[8 * (size - 1)] == 6
+
+
+def filtered(code: str, *, connects: bool = False, truncates: bool = True) -> str:
+    """What a Python program prints under the filter."""
+    install = processes.filtering(seccomp.program(connects=connects, truncates=truncates))
+
+    def prepare() -> None:
+        processes.gain_nothing()
+        install()
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, preexec_fn=prepare
+    )
+    return done.stdout.strip()
+
+
+def answer(call: str) -> str:
+    return f"""
+import errno, os, socket, ctypes
+try:
+    {call}
+    print("done")
+except OSError as error:
+    print(errno.errorcode[error.errno])
+"""
+
+
+@pytest.mark.skipif(not seccomp.is_known(), reason="impossible on this platform: there is no filter for it")
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("socket.socket(socket.AF_INET)", "EAFNOSUPPORT"),
+        ("socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)", "EAFNOSUPPORT"),
+        ("socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)", "EAFNOSUPPORT"),
+        ("socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)", "EAFNOSUPPORT"),
+        ("socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)", "EAFNOSUPPORT"),
+        ("socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)", "done"),
+        ("socket.socket(socket.AF_UNIX).connect('/nowhere')", "EACCES"),
+        ("os.chown('/nowhere', 1, 1)", "EPERM"),
+        ("os.utime('/nowhere')", "EPERM"),
+        ("os.chmod('/nowhere', 0)", "done"),  # it says so
+        ("os.truncate('/nowhere', 0)", "ENOENT"),
+        ("os.fork() or os._exit(0)", "done"),
+    ],
+)
+def test_what_the_filter_lets_through(call: str, said: str) -> None:
+    assert filtered(answer(call)) == said
+
+
+@pytest.mark.skipif(not seccomp.is_known(), reason="impossible on this platform: there is no filter for it")
+def test_a_client_may_connect_and_an_old_kernel_cuts_nothing() -> None:
+    assert filtered(answer("socket.socket(socket.AF_UNIX).connect('/nowhere')"), connects=True) == "ENOENT"
+    assert filtered(answer("os.truncate('/nowhere', 0)"), truncates=False) == errno.errorcode[errno.EPERM]
+
+
+@pytest.mark.skipif(not seccomp.is_known(), reason="impossible on this platform: there is no filter for it")
+def test_nobody_leaves_the_group_that_is_ended() -> None:
+    """setsid says that it did it."""
+    code = "import os; before = os.getpgid(0); os.fork() or (os.setsid(), print(os.getpgid(0) == before))"
+    assert filtered(code) == "True"
+
+
+def test_what_this_host_has_is_tried() -> None:
+    found = jail.host()
+    assert found.landlock == landlock.version()
+    assert found.filtered == (os.uname().machine in {"x86_64", "aarch64"})
