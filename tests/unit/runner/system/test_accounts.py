@@ -55,6 +55,60 @@ def test_root_steps_down() -> None:
 
 
 @pytest.mark.root
+def test_only_an_empty_folder_is_given_away_and_no_link(tmp_path: Path) -> None:
+    """Its account may exchange what is in a folder of its own at any moment."""
+    who = accounts.account()
+    empty, full, link = tmp_path / "empty", tmp_path / "full", tmp_path / "link"
+    empty.mkdir()
+    full.mkdir()
+    (full / "shadow").write_text("root's")
+    link.symlink_to(empty)
+    for folder in (full, link):
+        with pytest.raises(OSError, match=r"not empty|Not a directory|Too many"):
+            accounts.give(folder, who)
+    assert (empty.stat().st_uid, full.stat().st_uid) == (0, 0)
+    accounts.give(empty, who)
+    assert empty.stat().st_uid == who.uid
+
+
+@pytest.mark.root
+def test_acting_as_an_account_goes_no_further_than_it(tmp_path: Path) -> None:
+    who = accounts.account()
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    ours.mkdir(mode=0o700)
+    (ours / "secret").write_text("ours")
+    theirs.mkdir()
+    accounts.give(theirs, who)
+    (theirs / "link").symlink_to(ours)
+    with who.acting():
+        (theirs / "file").write_text("made")
+        with pytest.raises(PermissionError):
+            (theirs / "link" / "secret").read_text()
+    with who.acting(reads_all=True):
+        with who.acting():
+            pass
+        assert (theirs / "link" / "secret").read_text() == "ours"
+        with pytest.raises(PermissionError):
+            (theirs / "link" / "secret").write_text("theirs")
+        with pytest.raises(PermissionError):
+            (theirs / "link" / "secret").unlink()
+    assert (theirs / "file").stat().st_uid == who.uid
+    (ours / "secret").write_text("root again")
+
+
+def test_a_folder_that_others_can_exchange_is_not_ours(tmp_path: Path) -> None:
+    inside = tmp_path / "open" / "inside"
+    inside.mkdir(parents=True)
+    assert accounts.is_ours(inside)
+    (tmp_path / "open").chmod(0o777)
+    assert not accounts.is_ours(inside)
+    (tmp_path / "open").chmod(0o1777)  # like /tmp
+    assert accounts.is_ours(inside)
+
+
+@pytest.mark.root
 def test_a_private_folder_is_noticed_and_a_reachable_one_found(private: Path) -> None:
     who = accounts.account()
     inside = private / "data"

@@ -1,0 +1,93 @@
+"""A physical backup whose owner wants a drill to run his code, or to touch another server's folder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pgbackstop_catalog.records.backup import Status
+from tests.integration.drill.conftest import drills, remains
+from tests.integration.recover import yard as yards
+from tests.integration.recover.yard import Yard
+from tests.support import backups
+from tests.support.fixtures import MakeServer
+from tests.support.servers import Server
+
+# Names that our questions use, in a schema that the database's owner puts before the system's.
+SHADOWS = """
+    create schema evil;
+    create function evil.act() returns oid language plpgsql as
+        $$ begin raise exception 'the owner''s code was run'; end $$;
+    create view evil.pg_class as select evil.act() as oid, 'i'::"char" as relkind;
+    create view evil.pg_index as select evil.act() as indexrelid, true as indisvalid, true as indisready;
+    create view evil.pg_roles as select evil.act()::text as rolname, true as rolsuper, true as rolcanlogin;
+    create view evil.pg_database as select evil.act()::text as datname, true as datallowconn;
+"""
+
+
+@pytest.fixture
+def server(make_server: MakeServer) -> Server:
+    return make_server(settings=yards.SETTINGS)
+
+
+@pytest.fixture
+def yard(server: Server) -> Iterator[Yard]:
+    made = Yard(server)
+    made.site.server_settings = {"wal": {"enabled": False}}
+    made.site.write()
+    yield made
+    made.close()
+
+
+def proven(made: Yard) -> None:
+    """A drill that succeeds, whatever the backup's owner has prepared."""
+    done = made.site.run("drill", "base", "--physical")
+    assert done.returncode == 0, done.stderr
+    (proof,) = drills(made.site)
+    assert proof.status is Status.SUCCEEDED
+    assert not remains(made.site)
+
+
+def test_names_are_looked_up_in_the_system_schema_alone(yard: Yard) -> None:
+    for database in ("postgres", "template1"):
+        yard.server.execute(SHADOWS, database)
+        yard.server.execute(f"alter database {database} set search_path = evil, pg_catalog")
+    yard.site.make("base")
+    proven(yard)
+
+
+def test_libraries_of_the_backup_are_not_loaded(yard: Yard) -> None:
+    """One that lies in the data directory; the server as it is backed up would load it at its next start."""
+    for name in ("shared_preload_libraries", "session_preload_libraries", "local_preload_libraries"):
+        yard.server.execute(f"alter system set {name} = 'base/evil.so'")
+    yard.site.make("base")
+    for name in ("shared_preload_libraries", "session_preload_libraries", "local_preload_libraries"):
+        yard.server.execute(f"alter system reset {name}")
+    proven(yard)
+
+
+def test_an_included_file_leads_to_no_other_folder(yard: Yard) -> None:
+    """Neither to another server's data, nor to its port, nor to commands."""
+    (value,) = yard.server.execute("show data_directory")[0]
+    data = Path(str(value))
+    mark = yard.folder / "was-run"
+    lines = [
+        f"data_directory = '{yard.folder}'",
+        f"hba_file = '{yard.folder}/hba'",
+        f"ident_file = '{yard.folder}/ident'",
+        f"external_pid_file = '{mark}'",
+        f"archive_cleanup_command = 'touch {mark}'",
+        f"recovery_end_command = 'touch {mark}'",
+        "listen_addresses = '*'",
+        f"port = {yard.server.port}",
+    ]
+    (data / "more.conf").write_text("\n".join(lines) + "\n")
+    (data / "more.conf").chmod(0o644)
+    conf = data / "postgresql.conf"
+    before = conf.read_text()
+    conf.write_text(f"{before}\ninclude 'more.conf'\n")
+    yard.site.make("base")
+    conf.write_text(before)
+    backups.until(lambda: yard.server.execute("select 1"), "the server")
+    proven(yard)
+    assert not mark.exists()
