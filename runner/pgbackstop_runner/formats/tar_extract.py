@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import backup_manifest
@@ -27,6 +28,9 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _OFFSET = ctypes.c_int64
 _SYNC_FILE_RANGE_WRITE = 2  # https://man7.org/linux/man-pages/man2/sync_file_range.2.html
 _WRITE_BACK = 16 << 20
+_UNKNOWN_ROOM = 1 << 62
+_LARGEST_SEGMENT = 1 << 30
+_BESIDE = 16 << 20  # the backup's label and what is not in the manifest
 
 
 class _Hashed:
@@ -62,10 +66,11 @@ def backup(folder: Path, record: Backup, target: ExtractTarget, on_bytes: Callab
     OSError where they cannot be written.
     """
     done = 0
+    room = _room(folder, record)
     for stored in record.files:
         place = _place(stored.path, target)
         if place is not None:
-            tar(folder, stored, place, version=target.version)
+            room -= tar(folder, stored, place, version=target.version, room=room)
         elif stored.path == backup_manifest.NAME:
             _copy(folder, stored, target.data / backup_manifest.NAME)
         done += stored.size_bytes
@@ -73,9 +78,39 @@ def backup(folder: Path, record: Backup, target: ExtractTarget, on_bytes: Callab
     _link_tablespaces(target)
 
 
-def tar(folder: Path, stored: StoredFile, target: Path, *, version: Path | None = None) -> None:
-    """Unpack one file of a backup, and compare its hash. Raises CatalogError, OSError."""
+def _room(folder: Path, record: Backup) -> int:
+    """How many bytes of files the backup may unpack to: what its manifest lists, and the WAL beside that.
+
+    A small archive can hold the zeros that fill a disk. Raises CatalogError for a damaged manifest.
+    """
+    path = folder / backup_manifest.NAME
+    manifest = next((stored for stored in record.files if stored.path == path.name), None)
+    if manifest is None:
+        return _UNKNOWN_ROOM
+    try:
+        if streams.digest(path, path.name).sha256 != manifest.sha256:
+            raise _damaged(path)
+        listed = backup_manifest.read(folder)
+        wal = wal_segments.parse_lsn(listed.stop_lsn) - wal_segments.parse_lsn(listed.start_lsn)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except (AttemptFailed, ValueError) as error:
+        raise _damaged(path, _words(error)) from error
+    # WAL comes in whole segments, at both ends of what the manifest names.
+    segment = (record.server_facts and record.server_facts.wal_segment_bytes) or _LARGEST_SEGMENT
+    return listed.data_bytes + max(0, wal) + 3 * segment + _BESIDE
+
+
+def tar(
+    folder: Path, stored: StoredFile, target: Path, *, version: Path | None = None, room: int | None = None
+) -> int:
+    """Unpack one file of a backup, and compare its hash; returns the bytes of the files in it.
+
+    Raises CatalogError, for more than ``room`` bytes too, and OSError.
+    """
     path = folder / stored.path
+    room = _UNKNOWN_ROOM if room is None else room
+    unpacked = 0
     try:
         with _opened(path) as (hashed, plain):
             with (
@@ -83,6 +118,9 @@ def tar(folder: Path, stored: StoredFile, target: Path, *, version: Path | None 
                 tarfile.open(fileobj=cast("IO[bytes]", ahead), mode="r:") as archive,
             ):
                 for member in archive:
+                    unpacked += member.size if member.isfile() else 0
+                    if unpacked > room:
+                        raise _suspicious(path, "more in it than the backup's manifest lists")
                     _extract(ahead, member, target, path, version)
                 ahead.finish()
             digest = hashed.digest.hexdigest()
@@ -90,6 +128,7 @@ def tar(folder: Path, stored: StoredFile, target: Path, *, version: Path | None 
         raise _damaged(path, f"it does not unpack ({_words(error)})") from error
     if digest != stored.sha256:
         raise _damaged(path)
+    return unpacked
 
 
 def _chunks(hashed: _Hashed, plain: IO[bytes]) -> Iterator[bytes]:

@@ -83,3 +83,25 @@ def test_bytes_behind_the_end_count(tmp_path: Path, suffix: str) -> None:
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(errors.CatalogError, match="is damaged"):
         tar_extract.tar(tmp_path, record, target)
+
+
+def test_no_more_is_unpacked_than_there_is_room_for() -> None:
+    """A few bytes of a compressed archive can hold the zeros that fill a disk."""
+    folder = places.make()
+    try:
+        small = stored(folder, packed({"a": bytes(1 << 20), "b": bytes(64 << 20)}), ".zst")
+        assert small.size_bytes < 1 << 20
+        target = folder / "target"
+        target.mkdir()
+        with pytest.raises(errors.CatalogError, match="more in it than the backup's manifest lists"):
+            tar_extract.tar(folder, small, target, room=32 << 20)
+        assert sum(path.stat().st_size for path in target.iterdir()) <= 32 << 20
+        tar_extract.tar(folder, small, _empty(folder), room=65 << 20)
+    finally:
+        places.remove(folder)
+
+
+def _empty(folder: Path) -> Path:
+    made = folder / "another"
+    made.mkdir()
+    return made
