@@ -10,7 +10,15 @@ import psycopg
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.records.backup import Backup, Reason, Status, StoredFile
 from pgbackstop_catalog.store import atomic
-from pgbackstop_runner.backup import attempt, check_dump, logical, physical, preflight, reconcile
+from pgbackstop_runner.backup import (
+    attempt,
+    check_dump,
+    logical,
+    physical,
+    preflight,
+    psql_reading,
+    reconcile,
+)
 from pgbackstop_runner.backup.attempt import Attempt, BackupRequest
 from pgbackstop_runner.backup.preflight import Report
 from pgbackstop_runner.copy import run as copy_run
@@ -149,6 +157,8 @@ def _make(current: Attempt, report: Report) -> Backup:
 def _dump(current: Attempt, binaries: Binaries, *, role_passwords: bool) -> tuple[StoredFile, ...]:
     with sessions.connect(current.server, current.record.database) as connection:
         current.note(database_facts=postgres_facts.database_facts(connection))
+        if current.record.format == "plain":
+            psql_reading.require(connection)
     dump = logical.dump(current, binaries, role_passwords=current.plan.role_passwords and role_passwords)
     with current.step("verify"):
         check_dump.check(current, binaries, dump)
