@@ -23,7 +23,7 @@ ROOTS = Path(__file__).parents[2]
 _SOURCES = (ROOTS / "catalog", ROOTS / "runner", ROOTS / "exporter")
 # Found in a message of the server, which is all that comes out of a jail.
 _FOUND = re.compile(r"REACHED ([A-Za-z0-9+/=]+) OVER")
-# Each attempt by its name; what it raises is why it was refused.
+# Each attempt by its name; what raises was refused. Short, for a message of the server is bounded.
 _ATTEMPTS = """
 import base64, json, os, signal, socket, subprocess
 
@@ -63,14 +63,14 @@ def closes(path):
     if os.stat(path).st_mode == before:
         raise PermissionError("nothing was changed")
 
-found = {}
+refused, found = 0, {}
 for name, what, *words in json.loads(base64.b64decode(PLAN)):
     try:
         words = [tuple(each) if isinstance(each, list) else each for each in words]
-        found[name] = [True, str(globals()[what](*words))[:300]]
-    except Exception as error:
-        found[name] = [False, repr(error)[:100]]
-print("REACHED", base64.b64encode(json.dumps(found).encode()).decode(), "OVER")
+        found[name] = str(globals()[what](*words))[:40]
+    except Exception:
+        refused += 1
+print("REACHED", base64.b64encode(json.dumps([refused, found]).encode()).decode(), "OVER")
 """
 
 
@@ -90,12 +90,12 @@ def attack(*attempts: Attempt) -> str:
     return f"echo {base64.b64encode(program.encode()).decode()} | base64 -d | /usr/bin/python3 - 2>&1"
 
 
-def outcome(words: str) -> dict[str, tuple[bool, str]]:
-    """What each attempt came to, out of a message: whether it reached something, and what was said."""
+def outcome(words: str) -> tuple[int, dict[str, str]]:
+    """What the attempts came to, out of a message: how many were refused, and what the others reached."""
     match = _FOUND.search(words)
     assert match is not None, f"the attack was not carried out: {words}"
-    found = json.loads(base64.b64decode(match[1]))
-    return {name: (reached, said) for name, (reached, said) in found.items()}
+    refused, reached = json.loads(base64.b64decode(match[1]))
+    return refused, reached
 
 
 def account(name: str) -> Account:

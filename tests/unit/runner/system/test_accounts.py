@@ -10,6 +10,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_runner.demo import programs
 from pgbackstop_runner.postgres import client_programs
 from pgbackstop_runner.system import accounts
+from tests.support import places
 
 
 @pytest.fixture
@@ -72,11 +73,10 @@ def test_only_an_empty_folder_is_given_away_and_no_link(tmp_path: Path) -> None:
 
 
 @pytest.mark.root
-def test_acting_as_an_account_goes_no_further_than_it(tmp_path: Path) -> None:
+def test_acting_as_an_account_goes_no_further_than_it() -> None:
     who = accounts.account()
-    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    folder = places.make()
+    theirs, ours = folder / "theirs", folder / "ours"
     ours.mkdir(mode=0o700)
     (ours / "secret").write_text("ours")
     theirs.mkdir()
@@ -96,6 +96,7 @@ def test_acting_as_an_account_goes_no_further_than_it(tmp_path: Path) -> None:
             (theirs / "link" / "secret").unlink()
     assert (theirs / "file").stat().st_uid == who.uid
     (ours / "secret").write_text("root again")
+    places.remove(folder)
 
 
 def test_a_folder_that_others_can_exchange_is_not_ours(tmp_path: Path) -> None:
