@@ -192,6 +192,16 @@ class Backup(Model):
     uncounted: tuple[str, ...] = Field(
         default=(), description="tables of the dump whose rows could not be counted; a warning says why"
     )
+    undumped: dict[str, Count | None] = Field(
+        default_factory=dict,
+        description="rows of tables that an extension owns and that no dump has; null: not counted",
+    )
+    source_not_valid: tuple[tuple[str, str], ...] = Field(
+        default=(), description="constraints that were not valid when they were dumped: table or domain, name"
+    )
+    source_invalid_indexes: tuple[str, ...] = Field(
+        default=(), description="indexes that were not valid when they were dumped; pg_dump leaves such out"
+    )
     tools: dict[str, str] = Field(default_factory=dict)
     restore_by_hand: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()

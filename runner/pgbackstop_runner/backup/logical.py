@@ -61,6 +61,8 @@ def dump(attempt: Attempt, binaries: Binaries, *, role_passwords: bool) -> Dump:
     attempt.note(
         restore_by_hand=readme.logical_commands(dump=name, jobs=plan.jobs),
         tools={"pg_dump": binaries.version},
+        source_not_valid=shared.not_valid,
+        source_invalid_indexes=shared.invalid_indexes,
     )
     return Dump(name=name, files=(*files, globals_file), tables=shared.tables)
 

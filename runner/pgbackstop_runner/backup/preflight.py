@@ -19,7 +19,7 @@ from pgbackstop_catalog.records.backup import Backup, Reason, ServerFacts
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.backup import databases, replication_checks, size_forecast
 from pgbackstop_runner.failures import AttemptFailed, first_reason
-from pgbackstop_runner.postgres import client_programs, sessions
+from pgbackstop_runner.postgres import client_programs, sessions, undumped
 from pgbackstop_runner.postgres import facts as postgres_facts
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.system import files, memory, phrases, signals
@@ -55,6 +55,7 @@ class Report:
     tools: Binaries | None = None
     source_sizes: dict[str, int] = field(default_factory=dict)
     forecasts: dict[str, int] = field(default_factory=dict)
+    undumped: dict[str, undumped.Rows] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -217,6 +218,7 @@ def _database(report: Report, target: Server, database: str) -> None:
         with sessions.connect(target, database) as connection:
             report.source_sizes[database] = postgres_facts.database_size(connection)
             wrong = tuple(_missing_rights(connection, report.rights))
+            report.undumped[database] = undumped.rows(connection)
     except (errors.PgbackstopError, psycopg.Error) as error:
         known = sessions.broken(error) if isinstance(error, psycopg.Error) else error
         more = {"remedy": known.remedy, "reason": first_reason(known), "database": database}
@@ -231,6 +233,8 @@ def _database(report: Report, target: Server, database: str) -> None:
         report.add(
             "rights", ok=True, detail=f"every object of {database} may be dumped ({size})", database=database
         )
+    if said := undumped.sentence(report.undumped[database]):
+        report.add("extensions", ok=True, detail=f"{database}: {said}", database=database)
 
 
 def _missing_rights(connection: psycopg.Connection, rights: postgres_facts.Rights | None) -> Iterator[str]:

@@ -26,7 +26,7 @@ from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.notify import backup_events
 from pgbackstop_runner.postgres import facts as postgres_facts
-from pgbackstop_runner.postgres import sessions
+from pgbackstop_runner.postgres import sessions, undumped
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.system import files as system_files
 from pgbackstop_runner.system import log, signals
@@ -142,6 +142,9 @@ def _make(current: Attempt, report: Report) -> Backup:
         source_size_bytes=report.source_sizes.get(database),
         progress_expected_bytes=report.forecasts.get(database),
     )
+    if said := undumped.sentence(missing := report.undumped.get(database, {})):
+        current.note(undumped=dict(missing))
+        current.warn(said)
     with system_files.storage_errors(current.storage):
         atomic.make_folder(current.folder)
     limit = current.plan.max_duration

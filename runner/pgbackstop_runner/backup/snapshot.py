@@ -10,10 +10,11 @@ import psycopg
 from psycopg import sql
 
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_runner.postgres import sessions
+from pgbackstop_runner.postgres import sessions, validity
 from pgbackstop_runner.postgres.row_counts import Counter, Counts, Table
 
-# Tables of extensions are made by CREATE EXTENSION; pg_dump has their rows only where the extension says so.
+# Tables of extensions are made by CREATE EXTENSION; pg_dump has their rows only where the extension says so
+# (see postgres/undumped.py). Others in a schema of an extension are dumped like any table.
 _TABLES = """
     select c.oid::int8, n.nspname, c.relname, quote_ident(n.nspname) || '.' || quote_ident(c.relname),
            c.relfilenode::int8
@@ -22,8 +23,6 @@ _TABLES = """
       and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
       and not exists (select from pg_depend d
                       where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
-      and not exists (select from pg_depend d
-                      where d.classid = 'pg_namespace'::regclass and d.objid = n.oid and d.deptype = 'e')
     order by 2, 3"""
 
 
@@ -36,6 +35,8 @@ class Snapshot:
     lock_timeout: float
     name: str
     tables: tuple[Table, ...]
+    not_valid: tuple[tuple[str, str], ...]
+    invalid_indexes: tuple[str, ...]
     counter: Counter | None = None
 
     def start_counting(self) -> None:
@@ -77,6 +78,8 @@ def exported(server: Server, database: str, *, lock_timeout: float) -> Iterator[
             lock_timeout=lock_timeout,
             name=row[0] if row else "",
             tables=tables,
+            not_valid=tuple(validity.constraints(connection)),
+            invalid_indexes=tuple(validity.indexes(connection)),
         )
         try:
             yield snapshot

@@ -42,11 +42,11 @@ _GRANTEE = re.compile(
 _SESSION = re.compile(rb"(?:RESET SESSION AUTHORIZATION|SET SESSION AUTHORIZATION (.+));\Z", re.DOTALL)
 _EXTENSION = re.compile(rb"CREATE EXTENSION IF NOT EXISTS (" + _IDENTIFIER + rb")")
 _NOT_VALID = re.compile(
-    rb"ALTER (?:TABLE|DOMAIN) (?:ONLY )?("
+    rb"ALTER (?:TABLE|FOREIGN TABLE|DOMAIN) (?:ONLY )?("
     + _QUALIFIED
     + rb")\s+ADD CONSTRAINT ("
     + _IDENTIFIER
-    + rb") .*NOT VALID;\Z",
+    + rb") .*NOT (?:VALID|ENFORCED);\Z",
     re.DOTALL,
 )
 _SETVAL = re.compile(rb"SELECT pg_catalog\.setval\('((?:[^']|'')*)', (-?\d+), (true|false)\);\Z")

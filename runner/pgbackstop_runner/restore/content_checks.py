@@ -16,7 +16,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Assertion
 from pgbackstop_catalog.records.backup import Backup, CheckResult, DatabaseFacts
 from pgbackstop_runner.postgres import facts as postgres
-from pgbackstop_runner.postgres import row_counts
+from pgbackstop_runner.postgres import row_counts, validity
 from pgbackstop_runner.system import phrases
 
 
@@ -24,13 +24,15 @@ from pgbackstop_runner.system import phrases
 class Expected:
     """What the database must be like. ``row_counts`` is by quoted name.
 
-    ``not_valid`` has the constraints that were not valid when they were dumped, as (table or domain, name);
-    ``sequences`` the values that the dump sets, as (last value, whether it was given out).
+    ``not_valid`` has the constraints that were not valid when they were dumped, as (table or domain, name),
+    ``invalid_indexes`` the indexes; ``sequences`` the values that the dump sets, as (last value, whether it
+    was given out).
     """
 
     facts: DatabaseFacts | None = None
     row_counts: dict[str, int] | None = None
     not_valid: frozenset[tuple[str, str]] | None = None
+    invalid_indexes: frozenset[str] = frozenset()
     sequences: dict[str, tuple[int, bool]] | None = None
     assertions: Sequence[Assertion] = ()
 
@@ -42,11 +44,12 @@ def expected(
     not_valid: frozenset[tuple[str, str]] | None = None,
     sequences: dict[str, tuple[int, bool]] | None = None,
 ) -> Expected:
-    """What the backup's record says."""
+    """What the backup's record says; ``not_valid`` and ``sequences`` are what the dump says besides."""
     return Expected(
         facts=backup.database_facts,
         row_counts=backup.row_counts,
-        not_valid=not_valid,
+        not_valid=None if not_valid is None else not_valid | frozenset(backup.source_not_valid),
+        invalid_indexes=frozenset(backup.source_invalid_indexes),
         sequences=sequences,
         assertions=assertions,
     )
@@ -57,7 +60,7 @@ def check(connection: psycopg.Connection, wanted: Expected) -> tuple[CheckResult
     connection.execute("set row_security = off")
     return (
         rows(connection, wanted.row_counts),
-        _indexes(connection),
+        _indexes(connection, wanted.invalid_indexes),
         _constraints(connection, wanted.not_valid),
         _sequences(connection, wanted.sequences),
         *_facts(connection, wanted.facts),
@@ -90,45 +93,47 @@ def rows(connection: psycopg.Connection, counts: dict[str, int] | None) -> Check
     return CheckResult(name="rows", ok=not wrong, detail=phrases.some(wrong) or total)
 
 
-def _indexes(connection: psycopg.Connection) -> CheckResult:
-    """pg_index.indisvalid; a partitioned index that lacks a partition's was invalid at the source too."""
-    rows = connection.execute(
-        """select i.indexrelid::regclass::text, i.indisvalid and i.indisready, c.relkind = 'I' and
-                  (select count(*) from pg_inherits p where p.inhparent = i.indexrelid) <
-                  (select count(*) from pg_inherits p join pg_class t on t.oid = p.inhrelid
-                    where p.inhparent = i.indrelid and t.relkind in ('r', 'p'))
-           from pg_index i join pg_class c on c.oid = i.indexrelid
-           join pg_namespace n on n.oid = c.relnamespace
-           where n.nspname !~ '^pg_' order by 1"""
-    ).fetchall()
-    wrong = [name for name, valid, incomplete in rows if not (valid or incomplete)]
-    return CheckResult(name="indexes", ok=not wrong, detail=_invalid(wrong) or f"{len(rows)} are valid")
+def _indexes(connection: psycopg.Connection, known: frozenset[str]) -> CheckResult:
+    """What was not valid at the source is in no dump, but for the indexes of partitioned tables."""
+    row = connection.execute(_INDEX_COUNT).fetchone()
+    invalid = list(validity.indexes(connection))
+    wrong = [name for name in invalid if name not in known]
+    lost = sorted(known - set(invalid))
+    note = f"; {len(known)} of the source were not: {phrases.some(sorted(known))}" if known else ""
+    note += f"; of those, the dump leaves out {phrases.some(lost)}" if lost else ""
+    detail = f"{(row[0] if row else 0) - len(invalid)} are valid{note}"
+    return CheckResult(name="indexes", ok=not wrong, detail=_invalid(wrong) or detail)
+
+
+_INDEX_COUNT = """
+    select count(*) from pg_index i join pg_class c on c.oid = i.indexrelid
+    join pg_namespace n on n.oid = c.relnamespace where n.nspname !~ '^pg_'"""
 
 
 def _constraints(connection: psycopg.Connection, known: frozenset[tuple[str, str]] | None) -> CheckResult:
     """pg_constraint.convalidated; what was not valid when it was dumped is no failure."""
-    rows = connection.execute(
-        """select coalesce(quote_ident(n.nspname) || '.' || quote_ident(coalesce(c.relname, t.typname)), ''),
-                  o.conname, o.convalidated
-           from pg_constraint o
-           left join pg_class c on c.oid = o.conrelid left join pg_type t on t.oid = o.contypid
-           left join pg_namespace n on n.oid = coalesce(c.relnamespace, t.typnamespace)
-           where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' order by 1, 2"""
-    ).fetchall()
-    invalid = [(table, name) for table, name, valid in rows if not valid]
+    row = connection.execute(_CONSTRAINT_COUNT).fetchone()
+    invalid = list(validity.constraints(connection))
     wrong = [
         f"{name} on {table}" for table, name in invalid if known is not None and (table, name) not in known
     ]
     note = f"; {len(invalid)} not, as at the source" if invalid else ""
-    detail = f"{len(rows) - len(invalid)} are validated{note}"
+    detail = f"{(row[0] if row else 0) - len(invalid)} are validated{note}"
     return CheckResult(name="constraints", ok=not wrong, detail=_invalid(wrong) or detail)
+
+
+_CONSTRAINT_COUNT = """
+    select count(*) from pg_constraint o join pg_namespace n on n.oid = o.connamespace
+    where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"""
 
 
 def _sequences(connection: psycopg.Connection, dumped: dict[str, tuple[int, bool]] | None) -> CheckResult:
     """At or beyond the greatest value of the column that each belongs to (the least where it counts down)."""
     rows = connection.execute(
         """select quote_ident(n.nspname) || '.' || quote_ident(s.relname), n.nspname, s.relname,
-                  tn.nspname, t.relname, a.attname, q.seqincrement > 0
+                  tn.nspname, t.relname, a.attname, q.seqincrement > 0,
+                  exists (select from pg_depend e where e.classid = 'pg_class'::regclass
+                          and e.objid = s.oid and e.deptype = 'e')
            from pg_depend d
            join pg_class s on s.oid = d.objid and s.relkind = 'S'
            join pg_namespace n on n.oid = s.relnamespace
@@ -140,17 +145,21 @@ def _sequences(connection: psycopg.Connection, dumped: dict[str, tuple[int, bool
              and a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
            order by 1"""
     ).fetchall()
-    behind = {row[0] for row in rows if _is_behind(connection, row[1:])}
-    wrong = sorted(name for name in behind if dumped is None or name not in dumped)
+    behind = {name: is_member for name, *row, is_member in rows if _is_behind(connection, row)}
+    # pg_dump sets no sequence of an extension that the extension did not ask it to.
+    members = sorted(name for name, is_member in behind.items() if is_member and name not in (dumped or {}))
+    wrong = sorted(behind.keys() - (dumped or {}).keys() - set(members))
     others = _changed(connection, dumped or {})
-    note = f"; {len(behind)} behind, as at the source" if behind else ""
+    same = len(behind) - len(members)
+    note = f"; {same} behind, as at the source" if same else ""
+    note += f"; {phrases.some(members)}, of an extension, which no dump sets" if members else ""
     detail = phrases.some([*(f"{name} is behind its column" for name in wrong), *others])
     return CheckResult(
         name="sequences", ok=not detail, detail=detail or f"{len(rows)} follow their columns{note}"
     )
 
 
-def _is_behind(connection: psycopg.Connection, row: tuple[object, ...]) -> bool:
+def _is_behind(connection: psycopg.Connection, row: Sequence[object]) -> bool:
     schema, name, table_schema, table, column, ascending = map(str, row)
     query = sql.SQL(
         "select s.last_value, s.is_called, (select {best}({column}) from {table}) from {sequence} s"
