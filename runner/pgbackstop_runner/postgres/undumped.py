@@ -34,8 +34,8 @@ def sentence(found: Rows) -> str:
         return ""
     names = [f"{name} ({'not counted' if count is None else count})" for name, count in found.items()]
     return (
-        f"Rows of these tables are in no dump, because an extension owns the tables and does not call them its "
-        f"configuration: {phrases.some(names)}. Only physical backups have them."
+        "Rows of these tables are in no dump, because an extension owns the tables and does not call them "
+        f"its configuration: {phrases.some(names)}. Only physical backups have them."
     )
 
 

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 import psycopg
+from psycopg import sql
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import CheckResult
@@ -59,17 +60,59 @@ def _invalid(recovered: PrivateServer, database: str) -> Iterator[str]:
 
 
 def _pages(recovered: PrivateServer, *, install: bool) -> CheckResult:
+    """What pg_amcheck finds; where it could look, and where not."""
+    if not recovered.programs.has("pg_amcheck"):
+        return CheckResult(name="pages", ok=True, detail="not checked: there is no pg_amcheck")
+    try:
+        locked = [name for database in _databases(recovered) for name in _locked(recovered, database)]
+        if install:
+            for database in _databases(recovered):
+                _let_install(recovered, database)
+    except psycopg.Error as error:
+        words = " ".join(str(error).split())
+        return CheckResult(name="pages", ok=False, detail=f"could not be asked: {words}")
+    result = _amcheck(recovered, install=install, without=locked)
+    if not locked:
+        return result
+    names = phrases.some(locked)
+    left_out = f"without {names}, which a prepared transaction (or the replay) locks"
+    return result.evolve(detail=f"{result.detail}; {left_out}")
+
+
+def _locked(recovered: PrivateServer, database: str) -> Iterator[str]:
+    """Relations that nobody can read until a person ends a transaction: waiting for them is for ever."""
+    with contextlib.closing(recovered.connect(database)) as connection:
+        rows = connection.execute(
+            """select distinct quote_ident(current_database()) || '.' || quote_ident(n.nspname) || '.' ||
+                      quote_ident(c.relname)
+               from pg_locks l join pg_class c on c.oid = l.relation
+               join pg_namespace n on n.oid = c.relnamespace
+               join pg_database d on d.datname = current_database() and d.oid = l.database
+               where l.mode = 'AccessExclusiveLock' and l.granted and (l.pid is null or pg_is_in_recovery())
+               order by 1"""
+        ).fetchall()
+    yield from (name for (name,) in rows)
+
+
+def _let_install(recovered: PrivateServer, database: str) -> None:
+    """Disable event triggers, which may forbid CREATE EXTENSION; before 17 no session can leave them out."""
+    with contextlib.closing(recovered.connect(database)) as connection:
+        rows = connection.execute("select evtname from pg_event_trigger where evtenabled <> 'D'").fetchall()
+        for (name,) in rows:
+            connection.execute(sql.SQL("alter event trigger {} disable").format(sql.Identifier(name)))
+
+
+def _amcheck(recovered: PrivateServer, *, install: bool, without: list[str]) -> CheckResult:
     """pg_amcheck passes over databases without the extension amcheck; its output has what is corrupt.
 
     That some were passed over says nothing of the others.
     """
-    if not recovered.programs.has("pg_amcheck"):
-        return CheckResult(name="pages", ok=True, detail="not checked: there is no pg_amcheck")
     argv = [
         recovered.programs.path("pg_amcheck"),
         "--all",
         "--heapallindexed",
         *(["--install-missing"] if install else []),
+        *(f"--exclude-relation={name}" for name in without),
         f"--maintenance-db={recovered.connection_string}",
     ]
     corrupt: list[str] = []

@@ -67,7 +67,7 @@ def _write_settings(work: RecoveryRun, *, exact_target: bool) -> None:
         # Nobody is there to raise a limit in the middle; without queries in between none is compared.
         lines["hot_standby"] = "off"
     hba = server_settings.write_hba(data)
-    beside = server_settings.beside(recovered.port, recovered.socket_folder, hba)
+    beside = server_settings.beside(recovered.port, recovered.socket_folder, hba, recovered.programs.major)
     everything = {**lines, **beside, **(work.throwaway or {})}
     server_settings.write(data, everything)
     # A file that is included in another could still lead to other folders; in a drill it outdoes nothing.

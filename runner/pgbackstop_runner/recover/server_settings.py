@@ -49,6 +49,7 @@ QUIET = {
     "synchronous_standby_names": "",
     "max_logical_replication_workers": "0",
 }
+_IO_METHOD_SINCE = 18
 _AS_IS = "surrogateescape"  # a configuration may be in any encoding
 _DATA_DIRECTORY = re.compile(r"\s*data_directory\b", re.IGNORECASE)
 
@@ -104,12 +105,13 @@ def _target_setting(plan: RecoveryPlan) -> tuple[str, str]:
     return _TARGETS.get(plan.target.kind, ""), plan.target.value
 
 
-def beside(port: int, socket_folder: Path, hba: Path) -> dict[str, str]:
-    """What keeps a server that is started beside the live one to itself."""
+def beside(port: int, socket_folder: Path, hba: Path, major: int) -> dict[str, str]:
+    """What keeps a server that is started beside the live one to itself, and to what this host has."""
     return {
         "port": str(port),
         "listen_addresses": "127.0.0.1",
         "unix_socket_directories": str(socket_folder),
+        "unix_socket_group": "",
         "hba_file": str(hba),
         "ssl": "off",
         "logging_collector": "off",
@@ -119,6 +121,8 @@ def beside(port: int, socket_folder: Path, hba: Path) -> dict[str, str]:
         "external_pid_file": str(hba.with_name(PID_FILE)),
         "huge_pages": "try",
         "cluster_name": "pgbackstop_recovered",
+        # io_uring is not in every build, and not every kernel allows it.
+        **({"io_method": "worker"} if major >= _IO_METHOD_SINCE else {}),
     }
 
 
