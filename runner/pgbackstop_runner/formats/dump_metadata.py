@@ -77,6 +77,7 @@ class DumpMetadata:
     create: list[bytes] = field(default_factory=list)
     close: list[bytes] = field(default_factory=list)
     roles: set[str] = field(default_factory=set)
+    owners: set[str] = field(default_factory=set)
     extensions: set[str] = field(default_factory=set)
     tablespaces: set[str] = field(default_factory=set)
     subscriptions: set[str] = field(default_factory=set)
@@ -124,6 +125,7 @@ def _key(match: re.Match[bytes]) -> ForeignKey:
 
 _LESSONS: tuple[tuple[re.Pattern[bytes], Learn], ...] = (
     (_OWNER, lambda found, match: found.roles.add(sql_script.unquoted(match[1]))),
+    (_OWNER, lambda found, match: found.owners.add(sql_script.unquoted(match[1]))),
     (_GRANTEE, lambda found, match: found.roles.update({sql_script.unquoted(match[1])} - {"PUBLIC"})),
     (_SESSION, _session),
     (_EXTENSION, lambda found, match: found.extensions.add(sql_script.unquoted(match[1]))),

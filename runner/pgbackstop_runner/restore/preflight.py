@@ -18,11 +18,15 @@ from pgbackstop_runner.system import files
 
 @dataclass(frozen=True, kw_only=True)
 class TargetFacts:
-    """The server that is restored into; ``free_bytes`` is None where its disk cannot be seen from here."""
+    """The server that is restored into; ``free_bytes`` is None where its disk cannot be seen from here.
+
+    ``not_owners`` are owners in the dump that the role may not act for, quoted.
+    """
 
     extensions: frozenset[str]
     may_restore: bool
     free_bytes: int | None
+    not_owners: tuple[str, ...] = ()
 
 
 def require(connection: psycopg.Connection, outline: RestorePlan) -> None:
@@ -31,6 +35,9 @@ def require(connection: psycopg.Connection, outline: RestorePlan) -> None:
         extensions=target_database.extensions(connection),
         may_restore=_may_restore(connection),
         free_bytes=_free(connection),
+        not_owners=tuple(
+            name for (name,) in connection.execute(_NOT_OWNERS, (list(outline.blueprint.owners),))
+        ),
     )
     if found := list(problems(outline, facts)):
         raise errors.ValidationError(
@@ -78,6 +85,12 @@ def problems(outline: RestorePlan, facts: TargetFacts) -> Iterator[tuple[str, st
             "databases and end connections.",
             "Name a superuser in restore_role of the server.",
         )
+    if facts.not_owners:
+        user, names = outline.server.user, ", ".join(facts.not_owners)
+        yield (
+            f"Role {user} may not act for {names}, who own what is restored.",
+            f"Run: grant {names} to {user}; or name a superuser in restore_role of the server.",
+        )
     yield from _space(outline, facts.free_bytes)
 
 
@@ -123,6 +136,13 @@ def _may_restore(connection: psycopg.Connection) -> bool:
            from pg_roles where rolname = current_user"""
     ).fetchone()
     return row is None or any(row)
+
+
+# Until 15 who is a member may set a role; since 16 that is a right of its own.
+_NOT_OWNERS = """
+    select quote_ident(rolname) from pg_roles where rolname = any(%s) and not pg_has_role(oid,
+      case when current_setting('server_version_num')::int < 160000 then 'member' else 'set' end)
+    order by 1"""
 
 
 def _free(connection: psycopg.Connection) -> int | None:

@@ -95,10 +95,12 @@ def _others_ended(server: Server, away: tuple[str, ...], oids: list[int]) -> Ite
 
 
 def terminate(connection: psycopg.Connection, oids: list[int]) -> None:
-    """Tell everybody in the databases to leave."""
+    """Tell everybody in the databases to leave, but superusers where we are none: that is an error."""
     connection.execute(
-        """select pg_terminate_backend(pid) from pg_stat_activity
-           where datid = any(%s) and pid <> pg_backend_pid()""",
+        """select pg_terminate_backend(a.pid)
+           from pg_stat_activity a left join pg_roles r on r.oid = a.usesysid
+           where a.datid = any(%s) and a.pid <> pg_backend_pid()
+             and (not coalesce(r.rolsuper, true) or current_setting('is_superuser')::bool)""",
         (oids,),
     )
 

@@ -1,0 +1,127 @@
+"""A restore_role that is no superuser, with exactly the rights that the how-to names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.integration.restore import places as sites
+from tests.support import backups, binaries, places
+from tests.support.backups import Site
+from tests.support.databases import Database
+from tests.support.fixtures import MakeServer
+
+OWNED = """
+    alter database {name} owner to shop_owner;
+    grant all on schema public to shop_owner;
+    set role shop_owner;
+    create extension hstore;
+    create schema sales;
+    create table sales.orders (id int generated always as identity primary key, tags hstore);
+    insert into sales.orders (tags) select 'a=>1' from generate_series(1, 20);
+    create table sales.lines (n int primary key, "order" int references sales.orders);
+    insert into sales.lines select n, n from generate_series(1, 20) n;
+    create view sales.all_lines as select * from sales.lines;
+    create function sales.touched() returns trigger language plpgsql as 'begin return new; end';
+    create trigger touched before insert on sales.lines for each row execute function sales.touched();
+    alter table sales.lines enable row level security;
+    create policy everyone on sales.lines using (true);
+    grant select on sales.orders to shop_reader;
+"""
+CONTENT = (
+    """select o::text, l::text from sales.orders o join sales.lines l on l."order" = o.id order by 1, 2"""
+)
+PASSWORD = "of the visitor"
+RIGHTS = ("alter role restorer createdb", "grant pg_signal_backend, shop_owner to restorer")
+
+
+@pytest.fixture(params=binaries.MAJORS, ids=[f"pg{m}" for m in binaries.MAJORS])
+def shop(request: pytest.FixtureRequest, make_server: MakeServer) -> Database:
+    """A database of "shop_owner", and the role "restorer", which acts for that."""
+    server = make_server(request.param)
+    for name in ("shop_owner", "shop_reader"):
+        server.execute(f"create role {name}")
+    server.execute(f"create role restorer login password '{server.password}'")
+    for statement in RIGHTS:
+        server.execute(statement)
+    server.execute(f"create role visitor login password '{PASSWORD}'")
+    server.execute("create database shop")
+    database = Database(server=server, name="shop")
+    with database.connect() as connection:
+        connection.execute(OWNED.format(name="shop").encode())
+    return database
+
+
+@pytest.fixture
+def site(shop: Database) -> Iterator[Site]:
+    folder = places.make()
+    restorer = {"user": "restorer", "password_file": str(shop.server.password_file)}
+    yield Site(
+        folder=folder / "site",
+        server=shop.server,
+        plans={each: backups.plan(databases=["shop"], format=each) for each in sites.FORMATS},
+        server_settings={"restore_role": restorer},
+    )
+    places.remove(folder)
+
+
+def content(database: Database) -> list[tuple[object, ...]]:
+    return database.execute(CONTENT)
+
+
+def test_everything_that_the_how_to_promises(site: Site, shop: Database) -> None:
+    before = content(shop)
+    for each in sites.FORMATS:
+        backup = site.made(each)
+        shop.execute("delete from sales.lines where n = 3")
+        with psycopg.connect(shop.conninfo.replace("user=postgres", "user=visitor"), password=PASSWORD):
+            run(site, backup.id, "--yes-replace", "shop")
+        assert content(shop) == before
+        (owner,) = shop.server.execute(
+            "select pg_get_userbyid(datdba) from pg_database where datname = 'shop'"
+        )
+        assert owner == ("shop_owner",)
+        newest = sites.restores(site)[0]
+        assert newest.warnings == ()
+        assert all(check.ok for check in newest.checks)
+        done = site.run("restore", "--undo", newest.short_id, "--yes-replace", "shop")
+        assert done.returncode == 0, done.stderr
+        assert len(content(shop)) == len(before) - 1
+        run(site, backup.id, "--into", f"beside_{each}")
+        shop.execute("drop table sales.orders cascade; delete from sales.lines where n = 4")
+        run(site, backup.id, "--table", "sales.orders")
+        shop.execute("truncate sales.lines")
+        run(site, backup.id, "--in-place", "--yes-replace", "shop")
+        assert content(shop) == before
+
+
+def run(site: Site, *words: str) -> None:
+    done = site.run("restore", *words)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("shop", [17], indirect=True)
+def test_a_session_of_a_superuser_is_named(site: Site, shop: Database) -> None:
+    """Nobody but a superuser may end it."""
+    backup = site.made("custom")
+    with shop.connect() as somebody:
+        somebody.execute("set application_name to 'the boss'")
+        done = site.run("restore", backup.id, "--yes-replace", "shop", "--fence-timeout", "6")
+    assert done.returncode == 1
+    assert "A connection does not end within" in backups.sentence(done)
+    assert "the boss" in done.stderr
+    assert content(shop)
+
+
+@pytest.mark.parametrize("shop", [17], indirect=True)
+def test_one_that_may_not_act_for_the_owner(site: Site, shop: Database) -> None:
+    """Found before anything is touched, with the statement that mends it."""
+    backup = site.made("custom")
+    shop.server.execute("revoke shop_owner from restorer")
+    done = site.run("restore", backup.id, "--yes-replace", "shop")
+    assert done.returncode == 3
+    assert "may not act for shop_owner" in backups.sentence(done)
+    assert "grant shop_owner to restorer" in done.stderr
+    assert sites.databases(shop.server) == {"shop"}
