@@ -74,7 +74,7 @@ def _fill(
         drawn = _with_all_roles(planning.plan_restore(workspace, request), globals_)
     current = _unrecorded(drill, workspace, name)
     with drill.step("roles"):
-        roles.create(current, drawn)
+        roles.create(drawn)
     with drill.step("create"):
         new_database.create(drawn, name)
     with drill.step("restore"):

@@ -16,7 +16,7 @@ from typing import IO
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup, Reason
 from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.formats import sql_script
+from pgbackstop_runner.formats import names, sql_script
 from pgbackstop_runner.formats.dump_files import GLOBALS
 from pgbackstop_runner.formats.sql_script import Statement
 from pgbackstop_runner.postgres import client_process
@@ -90,53 +90,67 @@ class DumpMetadata:
         """Learn from one statement."""
         if is_about_database(code):
             (self.close if _LATE.match(code) else self.create).append(code)
-            self.tablespaces |= tablespaces_in(code)
+            self.tablespaces |= tablespaces_in(code, self.encoding)
         for pattern, learn in _LESSONS:
             if match := pattern.search(code) if pattern is _OWNER else pattern.match(code):
                 learn(self, match)
+
+    def text(self, raw: bytes) -> str:
+        """The dump's bytes as text."""
+        return names.decoded(raw, self.encoding)
+
+    def name(self, identifier: bytes) -> str:
+        """An identifier of the dump as it is called."""
+        return sql_script.unquoted(identifier, self.encoding)
 
 
 Learn = Callable[[DumpMetadata, "re.Match[bytes]"], None]
 
 
 def _set_tablespace(found: DumpMetadata, match: re.Match[bytes]) -> None:
-    name = sql_script.unquoted(match[1])
+    name = found.name(match[1])
     if name and name != "''":
         found.tablespaces.add(name)
 
 
 def _setval(found: DumpMetadata, match: re.Match[bytes]) -> None:
-    found.sequences[_text(match[1]).replace("''", "'")] = (int(match[2]), match[3] == b"true")
+    found.sequences[found.text(match[1]).replace("''", "'")] = (int(match[2]), match[3] == b"true")
 
 
 def _session(found: DumpMetadata, match: re.Match[bytes]) -> None:
     if match[1] and match[1] != b"DEFAULT":
-        found.roles.add(sql_script.unquoted(match[1]).strip("'"))
+        found.roles.add(found.name(match[1]).strip("'"))
 
 
-def _key(match: re.Match[bytes]) -> ForeignKey:
+def _key(found: DumpMetadata, match: re.Match[bytes]) -> ForeignKey:
     return ForeignKey(
-        table=_text(match[1]),
-        name=sql_script.unquoted(match[2]),
-        points_to=_text(match[3]),
+        table=found.text(match[1]),
+        name=found.name(match[2]),
+        points_to=found.text(match[3]),
         code=match.string,
     )
 
 
 _LESSONS: tuple[tuple[re.Pattern[bytes], Learn], ...] = (
-    (_OWNER, lambda found, match: found.roles.add(sql_script.unquoted(match[1]))),
-    (_OWNER, lambda found, match: found.owners.add(sql_script.unquoted(match[1]))),
-    (_GRANTEE, lambda found, match: found.roles.update({sql_script.unquoted(match[1])} - {"PUBLIC"})),
+    (_OWNER, lambda found, match: found.roles.add(found.name(match[1]))),
+    (_OWNER, lambda found, match: found.owners.add(found.name(match[1]))),
+    (_GRANTEE, lambda found, match: found.roles.update({found.name(match[1])} - {"PUBLIC"})),
     (_SESSION, _session),
-    (_EXTENSION, lambda found, match: found.extensions.add(sql_script.unquoted(match[1]))),
-    (_NOT_VALID, lambda found, match: found.not_valid.add((_text(match[1]), sql_script.unquoted(match[2])))),
+    (_EXTENSION, lambda found, match: found.extensions.add(found.name(match[1]))),
+    (_NOT_VALID, lambda found, match: found.not_valid.add((found.text(match[1]), found.name(match[2])))),
     (_SETVAL, _setval),
     (_SET_TABLESPACE, _set_tablespace),
-    (_PARTITION, lambda found, match: found.partitions.update({_text(match[2]): _text(match[1])})),
-    (_FOREIGN_KEY, lambda found, match: found.foreign_keys.append(_key(match))),
-    (_SUBSCRIPTION, lambda found, match: found.subscriptions.add(sql_script.unquoted(match[1]))),
-    (_ENCODING, lambda found, match: setattr(found, "encoding", _text(match[1]))),
+    (_PARTITION, lambda found, match: found.partitions.update({found.text(match[2]): found.text(match[1])})),
+    (_FOREIGN_KEY, lambda found, match: found.foreign_keys.append(_key(found, match))),
+    (_SUBSCRIPTION, lambda found, match: found.subscriptions.add(found.name(match[1]))),
+    (_ENCODING, lambda found, match: setattr(found, "encoding", match[1].decode())),
 )
+
+
+def encoding_in(code: bytes) -> str:
+    """The client_encoding that a statement sets, as PostgreSQL calls it; "" where it sets none."""
+    match = _ENCODING.match(code)
+    return match[1].decode() if match else ""
 
 
 def is_about_database(code: bytes) -> bool:
@@ -154,11 +168,11 @@ def renamed(code: bytes, name: bytes) -> bytes:
     return _ABOUT_DATABASE.sub(lambda match: match["before"] + b" " + name, code, count=1)
 
 
-def tablespaces_in(code: bytes) -> frozenset[str]:
+def tablespaces_in(code: bytes, encoding: str) -> frozenset[str]:
     """The tablespace that CREATE DATABASE names, if it does."""
     if not code.startswith(b"CREATE DATABASE"):
         return frozenset()
-    return frozenset(map(sql_script.unquoted, _TABLESPACE.findall(code)))
+    return frozenset(sql_script.unquoted(name, encoding) for name in _TABLESPACE.findall(code))
 
 
 def without_tablespace(code: bytes) -> bytes:

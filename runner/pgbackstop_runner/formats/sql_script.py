@@ -14,6 +14,7 @@ from typing import IO, Literal
 
 from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.formats import names
 
 # Small, because what is left of it is copied at each statement.
 _CHUNK = 1 << 16
@@ -65,9 +66,9 @@ def pieces(source: IO[bytes]) -> Iterator[Statement]:
                 yield from _rows(text)
 
 
-def unquoted(identifier: bytes) -> str:
-    """An identifier as it is called, without its quotes."""
-    name = identifier.decode(errors="surrogateescape")
+def unquoted(identifier: bytes, encoding: str = "UTF8") -> str:
+    """An identifier as it is called, without its quotes; ``encoding`` is the script's client_encoding."""
+    name = names.decoded(identifier, encoding)
     return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 

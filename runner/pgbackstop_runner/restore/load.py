@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -17,7 +17,7 @@ from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.formats import dump_metadata, sql_script
+from pgbackstop_runner.formats import dump_metadata, names, sql_script
 from pgbackstop_runner.formats.sql_script import Statement
 from pgbackstop_runner.postgres import client_process, session_options
 from pgbackstop_runner.postgres.client_programs import Binaries
@@ -31,9 +31,18 @@ _NO_TRANSACTION_TIMEOUT = 17
 
 @dataclass(frozen=True, kw_only=True)
 class Only:
-    """Whose rows are wanted, by quoted name. Foreign keys and large objects are then left out."""
+    """Whose rows are wanted, by quoted name. Foreign keys and large objects are then left out.
+
+    ``tables`` are the dump's bytes, whatever its encoding, read like those of pg_restore --list.
+    """
 
     tables: frozenset[str]
+
+    @classmethod
+    def of(cls, tables: Iterable[str], encoding: str) -> Only:
+        """By names as text, of a dump with that client_encoding."""
+        raw = (names.encoded(each, encoding) for each in tables)
+        return cls(tables=frozenset(each.decode(errors="surrogateescape") for each in raw))
 
     def wants_entry(self, line: str) -> bool:
         """Whether a line of pg_restore --list is wanted."""

@@ -31,7 +31,7 @@ def _apply(connection: psycopg.Connection, outline: RestorePlan, statements: lis
     quoted = b'"' + name.replace('"', '""').encode(codec) + b'"'
     for code in statements:
         statement = dump_metadata.renamed(code, quoted)
-        if dump_metadata.tablespaces_in(code) & outline.missing_tablespaces:
+        if dump_metadata.tablespaces_in(code, outline.blueprint.encoding) & outline.missing_tablespaces:
             statement = dump_metadata.without_tablespace(statement)
         connection.execute(statement)
 

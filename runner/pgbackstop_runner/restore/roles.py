@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner.formats import sql_script
+from pgbackstop_runner.formats import dump_metadata, sql_script
 from pgbackstop_runner.formats.dump_files import GLOBALS
-from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.restore import target_database
 from pgbackstop_runner.restore.plan import RestorePlan
 
@@ -27,8 +26,8 @@ class Globals:
     superusers: tuple[str, ...]
 
 
-def create(current: Journal, outline: RestorePlan) -> None:
-    """Create the missing roles, with their attributes, settings and memberships.
+def create(outline: RestorePlan) -> frozenset[str]:
+    """Create the missing roles, with their attributes, settings and memberships; returns their names.
 
     Raises NotFound where the globals do not have one of them, psycopg.Error where PostgreSQL refuses.
     """
@@ -45,17 +44,18 @@ def create(current: Journal, outline: RestorePlan) -> None:
     ):
         for _name, code in about_roles:
             connection.execute(code)
-    current.warn(f"Roles created from the backup: {', '.join(sorted(created))}.")
+    return frozenset(created)
 
 
 def in_globals(folder: Path) -> Globals:
     """All roles that a backup's globals have. Raises OSError."""
-    roles, superusers = set(), []
+    roles, superusers, encoding = set(), list[str](), "UTF8"
     with (folder / GLOBALS).open("rb") as file:
         for piece in sql_script.pieces(file):
+            encoding = dump_metadata.encoding_in(piece.code) or encoding
             match = _OF_ROLE.match(piece.code)
             if match is not None:
-                name = sql_script.unquoted(match[1])
+                name = sql_script.unquoted(match[1], encoding)
                 roles.add(name)
                 if _SUPERUSER.match(piece.code):
                     superusers.append(name)
@@ -63,14 +63,22 @@ def in_globals(folder: Path) -> Globals:
 
 
 def statements(folder: Path, roles: frozenset[str]) -> list[tuple[str, bytes]]:
-    """The statements of a backup's globals about those roles alone, each with its role. Raises OSError."""
+    """The statements of a backup's globals about those roles alone, each with its role. Raises OSError.
+
+    Before them, with no role, the one that says in which encoding they are, where that is not UTF8.
+    """
     chosen: list[tuple[str, bytes]] = []
+    encoding = "UTF8"
     with (folder / GLOBALS).open("rb") as file:
         for piece in sql_script.pieces(file):
+            if found := dump_metadata.encoding_in(piece.code):
+                encoding = found
+                if encoding != "UTF8":
+                    chosen.append(("", piece.code))
             match = _OF_ROLE.match(piece.code) or _MEMBER.match(piece.code)
             if match is None:
                 continue
-            name = sql_script.unquoted(match[match.lastindex or 1])
+            name = sql_script.unquoted(match[match.lastindex or 1], encoding)
             if name in roles:
                 chosen.append((name, piece.code))
     return chosen

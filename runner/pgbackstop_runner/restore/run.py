@@ -84,7 +84,8 @@ def _restore(current: Journal, outline: RestorePlan) -> None:
     name = current.record.scratch_database
     if outline.request.roles and outline.missing_roles:
         with current.step("roles"):
-            roles.create(current, outline)
+            created = roles.create(outline)
+        current.warn(f"Roles created from the backup: {', '.join(sorted(created))}.")
     if outline.method == "selection":
         selected_tables.restore(current, outline)
         return

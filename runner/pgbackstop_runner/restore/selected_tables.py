@@ -14,7 +14,7 @@ from psycopg import sql
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo
-from pgbackstop_runner.formats import dump_metadata, table_selection
+from pgbackstop_runner.formats import dump_metadata, names, table_selection
 from pgbackstop_runner.formats.dump_metadata import ForeignKey
 from pgbackstop_runner.formats.table_selection import TableSelection
 from pgbackstop_runner.journal.restore import Journal
@@ -35,7 +35,8 @@ def restore(current: Journal, outline: RestorePlan) -> None:
     # Without a limit: a foreign key of a large table takes its time to be checked.
     with sessions.connect(outline.server, outline.database, statement_timeout=0) as live:
         with current.step("restore"):
-            new_database.load(current, outline, name, only=load.Only(tables=frozenset(wanted)))
+            only = load.Only.of(wanted, outline.blueprint.encoding)
+            new_database.load(current, outline, name, only=only)
         with sessions.connect(outline.server, name) as beside:
             tables = _moved(beside, outline.request, wanted)
         _require_absent(live, tables)
@@ -101,7 +102,10 @@ def _prepare_schemas(live: psycopg.Connection, tables: list[Table]) -> None:
 def _copy(outline: RestorePlan, name: str, tables: list[Table]) -> None:
     """pg_dump of the database beside into psql of the target."""
     with sessions.connect(outline.server, name) as beside:
-        patterns = [f"--table={table_selection.quoted(*each)}" for each in _roots(beside, tables)]
+        roots = [table_selection.quoted(*each) for each in _roots(beside, tables)]
+    # pg_dump takes a pattern for text in the encoding of its database.
+    encoding = outline.blueprint.encoding
+    patterns = [f"--table={os.fsdecode(names.encoded(each, encoding))}" for each in roots]
     password = conninfo.password(outline.server)
     target = load.connection_string(outline.server, outline.database)
     into = load.script_reader(outline.binaries, target, "--single-transaction")
@@ -183,7 +187,7 @@ def _make(current: Journal, outline: RestorePlan, live: psycopg.Connection, key:
             live.execute(sql.SQL("set local client_encoding to {}").format(encoding))
             live.execute(key.code)
     except psycopg.Error as error:
-        code = " ".join(key.code.decode(errors="replace").split())
+        code = " ".join(outline.blueprint.text(key.code).split())
         current.warn(
             f"Foreign key {key.name} of {key.table} could not be restored: {errors.one_line(error)}. "
             f"When the rows fit, run: {code}"
