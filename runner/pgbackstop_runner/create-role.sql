@@ -36,6 +36,9 @@ BEGIN
 END
 $$;
 
+-- Messages in English, whatever the server speaks, so that what they mean can be told.
+GRANT SET ON PARAMETER lc_messages TO pgbackstop;
+
 -- From 17 on: sessions of backups run no event trigger, which may count logins or forbid commands.
 DO $$
 BEGIN

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+import pgbackstop_runner
 from pgbackstop_catalog.config.server import Server as ServerConfig
 from pgbackstop_catalog.records.backup import Status
 from pgbackstop_runner.postgres import error_messages, session_options
@@ -41,7 +42,11 @@ ANYBODYS = {
     "exit_on_error": "on",
     "transform_null_equals": "on",
 }
-SUPERUSERS = {"session_replication_role": "replica", "session_preload_libraries": "missing_library"}
+SUPERUSERS = {
+    "session_replication_role": "replica",
+    "session_preload_libraries": "missing_library",
+    "lc_messages": "C.UTF-8",
+}
 SINCE_17 = {"transaction_timeout": "1ms"}
 NO_MORE_THAN_A_DATABASES = {
     "role",
@@ -60,6 +65,7 @@ ON_LOGIN = """
     create event trigger noted on login execute function public.noted();
     alter event trigger noted enable always;
 """
+ROLE = Path(pgbackstop_runner.__file__).with_name("create-role.sql").read_text()
 CONTENT = """select array(select t::text from public.texts t), array(select k::text from public.kept k)"""
 
 
@@ -175,3 +181,19 @@ def test_a_pooler_is_called_one() -> None:
     assert "is a connection pooler" in str(said)
     assert "those of PostgreSQL itself" in str(said)
     assert "pooler" in error_messages.diagnosis(f"pg_dump: error: {words}")[1]
+
+
+def test_what_the_tools_hear_is_english(make_server: MakeServer, folder: Path) -> None:
+    """Of the role that create-role.sql makes: translations need not be there to see what is asked for."""
+    server = make_server(15, settings={"lc_messages": "C.UTF-8"})
+    server.execute(ROLE)
+    server.execute(f"alter role pgbackstop password '{server.password}'")
+    asked = ServerConfig(port=server.port, password_file=server.password_file, user="pgbackstop")
+    with postgres.connect(asked) as connection:
+        assert connection.execute("show lc_messages").fetchone() == ("C",)
+    for told in (
+        session_options.connection_string(asked, "postgres", "a tool"),
+        session_options.replication_string(asked, "a tool"),
+    ):
+        with psycopg.connect(told, password=server.password, autocommit=True) as connection:
+            assert connection.execute("show lc_messages").fetchone() == ("C",)

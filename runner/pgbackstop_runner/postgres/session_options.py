@@ -47,6 +47,7 @@ PRIVILEGED = {
     "event_triggers": "off",
     "session_replication_role": "origin",
     "session_preload_libraries": "",
+    "lc_messages": "C",  # we and error_messages read what PostgreSQL says
 }
 _GUESSES = (
     frozenset({"transaction_timeout"}),
@@ -85,7 +86,10 @@ def told(keywords: Mapping[str, str]) -> str:
 
 def replication_string(server: Server, application_name: str) -> str:
     """The same for a replication connection, which no setting of a database or role reaches."""
-    return _conninfo(**conninfo.keywords(server, application_name=application_name))
+    keywords = conninfo.keywords(server, application_name=application_name)
+    if "lc_messages" in _allowed.get(_place(keywords), frozenset()):
+        keywords |= {"options": "-c lc_messages=C"}
+    return _conninfo(**keywords)
 
 
 def connect(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import socket
 from collections.abc import Iterator
 
@@ -15,7 +14,7 @@ from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner.failures import AttemptFailed, DatabaseRefused
-from pgbackstop_runner.postgres import session_options
+from pgbackstop_runner.postgres import error_messages, refusals, session_options
 
 APPLICATION_NAME = "pgbackstop"
 
@@ -54,12 +53,13 @@ def unreachable(server: Server, database: str | None, error: Exception) -> error
     words = errors.one_line(error)
     where = f"{server.host}:{server.port}"
     name = database or server.maintenance_database
-    for pattern, reason, problem, remedy in _REFUSALS:
-        if re.search(pattern, words):
-            sentence = problem.format(where=where, user=server.user, database=name)
-            if reason is None:
-                return errors.ServerUnreachable(sentence, remedy=remedy)
-            return DatabaseRefused(reason, sentence, remedy=remedy)
+    found = error_messages.meaning(words, refusals.SESSIONS)
+    if found is not None:
+        sentence = found.sentence.format(where=where, user=server.user, database=name)
+        remedy = found.remedy.format(user=server.user)
+        if found.reason is Reason.UNREACHABLE:
+            return errors.ServerUnreachable(sentence, remedy=remedy)
+        return DatabaseRefused(found.reason, sentence, remedy=remedy)
     return errors.ServerUnreachable(
         f"PostgreSQL at {where} cannot be reached: {words}",
         remedy="Check that it runs and that host and port are right.",
@@ -69,98 +69,11 @@ def unreachable(server: Server, database: str | None, error: Exception) -> error
 def broken(error: psycopg.Error) -> AttemptFailed:
     """The sentence for a statement of ours that PostgreSQL did not carry out, or did not answer."""
     words = errors.one_line(error)
-    if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        remedy = "Grant the role what it lacks: see docs/how-to/create-the-role.md."
-        return AttemptFailed(Reason.RIGHTS, f"PostgreSQL refuses: {words}.", remedy=remedy)
-    remedy = "Look at PostgreSQL's log."
-    if isinstance(error, psycopg.OperationalError):
+    state = error.sqlstate or ""
+    # No state at all: it was libpq that noticed. 57P: the server ends, and us with it.
+    if isinstance(error, psycopg.OperationalError) and (not state or state.startswith(("08", "57P"))):
+        remedy = "Look at PostgreSQL's log."
         return AttemptFailed(Reason.UNREACHABLE, f"The connection was lost: {words}.", remedy=remedy)
-    return AttemptFailed(Reason.TOOL, f"PostgreSQL answered with an error: {words}.", remedy=remedy)
-
-
-_REFUSALS = (
-    (
-        r"authentication method requirement .* failed",
-        None,
-        "What answers at {where} asks for the password in clear text, and nothing proves what it is.",
-        "Let pg_hba.conf of the server ask for scram-sha-256, or set sslmode: verify-full and sslrootcert.",
-    ),
-    (
-        r"unsupported startup parameter",
-        None,
-        "What answers at {where} is a connection pooler, and backups cannot be made through one.",
-        "Set host and port of the server to those of PostgreSQL itself.",
-    ),
-    (
-        r"password authentication failed|no password supplied|empty password",
-        None,
-        "PostgreSQL at {where} refuses the password of role {user}.",
-        "Check user and password_file of the server.",
-    ),
-    (
-        r"database \".*\" does not exist",
-        Reason.CONFIGURATION,
-        "There is no database {database!r} on the server at {where}.",
-        "Correct databases of the plan, or maintenance_database of the server.",
-    ),
-    (
-        r"permission denied for database",
-        Reason.RIGHTS,
-        "Role {user} may not connect to database {database!r} at {where}.",
-        "Grant it: see docs/how-to/create-the-role.md; or list the database under exclude_databases.",
-    ),
-    (
-        r"not currently accepting connections",
-        Reason.CONFIGURATION,
-        "Database {database!r} at {where} takes no connections.",
-        "Run: alter database ... allow_connections true; or list it under exclude_databases.",
-    ),
-    (
-        r"is not permitted to log in",
-        None,
-        "Role {user} may not log in at {where}.",
-        "Run: alter role {user} login.",
-    ),
-    (
-        r"too many clients|too many connections|remaining connection slots",
-        None,
-        "PostgreSQL at {where} has no free connection.",
-        "Raise max_connections, or end sessions that are idle.",
-    ),
-    (
-        r"the database system is",
-        None,
-        "PostgreSQL at {where} is starting, stopping or recovering.",
-        "Wait until it is up, and look at its log.",
-    ),
-    (
-        r"role \".*\" does not exist",
-        None,
-        "There is no role {user!r} on the server at {where}.",
-        "Create it as docs/how-to/create-the-role.md shows, or correct user of the server.",
-    ),
-    (
-        r"could not translate host name|Name or service not known|failed to resolve",
-        None,
-        "The host of {where} is unknown.",
-        "Correct host of the server, or the name service of this machine.",
-    ),
-    (
-        r"no pg_hba.conf entry",
-        None,
-        "PostgreSQL at {where} lets role {user} not into {database!r} from here.",
-        "Add a line for it to pg_hba.conf and reload.",
-    ),
-    (
-        r"Connection refused|No such file or directory",
-        None,
-        "Nothing answers at {where}.",
-        "Check that PostgreSQL runs and that host and port of the server are right.",
-    ),
-    (
-        r"timeout expired|timed out",
-        None,
-        "PostgreSQL at {where} does not answer in time.",
-        "Check the network and the server; connect_timeout of the server sets the limit.",
-    ),
-)
+    reason, remedy = error_messages.of_state(state)
+    refused = "refuses" if reason is Reason.RIGHTS else "answered with an error"
+    return AttemptFailed(reason, f"PostgreSQL {refused}: {words}.", remedy=remedy)

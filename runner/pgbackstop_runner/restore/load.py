@@ -15,11 +15,10 @@ from typing import IO
 
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import dump_metadata, names, sql_script
 from pgbackstop_runner.formats.sql_script import Statement
-from pgbackstop_runner.postgres import client_process, session_options
+from pgbackstop_runner.postgres import client_process, error_messages, session_options
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.system import compression
 
@@ -274,24 +273,7 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except AttemptFailed as error:
-        for pattern, reason, remedy in _KNOWN:
-            if re.search(pattern, error.problem):
-                raise AttemptFailed(reason, error.problem, remedy=remedy) from error
-        raise
-
-
-_EXTENSION = "Install the extension's package on the server."
-_KNOWN = (
-    (
-        "No space left on device",
-        Reason.SPACE,
-        "The server's disk is full: make room, or restore with --in-place, which needs no second copy.",
-    ),
-    ("extension .* is not available|extension control file", Reason.TOOL, _EXTENSION),
-    ("role .* does not exist", Reason.RIGHTS, "Restore the roles first: add --globals."),
-    (
-        "permission denied|must be owner|must be superuser|must be able to SET ROLE",
-        Reason.RIGHTS,
-        "Restore as a superuser: name one in restore_role of the server.",
-    ),
-)
+        found = error_messages.meaning(error.problem, error_messages.RESTORING)
+        if found is None:
+            raise
+        raise AttemptFailed(found.reason, error.problem, remedy=found.remedy) from error

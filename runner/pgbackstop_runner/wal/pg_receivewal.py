@@ -23,7 +23,13 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.wal_segments import Segment
 from pgbackstop_catalog.store import atomic
-from pgbackstop_runner.postgres import client_process, client_programs, session_options
+from pgbackstop_runner.postgres import (
+    client_process,
+    client_programs,
+    error_messages,
+    refusals,
+    session_options,
+)
 from pgbackstop_runner.wal import segment_file
 
 APPLICATION_NAME = "pgbackstop-wal"
@@ -121,58 +127,9 @@ _REFUSED = (
 def explain(words: str, server: Server) -> errors.PgbackstopError:
     """One sentence with what to do, from the last words of pg_receivewal."""
     where = f"{server.host}:{server.port}"
-    for pattern, problem, remedy in _CAUSES:
-        if re.search(pattern, words):
-            given = {"where": where, "user": server.user, "slot": server.wal.slot}
-            return errors.PgbackstopError(problem.format(**given), remedy=remedy.format(**given))
+    found = error_messages.meaning(words, refusals.STREAMING)
+    if found is not None:
+        given = {"where": where, "user": server.user, "slot": server.wal.slot}
+        return errors.PgbackstopError(found.sentence.format(**given), remedy=found.remedy.format(**given))
     last = words.strip().splitlines()[-1:] or ["it said nothing"]
     return errors.PgbackstopError(f"pg_receivewal ended: {last[0]}")
-
-
-_CAUSES = (
-    (
-        r"password authentication failed|no password supplied",
-        "PostgreSQL at {where} refuses the password of role {user}.",
-        "Check user and password_file of the server.",
-    ),
-    (
-        r"no pg_hba.conf entry",
-        "PostgreSQL at {where} has no pg_hba.conf line that lets role {user} in for replication.",
-        "Add 'host replication {user} <address of this machine> scram-sha-256' and reload.",
-    ),
-    (
-        r"replication role to start walsender|permission denied to start WAL sender",
-        "The role {user} lacks the REPLICATION attribute, which streaming WAL needs.",
-        "Run ALTER ROLE {user} REPLICATION as superuser.",
-    ),
-    (
-        r'exceeds "?max_wal_senders',
-        "All WAL senders of the server at {where} are in use.",
-        "Raise max_wal_senders of the server and restart it.",
-    ),
-    (
-        r"is active for PID",
-        "The replication slot {slot} is in use by another receiver.",
-        "End that one, or give this server a slot of its own (wal.slot).",
-    ),
-    (
-        r"replication slot .* does not exist",
-        "The replication slot {slot} is gone.",
-        "It is made anew with the next attempt.",
-    ),
-    (
-        r"No space left on device",
-        "The disk of the WAL archive is full.",
-        "Make room; the server keeps the WAL until then.",
-    ),
-    (
-        r"has already been removed",
-        "The server at {where} has removed WAL that was not received yet.",
-        "A new base backup makes the gap harmless.",
-    ),
-    (
-        r"Connection refused|could not connect|the database system is|closed the connection|terminating",
-        "The connection to PostgreSQL at {where} was lost.",
-        "It is made again by itself; check that the server runs.",
-    ),
-)

@@ -1,9 +1,10 @@
 """The reason and the remedy that last words of a tool lead to."""
 
+import psycopg
 import pytest
 
 from pgbackstop_catalog.records.backup import Reason
-from pgbackstop_runner.postgres import error_messages
+from pgbackstop_runner.postgres import error_messages, refusals, sessions
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,7 @@ from pgbackstop_runner.postgres import error_messages
         ("ERROR:  permission denied for table secret", Reason.RIGHTS),
         ("aborting because of server version mismatch", Reason.CLIENT),
         ("server closed the connection unexpectedly", Reason.UNREACHABLE),
+        ('pg_dump: error: connection to server at "db" failed: Connection refused', Reason.UNREACHABLE),
     ],
 )
 def test_known(tail: str, reason: Reason) -> None:
@@ -26,3 +28,59 @@ def test_known(tail: str, reason: Reason) -> None:
 @pytest.mark.parametrize("tail", ["", "something new"])
 def test_unknown(tail: str) -> None:
     assert error_messages.diagnosis(tail) == (Reason.TOOL, "")
+
+
+LOCKS = """pg_dump: error: query failed: ERROR:  out of shared memory
+HINT:  You might need to increase max_locks_per_transaction.
+pg_dump: detail: Query was: LOCK TABLE public.p1 IN ACCESS SHARE MODE"""
+FOREIGN = """pg_restore: error: could not execute query: ERROR:  could not connect to server "away"
+DETAIL:  connection to server at "10.0.0.9", port 5432 failed: Connection refused
+Command was: REFRESH MATERIALIZED VIEW public.far;"""
+TOO_LARGE = """pg_dump: error: Dumping the contents of table "t" failed: PQgetResult() failed.
+pg_dump: detail: Error message from server: ERROR:  invalid memory alloc request size 1200000003"""
+
+
+@pytest.mark.parametrize("table", [error_messages.TOOLS, error_messages.RESTORING])
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [(LOCKS, "max_locks_per_transaction"), (FOREIGN, "foreign server"), (TOO_LARGE, "1 GB")],
+    ids=["locks", "foreign", "too large"],
+)
+def test_what_is_special_comes_before_what_its_words_mean_elsewhere(
+    table: tuple[error_messages.Meaning, ...], words: str, remedy: str
+) -> None:
+    found = error_messages.meaning(words, table)
+    assert found is not None
+    assert found.reason is Reason.TOOL
+    assert remedy in found.remedy
+
+
+@pytest.mark.parametrize("table", [refusals.SESSIONS, refusals.STREAMING])
+def test_every_refusal_is_a_sentence_with_what_to_do(table: tuple[error_messages.Meaning, ...]) -> None:
+    names = {"where": "db:5432", "user": "keeper", "database": "shop", "slot": "pgbackstop"}
+    for each in table:
+        for text in (each.sentence, each.remedy):
+            said = text.format(**names)
+            assert said.endswith(".")
+            assert "{" not in said
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "words"),
+    [
+        (psycopg.errors.OutOfMemory, Reason.TOOL, "max_locks_per_transaction"),
+        (psycopg.errors.InsufficientPrivilege, Reason.RIGHTS, "create-the-role.md"),
+        (psycopg.errors.LockNotAvailable, Reason.TOOL, "holds a lock"),
+        (psycopg.errors.QueryCanceled, Reason.TIMEOUT, "locks"),
+        (psycopg.errors.AdminShutdown, Reason.UNREACHABLE, "The connection was lost"),
+        (psycopg.OperationalError, Reason.UNREACHABLE, "The connection was lost"),
+        (psycopg.errors.UndefinedTable, Reason.TOOL, "log"),
+    ],
+)
+def test_statements_of_ours_are_judged_by_their_state(
+    error: type[psycopg.Error], reason: Reason, words: str
+) -> None:
+    """In Russian, too."""
+    said = sessions.broken(error("что-то не так"))
+    assert said.reason is reason
+    assert words in str(said)

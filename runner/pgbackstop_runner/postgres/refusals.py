@@ -1,0 +1,156 @@
+"""Why PostgreSQL does not let a session or a stream of ours in, as a table for error_messages.meaning. Pure.
+
+``{where}`` is the address, ``{user}`` the role, ``{database}`` and ``{slot}`` what was asked for.
+"""
+
+from __future__ import annotations
+
+from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_runner.postgres.error_messages import Meaning
+
+SESSIONS = (
+    Meaning(
+        pattern="authentication method requirement .* failed",
+        reason=Reason.UNREACHABLE,
+        sentence="What answers at {where} asks for the password in clear text, "
+        "and nothing proves what it is.",
+        remedy="Let pg_hba.conf of the server ask for scram-sha-256, or set sslmode: verify-full and "
+        "sslrootcert.",
+    ),
+    Meaning(
+        pattern="unsupported startup parameter",
+        reason=Reason.UNREACHABLE,
+        sentence="What answers at {where} is a connection pooler, and backups cannot be made through one.",
+        remedy="Set host and port of the server to those of PostgreSQL itself.",
+    ),
+    Meaning(
+        pattern="password authentication failed|no password supplied|empty password",
+        reason=Reason.UNREACHABLE,
+        sentence="PostgreSQL at {where} refuses the password of role {user}.",
+        remedy="Check user and password_file of the server.",
+    ),
+    Meaning(
+        pattern=r"database \".*\" does not exist",
+        reason=Reason.CONFIGURATION,
+        sentence="There is no database {database!r} on the server at {where}.",
+        remedy="Correct databases of the plan, or maintenance_database of the server.",
+    ),
+    Meaning(
+        pattern="permission denied for database",
+        reason=Reason.RIGHTS,
+        sentence="Role {user} may not connect to database {database!r} at {where}.",
+        remedy="Grant it: see docs/how-to/create-the-role.md; or list the database under exclude_databases.",
+    ),
+    Meaning(
+        pattern="not currently accepting connections",
+        reason=Reason.CONFIGURATION,
+        sentence="Database {database!r} at {where} takes no connections.",
+        remedy="Run: alter database ... allow_connections true; or list it under exclude_databases.",
+    ),
+    Meaning(
+        pattern="is not permitted to log in",
+        reason=Reason.UNREACHABLE,
+        sentence="Role {user} may not log in at {where}.",
+        remedy="Run: alter role {user} login.",
+    ),
+    Meaning(
+        pattern="too many clients|too many connections|remaining connection slots",
+        reason=Reason.UNREACHABLE,
+        sentence="PostgreSQL at {where} has no free connection.",
+        remedy="Raise max_connections, or end sessions that are idle.",
+    ),
+    Meaning(
+        pattern="the database system is",
+        reason=Reason.UNREACHABLE,
+        sentence="PostgreSQL at {where} is starting, stopping or recovering.",
+        remedy="Wait until it is up, and look at its log.",
+    ),
+    Meaning(
+        pattern=r"role \".*\" does not exist",
+        reason=Reason.UNREACHABLE,
+        sentence="There is no role {user!r} on the server at {where}.",
+        remedy="Create it as docs/how-to/create-the-role.md shows, or correct user of the server.",
+    ),
+    Meaning(
+        pattern="could not translate host name|Name or service not known|failed to resolve",
+        reason=Reason.UNREACHABLE,
+        sentence="The host of {where} is unknown.",
+        remedy="Correct host of the server, or the name service of this machine.",
+    ),
+    Meaning(
+        pattern="no pg_hba.conf entry",
+        reason=Reason.UNREACHABLE,
+        sentence="PostgreSQL at {where} lets role {user} not into {database!r} from here.",
+        remedy="Add a line for it to pg_hba.conf and reload.",
+    ),
+    Meaning(
+        pattern="Connection refused|No such file or directory",
+        reason=Reason.UNREACHABLE,
+        sentence="Nothing answers at {where}.",
+        remedy="Check that PostgreSQL runs and that host and port of the server are right.",
+    ),
+    Meaning(
+        pattern="timeout expired|timed out",
+        reason=Reason.UNREACHABLE,
+        sentence="PostgreSQL at {where} does not answer in time.",
+        remedy="Check the network and the server; connect_timeout of the server sets the limit.",
+    ),
+)
+# The last words of pg_receivewal.
+STREAMING = (
+    Meaning(
+        pattern="password authentication failed|no password supplied",
+        reason=Reason.UNREACHABLE,
+        sentence="PostgreSQL at {where} refuses the password of role {user}.",
+        remedy="Check user and password_file of the server.",
+    ),
+    Meaning(
+        pattern="no pg_hba.conf entry",
+        reason=Reason.UNREACHABLE,
+        sentence="PostgreSQL at {where} has no pg_hba.conf line that lets role {user} in for replication.",
+        remedy="Add 'host replication {user} <address of this machine> scram-sha-256' and reload.",
+    ),
+    Meaning(
+        pattern="replication role to start walsender|permission denied to start WAL sender",
+        reason=Reason.UNREACHABLE,
+        sentence="The role {user} lacks the REPLICATION attribute, which streaming WAL needs.",
+        remedy="Run ALTER ROLE {user} REPLICATION as superuser.",
+    ),
+    Meaning(
+        pattern='exceeds "?max_wal_senders',
+        reason=Reason.UNREACHABLE,
+        sentence="All WAL senders of the server at {where} are in use.",
+        remedy="Raise max_wal_senders of the server and restart it.",
+    ),
+    Meaning(
+        pattern="is active for PID",
+        reason=Reason.UNREACHABLE,
+        sentence="The replication slot {slot} is in use by another receiver.",
+        remedy="End that one, or give this server a slot of its own (wal.slot).",
+    ),
+    Meaning(
+        pattern="replication slot .* does not exist",
+        reason=Reason.UNREACHABLE,
+        sentence="The replication slot {slot} is gone.",
+        remedy="It is made anew with the next attempt.",
+    ),
+    Meaning(
+        pattern="No space left on device",
+        reason=Reason.UNREACHABLE,
+        sentence="The disk of the WAL archive is full.",
+        remedy="Make room; the server keeps the WAL until then.",
+    ),
+    Meaning(
+        pattern="has already been removed",
+        reason=Reason.UNREACHABLE,
+        sentence="The server at {where} has removed WAL that was not received yet.",
+        remedy="A new base backup makes the gap harmless.",
+    ),
+    Meaning(
+        pattern="Connection refused|could not connect|the database system is|closed the connection"
+        "|terminating",
+        reason=Reason.UNREACHABLE,
+        sentence="The connection to PostgreSQL at {where} was lost.",
+        remedy="It is made again by itself; check that the server runs.",
+    ),
+)
