@@ -7,6 +7,7 @@ into the target in one transaction. So what is asked for comes whole, or not at 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 
 import psycopg
