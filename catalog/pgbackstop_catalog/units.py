@@ -65,6 +65,11 @@ def parse_size(text: str) -> int:
     return int(size)
 
 
+def format_loss(before: int, after: int | None) -> str:
+    """What became of a table's rows: ``1,204,331 → 0 rows``; None is a table that is gone."""
+    return f"{before:,} rows → table gone" if after is None else f"{before:,} → {after:,} rows"
+
+
 def format_size(size: int | float) -> str:
     """Decimal units with at most one decimal: ``812 B``, ``4.2 MB``, ``1.3 GB``."""
     value = float(size)

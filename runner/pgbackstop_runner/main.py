@@ -27,6 +27,7 @@ COMMANDS = (
     "show",
     "verify",
     "expire",
+    "ack",
     "copy",
     "restore",
     "wal",

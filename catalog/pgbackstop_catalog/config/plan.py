@@ -91,6 +91,24 @@ class Drill(Model):
     max_duration: Duration = Field(default=6 * 3600.0, gt=0, description="a drill is ended after this")
 
 
+class DataLoss(Model):
+    """When a backup says that data vanished: by its row counts, beside those of the backup before."""
+
+    enabled: bool = Field(default=True, description="needs row_counts")
+    share: float = Field(
+        default=0.5,
+        ge=0,
+        le=0.99,
+        description="a table that lost more than this share of its rows is told of",
+    )
+    rows: int = Field(default=1000, ge=1, le=10**12, description="tables that had fewer rows are not told of")
+    ignore: tuple[str, ...] = Field(
+        default=(),
+        description="tables that are cleaned on purpose, as in public.session* or staging.*; quoted names "
+        "as PostgreSQL quotes them",
+    )
+
+
 class Plan(Model):
     """A plan: what to back up from a server, how, when, where to, how long to keep, how old is too old."""
 
@@ -117,6 +135,9 @@ class Plan(Model):
     compression: Compression = Field(default=Compression(), description="how it is compressed")
     jobs: int = Field(default=2, ge=1, le=64, description="parallel workers of the directory format")
     row_counts: bool = Field(default=True, description="count every table's rows in the snapshot of the dump")
+    data_loss: DataLoss = Field(
+        default=DataLoss(), description="logical: when a backup says that rows vanished since the one before"
+    )
     role_passwords: bool = Field(
         default=True, description="keep password hashes in the globals where the role may read them"
     )
@@ -190,6 +211,11 @@ class Plan(Model):
     @property
     def is_logical(self) -> bool:
         return self.backup_type == "logical"
+
+    @property
+    def compares_rows(self) -> bool:
+        """Whether its backups can say that data vanished."""
+        return self.is_logical and self.row_counts and self.data_loss.enabled
 
     def effective_schedule(self) -> Schedule:
         """The plan's schedule, or the specification's for its type."""

@@ -2,8 +2,9 @@
 
 Pure: the same function answers the dry run, the test and the deed. A backup stays while any reason keeps
 it (as in restic's policy). What no rule may take: the newest good ones down to ``minimum``, the newest
-proven one, and whatever a kept incremental is built on. Failed attempts count for nothing, and ages are
-taken at the newest success: however long an outage lasts, it takes nothing away.
+proven one, for a while the last one with rows that vanished since, and whatever a kept incremental is built
+on. Failed attempts count for nothing, and ages are taken at the newest success: however long an outage
+lasts, it takes nothing away.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from itertools import pairwise
 
 from pgbackstop_catalog import units
 from pgbackstop_catalog.config.plan import Keep
+from pgbackstop_catalog.decisions import vanished
 from pgbackstop_catalog.records.backup import Backup, Status
 
 REMOVED = "no rule keeps it"
+_SHOWN = 3
 _NEVER = (datetime.min.replace(tzinfo=UTC), "")
 
 
@@ -63,6 +66,8 @@ def decide(
         reasons[backup.id].append(reason)
     for backup, reason in _held(whole, keep, proven):
         reasons[backup.id].append(reason)
+    for holder, tables in vanished.held(backups, whole, now=now).items():
+        reasons[holder].append(f"holds rows that vanished since: {_some(tables)}")
     for child in backups:
         if child.status is Status.RUNNING and child.parent in reasons:
             reasons[child.parent].append(f"parent of {child.id}, which is being made")
@@ -75,7 +80,7 @@ def foldable(backups: Iterable[Backup], keep: Keep, *, now: datetime) -> tuple[B
     """The attempts whose bytes are gone and whose records are older than ``keep.records``, oldest first.
 
     The newest success and the newest attempt stay on record however old they are: the answers to "when
-    did it last work?" and "does it fail?" must not be forgotten.
+    did it last work?" and "does it fail?" must not be forgotten; nor what holds the last rows of a table.
     """
     ordered = sorted(backups, key=_order)
     successes = [record for record in ordered if record.status is Status.SUCCEEDED]
@@ -87,6 +92,7 @@ def foldable(backups: Iterable[Backup], keep: Keep, *, now: datetime) -> tuple[B
         if record.id not in lasting
         and not record.is_available
         and record.status is not Status.RUNNING
+        and not vanished.is_open(record, now)
         and now - (record.expired_at or record.finished_at or record.started_at) > horizon
     )
 
@@ -195,6 +201,12 @@ def _spare_broken(good: Sequence[Backup], whole: Sequence[Backup], reasons: dict
             kept, default=_NEVER
         ):
             reasons[backup.id].append("its chain is broken: it counts for nothing, and goes with its time")
+
+
+def _some(tables: Sequence[str]) -> str:
+    """As many as a line of the dry run can hold."""
+    more = f" and {len(tables) - _SHOWN} more" if len(tables) > _SHOWN else ""
+    return ", ".join(tables[:_SHOWN]) + more
 
 
 def _words(window: timedelta) -> str:

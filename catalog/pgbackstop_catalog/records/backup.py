@@ -16,6 +16,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints
 
 from pgbackstop_catalog.model import Count, Model, Seconds, SegmentBytes, Timeline, UtcTime
+from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_catalog.text import NAME_PATTERN
 
 RECORD_VERSION: Final = 1
@@ -202,6 +203,10 @@ class Backup(Model):
     source_invalid_indexes: tuple[str, ...] = Field(
         default=(), description="indexes that were not valid when they were dumped; pg_dump leaves such out"
     )
+    vanished: tuple[VanishedTable, ...] = Field(
+        default=(), description="tables whose rows vanished since the backup before"
+    )
+    acknowledged: Acknowledgement | None = Field(default=None, description="who took note of what vanished")
     tools: dict[str, str] = Field(default_factory=dict)
     restore_by_hand: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()

@@ -44,12 +44,18 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "message": _TEXT,
     "missed_runs": (int,),
 }
+# What spans lines, where there is any; old records have neither.
+_VANISHED = re.compile(rb'\n  "vanished": (\[\n.*?\n  \])', re.DOTALL)
+_ACKNOWLEDGED = b'\n  "acknowledged": {'
 _LINE = re.compile(rf'\n  ("(?:{"|".join((*_TYPES, "record_version", "kind"))})": [^\n]*)'.encode())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BackupSummary:
-    """The keys of a Backup that a list shows, of the same names and meaning."""
+    """The keys of a Backup that a list shows, of the same names and meaning.
+
+    ``vanished`` has of each table its name, the rows before and the rows now.
+    """
 
     id: str
     plan: str
@@ -66,6 +72,8 @@ class BackupSummary:
     reason: str | None
     message: str
     missed_runs: int
+    vanished: tuple[tuple[str, int, int | None], ...]
+    is_acknowledged: bool
     path: Path
 
     @property
@@ -100,7 +108,7 @@ def parse(path: Path) -> BackupSummary:
     """The headline of one record. Raises OSError, and what the codec raises for it."""
     try:
         content = regular_file.read(path, _MOST_BYTES)
-        return _headline(_scalars(content), path)
+        return _headline(_scalars(content), _vanished(content), path)
     except (regular_file.Unusual, ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
         return _by_the_codec(path)
 
@@ -116,7 +124,24 @@ def _scalars(content: bytes) -> dict[str, Any]:
     return scalars
 
 
-def _headline(scalars: dict[str, Any], path: Path) -> BackupSummary:
+def _vanished(content: bytes) -> dict[str, Any]:
+    found = _VANISHED.search(content)
+    tables: Any = json.loads(found[1]) if found else ()
+    return {
+        "vanished": tuple(_loss(each["table"], each["rows_before"], each["rows"]) for each in tables),
+        "is_acknowledged": _ACKNOWLEDGED in content,
+    }
+
+
+def _loss(table: Any, before: Any, rows: Any) -> tuple[str, int, int | None]:
+    if not (isinstance(table, str) and isinstance(before, int) and isinstance(rows, int | None)):
+        raise TypeError
+    _check_number(before)
+    _check_number(rows)
+    return table, before, rows
+
+
+def _headline(scalars: dict[str, Any], vanished: dict[str, Any], path: Path) -> BackupSummary:
     if scalars.pop("record_version") != _VERSION or scalars.pop("kind") != "backup":
         raise ValueError
     for name, types in _TYPES.items():
@@ -125,7 +150,7 @@ def _headline(scalars: dict[str, Any], path: Path) -> BackupSummary:
         _check_number(scalars[name])
     scalars["started_at"] = _moment(scalars["started_at"])
     scalars["finished_at"] = _moment(scalars["finished_at"]) if scalars["finished_at"] else None
-    return BackupSummary(**scalars, path=path)
+    return BackupSummary(**scalars, **vanished, path=path)
 
 
 def _check_number(value: Any) -> None:
@@ -145,5 +170,5 @@ def _moment(text: str) -> datetime:
 def _by_the_codec(path: Path) -> BackupSummary:
     from pgbackstop_catalog.records import backup, codec  # noqa: PLC0415 - only for what is unusual, see above
 
-    record = codec.read(backup.Backup, path)
-    return _headline(_scalars(codec.encode(record)), path)
+    content = codec.encode(codec.read(backup.Backup, path))
+    return _headline(_scalars(content), _vanished(content), path)

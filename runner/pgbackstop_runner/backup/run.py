@@ -18,6 +18,7 @@ from pgbackstop_runner.backup import (
     preflight,
     psql_reading,
     reconcile,
+    row_comparison,
 )
 from pgbackstop_runner.backup.attempt import Attempt, BackupRequest
 from pgbackstop_runner.backup.preflight import Report
@@ -165,6 +166,7 @@ def _dump(current: Attempt, binaries: Binaries, *, role_passwords: bool) -> tupl
     dump = logical.dump(current, binaries, role_passwords=current.plan.role_passwords and role_passwords)
     with current.step("verify"):
         check_dump.check(current, binaries, dump)
+    row_comparison.compare(current)
     return dump.files
 
 

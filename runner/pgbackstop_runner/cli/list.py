@@ -147,10 +147,23 @@ def _row(each: BackupSummary, now: datetime) -> tuple[str, ...]:
 
 
 def _reason(each: BackupSummary) -> str:
-    """Why it is no success, on one line: the fixed word, then the sentence."""
+    """Why it is no success, on one line: the fixed word, then the sentence; of a success, what vanished."""
     if each.status == "missed" and each.missed_runs > 1:
         return f"{each.missed_runs} due runs. {each.message}".strip()
-    if each.status == "succeeded" or not (each.reason or each.message):
-        return ""
+    if each.status == "succeeded":
+        return _vanished(each)
     text = ": ".join(part for part in (each.reason, errors.one_line(each.message)) if part)
+    return _cut(text)
+
+
+def _vanished(each: BackupSummary) -> str:
+    if not each.vanished:
+        return ""
+    (table, before, rows), *more = each.vanished
+    others = f" and {len(more)} more" if more else ""
+    known = " (acknowledged)" if each.is_acknowledged else ""
+    return _cut(f"{table}: {units.format_loss(before, rows)}") + others + known
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 1] + "…"

@@ -49,6 +49,7 @@ def show(
     _section("Steps", [(step.name, f"{_took(step.duration_seconds)} {step.detail}") for step in record.steps])
     _section("Copies", map(_copy, copies))
     _section("Proofs", map(_proof, proofs))
+    _section("Vanished since the backup before", _vanished(record))
     _section("Rows", _rows(record))
     _files(record)
     _by_hand(record)
@@ -141,6 +142,18 @@ def _proof(proof: Proof) -> tuple[str, str]:
 
         return f"{proof.drill} drill", drill_table.line(proof)
     return proof.proof, f"{proof.status.value} {_time(proof.finished_at)} {took} {proof.message}"
+
+
+def _vanished(record: Backup) -> Iterator[tuple[str, str]]:
+    for each in record.vanished:
+        still = f"; still in {each.last_backup}" if each.last_backup else "; in no backup that was kept"
+        yield each.table, units.format_loss(each.rows_before, each.rows) + still
+    if record.acknowledged:
+        taken = record.acknowledged
+        where = f"{_time(taken.at)} by {taken.operator} on {taken.host}"
+        yield "acknowledged", f"{where}: {taken.note}" if taken.note else where
+    elif record.vanished:
+        yield "to do", f"look, put back what is missing, then 'pgbackstop ack {record.id}'"
 
 
 def _rows(record: Backup) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.notifications import Alertmanager
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.vanished import Acknowledgement
 from pgbackstop_runner.notify import alertmanager, events
 from pgbackstop_runner.notify.events import Event
 from pgbackstop_runner.notify.outbox import Outbox
@@ -41,9 +42,22 @@ class Delivery:
 
 def backup_finished(workspace: Workspace, backup: Backup) -> None:
     """Tell of an attempt that is over and on record. Raises only Interrupted: no backup may fail by this."""
-    try:
+    with _harmless(backup):
         announce(workspace, backup)
         deliver(workspace)
+
+
+def backup_acknowledged(workspace: Workspace, backup: Backup, by: Acknowledgement) -> None:
+    """Tell that somebody took note of what vanished. Raises only Interrupted."""
+    with _harmless(backup):
+        _keep(workspace, events.of_acknowledgement(backup, by))
+        deliver(workspace)
+
+
+@contextlib.contextmanager
+def _harmless(backup: Backup) -> Iterator[None]:
+    try:
+        yield
     except errors.Interrupted:
         raise
     except Exception as error:
@@ -53,8 +67,11 @@ def backup_finished(workspace: Workspace, backup: Backup) -> None:
 def announce(workspace: Workspace, backup: Backup) -> None:
     """Queue what there is to tell of an attempt; where the outbox cannot be written, send it right away."""
     made = events.of_backup(backup, in_a_row=_in_a_row(workspace, backup), lasts=_lasts(workspace, backup))
-    if made is None:
-        return
+    if made is not None:
+        _keep(workspace, made)
+
+
+def _keep(workspace: Workspace, made: Event) -> None:
     try:
         queue(workspace, made)
     except errors.CatalogError as error:

@@ -13,11 +13,14 @@ from pydantic import Field
 from pgbackstop_catalog import units
 from pgbackstop_catalog.model import Model, UtcTime, format_time
 from pgbackstop_catalog.records.backup import Backup, Proof, Status
+from pgbackstop_catalog.records.vanished import Acknowledgement
 
 Kind = Literal[
     "backup-succeeded",
     "backup-failed",
     "backup-missed",
+    "data-vanished",
+    "data-acknowledged",
     "restore-started",
     "restore-succeeded",
     "restore-failed",
@@ -31,6 +34,8 @@ ALERT_NAMES: dict[Kind, str] = {
     "backup-succeeded": "BackupFinished",
     "backup-failed": "BackupRunFailed",
     "backup-missed": "BackupRunMissed",
+    "data-vanished": "DataVanished",
+    "data-acknowledged": "DataVanishedAcknowledged",
     "restore-started": "RestoreStarted",
     "restore-succeeded": "RestoreFinished",
     "restore-failed": "RestoreFailed",
@@ -48,15 +53,19 @@ _RUNBOOKS = "https://github.com/pgbackstop/pgbackstop/blob/main/alerts/runbooks/
 _RUNBOOK_OF: dict[Kind, str] = {
     "backup-failed": "BackupFailed",
     "backup-missed": "BackupScheduleMissed",
+    "data-vanished": "BackupDataVanished",
     "drill-failed": "BackupDrillFailed",
 }
-# What good news puts right.
+# What good news puts right: a backup that saw data vanish is a good backup.
+_BACKED_UP: tuple[tuple[str, Severity], ...] = (
+    ("BackupRunFailed", "warning"),
+    ("BackupRunFailed", "critical"),
+    ("BackupRunMissed", "warning"),
+)
 _MENDED: dict[Kind, tuple[tuple[str, Severity], ...]] = {
-    "backup-succeeded": (
-        ("BackupRunFailed", "warning"),
-        ("BackupRunFailed", "critical"),
-        ("BackupRunMissed", "warning"),
-    ),
+    "backup-succeeded": _BACKED_UP,
+    "data-vanished": _BACKED_UP,
+    "data-acknowledged": (("DataVanished", "critical"),),
     "drill-succeeded": (("DrillFailed", "warning"), ("DrillFailed", "critical")),
 }
 
@@ -85,6 +94,9 @@ def of_backup(backup: Backup, *, in_a_row: int = 1, lasts: timedelta = BAD_NEWS)
     """
     if backup.status is Status.RUNNING:
         return None
+    if backup.status is Status.SUCCEEDED and backup.vanished:
+        lost = _notice(backup, "data-vanished", "critical", _vanished(backup), _what_to_do_vanished(backup))
+        return lost.evolve(ends_at=lost.starts_at + BAD_NEWS)
     if backup.status is Status.SUCCEEDED:
         return _notice(backup, "backup-succeeded", "info", _succeeded(backup), _what_succeeded(backup))
     if backup.status is Status.MISSED:
@@ -93,6 +105,19 @@ def of_backup(backup: Backup, *, in_a_row: int = 1, lasts: timedelta = BAD_NEWS)
     severity: Severity = "critical" if in_a_row > 1 else "warning"
     failed = _notice(backup, "backup-failed", severity, _failed(backup, in_a_row), _what_to_do_failed(backup))
     return failed.evolve(ends_at=failed.starts_at + lasts)
+
+
+def of_acknowledgement(backup: Backup, by: Acknowledgement) -> Event:
+    """What to tell when somebody took note of what a backup saw vanish."""
+    note = f" {by.operator} says: {by.note.rstrip('.')}." if by.note else ""
+    seen = _notice(
+        backup,
+        "data-acknowledged",
+        "info",
+        f"{by.operator} acknowledged that data of {_target(backup)} (plan {backup.plan}) vanished",
+        f"Backup {backup.id} saw it: {_losses(backup)}.{note} Nothing is held from expiry for it any longer.",
+    )
+    return seen.evolve(starts_at=by.at, ends_at=by.at + GOOD_NEWS)
 
 
 def of_drill(proof: Proof, *, lasts: timedelta = BAD_NEWS) -> Event:
@@ -190,6 +215,8 @@ def _dashboard(notice: Event) -> str:
 
 
 def _again(notice: Event) -> str:
+    if notice.kind == "data-acknowledged":
+        return notice.summary
     what = "Drills" if notice.kind == "drill-succeeded" else "Backups"
     target = (
         f"database {notice.database} on {notice.server}" if notice.database else f"server {notice.server}"
@@ -263,6 +290,23 @@ def _what_to_do_failed(backup: Backup) -> str:
         f"{_cut(backup.message or 'It said nothing.')} Details: 'pgbackstop show {backup.id}'. "
         f"When the cause is gone, run it again: 'pgbackstop backup {backup.plan}'."
     )
+
+
+def _vanished(backup: Backup) -> str:
+    tables = "a table" if len(backup.vanished) == 1 else f"{len(backup.vanished)} tables"
+    return f"Rows of {tables} vanished in {_target(backup)} (plan {backup.plan}) since the backup before"
+
+
+def _what_to_do_vanished(backup: Backup) -> str:
+    return (
+        f"{_losses(backup)}. Backup {backup.id} is good, and the last one that has the rows is held for 30 "
+        f"days: 'pgbackstop show {backup.id}' names it. Put back what is missing "
+        f"('pgbackstop restore BACKUP --table TABLE'), then 'pgbackstop ack {backup.id}'."
+    )
+
+
+def _losses(backup: Backup) -> str:
+    return _cut("; ".join(map(str, backup.vanished)))
 
 
 def _missed(backup: Backup) -> str:

@@ -15,6 +15,7 @@ from typing import IO
 
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import dump_metadata, names, sql_script
 from pgbackstop_runner.formats.sql_script import Statement

@@ -11,11 +11,11 @@ from pydantic import TypeAdapter, ValidationError
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.model import Model, UtcTime
-from pgbackstop_catalog.records import backup, delivery, restore, scheduler
+from pgbackstop_catalog.records import backup, delivery, restore, scheduler, vanished
 
 MODELS = [
     each
-    for module in (backup, delivery, restore, scheduler, wal_segments)
+    for module in (backup, delivery, restore, scheduler, vanished, wal_segments)
     for _name, each in inspect.getmembers(module, inspect.isclass)
     if issubclass(each, Model) and each.__module__ == module.__name__
 ]

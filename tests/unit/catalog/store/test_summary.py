@@ -11,13 +11,18 @@ from hypothesis import strategies as st
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import backup, codec
 from pgbackstop_catalog.records.backup import Backup, Reason, Status, StoredFile
+from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_catalog.store import summary
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import NOW
 
+LOST = VanishedTable(table="b", rows_before=8, rows=0)
 RICH = builders.backup(
     1, NOW, message='said\n  "status": "failed",\n', reason=Reason.TOOL, size_bytes=7, duration_seconds=1.5,
-    row_counts={'"public"."status": ': 3}, files=(StoredFile(path='"id": ', size_bytes=1, sha256="0" * 64),),
+    row_counts={'"public"."status": ': 3},
+    vanished=(VanishedTable(table='"a".\n  ]"', rows_before=9, rows=None), LOST),
+    acknowledged=Acknowledgement(at=NOW, operator="ops", note='"vanished": [\n  ]'),
+    files=(StoredFile(path='"id": ', size_bytes=1, sha256="0" * 64),),
 )  # fmt: skip
 
 
@@ -32,6 +37,8 @@ def assert_same(found: summary.BackupSummary, record: Backup) -> None:
         expected = getattr(record, name)
         assert getattr(found, name) == (expected if name != "expired_at" else found.expired_at)
     assert (found.expired_at is None) is (record.expired_at is None)
+    assert found.vanished == tuple((each.table, each.rows_before, each.rows) for each in record.vanished)
+    assert found.is_acknowledged is (record.acknowledged is not None)
 
 
 def test_the_version_is_the_records() -> None:
@@ -117,3 +124,10 @@ def test_reading_passes_over_what_is_gone_and_reports_what_is_garbage(tmp_path: 
 )
 def test_the_state(tmp_path: Path, changes: dict[str, Any], state: str) -> None:
     assert parse(tmp_path, codec.encode(RICH.evolve(**changes))).state == state
+
+
+def test_a_record_of_before_these_fields_is_read(tmp_path: Path) -> None:
+    document = json.loads(codec.encode(builders.backup(1, NOW)))
+    del document["vanished"], document["acknowledged"]
+    content = json.dumps(document, indent=2).encode() + b"\n"
+    assert_same(parse(tmp_path, content), codec.decode(Backup, content, where="here"))

@@ -19,6 +19,7 @@ from pgbackstop_catalog.records.backup import (
     Status,
     Step,
 )
+from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_runner import main
 from pgbackstop_runner.workspace import Workspace
 from tests.unit.catalog import builders
@@ -196,3 +197,31 @@ def test_show_a_failure(opened: Workspace) -> None:
     assert "failed: rights" in shown
     assert "No right to read table a." in shown
     assert "To restore it by hand" not in shown
+
+
+LOST = (
+    VanishedTable(table="public.items", rows_before=5000, rows=None, last_backup="20261121T115900Z-000002"),
+    VanishedTable(table="public.orders", rows_before=1_204_331, rows=0),
+)
+
+
+def test_what_vanished_in_words(opened: Workspace) -> None:
+    seen = builders.backup(1, NOW, vanished=LOST)
+    by = Acknowledgement(at=NOW, operator="ops", host="db1", note="Cleaned.")
+    known = builders.backup(2, NOW - DAY, vanished=LOST[1:], acknowledged=by)
+    opened.catalog.put(seen)
+    opened.catalog.put(known)
+    lines = pgbackstop(opened, "list").stdout.splitlines()
+    assert lines[1].endswith("public.items: 5,000 rows → table gone and 1 more")
+    assert lines[2].endswith("public.orders: 1,204,331 → 0 rows (acknowledged)")
+    shown = pgbackstop(opened, "show", seen.id).stdout
+    assert "Vanished since the backup before" in shown
+    assert "5,000 rows → table gone; still in 20261121T115900Z-000002" in shown
+    assert "1,204,331 → 0 rows; in no backup that was kept" in shown
+    assert f"pgbackstop ack {seen.id}" in shown
+    told = pgbackstop(opened, "show", known.id).stdout
+    assert "2026-11-22 12:00:00 UTC by ops on db1: Cleaned." in told
+    assert "pgbackstop ack" not in told
+    document = json.loads(pgbackstop(opened, "show", known.id, "--json").stdout)
+    assert document["vanished"][0]["table"] == "public.orders"
+    assert document["acknowledged"]["note"] == "Cleaned."

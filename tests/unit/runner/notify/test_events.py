@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from pgbackstop_catalog.records.backup import Reason, Status
+from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_runner.notify import events
 from tests.unit.catalog.finished import NOW, finished, labels_of
 
@@ -104,3 +105,38 @@ def test_an_event_that_waited_too_long_gets_its_length_anew() -> None:
     event = events.of_backup(finished())
     assert event is not None
     assert events.to_alert(event, NOW + timedelta(days=1))["endsAt"] == "2026-11-23T02:13:04.000Z"
+
+
+LOST = (
+    VanishedTable(table="public.orders", rows_before=1_204_331, rows=0),
+    VanishedTable(table="public.items", rows_before=9000, rows=None),
+)
+
+
+def test_a_backup_that_saw_data_vanish_is_good_and_critical_news() -> None:
+    event = events.of_backup(finished(vanished=LOST))
+    assert event is not None
+    assert (event.kind, event.severity) == ("data-vanished", "critical")
+    assert event.summary == (
+        "Rows of 2 tables vanished in database shop on main (plan shop-daily) since the backup before"
+    )
+    assert event.description.startswith(
+        "public.orders: 1,204,331 → 0 rows; public.items: 9,000 rows → table gone. Backup "
+        "20261122T020000Z-5f3a9c is good"
+    )
+    assert "'pgbackstop ack 20261122T020000Z-5f3a9c'" in event.description
+    ended = {name for name, _severity, _database in labels_of(events.ends(event))}
+    assert ended == {"BackupRunFailed", "BackupRunMissed"}
+
+
+def test_an_acknowledgement_ends_it_and_says_who() -> None:
+    by = Acknowledgement(at=NOW + timedelta(hours=5), operator="ops", note="Cleaned on purpose.")
+    event = events.of_acknowledgement(finished(vanished=LOST[:1]), by)
+    assert event.summary == "ops acknowledged that data of database shop on main (plan shop-daily) vanished"
+    assert "1,204,331 → 0 rows. ops says: Cleaned on purpose. Nothing is held" in event.description
+    assert event.starts_at == by.at
+    ends = events.ends(event)
+    assert labels_of(ends) == [("DataVanished", "critical", "shop"), ("DataVanished", "critical", None)]
+    seen = events.of_backup(finished(vanished=LOST[:1]))
+    assert seen is not None
+    assert events.to_alert(seen, NOW)["labels"] == ends[0]["labels"]
