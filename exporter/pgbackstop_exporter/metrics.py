@@ -164,6 +164,11 @@ MISSING: Final = _plan(
     "Kept backups whose files are gone from their storage, and nobody expired them.",
     "backup records and the storage",
 )
+VANISHED: Final = _plan(
+    "backup_vanished_tables",
+    "Tables whose rows backups of the last 30 days saw vanish, until 'pgbackstop ack'; absent where rows are "
+    "not compared, as in physical plans.",
+)
 KEEP_MINIMUM: Final = _plan(
     "backup_keep_minimum",
     "Valid backups that the plan never keeps fewer of; absent until it has made as many.",
@@ -428,7 +433,7 @@ GROUPS: Final = (
             *(LAST_SUCCESS, SIZE, DURATION, AGE, LAST_ATTEMPT, LAST_FAILURE, CONSECUTIVE_FAILURES),
             *(RUNNING, RUNNING_START, PROGRESS, PROGRESS_AT, PROGRESS_EXPECTED, MAX_DURATION, STALL_TIMEOUT),
             *(ENABLED, MAX_AGE, SCHEDULE_INTERVAL, NEXT_RUN, FIRST_DUE, MISSED, LAST_MISSED, RUNS, FAILURES),
-            *(AVAILABLE, MISSING, KEEP_MINIMUM, STORED, SOURCE_SIZE, OLDEST),
+            *(AVAILABLE, MISSING, VANISHED, KEEP_MINIMUM, STORED, SOURCE_SIZE, OLDEST),
             *(SIZE_BASELINE, SIZE_EXPECTED, DURATION_BASELINE),
             *(VERIFIED, DRILL_SUCCESS, DRILL_FAILURE, DRILL_DURATION, PROOF_MAX_AGE, PROOF_FIRST_DUE),
             *(COPY_SUCCESS, COPY_FAILURES, RPO_TARGET, RTO_TARGET),

@@ -104,6 +104,11 @@ def _deletes_one(world: World, _now: datetime) -> None:
     world.missing = frozenset([world.attempts[LOGICAL][-1].id])
 
 
+def _empties(world: World, _now: datetime) -> None:
+    """What the next backup sees after somebody emptied two tables."""
+    world.attempts[LOGICAL][-1] = world.attempts[LOGICAL][-1]._replace(vanished=2)
+
+
 def _from_tomorrow(world: World, now: datetime) -> None:
     newest = world.attempts[LOGICAL][-1]
     tomorrow = (now + DAY).timestamp()
@@ -175,6 +180,12 @@ FAULTS = (
         fault=once(_deletes),
         by="BackupFilesMissing",
         also=("BackupTooFewKept",),
+        within=2 * TEN_MINUTES,
+    ),
+    Told(
+        what="A backup finds two tables emptied that were full in the one before",
+        fault=once(_empties),
+        by="BackupDataVanished",
         within=2 * TEN_MINUTES,
     ),
     Told(

@@ -56,6 +56,7 @@ class Attempt(NamedTuple):
     progress: int = 0
     progress_expected: int = -1
     progress_at: float = 0.0
+    vanished: int = 0
 
     @property
     def is_failure(self) -> bool:
@@ -91,6 +92,7 @@ def attempt(record: Backup) -> Attempt:
         progress=record.progress_bytes,
         progress_expected=_known(record.progress_expected_bytes),
         progress_at=_unix(record.progress_at),
+        vanished=0 if record.acknowledged else len(record.vanished),
     )
 
 
@@ -143,6 +145,7 @@ class History:
     source_size_baseline: float | None = None
     duration_baseline: float | None = None
     counts: Counts = Counts()
+    vanished: tuple[Attempt, ...] = ()
 
     @property
     def last_success(self) -> float:
@@ -189,6 +192,7 @@ def summarise(attempts: Iterable[Attempt], *, folding: frozenset[str] = frozense
         source_size=success.source_size if success else -1,
         **_baselines(successes, success),
         counts=count(attempt for attempt in every if attempt.id not in folding),
+        vanished=tuple(attempt for attempt in every if attempt.vanished),
     )
 
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.schedule import Schedule
-from pgbackstop_catalog.decisions import history
+from pgbackstop_catalog.decisions import history, vanished
 from pgbackstop_catalog.decisions.history import Attempt, Counts, History, Subject
 from pgbackstop_catalog.records.backup import Reason, Totals
 from pgbackstop_exporter import metrics
@@ -221,12 +221,18 @@ class _PlanSeries:
         missing = len(self.missing.intersection(self.facts.kept.get(subject, ())))
         add(metrics.AVAILABLE, where, known.available - missing)
         add(metrics.MISSING, where, missing)
+        if known.vanished or self.plan.compares_rows:
+            add(metrics.VANISHED, where, self._vanished(known))
         add(metrics.STORED, where, known.stored_bytes)
         add(metrics.SOURCE_SIZE, where, _known(known.source_size))
         add(metrics.SIZE_BASELINE, where, known.size_baseline)
         add(metrics.SIZE_EXPECTED, where, known.size_expected)
         add(metrics.DURATION_BASELINE, where, known.duration_baseline)
         add(metrics.OLDEST, where, known.oldest or None)
+
+    def _vanished(self, known: History) -> int:
+        since = self.hour * 3600 - vanished.HELD_FOR.total_seconds()
+        return sum(each.vanished for each in known.vanished if each.finished >= since)
 
     def _proven(self, where: Labels, known: History, proofs: ProofFacts) -> None:
         add = self.families.add

@@ -93,7 +93,7 @@ class Attempts:
     """Backup records as attempts."""
 
     kind = Backup
-    _layout = struct.Struct("<HBBBHddddqqqQI")
+    _layout = struct.Struct("<HBBBHddddqqqQIH")
     size = _layout.size
 
     def __init__(self) -> None:
@@ -106,8 +106,9 @@ class Attempts:
         return record.id
 
     def is_final(self, record: Backup) -> bool:
-        """A kept backup still expires, a running one still ends; nothing else changes."""
-        return record.status is not Status.RUNNING and not record.is_available
+        """A kept backup still expires, a running one still ends, what vanished is still acknowledged."""
+        waits = record.vanished and record.acknowledged is None
+        return record.status is not Status.RUNNING and not record.is_available and not waits
 
     def pack(self, record: Backup) -> bytes:
         each = history.attempt(record)
@@ -120,7 +121,7 @@ class Attempts:
             *(each.started, each.finished or each.progress_at, each.scheduled, each.verified),
             round(each.duration * 1e6),
             *self._sizes(each),
-            *(each.start_lsn, each.timeline),
+            *(each.start_lsn, each.timeline, min(each.vanished, 0xFFFF)),
         )
 
     def _sizes(self, each: Attempt) -> tuple[int, int]:
@@ -131,7 +132,7 @@ class Attempts:
 
     def unpack(self, name: str, packed: bytes) -> Attempt:
         subject, status, reason, flags, missed, *rest = self._layout.unpack(packed)
-        started, finished, scheduled, verified, duration, size, source_size, lsn, timeline = rest
+        started, finished, scheduled, verified, duration, size, source_size, lsn, timeline, vanished = rest
         is_running = _STATUSES[status] is Status.RUNNING
         return Attempt(
             id=name,
@@ -153,6 +154,7 @@ class Attempts:
             progress=size if is_running else 0,
             progress_expected=source_size if is_running else -1,
             progress_at=finished if is_running else 0.0,
+            vanished=vanished,
         )
 
 

@@ -178,6 +178,9 @@ def _well(known: SampleIndex, where: Labels, success: float) -> State:
         return State(word="running", why=f"since {known.ago(known.of(metrics.RUNNING_START, where))}")
     if not success:
         return State(word="not due yet")
+    vanished = known.of(metrics.VANISHED, where)
+    if vanished:
+        return State(word="ok", why=f"rows of {vanished:g} tables vanished: see 'pgbackstop list'")
     is_ahead = success - known.now > _CLOCK_SECONDS
     return State(word="ok", why="its time lies in the future; check the clocks" if is_ahead else "")
 

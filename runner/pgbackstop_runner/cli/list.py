@@ -162,7 +162,7 @@ def _vanished(each: BackupSummary) -> str:
     (table, before, rows), *more = each.vanished
     others = f" and {len(more)} more" if more else ""
     known = " (acknowledged)" if each.is_acknowledged else ""
-    return _cut(f"{table}: {units.format_loss(before, rows)}") + others + known
+    return _cut(f"{errors.one_line(table)}: {units.format_loss(before, rows)}") + others + known
 
 
 def _cut(text: str) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,6 +12,7 @@ from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions.history import History, Subject
 from pgbackstop_catalog.records.backup import Backup, Reason, Status, Totals
 from pgbackstop_catalog.records.scheduler import Counted, SchedulerState
+from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_exporter import metrics
 from pgbackstop_exporter.families import plans
 from pgbackstop_exporter.families.samples import Families, labels
@@ -340,3 +342,39 @@ def test_when_runs_were_found_missed(tmp_path: Path) -> None:
     missed = backup(NOW, started_at=NOW, status=Status.MISSED, scheduled_for=NOW - 2 * DAY)
     found = of(tmp_path, backup(NOW - 3 * DAY), missed)
     assert value(found, "backup_last_missed_timestamp_seconds", **DAILY) == NOW.timestamp()
+
+
+LOST = tuple(VanishedTable(table=f"public.t{number}", rows_before=5000, rows=0) for number in range(2))
+
+
+def test_vanished_tables_are_counted_for_thirty_days_or_until_acknowledged(tmp_path: Path) -> None:
+    by = Acknowledgement(at=NOW, operator="ops")
+    found = of(
+        tmp_path,
+        backup(NOW),
+        backup(NOW - DAY, vanished=LOST),
+        backup(NOW - 2 * DAY, vanished=LOST, acknowledged=by),
+        backup(NOW - 29 * DAY, vanished=LOST[:1], expired_at=NOW),
+        backup(NOW - 31 * DAY, vanished=LOST),
+    )
+    assert value(found, "backup_vanished_tables", plan="daily", database="shop") == 3
+
+
+@pytest.mark.parametrize(
+    ("plan", "numbers"),
+    [
+        ({}, [0.0]),
+        ({"row_counts": False}, []),
+        ({"data_loss": {"enabled": False}}, []),
+    ],
+)
+def test_a_plan_that_compares_no_rows_claims_nothing(
+    tmp_path: Path, plan: dict[str, Any], numbers: list[float]
+) -> None:
+    found = of(tmp_path, backup(), **plan)
+    assert values(found, "backup_vanished_tables", plan="daily") == numbers
+
+
+def test_what_vanished_is_told_when_nothing_is_compared_any_more(tmp_path: Path) -> None:
+    found = of(tmp_path, backup(vanished=LOST), data_loss={"enabled": False})
+    assert value(found, "backup_vanished_tables", plan="daily", database="shop") == 2

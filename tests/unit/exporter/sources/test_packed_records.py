@@ -5,9 +5,12 @@ import pytest
 from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.history import Subject
 from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_exporter.sources import packed_records
 from tests.unit.exporter.builders import DAY, NOW, backup, copy_of, physical, proof_of
 
+LOST = tuple(VanishedTable(table=f"public.t{number}", rows_before=5000, rows=0) for number in range(2))
+SEEN = Acknowledgement(at=NOW, operator="ops")
 SHOP = Subject("main", "shop", "logical")
 
 
@@ -20,6 +23,8 @@ SHOP = Subject("main", "shop", "logical")
         backup(status=Status.RUNNING),
         backup(status=Status.MISSED, missed_runs=4),
         backup(expired_at=NOW, size_bytes=None, source_size_bytes=None),
+        backup(vanished=LOST),
+        backup(vanished=LOST, acknowledged=SEEN),
         physical(method="incremental", start_lsn="1F/A0000028", timeline=7),
     ],
     ids=lambda record: f"{record.backup_type} {record.status}",
@@ -27,6 +32,14 @@ SHOP = Subject("main", "shop", "logical")
 def test_a_digest_is_the_attempt_itself(record: Backup) -> None:
     packing = packed_records.Attempts()
     assert packing.unpack(record.id, packing.pack(record)) == history.attempt(record)
+
+
+def test_what_vanished_is_looked_at_until_it_is_acknowledged() -> None:
+    packing = packed_records.Attempts()
+    expired = backup(expired_at=NOW, vanished=LOST)
+    assert not packing.is_final(expired)
+    assert packing.is_final(expired.evolve(acknowledged=SEEN))
+    assert history.attempt(expired).vanished == 2
 
 
 def test_digests_of_copies_and_proofs() -> None:

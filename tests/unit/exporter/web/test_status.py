@@ -53,6 +53,7 @@ def state(**changes: float | None) -> State:
     ("changes", "word", "why"),
     [
         ({}, "ok", ""),
+        ({"VANISHED": 2}, "ok", "rows of 2 tables vanished: see 'pgbackstop list'"),
         ({"ENABLED": 0, "LAST_SUCCESS": 1}, "paused", ""),
         ({"LAST_SUCCESS": None}, "unknown", "the catalog has not been read yet"),
         (
