@@ -120,13 +120,18 @@ def _timeline(backup: Backup) -> int | None:
 
 def _fallen(before: Backup, backup: Backup, limits: DataLoss) -> Iterator[str]:
     for table, rows in (before.row_counts or {}).items():
-        if table not in backup.uncounted and _fell(rows, (backup.row_counts or {}).get(table, 0), limits):
+        if not _is_unknown(table, backup) and _fell(rows, (backup.row_counts or {}).get(table, 0), limits):
             yield table
+
+
+def _is_unknown(table: str, backup: Backup) -> bool:
+    """Whether its rows were not counted, or it is an extension's now: no dump has it, and no count."""
+    return table in backup.uncounted or table in backup.undumped
 
 
 def _judge(table: str, backup: Backup, history: Sequence[Backup], limits: DataLoss) -> VanishedTable | None:
     """What is to be told of one table; ``history`` is newest first."""
-    if table in backup.uncounted or any(fnmatchcase(table, each) for each in limits.ignore):
+    if _is_unknown(table, backup) or any(fnmatchcase(table, each) for each in limits.ignore):
         return None
     known = [(each.row_counts or {}).get(table) for each in history if table not in each.uncounted]
     rows = (backup.row_counts or {}).get(table)

@@ -107,6 +107,11 @@ def test_what_was_not_counted_is_not_gone() -> None:
     assert lost.table == ORDERS
 
 
+def test_a_table_that_an_extension_took_over_is_not_gone() -> None:
+    taken = counted(0, {}, undumped={ORDERS: 5000})
+    assert vanished.find(taken, [counted(1, {ORDERS: 5000})], LIMITS) == ()
+
+
 def test_other_backups_are_not_compared_with() -> None:
     others = [
         counted(1, {ORDERS: 5000}, status=Status.FAILED),
