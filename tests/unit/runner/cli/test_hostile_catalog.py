@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
 from pgbackstop_catalog import errors
@@ -29,7 +30,10 @@ def opened(tmp_path: Path) -> Workspace:
 
 
 def pgbackstop(opened: Workspace, *arguments: str) -> Result:
-    return CliRunner().invoke(main.app, ["--config", str(opened.file), *arguments])
+    try:
+        return CliRunner().invoke(main.app, ["--config", str(opened.file), *arguments])
+    finally:
+        structlog.reset_defaults()  # an operation logs to the stream that ends with this call
 
 
 def _root(opened: Workspace) -> Path:
