@@ -15,6 +15,7 @@ import pytest
 from tests.support import binaries, skips
 
 pytest_plugins = ["tests.support.fixtures"]
+pytest.register_assert_rewrite("tests.conformance")
 
 HERE = Path(__file__).parent
 

@@ -24,6 +24,7 @@ from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import backup_manifest
 from pgbackstop_runner.postgres import client_process, session_options, sessions
 from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.storage import stored_backup
 from pgbackstop_runner.system import compression, streams
 from pgbackstop_runner.system.files import storage_errors
 
@@ -80,16 +81,16 @@ def _unfit(attempt: Attempt, parent: Backup) -> str:
     if parent.server_facts.system_identifier != facts.system_identifier:
         return f"{parent.id} is of another server (its system identifier differs)"
     try:
-        folder = parent_folder(attempt, parent)
-    except (KeyError, TypeError):
+        manifest = _manifest(attempt, parent)
+    except stored_backup.NotConfigured:
         return f"{parent.id} is in a storage that is not configured any more"
-    return "" if (folder / backup_manifest.NAME).is_file() else f"{parent.id} has no {backup_manifest.NAME}"
+    except errors.PgbackstopError as error:
+        return error.problem
+    return "" if manifest.is_file() else f"{parent.id} has no {backup_manifest.NAME}"
 
 
-def parent_folder(attempt: Attempt, parent: Backup) -> Path:
-    """Where the parent's files are. Raises KeyError, TypeError where its storage is not configured."""
-    storage = attempt.workspace.config.folder(parent.storage)
-    return storage.path / (parent.location or "")
+def _manifest(attempt: Attempt, parent: Backup) -> Path:
+    return stored_backup.find(attempt.workspace.config, parent).path(backup_manifest.NAME)
 
 
 def copy(attempt: Attempt, binaries: Binaries, method: Method) -> tuple[StoredFile, ...]:
@@ -180,7 +181,7 @@ def _run(attempt: Attempt, binaries: Binaries, method: Method, wire: str) -> Non
     if plan.max_rate:
         argv.append(f"--max-rate={max(32, plan.max_rate // 1024)}")
     if method.parent is not None:
-        argv.append(f"--incremental={parent_folder(attempt, method.parent) / backup_manifest.NAME}")
+        argv.append(f"--incremental={_manifest(attempt, method.parent)}")
     limits = client_process.Limits.of_run(plan)
     password = conninfo.password(attempt.server)
     with (

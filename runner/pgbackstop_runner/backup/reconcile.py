@@ -14,7 +14,7 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Reason, Status
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.notify import backup_events
-from pgbackstop_runner.storage import backup_folder
+from pgbackstop_runner.storage import stored_backup
 from pgbackstop_runner.system import files, log
 from pgbackstop_runner.system.files import remove_tree
 from pgbackstop_runner.verify import reconcile
@@ -48,7 +48,8 @@ def one_plan(workspace: Workspace, plan: str) -> tuple[Backup, ...]:
 
 
 def _close(workspace: Workspace, record: Backup) -> Backup:
-    folder = backup_folder.known_folder(workspace, record)
+    stored = stored_backup.find_known(workspace.config, record)
+    folder = stored.folder if stored else None
     message = f"The process that made it (pid {record.pid} on {record.host}) ended without a word."
     try:
         committed = _commit_mark(folder)

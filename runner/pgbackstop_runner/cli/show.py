@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
@@ -98,11 +97,12 @@ def _place(record: Backup) -> Iterator[tuple[str, str]]:
 
 def _folder(record: Backup) -> str:
     """The whole path where the configuration tells it, else as the record has it."""
+    from pgbackstop_runner.storage import stored_backup  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+
     try:
-        storage = options.open_workspace().config.folder(record.storage)
-    except (errors.ConfigError, KeyError, TypeError):
+        return str(stored_backup.find(options.open_workspace().config, record).folder)
+    except errors.PgbackstopError:
         return str(record.location)
-    return str(storage.path / Path(record.location or ""))
 
 
 def _server(record: Backup) -> Iterator[tuple[str, str]]:

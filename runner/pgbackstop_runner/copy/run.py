@@ -10,15 +10,16 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Copy, Status, StoredFile
 from pgbackstop_catalog.store import layout
-from pgbackstop_runner.storage import backup_folder, open
+from pgbackstop_runner.storage import open, stored_backup
 from pgbackstop_runner.storage.protocol import ByteStore, SourceChanged, StoreError
+from pgbackstop_runner.storage.stored_backup import StoredBackup
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
@@ -128,29 +129,27 @@ def _finish(workspace: Workspace, record: Copy, started: float, **changes: objec
 
 
 def _upload(workspace: Workspace, wanted: Missing) -> int:
-    """Send every file, the commit mark last; how many bytes. Raises StoreError, Refused, OSError."""
+    """Send every file, the commit mark last; how many bytes. Raises PgbackstopError, OSError."""
     backup = wanted.backup
-    folder = backup_folder.folder_of(workspace.config, backup)
-    if folder is None:
-        raise StoreError(f"The record of backup {backup.id} does not say where its files are.")
+    stored = stored_backup.find(workspace.config, backup)
     with workspace.state.lease(backup.id):
         if not workspace.catalog.backup(backup.id).is_available:
             raise StoreError(f"Backup {backup.id} has expired before its copy was made.")
         store = open.open_store(wanted.storage, workspace.config.storages[wanted.storage])
         there = PurePosixPath(backup.location or "")
-        files = (*backup.files, *_beside(folder))
+        files = (*stored.files(), *_beside(stored))
         for file in files:
-            store.put(folder / file.path, str(there / file.path), file)
-        mark = regular_file.read(folder / layout.RECORD_NAME, codec.MOST_BYTES)
+            store.put(stored.path(file.path), str(there / file.path), file)
+        mark = regular_file.read(stored.path(layout.RECORD_NAME), codec.MOST_BYTES)
         store.put_bytes(mark, str(there / layout.RECORD_NAME))
     return sum(file.size_bytes for file in files) + len(mark)
 
 
-def _beside(folder: Path) -> Iterator[StoredFile]:
+def _beside(stored: StoredBackup) -> Iterator[StoredFile]:
     """The two files for people, which no record lists."""
     for name in (layout.CHECKSUMS_NAME, layout.RESTORE_NAME):
-        if (folder / name).exists():
-            content = regular_file.read(folder / name, codec.MOST_BYTES)
+        if stored.path(name).exists():
+            content = regular_file.read(stored.path(name), codec.MOST_BYTES)
             digest = hashlib.sha256(content).hexdigest()
             yield StoredFile(path=name, size_bytes=len(content), sha256=digest)
 

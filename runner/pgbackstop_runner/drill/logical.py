@@ -13,10 +13,11 @@ from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.postgres import client_programs
 from pgbackstop_runner.postgres.private_server import PrivateServer
-from pgbackstop_runner.restore import new_database, planning, roles, target_database, verify_files
+from pgbackstop_runner.restore import new_database, planning, roles, target_database
 from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
 from pgbackstop_runner.restore.roles import Globals
 from pgbackstop_runner.restore.select_backup import BackupQuery
+from pgbackstop_runner.storage import stored_backup
 from pgbackstop_runner.system import accounts
 from pgbackstop_runner.workspace import Workspace
 
@@ -46,7 +47,7 @@ def restore(drill: Drill, place: DrillDirectory, backup: Backup) -> None:
 
 def _globals(workspace: Workspace, backup: Backup) -> Globals:
     """Read before the bytes are checked, because the server is made with the superuser's name."""
-    folder = verify_files.folder_of(planning.storage(workspace, backup), backup)
+    folder = stored_backup.find(workspace.config, backup).folder
     try:
         return roles.in_globals(folder)
     except OSError as error:

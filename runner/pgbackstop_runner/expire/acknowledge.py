@@ -11,7 +11,7 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.vanished import Acknowledgement
 from pgbackstop_runner.journal import restore as journal
 from pgbackstop_runner.notify import backup_events
-from pgbackstop_runner.storage import backup_folder
+from pgbackstop_runner.storage import stored_backup
 from pgbackstop_runner.system import log, origin, phrases, state_folder
 from pgbackstop_runner.workspace import Workspace
 
@@ -36,7 +36,7 @@ def acknowledge(workspace: Workspace, backup_id: str, *, note: str = "") -> Back
         done = backup.evolve(acknowledged=by)
         workspace.catalog.put(done)
         if backup.is_available:
-            backup_folder.write_beside(workspace, done)
+            stored_backup.write_beside(workspace, done)
         workspace.state.discard_lease(backup.id)
     backup_events.backup_acknowledged(workspace, done, by)
     log.logger().info("acknowledged", plan=done.plan, backup=done.id, operator=by.operator, note=note or None)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from pathlib import Path
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Keep
@@ -21,9 +22,11 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_runner.copy import run as copy_run
 from pgbackstop_runner.expire import remove, wal
-from pgbackstop_runner.storage import backup_folder
+from pgbackstop_runner.storage import stored_backup
 from pgbackstop_runner.system import log, state_folder
 from pgbackstop_runner.workspace import Workspace
+
+_NOT_OURS = (stored_backup.Refused, stored_backup.NotConfigured)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +138,7 @@ def _proven(workspace: Workspace, plan_name: str) -> frozenset[str]:
 def _expire(workspace: Workspace, backup: Backup, now: datetime) -> Iterable[str]:
     """Mark one backup as expired, then remove its bytes; a sentence for each thing that stays."""
     try:
-        folder = backup_folder.folder_of(workspace.config, backup)
+        folder = _folder(workspace, backup)
         with workspace.state.held(state_folder.lease_name(backup.id), "A restore of it"):
             expired = backup.evolve(expired_at=now)
             problems = _mark(workspace, expired)
@@ -146,7 +149,7 @@ def _expire(workspace: Workspace, backup: Backup, now: datetime) -> Iterable[str
             return problems
     except errors.Busy:
         return (f"{backup.id} is in use, and is left for the next time",)
-    except backup_folder.Refused as error:
+    except _NOT_OURS as error:
         return (str(error),)
 
 
@@ -158,7 +161,7 @@ def _mark(workspace: Workspace, expired: Backup) -> tuple[str, ...] | None:
     try:
         workspace.catalog.put(expired)
     except errors.CatalogError as error:
-        folder = backup_folder.folder_of(workspace.config, expired)
+        folder = _folder(workspace, expired)
         if folder is None or not _is_full_disk(error):
             raise
         problems = remove.remove(folder)
@@ -175,16 +178,24 @@ def _is_full_disk(error: errors.CatalogError) -> bool:
 def _remove_leftovers(workspace: Workspace, backup: Backup) -> Iterable[str]:
     """Try once more what an earlier run could not remove."""
     try:
-        folder = backup_folder.folder_of(workspace.config, backup)
-    except backup_folder.Refused:
+        folder = _folder(workspace, backup)
+    except _NOT_OURS:
         return ()  # said when it expired; nothing here can be done about it
     return remove.remove(folder) if folder is not None and remove.leftovers(folder) else ()
+
+
+def _folder(workspace: Workspace, backup: Backup) -> Path | None:
+    """The backup's folder; None where its record names none. Raises Refused, NotConfigured."""
+    try:
+        return stored_backup.find(workspace.config, backup).folder
+    except stored_backup.NoPlace:
+        return None
 
 
 def _is_gone(workspace: Workspace, backup: Backup) -> bool:
     """Whether nothing is left that the record would be needed for."""
     try:
-        folder = backup_folder.folder_of(workspace.config, backup)
-    except backup_folder.Refused:
+        folder = _folder(workspace, backup)
+    except _NOT_OURS:
         return False
     return folder is None or not remove.leftovers(folder)

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan
-from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.formats import tar_extract
 from pgbackstop_runner.postgres import client_process
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.recover.data_directory import UNFINISHED, DataDirectory
+from pgbackstop_runner.storage import stored_backup
 from pgbackstop_runner.system import accounts
 from pgbackstop_runner.system.accounts import Account
 from pgbackstop_runner.workspace import Workspace
@@ -97,7 +97,8 @@ def fill(
     """Unpack and combine. Raises CatalogError for damaged bytes, AttemptFailed, OSError."""
     if len(plan.chain) == 1:
         target = _target(place.data, place)
-        tar_extract.backup(_folder(workspace, plan.backup), plan.backup, target, on_bytes)
+        stored = stored_backup.find(workspace.config, plan.backup)
+        tar_extract.backup(stored.folder, plan.backup, target, on_bytes)
     else:
         _combine(workspace, plan, place, programs, on_bytes)
 
@@ -154,7 +155,8 @@ def _combine(
         part = _part(place.data, record.id)
         spaces = {oid: _part(folder, record.id) for oid, folder in place.tablespaces.items()}
         target = tar_extract.ExtractTarget(data=part, tablespaces=spaces, version=part / _VERSION)
-        tar_extract.backup(_folder(workspace, record), record, target, partial(_shifted, on_bytes, done))
+        stored = stored_backup.find(workspace.config, record)
+        tar_extract.backup(stored.folder, record, target, partial(_shifted, on_bytes, done))
         done += record.size_bytes or 0
     result = work / "result"
     moved = [
@@ -194,14 +196,3 @@ def _part(folder: Path, backup_id: str) -> Path:
     part = folder / UNFINISHED / backup_id
     part.mkdir(mode=0o700)
     return part
-
-
-def _folder(workspace: Workspace, record: Backup) -> Path:
-    try:
-        storage = workspace.config.folder(record.storage)
-    except (KeyError, TypeError) as error:
-        raise errors.ConfigError(
-            f"Backup {record.id} is in the storage {record.storage}, which is not configured.",
-            remedy="Put the storage back into the configuration.",
-        ) from error
-    return storage.path / (record.location or "")

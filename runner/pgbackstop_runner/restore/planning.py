@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
-from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import restore
 from pgbackstop_catalog.records.backup import Backup
@@ -17,6 +15,7 @@ from pgbackstop_runner.postgres import facts as postgres
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.restore import preflight, select_backup, target_database, verify_files
 from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
+from pgbackstop_runner.storage import stored_backup
 from pgbackstop_runner.workspace import Workspace
 
 _READ = {True: "read to its end", False: "readable by pg_restore"}
@@ -29,7 +28,7 @@ def plan_restore(workspace: Workspace, request: RestoreRequest) -> RestorePlan:
     """
     choice = select_backup.choose(workspace.catalog.backups(), request.wanted)
     backup = choice.backup
-    folder = verify_files.folder_of(storage(workspace, backup), backup)
+    folder = stored_backup.find(workspace.config, backup).folder
     checked = verify_files.check(folder, backup)
     server_name = request.server or backup.server
     server = workspace.server(server_name).for_restores()
@@ -69,17 +68,6 @@ def _family(request: RestoreRequest, backup: Backup, found: DumpMetadata) -> Tab
     if request.method != "selection":
         return None
     return table_selection.choose(backup, found, request.tables, request.schemas)
-
-
-def storage(workspace: Workspace, backup: Backup) -> Path:
-    """The folder of the storage that holds the backup. Raises ConfigError."""
-    try:
-        return workspace.config.folder(backup.storage).path
-    except (KeyError, TypeError):
-        raise errors.ConfigError(
-            f"Storage {backup.storage!r} of backup {backup.id} is no folder of the configuration.",
-            remedy="Add it again, or restore another backup.",
-        ) from None
 
 
 def _is_same(backup: Backup, identity: str) -> bool:

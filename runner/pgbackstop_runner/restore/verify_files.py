@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup, Reason, StoredFile
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.system import streams
@@ -26,13 +25,6 @@ def check(folder: Path, backup: Backup) -> str:
                     Reason.CORRUPT, f"Backup {backup.id} is damaged: {problem}.", remedy=_REMEDY
                 )
     return f"sha256 of {len(backup.files)} files"
-
-
-def folder_of(storage: Path, backup: Backup) -> Path:
-    """Where the backup's bytes are. Raises NotFound for a record without a place."""
-    if backup.location is None:
-        raise errors.NotFound(f"The record of backup {backup.id} names no folder.")
-    return storage / backup.location
 
 
 def _problem(folder: Path, stored: StoredFile) -> str:

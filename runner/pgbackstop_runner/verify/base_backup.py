@@ -15,7 +15,6 @@ from pgbackstop_runner.formats import backup_manifest, tar_extract
 from pgbackstop_runner.postgres import client_process
 from pgbackstop_runner.postgres.client_process import Limits
 from pgbackstop_runner.postgres.client_programs import Binaries
-from pgbackstop_runner.storage import backup_folder
 from pgbackstop_runner.system import compression, streams
 from pgbackstop_runner.system.files import STAGING_SUFFIX, free_bytes, remove_tree, storage_errors
 from pgbackstop_runner.verify import file_digests, tool_failure
@@ -53,11 +52,9 @@ def chain(workspace: Workspace, backup: Backup) -> str:
 
 def _require_link(workspace: Workspace, parent: Backup) -> None:
     """Names, sizes and manifest of a parent: its content has a proof of its own."""
-    folder = backup_folder.folder_of(workspace.config, parent)
-    problem = "its record names no folder"
-    if folder is not None:
-        problem = file_digests.present(folder, parent)
-    if folder is None or problem:
+    folder = file_digests.place(workspace, parent).folder
+    problem = file_digests.present(folder, parent)
+    if problem:
         raise tool_failure.corrupt(f"Its parent {parent.id} is not whole: {problem}.")
     try:
         backup_manifest.read(folder)

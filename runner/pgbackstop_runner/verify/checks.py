@@ -75,7 +75,7 @@ class VerifyRun:
             self._check("wal archive", self._archive)
 
     def _hashes(self) -> str:
-        self.folder = file_digests.folder_of(self.workspace, self.backup)
+        self.folder = file_digests.stored(self.workspace, self.backup).folder
         return file_digests.hashes(self.folder, self.backup, self._count)
 
     def _dump(self) -> str:

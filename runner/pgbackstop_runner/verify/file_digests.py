@@ -7,30 +7,39 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup, Reason, StoredFile
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.storage import backup_folder
+from pgbackstop_runner.storage import stored_backup
+from pgbackstop_runner.storage.stored_backup import StoredBackup
 from pgbackstop_runner.system import phrases, streams
 from pgbackstop_runner.verify import tool_failure
 from pgbackstop_runner.workspace import Workspace
 
 
-def folder_of(workspace: Workspace, backup: Backup) -> Path:
-    """The backup's folder. Raises AttemptFailed: (storage) where the storage is not there, else (corrupt).
+def place(workspace: Workspace, backup: Backup) -> StoredBackup:
+    """Where the backup is to be. Raises AttemptFailed (storage) where the record leads nowhere."""
+    try:
+        return stored_backup.find(workspace.config, backup)
+    except errors.PgbackstopError as error:
+        raise AttemptFailed(Reason.STORAGE, error.problem, remedy=error.remedy) from error
 
+
+def stored(workspace: Workspace, backup: Backup) -> StoredBackup:
+    """The backup, with a folder that is there. Raises AttemptFailed.
+
+    (storage) where the record leads nowhere or the storage is not there, else (corrupt).
     A disk that is not mounted is an empty folder, and no reason to take all its backups for lost.
     """
-    folder = backup_folder.folder_of(workspace.config, backup)
-    if folder is None:
-        raise AttemptFailed(Reason.STORAGE, f"The record of backup {backup.id} names no folder.")
-    if folder.is_dir():
-        return folder
+    found = place(workspace, backup)
+    if found.folder.is_dir():
+        return found
     storage = workspace.config.folder(backup.storage).path
     if not (storage / "backups").is_dir():
         problem = f"The storage is not there: {storage} holds no backups."
         raise AttemptFailed(Reason.STORAGE, problem, remedy="Check that its disk is mounted.")
-    raise tool_failure.corrupt(f"The backup's folder is not there: {folder}.")
+    raise tool_failure.corrupt(f"The backup's folder is not there: {found.folder}.")
 
 
 def hashes(folder: Path, backup: Backup, on_bytes: Callable[[int], None]) -> str:

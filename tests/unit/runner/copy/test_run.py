@@ -223,7 +223,7 @@ def test_a_folder_store_stays_inside(tmp_path: Path, path: str) -> None:
 def test_a_backup_without_a_place_has_no_copy(opened: Workspace) -> None:
     opened.catalog.put(builders.backup(1, NOW, location=None))
     (failed,) = run.run(opened, "main-logical", sleep=no_sleep)
-    assert "does not say where its files are" in failed.message
+    assert "names no folder" in failed.message
 
 
 def test_a_backup_that_expires_before_its_turn_has_no_copy(

@@ -1,0 +1,93 @@
+"""Where a backup's bytes are: the one answer, for everything that reads, proves, copies or removes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.configuration import Config
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup, StoredFile
+from pgbackstop_catalog.store import atomic, layout
+from pgbackstop_runner.system import log
+from pgbackstop_runner.workspace import Workspace
+
+
+class Refused(errors.PgbackstopError):
+    """A record names a place that its backup cannot have; nothing there is touched."""
+
+
+class NotConfigured(errors.ConfigError):
+    """A backup's storage is no folder of the configuration."""
+
+
+class NoPlace(errors.NotFound):
+    """A record names no place: nothing was stored, or it is gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredBackup:
+    """A backup and the folder of its bytes, which need not be there."""
+
+    backup: Backup
+    folder: Path
+
+    def files(self) -> tuple[StoredFile, ...]:
+        """Every file that its record lists."""
+        return self.backup.files
+
+    def path(self, name: str) -> Path:
+        """A file for a tool that needs a path."""
+        return self.folder / name
+
+    def open(self, name: str) -> BinaryIO:
+        """A file's bytes. Raises OSError."""
+        return self.path(name).open("rb")
+
+
+def find(config: Config, backup: Backup) -> StoredBackup:
+    """The place that the record names, whether or not anything is there.
+
+    Raises NoPlace, NotConfigured, and Refused for one that cannot be this backup's.
+    """
+    if backup.storage is None or backup.location is None:
+        raise NoPlace(f"The record of backup {backup.id} names no folder.")
+    try:
+        storage = config.folder(backup.storage).path
+    except (KeyError, TypeError):
+        raise NotConfigured(
+            f"Backup {backup.id} is in storage {backup.storage!r}, which is no folder of the configuration.",
+            remedy="Put the storage back into the configuration.",
+        ) from None
+    folder = storage / backup.location
+    if folder.name != backup.id:
+        raise Refused(f"The record of backup {backup.id} names {folder}, which is not its folder.")
+    if folder.parent.resolve() != storage.resolve() / Path(backup.location).parent:
+        raise Refused(
+            f"{folder.parent} leads elsewhere by a symbolic link; nothing behind it is touched.",
+            remedy="Let the storage's path lead to the real place.",
+        )
+    return StoredBackup(backup=backup, folder=folder)
+
+
+def find_known(config: Config, backup: Backup) -> StoredBackup | None:
+    """The same; None where nothing can be said or done about it."""
+    try:
+        return find(config, backup)
+    except (NoPlace, NotConfigured, Refused):
+        return None
+
+
+def write_beside(workspace: Workspace, record: Backup) -> None:
+    """Let the record beside the bytes say what the catalog says; where that is not possible, it is logged."""
+    stored = find_known(workspace.config, record)
+    if stored is None or not stored.folder.is_dir():
+        return
+    try:
+        atomic.write(stored.path(layout.RECORD_NAME), codec.encode(record))
+    except OSError as error:
+        log.logger().warning(
+            "the verdict is in the catalog only", backup=record.id, message=str(error.strerror or error)
+        )

@@ -1,0 +1,140 @@
+"""What every catalog does. A test module for one subclasses the suite and gives it a ``catalog``."""
+
+import pytest
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Status, Totals
+from pgbackstop_catalog.records.restore import Restore
+from pgbackstop_catalog.store.protocol import AnyRecord, Catalog
+from tests.unit.catalog import builders
+from tests.unit.catalog.builders import DAY, NOW
+
+
+def put(catalog: Catalog, count: int, plan: str = "main-logical", first: int = 0) -> list[Backup]:
+    """Attempts of one plan, a day apart, the newest first."""
+    made = [
+        builders.backup(first + number, NOW - (first + number) * DAY, plan=plan) for number in range(count)
+    ]
+    for record in made:
+        catalog.put(record)
+    return made
+
+
+def copy_of(backup: Backup, storage: str = "offsite") -> Copy:
+    return Copy(
+        backup=backup.id, plan=backup.plan, server="main", backup_type="logical", storage=storage,
+        status=Status.SUCCEEDED, started_at=NOW,
+    )  # fmt: skip
+
+
+def proof_of(backup: Backup, number: int) -> Proof:
+    return Proof(
+        id=builders.backup(number, NOW).id, proof="drill", backup=backup.id, plan=backup.plan, server="main",
+        backup_type="logical", status=Status.SUCCEEDED, started_at=NOW,
+    )  # fmt: skip
+
+
+def restore_of(backup: Backup, number: int, server: str = "main") -> Restore:
+    return Restore(
+        id=builders.backup(number, NOW - number * DAY).id, server=server, plan=backup.plan, backup=backup.id,
+        database="shop", target="shop_2", method="into", status=Status.SUCCEEDED, started_at=NOW,
+    )  # fmt: skip
+
+
+class CatalogContract:
+    """A catalog keeps records; ``catalog`` has none."""
+
+    def test_an_empty_one_has_nothing(self, catalog: Catalog) -> None:
+        assert list(catalog.backups()) == []
+        assert list(catalog.copies("any")) == []
+        assert list(catalog.proofs()) == []
+        assert list(catalog.restores()) == []
+        assert catalog.plans() == ()
+        assert catalog.totals("any") == Totals(plan="any")
+        assert catalog.location
+
+    def test_the_newest_first_over_all_plans(self, catalog: Catalog) -> None:
+        odd = put(catalog, 3, plan="b", first=10)
+        even = put(catalog, 3, plan="a")
+        assert list(catalog.backups()) == [*even, *odd]
+        assert list(catalog.backups("b")) == odd
+        assert catalog.plans() == ("a", "b")
+
+    def test_a_record_is_replaced(self, catalog: Catalog) -> None:
+        record = put(catalog, 1)[0]
+        changed = record.evolve(message="changed")
+        catalog.put(changed)
+        assert list(catalog.backups()) == [changed]
+        catalog.put_progress(record)
+        assert list(catalog.backups()) == [record]
+
+    def test_by_the_beginning_of_an_id(self, catalog: Catalog) -> None:
+        one, other = put(catalog, 2)
+        assert catalog.backup(one.id) == one
+        assert catalog.backup(other.id[:8]) == other
+        with pytest.raises(errors.NotFound, match="There is no backup 'x'"):
+            catalog.backup("x")
+        with pytest.raises(errors.NotFound, match="is the beginning of 2 backups") as raised:
+            catalog.backup("2026")
+        assert one.id in str(raised.value)
+
+    def test_copies_proofs_and_tallies(self, catalog: Catalog) -> None:
+        record = put(catalog, 1)[0]
+        copy, proof, tally = copy_of(record), proof_of(record, 5), Totals(plan=record.plan, runs={"shop": 3})
+        for each in (copy, proof, tally):
+            catalog.put(each)
+        assert list(catalog.copies()) == [copy]
+        assert list(catalog.proofs(record.plan)) == [proof]
+        assert catalog.totals(record.plan) == tally
+
+    def test_restores_of_a_server_or_of_any(self, catalog: Catalog) -> None:
+        record = put(catalog, 1)[0]
+        mine, others = restore_of(record, 1), restore_of(record, 2, server="other")
+        catalog.put(mine)
+        catalog.put(others)
+        assert list(catalog.restores("main")) == [mine]
+        assert list(catalog.restores()) == [mine, others]
+
+    def test_physical_backups_of_a_server(self, catalog: Catalog) -> None:
+        put(catalog, 1)
+        physical = [
+            builders.backup(number, NOW - number * DAY, plan="main-physical", backup_type="physical")
+            for number in range(2)
+        ]
+        for each in physical:
+            catalog.put(each)
+        assert catalog.physical_backups("main") == physical
+        assert catalog.physical_backups("other") == []
+
+    def test_what_it_has(self, catalog: Catalog) -> None:
+        record = put(catalog, 1)[0]
+        wanted: list[AnyRecord] = [record, copy_of(record), proof_of(record, 5), restore_of(record, 1)]
+        assert [catalog.has(each) for each in wanted] == [True, False, False, False]
+        for each in wanted:
+            catalog.put(each)
+        assert all(catalog.has(each) for each in wanted)
+
+    def test_forgetting_one_takes_its_copies_and_proofs_and_no_others(self, catalog: Catalog) -> None:
+        one, other = put(catalog, 2)
+        for number, record in enumerate((one, other)):
+            catalog.put(copy_of(record))
+            catalog.put(copy_of(record, "tape"))
+            catalog.put(proof_of(record, number))
+        catalog.remove(one)
+        catalog.remove(one)
+        assert list(catalog.backups()) == [other]
+        assert {each.backup for each in catalog.copies()} == {other.id}
+        assert {each.backup for each in catalog.proofs()} == {other.id}
+
+    def test_what_goes_while_it_is_read_is_gone(self, catalog: Catalog) -> None:
+        one, other = put(catalog, 2)
+        reading = catalog.backups()
+        assert next(reading) == one
+        catalog.remove(other)
+        assert list(reading) == []
+
+    def test_being_swept_or_asked_leaves_the_records(self, catalog: Catalog) -> None:
+        records = put(catalog, 2)
+        catalog.check_writable()
+        catalog.sweep("main-logical")
+        assert list(catalog.backups()) == records

@@ -1,0 +1,82 @@
+"""What every storage does. A test module for one subclasses the suite and gives it a ``store``."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from pgbackstop_catalog.records.backup import StoredFile
+from pgbackstop_runner.storage.protocol import ByteStore, SourceChanged, StoreError
+
+
+def source(path: Path, content: bytes) -> StoredFile:
+    """Write a file that is to be stored, and what is to be on record of it."""
+    path.write_bytes(content)
+    return StoredFile(path=path.name, size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+class StorageContract:
+    """A storage keeps files under paths below its root; ``store`` is empty."""
+
+    def test_what_is_put_is_read_and_listed(self, store: ByteStore, tmp_path: Path) -> None:
+        expected = source(tmp_path / "source", b"the bytes\n" * 1000)
+        store.put(tmp_path / "source", "a/b/file", expected)
+        store.put_bytes(b"mark", "a/b/mark.json")
+        assert store.read("a/b/file") == (tmp_path / "source").read_bytes()
+        assert store.read("a/b/mark.json") == b"mark"
+        assert dict(store.files("a")) == {"a/b/file": expected.size_bytes, "a/b/mark.json": 4}
+
+    def test_an_empty_file_is_a_file(self, store: ByteStore, tmp_path: Path) -> None:
+        store.put(tmp_path / "source", "a/empty", source(tmp_path / "source", b""))
+        assert dict(store.files("a")) == {"a/empty": 0}
+
+    def test_what_is_put_again_is_replaced(self, store: ByteStore, tmp_path: Path) -> None:
+        for content in (b"a longer first", b"second"):
+            store.put(tmp_path / "source", "a/file", source(tmp_path / "source", content))
+            assert store.read("a/file") == content
+            store.put_bytes(content, "a/small")
+            assert store.read("a/small") == content
+        assert dict(store.files("a")) == {"a/file": 6, "a/small": 6}
+
+    @pytest.mark.parametrize("content", [b"other", b"longer than before"])
+    def test_a_source_that_changed_is_told(self, store: ByteStore, tmp_path: Path, content: bytes) -> None:
+        expected = source(tmp_path / "source", b"bytes")
+        (tmp_path / "source").write_bytes(content)
+        with pytest.raises(SourceChanged, match="not what was stored first"):
+            store.put(tmp_path / "source", "a/file", expected)
+
+    def test_a_folder_holds_its_own_files_only(self, store: ByteStore) -> None:
+        for path in ("a/one", "a/deep/two", "ab/three", "b/a/four"):
+            store.put_bytes(b"", path)
+        assert {path for path, _size in store.files("a")} == {"a/one", "a/deep/two"}
+
+    def test_a_folder_that_is_not_there_has_no_files(self, store: ByteStore) -> None:
+        store.put_bytes(b"", "a/one")
+        assert list(store.files("never")) == []
+
+    def test_a_file_that_is_not_there_is_told(self, store: ByteStore) -> None:
+        store.put_bytes(b"", "a/one")
+        with pytest.raises(StoreError, match="a/two"):
+            store.read("a/two")
+
+    def test_removing_takes_what_is_named_and_may_be_done_twice(self, store: ByteStore) -> None:
+        for path in ("a/one", "a/two", "b/one"):
+            store.put_bytes(b"", path)
+        for _ in range(2):
+            store.remove(["a/one", "b/one", "b/never"])
+            assert {path for path, _size in store.files("a")} == {"a/two"}
+            assert list(store.files("b")) == []
+
+    @pytest.mark.parametrize("path", ["../outside", "/outside", "a/../../outside"])
+    def test_nothing_is_done_outside(self, store: ByteStore, tmp_path: Path, path: str) -> None:
+        store.put_bytes(b"", "inside")
+        expected = source(tmp_path / "source", b"bytes")
+        for act in (
+            lambda: store.put(tmp_path / "source", path, expected),
+            lambda: store.put_bytes(b"", path),
+            lambda: store.read(path),
+            lambda: list(store.files(path)),
+            lambda: store.remove([path]),
+        ):
+            with pytest.raises(StoreError, match="no place inside"):
+                act()

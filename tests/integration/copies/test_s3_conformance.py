@@ -1,0 +1,13 @@
+"""A bucket of a real S3 server passes the suite of all storages."""
+
+import pytest
+
+from pgbackstop_catalog.config.storage import S3Storage
+from pgbackstop_runner.storage.s3 import S3Bucket
+from tests.conformance.storage import StorageContract
+
+
+class TestS3Bucket(StorageContract):
+    @pytest.fixture
+    def store(self, storage: S3Storage) -> S3Bucket:
+        return S3Bucket.connect("s3", storage)
