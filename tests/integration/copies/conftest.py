@@ -56,7 +56,7 @@ def seaweed(weed: str, folder: Path) -> Iterator[str]:
         f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", f"-s3.port={s3}",
         f"-master.port.grpc={grpc[0]}", f"-volume.port.grpc={grpc[1]}", f"-filer.port.grpc={grpc[2]}",
         f"-s3.port.grpc={grpc[3]}", f"-s3.config={folder / 's3.json'}", "-volume.max=100",
-        "-master.volumeSizeLimitMB=1024", "-s3.port.iceberg=0",
+        "-master.volumeSizeLimitMB=1024", "-s3.port.iceberg=0", "-s3.port.lance=0",
     ]  # fmt: skip
     with (folder / "log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
         try:
