@@ -55,11 +55,10 @@ def read(workspace: Workspace, server: str) -> Archive:
     """Read the archive's index, its histories and the receiver's state. Raises CatalogError, NotFound."""
     workspace.server(server)
     folder = workspace.wal_archive(server)
-    identity = folder / wal_segments.IDENTITY_NAME
     try:
         return Archive(
             folder=folder,
-            identity=codec.read(WalIdentity, identity) if identity.exists() else None,
+            identity=_identity(folder),
             entries=dict(wal_index.Index(folder).refresh()),
             state=_state(workspace, server),
             switches=_switches(folder),
@@ -68,6 +67,22 @@ def read(workspace: Workspace, server: str) -> Archive:
         raise errors.CatalogError(
             f"The WAL archive cannot be read: {error.filename or folder}: {error.strerror}.",
             remedy="Check its owner, mode and mount.",
+        ) from error
+
+
+def _identity(folder: Path) -> WalIdentity | None:
+    """Whose WAL it is; None where nothing was archived yet. Raises CatalogError, OSError."""
+    path = folder / wal_segments.IDENTITY_NAME
+    if not path.exists():
+        return None
+    try:
+        return codec.read(WalIdentity, path)
+    except errors.NewerRecord:
+        raise
+    except errors.CatalogError as error:
+        raise errors.CatalogError(
+            f"The WAL archive cannot be read: {error.problem}",
+            remedy="Move it away: the WAL receiver of the server writes it again.",
         ) from error
 
 
