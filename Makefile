@@ -1,6 +1,6 @@
 # One line each, the same by hand and in CI. PYTHON, APT=no, PYTEST_ARGS and LOCK_ARGS may be given.
 PYTHON ?= python3
-PYTEST_ARGS ?= -n 2
+PYTEST_ARGS ?= -n 3
 export PYTHON APT
 
 .PHONY: install fmt check test test-fast test-tools fuzz demo bench lock clean
