@@ -97,7 +97,7 @@ def is_abandoned(path: Path) -> bool:
 
 def sweep(folder: Path, *, older_than: float = 0.0) -> None:
     """Remove what crashes left in a folder, if it was not written to for ``older_than`` seconds."""
-    for path in filter(is_temporary, folder.iterdir()):
+    for path in folder.glob(f".*{TEMPORARY_SUFFIX}"):
         with contextlib.suppress(FileNotFoundError):  # its writer was faster
             if time.time() - path.stat().st_mtime >= older_than:
                 path.unlink()

@@ -12,10 +12,10 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Reason, Status
-from pgbackstop_catalog.store import layout
+from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_runner.notify import backup_events
 from pgbackstop_runner.storage import stored_backup
-from pgbackstop_runner.system import files, log
+from pgbackstop_runner.system import log
 from pgbackstop_runner.system.files import remove_tree
 from pgbackstop_runner.verify import reconcile
 from pgbackstop_runner.workspace import Workspace
@@ -78,7 +78,7 @@ def _close(workspace: Workspace, record: Backup) -> Backup:
 
 
 def _adopt(workspace: Workspace, folder: Path, committed: Backup) -> Backup:
-    files.sweep_temporary(folder)
+    atomic.sweep(folder)
     workspace.catalog.put(committed)
     log.logger().info("found complete after a crash", plan=committed.plan, backup=committed.id)
     return committed

@@ -58,13 +58,6 @@ def remove_tree(folder: Path) -> None:
         shutil.rmtree(folder, onerror=report)
 
 
-def sweep_temporary(folder: Path) -> None:
-    """Remove what a crash left of atomic writes in a folder."""
-    for path in folder.glob(f".*{atomic.TEMPORARY_SUFFIX}"):
-        if atomic.is_temporary(path):
-            path.unlink(missing_ok=True)
-
-
 def free_bytes(folder: Path) -> int | None:
     """Bytes that an unprivileged writer may use; None where the folder is not there (reported elsewhere)."""
     try:

@@ -7,6 +7,7 @@ import contextlib
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Proof, Reason, Status
+from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.storage import stored_backup
 from pgbackstop_runner.system import files, log
 from pgbackstop_runner.workspace import Workspace
@@ -31,7 +32,7 @@ def _close_proof(workspace: Workspace, proof: Proof) -> None:
         if stored is not None:
             folder = stored.folder
             files.remove_tree(folder.with_name(folder.name + files.STAGING_SUFFIX))
-            files.sweep_temporary(folder)
+            atomic.sweep(folder)
             stored_backup.write_beside(workspace, record)
     message = f"The process that made it (pid {proof.pid} on {proof.host}) ended without a word."
     workspace.catalog.put(
