@@ -1,7 +1,7 @@
 """The kinds of storage that copies go to, one file for each.
 
-bytestore_folder.py    another disk of this host
-bytestore_s3.py        S3, and servers that speak its protocol
+folder.py    another disk of this host
+s3.py        S3, and servers that speak its protocol
 """
 
 from __future__ import annotations
