@@ -293,8 +293,8 @@ def _prepared(die: Callable[[], None]) -> Callable[[], None]:
     return prepare
 
 
-def _pids() -> Iterator[int]:
-    return (int(entry.name) for entry in os.scandir(_PROC) if entry.name.isdigit())
+def _pids() -> list[int]:
+    return [int(path.name) for path in _PROC.iterdir() if path.name.isdigit()]
 
 
 def _works_in(pid: int, folder: os.stat_result) -> bool:
