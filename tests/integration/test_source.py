@@ -51,6 +51,21 @@ SINCE_18 = """
     insert into referring values (7);
     alter table referring add constraint goes foreign key (kept) references kept not valid;
 """
+# A row that notes, as it is loaded, whether the constraint was there before it.
+SLOW = """
+    create function is_there() returns bool language plpgsql volatile as $$
+        begin
+            perform pg_catalog.pg_sleep(1);
+            return exists (select from pg_catalog.pg_constraint where conname = 'above');
+        end $$;
+    create function noted(int) returns bool language plpgsql immutable as
+        $$ begin return public.is_there(); end $$;
+    create table slow (n int, before bool generated always as (noted(n)) stored);
+    insert into slow values (1);
+    create table old (id int);
+    insert into old values (-1);
+    alter table old add constraint above check (id > 0) not valid;
+"""
 SAME = """select conrelid::regclass::text, conname::text, convalidated from pg_constraint
           where not convalidated and coninhcount = 0 and conparentid = 0 order by 1, 2"""
 
@@ -98,6 +113,20 @@ def test_constraints_that_were_not_valid(found: Database, folder: Path) -> None:
         found.server.execute(f"drop database {into}")
     for said in proven(site, *FORMATS).values():
         assert "as at the source" in said["constraints"]
+
+
+def test_no_constraint_that_is_not_valid_before_the_rows(database: Database, folder: Path) -> None:
+    """Several jobs could add it while the rows of a partition, which it refuses, are still to come."""
+    database.execute(SLOW)
+    site = Site(folder=folder, server=database.server, plans={"it": plan(databases=[database.name])})
+    backup = site.made("it")
+    into = f"{database.name}_ordered"
+    done = site.run("restore", backup.id, "--into", into, "--jobs", "2")
+    assert done.returncode == 0, done.stderr
+    assert database.server.execute("select n, before from slow", into) == [(1, False)]
+    assert database.server.execute(SAME, into) == [("old", "above", False)]
+    database.server.execute(f"drop database {into}")
+    assert "--jobs=1 " in backup.restore_by_hand[-1]
 
 
 def test_a_constraint_that_only_the_restored_database_has_not_valid(database: Database) -> None:

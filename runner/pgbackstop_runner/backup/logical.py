@@ -59,7 +59,7 @@ def dump(attempt: Attempt, binaries: Binaries, *, role_passwords: bool) -> Dump:
     with attempt.step("globals"), storage_errors(attempt.storage):
         globals_file = _globals(attempt, binaries, role_passwords=role_passwords)
     attempt.note(
-        restore_by_hand=readme.logical_commands(dump=name, jobs=plan.jobs),
+        restore_by_hand=readme.logical_commands(dump=name, jobs=1 if shared.not_valid else plan.jobs),
         tools={"pg_dump": binaries.version},
         source_not_valid=shared.not_valid,
         source_invalid_indexes=shared.invalid_indexes,

@@ -31,6 +31,7 @@ def logical_commands(*, dump: str, jobs: int) -> tuple[str, ...]:
     """Commands that restore a dump into a server of the same or a newer version, run in its folder.
 
     They create the database under its own name, with its encoding, locale, owner, settings and rights.
+    ``jobs`` must be 1 where a constraint is NOT VALID: several could add it before the rows.
     """
     first = (
         "sha256sum -c SHA256SUMS",

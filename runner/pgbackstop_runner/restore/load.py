@@ -93,12 +93,18 @@ def _listed(quoted: str) -> str:
 
 @dataclass(kw_only=True)
 class Source:
-    """A dump, and how it is to be read."""
+    """A dump, and how it is to be read.
+
+    ``rows_first`` keeps constraints away until every row is there. Several jobs of pg_restore wait with a
+    constraint for the rows of its own table alone, not of the partitions and children that inherit it: one
+    that is NOT VALID would refuse rows that the source has.
+    """
 
     path: Path
     plain: bool
     jobs: int = 2
     no_tablespaces: bool = False
+    rows_first: bool = False
     only: Only | None = None
     warnings: list[str] = field(default_factory=list)
 
@@ -116,12 +122,23 @@ def fill(server: Server, database: str, binaries: Binaries, source: Source, serv
             _by_archive(server, database, binaries, source)
 
 
+_SECTIONS = (("--section=pre-data", "--section=data"), ("--section=post-data",))
+
+
 def _by_archive(server: Server, database: str, binaries: Binaries, source: Source) -> None:
+    for sections in _SECTIONS if source.rows_first else ((),):
+        _by_pg_restore(server, database, binaries, source, sections)
+
+
+def _by_pg_restore(
+    server: Server, database: str, binaries: Binaries, source: Source, sections: tuple[str, ...]
+) -> None:
     argv = [
         binaries.path("pg_restore"),
         "--no-password",
         "--exit-on-error",
         f"--jobs={source.jobs}",
+        *sections,
         *(["--no-tablespaces"] if source.no_tablespaces else []),
         f"--dbname={connection_string(server, database)}",
         str(source.path),

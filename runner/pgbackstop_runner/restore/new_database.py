@@ -43,6 +43,7 @@ def load(current: Journal, outline: RestorePlan, name: str, only: restore_load.O
         plain=outline.backup.format == "plain",
         jobs=_jobs(current.workspace, outline),
         no_tablespaces=bool(outline.missing_tablespaces),
+        rows_first=bool(outline.backup.source_not_valid),
         only=only,
     )
     restore_load.fill(outline.server, name, outline.binaries, source, outline.major)
