@@ -10,7 +10,6 @@ import itertools
 import secrets
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import PurePosixPath
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -32,8 +31,8 @@ Lsn = Annotated[str, StringConstraints(pattern=r"^[0-9A-F]{1,8}/[0-9A-F]{1,8}$")
 
 
 def _inside(path: str) -> str:
-    pure = PurePosixPath(path)
-    if not path or pure.is_absolute() or ".." in pure.parts or "\0" in path:
+    # Not by PurePosixPath: a backup of 20,000 tables has a path for each, looked at whenever it is read.
+    if not path or path.startswith("/") or ".." in path.split("/") or "\0" in path:
         msg = "must be a path inside the folder"
         raise ValueError(msg)
     return path

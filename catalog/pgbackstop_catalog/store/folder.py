@@ -25,6 +25,7 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Totals
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.store import atomic, listing
+from pgbackstop_catalog.store.decoded import DecodedRecords
 from pgbackstop_catalog.store.protocol import AnyRecord
 
 SUFFIX = listing.SUFFIX
@@ -43,6 +44,7 @@ class FolderCatalog:
 
     root: Path
     on_invalid_record: Callable[[errors.CatalogError], None] = field(default=lambda _error: None)
+    _decoded: DecodedRecords = field(default_factory=DecodedRecords, repr=False, compare=False)
 
     @property
     def location(self) -> str:
@@ -53,11 +55,13 @@ class FolderCatalog:
         with _writing(path):
             atomic.make_folder(path.parent)
             atomic.write(path, codec.encode(record))
+        self._decoded.forget(path)
 
     def put_progress(self, record: Backup) -> None:
         path = self.path(record)
         with _writing(path):
             atomic.write(path, codec.encode(record), durable=False)
+        self._decoded.forget(path)
 
     def backups(self, plan: str | None = None) -> Iterator[Backup]:
         return self._read(Backup, "backups", plan)
@@ -160,7 +164,7 @@ class FolderCatalog:
     def _read(self, kind: type[R], folder: str, plan: str | None) -> Iterator[R]:
         for path in self.entries(folder, plan):
             try:
-                yield codec.read(kind, path)
+                yield self._decoded.read(kind, path)
             except FileNotFoundError:
                 continue  # removed since the folder was listed
             except OSError as error:
@@ -172,7 +176,7 @@ class FolderCatalog:
 
     def _one(self, kind: type[One], path: Path) -> One:
         try:
-            return codec.read(kind, path)
+            return self._decoded.read(kind, path)
         except OSError as error:
             raise unreadable(path, error) from error
 

@@ -109,7 +109,7 @@ class Attempt:
         self.note(files=files, size_bytes=size, progress_bytes=size)
         with self.step("commit"), system_files.storage_errors(self.storage):
             readme.write(self.folder, self.record)
-            system_files.sync_tree(self.folder)
+            system_files.secure_tree(self.folder)
             self.folder.rename(self.final)
             atomic.sync_folder(self.final.parent)
         # A signal between the two would leave a good backup on record as running until the next start.

@@ -1,6 +1,7 @@
 """Exact row counts in the snapshot of a dump, beside it: what goes wrong costs a count, never the dump.
 
-Each table is counted in a transaction of its own, so that no more is locked than one table and its indexes.
+Some tables at a time are counted in one transaction, so that few locks are held; where that fails,
+each in its own.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pgbackstop_runner.postgres import sessions
 from pgbackstop_runner.system import phrases
 
 MOST_SESSIONS = 3  # that are lost before no other is opened
+# Counted by one query. Each costs a lock, and one for each of its indexes, of the server's pool.
+TOGETHER = 32
 Connect = Callable[[], AbstractContextManager[psycopg.Connection]]
 
 
@@ -60,7 +63,7 @@ def rows(connection: psycopg.Connection, schema: str, name: str) -> int:
     table = sql.Identifier(schema, name)
     try:
         with connection.transaction():
-            row = connection.execute(sql.SQL("select count(*) from only {}").format(table)).fetchone()
+            row = connection.execute(_COUNT.format(table)).fetchone()
     except psycopg.OperationalError:
         raise
     except psycopg.Error as error:
@@ -133,34 +136,74 @@ class Counter:
             self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             self._connection.read_only = True
             while self._left and not self._stopping:
-                problem = self._one(self._connection, self._left[-1])
-                if self._connection.closed:
+                some = self._left[-TOGETHER:]
+                if self._together(self._connection, some):
+                    del self._left[-TOGETHER:]
+                elif problem := self._apart(self._connection, len(some)):
                     return problem
-                table = self._left.pop()
-                if problem:
-                    self._counts.problems[table.quoted] = problem
+        return ""
+
+    def _together(self, connection: psycopg.Connection, tables: Sequence[Table]) -> bool:
+        """Count tables by one query. Returns whether it could be done; it is not told why not."""
+        try:
+            with self._shared(connection):
+                found = connection.execute(sql.SQL("select {}").format(_counting(tables))).fetchone() or ()
+                files = connection.execute(_FILES, ([table.quoted for table in tables],)).fetchall()
+        except psycopg.Error:
+            return False
+        for table, count, (file,) in zip(tables, found, files, strict=True):
+            self._keep(table, count, file)
+        return True
+
+    def _apart(self, connection: psycopg.Connection, count: int) -> str:
+        """Count the last tables one by one. Returns why the session was lost, if it was."""
+        for _ in range(count):
+            if self._stopping:
+                break
+            table = self._left[-1]
+            problem = self._one(connection, table)
+            if connection.closed:
+                return problem
+            self._left.pop()
+            if problem:
+                self._counts.problems[table.quoted] = problem
         return ""
 
     def _one(self, connection: psycopg.Connection, table: Table) -> str:
         try:
-            with connection.transaction():
-                try:
-                    connection.execute(
-                        sql.SQL("set transaction snapshot {}").format(sql.Literal(self._snapshot))
-                    )
-                except psycopg.Error as error:
-                    if connection.closed:
-                        raise
-                    raise Gone(f"the snapshot is gone: {errors.one_line(error)}") from error
-                self._counts.rows[table.quoted] = rows(connection, table.schema, table.name)
-                file = connection.execute(_FILE, (table.quoted,)).fetchone()
+            with self._shared(connection):
+                count = rows(connection, table.schema, table.name)
+                ((file,),) = connection.execute(_FILES, ([table.quoted],)).fetchall()
         except psycopg.Error as error:
             return errors.one_line(error)
-        if file != (table.file,):
-            del self._counts.rows[table.quoted]
-            return "it was renamed or rewritten while it was counted"
+        self._keep(table, count, file)
         return ""
 
+    @contextlib.contextmanager
+    def _shared(self, connection: psycopg.Connection) -> Iterator[None]:
+        """A transaction in the snapshot of the dump. Raises Gone, psycopg.Error."""
+        with connection.transaction():
+            try:
+                connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(self._snapshot)))
+            except psycopg.Error as error:
+                if connection.closed:
+                    raise
+                raise Gone(f"the snapshot is gone: {errors.one_line(error)}") from error
+            yield
 
-# By the name, and not of the snapshot, but of the table that was just locked.
-_FILE = "select pg_catalog.pg_relation_filenode(pg_catalog.to_regclass(%s))::int8"
+    def _keep(self, table: Table, count: int, file: int | None) -> None:
+        if file == table.file:
+            self._counts.rows[table.quoted] = count
+        else:
+            self._counts.problems[table.quoted] = "it was renamed or rewritten while it was counted"
+
+
+def _counting(tables: Sequence[Table]) -> sql.Composed:
+    each = (_COUNT.format(sql.Identifier(table.schema, table.name)) for table in tables)
+    return sql.SQL(", ").join(sql.SQL("({})").format(query) for query in each)
+
+
+_COUNT = sql.SQL("select count(*) from only {}")
+# By the name, and not of the snapshot, but of the tables that were just locked.
+_FILES = """select pg_catalog.pg_relation_filenode(pg_catalog.to_regclass(name))::int8
+            from pg_catalog.unnest(%s::text[]) with ordinality as given (name, number) order by number"""

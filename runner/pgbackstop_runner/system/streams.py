@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Protocol, cast
@@ -15,6 +16,7 @@ from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_catalog.store import atomic
 
 CHUNK = 1 << 20
+_MOST_OF_PART = 64
 
 
 class Sink(Protocol):
@@ -25,7 +27,7 @@ class Sink(Protocol):
 
 
 class HashingFile(io.RawIOBase):
-    """A new file that hashes and counts what is written to it: the bytes as they are stored."""
+    """A new file that hashes and counts the bytes as they are stored. Closed, it is durable."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("xb", buffering=0)
@@ -49,8 +51,12 @@ class HashingFile(io.RawIOBase):
             self._file.flush()
 
     def close(self) -> None:
-        self._file.close()
-        super().close()
+        try:
+            if not self._file.closed:
+                os.fsync(self._file.fileno())
+        finally:
+            self._file.close()
+            super().close()
 
     def stored(self, path: str) -> StoredFile:
         """What was written, under the name it has in the backup's folder."""
@@ -103,20 +109,35 @@ def digest(path: Path, name: str) -> StoredFile:
 
 def digest_tree(folder: Path, names: list[str]) -> tuple[StoredFile, ...]:
     """Hash files two at a time while the disk makes them durable: neither holds Python's lock."""
-    with ThreadPoolExecutor(max_workers=2) as hashing, ThreadPoolExecutor(max_workers=1) as syncing:
-        synced = syncing.map(lambda name: atomic.sync_file(folder / name), names)
-        stored = tuple(hashing.map(lambda name: digest(folder / name, name), names))
-        tuple(synced)
+
+    def hashed(part: Sequence[str]) -> list[StoredFile]:
+        return [digest(folder / name, name) for name in part]
+
+    def synced(part: Sequence[str]) -> None:
+        for name in part:
+            atomic.sync_file(folder / name)
+
+    with ThreadPoolExecutor(max_workers=2) as hashing, ThreadPoolExecutor(max_workers=2) as syncing:
+        # By parts: to hand a file to a thread costs more than to hash a small one.
+        durable = [syncing.submit(synced, part) for part in _parts(names)]
+        stored = tuple(each for part in hashing.map(hashed, _parts(names)) for each in part)
+        for part in durable:
+            part.result()
     return stored
+
+
+def _parts(names: Sequence[str]) -> list[Sequence[str]]:
+    size = max(1, min(_MOST_OF_PART, len(names) // 8))
+    return [names[at : at + size] for at in range(0, len(names), size)]
 
 
 def tree_size(folder: Path) -> int:
     """Bytes of the files below ``folder`` now, while a tool writes them."""
     total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):
-            if path.is_file():
-                total += path.stat().st_size
+    for parent, _folders, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.stat(f"{parent}/{name}").st_size  # noqa: PTH116 - a Path each costs more than the look
     return total
 
 
