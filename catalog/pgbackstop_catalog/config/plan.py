@@ -133,6 +133,9 @@ class Plan(Model):
         description="logical: custom (.backup), plain (.sql), directory (parallel); physical: tar",
     )
     compression: Compression = Field(default=Compression(), description="how it is compressed")
+    parallel_databases: int = Field(
+        default=2, ge=1, le=64, description="databases of a logical run that are dumped at a time"
+    )
     jobs: int = Field(default=2, ge=1, le=64, description="parallel workers of the directory format")
     row_counts: bool = Field(default=True, description="count every table's rows in the snapshot of the dump")
     data_loss: DataLoss = Field(

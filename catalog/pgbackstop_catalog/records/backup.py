@@ -7,6 +7,7 @@ monotonic clock. A record says everything that a restorer must know without pgba
 from __future__ import annotations
 
 import itertools
+import os
 import secrets
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -22,7 +23,8 @@ RECORD_VERSION: Final = 1
 
 BackupId = Annotated[str, StringConstraints(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{6}(?:[0-9a-f]{2})?$")]
 # Within a process no id is given twice, not even for one moment, and processes begin where chance puts them.
-_numbers: Final = itertools.count(secrets.randbits(16))
+_numbers: Final = [itertools.count(secrets.randbits(16))]
+os.register_at_fork(after_in_child=lambda: _numbers.__setitem__(0, itertools.count(secrets.randbits(16))))
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 BackupType = Literal["logical", "physical"]
 DrillKind = Literal["logical", "physical", "pitr"]
@@ -356,4 +358,4 @@ def new_id(moment: datetime) -> str:
     Four digits count 16 microseconds, up to the second's end; four tell ids of one moment apart.
     """
     utc = moment.astimezone(UTC)
-    return f"{utc:%Y%m%dT%H%M%SZ}-{utc.microsecond >> 4:04x}{next(_numbers) & 0xFFFF:04x}"
+    return f"{utc:%Y%m%dT%H%M%SZ}-{utc.microsecond >> 4:04x}{next(_numbers[0]) & 0xFFFF:04x}"

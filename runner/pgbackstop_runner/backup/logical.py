@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from pgbackstop_catalog.config import conninfo
@@ -46,7 +47,19 @@ class Dump:
     tables: tuple[Table, ...]
 
 
-def dump(attempt: Attempt, binaries: Binaries, *, role_passwords: bool) -> Dump:
+@dataclass
+class RolesDump:
+    """The roles and tablespaces of the server, dumped once for several databases of a run.
+
+    It serves a later database as long as it has every role that the snapshot of that one's dump can name.
+    """
+
+    passwords: bool = False
+    known: frozenset[str] = frozenset()
+    content: bytes = b""
+
+
+def dump(attempt: Attempt, binaries: Binaries, roles: RolesDump) -> Dump:
     """Dump the attempt's database. Raises AttemptFailed, ServerUnreachable."""
     database, plan = attempt.record.database, attempt.plan
     write = {"custom": _custom, "plain": _plain, "directory": _directory}[attempt.record.format]
@@ -57,7 +70,7 @@ def dump(attempt: Attempt, binaries: Binaries, *, role_passwords: bool) -> Dump:
             with attempt.step("count rows"):
                 _record_counts(attempt, shared)
     with attempt.step("globals"), storage_errors(attempt.storage):
-        globals_file = _globals(attempt, binaries, role_passwords=role_passwords)
+        globals_file = _globals(attempt, binaries, roles, shared.roles)
     attempt.note(
         restore_by_hand=readme.logical_commands(dump=name, jobs=1 if shared.not_valid else plan.jobs),
         tools={"pg_dump": binaries.version},
@@ -169,19 +182,30 @@ def _fall_back(attempt: Attempt, write: Callable[[str], T], reason: str) -> T:
     return write(_OLD_CLIENT_OPTION)
 
 
-def _globals(attempt: Attempt, binaries: Binaries, *, role_passwords: bool) -> StoredFile:
+def _globals(attempt: Attempt, binaries: Binaries, roles: RolesDump, wanted: frozenset[str]) -> StoredFile:
     """Roles, their memberships and settings, tablespaces."""
+    path = attempt.folder / dump_files.GLOBALS
+    if not roles.content or not wanted <= roles.known:
+        stored = _dump_roles(attempt, binaries, path, passwords=roles.passwords)
+        roles.known, roles.content = wanted, path.read_bytes()
+        return stored
+    with streams.HashingFile(path) as target:
+        target.write(roles.content)
+    return target.stored(dump_files.GLOBALS)
+
+
+def _dump_roles(attempt: Attempt, binaries: Binaries, path: Path, *, passwords: bool) -> StoredFile:
     argv = [
         binaries.path("pg_dumpall"),
         "--globals-only",
         "--no-password",
-        *([] if role_passwords else ["--no-role-passwords"]),
+        *([] if passwords else ["--no-role-passwords"]),
         f"--dbname={session_options.connection_string(attempt.server, None, 'pgbackstop')}",
     ]
     password, limits = conninfo.password(attempt.server), client_process.Limits.of_run(attempt.plan)
     with (
         client_process.start("pg_dumpall", argv, password=password, limits=limits, pipe_output=True) as tool,
-        streams.HashingFile(attempt.folder / dump_files.GLOBALS) as target,
+        streams.HashingFile(path) as target,
     ):
         streams.pump(tool.stdout, target, tool.feed)
         tool.finish()

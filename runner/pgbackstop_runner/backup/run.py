@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 
 import psycopg
 
@@ -30,7 +31,7 @@ from pgbackstop_runner.postgres import facts as postgres_facts
 from pgbackstop_runner.postgres import sessions, undumped
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.system import files as system_files
-from pgbackstop_runner.system import log, signals
+from pgbackstop_runner.system import log, signals, workers
 from pgbackstop_runner.verify import run as prove
 from pgbackstop_runner.workspace import Workspace
 
@@ -69,16 +70,37 @@ def _attempts(workspace: Workspace, plan_name: str, request: BackupRequest) -> I
     databases = report.databases or expected
     if first.record.database != databases[0]:
         first.retarget(databases[0])
-    for database in databases:
+    roles = logical.RolesDump()
+
+    def one(number: int) -> Backup:
+        database = databases[number]
         mine = database == first.record.database
         current = first if mine else attempt.begin(workspace, plan_name, database, request)
         try:
-            backup = _make(current, report)
+            backup = _make(current, report, roles)
         except Exception as error:  # whatever it was, the other databases get their turn
-            backup = _failed(current, error)
-        else:
-            _announce(workspace, backup)
-        yield backup
+            return _failed(current, error)
+        _announce(workspace, backup)
+        return backup
+
+    made = _side_by_side(first, one, databases)
+    for number, database in enumerate(databases):
+        yield made[database] if database in made else one(number)
+
+
+def _side_by_side(
+    first: Attempt, one: Callable[[int], Backup], databases: tuple[str, ...]
+) -> dict[str, Backup]:
+    """Let processes make the backups of several databases; returns what they left, by database."""
+    at_once = min(first.plan.parallel_databases, len(databases))
+    if at_once <= 1:
+        return {}
+    workers.run(one, len(databases), at_once=at_once)
+    # One that was killed left a running record, as a dead runner does.
+    reconcile.one_plan(first.workspace, first.plan_name)
+    newest = first.workspace.catalog.backups(first.plan_name)
+    ours = itertools.takewhile(lambda backup: backup.id >= first.record.id, newest)
+    return {backup.database: backup for backup in ours}
 
 
 def _expected(workspace: Workspace, plan_name: str, request: BackupRequest) -> tuple[str, ...]:
@@ -134,7 +156,7 @@ def _announce(workspace: Workspace, backup: Backup) -> None:
     backup_events.backup_finished(workspace, backup)
 
 
-def _make(current: Attempt, report: Report) -> Backup:
+def _make(current: Attempt, report: Report, roles: logical.RolesDump) -> Backup:
     """One backup, top to bottom."""
     database = current.record.database
     facts, rights, binaries = report.require(database)
@@ -152,18 +174,19 @@ def _make(current: Attempt, report: Report) -> Backup:
     with contextlib.ExitStack() as leases:
         with signals.deadline(limit, _overdue("The backup", limit)):
             if current.plan.is_logical:
-                files = _dump(current, binaries, role_passwords=rights.read_roles)
+                roles.passwords = current.plan.role_passwords and rights.read_roles
+                files = _dump(current, binaries, roles)
             else:
                 files = _copy(current, binaries, leases)
         return current.commit(files)
 
 
-def _dump(current: Attempt, binaries: Binaries, *, role_passwords: bool) -> tuple[StoredFile, ...]:
+def _dump(current: Attempt, binaries: Binaries, roles: logical.RolesDump) -> tuple[StoredFile, ...]:
     with sessions.connect(current.server, current.record.database) as connection:
         current.note(database_facts=postgres_facts.database_facts(connection))
         if current.record.format == "plain":
             psql_reading.require(connection)
-    dump = logical.dump(current, binaries, role_passwords=current.plan.role_passwords and role_passwords)
+    dump = logical.dump(current, binaries, roles)
     with current.step("verify"):
         check_dump.check(current, binaries, dump)
     row_comparison.compare(current)

@@ -35,6 +35,7 @@ class Snapshot:
     lock_timeout: float
     name: str
     tables: tuple[Table, ...]
+    roles: frozenset[str]
     not_valid: tuple[tuple[str, str], ...]
     invalid_indexes: tuple[str, ...]
     counter: Counter | None = None
@@ -78,6 +79,9 @@ def exported(server: Server, database: str, *, lock_timeout: float) -> Iterator[
             lock_timeout=lock_timeout,
             name=row[0] if row else "",
             tables=tables,
+            roles=frozenset(
+                name for (name,) in connection.execute("select rolname from pg_catalog.pg_roles")
+            ),
             not_valid=tuple(validity.constraints(connection)),
             invalid_indexes=tuple(validity.indexes(connection)),
         )
