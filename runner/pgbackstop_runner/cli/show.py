@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 _MOST_TABLES = 20
+_MOST_FILES = 30
 _FILES = (
     terminal.Column(title="FILE"),
     terminal.Column(title="SIZE", right=True),
@@ -169,8 +170,17 @@ def _rows(record: Backup) -> Iterator[tuple[str, str]]:
 def _files(record: Backup) -> None:
     if record.files:
         terminal.say()
-        rows = ((each.path, units.format_size(each.size_bytes), each.sha256) for each in record.files)
+        largest = sorted(record.files, key=lambda each: -each.size_bytes)
+        shown = set(largest[:_MOST_FILES])
+        rows = [
+            (each.path, units.format_size(each.size_bytes), each.sha256)
+            for each in record.files
+            if each in shown
+        ]
         terminal.table(_FILES, rows)
+        if rest := largest[_MOST_FILES:]:
+            size = units.format_size(sum(each.size_bytes for each in rest))
+            terminal.say(f"{len(rest):,} smaller files, {size}: SHA256SUMS beside them has all, and --json")
 
 
 def _by_hand(record: Backup) -> None:

@@ -18,6 +18,7 @@ from pgbackstop_catalog.records.backup import (
     ServerFacts,
     Status,
     Step,
+    StoredFile,
 )
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_runner import main
@@ -225,3 +226,16 @@ def test_what_vanished_in_words(opened: Workspace) -> None:
     document = json.loads(pgbackstop(opened, "show", known.id, "--json").stdout)
     assert document["vanished"][0]["table"] == "public.orders"
     assert document["acknowledged"]["note"] == "Cleaned."
+
+
+def test_of_many_files_the_largest_are_shown(opened: Workspace) -> None:
+    files = tuple(
+        StoredFile(path=f"shop.dir/{number}.dat", size_bytes=1000 * number, sha256=f"{number:064x}")
+        for number in range(1, 41)
+    )
+    record = builders.backup(1, NOW, files=files)
+    opened.catalog.put(record)
+    lines = pgbackstop(opened, "show", record.id).stdout.splitlines()
+    shown = [line.split()[0] for line in lines if line.startswith("shop.dir/")]
+    assert shown == [each.path for each in files[10:]]
+    assert "10 smaller files, 55.0 kB: SHA256SUMS beside them has all, and --json" in lines
