@@ -6,16 +6,18 @@ network with it, also when the test was killed.
 """
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
 import psutil
+from testcontainers.compose import DockerCompose
 
 from tests.support import places, skips
 
@@ -124,6 +126,17 @@ class Engine:
         assert self._process is not None
         return int(psutil.Process(self._process.pid).children()[0].pid)
 
+    def client(self) -> Path:
+        """A docker command that asks this engine, and knows Compose as its plugin."""
+        plugins, program = self.folder / ".docker" / "cli-plugins", self.folder / "docker"
+        if not program.exists():
+            plugins.mkdir(parents=True)
+            (plugins / "docker-compose").symlink_to(compose_program())
+            words = shlex.join(f"{name}={value}" for name, value in self.environment.items())
+            program.write_text(f'#!/bin/sh\nexec env -i {words} docker "$@"\n')
+            program.chmod(0o755)
+        return program
+
     def enter_network(self, *command: str) -> list[str]:
         """The command, as one that runs in the engine's network, where ports are published."""
         return ["nsenter", f"--target={self._inside}", "--net", *command]
@@ -207,6 +220,16 @@ class Compose:
         self._engine = engine
         self._folder = folder
         self._program = str(compose_program())
+
+    def up(self, services: Iterable[str]) -> None:
+        """Start services from images that are there, and wait until they are healthy. Raises EngineError."""
+        compose = DockerCompose(
+            self._folder, services=sorted(services), docker_command_path=str(self._engine.client())
+        )
+        try:
+            compose.start()
+        except subprocess.CalledProcessError as error:
+            raise EngineError(error.stderr.decode(errors="replace")) from error
 
     def __call__(self, *arguments: str, timeout: float = 240) -> str:
         """Standard output. Raises EngineError."""
