@@ -51,11 +51,10 @@ class HashingFile(io.RawIOBase):
             self._file.flush()
 
     def close(self) -> None:
-        try:
-            if not self._file.closed:
+        # Python closes what is forgotten, also what could not be opened.
+        if hasattr(self, "_file") and not self._file.closed:
+            with self._file:
                 os.fsync(self._file.fileno())
-        finally:
-            self._file.close()
             super().close()
 
     def stored(self, path: str) -> StoredFile:
