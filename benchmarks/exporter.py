@@ -36,6 +36,7 @@ from pgbackstop_exporter.families.samples import Families
 from pgbackstop_exporter.snapshot import CATALOG, Health, Snapshot
 from pgbackstop_exporter.sources.catalog import CatalogSource
 from pgbackstop_exporter.web import page as web_page
+from tests.support import storages
 
 HEADERS = {"Accept": "application/openmetrics-text;version=1.0.0", "Accept-Encoding": "gzip"}
 KEPT = 7
@@ -116,6 +117,7 @@ def make_config(folder: Path, plans: int, port: int) -> Path:
         "storages": {"local": {"kind": "folder", "path": str(folder)}},
     }
     path.write_text(yaml.safe_dump(document))
+    storages.create_for(path)
     return path
 
 

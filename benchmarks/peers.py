@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import common
 from benchmarks.common import Command, Sample, Side
 from benchmarks.data import DATABASE
-from tests.support import accounts, places
+from tests.support import accounts, places, storages
 from tests.support.servers import SUPERUSER, Server
 
 PGBACKSTOP = Path(sys.executable).with_name("pgbackstop")
@@ -39,6 +39,7 @@ def store(server: Server, folder: Path, plan: dict[str, object]) -> Path:
         "plans": {"bench": {"server": "bench", **plan}},
     }
     config.write_text(json.dumps(document))
+    storages.create_for(config)
     return config
 
 

@@ -21,11 +21,14 @@ import yaml
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import load
+from pgbackstop_runner import workspace
 from pgbackstop_runner.notify import alertmanager_config
+from pgbackstop_runner.storage import identity
 
 CONFIG = Path("/etc/pgbackstop")
 SETUP = Path("/setup")
 GIVEN = Path("/run/secrets")
+BACKUPS = Path("/var/lib/pgbackstop")
 DEMO_HOST = "demo-postgres"
 SHOP = "http://demo-shop:8000"
 SHOP_TOKEN = "shop.token"  # noqa: S105 - the name of its file
@@ -46,6 +49,7 @@ class Places:
     config: Path = CONFIG
     setup: Path = SETUP
     given: Path = GIVEN
+    backups: Path = BACKUPS
 
     @property
     def alertmanager(self) -> Path:
@@ -63,11 +67,32 @@ def prepare(settings: Mapping[str, str], places: Places) -> list[str]:
     _passwords(settings, places, demo=demo)
     channels = _channels(settings, places)
     own = _given(places, "pgbackstop_config", "PGBACKSTOP_CONFIG_FILE")
+    first = not (places.config / "pgbackstop.yaml").exists()
     document = own or yaml.safe_dump(_document(settings, places, channels, demo=demo), sort_keys=False)
     for folder in (places.config, places.exporter):
         write(folder / "pgbackstop.yaml", document, FOR_OWNER)
-    _alertmanager(places)
-    return _words(channels, own=bool(own), demo=demo)
+    try:
+        _alertmanager(places)
+    except BadSetting:
+        if first:
+            (places.config / "pgbackstop.yaml").unlink()
+        raise
+    # Only the first time: later, a storage that is not there is one that is not mounted.
+    lines = _storages(places) if first else []
+    return [*lines, *_words(channels, own=bool(own), demo=demo)]
+
+
+def _storages(places: Places) -> list[str]:
+    """Make the storages and the catalog; what could not be made is left to a person."""
+    opened = workspace.open_workspace(
+        places.config / "pgbackstop.yaml", on_invalid_record=lambda _error: None
+    )
+    try:
+        identity.create_all(opened, replace=True)  # on a new host, of backups that were brought back
+    except errors.PgbackstopError as error:
+        how = "docker compose exec runner pgbackstop storage create"
+        return [f"WARNING: a storage could not be made: {error} Then run `{how}`."]
+    return []
 
 
 def _passwords(settings: Mapping[str, str], places: Places, *, demo: bool) -> None:
@@ -148,7 +173,7 @@ def _document(
         }
     return {
         "servers": {settings["SERVER_NAME"]: server},
-        "storages": {"backups": {"kind": "folder", "path": "/var/lib/pgbackstop"}},
+        "storages": {"backups": {"kind": "folder", "path": str(places.backups)}},
         "notifications": {
             "alertmanager": {"url": "http://alertmanager:9093"},
             "grafana_url": settings["GRAFANA_URL"],

@@ -153,7 +153,8 @@ class Supervisor:
 
         async def read() -> None:
             kept = stored_backups.kept(self.snapshot, path)
-            facts = await threads.run(partial(disks.read, path, kept), name=name)
+            look = partial(disks.look, self.snapshot.settings.config, path, kept)
+            facts = await threads.run(look, name=name)
             self._update(replace(self.snapshot, disks={**self.snapshot.disks, path: facts}))
 
         await self._loop(name, read, interval=DISK_SECONDS, limit=_DISK_TIMEOUT)

@@ -78,7 +78,8 @@ def first_reason(error: PgbackstopError) -> Reason:
     """The reason of any error that can end an attempt, from its place in the tree."""
     if isinstance(error, AttemptFailed | DatabaseRefused):
         return error.reason
-    return _REASONS.get(type(error).__name__, Reason.INTERNAL)
+    names = (kind.__name__ for kind in type(error).__mro__)
+    return next((_REASONS[name] for name in names if name in _REASONS), Reason.INTERNAL)
 
 
 _REASONS = {
@@ -86,6 +87,7 @@ _REASONS = {
     "BadConfig": Reason.CONFIGURATION,
     "CatalogError": Reason.STORAGE,
     "NewerRecord": Reason.STORAGE,
+    "StoreError": Reason.STORAGE,
     "ServerUnreachable": Reason.UNREACHABLE,
     "NotFound": Reason.CONFIGURATION,
     "Interrupted": Reason.INTERRUPTED,

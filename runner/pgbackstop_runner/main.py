@@ -34,6 +34,7 @@ COMMANDS = (
     "window",
     "recover",
     "drill",
+    "storage",
     "catalog",
     "config",
     "demo",

@@ -56,11 +56,13 @@ class Workspace:
         name = plan.storage or self.config.first_folder
         return name, self.config.folder(name).path
 
+    def wal_storage(self, server: str) -> str:
+        """The name of the storage that holds the server's WAL archive."""
+        return self.server(server).wal.storage or self.config.first_folder
+
     def wal_archive(self, server: str) -> Path:
         """The folder of the server's WAL archive."""
-
-        storage = self.config.folder(self.server(server).wal.storage)
-        return storage.path / layout.wal_folder(server)
+        return self.config.folder(self.wal_storage(server)).path / layout.wal_folder(server)
 
 
 def open_workspace(given: Path | None, on_invalid_record: Callable[[errors.CatalogError], None]) -> Workspace:

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import pytest
 
+from pgbackstop_catalog.store import layout
 from pgbackstop_runner.notify import alertmanager
 from tests.acceptance import delivery_stack
 from tests.acceptance.delivery_stack import Inbox, Post
@@ -73,7 +74,7 @@ def stack(pg17: Server, shop: Database, tmp_path_factory: pytest.TempPathFactory
                 "group_interval": "1s",
             },
         )
-        (folder / TINY).mkdir()
+        assert site.run("storage", "create", TINY).returncode == 0
         config = folder / "alertmanager.yml"
         written = site.run("notify", "config", "--output", str(config))
         assert written.returncode == 0, written.stderr
@@ -148,6 +149,7 @@ def test_a_failed_backup(stack: Stack, pg17: Server) -> None:
 @pytest.mark.root
 def test_a_full_disk(stack: Stack) -> None:
     folder = stack.site.folder / TINY
+    mark = (folder / layout.STORAGE_MARK).read_bytes()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder],
         capture_output=True,
@@ -157,6 +159,7 @@ def test_a_full_disk(stack: Stack) -> None:
     if mounted.returncode != 0:
         pytest.skip(f"nothing can be mounted here: {mounted.stderr.strip()}")
     try:
+        (folder / layout.STORAGE_MARK).write_bytes(mark)
         (folder / "filler").write_bytes(bytes(7_800_000))
         for message in stack.inbox.on_each("CRITICAL", f"of the disk at {folder} of 127.0.0.1:"):
             assert "alerts/runbooks/BackupDiskSpaceLow.md" in message.text

@@ -120,6 +120,11 @@ def test_unwritable_catalog(site: Site) -> None:
     site.catalog_folder = site.folder / "catalog"
     site.write()
     site.catalog_folder.write_text("")
+    refused(site, 5, "The catalog is not there", "Mount its disk")
+    site.catalog_folder.unlink()
+    assert site.run("storage", "create").returncode == 5  # its storage is in use: there was a catalog
+    assert site.run("storage", "create", "--replace", "--yes").returncode == 0
+    (site.catalog_folder / "locks").write_text("")
     refused(site, 5, "The catalog cannot be written", "Check the folder's owner")
     assert not list(site.store.glob("backups/**/*"))
 

@@ -5,6 +5,7 @@ import pytest
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Status, Totals
 from pgbackstop_catalog.records.restore import Restore
+from pgbackstop_catalog.records.storage import StorageMark
 from pgbackstop_catalog.store.protocol import AnyRecord, Catalog
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import DAY, NOW
@@ -113,6 +114,20 @@ class CatalogContract:
         for each in wanted:
             catalog.put(each)
         assert all(catalog.has(each) for each in wanted)
+
+    def test_the_storages_that_it_knows(self, catalog: Catalog) -> None:
+        assert catalog.storage("disk") is None
+        disk, other, tape = (
+            StorageMark.new(name).evolve(created_at=NOW) for name in ("disk", "disk", "tape")
+        )
+        for each in (tape, disk, other):
+            catalog.put(each)
+        assert catalog.storage("disk") == other
+        assert list(catalog.storages()) == [other, tape]
+
+    def test_it_is_begun_once(self, catalog: Catalog) -> None:
+        assert catalog.is_there()
+        assert not catalog.create()
 
     def test_forgetting_one_takes_its_copies_and_proofs_and_no_others(self, catalog: Catalog) -> None:
         one, other = put(catalog, 2)

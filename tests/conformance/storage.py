@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog.records.backup import StoredFile
+from pgbackstop_catalog.store import layout
 from pgbackstop_runner.storage.protocol import ByteStore, SourceChanged, StoreError
 
 
@@ -25,6 +26,11 @@ class StorageContract:
         assert store.read("a/b/file") == (tmp_path / "source").read_bytes()
         assert store.read("a/b/mark.json") == b"mark"
         assert dict(store.files("a")) == {"a/b/file": expected.size_bytes, "a/b/mark.json": 4}
+
+    def test_its_mark(self, store: ByteStore) -> None:
+        assert store.mark() is None
+        store.put_bytes(b"mark", layout.STORAGE_MARK)
+        assert store.mark() == b"mark"
 
     def test_an_empty_file_is_a_file(self, store: ByteStore, tmp_path: Path) -> None:
         store.put(tmp_path / "source", "a/empty", source(tmp_path / "source", b""))

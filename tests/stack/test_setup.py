@@ -47,7 +47,12 @@ class Place:
     """The folders of one container, and the files that .env would name."""
 
     def __init__(self, folder: Path) -> None:
-        self.places = setup.Places(config=folder / "config", setup=folder / "setup", given=folder / "given")
+        self.places = setup.Places(
+            config=folder / "config",
+            setup=folder / "setup",
+            given=folder / "given",
+            backups=folder / "backups",
+        )
         for path in (self.places.config, self.places.given):
             path.mkdir(parents=True)
         for name in ("alertmanager", "demo", "demo-shop", "exporter", "grafana", "postgres-exporter"):
@@ -175,10 +180,27 @@ def test_every_channel(place: Place) -> None:
 def test_a_configuration_of_ones_own(place: Place) -> None:
     place.give(
         "pgbackstop_config",
-        "servers: {crm: {host: db, password_file: postgres.password}}\nstorages: {disk: {path: /srv}}\n",
+        "servers: {crm: {host: db, password_file: postgres.password}}\n"
+        f"storages: {{disk: {{path: {place.places.backups}}}}}\n",
     )
     assert "PGBACKSTOP_CONFIG_FILE" in place.prepare()
     assert list(place.configuration()["servers"]) == ["crm"]
+
+
+def test_the_storage_is_made_at_the_first_start_only(place: Place) -> None:
+    place.prepare()
+    mark = place.places.backups / "storage.json"
+    assert (place.places.backups / "catalog" / "catalog.json").exists()
+    mark.unlink()  # as where the disk of the backups is not mounted any more
+    place.prepare()
+    assert not mark.exists()
+
+
+def test_a_start_that_failed_was_none(place: Place) -> None:
+    with pytest.raises(setup.BadSetting):
+        place.prepare(SERVER_NAME="a b")
+    place.prepare()
+    assert (place.places.backups / "storage.json").exists()
 
 
 @pytest.mark.parametrize(

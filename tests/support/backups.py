@@ -22,6 +22,7 @@ from pgbackstop_runner.backup import attempt
 from pgbackstop_runner.backup import run as backup_run
 from pgbackstop_runner.system.state_folder import StateFolder
 from pgbackstop_runner.workspace import Workspace
+from tests.support import storages
 from tests.support.servers import Server
 
 PATIENCE = 60.0  # seconds until a wait is given up; nothing that works takes as long
@@ -45,10 +46,12 @@ class Site:
     server_settings: Mapping[str, Any] = field(default_factory=dict)
     storage_settings: Mapping[str, Any] = field(default_factory=dict)
     catalog_folder: Path | None = None
+    more_storages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.write()
+        storages.create(self.workspace)
 
     @property
     def file(self) -> Path:
@@ -82,7 +85,8 @@ class Site:
             "servers": {"main": {name: value for name, value in server.items() if value is not None}},
             "plans": {name: dict(each) for name, each in self.plans.items()},
             "storages": {
-                "local": {"kind": "folder", "path": str(self.store), "reserve": 0, **self.storage_settings}
+                "local": {"kind": "folder", "path": str(self.store), "reserve": 0, **self.storage_settings},
+                **self.more_storages,
             },
         }
         if self.catalog_folder is not None:

@@ -15,7 +15,7 @@ class FolderStorage(Model):
     """A folder on a disk of this host."""
 
     kind: Literal["folder"] = Field(default="folder", description="a folder")
-    path: Path = Field(description="the folder; made with mode 0700 when it is not there")
+    path: Path = Field(description="the folder; 'pgbackstop storage create' makes it, with mode 0700")
     reserve: Size = Field(default=10**9, description="bytes that a backup must leave free")
 
 

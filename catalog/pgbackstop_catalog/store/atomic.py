@@ -26,6 +26,11 @@ def make_folder(folder: Path) -> None:
         return
     make_folder(folder.parent)
     folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        give_to_owner(descriptor, folder.parent)
+    finally:
+        os.close(descriptor)
     sync_folder(folder.parent)
 
 
@@ -39,6 +44,7 @@ def write(path: Path, content: bytes, *, durable: bool = True) -> None:
     descriptor = create(temporary)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            give_to_owner(descriptor, path.parent)
             file.write(content)
             file.flush()
             if durable:
@@ -62,6 +68,16 @@ def temporary_beside(path: Path) -> Path:
 def create(path: Path) -> int:
     """A descriptor to write a new file, mode 0600. Raises FileExistsError: what is there stays as it is."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+
+
+def give_to_owner(descriptor: int, folder: Path) -> None:
+    """Let what root has just made in ``folder`` belong to the folder's owner; for others it does already.
+
+    Else one command as root leaves what the service's user can neither read nor replace. Raises OSError.
+    """
+    owner = folder.stat() if os.geteuid() == 0 else None
+    if owner is not None and owner.st_uid != 0:
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def sync_file(path: Path) -> None:

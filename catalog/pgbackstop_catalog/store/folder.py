@@ -5,6 +5,8 @@
     proofs/<plan>/<id>.json                  proofs
     restores/<server>/<id>.json              restores
     tallies/<plan>.json                      what removed records had counted
+    storages/<name>.json                     the storages that it knows
+    catalog.json                             its own mark: without it the catalog is not there
     state/scheduler.json, state/wal/<server>.json, outbox/    written by the daemon, the receivers, notify
     locks/                                   flock files of the runner
 
@@ -24,6 +26,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Totals
 from pgbackstop_catalog.records.restore import Restore
+from pgbackstop_catalog.records.storage import StorageMark
 from pgbackstop_catalog.store import atomic, listing
 from pgbackstop_catalog.store.decoded import DecodedRecords
 from pgbackstop_catalog.store.protocol import AnyRecord
@@ -50,8 +53,36 @@ class FolderCatalog:
     def location(self) -> str:
         return str(self.root)
 
+    def create(self) -> bool:
+        mark = self.root / listing.MARK
+        with _writing(mark):
+            if mark.exists():
+                return False
+            atomic.make_folder(self.root)
+            atomic.write(mark, codec.encode(StorageMark.new("catalog", kind="catalog")))
+        return True
+
+    def is_there(self) -> bool:
+        return listing.is_there(self.root)
+
+    def storages(self) -> Iterator[StorageMark]:
+        for path in sorted((self.root / "storages").glob(f"[!.]*{SUFFIX}")):
+            mark = self.storage(path.stem)
+            if mark is not None:
+                yield mark
+
+    def storage(self, name: str) -> StorageMark | None:
+        path = self.root / "storages" / f"{name}{SUFFIX}"
+        try:
+            return codec.read(StorageMark, path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise unreadable(path, error) from error
+
     def put(self, record: AnyRecord) -> None:
         path = self.path(record)
+        self._require()
         with _writing(path):
             atomic.make_folder(path.parent)
             atomic.write(path, codec.encode(record))
@@ -59,6 +90,7 @@ class FolderCatalog:
 
     def put_progress(self, record: Backup) -> None:
         path = self.path(record)
+        self._require()
         with _writing(path):
             atomic.write(path, codec.encode(record), durable=False)
         self._decoded.forget(path)
@@ -87,6 +119,7 @@ class FolderCatalog:
     def totals(self, plan: str) -> Totals:
         path = self.root / "tallies" / f"{plan}{SUFFIX}"
         if not path.exists():
+            listing.require(self.root)
             return Totals(plan=plan)
         try:
             return self._one(Totals, path)
@@ -133,6 +166,7 @@ class FolderCatalog:
         atomic.sync_folder(path.parent)
 
     def sweep(self, plan: str) -> None:
+        self._require()
         of_plan = (self.root / kind / plan for kind in ("backups", "copies", "proofs"))
         for folder in (*of_plan, self.root, self.root / "tallies", *listing.folders(self.root, "restores")):
             with _writing(folder):
@@ -146,14 +180,16 @@ class FolderCatalog:
             return self.root / "copies" / record.plan / f"{record.backup}@{record.storage}{SUFFIX}"
         if isinstance(record, Proof):
             return self.root / "proofs" / record.plan / f"{record.id}{SUFFIX}"
+        if isinstance(record, StorageMark):
+            return self.root / "storages" / f"{record.name}{SUFFIX}"
         if isinstance(record, Restore):
             return self.root / "restores" / record.server / f"{record.id}{SUFFIX}"
         return self.root / "tallies" / f"{record.plan}{SUFFIX}"
 
     def check_writable(self) -> None:
+        self._require()
         probe = atomic.temporary_beside(self.root / "probe")
         with _writing(probe):
-            atomic.make_folder(self.root)
             atomic.write(probe, b"")
             probe.unlink()
 
@@ -167,12 +203,19 @@ class FolderCatalog:
                 yield self._decoded.read(kind, path)
             except FileNotFoundError:
                 continue  # removed since the folder was listed
+            except PermissionError as error:
+                self.on_invalid_record(unreadable(path, error))  # it costs itself alone
             except OSError as error:
                 raise unreadable(path, error) from error
             except errors.NewerRecord:
                 raise
             except errors.CatalogError as error:
                 self.on_invalid_record(error)
+
+    def _require(self) -> None:
+        """Nothing is written into the mount point of a disk that is not mounted. Raises CatalogError."""
+        with _writing(self.root):
+            listing.require(self.root)
 
     def _one(self, kind: type[One], path: Path) -> One:
         try:

@@ -3,6 +3,7 @@
     backups/logical/<server>/<database>/<id>/     *.backup | *.sql.zst | dump folder, globals, backup.json
     backups/physical/<server>/<id>/               *.tar.zst, backup_manifest, backup.json
     backups/wal_archive/<server>/<16 digits>/     segments, as pgBackRest groups them
+    storage.json                                  the mark: without it the storage is not there
 
 A folder that ends in ``.partial`` is being written; one without ``backup.json`` was never finished.
 """
@@ -16,6 +17,7 @@ from urllib.parse import quote
 from pgbackstop_catalog.records.backup import BackupType
 
 RECORD_NAME = "backup.json"
+STORAGE_MARK = "storage.json"
 PARTIAL_SUFFIX = ".partial"
 CHECKSUMS_NAME = "SHA256SUMS"
 RESTORE_NAME = "RESTORE.md"

@@ -11,6 +11,27 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.text import is_name
 
 SUFFIX = ".json"
+MARK = "catalog.json"
+
+
+def is_there(root: Path) -> bool:
+    """Whether a catalog is in the folder: one with its mark, or with records from before there were marks.
+
+    An empty folder is the mount point of a disk that is not mounted, and no catalog. Raises CatalogError.
+    """
+    try:
+        return (root / MARK).is_file() or any(path.suffix == SUFFIX for path in root.glob("backups/*/*"))
+    except OSError as error:
+        raise unreadable(root, error) from error
+
+
+def require(root: Path) -> None:
+    """Raises CatalogError where no catalog is in the folder."""
+    if not is_there(root):
+        raise errors.CatalogError(
+            f"The catalog is not there: {root} holds no {MARK}.",
+            remedy="Mount its disk; or, if it is a new one, run 'pgbackstop storage create'.",
+        )
 
 
 def newest_first(root: Path, kind: str, plan: str | None = None) -> Iterator[Path]:
@@ -29,10 +50,14 @@ def folders(root: Path, kind: str, plan: str | None = None) -> list[Path]:
     """
     parent = root / kind
     try:
+        if plan is not None and (parent / plan).is_dir():
+            return [parent / plan]
         if plan is not None:
-            return [parent / plan] if (parent / plan).is_dir() else []
+            require(root)
+            return []
         return [Path(entry.path) for entry in os.scandir(parent) if is_name(entry.name) and entry.is_dir()]
     except FileNotFoundError:
+        require(root)
         return []
     except OSError as error:
         raise unreadable(parent, error) from error

@@ -11,8 +11,9 @@ from typing import Protocol
 
 from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Totals
 from pgbackstop_catalog.records.restore import Restore
+from pgbackstop_catalog.records.storage import StorageMark
 
-AnyRecord = Backup | Copy | Proof | Restore | Totals
+AnyRecord = Backup | Copy | Proof | Restore | StorageMark | Totals
 
 
 class Catalog(Protocol):
@@ -25,6 +26,18 @@ class Catalog(Protocol):
     @property
     def location(self) -> str:
         """Its place, for people."""
+
+    def create(self) -> bool:
+        """Begin a new catalog where none is; whether it was begun. Only ever by a person's command."""
+
+    def is_there(self) -> bool:
+        """Whether it has been begun, and is not a disk that is not mounted."""
+
+    def storages(self) -> Iterator[StorageMark]:
+        """The storages that it knows, by their name in the configuration."""
+
+    def storage(self, name: str) -> StorageMark | None:
+        """What it knows the storage of that name by; None where it has not seen it yet."""
 
     def put(self, record: AnyRecord) -> None:
         """Write or replace a record durably."""

@@ -16,7 +16,7 @@ from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.delivery import DeliveryFailures
 from pgbackstop_catalog.records.scheduler import SchedulerState
-from pgbackstop_catalog.store import folder
+from pgbackstop_catalog.store import folder, listing
 from pgbackstop_catalog.text import is_name
 from pgbackstop_exporter import log
 from pgbackstop_exporter.snapshot import CatalogFacts
@@ -65,10 +65,10 @@ class CatalogSource:
     def _plan_names(self) -> set[str]:
         """Every plan with records. Raises CatalogError where the folder is gone or cannot be read."""
         names = _subfolders(self._root / "backups")
-        if names is None and (self._plans or not self._root.is_dir()):
+        if names is None and (self._plans or not listing.is_there(self._root)):
             raise errors.CatalogError(
                 f"The catalog is not there: {self._root}.",
-                remedy="Check that its disk is mounted and that the runner has made it.",
+                remedy="Mount its disk; or, if it is a new one, run 'pgbackstop storage create'.",
             )
         return (names or set()) | (_subfolders(self._root / "tallies", files=True) or set())
 

@@ -10,8 +10,13 @@ import re
 from pathlib import Path
 from typing import Final
 
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.storage import FolderStorage
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.storage import StorageMark
+from pgbackstop_catalog.store import layout, listing
+from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_exporter.snapshot import DiskFacts
 from pgbackstop_exporter.sources import stored_backups
 from pgbackstop_exporter.sources.stored_backups import Kept
@@ -42,6 +47,39 @@ def read(path: str, kept: Kept) -> DiskFacts:
         is_readonly=_is_readonly(Path(path), bool(found.f_flag & os.ST_RDONLY)),
         missing=stored_backups.missing(Path(path), kept),
     )
+
+
+def look(config: Config, path: str, kept: Kept) -> DiskFacts:
+    """The same of a storage or catalog that is mounted. Raises CatalogError where it is not there, OSError.
+
+    The disk that holds its mount point says nothing of it.
+    """
+    _require(config, Path(path))
+    return read(path, kept)
+
+
+def _require(config: Config, path: Path) -> None:
+    """Raises CatalogError where the storage of that path is not mounted, or another one is."""
+    storages = config.storages.items()
+    names = [name for name, each in storages if isinstance(each, FolderStorage) and each.path == path]
+    if not names:
+        listing.require(path)  # of the catalog
+        return
+    mark = path / layout.STORAGE_MARK
+    try:
+        found = codec.read(StorageMark, mark)
+    except FileNotFoundError:
+        raise errors.CatalogError(
+            f"The storage {names[0]} is not there: {path} holds no {mark.name}.",
+            remedy=f"Mount it; or, if it is a new one, run 'pgbackstop storage create {names[0]}'.",
+        ) from None
+    for name in names:
+        known = FolderCatalog(config.catalog_folder()).storage(name)
+        if known is not None and known.id != found.id:
+            raise errors.CatalogError(
+                f"{path} is not the storage {name}: it is {found.id}, and the catalog knows {known.id}.",
+                remedy="Mount the right one.",
+            )
 
 
 def _is_readonly(path: Path, mount: bool) -> bool:

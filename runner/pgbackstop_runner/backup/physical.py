@@ -90,7 +90,7 @@ def _unfit(attempt: Attempt, parent: Backup) -> str:
 
 
 def _manifest(attempt: Attempt, parent: Backup) -> Path:
-    return stored_backup.find(attempt.workspace.config, parent).path(backup_manifest.NAME)
+    return stored_backup.find(attempt.workspace, parent).path(backup_manifest.NAME)
 
 
 def copy(attempt: Attempt, binaries: Binaries, method: Method) -> tuple[StoredFile, ...]:

@@ -16,12 +16,13 @@ from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records.backup import Backup, Reason, ServerFacts
-from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.backup import databases, replication_checks, size_forecast
 from pgbackstop_runner.failures import AttemptFailed, first_reason
 from pgbackstop_runner.postgres import client_programs, sessions, undumped
 from pgbackstop_runner.postgres import facts as postgres_facts
 from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.storage import identity
+from pgbackstop_runner.storage.protocol import StoreError
 from pgbackstop_runner.system import files, memory, phrases, signals
 from pgbackstop_runner.workspace import Workspace
 
@@ -127,7 +128,8 @@ def check(workspace: Workspace, plan_name: str, only: tuple[str, ...] = ()) -> R
         for database in report.databases:
             if database not in known_wrong:
                 _database(report, target, database)
-    _space(workspace, plan_name, plan, report)
+    if all(each.ok for each in report.checks if each.name in {"storage", "catalog"}):
+        _space(workspace, plan_name, plan, report)
     return report
 
 
@@ -135,7 +137,7 @@ def _storage(workspace: Workspace, plan: Plan, report: Report) -> None:
     name, folder = workspace.storage_of(plan)
     probe = folder / f".probe-{os.getpid()}"
     try:
-        atomic.make_folder(folder)
+        identity.require(workspace, name)
         try:
             probe.write_bytes(b"pgbackstop")
         finally:
@@ -145,6 +147,8 @@ def _storage(workspace: Workspace, plan: Plan, report: Report) -> None:
         remedy = "Check the folder's owner, mode, mount and free space."
         reason = Reason.SPACE if error.errno == 28 else Reason.STORAGE
         report.add("storage", ok=False, detail=detail, remedy=remedy, reason=reason)
+    except (errors.CatalogError, StoreError) as error:
+        report.add("storage", ok=False, detail=error.problem, remedy=error.remedy, reason=Reason.STORAGE)
     else:
         report.add("storage", ok=True, detail=f"{name}: {folder} is writable")
     try:

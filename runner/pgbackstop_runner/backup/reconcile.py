@@ -14,7 +14,7 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Reason, Status
 from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_runner.notify import backup_events
-from pgbackstop_runner.storage import stored_backup
+from pgbackstop_runner.storage import identity, stored_backup
 from pgbackstop_runner.system import log
 from pgbackstop_runner.system.files import remove_tree
 from pgbackstop_runner.verify import reconcile
@@ -28,6 +28,8 @@ def lock_name(plan: str) -> str:
 
 def everything(workspace: Workspace) -> None:
     """Reconcile every plan that is not running now, configured or not. Raises CatalogError."""
+    for name, problem in identity.absent(workspace, workspace.config.storages).items():
+        log.logger().error("a storage is not there", storage=name, message=problem)
     for plan in sorted({*workspace.config.plans, *workspace.catalog.plans()}):
         with contextlib.suppress(errors.Busy), workspace.state.held(lock_name(plan), plan):
             one_plan(workspace, plan)
@@ -40,7 +42,11 @@ def one_plan(workspace: Workspace, plan: str) -> tuple[Backup, ...]:
     closed: list[Backup] = []
     for record in list(workspace.catalog.backups(plan)):
         if record.status is Status.RUNNING:
-            closed.append(_close(workspace, record))
+            try:
+                closed.append(_close(workspace, record))
+            except identity.NotThere as error:
+                # Its commit mark may stand there: it is closed when the storage is back.
+                log.logger().warning("not closed", plan=plan, backup=record.id, message=str(error))
     name = reconcile.verify_lock(plan)
     with contextlib.suppress(errors.Busy), workspace.state.held(name, plan):
         reconcile.close_proofs(workspace, plan)
@@ -48,7 +54,7 @@ def one_plan(workspace: Workspace, plan: str) -> tuple[Backup, ...]:
 
 
 def _close(workspace: Workspace, record: Backup) -> Backup:
-    stored = stored_backup.find_known(workspace.config, record)
+    stored = stored_backup.find_known(workspace, record)
     folder = stored.folder if stored else None
     message = f"The process that made it (pid {record.pid} on {record.host}) ended without a word."
     try:

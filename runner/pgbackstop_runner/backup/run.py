@@ -30,6 +30,7 @@ from pgbackstop_runner.notify import backup_events
 from pgbackstop_runner.postgres import facts as postgres_facts
 from pgbackstop_runner.postgres import sessions, undumped
 from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.storage import identity
 from pgbackstop_runner.system import files as system_files
 from pgbackstop_runner.system import log, signals, workers
 from pgbackstop_runner.verify import run as prove
@@ -168,6 +169,8 @@ def _make(current: Attempt, report: Report, roles: logical.RolesDump) -> Backup:
     if said := undumped.sentence(missing := report.undumped.get(database, {})):
         current.note(undumped=dict(missing))
         current.warn(said)
+    if current.record.storage is not None:
+        identity.require(current.workspace, current.record.storage)  # since the validation it may have gone
     with system_files.storage_errors(current.storage):
         atomic.make_folder(current.folder)
     limit = current.plan.max_duration

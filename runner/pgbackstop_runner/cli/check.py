@@ -23,7 +23,8 @@ def check(
     json: options.Json = False,
 ) -> None:
     """Check everything that the backups need, without making one. Exit code 3 when something is missing."""
-    opened = options.open_workspace()
+    opened = options.open_logged()
+    options.step_down(opened)
     from pgbackstop_runner.backup import exposure, preflight  # noqa: PLC0415 - psycopg and what hangs on it
 
     names = [plan] if plan is not None else list(opened.config.plans)

@@ -15,9 +15,8 @@ def daemon() -> None:
 
     SIGHUP loads the configuration anew; a broken one is refused and the old one stays.
     """
-    from pgbackstop_runner.daemon import service  # noqa: PLC0415
-    from pgbackstop_runner.system import log  # noqa: PLC0415 - only what runs needs them
+    from pgbackstop_runner.daemon import service  # noqa: PLC0415 - only what runs needs it
 
-    opened = options.open_workspace()
-    log.configure(opened.config.log)
+    opened = options.open_logged()
+    options.step_down(opened)
     service.run(opened)

@@ -79,7 +79,7 @@ def drill(  # noqa: PLR0913 - each option is one independent wish
     drill succeeded; else the code of what is worst, 1 where a backup was restored and that failed.
     """
     kind = _kind(logical=logical, physical=physical, pitr=pitr or time is not None)
-    opened = options.open_for_work()
+    opened = options.open_for_work(as_root=True)
     from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
     from pgbackstop_runner.drill import run, selection  # noqa: PLC0415 - psycopg and what hangs on it
 

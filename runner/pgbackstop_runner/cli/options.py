@@ -36,14 +36,35 @@ def open_workspace() -> workspace.Workspace:
     return workspace.open_workspace(Given.config, on_invalid_record=report)
 
 
-def open_for_work() -> workspace.Workspace:
-    """The same for an operation: logs are set up, signals end it cleanly."""
-    from pgbackstop_runner.system import log, signals  # noqa: PLC0415
+def open_logged() -> workspace.Workspace:
+    """The same, with the log set up: what is found on the way may have to be said."""
+    from pgbackstop_runner.system import log  # noqa: PLC0415
 
     opened = open_workspace()
     log.configure(opened.config.log)
+    return opened
+
+
+def open_for_work(*, as_root: bool = False) -> workspace.Workspace:
+    """The same for an operation: logs are set up, signals end it cleanly.
+
+    Root steps down, but for what it may be needed for (``as_root``).
+    """
+    from pgbackstop_runner.system import signals  # noqa: PLC0415
+
+    opened = open_logged()
+    if not as_root:
+        step_down(opened)
     signals.install()
     return opened
+
+
+def step_down(opened: workspace.Workspace) -> None:
+    """Let root continue as the owner of the catalog, who is to read what is made. Raises ConfigError."""
+    from pgbackstop_runner.system import accounts, log  # noqa: PLC0415
+
+    if name := accounts.become_owner_of(opened.config.catalog_folder()):
+        log.logger().info("root continues as the owner of the catalog", user=name)
 
 
 def report(error: errors.CatalogError) -> None:

@@ -78,7 +78,7 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
 
     At a terminal, what is left out is asked for.
     """
-    opened = options.open_for_work()
+    opened = options.open_for_work(as_root=True)
     from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
     from pgbackstop_runner.recover import record, run  # noqa: PLC0415 - psycopg and what hangs on it
     from pgbackstop_runner.recover.data_directory import DataDirectory  # noqa: PLC0415

@@ -83,7 +83,7 @@ def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other wa
     json: options.Json = False,
 ) -> None:
     """Restore a database from a logical backup; the live one stays until what was restored is checked."""
-    opened = options.open_for_work()
+    opened = options.open_for_work(as_root=True)
     from pgbackstop_runner.restore import undo as restore_undo  # noqa: PLC0415 - psycopg and what hangs on it
     from pgbackstop_runner.restore.plan import RestoreRequest  # noqa: PLC0415
     from pgbackstop_runner.restore.select_backup import BackupQuery  # noqa: PLC0415

@@ -101,7 +101,7 @@ def _folder(record: Backup) -> str:
     from pgbackstop_runner.storage import stored_backup  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
     try:
-        return str(stored_backup.find(options.open_workspace().config, record).folder)
+        return str(stored_backup.place(options.open_workspace().config, record).folder)
     except errors.PgbackstopError:
         return str(record.location)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -25,6 +26,7 @@ def receive(server: ServerName) -> None:
         raise errors.ConfigError(
             f"WAL of {server} is not to be archived.", remedy="Set wal.enabled of the server to true."
         )
+    from pgbackstop_runner.storage import identity  # noqa: PLC0415
     from pgbackstop_runner.wal import maintenance  # noqa: PLC0415
     from pgbackstop_runner.wal import receiver as wal_receiver  # noqa: PLC0415
 
@@ -35,6 +37,7 @@ def receive(server: ServerName) -> None:
             root=opened.wal_archive(server),
             catalog=opened.catalog,
             state=opened.state,
+            require_storage=partial(identity.require, opened, opened.wal_storage(server)),
         )
         receiver = wal_receiver.Receiver(kept)
         receiver.stop.install()
@@ -68,11 +71,13 @@ def status(
 @app.command("archive-command")
 def archive_command(server: ServerName) -> None:
     """Print the lines for postgresql.conf that archive by command instead of streaming."""
-    opened = options.open_workspace()
+    opened = options.open_logged()
     configured = opened.server(server)
 
+    from pgbackstop_runner.storage import identity  # noqa: PLC0415
     from pgbackstop_runner.wal import archive_command as wal_archive_command  # noqa: PLC0415
 
+    identity.require(opened, opened.wal_storage(server))
     terminal.say(wal_archive_command.settings(opened.wal_archive(server), configured))
     if configured.wal.method != "archive_command":
         terminal.complain(f"note: set wal.method of {server} to archive_command, too.")

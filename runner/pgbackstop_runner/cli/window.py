@@ -35,7 +35,7 @@ def window(
     json: options.Json = False,
 ) -> None:
     """Show to which moments one can recover, where the archive has gaps, and what is proven of it."""
-    opened = options.open_workspace()
+    opened = options.open_logged()
     from pgbackstop_runner.recover import recoverable_windows  # noqa: PLC0415 - psycopg and what hangs on it
 
     if server is not None:

@@ -18,7 +18,7 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Copy, Status
 from pgbackstop_catalog.store import layout
-from pgbackstop_runner.storage import open
+from pgbackstop_runner.storage import identity, open
 from pgbackstop_runner.storage.protocol import ByteStore
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
@@ -56,6 +56,7 @@ def run(workspace: Workspace, storage: str) -> RebuildResult:
         raise errors.NotFound(f"There is no storage {storage!r}.", remedy=f"There are: {names}.")
     with workspace.state.held("rebuild", "A rebuild of the catalog"):
         workspace.catalog.check_writable()
+        identity.require(workspace, storage)
         return _run(workspace, storage)
 
 

@@ -17,7 +17,7 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Copy, Status, StoredFile
 from pgbackstop_catalog.store import layout
-from pgbackstop_runner.storage import open, stored_backup
+from pgbackstop_runner.storage import identity, open, stored_backup
 from pgbackstop_runner.storage.protocol import ByteStore, SourceChanged, StoreError
 from pgbackstop_runner.storage.stored_backup import StoredBackup
 from pgbackstop_runner.system import log
@@ -95,7 +95,7 @@ def _make(workspace: Workspace, wanted: Missing, sleep: Sleep) -> Copy:
         except (errors.PgbackstopError, OSError) as error:
             message = str(error)
             record = record.evolve(failures=record.failures + 1)
-            if isinstance(error, SourceChanged):
+            if isinstance(error, SourceChanged | identity.NotThere):
                 break
         else:
             return _finish(workspace, record, started, status=Status.SUCCEEDED, size_bytes=size)
@@ -131,7 +131,8 @@ def _finish(workspace: Workspace, record: Copy, started: float, **changes: objec
 def _upload(workspace: Workspace, wanted: Missing) -> int:
     """Send every file, the commit mark last; how many bytes. Raises PgbackstopError, OSError."""
     backup = wanted.backup
-    stored = stored_backup.find(workspace.config, backup)
+    stored = stored_backup.find(workspace, backup)
+    identity.require(workspace, wanted.storage)
     with workspace.state.lease(backup.id):
         if not workspace.catalog.backup(backup.id).is_available:
             raise StoreError(f"Backup {backup.id} has expired before its copy was made.")
@@ -161,6 +162,7 @@ def _expire(workspace: Workspace, backup: Backup, copy: Copy) -> Iterable[str]:
     if PurePosixPath(backup.location).name != backup.id:
         return (f"The record of backup {backup.id} names {backup.location}, which is not its folder",)
     try:
+        identity.require(workspace, copy.storage)
         store = open.open_store(copy.storage, storage)
         _remove(store, backup.location)
     except errors.PgbackstopError as error:

@@ -101,7 +101,7 @@ def save(folder: StateFolder, state: SchedulerState, *, durable: bool) -> None:
     """Write the state; a mere heartbeat need not be ``durable``. Raises CatalogError."""
     path = folder.scheduler
     try:
-        atomic.make_folder(path.parent)
+        folder.make(path.parent)
         atomic.write(path, codec.encode(state), durable=durable)
     except OSError as error:
         raise errors.CatalogError(

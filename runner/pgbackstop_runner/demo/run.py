@@ -14,6 +14,7 @@ from pathlib import Path
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.errors import Interrupted
 from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner import terminal, workspace
 from pgbackstop_runner.demo import components, configuration, database, metrics, screen
 from pgbackstop_runner.demo import state as demo_state
@@ -23,6 +24,7 @@ from pgbackstop_runner.demo.state import DemoFolder, Running, State
 from pgbackstop_runner.demo.status import DemoStatus
 from pgbackstop_runner.demo.supervisor import Supervisor
 from pgbackstop_runner.demo.traffic import OrderTraffic
+from pgbackstop_runner.storage import identity
 from pgbackstop_runner.system import processes, signals
 from pgbackstop_runner.system.state_folder import StateFolder
 
@@ -41,7 +43,9 @@ def run(folder: Path, *, once: bool) -> None:
         sys.stdout.reconfigure(line_buffering=True)  # who pipes us into a log wants to follow it
     place = DemoFolder(folder=folder.absolute())
     place.prepare()
-    with StateFolder(place.folder).held("demo", f"A demo in {demo_status.shown(place.folder)}"):
+    catalog = FolderCatalog(place.folder / "catalog")
+    catalog.create()
+    with StateFolder(catalog.root).held("demo", f"A demo in {demo_status.shown(place.folder)}"):
         signals.install()
         processes.adopt_orphans()
         with _crew(place) as (crew, state):
@@ -103,6 +107,7 @@ def _raise_curtain(
     configuration.write(
         place, state.ports, server.programs.folder, alertmanager=parts.alertmanager_program is not None
     )
+    identity.create_all(workspace.open_workspace(place.configuration, on_invalid_record=lambda _error: None))
     terminal.say("Starting the shop's application, the exporter, the daemon and its WAL receiver …")
     for start in (parts.shop, parts.alertmanager, parts.exporter, parts.prometheus, parts.daemon):
         start()

@@ -47,7 +47,7 @@ def restore(drill: Drill, place: DrillDirectory, backup: Backup) -> None:
 
 def _globals(workspace: Workspace, backup: Backup) -> Globals:
     """Read before the bytes are checked, because the server is made with the superuser's name."""
-    folder = stored_backup.find(workspace.config, backup).folder
+    folder = stored_backup.find(workspace, backup).folder
     try:
         return roles.in_globals(folder)
     except OSError as error:

@@ -19,9 +19,10 @@ from pathlib import Path
 from pgbackstop_catalog import errors, regular_file, units
 from pgbackstop_catalog.records import json_text
 from pgbackstop_catalog.records.backup import Reason
-from pgbackstop_catalog.store import atomic
+from pgbackstop_catalog.store import atomic, listing
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import socket_directory
+from pgbackstop_runner.storage import identity
 from pgbackstop_runner.system import accounts, files, jail, log, processes, signals
 from pgbackstop_runner.system.accounts import Account
 from pgbackstop_runner.system.jail import Jail
@@ -80,6 +81,8 @@ def prepared(workspace: Workspace, plan: str, drill_id: str, choice: jail.Choice
 def _made(workspace: Workspace, note: Path, drill_id: str, choice: jail.Choice) -> DrillDirectory:
     """The first place where the server's account can work, and nobody can put another in its place."""
     who = accounts.account()
+    if workspace.config.drill_folder is None:
+        identity.require(workspace, workspace.config.first_folder)
     for parent in _parents(workspace):
         root = parent / f"{PREFIX}{drill_id}"
         sockets = _sockets(root, drill_id)
@@ -180,6 +183,7 @@ def _sockets(root: Path, drill_id: str) -> Path:
 def _write_note(path: Path, ground: DrillDirectory) -> None:
     document = {"root": str(ground.root), "sockets": str(ground.sockets.parent)}
     try:
+        listing.require(path.parents[3])  # of <catalog>/state/drills/<plan>/<id>.json
         atomic.make_folder(path.parent)
         atomic.write(path, json.dumps(document).encode())
     except OSError as error:

@@ -22,7 +22,7 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_runner.copy import run as copy_run
 from pgbackstop_runner.expire import remove, wal
-from pgbackstop_runner.storage import stored_backup
+from pgbackstop_runner.storage import identity, stored_backup
 from pgbackstop_runner.system import log, state_folder
 from pgbackstop_runner.workspace import Workspace
 
@@ -55,16 +55,16 @@ def after_success(workspace: Workspace, plan_name: str) -> None:
 def decide(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -> tuple[Verdict, ...]:
     """What would be kept and removed, database by database. Raises NotFound, CatalogError."""
     keep = workspace.plan(plan_name).effective_keep()
-    return _decide(list(workspace.catalog.backups(plan_name)), keep, _proven(workspace, plan_name), now)
+    backups, _ = _judged(workspace, plan_name)
+    return _decide(backups, keep, _proven(workspace, plan_name), now)
 
 
 def run(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -> ExpireResult:
     """Expire one plan. Raises NotFound, Busy where it is being expired, CatalogError."""
     keep = workspace.plan(plan_name).effective_keep()
     with workspace.state.held(f"expire-{plan_name}", f"Expire of plan {plan_name}"):
-        backups = list(workspace.catalog.backups(plan_name))
+        backups, problems = _judged(workspace, plan_name)
         verdicts = _decide(backups, keep, _proven(workspace, plan_name), now)
-        problems: list[str] = []
         # The oldest first: an interrupted run leaves whole chains.
         for verdict in reversed(verdicts):
             if not verdict.kept:
@@ -74,13 +74,24 @@ def run(workspace: Workspace, plan_name: str, *, now: datetime | None = None) ->
                 problems += _remove_leftovers(workspace, backup)
         problems += copy_run.expire(workspace, plan_name)
         segments, wal_problems = wal.run(workspace, workspace.plan(plan_name).server)
-        records = fold(workspace, plan_name, now=now)
+        records = 0 if problems else fold(workspace, plan_name, now=now)
     return ExpireResult(
         verdicts=verdicts,
         problems=(*problems, *wal_problems),
         wal_segments=segments,
         records=records,
     )
+
+
+def _judged(workspace: Workspace, plan_name: str) -> tuple[list[Backup], list[str]]:
+    """The plan's backups but for those in a storage that is not there, and a sentence for each such storage.
+
+    Neither is anything of theirs judged, nor does one of them let another backup go.
+    """
+    backups = list(workspace.catalog.backups(plan_name))
+    away = identity.absent(workspace, (each.storage for each in backups if each.location is not None))
+    there = [each for each in backups if each.location is None or each.storage not in away]
+    return there, [f"{problem} Nothing of it was judged." for problem in away.values()]
 
 
 def fold(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -> int:
@@ -187,7 +198,7 @@ def _remove_leftovers(workspace: Workspace, backup: Backup) -> Iterable[str]:
 def _folder(workspace: Workspace, backup: Backup) -> Path | None:
     """The backup's folder; None where its record names none. Raises Refused, NotConfigured."""
     try:
-        return stored_backup.find(workspace.config, backup).folder
+        return stored_backup.place(workspace.config, backup).folder
     except stored_backup.NoPlace:
         return None
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.wal_segments import Segment
 from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_runner.storage import identity
 from pgbackstop_runner.system import log
 from pgbackstop_runner.wal import index
 from pgbackstop_runner.workspace import Workspace
@@ -21,6 +22,9 @@ from pgbackstop_runner.workspace import Workspace
 def run(workspace: Workspace, server: str) -> tuple[int, tuple[str, ...]]:
     """Remove what is no longer needed of a server's archive; how many segments, and what went wrong."""
     archive = workspace.wal_archive(server)
+    away = identity.absent(workspace, [workspace.wal_storage(server)])
+    if away:
+        return 0, tuple(f"{problem} Nothing of its WAL was judged." for problem in away.values())
     if not (archive / wal_segments.INDEX_NAME).exists():
         return 0, ()
     try:

@@ -18,7 +18,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import new_id
 from pgbackstop_catalog.records.delivery import DeliveryFailures
-from pgbackstop_catalog.store import atomic
+from pgbackstop_catalog.store import atomic, listing
 from pgbackstop_runner.notify.events import Event
 
 
@@ -30,6 +30,7 @@ class Outbox:
 
     def put(self, event: Event, now: datetime) -> None:
         """Keep a notice durably."""
+        listing.require(self.folder.parent)
         with _writing(self.folder):
             atomic.make_folder(self.folder)
             atomic.write(self.folder / f"{new_id(now)}.json", codec.encode(event))

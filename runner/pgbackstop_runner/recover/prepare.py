@@ -97,7 +97,7 @@ def fill(
     """Unpack and combine. Raises CatalogError for damaged bytes, AttemptFailed, OSError."""
     if len(plan.chain) == 1:
         target = _target(place.data, place)
-        stored = stored_backup.find(workspace.config, plan.backup)
+        stored = stored_backup.find(workspace, plan.backup)
         tar_extract.backup(stored.folder, plan.backup, target, on_bytes)
     else:
         _combine(workspace, plan, place, programs, on_bytes)
@@ -155,7 +155,7 @@ def _combine(
         part = _part(place.data, record.id)
         spaces = {oid: _part(folder, record.id) for oid, folder in place.tablespaces.items()}
         target = tar_extract.ExtractTarget(data=part, tablespaces=spaces, version=part / _VERSION)
-        stored = stored_backup.find(workspace.config, record)
+        stored = stored_backup.find(workspace, record)
         tar_extract.backup(stored.folder, record, target, partial(_shifted, on_bytes, done))
         done += record.size_bytes or 0
     result = work / "result"

@@ -28,7 +28,7 @@ def plan_restore(workspace: Workspace, request: RestoreRequest) -> RestorePlan:
     """
     choice = select_backup.choose(workspace.catalog.backups(), request.wanted)
     backup = choice.backup
-    folder = stored_backup.find(workspace.config, backup).folder
+    folder = stored_backup.find(workspace, backup).folder
     checked = verify_files.check(folder, backup)
     server_name = request.server or backup.server
     server = workspace.server(server_name).for_restores()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from pgbackstop_catalog import regular_file
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import StoredFile
-from pgbackstop_catalog.store import atomic
+from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_runner.storage.protocol import SourceChanged, StoreError
 
 _CHUNK_BYTES = 2**20
@@ -28,6 +29,7 @@ class FolderStore:
         with _errors(self.root):
             target = self._inside(path)
             atomic.make_folder(target.parent)
+            atomic.sweep_abandoned(target.parent)  # what a copy that was killed left of the same files
             temporary = atomic.temporary_beside(target)
             try:
                 if _copy(source, temporary) != expected.sha256:
@@ -48,6 +50,11 @@ class FolderStore:
         with _errors(self.root):
             return regular_file.read(self._inside(path), codec.MOST_BYTES)
 
+    def mark(self) -> bytes | None:
+        with _errors(self.root), contextlib.suppress(FileNotFoundError):
+            return regular_file.read(self._inside(layout.STORAGE_MARK), codec.MOST_BYTES)
+        return None
+
     def files(self, folder: str) -> Iterator[tuple[str, int]]:
         with _errors(self.root):
             if not any(self.root.iterdir()):
@@ -65,8 +72,9 @@ class FolderStore:
             for path in paths:
                 target = self._inside(path)
                 target.unlink(missing_ok=True)
-                with contextlib.suppress(OSError):  # it holds other files still, or is gone
-                    target.parent.rmdir()
+                with contextlib.suppress(OSError):  # one holds other files still, or is gone
+                    for folder in itertools.takewhile(lambda each: each != self.root, target.parents):
+                        folder.rmdir()
 
     def _inside(self, path: str) -> Path:
         """The place of ``path``. Raises StoreError where that is, or leads, outside the root."""

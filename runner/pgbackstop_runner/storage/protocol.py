@@ -39,6 +39,9 @@ class ByteStore(Protocol):
     def read(self, path: str) -> bytes:
         """A small file."""
 
+    def mark(self) -> bytes | None:
+        """The mark at its root; None where there is none, or no root."""
+
     def files(self, folder: str) -> Iterator[tuple[str, int]]:
         """Path and bytes of every file below a folder; none where it is not there."""
 

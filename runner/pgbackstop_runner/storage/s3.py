@@ -22,6 +22,7 @@ from obstore.store import S3Store
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.storage import S3Storage
 from pgbackstop_catalog.records.backup import StoredFile
+from pgbackstop_catalog.store import layout
 from pgbackstop_runner.storage.protocol import SourceChanged, StoreError
 
 if TYPE_CHECKING:
@@ -80,6 +81,11 @@ class S3Bucket:
     def read(self, path: str) -> bytes:
         with self._errors(path):
             return bytes(obstore.get(self.store, path).bytes())
+
+    def mark(self) -> bytes | None:
+        with self._errors(layout.STORAGE_MARK), contextlib.suppress(NotFoundError, FileNotFoundError):
+            return bytes(obstore.get(self.store, layout.STORAGE_MARK).bytes())
+        return None
 
     def files(self, folder: str) -> Iterator[tuple[str, int]]:
         with self._errors(folder):

@@ -11,6 +11,7 @@ from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_catalog.store import atomic, layout
+from pgbackstop_runner.storage import identity
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
@@ -47,7 +48,14 @@ class StoredBackup:
         return self.path(name).open("rb")
 
 
-def find(config: Config, backup: Backup) -> StoredBackup:
+def find(workspace: Workspace, backup: Backup) -> StoredBackup:
+    """Where the backup is, in a storage that is there. Raises as ``place`` does, and NotThere."""
+    found = place(workspace.config, backup)
+    identity.require(workspace, str(backup.storage))
+    return found
+
+
+def place(config: Config, backup: Backup) -> StoredBackup:
     """The place that the record names, whether or not anything is there.
 
     Raises NoPlace, NotConfigured, and Refused for one that cannot be this backup's.
@@ -72,22 +80,20 @@ def find(config: Config, backup: Backup) -> StoredBackup:
     return StoredBackup(backup=backup, folder=folder)
 
 
-def find_known(config: Config, backup: Backup) -> StoredBackup | None:
-    """The same; None where nothing can be said or done about it."""
+def find_known(workspace: Workspace, backup: Backup) -> StoredBackup | None:
+    """The same as ``find``; None where the record leads nowhere. Raises NotThere."""
     try:
-        return find(config, backup)
+        return find(workspace, backup)
     except (NoPlace, NotConfigured, Refused):
         return None
 
 
 def write_beside(workspace: Workspace, record: Backup) -> None:
     """Let the record beside the bytes say what the catalog says; where that is not possible, it is logged."""
-    stored = find_known(workspace.config, record)
-    if stored is None or not stored.folder.is_dir():
-        return
     try:
+        stored = find_known(workspace, record)
+        if stored is None or not stored.folder.is_dir():
+            return
         atomic.write(stored.path(layout.RECORD_NAME), codec.encode(record))
-    except OSError as error:
-        log.logger().warning(
-            "the verdict is in the catalog only", backup=record.id, message=str(error.strerror or error)
-        )
+    except (OSError, errors.PgbackstopError) as error:
+        log.logger().warning("the verdict is in the catalog only", backup=record.id, message=str(error))

@@ -6,8 +6,10 @@ import contextlib
 import errno
 import os
 import pwd
+import shlex
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -91,6 +93,10 @@ class Account:
         """Whether this account may run a program of PostgreSQL."""
         return self._try([str(program), "--version"])
 
+    def can_import(self, module: str) -> bool:
+        """Whether this account may run our own interpreter, and finds a module with all that it imports."""
+        return self._try([sys.executable, "-c", f"import {module}"])
+
     def require_run(self, program: Path) -> None:
         """Raises ConfigError where this account, who is not us, may not run a program of PostgreSQL."""
         if self.credentials and not self.can_run(program):
@@ -143,6 +149,38 @@ def give(folder: Path, who: Account) -> None:
         os.fchmod(descriptor, 0o700)
     finally:
         os.close(descriptor)
+
+
+def become_owner_of(folder: Path) -> str:
+    """Let root continue as the owner of a folder, for good; the name, empty where nothing changed.
+
+    What root makes there its owner could neither read nor replace. Raises ConfigError, with the line to type,
+    where the owner cannot run this program.
+    """
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    owner = there.stat()
+    if os.geteuid() != 0 or owner.st_uid == 0:
+        return ""
+    who = _named(owner)
+    if not who.can_import("pgbackstop_runner.backup.run"):
+        raise errors.ConfigError(
+            f"{there} belongs to {who.name}, and what root makes there {who.name} could not read.",
+            remedy=f"Let {who.name} run this program: {shlex.join(['sudo', '-u', who.name, *sys.argv])}",
+        )
+    with contextlib.suppress(KeyError):
+        os.environ["HOME"] = pwd.getpwuid(who.uid).pw_dir
+    os.setgroups([who.gid] if who.name.startswith("#") else os.getgrouplist(who.name, who.gid))
+    os.setresgid(who.gid, who.gid, who.gid)
+    os.setresuid(who.uid, who.uid, who.uid)
+    return who.name
+
+
+def _named(owner: os.stat_result) -> Account:
+    try:
+        entry = pwd.getpwuid(owner.st_uid)
+    except KeyError:
+        return Account(name=f"#{owner.st_uid}", uid=owner.st_uid, gid=owner.st_gid)
+    return Account(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid)
 
 
 def no_link(path: str, flags: int) -> int:

@@ -24,7 +24,7 @@ from pathlib import Path
 from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.model import format_time, utc_now
 from pgbackstop_catalog.records import json_text
-from pgbackstop_catalog.store import atomic
+from pgbackstop_catalog.store import atomic, listing
 from pgbackstop_runner.system import origin
 
 
@@ -48,6 +48,11 @@ class StateFolder:
     def scheduler(self) -> Path:
         """The file of what the daemon knows."""
         return self.root / "state" / "scheduler.json"
+
+    def make(self, folder: Path) -> None:
+        """Make a folder of the state, where the catalog is there. Raises CatalogError, OSError."""
+        listing.require(self.root)
+        atomic.make_folder(folder)
 
     def wal(self, server: str) -> Path:
         """The file of what a server's WAL receiver knows."""
@@ -145,11 +150,14 @@ def _is_current(descriptor: int, path: Path) -> bool:
 
 
 def _open(path: Path) -> int:
+    listing.require(path.parent.parent)
     try:
         atomic.make_folder(path.parent)
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, atomic.FILE_MODE)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, atomic.FILE_MODE)
+        atomic.give_to_owner(descriptor, path.parent)
     except OSError as error:
         raise _unwritable(path, error) from error
+    return descriptor
 
 
 def _unwritable(path: Path, error: OSError) -> errors.CatalogError:

@@ -21,7 +21,7 @@ from pgbackstop_runner.workspace import Workspace
 def place(workspace: Workspace, backup: Backup) -> StoredBackup:
     """Where the backup is to be. Raises AttemptFailed (storage) where the record leads nowhere."""
     try:
-        return stored_backup.find(workspace.config, backup)
+        return stored_backup.find(workspace, backup)
     except errors.PgbackstopError as error:
         raise AttemptFailed(Reason.STORAGE, error.problem, remedy=error.remedy) from error
 

@@ -8,7 +8,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Proof, Reason, Status
 from pgbackstop_catalog.store import atomic
-from pgbackstop_runner.storage import stored_backup
+from pgbackstop_runner.storage import identity, stored_backup
 from pgbackstop_runner.system import files, log
 from pgbackstop_runner.workspace import Workspace
 
@@ -26,9 +26,9 @@ def close_proofs(workspace: Workspace, plan: str) -> None:
 
 
 def _close_proof(workspace: Workspace, proof: Proof) -> None:
-    with contextlib.suppress(errors.NotFound):
+    with contextlib.suppress(errors.NotFound, identity.NotThere):
         record = workspace.catalog.backup(proof.backup)
-        stored = stored_backup.find_known(workspace.config, record)
+        stored = stored_backup.find_known(workspace, record)
         if stored is not None:
             folder = stored.folder
             files.remove_tree(folder.with_name(folder.name + files.STAGING_SUFFIX))

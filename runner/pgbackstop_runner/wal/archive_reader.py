@@ -17,6 +17,7 @@ from pgbackstop_catalog.decisions.windows import Window
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import wal_index
+from pgbackstop_runner.storage import identity
 from pgbackstop_runner.system import streams
 from pgbackstop_runner.system.accounts import Account
 from pgbackstop_runner.wal import segment_file, segment_path
@@ -53,8 +54,8 @@ class Archive:
 
 def read(workspace: Workspace, server: str) -> Archive:
     """Read the archive's index, its histories and the receiver's state. Raises CatalogError, NotFound."""
-    workspace.server(server)
     folder = workspace.wal_archive(server)
+    identity.require(workspace, workspace.wal_storage(server))
     try:
         return Archive(
             folder=folder,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,7 @@ class ArchiveMaintainer:
     root: Path
     catalog: Catalog
     state: StateFolder
+    require_storage: Callable[[], None] = lambda: None  # raises PgbackstopError where it is not there
 
     def __post_init__(self) -> None:
         self.progress = wal_state.Progress(
@@ -55,7 +57,7 @@ class ArchiveMaintainer:
         )
         self._backups_due = stop_requests.Every(BACKUPS_INTERVAL)
         self._windows_due = stop_requests.Every(WINDOWS_INTERVAL)
-        self._blocked = False  # the archive cannot be written
+        self._blocked, self._unwritten = False, ""  # the archive cannot be written; why the state cannot
         self._blocked_until = 0.0
         self._torn = False  # a segment may lie in its place and in no line of the index
 
@@ -66,6 +68,7 @@ class ArchiveMaintainer:
 
     def open_known(self) -> None:
         """Open an archive that exists, so that it is kept while the server is down. Raises as below."""
+        self.require_storage()
         identity = archives.read_identity(self.root)
         if identity is not None:
             self.open_archive(identity.system_identifier, identity.segment_bytes)
@@ -121,8 +124,9 @@ class ArchiveMaintainer:
                 self._look_for_gaps()
                 self._sweep()
             if self._backups_due():
+                self.require_storage()
                 self._acknowledge()
-        except (OSError, errors.CatalogError) as error:
+        except (OSError, errors.PgbackstopError) as error:
             if not self._blocked:
                 self.trouble(error)
             self._blocked, self._blocked_until = True, time.monotonic() + PAUSE_WHEN_BLOCKED
@@ -181,8 +185,11 @@ class ArchiveMaintainer:
         """Write the state; where that fails, the log has it, and the next second tries again."""
         try:
             self.progress.write()
-        except OSError as error:
-            log.logger().warning("the state cannot be written", server=self.name, reason=error.strerror)
+            self._unwritten = ""
+        except (OSError, errors.CatalogError) as error:
+            if str(error) != self._unwritten:
+                log.logger().warning("the state cannot be written", server=self.name, reason=str(error))
+            self._unwritten = str(error)
 
     def trouble(self, error: Exception) -> None:
         """Put an error into the state and the log, once for each new text."""

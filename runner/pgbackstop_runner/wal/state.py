@@ -11,7 +11,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.store import atomic
+from pgbackstop_catalog.store import atomic, listing
 
 
 def read(path: Path) -> WalState | None:
@@ -52,7 +52,8 @@ class Progress:
             self.update(recoverable_until=moment)
 
     def write(self) -> None:
-        """Replace the file, without waiting for the disk. Raises OSError."""
+        """Replace the file, without waiting for the disk. Raises CatalogError, OSError."""
+        listing.require(self.path.parents[2])  # of <catalog>/state/wal/<server>.json
         atomic.make_folder(self.path.parent)
         self.update()
         atomic.write(self.path, codec.encode(self.state), durable=False)

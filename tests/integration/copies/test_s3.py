@@ -14,6 +14,7 @@ from pgbackstop_catalog.config.storage import S3Storage
 from pgbackstop_catalog.records.backup import Status, StoredFile
 from pgbackstop_runner.copy import rebuild_catalog, run
 from pgbackstop_runner.expire import run as expire_run
+from pgbackstop_runner.storage import identity
 from pgbackstop_runner.storage import s3 as storage_s3
 from pgbackstop_runner.storage.protocol import StoreError
 from pgbackstop_runner.storage.s3 import S3Bucket
@@ -24,7 +25,9 @@ from tests.unit.runner import places
 
 @pytest.fixture
 def opened(storage: S3Storage, tmp_path: Path) -> Workspace:
-    return places.workspace(tmp_path, copies=("s3",), storages={"s3": storage.model_dump()})
+    made = places.workspace(tmp_path, copies=("s3",), storages={"s3": storage.model_dump()})
+    identity.create(made, "s3")
+    return made
 
 
 def no_sleep(_seconds: float) -> None:
@@ -57,6 +60,7 @@ def test_the_catalog_comes_back_from_the_bucket_alone(opened: Workspace) -> None
     backups = places.days(opened, 2)
     run.run(opened, "main-logical", sleep=no_sleep)
     shutil.rmtree(opened.config.folder("disk").path)
+    identity.create_catalog(opened, replace=True)
     outcome = rebuild_catalog.run(opened, "s3")
     assert outcome.garbage == ()
     assert list(opened.catalog.backups()) == backups

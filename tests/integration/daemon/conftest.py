@@ -22,7 +22,7 @@ import yaml
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_catalog.store.folder import FolderCatalog
-from tests.support import ports
+from tests.support import ports, storages
 
 DEADLINE = 60.0  # seconds; only what is broken ever takes so long
 STAND_IN = Path(__file__).with_name("stand_in.py")
@@ -72,6 +72,8 @@ class House:
         fresh = self.file.with_suffix(".new")
         fresh.write_text(yaml.safe_dump(document))
         fresh.replace(self.file)
+        if not self.root.exists():
+            storages.create_for(self.file)
 
     def behave(self, name: str, *lines: str) -> None:
         """What the stand-in of a plan or receiver does from now on."""

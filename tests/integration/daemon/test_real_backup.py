@@ -10,6 +10,7 @@ import yaml
 
 from pgbackstop_catalog.records.backup import Status
 from tests.integration.daemon.conftest import DEADLINE, House, until
+from tests.support import storages
 from tests.support.databases import Database
 from tests.support.servers import SUPERUSER
 
@@ -40,6 +41,7 @@ def configured(house: House, database: Database) -> House:
         },
     }
     house.file.write_text(yaml.safe_dump(document))
+    storages.create_for(house.file)
     return house
 
 

@@ -17,6 +17,8 @@ from typing import Any, Self, TypeVar
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support import storages
+
 DEADLINE = 60.0  # seconds; what is waited for takes one to fifteen
 T = TypeVar("T")
 
@@ -51,6 +53,7 @@ class Scrape:
 def write_config(path: Path, document: Mapping[str, Any]) -> Path:
     """A configuration file; paths may be given as such."""
     path.write_text(yaml.safe_dump(json.loads(json.dumps(document, default=str))))
+    storages.create_for(path)
     return path
 
 

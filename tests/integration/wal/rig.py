@@ -25,7 +25,7 @@ from pgbackstop_catalog.store import wal_index
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.system.state_folder import StateFolder
 from pgbackstop_runner.wal import state as wal_state
-from tests.support import accounts, install_postgres, places
+from tests.support import accounts, install_postgres, places, storages
 from tests.support.servers import Server
 
 DEADLINE = 60.0  # seconds; what is waited for takes one or two
@@ -93,6 +93,8 @@ class Rig:
         }
         path = self.folder / "pgbackstop.yaml"
         path.write_text(json.dumps(document))
+        if not self.catalog.exists():
+            storages.create_for(path)
         return path
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:

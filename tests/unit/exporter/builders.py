@@ -116,6 +116,7 @@ def config(folder: Path, **changes: Any) -> Config:
 def catalog(folder: Path, *records: Backup | Copy | Proof | Restore) -> FolderCatalog:
     """A catalog in `folder` that holds these records."""
     found = FolderCatalog(folder / "catalog")
+    found.create()
     (folder / "catalog" / "backups").mkdir(parents=True, exist_ok=True)
     for record in records:
         found.put(record)

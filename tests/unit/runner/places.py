@@ -14,6 +14,7 @@ from pgbackstop_catalog.store import layout
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.wal import archive, index
 from pgbackstop_runner.workspace import Workspace
+from tests.support import storages
 from tests.unit.catalog import builders
 
 
@@ -30,9 +31,8 @@ def workspace(folder: Path, *, keep: dict[str, Any] | None = None, **changes: An
         **changes,
     }
     config = Config.model_validate(document)
-    return Workspace(
-        file=folder / "pgbackstop.yaml", config=config, catalog=FolderCatalog(config.catalog_folder())
-    )
+    catalog = FolderCatalog(config.catalog_folder())
+    return storages.create(Workspace(file=folder / "pgbackstop.yaml", config=config, catalog=catalog))
 
 
 def stored(opened: Workspace, backup: Backup, content: bytes = b"the bytes\n") -> Backup:

@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.store import listing
 from pgbackstop_catalog.store.folder import FolderCatalog
 from tests.conformance.catalog import CatalogContract, proof_of, put
+from tests.unit.catalog import builders
+from tests.unit.catalog.builders import NOW
 
 
 @pytest.fixture
@@ -16,7 +19,9 @@ def garbage() -> list[errors.CatalogError]:
 
 @pytest.fixture
 def catalog(tmp_path: Path, garbage: list[errors.CatalogError]) -> FolderCatalog:
-    return FolderCatalog(tmp_path / "catalog", on_invalid_record=garbage.append)
+    found = FolderCatalog(tmp_path / "catalog", on_invalid_record=garbage.append)
+    found.create()
+    return found
 
 
 class TestFolderCatalog(CatalogContract):
@@ -25,7 +30,7 @@ class TestFolderCatalog(CatalogContract):
 
 def test_reading_makes_nothing(catalog: FolderCatalog) -> None:
     assert list(catalog.backups()) == []
-    assert not catalog.root.exists()
+    assert [path.name for path in catalog.root.iterdir()] == [listing.MARK]
 
 
 def test_forgetting_one_leaves_what_cannot_be_read(catalog: FolderCatalog) -> None:
@@ -69,6 +74,37 @@ def test_a_folder_where_a_record_should_be(catalog: FolderCatalog) -> None:
     assert [each.problem for each in heard] == [f"{stray} is no record of pgbackstop (it is a folder)."]
 
 
+def test_a_mount_point_is_no_catalog(tmp_path: Path) -> None:
+    """Neither read as an empty one nor begun anew."""
+    catalog = FolderCatalog(tmp_path)
+    record = builders.backup(1, NOW)
+    for act in (
+        lambda: list(catalog.backups()),
+        lambda: list(catalog.backups("main-logical")),
+        catalog.plans,
+        lambda: catalog.totals("main-logical"),
+        lambda: catalog.put(record),
+        lambda: catalog.put_progress(record),
+        lambda: catalog.sweep("main-logical"),
+        catalog.check_writable,
+    ):
+        with pytest.raises(errors.CatalogError, match="is not there"):
+            act()
+    assert not catalog.is_there()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_with_records_from_before_there_were_marks_is_there(catalog: FolderCatalog) -> None:
+    records = put(catalog, 1)
+    (catalog.root / listing.MARK).unlink()
+    assert catalog.is_there()
+    assert list(catalog.backups()) == records
+    assert list(catalog.copies()) == []
+    catalog.put(records[0].evolve(message="changed"))
+    assert catalog.create()
+    assert not catalog.create()
+
+
 def test_a_catalog_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     catalog = FolderCatalog(tmp_path / "file")
@@ -81,4 +117,4 @@ def test_a_catalog_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_a_writable_one_is_left_clean(catalog: FolderCatalog) -> None:
     catalog.check_writable()
-    assert list(catalog.root.iterdir()) == []
+    assert [path.name for path in catalog.root.iterdir()] == [listing.MARK]

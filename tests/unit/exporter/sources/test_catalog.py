@@ -13,6 +13,7 @@ from pgbackstop_exporter.sources import catalog as sources_catalog
 from pgbackstop_exporter.sources import plan
 from pgbackstop_exporter.sources.catalog import CatalogSource
 from pgbackstop_exporter.sources.record_cache import RecordCache
+from tests.support import storages
 from tests.unit.exporter import filled
 from tests.unit.exporter.builders import DAY, NOW, backup, catalog, copy_of, proof_of, restore_of
 
@@ -46,6 +47,9 @@ def test_a_catalog_that_was_never_made_is_an_error_and_an_empty_one_is_not(tmp_p
     with pytest.raises(errors.CatalogError, match="is not there"):
         source.refresh()
     (tmp_path / "catalog").mkdir()
+    with pytest.raises(errors.CatalogError, match="is not there"):
+        source.refresh()
+    storages.catalog(tmp_path / "catalog")
     assert source.refresh().plans == {}
 
 

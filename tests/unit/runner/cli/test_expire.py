@@ -23,7 +23,8 @@ plans:
 @pytest.fixture
 def opened(tmp_path: Path) -> Workspace:
     (tmp_path / "pgbackstop.yaml").write_text(CONFIG)
-    return places.workspace(tmp_path)
+    second = {"second": {"kind": "folder", "path": tmp_path / "second"}}
+    return places.workspace(tmp_path, storages=second)
 
 
 def pgbackstop(opened: Workspace, *arguments: str) -> subprocess.CompletedProcess[str]:

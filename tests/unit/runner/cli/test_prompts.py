@@ -36,6 +36,7 @@ def without_input(folder: Path, *arguments: str) -> subprocess.CompletedProcess[
     ],
 )
 def test_nobody_is_asked(tmp_path: Path, arguments: tuple[str, ...], code: int, words: str) -> None:
+    assert without_input(tmp_path, "storage", "create").returncode == 0
     done = without_input(tmp_path, *arguments)
     assert done.returncode == code, done.stderr
     assert words in done.stderr

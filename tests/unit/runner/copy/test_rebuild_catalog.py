@@ -15,7 +15,8 @@ from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_catalog.store import layout
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.copy import rebuild_catalog, run
-from pgbackstop_runner.storage.protocol import StoreError
+from pgbackstop_runner.storage import identity
+from pgbackstop_runner.storage.identity import NotThere
 from pgbackstop_runner.workspace import Workspace
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import NOW
@@ -38,6 +39,14 @@ def records(opened: Workspace) -> list[bytes]:
     return [path.read_bytes() for path in folder(opened).entries("backups")]
 
 
+def lose(opened: Workspace) -> None:
+    """Lose every record; what a person does before a rebuild is done."""
+    shutil.rmtree(opened.state.root)
+    with pytest.raises(NotThere, match="is in use already"):
+        identity.create_catalog(opened)
+    identity.create_catalog(opened, replace=True)
+
+
 def rewrite(opened: Workspace, backup: Backup, **changes: Any) -> None:
     """Change the record that lies beside the bytes, as somebody with the storage's keys could."""
     path = places.folder_of(opened, backup) / layout.RECORD_NAME
@@ -52,7 +61,7 @@ def test_a_lost_catalog_comes_back_as_it_was(opened: Workspace) -> None:
         location=f"backups/logical/main/a%2Fb/{builders.backup(9, NOW).id}"
     ))  # fmt: skip
     before = records(opened)
-    shutil.rmtree(opened.state.root)
+    lose(opened)
     outcome = rebuild_catalog.run(opened, "disk")
     assert (len(outcome.restored), outcome.known, outcome.garbage) == (6, 0, ())
     assert records(opened) == before
@@ -62,7 +71,7 @@ def test_a_lost_catalog_comes_back_as_it_was(opened: Workspace) -> None:
 def test_it_comes_back_from_the_copies_too(opened: Workspace) -> None:
     backups = places.days(opened, 2)
     run.run(opened, "main-logical", sleep=lambda _seconds: None)
-    shutil.rmtree(opened.state.root)
+    lose(opened)
     outcome = rebuild_catalog.run(opened, "second")
     assert outcome.garbage == ()
     assert [each.id for each in opened.catalog.backups()] == [each.id for each in backups]
@@ -101,7 +110,7 @@ def test_what_is_no_backup_is_named_and_the_rest_goes_on(opened: Workspace) -> N
     (folders[4].with_name("x.partial")).mkdir()
     (folders[4].with_name("x.partial") / "shop.backup").touch()
     (folders[4].parent.parent / "stray").touch()
-    shutil.rmtree(opened.state.root)
+    lose(opened)
     outcome = rebuild_catalog.run(opened, "disk")
     assert {each.id for each in opened.catalog.backups()} == {each.id for each in backups[2:]}
     said = "\n".join(outcome.garbage)
@@ -139,7 +148,7 @@ def test_a_tampered_record_is_refused(opened: Workspace, tmp_path: Path, changes
     """Fault 32."""
     good, bad = places.days(opened, 2)
     rewrite(opened, bad, **changes)
-    shutil.rmtree(opened.state.root)
+    lose(opened)
     before = {path for path in tmp_path.rglob("*") if opened.state.root not in path.parents}
     outcome = rebuild_catalog.run(opened, "disk")
     assert [each.id for each in opened.catalog.backups()] == [good.id]
@@ -156,7 +165,7 @@ def test_links_are_not_followed(opened: Workspace, tmp_path: Path) -> None:
     mark = places.folder_of(opened, real) / layout.RECORD_NAME
     mark.rename(tmp_path / "mark")
     mark.symlink_to(tmp_path / "mark")
-    shutil.rmtree(opened.state.root)
+    lose(opened)
     outcome = rebuild_catalog.run(opened, "disk")
     assert outcome.restored == ()
     assert outcome.garbage == (
@@ -165,8 +174,8 @@ def test_links_are_not_followed(opened: Workspace, tmp_path: Path) -> None:
 
 
 def test_an_empty_storage_is_asked_about(opened: Workspace) -> None:
-    opened.config.folder("disk").path.mkdir(exist_ok=True)
-    with pytest.raises(StoreError, match="is empty"):
+    opened.config.folder("disk").path.joinpath(layout.STORAGE_MARK).unlink()
+    with pytest.raises(NotThere, match=r"is not there: .* holds no storage.json"):
         rebuild_catalog.run(opened, "disk")
 
 
@@ -185,7 +194,7 @@ def test_the_command_says_what_it_did(tmp_path: Path) -> None:
     opened = places.workspace(tmp_path)
     opened.file.write_text("servers: {main: {}}\nstorages: {disk: {path: store}}\n")
     first, second = places.days(opened, 2)
-    shutil.rmtree(opened.state.root)
+    lose(opened)
     (places.folder_of(opened, second) / layout.RECORD_NAME).unlink()
     done = pgbackstop(opened, "catalog", "rebuild")
     assert done.returncode == 1

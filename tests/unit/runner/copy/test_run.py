@@ -1,6 +1,8 @@
 """Copies are made of what is missing, newest first, and fail alone."""
 
+import hashlib
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -46,8 +48,9 @@ def test_a_copy_is_the_same_tree(opened: Workspace, second: Path) -> None:
     (made,) = run.run(opened, "main-logical", sleep=no_sleep)
     assert made.status is Status.SUCCEEDED
     assert (made.attempts, made.failures) == (1, 0)
-    assert content(second / str(backup.location)) == content(places.folder_of(opened, backup))
-    assert made.size_bytes == sum(map(len, content(second).values()))
+    copied = content(second / str(backup.location))
+    assert copied == content(places.folder_of(opened, backup))
+    assert made.size_bytes == sum(map(len, copied.values()))
     (record,) = opened.catalog.copies("main-logical")
     assert (record.backup, record.status) == (backup.id, Status.SUCCEEDED)
 
@@ -63,6 +66,7 @@ def test_the_newest_first_and_nothing_twice(opened: Workspace) -> None:
 
 def test_a_storage_that_comes_back_gets_its_copy(opened: Workspace, second: Path) -> None:
     places.days(opened, 1)
+    second.rename(away := second.with_name("away"))
     second.write_text("a file where the folder should be")
     pauses: list[float] = []
 
@@ -70,6 +74,7 @@ def test_a_storage_that_comes_back_gets_its_copy(opened: Workspace, second: Path
         pauses.append(seconds)
         if len(pauses) == 2:
             second.unlink()
+            away.rename(second)
 
     (made,) = run.run(opened, "main-logical", sleep=mend)
     assert made.status is Status.SUCCEEDED
@@ -79,6 +84,7 @@ def test_a_storage_that_comes_back_gets_its_copy(opened: Workspace, second: Path
 
 def test_a_failure_is_on_record_and_tried_again_later(opened: Workspace, second: Path) -> None:
     places.days(opened, 1)
+    second.rename(away := second.with_name("away"))
     second.write_text("a file where the folder should be")
     (failed,) = run.run(opened, "main-logical", sleep=no_sleep)
     assert failed.status is Status.FAILED
@@ -86,6 +92,7 @@ def test_a_failure_is_on_record_and_tried_again_later(opened: Workspace, second:
     assert str(second) in failed.message
     assert next(opened.catalog.backups()).is_available
     second.unlink()
+    away.rename(second)
     (made,) = run.run(opened, "main-logical", sleep=no_sleep)
     assert made.status is Status.SUCCEEDED
     assert (made.attempts, made.failures) == (5, 4)
@@ -143,7 +150,7 @@ def test_a_signal_is_on_record(opened: Workspace, monkeypatch: pytest.MonkeyPatc
 def test_one_failing_storage_does_not_stop_the_others(tmp_path: Path) -> None:
     storages = {name: {"kind": "folder", "path": tmp_path / name} for name in ("bad", "good")}
     opened = places.workspace(tmp_path, copies=("bad", "good"), storages=storages)
-    (tmp_path / "bad").write_text("")
+    (tmp_path / "bad" / layout.STORAGE_MARK).unlink()
     places.days(opened, 1)
     made = run.run(opened, "main-logical", sleep=no_sleep)
     assert [(each.storage, each.status) for each in made] == [
@@ -184,6 +191,36 @@ def test_a_copy_that_cannot_be_removed_is_said_and_tried_again(
     away.rename(second)
     assert expire_run.run(opened, "main-logical", now=NOW).problems == ()
     assert not (second / str(backups[1].location)).exists()
+
+
+def test_no_empty_folder_is_left_of_an_expired_copy(opened: Workspace, second: Path) -> None:
+    """A dump in the directory format is a folder in the backup's folder."""
+    new, old = places.days(opened, 2)
+    content = b"table\n"
+    file = StoredFile(
+        path="shop.dir/toc.dat", size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest()
+    )
+    (places.folder_of(opened, old) / "shop.dir").mkdir()
+    (places.folder_of(opened, old) / file.path).write_bytes(content)
+    opened.catalog.put(old.evolve(files=(*old.files, file)))
+    run.run(opened, "main-logical", sleep=no_sleep)
+    assert (second / str(old.location) / file.path).exists()
+    assert expire_run.run(opened, "main-logical", now=NOW).problems == ()
+    folders = [path for path in second.rglob("*") if path.is_dir()]
+    assert (second / str(new.location)) in folders
+    assert [path for path in folders if not any(path.iterdir())] == []
+
+
+def test_what_a_killed_copy_left_is_swept_when_it_is_made_again(opened: Workspace, second: Path) -> None:
+    backup = places.days(opened, 1)[0]
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    left = second / str(backup.location) / f".shop.backup.{gone.pid}.tmp"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half of it")
+    (made,) = run.run(opened, "main-logical", sleep=no_sleep)
+    assert made.status is Status.SUCCEEDED
+    assert not left.exists()
 
 
 def test_the_record_beside_the_copy_is_the_commit_mark(
@@ -235,7 +272,7 @@ def test_a_backup_that_expires_before_its_turn_has_no_copy(
     opened.catalog.put(backup.evolve(expired_at=NOW))
     (failed,) = run.run(opened, "main-logical", sleep=no_sleep)
     assert "has expired before its copy was made" in failed.message
-    assert not second.exists()
+    assert set(content(second)) == {layout.STORAGE_MARK}
 
 
 def test_its_own_storage_is_no_further_one(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pgbackstop_catalog.records.backup import Backup, Reason, Status
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.daemon import due_times
 from pgbackstop_runner.daemon.plan_state import Missed, Order
+from tests.support import storages
 from tests.unit.runner.daemon.records import at, backup
 
 PLAN = Plan(server="main", backup_type="logical")
@@ -18,7 +19,7 @@ ORDER = Order(plan="shop", trigger="schedule", asked=at(2), due=at(2))
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> FolderCatalog:
-    return FolderCatalog(tmp_path)
+    return storages.catalog(tmp_path)
 
 
 @pytest.mark.parametrize(

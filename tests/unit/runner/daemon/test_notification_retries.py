@@ -9,12 +9,12 @@ from structlog.testing import capture_logs
 
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.daemon.notification_retries import NotificationRetrier
 from pgbackstop_runner.daemon.settings import Settings
 from pgbackstop_runner.notify import backup_events
 from pgbackstop_runner.notify.events import of_test
 from pgbackstop_runner.workspace import Workspace
+from tests.support import storages
 
 
 def test_a_bug_in_a_delivery_is_logged_and_tried_again(
@@ -27,7 +27,7 @@ def test_a_bug_in_a_delivery_is_logged_and_tried_again(
             "notifications": {"alertmanager": {"url": "http://127.0.0.1:1"}},
         }
     )
-    catalog = FolderCatalog(checked.catalog_folder())
+    catalog = storages.catalog(checked.catalog_folder())
     opened = Workspace(file=tmp_path / "pgbackstop.yaml", config=checked, catalog=catalog)
     backup_events.queue(opened, of_test(utc_now()))
     tries = []

@@ -8,9 +8,9 @@ import pytest
 
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.records.backup import Backup, Status
-from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.daemon.planner import Planner
 from pgbackstop_runner.workspace import Workspace
+from tests.support import storages
 from tests.unit.runner.daemon.records import at, backup
 
 
@@ -24,7 +24,7 @@ def _workspace(folder: Path, **plans: Any) -> Workspace:
         }
     )
     return Workspace(
-        file=folder / "pgbackstop.yaml", config=config, catalog=FolderCatalog(config.catalog_folder())
+        file=folder / "pgbackstop.yaml", config=config, catalog=storages.catalog(config.catalog_folder())
     )
 
 
@@ -66,7 +66,6 @@ def test_missed_runs_are_recorded_and_told(tmp_path: Path) -> None:
 def test_what_cannot_be_recorded_now_is_recorded_later(tmp_path: Path) -> None:
     planner, told = _planner(_workspace(tmp_path, shop={}), at(1))
     root = planner.workspace.state.root
-    root.mkdir(parents=True)
     (root / "backups").write_text("")  # a file where the folder should be: nothing can be written
     planner.look(at(4, 40))
     planner.look(at(4, 45))

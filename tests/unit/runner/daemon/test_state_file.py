@@ -12,6 +12,7 @@ from pgbackstop_catalog.records.scheduler import Counted
 from pgbackstop_runner.daemon import state_file
 from pgbackstop_runner.daemon.state_file import SchedulerFacts
 from pgbackstop_runner.system.state_folder import StateFolder
+from tests.support import storages
 from tests.unit.runner.daemon.records import at
 
 NOTHING = SchedulerFacts(first_seen={}, counted={})
@@ -32,6 +33,11 @@ def _known(first_seen: datetime, since: datetime, schedule: str = NIGHTLY) -> Sc
     return SchedulerFacts(
         first_seen={"shop": first_seen}, counted={"shop": Counted(schedule=schedule, since=since)}
     )
+
+
+@pytest.fixture(autouse=True)
+def _catalog(tmp_path: Path) -> None:
+    storages.catalog(tmp_path)
 
 
 def test_a_new_plan_counts_from_now() -> None:

@@ -13,10 +13,10 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.notifications import Alertmanager
 from pgbackstop_catalog.records.backup import Reason, Status
-from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.notify import alertmanager, backup_events, events
 from pgbackstop_runner.notify.events import Event
 from pgbackstop_runner.workspace import Workspace
+from tests.support import storages
 from tests.unit.catalog.finished import NOW, finished, labels_of
 from tests.unit.runner.answering import Answering
 
@@ -40,7 +40,7 @@ def _workspace(folder: Path, url: str | None) -> Workspace:
         document["notifications"] = {"alertmanager": {"url": url, "timeout": "5s"}}
     checked = Config.model_validate(document)
     return Workspace(
-        file=folder / "pgbackstop.yaml", config=checked, catalog=FolderCatalog(checked.catalog_folder())
+        file=folder / "pgbackstop.yaml", config=checked, catalog=storages.catalog(checked.catalog_folder())
     )
 
 
@@ -235,7 +235,6 @@ def test_while_another_process_delivers_nothing_is_sent_twice(
 
 def test_a_full_catalog_does_not_silence(opened: Workspace, server: Answering) -> None:
     # A file where the folder should be fails as a full disk does, for root too.
-    opened.state.root.mkdir(parents=True)
     (opened.state.root / "outbox").write_text("")
     backup_events.backup_finished(opened, finished(status=Status.FAILED, message="No space left on device."))
     assert [alert["labels"]["alertname"] for alert in server.received] == ["BackupRunFailed"]
@@ -243,7 +242,6 @@ def test_a_full_catalog_does_not_silence(opened: Workspace, server: Answering) -
 
 def test_a_full_catalog_without_alertmanager_is_no_error(tmp_path: Path) -> None:
     opened = _workspace(tmp_path, None)
-    opened.state.root.mkdir(parents=True)
     (opened.state.root / "outbox").write_text("")
     backup_events.backup_finished(opened, finished())
     backup_events.announce(opened, finished())
@@ -277,7 +275,6 @@ def test_files_are_private(opened: Workspace, server: Answering) -> None:
 
 @pytest.mark.parametrize("attempt", ["entries", "put", "read", "remove", "failures"])
 def test_an_outbox_that_cannot_be_used_is_one_sentence(opened: Workspace, attempt: str) -> None:
-    opened.state.root.mkdir(parents=True)
     outbox = backup_events.outbox(opened)
     outbox.folder.write_text("")  # a file, no folder
     event = events.of_test(NOW)

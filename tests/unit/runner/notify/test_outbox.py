@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from pgbackstop_catalog import errors
 from pgbackstop_runner.notify import events
 from pgbackstop_runner.notify.outbox import Outbox
+from tests.support import storages
 
 NOW = datetime(2026, 11, 22, 2, tzinfo=UTC)
 
 
 @pytest.fixture
 def outbox(tmp_path: Path) -> Outbox:
-    return Outbox(tmp_path / "catalog" / "outbox")
+    return Outbox(storages.catalog(tmp_path / "catalog").root / "outbox")
 
 
 def test_one_that_was_never_used_is_empty(outbox: Outbox) -> None:
@@ -30,7 +31,7 @@ def test_they_wait_in_the_order_in_which_they_happened(
     pauses: list[int], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """A pause of 0 is a second event at the very same moment."""
-    outbox = Outbox(tmp_path_factory.mktemp("outbox"))
+    outbox = Outbox(storages.catalog(tmp_path_factory.mktemp("catalog")).root / "outbox")
     moments = [NOW + timedelta(seconds=sum(pauses[: number + 1])) for number in range(len(pauses))]
     put = [events.of_test(moment).evolve(summary=str(number)) for number, moment in enumerate(moments)]
     for event, moment in zip(put, moments, strict=True):
@@ -88,6 +89,7 @@ def test_a_damaged_count_begins_anew(outbox: Outbox, content: str) -> None:
 
 
 def test_a_folder_that_is_none_is_said_in_a_sentence(tmp_path: Path) -> None:
+    storages.catalog(tmp_path)
     (tmp_path / "outbox").touch()
     outbox = Outbox(tmp_path / "outbox")
     for look in (outbox.entries, outbox.rejected, outbox.failures):

@@ -11,6 +11,7 @@ import pytest
 from pgbackstop_catalog import errors
 from pgbackstop_runner.system import state_folder
 from pgbackstop_runner.system.state_folder import StateFolder
+from tests.support import storages
 from tests.support.backups import until
 
 HOLDER = """
@@ -21,6 +22,11 @@ with StateFolder(Path(sys.argv[1])).held("plan-p", "it"):
     print("held", flush=True)
     time.sleep(600)
 """
+
+
+@pytest.fixture(autouse=True)
+def _catalog(tmp_path: Path) -> None:
+    storages.catalog(tmp_path)
 
 
 def test_held_once(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.server import Server, Wal
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.system import stop_requests
 from pgbackstop_runner.system.state_folder import StateFolder
 from pgbackstop_runner.wal import archive_command, index, maintenance
+from tests.support import storages
 from tests.unit.runner.wal import makers
 
 
@@ -28,7 +28,7 @@ def kept(tmp_path: Path) -> maintenance.ArchiveMaintainer:
 
 def fresh(tmp_path: Path) -> maintenance.ArchiveMaintainer:
     server = Server(wal=Wal(method="stream"))
-    catalog = FolderCatalog(tmp_path / "catalog")
+    catalog = storages.catalog(tmp_path / "catalog")
     return maintenance.ArchiveMaintainer(
         name="main",
         server=server,

@@ -1,0 +1,231 @@
+"""Whether a storage is there: by the mark at its root, which the catalog knows.
+
+An empty folder is the mount point of a disk that is not mounted as often as a new storage. So a storage
+without its mark is *not there*: nothing is written to it, judged in it, or expired from it. A new one is
+made by ``create``, never on the way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.storage import FolderStorage
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.storage import StorageMark
+from pgbackstop_catalog.store import layout
+from pgbackstop_runner.storage import open
+from pgbackstop_runner.storage.protocol import ByteStore, StoreError
+from pgbackstop_runner.system import log
+from pgbackstop_runner.workspace import Workspace
+
+_LOOKED_FOR = 20  # kept backups, in a storage without a mark
+
+
+class NotThere(errors.CatalogError):
+    """A storage is not mounted, not the one that the catalog knows, or not made yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageStatus:
+    """A storage as it was found; ``problem`` says why it is not there."""
+
+    name: str
+    kind: str
+    place: str
+    id: str = ""
+    problem: str = ""
+
+    @property
+    def is_there(self) -> bool:
+        return not self.problem
+
+
+def require(workspace: Workspace, name: str) -> None:
+    """Raises NotThere where the storage is not there, NotFound for one that is not configured.
+
+    A mark that the catalog has not seen is adopted. A storage from before there were marks is marked, if one
+    of the catalog's kept backups is found in it.
+    """
+    store = _opened(workspace, name)
+    mark, known = _mark(store, workspace, name), workspace.catalog.storage(name)
+    if workspace.catalog.is_there() and workspace.catalog.create():
+        log.logger().info("marked the catalog", catalog=workspace.catalog.location)
+    if mark is None and known is None and _holds_what_is_kept(workspace, name, store):
+        mark = StorageMark.new(name)
+        store.put_bytes(codec.encode(mark), layout.STORAGE_MARK)
+        log.logger().info("marked the storage", storage=name, id=mark.id)
+    if mark is None:
+        raise _missing(workspace, name)
+    if known is None:
+        workspace.catalog.put(mark.evolve(name=name))
+        log.logger().info("adopted the storage", storage=name, id=mark.id)
+    elif known.id != mark.id:
+        raise _another(workspace, name, mark, known)
+
+
+def problem(workspace: Workspace, name: str) -> str:
+    """Why the storage is not there, or cannot be asked; empty where it is. Raises NotFound, CatalogError."""
+    try:
+        require(workspace, name)
+    except (NotThere, StoreError) as error:
+        return str(error)
+    return ""
+
+
+def absent(workspace: Workspace, names: Iterable[str | None]) -> dict[str, str]:
+    """Why each of these is not there, by name; those that are there, or not configured, are left out."""
+    wanted = sorted({name for name in names if name in workspace.config.storages})
+    found = {name: problem(workspace, name) for name in wanted}
+    return {name: text for name, text in found.items() if text}
+
+
+def create(workspace: Workspace, name: str, *, replace: bool = False) -> tuple[StorageMark, bool]:
+    """Make a storage, or find that it is one already; its mark, and whether it was made.
+
+    Raises NotThere where the catalog knows another one by that name, or keeps backups there, unless
+    ``replace``; StoreError where it cannot be written.
+    """
+    store = _opened(workspace, name)
+    with contextlib.suppress(NotThere):
+        require(workspace, name)
+        known = workspace.catalog.storage(name)
+        assert known is not None  # noqa: S101 - required
+        return known, False
+    mark, known = _mark(store, workspace, name), workspace.catalog.storage(name)
+    if not replace and mark is not None and known is not None:
+        raise _another(workspace, name, mark, known)
+    if not replace and next(_kept(workspace, name), None) is not None:
+        raise NotThere(
+            f"{_missing(workspace, name).problem} The catalog keeps backups in it.",
+            remedy=f"Mount it. If it is lost: 'pgbackstop storage create {name} --replace'.",
+        )
+    made = mark or StorageMark.new(name)
+    if mark is None:
+        store.put_bytes(codec.encode(made), layout.STORAGE_MARK)
+    workspace.catalog.put(made.evolve(name=name))
+    return made, mark is None
+
+
+def create_catalog(workspace: Workspace, *, replace: bool = False) -> bool:
+    """Begin the catalog where there is none; whether it was begun.
+
+    Raises NotThere where a storage is in use already, unless ``replace``: its catalog is somewhere else, on a
+    disk that is not mounted, or lost.
+    """
+    if workspace.catalog.is_there() or replace:
+        return workspace.catalog.create()
+    for name in workspace.config.storages:
+        with contextlib.suppress(StoreError):
+            mark = _mark(_opened(workspace, name), workspace, name)
+            if mark is not None:
+                raise NotThere(
+                    f"The catalog is not there: {workspace.catalog.location}. Storage {name} ({mark.id}) is "
+                    "in use already, so there was one.",
+                    remedy="Mount it. If it is lost: 'pgbackstop storage create --replace', "
+                    "then 'pgbackstop catalog rebuild'.",
+                )
+    return workspace.catalog.create()
+
+
+def create_all(workspace: Workspace, *, replace: bool = False) -> None:
+    """Make the catalog and every folder of the configuration that is not there yet. Raises as the two do.
+
+    ``replace`` is for the catalog alone.
+    """
+    create_catalog(workspace, replace=replace)
+    for name, storage in workspace.config.storages.items():
+        if isinstance(storage, FolderStorage):
+            create(workspace, name)
+
+
+def look(workspace: Workspace, name: str) -> StorageStatus:
+    """A storage as it is; nothing is adopted or marked."""
+    storage = workspace.config.storages[name]
+    found = StorageStatus(name=name, kind=storage.kind, place=_place(workspace, name))
+    try:
+        mark, known = _mark(_opened(workspace, name), workspace, name), workspace.catalog.storage(name)
+        if mark is None:
+            raise _missing(workspace, name)
+        if known is not None and known.id != mark.id:
+            raise _another(workspace, name, mark, known)
+    except errors.PgbackstopError as error:
+        return StorageStatus(**{**vars(found), "problem": str(error)})
+    return StorageStatus(**{**vars(found), "id": mark.id})
+
+
+def _opened(workspace: Workspace, name: str) -> ByteStore:
+    storage = workspace.config.storages.get(name)
+    if storage is None:
+        names = ", ".join(sorted(workspace.config.storages))
+        raise errors.NotFound(f"There is no storage {name!r}.", remedy=f"There are: {names}.")
+    return open.open_store(name, storage)
+
+
+def _mark(store: ByteStore, workspace: Workspace, name: str) -> StorageMark | None:
+    """The mark that stands there now. Raises CatalogError for one that is none, StoreError."""
+    content = store.mark()
+    where = f"{_place(workspace, name)}/{layout.STORAGE_MARK}"
+    return codec.decode(StorageMark, content, where=where) if content is not None else None
+
+
+def _place(workspace: Workspace, name: str) -> str:
+    storage = workspace.config.storages[name]
+    if isinstance(storage, FolderStorage):
+        return str(storage.path)
+    return str(PurePosixPath(f"{storage.bucket}/{storage.prefix.strip('/')}"))
+
+
+def _missing(workspace: Workspace, name: str) -> NotThere:
+    return NotThere(
+        f"The storage {name} is not there: {_place(workspace, name)} holds no {layout.STORAGE_MARK}.",
+        remedy=f"Mount it; or, if it is a new one, run 'pgbackstop storage create {name}'.",
+    )
+
+
+def _another(workspace: Workspace, name: str, mark: StorageMark, known: StorageMark) -> NotThere:
+    return NotThere(
+        f"{_place(workspace, name)} is not the storage {name}: it is {mark.id}, and the catalog knows "
+        f"{known.id}.",
+        remedy=f"Mount the right one; or, if this one takes its place, run 'pgbackstop storage create {name} "
+        "--replace'.",
+    )
+
+
+def _kept(workspace: Workspace, name: str) -> Iterator[str]:
+    """Where backups lie that the catalog keeps in the storage: originals and copies, the newest first."""
+    known = {each.id: each for each in workspace.catalog.backups()}
+    for backup in known.values():
+        if backup.storage == name and backup.is_available and backup.location:
+            yield backup.location
+    for copy in workspace.catalog.copies():
+        backup_of = known.get(copy.backup)
+        kept = copy.status is Status.SUCCEEDED and copy.expired_at is None
+        if copy.storage == name and kept and backup_of is not None and backup_of.location:
+            yield backup_of.location
+
+
+def _holds_what_is_kept(workspace: Workspace, name: str, store: ByteStore) -> bool:
+    """Whether a kept backup's commit mark is found in it, or the WAL archive of a server."""
+    kept = itertools.islice(_kept(workspace, name), _LOOKED_FOR)
+    archives = (
+        f"{layout.wal_folder(server)}/{wal_segments.IDENTITY_NAME}"
+        for server, configured in workspace.config.servers.items()
+        if (configured.wal.storage or workspace.config.first_folder) == name
+    )
+    marks = (f"{location}/{layout.RECORD_NAME}" for location in kept)
+    return any(_has(store, path) for path in itertools.chain(marks, archives))
+
+
+def _has(store: ByteStore, path: str) -> bool:
+    try:
+        store.read(path)
+    except StoreError:
+        return False
+    return True

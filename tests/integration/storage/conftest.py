@@ -1,0 +1,5 @@
+"""The daemon's fixture, for disks that go away under it."""
+
+from tests.integration.daemon.conftest import house
+
+__all__ = ["house"]
