@@ -94,8 +94,10 @@ class Account:
         return self._try([str(program), "--version"])
 
     def can_import(self, module: str) -> bool:
-        """Whether this account may run our own interpreter, and finds a module with all that it imports."""
-        return self._try([sys.executable, "-c", f"import {module}"])
+        """Whether this account may run our own interpreter, and read a module with all that it imports."""
+        # Where we look, which a variable may have said that the account is not given.
+        program = f"import sys; sys.path[:] = sys.argv[1:]; import {module}"
+        return self._try([sys.executable, "-c", program, *filter(None, sys.path)])
 
     def require_run(self, program: Path) -> None:
         """Raises ConfigError where this account, who is not us, may not run a program of PostgreSQL."""
