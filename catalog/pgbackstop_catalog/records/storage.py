@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import secrets
+from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
 
 from pgbackstop_catalog.model import Model, UtcTime, utc_now
 from pgbackstop_catalog.records.backup import RECORD_VERSION, Name
+
+
+class FormerStorage(Model):
+    """A storage that another one took the place of: what was stored until then is away with it."""
+
+    id: str = Field(pattern=r"^([0-9a-f]{32})?$", description="empty for one from before there were marks")
+    until: UtcTime
 
 
 class StorageMark(Model):
@@ -19,8 +27,14 @@ class StorageMark(Model):
     id: str = Field(pattern=r"^[0-9a-f]{32}$", description="what tells it from every other one")
     name: Name
     created_at: UtcTime
+    former: tuple[FormerStorage, ...] = Field(default=(), description="in the catalog only; the oldest first")
 
     @classmethod
     def new(cls, name: str, kind: Literal["storage", "catalog"] = "storage") -> StorageMark:
         """A mark that no storage has yet."""
         return cls(kind=kind, id=secrets.token_hex(16), name=name, created_at=utc_now())
+
+    def replaced_at(self, moment: datetime) -> FormerStorage | None:
+        """The one that had the name at that moment; None where it was this one."""
+        had = next((each for each in self.former if moment < each.until), None)
+        return had if had is not None and had.id != self.id else None

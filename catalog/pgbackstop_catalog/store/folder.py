@@ -150,7 +150,7 @@ class FolderCatalog:
             codec.read(type(record), path)
         except errors.NewerRecord:
             return True
-        except (FileNotFoundError, errors.CatalogError):
+        except (FileNotFoundError, PermissionError, errors.CatalogError):
             return False
         except OSError as error:
             raise unreadable(path, error) from error

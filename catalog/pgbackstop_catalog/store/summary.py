@@ -87,7 +87,7 @@ class BackupSummary:
 def read(
     paths: Iterable[Path], on_invalid_record: Callable[[errors.CatalogError], None]
 ) -> Iterator[BackupSummary]:
-    """The headlines of these record files; ``on_invalid_record`` hears of each that is no record.
+    """The headlines of these record files; ``on_invalid_record`` hears of each that is none, or is not ours.
 
     Raises CatalogError where the catalog cannot be read, NewerRecord for a record of a newer version.
     """
@@ -96,6 +96,8 @@ def read(
             yield parse(path)
         except FileNotFoundError:
             continue  # removed since the folder was listed
+        except PermissionError as error:
+            on_invalid_record(listing.unreadable(path, error))  # it costs itself alone
         except OSError as error:
             raise listing.unreadable(path, error) from error
         except errors.NewerRecord:

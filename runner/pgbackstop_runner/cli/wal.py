@@ -52,8 +52,11 @@ def status(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Show how far each server can be recovered, and how its WAL arrives; works with the server down, too."""
-    opened = options.open_workspace()
+    """Show how far each server can be recovered, and how its WAL arrives; works with the server down, too.
+
+    Exit code 5 where the storage of an archive is not there.
+    """
+    opened = options.open_logged()
     if server is not None:
         opened.server(server)
 
@@ -66,6 +69,8 @@ def status(
         terminal.values(reports)
     else:
         wal_table.status(reports)
+    if any(each.archive_problem for each in reports):
+        raise typer.Exit(errors.CatalogError.exit_code)
 
 
 @app.command("archive-command")

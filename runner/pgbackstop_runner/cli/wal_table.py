@@ -70,6 +70,8 @@ def _moment(moment: datetime | None) -> str:
 
 def _remarks(report: Report) -> Iterator[str]:
     name = report.server
+    if report.archive_problem:
+        yield f"{name}: {report.archive_problem}"
     if report.server_problem:
         yield f"{name}: the server does not answer: {report.server_problem}"
     if report.enabled:
@@ -87,7 +89,7 @@ def _lacks(report: Report) -> Iterator[str]:
         yield f"{name}: no receiver runs; 'pgbackstop daemon' or 'pgbackstop wal receive {name}' starts one"
     if report.slot_exists is False:
         yield f"{name}: the server has no replication slot for us; the receiver makes it"
-    if not report.windows:
+    if not report.windows and not report.archive_problem:
         yield f"{name}: nothing can be recovered to a point in time yet; a physical backup begins the window"
 
 

@@ -61,7 +61,7 @@ def missing(workspace: Workspace, plan_name: str) -> tuple[Missing, ...]:
         for backup in workspace.catalog.backups(plan_name)
         if backup.is_available
         for storage in workspace.plan(plan_name).copies
-        if storage != backup.storage and not _is_there(known.get((backup.id, storage)))
+        if storage != backup.storage and not _is_there(workspace, known.get((backup.id, storage)))
     )
 
 
@@ -76,8 +76,11 @@ def expire(workspace: Workspace, plan_name: str) -> tuple[str, ...]:
     return tuple(problems)
 
 
-def _is_there(record: Copy | None) -> bool:
-    return record is not None and record.status is Status.SUCCEEDED and record.expired_at is None
+def _is_there(workspace: Workspace, record: Copy | None) -> bool:
+    """Whether it was made, and not in a storage that was replaced since."""
+    if record is None or record.status is not Status.SUCCEEDED or record.expired_at is not None:
+        return False
+    return not identity.lost(workspace, record.storage, record.started_at)
 
 
 def _make(workspace: Workspace, wanted: Missing, sleep: Sleep) -> Copy:
@@ -95,7 +98,7 @@ def _make(workspace: Workspace, wanted: Missing, sleep: Sleep) -> Copy:
         except (errors.PgbackstopError, OSError) as error:
             message = str(error)
             record = record.evolve(failures=record.failures + 1)
-            if isinstance(error, SourceChanged | identity.NotThere):
+            if isinstance(error, SourceChanged | identity.NotThere | stored_backup.Lost):
                 break
         else:
             return _finish(workspace, record, started, status=Status.SUCCEEDED, size_bytes=size)

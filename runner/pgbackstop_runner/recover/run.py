@@ -37,6 +37,7 @@ from pgbackstop_runner.recover import (
 from pgbackstop_runner.recover import record as recover_record
 from pgbackstop_runner.recover.data_directory import DataDirectory
 from pgbackstop_runner.recover.replay_progress import RecoveryRun
+from pgbackstop_runner.storage import stored_backup
 from pgbackstop_runner.system import accounts
 from pgbackstop_runner.system.jail import Jail
 from pgbackstop_runner.wal import archive_reader
@@ -94,11 +95,13 @@ class RecoveryResult:
 
 
 def plan(workspace: Workspace, request: RecoveryRequest, found: Archive) -> RecoveryPlan:
-    """Choose the backup and check the place. Raises ValidationError, NotFound."""
+    """Choose the backup and check the place. Raises ValidationError, NotFound, CatalogError."""
     known = archive_reader.known(workspace, request.server, found, request.timeline)
     chosen = recovery.choose(request.target, known, backup_id=request.backup_id, timeline=request.timeline)
     archive_reader.require_reach(chosen, found)
     archive_reader.require_tools(chosen, found)
+    for record in chosen.chain:
+        stored_backup.find(workspace, record)
     data_directory.check(request.place, workspace, chosen.backup)
     return chosen
 

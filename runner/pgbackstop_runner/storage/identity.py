@@ -11,14 +11,16 @@ import contextlib
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import PurePosixPath
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.model import format_time, utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Status
-from pgbackstop_catalog.records.storage import StorageMark
+from pgbackstop_catalog.records.storage import FormerStorage, StorageMark
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.storage import open
 from pgbackstop_runner.storage.protocol import ByteStore, StoreError
@@ -109,8 +111,24 @@ def create(workspace: Workspace, name: str, *, replace: bool = False) -> tuple[S
     made = mark or StorageMark.new(name)
     if mark is None:
         store.put_bytes(codec.encode(made), layout.STORAGE_MARK)
-    workspace.catalog.put(made.evolve(name=name))
+    workspace.catalog.put(made.evolve(name=name, former=_former(known) if replace else ()))
     return made, mark is None
+
+
+def _former(known: StorageMark | None) -> tuple[FormerStorage, ...]:
+    before = known.former if known else ()
+    return (*before, FormerStorage(id=known.id if known else "", until=utc_now()))
+
+
+def lost(workspace: Workspace, name: str, stored_at: datetime) -> str:
+    """Where that is which was stored then, if another storage has the name since; empty where it has not."""
+    known = workspace.catalog.storage(name)
+    had = known.replaced_at(stored_at) if known else None
+    if had is None:
+        return ""
+    return (
+        f"away with the storage {had.id or name}, which another one has replaced on {format_time(had.until)}"
+    )
 
 
 def create_catalog(workspace: Workspace, *, replace: bool = False) -> bool:

@@ -28,6 +28,10 @@ class NoPlace(errors.NotFound):
     """A record names no place: nothing was stored, or it is gone."""
 
 
+class Lost(errors.CatalogError):
+    """A backup was in a storage that another one has taken the place of."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StoredBackup:
     """A backup and the folder of its bytes, which need not be there."""
@@ -49,9 +53,15 @@ class StoredBackup:
 
 
 def find(workspace: Workspace, backup: Backup) -> StoredBackup:
-    """Where the backup is, in a storage that is there. Raises as ``place`` does, and NotThere."""
-    found = place(workspace.config, backup)
-    identity.require(workspace, str(backup.storage))
+    """Where the backup is, in a storage that is there. Raises as ``place`` does, and NotThere, Lost."""
+    found, storage = place(workspace.config, backup), str(backup.storage)
+    identity.require(workspace, storage)
+    if not found.folder.exists() and (where := identity.lost(workspace, storage, backup.started_at)):
+        raise Lost(
+            f"Backup {backup.id} is {where}.",
+            remedy="Take a newer backup or one of its copies, or bring the old storage back with "
+            f"'pgbackstop storage create {storage} --replace'.",
+        )
     return found
 
 
@@ -84,7 +94,7 @@ def find_known(workspace: Workspace, backup: Backup) -> StoredBackup | None:
     """The same as ``find``; None where the record leads nowhere. Raises NotThere."""
     try:
         return find(workspace, backup)
-    except (NoPlace, NotConfigured, Refused):
+    except (NoPlace, NotConfigured, Refused, Lost):
         return None
 
 

@@ -16,6 +16,7 @@ from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.model import Model, UtcTime
 from pgbackstop_catalog.records.backup import Name
 from pgbackstop_catalog.store import wal_index
+from pgbackstop_runner.storage import identity
 from pgbackstop_runner.wal import archive as archives
 from pgbackstop_runner.wal import gaps, sampler
 from pgbackstop_runner.wal import state as wal_state
@@ -36,12 +37,17 @@ class WindowReport(Model):
 
 
 class Report(Model):
-    """Everything about one server's WAL. What the server itself says is absent where it does not answer."""
+    """Everything about one server's WAL.
+
+    What the server itself says is absent where it does not answer, and what the archive holds where its
+    storage is not there.
+    """
 
     server: Name
     enabled: bool
     method: str
     archive: str
+    archive_problem: str = ""
     receiver_running: bool = False
     state: WalState | None = None
     segments: int = 0
@@ -70,6 +76,26 @@ def report(workspace: Workspace, name: str) -> Report:
     """The report of one server. Raises CatalogError where the catalog or the archive cannot be read."""
     server, archive = workspace.server(name), workspace.wal_archive(name)
     state = wal_state.read(workspace.state.wal(name))
+    problem = identity.problem(workspace, workspace.wal_storage(name)) if server.wal.enabled else ""
+    held = {} if problem else _held(workspace, name, state)
+    return Report(
+        **{
+            "server": name,
+            "enabled": server.wal.enabled,
+            "method": server.wal.method,
+            "archive": str(archive),
+            "archive_problem": problem,
+            "receiver_running": workspace.state.is_held(f"wal-{name}"),
+            "state": state,
+            **held,
+            **_ask(server, state),
+        }
+    )
+
+
+def _held(workspace: Workspace, name: str, state: WalState | None) -> dict[str, Any]:
+    """What the archive holds. Raises CatalogError."""
+    archive = workspace.wal_archive(name)
     try:
         index = wal_index.Index(archive)
         entries = index.refresh().values()
@@ -83,18 +109,12 @@ def report(workspace: Workspace, name: str) -> Report:
         state = state.evolve(gaps=gaps.read(archive))
     backups = [backup for backup in workspace.catalog.backups() if backup.server == name]
     found = decisions_windows.windows(backups, entries, state, switches)
-    return Report(
-        server=name,
-        enabled=server.wal.enabled,
-        method=server.wal.method,
-        archive=str(archive),
-        receiver_running=workspace.state.is_held(f"wal-{name}"),
-        state=state,
-        segments=sum(entry.is_segment for entry in entries),
-        archive_bytes=index.total_bytes,
-        windows=tuple(WindowReport(**vars(each)) for each in found),
-        **_ask(server, state),
-    )
+    return {
+        "state": state,
+        "segments": sum(entry.is_segment for entry in entries),
+        "archive_bytes": index.total_bytes,
+        "windows": tuple(WindowReport(**vars(each)) for each in found),
+    }
 
 
 def _ask(server: Server, state: WalState | None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A disk that is not mounted: nothing is written, judged or expired, and all is as before when it is back."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,11 +162,56 @@ def test_one_is_made_by_a_command_alone(site: Site, store: Disk) -> None:
         assert refused.returncode == NOT_THERE
         assert "--replace" in refused.stderr
         assert site.run("storage", "create", "local", "--replace").returncode == errors.ConfigError.exit_code
-    store.unmount()
+
+
+def test_what_was_on_a_lost_disk_is_lost_and_not_corrupt(site: Site, store: Disk, tmp_path: Path) -> None:
+    site.plans = {"p": {**site.plans["p"], "keep": {"last": 3, "minimum": 1}}}
+    site.write()
+    before = site.made("p")
+    with mounts.disk(tmp_path / "other") as other:
+        store.unmount()
+        Disk(disk=other.disk, point=store.point).mount()
+        assert site.run("storage", "create", "local", "--replace", "--yes").returncode == 0
+        done = site.run("verify", before.id)
+        assert done.returncode not in {0, errors.Corrupt.exit_code}
+        assert f"Backup {before.id} is away with the storage" in done.stderr
+        assert (site.proofs()[0].reason, site.newest()) == (Reason.STORAGE, before)
+        refused = site.run("restore", "--plan", "p", "--into", "elsewhere")
+        assert (refused.returncode, "is away with" in refused.stderr) == (NOT_THERE, True)
+        after = site.made("p")
+        assert site.run("verify", "p").returncode == 0
+        shutil.rmtree(store.point / str(after.location))
+        assert site.run("verify", after.id).returncode == errors.Corrupt.exit_code
+        store.unmount()
+        store.mount()
     assert site.run("storage", "create", "local", "--replace", "--yes").returncode == 0
-    site.made("p")
-    for path in sorted(store.point.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
+    assert site.run("verify", before.id).returncode == 0  # the old disk is back
+
+
+def test_copies_on_a_lost_disk_are_made_again(site: Site, tmp_path: Path) -> None:
+    with mounts.disk(tmp_path / "second") as second, mounts.disk(tmp_path / "third") as third:
+        _add_storage(site, "second", {"kind": "folder", "path": str(second.point)})
+        assert site.run("storage", "create", "second").returncode == 0
+        made = site.made("p")
+        second.unmount()
+        Disk(disk=third.disk, point=second.point).mount()
+        assert site.run("storage", "create", "second", "--replace", "--yes").returncode == 0
+        assert site.run("copy", "p").returncode == 0
+        assert (second.point / str(made.location) / layout.RECORD_NAME).exists()
+        second.unmount()
+        second.mount()
+
+
+def test_the_wal_of_a_storage_that_is_away_is_not_said_to_be_none(site: Site, store: Disk) -> None:
+    site.server_settings = {"wal": {"enabled": True}}
+    site.write()
+    with store.away():
+        done = site.run("wal", "status")
+        assert (done.returncode, "main: The storage local is not there" in done.stdout) == (NOT_THERE, True)
+        document = json.loads(site.run("wal", "status", "--json").stdout)
+        assert "The storage local is not there" in document[0]["archive_problem"]
+        assert site.run("window").returncode == NOT_THERE
+    assert site.run("wal", "status").returncode == 0
 
 
 def test_what_is_from_before_there_were_marks_is_marked_by_itself(inside: Site, store: Disk) -> None:

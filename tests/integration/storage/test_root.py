@@ -20,13 +20,17 @@ INTERPRETERS = (sys.executable, f"/usr/bin/python{sys.version_info.major}.{sys.v
 READ_TWICE = """
 import os, sys
 from pathlib import Path
+from pgbackstop_catalog.store import summary
 from pgbackstop_catalog.store.folder import FolderCatalog
 told = []
 catalog = FolderCatalog(Path(sys.argv[1]), on_invalid_record=told.append)
 both = list(catalog.backups())  # as root, who can also import what is needed for it
+list(summary.read(catalog.entries("backups"), told.append))
 os.setgroups([])
 os.setuid(int(sys.argv[2]))
 print(len(both), *(each.id for each in catalog.backups()), len(told))
+print(*(each.id for each in summary.read(catalog.entries("backups"), told.append)), len(told))
+print(*map(catalog.has, both))
 """
 # Without our interpreter's own library, which another interpreter has for itself.
 PACKAGES = os.pathsep.join(path for path in sys.path if path and not path.startswith(sys.base_prefix))
@@ -108,4 +112,4 @@ def test_one_record_that_cannot_be_read_hides_no_other(site: Site) -> None:
         text=True,
         check=False,
     )
-    assert done.stdout == f"2 {second.id} 1\n", done.stderr
+    assert done.stdout == f"2 {second.id} 1\n{second.id} 2\nTrue False\n", done.stderr
