@@ -106,7 +106,8 @@ class ServerHealth:
 class DiskFacts:
     """A file system; ``free_inodes`` is None where it does not count files.
 
-    ``missing`` are the ids of kept backups whose files are gone from the storage there.
+    ``missing`` are the ids of kept backups whose files are gone from the storage there; ``lost`` are those of
+    them that were in a storage which a person let another one take the place of.
     """
 
     free: int
@@ -114,6 +115,7 @@ class DiskFacts:
     free_inodes: int | None
     is_readonly: bool
     missing: frozenset[str] = frozenset()
+    lost: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +155,11 @@ class Snapshot:
     def missing(self) -> frozenset[str]:
         """Ids of kept backups whose files are gone, as far as the disks could be looked at."""
         return frozenset().union(*(disk.missing for disk in self.disks.values()))
+
+    @property
+    def lost(self) -> frozenset[str]:
+        """Ids of those of them that somebody has given up with their storage."""
+        return frozenset().union(*(disk.lost for disk in self.disks.values()))
 
     def has_run(self, collector: str) -> bool:
         """Whether the collector has ended once, well or badly."""

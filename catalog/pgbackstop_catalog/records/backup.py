@@ -352,6 +352,11 @@ class Totals(Model):
     folding: tuple[BackupId, ...] = ()
 
 
+def begun_at(backup_id: str) -> datetime:
+    """When a backup of that id began, to the second. Raises ValueError for what is no id."""
+    return datetime.strptime(backup_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+
+
 def new_id(moment: datetime) -> str:
     """An id that sorts by time, within a second as well: ``20261122T020000Z-5f3a9c04``.
 

@@ -76,7 +76,7 @@ def databases(plan: Plan, facts: PlanFacts, live: Mapping[str, float] | None) ->
 
 def add(families: Families, snapshot: Snapshot, now: float) -> None:
     """Every series of every configured plan."""
-    missing = snapshot.missing
+    missing, lost = snapshot.missing, snapshot.lost
     for name, plan in snapshot.settings.config.plans.items():
         facts = snapshot.catalog.plans.get(name) if snapshot.catalog else None
         server = snapshot.servers.get(plan.server)
@@ -88,6 +88,7 @@ def add(families: Families, snapshot: Snapshot, now: float) -> None:
             seen_at=_first_seen(snapshot, name),
             counted_since=_counted_since(snapshot, name),
             missing=missing,
+            lost=lost,
             hour=int(now // 3600),
             expected=expectation(plan, int(now // 3600)),
         )
@@ -120,6 +121,7 @@ class _PlanSeries:
     seen_at: float
     counted_since: float
     missing: frozenset[str]
+    lost: frozenset[str]
     hour: int
     expected: Expectation
 
@@ -218,9 +220,9 @@ class _PlanSeries:
 
     def _kept(self, subject: Subject, where: Labels, known: History) -> None:
         add = self.families.add
-        missing = len(self.missing.intersection(self.facts.kept.get(subject, ())))
-        add(metrics.AVAILABLE, where, known.available - missing)
-        add(metrics.MISSING, where, missing)
+        gone = self.missing.intersection(self.facts.kept.get(subject, ()))
+        add(metrics.AVAILABLE, where, known.available - len(gone))
+        add(metrics.MISSING, where, len(gone - self.lost))
         if known.vanished or self.plan.compares_rows:
             add(metrics.VANISHED, where, self._vanished(known))
         add(metrics.STORED, where, known.stored_bytes)

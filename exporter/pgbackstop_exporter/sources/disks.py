@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +16,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import begun_at
 from pgbackstop_catalog.records.storage import StorageMark
 from pgbackstop_catalog.store import layout, listing
 from pgbackstop_catalog.store.folder import FolderCatalog
@@ -54,32 +57,46 @@ def look(config: Config, path: str, kept: Kept) -> DiskFacts:
 
     The disk that holds its mount point says nothing of it.
     """
-    _require(config, Path(path))
-    return read(path, kept)
+    known = _require(config, Path(path))
+    found = read(path, kept)
+    lost = {each for each in found.missing if known and all(_is_lost(mark, each) for mark in known)}
+    return replace(found, lost=frozenset(lost))
 
 
-def _require(config: Config, path: Path) -> None:
-    """Raises CatalogError where the storage of that path is not mounted, or another one is."""
+def _is_lost(mark: StorageMark, backup_id: str) -> bool:
+    """Whether another storage had the name when the backup began."""
+    with suppress(ValueError):
+        return mark.replaced_at(begun_at(backup_id)) is not None
+    return False
+
+
+def _require(config: Config, path: Path) -> list[StorageMark]:
+    """What the catalog knows of the storages of that path.
+
+    Raises CatalogError where the storage of that path is not mounted, or another one is.
+    """
     storages = config.storages.items()
     names = [name for name, each in storages if isinstance(each, FolderStorage) and each.path == path]
     if not names:
         listing.require(path)  # of the catalog
-        return
-    mark = path / layout.STORAGE_MARK
+        return []
+    place = path / layout.STORAGE_MARK
     try:
-        found = codec.read(StorageMark, mark)
+        found = codec.read(StorageMark, place)
     except FileNotFoundError:
         raise errors.CatalogError(
-            f"The storage {names[0]} is not there: {path} holds no {mark.name}.",
+            f"The storage {names[0]} is not there: {path} holds no {place.name}.",
             remedy=f"Mount it; or, if it is a new one, run 'pgbackstop storage create {names[0]}'.",
         ) from None
-    for name in names:
-        known = FolderCatalog(config.catalog_folder()).storage(name)
-        if known is not None and known.id != found.id:
+    catalog = FolderCatalog(config.catalog_folder())
+    known = [mark for mark in map(catalog.storage, names) if mark is not None]
+    for mark in known:
+        if mark.id != found.id:
             raise errors.CatalogError(
-                f"{path} is not the storage {name}: it is {found.id}, and the catalog knows {known.id}.",
+                f"{path} is not the storage {mark.name}: it is {found.id}, and the catalog knows {mark.id}.",
                 remedy="Mount the right one.",
             )
+    return known
 
 
 def _is_readonly(path: Path, mount: bool) -> bool:

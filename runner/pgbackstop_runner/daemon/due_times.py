@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.records.backup import Backup, Reason, Status, new_id
+from pgbackstop_catalog.records.backup import Backup, Reason, Status, begun_at, new_id
 from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner.daemon.plan_state import CREDIBLE, Missed, Order
 from pgbackstop_runner.system import origin
@@ -43,7 +43,7 @@ def of_order(catalog: Catalog, order: Order, started: datetime) -> tuple[Backup,
     since = started.replace(microsecond=0)
     found = []
     for record in catalog.backups(order.plan):
-        if _moment(record) < since:
+        if begun_at(record.id) < since:
             break
         if record.trigger == order.trigger and record.scheduled_for == order.due:
             found.append(record)
@@ -93,7 +93,3 @@ def _record(name: str, plan: Plan, now: datetime) -> Backup:
         duration_seconds=0.0,
         **origin.here(),
     )
-
-
-def _moment(record: Backup) -> datetime:
-    return datetime.strptime(record.id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)

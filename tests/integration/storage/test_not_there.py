@@ -244,6 +244,27 @@ def test_the_exporter_says_so_and_calls_nothing_missing(site: Site, store: Disk)
         exporter.until_page(lambda page: page.value("backup_collector_success", **disk) == 1.0)
 
 
+def test_the_exporter_calls_what_was_given_up_neither_available_nor_missing(
+    site: Site, store: Disk, tmp_path: Path
+) -> None:
+    site.plans = {"p": {**site.plans["p"], "keep": {"last": 3, "minimum": 1}}}
+    site.write()
+    made = site.made("p")
+    labels = {"plan": "p", "server": "main", "database": made.database, "backup_type": "logical"}
+    with mounts.disk(tmp_path / "other") as other:
+        store.unmount()
+        Disk(disk=other.disk, point=store.point).mount()
+        assert site.run("storage", "create", "local", "--replace", "--yes").returncode == 0
+        removed = site.made("p")
+        with Exporter(site.file) as exporter:
+            page = exporter.until_page(lambda page: page.value("backup_available", **labels) == 1.0)
+            assert page.value("backup_missing", **labels) == 0.0
+            shutil.rmtree(store.point / str(removed.location))
+            exporter.until_page(lambda page: page.value("backup_missing", **labels) == 1.0)
+        store.unmount()
+        store.mount()
+
+
 def _add_storage(site: Site, name: str, document: dict[str, object]) -> None:
     """A further storage, to which the plan's backups are copied."""
     site.plans = {"p": {**site.plans["p"], "copies": [name]}}
