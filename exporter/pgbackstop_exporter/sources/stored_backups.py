@@ -8,15 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Final, cast
+from typing import cast
 
 from pgbackstop_catalog.records.backup import BackupType
 from pgbackstop_catalog.store import layout
 from pgbackstop_exporter.snapshot import Snapshot
 
 Kept = Mapping[PurePosixPath, frozenset[str]]
-
-_BACKUPS: Final = "backups"
 
 
 def kept(snapshot: Snapshot, path: str) -> Kept:
@@ -39,13 +37,10 @@ def kept(snapshot: Snapshot, path: str) -> Kept:
 
 
 def missing(root: Path, wanted: Kept) -> frozenset[str]:
-    """Ids of those whose folder is gone.
+    """Ids of those whose folder is gone, from a storage that is there.
 
-    Empty where no backups are there at all: then the disk is not mounted, which says nothing about them. What
-    lies in a folder that we may not read is not said to be gone.
+    What lies in a folder that we may not read is not said to be gone.
     """
-    if not _names(root / _BACKUPS):
-        return frozenset()
     gone: set[str] = set()
     for parent, ids in wanted.items():
         there = _names(root / parent)

@@ -19,7 +19,10 @@ from pgbackstop_runner.workspace import Workspace
 
 
 def place(workspace: Workspace, backup: Backup) -> StoredBackup:
-    """Where the backup is to be. Raises AttemptFailed (storage) where the record leads nowhere."""
+    """Where the backup is to be.
+
+    Raises AttemptFailed (storage) where the record leads nowhere, or to a storage that is not there or lost.
+    """
     try:
         return stored_backup.find(workspace, backup)
     except errors.PgbackstopError as error:
@@ -27,18 +30,10 @@ def place(workspace: Workspace, backup: Backup) -> StoredBackup:
 
 
 def stored(workspace: Workspace, backup: Backup) -> StoredBackup:
-    """The backup, with a folder that is there. Raises AttemptFailed.
-
-    (storage) where the record leads nowhere or the storage is not there, else (corrupt).
-    A disk that is not mounted is an empty folder, and no reason to take all its backups for lost.
-    """
+    """The backup, with a folder that is there. Raises AttemptFailed as ``place`` does, else (corrupt)."""
     found = place(workspace, backup)
     if found.folder.is_dir():
         return found
-    storage = workspace.config.folder(backup.storage).path
-    if not (storage / "backups").is_dir():
-        problem = f"The storage is not there: {storage} holds no backups."
-        raise AttemptFailed(Reason.STORAGE, problem, remedy="Check that its disk is mounted.")
     raise tool_failure.corrupt(f"The backup's folder is not there: {found.folder}.")
 
 

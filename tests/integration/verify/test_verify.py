@@ -8,6 +8,7 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup, Reason, Status
+from pgbackstop_catalog.store import layout
 from pgbackstop_runner.verify import reconcile, run, targets
 from tests.integration.exporter.running import Exporter
 from tests.integration.verify import damage
@@ -141,10 +142,11 @@ def test_damage_is_told_and_mended(pg17: Server, copy_of: CopyOf, tmp_path: Path
 
 def test_a_disk_that_is_not_mounted_condemns_nothing(pg17: Server, copy_of: CopyOf) -> None:
     site, made = copy_of(pg17, "physical")
-    (site.store / "backups").rename(site.store / "elsewhere")
+    for name in ("backups", layout.STORAGE_MARK):
+        (site.store / name).rename(site.store / f"{name}.away")
     done = site.run("verify")
     assert done.returncode == 1
-    assert "The storage is not there" in sentence(done)
+    assert "The storage local is not there" in sentence(done)
     assert site.newest() == made.evolve(verification=site.newest().verification)
     assert site.proofs()[0].reason is Reason.STORAGE
 

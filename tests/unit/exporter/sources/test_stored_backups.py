@@ -5,6 +5,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.storage import StorageMark
+from pgbackstop_catalog.store import layout
 from pgbackstop_exporter.snapshot import CATALOG, Settings, Snapshot
 from pgbackstop_exporter.sources import disks, stored_backups
 from pgbackstop_exporter.sources.catalog import CatalogSource
@@ -75,10 +79,18 @@ def test_a_whole_folder_that_is_gone(seen: Snapshot, tmp_path: Path) -> None:
 
 
 def test_a_disk_that_is_not_mounted_says_nothing(seen: Snapshot, tmp_path: Path) -> None:
+    (tmp_path / layout.STORAGE_MARK).unlink(missing_ok=True)
+    kept = stored_backups.kept(seen, str(tmp_path))
+    with pytest.raises(errors.CatalogError, match="is not there"):
+        disks.look(seen.settings.config, str(tmp_path), kept)
+
+
+def test_all_that_was_removed_from_one_that_is_there_is_gone(seen: Snapshot, tmp_path: Path) -> None:
+    (tmp_path / layout.STORAGE_MARK).write_bytes(codec.encode(StorageMark.new("local")))
     (tmp_path / "backups").rename(tmp_path / "elsewhere")
-    assert looked_at(seen, tmp_path).missing == frozenset()
-    (tmp_path / "backups").mkdir()
-    assert looked_at(seen, tmp_path).missing == frozenset()
+    kept = stored_backups.kept(seen, str(tmp_path))
+    found = disks.look(seen.settings.config, str(tmp_path), kept)
+    assert found.missing == {OLDER.id, NEWER.id, BASE.id}
 
 
 def test_what_may_not_be_read_says_nothing(
