@@ -59,17 +59,27 @@ def require(workspace: Workspace, name: str) -> None:
     mark, known = _mark(store, workspace, name), workspace.catalog.storage(name)
     if workspace.catalog.is_there() and workspace.catalog.create():
         log.logger().info("marked the catalog", catalog=workspace.catalog.location)
-    if mark is None and known is None and _holds_what_is_kept(workspace, name, store):
-        mark = StorageMark.new(name)
-        store.put_bytes(codec.encode(mark), layout.STORAGE_MARK)
-        log.logger().info("marked the storage", storage=name, id=mark.id)
+    if known is None and (mark is not None or _holds_what_is_kept(workspace, name, store)):
+        _adopt(workspace, name, store)
+        mark, known = _mark(store, workspace, name), workspace.catalog.storage(name)
     if mark is None:
         raise _missing(workspace, name)
-    if known is None:
+    if known is not None and known.id != mark.id:
+        raise _another(workspace, name, mark, known)
+
+
+def _adopt(workspace: Workspace, name: str, store: ByteStore) -> None:
+    """Let the catalog know the storage, which is marked if it is not yet; one process after the other."""
+    with workspace.state.turn(f"storage-{name}"):
+        if workspace.catalog.storage(name) is not None:
+            return
+        mark = _mark(store, workspace, name)
+        if mark is None:
+            mark = StorageMark.new(name)
+            store.put_bytes(codec.encode(mark), layout.STORAGE_MARK)
+            log.logger().info("marked the storage", storage=name, id=mark.id)
         workspace.catalog.put(mark.evolve(name=name))
         log.logger().info("adopted the storage", storage=name, id=mark.id)
-    elif known.id != mark.id:
-        raise _another(workspace, name, mark, known)
 
 
 def problem(workspace: Workspace, name: str) -> str:

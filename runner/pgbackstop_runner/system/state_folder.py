@@ -83,6 +83,15 @@ class StateFolder:
             os.close(descriptor)
 
     @contextlib.contextmanager
+    def turn(self, name: str) -> Iterator[None]:
+        """Hold the lock ``name`` for a moment, and wait for who does so now. Raises CatalogError."""
+        descriptor = _locked(self._lock(name), fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextlib.contextmanager
     def lease(self, backup_id: str) -> Iterator[None]:
         """Keep a backup from being expired while it is read; many may hold it. Raises CatalogError.
 
