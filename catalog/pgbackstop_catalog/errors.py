@@ -9,6 +9,7 @@ PgbackstopError            1  the operation failed
 ├── ServerUnreachable      6  PostgreSQL does not answer, or does not let us in
 ├── NotFound               7  what was named does not exist
 ├── Corrupt                8  a stored backup is not what was stored
+├── EntriesMissing         9  a database was restored, but for entries of the dump
 ├── Bug                   70  an exception that nobody foresaw
 └── Interrupted          130  a signal ended the operation
 """
@@ -98,6 +99,13 @@ class Corrupt(PgbackstopError):
     meaning = "a stored backup is not what was stored"
 
 
+class EntriesMissing(PgbackstopError):
+    """A database was restored, but entries of the dump could not be; they are on record."""
+
+    exit_code = 9
+    meaning = "a database was restored, but for entries of the dump"
+
+
 class Bug(PgbackstopError):
     """An exception that nobody foresaw, in a sentence; nothing raises it on purpose."""
 
@@ -132,6 +140,7 @@ EXIT_CODES: tuple[tuple[int, str], ...] = (
             ServerUnreachable,
             NotFound,
             Corrupt,
+            EntriesMissing,
             Bug,
             Interrupted,
         )

@@ -103,7 +103,7 @@ def test_into_a_new_database(site: Site, database: Database) -> None:
 def test_in_place(site: Site, database: Database) -> None:
     database.execute("delete from orders")
     told = site.run("restore", "--in-place", "--dry-run")
-    assert "DROPPED; there is no undo" in told.stdout
+    assert "the old one is DROPPED, and there is no undo" in told.stdout
     done = site.run("restore", "latest", "--in-place", "--yes-replace", database.name)
     assert done.returncode == 0, done.stderr
     assert names(database) == {database.name}

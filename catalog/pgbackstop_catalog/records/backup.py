@@ -271,6 +271,14 @@ class Copy(Model):
         )
 
 
+class MissingEntry(Model):
+    """An entry of a dump that could not be restored: what pg_restore calls it, why, and its statement."""
+
+    entry: str
+    error: str
+    statement: str = ""
+
+
 class Proof(Model):
     """A check that a backup restores: read back in full (verify) or restored for real (drill).
 
@@ -306,6 +314,9 @@ class Proof(Model):
         description="measured: how far before its moment the newest heartbeat was; what was lost at most",
     )
     checks: tuple[CheckResult, ...] = ()
+    missing_entries: tuple[MissingEntry, ...] = Field(
+        default=(), description="of the dump, without which it was restored"
+    )
     steps: tuple[Step, ...] = ()
     trigger: Literal["manual", "schedule", "catch-up"] = "manual"
     scheduled_for: UtcTime | None = None

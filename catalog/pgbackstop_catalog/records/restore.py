@@ -20,6 +20,7 @@ from pgbackstop_catalog.records.backup import (
     Backup,
     BackupId,
     CheckResult,
+    MissingEntry,
     Name,
     Reason,
     Status,
@@ -76,11 +77,15 @@ class Restore(Model):
     steps: tuple[Step, ...] = ()
     step: str = Field(default="", description="what is being done, while it runs")
     checks: tuple[CheckResult, ...] = ()
+    missing_entries: tuple[MissingEntry, ...] = Field(
+        default=(), description="of the dump, without which it was restored"
+    )
     hooks: tuple[HookOutput, ...] = ()
     scratch_database: str = Field(default="", description="where it is filled before it takes its name")
     replaced_database: str = Field(default="", description="the name that the old database was given")
     undone_at: UtcTime | None = None
-    undone_database: str = Field(default="", description="the name that the restored one was given by undo")
+    undone_database: str = Field(default="", description="the name that undo gives the restored one")
+    drop_began_at: UtcTime | None = Field(default=None, description="when its drop was begun")
     dropped_at: UtcTime | None = Field(default=None, description="when the old database was dropped")
     message: str = ""
     warnings: tuple[str, ...] = ()
@@ -95,8 +100,18 @@ class Restore(Model):
 
     @property
     def is_undoable(self) -> bool:
-        """Return whether the old database is still there, as far as the record knows."""
+        """Return whether the old database is still there and whole, as far as the record knows."""
+        return self.has_old and self.drop_began_at is None
+
+    @property
+    def has_old(self) -> bool:
+        """Return whether something of the old database is still there, as far as the record knows."""
         return bool(self.replaced_database) and self.undone_at is None and self.dropped_at is None
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Return whether a drop or an undo was begun, and nothing says yet what came of it."""
+        return self.has_old and (self.drop_began_at is not None or bool(self.undone_database))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -159,6 +159,8 @@ def _show_proof(opened: Workspace, proof: Proof) -> None:
         terminal.say(f"  proven      until {format_time(proof.proven_until)}")
     if proof.rpo_seconds is not None:
         terminal.say(f"  would lose  at most {units.format_duration(proof.rpo_seconds)}")
+    for missing in proof.missing_entries:
+        terminal.say(f"  NOT restored: {missing.entry}: {missing.error}")
     for each in proof.checks:
         terminal.say(f"  {'ok ' if each.ok else 'BAD'} {each.name}: {each.detail}")
 

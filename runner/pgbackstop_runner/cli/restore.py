@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import options, prompts
 
 if TYPE_CHECKING:
+    from pgbackstop_catalog.records.backup import MissingEntry
     from pgbackstop_catalog.records.restore import Restore
     from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
     from pgbackstop_runner.restore.select_backup import BackupQuery
@@ -34,7 +36,10 @@ IntoOption = Annotated[
 ]
 InPlaceOption = Annotated[
     bool,
-    typer.Option("--in-place", help="Drop the live database first: where two have no room. No undo."),
+    typer.Option(
+        "--in-place",
+        help="Drop the replaced database as soon as the restored one is checked and live. No undo.",
+    ),
 ]
 TableOption = Annotated[list[str] | None, typer.Option(help="Only this table, as schema.name; repeatable.")]
 SchemaOption = Annotated[list[str] | None, typer.Option(help="Only the tables of this schema; repeatable.")]
@@ -44,6 +49,10 @@ IntoSchemaOption = Annotated[
 RolesOption = Annotated[
     bool,
     typer.Option("--globals", help="Create the roles that the server lacks; others stay as they are."),
+]
+AcceptMissingOption = Annotated[
+    bool,
+    typer.Option("--accept-missing", help="Replace it even where entries of the dump cannot be restored."),
 ]
 JobsOption = Annotated[int | None, typer.Option(min=1, max=64, help="Parallel workers; the plan's jobs.")]
 FenceTimeoutOption = Annotated[
@@ -73,6 +82,7 @@ def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other wa
     schema: SchemaOption = None,
     into_schema: IntoSchemaOption = None,
     roles: RolesOption = False,
+    accept_missing: AcceptMissingOption = False,
     jobs: JobsOption = None,
     fence_timeout: FenceTimeoutOption = 30.0,
     dry_run: DryRunOption = False,
@@ -110,6 +120,7 @@ def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other wa
             into=into,
             in_place=in_place,
             roles=roles,
+            accept_missing=accept_missing,
             jobs=jobs,
             fence_timeout=fence_timeout,
         )
@@ -157,11 +168,29 @@ def _restore(opened: Workspace, request: RestoreRequest, flags: _Flags) -> None:
         _confirm(drawn.phrase, flags.yes_replace, f"This replaces the database {drawn.database}.")
     elif flags.asked:
         prompts.go_on()
-    done = run.run(opened, drawn)
+    done = run.run(opened, drawn, accept=_accepted)
     if flags.json:
         terminal.value(done)
     else:
         _show(done)
+    if done.missing_entries:
+        raise typer.Exit(errors.EntriesMissing.exit_code)
+
+
+def _accepted(entries: Sequence[MissingEntry]) -> bool:
+    """Whether a person takes the database without them."""
+    if not prompts.somebody_is_there():
+        return False
+    _show_missing(entries)
+    return prompts.agreed("Replace the live database by one without them?")
+
+
+def _show_missing(entries: Sequence[MissingEntry]) -> None:
+    terminal.say(f"NOT restored, of the dump: {len(entries)}")
+    for each in entries:
+        terminal.say(f"  {each.entry}: {each.error}")
+        if each.statement:
+            terminal.say(f"    {each.statement}")
 
 
 def _show_outline(drawn: RestorePlan) -> None:
@@ -180,8 +209,12 @@ def _show(done: Restore) -> None:
         if done.downtime_seconds
         else ""
     )
-    terminal.say(f"{done.id}  {done.target} is restored from {done.backup} in {took}{away}.")
-    if done.replaced_database:
+    count = len(done.missing_entries)
+    missing = f" with {count} {'entry' if count == 1 else 'entries'} missing" if count else ""
+    terminal.say(f"{done.id}  {done.target} is restored{missing} from {done.backup} in {took}{away}.")
+    if count:
+        _show_missing(done.missing_entries)
+    if done.is_undoable:
         terminal.say(f"  The old one is kept as {done.replaced_database}, closed to connections.")
         terminal.say(f"  Go back:  {options.called()} restore --undo {done.id}")
         terminal.say(f"  Drop it:  {options.called()} restore --drop-old {done.id}")
@@ -221,7 +254,7 @@ def _drop_old(opened: Workspace, restore_id: str, given: str | None) -> None:
     from pgbackstop_runner.restore import undo as restore_undo  # noqa: PLC0415
 
     found = restore_undo.find(opened, restore_id)
-    restore_undo.require_old(found)
+    restore_undo.require_old(found, whole=False)
     old = found.replaced_database
     _confirm(old, given, f"This drops the database {old}; there is no undo afterwards.")
     restore_undo.drop_old(opened, found)

@@ -80,10 +80,11 @@ def _fill(
         new_database.create(drawn, name)
     with drill.step("restore"):
         new_database.load(current, drawn, name)
+    drill.note(missing_entries=current.record.missing_entries)
     with drill.step("analyze"):
         new_database.analyze(drawn, name)
     with drill.step("validate"):
-        drill.check(*new_database.check(workspace, drawn, name))
+        drill.check(*new_database.check(current, drawn, name))
     drill.require_good()
     drill.note(tool=f"pg_restore {drawn.binaries.version} into PostgreSQL {started.programs.version}")
 

@@ -268,9 +268,9 @@ def is_entry(line: str, kind: str) -> bool:
     return len(parts) == 4 and parts[3].startswith(f"{kind} ")
 
 
-def contents(binaries: Binaries, dump: Path) -> list[str]:
+def contents(binaries: Binaries, dump: Path, *options: str) -> list[str]:
     """The lines of pg_restore --list. Raises AttemptFailed."""
-    argv = [binaries.path("pg_restore"), "--list", str(dump)]
+    argv = [binaries.path("pg_restore"), "--list", *options, str(dump)]
     with client_process.start("pg_restore", argv, pipe_output=True, cell=binaries.cell(dump)) as tool:
         text = tool.stdout.read().decode(errors="surrogateescape")
         tool.finish()

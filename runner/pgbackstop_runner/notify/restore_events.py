@@ -8,7 +8,7 @@ from pgbackstop_catalog.records.backup import Status
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner.notify import backup_events, events
 from pgbackstop_runner.notify.events import Event, Kind, Severity
-from pgbackstop_runner.system import log
+from pgbackstop_runner.system import log, phrases
 from pgbackstop_runner.workspace import Workspace
 
 _MOST_WORDS = 1500
@@ -58,7 +58,10 @@ def _description(restore: Restore) -> str:
         words.append("The live server is not touched.")
     if restore.downtime_seconds is not None:
         words.append(f"Without service for {units.format_duration(restore.downtime_seconds)}.")
-    if restore.replaced_database and restore.status is Status.SUCCEEDED:
+    if restore.missing_entries:
+        names = phrases.some([each.entry for each in restore.missing_entries])
+        words.append(f"Not restored, of the dump: {names}.")
+    if restore.is_undoable and restore.status is Status.SUCCEEDED:
         words.append(f"The old database is kept as {restore.replaced_database}.")
     return " ".join([*words, restore.message, *restore.warnings]).strip()
 

@@ -123,8 +123,7 @@ class Tool:
             raise self.given_up
         if status != 0:
             how = f"was ended by signal {-status}" if status < 0 else f"ended with exit status {status}"
-            reason, remedy = error_messages.diagnosis(tail)
-            raise AttemptFailed(reason, f"{self.name} {how}: {tail or 'it said nothing'}", remedy=remedy)
+            raise failure(self.name, how, tail)
         return tail
 
     def kill(self) -> None:
@@ -191,11 +190,12 @@ def start(  # noqa: PLR0913 - each is one independent wish
     pipe_input: bool = False,
     pipe_output: bool = False,
     silent: bool = False,
-    on_line: Callable[[str], None] | None = None,
+    on_line: Callable[[str], object] | None = None,
     cell: Cell | None = None,
 ) -> Iterator[Tool]:
     """Start a tool, in the jail's ``cell`` if it reads what is hostile; an exception in the block ends it.
 
+    ``on_line`` hears its standard error, and says False of a line that is none of its last words.
     In a jail there is no password. Raises AttemptFailed (client) where it cannot be
     started.
     """
@@ -274,6 +274,12 @@ def listing(name: str, argv: Sequence[str], *, seconds: float) -> str:
     return done.stdout.decode(errors="replace")
 
 
+def failure(name: str, how: str, tail: str) -> AttemptFailed:
+    """The sentence for a tool that failed, from its last words."""
+    reason, remedy = error_messages.diagnosis(tail)
+    return AttemptFailed(reason, f"{name} {how}: {tail or 'it said nothing'}", remedy=remedy)
+
+
 def _not_startable(name: str, error: Exception) -> AttemptFailed:
     words = error.strerror if isinstance(error, OSError) else "its jail cannot be made"
     return AttemptFailed(
@@ -283,15 +289,14 @@ def _not_startable(name: str, error: Exception) -> AttemptFailed:
     )
 
 
-def _start_threads(tool: Tool, on_line: Callable[[str], None] | None) -> None:
+def _start_threads(tool: Tool, on_line: Callable[[str], object] | None) -> None:
     def read() -> None:
         assert tool.process.stderr is not None  # noqa: S101
         with tool.process.stderr as words:  # closed by nobody else, who would have to wait for it
             while raw := words.readline(_MOST_OF_LINE):
                 line = raw.decode(errors="replace").rstrip()
-                tool.lines.append(text.plain(text.bounded(line)))
-                if on_line is not None:
-                    on_line(line)
+                if on_line is None or on_line(line) is not False:
+                    tool.lines.append(text.plain(text.bounded(line)))
 
     for target in (read, tool.watch):
         thread = threading.Thread(target=target, daemon=True, name=f"{tool.name}-{target.__name__}")

@@ -131,7 +131,7 @@ RESTORING = (
     _means(
         "No space left on device",
         Reason.SPACE,
-        "The server's disk is full: make room, or restore with --in-place, which needs no second copy.",
+        "The server's disk is full: make room, or restore into another server by --server.",
     ),
     _means(
         "extension .* is not available|extension control file",

@@ -14,7 +14,8 @@ from psycopg import sql
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Assertion
-from pgbackstop_catalog.records.backup import Backup, CheckResult, DatabaseFacts
+from pgbackstop_catalog.records.backup import Backup, CheckResult, DatabaseFacts, MissingEntry
+from pgbackstop_runner.formats import dump_metadata, restore_errors
 from pgbackstop_runner.postgres import facts as postgres
 from pgbackstop_runner.postgres import row_counts, validity
 from pgbackstop_runner.system import phrases
@@ -43,11 +44,22 @@ def expected(
     *,
     not_valid: frozenset[tuple[str, str]] | None = None,
     sequences: dict[str, tuple[int, bool]] | None = None,
+    missing: Sequence[MissingEntry] = (),
 ) -> Expected:
-    """What the backup's record says; ``not_valid`` and ``sequences`` are what the dump says besides."""
+    """What the backup's record says; ``not_valid`` and ``sequences`` are what the dump says besides.
+
+    Of ``missing`` rows, which are told by themselves, no count is expected.
+    """
+    counts = backup.row_counts
+    if counts is not None and missing:
+        counts = {
+            name: count
+            for name, count in counts.items()
+            if not restore_errors.has_rows_of(missing, *dump_metadata.parts(name))
+        }
     return Expected(
         facts=backup.database_facts,
-        row_counts=backup.row_counts,
+        row_counts=counts,
         not_valid=None if not_valid is None else not_valid | frozenset(backup.source_not_valid),
         invalid_indexes=frozenset(backup.source_invalid_indexes),
         sequences=sequences,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import LiteralString
+
 import psycopg
 from psycopg import sql
 
@@ -11,11 +13,29 @@ from pgbackstop_catalog.records.backup import CheckResult
 from pgbackstop_runner.formats import dump_metadata
 from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.postgres import client_process, sessions
-from pgbackstop_runner.restore import content_checks, target_database
+from pgbackstop_runner.restore import archive_load, content_checks, target_database
 from pgbackstop_runner.restore import load as restore_load
-from pgbackstop_runner.restore.load import Source
+from pgbackstop_runner.restore.dump_source import Only, Source
 from pgbackstop_runner.restore.plan import RestorePlan
+from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
+
+
+def fill(current: Journal, outline: RestorePlan, name: str, *, closed: bool = False) -> None:
+    """Make, fill, analyse and check it. ``closed``: nobody but superusers gets in before ``open_door``.
+
+    Raises PgbackstopError, psycopg.Error.
+    """
+    with current.step("create"):
+        create(outline, name)
+        if closed:
+            _limit(outline, name, "alter database {} connection limit 0")
+    with current.step("restore"):
+        load(current, outline, name)
+    with current.step("analyze"):
+        analyze(outline, name)
+    with current.step("validate"):
+        validate(current, outline, name)
 
 
 def create(outline: RestorePlan, name: str) -> None:
@@ -36,11 +56,12 @@ def _apply(connection: psycopg.Connection, outline: RestorePlan, statements: lis
         connection.execute(statement)
 
 
-def load(current: Journal, outline: RestorePlan, name: str, only: restore_load.Only | None = None) -> None:
+def load(current: Journal, outline: RestorePlan, name: str, only: Only | None = None) -> None:
     """Fill it; ``only`` limits whose rows come along. Raises AttemptFailed."""
     source = Source(
         path=outline.dump,
         plain=outline.backup.format == "plain",
+        encoding=outline.blueprint.encoding,
         jobs=_jobs(current.workspace, outline),
         no_tablespaces=bool(outline.missing_tablespaces),
         rows_first=bool(outline.backup.source_not_valid),
@@ -49,6 +70,9 @@ def load(current: Journal, outline: RestorePlan, name: str, only: restore_load.O
     restore_load.fill(outline.server, name, outline.binaries, source, outline.major)
     for warning in source.warnings:
         current.warn(warning)
+    for missing in source.missing:
+        log.logger().warning("entry not restored", **missing.model_dump())
+    current.note(missing_entries=tuple(source.missing))
 
 
 def _jobs(workspace: Workspace, outline: RestorePlan) -> int:
@@ -64,7 +88,7 @@ def analyze(outline: RestorePlan, name: str) -> None:
         "--quiet",
         "--no-password",
         "--jobs=2",
-        f"--dbname={restore_load.connection_string(outline.server, name)}",
+        f"--dbname={archive_load.connection_string(outline.server, name)}",
     ]
     password = conninfo.password(outline.server)
     client_process.run("vacuumdb", argv, password=password, cell=outline.binaries.cell())
@@ -72,7 +96,7 @@ def analyze(outline: RestorePlan, name: str) -> None:
 
 def validate(current: Journal, outline: RestorePlan, name: str) -> None:
     """Raises PgbackstopError with what is not as it was backed up."""
-    results = check(current.workspace, outline, name)
+    results = check(current, outline, name)
     current.note(checks=results)
     problem = content_checks.failed(results)
     if problem:
@@ -83,17 +107,28 @@ def validate(current: Journal, outline: RestorePlan, name: str) -> None:
         )
 
 
-def check(workspace: Workspace, outline: RestorePlan, name: str) -> tuple[CheckResult, ...]:
-    """Whether it is what was backed up, and what the plan asserts."""
-    plan = workspace.config.plans.get(outline.backup.plan)
+def check(current: Journal, outline: RestorePlan, name: str) -> tuple[CheckResult, ...]:
+    """Whether it is what was backed up, but for missing entries, and what the plan asserts."""
+    plan = current.workspace.config.plans.get(outline.backup.plan)
     wanted = content_checks.expected(
         outline.backup,
         plan.assertions if plan else (),
         not_valid=frozenset(outline.blueprint.not_valid),
         sequences=outline.blueprint.sequences,
+        missing=current.record.missing_entries,
     )
     with sessions.connect(outline.server, name, statement_timeout=0) as connection:
         return content_checks.check(connection, wanted)
+
+
+def open_door(outline: RestorePlan, name: str) -> None:
+    """Let everybody in that ``fill`` kept out."""
+    _limit(outline, name, "alter database {} connection limit -1")
+
+
+def _limit(outline: RestorePlan, name: str, statement: LiteralString) -> None:
+    with target_database.connect(outline.server, away_from=(name,)) as connection:
+        target_database.run(connection, statement, name)
 
 
 def close_door(outline: RestorePlan, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +39,7 @@ class RestoreRequest:
     into_schema: str | None = None
     roles: bool = False
     jobs: int | None = None
+    accept_missing: bool = False
     fence_timeout: float = 30.0
     jail: Jail | None = None
 
@@ -53,7 +54,10 @@ class RestoreRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class RestorePlan:
-    """Everything that the restore needs, and what it would do."""
+    """Everything that the restore needs, and what it would do.
+
+    ``bound_extensions`` can be created only in a database of that name.
+    """
 
     request: RestoreRequest
     choice: BackupChoice
@@ -70,6 +74,7 @@ class RestorePlan:
     identity: str
     missing_roles: frozenset[str]
     missing_tablespaces: frozenset[str]
+    bound_extensions: Mapping[str, str]
     estimate: Estimate
     checked: str
     family: TableSelection | None
@@ -86,6 +91,11 @@ class RestorePlan:
     def replaces(self) -> bool:
         """Whether a database that exists makes room for another."""
         return self.replaced is not None and self.method in {"swap", "in-place"}
+
+    @property
+    def under_its_name(self) -> bool:
+        """Whether it must be filled under the name that it shall have, and not beside."""
+        return bool(self.bound_extensions) and self.method in {"swap", "in-place"}
 
     @property
     def keys_return(self) -> bool:
@@ -122,9 +132,16 @@ class RestorePlan:
             yield "ATTENTION", "this is another server than the one that was backed up"
 
     def _destination(self) -> str:
+        beside = f"{self.database}, filled beside the live one and swapped in by a rename"
+        if self.under_its_name:
+            bound = ", ".join(self.bound_extensions)
+            beside = (
+                f"{self.database}, filled under its name, as {bound} needs it; the live one is put aside "
+                "meanwhile, and gets its name back if anything fails"
+            )
         words = {
-            "swap": f"{self.database}, filled beside the live one and swapped in by a rename",
-            "in-place": f"{self.database}, after the live one is DROPPED; there is no undo",
+            "swap": beside,
+            "in-place": f"{beside}; then the old one is DROPPED, and there is no undo",
             "into": f"the new database {self.database}",
             "selection": f"the database {self.database}",
         }
@@ -132,7 +149,9 @@ class RestorePlan:
 
     def _replacing(self, old: Database) -> str:
         size = units.format_size(old.size_bytes)
-        fate = "dropped" if self.method == "in-place" else "kept under another name until you drop it"
+        fate = (
+            "dropped at the end" if self.method == "in-place" else "kept under another name until you drop it"
+        )
         return f"{old.name} ({size}, {old.connections} connections, which are ended): it is {fate}"
 
     def _selected(self) -> Iterator[tuple[str, str]]:

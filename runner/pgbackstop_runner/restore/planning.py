@@ -55,6 +55,7 @@ def plan_restore(workspace: Workspace, request: RestoreRequest) -> RestorePlan:
             same_server=_is_same(backup, facts.system_identifier),
             identity=facts.system_identifier,
             missing_roles=frozenset(found.roles) - target_database.roles(connection),
+            bound_extensions=target_database.bound_extensions(connection, found.extensions),
             missing_tablespaces=frozenset(found.tablespaces) - target_database.tablespaces(connection),
             estimate=restore.estimate(backup, workspace.catalog.restores(server_name)),
             checked=f"{checked}; {_READ[backup.format == 'plain']}",

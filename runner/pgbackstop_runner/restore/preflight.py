@@ -76,6 +76,7 @@ def problems(outline: RestorePlan, facts: TargetFacts) -> Iterator[tuple[str, st
             f"There is no database {outline.database!r} to restore into.",
             "Create it, or name another by --into.",
         )
+    yield from _bound(outline)
     if outline.replaces and old is not None:
         yield from _in_the_way(old)
     yield from _hooks(outline)
@@ -92,6 +93,23 @@ def problems(outline: RestorePlan, facts: TargetFacts) -> Iterator[tuple[str, st
             f"Run: grant {names} to {user}; or name a superuser in restore_role of the server.",
         )
     yield from _space(outline, facts.free_bytes)
+
+
+def _bound(outline: RestorePlan) -> Iterator[tuple[str, str]]:
+    """Extensions that can be created under one name only, which the database beside does not have."""
+    for extension, name in outline.bound_extensions.items():
+        if name != outline.database or not outline.under_its_name:
+            yield (
+                f"The extension {extension} can be created only in the database {name!r} of this server.",
+                f"Restore the whole database as {name!r}, or into a server that is set up for another name.",
+            )
+        elif outline.replaced is not None and outline.method != "in-place":
+            yield (
+                f"The extension {extension} can be created only in a database that is called {name!r}, and "
+                "not in one beside it.",
+                "Add --in-place: the live database is put aside by a rename meanwhile, gets its name back if "
+                "anything fails, and is dropped only when what was restored is checked.",
+            )
 
 
 def _hooks(outline: RestorePlan) -> Iterator[tuple[str, str]]:
@@ -118,15 +136,22 @@ def _in_the_way(old: Database) -> Iterator[tuple[str, str]]:
         )
 
 
+# Nothing is dropped before what replaces it was filled and checked.
+_ROOM = (
+    "Make room, or restore into another server by --server. Where neither can be: prove the backup by "
+    "'pgbackstop drill', drop the database yourself, and restore."
+)
+
+
 def _space(outline: RestorePlan, free: int | None) -> Iterator[tuple[str, str]]:
     """Room for a second copy, as far as the server's disk can be seen from here."""
     needed = outline.backup.source_size_bytes
-    if outline.method in {"in-place", "selection"} or needed is None or free is None or needed <= free:
+    if outline.method == "selection" or needed is None or free is None or needed <= free:
         return
     yield (
         f"The server's disk has {units.format_size(free)} free, and the database needs about "
         f"{units.format_size(needed)} beside the live one.",
-        "Make room, or restore with --in-place, which drops the live one first.",
+        _ROOM,
     )
 
 

@@ -1,7 +1,7 @@
 """How a logical restore flows: record, lease, make, fill, validate, stop, swap, start, check.
 
-The live database is whole at every moment: it is touched by one transaction at the end, or not at all. Only
---in-place drops it first, because a person said so in full.
+The live database is whole at every moment: it is touched by one transaction at the end, or not at all.
+--in-place drops the old one when the restored one was checked and has its name.
 """
 
 from __future__ import annotations
@@ -18,22 +18,27 @@ from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.notify import restore_events
 from pgbackstop_runner.restore import (
     downtime,
+    missing_entries,
     new_database,
+    old_database,
     roles,
     selected_tables,
     session_notice,
     swap,
     target_database,
+    under_its_name,
 )
+from pgbackstop_runner.restore.missing_entries import Accept
 from pgbackstop_runner.restore.plan import RestorePlan
 from pgbackstop_runner.restore.swap import Rename
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
 
-def run(workspace: Workspace, outline: RestorePlan) -> Restore:
+def run(workspace: Workspace, outline: RestorePlan, *, accept: Accept = missing_entries.nobody) -> Restore:
     """Do what the outline says; a restore that fails is on record and leaves the live database as it was.
 
+    ``accept`` is asked whether the live database may be replaced by one in which entries are missing.
     Raises Busy where the same database is being restored, and what made the restore fail.
     """
     name = lock_name(outline.server_name, outline.database)
@@ -44,7 +49,7 @@ def run(workspace: Workspace, outline: RestorePlan) -> Restore:
         current = _begin(workspace, outline)
         restore_events.started(workspace, current.record)
         try:
-            _restore(current, outline)
+            _restore(current, outline, accept)
         except Exception as error:
             raise _failed(current, outline, error) from error
         done = current.succeed()
@@ -79,9 +84,8 @@ def _begin(workspace: Workspace, outline: RestorePlan) -> Journal:
     return current
 
 
-def _restore(current: Journal, outline: RestorePlan) -> None:
+def _restore(current: Journal, outline: RestorePlan, accept: Accept) -> None:
     """One restore, top to bottom."""
-    name = current.record.scratch_database
     if outline.request.roles and outline.missing_roles:
         with current.step("roles"):
             created = roles.create(outline)
@@ -89,17 +93,20 @@ def _restore(current: Journal, outline: RestorePlan) -> None:
     if outline.method == "selection":
         selected_tables.restore(current, outline)
         return
-    if outline.method == "in-place" and outline.replaced is not None:
-        _make_room(current, outline)
-    with current.step("create"):
-        new_database.create(outline, name)
-    with current.step("restore"):
-        new_database.load(current, outline, name)
-    with current.step("analyze"):
-        new_database.analyze(outline, name)
-    with current.step("validate"):
-        new_database.validate(current, outline, name)
-    if outline.replaced is not None and outline.method == "swap":
+    if outline.under_its_name:
+        under_its_name.restore(current, outline, accept)
+    else:
+        _beside(current, outline, accept)
+    if outline.method == "in-place" and current.record.replaced_database:
+        _drop_old(current, outline)
+
+
+def _beside(current: Journal, outline: RestorePlan, accept: Accept) -> None:
+    """Fill a database beside, and let it take the name."""
+    name = current.record.scratch_database
+    new_database.fill(current, outline, name)
+    if outline.replaced is not None and outline.replaces:
+        missing_entries.require_accepted(current, outline, accept)
         _replace(current, outline, name)
     else:
         _give_name(current, outline, name)
@@ -127,18 +134,20 @@ def _give_name(current: Journal, outline: RestorePlan, name: str) -> None:
     with current.step("rename"):
         renames = (Rename(old=name, new=outline.database),)
         swap.exchange(outline.server, renames, timeout=outline.request.fence_timeout)
-    if outline.method == "swap":
+    if outline.method in {"swap", "in-place"}:
         downtime.start(current, outline.server.application)
 
 
-def _make_room(current: Journal, outline: RestorePlan) -> None:
-    """--in-place: the live database is dropped, as a person typed."""
-    downtime.stop(current, outline.server.application)
-    with (
-        current.step("drop"),
-        target_database.connect(outline.server, away_from=(outline.database,)) as connection,
-    ):
-        target_database.drop(connection, outline.database)
+def _drop_old(current: Journal, outline: RestorePlan) -> None:
+    """--in-place: the restored one is live by now, so that nothing that goes wrong here undoes it."""
+    try:
+        with current.step("drop"):
+            old_database.drop(current, outline.server)
+    except (errors.PgbackstopError, psycopg.Error) as error:
+        current.warn(
+            f"The old database could not be dropped ({errors.one_line(error)}): "
+            f"'pgbackstop restore --drop-old {current.record.id}' does it."
+        )
 
 
 def _failed(current: Journal, outline: RestorePlan, error: Exception) -> errors.PgbackstopError:
@@ -162,20 +171,7 @@ def _is_swapped(outline: RestorePlan, record: Restore) -> bool:
         return True  # unknown: keep both names on record
 
 
-def _tell_of_the_rest(current: Journal, outline: RestorePlan) -> None:
-    """After --in-place dropped the live one: what was restored so far is worth keeping."""
-    if any(step.name == "drop" for step in current.record.steps):
-        current.warn(
-            f"{outline.database} was dropped, as --in-place says, and the application stays stopped. "
-            f"What was restored so far is {current.record.scratch_database}. "
-            "Restore again without --in-place."
-        )
-
-
 def _remove_scratch(current: Journal, outline: RestorePlan) -> None:
-    if outline.method == "in-place" and outline.replaced is not None:
-        _tell_of_the_rest(current, outline)
-        return
     name = current.record.scratch_database
     try:
         with target_database.connect(outline.server, away_from=(outline.database,)) as connection:

@@ -20,7 +20,8 @@ from pgbackstop_runner.formats.dump_metadata import ForeignKey
 from pgbackstop_runner.formats.table_selection import TableSelection
 from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.postgres import client_process, sessions
-from pgbackstop_runner.restore import content_checks, load, new_database, target_database
+from pgbackstop_runner.restore import archive_load, content_checks, new_database, script_load, target_database
+from pgbackstop_runner.restore.dump_source import Only, Source
 from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
 
 Table = tuple[str, str]
@@ -36,7 +37,7 @@ def restore(current: Journal, outline: RestorePlan) -> None:
     # Without a limit: a foreign key of a large table takes its time to be checked.
     with sessions.connect(outline.server, outline.database, statement_timeout=0) as live:
         with current.step("restore"):
-            only = load.Only.of(wanted, outline.blueprint.encoding)
+            only = Only.of(wanted, outline.blueprint.encoding)
             new_database.load(current, outline, name, only=only)
         with sessions.connect(outline.server, name) as beside:
             tables = _moved(beside, outline.request, wanted)
@@ -108,17 +109,18 @@ def _copy(outline: RestorePlan, name: str, tables: list[Table]) -> None:
     encoding = outline.blueprint.encoding
     patterns = [f"--table={os.fsdecode(names.encoded(each, encoding))}" for each in roots]
     password = conninfo.password(outline.server)
-    target = load.connection_string(outline.server, outline.database)
-    into = load.script_reader(outline.binaries, target, "--single-transaction")
+    target = archive_load.connection_string(outline.server, outline.database)
+    into = script_load.reader(outline.binaries, target, script_load.STRICT, "--single-transaction")
     with (
         client_process.start("psql", into, password=password, pipe_input=True) as reader,
         client_process.start(
             "pg_dump", _from(outline, name, patterns), password=password, pipe_output=True
         ) as writer,
     ):
-        source = load.Source(path=outline.dump, plain=True)
-        content = load.filtered(writer.stdout, source, outline.major)
-        load.feed(reader, _whole(content, writer))
+        source = Source(path=outline.dump, plain=True)
+        pieces = script_load.filtered(writer.stdout, source, outline.major)
+        content = script_load.restricted(piece.text for piece in pieces)
+        script_load.feed(reader, _whole(content, writer))
         reader.finish()
 
 
@@ -134,7 +136,7 @@ def _from(outline: RestorePlan, name: str, patterns: list[str]) -> list[str]:
         "--no-password",
         "--format=plain",
         *patterns,
-        f"--dbname={load.connection_string(outline.server, name)}",
+        f"--dbname={archive_load.connection_string(outline.server, name)}",
     ]
 
 

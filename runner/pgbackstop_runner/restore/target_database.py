@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import LiteralString
 
@@ -20,7 +20,7 @@ _LONGEST_NAME = 63
 
 @dataclass(frozen=True, kw_only=True)
 class Database:
-    """A database of the server. ``connections`` are those of others, now."""
+    """A database of the server. ``connections`` are those of others, now; ``is_invalid``: half dropped."""
 
     name: str
     oid: int
@@ -31,6 +31,7 @@ class Database:
     subscriptions: int
     slots: int
     is_template: bool
+    is_invalid: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +74,7 @@ def find(connection: psycopg.Connection, name: str) -> Database | None:
 _DATABASE = """
     select d.datname as name, d.oid::int8, pg_get_userbyid(d.datdba) as owner,
            pg_database_size(d.oid) as size_bytes, d.datistemplate as is_template,
+           d.datconnlimit = -2 as is_invalid,
            (select count(*) from pg_stat_activity a
              where a.datid = d.oid and a.backend_type = 'client backend') as connections,
            (select count(*) from pg_prepared_xacts p where p.database = d.datname) as prepared,
@@ -94,6 +96,23 @@ def roles(connection: psycopg.Connection) -> frozenset[str]:
 def extensions(connection: psycopg.Connection) -> frozenset[str]:
     """The extensions that the server could create."""
     return frozenset(name for (name,) in connection.execute("select name from pg_available_extensions"))
+
+
+def bound_extensions(connection: psycopg.Connection, names: Iterable[str]) -> dict[str, str]:
+    """The extensions among them that only one database may have, and the name that it must have."""
+    return {
+        name: str(row[0])
+        for name, setting in _BOUND_TO_A_NAME.items()
+        if name in names
+        and (
+            row := connection.execute(
+                "select coalesce(current_setting(%s, true), 'postgres')", (setting,)
+            ).fetchone()
+        )
+    }
+
+
+_BOUND_TO_A_NAME = {"pg_cron": "cron.database_name"}
 
 
 def tablespaces(connection: psycopg.Connection) -> frozenset[str]:

@@ -18,7 +18,7 @@ from pgbackstop_catalog.records.backup import Reason, Status
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner.journal import restore as journal_restore
 from pgbackstop_runner.journal.restore import Journal
-from pgbackstop_runner.restore import downtime, run, swap, target_database
+from pgbackstop_runner.restore import downtime, old_database, run, swap, target_database
 from pgbackstop_runner.restore.swap import Rename
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
@@ -47,11 +47,16 @@ def undo(workspace: Workspace, restore: Restore, *, timeout: float) -> Restore:
     aside = target_database.name_beside(restore.target, "undone", restore.short_id)
     with _locked(workspace, restore) as now:
         require_old(now)
-        _require_there(server, now)
+        old_database.require(server, now, whole=True)
         current = Journal(workspace=workspace, record=now.evolve(undone_database=aside))
-        with downtime.away(current, server.application):
-            swap.exchange(server, _back(server, now, aside), timeout=timeout)
-        current.note(undone_at=utc_now(), downtime_seconds=now.downtime_seconds)
+        current.save()
+        try:
+            with downtime.away(current, server.application):
+                swap.exchange(server, _back(server, now, aside), timeout=timeout)
+        except BaseException:
+            _settle(workspace, current.record)
+            raise
+        current.note(undone_at=utc_now(), step="", downtime_seconds=now.downtime_seconds)
         current.save()
     log.logger().info("restore undone", restore=restore.id, target=restore.target)
     return current.record
@@ -61,24 +66,30 @@ def drop_old(workspace: Workspace, restore: Restore) -> Restore:
     """Drop the database that the restore replaced. Raises ValidationError where there is none, Busy."""
     server = workspace.server(restore.server).for_restores()
     with _locked(workspace, restore) as now:
-        require_old(now)
-        _require_there(server, now)
-        with target_database.connect(server, away_from=(now.target,)) as connection:
-            target_database.drop(connection, now.replaced_database)
-        done = now.evolve(dropped_at=utc_now())
-        workspace.catalog.put(done)
-    return done
+        require_old(now, whole=False)
+        old_database.require(server, now, whole=False)
+        current = Journal(workspace=workspace, record=now)
+        old_database.drop(current, server)
+    return current.record
 
 
 def reconcile(workspace: Workspace) -> tuple[Restore, ...]:
-    """Close the running records of dead processes; each says what is to be done. Raises CatalogError."""
-    return tuple(
+    """Close the running records of dead processes; each says what is to be done. Raises CatalogError.
+
+    A drop or an undo that was begun by one is on record afterwards as what the server says of it.
+    """
+    closed_now = tuple(
         closed
         for restore in list(workspace.catalog.restores())
         if restore.status is Status.RUNNING
         and restore.what == "logical"  # recoveries have other locks: see recover.journal
         and (closed := _close(workspace, restore)) is not None
     )
+    for restore in list(workspace.catalog.restores()):
+        if restore.is_unsettled:
+            with contextlib.suppress(errors.Busy), _locked(workspace, restore) as now:
+                _settle(workspace, now)
+    return closed_now
 
 
 def leftovers(workspace: Workspace, server_name: str) -> tuple[str, ...]:
@@ -111,25 +122,27 @@ def _back(server: Server, restore: Restore, aside: str) -> tuple[Rename, ...]:
     return (Rename(old=restore.target, new=aside, opened=False), old)
 
 
-def require_old(restore: Restore) -> None:
-    """Raises ValidationError where the restore has no old database, by its record."""
-    if restore.is_undoable:
+def _settle(workspace: Workspace, restore: Restore) -> None:
+    """Where the server cannot be asked, the record stays as it is until the next time."""
+    with contextlib.suppress(errors.PgbackstopError, psycopg.Error):
+        settled = old_database.settled(workspace.server(restore.server).for_restores(), restore)
+        if settled != restore:
+            workspace.catalog.put(settled)
+            log.logger().warning("settled what a dead process had begun", restore=restore.id)
+
+
+def require_old(restore: Restore, *, whole: bool = True) -> None:
+    """Raises ValidationError where the record has no old database, or (``whole``) only half of one."""
+    if restore.is_undoable or (restore.has_old and not whole):
         return
     why = "it replaced nothing"
     if restore.undone_at is not None:
         why = f"it was undone already; the restored database is {restore.undone_database}"
     elif restore.dropped_at is not None:
         why = "the old database was dropped"
+    elif restore.drop_began_at is not None:
+        why = "its drop was begun, and 'restore --drop-old' ends it"
     raise errors.ValidationError(f"Restore {restore.id} has no old database: {why}.")
-
-
-def _require_there(server: Server, restore: Restore) -> None:
-    with target_database.connect(server, away_from=(restore.target,)) as connection:
-        if target_database.find(connection, restore.replaced_database) is None:
-            raise errors.ValidationError(
-                f"The old database {restore.replaced_database} is not on the server any more.",
-                remedy="Somebody renamed or dropped it. Nothing was changed.",
-            )
 
 
 @contextlib.contextmanager
@@ -154,15 +167,23 @@ def _close(workspace: Workspace, restore: Restore) -> Restore | None:
     return closed
 
 
+# The steps in which the restored database, once the old one was put aside, is whole.
+_LIVE = {"swap", "start", "check", "drop"}
+
+
 def _interrupted(workspace: Workspace, restore: Restore) -> Restore:
     swapped = _was_swapped(workspace, restore)
     words = [
         f"The process that made it (pid {restore.pid} on {restore.host}) ended in step {restore.step!r}."
     ]
-    if swapped:
+    if restore.drop_began_at is not None:
+        words.append(
+            f"The restored database is live as {restore.target}; 'restore --drop-old' ends the drop."
+        )
+    elif swapped and restore.step not in _LIVE:
+        words.append(f"{restore.target} is not whole; 'restore --undo' puts the old database back.")
+    elif swapped:
         words.append(f"The restored database is live as {restore.target}; 'restore --undo' goes back.")
-    elif restore.method == "in-place":
-        words.append(f"{restore.target} may have been dropped already: restore it again.")
     else:
         words.append(
             f"{restore.target} was not touched; 'restore --clean' removes {restore.scratch_database}."
@@ -174,7 +195,7 @@ def _interrupted(workspace: Workspace, restore: Restore) -> Restore:
         reason=Reason.INTERRUPTED,
         step="",
         finished_at=utc_now(),
-        replaced_database=restore.replaced_database if swapped else "",
+        replaced_database=restore.replaced_database if swapped or restore.drop_began_at else "",
         message=" ".join(words),
     )
 

@@ -55,6 +55,7 @@ def outline(request: dict[str, Any] | None = None, **changes: Any) -> RestorePla
         "identity": "7",
         "missing_roles": frozenset(),
         "missing_tablespaces": frozenset(),
+        "bound_extensions": {},
         "estimate": Estimate(seconds=1.0, reason="guessed from its size"),
         "checked": "size",
         "family": None,
@@ -141,7 +142,7 @@ def test_room_is_missing_only_where_a_second_copy_is_made_and_both_sizes_are_kno
         replaced=None if "into" in request_ else live(),
         choice=BackupChoice(backup=BACKUP.evolve(source_size_bytes=needed), why=""),
     )
-    is_second = plan.method in {"swap", "into"}
+    is_second = plan.method != "selection"
     missing = is_second and needed is not None and free is not None and needed > free
     assert len(sentences(plan, facts(free_bytes=free))) == missing
 
