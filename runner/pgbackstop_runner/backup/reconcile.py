@@ -13,6 +13,7 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Reason, Status
 from pgbackstop_catalog.store import atomic, layout
+from pgbackstop_runner.copy import run as copy_run
 from pgbackstop_runner.notify import backup_events
 from pgbackstop_runner.storage import identity, stored_backup
 from pgbackstop_runner.system import log
@@ -47,6 +48,7 @@ def one_plan(workspace: Workspace, plan: str) -> tuple[Backup, ...]:
             except identity.NotThere as error:
                 # Its commit mark may stand there: it is closed when the storage is back.
                 log.logger().warning("not closed", plan=plan, backup=record.id, message=str(error))
+    copy_run.close_dead(workspace, plan)
     name = reconcile.verify_lock(plan)
     with contextlib.suppress(errors.Busy), workspace.state.held(name, plan):
         reconcile.close_proofs(workspace, plan)

@@ -6,6 +6,7 @@ copy, its backup stays as it is; what is missing is made the next time.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -49,7 +50,8 @@ def make_missing(workspace: Workspace, plan_name: str) -> None:
 def run(workspace: Workspace, plan_name: str, *, sleep: Sleep = time.sleep) -> tuple[Copy, ...]:
     """The same; returns the records of what was tried. Raises NotFound, Busy, CatalogError, Interrupted."""
     workspace.plan(plan_name)
-    with workspace.state.held(f"copy-{plan_name}", f"Copying of plan {plan_name}"):
+    with workspace.state.held(_lock_name(plan_name), f"Copying of plan {plan_name}"):
+        _close_dead(workspace, plan_name)
         return tuple(_make(workspace, each, sleep) for each in missing(workspace, plan_name))
 
 
@@ -67,6 +69,7 @@ def missing(workspace: Workspace, plan_name: str) -> tuple[Missing, ...]:
 
 def expire(workspace: Workspace, plan_name: str) -> tuple[str, ...]:
     """Remove the copies of the plan's expired backups; a sentence for each that could not be removed."""
+    close_dead(workspace, plan_name)
     gone = {each.id: each for each in workspace.catalog.backups(plan_name) if each.expired_at is not None}
     problems: list[str] = []
     for copy in list(workspace.catalog.copies(plan_name)):
@@ -74,6 +77,45 @@ def expire(workspace: Workspace, plan_name: str) -> tuple[str, ...]:
         if backup is not None and copy.expired_at is None:
             problems += _expire(workspace, backup, copy)
     return tuple(problems)
+
+
+def close_dead(workspace: Workspace, plan_name: str) -> None:
+    """Close the running records of copies that nobody makes any more. Raises CatalogError."""
+    if all(each.status is not Status.RUNNING for each in workspace.catalog.copies(plan_name)):
+        return
+    with contextlib.suppress(errors.Busy), workspace.state.held(_lock_name(plan_name), plan_name):
+        _close_dead(workspace, plan_name)
+
+
+def _close_dead(workspace: Workspace, plan_name: str) -> None:
+    """With the lock in hand: whatever is there counts, for the commit mark comes last."""
+    for copy in list(workspace.catalog.copies(plan_name)):
+        if copy.status is Status.RUNNING:
+            size = _stored_bytes(workspace, copy)
+            status = Status.INTERRUPTED if size is None else Status.SUCCEEDED
+            message = "" if size else "The process that made it ended without a word."
+            workspace.catalog.put(
+                copy.evolve(status=status, size_bytes=size, finished_at=utc_now(), message=message)
+            )
+            log.logger().warning(
+                f"closed as {status}", plan=plan_name, copy=copy.backup, storage=copy.storage
+            )
+
+
+def _stored_bytes(workspace: Workspace, copy: Copy) -> int | None:
+    """The size of a copy that is complete; None for another, or where nobody can tell."""
+    try:
+        location = workspace.catalog.backup(copy.backup).location
+        storage = workspace.config.storages[copy.storage]
+        files = dict(open.open_store(copy.storage, storage).files(location)) if location else {}
+    except (errors.PgbackstopError, KeyError, OSError):
+        return None
+    is_complete = str(PurePosixPath(location or "", layout.RECORD_NAME)) in files
+    return sum(files.values()) if is_complete else None
+
+
+def _lock_name(plan_name: str) -> str:
+    return f"copy-{plan_name}"
 
 
 def _is_there(workspace: Workspace, record: Copy | None) -> bool:

@@ -25,6 +25,8 @@ from pgbackstop_runner.daemon.server_tasks import ServerTasks
 from pgbackstop_runner.daemon.settings import Settings
 from pgbackstop_runner.daemon.state_file import SchedulerFacts
 from pgbackstop_runner.drill import run as drill_flow
+from pgbackstop_runner.recover import record
+from pgbackstop_runner.restore import undo
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
@@ -38,6 +40,8 @@ def run(workspace: Workspace, settings: Settings | None = None) -> None:
     with workspace.state.held(LOCK, "The daemon of this catalog"):
         reconcile.everything(workspace)
         drill_flow.everything(workspace)
+        undo.reconcile(workspace)
+        record.reconcile(workspace)
         asyncio.run(_serve(workspace, settings or Settings()))
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Status
 from pgbackstop_catalog.store import atomic
-from pgbackstop_runner.restore import undo
+from pgbackstop_runner.restore import target_database, undo
 from tests.integration.restore import places
+from tests.support import backups
 from tests.support.backups import Site, until
 from tests.support.databases import Database
 
@@ -66,3 +68,73 @@ def test_what_somebody_else_dropped_is_not_said_to_be_dropped(database: Database
     assert "is not on the server any more" in refused.stderr
     assert "is dropped" not in refused.stdout
     assert places.restores(place)[0].dropped_at is None
+
+
+@pytest.mark.parametrize("drop", [True, False])
+def test_a_drop_that_was_killed_comes_true(drop: bool, database: Database, place: Site) -> None:
+    """The intention is on record before the deed; the server says what came of it."""
+    places.backup(place)
+    done = places.restore(place)
+    place.catalog.put(done.evolve(drop_began_at=utc_now()))
+    if drop:
+        database.server.execute(f'drop database "{done.replaced_database}"')
+    told = place.run("restore", "--clean")
+    assert told.returncode == 0, told.stderr
+    (record,) = places.restores(place)
+    assert (record.dropped_at is not None, record.is_undoable) == (drop, not drop)
+    refused = place.run("restore", "--undo", done.id, "--yes-replace", database.name)
+    assert refused.returncode == (errors.ValidationError.exit_code if drop else 0)
+
+
+@pytest.mark.parametrize("swapped", [True, False])
+def test_an_undo_that_was_killed_comes_true(swapped: bool, database: Database, place: Site) -> None:
+    places.backup(place)
+    done = places.restore(place)
+    aside = target_database.name_beside(done.target, "undone", done.short_id)
+    place.catalog.put(done.evolve(undone_database=aside))
+    if swapped:
+        database.server.execute(f'alter database "{done.target}" rename to "{aside}"')
+        database.server.execute(f'alter database "{done.replaced_database}" rename to "{done.target}"')
+    told = place.run("restore", "--clean")
+    assert told.returncode == 0, told.stderr
+    (record,) = places.restores(place)
+    assert (record.undone_at is not None, record.is_undoable) == (swapped, not swapped)
+    assert record.undone_database == (aside if swapped else "")
+
+
+def test_what_is_half_dropped_is_no_way_back(database: Database, place: Site) -> None:
+    """What a DROP DATABASE that was interrupted leaves: PostgreSQL marks it as invalid."""
+    places.backup(place)
+    done = places.restore(place)
+    old = done.replaced_database
+    place.catalog.put(done.evolve(drop_began_at=utc_now()))
+    database.server.execute(f"update pg_database set datconnlimit = -2 where datname = '{old}'")
+    refused = place.run("restore", "--undo", done.id, "--yes-replace", database.name)
+    assert refused.returncode == errors.ValidationError.exit_code
+    assert "its drop was begun, and 'restore --drop-old' ends it" in backups.sentence(refused)
+    place.catalog.put(done)  # as an earlier version left it, or somebody else's drop
+    refused = place.run("restore", "--undo", done.id, "--yes-replace", database.name)
+    assert refused.returncode == errors.ValidationError.exit_code
+    assert "is half dropped" in backups.sentence(refused)
+    dropped = place.run("restore", "--drop-old", done.id, "--yes-replace", old)
+    assert dropped.returncode == 0, dropped.stderr
+    assert old not in places.databases(database.server)
+    assert places.restores(place)[0].dropped_at is not None
+
+
+def test_an_undo_whose_start_hook_is_killed_is_on_record(database: Database, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    wait = {"command": ["sh", "-c", f"while [ ! -e {gate} ]; do sleep 0.05; done"], "timeout": "600s"}
+    place = places.site(tmp_path, database.server, database.name)
+    places.backup(place)
+    done = places.restore(place)
+    place.server_settings = {"application": {"start": wait}}
+    place.write()
+    with place.start("restore", "--undo", done.id, "--yes-replace", database.name) as running:
+        until(lambda: any(each.step == "start" for each in places.restores(place)), "the start hook")
+        running.kill()
+        gate.touch()
+    assert place.run("restore", "--clean").returncode == 0
+    (record,) = places.restores(place)
+    assert record.undone_at is not None
+    assert not record.is_undoable

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import Backup, Status, StoredFile
+from pgbackstop_catalog.records.backup import Backup, Copy, Status, StoredFile
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.copy import run
 from pgbackstop_runner.expire import run as expire_run
@@ -127,9 +127,10 @@ def test_bytes_that_change_on_their_way_are_tried_again(
     assert (made.status, made.failures) == (Status.SUCCEEDED, 1)
 
 
-def test_a_killed_copy_is_made_again(opened: Workspace) -> None:
-    places.days(opened, 1)
+def test_a_killed_copy_is_made_again(opened: Workspace, second: Path) -> None:
+    (backup,) = places.days(opened, 1)
     (made,) = run.run(opened, "main-logical", sleep=no_sleep)
+    (second / str(backup.location) / layout.RECORD_NAME).unlink()
     opened.catalog.put(made.evolve(status=Status.RUNNING, finished_at=None))
     (again,) = run.run(opened, "main-logical", sleep=no_sleep)
     assert (again.status, again.attempts) == (Status.SUCCEEDED, 2)
@@ -282,3 +283,36 @@ def test_its_own_storage_is_no_further_one(tmp_path: Path) -> None:
     assert open.open_store("disk", opened.config.folder("disk")).read(
         f"{backup.location}/{layout.RECORD_NAME}"
     )
+
+
+def test_a_dead_process_s_copy_does_not_run_for_ever(opened: Workspace, second: Path) -> None:
+    """Its backup expires meanwhile, so that nobody makes the copy again."""
+    (backup,) = places.days(opened, 1)
+    second.mkdir()
+    (second / "something").touch()
+    opened.catalog.put(Copy.of(backup, "second", started_at=NOW))
+    opened.catalog.put(backup.evolve(expired_at=NOW))
+    expire_run.run(opened, "main-logical")
+    (record,) = opened.catalog.copies("main-logical")
+    assert (record.status, record.size_bytes) == (Status.INTERRUPTED, None)
+    assert record.expired_at is not None
+
+
+def test_a_copy_that_was_complete_counts(opened: Workspace) -> None:
+    """Killed between the commit mark and the last line of its record."""
+    (backup,) = places.days(opened, 1)
+    (made,) = run.run(opened, "main-logical", sleep=no_sleep)
+    opened.catalog.put(Copy.of(backup, "second", started_at=NOW))
+    run.close_dead(opened, "main-logical")
+    (record,) = opened.catalog.copies("main-logical")
+    assert (record.status, record.size_bytes) == (Status.SUCCEEDED, made.size_bytes)
+    assert run.run(opened, "main-logical", sleep=no_sleep) == ()
+
+
+def test_a_copy_that_somebody_makes_is_left_to_him(opened: Workspace) -> None:
+    (backup,) = places.days(opened, 1)
+    opened.catalog.put(Copy.of(backup, "second", started_at=NOW))
+    with opened.state.held("copy-main-logical", "another process"):
+        run.close_dead(opened, "main-logical")
+    (record,) = opened.catalog.copies("main-logical")
+    assert record.status is Status.RUNNING
