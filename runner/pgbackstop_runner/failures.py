@@ -47,6 +47,11 @@ def as_error(error: BaseException) -> PgbackstopError:
         return AttemptFailed(
             Reason.SPACE if full else Reason.STORAGE, f"The operating system refuses: {place}{words}."
         )
+    if _is_lost_connection(error):
+        return ServerUnreachable(
+            f"The connection to PostgreSQL was lost: {one_line(error)}",
+            remedy="Check that it runs, and its log; then run the same again.",
+        )
     if _is_of_psycopg(error):
         return AttemptFailed(Reason.TOOL, f"PostgreSQL refused: {one_line(error)}")
     return Bug(error)
@@ -56,6 +61,15 @@ def _is_of_psycopg(error: BaseException) -> bool:
     """Whoever raised one has imported it; for the others it would cost 150 ms."""
     psycopg = sys.modules.get("psycopg")
     return psycopg is not None and isinstance(error, psycopg.Error)
+
+
+def _is_lost_connection(error: BaseException) -> bool:
+    """Without an SQLSTATE it was libpq that noticed; 57P: the server ends, and us with it."""
+    psycopg = sys.modules.get("psycopg")
+    if psycopg is None or not isinstance(error, psycopg.OperationalError):
+        return False
+    state = getattr(error, "sqlstate", None) or ""
+    return not state or state.startswith(("08", "57P"))
 
 
 def exit_code(backups: Iterable[Backup]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import time
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import session_options
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.system import processes
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 TARGET_NOT_REACHED = "recovery ended before configured recovery target was reached"
 _SHOWN = 2
+_FULL = re.compile("No space left on device|Disk quota exceeded")
 _QUIT_SECONDS = 10.0
 # What libpq and the server say while it is not ready; anything else does not pass by waiting.
 _NOT_YET = ("starting up", "not yet accepting", "not accepting", "shutting down", "in recovery mode")
@@ -176,6 +180,16 @@ class PrivateServer:
             "The recovery takes longer than it may and was stopped.", remedy=f"See {self.log}."
         )
 
+    def require_room(self) -> None:
+        """Raises AttemptFailed (space) where the server, or what brings it its WAL, met a full disk."""
+        full = [line for line in self._words().splitlines() if _FULL.search(line)]
+        if full:
+            raise AttemptFailed(
+                Reason.SPACE,
+                f"The disk of {self.data} is full: {full[-1]}.",
+                remedy="Make room there, or recover on a larger disk.",
+            )
+
     def _is_too_low(self) -> bool:
         return "insufficient parameter settings" in self._words()
 
@@ -227,6 +241,7 @@ class PrivateServer:
         return Progress(in_recovery=row[0], paused=row[1], replayed_lsn=row[2], until=row[3])
 
     def _ended(self) -> errors.PgbackstopError:
+        self.require_room()
         lines = self._words().splitlines()
         if any(TARGET_NOT_REACHED in line for line in lines):
             return NotReached(

@@ -160,6 +160,7 @@ def _require_all(work: RecoveryRun, progress: Progress) -> None:
     if not least or (progress.replayed_lsn and wal_segments.parse_lsn(progress.replayed_lsn) > least):
         return
     work.recovered.stop()
+    work.recovered.require_room()
     raise errors.CatalogError(
         f"The replay ended at {progress.replayed_lsn}, "
         f"but the archive goes beyond {wal_segments.format_lsn(least)}.",

@@ -6,7 +6,7 @@ each gap was found, why, and who acknowledged it, so that each is reported once 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from pgbackstop_runner.wal.archive import Archive
 REMEMBERED = 100  # the newest; more would only make the state hard to read
 NEVER_ARRIVED = "the server had removed it before it was received"
 DELETED = "it was deleted from the archive"
+Awaited = Callable[[Segment, Segment], bool]  # whether one of the two, or of those between them, is
 
 
 @dataclass
@@ -49,8 +50,11 @@ class Gaps:
         """Since when a base backup is wanted: it must start after the newest gap was found."""
         return max((gap.found_at for gap in self.unacknowledged), default=None)
 
-    def look(self) -> tuple[WalGap, ...]:
-        """Compare with the archive as it is now; returns the gaps that are new."""
+    def look(self, awaited: Awaited = lambda _first, _last: False) -> tuple[WalGap, ...]:
+        """Compare with the archive as it is now; returns the gaps that are new.
+
+        What is ``awaited``, because the server still has it to send, is none yet.
+        """
         size = self.archive.identity.segment_bytes
         lost = {Segment.parse(name, size) for name in self.archive.lost() if len(name) == 24}
         segments = self.archive.segments()
@@ -62,6 +66,8 @@ class Gaps:
         for first, last in found:
             gap = before.get((first.name(size), last.name(size)))
             if gap is None:
+                if first not in lost and awaited(first, last):
+                    continue
                 gap = self._gap(first, last, DELETED if first in lost else NEVER_ARRIVED)
                 new.append(gap)
             kept.append(gap)

@@ -19,7 +19,7 @@ from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner.system import log, stop_requests
 from pgbackstop_runner.system.state_folder import StateFolder
 from pgbackstop_runner.wal import archive as archives
-from pgbackstop_runner.wal import archive_command, pg_receivewal, sampler
+from pgbackstop_runner.wal import archive_command, archiver_queue, pg_receivewal, sampler
 from pgbackstop_runner.wal import gaps as gap_memory
 from pgbackstop_runner.wal import state as wal_state
 
@@ -237,8 +237,14 @@ class ArchiveMaintainer:
 
     def _look_for_gaps(self) -> None:
         if self.gaps is not None:
-            for gap in self.gaps.look():
+            awaited = _never if self.streams else self._is_awaited
+            for gap in self.gaps.look(awaited):
                 self.report(gap)
+
+    def _is_awaited(self, first: Segment, last: Segment) -> bool:
+        """The archiver sends segments out of order after a crash of its server."""
+        size = self.archive.identity.segment_bytes if self.archive else 0
+        return archiver_queue.holds(self.server, first.name(size), last.name(size))
 
     def _sweep(self) -> None:
         """Remove what killed archive_commands left: their next try does, but some servers never make one."""
@@ -284,6 +290,11 @@ class ArchiveMaintainer:
         if backup is not None:
             log.logger().info("a base backup made the gaps harmless", server=self.name, backup=backup)
             self.progress.update(last_base_backup=backup)
+
+
+def _never(_first: Segment, _last: Segment) -> bool:
+    """A stream has an order: what it left out does not come any more."""
+    return False
 
 
 def explain(error: Exception) -> errors.PgbackstopError:

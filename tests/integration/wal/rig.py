@@ -152,6 +152,12 @@ class Rig:
         wait_for("the slot is dropped", dropped)
 
     @property
+    def pid(self) -> int:
+        """The receiver's process."""
+        assert self.process is not None
+        return self.process.pid
+
+    @property
     def receivewal(self) -> psutil.Process | None:
         """The pg_receivewal of the running receiver."""
         assert self.process is not None

@@ -12,7 +12,7 @@ from pgbackstop_runner.wal import archive_command
 from tests.integration.wal import rig as rigs
 from tests.integration.wal.conftest import MakeRig
 from tests.integration.wal.rig import Rig, wait_for
-from tests.support import accounts, places
+from tests.support import accounts, backups, places
 from tests.support.fixtures import MakeServer
 
 NAME = "000000010000000000000007"
@@ -176,6 +176,41 @@ def test_a_server_archives_and_the_receiver_indexes(commanded: Rig) -> None:
     server.kill()
     with rigs.recovered(server, base, commanded.archive) as found:
         assert found.execute("select count(*) from heartbeat") == [(100,)]
+
+
+@pytest.mark.parametrize("is_late", [True, False])
+def test_what_the_server_still_has_to_send_is_no_gap(commanded: Rig, is_late: bool) -> None:
+    """After a crash the archiver sends out of order; what it has sent, and is not here, is lost."""
+    commanded.server.execute("alter system set archive_command = 'false'")
+    commanded.server.execute("select pg_reload_conf()")
+    backups.until(
+        lambda: commanded.server.execute("show archive_command") == [("false",)], "the setting of the server"
+    )
+    last = commanded.fill(4)
+    names = [f"{int(last, 16) - behind:024X}" for behind in (3, 2, 1, 0)]
+    pg_wal = commanded.server.data / "pg_wal"
+    for name in (names[0], names[1], names[3]):
+        assert push(commanded.archive, pg_wal / name, name) == (0, "")
+    commanded.start()
+    state = commanded.until("the newest is here", lambda state: state.last_segment == last)
+    assert state.gaps == ()
+    if is_late:
+        assert push(commanded.archive, pg_wal / names[2], names[2]) == (0, "")
+        commanded.until("the late one is here", lambda _state: names[2] in commanded.segments())
+    else:
+        status = pg_wal / "archive_status" / names[2]
+        status.with_name(f"{names[2]}.ready").rename(status.with_name(f"{names[2]}.done"))
+    commanded.stop()
+    commanded.start()
+    state = commanded.until(
+        "it looked again", lambda state: state.pid == commanded.pid and state.last_segment
+    )
+    if is_late:
+        assert state.gaps == ()
+        assert "WAL is missing" not in commanded.errors.read_text()
+    else:
+        state = commanded.until("the gap", lambda state: state.gaps)
+        assert [gap.first for gap in state.gaps] == [names[2]]
 
 
 def test_a_failing_command_is_said(commanded: Rig) -> None:

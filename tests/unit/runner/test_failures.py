@@ -128,3 +128,18 @@ def test_sentences_cost_no_import_of_the_driver() -> None:
         "sys.exit('psycopg' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (psycopg.OperationalError("server closed the connection unexpectedly"), 6),
+        (psycopg.errors.AdminShutdown("terminating connection due to administrator command"), 6),
+        (psycopg.errors.QueryCanceled("canceling statement due to statement timeout"), 1),
+        (psycopg.errors.UndefinedTable("no such table"), 1),
+    ],
+)
+def test_a_server_that_goes_away_is_no_bug(error: psycopg.Error, code: int) -> None:
+    known = failures.as_error(error)
+    assert known.exit_code == code
+    assert "bug" not in str(known)

@@ -1,0 +1,36 @@
+"""Ctrl-C while the programs are still being imported."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("program", "imported"), [("pgbackstop_runner", "typer"), ("pgbackstop_exporter", "aiohttp")]
+)
+def test_it_ends_without_a_traceback(program: str, imported: str, tmp_path: Path) -> None:
+    """The first large module that each imports is where the signal arrives."""
+    stand_in = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+    (tmp_path / f"{imported}.py").write_text(stand_in)
+    done = subprocess.run(
+        [sys.executable, "-c", f"from {program} import start; start.run()"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (-signal.SIGINT, "", "")
+
+
+def test_it_is_an_error_of_ours_from_then_on() -> None:
+    code = (
+        "import os, signal; from pgbackstop_runner import main, start;"
+        "main.app = lambda: os.kill(os.getpid(), signal.SIGINT); start.run()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (130, b"")
