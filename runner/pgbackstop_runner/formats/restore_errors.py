@@ -68,6 +68,12 @@ def is_after_data(piece: Statement) -> bool:
     return found is not None and found["type"] in _POST_DATA
 
 
+def is_data(piece: Statement) -> bool:
+    """Whether a statement of a script is, by the comment before it, the COPY of a table."""
+    found = _comment(piece)
+    return found is not None and found["type"] == b"TABLE DATA"
+
+
 def entry_of(piece: Statement, encoding: str) -> str:
     """What a statement of a script makes, as pg_restore --list calls it, but for the owner."""
     found = _comment(piece)

@@ -93,7 +93,7 @@ class _Script:
 
     def _aside(self, piece: Statement) -> IO[bytes] | None:
         match = COPY.match(piece.code)
-        if match is None or match[1] in self._tables:
+        if match is None or match[1] in self._tables or not restore_errors.is_data(piece):
             return None
         file: IO[bytes] = tempfile.TemporaryFile(prefix="pgbackstop-rows-")  # noqa: SIM115 - the stack closes it
         self.spool.enter_context(file)
