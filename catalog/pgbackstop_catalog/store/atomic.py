@@ -7,6 +7,7 @@ finds the old file or the new one, never a part of either.
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import re
 import secrets
@@ -119,9 +120,12 @@ def sweep(folder: Path, *, older_than: float = 0.0) -> None:
                 path.unlink()
 
 
-def sweep_abandoned(folder: Path) -> None:
-    """Remove what processes that are gone left in a folder, where others may be writing. Raises OSError."""
-    for path in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+def sweep_abandoned(folder: Path, prefix: str = "") -> None:
+    """Remove what processes that are gone left in a folder, where others may be writing. Raises OSError.
+
+    In a folder that is not ours alone, only what was made for names that begin with ``prefix``.
+    """
+    for path in folder.glob(f".{glob.escape(prefix)}*{TEMPORARY_SUFFIX}"):
         with contextlib.suppress(FileNotFoundError):
             if is_abandoned(path):
                 path.unlink()

@@ -6,6 +6,7 @@ pg_restore is asked for the schema as a script; a plain dump is that script alre
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,13 +16,14 @@ from typing import IO
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup, Reason
+from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import names, sql_script
 from pgbackstop_runner.formats.dump_files import GLOBALS
 from pgbackstop_runner.formats.sql_script import Statement
 from pgbackstop_runner.postgres import client_process
 from pgbackstop_runner.postgres.client_programs import Binaries
-from pgbackstop_runner.system import compression
+from pgbackstop_runner.system import compression, state_folder
 
 _IDENTIFIER = sql_script.IDENTIFIER
 _QUALIFIED = _IDENTIFIER + rb"\." + _IDENTIFIER
@@ -241,11 +243,14 @@ def _note_sequences(binaries: Binaries, dump: Path, found: DumpMetadata) -> None
 
 @contextlib.contextmanager
 def wanted_entries(lines: list[str]) -> Iterator[str]:
-    """A file for pg_restore --use-list, gone at the end."""
-    with tempfile.NamedTemporaryFile(prefix="pgbackstop-list-") as file:
-        file.write("\n".join(lines).encode(errors="surrogateescape"))
-        file.flush()
-        yield file.name
+    """A file for pg_restore --use-list, gone at the end; after a crash, with the next sweep."""
+    path = atomic.temporary_beside(Path(tempfile.gettempdir(), state_folder.SCRATCH_PREFIX + "list"))
+    try:
+        with os.fdopen(atomic.create(path), "wb") as file:
+            file.write("\n".join(lines).encode(errors="surrogateescape"))
+        yield str(path)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 _PARTS = re.compile(rb"(" + _IDENTIFIER + rb")\.(" + _IDENTIFIER + rb")\Z")

@@ -47,6 +47,8 @@ def settled(server: Server, restore: Restore) -> Restore:
     with target_database.connect(server, away_from=(restore.target,)) as connection:
         old = target_database.find(connection, restore.replaced_database)
         live = target_database.find(connection, restore.target)
+        if old is not None and target_database.is_being_changed(connection, old):
+            return restore  # by the session of the dead process, which PostgreSQL has not noticed yet
     if restore.drop_began_at is not None:
         if old is None:
             return restore.evolve(dropped_at=utc_now())

@@ -83,6 +83,16 @@ _DATABASE = """
     from pg_database d where d.datname = %s"""
 
 
+def is_being_changed(connection: psycopg.Connection, database: Database) -> bool:
+    """Whether a session drops or renames it just now: that is what takes this lock."""
+    row = connection.execute(
+        """select exists (select from pg_locks where locktype = 'object' and mode = 'AccessExclusiveLock'
+           and classid = 'pg_database'::regclass and objid = %s)""",
+        (database.oid,),
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
 def names(connection: psycopg.Connection) -> tuple[str, ...]:
     """All databases."""
     return tuple(name for (name,) in connection.execute("select datname from pg_database order by 1"))

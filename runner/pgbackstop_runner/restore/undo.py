@@ -78,6 +78,7 @@ def reconcile(workspace: Workspace) -> tuple[Restore, ...]:
 
     A drop or an undo that was begun by one is on record afterwards as what the server says of it.
     """
+    workspace.state.sweep()
     closed_now = tuple(
         closed
         for restore in list(workspace.catalog.restores())

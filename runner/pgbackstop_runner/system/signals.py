@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +14,14 @@ from types import FrameType
 from pgbackstop_catalog.errors import Interrupted, PgbackstopError
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_AGAIN_SECONDS = 0.05
 _HELD_BACK = (*SIGNALS, signal.SIGALRM)
+
+
+class _Signalled(Interrupted):
+    def __init__(self, number: int) -> None:
+        super().__init__(f"Ended by {signal.Signals(number).name}.")
+        self.number = number
 
 
 def install() -> None:
@@ -21,6 +30,19 @@ def install() -> None:
         # What was started to outlive its terminal (nohup) does.
         if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _raise)
+    sys.unraisablehook = _lost
+
+
+def _lost(lost: sys.UnraisableHookArgs) -> None:
+    """Send a signal again whose exception could not be raised: after a fork, in a finalizer."""
+    if not isinstance(lost.exc_value, _Signalled):
+        sys.__unraisablehook__(lost)
+        return
+    for each in SIGNALS:
+        signal.signal(each, _raise)
+    again = threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), lost.exc_value.number))
+    again.daemon = True
+    again.start()
 
 
 @contextlib.contextmanager
@@ -76,4 +98,4 @@ def _raise(number: int, _frame: FrameType | None) -> None:
     # Of a parent that died the kernel tells once for each of its threads.
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
-    raise Interrupted(f"Ended by {signal.Signals(number).name}.")
+    raise _Signalled(number)

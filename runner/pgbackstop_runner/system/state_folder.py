@@ -17,6 +17,7 @@ import contextlib
 import fcntl
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ from pgbackstop_catalog.model import format_time, utc_now
 from pgbackstop_catalog.records import json_text
 from pgbackstop_catalog.store import atomic, listing
 from pgbackstop_runner.system import origin
+
+# Of what is written into the folder for temporary files, with atomic.temporary_beside.
+SCRATCH_PREFIX = "pgbackstop-"
 
 
 def lease_name(backup_id: str) -> str:
@@ -129,6 +133,10 @@ class StateFolder:
                 atomic.sweep_abandoned(folder)
             except OSError as error:
                 raise _unwritable(folder, error) from error
+        for path in (self.root / "locks").glob(f"{lease_name('*')}.lock"):
+            _remove_unheld(path)
+        with contextlib.suppress(OSError):  # others have files there, which may be nobody's to look at
+            atomic.sweep_abandoned(Path(tempfile.gettempdir()), SCRATCH_PREFIX)
 
     def _lock(self, name: str) -> Path:
         return self.root / "locks" / f"{name}.lock"
@@ -149,6 +157,18 @@ def _locked(path: Path, operation: int) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _remove_unheld(path: Path) -> None:
+    """Remove a lease's file that a process which is gone left; whoever holds it keeps it."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_current(descriptor, path):
+                path.unlink()
+        finally:
+            os.close(descriptor)
 
 
 def _is_current(descriptor: int, path: Path) -> bool:

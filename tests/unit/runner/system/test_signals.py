@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -14,7 +16,9 @@ from pgbackstop_runner.system import signals
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in signals.SIGNALS}
+    hook = sys.unraisablehook
     yield
+    sys.unraisablehook = hook
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -97,3 +101,24 @@ def test_in_another_thread_it_does_nothing() -> None:
     thread.start()
     thread.join()
     assert passed == [True]
+
+
+def test_a_signal_that_arrives_where_nothing_can_be_raised_is_not_lost() -> None:
+    """Python passes over what is raised in a callback after fork."""
+    code = """
+import os, signal, time
+from pgbackstop_catalog import errors
+from pgbackstop_runner.system import signals
+signals.install()
+os.register_at_fork(after_in_parent=lambda: signal.raise_signal(signal.SIGTERM))
+if not os.fork():
+    os._exit(0)
+try:
+    time.sleep(60)
+except errors.Interrupted as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("Ended by SIGTERM.\n", "")
