@@ -1,0 +1,134 @@
+"""One kill: an operation begins, is killed at its moment, and what must hold afterwards is looked at."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from pgbackstop_runner import main
+from tests.campaign.ground import Ground, violations
+from tests.campaign.operations import Operation
+from tests.campaign.ways import Way
+from tests.support.backups import gone, until
+
+_NEVER = ("Traceback", "This is a bug")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kill:
+    """What came of one. ``code`` is negative for a signal; ``in_time`` is whether it was still running."""
+
+    operation: str
+    way: str
+    number: int
+    code: int
+    in_time: bool
+    violations: tuple[str, ...]
+
+
+def duration(ground: Ground, operation: Operation) -> float:
+    """Seconds of the operation that nobody kills. Raises AssertionError where it fails."""
+    words = operation.prepare(ground)
+    start = time.monotonic()
+    pid = _fork(ground, words)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    seconds = time.monotonic() - start
+    assert code == 0, (operation.name, said(ground))
+    _clear(ground)
+    return seconds
+
+
+def kill(
+    ground: Ground, operation: Operation, way: str, deed: Way, *, number: int, seed: str, seconds: float
+) -> Kill:
+    """Kill at a moment of the operation's ``seconds``; everything random comes from the seed."""
+    draw = random.Random(seed)  # noqa: S311 - to be repeated
+    words = operation.prepare(ground)
+    pid = _fork(ground, words)
+    process = psutil.Process(pid)
+    time.sleep(draw.uniform(0, seconds * 1.05))
+    in_time = process.status() != psutil.STATUS_ZOMBIE
+    deed(process, ground, draw)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return Kill(
+        operation=operation.name,
+        way=way,
+        number=number,
+        code=code,
+        in_time=in_time,
+        violations=tuple(_aftermath(ground)),
+    )
+
+
+def _aftermath(ground: Ground) -> list[str]:
+    found = [f"it said {word!r}: {said(ground)[-2000:]}" for word in _NEVER if word in said(ground)]
+    try:
+        until(lambda: gone(working(ground)), "the end of what it started")
+        ground.tidy()
+        found += violations(ground)
+        _clear(ground)
+    except Exception:
+        found.append(traceback.format_exc()[-3000:])
+    return found
+
+
+def _clear(ground: Ground) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        (ground.folder / "stderr").unlink()
+    ground.clear()
+
+
+def working(ground: Ground) -> list[psutil.Process]:
+    """Processes that have the ground's folder among their words, but us."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if process.pid != os.getpid() and any(str(ground.folder) in word for word in process.cmdline()):
+                found.append(process)
+    return found
+
+
+def said(ground: Ground) -> str:
+    """The standard error of the newest operation."""
+    try:
+        return (ground.folder / "stderr").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _fork(ground: Ground, words: Sequence[str]) -> int:
+    """The command as a child that has imported everything already."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 70
+    try:
+        os.setsid()
+        _redirect(ground.folder / "stderr")
+        sys.argv = ["pgbackstop", "--config", str(ground.file), *words]
+        main.run()
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _redirect(path: Path) -> None:
+    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(target, 1)
+    os.dup2(target, 2)
