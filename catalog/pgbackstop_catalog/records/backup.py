@@ -99,6 +99,7 @@ class ServerFacts(Model):
     data_checksums: bool | None = None
     libc: str = ""
     tablespaces: tuple[Tablespace, ...] = ()
+    preload_libraries: tuple[str, ...] = ()
 
     @property
     def major(self) -> int:

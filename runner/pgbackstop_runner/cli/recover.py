@@ -52,6 +52,12 @@ PauseOption = Annotated[
 CheckOption = Annotated[
     bool, typer.Option("--check", help="Read every page with pg_amcheck afterwards; takes its time.")
 ]
+AsLiveOption = Annotated[
+    bool,
+    typer.Option(
+        "--as-live", help="Preload and include what the live server does: workers of extensions will act."
+    ),
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop there.")]
 
 
@@ -72,6 +78,7 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
     port: PortOption = 5433,
     pause: PauseOption = False,
     check: CheckOption = False,
+    as_live: AsLiveOption = False,
     dry_run: DryRunOption = False,
 ) -> None:
     """Recover a server into an empty directory: to the latest moment, or to the one that is asked for.
@@ -104,9 +111,11 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
         port=port,
         action="pause" if pause else "promote",
         check=check,
+        as_live=as_live,
     )
     chosen = run.plan(opened, request, archive_reader.read(opened, told.server))
     _show_plan(chosen, told.into, port if told.start else None)
+    terminal.say(f"  loads  {_loads(chosen, as_live=as_live)}")
     terminal.say(f"  time   about {_estimate(opened, chosen)}")
     if not dry_run:
         if told.by_person:
@@ -248,6 +257,15 @@ def _show_plan(chosen: RecoveryPlan, into: Path, port: int | None) -> None:
         terminal.say(f"  window {format_time(chosen.window.start)} to {format_time(chosen.window.end)}")
     then = f"started on port {port}" if port is not None else "left for you to start: see RECOVER.md there"
     terminal.say(f"  then   {then}; nothing that exists is replaced")
+
+
+def _loads(chosen: RecoveryPlan, *, as_live: bool) -> str:
+    facts = chosen.backup.server_facts
+    names = ", ".join(facts.preload_libraries) if facts else ""
+    if as_live:
+        return f"what the live server does ({names or 'nothing on record'}); workers of extensions act"
+    without = f" ({names} of the live server)" if names else ""
+    return f"nothing before it is asked{without}, so that no extension's worker acts; else --as-live"
 
 
 def _show_outcome(outcome: RecoveryResult, live: Server, *, pause: bool) -> None:

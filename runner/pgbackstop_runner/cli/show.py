@@ -113,6 +113,7 @@ def _server(record: Backup) -> Iterator[tuple[str, str]]:
         yield "System identifier", facts.system_identifier
         spaces = (f"{each.name} in {each.location}" for each in facts.tablespaces)
         yield "Tablespaces", ", ".join(spaces)
+        yield "Preloaded libraries", ", ".join(facts.preload_libraries)
         yield "C library", facts.libc
     yield "Timeline", str(record.timeline or "")
     if record.start_lsn:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.backup import Backup, CheckResult
 from pgbackstop_runner.drill.record import Drill
 from pgbackstop_runner.drill.work_directory import DrillDirectory
-from pgbackstop_runner.postgres import client_process
+from pgbackstop_runner.postgres import client_process, loaded_libraries
 from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.postgres.loaded_libraries import Preloads
 from pgbackstop_runner.postgres.private_server import PrivateServer
 from pgbackstop_runner.system import accounts
 
@@ -29,16 +30,12 @@ THROWAWAY = {
     "cluster_name": "pgbackstop_drill",
     # Files in its folder go with it; POSIX shared memory would stay after a SIGKILL.
     "dynamic_shared_memory_type": "mmap",
-    # What came with the backup loads no library and runs no command before anybody asks it to.
-    "shared_preload_libraries": "",
-    "session_preload_libraries": "",
-    "local_preload_libraries": "",
-    "dynamic_library_path": "$libdir",
+    # Libraries that are preloaded may register workers, for which there is no place then.
+    "max_worker_processes": "0",
+    # What came with the backup runs no command.
     "jit": "off",
-    "jit_provider": "llvmjit",
     "ssl": "off",
     "archive_command": "",
-    "archive_library": "",
     "archive_cleanup_command": "",
     "primary_conninfo": "",
     "max_logical_replication_workers": "0",
@@ -65,7 +62,7 @@ def empty(
         who=ground.who,
         user=superuser,
         cell=ground.jail.worker(programs.folder, writes=(ground.data, ground.sockets)),
-        options=_settings(ground, programs.major),
+        options=_settings(ground, programs.major, preloads(drill, backup, programs)),
     )
     try:
         with drill.step("start"):
@@ -97,16 +94,29 @@ def _initdb(ground: DrillDirectory, programs: Binaries, backup: Backup, superuse
     client_process.run("initdb", argv, cell=ground.jail.worker(programs.folder, writes=(ground.data,)))
 
 
-def throwaway(major: int) -> dict[str, str]:
-    """The settings of any drill's server of that version."""
+def throwaway(major: int, libraries: Preloads) -> dict[str, str]:
+    """The settings of any drill's server of that version, which preloads the libraries that are here."""
     more = {"event_triggers": "off"} if major >= _EVENT_TRIGGERS_SINCE else {}
     # A ring for reads and writes would go round the jail's filter of system calls.
-    return {**THROWAWAY, **more, **({"io_method": "worker"} if major >= _IO_METHOD_SINCE else {})}
+    loads = loaded_libraries.none_at_all(major)
+    loads["shared_preload_libraries"] = ", ".join(f'"{name}"' for name in libraries.here)
+    return {**THROWAWAY, **loads, **more, **({"io_method": "worker"} if major >= _IO_METHOD_SINCE else {})}
 
 
-def _settings(ground: DrillDirectory, major: int) -> dict[str, str]:
+def preloads(drill: Drill, backup: Backup, programs: Binaries) -> Preloads:
+    """The libraries that the live server preloaded, as far as this host has them; the rest is on record."""
+    facts = backup.server_facts
+    found = loaded_libraries.preloads(facts.preload_libraries if facts else (), programs)
+    if found.here or found.missing:
+        parts = [("preloaded", found.here), ("not on this host", found.missing)]
+        words = "; ".join(f"{what}: {', '.join(names)}" for what, names in parts if names)
+        drill.check(CheckResult(name="libraries", ok=True, detail=words))
+    return found
+
+
+def _settings(ground: DrillDirectory, major: int, libraries: Preloads) -> dict[str, str]:
     return {
-        **throwaway(major),
+        **throwaway(major, libraries),
         "port": str(PORT),
         "unix_socket_directories": str(ground.sockets),
         "logging_collector": "off",

@@ -16,6 +16,7 @@ from pgbackstop_runner.drill import empty_server, heartbeat_check, record, work_
 from pgbackstop_runner.drill.record import Drill
 from pgbackstop_runner.drill.work_directory import DrillDirectory
 from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.postgres import client_programs
 from pgbackstop_runner.postgres.private_server import PrivateServer, Progress
 from pgbackstop_runner.recover import data_directory, integrity_checks, run
 from pgbackstop_runner.recover.data_directory import DataDirectory
@@ -48,7 +49,7 @@ def restore(drill: Drill, site: DrillDirectory, aim: DrillTarget, *, seconds: fl
         stack.callback(recovered.stop)
         assert outcome.progress is not None  # noqa: S101
         with drill.step("check result"):
-            recovered.user = _superuser(recovered)
+            recovered.asks_as = _superuser(recovered)
             drill.check(_reached(aim, outcome.progress))
             drill.check(*integrity_checks.run(recovered, thorough=True, install=True))
             _judge(drill, recovered, aim)
@@ -74,7 +75,7 @@ def _recover(drill: Drill, site: DrillDirectory, aim: DrillTarget, seconds: floa
             sockets=site.sockets,
             log=site.log,
             jail=site.jail,
-            settings=empty_server.throwaway(aim.backup.major),
+            settings=_settings(drill, aim.backup),
             step=drill.step,
         ),
     )
@@ -86,6 +87,14 @@ def _recover(drill: Drill, site: DrillDirectory, aim: DrillTarget, seconds: floa
         damaged = isinstance(error, errors.CatalogError)
         reason = Reason.CORRUPT if damaged else record.reason_of(error)
         raise AttemptFailed(reason, _explained(error, site, aim.backup)) from error
+
+
+def _settings(drill: Drill, backup: Backup) -> dict[str, str]:
+    """With no place for workers, which a hot standby would have to have as the live server did."""
+    bin_dir = drill.workspace.server(backup.server).bin_dir
+    programs = client_programs.of_server(backup.major, empty_server.PHYSICAL_PROGRAMS, bin_dir)
+    libraries = empty_server.preloads(drill, backup, programs)
+    return {**empty_server.throwaway(backup.major, libraries), "hot_standby": "off"}
 
 
 def _explained(error: errors.PgbackstopError, site: DrillDirectory, backup: Backup) -> str:

@@ -9,6 +9,7 @@ import psycopg
 from psycopg import sql
 
 from pgbackstop_catalog.records.backup import DatabaseFacts, Extension, ServerFacts, Tablespace
+from pgbackstop_runner.postgres import loaded_libraries
 
 # PostgreSQL 15 is the oldest version that its community still mends.
 OLDEST_MAJOR = 15
@@ -26,14 +27,15 @@ class Rights:
 
 
 def facts(connection: psycopg.Connection) -> ServerFacts:
-    """Version, identity and tablespaces."""
+    """Version, identity, tablespaces, and the libraries that it preloads, as far as the role may know."""
     row = _row(
         connection,
         """select current_setting('server_version'), current_setting('server_version_num')::int,
                   (select system_identifier::text from pg_control_system()),
                   (select timeline_id from pg_control_checkpoint()),
                   (select bytes_per_wal_segment from pg_control_init()),
-                  current_setting('data_checksums')::bool, version()""",
+                  current_setting('data_checksums')::bool, version(),
+                  (select setting from pg_settings where name = 'shared_preload_libraries')""",
     )
     spaces = connection.execute(
         """select oid::int, spcname, pg_tablespace_location(oid) from pg_tablespace
@@ -48,6 +50,7 @@ def facts(connection: psycopg.Connection) -> ServerFacts:
         data_checksums=row[5],
         libc=str(row[6]),
         tablespaces=tuple(Tablespace(oid=oid, name=name, location=place) for oid, name, place in spaces),
+        preload_libraries=loaded_libraries.named(row[7] or ""),
     )
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import psycopg
 
 TARGET_NOT_REACHED = "recovery ended before configured recovery target was reached"
+_USUAL_SUPERUSER = "postgres"
+_UNKNOWN_WAL = "resource manager with ID"
 _SHOWN = 2
 _FULL = re.compile("No space left on device|Disk quota exceeded")
 _QUIT_SECONDS = 10.0
@@ -59,8 +61,8 @@ class PrivateServer:
     """A recovered server beside the live one, reached through its private socket.
 
     One with a ``cell`` of a jail is thrown away and dies with us; any other goes on when we end. No file of
-    its outdoes the ``options``. Lines of its log that name the ``restore_script`` of its restore_command say
-    why it ended.
+    its outdoes the ``options``. We ask as ``asks_as``, where that is known, else as ``user``. Lines of its
+    log that name the ``restore_script`` of its restore_command say why it ended.
     """
 
     programs: Binaries
@@ -70,6 +72,7 @@ class PrivateServer:
     log: Path
     who: Account
     user: str
+    asks_as: str = ""
     restore_script: str = ""
     cell: Cell | None = None
     options: Mapping[str, str] = field(default_factory=dict)
@@ -202,18 +205,31 @@ class PrivateServer:
 
     def connect(self, database: str = "postgres", user: str | None = None) -> psycopg.Connection:
         """A connection through the private socket, in autocommit. Raises psycopg's errors."""
-        return session_options.connect(self._keywords(database, user))
+        return session_options.connect(self._keywords(database, user), as_superuser=True)
 
     @property
     def connection_string(self) -> str:
         """libpq's conninfo for a tool."""
         return session_options.told(self._keywords("postgres", None))
 
+    def _first_session(self) -> psycopg.Connection:
+        """As the superuser that most servers have, whose session can refuse libraries; else as ours."""
+        import psycopg  # noqa: PLC0415
+
+        try:
+            connection = self.connect(user=_USUAL_SUPERUSER)
+        except psycopg.OperationalError as error:
+            if "does not exist" not in str(error) and "not permitted to log in" not in str(error):
+                raise
+            return self.connect()
+        self.asks_as = _USUAL_SUPERUSER
+        return connection
+
     def _keywords(self, database: str, user: str | None) -> dict[str, str]:
         return {
             "host": str(self.socket_folder),
             "port": str(self.port),
-            "user": user or self.user,
+            "user": user or self.asks_as or self.user,
             "dbname": database,
             "connect_timeout": "5",
         }
@@ -223,7 +239,7 @@ class PrivateServer:
         import psycopg  # noqa: PLC0415
 
         try:
-            with contextlib.closing(self.connect()) as connection:
+            with contextlib.closing(self._first_session()) as connection:
                 row = connection.execute(
                     """select pg_is_in_recovery(),
                               case when pg_is_in_recovery()
@@ -253,5 +269,10 @@ class PrivateServer:
             for line in lines
             if "FATAL" in line or "PANIC" in line or (self.restore_script and self.restore_script in line)
         ]
+        if any(_UNKNOWN_WAL in line for line in lines):
+            return errors.PgbackstopError(
+                "The WAL has records of an extension whose library is not preloaded.",
+                remedy="Install the extension here; 'pgbackstop recover' preloads it with --as-live.",
+            )
         said = " / ".join((fatal or lines or ["it said nothing"])[-_SHOWN:])
         return errors.PgbackstopError(f"The recovered server ended: {said}", remedy=f"See {self.log}.")

@@ -49,11 +49,9 @@ PRIVILEGED = {
     "session_preload_libraries": "",
     "lc_messages": "C",  # we and error_messages read what PostgreSQL says
 }
-_GUESSES = (
-    frozenset({"transaction_timeout"}),
-    frozenset(PRIVILEGED),
-    frozenset({"session_replication_role", "session_preload_libraries"}),
-)
+# Of 17 and later, and of versions before.
+_SUPERUSERS = (frozenset(PRIVILEGED), frozenset(PRIVILEGED) - {"transaction_timeout", "event_triggers"})
+_GUESSES = (frozenset({"transaction_timeout"}), *_SUPERUSERS)
 # Timeouts, libraries that are missing, triggers on login.
 _ENDED_BY_SETTINGS = r"terminating connection due to|could not (access|load)|CONTEXT:"
 _REFUSED = r"unrecognized configuration parameter|permission denied to set parameter"
@@ -93,9 +91,17 @@ def replication_string(server: Server, application_name: str) -> str:
 
 
 def connect(
-    keywords: Mapping[str, str], *, password: str | None = None, **settings: str
+    keywords: Mapping[str, str],
+    *,
+    password: str | None = None,
+    as_superuser: bool = False,
+    **settings: str,
 ) -> psycopg.Connection:
-    """A connection in autocommit. Raises psycopg's errors."""
+    """A connection in autocommit. Raises psycopg's errors.
+
+    ``as_superuser`` is for a role that is likely one: told all at once, it loads no library that a database
+    or role names.
+    """
     import psycopg  # noqa: PLC0415 - 100 ms that only operations pay
 
     known = _allowed.get(_place(keywords))
@@ -107,6 +113,13 @@ def connect(
                 raise
             # Another version answers there by now, or a right was revoked.
             del _allowed[_place(keywords)]
+    if as_superuser:
+        for guess in _SUPERUSERS:
+            try:
+                return _learning(keywords, password, settings, guess)
+            except psycopg.OperationalError as error:
+                if re.search(_REFUSED, str(error)) is None:
+                    raise
     return _first(keywords, password, settings)
 
 

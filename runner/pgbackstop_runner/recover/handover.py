@@ -16,6 +16,9 @@ NAME = "RECOVER.md"
 LOG_NAME = "pgbackstop-recovery.log"
 # A day: pg_ctl gives up waiting after a minute, and the replay would go on unseen.
 _PATIENCE = 86400
+_QUIET = """It preloads no library and reads no included file, so that no extension's worker acts, as that of
+pg_cron would on the live server. 'pgbackstop recover --as-live' leaves both as they were.
+"""
 
 
 def connect(server: PrivateServer) -> str:
@@ -49,7 +52,9 @@ def _address(server: PrivateServer) -> str:
     return f"-h {quote(str(server.socket_folder))} -p {server.port} -U {quote(server.user)}"
 
 
-def write(plan: RecoveryPlan, server: PrivateServer, wal_folder: Path, *, pauses: bool) -> None:
+def write(
+    plan: RecoveryPlan, server: PrivateServer, wal_folder: Path, *, pauses: bool, as_live: bool
+) -> None:
     """Write the page into the data directory."""
     data = quote(str(server.data))
     control = quote(server.programs.path("pg_ctl"))
@@ -67,6 +72,7 @@ def write(plan: RecoveryPlan, server: PrivateServer, wal_folder: Path, *, pauses
         if wal_folder == server.data / COPY_NAME
         else ""
     )
+    quiet = "" if as_live else _QUIET
     stops, without = "It then takes over by itself.", ""
     if pauses:
         stops = "It stops there, read-only, until you let it go on with: select pg_wal_replay_resume()"
@@ -76,7 +82,7 @@ def write(plan: RecoveryPlan, server: PrivateServer, wal_folder: Path, *, pauses
 Prepared from backup {plan.backup.id} of server {plan.backup.server}, which ended {ended}.
 It recovers to: {plan.target}, timeline {plan.timeline}. {stops}
 It reads WAL from {wal_folder}: keep that until the recovery is over.
-
+{quiet}
 1. As the user who owns this directory, start the server, and wait until it answers or has ended:
 
        {start}

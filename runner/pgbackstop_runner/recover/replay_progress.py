@@ -12,7 +12,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan
 from pgbackstop_catalog.model import format_time
-from pgbackstop_runner.postgres import control_data, private_server
+from pgbackstop_runner.postgres import control_data, loaded_libraries, private_server
 from pgbackstop_runner.postgres.private_server import PrivateServer, Progress
 from pgbackstop_runner.recover import server_settings
 from pgbackstop_runner.recover.data_directory import DataDirectory
@@ -27,7 +27,8 @@ _RESTARTS = 20  # each for a limit that the live server raised once more
 class RecoveryRun:
     """What the steps after planning share. ``wal_folder`` is where the recovered server reads WAL from.
 
-    ``throwaway`` are the settings of a drill's server; None for any other.
+    ``throwaway`` are the settings of a drill's server; None for any other, which loads what it loaded where
+    it is to be ``as_live``, and else nothing.
     """
 
     plan: RecoveryPlan
@@ -38,6 +39,7 @@ class RecoveryRun:
     by_hand: bool
     seconds: float
     throwaway: Mapping[str, str] | None = None
+    as_live: bool = False
     wal_folder: Path = field(default=Path())
 
 
@@ -67,11 +69,13 @@ def _write_settings(work: RecoveryRun, *, exact_target: bool) -> None:
         # Nobody is there to raise a limit in the middle; without queries in between none is compared.
         lines["hot_standby"] = "off"
     hba = server_settings.write_hba(data)
-    beside = server_settings.beside(recovered.port, recovered.socket_folder, hba, recovered.programs.major)
-    everything = {**lines, **beside, **(work.throwaway or {})}
-    server_settings.write(data, everything)
-    # A file that is included in another could still lead to other folders; in a drill it outdoes nothing.
-    recovered.options = server_settings.pinned(data) | ({} if work.throwaway is None else everything)
+    major = recovered.programs.major
+    beside = server_settings.beside(recovered.port, recovered.socket_folder, hba, major)
+    loads = {} if work.as_live else loaded_libraries.none_at_all(major)
+    everything = {**lines, **beside, **loads, **(work.throwaway or {})}
+    server_settings.write(data, everything, includes=work.as_live)
+    # What was missed in a file outdoes nothing on the command line.
+    recovered.options = server_settings.pinned(data) | (loads if work.throwaway is None else everything)
 
 
 def replay_all(

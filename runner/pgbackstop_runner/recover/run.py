@@ -24,7 +24,7 @@ from pgbackstop_catalog.records import restore
 from pgbackstop_catalog.records.backup import CheckResult, Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.journal.restore import Journal
-from pgbackstop_runner.postgres import client_programs, socket_directory
+from pgbackstop_runner.postgres import client_programs, loaded_libraries, socket_directory
 from pgbackstop_runner.postgres.private_server import PrivateServer, Progress
 from pgbackstop_runner.recover import (
     data_directory,
@@ -64,7 +64,10 @@ class DrillOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RecoveryRequest:
-    """What a person asks for, or a drill. ``seconds`` is how long the replay may take."""
+    """What a person asks for, or a drill. ``seconds`` is how long the replay may take.
+
+    A server ``as_live`` loads what the live one does, workers of extensions too.
+    """
 
     server: str
     target: Target
@@ -76,6 +79,7 @@ class RecoveryRequest:
     action: str = "promote"
     seconds: float = 86400.0
     check: bool = False
+    as_live: bool = False
     throwaway: DrillOptions | None = None
 
 
@@ -103,6 +107,10 @@ def plan(workspace: Workspace, request: RecoveryRequest, found: Archive) -> Reco
     for record in chosen.chain:
         stored_backup.find(workspace, record)
     data_directory.check(request.place, workspace, chosen.backup)
+    if request.as_live and chosen.backup.server_facts:
+        bin_dir = workspace.server(request.server).bin_dir
+        programs = client_programs.of_server(chosen.backup.major, _PROGRAMS, bin_dir)
+        loaded_libraries.require(chosen.backup.server_facts.preload_libraries, programs)
     return chosen
 
 
@@ -149,6 +157,7 @@ def recover(
             by_hand=not request.start,
             seconds=request.seconds,
             throwaway=request.throwaway.settings if request.throwaway else None,
+            as_live=request.as_live,
         )
         with _step(request, current, "unpack"), prepare.unfinished(request.place, chosen, who):
             _fill(workspace, work, on_progress)
@@ -176,7 +185,8 @@ def _fill(workspace: Workspace, work: RecoveryRun, on_progress: Callable[[str, f
         lambda count: on_progress("unpacked", min(1.0, count / total)),
     )
     work.wal_folder = archive_reader.for_account(work.plan, work.archive, work.place.data, work.recovered.who)
-    handover.write(work.plan, work.recovered, work.wal_folder, pauses=work.action == "pause")
+    pauses = work.action == "pause"
+    handover.write(work.plan, work.recovered, work.wal_folder, pauses=pauses, as_live=work.as_live)
     if work.throwaway is None:
         work.recovered.log.touch(mode=0o600)
     else:

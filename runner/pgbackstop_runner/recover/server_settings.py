@@ -19,6 +19,7 @@ from pgbackstop_runner.system.accounts import no_link
 SCRIPT = "restore-wal.sh"
 PID_FILE = "pgbackstop_recovered.pid"
 HBA = "pgbackstop_hba.conf"
+_IDENT = "pg_ident.conf"
 # There must be a restore_command; this one always says "not there".
 NOTHING_ARCHIVED: Mapping[str, str] = {"restore_command": "false"}
 MARK = "# pgbackstop: recovery"
@@ -51,7 +52,9 @@ QUIET = {
 }
 _IO_METHOD_SINCE = 18
 _AS_IS = "surrogateescape"  # a configuration may be in any encoding
+# What leads to another place before any setting of ours is read.
 _DATA_DIRECTORY = re.compile(r"\s*data_directory\b", re.IGNORECASE)
+_ELSEWHERE = re.compile(r"\s*(data_directory|include(_if_exists|_dir)?)\b", re.IGNORECASE)
 
 
 def fetching(script: Path, archive: Path, segment_bytes: int) -> dict[str, str]:
@@ -113,6 +116,7 @@ def beside(port: int, socket_folder: Path, hba: Path, major: int) -> dict[str, s
         "unix_socket_directories": str(socket_folder),
         "unix_socket_group": "",
         "hba_file": str(hba),
+        "ident_file": str(hba.with_name(_IDENT)),
         "ssl": "off",
         "logging_collector": "off",
         "log_destination": "stderr",
@@ -131,37 +135,45 @@ def pinned(data: Path) -> dict[str, str]:
     return {
         "data_directory": str(data),
         "hba_file": str(data / HBA),
-        "ident_file": str(data / "pg_ident.conf"),
+        "ident_file": str(data / _IDENT),
         "external_pid_file": str(data / PID_FILE),
     }
 
 
-def write(data: Path, settings: Mapping[str, str]) -> None:
+def write(data: Path, settings: Mapping[str, str], *, includes: bool = False) -> None:
     """Put settings at the end of postgresql.auto.conf, for an earlier one's, and ask for recovery.
 
+    Unless ``includes``, no other file is included any more: it could be another server's, or not be here.
     Raises OSError, for a link too: the folder may be another account's by now.
     """
+    away = _DATA_DIRECTORY if includes else _ELSEWHERE
     path = data / "postgresql.auto.conf"
     before = _read(path)
-    kept = [line for line in before.partition(MARK)[0].splitlines() if not line.startswith("recovery_target")]
+    kept = [
+        line
+        for line in _without(away, before.partition(MARK)[0]).split("\n")
+        if line and not line.startswith("recovery_target")
+    ]
     lines = [f"{name} = '{_escaped(value)}'" for name, value in settings.items()]
     _replace(path, "\n".join([*kept, MARK, *lines, ""]))
-    _stay_here(data / "postgresql.conf")
+    _stay_here(data / "postgresql.conf", away)
     (data / "standby.signal").unlink(missing_ok=True)
     # Debian keeps the configuration elsewhere, so that it is not in the backup.
-    for name in ("postgresql.conf", "pg_hba.conf", "pg_ident.conf", "recovery.signal"):
+    for name in ("postgresql.conf", "pg_hba.conf", _IDENT, "recovery.signal"):
         _make(data / name)
 
 
-def _stay_here(path: Path) -> None:
+def _stay_here(path: Path, away: re.Pattern[str]) -> None:
     """Without data_directory: it names the live server's, and postgresql.auto.conf cannot outdo it."""
     text = _read(path)
-    lines = [
-        f"# pgbackstop: {line}" if _DATA_DIRECTORY.match(line) else line
-        for line in text.splitlines(keepends=True)
-    ]
-    if (changed := "".join(lines)) != text:
+    if (changed := _without(away, text)) != text:
         _replace(path, changed)
+
+
+def _without(away: re.Pattern[str], text: str) -> str:
+    """With those lines made comments; PostgreSQL ends a line at a line feed alone."""
+    lines = text.split("\n")
+    return "\n".join(f"# pgbackstop: {line}" if away.match(line) else line for line in lines)
 
 
 def install_script(data: Path) -> Path:

@@ -58,11 +58,15 @@ def test_names_are_looked_up_in_the_system_schema_alone(yard: Yard) -> None:
 
 def test_libraries_of_the_backup_are_not_loaded(yard: Yard) -> None:
     """One that lies in the data directory; the server as it is backed up would load it at its next start."""
-    for name in ("shared_preload_libraries", "session_preload_libraries", "local_preload_libraries"):
+    names = ("shared_preload_libraries", "session_preload_libraries", "local_preload_libraries")
+    for name in (*names, "jit_provider"):
         yard.server.execute(f"alter system set {name} = 'base/evil.so'")
+    # A session in which one of these counted would end with "could not access file".
+    levels = ("database postgres", "database template1", "role all", "role all in database postgres")
+    yard.server.execute(
+        "; ".join(f"alter {level} set {name} = 'base/evil.so'" for level in levels for name in names[1:])
+    )
     yard.site.make("base")
-    for name in ("shared_preload_libraries", "session_preload_libraries", "local_preload_libraries"):
-        yard.server.execute(f"alter system reset {name}")
     proven(yard)
 
 

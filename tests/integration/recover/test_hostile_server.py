@@ -1,0 +1,134 @@
+"""A recovered server acts on nobody: what is in the backup leads nowhere else and loads nothing."""
+
+import shutil
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pgbackstop_catalog import errors
+from tests.integration.recover import yard as yards
+from tests.integration.recover.conftest import MakeYard
+from tests.integration.recover.test_shapes import by_hand, lines_of
+from tests.integration.recover.yard import Yard
+from tests.support import accounts, backups, binaries, ports
+from tests.support.fixtures import MakeServer
+
+PRELOADED = {"shared_preload_libraries": "pg_prewarm"}  # one that has a worker of its own
+
+
+def workers(data: Path) -> int:
+    """Background workers of that library under the server of a data directory."""
+    pid = int((data / "postmaster.pid").read_text().split()[0])
+    titles = [
+        each.info["cmdline"] for each in psutil.process_iter(["cmdline", "ppid"]) if each.info["ppid"] == pid
+    ]
+    return sum("autoprewarm" in " ".join(title or []) for title in titles)
+
+
+def configured(yard: Yard, more: str) -> None:
+    """A backup whose configuration has these lines; the live server never reads them."""
+    files = [yard.server.data / name for name in ("postgresql.conf", "postgresql.auto.conf")]
+    before = [file.read_text() for file in files]
+    try:
+        for file, text in zip(files, before, strict=True):
+            file.write_text(f"{text}\n{more}\n")
+        yard.backup()
+    finally:
+        for file, text in zip(files, before, strict=True):
+            file.write_text(text)
+
+
+def test_started_by_hand_it_runs_in_no_other_folder(make_yard: MakeYard) -> None:
+    yard = make_yard()
+    yard.receive()
+    for name in ("more.conf", "more/more.conf"):
+        path = yard.server.data / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"data_directory = '{yard.folder}/other'\nident_file = '{yard.folder}/other'\n")
+        for each in (path.parent, path):
+            accounts.unprivileged().own(each)
+    configured(yard, "include 'more.conf'\n\tINCLUDE_IF_EXISTS = 'more.conf'\ninclude_dir 'more'")
+    place = yard.target()
+    assert yard.recover(place, "--port", str(ports.free()), "--immediate").returncode == 0
+    start, wait, _forget, connect = lines_of(place)
+    with yards.ended(place):
+        by_hand(start)
+        by_hand(wait)
+        asked = f"{connect} -AtXc \"select current_setting('data_directory'), current_setting('ident_file')\""
+        assert by_hand(asked).stdout == f"{place}|{place}/pg_ident.conf\n"
+
+
+def test_an_included_file_that_is_not_here_keeps_nobody(make_yard: MakeYard) -> None:
+    yard = make_yard()
+    yard.receive()
+    configured(yard, "include '/etc/postgresql/17/not-here.conf'")
+    with yard.recovered("--immediate") as clone:
+        assert clone.beats() == []
+
+
+@pytest.fixture(params=binaries.MAJORS, ids=[f"pg{m}" for m in binaries.MAJORS])
+def loud(request: pytest.FixtureRequest, make_yard: MakeYard) -> Yard:
+    """Each session loads a library that lies in the backup, and tells each statement to the log."""
+    yard = make_yard(request.param)
+    library = yard.server.data / "auto_explain.so"
+    shutil.copy(yard.server.programs.tool("postgres").parent.parent / "lib" / library.name, library)
+    accounts.unprivileged().own(library)
+    settings = {
+        "auto_explain.log_min_duration": "0",
+        "auto_explain.log_level": "warning",
+        "session_preload_libraries": "/proc/self/cwd/auto_explain",
+    }
+    levels = ("database postgres", "role all", "role all in database postgres")
+    yard.server.execute(
+        "; ".join(f"alter {level} set {name} = '{settings[name]}'" for name in settings for level in levels)
+    )
+    yard.receive()
+    yard.backup()
+    return yard
+
+
+def test_our_sessions_load_no_library_of_the_backup(loud: Yard) -> None:
+    with loud.recovered("--immediate", "--check") as clone:
+        log = clone.data / "pgbackstop-recovery.log"
+        assert "auto_explain" not in log.read_text()
+        assert "Query Text" not in log.read_text()
+        clone.execute("select 1")  # one of somebody else, so that the above can be seen to mean something
+        backups.until(lambda: "Query Text" in log.read_text(), "the library of the session")
+
+
+def test_workers_of_extensions_are_off_unless_told(make_yard: MakeYard) -> None:
+    yard = make_yard(server=PRELOADED)
+    backups.until(lambda: workers(yard.server.data) == 1, "the worker of the live server")
+    yard.receive()
+    assert yard.backup().server_facts.preload_libraries == ("pg_prewarm",)  # type: ignore[union-attr]
+    with yard.recovered("--immediate") as clone:
+        assert "loads  nothing before it is asked (pg_prewarm of the live server)" in clone.said
+        assert clone.setting("shared_preload_libraries") == ""
+        assert workers(clone.data) == 0
+    with yard.recovered("--immediate", "--as-live") as clone:
+        assert "loads  what the live server does (pg_prewarm)" in clone.said
+        backups.until(lambda: workers(clone.data) == 1, "the worker")
+
+
+def test_what_it_preloads_and_the_host_lacks_is_found_before(make_yard: MakeYard) -> None:
+    yard = make_yard()
+    yard.receive()
+    made = yard.backup()
+    assert made.server_facts is not None
+    facts = made.server_facts.evolve(preload_libraries=("pg_cron", "base/evil.so", "pg_prewarm"))
+    yard.site.catalog.put(made.evolve(server_facts=facts))
+    place = yard.target()
+    done = yard.recover(place, "--as-live")
+    assert done.returncode == errors.ValidationError.exit_code
+    assert "preloads what this host does not have: pg_cron." in backups.sentence(done)
+    assert not place.exists()
+
+
+@pytest.mark.parametrize("major", binaries.MAJORS)
+def test_where_workers_have_no_place_a_library_has_none(major: int, make_server: MakeServer) -> None:
+    """As in a drill, whose server has none."""
+    server = make_server(major, settings={**PRELOADED, "max_worker_processes": "0"})
+    assert server.execute("show shared_preload_libraries") == [("pg_prewarm",)]
+    backups.until(lambda: "too many background workers" in server.log_tail(200), "the refusal of the worker")
+    assert workers(server.data) == 0
