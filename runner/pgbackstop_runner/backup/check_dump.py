@@ -14,7 +14,7 @@ from pgbackstop_runner.backup.attempt import Attempt
 from pgbackstop_runner.backup.logical import Dump
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats.dump_files import GLOBALS
-from pgbackstop_runner.postgres import client_process
+from pgbackstop_runner.postgres import client_process, client_programs
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.system import streams
 from pgbackstop_runner.verify import dump as dumps
@@ -29,7 +29,8 @@ def check(attempt: Attempt, binaries: Binaries, dump: Dump) -> None:
         _plain(attempt.folder / dump.name, len(dump.tables))
         how = "read back as hashed on its way, to the end of the dump"
     else:
-        _contents(attempt, binaries, dump)
+        wish = attempt.workspace.config.drills.jail
+        _contents(attempt, client_programs.confined(binaries, wish), dump)
         how = "pg_restore --list has every table"
     attempt.note(verification=how)
 
@@ -61,16 +62,18 @@ def _contents(attempt: Attempt, binaries: Binaries, dump: Dump) -> None:
 def _listed_tables(binaries: Binaries, path: Path) -> Iterator[int]:
     """OIDs of the tables whose rows are in it: lines like ``3312; 0 16390 TABLE DATA public a b``."""
     argv = [binaries.path("pg_restore"), "--list", str(path)]
+    limits, cell = client_process.Limits(duration=_TIMEOUT), binaries.reader(path)
     try:
-        listed = client_process.listing("pg_restore", argv, seconds=_TIMEOUT)
+        with client_process.start("pg_restore", argv, limits=limits, pipe_output=True, cell=cell) as tool:
+            for line in tool.stdout:
+                parts = line.split(maxsplit=5)
+                if len(parts) > 4 and parts[3:5] == [b"TABLE", b"DATA"] and parts[2].isdigit():
+                    yield int(parts[2])
+            tool.finish()
     except AttemptFailed as error:
         if error.reason is not Reason.TOOL:
             raise
         raise AttemptFailed(Reason.CORRUPT, f"The dump cannot be read: {error.problem}") from error
-    for line in listed.splitlines():
-        parts = line.split(maxsplit=5)
-        if len(parts) > 4 and parts[3:5] == ["TABLE", "DATA"] and parts[2].isdecimal():
-            yield int(parts[2])
 
 
 def _plain(path: Path, tables: int) -> None:

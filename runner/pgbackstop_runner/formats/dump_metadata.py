@@ -221,7 +221,7 @@ def check_command(piece: Statement) -> None:
 @contextlib.contextmanager
 def _schema(binaries: Binaries, dump: Path) -> Iterator[IO[bytes]]:
     argv = [binaries.path("pg_restore"), "--create", "--schema-only", "--file=-", str(dump)]
-    with client_process.start("pg_restore", argv, pipe_output=True, cell=binaries.cell(dump)) as tool:
+    with client_process.start("pg_restore", argv, pipe_output=True, cell=binaries.reader(dump)) as tool:
         yield tool.stdout
         tool.finish()
 
@@ -233,7 +233,7 @@ def _note_sequences(binaries: Binaries, dump: Path, found: DumpMetadata) -> None
         return
     with wanted_entries(lines) as wanted:
         argv = [binaries.path("pg_restore"), f"--use-list={wanted}", "--file=-", str(dump)]
-        cell = binaries.cell(dump, Path(wanted))
+        cell = binaries.reader(dump, Path(wanted))
         with client_process.start("pg_restore", argv, pipe_output=True, cell=cell) as tool:
             for piece in sql_script.pieces(tool.stdout):
                 if piece.kind == "statement":
@@ -276,7 +276,7 @@ def is_entry(line: str, kind: str) -> bool:
 def contents(binaries: Binaries, dump: Path, *options: str) -> list[str]:
     """The lines of pg_restore --list. Raises AttemptFailed."""
     argv = [binaries.path("pg_restore"), "--list", *options, str(dump)]
-    with client_process.start("pg_restore", argv, pipe_output=True, cell=binaries.cell(dump)) as tool:
+    with client_process.start("pg_restore", argv, pipe_output=True, cell=binaries.reader(dump)) as tool:
         text = tool.stdout.read().decode(errors="surrogateescape")
         tool.finish()
     return [line for line in text.split("\n") if line and not line.startswith(";")]

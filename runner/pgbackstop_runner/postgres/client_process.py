@@ -27,6 +27,7 @@ from pgbackstop_runner.system import processes
 from pgbackstop_runner.system.jail import Cell, Launch
 
 TAIL_LINES = 20
+_SHELL_SIGNALS = 128
 _MOST_OF_LINE = 2**20  # bytes; a server may have said it
 _LAST_WORDS_SECONDS = 2.0
 _KEPT_ENVIRONMENT = (
@@ -115,6 +116,8 @@ class Tool:
             else:
                 os.killpg(self.process.pid, signal.SIGTERM)
         status = self.process.wait()
+        if self.jailed and status > _SHELL_SIGNALS:
+            status = _SHELL_SIGNALS - status  # bubblewrap tells a signal as a shell does
         self.over.set()
         for thread in self.threads:
             thread.join()

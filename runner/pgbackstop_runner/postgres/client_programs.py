@@ -6,6 +6,7 @@ into the version whose pg_dump made it.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 from pgbackstop_catalog import errors
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import client_process
+from pgbackstop_runner.system import accounts, jail
 from pgbackstop_runner.system.jail import Cell, Jail
 
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
@@ -26,11 +28,15 @@ _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql*/b
 
 @dataclass(frozen=True, kw_only=True)
 class Binaries:
-    """A folder of client tools of one version, and the ``jail`` that they run in, if they do."""
+    """A folder of client tools of one version, and the ``jail`` that they run in, if they do.
+
+    Those that only read files are kept in for ``reading`` alone.
+    """
 
     folder: Path
     version: str
     jail: Jail | None = None
+    reading: Jail | None = None
 
     @property
     def major(self) -> int:
@@ -44,6 +50,11 @@ class Binaries:
     def cell(self, *reads: Path) -> Cell | None:
         """Where a tool runs that reads these files; None where it needs no jail."""
         return None if self.jail is None else self.jail.client(self.folder, *reads)
+
+    def reader(self, *reads: Path) -> Cell | None:
+        """Where a tool runs that reads these files and talks to nobody."""
+        found = self.jail or self.reading
+        return None if found is None else found.reader(self.folder, *reads)
 
     def has(self, tool: str) -> bool:
         """Whether the folder holds the tool."""
@@ -62,6 +73,13 @@ def find(server_major: int, bin_dir: Path | None = None) -> Binaries:
             remedy=f"Install postgresql-client-{server_major} or newer, or set bin_dir of the server.",
         )
     return min(usable, key=lambda each: each.major)
+
+
+def confined(found: Binaries, wish: jail.Wish) -> Binaries:
+    """The same, so that what reads a backup's content runs in the jail that this host has, if it has one."""
+    choice = jail.choose(jail.host(), wish)
+    kept = Jail(mechanism=choice.mechanism, who=accounts.account(), sockets=Path("/"))
+    return found if choice.mechanism == "none" else dataclasses.replace(found, reading=kept)
 
 
 def of_server(major: int, needed: Sequence[str], bin_dir: Path | None = None) -> Binaries:

@@ -37,7 +37,8 @@ def plan_restore(workspace: Workspace, request: RestoreRequest) -> RestorePlan:
         major = postgres.major(connection)
         preflight.same_or_newer(backup, major)
         facts = postgres.facts(connection)
-        tools = dataclasses.replace(_tools(server, backup, major), jail=request.jail)
+        found_tools = client_programs.confined(_tools(server, backup, major), workspace.config.drills.jail)
+        tools = dataclasses.replace(found_tools, jail=request.jail)
         dump = dump_metadata.dump_path(folder, backup)
         found = dump_metadata.read(tools, dump, plain=backup.format == "plain")
         outline = RestorePlan(

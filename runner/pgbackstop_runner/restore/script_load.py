@@ -190,7 +190,9 @@ def _opened(source: Source, binaries: Binaries) -> Iterator[IO[bytes]]:
             yield file
         return
     argv = [binaries.path("pg_restore"), "--file=-", str(source.path)]
-    with client_process.start("pg_restore", argv, pipe_output=True, cell=binaries.cell(source.path)) as tool:
+    with client_process.start(
+        "pg_restore", argv, pipe_output=True, cell=binaries.reader(source.path)
+    ) as tool:
         yield tool.stdout
         tool.finish()
 

@@ -118,6 +118,10 @@ class Jail:
             jail=self, programs=programs, writes=(), reads=reads, reads_all=bool(reads), connects=True
         )
 
+    def reader(self, programs: Path, *reads: Path) -> Cell:
+        """For a tool that reads these files and connects to nothing."""
+        return Cell(jail=self, programs=programs, writes=(), reads=reads, reads_all=True)
+
     def worker(self, programs: Path, *, writes: Sequence[Path], reads: Sequence[Path] = ()) -> Cell:
         """For a server, or what makes its files: it is connected to, and connects to nothing."""
         return Cell(jail=self, programs=programs, writes=tuple(writes), reads=tuple(reads))
@@ -160,9 +164,16 @@ def _runnable(cell: Cell) -> list[Path]:
     """The system's programs and libraries, PostgreSQL's with what lies beside them, and LD_LIBRARY_PATH's."""
     folder = cell.programs
     libraries = os.environ.get("LD_LIBRARY_PATH", "").split(":")
-    mine = [each.parent if each.name == "bin" else each for each in (folder, folder.resolve())]
+    places = (folder, folder.resolve(), *_linked(folder))
+    mine = [each.parent if each.name == "bin" else each for each in places]
     mine += [Path(each) for each in libraries if each.startswith("/")]
     return [each for each in dict.fromkeys(mine) if not each.is_relative_to("/usr") and each != Path("/")]
+
+
+def _linked(folder: Path) -> Iterator[Path]:
+    """Where PostgreSQL's programs lie that are only linked into the folder."""
+    others = (folder / name for name in ("postgres", "psql", "initdb", "vacuumdb"))
+    yield from (each.resolve().parent for each in (*others, *folder.glob("pg_*")) if each.is_symlink())
 
 
 # --- bubblewrap -----------------------------------------------------------------------------------------
@@ -171,7 +182,8 @@ def _runnable(cell: Cell) -> list[Path]:
 def _bubblewrap(cell: Cell, filter_file: int) -> list[str]:
     """Its arguments up to the program. The root is a file system in memory that holds nothing else.
 
-    Root makes the namespaces itself and steps down inside; others need a namespace of users for that.
+    Root makes the namespaces itself and steps down inside; others need a namespace of users for that. There
+    is no /proc: nothing needs it, and a systemd unit that protects its own lets none be mounted.
     """
     argv = [str(_BUBBLEWRAP), "--die-with-parent", "--unshare-cgroup-try"]
     argv += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
@@ -180,7 +192,7 @@ def _bubblewrap(cell: Cell, filter_file: int) -> list[str]:
             argv += ["--symlink", str(path.readlink()), str(path)]
         elif path.exists():
             argv += ["--ro-bind", str(path), str(path)]
-    argv += ["--proc", "/proc", "--dev", "/dev", "--dir", "/etc", "--dir", "/tmp"]  # noqa: S108 - in the jail
+    argv += ["--dev", "/dev", "--dir", "/etc", "--dir", "/tmp"]  # noqa: S108 - in the jail
     seen = (*_runnable(cell), *cell.reads, *((cell.jail.sockets,) if cell.connects else ()))
     for path in _above((*seen, *cell.writes)):
         argv += ["--dir", str(path)]

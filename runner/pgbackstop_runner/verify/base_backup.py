@@ -82,9 +82,12 @@ class _Reader:
     binaries: Binaries
     limits: Limits
 
-    def run(self, name: str, *arguments: str) -> None:
+    def run(self, name: str, folder: Path, *arguments: str) -> None:
+        """Let the tool read that folder."""
+        argv = [self.binaries.path(name), *arguments]
+        cell = self.binaries.reader(folder)
         try:
-            client_process.run(name, [self.binaries.path(name), *arguments], limits=self.limits, silent=True)
+            client_process.run(name, argv, limits=self.limits, silent=True, cell=cell)
         except AttemptFailed as error:
             raise tool_failure.of_tool(error) from error
 
@@ -95,7 +98,7 @@ def _in_tar(folder: Path, backup: Backup, reader: _Reader, found: backup_manifes
         # It minds strangers, so it gets the backup's own files alone.
         for stored in backup.files:
             (staging / stored.path).hardlink_to(folder / stored.path)
-        reader.run("pg_verifybackup", "--quiet", "--no-parse-wal", str(staging))
+        reader.run("pg_verifybackup", staging, "--quiet", "--no-parse-wal", str(staging))
         remove_tree(staging)
         # Its folder comes with base.tar, and pg_wal.tar has files for it.
         (staging / "pg_wal" / "archive_status").mkdir(mode=0o700, parents=True)
@@ -110,7 +113,7 @@ def _unpacked(folder: Path, backup: Backup, reader: _Reader, found: backup_manif
     with _staging(folder, found.data_bytes + _wal_bytes(backup)) as staging:
         _unpack(folder, backup.files, staging)
         options = [] if has_waldump else ["--no-parse-wal"]
-        reader.run("pg_verifybackup", "--quiet", *options, str(staging))
+        reader.run("pg_verifybackup", staging, "--quiet", *options, str(staging))
     return f"pg_verifybackup {binaries.version}, {'its WAL parsed' if has_waldump else 'its WAL not parsed'}"
 
 
@@ -119,7 +122,7 @@ def _parse_wal(folder: Path, reader: _Reader, found: backup_manifest.Manifest) -
     if not reader.binaries.has("pg_waldump"):
         return "its WAL not parsed"
     span = [f"--timeline={found.timeline}", f"--start={found.start_lsn}", f"--end={found.stop_lsn}"]
-    reader.run("pg_waldump", "--quiet", f"--path={folder}", *span)
+    reader.run("pg_waldump", folder, "--quiet", f"--path={folder}", *span)
     return "its WAL parsed"
 
 

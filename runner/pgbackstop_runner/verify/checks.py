@@ -99,11 +99,12 @@ class VerifyRun:
         return wal_archive.read(found, self.read_before, self._count)
 
     def _binaries(self) -> Binaries:
-        """Tools as new as those that made it, or its server."""
+        """Tools as new as those that made it, or its server; in a jail, for they read what others wrote."""
         server = self.workspace.config.servers.get(self.backup.server)
         made_by = [version.partition(".")[0] for version in self.backup.tools.values()]
         majors = [int(each) for each in made_by if each.isdecimal()]
-        return client_programs.find(max([self.backup.major, *majors]), server.bin_dir if server else None)
+        found = client_programs.find(max([self.backup.major, *majors]), server.bin_dir if server else None)
+        return client_programs.confined(found, self.workspace.config.drills.jail)
 
     def _limits(self) -> Limits:
         """When a tool that reads it is given up."""

@@ -53,9 +53,12 @@ def read_archive(folder: Path, backup: Backup, binaries: Binaries, limits: Limit
     What is before and after the rows is in the list that pg_restore reads first.
     """
     scanner = Scanner()
-    argv = [binaries.path("pg_restore"), "--data-only", "--file=-", str(folder / name_of(backup))]
+    path = folder / name_of(backup)
+    argv = [binaries.path("pg_restore"), "--data-only", "--file=-", str(path)]
     try:
-        with client_process.start("pg_restore", argv, limits=limits, pipe_output=True) as tool:
+        with client_process.start(
+            "pg_restore", argv, limits=limits, pipe_output=True, cell=binaries.reader(path)
+        ) as tool:
             fcntl.fcntl(tool.stdout, fcntl.F_SETPIPE_SZ, streams.CHUNK)
             streams.pump(tool.stdout, scanner, tool.feed)
             tool.finish()

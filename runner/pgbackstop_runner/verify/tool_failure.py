@@ -22,6 +22,9 @@ _ELSEWHERE = (
     "was not found in the same directory",
     "is not the same version as",
     "error while loading shared libraries",
+    # The jail of the tool.
+    "bwrap: ",
+    "setpriv: ",
 )
 _REMEDY = "Make a new backup; check the disk of the storage and the memory of this host."
 
