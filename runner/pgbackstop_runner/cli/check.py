@@ -12,6 +12,7 @@ from pgbackstop_runner.cli import options
 
 if TYPE_CHECKING:
     from pgbackstop_runner.backup.preflight import Report
+    from pgbackstop_runner.system.jail import Choice
     from pgbackstop_runner.workspace import Workspace
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -30,11 +31,13 @@ def check(
     names = [plan] if plan is not None else list(opened.config.plans)
     reports = [preflight.bounded(opened, name) for name in names]
     warnings = {report.plan: _drill_warning(opened, report) for report in reports}
+    confinement = _confinement(opened)
     if json:
-        terminal.document([_document(report, warnings[report.plan]) for report in reports])
+        terminal.document([_document(report, warnings[report.plan], confinement) for report in reports])
     else:
         for report in reports:
             _show_report(report, warnings[report.plan])
+        terminal.say(f"jail of drills: {confinement.mechanism} ({confinement.reason})")
     for warning in exposure.warnings(opened.config):
         terminal.complain(f"warning: {warning}")
     if not all(report.ok for report in reports):
@@ -53,7 +56,7 @@ def _show_report(report: Report, warning: str) -> None:
     terminal.say()
 
 
-def _document(report: Report, warning: str) -> dict[str, object]:
+def _document(report: Report, warning: str, confinement: Choice) -> dict[str, object]:
     fields = ("name", "ok", "detail", "remedy", "database")
     checks = [{field: getattr(check, field) for field in fields} for check in report.checks]
     return {
@@ -61,21 +64,29 @@ def _document(report: Report, warning: str) -> dict[str, object]:
         "ok": report.ok,
         "databases": report.databases,
         "checks": checks,
+        "jail": {"mechanism": confinement.mechanism, "reason": confinement.reason},
         "warnings": [warning] if warning else [],
     }
+
+
+def _confinement(opened: Workspace) -> Choice:
+    """What a drill would run in here, and why that."""
+    from pgbackstop_runner.system import jail  # noqa: PLC0415 - it asks what the host has
+
+    return jail.choose(jail.host(), opened.config.drills.jail)
 
 
 def _drill_warning(opened: Workspace, report: Report) -> str:
     """Backups need client tools alone, drills the server's programs as well: their lack fails no backup."""
     from pgbackstop_runner.drill import empty_server  # noqa: PLC0415
     from pgbackstop_runner.postgres import client_programs  # noqa: PLC0415
-    from pgbackstop_runner.system import jail  # noqa: PLC0415
+    from pgbackstop_runner.system import jail  # noqa: PLC0415 - it asks what the host has
 
     plan = opened.config.plans[report.plan]
     if not plan.drill.enabled:
         return ""
     where = opened.config.drills
-    choice = jail.choose(jail.host(), where.jail)
+    choice = _confinement(opened)
     if choice.mechanism == "none" and where.unconfined:
         return (
             f"drills run what the database contains without a jail ({choice.reason}): "

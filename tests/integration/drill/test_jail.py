@@ -234,6 +234,37 @@ def test_a_good_backup_is_proven_in_each_jail(
     assert not remains(where.site)
 
 
+def test_check_says_which_jail_it_is(database: Database, folder: Path, mechanism: jail.Wish) -> None:
+    where = prison(database, folder, mechanism, "nobody")
+    done = confined.run_as(where.runner, where.site, "check")
+    assert done.returncode == 0, done.stderr
+    assert f"jail of drills: {mechanism} (" in done.stdout
+    (report,) = json.loads(confined.run_as(where.runner, where.site, "check", "--json").stdout)
+    assert report["jail"]["mechanism"] == mechanism
+
+
+def test_bubblewrap_in_a_unit_that_protects_proc() -> None:
+    """ProtectKernelTunables= mounts over parts of /proc, and then the kernel lets none be mounted anew."""
+    if refused := jail.host().bubblewrap_refused:
+        pytest.skip(refused)
+    who = confined.account("nobody")
+    program, more = confined.interpreter(who.uid, who.gid)
+    script = f"""
+        mount --make-rprivate / && mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys &&
+        exec setpriv --reuid={who.uid} --regid={who.gid} --clear-groups --no-new-privs --bounding-set=-all \\
+            --inh-caps=-all {program} -c 'from pgbackstop_runner.system import jail; print(jail.host())'
+    """
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+        env={**os.environ, **more},
+    )
+    assert "bubblewrap_refused=''" in done.stdout, done.stdout + done.stderr
+
+
 def test_the_environment_of_root_is_not_for_the_account(database: Database, folder: Path) -> None:
     """Whoever runs the server may read the environment of its own processes."""
     site = backed_up(database, folder / "site")
