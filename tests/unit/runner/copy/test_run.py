@@ -288,7 +288,7 @@ def test_its_own_storage_is_no_further_one(tmp_path: Path) -> None:
 def test_a_dead_process_s_copy_does_not_run_for_ever(opened: Workspace, second: Path) -> None:
     """Its backup expires meanwhile, so that nobody makes the copy again."""
     (backup,) = places.days(opened, 1)
-    second.mkdir()
+    second.mkdir(exist_ok=True)
     (second / "something").touch()
     opened.catalog.put(Copy.of(backup, "second", started_at=NOW))
     opened.catalog.put(backup.evolve(expired_at=NOW))
