@@ -16,7 +16,7 @@ from testcontainers.community.postgres import PostgresContainer
 from tests.stack import stand_ins
 from tests.stack.engine import Engine
 from tests.stack.running import skip_where_impossible
-from tests.support import binaries
+from tests.support import binaries, storages
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
@@ -97,4 +97,5 @@ def configuration(postgres: PostgresContainer, folder: Path) -> Path:
         "plans": {"shop": {"server": "main", "backup_type": "logical", "databases": ["shop"]}},
     }
     file.write_text(json.dumps(document))
+    storages.create_for(file)
     return file

@@ -89,17 +89,18 @@ def close_dead(workspace: Workspace, plan_name: str) -> None:
 
 def _close_dead(workspace: Workspace, plan_name: str) -> None:
     """With the lock in hand: whatever is there counts, for the commit mark comes last."""
-    for copy in list(workspace.catalog.copies(plan_name)):
-        if copy.status is Status.RUNNING:
-            size = _stored_bytes(workspace, copy)
-            status = Status.INTERRUPTED if size is None else Status.SUCCEEDED
-            message = "" if size else "The process that made it ended without a word."
-            workspace.catalog.put(
-                copy.evolve(status=status, size_bytes=size, finished_at=utc_now(), message=message)
-            )
-            log.logger().warning(
-                f"closed as {status}", plan=plan_name, copy=copy.backup, storage=copy.storage
-            )
+    running = [each for each in workspace.catalog.copies(plan_name) if each.status is Status.RUNNING]
+    away = identity.absent(workspace, (each.storage for each in running))
+    for copy in running:
+        if copy.storage in away:
+            continue  # until the storage is back, nobody can tell
+        size = _stored_bytes(workspace, copy)
+        status = Status.INTERRUPTED if size is None else Status.SUCCEEDED
+        message = "" if size else "The process that made it ended without a word."
+        workspace.catalog.put(
+            copy.evolve(status=status, size_bytes=size, finished_at=utc_now(), message=message)
+        )
+        log.logger().warning(f"closed as {status}", plan=plan_name, copy=copy.backup, storage=copy.storage)
 
 
 def _stored_bytes(workspace: Workspace, copy: Copy) -> int | None:

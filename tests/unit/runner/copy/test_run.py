@@ -285,11 +285,9 @@ def test_its_own_storage_is_no_further_one(tmp_path: Path) -> None:
     )
 
 
-def test_a_dead_process_s_copy_does_not_run_for_ever(opened: Workspace, second: Path) -> None:
+def test_a_dead_process_s_copy_does_not_run_for_ever(opened: Workspace) -> None:
     """Its backup expires meanwhile, so that nobody makes the copy again."""
     (backup,) = places.days(opened, 1)
-    second.mkdir(exist_ok=True)
-    (second / "something").touch()
     opened.catalog.put(Copy.of(backup, "second", started_at=NOW))
     opened.catalog.put(backup.evolve(expired_at=NOW))
     expire_run.run(opened, "main-logical")
@@ -316,3 +314,17 @@ def test_a_copy_that_somebody_makes_is_left_to_him(opened: Workspace) -> None:
         run.close_dead(opened, "main-logical")
     (record,) = opened.catalog.copies("main-logical")
     assert record.status is Status.RUNNING
+
+
+def test_nobody_can_tell_of_a_copy_while_its_storage_is_not_there(opened: Workspace, second: Path) -> None:
+    (backup,) = places.days(opened, 1)
+    (made,) = run.run(opened, "main-logical", sleep=no_sleep)
+    opened.catalog.put(Copy.of(backup, "second", started_at=made.started_at))
+    second.rename(second.with_name("away"))
+    second.mkdir()
+    run.close_dead(opened, "main-logical")
+    assert [each.status for each in opened.catalog.copies("main-logical")] == [Status.RUNNING]
+    second.rmdir()
+    second.with_name("away").rename(second)
+    run.close_dead(opened, "main-logical")
+    assert [each.status for each in opened.catalog.copies("main-logical")] == [Status.SUCCEEDED]
