@@ -28,6 +28,7 @@ from pgbackstop_runner.restore import run as restore_run
 from pgbackstop_runner.restore.plan import RestoreRequest
 from pgbackstop_runner.restore.select_backup import BackupQuery
 from pgbackstop_runner.workspace import Workspace
+from tests.support import storages
 from tests.support.backups import until
 from tests.support.servers import Server
 
@@ -73,6 +74,7 @@ class Ground:
         for name in ("store", "second", "tmp", "drills"):
             (folder / name).mkdir()
         ground.write()
+        storages.create(ground.workspace)
         server.execute(f"create database {SHOP}")
         server.execute(CONTENT, SHOP)
         for plan in PLANS:
