@@ -69,8 +69,8 @@ def prepare(settings: Mapping[str, str], places: Places) -> list[str]:
     own = _given(places, "pgbackstop_config", "PGBACKSTOP_CONFIG_FILE")
     first = not (places.config / "pgbackstop.yaml").exists()
     document = own or yaml.safe_dump(_document(settings, places, channels, demo=demo), sort_keys=False)
-    for folder in (places.config, places.exporter):
-        write(folder / "pgbackstop.yaml", document, FOR_OWNER)
+    write(places.config / "pgbackstop.yaml", document, FOR_OWNER)
+    write(places.exporter / "pgbackstop.yaml", document, FOR_GROUP)
     try:
         _alertmanager(places)
     except BadSetting:
@@ -106,9 +106,9 @@ def _passwords(settings: Mapping[str, str], places: Places, *, demo: bool) -> No
         _keep_random(places.setup / "demo" / f"{name}.password")
     password = given or (places.setup / "demo" / "pgbackstop.password").read_text()
     certificate = _given(places, "postgres_sslrootcert", "POSTGRES_SSLROOTCERT_FILE")
-    for folder in (places.config, places.exporter):
-        write(folder / "postgres.password", password, FOR_OWNER)
-        _write_or_remove(folder / CA, certificate, FOR_OWNER)
+    for folder, mode in ((places.config, FOR_OWNER), (places.exporter, FOR_GROUP)):
+        write(folder / "postgres.password", password, mode)
+        _write_or_remove(folder / CA, certificate, mode)
     _postgres_exporter(settings, places.setup / "postgres-exporter", password, certificate)
     if demo:
         _demo(places)

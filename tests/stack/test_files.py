@@ -66,6 +66,16 @@ def test_no_service_may_do_more_than_it_needs(services: dict[str, dict[str, Any]
         assert service.get("network_mode") in ({"none"} if name == ONE_SHOT else {None}), name
 
 
+def test_the_exporter_has_an_account_of_its_own_and_writes_nowhere(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    exporter, runner = services["exporter"], services["runner"]
+    assert exporter["user"].partition(":")[0] != runner["user"].partition(":")[0]
+    assert exporter["user"].partition(":")[2] == runner["user"].partition(":")[2]
+    assert all(volume["read_only"] for volume in exporter["volumes"])
+    assert {volume["source"] for volume in exporter["volumes"]} == {"exporter-config", "backups"}
+
+
 def test_ports_are_open_to_this_host_only(services: dict[str, dict[str, Any]]) -> None:
     ports = {name: port for name, service in services.items() for port in service.get("ports", [])}
     assert set(ports) == {"exporter", "prometheus", "alertmanager", "grafana", "demo-shop"}

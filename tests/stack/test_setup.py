@@ -92,9 +92,12 @@ def test_a_server_of_ones_own(place: Place) -> None:
     assert server["password_file"] == "postgres.password"
     assert place.configuration()["notifications"]["alertmanager"]["url"] == "http://alertmanager:9093"
     files = place.files()
-    assert files["postgres.password"] == (0o600, "se'cret\n")
     assert files["password"] == (0o640, "se'cret")
-    assert files["pgbackstop.yaml"][0] == 0o600
+    for name in ("postgres.password", "pgbackstop.yaml"):
+        # The exporter has an account of its own, and reads its copies by the group.
+        folders = (place.places.config, place.places.exporter)
+        assert [stat.S_IMODE((each / name).stat().st_mode) for each in folders] == [0o600, 0o640]
+    assert files["postgres.password"][1] == "se'cret\n"
     assert files["alertmanager.yml"][0] == 0o640
 
 

@@ -16,13 +16,17 @@ from pathlib import Path
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
+_OF_GROUP, _OF_OTHERS = 0o050, 0o007
 TEMPORARY_SUFFIX = ".tmp"
 _OWNER = re.compile(r"\.(\d+)(\.[0-9a-f]{16})?\.tmp$")  # without the second part: of earlier versions
 _LONGEST_WRITE = 86400.0  # seconds
 
 
 def make_folder(folder: Path) -> None:
-    """Create ``folder`` and its parents, mode 0700, durably. An existing folder is left as it is."""
+    """Create ``folder`` and its parents, mode 0700, durably. An existing folder is left as it is.
+
+    In a folder that a group may read, and nobody else, it gets the names of this one to read as well.
+    """
     if folder.is_dir():
         return
     make_folder(folder.parent)
@@ -30,22 +34,26 @@ def make_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         give_to_owner(descriptor, folder.parent)
+        _let_group_read(descriptor, folder.parent, 0o750)
     finally:
         os.close(descriptor)
     sync_folder(folder.parent)
 
 
-def write(path: Path, content: bytes, *, durable: bool = True) -> None:
+def write(path: Path, content: bytes, *, durable: bool = True, shared: bool = False) -> None:
     """Replace ``path`` by ``content``, mode 0600.
 
-    ``durable=False`` leaves out both fsyncs: for state that is worthless after a crash, such as a
-    heartbeat. Raises OSError; the temporary file is then gone.
+    What is ``shared`` may be read by the group that may read the folder, where nobody else may: the exporter
+    has an account of its own. ``durable=False`` leaves out both fsyncs: for state that is worthless after a
+    crash, such as a heartbeat. Raises OSError; the temporary file is then gone.
     """
     temporary = temporary_beside(path)
     descriptor = create(temporary)
     try:
         with os.fdopen(descriptor, "wb") as file:
             give_to_owner(descriptor, path.parent)
+            if shared:
+                _let_group_read(descriptor, path.parent, 0o640)
             file.write(content)
             file.flush()
             if durable:
@@ -56,6 +64,15 @@ def write(path: Path, content: bytes, *, durable: bool = True) -> None:
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def _let_group_read(made: int, folder: Path, mode: int) -> None:
+    """Where we are not of that group ourselves, it stays closed."""
+    found = folder.stat()
+    if found.st_mode & _OF_GROUP == _OF_GROUP and not found.st_mode & _OF_OTHERS:
+        with contextlib.suppress(PermissionError):
+            os.fchown(made, -1, found.st_gid)
+            os.fchmod(made, mode)
 
 
 def temporary_beside(path: Path) -> Path:

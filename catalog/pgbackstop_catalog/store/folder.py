@@ -59,7 +59,7 @@ class FolderCatalog:
             if mark.exists():
                 return False
             atomic.make_folder(self.root)
-            atomic.write(mark, codec.encode(StorageMark.new("catalog", kind="catalog")))
+            atomic.write(mark, codec.encode(StorageMark.new("catalog", kind="catalog")), shared=True)
         return True
 
     def is_there(self) -> bool:
@@ -85,14 +85,14 @@ class FolderCatalog:
         self._require()
         with _writing(path):
             atomic.make_folder(path.parent)
-            atomic.write(path, codec.encode(record))
+            atomic.write(path, codec.encode(record), shared=True)
         self._decoded.forget(path)
 
     def put_progress(self, record: Backup) -> None:
         path = self.path(record)
         self._require()
         with _writing(path):
-            atomic.write(path, codec.encode(record), durable=False)
+            atomic.write(path, codec.encode(record), durable=False, shared=True)
         self._decoded.forget(path)
 
     def backups(self, plan: str | None = None) -> Iterator[Backup]:

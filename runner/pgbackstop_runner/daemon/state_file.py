@@ -102,7 +102,7 @@ def save(folder: StateFolder, state: SchedulerState, *, durable: bool) -> None:
     path = folder.scheduler
     try:
         folder.make(path.parent)
-        atomic.write(path, codec.encode(state), durable=durable)
+        atomic.write(path, codec.encode(state), durable=durable, shared=True)
     except OSError as error:
         raise errors.CatalogError(
             f"The catalog cannot be written: {path}: {error.strerror}.",

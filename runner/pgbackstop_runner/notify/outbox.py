@@ -77,7 +77,8 @@ class Outbox:
         failures = self.failures()
         failures[channel] = failures.get(channel, 0) + 1
         with _writing(self.folder):
-            atomic.write(self.folder / "tally.state", json.dumps({"failures": failures}).encode() + b"\n")
+            content = json.dumps({"failures": failures}).encode() + b"\n"
+            atomic.write(self.folder / "tally.state", content, shared=True)
 
 
 def _listed(folder: Path) -> list[Path]:

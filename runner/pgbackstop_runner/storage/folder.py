@@ -44,7 +44,7 @@ class FolderStore:
         with _errors(self.root):
             target = self._inside(path)
             atomic.make_folder(target.parent)
-            atomic.write(target, content)
+            atomic.write(target, content, shared=path == layout.STORAGE_MARK)
 
     def read(self, path: str) -> bytes:
         with _errors(self.root):

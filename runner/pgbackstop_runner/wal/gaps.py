@@ -116,7 +116,7 @@ class Gaps:
     def _remember(self, gaps: Iterable[WalGap]) -> None:
         newest = tuple(sorted(set(gaps), key=lambda gap: (gap.found_at, gap.first)))[-REMEMBERED:]
         if newest != self.known:
-            atomic.write(self.path, codec.encode(WalGaps(gaps=newest)))
+            atomic.write(self.path, codec.encode(WalGaps(gaps=newest)), shared=True)
             self.known = newest
 
     def _read(self) -> tuple[WalGap, ...]:

@@ -56,4 +56,4 @@ class Progress:
         listing.require(self.path.parents[2])  # of <catalog>/state/wal/<server>.json
         atomic.make_folder(self.path.parent)
         self.update()
-        atomic.write(self.path, codec.encode(self.state), durable=False)
+        atomic.write(self.path, codec.encode(self.state), durable=False, shared=True)

@@ -40,7 +40,7 @@ def test_a_unit_starts_a_program_of_ours_with_few_rights(name: str) -> None:
     assert {found[key] for key in yes} == {"yes"}
     assert found["ProtectSystem"] == "strict"
     assert (found["CapabilityBoundingSet"], found["AmbientCapabilities"]) == ("", "")
-    assert found["User"] == "pgbackstop"
+    assert found["User"] == name.removesuffix(".service")
     assert found["UMask"] == "0077"
 
 
