@@ -55,7 +55,9 @@ def folders(root: Path, kind: str, plan: str | None = None) -> list[Path]:
         if plan is not None:
             require(root)
             return []
-        return [Path(entry.path) for entry in os.scandir(parent) if is_name(entry.name) and entry.is_dir()]
+        # A link in a circle is no folder; the entry itself would raise for it.
+        names = os.listdir(parent)  # noqa: PTH208 - names, not a Path for each
+        return [path for each in names if is_name(each) and (path := parent / each).is_dir()]
     except FileNotFoundError:
         require(root)
         return []

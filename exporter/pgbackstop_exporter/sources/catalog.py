@@ -155,7 +155,8 @@ def _subfolders(path: Path, *, files: bool = False) -> set[str] | None:
     try:
         with os.scandir(path) as entries:
             if not files:
-                return {entry.name for entry in entries if is_name(entry.name) and entry.is_dir()}
+                # A link in a circle is no folder; the entry itself would raise for it.
+                return {each.name for each in entries if is_name(each.name) and Path(each.path).is_dir()}
             names = [entry.name for entry in entries]
     except FileNotFoundError:
         return None
