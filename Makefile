@@ -3,7 +3,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?= -n 3
 export PYTHON APT
 
-.PHONY: install fmt check test test-fast test-tools fuzz demo bench lock clean
+.PHONY: install fmt check test test-fast test-tools fuzz campaign demo bench lock clean
 
 install: ; @scripts/venv.sh test
 fmt: install ; .venv/bin/ruff check --fix . && .venv/bin/ruff format .
@@ -13,6 +13,8 @@ test: test-tools ; .venv/bin/pytest $(PYTEST_ARGS)
 test-fast: install ; .venv/bin/pytest $(PYTEST_ARGS) tests/unit
 # The fuzzers of the tests, for longer and each time with other examples: make fuzz FUZZ_EXAMPLES=100000
 fuzz: install ; FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} .venv/bin/pytest -n 2 --timeout=0 tests/fuzz
+# Kills at random moments for as long as you like: make campaign CAMPAIGN="--seed 1 --kills 5000"
+campaign: test-tools ; .venv/bin/python -m tests.campaign $(CAMPAIGN)
 demo: ; @scripts/venv.sh demo && exec .venv/bin/pgbackstop demo
 bench: test-tools ; .venv/bin/python -m benchmarks
 lock: ; @scripts/lock.sh

@@ -1,0 +1,87 @@
+"""Operations that are killed after each of their steps: what must hold, and that nothing is left behind.
+
+The short part of the campaign, with moments that are always the same: the lines of the log.
+"""
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+from tests.campaign.ground import Ground, violations
+from tests.campaign.kills import working
+from tests.campaign.operations import OPERATIONS, Operation
+from tests.support import binaries, places
+from tests.support.backups import COMMAND, environment, gone, until
+from tests.support.servers import Server
+
+SHORT = (
+    "backup dir",
+    "backup phys",
+    "copy",
+    "expire",
+    "restore",
+    "restore --in-place",
+    "restore --table",
+    "drill",
+)
+CHOSEN = [each for each in OPERATIONS if each.name in SHORT]
+MOST_STEPS = 30
+
+
+@pytest.fixture(scope="module")
+def ground(module_server: Server) -> Iterator[Ground]:
+    folder = places.make()
+    with Ground.laid(module_server, folder) as laid:
+        yield laid
+    places.remove(folder)
+
+
+@pytest.fixture(scope="module")
+def module_server() -> Iterator[Server]:
+    try:
+        programs = binaries.reachable(binaries.DEFAULT_MAJOR)
+    except binaries.NotInstalledError as error:
+        pytest.skip(str(error))
+    with Server(programs, settings={"autovacuum": "off"}) as server:
+        yield server
+
+
+def killed_after(ground: Ground, operation: Operation, step: int) -> bool:
+    """Kill it right after that line of its log; whether it had as many."""
+    words = operation.prepare(ground)
+    with subprocess.Popen(
+        [*COMMAND, "--config", str(ground.file), *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment({"TMPDIR": str(ground.folder / "tmp")}),
+    ) as running:
+        assert running.stderr is not None
+        lines = 0
+        for line in running.stderr:
+            lines += line.startswith("timestamp=")
+            if lines == step:
+                running.kill()
+                break
+        running.communicate()
+    return lines == step
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("operation", CHOSEN, ids=[each.name for each in CHOSEN])
+def test_killed_after_each_step(
+    operation: Operation, ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(ground.folder / "tmp"))
+    for step in range(1, MOST_STEPS):
+        was_killed = killed_after(ground, operation, step)
+        until(lambda: gone(working(ground)), "the end of what it started")
+        ground.tidy()
+        assert list(violations(ground)) == [], f"after step {step}"
+        ground.clear()
+        if not was_killed:
+            assert step > 1, "it has no steps"
+            return
+    pytest.fail(f"more than {MOST_STEPS} steps")
