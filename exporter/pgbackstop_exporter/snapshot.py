@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pgbackstop_catalog.config.configuration import Config
+from pgbackstop_catalog.decisions import subjects
 from pgbackstop_catalog.decisions.history import Attempt, History, Subject
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records.backup import Totals
@@ -66,8 +67,7 @@ class PlanFacts:
 
     def history(self, subject: Subject) -> History:
         """Of the subject, else of the whole plan where it has no attempt of its own yet."""
-        whole = subject._replace(database="")
-        return self.histories.get(subject) or self.histories.get(whole) or History()
+        return subjects.of(self.histories, subject)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,76 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.config.schedule import Schedule
-from pgbackstop_catalog.decisions import history, vanished
+from pgbackstop_catalog.decisions import expectations, history, subjects, vanished
 from pgbackstop_catalog.decisions.history import Attempt, Counts, History, Subject
 from pgbackstop_catalog.records.backup import Reason, Totals
 from pgbackstop_exporter import metrics
 from pgbackstop_exporter.families.samples import Families, Labels, labels
 from pgbackstop_exporter.snapshot import CATALOG, CopyFacts, PlanFacts, ProofFacts, Snapshot
 
-
-@dataclass(frozen=True, kw_only=True)
-class Expectation:
-    """What a plan promises, in seconds; ``schedule`` says when it is due."""
-
-    schedule: Schedule
-    interval: float
-    max_age: float
-    proof_max_age: float | None
-
-
-@lru_cache(maxsize=8192)
-def expectation(plan: Plan, hour: int) -> Expectation:
-    """Of a plan; ``hour`` counts Unix hours, because intervals differ by season where clocks change."""
-    schedule, moment = plan.effective_schedule(), datetime.fromtimestamp(hour * 3600, UTC)
-    interval = schedule.interval(moment).total_seconds()
-    return Expectation(
-        schedule=schedule,
-        interval=interval,
-        max_age=plan.effective_max_age(),
-        proof_max_age=plan.effective_proof_max_age(),
-    )
-
-
-@lru_cache(maxsize=8192)
-def set_back(plan: Plan, hour: int, hours: int) -> float:
-    """Seconds by which the clock was set back in the ``hours`` before a Unix hour: in autumn a day has 25."""
-    zone, moment = ZoneInfo(plan.timezone), datetime.fromtimestamp(hour * 3600, UTC)
-    before = (moment - timedelta(hours=hours)).astimezone(zone).utcoffset() or timedelta()
-    return max(0.0, (before - (moment.astimezone(zone).utcoffset() or timedelta())).total_seconds())
-
-
 _next_run = lru_cache(maxsize=16384)(history.next_run)
 _first_due = lru_cache(maxsize=16384)(history.first_due)
 
 
 def databases(plan: Plan, facts: PlanFacts, live: Mapping[str, float] | None) -> tuple[str, ...]:
-    """The databases that a plan has series for.
-
-    A configured list is the answer itself. "all" means what the server has, as it last said. Until it has
-    said so, it means every database on record, without those that the newest good runs did not find: a
-    database that was dropped must not stay too old for ever. ``""`` stands for "none known yet", so that a
-    plan that never ran is visible as never succeeded.
-    """
-    if not plan.is_logical:
-        return ("",)
-    if plan.databases != "all":
-        names = set(plan.databases)
-    elif live is not None:
-        names = set(live)
-    else:
-        on_record = {each.database for each in facts.histories if each.server == plan.server}
-        names = on_record - facts.dropped
-    return tuple(sorted(names - set(plan.exclude_databases) - {""})) or ("",)
+    """The databases that a plan has series for: those that it is to back up."""
+    return subjects.databases(plan, facts.histories, facts.dropped, live)
 
 
 def add(families: Families, snapshot: Snapshot, now: float) -> None:
@@ -90,7 +39,7 @@ def add(families: Families, snapshot: Snapshot, now: float) -> None:
             missing=missing,
             lost=lost,
             hour=int(now // 3600),
-            expected=expectation(plan, int(now // 3600)),
+            expected=expectations.expectation(plan, int(now // 3600)),
         )
         for database in databases(plan, series.facts, series.live):
             subject = Subject(plan.server, database, plan.backup_type)
@@ -123,7 +72,7 @@ class _PlanSeries:
     missing: frozenset[str]
     lost: frozenset[str]
     hour: int
-    expected: Expectation
+    expected: expectations.Expectation
 
     def add(self, subject: Subject, where: Labels, snapshot: Snapshot) -> None:
         """The series of one database. Before the catalog was read once, only what is configured is true."""
@@ -141,7 +90,7 @@ class _PlanSeries:
     def _configured(self, subject: Subject, where: Labels, known: History) -> None:
         plan, add = self.plan, self.families.add
         add(metrics.ENABLED, where, plan.enabled)
-        add(metrics.MAX_AGE, where, self.expected.max_age + self._set_back(known))
+        add(metrics.MAX_AGE, where, expectations.max_age(plan, known, self.hour))
         add(metrics.SCHEDULE_INTERVAL, where, self.expected.interval)
         handled = max(known.handled_until, self.facts.scheduled_until, self.counted_since)
         next_run = _next_run(self.expected.schedule, handled_until=handled, first_seen=self.seen_at)
@@ -153,16 +102,6 @@ class _PlanSeries:
         add(metrics.STALL_TIMEOUT, where, max(plan.stall_timeout, plan.first_byte_timeout))
         add(metrics.RPO_TARGET, where, plan.effective_rpo_target())
         add(metrics.RTO_TARGET, where, plan.rto_target)
-
-    def _set_back(self, known: History) -> float:
-        """Seconds that the plan's default limit grows by, because its last two due times are further apart.
-
-        The newest good run was due before the clock was set back, however long it took.
-        """
-        if self.plan.max_age is not None:
-            return 0.0
-        duration = known.success.duration if known.success else 0.0
-        return set_back(self.plan, self.hour, math.ceil((self.expected.max_age + duration) / 3600) + 1)
 
     def _expected_proofs(self, where: Labels, first_due: float) -> None:
         """A plan without drills has no expectation, so that nothing is too old."""

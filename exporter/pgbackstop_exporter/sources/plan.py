@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from pgbackstop_catalog.decisions import history
-from pgbackstop_catalog.decisions.history import Attempt, History, Subject
+from pgbackstop_catalog.decisions import history, subjects
+from pgbackstop_catalog.decisions.history import Attempt, Subject
 from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Totals
 from pgbackstop_exporter.snapshot import CopyFacts, PlanFacts, ProofFacts
 from pgbackstop_exporter.sources import packed_records
@@ -73,7 +73,7 @@ class PlanSource:
         attempts = list(self._backups.digests())
         proofs = list(self._proofs.digests())
         return PlanFacts(
-            histories=_histories(attempts, frozenset(tally.folding)),
+            histories=subjects.histories(attempts, folding=frozenset(tally.folding)),
             tally=tally,
             scheduled_until=max((each.scheduled for each in attempts), default=0.0),
             dropped=history.dropped(attempts),
@@ -104,22 +104,6 @@ def _with_copy(known: CopyFacts, each: CopyDigest, failures: int) -> CopyFacts:
     if each.succeeded and each.backup > known.newest:
         return replace(known, newest=each.backup, failures=failures)
     return replace(known, failures=failures)
-
-
-def _histories(attempts: Iterable[Attempt], folding: frozenset[str]) -> dict[Subject, History]:
-    by_subject: defaultdict[Subject, list[Attempt]] = defaultdict(list)
-    for each in attempts:
-        by_subject[each.subject].append(each)
-    return {
-        subject: history.summarise([*own, *_of_whole_plan(by_subject, subject)], folding=folding)
-        for subject, own in list(by_subject.items())
-    }
-
-
-def _of_whole_plan(by_subject: dict[Subject, list[Attempt]], subject: Subject) -> list[Attempt]:
-    if not subject.database:
-        return []
-    return by_subject.get(subject._replace(database=""), [])
 
 
 def _kept(attempts: Iterable[Attempt]) -> dict[Subject, tuple[str, ...]]:
