@@ -1,6 +1,7 @@
 """What every storage does. A test module for one subclasses the suite and gives it a ``store``."""
 
 import hashlib
+import random
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,25 @@ class StorageContract:
         with pytest.raises(StoreError, match="a/two"):
             store.read("a/two")
 
+    @pytest.mark.parametrize("megabytes", [0, 1, 40])
+    def test_a_stream_has_every_byte_in_order(self, store: ByteStore, tmp_path: Path, megabytes: int) -> None:
+        content = random.Random(megabytes).randbytes(megabytes * 2**20)  # noqa: S311 - the same in every run
+        store.put(tmp_path / "source", "a/file", source(tmp_path / "source", content))
+        with store.open("a/file", len(content)) as stream:
+            assert stream.read(5) == content[:5]
+            assert stream.read() == content[5:]
+
+    @pytest.mark.parametrize("size", [7, 30 * 2**20])
+    def test_a_stream_that_is_shorter_than_expected_is_told(self, store: ByteStore, size: int) -> None:
+        store.put_bytes(b"short", "a/file")
+        with pytest.raises(StoreError, match="a/file"), store.open("a/file", size) as stream:
+            stream.read()
+
+    def test_a_stream_of_a_file_that_is_not_there_is_told(self, store: ByteStore) -> None:
+        store.put_bytes(b"", "a/one")
+        with pytest.raises(StoreError, match="a/two"), store.open("a/two", 5) as stream:
+            stream.read()
+
     def test_removing_takes_what_is_named_and_may_be_done_twice(self, store: ByteStore) -> None:
         for path in ("a/one", "a/two", "b/one"):
             store.put_bytes(b"", path)
@@ -81,6 +101,7 @@ class StorageContract:
             lambda: store.put(tmp_path / "source", path, expected),
             lambda: store.put_bytes(b"", path),
             lambda: store.read(path),
+            lambda: store.open(path, 1).read(),
             lambda: list(store.files(path)),
             lambda: store.remove([path]),
         ):

@@ -121,17 +121,21 @@ def _crossings(config: Config) -> list[tuple[tuple[str, ...], str]]:
                 )
             )
         found += _storage_problem(config, (*where, "storage"), plan.storage, folders)
-        found += [
-            (
-                (*where, "copies"),
-                f"there is no storage {copy!r}; name one of {_names(config.storages)}",
-            )
-            for copy in plan.copies
-            if copy not in config.storages
-        ]
+        found += _copies_problems(config, (*where, "copies"), plan.copies)
     for name, server in config.servers.items():
+        found += _copies_problems(config, ("servers", name, "wal", "copies"), server.wal.copies or ())
         found += _storage_problem(config, ("servers", name, "wal", "storage"), server.wal.storage, folders)
     return found
+
+
+def _copies_problems(
+    config: Config, loc: tuple[str, ...], copies: tuple[str, ...]
+) -> list[tuple[tuple[str, ...], str]]:
+    return [
+        (loc, f"there is no storage {copy!r}; name one of {_names(config.storages)}")
+        for copy in copies
+        if copy not in config.storages
+    ]
 
 
 def _storage_problem(

@@ -33,6 +33,16 @@ class Wal(Model):
         description="lz4 keeps up with a busy server; zstd is smaller and takes more CPU",
     )
     storage: Name | None = Field(default=None, description="a folder storage; the first one when left out")
+    copies: tuple[Name, ...] | None = Field(
+        default=None,
+        description="further storages that the WAL is copied to, with a base backup in them; those of the "
+        "server's physical plans when left out",
+    )
+    copy_unfinished: Duration = Field(
+        default=20.0,
+        ge=1,
+        description="how often the segment that is being received is copied, too: what a lost host may cost",
+    )
     retain_slot_bytes: Size = Field(
         default=10 * 10**9,
         description="how much WAL the slot may hold back on the server before it is alerted",

@@ -164,7 +164,8 @@ class _Reach:
         place, covered = self._follow(own, run, stop)
         ends, reason = self._why(place, stop)
         if ends == "received" and self.state is not None:
-            covered = self.state.recoverable_until or covered
+            # In a copy the archive may be newer than what was said of the receiver.
+            covered = max(filter(None, (self.state.recoverable_until, covered)), default=None)
         window = Window(
             start=backup.finished_at,
             end=max(backup.finished_at, covered or backup.finished_at),

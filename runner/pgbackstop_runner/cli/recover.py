@@ -44,6 +44,10 @@ TimelineOption = Annotated[int | None, typer.Option(min=1, help="Follow this tim
 TablespaceOption = Annotated[
     list[str] | None, typer.Option(metavar="OID=FOLDER", help="Where a tablespace goes; repeatable.")
 ]
+FromOption = Annotated[
+    str | None,
+    typer.Option("--from", help="Read the copies in this storage; the nearest that has any when left out."),
+]
 StartOption = Annotated[bool, typer.Option("--start", help="Start the server and replay to the target now.")]
 PortOption = Annotated[int, typer.Option(min=1, max=65535, help="The port of the recovered server.")]
 PauseOption = Annotated[
@@ -72,6 +76,7 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
     target_name: TargetNameOption = None,
     immediate: ImmediateOption = False,
     backup: BackupOption = None,
+    copies: FromOption = None,
     timeline: TimelineOption = None,
     tablespace: TablespaceOption = None,
     start: StartOption = False,
@@ -87,22 +92,24 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
     """
     opened = options.open_for_work(as_root=True)
     from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
-    from pgbackstop_runner.recover import record, run  # noqa: PLC0415 - psycopg and what hangs on it
+    from pgbackstop_runner.recover import record, run, source  # noqa: PLC0415 - psycopg and what hangs on it
     from pgbackstop_runner.recover.data_directory import DataDirectory  # noqa: PLC0415
     from pgbackstop_runner.wal import archive_reader  # noqa: PLC0415 - psycopg and what hangs on it
 
     for closed in record.reconcile(opened):
         terminal.complain(f"recovery {closed.id}: {closed.message}")
     target = _target(target_time, target_lsn, target_xid, target_name, immediate=immediate)
-    wish = RecoverAnswers(server=server, target=target, into=into, start=start)
+    wish = RecoverAnswers(server=server, target=target, into=into, start=start, copies=copies)
     told = _told(opened, wish) or _asked(opened, wish, port)
     if pause and told.target is None:
         raise errors.ConfigError(
             "There is no target to pause at: without one PostgreSQL takes over at the end of the WAL.",
             remedy="Give a target, like --time or --name, or leave --pause out.",
         )
+    found = source.choose(opened, told.server, copies)
     request = run.RecoveryRequest(
         server=told.server,
+        storage=found.storage,
         target=told.target or recovery.Target(kind="latest"),
         place=DataDirectory(data=told.into.absolute(), tablespaces=_tablespaces(tablespace or [])),
         backup_id=backup,
@@ -113,9 +120,11 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
         check=check,
         as_live=as_live,
     )
-    chosen = run.plan(opened, request, archive_reader.read(opened, told.server))
+    chosen = run.plan(opened, request, archive_reader.read(opened, told.server, found.storage))
     _show_plan(chosen, told.into, port if told.start else None)
     terminal.say(f"  loads  {_loads(chosen, as_live=as_live)}")
+    if found.storage is not None:
+        terminal.say(f"  bytes  all of them from {found.storage}: {found.reason}")
     terminal.say(f"  time   about {_estimate(opened, chosen)}")
     if not dry_run:
         if told.by_person:
@@ -146,6 +155,7 @@ class RecoverAnswers:
     target: Target | None
     into: Path | None
     start: bool
+    copies: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +190,7 @@ def _told(opened: Workspace, wish: RecoverAnswers) -> RecoverOptions | None:
 def _asked(opened: Workspace, wish: RecoverAnswers, port: int) -> RecoverOptions:
     """Ask a person for what was left out. Raises ConfigError, NotFound."""
     server = _server(opened, wish)
-    target = wish.target or _moment(opened, server)
+    target = wish.target or _moment(opened, server, wish.copies)
     into = wish.into or Path(prompts.text("Empty directory to recover into", f"/var/tmp/recovered-{server}"))  # noqa: S108 - a person sees it and may type another
     start = wish.start or prompts.agreed(f"Start the recovered server there, on port {port}?", default=True)
     return RecoverOptions(server=server, target=target, into=into, start=start, by_person=True)
@@ -195,12 +205,14 @@ def _server(opened: Workspace, wish: RecoverAnswers) -> str:
     return rows[answer][0] if isinstance(answer, int) else answer
 
 
-def _moment(opened: Workspace, server: str) -> Target | None:
+def _moment(opened: Workspace, server: str, copies: str | None) -> Target | None:
     """The moment that a person wants, with the windows in sight; None is the newest byte received."""
     from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
+    from pgbackstop_runner.recover import source  # noqa: PLC0415
     from pgbackstop_runner.wal import archive_reader  # noqa: PLC0415
 
-    for each in archive_reader.windows(opened, server, archive_reader.read(opened, server)):
+    found = archive_reader.read(opened, server, source.choose(opened, server, copies).storage)
+    for each in archive_reader.windows(opened, server, found):
         terminal.say(f"Any moment from {format_time(each.start)} to {format_time(each.end)} can be reached.")
     answer = prompts.text("To which moment, as shown above with its zone; Enter for the newest byte received")
     return recovery.parse_time(answer) if answer else None

@@ -1,4 +1,4 @@
-"""``pgbackstop wal``: receive, status, archive-command."""
+"""``pgbackstop wal``: receive, copy, status, archive-command."""
 
 from __future__ import annotations
 
@@ -43,6 +43,39 @@ def receive(server: ServerName) -> None:
         receiver.stop.install()
         receiver.run()
     terminal.complain(f"The WAL receiver of {server} has stopped.")
+
+
+@app.command()
+def copy(
+    server: ServerName,
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Send what lacks now, and end.")] = False,
+) -> None:
+    """Send a server's WAL to its further storages until ended; the daemon runs one for each server.
+
+    With --once the exit code is 1 where one of them could not be reached.
+    """
+    opened = options.open_for_work()
+    opened.server(server)
+    from pgbackstop_catalog.decisions import wal_copies  # noqa: PLC0415
+    from pgbackstop_runner.wal import copy_loop  # noqa: PLC0415
+
+    storages = wal_copies.storages(opened.config, server)
+    if not storages:
+        raise errors.ConfigError(
+            f"WAL of {server} goes to no further storage.",
+            remedy="Name some under copies of its physical plan, or of wal of the server.",
+        )
+    with opened.state.held(f"wal-copy-{server}", f"The copying of WAL of {server}"):
+        if once:
+            problems = [each.state for each in copy_loop.once(opened, server, storages)]
+            for each in problems:
+                if each.status == "down":
+                    terminal.complain(each.message)
+            raise typer.Exit(1 if any(each.status == "down" for each in problems) else 0)
+        loop = copy_loop.CopyLoop(workspace=opened, server=server, storages=storages)
+        loop.stop.install()
+        loop.run()
 
 
 @app.command()

@@ -35,7 +35,12 @@ _DELETE = f"delete from {drills.TABLE} where written_at < now() - make_interval(
 
 def tasks() -> ServerTasks:
     """One for each server that wants heartbeats."""
-    return ServerTasks(wants=lambda server: server.heartbeat.enabled, keep=_beat_on)
+    return ServerTasks(wants=_wanted, keep=_beat_on)
+
+
+def _wanted(workspace: Workspace, name: str) -> Server | None:
+    server = workspace.server(name)
+    return server if server.heartbeat.enabled else None
 
 
 async def _beat_on(workspace: Workspace, name: str) -> None:

@@ -6,26 +6,29 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
-from pgbackstop_catalog.config.server import Server
 from pgbackstop_runner.workspace import Workspace
 
 
 @dataclass(kw_only=True)
 class ServerTasks:
-    """``keep`` never ends by itself, and cleans up when it is cancelled."""
+    """``keep`` never ends by itself, and cleans up when it is cancelled.
 
-    wants: Callable[[Server], bool]
+    ``wants`` returns the settings that a task goes by, None where there is to be none.
+    """
+
+    wants: Callable[[Workspace, str], object]
     keep: Callable[[Workspace, str], Coroutine[None, None, None]]
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    _servers: dict[str, Server] = field(default_factory=dict)
+    _settings: dict[str, object] = field(default_factory=dict)
 
     async def follow(self, workspace: Workspace) -> None:
         """Let there be a task for each server that wants one; a changed server gets a new one."""
-        wanted = {name: each for name, each in workspace.config.servers.items() if self.wants(each)}
-        await self._end([name for name, server in self._servers.items() if wanted.get(name) != server])
+        found = {name: self.wants(workspace, name) for name in workspace.config.servers}
+        wanted = {name: each for name, each in found.items() if each is not None}
+        await self._end([name for name, each in self._settings.items() if wanted.get(name) != each])
         for name in wanted.keys() - self._tasks.keys():
             self._tasks[name] = asyncio.create_task(self.keep(workspace, name))
-        self._servers = wanted
+        self._settings = wanted
 
     def check(self) -> None:
         """A bug in one of them shows here and ends the daemon."""

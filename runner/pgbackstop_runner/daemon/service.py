@@ -58,6 +58,7 @@ class Service:
     planner: Planner
     runs: Runs
     receivers: ServerTasks
+    wal_copiers: ServerTasks
     courier: NotificationRetrier
     drills: Drills
     heartbeats: ServerTasks
@@ -79,7 +80,8 @@ class Service:
             settings=settings,
             planner=planner,
             runs=Runs(planner=planner, settings=settings, wake=wake),
-            receivers=wal_receivers.tasks(settings),
+            receivers=wal_receivers.receivers(settings),
+            wal_copiers=wal_receivers.copiers(settings),
             courier=NotificationRetrier(settings=settings),
             drills=Drills(settings=settings, wake=wake),
             heartbeats=heartbeats.tasks(),
@@ -93,8 +95,7 @@ class Service:
         self._listen()
         log.logger().info("daemon started", pid=os.getpid(), plans=len(self.planner.known.counted))
         try:
-            await self.receivers.follow(self.workspace)
-            await self.heartbeats.follow(self.workspace)
+            await self._follow(self.workspace)
             while not self.stopping:
                 await self.turn(utc_now())
                 await self._sleep()
@@ -103,8 +104,7 @@ class Service:
             await asyncio.gather(
                 self.runs.stop(),
                 self.drills.stop(),
-                self.receivers.stop(),
-                self.heartbeats.stop(),
+                *(each.stop() for each in self._server_tasks),
                 self.courier.stop(),
             )
             self._heartbeat(utc_now(), stopped=True)
@@ -116,14 +116,22 @@ class Service:
             self.reload_wanted = False
             await self._reload(now)
         self.runs.reap()
-        self.receivers.check()
-        self.heartbeats.check()
+        for each in self._server_tasks:
+            each.check()
         self.planner.look(now)
         self._look_for_gaps(now)
         self.runs.start_waiting()
         self._look_for_drills(now)
         self._tell()
         self._heartbeat(now)
+
+    @property
+    def _server_tasks(self) -> tuple[ServerTasks, ...]:
+        return self.receivers, self.wal_copiers, self.heartbeats
+
+    async def _follow(self, workspace: Workspace) -> None:
+        for each in self._server_tasks:
+            await each.follow(workspace)
 
     def _tell(self) -> None:
         """After the records are durable, never before."""
@@ -173,8 +181,7 @@ class Service:
             log.logger().exception("configuration refused", problem=errors.one_line(error))
             return
         self.workspace = fresh
-        await self.receivers.follow(fresh)
-        await self.heartbeats.follow(fresh)
+        await self._follow(fresh)
         log.logger().info("configuration loaded", file=str(fresh.file), plans=len(fresh.config.plans))
 
     def _reopened(self) -> Workspace:

@@ -32,6 +32,11 @@ def receive_command(workspace: Workspace, server: str) -> list[str]:
     return [*_ourselves(workspace), "wal", "receive", server]
 
 
+def copy_wal_command(workspace: Workspace, server: str) -> list[str]:
+    """``pgbackstop wal copy SERVER``, in this Python."""
+    return [*_ourselves(workspace), "wal", "copy", server]
+
+
 def drill_command(workspace: Workspace, order: DrillOrder) -> list[str]:
     """``pgbackstop drill PLAN``, in this Python."""
     trigger = "catch-up" if order.catch_up else "schedule"
@@ -50,6 +55,7 @@ class Settings:
     backup: Callable[[Workspace, Order], list[str]] = backup_command
     drill: Callable[[Workspace, DrillOrder], list[str]] = drill_command
     receive: Callable[[Workspace, str], list[str]] = receive_command
+    copy_wal: Callable[[Workspace, str], list[str]] = copy_wal_command
     # The longest sleep: the heartbeat's pace, and how late a jump of the clock is noticed.
     heartbeat: float = 5.0
     # How long a plan that runs by hand is left alone before it is tried again.

@@ -1,9 +1,4 @@
-"""WAL that no kept physical backup can need any more is removed: by the index, never by a file's name.
-
-A backup needs the WAL from its start on; one segment more is kept. While one backup's start is not known,
-or there is no physical backup at all, everything stays. History files stay for ever: they are tiny, and
-the map of the timelines.
-"""
+"""WAL that no kept physical backup can need any more is removed: by the index, never by a file's name."""
 
 from __future__ import annotations
 
@@ -11,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pgbackstop_catalog.decisions import wal_segments
-from pgbackstop_catalog.decisions.wal_segments import Segment
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.decisions.wal_needs import superfluous
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.storage import identity
 from pgbackstop_runner.system import log
 from pgbackstop_runner.wal import index
@@ -37,34 +32,6 @@ def run(workspace: Workspace, server: str) -> tuple[int, tuple[str, ...]]:
     problems = [problem for path in paths for problem in _remove(archive, path)]
     log.logger().info("expired WAL", server=server, segments=len(paths))
     return len(paths), tuple(problems)
-
-
-def superfluous(backups: Iterable[Backup], names: Iterable[str]) -> frozenset[str]:
-    """The segments that no available or running physical backup can need."""
-    needing = [each for each in backups if each.is_available or each.status is Status.RUNNING]
-    kept = [each for each in needing if each.is_available]
-    if not kept or any(each.start_lsn is None for each in kept):
-        return frozenset()
-    first = min(_first_number(each) for each in needing if each.start_lsn is not None)
-    sizes = {_segment_bytes(each) for each in kept}
-    if len(sizes) != 1:
-        return frozenset()  # numbers of segments of different sizes cannot be compared
-    size = sizes.pop()
-    return frozenset(
-        name
-        for name in names
-        if wal_segments.SEGMENT_NAME.fullmatch(name) and Segment.parse(name, size).number < first
-    )
-
-
-def _first_number(backup: Backup) -> int:
-    """The segment of its start, minus one."""
-    return wal_segments.parse_lsn(backup.start_lsn or "0/0") // _segment_bytes(backup) - 1
-
-
-def _segment_bytes(backup: Backup) -> int:
-    facts = backup.server_facts
-    return (facts.wal_segment_bytes if facts else None) or wal_segments.DEFAULT_SEGMENT_BYTES
 
 
 def _backups(workspace: Workspace, server: str) -> list[Backup]:

@@ -32,9 +32,16 @@ class Manifest:
 
 def read(folder: Path) -> Manifest:
     """Read and check the manifest by its own checksum. Raises AttemptFailed (incomplete, corrupt)."""
-    path = folder / NAME
     try:
-        content = regular_file.read(path, _MOST_BYTES)
+        content = regular_file.read(folder / NAME, _MOST_BYTES)
+    except OSError as error:
+        raise _unreadable(error) from error
+    return parse(content)
+
+
+def parse(content: bytes) -> Manifest:
+    """The same, of a manifest's bytes."""
+    try:
         document = json_text.parse(content)
         ranges, files = document["WAL-Ranges"], document["Files"]
         last = ranges[-1]
@@ -46,10 +53,14 @@ def read(folder: Path) -> Manifest:
             data_bytes=sum(each["Size"] for each in files),
         )
         checksum = document["Manifest-Checksum"]
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise AttemptFailed(Reason.INCOMPLETE, f"The backup has no readable {NAME}: {error}.") from error
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise _unreadable(error) from error
     # The checksum is over everything before the line that holds it.
     end = content.rindex(b"\n", 0, content.rindex(b'"Manifest-Checksum"')) + 1
     if hashlib.sha256(content[:end]).hexdigest() != checksum:
         raise AttemptFailed(Reason.CORRUPT, f"{NAME} does not match its own checksum.")
     return found
+
+
+def _unreadable(error: Exception) -> AttemptFailed:
+    return AttemptFailed(Reason.INCOMPLETE, f"The backup has no readable {NAME}: {error}.")

@@ -21,6 +21,7 @@ from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import backup_manifest
+from pgbackstop_runner.storage.backup_files import BackupFiles
 from pgbackstop_runner.system import compression, streams
 from pgbackstop_runner.system.read_ahead import Ahead
 
@@ -59,60 +60,62 @@ class ExtractTarget:
     version: Path
 
 
-def backup(folder: Path, record: Backup, target: ExtractTarget, on_bytes: Callable[[int], None]) -> None:
+def backup(
+    source: BackupFiles, record: Backup, target: ExtractTarget, on_bytes: Callable[[int], None]
+) -> None:
     """Unpack one backup; a tablespace without a folder is left out.
 
     ``on_bytes`` hears of the stored bytes read. Raises CatalogError for bytes that are not what was stored,
     OSError where they cannot be written.
     """
     done = 0
-    room = _room(folder, record)
+    room = _room(source, record)
     for stored in record.files:
         place = _place(stored.path, target)
         if place is not None:
-            room -= tar(folder, stored, place, version=target.version, room=room)
+            room -= tar(source, stored, place, version=target.version, room=room)
         elif stored.path == backup_manifest.NAME:
-            _copy(folder, stored, target.data / backup_manifest.NAME)
+            _copy(source, stored, target.data / backup_manifest.NAME)
         done += stored.size_bytes
         on_bytes(done)
     _link_tablespaces(target)
 
 
-def _room(folder: Path, record: Backup) -> int:
+def _room(source: BackupFiles, record: Backup) -> int:
     """How many bytes of files the backup may unpack to: what its manifest lists, and the WAL beside that.
 
     A small archive can hold the zeros that fill a disk. Raises CatalogError for a damaged manifest.
     """
-    path = folder / backup_manifest.NAME
-    manifest = next((stored for stored in record.files if stored.path == path.name), None)
+    manifest = next((stored for stored in record.files if stored.path == backup_manifest.NAME), None)
     if manifest is None:
         return _UNKNOWN_ROOM
     try:
-        if streams.digest(path, path.name).sha256 != manifest.sha256:
-            raise _damaged(path)
-        listed = backup_manifest.read(folder)
+        listed = backup_manifest.parse(_whole(source, manifest))
         wal = wal_segments.parse_lsn(listed.stop_lsn) - wal_segments.parse_lsn(listed.start_lsn)
-    except OSError as error:
-        raise _unreadable(path, error) from error
     except (AttemptFailed, ValueError) as error:
-        raise _damaged(path, _words(error)) from error
+        raise _damaged(source.where(manifest.path), _words(error)) from error
     # WAL comes in whole segments, at both ends of what the manifest names.
     segment = (record.server_facts and record.server_facts.wal_segment_bytes) or _LARGEST_SEGMENT
     return listed.data_bytes + max(0, wal) + 3 * segment + _BESIDE
 
 
 def tar(
-    folder: Path, stored: StoredFile, target: Path, *, version: Path | None = None, room: int | None = None
+    source: BackupFiles,
+    stored: StoredFile,
+    target: Path,
+    *,
+    version: Path | None = None,
+    room: int | None = None,
 ) -> int:
     """Unpack one file of a backup, and compare its hash; returns the bytes of the files in it.
 
     Raises CatalogError, for more than ``room`` bytes too, and OSError.
     """
-    path = folder / stored.path
+    path = source.where(stored.path)
     room = _UNKNOWN_ROOM if room is None else room
     unpacked = 0
     try:
-        with _opened(path) as (hashed, plain):
+        with _opened(source, stored.path) as (hashed, plain):
             with (
                 Ahead(_chunks(hashed, plain)) as ahead,
                 tarfile.open(fileobj=cast("IO[bytes]", ahead), mode="r:") as archive,
@@ -162,19 +165,19 @@ def _place(name: str, target: ExtractTarget) -> Path | None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[_Hashed, IO[bytes]]]:
+def _opened(source: BackupFiles, name: str) -> Iterator[tuple[_Hashed, IO[bytes]]]:
     """The stored bytes, hashed, and the plain ones that they give."""
     try:
-        opened = path.open("rb")
+        opened = source.open(name)
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(source.where(name), error) from error
     with opened as raw:
         hashed = _Hashed(raw)
-        with compression.decompressed(path.suffix, cast("IO[bytes]", hashed)) as plain:
+        with compression.decompressed(PurePosixPath(name).suffix, cast("IO[bytes]", hashed)) as plain:
             yield hashed, plain
 
 
-def _extract(ahead: Ahead, member: tarfile.TarInfo, target: Path, path: Path, version: Path | None) -> None:
+def _extract(ahead: Ahead, member: tarfile.TarInfo, target: Path, path: str, version: Path | None) -> None:
     inside = PurePosixPath(member.name)
     if inside.is_absolute() or ".." in inside.parts:
         raise _suspicious(path, f"an entry that points outside: {member.name!r}")
@@ -214,15 +217,22 @@ def _begin_writing(descriptor: int) -> None:
     _LIBC.sync_file_range(descriptor, _OFFSET(0), _OFFSET(0), _SYNC_FILE_RANGE_WRITE)
 
 
-def _copy(folder: Path, stored: StoredFile, target: Path) -> None:
-    try:
-        content = (folder / stored.path).read_bytes()
-    except OSError as error:
-        raise _unreadable(folder / stored.path, error) from error
-    if hashlib.sha256(content).hexdigest() != stored.sha256:
-        raise _damaged(folder / stored.path)
-    target.write_bytes(content)
+def _copy(source: BackupFiles, stored: StoredFile, target: Path) -> None:
+    target.write_bytes(_whole(source, stored))
     target.chmod(0o600)
+
+
+def _whole(source: BackupFiles, stored: StoredFile) -> bytes:
+    """A file's bytes, which are those on record. Raises CatalogError."""
+    where = source.where(stored.path)
+    try:
+        with source.open(stored.path) as file:
+            content = file.read()
+    except OSError as error:
+        raise _unreadable(where, error) from error
+    if hashlib.sha256(content).hexdigest() != stored.sha256:
+        raise _damaged(where)
+    return content
 
 
 def _link_tablespaces(target: ExtractTarget) -> None:
@@ -232,19 +242,19 @@ def _link_tablespaces(target: ExtractTarget) -> None:
         (target.data / "pg_tblspc" / str(oid)).symlink_to(place)
 
 
-def _damaged(path: Path, how: str = "its SHA-256 is not the one on record") -> errors.CatalogError:
+def _damaged(path: str, how: str = "its SHA-256 is not the one on record") -> errors.CatalogError:
     return errors.CatalogError(
         f"{path} is damaged: {how}.", remedy="Take another backup, or another copy of this one."
     )
 
 
-def _suspicious(path: Path, what: str) -> errors.CatalogError:
+def _suspicious(path: str, what: str) -> errors.CatalogError:
     return errors.CatalogError(
         f"{path} has {what}.", remedy="Do not use this backup: somebody may have changed it."
     )
 
 
-def _unreadable(path: Path, error: OSError) -> errors.CatalogError:
+def _unreadable(path: str, error: OSError) -> errors.CatalogError:
     return errors.CatalogError(
         f"{path} cannot be read: {error.strerror}.", remedy="Take another backup, or another copy."
     )

@@ -16,15 +16,15 @@ from pathlib import Path
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.formats import tar_extract
 from pgbackstop_runner.postgres import client_process
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.recover.data_directory import UNFINISHED, DataDirectory
-from pgbackstop_runner.storage import stored_backup
+from pgbackstop_runner.storage.backup_files import BackupFiles
 from pgbackstop_runner.system import accounts
 from pgbackstop_runner.system.accounts import Account
-from pgbackstop_runner.workspace import Workspace
 
 _VERSION = "PG_VERSION"
 _README = """A recovery of backup {backup} began here and did not finish: 'pgbackstop recover' was ended.
@@ -88,19 +88,21 @@ def _busy(folder: Path) -> errors.Busy:
 
 
 def fill(
-    workspace: Workspace,
+    files: Callable[[Backup], BackupFiles],
     plan: RecoveryPlan,
     place: DataDirectory,
     programs: Binaries,
     on_bytes: Callable[[int], None],
 ) -> None:
-    """Unpack and combine. Raises CatalogError for damaged bytes, AttemptFailed, OSError."""
+    """Unpack and combine; ``files`` says where a backup is.
+
+    Raises CatalogError for damaged bytes, StoreError, AttemptFailed, OSError.
+    """
     if len(plan.chain) == 1:
         target = _target(place.data, place)
-        stored = stored_backup.find(workspace, plan.backup)
-        tar_extract.backup(stored.folder, plan.backup, target, on_bytes)
+        tar_extract.backup(files(plan.backup), plan.backup, target, on_bytes)
     else:
-        _combine(workspace, plan, place, programs, on_bytes)
+        _combine(files, plan, place, programs, on_bytes)
 
 
 def _require_entry(place: DataDirectory, who: Account) -> None:
@@ -139,7 +141,7 @@ def _target(data: Path, place: DataDirectory) -> tar_extract.ExtractTarget:
 
 
 def _combine(
-    workspace: Workspace,
+    files: Callable[[Backup], BackupFiles],
     plan: RecoveryPlan,
     place: DataDirectory,
     programs: Binaries,
@@ -155,8 +157,7 @@ def _combine(
         part = _part(place.data, record.id)
         spaces = {oid: _part(folder, record.id) for oid, folder in place.tablespaces.items()}
         target = tar_extract.ExtractTarget(data=part, tablespaces=spaces, version=part / _VERSION)
-        stored = stored_backup.find(workspace, record)
-        tar_extract.backup(stored.folder, record, target, partial(_shifted, on_bytes, done))
+        tar_extract.backup(files(record), record, target, partial(_shifted, on_bytes, done))
         done += record.size_bytes or 0
     result = work / "result"
     moved = [

@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pgbackstop_catalog import units
 from pgbackstop_catalog.decisions import recovery
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
 from pgbackstop_catalog.records import restore
-from pgbackstop_catalog.records.backup import CheckResult, Reason
+from pgbackstop_catalog.records.backup import Backup, CheckResult, Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.postgres import client_programs, loaded_libraries, socket_directory
@@ -37,7 +38,7 @@ from pgbackstop_runner.recover import (
 from pgbackstop_runner.recover import record as recover_record
 from pgbackstop_runner.recover.data_directory import DataDirectory
 from pgbackstop_runner.recover.replay_progress import RecoveryRun
-from pgbackstop_runner.storage import stored_backup
+from pgbackstop_runner.storage import backup_files
 from pgbackstop_runner.system import accounts
 from pgbackstop_runner.system.jail import Jail
 from pgbackstop_runner.wal import archive_reader
@@ -67,6 +68,7 @@ class RecoveryRequest:
     """What a person asks for, or a drill. ``seconds`` is how long the replay may take.
 
     A server ``as_live`` loads what the live one does, workers of extensions too.
+    ``storage`` is the further storage whose copies are read; None for the backups themselves.
     """
 
     server: str
@@ -81,6 +83,7 @@ class RecoveryRequest:
     check: bool = False
     as_live: bool = False
     throwaway: DrillOptions | None = None
+    storage: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,13 +102,15 @@ class RecoveryResult:
 
 
 def plan(workspace: Workspace, request: RecoveryRequest, found: Archive) -> RecoveryPlan:
-    """Choose the backup and check the place. Raises ValidationError, NotFound, CatalogError."""
+    """Choose the backup and check the place. Raises ValidationError, NotFound, CatalogError, StoreError."""
     known = archive_reader.known(workspace, request.server, found, request.timeline)
     chosen = recovery.choose(request.target, known, backup_id=request.backup_id, timeline=request.timeline)
     archive_reader.require_reach(chosen, found)
     archive_reader.require_tools(chosen, found)
     for record in chosen.chain:
-        stored_backup.find(workspace, record)
+        files = backup_files.find(workspace, record, request.storage)
+        if isinstance(files, backup_files.CopiedFiles):
+            files.require_whole()
     data_directory.check(request.place, workspace, chosen.backup)
     if request.as_live and chosen.backup.server_facts:
         bin_dir = workspace.server(request.server).bin_dir
@@ -131,7 +136,7 @@ def recover(
     PgbackstopError for what PostgreSQL's tools say and for the disk.
     """
     started = time.monotonic()
-    found = archive_reader.read(workspace, request.server)
+    found = archive_reader.read(workspace, request.server, request.storage)
     chosen = plan(workspace, request, found)
     who = accounts.account()
     programs = _programs(workspace, chosen, request)
@@ -160,7 +165,7 @@ def recover(
             as_live=request.as_live,
         )
         with _step(request, current, "unpack"), prepare.unfinished(request.place, chosen, who):
-            _fill(workspace, work, on_progress)
+            _fill(partial(backup_files.find, workspace, storage=request.storage), work, on_progress)
         total = sum(record.size_bytes or 0 for record in chosen.chain)
         on_step(f"unpacked {units.format_size(total)} into {request.place.data}")
         progress = _finish(work, request, current, on_step, on_progress) if request.start else None
@@ -174,11 +179,15 @@ def recover(
     )
 
 
-def _fill(workspace: Workspace, work: RecoveryRun, on_progress: Callable[[str, float], None]) -> None:
+def _fill(
+    files: Callable[[Backup], backup_files.BackupFiles],
+    work: RecoveryRun,
+    on_progress: Callable[[str, float], None],
+) -> None:
     """All that makes the directory ready; until it is, PostgreSQL refuses it."""
     total = sum(record.size_bytes or 0 for record in work.plan.chain) or 1
     prepare.fill(
-        workspace,
+        files,
         work.plan,
         work.place,
         work.recovered.programs,

@@ -9,12 +9,13 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from pgbackstop_catalog import regular_file
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_catalog.store import atomic, layout
-from pgbackstop_runner.storage.protocol import SourceChanged, StoreError
+from pgbackstop_runner.storage.protocol import SourceChanged, StoreError, wrong_size
 
 _CHUNK_BYTES = 2**20
 
@@ -54,6 +55,14 @@ class FolderStore:
         with _errors(self.root), contextlib.suppress(FileNotFoundError):
             return regular_file.read(self._inside(layout.STORAGE_MARK), codec.MOST_BYTES)
         return None
+
+    def open(self, path: str, size_bytes: int) -> BinaryIO:
+        with _errors(self.root):
+            opened = os.fdopen(regular_file.descriptor(self._inside(path)), "rb")
+            if (found := os.fstat(opened.fileno()).st_size) != size_bytes:
+                opened.close()
+                raise wrong_size(str(self.root / path), found, size_bytes)
+            return opened
 
     def files(self, folder: str) -> Iterator[tuple[str, int]]:
         with _errors(self.root):

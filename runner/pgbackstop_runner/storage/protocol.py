@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import StoredFile
@@ -15,6 +15,13 @@ from pgbackstop_catalog.records.backup import StoredFile
 
 class StoreError(errors.PgbackstopError):
     """A storage cannot be reached, read or written, or does not hold what was sent to it."""
+
+
+def wrong_size(path: str, found: int, expected: int) -> StoreError:
+    """The error for a file that is not whole."""
+    return StoreError(
+        f"{path} has {found} of {expected} bytes.", remedy="Use another backup, or another copy of this one."
+    )
 
 
 class SourceChanged(StoreError):
@@ -41,6 +48,9 @@ class ByteStore(Protocol):
 
     def mark(self) -> bytes | None:
         """The mark at its root; None where there is none, or no root."""
+
+    def open(self, path: str, size_bytes: int) -> BinaryIO:
+        """A file of that size as a stream from its beginning; reading raises StoreError."""
 
     def files(self, folder: str) -> Iterator[tuple[str, int]]:
         """Path and bytes of every file below a folder; none where it is not there."""

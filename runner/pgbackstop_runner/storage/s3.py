@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
@@ -23,7 +24,8 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.storage import S3Storage
 from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_catalog.store import layout
-from pgbackstop_runner.storage.protocol import SourceChanged, StoreError
+from pgbackstop_runner.storage.protocol import SourceChanged, StoreError, wrong_size
+from pgbackstop_runner.storage.range_reader import RangeReader
 
 if TYPE_CHECKING:
     from obstore.store import RetryConfig
@@ -86,6 +88,18 @@ class S3Bucket:
         with self._errors(layout.STORAGE_MARK), contextlib.suppress(NotFoundError, FileNotFoundError):
             return bytes(obstore.get(self.store, layout.STORAGE_MARK).bytes())
         return None
+
+    def open(self, path: str, size_bytes: int) -> BinaryIO:
+        """By ranges: each is one request with its own time limit and its own retries."""
+
+        def fetch(start: int, length: int) -> bytes:
+            with self._errors(path):
+                found = bytes(obstore.get_range(self.store, path, start=start, length=length))
+            if len(found) != length:
+                raise wrong_size(f"{self.name}: {path}", start + len(found), size_bytes)
+            return found
+
+        return cast("BinaryIO", io.BufferedReader(RangeReader(fetch, size_bytes), PART_BYTES))
 
     def files(self, folder: str) -> Iterator[tuple[str, int]]:
         with self._errors(folder):

@@ -51,6 +51,10 @@ class StoredBackup:
         """A file's bytes. Raises OSError."""
         return self.path(name).open("rb")
 
+    def where(self, name: str) -> str:
+        """The file's place, for people."""
+        return str(self.path(name))
+
 
 def find(workspace: Workspace, backup: Backup) -> StoredBackup:
     """Where the backup is, in a storage that is there. Raises as ``place`` does, and NotThere, Lost."""

@@ -8,6 +8,8 @@ process dies.
     outbox/                                  notifications that wait
     state/scheduler.json                     what the daemon knows
     state/wal/<server>.json                  what the WAL receiver of a server knows
+    state/wal_copies/<storage>/<server>.json what is known of its WAL in a further storage
+    state/wal_copies/<storage>/<server>/     the index of that WAL, as it was read from the storage
     state/drills/<plan>/<id>.json            where drills work, for the sweep after a crash
 """
 
@@ -61,6 +63,14 @@ class StateFolder:
     def wal(self, server: str) -> Path:
         """The file of what a server's WAL receiver knows."""
         return self.root / "state" / "wal" / f"{server}.json"
+
+    def wal_copy(self, storage: str, server: str) -> Path:
+        """The file of what is known of a server's WAL in a further storage."""
+        return self.root / "state" / "wal_copies" / storage / f"{server}.json"
+
+    def wal_copy_index(self, storage: str, server: str) -> Path:
+        """The folder of what was read about it from that storage."""
+        return self.root / "state" / "wal_copies" / storage / server
 
     @property
     def drills(self) -> Path:
@@ -128,7 +138,8 @@ class StateFolder:
     def sweep(self) -> None:
         """Remove what processes that are gone left half written. Raises CatalogError."""
         state = self.root / "state"
-        for folder in (state, state / "wal", *self.drills.glob("*"), self.outbox):
+        folders = (state / "wal", *(state / "wal_copies").glob("*"), *self.drills.glob("*"))
+        for folder in (state, *folders, self.outbox):
             try:
                 atomic.sweep_abandoned(folder)
             except OSError as error:

@@ -15,6 +15,7 @@ from pgbackstop_runner.formats import backup_manifest, tar_extract
 from pgbackstop_runner.postgres import client_process
 from pgbackstop_runner.postgres.client_process import Limits
 from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.storage.backup_files import FolderFiles
 from pgbackstop_runner.system import compression, streams
 from pgbackstop_runner.system.files import STAGING_SUFFIX, free_bytes, remove_tree, storage_errors
 from pgbackstop_runner.verify import file_digests, tool_failure
@@ -168,7 +169,7 @@ def _unpack(folder: Path, stored: Sequence[StoredFile], staging: Path) -> None:
         target = staging / _destination(each.path)
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            tar_extract.tar(folder, each, target)
+            tar_extract.tar(FolderFiles(folder=folder), each, target)
         except errors.CatalogError as error:
             raise AttemptFailed(Reason.CORRUPT, error.problem, remedy=error.remedy) from error
 

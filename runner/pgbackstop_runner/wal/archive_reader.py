@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,23 +19,27 @@ from pgbackstop_catalog.decisions.windows import Window
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import wal_index
-from pgbackstop_runner.storage import identity
+from pgbackstop_runner.storage import backup_files, identity
+from pgbackstop_runner.storage import open as storages
 from pgbackstop_runner.system import streams
 from pgbackstop_runner.system.accounts import Account
-from pgbackstop_runner.wal import segment_file, segment_path
+from pgbackstop_runner.wal import segment_file, segment_path, storage_archive
+from pgbackstop_runner.wal.storage_archive import StorageArchive
 from pgbackstop_runner.workspace import Workspace
 
 COPY_NAME = "pgbackstop_wal"
 TOOLS = {".lz4": "lz4", ".zst": "zstd"}
 _UNFINISHED = (wal_segments.RECEIVING_NAME, wal_segments.INCOMING_NAME, wal_segments.ASIDE_NAME)
 _ATTEMPTS = 5
+_MOST_MEMORY = 256 * 2**20  # bytes of segments that come from a storage at once
 
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
     """The folder, its index, what the receiver last said, and where timelines left each other.
 
-    ``identity`` is None where nothing was archived yet.
+    ``identity`` is None where nothing was archived yet. Of an archive in a further storage, ``remote``, the
+    folder has all but the complete segments.
     """
 
     folder: Path
@@ -41,6 +47,8 @@ class Archive:
     entries: Mapping[str, Entry]
     state: WalState | None
     switches: Mapping[int, wal_segments.Switch]
+    storage: str | None = None
+    remote: StorageArchive | None = None
 
     @property
     def segment_bytes(self) -> int:
@@ -52,11 +60,17 @@ class Archive:
         return self.identity is not None and (not theirs or theirs == self.identity.system_identifier)
 
 
-def read(workspace: Workspace, server: str) -> Archive:
-    """Read the archive's index, its histories and the receiver's state. Raises CatalogError, NotFound."""
-    folder = workspace.wal_archive(server)
-    identity.require(workspace, workspace.wal_storage(server))
+def read(workspace: Workspace, server: str, storage: str | None = None) -> Archive:
+    """Read the archive's index, its histories and the receiver's state; of a copy where one is named.
+
+    Raises CatalogError, NotFound, StoreError.
+    """
+    workspace.server(server)
+    identity.require(workspace, storage or workspace.wal_storage(server))
+    folder = workspace.wal_archive(server) if storage is None else _mirror(workspace, storage, server)
     try:
+        if storage is not None:
+            return _read_copy(workspace, server, storage, folder)
         return Archive(
             folder=folder,
             identity=_identity(folder),
@@ -69,6 +83,25 @@ def read(workspace: Workspace, server: str) -> Archive:
             f"The WAL archive cannot be read: {error.filename or folder}: {error.strerror}.",
             remedy="Check its owner, mode and mount.",
         ) from error
+
+
+def _mirror(workspace: Workspace, storage: str, server: str) -> Path:
+    """Not the one of the copier, which may be at work."""
+    return workspace.state.wal_copy_index(storage, f"{server}.recover")
+
+
+def _read_copy(workspace: Workspace, server: str, storage: str, folder: Path) -> Archive:
+    store = storages.open_store(storage, workspace.config.storages[storage])
+    remote = storage_archive.fetch(store, server, folder)
+    return Archive(
+        folder=folder,
+        identity=remote.identity,
+        entries=remote.entries,
+        state=remote.state,
+        switches=_switches(folder),
+        storage=storage,
+        remote=remote,
+    )
 
 
 def _identity(folder: Path) -> WalIdentity | None:
@@ -117,6 +150,8 @@ def known(
         for each in workspace.catalog.backups()
         if each.server == server and each.backup_type == "physical"
     ]
+    if archive.storage is not None:
+        backups = backup_files.in_storage(backups, workspace.catalog.copies(), archive.storage)
     switches = archive.switches
     if timeline is not None:
         path = recovery.lineage(timeline, switches)
@@ -153,6 +188,8 @@ def check(chosen: RecoveryPlan, archive: Archive) -> int:
 
     Raises CatalogError for one that is missing or damaged.
     """
+    if archive.remote is not None:
+        return _check_copy(needed(chosen, archive), archive.remote, str(archive.storage))
     remedy = "Choose a target before it, or restore the file from a copy."
     total = 0
     for entry in needed(chosen, archive):
@@ -166,6 +203,21 @@ def check(chosen: RecoveryPlan, archive: Archive) -> int:
             problem = f"WAL segment {entry.name} is damaged: {path} is not what was archived."
             raise errors.CatalogError(problem, remedy=remedy)
         total += stored.size_bytes
+    return total
+
+
+def _check_copy(entries: Iterable[Entry], remote: StorageArchive, storage: str) -> int:
+    """By names and sizes: their bytes are compared when they come, and would come twice otherwise."""
+    total = 0
+    for entry in entries:
+        if not remote.is_there(entry):
+            found = remote.sizes.get(entry.path)
+            how = "is not there" if found is None else f"has {found} of {entry.size_bytes} bytes"
+            raise errors.CatalogError(
+                f"WAL segment {entry.name} {how} in {storage}; nothing was touched.",
+                remedy="Choose a target before it, or another storage with --from.",
+            )
+        total += entry.size_bytes
     return total
 
 
@@ -197,9 +249,13 @@ def for_account(chosen: RecoveryPlan, archive: Archive, data: Path, who: Account
     if not archive.holds_wal_of(chosen.backup) or _is_readable(chosen, archive, who):
         return archive.folder
     target = data / COPY_NAME
-    wanted = [archive.folder / entry.path for entry in needed(chosen, archive)]
-    wanted += [archive.folder / wal_segments.IDENTITY_NAME, *archive.folder.glob("*.history")]
-    for path in wanted:
+    wanted = needed(chosen, archive)
+    small = [archive.folder / wal_segments.IDENTITY_NAME, *archive.folder.glob("*.history")]
+    if archive.remote is not None:
+        _download([entry for entry in wanted if entry.is_segment], archive, target)
+    else:
+        small += [archive.folder / entry.path for entry in wanted]
+    for path in small:
         _copy(path, target / path.relative_to(archive.folder))
     # While the server lives its newest segment is completed and put into its place under our eyes.
     for _ in range(_ATTEMPTS):
@@ -207,6 +263,28 @@ def for_account(chosen: RecoveryPlan, archive: Archive, data: Path, who: Account
             _copy_unfinished(archive, target)
             break
     return target
+
+
+def _download(entries: Iterable[Entry], archive: Archive, target: Path) -> None:
+    """A few at once, each compared with what was archived. Raises StoreError, CatalogError, OSError."""
+    remote = archive.remote
+    assert remote is not None  # noqa: S101 - see for_account
+    lanes = max(1, min(storage_archive.LANES, _MOST_MEMORY // archive.segment_bytes))
+
+    def fetch(entry: Entry) -> None:
+        content = remote.store.read(remote.path(entry.path))
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
+            raise errors.CatalogError(
+                f"WAL segment {entry.name} in {archive.storage} is damaged: it is not what was archived.",
+                remedy="Choose a target before it, or another storage with --from.",
+            )
+        place = target / entry.path
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place.write_bytes(content)
+
+    with ThreadPoolExecutor(lanes) as pool:
+        for _ in pool.map(fetch, entries):
+            pass
 
 
 def copied_bytes(chosen: RecoveryPlan, archive: Archive, who: Account) -> int:
@@ -217,6 +295,8 @@ def copied_bytes(chosen: RecoveryPlan, archive: Archive, who: Account) -> int:
 
 
 def _is_readable(chosen: RecoveryPlan, archive: Archive, who: Account) -> bool:
+    if archive.remote is not None:
+        return False
     last = [archive.folder / entry.path for entry in needed(chosen, archive)[-1:]]
     return not who.credentials or who.can_read(archive.folder / wal_segments.IDENTITY_NAME, *last)
 

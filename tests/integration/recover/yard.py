@@ -34,6 +34,7 @@ class Yard:
     server: Server
     wal_settings: Mapping[str, Any] = field(default_factory=dict)
     plan: Mapping[str, Any] = field(default_factory=dict)
+    storages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     folder: Path = field(default_factory=places.make)
     receiver: subprocess.Popen[str] | None = None
     _made: list[Path] = field(default_factory=list)
@@ -44,6 +45,7 @@ class Yard:
             server=self.server,
             plans={"base": backups.plan("physical", **self.plan)},
             server_settings={"wal": dict(self.wal_settings)},
+            more_storages=self.storages,
         )
 
     @property

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.decisions import wal_needs, wal_segments
 from pgbackstop_catalog.decisions.wal_segments import WalSegment
 from pgbackstop_catalog.records.backup import Backup, ServerFacts, Status
-from pgbackstop_runner.expire import run, wal
+from pgbackstop_runner.expire import run
 from pgbackstop_runner.wal import index
 from pgbackstop_runner.workspace import Workspace
 from tests.unit.catalog import builders
@@ -29,12 +29,12 @@ def facts(segment_bytes: int) -> ServerFacts:
 
 def test_everything_before_the_segment_before_the_oldest_start_goes() -> None:
     backups = [physical(0, "0/9000028"), physical(1, "0/5000028"), physical(2, "0/2000028", expired_at=NOW)]
-    assert wal.superfluous(backups, NAMES) == set(NAMES[:3])
+    assert wal_needs.superfluous(backups, NAMES) == set(NAMES[:3])
 
 
 def test_a_backup_on_its_way_counts() -> None:
     running = physical(1, "0/3000028", status=Status.RUNNING, finished_at=None)
-    assert wal.superfluous([physical(0, "0/9000028"), running], NAMES) == set(NAMES[:1])
+    assert wal_needs.superfluous([physical(0, "0/9000028"), running], NAMES) == set(NAMES[:1])
 
 
 @pytest.mark.parametrize(
@@ -51,13 +51,13 @@ def test_a_backup_on_its_way_counts() -> None:
     ids=["none", "expired", "failed", "running", "start unknown", "two segment sizes", "from the beginning"],
 )  # fmt: skip
 def test_all_of_it_stays(backups: list[Backup]) -> None:
-    assert wal.superfluous(backups, NAMES) == frozenset()
+    assert wal_needs.superfluous(backups, NAMES) == frozenset()
 
 
 def test_history_files_stay_and_other_timelines_go_by_their_position() -> None:
     names = ["00000002.history", "000000020000000000000002", "000000020000000000000007"]
     backups = [physical(1, "0/6000028", server_facts=None)]
-    assert wal.superfluous(backups, names) == {names[1]}
+    assert wal_needs.superfluous(backups, names) == {names[1]}
 
 
 @pytest.fixture

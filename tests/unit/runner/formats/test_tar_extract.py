@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_runner.formats import tar_extract
+from pgbackstop_runner.storage.backup_files import FolderFiles
 from pgbackstop_runner.system import streams
 from tests.support import places
 
@@ -56,7 +57,7 @@ def test_as_tar_does(sizes: list[int], suffix: str) -> None:
         target.mkdir()
         theirs.mkdir()
         content = packed(files)
-        tar_extract.tar(folder, stored(folder, content, suffix), target)
+        tar_extract.tar(FolderFiles(folder=folder), stored(folder, content, suffix), target)
         subprocess.run(["tar", "-xf", "-", "-C", theirs], input=content, check=True)
         assert tree(target) == tree(theirs) == files
     finally:
@@ -71,7 +72,7 @@ def test_what_is_cut_off_is_damaged(tmp_path: Path, suffix: str, left: int) -> N
     target.mkdir()
     content = packed({"a": b"a" * 30_000, "b": b"b" * 70_000})
     with pytest.raises(errors.CatalogError, match="is damaged"):
-        tar_extract.tar(tmp_path, stored(tmp_path, content[:left], suffix), target)
+        tar_extract.tar(FolderFiles(folder=tmp_path), stored(tmp_path, content[:left], suffix), target)
 
 
 @pytest.mark.parametrize("suffix", PACK)
@@ -82,7 +83,7 @@ def test_bytes_behind_the_end_count(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / record.path
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(errors.CatalogError, match="is damaged"):
-        tar_extract.tar(tmp_path, record, target)
+        tar_extract.tar(FolderFiles(folder=tmp_path), record, target)
 
 
 def test_no_more_is_unpacked_than_there_is_room_for() -> None:
@@ -94,9 +95,9 @@ def test_no_more_is_unpacked_than_there_is_room_for() -> None:
         target = folder / "target"
         target.mkdir()
         with pytest.raises(errors.CatalogError, match="more in it than the backup's manifest lists"):
-            tar_extract.tar(folder, small, target, room=32 << 20)
+            tar_extract.tar(FolderFiles(folder=folder), small, target, room=32 << 20)
         assert sum(path.stat().st_size for path in target.iterdir()) <= 32 << 20
-        tar_extract.tar(folder, small, _empty(folder), room=65 << 20)
+        tar_extract.tar(FolderFiles(folder=folder), small, _empty(folder), room=65 << 20)
     finally:
         places.remove(folder)
 

@@ -1,0 +1,55 @@
+"""Where the bytes of a recovery come from: the folder that backups are written to, or a further storage."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.storage import FolderStorage
+from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_runner.storage import backup_files, identity, stored_backup
+from pgbackstop_runner.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A further storage, or None for the folders that backups and WAL are written to; and why."""
+
+    storage: str | None
+    reason: str
+
+
+def choose(workspace: Workspace, server: str, wanted: str | None) -> Source:
+    """The storage that was asked for, else the nearest that has something. Raises NotFound, CatalogError."""
+    configured = workspace.config.storages
+    own = workspace.wal_storage(server)
+    if wanted is not None:
+        if wanted not in configured:
+            raise errors.NotFound(
+                f"There is no storage {wanted!r}.", remedy=f"There are: {', '.join(sorted(configured))}."
+            )
+        return Source(storage=None if wanted == own else wanted, reason="as asked for")
+    if (workspace.wal_archive(server) / wal_segments.IDENTITY_NAME).exists() or _has_own(workspace, server):
+        return Source(storage=None, reason="the nearest")
+    backups = _available(workspace, server)
+    copies = list(workspace.catalog.copies())
+    for name in sorted(configured, key=lambda name: not isinstance(configured[name], FolderStorage)):
+        if name != own and backup_files.in_storage(backups, copies, name):
+            return Source(storage=name, reason=f"{own} holds no backup and no WAL of {server}")
+    return Source(storage=None, reason="there is no other")
+
+
+def _has_own(workspace: Workspace, server: str) -> bool:
+    """Whether one of the backups is where its record says; a storage that is not there has none."""
+    for each in _available(workspace, server):
+        with contextlib.suppress(identity.NotThere):
+            found = stored_backup.find_known(workspace, each)
+            if found is not None and found.folder.is_dir():
+                return True
+    return False
+
+
+def _available(workspace: Workspace, server: str) -> list[Backup]:
+    return [each for each in workspace.catalog.physical_backups(server) if each.is_available]

@@ -1,0 +1,46 @@
+"""A file that is fetched by ranges, a few of them ahead of the reader."""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+RANGE_BYTES = 8 * 2**20
+_AHEAD = 4  # times RANGE_BYTES is the memory of a download
+
+
+class RangeReader(io.RawIOBase):
+    """Reads forwards only. ``fetch`` returns so many bytes from a start; what it raises, reading raises."""
+
+    def __init__(self, fetch: Callable[[int, int], bytes], size_bytes: int) -> None:
+        self._fetch = fetch
+        self._size = size_bytes
+        self._asked = 0
+        self._coming: deque[Future[bytes]] = deque()
+        self._left = memoryview(b"")
+        self._pool = ThreadPoolExecutor(max_workers=_AHEAD, thread_name_prefix="range")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        if not self._left:
+            self._left = self._next()
+        count = min(len(view), len(self._left))
+        view[:count] = self._left[:count]
+        self._left = self._left[count:]
+        return count
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        super().close()
+
+    def _next(self) -> memoryview:
+        while len(self._coming) < _AHEAD and self._asked < self._size:
+            length = min(RANGE_BYTES, self._size - self._asked)
+            self._coming.append(self._pool.submit(self._fetch, self._asked, length))
+            self._asked += length
+        return memoryview(self._coming.popleft().result() if self._coming else b"")
