@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +21,7 @@ from pgbackstop_runner.storage import backup_files, identity
 from pgbackstop_runner.storage import open as storages
 from pgbackstop_runner.system import streams
 from pgbackstop_runner.system.accounts import Account
-from pgbackstop_runner.wal import segment_file, segment_path, storage_archive
+from pgbackstop_runner.wal import segment_file, segment_path, storage_archive, storage_download
 from pgbackstop_runner.wal.storage_archive import StorageArchive
 from pgbackstop_runner.workspace import Workspace
 
@@ -31,7 +29,6 @@ COPY_NAME = "pgbackstop_wal"
 TOOLS = {".lz4": "lz4", ".zst": "zstd"}
 _UNFINISHED = (wal_segments.RECEIVING_NAME, wal_segments.INCOMING_NAME, wal_segments.ASIDE_NAME)
 _ATTEMPTS = 5
-_MOST_MEMORY = 256 * 2**20  # bytes of segments that come from a storage at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +93,7 @@ def _read_copy(workspace: Workspace, server: str, storage: str, folder: Path) ->
     return Archive(
         folder=folder,
         identity=remote.identity,
-        entries=remote.entries,
+        entries=remote.unlisted() | remote.entries,
         state=remote.state,
         switches=_switches(folder),
         storage=storage,
@@ -189,7 +186,7 @@ def check(chosen: RecoveryPlan, archive: Archive) -> int:
     Raises CatalogError for one that is missing or damaged.
     """
     if archive.remote is not None:
-        return _check_copy(needed(chosen, archive), archive.remote, str(archive.storage))
+        return storage_download.check(needed(chosen, archive), archive.remote, str(archive.storage))
     remedy = "Choose a target before it, or restore the file from a copy."
     total = 0
     for entry in needed(chosen, archive):
@@ -203,21 +200,6 @@ def check(chosen: RecoveryPlan, archive: Archive) -> int:
             problem = f"WAL segment {entry.name} is damaged: {path} is not what was archived."
             raise errors.CatalogError(problem, remedy=remedy)
         total += stored.size_bytes
-    return total
-
-
-def _check_copy(entries: Iterable[Entry], remote: StorageArchive, storage: str) -> int:
-    """By names and sizes: their bytes are compared when they come, and would come twice otherwise."""
-    total = 0
-    for entry in entries:
-        if not remote.is_there(entry):
-            found = remote.sizes.get(entry.path)
-            how = "is not there" if found is None else f"has {found} of {entry.size_bytes} bytes"
-            raise errors.CatalogError(
-                f"WAL segment {entry.name} {how} in {storage}; nothing was touched.",
-                remedy="Choose a target before it, or another storage with --from.",
-            )
-        total += entry.size_bytes
     return total
 
 
@@ -252,7 +234,8 @@ def for_account(chosen: RecoveryPlan, archive: Archive, data: Path, who: Account
     wanted = needed(chosen, archive)
     small = [archive.folder / wal_segments.IDENTITY_NAME, *archive.folder.glob("*.history")]
     if archive.remote is not None:
-        _download([entry for entry in wanted if entry.is_segment], archive, target)
+        size = archive.segment_bytes
+        storage_download.download(wanted, archive.remote, target, storage=str(archive.storage), size=size)
     else:
         small += [archive.folder / entry.path for entry in wanted]
     for path in small:
@@ -263,28 +246,6 @@ def for_account(chosen: RecoveryPlan, archive: Archive, data: Path, who: Account
             _copy_unfinished(archive, target)
             break
     return target
-
-
-def _download(entries: Iterable[Entry], archive: Archive, target: Path) -> None:
-    """A few at once, each compared with what was archived. Raises StoreError, CatalogError, OSError."""
-    remote = archive.remote
-    assert remote is not None  # noqa: S101 - see for_account
-    lanes = max(1, min(storage_archive.LANES, _MOST_MEMORY // archive.segment_bytes))
-
-    def fetch(entry: Entry) -> None:
-        content = remote.store.read(remote.path(entry.path))
-        if hashlib.sha256(content).hexdigest() != entry.sha256:
-            raise errors.CatalogError(
-                f"WAL segment {entry.name} in {archive.storage} is damaged: it is not what was archived.",
-                remedy="Choose a target before it, or another storage with --from.",
-            )
-        place = target / entry.path
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        place.write_bytes(content)
-
-    with ThreadPoolExecutor(lanes) as pool:
-        for _ in pool.map(fetch, entries):
-            pass
 
 
 def copied_bytes(chosen: RecoveryPlan, archive: Archive, who: Account) -> int:

@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from pgbackstop_catalog.decisions import wal_segments
@@ -28,6 +29,7 @@ from pgbackstop_runner.wal import segment_file
 
 STATE = f"{wal_segments.RECEIVING_NAME}/state.json"
 LANES = 4  # requests at once
+_UNKNOWN = datetime.fromtimestamp(0, UTC)
 LOOSE = (wal_segments.RECEIVING_NAME, wal_segments.ASIDE_NAME)
 
 
@@ -58,6 +60,20 @@ class StorageArchive:
     def is_there(self, entry: Entry) -> bool:
         """Whether the storage lists it, in its whole length."""
         return self.sizes.get(entry.path) == entry.size_bytes
+
+    def unlisted(self) -> dict[str, Entry]:
+        """Segments that are there and have no line: a copier was killed, or an index was lost.
+
+        They are whole, because files are stored whole or not at all; their hash is not known.
+        """
+        names = {path: segment_file.split(PurePosixPath(path).name)[0] for path in self.sizes}
+        return {
+            name: Entry(name, path, self.sizes[path], "", _UNKNOWN, None)
+            for path, name in names.items()
+            if wal_segments.SEGMENT_NAME.fullmatch(name)
+            and str(PurePosixPath(path).parent) == name[:16]
+            and name not in self.entries
+        }
 
 
 def part_of(name: str) -> str:

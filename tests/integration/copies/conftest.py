@@ -83,17 +83,22 @@ def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 @pytest.fixture
 def storage(endpoint: str, tmp_path: Path, request: pytest.FixtureRequest) -> S3Storage:
-    """A place of this test's own: a bucket for each would make SeaweedFS reserve volumes for each."""
-    (tmp_path / "key").write_text(f"{ACCESS_KEY}\n")
-    (tmp_path / "secret").write_text(f"{SECRET_KEY}\n")
+    """A place of this test's own."""
+    return place(endpoint, tmp_path, re.sub("[^a-z]+", "-", request.node.name))
+
+
+def place(endpoint: str, keys: Path, name: str) -> S3Storage:
+    """A prefix of one bucket: a bucket for each would make SeaweedFS reserve volumes for each."""
+    (keys / "key").write_text(f"{ACCESS_KEY}\n")
+    (keys / "secret").write_text(f"{SECRET_KEY}\n")
     found = S3Storage(
         kind="s3",
         bucket="pgbackstop",
-        prefix=f"{re.sub('[^a-z]+', '-', request.node.name)}/prefix/",
+        prefix=f"{name}/prefix/",
         endpoint=endpoint,
         allow_http=True,
-        access_key_id_file=tmp_path / "key",
-        secret_access_key_file=tmp_path / "secret",
+        access_key_id_file=keys / "key",
+        secret_access_key_file=keys / "secret",
     )
     _make_bucket(found)
     return found

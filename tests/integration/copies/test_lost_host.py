@@ -14,12 +14,12 @@ import pytest
 from pgbackstop_catalog.config.storage import S3Storage
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.records import codec
-from tests.integration.copies.conftest import SECRET_KEY
+from pgbackstop_runner.storage.s3 import S3Bucket
+from tests.integration.copies.conftest import SECRET_KEY, place
 from tests.integration.recover import yard as yards
 from tests.integration.recover.yard import Clone, Yard
-from tests.support import backups, ports
+from tests.support import backups, binaries, ports
 from tests.support.backups import Site
-from tests.support.fixtures import MakeServer
 from tests.support.servers import Server
 
 TABLE = "create table ledger (n bigint primary key, at timestamptz default clock_timestamp(), content text)"
@@ -98,23 +98,84 @@ class Writer:
         backups.until(lambda: self.written > wanted, "rows to be written")
 
 
+@contextlib.contextmanager
+def a_host(storage: S3Storage) -> Iterator[Host]:
+    with Server(binaries.reachable(binaries.DEFAULT_MAJOR), settings=yards.SETTINGS) as server:
+        server.execute(TABLE)
+        wal = {"copy_unfinished": 1}
+        s3 = {"s3": storage.model_dump(mode="json")}
+        yard = Yard(server, wal_settings=wal, plan={"copies": ["s3"]}, storages=s3)
+        new = Host(yard)
+        try:
+            yield new
+        finally:
+            new.kill()
+            yard.close()
+
+
 @pytest.fixture
-def host(make_server: MakeServer, storage: S3Storage) -> Iterator[Host]:
-    server = make_server(17, settings=yards.SETTINGS)
-    server.execute(yards.BEATS)
-    server.execute(TABLE)
-    yard = Yard(
-        server,
-        wal_settings={"copy_unfinished": 1},
-        plan={"copies": ["s3"]},
-        storages={"s3": storage.model_dump(mode="json")},
-    )
-    new = Host(yard)
-    try:
+def host(storage: S3Storage) -> Iterator[Host]:
+    with a_host(storage) as new:
         yield new
-    finally:
-        new.kill()
-        yard.close()
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """What a lost host left: the bucket, and how much of it is promised."""
+
+    host: Host
+    storage: S3Storage
+    site: Site
+
+    @property
+    def store(self) -> S3Bucket:
+        return S3Bucket.connect("s3", self.storage)
+
+    def paths(self, ending: str) -> list[str]:
+        return [path for path, _size in self.store.files("backups") if path.endswith(ending)]
+
+    @contextlib.contextmanager
+    def changed(self, path: str, content: bytes | None) -> Iterator[None]:
+        """Replaced, or removed, and as before afterwards."""
+        before = self.store.read(path)
+        if content is None:
+            self.store.remove([path])
+        else:
+            self.store.put_bytes(content, path)
+        try:
+            yield
+        finally:
+            self.store.put_bytes(before, path)
+
+    def refused(self, *words: str, site: Site | None = None) -> str:
+        """A recovery that must fail, and leave nothing; what it says."""
+        into = self.host.yard.target()
+        done = (site or self.site).run("recover", "main", "--into", str(into), *words)
+        assert done.returncode != 0, done.stdout
+        assert not into.exists()
+        assert "Traceback" not in done.stderr
+        assert SECRET_KEY not in done.stderr
+        return backups.sentence(done)
+
+
+@pytest.fixture(scope="module")
+def bucket(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    """Forty rows in three segments after the backup; the host is lost, and the catalog rebuilt."""
+    storage = place(endpoint, tmp_path_factory.mktemp("keys"), "lost")
+    with a_host(storage) as host:
+        host.yard.receive()
+        host.copy_on()
+        host.yard.backup()
+        for number in range(1, 41):
+            host.yard.server.execute(f"insert into ledger (n) values ({number})")
+            if number % 15 == 0:
+                host.yard.switch()
+        host.reaches(now(host.yard.server))
+        host.lose()
+        site = empty_host(host, storage)
+        rebuilt = site.run("catalog", "rebuild", "--storage", "offsite")
+        assert rebuilt.returncode == 0, rebuilt.stderr
+        yield Bucket(host, storage, site)
 
 
 def empty_host(host: Host, storage: S3Storage) -> Site:
@@ -136,11 +197,11 @@ def now(server: Server) -> datetime:
 
 @contextlib.contextmanager
 def recovered(host: Host, site: Site, *words: str) -> Iterator[Clone]:
-    place, port = host.yard.target(), ports.free()
-    with yards.ended(place):
-        done = site.run("recover", "main", "--into", str(place), "--start", "--port", str(port), *words)
+    into, port = host.yard.target(), ports.free()
+    with yards.ended(into):
+        done = site.run("recover", "main", "--into", str(into), "--start", "--port", str(port), *words)
         assert done.returncode == 0, done.stderr
-        yield Clone(data=place, port=port, said=done.stdout)
+        yield Clone(data=into, port=port, said=done.stdout)
 
 
 def test_everything_that_reached_the_bucket_comes_back(host: Host, storage: S3Storage) -> None:
@@ -178,3 +239,78 @@ def test_everything_that_reached_the_bucket_comes_back(host: Host, storage: S3St
         assert 300 < promised <= len(rows) < len(live)
         told = [(clone.data / name).read_text() for name in ("postgresql.auto.conf", "RECOVER.md")]
         assert not any(word in text for text in told for word in (SECRET_KEY, str(storage.endpoint)))
+
+
+def numbers(clone: Clone) -> list[object]:
+    return [number for (number,) in clone.execute("select n from ledger order by n")]
+
+
+def test_to_a_moment_before_the_end(bucket: Bucket) -> None:
+    """Row 20 was committed then, and row 21 was not."""
+    server = bucket.host.yard.server
+    moment = server.execute("select pg_xact_commit_timestamp(xmin) from ledger where n = 20")[0][0]
+    assert isinstance(moment, datetime)
+    with recovered(bucket.host, bucket.site, "--time", moment.isoformat()) as clone:
+        assert numbers(clone) == list(range(1, 21))
+
+
+def test_segments_whose_index_was_lost_count_too(bucket: Bucket) -> None:
+    with contextlib.ExitStack() as lost:
+        for path in bucket.paths("index.jsonl"):
+            lost.enter_context(bucket.changed(path, None))
+        with recovered(bucket.host, bucket.site) as clone:
+            assert numbers(clone) == list(range(1, 41))
+
+
+def test_by_hand_without_us_or_the_bucket(bucket: Bucket) -> None:
+    """Prepared without --start: everything that the server needs is in its directory."""
+    into = bucket.host.yard.target()
+    done = bucket.site.run("recover", "main", "--into", str(into))
+    assert done.returncode == 0, done.stderr
+    archive = into / "pgbackstop_wal"
+    assert str(archive) in (into / "postgresql.auto.conf").read_text()
+    assert len(list(archive.rglob("*.lz4"))) >= 3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"endpoint": "http://127.0.0.1:9"}, {"secret_access_key_file": "wrong"}, {"bucket": "nowhere"}],
+    ids=["nobody listens", "wrong key", "no such bucket"],
+)
+def test_a_bucket_that_cannot_be_used(bucket: Bucket, changes: dict[str, str]) -> None:
+    (bucket.site.folder / "wrong").write_text("not-the-secret")
+    if "secret_access_key_file" in changes:
+        changes = {"secret_access_key_file": str(bucket.site.folder / "wrong")}
+    broken = empty_host(bucket.host, bucket.storage.evolve(**changes))
+    try:
+        said = bucket.refused(site=broken)
+        assert "The storage offsite cannot be used" in said
+        assert "not-the-secret" not in said
+        rebuilt = broken.run("catalog", "rebuild", "--storage", "offsite")
+        assert rebuilt.returncode != 0
+        assert "The storage offsite cannot be used" in rebuilt.stderr
+    finally:
+        bucket.site.write()
+
+
+@pytest.mark.parametrize("ending", ["base.tar.zst", ".lz4"])
+@pytest.mark.parametrize("damage", ["deleted", "cut off", "changed"])
+def test_what_is_not_whole_is_told(bucket: Bucket, ending: str, damage: str) -> None:
+    path = bucket.paths(ending)[-1]
+    content = bucket.store.read(path)
+    middle = len(content) // 2
+    damaged = {
+        "deleted": None,
+        "cut off": content[:-10],
+        "changed": content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :],
+    }[damage]
+    with bucket.changed(path, damaged):
+        said = bucket.refused()
+    told = {
+        "deleted": "is not there",
+        "cut off": f"has {len(content) - 10} of {len(content)} bytes",
+        "changed": "is damaged",
+    }[damage]
+    assert told in said
+    assert ("nothing was touched" in said) == (damage != "changed")
+    assert path.rpartition("/")[2].partition(".")[0] in said
