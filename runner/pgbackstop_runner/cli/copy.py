@@ -11,7 +11,10 @@ from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pgbackstop_catalog.records.backup import Copy
+    from pgbackstop_runner.workspace import Workspace
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -32,7 +35,10 @@ def copy(
     *,
     json: options.Json = False,
 ) -> None:
-    """Copy backups to the further storages of their plans, the newest first. Exit code 1 if one failed."""
+    """Copy backups to the further storages of their plans, the newest first, and the WAL that follows them.
+
+    Exit code 1 if something could not be copied.
+    """
     opened = options.open_for_work()
     from pgbackstop_catalog.records.backup import Status  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
     from pgbackstop_runner.copy import run  # noqa: PLC0415
@@ -45,8 +51,31 @@ def copy(
         terminal.table(_COLUMNS, (_row(each) for each in made))
     else:
         terminal.say("No copy is missing.")
-    if any(each.status is not Status.SUCCEEDED for each in made):
+    down = [problem for server in _servers(opened, plans) for problem in _copy_wal(opened, server)]
+    for problem in down:
+        terminal.complain(problem)
+    if down or any(each.status is not Status.SUCCEEDED for each in made):
         raise typer.Exit(1)
+
+
+def _servers(opened: Workspace, plans: Sequence[str]) -> list[str]:
+    """The servers of the physical plans."""
+    chosen = (opened.config.plans[name] for name in plans)
+    return sorted({plan.server for plan in chosen if not plan.is_logical})
+
+
+def _copy_wal(opened: Workspace, server: str) -> list[str]:
+    """Send the WAL that the storages lack, unless a daemon does; returns what went wrong."""
+    from pgbackstop_catalog import errors  # noqa: PLC0415
+    from pgbackstop_catalog.decisions import wal_copies  # noqa: PLC0415
+    from pgbackstop_runner.wal import copy_loop  # noqa: PLC0415
+
+    storages = wal_copies.storages(opened.config, server)
+    try:
+        states = copy_loop.once(opened, server, storages) if storages else ()
+    except errors.Busy:
+        return []
+    return [each.message for each in states if each.status == "down"]
 
 
 def _row(each: Copy) -> tuple[str, ...]:

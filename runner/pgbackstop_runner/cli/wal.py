@@ -66,16 +66,14 @@ def copy(
             f"WAL of {server} goes to no further storage.",
             remedy="Name some under copies of its physical plan, or of wal of the server.",
         )
-    with opened.state.held(f"wal-copy-{server}", f"The copying of WAL of {server}"):
-        if once:
-            problems = [each.state for each in copy_loop.once(opened, server, storages)]
-            for each in problems:
-                if each.status == "down":
-                    terminal.complain(each.message)
-            raise typer.Exit(1 if any(each.status == "down" for each in problems) else 0)
-        loop = copy_loop.CopyLoop(workspace=opened, server=server, storages=storages)
-        loop.stop.install()
-        loop.run()
+    if once:
+        down = [each for each in copy_loop.once(opened, server, storages) if each.status == "down"]
+        for each in down:
+            terminal.complain(each.message)
+        raise typer.Exit(1 if down else 0)
+    loop = copy_loop.CopyLoop(workspace=opened, server=server, storages=storages)
+    loop.stop.install()
+    loop.run()
 
 
 @app.command()

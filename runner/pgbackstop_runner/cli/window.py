@@ -12,13 +12,17 @@ from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import options
 
 if TYPE_CHECKING:
-    from pgbackstop_catalog.decisions.wal_segments import WalGap
+    from collections.abc import Sequence
+
+    from pgbackstop_catalog.decisions.wal_copies import WalCopyState
+    from pgbackstop_catalog.decisions.wal_segments import WalGap, WalWindow
     from pgbackstop_runner.recover.recoverable_windows import Recoverable, Span
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 _TITLES = (
     "SERVER",
+    "STORAGE",
     "FROM (UTC)",
     "TO (UTC)",
     "PROVEN UNTIL",
@@ -45,9 +49,12 @@ def window(
         for name in ([server] if server is not None else opened.config.servers)
     ]
     if json:
-        terminal.document([_document(each, span) for each in found for span in each.spans])
+        documents = [_document(each, span) for each in found for span in each.spans]
+        copies = [_copy_document(copy, window) for copy in _copies(found) for window in copy.windows]
+        terminal.document(documents + copies)
         return
-    rows = [_row(each.server, span) for each in found for span in each.spans]
+    rows = [_row(each, span) for each in found for span in each.spans]
+    rows += [_copy_row(copy, window) for copy in _copies(found) for window in copy.windows]
     if rows:
         terminal.table([terminal.Column(title=title) for title in _TITLES], rows)
     else:
@@ -55,12 +62,19 @@ def window(
     for each in found:
         for gap in each.gaps:
             terminal.say(_gap(each.server, gap))
+    for copy in _copies(found):
+        terminal.say(_if_lost(copy))
 
 
-def _row(server: str, span: Span) -> tuple[str, ...]:
+def _copies(found: Sequence[Recoverable]) -> list[WalCopyState]:
+    return [copy for each in found for copy in each.copies]
+
+
+def _row(found: Recoverable, span: Span) -> tuple[str, ...]:
     window, drill = span.window, span.drill
     return (
-        server,
+        found.server,
+        found.storage,
         format_time(window.start),
         format_time(window.end),
         _time(drill.proven_until if drill else None) or "no drill yet",
@@ -69,6 +83,43 @@ def _row(server: str, span: Span) -> tuple[str, ...]:
         span.verified.id if span.verified else "none yet",
         window.reason,
     )
+
+
+def _copy_row(copy: WalCopyState, window: WalWindow) -> tuple[str, ...]:
+    ends = {"received": "the newest byte copied", "gap": "a gap", "archive": "the newest segment copied"}
+    return (
+        copy.server,
+        copy.storage,
+        format_time(window.start),
+        format_time(window.end),
+        "no drill yet",
+        "",
+        window.backup,
+        "none yet",
+        ends[window.ends],
+    )
+
+
+def _if_lost(copy: WalCopyState) -> str:
+    """To which second, if all that is left is that storage."""
+    reach = format_time(copy.recoverable_until) if copy.recoverable_until else "no moment yet"
+    trouble = f"; {copy.message}" if copy.message else ""
+    lacks = f"; {copy.missing_segments} segments are missing there" if copy.missing_segments else ""
+    return f"If this host is lost, {copy.storage} alone recovers {copy.server} to {reach}{lacks}{trouble}"
+
+
+def _copy_document(copy: WalCopyState, window: WalWindow) -> dict[str, object]:
+    return {
+        "server": copy.server,
+        "storage": copy.storage,
+        "start": format_time(window.start),
+        "end": format_time(window.end),
+        "ends": window.ends,
+        "backup": window.backup,
+        "proven_until": None,
+        "missing_segments": copy.missing_segments,
+        "message": copy.message,
+    }
 
 
 def _gap(server: str, gap: WalGap) -> str:
@@ -81,6 +132,7 @@ def _document(found: Recoverable, span: Span) -> dict[str, object]:
     window, drill, verified = span.window, span.drill, span.verified
     return {
         "server": found.server,
+        "storage": found.storage,
         "start": format_time(window.start),
         "end": format_time(window.end),
         "ends": window.ends,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import wal_copies
+from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_segments import WalGap
 from pgbackstop_catalog.decisions.windows import Window
+from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Proof, Status
 from pgbackstop_runner.wal import archive_reader
 from pgbackstop_runner.workspace import Workspace
@@ -23,11 +27,13 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True)
 class Recoverable:
-    """The windows of a server, the oldest first, and what is missing of its WAL."""
+    """The windows of a server, the oldest first, what is missing of its WAL, and what each copy reaches."""
 
     server: str
+    storage: str
     spans: tuple[Span, ...]
     gaps: tuple[WalGap, ...]
+    copies: tuple[WalCopyState, ...]
 
 
 def read(workspace: Workspace, server: str) -> Recoverable:
@@ -46,7 +52,20 @@ def read(workspace: Workspace, server: str) -> Recoverable:
             for window in known.windows
         ),
         gaps=found.state.gaps if found.state else (),
+        storage=workspace.server(server).wal.storage or workspace.config.first_folder,
+        copies=tuple(_copies(workspace, server)),
     )
+
+
+def _copies(workspace: Workspace, server: str) -> Iterator[WalCopyState]:
+    """What is known of the WAL in each further storage; nothing where no copier ran yet."""
+    for storage in wal_copies.storages(workspace.config, server):
+        try:
+            yield codec.read(WalCopyState, workspace.state.wal_copy(storage, server))
+        except FileNotFoundError:
+            continue
+        except errors.CatalogError as error:
+            workspace.on_invalid_record(error)
 
 
 def furthest_drill(window: Window, proofs: Sequence[Proof]) -> Proof | None:

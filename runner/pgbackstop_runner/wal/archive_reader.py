@@ -84,7 +84,7 @@ def read(workspace: Workspace, server: str, storage: str | None = None) -> Archi
 
 def _mirror(workspace: Workspace, storage: str, server: str) -> Path:
     """Not the one of the copier, which may be at work."""
-    return workspace.state.wal_copy_index(storage, f"{server}.recover")
+    return workspace.state.wal_copy_index(storage, f".{server}")
 
 
 def _read_copy(workspace: Workspace, server: str, storage: str, folder: Path) -> Archive:

@@ -9,9 +9,11 @@ import random
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_runner.system import log, stop_requests
 from pgbackstop_runner.wal.storage_copy import WalCopier
 from pgbackstop_runner.workspace import Workspace
@@ -31,7 +33,11 @@ class CopyLoop:
     stop: stop_requests.Stop = field(default_factory=stop_requests.Stop)
 
     def run(self) -> None:
-        """Copy until told to stop; then end cleanly."""
+        """Copy until told to stop; then end cleanly. Raises Busy where another process does."""
+        with _alone(self.workspace, self.server):
+            self._run()
+
+    def _run(self) -> None:
         over = threading.Event()
         threads = [
             threading.Thread(target=_keep_copying, args=(WalCopier(self.workspace, self.server, each), over))
@@ -48,13 +54,18 @@ class CopyLoop:
                 thread.join()
 
 
-def once(workspace: Workspace, server: str, storages: Iterable[str]) -> tuple[WalCopier, ...]:
-    """One look at each storage; what goes wrong is in the state."""
-    copiers = tuple(WalCopier(workspace, server, each) for each in storages)
-    for copier in copiers:
-        _look(copier)
-        copier.write()
-    return copiers
+def once(workspace: Workspace, server: str, storages: Iterable[str]) -> tuple[WalCopyState, ...]:
+    """One look at each storage; what goes wrong is in the state. Raises Busy where another process does."""
+    with _alone(workspace, server):
+        copiers = tuple(WalCopier(workspace, server, each) for each in storages)
+        for copier in copiers:
+            _look(copier)
+            copier.write()
+        return tuple(copier.state for copier in copiers)
+
+
+def _alone(workspace: Workspace, server: str) -> AbstractContextManager[None]:
+    return workspace.state.held(f"wal-copy-{server}", f"The copying of WAL of {server}")
 
 
 def _look(copier: WalCopier) -> bool:

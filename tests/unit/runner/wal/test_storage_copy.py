@@ -73,8 +73,8 @@ class Bench:
 
     def look(self) -> WalCopyState:
         """A copier that has just been started, and looks once."""
-        (copier,) = copy_loop.once(self.workspace, "main", ["offsite"])
-        return copier.state
+        (state,) = copy_loop.once(self.workspace, "main", ["offsite"])
+        return state
 
     def there(self) -> list[int]:
         """The numbers of the segments that the storage has, and names in its index."""
