@@ -38,6 +38,7 @@ class Group:
 
 PLAN: Final = ("plan", "server", "database", "backup_type")
 SERVER: Final = ("server",)
+WAL_COPY: Final = ("server", "storage")
 DISK: Final = ("path",)
 
 
@@ -47,6 +48,10 @@ def _plan(name: str, text: str, source: str = "backup records", **more: bool) ->
 
 def _server(name: str, text: str, source: str, **more: bool) -> Metric:
     return Metric(name=name, kind="gauge", labels=SERVER, help=text, source=source, **more)
+
+
+def _wal_copy(name: str, text: str) -> Metric:
+    return Metric(name=name, kind="gauge", labels=WAL_COPY, help=text, source="state of the WAL copier")
 
 
 def _disk(name: str, text: str) -> Metric:
@@ -322,6 +327,36 @@ WAL_FAILURES: Final = _counter(
     "backup_wal_failures_total", SERVER, "Failed starts and broken streams of the WAL receiver.", _WAL
 )
 WAL_ARCHIVE: Final = _server("backup_wal_archive_bytes", "Stored bytes of the WAL archive.", _WAL)
+_WAL_COPY: Final = "state of the WAL copier"
+WAL_COPY_UP: Final = _wal_copy(
+    "backup_wal_copy_up", "1 when the last try to copy WAL to the storage went well or had nothing to do."
+)
+WAL_COPY_EARLIEST: Final = _wal_copy(
+    "backup_wal_copy_earliest_recoverable_timestamp_seconds",
+    "Earliest Unix time to which the server can be recovered from this storage alone; 0 = none.",
+)
+WAL_COPY_LATEST: Final = _wal_copy(
+    "backup_wal_copy_latest_recoverable_timestamp_seconds",
+    "Latest Unix time to which the server can be recovered from this storage alone, as when the backup host "
+    "is lost; 0 = none.",
+)
+WAL_COPY_LAG: Final = _wal_copy(
+    "backup_wal_copy_lag_seconds",
+    "Seconds since that moment, computed at the scrape: what would be lost with the server and this host.",
+)
+WAL_COPY_PENDING: Final = _wal_copy(
+    "backup_wal_copy_pending_segments", "Segments that are archived and not in the storage yet."
+)
+WAL_COPY_MISSING: Final = _wal_copy(
+    "backup_wal_copy_missing_segments", "Segments that are missing between those that the storage holds."
+)
+WAL_COPY_BYTES: Final = _wal_copy("backup_wal_copy_bytes", "Stored bytes of WAL in the storage.")
+WAL_COPY_SEGMENTS: Final = _counter(
+    "backup_wal_copy_segments_total", WAL_COPY, "Segments sent to the storage.", _WAL_COPY
+)
+WAL_COPY_FAILURES: Final = _counter(
+    "backup_wal_copy_failures_total", WAL_COPY, "Failed tries to copy WAL to the storage.", _WAL_COPY
+)
 SLOT_ACTIVE: Final = _server(
     "backup_wal_slot_active",
     "1 when a receiver is connected to the replication slot, 0 when none is or the slot does not exist.",
@@ -448,6 +483,15 @@ GROUPS: Final = (
             *(WAL_RECEIVED, WAL_LAG_BYTES, WAL_LAG, WAL_MISSING),
             *(WAL_SEGMENTS, WAL_FAILURES, WAL_ARCHIVE, SLOT_ACTIVE, SLOT_RETAINED, SLOT_LIMIT, WAL_READY),
             *(ARCHIVER_ARCHIVED, ARCHIVER_FAILED),
+        ),
+    ),
+    Group(
+        title="Per server and storage",
+        about="WAL in the further storages that it is copied to: those of the server's physical plans, or "
+        "the ones that its settings name.",
+        metrics=(
+            *(WAL_COPY_UP, WAL_COPY_EARLIEST, WAL_COPY_LATEST, WAL_COPY_LAG, WAL_COPY_PENDING),
+            *(WAL_COPY_MISSING, WAL_COPY_BYTES, WAL_COPY_SEGMENTS, WAL_COPY_FAILURES),
         ),
     ),
     Group(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.decisions import subjects
 from pgbackstop_catalog.decisions.history import Attempt, History, Subject
+from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records.backup import Totals
 from pgbackstop_catalog.records.scheduler import SchedulerState
@@ -79,6 +80,7 @@ class CatalogFacts:
 
     plans: Mapping[str, PlanFacts] = field(default_factory=dict)
     wal: Mapping[str, WalState] = field(default_factory=dict)
+    wal_copies: Mapping[tuple[str, str], WalCopyState] = field(default_factory=dict)
     restores: Mapping[str, Mapping[str, RestoreFacts]] = field(default_factory=dict)
     scheduler: SchedulerState | None = None
     pending: int = 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.delivery import DeliveryFailures
@@ -37,6 +38,7 @@ class CatalogSource:
         self._plans: dict[str, PlanSource] = {}
         self._scheduler = StateFile(root / "state" / "scheduler.json", SchedulerState)
         self._wal: dict[str, StateFile[WalState]] = {}
+        self._wal_copies: dict[tuple[str, str], StateFile[WalCopyState]] = {}
         self._restores: dict[str, RestoreSource] = {}
         self._thorough_at = time.monotonic()
         self._failures: dict[str, int] = {}
@@ -102,18 +104,29 @@ class CatalogSource:
         parent = self._root / "state" / "wal"
         for name in (_subfolders(parent, files=True) or set()) - set(self._wal):
             self._wal[name] = StateFile(parent / f"{name}{folder.SUFFIX}", WalState)
-        files: list[StateFile[Any]] = [self._scheduler, *self._wal.values()]
-        for file in files:
+        self._find_wal_copies(self._root / "state" / "wal_copies")
+        for file in self._state_files():
             try:
                 file.refresh()
             except errors.CatalogError as error:
                 failed.append(error)
         return failed
 
+    def _find_wal_copies(self, parent: Path) -> None:
+        for storage in _subfolders(parent) or ():
+            for server in _subfolders(parent / storage, files=True) or ():
+                if (server, storage) not in self._wal_copies:
+                    path = parent / storage / f"{server}{folder.SUFFIX}"
+                    self._wal_copies[server, storage] = StateFile(path, WalCopyState)
+
+    def _state_files(self) -> list[StateFile[Any]]:
+        return [self._scheduler, *self._wal.values(), *self._wal_copies.values()]
+
     def _facts(self) -> CatalogFacts:
         return CatalogFacts(
             plans={name: source.facts for name, source in self._plans.items()},
             wal={name: file.value for name, file in self._wal.items() if file.value},
+            wal_copies={where: file.value for where, file in self._wal_copies.items() if file.value},
             restores={name: source.facts for name, source in self._restores.items()},
             scheduler=self._scheduler.value,
             pending=len(_subfolders(self._root / "outbox", files=True) or ()),
@@ -128,11 +141,10 @@ class CatalogSource:
         return self._failures
 
     def _problems(self) -> list[str]:
-        files: list[StateFile[Any]] = [self._scheduler, *self._wal.values()]
         return [
             *(problem for source in self._plans.values() for problem in source.problems),
             *(problem for source in self._restores.values() for problem in source.problems),
-            *(problem for file in files for problem in file.problems),
+            *(problem for file in self._state_files() for problem in file.problems),
         ]
 
     def _tell(self, problems: frozenset[str]) -> None:

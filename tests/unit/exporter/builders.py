@@ -99,7 +99,7 @@ def _whose(record: Backup) -> dict[str, Any]:
 def config(folder: Path, **changes: Any) -> Config:
     """Server `main` with the plans `daily` (logical) and `weekly` (physical), unless changed."""
     values: dict[str, Any] = {
-        "servers": {"main": {}},
+        "servers": {"main": {"wal": {"copies": ["offsite"]}}},
         "plans": {
             "daily": {"server": "main", "backup_type": "logical", "copies": ["offsite"]},
             "weekly": {"server": "main", "backup_type": "physical"},

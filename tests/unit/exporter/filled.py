@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_segments import WalGap, WalState, WalWindow
 from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records import codec
@@ -64,6 +65,25 @@ def wal_state(**changes: object) -> WalState:
     return found.evolve(**changes)
 
 
+def wal_copy_state(**changes: object) -> WalCopyState:
+    """A copier that keeps up."""
+    found = WalCopyState(
+        server="main",
+        storage="offsite",
+        status="copying",
+        started_at=NOW - DAY,
+        updated_at=NOW,
+        copied_at=NOW,
+        recoverable_until=NOW,
+        segments=7,
+        stored_bytes=10**7,
+        pending_segments=1,
+        copied=9,
+        failures=3,
+    )
+    return found.evolve(**changes)
+
+
 def put_state(folder: Path, name: str, state: Model) -> None:
     """Write a file of the daemon or of a receiver into the catalog."""
     path = folder / "catalog" / name
@@ -85,6 +105,7 @@ def fill(folder: Path) -> None:
     put_state(folder, "state/scheduler.json", state)
     window = WalWindow(start=NOW - timedelta(hours=2), end=NOW, ends="received", backup=base.id)
     put_state(folder, "state/wal/main.json", wal_state(windows=(window,)))
+    put_state(folder, "state/wal_copies/offsite/main.json", wal_copy_state(windows=(window,)))
     outbox = folder / "catalog" / "outbox"
     outbox.mkdir()
     (outbox / "1.json").write_text("{}")

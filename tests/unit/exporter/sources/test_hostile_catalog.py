@@ -123,7 +123,8 @@ SPOIL: dict[str, Callable[[Path], object]] = {
     "binary": lambda path: path.write_bytes(b"\xff\xfe\x00"),
 }
 FILES = ("backups/daily/{id}.json", "copies/daily/{id}@offsite.json", "tallies/daily.json",
-         "state/scheduler.json", "state/wal/main.json", "outbox/tally.state")  # fmt: skip
+         "state/scheduler.json", "state/wal/main.json", "state/wal_copies/offsite/main.json",
+         "outbox/tally.state")  # fmt: skip
 
 
 @pytest.mark.parametrize("spoil", SPOIL.values(), ids=SPOIL)
