@@ -1,27 +1,35 @@
 """The backup host is lost: another, empty one recovers the server from the bucket alone."""
 
 import contextlib
+import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
 from pgbackstop_catalog.config.storage import S3Storage
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.records import codec
 from pgbackstop_runner.storage.s3 import S3Bucket
-from tests.integration.copies.conftest import SECRET_KEY, place
+from tests.integration.copies.conftest import ACCESS_KEY, SECRET_KEY, place
 from tests.integration.recover import yard as yards
 from tests.integration.recover.yard import Clone, Yard
+from tests.integration.wal import rig
 from tests.support import backups, binaries, ports
 from tests.support.backups import Site
 from tests.support.servers import Server
 
+HOW_TO = Path(__file__).parents[3] / "docs" / "how-to" / "recover-when-the-backup-host-is-lost.md"
 TABLE = "create table ledger (n bigint primary key, at timestamptz default clock_timestamp(), content text)"
 ROWS = "select n, at, content from ledger order by n"
 
@@ -264,6 +272,63 @@ def test_segments_whose_index_was_lost_count_too(bucket: Bucket) -> None:
             assert numbers(clone) == list(range(1, 41))
 
 
+def test_the_how_to_line_by_line(bucket: Bucket) -> None:
+    """The file and the commands of the manual, with the places of this test in the place of its own."""
+    text = HOW_TO.read_text()
+    (document,) = (yaml.safe_load(block) for block in blocks(text, "yaml"))
+    assert set(document) == {"servers", "storages"}
+    server = bucket.host.yard.server
+    # Only what a host with PostgreSQL in the usual place would not need.
+    document["servers"]["main"] = {"bin_dir": str(server.programs.folder), "user": "postgres"}
+    folder, into, port = bucket.host.yard.folder / "how-to", bucket.host.yard.target(), ports.free()
+    document["storages"]["local"] = {"path": str(folder / "local")}
+    offsite = bucket.storage.model_dump(mode="json", exclude_defaults=True)
+    assert set(document["storages"]["offsite"]) - {"prefix"} <= set(offsite)
+    document["storages"]["offsite"] = offsite
+    folder.mkdir()
+    (folder / "pgbackstop.yaml").write_text(yaml.safe_dump(document))
+    with yards.ended(into):
+        for line in "".join(blocks(text, "sh")).splitlines():
+            words = line.replace("/var/lib/postgresql/17/main", str(into)).split()
+            assert words[0] == "pgbackstop"
+            more = ["--port", str(port)] if "--start" in words else []
+            done = subprocess.run(
+                [*backups.COMMAND, "--config", str(folder / "pgbackstop.yaml"), *words[1:], *more],
+                capture_output=True,
+                text=True,
+                check=False,
+                env=backups.environment(),
+            )
+            assert done.returncode == 0, (line, done.stderr)
+        assert numbers(Clone(data=into, port=port, said=done.stdout)) == list(range(1, 41))
+
+
+def blocks(text: str, kind: str) -> list[str]:
+    return [block.partition("```")[0] for block in text.split(f"```{kind}\n")[1:]]
+
+
+def test_with_a_client_of_s3_and_standard_tools_alone(bucket: Bucket, tmp_path: Path) -> None:
+    """Downloaded by curl, unpacked by tar and zstd, replayed by the manual's script."""
+    storage = bucket.storage
+    for path, _size in list(bucket.store.files("backups")):
+        target = tmp_path / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(
+            ["curl", "-sSf", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", f"{ACCESS_KEY}:{SECRET_KEY}",
+             "-o", target, f"{storage.endpoint}/{storage.bucket}/{storage.prefix}{path}"],
+            check=True,
+        )  # fmt: skip
+    (mark,) = tmp_path.glob("backups/physical/main/*/backup.json")
+    base = tmp_path / "base"
+    unpack = "mkdir base && zstd -dcq {0}/base.tar.zst | tar -xf - -C base"
+    unpack += " && zstd -dcq {0}/pg_wal.tar.zst | tar -xf - -C base/pg_wal"
+    subprocess.run(["bash", "-ec", unpack.format(mark.parent)], cwd=tmp_path, check=True)
+    with rig.recovered(bucket.host.yard.server, base, tmp_path / "backups/wal_archive/main") as server:
+        assert [number for (number,) in server.execute("select n from ledger order by n")] == list(
+            range(1, 41)
+        )
+
+
 def test_by_hand_without_us_or_the_bucket(bucket: Bucket) -> None:
     """Prepared without --start: everything that the server needs is in its directory."""
     into = bucket.host.yard.target()
@@ -316,3 +381,83 @@ def test_what_is_not_whole_is_told(bucket: Bucket, ending: str, damage: str) -> 
     assert told in said
     assert ("nothing was touched" in said) == (damage != "changed")
     assert path.rpartition("/")[2].partition(".")[0] in said
+
+
+def test_the_daemon_copies_on_when_its_copier_is_killed(host: Host) -> None:
+    server = host.yard.server
+    host.yard.receive()
+    host.yard.backup()
+    host.yard.stop_receiver()
+    daemon = host.yard.site.start("daemon")
+    try:
+        host.reaches(now(server))
+        killed = host.state()
+        assert killed is not None
+        assert killed.pid not in {None, daemon.pid}
+        os.kill(killed.pid or 0, signal.SIGKILL)
+        host.yard.switch()
+        host.reaches(now(server))
+        state = host.state()
+        assert state is not None
+        assert state.pid != killed.pid
+        assert (state.missing_segments, state.conflicts) == (0, ())
+        assert state.copied >= killed.copied
+    finally:
+        daemon.send_signal(signal.SIGTERM)
+        daemon.communicate(timeout=2 * backups.PATIENCE)
+    state = host.state()
+    assert state is not None
+    assert state.status == "stopped"
+
+
+@dataclass
+class Cutter:
+    """Stands before the bucket, and cuts each connection after so many bytes of what it answers."""
+
+    target: tuple[str, int]
+    left: int = 100_000
+
+    @contextlib.contextmanager
+    def cutting(self) -> Iterator[str]:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            thread = threading.Thread(target=self._accept, args=(listener,))
+            thread.start()
+            try:
+                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            finally:
+                listener.shutdown(socket.SHUT_RDWR)
+                thread.join()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError), ThreadPoolExecutor(64) as pool:
+            while True:
+                pool.submit(self._serve, listener.accept()[0])
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, socket.create_connection(self.target) as server, contextlib.suppress(OSError):
+            asking = threading.Thread(target=_pass_on, args=(client, server, 2**40))
+            asking.start()
+            _pass_on(server, client, self.left)
+            asking.join()
+
+
+def _pass_on(source: socket.socket, target: socket.socket, left: int) -> None:
+    with contextlib.suppress(OSError):
+        while left > 0 and (chunk := source.recv(min(left, 65536))):
+            target.sendall(chunk)
+            left -= len(chunk)
+    for each in (source, target):
+        with contextlib.suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_connection_that_is_cut_leaves_nothing(bucket: Bucket) -> None:
+    """In the middle of the base backup, again and again."""
+    address = urlsplit(bucket.storage.endpoint)
+    cutter = Cutter((str(address.hostname), address.port or 80))
+    with cutter.cutting() as endpoint:
+        broken = empty_host(bucket.host, bucket.storage.evolve(endpoint=endpoint))
+        try:
+            assert "The storage offsite cannot be used" in bucket.refused(site=broken)
+        finally:
+            bucket.site.write()
