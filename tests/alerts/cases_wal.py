@@ -1,6 +1,8 @@
 """Alerts on WAL."""
 
-from tests.alerts.story import server
+from tests.alerts.story import SERVER, Case, server
+
+HELD_AT_2 = "2x60"
 
 CASES = [
     server("WalReceiverDown", "nobody is connected", {"backup_wal_slot_active": 0}, {6: "critical"}),
@@ -22,6 +24,37 @@ CASES = [
         "a burst",
         {"backup_wal_lag_bytes": 10**9, "backup_wal_lag_seconds": 2},
         {60: None},
+    ),
+    Case(
+        alert="WalCopyBehind",
+        story="the storage is out of reach",
+        series={
+            'backup_wal_copy_lag_seconds{storage="offsite"}': "0+60x60",
+            "backup_wal_lag_seconds": HELD_AT_2,
+        },
+        at={14: None, 17: "warning", 60: "warning"},
+        labels=SERVER,
+    ),
+    Case(
+        alert="WalCopyBehind",
+        story="nothing arrives here either, which others tell",
+        series={
+            'backup_wal_copy_lag_seconds{storage="offsite"}': "20+60x60",
+            "backup_wal_lag_seconds": "0+60x60",
+        },
+        at={60: None},
+        labels=SERVER,
+    ),
+    Case(
+        alert="WalCopyBehind",
+        story="one of two storages",
+        series={
+            'backup_wal_copy_lag_seconds{storage="near"}': "20x60",
+            'backup_wal_copy_lag_seconds{storage="offsite"}': "1200x5 20x60",
+            "backup_wal_lag_seconds": HELD_AT_2,
+        },
+        at={3: "warning", 10: None},
+        labels=SERVER,
     ),
     server(
         "WalGap",

@@ -191,8 +191,9 @@ FAULTS = (
     Told(
         what="The storage for copies is out of reach",
         fault=does(copy=False),
-        by="BackupCopyMissing",
-        within=DAY + 7 * HOUR,
+        by="WalCopyBehind",
+        within=3 * TEN_MINUTES,
+        also=("BackupCopyMissing",),
     ),
     Told(
         what="Backups cannot be restored",

@@ -17,7 +17,6 @@ SEEN = {
     "The runner hangs in the middle of a backup": "Need somebody **1**",
     "Somebody deletes a backup": "Need somebody **1**",
     "Somebody deletes all backups of a database": "Need somebody **1**",
-    "The storage for copies is out of reach": "Behind **1**",
     "Backups cannot be restored": "Restores **2 not proven**",
     "Drills do not run any more": "Restores **2 not proven**",
     "The receiver of WAL is gone": "Need somebody **1**, Of limit **400%**, Receiver **nobody**",

@@ -11,6 +11,7 @@ from pgbackstop_catalog.config.configuration import Config, default_plans
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.history import Attempt, Subject
+from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_segments import WalGap, WalState, WalWindow
 from pgbackstop_catalog.records.backup import Reason, Status, Totals
 from pgbackstop_catalog.records.scheduler import SchedulerState
@@ -84,6 +85,7 @@ class World:
     due: dict[str, datetime] = field(default_factory=dict)
     heartbeat: datetime = field(init=False)
     received: datetime = field(init=False)
+    copied: datetime = field(init=False)
     window: datetime | None = None
     gaps: tuple[WalGap, ...] = ()
     lag: int = 0
@@ -105,7 +107,7 @@ class World:
     def __post_init__(self) -> None:
         seen = self.begins if self.is_new else self.begins - timedelta(days=60)
         self.settings = Settings(config=config(), seen_at=seen.timestamp())
-        self.heartbeat = self.received = self.begins
+        self.heartbeat = self.received = self.copied = self.begins
         for subject, name in NAMES.items():
             plan = self.settings.config.plans[name]
             for job, schedule in (
@@ -149,6 +151,8 @@ class World:
             self._get_on(subject, now)
         if self.does.receive:
             self.received = now
+        if self.does.copy:
+            self.copied = self.received
 
     def _is_running(self, subject: Subject) -> bool:
         return any(each.status is Status.RUNNING for each in self.attempts[subject])
@@ -302,6 +306,14 @@ class World:
             gaps=self.gaps,
             windows=windows,
         )
+        copier = WalCopyState(
+            server="main",
+            storage="offsite",
+            status="copying" if self.does.copy else "down",
+            started_at=self.begins,
+            updated_at=self.copied,
+            recoverable_until=self.copied if PHYSICAL in self.copies else None,
+        )
         scheduler = SchedulerState(
             pid=1,
             host="h",
@@ -312,6 +324,7 @@ class World:
         return CatalogFacts(
             plans=plans,
             wal={"main": wal},
+            wal_copies={("main", "offsite"): copier},
             scheduler=scheduler,
             pending=self.pending,
             unreadable=self.unreadable,

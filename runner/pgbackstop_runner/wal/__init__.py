@@ -1,1 +1,1 @@
-"""Continuous WAL: receive or take in, check, hash, place, index, copy; gaps, conflicts and the state of it all."""
+"""Continuous WAL: receive or take in, check, hash, place, index, copy; its gaps, conflicts and state."""
