@@ -13,7 +13,7 @@ from tests.dashboards.prometheus import Prometheus
 from tests.integration.exporter.running import Exporter, write_config
 from tests.support.servers import SUPERUSER, Server
 from tests.unit.exporter.builders import DAY, backup, catalog, copy_of, physical, proof_of, restore_of
-from tests.unit.exporter.filled import put_state, wal_state
+from tests.unit.exporter.filled import put_state, wal_copy_state, wal_state
 
 RULES = Path(__file__).parents[2] / "alerts" / "pgbackstop.rules.yml"
 HOUR = timedelta(hours=1)
@@ -44,7 +44,7 @@ def configure(folder: Path, server: Server) -> Path:
                 "port": server.port,
                 "user": SUPERUSER,
                 "password_file": server.password_file,
-                "wal": {"slot": SLOT},
+                "wal": {"slot": SLOT, "copies": ["offsite"]},
             }
         },
         "plans": plans,
@@ -114,6 +114,8 @@ def fill(folder: Path, server: Server, now: datetime) -> None:
         started_at=now, updated_at=now, last_received_at=now, recoverable_until=now, gaps=(), received_lsn=lsn
     )
     put_state(folder, "state/wal/main.json", state)
+    copier = wal_copy_state(started_at=now, updated_at=now, copied_at=now, recoverable_until=now)
+    put_state(folder, "state/wal_copies/offsite/main.json", copier)
     outbox = folder / "catalog" / "outbox"
     outbox.mkdir()
     (outbox / "tally.state").write_text('{"failures": {"alertmanager": 3}}')

@@ -13,6 +13,7 @@ _WAL: Final = 1
 _DUMPS: Final = 2
 _BASE_BACKUP: Final = 3
 _LATEST: Final = "backup_latest_recoverable_timestamp_seconds"
+_ELSEWHERE: Final = "backup_wal_copy_latest_recoverable_timestamp_seconds"
 _LAG: Final = "backup_wal_lag_seconds"
 
 
@@ -25,8 +26,8 @@ def table(*, width: int, height: int) -> Panel:
         "Restorable until: what was committed later would be lost with the server. By WAL: to any second "
         "since the beginning; by dumps: to the beginning of the newest dump of the database that is worst "
         "off. Of limit: 100 % is where the alert fires (WalLagging, BackupTooOld). Proven until: to where a "
-        "drill has really recovered the server. Behind: copies in other storages that lack the newest "
-        "backup.",
+        "drill has really recovered the server. If host lost: to when another storage recovers it alone. "
+        "Behind: copies in other storages that lack the newest backup.",
         Query(expr=promql.or_silence(promql.moment(f"({until})"), "server"), column="Restorable until"),
         Query(expr=f"round(time() - (({until}) > 0))", column="Behind by"),
         Query(expr=_share(), column="Of limit"),
@@ -38,6 +39,7 @@ def table(*, width: int, height: int) -> Panel:
             ),
             column="Proven until",
         ),
+        Query(expr=promql.moment(promql.each_server(promql.server(_ELSEWHERE))), column="If host lost"),
         Query(expr=promql.each_server(promql.server("backup_postgres_up")), column="PostgreSQL"),
         Query(expr=_receiver(), column="Receiver"),
         Query(expr=promql.each_server(promql.server("backup_wal_missing_segments")), column="Gaps"),
@@ -47,13 +49,18 @@ def table(*, width: int, height: int) -> Panel:
         height=height,
         sort_by="Of limit",
         columns=(
-            panels.column("Server", 150),
+            panels.column("Server", 130),
             panels.clock("Restorable until", no_value="not known"),
             panels.stopwatch("Behind by"),
             panels.filled(panels.share("Of limit")),
             panels.column("By", 65, words=_WAYS),
             panels.clock("Restorable from", no_value="not known"),
             panels.clock("Proven until", words=theme.NEVER),
+            panels.clock(
+                "If host lost",
+                words=theme.NEVER,
+                links=(links.runbook("WalCopyBehind", "What to do when it is far behind"),),
+            ),
             panels.column(
                 "PostgreSQL",
                 105,
@@ -71,7 +78,7 @@ def table(*, width: int, height: int) -> Panel:
                 "Gaps", 60, steps=theme.NONE_IS_GOOD, links=(links.runbook("WalGap", "What to do about it"),)
             ),
             panels.column("Behind", 65, steps=theme.NONE_IS_GOOD),
-            panels.column("Exporter", 115),
+            panels.column("Exporter", 100),
         ),
     )
 

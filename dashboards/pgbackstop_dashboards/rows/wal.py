@@ -11,7 +11,9 @@ _GROWING = -2
 
 def row() -> Row:
     """A line for each server, and the same over the time. Empty for servers whose WAL is not archived."""
-    return Row(title="WAL", panels=(_table(), _lag_bytes(), _lag(), _slot(), _segments(), _archive()))
+    return Row(
+        title="WAL", panels=(_table(), _lag_bytes(), _lag(), _slot(), _segments(), _archive(), _copies())
+    )
 
 
 def _of(metric: str, heading: str) -> Query:
@@ -159,3 +161,52 @@ def _archive() -> Panel:
         unit="decbytes",
         height=7,
     )
+
+
+def _copies() -> Panel:
+    return panels.table(
+        "WAL in other storages",
+        "What each storage alone can recover, as when the backup host is lost. Behind: since the latest "
+        "moment; the alert WalCopyBehind fires a quarter of an hour after the archive. Waiting: archived "
+        "segments that are not there yet. Missing: between those that are.",
+        Query(expr=_each_copy("up"), column="Copier"),
+        Query(expr=promql.moment(_each_copy("latest_recoverable_timestamp_seconds")), column="Until"),
+        Query(expr=promql.moment(_each_copy("earliest_recoverable_timestamp_seconds")), column="From"),
+        Query(expr=_each_copy("lag_seconds"), column="Behind"),
+        Query(expr=_each_copy("pending_segments"), column="Waiting"),
+        Query(expr=_each_copy("missing_segments"), column="Missing"),
+        Query(expr=_each_copy("bytes"), column="Stored"),
+        Query(expr=_rate_of_copy("segments_total"), column="Sent in an hour"),
+        Query(expr=_rate_of_copy("failures_total"), column="Failures"),
+        labels={"server": "Server", "storage": "Storage", "instance": "Exporter"},
+        columns=(
+            panels.column("Server", 140),
+            panels.column("Storage", 140),
+            panels.column(
+                "Copier",
+                90,
+                words=theme.answers(yes="works", no="down", bad=0),
+                links=(links.runbook("WalCopyBehind", "What to do when it is down"),),
+            ),
+            panels.clock("Until", words=theme.NEVER),
+            panels.clock("From", words=theme.NEVER),
+            panels.stopwatch("Behind"),
+            panels.column("Waiting", 80),
+            panels.column("Missing", 80, steps=theme.NONE_IS_GOOD),
+            panels.column("Stored", 100, unit="decbytes", decimals=1),
+            panels.column("Sent in an hour", 120, decimals=0),
+            panels.column("Failures", 80, decimals=0),
+            panels.column("Exporter", 150),
+        ),
+        sort_by="Behind",
+        height=6,
+    )
+
+
+def _each_copy(name: str) -> str:
+    return f"max by ({promql.SERVER_LABELS}, storage) ({promql.server(f'backup_wal_copy_{name}')})"
+
+
+def _rate_of_copy(name: str) -> str:
+    rate = f"rate({promql.server(f'backup_wal_copy_{name}')}[$__rate_interval])"
+    return f"3600 * sum by ({promql.SERVER_LABELS}, storage) ({rate})"

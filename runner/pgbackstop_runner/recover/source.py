@@ -34,9 +34,8 @@ def choose(workspace: Workspace, server: str, wanted: str | None) -> Source:
     if (workspace.wal_archive(server) / wal_segments.IDENTITY_NAME).exists() or _has_own(workspace, server):
         return Source(storage=None, reason="the nearest")
     backups = _available(workspace, server)
-    copies = list(workspace.catalog.copies())
     for name in sorted(configured, key=lambda name: not isinstance(configured[name], FolderStorage)):
-        if name != own and backup_files.in_storage(backups, copies, name):
+        if name != own and backup_files.in_storage(workspace.catalog, backups, name):
             return Source(storage=name, reason=f"{own} holds no backup and no WAL of {server}")
     return Source(storage=None, reason="there is no other")
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import Backup, Copy, Status
+from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner.storage import identity, stored_backup
 from pgbackstop_runner.storage import open as storages
 from pgbackstop_runner.storage.protocol import ByteStore
@@ -85,11 +86,12 @@ def find(workspace: Workspace, backup: Backup, storage: str | None = None) -> Ba
     return CopiedFiles(store=store, storage=storage, backup=backup)
 
 
-def in_storage(backups: Iterable[Backup], copies: Iterable[Copy], storage: str) -> list[Backup]:
-    """Those of the backups that the storage holds. Pure."""
+def in_storage(catalog: Catalog, backups: Sequence[Backup], storage: str) -> list[Backup]:
+    """Those of the backups that the storage holds. Raises CatalogError."""
     there = {
         each.backup
-        for each in copies
+        for plan in {backup.plan for backup in backups}
+        for each in catalog.copies(plan)
         if each.storage == storage and each.status is Status.SUCCEEDED and each.expired_at is None
     }
     return [each for each in backups if each.id in there or each.storage == storage]

@@ -148,7 +148,7 @@ def known(
         if each.server == server and each.backup_type == "physical"
     ]
     if archive.storage is not None:
-        backups = backup_files.in_storage(backups, workspace.catalog.copies(), archive.storage)
+        backups = backup_files.in_storage(workspace.catalog, backups, archive.storage)
     switches = archive.switches
     if timeline is not None:
         path = recovery.lineage(timeline, switches)

@@ -114,7 +114,7 @@ class WalCopier:
     def _read_backups(self) -> None:
         catalog = self.workspace.catalog
         backups = [each for each in catalog.physical_backups(self.server) if each.is_available]
-        self._backups = backup_files.in_storage(backups, catalog.copies(), self.storage)
+        self._backups = backup_files.in_storage(catalog, backups, self.storage)
 
     def _open(self, own: WalIdentity) -> StorageArchive:
         identity.require(self.workspace, self.storage)

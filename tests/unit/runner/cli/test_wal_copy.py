@@ -1,0 +1,74 @@
+"""`pgbackstop wal copy`, `copy` and `window` as programs, with WAL in a further storage."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.unit.runner.wal.test_storage_copy import Bench
+
+CONFIG = """\
+servers: {main: {}}
+storages:
+  disk: {path: store}
+  offsite: {path: offsite}
+plans:
+  main-physical: {server: main, backup_type: physical, copies: [offsite]}
+"""
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    (tmp_path / "pgbackstop.yaml").write_text(CONFIG)
+    found = Bench(tmp_path)
+    found.backup(1, 1)
+    found.archived(1, 2, 3)
+    return found
+
+
+def pgbackstop(bench: Bench, *arguments: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(bench.workspace.file)]
+    return subprocess.run([*argv, *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("words", [("wal", "copy", "main", "--once"), ("copy",)], ids=lambda each: each[0])
+def test_what_lacks_is_sent_once(bench: Bench, words: tuple[str, ...]) -> None:
+    done = pgbackstop(bench, *words)
+    assert done.returncode == 0, done.stderr
+    assert bench.there() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("words", [("wal", "copy", "main", "--once"), ("copy",)], ids=lambda each: each[0])
+def test_a_storage_that_cannot_be_used_is_told(bench: Bench, words: tuple[str, ...]) -> None:
+    (bench.folder / "offsite").rename(bench.folder / "elsewhere")
+    (bench.folder / "offsite").write_text("a file")
+    done = pgbackstop(bench, *words)
+    assert done.returncode == 1
+    assert f"The storage {bench.folder / 'offsite'} cannot be used" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_only_one_copies_at_a_time(bench: Bench) -> None:
+    with bench.workspace.state.held("wal-copy-main", "Another"):
+        done = pgbackstop(bench, "wal", "copy", "main", "--once")
+        assert "The copying of WAL of main is already running" in done.stderr
+        assert done.returncode != 0
+        assert pgbackstop(bench, "copy").returncode == 0  # that one does it
+
+
+def test_a_server_whose_wal_goes_nowhere(bench: Bench) -> None:
+    bench.workspace.file.write_text(CONFIG.replace("[offsite]", "[]"))
+    done = pgbackstop(bench, "wal", "copy", "main")
+    assert done.returncode != 0
+    assert "goes to no further storage" in done.stderr
+
+
+def test_the_window_has_each_storage(bench: Bench) -> None:
+    pgbackstop(bench, "wal", "copy", "main", "--once")
+    shown = pgbackstop(bench, "window")
+    assert "If this host is lost, offsite alone recovers main to " in shown.stdout
+    rows = json.loads(pgbackstop(bench, "window", "--json").stdout)
+    assert [row["storage"] for row in rows] == ["disk", "offsite"]
+    assert rows[0]["start"] == rows[1]["start"]
