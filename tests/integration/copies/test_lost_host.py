@@ -20,6 +20,7 @@ import yaml
 from pgbackstop_catalog.config.storage import S3Storage
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.records import codec
+from pgbackstop_runner.storage import identity
 from pgbackstop_runner.storage.s3 import S3Bucket
 from tests.integration.copies.conftest import ACCESS_KEY, SECRET_KEY, place
 from tests.integration.recover import yard as yards
@@ -114,6 +115,7 @@ def a_host(storage: S3Storage) -> Iterator[Host]:
         s3 = {"s3": storage.model_dump(mode="json")}
         yard = Yard(server, wal_settings=wal, plan={"copies": ["s3"]}, storages=s3)
         new = Host(yard)
+        identity.create(yard.site.workspace, "s3")
         try:
             yield new
         finally:
@@ -340,22 +342,26 @@ def test_by_hand_without_us_or_the_bucket(bucket: Bucket) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{"endpoint": "http://127.0.0.1:9"}, {"secret_access_key_file": "wrong"}, {"bucket": "nowhere"}],
+    ("changes", "told"),
+    [
+        ({"endpoint": "http://127.0.0.1:9"}, "cannot be used"),
+        ({"secret_access_key_file": "wrong"}, "cannot be used"),
+        ({"bucket": "nowhere"}, "is not there"),
+    ],
     ids=["nobody listens", "wrong key", "no such bucket"],
 )
-def test_a_bucket_that_cannot_be_used(bucket: Bucket, changes: dict[str, str]) -> None:
+def test_a_bucket_that_cannot_be_used(bucket: Bucket, changes: dict[str, str], told: str) -> None:
     (bucket.site.folder / "wrong").write_text("not-the-secret")
     if "secret_access_key_file" in changes:
         changes = {"secret_access_key_file": str(bucket.site.folder / "wrong")}
     broken = empty_host(bucket.host, bucket.storage.evolve(**changes))
     try:
-        said = bucket.refused(site=broken)
-        assert "The storage offsite cannot be used" in said
+        said = bucket.refused("--from", "offsite", site=broken)
+        assert f"The storage offsite {told}" in said
         assert "not-the-secret" not in said
         rebuilt = broken.run("catalog", "rebuild", "--storage", "offsite")
         assert rebuilt.returncode != 0
-        assert "The storage offsite cannot be used" in rebuilt.stderr
+        assert f"The storage offsite {told}" in rebuilt.stderr
     finally:
         bucket.site.write()
 

@@ -45,7 +45,6 @@ class Bench:
         root.mkdir(parents=True)
         (root / "archive.json").write_bytes(codec.encode(makers.IDENTITY))
         self.archive = makers.opened(root)
-        (self.folder / "offsite").mkdir()
 
     @property
     def offsite(self) -> Path:
