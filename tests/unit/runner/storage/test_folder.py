@@ -13,3 +13,13 @@ class TestFolderStore(StorageContract):
     def store(self, tmp_path: Path) -> FolderStore:
         (tmp_path / "store").mkdir()
         return FolderStore(root=tmp_path / "store")
+
+
+def test_no_empty_folder_stays(tmp_path: Path) -> None:
+    """A dump in the directory format has a folder of its own inside the backup's."""
+    store = FolderStore(root=tmp_path)
+    paths = ["main/shop/1/backup.json", "main/shop/1/SHA256SUMS", "main/shop/1/dump/toc.dat", "main/other"]
+    for path in paths:
+        store.put_bytes(b"x", path)
+    store.remove(paths[:3])
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["main", "main/other"]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -120,3 +121,30 @@ def test_no_folder_can_be_made(tmp_path: Path) -> None:
         StateFolder(tmp_path).held("plan-p", "it"),
     ):
         pytest.fail("held")
+
+
+def test_a_lease_s_file_stays_as_long_as_somebody_reads(tmp_path: Path) -> None:
+    """A reader that was killed leaves the file; whoever reads keeps it."""
+    storages.catalog(tmp_path)
+    state = StateFolder(tmp_path)
+    with state.lease("20260101T000000Z-aaaaaaaa"):
+        left = tmp_path / "locks" / "lease-20260101T000000Z-bbbbbbbb.lock"
+        left.touch()
+        state.sweep()
+        names = [path.name for path in (tmp_path / "locks").iterdir()]
+        assert names == ["lease-20260101T000000Z-aaaaaaaa.lock"]
+
+
+def test_our_own_in_the_folder_of_all_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    ours = f".pgbackstop-list.{gone.pid}.0123456789abcdef.tmp"
+    used = f".pgbackstop-list.{os.getpid()}.0123456789abcdef.tmp"
+    others = f".somebody-list.{gone.pid}.0123456789abcdef.tmp"
+    for name in (ours, used, others):
+        (folder / name).touch()
+    StateFolder(tmp_path).sweep()
+    assert sorted(path.name for path in folder.iterdir()) == sorted([used, others])
