@@ -89,9 +89,9 @@ class Ground:
     def workspace(self) -> Workspace:
         return workspace.open_workspace(self.file, on_invalid_record=lambda _error: None)
 
-    def write(self, last: int = 2) -> None:
-        """Write the configuration; ``last`` backups of each plan are kept."""
-        keep = {"last": last, "minimum": 1}
+    def write(self, last: int = 2, *, copied: bool = True) -> None:
+        """Write the configuration; ``last`` backups of each plan are kept, and not all are ``copied``."""
+        more = {"keep": {"last": last, "minimum": 1}, **({} if copied else {"copies": []})}
         document = {
             "servers": {
                 "main": {
@@ -104,8 +104,7 @@ class Ground:
                 }
             },
             "plans": {
-                name: {"server": "main", "keep": keep, "verify": False, **each}
-                for name, each in PLANS.items()
+                name: {"server": "main", "verify": False, **each, **more} for name, each in PLANS.items()
             },
             "storages": {
                 name: {"kind": "folder", "path": str(self.folder / place), "reserve": 0}

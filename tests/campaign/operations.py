@@ -39,7 +39,9 @@ def _drop(ground: Ground) -> Sequence[str]:
 
 
 def _copy(ground: Ground) -> Sequence[str]:
+    ground.write(copied=False)
     ground.backup("dir")
+    ground.write()
     return ("copy", "dir")
 
 
