@@ -11,6 +11,7 @@ import pytest
 
 from pgbackstop_catalog.records.backup import Reason, Status
 from pgbackstop_runner.recover.data_directory import UNFINISHED
+from tests.integration.recover import yard as yards
 from tests.integration.recover.conftest import MakeYard
 from tests.integration.recover.yard import Yard
 from tests.support import accounts, backups, places, ports
@@ -210,3 +211,36 @@ def test_no_process_of_a_failed_replay_stays(history17: Yard) -> None:
     here = [each for each in psutil.process_iter(["cmdline"]) if str(place) in (each.info["cmdline"] or [])]
     assert here == []
     assert next(iter(history17.site.catalog.restores())).status is Status.FAILED
+
+
+@pytest.fixture
+def small_place(make_yard: MakeYard) -> Iterator[tuple[Yard, Path]]:
+    """A yard, and a place with room for its base backup, and not for what is replayed after it."""
+    yard = make_yard()
+    yard.receive()
+    yard.backup()
+    yard.server.execute(
+        "create table big as select n, repeat(md5(n::text), 40) from generate_series(1, 90000) n"
+    )
+    yard.switch()
+    yard.caught_up()
+    place = yard.target()
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=130m", "tmpfs", place], check=True)
+    try:
+        yield yard, place
+    finally:
+        yards.end(place)
+        subprocess.run(["umount", "--lazy", place], check=True)
+
+
+@pytest.mark.root
+@pytest.mark.slow
+def test_a_disk_that_fills_while_wal_is_replayed_is_named(small_place: tuple[Yard, Path]) -> None:
+    yard, place = small_place
+    done = yard.recover(place, "--start", "--port", str(ports.free()))
+    words = backups.sentence(done)
+    assert done.returncode != 0
+    assert f"The disk of {place} is full" in words
+    assert "No space left on device" in words
+    assert next(iter(yard.site.catalog.restores())).reason is Reason.SPACE
