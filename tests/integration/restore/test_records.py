@@ -1,6 +1,8 @@
 """What a record says, when somebody else has done something since."""
 
 import fcntl
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from tests.integration.restore import places
 from tests.support import backups
 from tests.support.backups import Site, until
 from tests.support.databases import Database
+from tests.support.servers import Server
 
 
 def test_a_backup_in_use_is_leased(database: Database, tmp_path: Path) -> None:
@@ -138,3 +141,29 @@ def test_an_undo_whose_start_hook_is_killed_is_on_record(database: Database, tmp
     (record,) = places.restores(place)
     assert record.undone_at is not None
     assert not record.is_undoable
+
+
+def test_postgresql_that_goes_away_under_a_drop(private_server: Server, tmp_path: Path) -> None:
+    """DROP DATABASE waits until every process of the server has noticed; one that is frozen does not."""
+    private_server.execute("create database shop")
+    place = places.site(tmp_path, private_server, "shop")
+    places.backup(place)
+    done = places.restore(place)
+    drop = ("restore", "--drop-old", done.id, "--yes-replace", done.replaced_database)
+    half = f"select datconnlimit from pg_database where datname = '{done.replaced_database}'"
+    with private_server.connect() as idle:
+        os.kill(idle.info.backend_pid, signal.SIGSTOP)
+        with place.start(*drop) as running:
+            until(lambda: private_server.execute(half) == [(-2,)], "the drop")
+            private_server.execute("select pg_switch_wal()")  # what is committed so far is on the disk
+            private_server.kill()
+            _said, words = running.communicate(timeout=backups.PATIENCE)
+    assert running.returncode == errors.ServerUnreachable.exit_code, words
+    assert "The connection to PostgreSQL was lost" in words
+    private_server.start()
+    refused = place.run("restore", "--undo", done.id, "--yes-replace", "shop")
+    assert refused.returncode == errors.ValidationError.exit_code, refused.stderr
+    assert "'restore --drop-old' ends it" in backups.sentence(refused)
+    ended = place.run(*drop)
+    assert ended.returncode == 0, ended.stderr
+    assert places.databases(private_server) == {"shop"}
