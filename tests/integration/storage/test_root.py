@@ -28,6 +28,7 @@ both = list(catalog.backups())  # as root, who can also import what is needed fo
 list(summary.read(catalog.entries("backups"), told.append))
 os.setgroups([])
 os.setuid(int(sys.argv[2]))
+catalog = FolderCatalog(Path(sys.argv[1]), on_invalid_record=told.append)  # what the first has read it keeps
 print(len(both), *(each.id for each in catalog.backups()), len(told))
 print(*(each.id for each in summary.read(catalog.entries("backups"), told.append)), len(told))
 print(*map(catalog.has, both))
