@@ -24,11 +24,13 @@ from pgbackstop_runner.workspace import Workspace
 def fill(current: Journal, outline: RestorePlan, name: str, *, closed: bool = False) -> None:
     """Make, fill, analyse and check it. ``closed``: nobody but superusers gets in before ``open_door``.
 
-    Raises PgbackstopError, psycopg.Error.
+    Where a superuser fills it, it is closed until it is whole: what others exchange in it meanwhile would run
+    with that one's rights. Raises PgbackstopError, psycopg.Error.
     """
     with current.step("create"):
         create(outline, name)
-        if closed:
+        shut = closed or _is_superuser(outline)
+        if shut:
             _limit(outline, name, "alter database {} connection limit 0")
     with current.step("restore"):
         load(current, outline, name)
@@ -36,6 +38,15 @@ def fill(current: Journal, outline: RestorePlan, name: str, *, closed: bool = Fa
         analyze(outline, name)
     with current.step("validate"):
         validate(current, outline, name)
+    if shut and not closed:
+        open_door(outline, name)
+
+
+def _is_superuser(outline: RestorePlan) -> bool:
+    """Whether the role that restores is one, whom no limit of connections keeps out."""
+    with target_database.connect(outline.server, away_from=(outline.database,)) as connection:
+        row = connection.execute("select rolsuper from pg_roles where rolname = current_user").fetchone()
+    return bool(row and row[0])
 
 
 def create(outline: RestorePlan, name: str) -> None:
