@@ -161,12 +161,13 @@ FAILURES: Final = _counter(
 )
 AVAILABLE: Final = _plan(
     "backup_available",
-    "Valid backups that are kept, without those whose files are gone.",
+    "Valid backups that are kept, without those whose files are gone or have another size.",
     "backup records and the storage",
 )
 MISSING: Final = _plan(
     "backup_missing",
-    "Kept backups whose files are gone from their storage, and nobody expired them.",
+    "Kept backups of which files are gone from their storage, though nobody expired them, or have another "
+    "size than on record.",
     "backup records and the storage",
 )
 VANISHED: Final = _plan(

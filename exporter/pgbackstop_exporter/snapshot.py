@@ -54,7 +54,7 @@ class RestoreFacts:
 class PlanFacts:
     """All records of one plan. A history of one database includes the attempts for the whole plan.
 
-    ``kept`` are the ids of the backups that are still kept.
+    ``kept`` are the ids of the backups that are still kept, and the storage of each.
     """
 
     histories: Mapping[Subject, History] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class PlanFacts:
     copies: Mapping[tuple[Subject, str], CopyFacts] = field(default_factory=dict)
     proofs: Mapping[Subject, ProofFacts] = field(default_factory=dict)
     physical: tuple[Attempt, ...] = ()
-    kept: Mapping[Subject, tuple[str, ...]] = field(default_factory=dict)
+    kept: Mapping[Subject, Mapping[str, str]] = field(default_factory=dict)
 
     def history(self, subject: Subject) -> History:
         """Of the subject, else of the whole plan where it has no attempt of its own yet."""
@@ -108,8 +108,8 @@ class ServerHealth:
 class DiskFacts:
     """A file system; ``free_inodes`` is None where it does not count files.
 
-    ``missing`` are the ids of kept backups whose files are gone from the storage there; ``lost`` are those of
-    them that were in a storage which a person let another one take the place of.
+    ``missing`` are the ids of kept backups of which files are gone from the storage there, or were cut;
+    ``lost`` are those of them that were in a storage which a person let another one take the place of.
     """
 
     free: int

@@ -29,6 +29,7 @@ from pgbackstop_exporter.snapshot import (
 from pgbackstop_exporter.sources import disks, stored_backups
 from pgbackstop_exporter.sources.catalog import CatalogSource
 from pgbackstop_exporter.sources.postgres import TIMEOUT_SECONDS, PostgresSource
+from pgbackstop_exporter.sources.stored_backups import StoredBackups
 
 CATALOG_SECONDS: Final = 5.0  # a finished run is to be visible within 30 s
 POSTGRES_SECONDS: Final = 15.0  # Prometheus' scrape interval
@@ -112,7 +113,7 @@ class Supervisor:
         for name, server in config.servers.items():
             wanted[name, server] = partial(self._watch_server, name, server)
         for path in disks.paths(config):
-            wanted["disk", path] = partial(self._watch_disk, path)
+            wanted["disk", path, root] = partial(self._watch_disk, path)
         return wanted
 
     async def _watch_catalog(self, root: Path) -> None:
@@ -150,10 +151,11 @@ class Supervisor:
 
     async def _watch_disk(self, path: str) -> None:
         name = disk_collector(path)
+        stored = StoredBackups(Path(path), self.snapshot.settings.config.catalog_folder())
 
         async def read() -> None:
             kept = stored_backups.kept(self.snapshot, path)
-            look = partial(disks.look, self.snapshot.settings.config, path, kept)
+            look = partial(disks.look, self.snapshot.settings.config, path, stored, kept)
             facts = await threads.run(look, name=name)
             self._update(replace(self.snapshot, disks={**self.snapshot.disks, path: facts}))
 

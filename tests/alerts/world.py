@@ -341,5 +341,5 @@ class World:
             copies={(subject, "offsite"): self.copies[subject]} if subject in self.copies else {},
             proofs={subject: self.proofs[subject]} if subject in self.proofs else {},
             physical=tuple(each for each in attempts if subject == PHYSICAL and each.is_available),
-            kept={subject: tuple(each.id for each in attempts if each.is_available)},
+            kept={subject: {each.id: each.storage for each in attempts if each.is_available}},
         )

@@ -57,6 +57,7 @@ class Attempt(NamedTuple):
     progress_expected: int = -1
     progress_at: float = 0.0
     vanished: int = 0
+    storage: str = ""
 
     @property
     def is_failure(self) -> bool:
@@ -93,6 +94,7 @@ def attempt(record: Backup) -> Attempt:
         progress_expected=_known(record.progress_expected_bytes),
         progress_at=_unix(record.progress_at),
         vanished=0 if record.acknowledged else len(record.vanished),
+        storage=record.storage or "",
     )
 
 

@@ -21,8 +21,7 @@ from pgbackstop_catalog.records.storage import StorageMark
 from pgbackstop_catalog.store import layout, listing
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_exporter.snapshot import DiskFacts
-from pgbackstop_exporter.sources import stored_backups
-from pgbackstop_exporter.sources.stored_backups import Kept
+from pgbackstop_exporter.sources.stored_backups import Kept, StoredBackups
 
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")  # how a space stands in a path there
@@ -37,8 +36,8 @@ def paths(config: Config) -> tuple[str, ...]:
     return tuple(sorted(map(str, folders)))
 
 
-def read(path: str, kept: Kept) -> DiskFacts:
-    """How full it is, and whether the backups that are ``kept`` there are there. Raises OSError.
+def read(path: str, stored: StoredBackups, kept: Kept) -> DiskFacts:
+    """How full it is, and whether the backups that are ``kept`` there are whole. Raises OSError.
 
     https://pubs.opengroup.org/onlinepubs/9699919799/functions/statvfs.html
     """
@@ -48,17 +47,17 @@ def read(path: str, kept: Kept) -> DiskFacts:
         size=found.f_blocks * found.f_frsize,
         free_inodes=found.f_favail if found.f_files else None,
         is_readonly=_is_readonly(Path(path), bool(found.f_flag & os.ST_RDONLY)),
-        missing=stored_backups.missing(Path(path), kept),
+        missing=stored.missing(kept),
     )
 
 
-def look(config: Config, path: str, kept: Kept) -> DiskFacts:
+def look(config: Config, path: str, stored: StoredBackups, kept: Kept) -> DiskFacts:
     """The same of a storage or catalog that is mounted. Raises CatalogError where it is not there, OSError.
 
     The disk that holds its mount point says nothing of it.
     """
     known = _require(config, Path(path))
-    found = read(path, kept)
+    found = read(path, stored, kept)
     lost = {each for each in found.missing if known and all(_is_lost(mark, each) for mark in known)}
     return replace(found, lost=frozenset(lost))
 

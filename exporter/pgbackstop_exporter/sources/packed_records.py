@@ -93,11 +93,12 @@ class Attempts:
     """Backup records as attempts."""
 
     kind = Backup
-    _layout = struct.Struct("<HBBBHddddqqqQIH")
+    _layout = struct.Struct("<HBBBHddddqqqQIHH")
     size = _layout.size
 
     def __init__(self) -> None:
         self._subjects: _Numbers[Subject] = _Numbers()
+        self._storages: _Numbers[str] = _Numbers()
 
     def folder(self, record: Backup) -> str:
         return record.plan
@@ -121,7 +122,7 @@ class Attempts:
             *(each.started, each.finished or each.progress_at, each.scheduled, each.verified),
             round(each.duration * 1e6),
             *self._sizes(each),
-            *(each.start_lsn, each.timeline, min(each.vanished, 0xFFFF)),
+            *(each.start_lsn, each.timeline, min(each.vanished, 0xFFFF), self._storages.of(each.storage)),
         )
 
     def _sizes(self, each: Attempt) -> tuple[int, int]:
@@ -132,7 +133,7 @@ class Attempts:
 
     def unpack(self, name: str, packed: bytes) -> Attempt:
         subject, status, reason, flags, missed, *rest = self._layout.unpack(packed)
-        started, finished, scheduled, verified, duration, size, source_size, lsn, timeline, vanished = rest
+        started, finished, scheduled, verified, duration, size, source_size, lsn, timeline, *last = rest
         is_running = _STATUSES[status] is Status.RUNNING
         return Attempt(
             id=name,
@@ -154,7 +155,8 @@ class Attempts:
             progress=size if is_running else 0,
             progress_expected=source_size if is_running else -1,
             progress_at=finished if is_running else 0.0,
-            vanished=vanished,
+            vanished=last[0],
+            storage=self._storages.values[last[1]],
         )
 
 

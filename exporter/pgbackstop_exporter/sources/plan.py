@@ -106,12 +106,12 @@ def _with_copy(known: CopyFacts, each: CopyDigest, failures: int) -> CopyFacts:
     return replace(known, failures=failures)
 
 
-def _kept(attempts: Iterable[Attempt]) -> dict[Subject, tuple[str, ...]]:
-    found: defaultdict[Subject, list[str]] = defaultdict(list)
+def _kept(attempts: Iterable[Attempt]) -> dict[Subject, dict[str, str]]:
+    found: defaultdict[Subject, dict[str, str]] = defaultdict(dict)
     for each in attempts:
         if each.is_available:
-            found[each.subject].append(each.id)
-    return {subject: tuple(ids) for subject, ids in found.items()}
+            found[each.subject][each.id] = each.storage
+    return dict(found)
 
 
 def _proofs(proofs: Iterable[ProofDigest]) -> dict[Subject, ProofFacts]:

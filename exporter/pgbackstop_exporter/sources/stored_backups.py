@@ -1,52 +1,113 @@
-"""Whether kept backups are where they were stored, by the names of their folders alone.
+"""Whether kept backups are where they were stored, with every file of the size on record.
 
-What lies in a folder is for ``pgbackstop verify``. Reading may hang: call it in a thread.
+Names of folders are compared at every look, sizes of files some at a time: a stat each. What is in the files
+is for ``pgbackstop verify``. Reading may hang: call it in a thread.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import cast
+from typing import Final, cast
 
-from pgbackstop_catalog.records.backup import BackupType
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.storage import FolderStorage
+from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.backup import Backup, BackupType
 from pgbackstop_catalog.store import layout
 from pgbackstop_exporter.snapshot import Snapshot
 
-Kept = Mapping[PurePosixPath, frozenset[str]]
+# By the parent of their folders, the ids of backups and the plan of each.
+Kept = Mapping[PurePosixPath, Mapping[str, str]]
+
+# At each look, every few seconds: a stat on a network file system may take milliseconds.
+FILES_AT_ONCE: Final = 100
 
 
 def kept(snapshot: Snapshot, path: str) -> Kept:
-    """Ids of the backups that the catalog has as kept in the storage at ``path``, by their parent folder."""
+    """The backups that the catalog has as kept in the storage at ``path``."""
     config = snapshot.settings.config
     plans = snapshot.catalog.plans if snapshot.catalog else {}
-    found: dict[PurePosixPath, frozenset[str]] = {}
+    here = {
+        name
+        for name, each in config.storages.items()
+        if isinstance(each, FolderStorage) and str(each.path) == path
+    }
+    found: defaultdict[PurePosixPath, dict[str, str]] = defaultdict(dict)
     for name, plan in config.plans.items():
-        if name not in plans or str(config.folder(plan.storage).path) != path:
-            continue
-        for subject, ids in plans[name].kept.items():
+        for subject, ids in plans[name].kept.items() if name in plans else ():
             parent = layout.backup_folder(
                 backup_type=cast(BackupType, subject.backup_type),
                 server=subject.server,
                 database=subject.database,
                 backup_id="any",
             ).parent
-            found[parent] = found.get(parent, frozenset()) | frozenset(ids)
-    return found
+            for backup_id, storage in ids.items():
+                if (storage or plan.storage or config.first_folder) in here:
+                    found[parent][backup_id] = name
+    return dict(found)
 
 
-def missing(root: Path, wanted: Kept) -> frozenset[str]:
-    """Ids of those whose folder is gone, from a storage that is there.
+class StoredBackups:
+    """The backups of one storage; ``catalog`` is the catalog's folder."""
 
-    What lies in a folder that we may not read is not said to be gone.
-    """
-    gone: set[str] = set()
-    for parent, ids in wanted.items():
-        there = _names(root / parent)
-        if there is not None:
-            gone |= ids - there
-    return frozenset(gone)
+    def __init__(self, root: Path, catalog: Path) -> None:
+        self._root = root
+        self._records = catalog / "backups"
+        self._round: Iterator[None] = iter(())
+        self._damaged: set[str] = set()
+
+    def missing(self, wanted: Kept) -> frozenset[str]:
+        """Ids of those whose folder is gone, or that have a file less or one of another size.
+
+        The storage is there. What lies in a folder that we may not read is not said to be gone.
+        """
+        self._compare_some(wanted)
+        self._damaged.intersection_update(*[set().union(*wanted.values())])
+        gone = set(self._damaged)
+        for parent, ids in wanted.items():
+            there = _names(self._root / parent)
+            if there is not None:
+                gone |= ids.keys() - there
+        return frozenset(gone)
+
+    def _compare_some(self, wanted: Kept) -> None:
+        """Go on with the round through all of them, or begin the next."""
+        looked_at = sum(1 for _ in islice(self._round, FILES_AT_ONCE))
+        if looked_at < FILES_AT_ONCE:
+            self._round = self._compare(wanted)
+            for _ in islice(self._round, FILES_AT_ONCE - looked_at):
+                pass
+
+    def _compare(self, wanted: Kept) -> Iterator[None]:
+        """One round, the newest first; it yields after each file."""
+        every = [(backup_id, parent) for parent, ids in wanted.items() for backup_id in ids]
+        for backup_id, parent in sorted(every, reverse=True):
+            wrong = False
+            for path, size in self._files(wanted[parent][backup_id], backup_id):
+                wrong |= _differs(self._root / parent / backup_id / path, size)
+                yield
+            (self._damaged.add if wrong else self._damaged.discard)(backup_id)
+
+    def _files(self, plan: str, backup_id: str) -> list[tuple[str, int]]:
+        """Paths and sizes by the record; none where it cannot be read, as the catalog's collector tells."""
+        try:
+            record = codec.read(Backup, self._records / plan / f"{backup_id}.json")
+        except (OSError, errors.CatalogError):
+            return []
+        return [(each.path, each.size_bytes) for each in record.files] if record.is_available else []
+
+
+def _differs(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size != size
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # not allowed, or a disk in trouble: that is no answer
+        return False
 
 
 def _names(folder: Path) -> frozenset[str] | None:

@@ -163,7 +163,7 @@ def _gone(known: SampleIndex, where: Labels) -> State | None:
     missing = known.of(metrics.MISSING, where)
     if not missing:
         return None
-    return State(word="failed", why=f"the files of kept backups are gone: of {missing:g}")
+    return State(word="failed", why=f"files of kept backups are gone or have another size: of {missing:g}")
 
 
 def _overdue(known: SampleIndex, where: Labels) -> State | None:

@@ -10,6 +10,7 @@ from pgbackstop_catalog.config.server import Server, Wal
 from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_exporter.snapshot import Health, Snapshot, disk_collector, postgres_collector
 from pgbackstop_exporter.sources import disks
+from pgbackstop_exporter.sources.stored_backups import StoredBackups
 from tests.unit.exporter import filled
 from tests.unit.exporter.builders import config
 from tests.unit.exporter.pages_of import UNIX, value, value_at, values
@@ -131,10 +132,11 @@ def test_disks_are_those_of_storages_and_of_a_catalog_outside_them(tmp_path: Pat
 
 
 def test_what_statvfs_says(tmp_path: Path) -> None:
-    found = disks.read(str(tmp_path), {})
+    stored = StoredBackups(tmp_path, tmp_path / "catalog")
+    found = disks.read(str(tmp_path), stored, {})
     assert 0 < found.free <= found.size
     assert not found.is_readonly
-    assert disks.read("/proc", {}).free_inodes is None
+    assert disks.read("/proc", stored, {}).free_inodes is None
 
 
 @pytest.mark.parametrize(

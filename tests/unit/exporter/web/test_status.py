@@ -89,7 +89,7 @@ def state(**changes: float | None) -> State:
             "failed",
             "1m00s ago, 1 in a row",
         ),
-        ({"MISSING": 2}, "failed", "the files of kept backups are gone: of 2"),
+        ({"MISSING": 2}, "failed", "files of kept backups are gone or have another size: of 2"),
         ({"NEXT_RUN": UNIX - HOUR}, "late", "a run was due 1h00m ago and has not started"),
         ({"NEXT_RUN": UNIX - 600}, "ok", ""),
         ({"LAST_SUCCESS": UNIX + 60}, "ok", ""),
