@@ -66,9 +66,25 @@ def _harmless(backup: Backup) -> Iterator[None]:
 
 def announce(workspace: Workspace, backup: Backup) -> None:
     """Queue what there is to tell of an attempt; where the outbox cannot be written, send it right away."""
-    made = events.of_backup(backup, in_a_row=_in_a_row(workspace, backup), lasts=_lasts(workspace, backup))
+    made = _event(workspace, backup)
     if made is not None:
         _keep(workspace, made)
+
+
+def _event(workspace: Workspace, backup: Backup) -> Event | None:
+    if events.is_damaged(backup):
+        return events.of_damage(backup, good=_good(workspace, backup), found_at=utc_now())
+    return events.of_backup(backup, in_a_row=_in_a_row(workspace, backup), lasts=_lasts(workspace, backup))
+
+
+def _good(workspace: Workspace, backup: Backup) -> list[Backup]:
+    """The kept ones of the same database without those that are built on it, the newest first."""
+    known = [each for each in workspace.catalog.backups(backup.plan) if each.database == backup.database]
+    bad = {backup.id}
+    for each in reversed(known):
+        if each.parent in bad:
+            bad.add(each.id)
+    return [each for each in known if each.is_available and each.id not in bad]
 
 
 def _keep(workspace: Workspace, made: Event) -> None:

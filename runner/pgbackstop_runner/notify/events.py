@@ -5,6 +5,7 @@ Prometheus tells states (too old, failed and not yet made good); a notice tells 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -12,13 +13,14 @@ from pydantic import Field
 
 from pgbackstop_catalog import units
 from pgbackstop_catalog.model import Model, UtcTime, format_time
-from pgbackstop_catalog.records.backup import Backup, Proof, Status
+from pgbackstop_catalog.records.backup import Backup, Proof, Reason, Status
 from pgbackstop_catalog.records.vanished import Acknowledgement
 
 Kind = Literal[
     "backup-succeeded",
     "backup-failed",
     "backup-missed",
+    "backup-damaged",
     "data-vanished",
     "data-acknowledged",
     "restore-started",
@@ -34,6 +36,7 @@ ALERT_NAMES: dict[Kind, str] = {
     "backup-succeeded": "BackupFinished",
     "backup-failed": "BackupRunFailed",
     "backup-missed": "BackupRunMissed",
+    "backup-damaged": "BackupDamaged",
     "data-vanished": "DataVanished",
     "data-acknowledged": "DataVanishedAcknowledged",
     "restore-started": "RestoreStarted",
@@ -53,6 +56,7 @@ _RUNBOOKS = "https://github.com/pgbackstop/pgbackstop/blob/main/alerts/runbooks/
 _RUNBOOK_OF: dict[Kind, str] = {
     "backup-failed": "BackupFailed",
     "backup-missed": "BackupScheduleMissed",
+    "backup-damaged": "BackupFailed",
     "data-vanished": "BackupDataVanished",
     "drill-failed": "BackupDrillFailed",
 }
@@ -105,6 +109,35 @@ def of_backup(backup: Backup, *, in_a_row: int = 1, lasts: timedelta = BAD_NEWS)
     severity: Severity = "critical" if in_a_row > 1 else "warning"
     failed = _notice(backup, "backup-failed", severity, _failed(backup, in_a_row), _what_to_do_failed(backup))
     return failed.evolve(ends_at=failed.starts_at + lasts)
+
+
+def of_damage(backup: Backup, *, good: Sequence[Backup], found_at: datetime) -> Event:
+    """What to tell of a stored backup that was read back and is damaged.
+
+    ``good`` are the kept ones of the same database that are not known to be damaged, the newest first.
+    """
+    damaged = _notice(
+        backup,
+        "backup-damaged",
+        "critical",
+        f"A stored backup of {_target(backup)} (plan {backup.plan}) is damaged: {backup.id}",
+        f"{_cut(backup.message)} It cannot be relied on. {_still_good(backup, good)} Look at the disk of its "
+        f"storage; 'pgbackstop verify {backup.plan} --all' reads all others.",
+    )
+    return damaged.evolve(starts_at=found_at, ends_at=found_at + BAD_NEWS)
+
+
+def is_damaged(backup: Backup) -> bool:
+    """Whether the backup was complete and stored, and reading it back condemned it."""
+    condemned = backup.status is Status.FAILED and backup.reason is Reason.CORRUPT
+    return condemned and backup.verification == "failed"
+
+
+def _still_good(backup: Backup, good: Sequence[Backup]) -> str:
+    if not good:
+        return f"No other good one is kept: make one now, 'pgbackstop backup {backup.plan}'."
+    made = format_time(good[0].finished_at or good[0].started_at)
+    return f"Still good, as far as is known: {len(good)}, the newest {good[0].id}, of {made}."
 
 
 def of_acknowledgement(backup: Backup, by: Acknowledgement) -> Event:

@@ -293,3 +293,20 @@ def test_a_notice_reads_back(opened: Workspace) -> None:
     assert event is not None
     backup_events.queue(opened, event)
     assert backup_events.outbox(opened).read(_waiting(opened)[0]) == Event.model_validate(dict(event))
+
+
+def test_a_damaged_backup_is_told_with_those_that_are_still_good(
+    opened: Workspace, server: Answering
+) -> None:
+    damaged = finished(status=Status.FAILED, reason=Reason.CORRUPT, verification="failed", message="Cut.")
+    built_on_it = finished(id="20261123T020000Z-5f3a9c", parent=damaged.id)
+    good = finished(id="20261121T020000Z-5f3a9c")
+    other = finished(id="20261124T020000Z-5f3a9c", database="crm")
+    for each in (damaged, built_on_it, good, other):
+        opened.catalog.put(each)
+    backup_events.backup_finished(opened, damaged)
+    assert labels_of(server.received) == [("BackupDamaged", "critical", "shop")]
+    assert (
+        f"Still good, as far as is known: 1, the newest {good.id}"
+        in (server.received[0]["annotations"]["description"])
+    )

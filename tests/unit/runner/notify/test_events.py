@@ -140,3 +140,45 @@ def test_an_acknowledgement_ends_it_and_says_who() -> None:
     seen = events.of_backup(finished(vanished=LOST[:1]))
     assert seen is not None
     assert events.to_alert(seen, NOW)["labels"] == ends[0]["labels"]
+
+
+CONDEMNED = {
+    "status": Status.FAILED,
+    "reason": Reason.CORRUPT,
+    "verification": "failed",
+    "message": "shop.backup has 12 bytes instead of 4200000.",
+}
+
+
+def test_a_damaged_backup_is_critical_and_says_what_is_still_good() -> None:
+    damaged, good = finished(**CONDEMNED), finished(id="20261121T020000Z-5f3a9c")
+    found_at = NOW + timedelta(days=3)
+    event = events.of_damage(damaged, good=[good], found_at=found_at)
+    assert (event.kind, event.severity, event.starts_at) == ("backup-damaged", "critical", found_at)
+    assert event.summary == (
+        "A stored backup of database shop on main (plan shop-daily) is damaged: 20261122T020000Z-5f3a9c"
+    )
+    assert event.description.startswith(
+        "shop.backup has 12 bytes instead of 4200000. It cannot be relied on."
+    )
+    assert "Still good, as far as is known: 1, the newest 20261121T020000Z-5f3a9c, of" in event.description
+    assert events.ends(event) == []
+
+
+def test_the_last_good_backup_that_is_damaged_asks_for_a_new_one() -> None:
+    event = events.of_damage(finished(**CONDEMNED), good=[], found_at=NOW)
+    assert "No other good one is kept: make one now, 'pgbackstop backup shop-daily'." in event.description
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_damaged"),
+    [
+        (CONDEMNED, True),
+        (CONDEMNED | {"verification": ""}, False),
+        (CONDEMNED | {"reason": Reason.TOOL}, False),
+        ({"verification": "pg_restore 17"}, False),
+    ],
+    ids=["read back", "while it was made", "another failure", "good"],
+)
+def test_only_what_was_stored_and_read_back_is_damaged(changes: dict[str, object], is_damaged: bool) -> None:
+    assert events.is_damaged(finished(**changes)) is is_damaged
