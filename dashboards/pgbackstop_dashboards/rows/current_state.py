@@ -97,8 +97,8 @@ def _facts() -> Panel:
     expected = promql.plan("backup_progress_expected_bytes")
     return panels.table(
         "Attempts and backups",
-        "The newest attempt and failure with its reason, runs that did not start, what is kept, and how far "
-        "a running backup is.",
+        "The newest attempt and failure with its reason, runs that did not start, what is kept, gone or cut, "
+        "tables whose rows vanished, and how far a running backup is.",
         plans.of("backup_consecutive_failures", "In a row"),
         Query(expr=promql.reason()),
         plans.moment_of("backup_last_attempt_timestamp_seconds", "Last attempt"),
@@ -107,6 +107,7 @@ def _facts() -> Panel:
         plans.moment_of("backup_last_missed_timestamp_seconds", "Last missed"),
         plans.of("backup_available", "Kept"),
         plans.of("backup_missing", "Gone"),
+        plans.of("backup_vanished_tables", "Vanished"),
         plans.moment_of("backup_oldest_timestamp_seconds", "Oldest"),
         plans.moment_of("backup_running_start_timestamp_seconds", "Running since"),
         Query(expr=promql.each_plan(f"{written} / {expected}"), column="Written"),
@@ -115,13 +116,19 @@ def _facts() -> Panel:
         columns=(
             *plans.names(),
             panels.column("In a row", 75, steps=theme.NONE_IS_GOOD),
-            panels.column("Why", 200, words=theme.REASONS),
+            panels.column("Why", 140, words=theme.REASONS),
             panels.moment("Last attempt"),
             panels.moment("Last failure"),
             panels.column("Missed", 75),
             panels.moment("Last missed"),
             panels.column("Kept", 60),
             panels.column("Gone", 60, steps=theme.NONE_IS_GOOD),
+            panels.column(
+                "Vanished",
+                80,
+                steps=theme.NONE_IS_GOOD,
+                links=(links.runbook("BackupDataVanished", "What to do when rows vanished"),),
+            ),
             panels.moment("Oldest"),
             panels.moment("Running since", no_value="does not run"),
             panels.share("Written", 80, steps=()),
