@@ -321,6 +321,12 @@ WAL_MISSING: Final = _server(
     "Segments that are missing for good in the archive and that no newer base backup makes up for.",
     f"{_WAL} and physical backups",
 )
+WAL_LAST_GAP: Final = _server(
+    "backup_wal_last_gap_timestamp_seconds",
+    "Unix time at which the newest gap in the archive was found, whether or not a base backup has made up "
+    "for it; 0 = none is known.",
+    _WAL,
+)
 WAL_SEGMENTS: Final = _counter(
     "backup_wal_segments_total", SERVER, "Segments archived since the archive began.", _WAL
 )
@@ -481,7 +487,7 @@ GROUPS: Final = (
         "has a physical plan.",
         metrics=(
             *(POSTGRES_UP, EARLIEST, LATEST, WINDOW_TARGET, PROVEN),
-            *(WAL_RECEIVED, WAL_LAG_BYTES, WAL_LAG, WAL_MISSING),
+            *(WAL_RECEIVED, WAL_LAG_BYTES, WAL_LAG, WAL_MISSING, WAL_LAST_GAP),
             *(WAL_SEGMENTS, WAL_FAILURES, WAL_ARCHIVE, SLOT_ACTIVE, SLOT_RETAINED, SLOT_LIMIT, WAL_READY),
             *(ARCHIVER_ARCHIVED, ARCHIVER_FAILED),
         ),

@@ -1,6 +1,6 @@
 """Alerts on WAL."""
 
-from tests.alerts.story import SERVER, Case, server
+from tests.alerts.story import HELD, HOUR, SERVER, Case, server
 
 HELD_AT_2 = "2x60"
 
@@ -61,6 +61,22 @@ CASES = [
         "a gap, until a base backup",
         {"backup_wal_missing_segments": "2x9 0x60"},
         {5: "critical", 20: None},
+    ),
+    server(
+        "WalGap",
+        "a gap that was healed before anybody saw it",
+        {
+            "backup_earliest_recoverable_timestamp_seconds": 640,
+            "backup_wal_missing_segments": 0,
+            "backup_wal_last_gap_timestamp_seconds": f"0x9 600{HELD}",
+        },
+        {5: None, 11: "warning", 6 * HOUR: "warning", 6 * HOUR + 12: None},
+    ),
+    server(
+        "WalGap",
+        "a gap that is not healed yet is told once",
+        {"backup_wal_missing_segments": 2, "backup_wal_last_gap_timestamp_seconds": 60},
+        {5: "critical", HOUR: "critical"},
     ),
     server(
         "WalSlotRetention",

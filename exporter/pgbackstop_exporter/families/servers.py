@@ -106,6 +106,8 @@ def _add_wal(families: Families, where: Labels, state: WalState | None, backups:
     families.add(metrics.WAL_FAILURES, where, state.failures if state else 0)
     families.add(metrics.WAL_ARCHIVE, where, state.archive_bytes if state else 0)
     families.add(metrics.WAL_MISSING, where, windows.missing_segments(backups, state) if state else 0)
+    gaps = (gap.found_at.timestamp() for gap in (state.gaps if state else ()))
+    families.add(metrics.WAL_LAST_GAP, where, max(gaps, default=0.0))
     if state and state.recoverable_until:
         families.add_age(metrics.WAL_LAG, where, state.recoverable_until.timestamp())
 

@@ -63,6 +63,7 @@ def test_a_receiver_that_never_ran_has_received_nothing(tmp_path: Path) -> None:
     assert value(bare, "backup_wal_last_received_timestamp_seconds", server="main") == 0.0
     assert value(bare, "backup_wal_segments_total", server="main") == 0.0
     assert value(bare, "backup_wal_missing_segments", server="main") == 0.0
+    assert value(bare, "backup_wal_last_gap_timestamp_seconds", server="main") == 0.0
     assert values(bare, "backup_wal_lag_seconds") == values(bare, "backup_wal_lag_bytes") == []
     quiet = filled.wal_state(
         last_received_at=None, recoverable_until=None, received_lsn=None, archived_lsn=None
@@ -70,6 +71,16 @@ def test_a_receiver_that_never_ran_has_received_nothing(tmp_path: Path) -> None:
     starting = replace(found, catalog=replace(found.catalog, wal={"main": quiet}))
     assert value(starting, "backup_wal_last_received_timestamp_seconds", server="main") == 0.0
     assert values(starting, "backup_wal_lag_seconds") == []
+
+
+def test_a_gap_that_was_healed_is_still_told(tmp_path: Path) -> None:
+    found = filled.snapshot(tmp_path)
+    assert found.catalog is not None
+    gaps = found.catalog.wal["main"].gaps
+    assert gaps
+    assert value(found, "backup_wal_missing_segments", server="main") == 0.0
+    newest = max(gap.found_at.timestamp() for gap in gaps)
+    assert value(found, "backup_wal_last_gap_timestamp_seconds", server="main") == newest
 
 
 def test_a_server_without_a_wal_archive_has_no_series_of_it(tmp_path: Path) -> None:
