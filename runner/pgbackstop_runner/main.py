@@ -23,6 +23,7 @@ COMMANDS = (
     "daemon",
     "notify",
     "monitoring",
+    "status",
     "list",
     "show",
     "verify",

@@ -1,0 +1,117 @@
+"""Reads the overview, as ``status`` shows it; it asks no server, so that it answers when none does."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import safety
+from pgbackstop_catalog.decisions.safety import Finding, Severity
+from pgbackstop_runner.overview import subjects
+from pgbackstop_runner.overview.subjects import SubjectStatus
+from pgbackstop_runner.recover import recoverable_windows
+from pgbackstop_runner.wal import state as wal_state
+from pgbackstop_runner.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerStatus:
+    """To which moments a server can be restored.
+
+    ``earliest`` to ``latest`` is the recovery window that reaches furthest; ``databases_of`` is what its
+    logical plans alone bring back: the oldest of the newest good backups of each database that has one.
+    """
+
+    server: str
+    earliest: datetime | None = None
+    latest: datetime | None = None
+    databases_of: datetime | None = None
+    proven_until: datetime | None = None
+    proven_at: datetime | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """Everything; ``findings`` are those that belong to no plan and no server."""
+
+    now: datetime
+    subjects: tuple[SubjectStatus, ...]
+    servers: tuple[ServerStatus, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def every_finding(self) -> tuple[tuple[str, Finding], ...]:
+        """Whose it is, and what it is, the worst first."""
+        found = [("", each) for each in self.findings]
+        found += [(f"server {one.server}", each) for one in self.servers for each in one.findings]
+        found += [(_named(one), each) for one in self.subjects for each in one.findings]
+        order = safety.worst_first(each for _, each in found)
+        return tuple(sorted(found, key=lambda pair: order.index(pair[1])))
+
+    @property
+    def severity(self) -> Severity:
+        """The worst of all; UNKNOWN where there is nothing that could be safe."""
+        if not self.subjects:
+            return Severity.UNKNOWN
+        return safety.worst(each for _, each in self.every_finding)
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether nothing endangers what is to be backed up."""
+        return bool(self.subjects) and not any(each.endangers for _, each in self.every_finding)
+
+
+def _named(one: SubjectStatus) -> str:
+    return f"plan {one.plan}" + (f", database {one.subject.database}" if one.subject.database else "")
+
+
+def overview(workspace: Workspace, unreadable: Collection[str], now: datetime) -> Overview:
+    """Read it; ``unreadable`` fills on the way, by ``workspace.on_invalid_record``. Raises CatalogError."""
+    daemon = subjects.scheduler(workspace)
+    found = tuple(subjects.read(workspace, daemon, now.timestamp()))
+    servers = tuple(_server(workspace, name, found) for name in workspace.config.servers)
+    general = safety.of_daemon(daemon.heartbeat_at, now.timestamp()) if daemon else ()
+    general += safety.of_catalog(len(unreadable))
+    return Overview(now=now, subjects=found, servers=servers, findings=safety.worst_first(general))
+
+
+def _server(workspace: Workspace, name: str, found: tuple[SubjectStatus, ...]) -> ServerStatus:
+    own = [each for each in found if each.subject.server == name]
+    logical = [each.known.history for each in own if each.subject.backup_type == "logical"]
+    drills = [each.known.drill_success for each in own]
+    common = ServerStatus(
+        server=name,
+        databases_of=_moment(min((each.last_success for each in logical if each.success), default=0.0)),
+        proven_at=_moment(max(drills, default=0.0)),
+        findings=_wal(workspace, name),
+    )
+    try:
+        spans = recoverable_windows.read(workspace, name).spans
+    except errors.CatalogError as error:
+        return replace(common, findings=safety.worst_first((*common.findings, safety.unknown(str(error)))))
+    if not spans:
+        return common
+    furthest = max(spans, key=lambda span: span.window.end)
+    drill = furthest.drill
+    return replace(
+        common,
+        earliest=furthest.window.start,
+        latest=furthest.window.end,
+        proven_until=drill.proven_until if drill else None,
+        proven_at=drill.finished_at if drill else common.proven_at,
+    )
+
+
+def _wal(workspace: Workspace, name: str) -> tuple[Finding, ...]:
+    if not workspace.server(name).wal.enabled:
+        return ()
+    return safety.of_wal(
+        wal_state.read(workspace.state.wal(name)), is_received=workspace.state.is_held(f"wal-{name}")
+    )
+
+
+def _moment(unix: float) -> datetime | None:
+    return datetime.fromtimestamp(unix, UTC) if unix else None
