@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -192,6 +193,12 @@ class Plan(Model):
         default=None,
         description="physical: how far back the server must be recoverable, 0 for no promise; what keep "
         "holds for certain when left out",
+    )
+
+    ping_url_file: Path | None = Field(
+        default=None,
+        description="a file, mode 0600, with an address that is called when a run starts (/start is added), "
+        "has ended well, or has failed (/fail), as Healthchecks has it",
     )
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import psycopg
 
@@ -26,7 +27,7 @@ from pgbackstop_runner.backup.preflight import Report
 from pgbackstop_runner.copy import run as copy_run
 from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.notify import backup_events
+from pgbackstop_runner.notify import backup_events, pings
 from pgbackstop_runner.postgres import facts as postgres_facts
 from pgbackstop_runner.postgres import sessions, undumped
 from pgbackstop_runner.postgres.client_programs import Binaries
@@ -45,13 +46,19 @@ def run(workspace: Workspace, plan_name: str, request: BackupRequest) -> tuple[B
     """
     workspace.plan(plan_name)
     with workspace.state.held(reconcile.lock_name(plan_name), f"A backup of plan {plan_name}"):
-        reconcile.one_plan(workspace, plan_name)
-        backups = tuple(_attempts(workspace, plan_name, request))
-        if any(backup.status is Status.SUCCEEDED for backup in backups):
-            backups = prove.after(workspace, backups)
-            expire_run.after_success(workspace, plan_name)
+        backups = pings.around(workspace, plan_name, partial(_locked, workspace, plan_name, request))
     # After the lock: a slow upload must not make the next run wait.
     copy_run.make_missing(workspace, plan_name)
+    return backups
+
+
+def _locked(workspace: Workspace, plan_name: str, request: BackupRequest) -> tuple[Backup, ...]:
+    """The run itself, under the plan's lock."""
+    reconcile.one_plan(workspace, plan_name)
+    backups = tuple(_attempts(workspace, plan_name, request))
+    if any(backup.status is Status.SUCCEEDED for backup in backups):
+        backups = prove.after(workspace, backups)
+        expire_run.after_success(workspace, plan_name)
     return backups
 
 
