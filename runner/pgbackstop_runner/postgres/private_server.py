@@ -183,9 +183,12 @@ class PrivateServer:
             "The recovery takes longer than it may and was stopped.", remedy=f"See {self.log}."
         )
 
-    def require_room(self) -> None:
-        """Raises AttemptFailed (space) where the server, or what brings it its WAL, met a full disk."""
-        full = [line for line in self._words().splitlines() if _FULL.search(line)]
+    def require_room(self, refusal: str = "") -> None:
+        """Raises AttemptFailed (space) where the server, or what brings it its WAL, met a full disk.
+
+        ``refusal`` is what it told a session: on a full disk its log may lack that.
+        """
+        full = [line for line in (*self._words().splitlines(), refusal) if _FULL.search(line)]
         if full:
             raise AttemptFailed(
                 Reason.SPACE,
@@ -252,6 +255,7 @@ class PrivateServer:
             message = errors.one_line(error)
             if any(beginning in message for beginning in (*_NOT_YET, *_NOT_THERE)):
                 return None
+            self.require_room(message)
             raise errors.PgbackstopError(f"The recovered server lets nobody in: {message}") from error
         assert row is not None  # noqa: S101 - the query gives one row
         return Progress(in_recovery=row[0], paused=row[1], replayed_lsn=row[2], until=row[3])
