@@ -22,14 +22,17 @@ if TYPE_CHECKING:
 _WORST_FIRST = tuple(
     kind.exit_code
     for kind in (
+        errors.Bug,
         errors.PgbackstopError,
         errors.Corrupt,
+        errors.EntriesMissing,
         errors.CatalogError,
         errors.ServerUnreachable,
         errors.ConfigError,
         errors.ValidationError,
         errors.NotFound,
         errors.Busy,
+        errors.Interrupted,
     )
 )
 
