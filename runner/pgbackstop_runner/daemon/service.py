@@ -17,6 +17,7 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.backup import reconcile
 from pgbackstop_runner.daemon import heartbeats, state_file, wal_gaps, wal_receivers
+from pgbackstop_runner.daemon.abandoned import AbandonedRuns
 from pgbackstop_runner.daemon.backup_runs import Runs
 from pgbackstop_runner.daemon.drill_runs import Drills
 from pgbackstop_runner.daemon.notification_retries import NotificationRetrier
@@ -61,6 +62,7 @@ class Service:
     wal_copiers: ServerTasks
     courier: NotificationRetrier
     drills: Drills
+    abandoned: AbandonedRuns
     heartbeats: ServerTasks
     recorded: list[Backup]
     started_at: datetime
@@ -84,6 +86,7 @@ class Service:
             wal_copiers=wal_receivers.copiers(settings),
             courier=NotificationRetrier(settings=settings),
             drills=Drills(settings=settings, wake=wake),
+            abandoned=AbandonedRuns(settings=settings),
             heartbeats=heartbeats.tasks(),
             recorded=recorded,
             started_at=utc_now(),
@@ -106,6 +109,7 @@ class Service:
                 self.drills.stop(),
                 *(each.stop() for each in self._server_tasks),
                 self.courier.stop(),
+                self.abandoned.stop(),
             )
             self._heartbeat(utc_now(), stopped=True)
         log.logger().info("daemon stopped", pid=os.getpid())
@@ -122,6 +126,7 @@ class Service:
         self._look_for_gaps(now)
         self.runs.start_waiting()
         self._look_for_drills(now)
+        self.abandoned.look(self.workspace, self.runs.tasks)
         self._tell()
         self._heartbeat(now)
 

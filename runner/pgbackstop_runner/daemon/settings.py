@@ -66,5 +66,7 @@ class Settings:
     healthy: float = 60.0
     # How long a drill may take to clean up when the daemon is stopped.
     drill_stop: float = 30.0
+    # How often running records are looked for whose process is gone.
+    abandoned_pause: float = 60.0
     # A base backup for a gap in the WAL that failed is tried again after this.
     gap_pause: float = 3600.0

@@ -35,6 +35,7 @@ def serve(file: Path) -> None:
             longest_pause=1.0,
             healthy=30.0,
             gap_pause=2.0,
+            abandoned_pause=0.5,
         ),
     )
 

@@ -13,7 +13,10 @@ import pytest
 
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records.backup import Backup, Reason, Status
+from pgbackstop_runner.backup import reconcile
+from pgbackstop_runner.system.state_folder import StateFolder
 from tests.integration.daemon.conftest import DEADLINE, House, until
+from tests.unit.catalog import builders
 
 EACH_SECOND = "* * * * * *"
 SELDOM = "0 2 29 2 *"
@@ -185,6 +188,22 @@ def test_a_killed_child_is_closed_while_the_daemon_goes_on(house: House) -> None
         "the attempt is closed as interrupted",
     )
     house.by_due("long")
+
+
+def test_a_killed_run_by_hand_is_closed_while_the_daemon_goes_on(house: House) -> None:
+    house.configure({"weekly": {"schedule": "0 0 1 1 *"}})
+    house.start_and_wait()
+    running = builders.backup(1, datetime.now(UTC), plan="weekly", status=Status.RUNNING, finished_at=None)
+    lock = StateFolder(house.root).held(reconcile.lock_name("weekly"), "A backup of plan weekly")
+    with lock:
+        house.catalog.put(running)
+        looks = house.state()
+        until(lambda: house.state() != looks, "another look of the daemon")
+        assert house.catalog.backup(running.id).status is Status.RUNNING
+    until(
+        lambda: house.catalog.backup(running.id).status is Status.INTERRUPTED,
+        "the attempt is closed as interrupted",
+    )
 
 
 def test_a_run_waits_for_the_one_before_and_older_ones_are_missed(house: House) -> None:
