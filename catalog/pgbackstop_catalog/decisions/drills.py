@@ -16,6 +16,7 @@ from operator import attrgetter
 from typing import Final
 
 from pgbackstop_catalog import units
+from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions.windows import Window
 from pgbackstop_catalog.model import format_time
 from pgbackstop_catalog.records.backup import CheckResult
@@ -25,6 +26,25 @@ TOLERANCE = 5.0
 CHECK = "heartbeats"
 # As heartbeat.sql creates it; plain, so it needs no quotes.
 TABLE: Final = "pgbackstop.heartbeat"
+
+
+def outlived(name: str, plan: Plan, now: datetime) -> str | None:
+    """What is wrong with a plan whose backups are gone before the next drill, in a sentence; None if nothing.
+
+    Of such a plan, for some of the time, none of what is kept was proven.
+    """
+    if not plan.drill.enabled:
+        return None
+    pause = plan.effective_schedule().interval(now).total_seconds()
+    kept = plan.effective_keep().reach(pause) + pause
+    between = plan.drill_schedule().interval(now).total_seconds()
+    if kept >= between:
+        return None
+    return (
+        f"Plan {name} keeps a backup for {units.format_duration(kept)} and is drilled every "
+        f"{units.format_duration(between)}: for a part of that time, none of what is kept was drilled. "
+        "Drill it more often (drill.schedule), or keep more."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,8 @@ app = typer.Typer(
 @app.command()
 def check() -> None:
     """Say every error of the configuration at once, or that there is none; warn of what is open to others."""
+    from pgbackstop_catalog.decisions import drills  # noqa: PLC0415 - pydantic
+    from pgbackstop_catalog.model import utc_now  # noqa: PLC0415
     from pgbackstop_runner.backup import exposure  # noqa: PLC0415
     from pgbackstop_runner.notify import channels  # noqa: PLC0415 - urllib costs 30 ms
 
@@ -30,6 +32,9 @@ def check() -> None:
     )
     for gap in channels.gaps(opened.config.notifications):
         terminal.complain(f"warning: {gap}")
+    for name, plan in opened.config.plans.items():
+        if unproven := drills.outlived(name, plan, utc_now()):
+            terminal.complain(f"warning: {unproven}")
     for open_to_others in exposure.warnings(opened.config):
         terminal.complain(f"warning: {open_to_others}")
 

@@ -59,11 +59,27 @@ def window(
         terminal.table([terminal.Column(title=title) for title in _TITLES], rows)
     else:
         terminal.say("There is no recovery window: no physical backup with the WAL that follows it.")
+    for said in filter(None, map(_expired, found)):
+        terminal.say(said)
     for each in found:
         for gap in each.gaps:
             terminal.say(_gap(each.server, gap))
     for copy in _copies(found):
         terminal.say(_if_lost(copy))
+
+
+def _not_proven(found: Recoverable) -> str:
+    return "expired" if found.expired_proof is not None else "no drill yet"
+
+
+def _expired(found: Recoverable) -> str | None:
+    proof = found.expired_proof
+    if proof is None or proof.proven_until is None:
+        return None
+    return (
+        f"Of {found.server}, none of what is kept was drilled; the last proof, to "
+        f"{format_time(proof.proven_until)}, has expired. Drill now: 'pgbackstop drill {found.server}'."
+    )
 
 
 def _copies(found: Sequence[Recoverable]) -> list[WalCopyState]:
@@ -77,7 +93,7 @@ def _row(found: Recoverable, span: Span) -> tuple[str, ...]:
         found.storage,
         format_time(window.start),
         format_time(window.end),
-        _time(drill.proven_until if drill else None) or "no drill yet",
+        _time(drill.proven_until if drill else None) or _not_proven(found),
         str(window.timeline),
         window.backup,
         span.verified.id if span.verified else "none yet",

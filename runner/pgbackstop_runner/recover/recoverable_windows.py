@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import wal_copies
@@ -34,6 +35,12 @@ class Recoverable:
     spans: tuple[Span, ...]
     gaps: tuple[WalGap, ...]
     copies: tuple[WalCopyState, ...]
+    last_drill: Proof | None = None
+
+    @property
+    def expired_proof(self) -> Proof | None:
+        """The newest proof, where none of what is kept was drilled, because what it was of is gone."""
+        return self.last_drill if all(span.drill is None for span in self.spans) else None
 
 
 def read(workspace: Workspace, server: str) -> Recoverable:
@@ -54,6 +61,7 @@ def read(workspace: Workspace, server: str) -> Recoverable:
         gaps=found.state.gaps if found.state else (),
         storage=workspace.server(server).wal.storage or workspace.config.first_folder,
         copies=tuple(_copies(workspace, server)),
+        last_drill=newest_drill(proofs),
     )
 
 
@@ -71,15 +79,21 @@ def _copies(workspace: Workspace, server: str) -> Iterator[WalCopyState]:
 def furthest_drill(window: Window, proofs: Sequence[Proof]) -> Proof | None:
     """The drill that recovered to the latest moment of a window. Pure."""
     within = {
-        (proof.proven_until, proof.id): proof
-        for proof in proofs
-        if proof.proof == "drill"
-        and proof.backup_type == "physical"
-        and proof.status is Status.SUCCEEDED
-        and proof.proven_until is not None
-        and window.start <= proof.proven_until <= window.end
+        (until, proof.id): proof for until, proof in _proven(proofs) if window.start <= until <= window.end
     }
     return within[max(within)] if within else None
+
+
+def newest_drill(proofs: Sequence[Proof]) -> Proof | None:
+    """The newest drill that recovered to a moment, whatever is kept today. Pure."""
+    return max((proof for _, proof in _proven(proofs)), key=lambda proof: proof.id, default=None)
+
+
+def _proven(proofs: Sequence[Proof]) -> Iterator[tuple[datetime, Proof]]:
+    for proof in proofs:
+        is_recovery = proof.proof == "drill" and proof.backup_type == "physical"
+        if is_recovery and proof.status is Status.SUCCEEDED and proof.proven_until is not None:
+            yield proof.proven_until, proof
 
 
 def newest_verified(window: Window, backups: Sequence[Backup]) -> Backup | None:

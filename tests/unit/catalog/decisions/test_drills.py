@@ -6,12 +6,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions import drills
 from pgbackstop_catalog.decisions.drills import Heartbeat, LiveHeartbeats
 from pgbackstop_catalog.decisions.windows import Window
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 INTERVAL = 10.0
+
+
+DAYS_4 = {"schedule": "0 2 * * *", "keep": {"last": 4, "minimum": 1}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_told"),
+    [
+        (DAYS_4, True),
+        ({**DAYS_4, "drill": {"schedule": "0 5 * * *"}}, False),
+        ({**DAYS_4, "drill": {"enabled": False}}, False),
+        ({**DAYS_4, "keep": {"last": 7, "minimum": 1}}, False),
+        ({**DAYS_4, "keep": {"last": 1, "minimum": 1, "weekly": 2}}, False),
+        ({}, False),
+    ],
+)
+def test_backups_that_are_gone_before_the_next_drill(settings: dict[str, object], is_told: bool) -> None:
+    for backup_type in ("logical", "physical"):
+        plan = Plan.model_validate({"server": "main", "backup_type": backup_type, **settings})
+        told = drills.outlived("shop", plan, NOON)
+        assert (told is not None) == is_told, told
+        if told:
+            assert told.startswith("Plan shop keeps a backup for 4d0h and is drilled every 7d0h: ")
 
 
 def at(seconds: float) -> datetime:

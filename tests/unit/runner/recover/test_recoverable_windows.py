@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.wal_segments import Segment, WalGap, WalState
 from pgbackstop_catalog.decisions.windows import Window
 from pgbackstop_catalog.records.backup import Backup, Proof, Status
+from pgbackstop_runner import main
 from pgbackstop_runner.recover import recoverable_windows
+from pgbackstop_runner.workspace import Workspace
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import NOW
 from tests.unit.runner import places
@@ -114,3 +117,27 @@ def test_a_server_without_backups_and_one_that_is_not_there(tmp_path: Path) -> N
     assert (found.spans, found.gaps) == ((), ())
     with pytest.raises(errors.NotFound, match="no server 'other'"):
         recoverable_windows.read(opened, "other")
+
+
+def test_a_proof_whose_backup_has_expired_is_not_taken_for_none(tmp_path: Path) -> None:
+    opened = places.workspace(tmp_path)
+    opened.file.write_text("servers: {main: {}}\nstorages: {disk: {kind: folder, path: store}}\n")
+    gone, kept = (places.base_backup(number) for number in (4, 20))
+    opened.catalog.put(gone.evolve(expired_at=NOW))
+    opened.catalog.put(kept)
+    places.archived(opened, 19, 25)
+    assert window_of(opened) == "no drill yet"
+    opened.catalog.put(proven(gone, 6))
+    said = window_of(opened)
+    assert said.startswith("expired")
+    assert "none of what is kept was drilled; the last proof, to 2026-11-22T12:06:00" in said
+    opened.catalog.put(proven(kept, 22))
+    assert "expired" not in window_of(opened)
+
+
+def window_of(opened: Workspace) -> str:
+    """What stands under PROVEN UNTIL, and what follows the table."""
+    argv = ["--config", str(opened.file), "window"]
+    _, row, *more = CliRunner().invoke(main.app, argv, catch_exceptions=False).stdout.splitlines()
+    cell = row.partition("Z  ")[2].partition("Z  ")[2].split("  ")[0]
+    return " ".join([cell, *more]).strip()
