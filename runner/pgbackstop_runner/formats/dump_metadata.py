@@ -38,6 +38,9 @@ _LATE = re.compile(rb"ALTER DATABASE .* (?:CONNECTION LIMIT|ALLOW_CONNECTIONS|IS
 _TABLESPACE = re.compile(rb" TABLESPACE = (" + _IDENTIFIER + rb")")
 _SET_TABLESPACE = re.compile(rb"SET default_tablespace = (.+);\Z", re.DOTALL)
 _OWNER = re.compile(rb"OWNER TO (" + _IDENTIFIER + rb");\Z")
+_CODE = re.compile(
+    rb"ALTER (?:FUNCTION|PROCEDURE|AGGREGATE) .* OWNER TO (" + _IDENTIFIER + rb");\Z", re.DOTALL
+)
 _GRANTEE = re.compile(
     rb"GRANT .* TO (" + _IDENTIFIER + rb")(?: WITH GRANT OPTION)?(?: GRANTED BY .*)?;\Z", re.DOTALL
 )
@@ -80,6 +83,7 @@ class DumpMetadata:
     close: list[bytes] = field(default_factory=list)
     roles: set[str] = field(default_factory=set)
     owners: set[str] = field(default_factory=set)
+    owners_of_code: set[str] = field(default_factory=set)
     extensions: set[str] = field(default_factory=set)
     tablespaces: set[str] = field(default_factory=set)
     subscriptions: set[str] = field(default_factory=set)
@@ -136,6 +140,7 @@ def _key(found: DumpMetadata, match: re.Match[bytes]) -> ForeignKey:
 _LESSONS: tuple[tuple[re.Pattern[bytes], Learn], ...] = (
     (_OWNER, lambda found, match: found.roles.add(found.name(match[1]))),
     (_OWNER, lambda found, match: found.owners.add(found.name(match[1]))),
+    (_CODE, lambda found, match: found.owners_of_code.add(found.name(match[1]))),
     (_GRANTEE, lambda found, match: found.roles.update({found.name(match[1])} - {"PUBLIC"})),
     (_SESSION, _session),
     (_EXTENSION, lambda found, match: found.extensions.add(found.name(match[1]))),

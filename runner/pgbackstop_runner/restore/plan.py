@@ -18,6 +18,7 @@ from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.restore import application_hooks
 from pgbackstop_runner.restore.select_backup import BackupChoice, BackupQuery
 from pgbackstop_runner.restore.target_database import Database
+from pgbackstop_runner.system import phrases
 from pgbackstop_runner.system.jail import Jail
 
 # As many as a person reads before a restore.
@@ -56,6 +57,7 @@ class RestoreRequest:
 class RestorePlan:
     """Everything that the restore needs, and what it would do.
 
+    ``trusted_with_superuser`` are owners of functions that run, while a superuser fills the database, as him.
     ``bound_extensions`` can be created only in a database of that name.
     """
 
@@ -77,6 +79,7 @@ class RestorePlan:
     bound_extensions: Mapping[str, str]
     estimate: Estimate
     checked: str
+    trusted_with_superuser: frozenset[str]
     family: TableSelection | None
 
     @property
@@ -128,6 +131,13 @@ class RestorePlan:
             yield "role", f"{name} is created from the backup's globals"
         for name in sorted(self.missing_tablespaces):
             yield "tablespace", f"{name} is not on this server: its tables go to the default one"
+        if self.trusted_with_superuser:
+            owners = phrases.some(sorted(self.trusted_with_superuser))
+            yield (
+                "trusts",
+                f"functions of {owners} may run as superuser {self.server.user} while it is filled; "
+                "a restore_role that is none keeps them from that",
+            )
         if not self.same_server:
             yield "ATTENTION", "this is another server than the one that was backed up"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import psycopg
@@ -34,6 +35,7 @@ CONTENT = (
     """select o::text, l::text from sales.orders o join sales.lines l on l."order" = o.id order by 1, 2"""
 )
 PASSWORD = "of the visitor"
+RESTORER = {"user": "restorer"}
 RIGHTS = ("alter role restorer createdb", "grant pg_signal_backend, shop_owner to restorer")
 
 
@@ -57,7 +59,7 @@ def shop(request: pytest.FixtureRequest, make_server: MakeServer) -> Database:
 @pytest.fixture
 def site(shop: Database) -> Iterator[Site]:
     folder = places.make()
-    restorer = {"user": "restorer", "password_file": str(shop.server.password_file)}
+    restorer = {**RESTORER, "password_file": str(shop.server.password_file)}
     yield Site(
         folder=folder / "site",
         server=shop.server,
@@ -125,3 +127,23 @@ def test_one_that_may_not_act_for_the_owner(site: Site, shop: Database) -> None:
     assert "may not act for shop_owner" in backups.sentence(done)
     assert "grant shop_owner to restorer" in done.stderr
     assert sites.databases(shop.server) == {"shop"}
+
+
+def test_the_plan_names_whose_functions_would_run_as_superuser(site: Site) -> None:
+    as_restorer = site.server_settings
+    for each in sites.FORMATS:
+        backup = site.made(each)
+        assert "trusts" not in planned(site, backup.id)
+        site.server_settings = {}
+        site.write()
+        trusts = planned(site, backup.id)["trusts"]
+        assert trusts.startswith("functions of shop_owner may run as superuser postgres while it is filled; ")
+        site.server_settings = as_restorer
+        site.write()
+
+
+def planned(site: Site, backup: str) -> dict[str, str]:
+    done = site.run("restore", backup, "--into", "beside", "--dry-run", "--json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
