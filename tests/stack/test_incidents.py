@@ -33,7 +33,7 @@ STORE = "/var/lib/pgbackstop"
 INTERVALS = {"$__rate_interval": "1m", "$__interval": "15s", "$__range": "1h"}
 # Copies, restores, drills, a backup that runs just now, what fires, and a Prometheus of some days.
 OF_WHAT_DID_NOT_HAPPEN = {
-    *(f"Attempts and backups / {name}" for name in "BJK"),
+    *(f"Attempts and backups / {name}" for name in "BKL"),
     *(f"Copies by storage / {name}" for name in "ABC"),
     *(f"Every plan / {name}" for name in "BL"),
     "Failed tries to copy / A",
@@ -43,7 +43,8 @@ OF_WHAT_DID_NOT_HAPPEN = {
     "Plans that were not well / A",
     "Proof of the limit / A",
     "Restored in / A",
-    "To which second can each server be restored? / J",
+    *(f"To which second can each server be restored? / {name}" for name in "GK"),
+    *(f"WAL in other storages / {name}" for name in "ABCDEFGHI"),
     *(f"What fires / {name}" for name in "AB"),
     *(f"What is proven of every plan / {name}" for name in "ACE"),
     "Written by the running backup / B",
