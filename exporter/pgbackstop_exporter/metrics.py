@@ -278,6 +278,13 @@ RESTORE_DURATION: Final = Metric(
 )
 
 POSTGRES_UP: Final = _server("backup_postgres_up", "1 when the server answered, 0 when it did not.", _ASKED)
+POSTGRES_UNREACHABLE: Final = Metric(
+    name="backup_postgres_unreachable_info",
+    kind="gauge",
+    labels=("server", "host", "port", "reason"),
+    help="1 while the server does not answer, with where it is asked and why not; absent while it answers.",
+    source=_ASKED,
+)
 EARLIEST: Final = _server(
     "backup_earliest_recoverable_timestamp_seconds",
     "Earliest Unix time to which the server can be recovered without a gap until the latest; 0 = none.",
@@ -486,7 +493,7 @@ GROUPS: Final = (
         about="WAL series exist where the server's WAL is archived, recoverable times where it "
         "has a physical plan.",
         metrics=(
-            *(POSTGRES_UP, EARLIEST, LATEST, WINDOW_TARGET, PROVEN),
+            *(POSTGRES_UP, POSTGRES_UNREACHABLE, EARLIEST, LATEST, WINDOW_TARGET, PROVEN),
             *(WAL_RECEIVED, WAL_LAG_BYTES, WAL_LAG, WAL_MISSING, WAL_LAST_GAP),
             *(WAL_SEGMENTS, WAL_FAILURES, WAL_ARCHIVE, SLOT_ACTIVE, SLOT_RETAINED, SLOT_LIMIT, WAL_READY),
             *(ARCHIVER_ARCHIVED, ARCHIVER_FAILED),

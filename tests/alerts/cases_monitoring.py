@@ -2,6 +2,8 @@
 
 from tests.alerts.story import EXPORTER, HELD, HOUR, Case, plan, server
 
+REFUSED = 'host="db.example",port="5432",reason="connection refused"'
+
 
 def gone(series: str, **changed: str | float) -> dict[str, str | float]:
     """A plan whose series of success are given; the exporter and its catalog are well."""
@@ -23,6 +25,15 @@ def by_a_clock(ahead: int) -> dict[str, str | float]:
 
 
 CASES = [
+    server(
+        "PostgresUnreachable",
+        "with host and reason",
+        {
+            "backup_postgres_up": "1x5 0x60",
+            f"backup_postgres_unreachable_info{{{REFUSED}}}": "_x6 1x60",
+        },
+        {5: None, 12: "critical"},
+    ),
     server("PostgresUnreachable", "down", {"backup_postgres_up": "1x5 0x60"}, {5: None, 12: "critical"}),
     server("PostgresUnreachable", "a restart", {"backup_postgres_up": "1x5 0x2 1x60"}, {7: None, 60: None}),
     Case(alert="CatalogUnreadable", story="unreadable", series={"backup_catalog_up": 0}, at={6: "critical"}),

@@ -11,7 +11,7 @@ from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.history import Attempt
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_exporter import metrics
-from pgbackstop_exporter.families import windows
+from pgbackstop_exporter.families import unreachable, windows
 from pgbackstop_exporter.families.samples import NONE, Families, Labels, labels
 from pgbackstop_exporter.snapshot import CATALOG, CatalogFacts, ServerHealth, Snapshot, postgres_collector
 
@@ -27,6 +27,14 @@ def add_servers(families: Families, snapshot: Snapshot) -> None:
         state = snapshot.catalog.wal.get(name) if snapshot.catalog else None
         if snapshot.has_run(collector):
             families.add(metrics.POSTGRES_UP, where, snapshot.is_up(collector))
+            if not snapshot.is_up(collector):
+                asked = labels(
+                    server=name,
+                    host=server.host,
+                    port=str(server.port),
+                    reason=unreachable.reason(snapshot.health[collector].error),
+                )
+                families.add(metrics.POSTGRES_UNREACHABLE, asked, 1)
         _add_promise(families, where, snapshot.settings.config, name)
         if snapshot.catalog:
             _add_recovery(families, where, snapshot, name)

@@ -30,6 +30,9 @@ def ill(snapshot: Snapshot, collector: str) -> Snapshot:
 def test_a_server_that_is_down_keeps_times_and_drops_the_rest(tmp_path: Path) -> None:
     found = ill(filled.snapshot(tmp_path), postgres_collector("main"))
     assert value(found, "backup_postgres_up", server="main") == 0.0
+    address = {"host": "127.0.0.1", "port": "5432"}
+    why = {"reason": "see the exporter's log"}
+    assert value(found, "backup_postgres_unreachable_info", server="main", **address, **why) == 1.0
     assert value(found, "backup_pg_archiver_last_failed_timestamp_seconds", server="main") == 2.0
     assert value(found, "backup_wal_last_received_timestamp_seconds", server="main") == UNIX
     for name in (
