@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from pgbackstop_catalog.records.backup import Backup, Reason, Status
-from tests.support import databases
+from tests.support import databases, storages
 from tests.support.backups import (
     Site,
     clients,
@@ -317,7 +317,7 @@ def test_the_store_is_read_only(big: Database, tmp_path: Path, small_disk: Path)
     site = _on(small_disk, big, tmp_path, {"p": plan(databases=[big.name])})
     site.catalog_folder = tmp_path / "catalog"
     site.write()
-    site.store.mkdir()
+    storages.create_for(site.file)
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     done = site.run("backup", "p")
     assert done.returncode == 5
