@@ -55,7 +55,8 @@ def _search(workspace: Workspace, ours: frozenset[str]) -> None:
     try:
         close(workspace, ours)
     except errors.PgbackstopError as error:
-        log.logger().error("abandoned runs cannot be closed", problem=str(error))
+        # Tried again in a minute; of a catalog in trouble the heartbeat tells, once.
+        log.logger().debug("abandoned runs cannot be closed", problem=str(error))
     except Exception:
         # Backups are due, whatever stands in the way of this.
         log.logger().exception("abandoned runs cannot be closed: this is a bug")

@@ -1,9 +1,11 @@
 """`pgbackstop verify` as a person uses it: which backups it reads, what it says, what is on record then."""
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pgbackstop_catalog import errors
@@ -212,7 +214,8 @@ def test_killed_it_is_closed_by_the_next(pg17: Server, copy_of: CopyOf) -> None:
             runner.communicate()
         finally:
             if stopped is not None:
-                stopped.resume()
+                with contextlib.suppress(psutil.NoSuchProcess):  # in a jail it ends with the runner
+                    stopped.resume()
                 end(stopped)
     until(lambda: gone(family), "the end of its tools")
     (running,) = site.proofs()
