@@ -50,6 +50,9 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except errors.PgbackstopError as error:
         sys.stderr.write(f"pgbackstop-exporter: {error}\n")
         sys.exit(error.exit_code)
+    # A thread that hangs in a disk may hold a lock of standard error, at which Python's own end would abort.
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def parser() -> argparse.ArgumentParser:
