@@ -29,7 +29,7 @@ from pgbackstop_runner.restore.plan import RestoreRequest
 from pgbackstop_runner.restore.select_backup import BackupQuery
 from pgbackstop_runner.workspace import Workspace
 from tests.support import storages
-from tests.support.backups import until
+from tests.support.backups import reached, until
 from tests.support.servers import Server
 
 SHOP = "shop"
@@ -93,16 +93,7 @@ class Ground:
         """Write the configuration; ``last`` backups of each plan are kept, and not all are ``copied``."""
         more = {"keep": {"last": last, "minimum": 1}, **({} if copied else {"copies": []})}
         document = {
-            "servers": {
-                "main": {
-                    "host": "127.0.0.1",
-                    "port": self.server.port,
-                    "user": "postgres",
-                    "password_file": str(self.server.password_file),
-                    "bin_dir": str(self.server.programs.folder),
-                    "wal": {"enabled": False},
-                }
-            },
+            "servers": {"main": reached(self.server)},
             "plans": {
                 name: {"server": "main", "verify": False, **each, **more} for name, each in PLANS.items()
             },

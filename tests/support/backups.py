@@ -36,6 +36,18 @@ def plan(backup_type: str = "logical", **settings: Any) -> dict[str, Any]:
     return {"server": "main", "backup_type": backup_type, **settings}
 
 
+def reached(server: Server) -> dict[str, Any]:
+    """A server's keys in a configuration: by its port and password, without WAL."""
+    return {
+        "host": "127.0.0.1",
+        "port": server.port,
+        "user": "postgres",
+        "password_file": str(server.password_file),
+        "bin_dir": str(server.programs.folder),
+        "wal": {"enabled": False},
+    }
+
+
 @dataclass(kw_only=True)
 class Site:
     """Where backups of one server are made; `server_settings` go over what its fixture says."""
@@ -72,15 +84,7 @@ class Site:
 
     def write(self) -> None:
         """Writes the configuration anew."""
-        server = {
-            "host": "127.0.0.1",
-            "port": self.server.port,
-            "user": "postgres",
-            "password_file": str(self.server.password_file),
-            "bin_dir": str(self.server.programs.folder),
-            "wal": {"enabled": False},
-            **self.server_settings,
-        }
+        server = {**reached(self.server), **self.server_settings}
         document: dict[str, Any] = {
             "servers": {"main": {name: value for name, value in server.items() if value is not None}},
             "plans": {name: dict(each) for name, each in self.plans.items()},

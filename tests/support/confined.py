@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from pgbackstop_runner.system import jail
 from tests.support import backups
 from tests.support.accounts import Account
 
@@ -144,6 +145,14 @@ def run_as(who: Account, site: backups.Site, *words: str) -> subprocess.Complete
         env={**backups.environment(), **more},
         **who.credentials,
     )
+
+
+def possible(wish: jail.Wish) -> jail.Wish:
+    """The mechanism; skips where this host does not let anybody have it."""
+    choice = jail.choose(jail.host(), wish)
+    if choice.mechanism == "none":
+        pytest.skip(choice.reason)
+    return wish
 
 
 def give(folder: Path, who: Account) -> None:

@@ -55,6 +55,17 @@ def lines(place: Site, **request: Any) -> list[tuple[str, str]]:
     return list(drawn.lines(utc_now()))
 
 
+def kill_at(place: Site, moment: str, gate: Path, *words: str) -> None:
+    """Start a restore and kill it as soon as its log has that; the gate is what it would wait for."""
+    with place.start("restore", *words) as running:
+        assert running.stderr is not None
+        try:
+            assert any(moment in line for line in running.stderr)
+        finally:
+            running.kill()
+            gate.touch()
+
+
 def restores(place: Site) -> list[Restore]:
     """What is on record, the newest first."""
     return list(place.catalog.restores())

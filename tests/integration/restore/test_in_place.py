@@ -120,13 +120,7 @@ def test_who_kills_it_leaves_the_live_one_whole(
     wait = {"command": ["sh", "-c", f"while [ ! -e {gate} ]; do sleep 0.05; done"], "timeout": "600s"}
     shop.server_settings = {"application": {"start": wait}}
     shop.write()
-    with shop.start("restore", "--in-place", "--yes-replace", "shop") as running:
-        assert running.stderr is not None
-        try:
-            assert any(moment in line for line in running.stderr)
-        finally:
-            running.kill()
-            gate.touch()
+    places.kill_at(shop, moment, gate, "--in-place", "--yes-replace", "shop")
     (record,) = places.restores(shop)
     assert (record.status, record.drop_began_at) == (Status.RUNNING, None)
     closed = f"select not datallowconn from pg_database where datname = '{record.replaced_database}'"

@@ -29,13 +29,7 @@ def test_killed(moment: str, database: Database, tmp_path: Path) -> None:
     database.execute("delete from orders where id > 5")
     live = image.of(database.server, database.name)
 
-    with place.start("restore", "--yes-replace", database.name) as running:
-        assert running.stderr is not None
-        try:
-            assert any(moment in line for line in running.stderr)
-        finally:
-            running.kill()
-            gate.touch()
+    places.kill_at(place, moment, gate, "--yes-replace", database.name)
 
     (record,) = places.restores(place)
     after = image.of(database.server, database.name)

@@ -22,11 +22,7 @@ TOOLS = [("rows", "pg_restore"), ("base", "pg_verifybackup"), ("base", "pg_waldu
 
 @pytest.fixture(params=["bubblewrap", "landlock"])
 def mechanism(request: pytest.FixtureRequest) -> jail.Wish:
-    wish: jail.Wish = request.param
-    choice = jail.choose(jail.host(), wish)
-    if choice.mechanism == "none":
-        pytest.skip(choice.reason)
-    return wish
+    return confined.possible(request.param)
 
 
 @pytest.fixture(scope="module")

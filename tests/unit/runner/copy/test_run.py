@@ -3,7 +3,6 @@
 import hashlib
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -213,11 +212,14 @@ def test_no_empty_folder_is_left_of_an_expired_copy(opened: Workspace, second: P
     assert [path for path in folders if not any(path.iterdir())] == []
 
 
-def test_what_a_killed_copy_left_is_swept_when_it_is_made_again(opened: Workspace, second: Path) -> None:
+@pytest.mark.parametrize("suffix", ["tmp", "0123456789abcdef.tmp"], ids=["of before", "today"])
+def test_what_a_killed_copy_left_is_swept_when_it_is_made_again(
+    opened: Workspace, second: Path, suffix: str
+) -> None:
     backup = places.days(opened, 1)[0]
     with subprocess.Popen(["true"]) as gone:
         pass
-    left = second / str(backup.location) / f".shop.backup.{gone.pid}.tmp"
+    left = second / str(backup.location) / f".shop.backup.{gone.pid}.{suffix}"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half of it")
     (made,) = run.run(opened, "main-logical", sleep=no_sleep)
@@ -329,15 +331,3 @@ def test_nobody_can_tell_of_a_copy_while_its_storage_is_not_there(opened: Worksp
     second.with_name("away").rename(second)
     run.close_dead(opened, "main-logical")
     assert [each.status for each in opened.catalog.copies("main-logical")] == [Status.SUCCEEDED]
-
-
-def test_what_a_killed_copy_left_goes_with_the_next(opened: Workspace, second: Path) -> None:
-    (backup,) = places.days(opened, 1)
-    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
-        gone.wait()
-    left = second / str(backup.location) / f".dump.{gone.pid}.0123456789abcdef.tmp"
-    left.parent.mkdir(parents=True)
-    left.write_bytes(b"as large as the file")
-    (made,) = run.run(opened, "main-logical", sleep=no_sleep)
-    assert made.status is Status.SUCCEEDED
-    assert not left.exists()
