@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import load, locate
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.model import Model
+from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import layout
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner.system.state_folder import StateFolder
+
+V = TypeVar("V", bound=Model)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +35,21 @@ class Workspace:
     def state(self) -> StateFolder:
         """This host's locks, leases and what its processes know."""
         return StateFolder(self.config.catalog_folder())
+
+    def said(self, kind: type[V], path: Path) -> V | None:
+        """What a process of this host last wrote of itself; None where there is nothing that can be read.
+
+        Raises NewerRecord, OSError.
+        """
+        try:
+            return codec.read(kind, path)
+        except FileNotFoundError:
+            return None
+        except errors.NewerRecord:
+            raise
+        except errors.CatalogError as error:
+            self.on_invalid_record(error)
+            return None
 
     def reopened(self) -> Workspace:
         """The same configuration file as it is now. Raises ConfigError."""

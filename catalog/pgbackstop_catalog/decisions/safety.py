@@ -215,7 +215,12 @@ def unknown(reason: str) -> Finding:
 
 def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The same in the order of their weight; those of one weight stay in theirs."""
-    return tuple(sorted(findings, key=lambda each: _RANKS[each.severity], reverse=True))
+    return tuple(sorted(findings, key=weight, reverse=True))
+
+
+def weight(finding: Finding) -> int:
+    """How bad it is; greater is worse."""
+    return _RANKS[finding.severity]
 
 
 def worst(findings: Iterable[Finding]) -> Severity:

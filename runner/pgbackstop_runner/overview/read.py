@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import safety
 from pgbackstop_catalog.decisions.safety import Finding, Severity
+from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_runner.overview import subjects
 from pgbackstop_runner.overview.subjects import SubjectStatus
 from pgbackstop_runner.recover import recoverable_windows
@@ -48,8 +49,7 @@ class Overview:
         found = [("", each) for each in self.findings]
         found += [(f"server {one.server}", each) for one in self.servers for each in one.findings]
         found += [(_named(one), each) for one in self.subjects for each in one.findings]
-        order = safety.worst_first(each for _, each in found)
-        return tuple(sorted(found, key=lambda pair: order.index(pair[1])))
+        return tuple(sorted(found, key=lambda pair: safety.weight(pair[1]), reverse=True))
 
     @property
     def severity(self) -> Severity:
@@ -70,7 +70,7 @@ def _named(one: SubjectStatus) -> str:
 
 def overview(workspace: Workspace, unreadable: Collection[str], now: datetime) -> Overview:
     """Read it; ``unreadable`` fills on the way, by ``workspace.on_invalid_record``. Raises CatalogError."""
-    daemon = subjects.scheduler(workspace)
+    daemon = workspace.said(SchedulerState, workspace.state.scheduler)
     found = tuple(subjects.read(workspace, daemon, now.timestamp()))
     servers = tuple(_server(workspace, name, found) for name in workspace.config.servers)
     general = safety.of_daemon(daemon.heartbeat_at, now.timestamp()) if daemon else ()

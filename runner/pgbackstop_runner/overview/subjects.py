@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
-from pathlib import Path
 
-from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions import history, safety
 from pgbackstop_catalog.decisions import subjects as decisions_subjects
 from pgbackstop_catalog.decisions.history import Subject
-from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Proof, Status
 from pgbackstop_catalog.records.scheduler import SchedulerState
-from pgbackstop_runner.storage import identity
+from pgbackstop_runner.storage import identity, stored_backup
 from pgbackstop_runner.workspace import Workspace
 
 
@@ -31,31 +27,16 @@ class SubjectStatus:
     findings: tuple[safety.Finding, ...]
 
 
-def scheduler(workspace: Workspace) -> SchedulerState | None:
-    """What the daemon last said; None where none ever ran, or its file cannot be read."""
-    try:
-        return codec.read(SchedulerState, workspace.state.scheduler)
-    except FileNotFoundError:
-        return None
-    except errors.NewerRecord:
-        raise
-    except errors.CatalogError as error:
-        workspace.on_invalid_record(error)
-        return None
-
-
 def read(workspace: Workspace, daemon: SchedulerState | None, now: float) -> Iterator[SubjectStatus]:
     """Every database of every plan. Raises CatalogError, ConfigError."""
     problem = cache(partial(identity.problem, workspace))
     for name, plan in workspace.config.plans.items():
-        storage, root = workspace.storage_of(plan)
         yield from _PlanReading(
             workspace=workspace,
             name=name,
             plan=plan,
             daemon=daemon,
-            root=root,
-            problem=problem(storage),
+            problem=problem,
             backups=tuple(workspace.catalog.backups(name)),
             proofs=tuple(workspace.catalog.proofs(name)),
         ).subjects(now)
@@ -67,8 +48,7 @@ class _PlanReading:
     name: str
     plan: Plan
     daemon: SchedulerState | None
-    root: Path
-    problem: str
+    problem: Callable[[str], str]
     backups: tuple[Backup, ...]
     proofs: tuple[Proof, ...]
 
@@ -87,8 +67,8 @@ class _PlanReading:
                 handled_until=max(own.handled_until, handled, self._counted_since()),
                 drill_success=_newest(each for each in drills if each.status is Status.SUCCEEDED),
                 drill_failure=_newest(each for each in drills if each.status is Status.FAILED),
-                missing=0 if self.problem else self._missing(subject),
-                problem=self.problem,
+                missing=sum(self._is_missing(each) for each in self._kept(subject)),
+                problem=self.problem(self.workspace.storage_of(self.plan)[0]),
             )
             yield SubjectStatus(
                 plan=self.name, subject=subject, known=facts, findings=safety.of_subject(facts, now)
@@ -103,27 +83,19 @@ class _PlanReading:
         counted = self.daemon.counted.get(self.name) if self.daemon else None
         return counted.since.timestamp() if counted else 0.0
 
-    def _missing(self, subject: Subject) -> int:
-        """How many kept backups are not in their storage, and not away with one that was replaced."""
-        storage, _ = self.workspace.storage_of(self.plan)
-        names = cache(_names)
-        return sum(
-            where.name not in names(where.parent)
-            and not identity.lost(self.workspace, storage, each.started_at)
-            for each, where in self._kept(subject)
-        )
+    def _kept(self, subject: Subject) -> Iterator[Backup]:
+        return (each for each in self.backups if each.is_available and each.database == subject.database)
 
-    def _kept(self, subject: Subject) -> Iterator[tuple[Backup, Path]]:
-        for each in self.backups:
-            if each.is_available and each.database == subject.database and each.location:
-                yield each, self.root / each.location
-
-
-def _names(folder: Path) -> frozenset[str]:
-    try:
-        return frozenset(os.listdir(folder))  # noqa: PTH208 - names, not a Path for each
-    except FileNotFoundError:
-        return frozenset()
+    def _is_missing(self, backup: Backup) -> bool:
+        """Whether it is gone from the storage of its record, which is there and was not replaced since."""
+        try:
+            folder = stored_backup.place(self.workspace.config, backup).folder
+        except (stored_backup.NoPlace, stored_backup.NotConfigured, stored_backup.Refused):
+            return False
+        storage = str(backup.storage)
+        if folder.is_dir() or self.problem(storage):
+            return False
+        return not identity.lost(self.workspace, storage, backup.started_at)
 
 
 def _newest(proofs: Iterable[Proof]) -> float:

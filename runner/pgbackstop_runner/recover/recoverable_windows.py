@@ -6,12 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import wal_copies
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_segments import WalGap
 from pgbackstop_catalog.decisions.windows import Window
-from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Proof, Status
 from pgbackstop_runner.wal import archive_reader
 from pgbackstop_runner.workspace import Workspace
@@ -60,20 +58,17 @@ def read(workspace: Workspace, server: str) -> Recoverable:
         ),
         gaps=found.state.gaps if found.state else (),
         storage=workspace.server(server).wal.storage or workspace.config.first_folder,
-        copies=tuple(_copies(workspace, server)),
+        copies=_copies(workspace, server),
         last_drill=newest_drill(proofs),
     )
 
 
-def _copies(workspace: Workspace, server: str) -> Iterator[WalCopyState]:
+def _copies(workspace: Workspace, server: str) -> tuple[WalCopyState, ...]:
     """What is known of the WAL in each further storage; nothing where no copier ran yet."""
-    for storage in wal_copies.storages(workspace.config, server):
-        try:
-            yield codec.read(WalCopyState, workspace.state.wal_copy(storage, server))
-        except FileNotFoundError:
-            continue
-        except errors.CatalogError as error:
-            workspace.on_invalid_record(error)
+    paths = (
+        workspace.state.wal_copy(storage, server) for storage in wal_copies.storages(workspace.config, server)
+    )
+    return tuple(said for path in paths if (said := workspace.said(WalCopyState, path)))
 
 
 def furthest_drill(window: Window, proofs: Sequence[Proof]) -> Proof | None:

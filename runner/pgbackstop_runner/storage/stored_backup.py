@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.configuration import Config
@@ -46,14 +45,6 @@ class StoredBackup:
     def path(self, name: str) -> Path:
         """A file for a tool that needs a path."""
         return self.folder / name
-
-    def open(self, name: str) -> BinaryIO:
-        """A file's bytes. Raises OSError."""
-        return self.path(name).open("rb")
-
-    def where(self, name: str) -> str:
-        """The file's place, for people."""
-        return str(self.path(name))
 
 
 def find(workspace: Workspace, backup: Backup) -> StoredBackup:

@@ -72,7 +72,7 @@ def read(workspace: Workspace, server: str, storage: str | None = None) -> Archi
             folder=folder,
             identity=_identity(folder),
             entries=dict(wal_index.Index(folder).refresh()),
-            state=_state(workspace, server),
+            state=workspace.said(WalState, workspace.state.wal(server)),
             switches=_switches(folder),
         )
     except OSError as error:
@@ -115,19 +115,6 @@ def _identity(folder: Path) -> WalIdentity | None:
             f"The WAL archive cannot be read: {error.problem}",
             remedy="Move it away: the WAL receiver of the server writes it again.",
         ) from error
-
-
-def _state(workspace: Workspace, server: str) -> WalState | None:
-    """What the receiver says; None where it says nothing that can be read: the archive speaks for itself."""
-    try:
-        return codec.read(WalState, workspace.state.wal(server))
-    except FileNotFoundError:
-        return None
-    except errors.NewerRecord:
-        raise
-    except errors.CatalogError as error:
-        workspace.on_invalid_record(error)
-        return None
 
 
 def _switches(folder: Path) -> dict[int, wal_segments.Switch]:

@@ -111,6 +111,16 @@ def test_a_backup_whose_folder_is_gone(opened: Workspace) -> None:
     assert "1 kept backups are not where they were stored" in told.stdout
 
 
+def test_a_plan_that_moved_keeps_what_it_had_elsewhere(opened: Workspace) -> None:
+    backed_up(opened)
+    moved = CONFIGURATION.replace("path: store}", "path: store}, new: {kind: folder, path: new}")
+    moved = moved.replace("backup_type: logical,", "backup_type: logical, storage: new,")
+    opened.file.write_text(moved)
+    made = CliRunner().invoke(main.app, ["--config", str(opened.file), "storage", "create", "new"])
+    assert made.exit_code == 0, made.output
+    assert status(opened).exit_code == 0
+
+
 def test_a_storage_that_is_not_there_is_unknown(opened: Workspace) -> None:
     backed_up(opened)
     (opened.config.folder("disk").path / layout.STORAGE_MARK).unlink()
