@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -252,10 +253,12 @@ class WalCopier:
         needing = {each.id for each in self._backups}
         if needing == self._expired_for:
             return
-        self._expired_for = needing
         names = wal_needs.superfluous(self._backups, archive.entries)
-        if not names or _holds_unknown(archive.store, self.server, self._known()):
-            return
+        if names and not _holds_unknown(archive.store, self.server, self._known()):
+            self._remove(archive, names)
+        self._expired_for = needing  # not before: a storage that failed is asked again
+
+    def _remove(self, archive: StorageArchive, names: Collection[str]) -> None:
         gone = [archive.entries.pop(name) for name in names]
         archive.write_index(storage_archive.part_of(name) for name in names)
         archive.store.remove(archive.path(each.path) for each in gone)

@@ -15,7 +15,7 @@ from pgbackstop_catalog.records.backup import Backup, Copy, ServerFacts, Status
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.storage.folder import FolderStore
 from pgbackstop_runner.storage.protocol import StoreError
-from pgbackstop_runner.wal import archive_reader, copy_loop, segment_file
+from pgbackstop_runner.wal import archive_reader, copy_loop, segment_file, storage_copy
 from pgbackstop_runner.wal.archive import Archive
 from pgbackstop_runner.wal.storage_copy import WalCopier
 from pgbackstop_runner.workspace import Workspace
@@ -237,6 +237,26 @@ def test_what_no_backup_there_needs_is_removed_from_there(bench: Bench) -> None:
     assert bench.there() == [5, 6, 7, 8]
     assert not bench.path(4).exists()
     assert len(bench.archive.index.refresh()) == 8
+
+
+def test_what_could_not_be_removed_is_removed_when_the_storage_is_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage_copy, "BACKUPS_INTERVAL", 0.0)
+    old = bench.backup(1, 2)
+    bench.backup(2, 6)
+    bench.archived(*range(1, 9))
+    copier = WalCopier(bench.workspace, "main", "offsite")
+    copier.look()
+    bench.copied(old, expired_at=NOW)
+    offsite = bench.folder / "offsite"
+    offsite.rename(bench.folder / "away")
+    with pytest.raises(StoreError) as caught:
+        copier.look()
+    copier.fail(caught.value)
+    (bench.folder / "away").rename(offsite)
+    copier.look()
+    assert bench.there() == [5, 6, 7, 8]
 
 
 def test_an_unknown_backup_there_keeps_the_wal(bench: Bench) -> None:
