@@ -52,7 +52,7 @@ def backup(config: Path, server: Server) -> Sample:
 def ours(name: str, server: Server, **plan: object) -> Side:
     """`pgbackstop backup` of a plan into an empty store."""
     if plan["backup_type"] == "logical":
-        plan["databases"] = [DATABASE]
+        plan.setdefault("databases", [DATABASE])
     return Side(name=name, run=lambda folder: backup(store(server, folder, plan), server))
 
 

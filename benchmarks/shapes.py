@@ -50,8 +50,7 @@ def _names() -> list[str]:
 
 
 def _ours(name: str, server: Server, **plan: object) -> Side:
-    wanted = {"backup_type": "logical", "verify": False, **plan}
-    return Side(name=name, run=lambda folder: peers.backup(peers.store(server, folder, wanted), server))
+    return peers.ours(name, server, backup_type="logical", verify=False, **plan)
 
 
 def _tables(server: Server, rounds: int) -> str:
