@@ -54,12 +54,11 @@ class RolesDump:
     It serves a later database as long as it has every role that the snapshot of that one's dump can name.
     """
 
-    passwords: bool = False
     known: frozenset[str] = frozenset()
     content: bytes = b""
 
 
-def dump(attempt: Attempt, binaries: Binaries, roles: RolesDump) -> Dump:
+def dump(attempt: Attempt, binaries: Binaries, roles: RolesDump, *, role_passwords: bool) -> Dump:
     """Dump the attempt's database. Raises AttemptFailed, ServerUnreachable."""
     database, plan = attempt.record.database, attempt.plan
     write = {"custom": _custom, "plain": _plain, "directory": _directory}[attempt.record.format]
@@ -70,7 +69,7 @@ def dump(attempt: Attempt, binaries: Binaries, roles: RolesDump) -> Dump:
             with attempt.step("count rows"):
                 _record_counts(attempt, shared)
     with attempt.step("globals"), storage_errors(attempt.storage):
-        globals_file = _globals(attempt, binaries, roles, shared.roles)
+        globals_file = _globals(attempt, binaries, roles, shared.roles, passwords=role_passwords)
     attempt.note(
         restore_by_hand=readme.logical_commands(dump=name, jobs=1 if shared.not_valid else plan.jobs),
         tools={"pg_dump": binaries.version},
@@ -182,11 +181,13 @@ def _fall_back(attempt: Attempt, write: Callable[[str], T], reason: str) -> T:
     return write(_OLD_CLIENT_OPTION)
 
 
-def _globals(attempt: Attempt, binaries: Binaries, roles: RolesDump, wanted: frozenset[str]) -> StoredFile:
+def _globals(
+    attempt: Attempt, binaries: Binaries, roles: RolesDump, wanted: frozenset[str], *, passwords: bool
+) -> StoredFile:
     """Roles, their memberships and settings, tablespaces."""
     path = attempt.folder / dump_files.GLOBALS
     if not roles.content or not wanted <= roles.known:
-        stored = _dump_roles(attempt, binaries, path, passwords=roles.passwords)
+        stored = _dump_roles(attempt, binaries, path, passwords=passwords)
         roles.known, roles.content = wanted, path.read_bytes()
         return stored
     with streams.HashingFile(path) as target:

@@ -184,19 +184,21 @@ def _make(current: Attempt, report: Report, roles: logical.RolesDump) -> Backup:
     with contextlib.ExitStack() as leases:
         with signals.deadline(limit, _overdue("The backup", limit)):
             if current.plan.is_logical:
-                roles.passwords = current.plan.role_passwords and rights.read_roles
-                files = _dump(current, binaries, roles)
+                files = _dump(current, binaries, roles, role_passwords=rights.read_roles)
             else:
                 files = _copy(current, binaries, leases)
         return current.commit(files)
 
 
-def _dump(current: Attempt, binaries: Binaries, roles: logical.RolesDump) -> tuple[StoredFile, ...]:
+def _dump(
+    current: Attempt, binaries: Binaries, roles: logical.RolesDump, *, role_passwords: bool
+) -> tuple[StoredFile, ...]:
     with sessions.connect(current.server, current.record.database) as connection:
         current.note(database_facts=postgres_facts.database_facts(connection))
         if current.record.format == "plain":
             psql_reading.require(connection)
-    dump = logical.dump(current, binaries, roles)
+    wanted = current.plan.role_passwords and role_passwords
+    dump = logical.dump(current, binaries, roles, role_passwords=wanted)
     with current.step("verify"):
         check_dump.check(current, binaries, dump)
     row_comparison.compare(current)

@@ -29,7 +29,7 @@ def fill(current: Journal, outline: RestorePlan, name: str, *, closed: bool = Fa
     """
     with current.step("create"):
         create(outline, name)
-        shut = closed or _is_superuser(outline)
+        shut = closed or outline.as_superuser
         if shut:
             _limit(outline, name, "alter database {} connection limit 0")
     with current.step("restore"):
@@ -40,13 +40,6 @@ def fill(current: Journal, outline: RestorePlan, name: str, *, closed: bool = Fa
         validate(current, outline, name)
     if shut and not closed:
         open_door(outline, name)
-
-
-def _is_superuser(outline: RestorePlan) -> bool:
-    """Whether the role that restores is one, whom no limit of connections keeps out."""
-    with target_database.connect(outline.server, away_from=(outline.database,)) as connection:
-        row = connection.execute("select rolsuper from pg_roles where rolname = current_user").fetchone()
-    return bool(row and row[0])
 
 
 def create(outline: RestorePlan, name: str) -> None:

@@ -57,7 +57,7 @@ class RestoreRequest:
 class RestorePlan:
     """Everything that the restore needs, and what it would do.
 
-    ``trusted_with_superuser`` are owners of functions that run, while a superuser fills the database, as him.
+    ``acts_as`` is the role that restores.
     ``bound_extensions`` can be created only in a database of that name.
     """
 
@@ -79,7 +79,8 @@ class RestorePlan:
     bound_extensions: Mapping[str, str]
     estimate: Estimate
     checked: str
-    trusted_with_superuser: frozenset[str]
+    superusers: frozenset[str]
+    acts_as: str
     family: TableSelection | None
 
     @property
@@ -99,6 +100,18 @@ class RestorePlan:
     def under_its_name(self) -> bool:
         """Whether it must be filled under the name that it shall have, and not beside."""
         return bool(self.bound_extensions) and self.method in {"swap", "in-place"}
+
+    @property
+    def as_superuser(self) -> bool:
+        """Whether a superuser restores: functions of the dump may run with his rights meanwhile."""
+        return self.acts_as in self.superusers
+
+    @property
+    def trusted_with_superuser(self) -> frozenset[str]:
+        """Owners of functions in the dump who are no superusers, where one restores."""
+        return (
+            frozenset(self.blueprint.owners_of_code) - self.superusers if self.as_superuser else frozenset()
+        )
 
     @property
     def keys_return(self) -> bool:
@@ -135,7 +148,7 @@ class RestorePlan:
             owners = phrases.some(sorted(self.trusted_with_superuser))
             yield (
                 "trusts",
-                f"functions of {owners} may run as superuser {self.server.user} while it is filled; "
+                f"functions of {owners} may run as superuser {self.acts_as} while it is filled; "
                 "a restore_role that is none keeps them from that",
             )
         if not self.same_server:

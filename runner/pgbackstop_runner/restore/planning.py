@@ -60,7 +60,8 @@ def plan_restore(workspace: Workspace, request: RestoreRequest) -> RestorePlan:
             missing_tablespaces=frozenset(found.tablespaces) - target_database.tablespaces(connection),
             estimate=restore.estimate(backup, workspace.catalog.restores(server_name)),
             checked=f"{checked}; {_READ[backup.format == 'plain']}",
-            trusted_with_superuser=target_database.trusted_with_superuser(connection, found.owners_of_code),
+            superusers=target_database.superusers(connection),
+            acts_as=target_database.current_role(connection),
             family=_family(request, backup, found),
         )
         preflight.require(connection, outline)

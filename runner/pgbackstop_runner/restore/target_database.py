@@ -98,12 +98,15 @@ def names(connection: psycopg.Connection) -> tuple[str, ...]:
     return tuple(name for (name,) in connection.execute("select datname from pg_database order by 1"))
 
 
-def trusted_with_superuser(connection: psycopg.Connection, owners: Iterable[str]) -> frozenset[str]:
-    """Those of the owners who are no superusers, where the session is one's."""
-    query = """select r.rolname from pg_roles r
-               where r.rolsuper and (select rolsuper from pg_roles where rolname = current_user)"""
-    superusers = frozenset(name for (name,) in connection.execute(query))
-    return frozenset(owners) - superusers if superusers else frozenset()
+def superusers(connection: psycopg.Connection) -> frozenset[str]:
+    """The roles whom nothing is refused."""
+    return frozenset(name for (name,) in connection.execute("select rolname from pg_roles where rolsuper"))
+
+
+def current_role(connection: psycopg.Connection) -> str:
+    """The role that the session acts as."""
+    row = connection.execute("select current_user").fetchone()
+    return str(row[0]) if row else ""
 
 
 def roles(connection: psycopg.Connection) -> frozenset[str]:

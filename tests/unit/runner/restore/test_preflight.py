@@ -58,7 +58,8 @@ def outline(request: dict[str, Any] | None = None, **changes: Any) -> RestorePla
         "bound_extensions": {},
         "estimate": Estimate(seconds=1.0, reason="guessed from its size"),
         "checked": "size",
-        "trusted_with_superuser": frozenset(),
+        "superusers": frozenset(),
+        "acts_as": "postgres",
         "family": None,
     }
     return RestorePlan(**{**values, **changes})
