@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pgbackstop_catalog import units
-from pgbackstop_exporter.metrics import METRICS
+from pgbackstop_exporter.metrics.contract import METRICS
 from tests.alerts import promtool_file
 from tests.alerts.cases import CASES, NEVER_QUIET
 

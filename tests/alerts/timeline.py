@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from pgbackstop_exporter.families import servers
 from pgbackstop_exporter.families.samples import Families
-from pgbackstop_exporter.metrics import METRICS
+from pgbackstop_exporter.metrics.contract import METRICS
 from pgbackstop_exporter.web import page
 from tests.alerts.world import World
 

@@ -12,7 +12,8 @@ import pytest
 from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_dashboards import alerts, promql, theme
 from pgbackstop_dashboards.rows import restorable
-from pgbackstop_exporter.metrics import METRICS, PLAN, SERVER
+from pgbackstop_exporter.metrics.contract import METRICS
+from pgbackstop_exporter.metrics.metric import PLAN, SERVER
 from tests.alerts.test_rules import RULES, alert_names, rules
 from tests.dashboards.documents import ASKED, DOCUMENTS, Asked, every_panel
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from pgbackstop_dashboards import promql
-from pgbackstop_exporter.metrics import METRICS
+from pgbackstop_exporter.metrics.contract import METRICS
 from tests.alerts.test_rules import metrics_in as metrics_of_rule
 from tests.alerts.test_rules import rules
 from tests.dashboards import preview, world

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_exporter.metrics import PLAN
+from pgbackstop_exporter.metrics.metric import PLAN
 from tests.dashboards.documents import DOCUMENTS, every_panel, panels
 
 GRID_WIDTH = 24

@@ -10,9 +10,9 @@ from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.decisions.history import Subject
-from pgbackstop_exporter import metrics
 from pgbackstop_exporter.families import plans
 from pgbackstop_exporter.families.samples import Families, labels
+from pgbackstop_exporter.metrics import storage_metrics
 from pgbackstop_exporter.snapshot import CatalogFacts, Snapshot, disk_collector
 
 
@@ -22,13 +22,13 @@ def add(families: Families, snapshot: Snapshot) -> None:
         if not snapshot.is_up(disk_collector(path)):
             continue
         where = labels(path=path)
-        families.add(metrics.DISK_FREE, where, facts.free)
-        families.add(metrics.DISK_SIZE, where, facts.size)
-        families.add(metrics.DISK_INODES, where, facts.free_inodes)
-        families.add(metrics.DISK_READONLY, where, facts.is_readonly)
+        families.add(storage_metrics.DISK_FREE, where, facts.free)
+        families.add(storage_metrics.DISK_SIZE, where, facts.size)
+        families.add(storage_metrics.DISK_INODES, where, facts.free_inodes)
+        families.add(storage_metrics.DISK_READONLY, where, facts.is_readonly)
     if snapshot.catalog:
         for path, needed in _needed(snapshot, snapshot.catalog).items():
-            families.add(metrics.DISK_NEXT_RUNS, labels(path=path), needed)
+            families.add(storage_metrics.DISK_NEXT_RUNS, labels(path=path), needed)
 
 
 def _needed(snapshot: Snapshot, catalog: CatalogFacts) -> Mapping[str, float]:

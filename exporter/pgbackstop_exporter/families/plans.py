@@ -10,8 +10,8 @@ from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions import expectations, history, subjects, vanished
 from pgbackstop_catalog.decisions.history import Attempt, Counts, History, Subject
 from pgbackstop_catalog.records.backup import Reason, Totals
-from pgbackstop_exporter import metrics
 from pgbackstop_exporter.families.samples import Families, Labels, labels
+from pgbackstop_exporter.metrics import plan_metrics
 from pgbackstop_exporter.snapshot import CATALOG, CopyFacts, PlanFacts, ProofFacts, Snapshot
 
 _next_run = lru_cache(maxsize=16384)(history.next_run)
@@ -89,19 +89,19 @@ class _PlanSeries:
 
     def _configured(self, subject: Subject, where: Labels, known: History) -> None:
         plan, add = self.plan, self.families.add
-        add(metrics.ENABLED, where, plan.enabled)
-        add(metrics.MAX_AGE, where, expectations.max_age(plan, known, self.hour))
-        add(metrics.SCHEDULE_INTERVAL, where, self.expected.interval)
+        add(plan_metrics.ENABLED, where, plan.enabled)
+        add(plan_metrics.MAX_AGE, where, expectations.max_age(plan, known, self.hour))
+        add(plan_metrics.SCHEDULE_INTERVAL, where, self.expected.interval)
         handled = max(known.handled_until, self.facts.scheduled_until, self.counted_since)
         next_run = _next_run(self.expected.schedule, handled_until=handled, first_seen=self.seen_at)
-        add(metrics.NEXT_RUN, where, next_run)
+        add(plan_metrics.NEXT_RUN, where, next_run)
         first_due = self._first_due(subject)
-        add(metrics.FIRST_DUE, where, first_due)
+        add(plan_metrics.FIRST_DUE, where, first_due)
         self._expected_proofs(where, first_due)
-        add(metrics.MAX_DURATION, where, plan.max_duration)
-        add(metrics.STALL_TIMEOUT, where, max(plan.stall_timeout, plan.first_byte_timeout))
-        add(metrics.RPO_TARGET, where, plan.effective_rpo_target())
-        add(metrics.RTO_TARGET, where, plan.rto_target)
+        add(plan_metrics.MAX_DURATION, where, plan.max_duration)
+        add(plan_metrics.STALL_TIMEOUT, where, max(plan.stall_timeout, plan.first_byte_timeout))
+        add(plan_metrics.RPO_TARGET, where, plan.effective_rpo_target())
+        add(plan_metrics.RTO_TARGET, where, plan.rto_target)
 
     def _expected_proofs(self, where: Labels, first_due: float) -> None:
         """A plan without drills has no expectation, so that nothing is too old."""
@@ -109,8 +109,8 @@ class _PlanSeries:
         if max_age is not None:
             drill = self.plan.drill_schedule()
             due = _first_due(drill, first_due + self.plan.grace) + self.plan.drill.max_duration
-            self.families.add(metrics.PROOF_MAX_AGE, where, max_age)
-            self.families.add(metrics.PROOF_FIRST_DUE, where, due + self.plan.grace)
+            self.families.add(plan_metrics.PROOF_MAX_AGE, where, max_age)
+            self.families.add(plan_metrics.PROOF_FIRST_DUE, where, due + self.plan.grace)
 
     def _first_due(self, subject: Subject) -> float:
         """A database that appeared on the server after the plan's last run is due with the next one."""
@@ -121,35 +121,35 @@ class _PlanSeries:
 
     def _last(self, where: Labels, known: History) -> None:
         add, success = self.families.add, known.success
-        add(metrics.LAST_SUCCESS, where, known.last_success)
-        self.families.add_age(metrics.AGE, where, known.last_success)
+        add(plan_metrics.LAST_SUCCESS, where, known.last_success)
+        self.families.add_age(plan_metrics.AGE, where, known.last_success)
         if success:
-            add(metrics.SIZE, where, _known(success.size))
-            add(metrics.DURATION, where, success.duration)
-        add(metrics.LAST_ATTEMPT, where, known.last_attempt)
-        add(metrics.LAST_FAILURE, where, known.last_failure)
-        add(metrics.CONSECUTIVE_FAILURES, where, known.consecutive_failures)
+            add(plan_metrics.SIZE, where, _known(success.size))
+            add(plan_metrics.DURATION, where, success.duration)
+        add(plan_metrics.LAST_ATTEMPT, where, known.last_attempt)
+        add(plan_metrics.LAST_FAILURE, where, known.last_failure)
+        add(plan_metrics.CONSECUTIVE_FAILURES, where, known.consecutive_failures)
 
     def _running(self, where: Labels, running: Attempt | None) -> None:
         add = self.families.add
-        add(metrics.RUNNING, where, running is not None)
+        add(plan_metrics.RUNNING, where, running is not None)
         if running:
-            add(metrics.RUNNING_START, where, running.started)
-            add(metrics.PROGRESS, where, running.progress)
-            add(metrics.PROGRESS_AT, where, running.progress_at or running.started)
-            add(metrics.PROGRESS_EXPECTED, where, _known(running.progress_expected))
+            add(plan_metrics.RUNNING_START, where, running.started)
+            add(plan_metrics.PROGRESS, where, running.progress)
+            add(plan_metrics.PROGRESS_AT, where, running.progress_at or running.started)
+            add(plan_metrics.PROGRESS_EXPECTED, where, _known(running.progress_expected))
 
     def _counted(self, subject: Subject, where: Labels, known: History) -> None:
         counts = self._with_tallied(subject, known.counts)
-        self.families.add(metrics.MISSED, where, counts.missed)
-        self.families.add(metrics.LAST_MISSED, where, known.last_missed)
-        self.families.add(metrics.RUNS, where, counts.runs)
+        self.families.add(plan_metrics.MISSED, where, counts.missed)
+        self.families.add(plan_metrics.LAST_MISSED, where, known.last_missed)
+        self.families.add(plan_metrics.RUNS, where, counts.runs)
         minimum = self.plan.effective_keep().minimum
         if counts.runs - sum(counts.failures.values()) >= minimum:
-            self.families.add(metrics.KEEP_MINIMUM, where, minimum)
+            self.families.add(plan_metrics.KEEP_MINIMUM, where, minimum)
         for reason in Reason:
             number = counts.failures.get(reason, 0)
-            self.families.add(metrics.FAILURES, where.plus("reason", reason.value), number)
+            self.families.add(plan_metrics.FAILURES, where.plus("reason", reason.value), number)
 
     def _with_tallied(self, subject: Subject, counts: Counts) -> Counts:
         """With what removed records had counted for the database and for the whole plan."""
@@ -160,16 +160,16 @@ class _PlanSeries:
     def _kept(self, subject: Subject, where: Labels, known: History) -> None:
         add = self.families.add
         gone = self.missing.intersection(self.facts.kept.get(subject, ()))
-        add(metrics.AVAILABLE, where, known.available - len(gone))
-        add(metrics.MISSING, where, len(gone - self.lost))
+        add(plan_metrics.AVAILABLE, where, known.available - len(gone))
+        add(plan_metrics.MISSING, where, len(gone - self.lost))
         if known.vanished or self.plan.compares_rows:
-            add(metrics.VANISHED, where, self._vanished(known))
-        add(metrics.STORED, where, known.stored_bytes)
-        add(metrics.SOURCE_SIZE, where, _known(known.source_size))
-        add(metrics.SIZE_BASELINE, where, known.size_baseline)
-        add(metrics.SIZE_EXPECTED, where, known.size_expected)
-        add(metrics.DURATION_BASELINE, where, known.duration_baseline)
-        add(metrics.OLDEST, where, known.oldest or None)
+            add(plan_metrics.VANISHED, where, self._vanished(known))
+        add(plan_metrics.STORED, where, known.stored_bytes)
+        add(plan_metrics.SOURCE_SIZE, where, _known(known.source_size))
+        add(plan_metrics.SIZE_BASELINE, where, known.size_baseline)
+        add(plan_metrics.SIZE_EXPECTED, where, known.size_expected)
+        add(plan_metrics.DURATION_BASELINE, where, known.duration_baseline)
+        add(plan_metrics.OLDEST, where, known.oldest or None)
 
     def _vanished(self, known: History) -> int:
         since = self.hour * 3600 - vanished.HELD_FOR.total_seconds()
@@ -177,18 +177,18 @@ class _PlanSeries:
 
     def _proven(self, where: Labels, known: History, proofs: ProofFacts) -> None:
         add = self.families.add
-        add(metrics.VERIFIED, where, max(known.verified, proofs.verified))
-        add(metrics.DRILL_SUCCESS, where, proofs.drill_success)
-        add(metrics.DRILL_FAILURE, where, proofs.drill_failure)
-        add(metrics.DRILL_DURATION, where, proofs.drill_duration)
+        add(plan_metrics.VERIFIED, where, max(known.verified, proofs.verified))
+        add(plan_metrics.DRILL_SUCCESS, where, proofs.drill_success)
+        add(plan_metrics.DRILL_FAILURE, where, proofs.drill_failure)
+        add(plan_metrics.DRILL_DURATION, where, proofs.drill_duration)
 
     def _copied(self, subject: Subject, where: Labels) -> None:
         for storage in self.plan.copies:
             copies = self.facts.copies.get((subject, storage), CopyFacts())
             there = where.plus("storage", storage)
             tallied = self.facts.tally.copy_failures.get(subject.database, {}).get(storage, 0)
-            self.families.add(metrics.COPY_SUCCESS, there, copies.success)
-            self.families.add(metrics.COPY_FAILURES, there, copies.failures + tallied)
+            self.families.add(plan_metrics.COPY_SUCCESS, there, copies.success)
+            self.families.add(plan_metrics.COPY_FAILURES, there, copies.failures + tallied)
 
 
 def _known(size: int) -> int | None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from pgbackstop_exporter.metrics import METRICS, Metric
+from pgbackstop_exporter.metrics.contract import METRICS
+from pgbackstop_exporter.metrics.metric import Metric
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.history import Attempt
 from pgbackstop_catalog.decisions.wal_segments import WalState
-from pgbackstop_exporter import metrics
 from pgbackstop_exporter.families import unreachable, windows
 from pgbackstop_exporter.families.samples import NONE, Families, Labels, labels
+from pgbackstop_exporter.metrics import exporter_metrics, server_metrics
 from pgbackstop_exporter.snapshot import CATALOG, CatalogFacts, ServerHealth, Snapshot, postgres_collector
 
 SOURCE = "catalog"
@@ -26,7 +26,7 @@ def add_servers(families: Families, snapshot: Snapshot) -> None:
         facts = snapshot.servers.get(name)
         state = snapshot.catalog.wal.get(name) if snapshot.catalog else None
         if snapshot.has_run(collector):
-            families.add(metrics.POSTGRES_UP, where, snapshot.is_up(collector))
+            families.add(server_metrics.POSTGRES_UP, where, snapshot.is_up(collector))
             if not snapshot.is_up(collector):
                 asked = labels(
                     server=name,
@@ -34,7 +34,7 @@ def add_servers(families: Families, snapshot: Snapshot) -> None:
                     port=str(server.port),
                     reason=unreachable.reason(snapshot.health[collector].error),
                 )
-                families.add(metrics.POSTGRES_UNREACHABLE, asked, 1)
+                families.add(server_metrics.POSTGRES_UNREACHABLE, asked, 1)
         _add_promise(families, where, snapshot.settings.config, name)
         if snapshot.catalog:
             _add_recovery(families, where, snapshot, name)
@@ -42,14 +42,14 @@ def add_servers(families: Families, snapshot: Snapshot) -> None:
         if server.wal.enabled and snapshot.catalog:
             _add_wal(families, where, state, _physical_backups(snapshot, name))
         if _has_slot(server):
-            families.add(metrics.SLOT_LIMIT, where, server.wal.retain_slot_bytes)
+            families.add(server_metrics.SLOT_LIMIT, where, server.wal.retain_slot_bytes)
         if facts:
             _add_archiver(families, where, facts)
         if facts and snapshot.is_up(collector):
             _add_volatile(families, where, facts, state if server.wal.enabled else None)
             if _has_slot(server):
-                families.add(metrics.SLOT_ACTIVE, where, facts.slot_active)
-                families.add(metrics.SLOT_RETAINED, where, facts.slot_retained)
+                families.add(server_metrics.SLOT_ACTIVE, where, facts.slot_active)
+                families.add(server_metrics.SLOT_RETAINED, where, facts.slot_retained)
 
 
 def _has_slot(server: Server) -> bool:
@@ -63,9 +63,9 @@ def _add_recovery(families: Families, where: Labels, snapshot: Snapshot, server:
     archives = config.servers[server].wal.enabled
     backups = _physical_backups(snapshot, server)
     window = windows.window(backups, catalog.wal.get(server) if archives else None)
-    families.add(metrics.EARLIEST, where, window.earliest)
-    families.add(metrics.LATEST, where, window.latest)
-    families.add(metrics.PROVEN, where, _proven_until(catalog, server))
+    families.add(server_metrics.EARLIEST, where, window.earliest)
+    families.add(server_metrics.LATEST, where, window.latest)
+    families.add(server_metrics.PROVEN, where, _proven_until(catalog, server))
 
 
 def _add_promise(families: Families, where: Labels, config: Config, server: str) -> None:
@@ -73,15 +73,15 @@ def _add_promise(families: Families, where: Labels, config: Config, server: str)
     plans = [each for each in config.plans.values() if each.server == server and each.enabled]
     promised = max((each.effective_recovery_window() for each in plans), default=0.0)
     if promised and config.servers[server].wal.enabled:
-        families.add(metrics.WINDOW_TARGET, where, promised)
+        families.add(server_metrics.WINDOW_TARGET, where, promised)
 
 
 def _add_restores(families: Families, server: str, catalog: CatalogFacts) -> None:
     for database, facts in catalog.restores.get(server, {}).items():
         where = labels(server=server, database=database)
-        families.add(metrics.RESTORE_SUCCESS, where, facts.success)
-        families.add(metrics.RESTORE_FAILURE, where, facts.failure)
-        families.add(metrics.RESTORE_DURATION, where, facts.duration)
+        families.add(server_metrics.RESTORE_SUCCESS, where, facts.success)
+        families.add(server_metrics.RESTORE_FAILURE, where, facts.failure)
+        families.add(server_metrics.RESTORE_DURATION, where, facts.duration)
 
 
 def _has_physical_plan(config: Config, server: str) -> bool:
@@ -109,24 +109,24 @@ def _proven_until(catalog: CatalogFacts, server: str) -> float:
 def _add_wal(families: Families, where: Labels, state: WalState | None, backups: list[Attempt]) -> None:
     """Before the receiver has started once, nothing was received and nothing is counted."""
     received = state.last_received_at if state else None
-    families.add(metrics.WAL_RECEIVED, where, received.timestamp() if received else 0.0)
-    families.add(metrics.WAL_SEGMENTS, where, state.segments if state else 0)
-    families.add(metrics.WAL_FAILURES, where, state.failures if state else 0)
-    families.add(metrics.WAL_ARCHIVE, where, state.archive_bytes if state else 0)
-    families.add(metrics.WAL_MISSING, where, windows.missing_segments(backups, state) if state else 0)
+    families.add(server_metrics.WAL_RECEIVED, where, received.timestamp() if received else 0.0)
+    families.add(server_metrics.WAL_SEGMENTS, where, state.segments if state else 0)
+    families.add(server_metrics.WAL_FAILURES, where, state.failures if state else 0)
+    families.add(server_metrics.WAL_ARCHIVE, where, state.archive_bytes if state else 0)
+    families.add(server_metrics.WAL_MISSING, where, windows.missing_segments(backups, state) if state else 0)
     gaps = (gap.found_at.timestamp() for gap in (state.gaps if state else ()))
-    families.add(metrics.WAL_LAST_GAP, where, max(gaps, default=0.0))
+    families.add(server_metrics.WAL_LAST_GAP, where, max(gaps, default=0.0))
     if state and state.recoverable_until:
-        families.add_age(metrics.WAL_LAG, where, state.recoverable_until.timestamp())
+        families.add_age(server_metrics.WAL_LAG, where, state.recoverable_until.timestamp())
 
 
 def _add_archiver(families: Families, where: Labels, facts: ServerHealth) -> None:
-    families.add(metrics.ARCHIVER_ARCHIVED, where, facts.last_archived)
-    families.add(metrics.ARCHIVER_FAILED, where, facts.last_failed)
+    families.add(server_metrics.ARCHIVER_ARCHIVED, where, facts.last_archived)
+    families.add(server_metrics.ARCHIVER_FAILED, where, facts.last_failed)
 
 
 def _add_volatile(families: Families, where: Labels, facts: ServerHealth, state: WalState | None) -> None:
-    families.add(metrics.WAL_READY, where, facts.ready_segments)
+    families.add(server_metrics.WAL_READY, where, facts.ready_segments)
     held = (
         [wal_segments.parse_lsn(lsn) for lsn in (state.received_lsn, state.archived_lsn) if lsn]
         if state
@@ -134,41 +134,41 @@ def _add_volatile(families: Families, where: Labels, facts: ServerHealth, state:
     )
     if held and facts.lsn is not None:
         # The state is older than the server's answer or newer by up to a refresh: never below zero.
-        families.add(metrics.WAL_LAG_BYTES, where, max(0, facts.lsn - max(held)))
+        families.add(server_metrics.WAL_LAG_BYTES, where, max(0, facts.lsn - max(held)))
 
 
 def add_self(families: Families, snapshot: Snapshot, *, revision: str) -> None:
     """How the exporter and its sources fare."""
     catalog = snapshot.catalog
     if snapshot.has_run(CATALOG):
-        families.add(metrics.CATALOG_UP, NONE, snapshot.is_up(CATALOG))
-        families.add(metrics.SOURCE_UP, labels(source=SOURCE), snapshot.is_up(CATALOG))
+        families.add(exporter_metrics.CATALOG_UP, NONE, snapshot.is_up(CATALOG))
+        families.add(exporter_metrics.SOURCE_UP, labels(source=SOURCE), snapshot.is_up(CATALOG))
     if catalog:
-        families.add(metrics.CATALOG_BAD, NONE, catalog.unreadable)
-        families.add(metrics.PENDING, NONE, catalog.pending)
+        families.add(exporter_metrics.CATALOG_BAD, NONE, catalog.unreadable)
+        families.add(exporter_metrics.PENDING, NONE, catalog.pending)
         _add_notification_failures(families, snapshot.settings.config, catalog)
     if catalog and catalog.scheduler:
-        families.add(metrics.HEARTBEAT, NONE, catalog.scheduler.heartbeat_at.timestamp())
-    families.add(metrics.RELOAD_SUCCESS, NONE, snapshot.settings.reload_success)
+        families.add(exporter_metrics.HEARTBEAT, NONE, catalog.scheduler.heartbeat_at.timestamp())
+    families.add(exporter_metrics.RELOAD_SUCCESS, NONE, snapshot.settings.reload_success)
     build = labels(
         version=pgbackstop_catalog.__version__,
         revision=revision,
         python_version=platform.python_version(),
     )
-    families.add(metrics.BUILD_INFO, build, 1)
+    families.add(exporter_metrics.BUILD_INFO, build, 1)
 
 
 def _add_notification_failures(families: Families, config: Config, catalog: CatalogFacts) -> None:
     configured = {"alertmanager"} if config.notifications.alertmanager else set()
     for channel in sorted(configured | set(catalog.notification_failures)):
         number = catalog.notification_failures.get(channel, 0)
-        families.add(metrics.NOTIFICATION_FAILURES, labels(channel=channel), number)
+        families.add(exporter_metrics.NOTIFICATION_FAILURES, labels(channel=channel), number)
 
 
 def add_health(families: Families, snapshot: Snapshot) -> None:
     """How each collector fares; apart from the rest because it changes with each of their runs."""
     for name, health in snapshot.health.items():
         where = labels(collector=name)
-        families.add(metrics.COLLECTOR_SUCCESS, where, health.success)
-        families.add(metrics.COLLECTOR_DURATION, where, health.duration)
-        families.add(metrics.COLLECTOR_LAST, where, health.last_success)
+        families.add(exporter_metrics.COLLECTOR_SUCCESS, where, health.success)
+        families.add(exporter_metrics.COLLECTOR_DURATION, where, health.duration)
+        families.add(exporter_metrics.COLLECTOR_LAST, where, health.last_success)

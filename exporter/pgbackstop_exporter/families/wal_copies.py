@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pgbackstop_catalog.decisions import wal_copies
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
-from pgbackstop_exporter import metrics
 from pgbackstop_exporter.families.samples import Families, Labels, labels
+from pgbackstop_exporter.metrics import storage_metrics
 from pgbackstop_exporter.snapshot import Snapshot
 
 
@@ -23,16 +23,16 @@ def add_wal_copies(families: Families, snapshot: Snapshot) -> None:
 def _add(families: Families, where: Labels, state: WalCopyState | None) -> None:
     """Before a copier has run once, nothing is there and nothing is counted."""
     until = state.recoverable_until if state else None
-    families.add(metrics.WAL_COPY_UP, where, state is not None and state.status != "down")
-    families.add(metrics.WAL_COPY_EARLIEST, where, _earliest(state))
-    families.add(metrics.WAL_COPY_LATEST, where, until.timestamp() if until else 0.0)
+    families.add(storage_metrics.WAL_COPY_UP, where, state is not None and state.status != "down")
+    families.add(storage_metrics.WAL_COPY_EARLIEST, where, _earliest(state))
+    families.add(storage_metrics.WAL_COPY_LATEST, where, until.timestamp() if until else 0.0)
     if until:
-        families.add_age(metrics.WAL_COPY_LAG, where, until.timestamp())
-    families.add(metrics.WAL_COPY_PENDING, where, state.pending_segments if state else 0)
-    families.add(metrics.WAL_COPY_MISSING, where, state.missing_segments if state else 0)
-    families.add(metrics.WAL_COPY_BYTES, where, state.stored_bytes if state else 0)
-    families.add(metrics.WAL_COPY_SEGMENTS, where, state.copied if state else 0)
-    families.add(metrics.WAL_COPY_FAILURES, where, state.failures if state else 0)
+        families.add_age(storage_metrics.WAL_COPY_LAG, where, until.timestamp())
+    families.add(storage_metrics.WAL_COPY_PENDING, where, state.pending_segments if state else 0)
+    families.add(storage_metrics.WAL_COPY_MISSING, where, state.missing_segments if state else 0)
+    families.add(storage_metrics.WAL_COPY_BYTES, where, state.stored_bytes if state else 0)
+    families.add(storage_metrics.WAL_COPY_SEGMENTS, where, state.copied if state else 0)
+    families.add(storage_metrics.WAL_COPY_FAILURES, where, state.failures if state else 0)
 
 
 def _earliest(state: WalCopyState | None) -> float:

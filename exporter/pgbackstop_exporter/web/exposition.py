@@ -20,7 +20,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encode
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
 
 from pgbackstop_exporter.families.samples import Families, Labels, ages
-from pgbackstop_exporter.metrics import Metric
+from pgbackstop_exporter.metrics.metric import Metric
 
 Family = tuple[Metric, list[tuple[Labels, float]]]
 

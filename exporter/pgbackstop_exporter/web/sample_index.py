@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from pgbackstop_catalog import units
 from pgbackstop_exporter.families.samples import NONE, Families, Labels
-from pgbackstop_exporter.metrics import Metric
+from pgbackstop_exporter.metrics.metric import Metric
 
 
 class SampleIndex:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pgbackstop_exporter import reference
-from pgbackstop_exporter.metrics import METRICS
+from pgbackstop_exporter.metrics.contract import METRICS
 from tests.unit.exporter import filled, pages_of
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"

@@ -13,9 +13,9 @@ from pgbackstop_catalog.decisions.history import History, Subject
 from pgbackstop_catalog.records.backup import Backup, Reason, Status, Totals
 from pgbackstop_catalog.records.scheduler import Counted, SchedulerState
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
-from pgbackstop_exporter import metrics
 from pgbackstop_exporter.families import plans
 from pgbackstop_exporter.families.samples import Families, labels
+from pgbackstop_exporter.metrics import plan_metrics
 from pgbackstop_exporter.snapshot import CATALOG, PlanFacts, ServerHealth, Settings, Snapshot
 from pgbackstop_exporter.sources.catalog import CatalogSource
 from tests.unit.exporter import filled
@@ -314,7 +314,9 @@ def limit(found: Snapshot, moment: datetime) -> float:
     """How old the newest backup may be at a moment, in seconds."""
     families = Families()
     plans.add(families, found, moment.timestamp())
-    (samples,) = (values for metric, values in families.at(moment.timestamp()) if metric is metrics.MAX_AGE)
+    (samples,) = (
+        values for metric, values in families.at(moment.timestamp()) if metric is plan_metrics.MAX_AGE
+    )
     return dict(samples)[labels(**DAILY)]
 
 

@@ -13,10 +13,10 @@ from prometheus_client.openmetrics import exposition as client_exposition
 from prometheus_client.openmetrics import parser as client_parser
 from prometheus_client.registry import Collector
 
-from pgbackstop_exporter import metrics
 from pgbackstop_exporter.families import samples as families_samples
 from pgbackstop_exporter.families import servers
 from pgbackstop_exporter.families.samples import Families
+from pgbackstop_exporter.metrics import contract, storage_metrics
 from pgbackstop_exporter.web import exposition
 from pgbackstop_exporter.web import page as web_page
 from pgbackstop_exporter.web.exposition import Form, Page
@@ -78,7 +78,7 @@ def test_a_compressed_page_is_one_member_with_the_same_content(found: Families, 
 @given(name=st.text(), number=st.floats(allow_nan=False).map(lambda number: number + 0.0))  # never -0.0
 def test_any_label_and_any_number_is_written_as_the_client_does(name: str, number: float) -> None:
     found = Families()
-    found.add(metrics.DISK_FREE, families_samples.labels(path=name), number)
+    found.add(storage_metrics.DISK_FREE, families_samples.labels(path=name), number)
     text = exposition.render(found.values.items(), Form.TEXT)
     assert text.encode(errors="surrogatepass") == generate_latest(Client(found, UNIX))
 
@@ -112,7 +112,7 @@ def test_openmetrics_parses_and_has_no_created_series(tmp_path: Path) -> None:
     page = Page(web_page.build(snapshot, now=UNIX), [(Form.OPENMETRICS, False)])
     text = page.body(Form.OPENMETRICS, extra=health, now=UNIX, compressed=False).decode()
     names = {sample.name for family in parse_openmetrics(text) for sample in family.samples}
-    assert names == {metric.name for metric in metrics.METRICS} - filled.OF_TROUBLE
+    assert names == {metric.name for metric in contract.METRICS} - filled.OF_TROUBLE
 
 
 @pytest.mark.parametrize(

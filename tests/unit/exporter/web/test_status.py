@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_exporter import metrics
 from pgbackstop_exporter.families.samples import NONE, Families, Labels, labels
-from pgbackstop_exporter.metrics import Metric
+from pgbackstop_exporter.metrics import exporter_metrics, plan_metrics, server_metrics, storage_metrics
+from pgbackstop_exporter.metrics.metric import Metric
 from pgbackstop_exporter.snapshot import CATALOG, DiskFacts, Health, Snapshot
 from pgbackstop_exporter.web import page, status, status_items
 from pgbackstop_exporter.web.sample_index import SampleIndex
@@ -44,7 +44,7 @@ def state(**changes: float | None) -> State:
         "RUNNING": 0,
         **changes,
     }
-    samples = {getattr(metrics, name): value for name, value in values.items() if value is not None}
+    samples = {getattr(plan_metrics, name): value for name, value in values.items() if value is not None}
     (row,) = status.of(families(WHERE, samples), {}, UNIX).plans
     return row.state
 
@@ -113,22 +113,24 @@ def test_the_first_state_that_is_true_wins(changes: dict[str, float | None], wor
 
 
 def test_a_database_is_not_overdue_while_another_of_its_plan_runs() -> None:
-    found = families(WHERE, {metrics.ENABLED: 1, metrics.LAST_SUCCESS: UNIX, metrics.NEXT_RUN: UNIX - HOUR})
+    found = families(
+        WHERE, {plan_metrics.ENABLED: 1, plan_metrics.LAST_SUCCESS: UNIX, plan_metrics.NEXT_RUN: UNIX - HOUR}
+    )
     other = labels(plan="daily", server="main", database="other", backup_type="logical")
-    found.add(metrics.ENABLED, other, 1)
-    found.add(metrics.LAST_SUCCESS, other, UNIX)
-    found.add(metrics.RUNNING, other, 1)
-    found.add(metrics.RUNNING_START, other, UNIX)
+    found.add(plan_metrics.ENABLED, other, 1)
+    found.add(plan_metrics.LAST_SUCCESS, other, UNIX)
+    found.add(plan_metrics.RUNNING, other, 1)
+    found.add(plan_metrics.RUNNING_START, other, UNIX)
     assert status.of(found, {}, UNIX).counts == {"running": 1, "ok": 1}
 
 
 def test_the_worst_come_first(tmp_path: Path) -> None:
-    found = families(WHERE, {metrics.ENABLED: 1, metrics.LAST_SUCCESS: UNIX})
+    found = families(WHERE, {plan_metrics.ENABLED: 1, plan_metrics.LAST_SUCCESS: UNIX})
     for name in ("a", "b"):
         where = labels(plan=name, server="main", database="", backup_type="physical")
-        found.add(metrics.ENABLED, where, 1)
-        found.add(metrics.LAST_SUCCESS, where, 0 if name == "b" else UNIX)
-        found.add(metrics.FIRST_DUE, where, 1)
+        found.add(plan_metrics.ENABLED, where, 1)
+        found.add(plan_metrics.LAST_SUCCESS, where, 0 if name == "b" else UNIX)
+        found.add(plan_metrics.FIRST_DUE, where, 1)
     assert [row.plan for row in status.of(found, {}, UNIX).plans] == ["b", "daily", "a"]
 
 
@@ -148,8 +150,8 @@ def test_the_filled_catalog(tmp_path: Path) -> None:
 
 
 def disk(free: float, **changes: float) -> status_items.Item:
-    named = {getattr(metrics, name): value for name, value in changes.items()}
-    samples = {metrics.DISK_SIZE: 1000.0, metrics.DISK_FREE: free, **named}
+    named = {getattr(storage_metrics, name): value for name, value in changes.items()}
+    samples = {storage_metrics.DISK_SIZE: 1000.0, storage_metrics.DISK_FREE: free, **named}
     (found,) = status_items.disks(SampleIndex(families(DISK, samples), UNIX))
     return found
 
@@ -172,12 +174,24 @@ def server(samples: dict[Metric, float]) -> status_items.Item:
 @pytest.mark.parametrize(
     ("samples", "is_well", "line"),
     [
-        ({metrics.POSTGRES_UP: 0}, False, "PostgreSQL does not answer"),
-        ({metrics.POSTGRES_UP: 1}, True, "PostgreSQL answers"),
-        ({metrics.EARLIEST: 0, metrics.LATEST: 0}, True, "PostgreSQL was not asked yet"),
-        ({metrics.EARLIEST: 0, metrics.LATEST: 0}, True, "cannot be recovered to any moment yet"),
-        ({metrics.EARLIEST: 1, metrics.LATEST: 2, metrics.PROVEN: 0}, True, "no recovery has been proven"),
-        ({metrics.WAL_SEGMENTS: 5, metrics.WAL_MISSING: 2}, False, "2 WAL segments are missing"),
+        ({server_metrics.POSTGRES_UP: 0}, False, "PostgreSQL does not answer"),
+        ({server_metrics.POSTGRES_UP: 1}, True, "PostgreSQL answers"),
+        ({server_metrics.EARLIEST: 0, server_metrics.LATEST: 0}, True, "PostgreSQL was not asked yet"),
+        (
+            {server_metrics.EARLIEST: 0, server_metrics.LATEST: 0},
+            True,
+            "cannot be recovered to any moment yet",
+        ),
+        (
+            {server_metrics.EARLIEST: 1, server_metrics.LATEST: 2, server_metrics.PROVEN: 0},
+            True,
+            "no recovery has been proven",
+        ),
+        (
+            {server_metrics.WAL_SEGMENTS: 5, server_metrics.WAL_MISSING: 2},
+            False,
+            "2 WAL segments are missing",
+        ),
     ],
 )
 def test_servers(samples: dict[Metric, float], is_well: bool, line: str) -> None:
@@ -189,10 +203,10 @@ def test_servers(samples: dict[Metric, float], is_well: bool, line: str) -> None
 def test_what_is_wrong_with_the_exporter() -> None:
     ill = Health(success=False, error="gone.", last_success=UNIX - HOUR)
     samples: dict[Metric, float] = {
-        metrics.HEARTBEAT: UNIX - 10,
-        metrics.CATALOG_BAD: 2,
-        metrics.PENDING: 1,
-        metrics.RELOAD_SUCCESS: 0,
+        exporter_metrics.HEARTBEAT: UNIX - 10,
+        exporter_metrics.CATALOG_BAD: 2,
+        exporter_metrics.PENDING: 1,
+        exporter_metrics.RELOAD_SUCCESS: 0,
     }
     found = list(status_items.exporter(SampleIndex(families(NONE, samples), UNIX), {CATALOG: ill}))
     assert [each.name for each in found] == [
@@ -204,7 +218,11 @@ def test_what_is_wrong_with_the_exporter() -> None:
     ]
     assert found[0].lines == ("gone.", "last read 1h00m ago")
     assert [each.is_well for each in found] == [False, True, False, False, False]
-    samples = {metrics.CATALOG_BAD: 0, metrics.PENDING: 0, metrics.RELOAD_SUCCESS: 1}
+    samples = {
+        exporter_metrics.CATALOG_BAD: 0,
+        exporter_metrics.PENDING: 0,
+        exporter_metrics.RELOAD_SUCCESS: 1,
+    }
     assert list(status_items.exporter(SampleIndex(families(NONE, samples), UNIX), {})) == []
 
 
