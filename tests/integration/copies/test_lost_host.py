@@ -2,14 +2,9 @@
 
 import contextlib
 import os
-import shutil
 import signal
-import socket
 import subprocess
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,154 +13,24 @@ import pytest
 import yaml
 
 from pgbackstop_catalog.config.storage import S3Storage
-from pgbackstop_catalog.decisions.wal_copies import WalCopyState
-from pgbackstop_catalog.records import codec
-from pgbackstop_runner.storage import identity
-from pgbackstop_runner.storage.s3 import S3Bucket
 from tests.integration.copies.conftest import ACCESS_KEY, SECRET_KEY, place
+from tests.integration.copies.lost_host import Bucket, Host, Writer, a_host, empty_host, now, recovered
 from tests.integration.recover import yard as yards
-from tests.integration.recover.yard import Clone, Yard
+from tests.integration.recover.yard import Clone
 from tests.integration.wal import rig
-from tests.support import backups, binaries, ports
-from tests.support.backups import Site
-from tests.support.servers import Server
+from tests.support import backups, ports
+from tests.support.cut_connections import Cutter
 
 HOW_TO = Path(__file__).parents[3] / "docs" / "how-to" / "recover-when-the-backup-host-is-lost.md"
-TABLE = "create table ledger (n bigint primary key, at timestamptz default clock_timestamp(), content text)"
+
+
 ROWS = "select n, at, content from ledger order by n"
-
-
-@dataclass
-class Host:
-    """A backup host that archives, and copies to the bucket; it can be lost."""
-
-    yard: Yard
-    copier: subprocess.Popen[str] | None = None
-
-    def copy_on(self) -> None:
-        self.copier = self.yard.site.start("wal", "copy", "main")
-
-    def state(self) -> WalCopyState | None:
-        with contextlib.suppress(FileNotFoundError):
-            return codec.read(WalCopyState, self.yard.site.state.wal_copy("s3", "main"))
-        return None
-
-    def reaches(self, moment: datetime) -> None:
-        """Wait until the bucket alone recovers everything committed by then."""
-
-        def reached() -> bool:
-            state = self.state()
-            return bool(state and state.recoverable_until and state.recoverable_until >= moment)
-
-        backups.until(reached, "the bucket to have it")
-
-    def kill(self) -> None:
-        """Everything at once, as a power cut would."""
-        if self.copier is not None:
-            self.copier.kill()
-            self.copier.communicate(timeout=backups.PATIENCE)
-            self.copier = None
-        self.yard.stop_receiver(signal.SIGKILL)
-
-    def lose(self) -> None:
-        """Store, catalog and configuration are gone."""
-        self.kill()
-        shutil.rmtree(self.yard.site.folder)
-
-
-@dataclass
-class Writer:
-    """Commits rows until it is ended, as an application would."""
-
-    server: Server
-    ended: threading.Event = field(default_factory=threading.Event)
-    written: int = 0
-
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._run)
-        thread.start()
-        try:
-            yield
-        finally:
-            self.ended.set()
-            thread.join()
-
-    def _run(self) -> None:
-        with self.server.connect() as connection:
-            while not self.ended.is_set():
-                self.written += 1
-                connection.execute(
-                    "insert into ledger (n, content) select %s, string_agg(md5(random()::text), '')"
-                    " from generate_series(1, 20)",
-                    (self.written,),
-                )
-
-    def more(self, count: int) -> None:
-        """Wait until so many more rows are there."""
-        wanted = self.written + count
-        backups.until(lambda: self.written > wanted, "rows to be written")
-
-
-@contextlib.contextmanager
-def a_host(storage: S3Storage) -> Iterator[Host]:
-    with Server(binaries.reachable(binaries.DEFAULT_MAJOR), settings=yards.SETTINGS) as server:
-        server.execute(TABLE)
-        wal = {"copy_unfinished": 1}
-        s3 = {"s3": storage.model_dump(mode="json")}
-        yard = Yard(server, wal_settings=wal, plan={"copies": ["s3"]}, storages=s3)
-        new = Host(yard)
-        identity.create(yard.site.workspace, "s3")
-        try:
-            yield new
-        finally:
-            new.kill()
-            yard.close()
 
 
 @pytest.fixture
 def host(storage: S3Storage) -> Iterator[Host]:
     with a_host(storage) as new:
         yield new
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """What a lost host left: the bucket, and how much of it is promised."""
-
-    host: Host
-    storage: S3Storage
-    site: Site
-
-    @property
-    def store(self) -> S3Bucket:
-        return S3Bucket.connect("s3", self.storage)
-
-    def paths(self, ending: str) -> list[str]:
-        return [path for path, _size in self.store.files("backups") if path.endswith(ending)]
-
-    @contextlib.contextmanager
-    def changed(self, path: str, content: bytes | None) -> Iterator[None]:
-        """Replaced, or removed, and as before afterwards."""
-        before = self.store.read(path)
-        if content is None:
-            self.store.remove([path])
-        else:
-            self.store.put_bytes(content, path)
-        try:
-            yield
-        finally:
-            self.store.put_bytes(before, path)
-
-    def refused(self, *words: str, site: Site | None = None) -> str:
-        """A recovery that must fail, and leave nothing; what it says."""
-        into = self.host.yard.target()
-        done = (site or self.site).run("recover", "main", "--into", str(into), *words)
-        assert done.returncode != 0, done.stdout
-        assert not into.exists()
-        assert "Traceback" not in done.stderr
-        assert SECRET_KEY not in done.stderr
-        return backups.sentence(done)
 
 
 @pytest.fixture(scope="module")
@@ -186,32 +51,6 @@ def bucket(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         rebuilt = site.run("catalog", "rebuild", "--storage", "offsite")
         assert rebuilt.returncode == 0, rebuilt.stderr
         yield Bucket(host, storage, site)
-
-
-def empty_host(host: Host, storage: S3Storage) -> Site:
-    """A configuration by hand: the server's name, an empty folder, the bucket."""
-    return Site(
-        folder=host.yard.folder / "new",
-        server=host.yard.server,
-        plans={},
-        server_settings={"wal": None},
-        more_storages={"offsite": storage.model_dump(mode="json")},
-    )
-
-
-def now(server: Server) -> datetime:
-    (moment,) = server.execute("select clock_timestamp()")[0]
-    assert isinstance(moment, datetime)
-    return moment
-
-
-@contextlib.contextmanager
-def recovered(host: Host, site: Site, *words: str) -> Iterator[Clone]:
-    into, port = host.yard.target(), ports.free()
-    with yards.ended(into):
-        done = site.run("recover", "main", "--into", str(into), "--start", "--port", str(port), *words)
-        assert done.returncode == 0, done.stderr
-        yield Clone(data=into, port=port, said=done.stdout)
 
 
 def test_everything_that_reached_the_bucket_comes_back(host: Host, storage: S3Storage) -> None:
@@ -414,47 +253,6 @@ def test_the_daemon_copies_on_when_its_copier_is_killed(host: Host) -> None:
     state = host.state()
     assert state is not None
     assert state.status == "stopped"
-
-
-@dataclass
-class Cutter:
-    """Stands before the bucket, and cuts each connection after so many bytes of what it answers."""
-
-    target: tuple[str, int]
-    left: int = 100_000
-
-    @contextlib.contextmanager
-    def cutting(self) -> Iterator[str]:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            thread = threading.Thread(target=self._accept, args=(listener,))
-            thread.start()
-            try:
-                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-            finally:
-                listener.shutdown(socket.SHUT_RDWR)
-                thread.join()
-
-    def _accept(self, listener: socket.socket) -> None:
-        with contextlib.suppress(OSError), ThreadPoolExecutor(64) as pool:
-            while True:
-                pool.submit(self._serve, listener.accept()[0])
-
-    def _serve(self, client: socket.socket) -> None:
-        with client, socket.create_connection(self.target) as server, contextlib.suppress(OSError):
-            asking = threading.Thread(target=_pass_on, args=(client, server, 2**40))
-            asking.start()
-            _pass_on(server, client, self.left)
-            asking.join()
-
-
-def _pass_on(source: socket.socket, target: socket.socket, left: int) -> None:
-    with contextlib.suppress(OSError):
-        while left > 0 and (chunk := source.recv(min(left, 65536))):
-            target.sendall(chunk)
-            left -= len(chunk)
-    for each in (source, target):
-        with contextlib.suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_connection_that_is_cut_leaves_nothing(bucket: Bucket) -> None:

@@ -1,4 +1,4 @@
-"""The daemon as a process, with backups that are small programs: starting, ending, dying, starting again."""
+"""The daemon as a process, with backups that are small programs: starting, waiting, catching up."""
 
 import os
 import signal
@@ -12,68 +12,17 @@ import psutil
 import pytest
 
 from pgbackstop_catalog.decisions.wal_segments import WalState
-from pgbackstop_catalog.records.backup import Backup, Reason, Status
-from pgbackstop_runner.backup import reconcile
-from pgbackstop_runner.system.state_folder import StateFolder
-from tests.integration.daemon.conftest import DEADLINE, House, until
-from tests.unit.catalog import builders
-
-EACH_SECOND = "* * * * * *"
-SELDOM = "0 2 29 2 *"
-
-
-def _finished(house: House, plan: str, number: int = 1) -> list[Backup]:
-    """Wait for so many attempts that are over; the newest first."""
-
-    def enough() -> list[Backup]:
-        over = [record for record in house.records(plan) if record.finished_at is not None]
-        return over if len(over) >= number else []
-
-    found: list[Backup] = until(enough, f"{number} finished attempts of {plan}")
-    return found
-
-
-def _succeeded(house: House, plan: str) -> list[Backup]:
-    return [record for record in house.records(plan) if record.status is Status.SUCCEEDED]
-
-
-def _failed(house: House, plan: str) -> Backup:
-    def one() -> list[Backup]:
-        return [record for record in house.records(plan) if record.status is Status.FAILED]
-
-    found: Backup = until(one, f"a failed attempt of {plan}")[0]
-    return found
-
-
-def _running(house: House, plan: str) -> Backup:
-    def one() -> list[Backup]:
-        return [record for record in house.records(plan) if record.status is Status.RUNNING]
-
-    found: Backup = until(one, f"a running attempt of {plan}")[0]
-    return found
-
-
-def _next_run(house: House, plan: str) -> datetime:
-    state = house.state()
-    assert state is not None
-    return state.next_runs[plan]
-
-
-def _is_gone(pid: int | None) -> bool:
-    return pid is not None and not psutil.pid_exists(pid)
-
-
-def _daily(now: datetime) -> str:
-    """A daily schedule that was due half an hour ago."""
-    due = now - timedelta(minutes=30)
-    return f"{due.minute} {due.hour} * * *"
+from pgbackstop_catalog.records.backup import Status
+from tests.integration.daemon import attempts
+from tests.integration.daemon.attempts import EACH_SECOND, SELDOM
+from tests.integration.daemon.conftest import House, until
 
 
 def test_runs_what_is_due_and_tells_that_it_lives(house: House) -> None:
     house.configure({"often": {"schedule": "*/2 * * * * *"}})
     daemon = house.start_and_wait()
     # Where processes start slowly, the next due time may be over before the first run has begun.
-    first = until(lambda: _succeeded(house, "often"), "a success")[-1]
+    first = until(lambda: attempts.succeeded(house, "often"), "a success")[-1]
     assert first.trigger == "schedule"
     assert first.scheduled_for is not None
     assert first.scheduled_for <= first.started_at
@@ -102,108 +51,6 @@ def test_two_daemons_on_one_catalog(house: House) -> None:
     assert f"already running (process {daemon.pid} on" in second.stderr
     assert "Traceback" not in second.stderr
     assert daemon.poll() is None
-
-
-def test_sigterm_ends_the_backups_and_each_is_on_record(house: House) -> None:
-    house.configure({"long": {"schedule": EACH_SECOND}})
-    house.behave("long", "sleep 600")
-    daemon = house.start_and_wait()
-    running = _running(house, "long")
-    assert house.stop(daemon) == 0
-    assert _is_gone(running.pid)
-    assert house.catalog.backup(running.id).status is Status.INTERRUPTED
-
-
-def test_a_backup_that_does_not_end_is_killed_and_closed_at_the_next_start(house: House) -> None:
-    house.configure({"long": {"schedule": EACH_SECOND}}, daemon={"stop_timeout": "1s"})
-    house.behave("long", "sleep 600", "stubborn")
-    daemon = house.start_and_wait()
-    running = _running(house, "long")
-    assert house.stop(daemon) == 0
-    assert _is_gone(running.pid)
-    assert house.catalog.backup(running.id).status is Status.RUNNING
-    house.configure({"long": {"schedule": SELDOM}})
-    house.start_and_wait()
-    assert house.catalog.backup(running.id).status is Status.INTERRUPTED
-
-
-def test_a_killed_daemon_takes_its_children_along_and_the_next_repeats_nothing(house: House) -> None:
-    house.configure({"long": {"schedule": EACH_SECOND}}, wal={"enabled": True})
-    house.behave("long", "sleep 600")
-    daemon = house.start_and_wait()
-    running = _running(house, "long")
-    receiver = until(lambda: house.starts("main"), "a receiver")[0]
-    daemon.kill()
-    daemon.wait(DEADLINE)
-    until(lambda: _is_gone(running.pid) and _is_gone(receiver), "the children end")
-    assert house.catalog.backup(running.id).status is Status.INTERRUPTED
-    house.behave("long", "sleep 0")
-    again = house.start_and_wait()
-    until(lambda: _succeeded(house, "long"), "a success")
-    assert house.stop(again) == 0
-    dues = sorted(house.by_due("long"))
-    assert dues.count(running.scheduled_for or datetime.now(UTC)) == 1
-
-
-def test_no_due_time_is_lost_when_the_daemon_is_killed_again_and_again(house: House) -> None:
-    house.configure({"steady": {"schedule": "*/2 * * * * *"}})
-    for _ in range(3):
-        daemon = house.start_and_wait()
-        count = len(house.records("steady"))
-        until(lambda count=count: len(house.records("steady")) > count, "another attempt")  # type: ignore[misc]
-        daemon.kill()
-        daemon.wait(DEADLINE)
-    daemon = house.start_and_wait()
-    _finished(house, "steady", len(house.records("steady")) + 1)
-    assert house.stop(daemon) == 0
-    dues = house.by_due("steady")
-    accounted = sum(max(1, record.missed_runs) for record in dues.values())
-    assert accounted == (max(dues) - min(dues)) / timedelta(seconds=2) + 1
-
-
-def test_a_child_that_ends_without_a_record_gets_one(house: House) -> None:
-    house.configure({plan: {"schedule": EACH_SECOND} for plan in ("crash", "refusal")})
-    house.behave("crash", "silent", "say boom: out of cheese", "exit 3")
-    house.behave("refusal", "silent", "say unknown key plans.x", "exit 2")
-    house.start_and_wait()
-    crash, refusal = _failed(house, "crash"), _failed(house, "refusal")
-    assert (crash.status, crash.reason) == (Status.FAILED, Reason.INTERNAL)
-    assert crash.scheduled_for is not None
-    assert crash.message == (
-        "The backup's process ended with exit status 3 before it could record anything: boom: out of cheese"
-    )
-    assert (refusal.status, refusal.reason) == (Status.FAILED, Reason.CONFIGURATION)
-    until(lambda: "boom: out of cheese" in house.log(), "the child's words are in the log")
-
-
-def test_a_killed_child_is_closed_while_the_daemon_goes_on(house: House) -> None:
-    house.configure({"long": {"schedule": EACH_SECOND}})
-    house.behave("long", "sleep 600")
-    house.start_and_wait()
-    running = _running(house, "long")
-    assert running.pid is not None
-    os.kill(running.pid, signal.SIGKILL)
-    until(
-        lambda: house.catalog.backup(running.id).status is Status.INTERRUPTED,
-        "the attempt is closed as interrupted",
-    )
-    house.by_due("long")
-
-
-def test_a_killed_run_by_hand_is_closed_while_the_daemon_goes_on(house: House) -> None:
-    house.configure({"weekly": {"schedule": "0 0 1 1 *"}})
-    house.start_and_wait()
-    running = builders.backup(1, datetime.now(UTC), plan="weekly", status=Status.RUNNING, finished_at=None)
-    lock = StateFolder(house.root).held(reconcile.lock_name("weekly"), "A backup of plan weekly")
-    with lock:
-        house.catalog.put(running)
-        looks = house.state()
-        until(lambda: house.state() != looks, "another look of the daemon")
-        assert house.catalog.backup(running.id).status is Status.RUNNING
-    until(
-        lambda: house.catalog.backup(running.id).status is Status.INTERRUPTED,
-        "the attempt is closed as interrupted",
-    )
 
 
 def test_a_run_waits_for_the_one_before_and_older_ones_are_missed(house: House) -> None:
@@ -253,9 +100,9 @@ def test_a_plan_that_runs_by_hand_is_run_afterwards(house: House) -> None:
     until(lambda: house.log().count("exit_status=4") >= 2, "it is tried again")
     assert {record.status for record in house.records("often")} <= {Status.MISSED}
     # While it is being tried, the next due time is the one after.
-    until(lambda: _next_run(house, "often") <= datetime.now(UTC), "the due time that waits")
+    until(lambda: attempts.next_run(house, "often") <= datetime.now(UTC), "the due time that waits")
     house.behave("often", "sleep 0")
-    until(lambda: _succeeded(house, "often"), "a success")
+    until(lambda: attempts.succeeded(house, "often"), "a success")
     assert house.stop(daemon) == 0
     dues = house.by_due("often")
     accounted = sum(max(1, record.missed_runs) for record in dues.values())
@@ -263,7 +110,7 @@ def test_a_plan_that_runs_by_hand_is_run_afterwards(house: House) -> None:
 
 
 def test_catches_up_inside_the_grace_and_records_the_rest_as_missed(house: House) -> None:
-    schedule = _daily(datetime.now(UTC))
+    schedule = attempts.daily(datetime.now(UTC))
     house.configure(
         {"patient": {"schedule": schedule, "grace": "2h"}, "strict": {"schedule": schedule, "grace": "1m"}}
     )
@@ -277,7 +124,7 @@ def test_catches_up_inside_the_grace_and_records_the_rest_as_missed(house: House
     )
     daemon = house.start_and_wait()
     caught = until(lambda: [r for r in house.records("patient") if r.trigger == "catch-up"], "a catch-up")[0]
-    assert _finished(house, "patient", 2)
+    assert attempts.finished(house, "patient", 2)
     assert house.stop(daemon) == 0
     (missed,) = [record for record in house.records("patient") if record.status is Status.MISSED]
     assert (missed.missed_runs, missed.scheduled_for) == (2, caught.scheduled_for - timedelta(days=1))
@@ -304,7 +151,7 @@ def test_a_paused_plan_is_neither_run_nor_missed(house: House) -> None:
     house.configure({"paused": {"schedule": "*/2 * * * * *"}, "other": {"schedule": SELDOM}})
     resumed = datetime.now(UTC)
     daemon.send_signal(signal.SIGHUP)
-    _finished(house, "paused")
+    attempts.finished(house, "paused")
     assert house.stop(daemon) == 0
     dues = house.by_due("paused")
     # Where processes start slowly, the next due time may be missed; none from before counts.
@@ -319,10 +166,10 @@ def test_a_broken_configuration_is_refused_and_a_good_one_loaded(house: House) -
     daemon.send_signal(signal.SIGHUP)
     for words in ("configuration refused", "plans.old.schedule", "plans.new.retain", "no cron expression"):
         until(lambda words=words: words in house.log(), words)  # type: ignore[misc]
-    _finished(house, "old", len(house.records("old")) + 1)
+    attempts.finished(house, "old", len(house.records("old")) + 1)
     house.configure({"new": {"schedule": EACH_SECOND}})
     daemon.send_signal(signal.SIGHUP)
-    _finished(house, "new")
+    attempts.finished(house, "new")
     state = house.state()
     assert state is not None
     assert set(state.next_runs) == {"new"}
@@ -340,7 +187,7 @@ def test_a_slip_of_yaml_leaves_the_daemon_as_it_was(house: House, slip: str) -> 
     daemon.send_signal(signal.SIGHUP)
     until(lambda: "configuration refused" in house.log(), "the refusal")
     assert "Traceback" not in house.log()
-    _finished(house, "old", len(house.records("old")) + 1)
+    attempts.finished(house, "old", len(house.records("old")) + 1)
     assert house.stop(daemon) == 0
 
 
@@ -364,9 +211,9 @@ def test_receivers_are_started_again_and_end_with_the_daemon(house: House) -> No
     house.configure({"seldom": {"schedule": SELDOM}}, wal={"enabled": True, "slot": "another"})
     daemon.send_signal(signal.SIGHUP)
     third = until(lambda: house.starts("main")[2:], "one for the changed server")[0]
-    assert _is_gone(second)
+    assert attempts.is_gone(second)
     assert house.stop(daemon) == 0
-    assert _is_gone(third)
+    assert attempts.is_gone(third)
     assert len(house.starts("main")) == 3
 
 
@@ -375,7 +222,7 @@ def test_a_gap_in_the_wal_is_followed_by_one_base_backup(house: House) -> None:
     daemon = house.start_and_wait()
     house.behave("base", "exit 1")
     _tell_of_gap(house, datetime.now(UTC))
-    failed = _finished(house, "base")[-1]
+    failed = attempts.finished(house, "base")[-1]
     assert (failed.trigger, failed.status, failed.scheduled_for) == ("wal-gap", Status.FAILED, None)
     house.behave("base", "sleep 0")
     until(lambda: house.records("base")[0].status is Status.SUCCEEDED, "a success after the pause")
@@ -409,7 +256,7 @@ def test_no_secret_in_argv_log_or_catalog(house: House) -> None:
     house.configure({"long": {"schedule": EACH_SECOND}}, server={"password_file": "password"})
     house.behave("long", "sleep 600")
     daemon = house.start_and_wait()
-    running = _running(house, "long")
+    running = attempts.running(house, "long")
     family = [psutil.Process(daemon.pid), *psutil.Process(daemon.pid).children(recursive=True)]
     assert running.pid in {process.pid for process in family}
     for process in family:

@@ -1,0 +1,177 @@
+"""A backup host that is lost, what it leaves in the bucket, and the empty host that comes after it."""
+
+import contextlib
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pgbackstop_catalog.config.storage import S3Storage
+from pgbackstop_catalog.decisions.wal_copies import WalCopyState
+from pgbackstop_catalog.records import codec
+from pgbackstop_runner.storage import identity
+from pgbackstop_runner.storage.s3 import S3Bucket
+from tests.integration.copies.conftest import SECRET_KEY
+from tests.integration.recover import yard as yards
+from tests.integration.recover.yard import Clone, Yard
+from tests.support import backups, binaries, ports
+from tests.support.backups import Site
+from tests.support.servers import Server
+
+TABLE = "create table ledger (n bigint primary key, at timestamptz default clock_timestamp(), content text)"
+
+
+@dataclass
+class Host:
+    """A backup host that archives, and copies to the bucket; it can be lost."""
+
+    yard: Yard
+    copier: subprocess.Popen[str] | None = None
+
+    def copy_on(self) -> None:
+        self.copier = self.yard.site.start("wal", "copy", "main")
+
+    def state(self) -> WalCopyState | None:
+        with contextlib.suppress(FileNotFoundError):
+            return codec.read(WalCopyState, self.yard.site.state.wal_copy("s3", "main"))
+        return None
+
+    def reaches(self, moment: datetime) -> None:
+        """Wait until the bucket alone recovers everything committed by then."""
+
+        def reached() -> bool:
+            state = self.state()
+            return bool(state and state.recoverable_until and state.recoverable_until >= moment)
+
+        backups.until(reached, "the bucket to have it")
+
+    def kill(self) -> None:
+        """Everything at once, as a power cut would."""
+        if self.copier is not None:
+            self.copier.kill()
+            self.copier.communicate(timeout=backups.PATIENCE)
+            self.copier = None
+        self.yard.stop_receiver(signal.SIGKILL)
+
+    def lose(self) -> None:
+        """Store, catalog and configuration are gone."""
+        self.kill()
+        shutil.rmtree(self.yard.site.folder)
+
+
+@dataclass
+class Writer:
+    """Commits rows until it is ended, as an application would."""
+
+    server: Server
+    ended: threading.Event = field(default_factory=threading.Event)
+    written: int = 0
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._run)
+        thread.start()
+        try:
+            yield
+        finally:
+            self.ended.set()
+            thread.join()
+
+    def _run(self) -> None:
+        with self.server.connect() as connection:
+            while not self.ended.is_set():
+                self.written += 1
+                connection.execute(
+                    "insert into ledger (n, content) select %s, string_agg(md5(random()::text), '')"
+                    " from generate_series(1, 20)",
+                    (self.written,),
+                )
+
+    def more(self, count: int) -> None:
+        """Wait until so many more rows are there."""
+        wanted = self.written + count
+        backups.until(lambda: self.written > wanted, "rows to be written")
+
+
+@contextlib.contextmanager
+def a_host(storage: S3Storage) -> Iterator[Host]:
+    with Server(binaries.reachable(binaries.DEFAULT_MAJOR), settings=yards.SETTINGS) as server:
+        server.execute(TABLE)
+        wal = {"copy_unfinished": 1}
+        s3 = {"s3": storage.model_dump(mode="json")}
+        yard = Yard(server, wal_settings=wal, plan={"copies": ["s3"]}, storages=s3)
+        new = Host(yard)
+        identity.create(yard.site.workspace, "s3")
+        try:
+            yield new
+        finally:
+            new.kill()
+            yard.close()
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """What a lost host left: the bucket, and how much of it is promised."""
+
+    host: Host
+    storage: S3Storage
+    site: Site
+
+    @property
+    def store(self) -> S3Bucket:
+        return S3Bucket.connect("s3", self.storage)
+
+    def paths(self, ending: str) -> list[str]:
+        return [path for path, _size in self.store.files("backups") if path.endswith(ending)]
+
+    @contextlib.contextmanager
+    def changed(self, path: str, content: bytes | None) -> Iterator[None]:
+        """Replaced, or removed, and as before afterwards."""
+        before = self.store.read(path)
+        if content is None:
+            self.store.remove([path])
+        else:
+            self.store.put_bytes(content, path)
+        try:
+            yield
+        finally:
+            self.store.put_bytes(before, path)
+
+    def refused(self, *words: str, site: Site | None = None) -> str:
+        """A recovery that must fail, and leave nothing; what it says."""
+        into = self.host.yard.target()
+        done = (site or self.site).run("recover", "main", "--into", str(into), *words)
+        assert done.returncode != 0, done.stdout
+        assert not into.exists()
+        assert "Traceback" not in done.stderr
+        assert SECRET_KEY not in done.stderr
+        return backups.sentence(done)
+
+
+def empty_host(host: Host, storage: S3Storage) -> Site:
+    """A configuration by hand: the server's name, an empty folder, the bucket."""
+    return Site(
+        folder=host.yard.folder / "new",
+        server=host.yard.server,
+        plans={},
+        server_settings={"wal": None},
+        more_storages={"offsite": storage.model_dump(mode="json")},
+    )
+
+
+def now(server: Server) -> datetime:
+    (moment,) = server.execute("select clock_timestamp()")[0]
+    assert isinstance(moment, datetime)
+    return moment
+
+
+@contextlib.contextmanager
+def recovered(host: Host, site: Site, *words: str) -> Iterator[Clone]:
+    into, port = host.yard.target(), ports.free()
+    with yards.ended(into):
+        done = site.run("recover", "main", "--into", str(into), "--start", "--port", str(port), *words)
+        assert done.returncode == 0, done.stderr
+        yield Clone(data=into, port=port, said=done.stdout)
