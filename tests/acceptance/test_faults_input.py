@@ -1,6 +1,7 @@
 """Wrong configurations, servers and catalogs: one clear sentence, what to do, its exit code, nothing lost."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,7 @@ def test_unwritable_catalog(site: Site) -> None:
     site.catalog_folder.unlink()
     assert site.run("storage", "create").returncode == 5  # its storage is in use: there was a catalog
     assert site.run("storage", "create", "--replace", "--yes").returncode == 0
+    shutil.rmtree(site.catalog_folder / "locks")
     (site.catalog_folder / "locks").write_text("")
     refused(site, 5, "The catalog cannot be written", "Check the folder's owner")
     assert not list(site.store.glob("backups/**/*"))

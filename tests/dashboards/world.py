@@ -8,6 +8,7 @@ from typing import Any
 
 from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Reason, Status, Totals
 from pgbackstop_catalog.records.scheduler import SchedulerState
+from pgbackstop_catalog.store import layout
 from pgbackstop_dashboards import promql
 from tests.dashboards.prometheus import Prometheus
 from tests.integration.exporter.running import Exporter, write_config
@@ -98,8 +99,18 @@ def records(now: datetime) -> list[Backup | Copy | Proof]:
 
 
 def fill(folder: Path, server: Server, now: datetime) -> None:
-    """The catalog with records, the states of the daemon and of the receiver, and the outbox."""
-    filled = catalog(folder, *records(now))
+    """The catalog with records, the backups' folders, the states of daemon and receiver, and the outbox."""
+    found = records(now)
+    filled = catalog(folder, *found)
+    for record in found:
+        if isinstance(record, Backup) and record.is_available:
+            place = layout.backup_folder(
+                backup_type=record.backup_type,
+                server=record.server,
+                database=record.database,
+                backup_id=record.id,
+            )
+            (folder / place).mkdir(parents=True)
     filled.put(Totals(plan="late", runs={"shop": 7}, missed={"": 2}))
     for status in (Status.SUCCEEDED, Status.FAILED):
         filled.put(restore_of(backup(now - DAY), status=status))
