@@ -37,6 +37,7 @@ COMMANDS = (
     "drill",
     "storage",
     "catalog",
+    "user",
     "config",
     "demo",
 )

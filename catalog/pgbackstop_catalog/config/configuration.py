@@ -4,7 +4,7 @@ Every key has its meaning here; ``pgbackstop config schema`` prints this model a
 keys are errors. Secrets never stand in the file: they are read from ``*_file`` or the environment.
 
 Each part of the file has its module, and none of them knows this one or its neighbours: ``server``,
-``plan``, ``storage``, ``notifications`` (with its ``channels``). ``scalars`` are what they share.
+``plan``, ``storage``, ``console``, ``notifications`` (with its ``channels``). ``types`` are what they share.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from pgbackstop_catalog.config.console import Console
 from pgbackstop_catalog.config.notifications import Notifications
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
@@ -82,6 +83,7 @@ class Config(Model):
         default=Notifications(), description="who hears of finished and failed backups"
     )
     daemon: Daemon = Field(default=Daemon(), description="how plans are run when they are due")
+    console: Console = Field(default=Console(), description="the web console, and who may do what there")
     log: Log = Field(default=Log(), description="what is logged, and how")
 
     @model_validator(mode="before")

@@ -1,4 +1,4 @@
-"""``pgbackstop daemon``: run plans when they are due, and keep the WAL receivers going."""
+"""``pgbackstop daemon``: run plans when they are due, and keep the WAL receivers and the console going."""
 
 from __future__ import annotations
 
@@ -19,4 +19,9 @@ def daemon() -> None:
 
     opened = options.open_logged()
     options.step_down(opened)
-    service.run(opened)
+    if not opened.config.console.users:
+        service.run(opened)
+        return
+    from pgbackstop_runner.console import server  # noqa: PLC0415 - aiohttp costs memory, and is for it alone
+
+    service.run(opened, beside=server.served)

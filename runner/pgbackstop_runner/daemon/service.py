@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -32,22 +33,29 @@ from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
 LOCK = "daemon"
+# Is given the workspace as it is after the last reload.
+Beside = Callable[[Callable[[], Workspace]], AbstractAsyncContextManager[None]]
 # An event loop that is told to sleep until a time may wake a little before it.
 _SLACK = 0.01
 
 
-def run(workspace: Workspace, settings: Settings | None = None) -> None:
-    """Run until SIGTERM or SIGINT. Raises Busy, with the daemon that holds the catalog, CatalogError."""
+def run(workspace: Workspace, settings: Settings | None = None, beside: Beside | None = None) -> None:
+    """Run until SIGTERM or SIGINT, with what is to go ``beside`` it in the same loop.
+
+    Raises Busy, with the daemon that holds the catalog, CatalogError.
+    """
     with workspace.state.held(LOCK, "The daemon of this catalog"):
         reconcile.everything(workspace)
         drill_flow.everything(workspace)
         undo.reconcile(workspace)
         record.reconcile(workspace)
-        asyncio.run(_serve(workspace, settings or Settings()))
+        asyncio.run(_serve(workspace, settings or Settings(), beside))
 
 
-async def _serve(workspace: Workspace, settings: Settings) -> None:
-    await Service.begin(workspace, settings).serve()
+async def _serve(workspace: Workspace, settings: Settings, beside: Beside | None) -> None:
+    service = Service.begin(workspace, settings)
+    async with beside(lambda: service.workspace) if beside else nullcontext():
+        await service.serve()
 
 
 @dataclass

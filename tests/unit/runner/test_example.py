@@ -31,7 +31,7 @@ def keys(place: str, value: Any) -> set[str]:
         return set().union(*(keys(place + "[]", each) for each in value))
     if not isinstance(value, dict):
         return set()
-    if place in {"servers", "storages", "plans"}:
+    if place in {"servers", "storages", "plans", "console.users"}:
         return set().union(*(keys(place + ".NAME", each) for each in value.values()))
     here = {f"{place}.{name}".lstrip(".") for name in value}
     return here.union(*(keys(f"{place}.{name}".lstrip("."), each) for name, each in value.items()))

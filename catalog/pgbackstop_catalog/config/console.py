@@ -1,0 +1,114 @@
+"""The web console: where it listens, and who may do what there."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, PlainSerializer, model_validator
+
+from pgbackstop_catalog.config.types import Duration, HttpAddress
+from pgbackstop_catalog.model import Model
+from pgbackstop_catalog.records.backup import Name
+
+Role = Literal["viewer", "operator", "admin"]
+_HASH: Final = re.compile(r"\$2[aby]\$(?:0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}")
+
+
+def _bcrypt(value: str) -> str:
+    if not _HASH.fullmatch(value):
+        msg = "is no bcrypt hash; make one with: pgbackstop user add NAME"
+        raise ValueError(msg)
+    return value
+
+
+def _address(value: str) -> str:
+    host, port = split(value)
+    if not host or not port:
+        msg = "must be an address and a port, like 127.0.0.1:9854 or [::1]:9854"
+        raise ValueError(msg)
+    return value
+
+
+def split(listen: str) -> tuple[str, int]:
+    """Host and port of a listening address; an empty host or port 0 where it is none."""
+    try:
+        parts = urlsplit(f"//{listen}")
+        host, port = parts.hostname or "", parts.port or 0
+    except ValueError:  # a port that is none, or half an IPv6 address
+        return "", 0
+    return (host, port) if parts.netloc == listen and "@" not in listen else ("", 0)
+
+
+class User(Model):
+    """Somebody who may log in to the console."""
+
+    role: Role = Field(
+        default="viewer",
+        description="viewer: sees everything; operator: also starts and cancels; admin: also reads the audit",
+    )
+    password_hash: Annotated[
+        str, AfterValidator(_bcrypt), PlainSerializer(lambda _hash: "(not shown)", when_used="json")
+    ] = Field(
+        repr=False, description="bcrypt; `pgbackstop user add NAME` asks for the password and prints it"
+    )
+
+
+class Console(Model):
+    """The web console, which the daemon serves once there is a user."""
+
+    listen: Annotated[str, AfterValidator(_address)] = Field(
+        default="127.0.0.1:9854",
+        description="address and port; beyond this host only behind a proxy with TLS, see public_url",
+    )
+    public_url: HttpAddress | None = Field(
+        default=None,
+        description="the address in people's browsers, where a proxy stands in front; no path below it",
+    )
+    name: str = Field(
+        default="", max_length=60, description="which installation this is, for the title of every page"
+    )
+    session: Duration = Field(
+        default=12 * 3600.0, gt=0, description="after this one must log in again, whatever one does"
+    )
+    users: dict[Name, User] = Field(
+        default_factory=dict, description="who may log in, by name; without any, the console is not served"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Console:
+        url = urlsplit(self.public_url or "")
+        if url.path not in {"", "/"} or url.query or url.fragment:
+            msg = "public_url has a path, and the console needs a host of its own; leave the path out"
+            raise ValueError(msg)
+        if not _is_local(split(self.listen)[0]) and url.scheme != "https":
+            msg = (
+                f"listen {self.listen} would send passwords through the network in clear; listen on "
+                "127.0.0.1, or put a proxy with TLS in front and name its address: public_url: https://HOST"
+            )
+            raise ValueError(msg)
+        return self
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers come by TLS."""
+        return (self.public_url or "").startswith("https://")
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The addresses by which a browser may ask, as its ``Origin`` says them."""
+        host, port = split(self.listen)
+        names = {f"http://{self.listen}", f"http://localhost:{port}"} if _is_local(host) else set()
+        if self.public_url:
+            url = urlsplit(self.public_url)
+            names.add(f"{url.scheme}://{url.netloc}".lower())
+        return frozenset(names)
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

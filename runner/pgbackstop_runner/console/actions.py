@@ -1,0 +1,60 @@
+"""The forms that start something or end it. Each deed is in the audit before it is done."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import NoReturn
+
+from aiohttp import web
+
+from pgbackstop_catalog import errors
+from pgbackstop_runner.console import facts
+from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.guard import Visitor
+from pgbackstop_runner.console.operations import Verb
+
+
+def add(desk: Desk, app: web.Application) -> None:
+    """Add these forms."""
+    actions = _Actions(desk)
+    desk.add(app, "POST", "/plans/{plan}/backup", "operator", actions.backup)
+    desk.add(app, "POST", "/plans/{plan}/drill", "operator", actions.drill)
+    desk.add(app, "POST", "/backups/{id}/verify", "operator", actions.verify)
+    desk.add(app, "POST", "/activity/{id}/cancel", "operator", actions.cancel)
+
+
+@dataclass(frozen=True)
+class _Actions:
+    desk: Desk
+
+    async def backup(self, request: web.Request, visitor: Visitor) -> NoReturn:
+        await self._start(request, visitor, "backup", self._plan(request))
+
+    async def drill(self, request: web.Request, visitor: Visitor) -> NoReturn:
+        await self._start(request, visitor, "drill", self._plan(request))
+
+    async def verify(self, request: web.Request, visitor: Visitor) -> NoReturn:
+        found = await asyncio.to_thread(facts.backup, self.desk.workspace(), request.match_info["id"])
+        await self._start(request, visitor, "verify", found.record.id)
+
+    async def cancel(self, request: web.Request, visitor: Visitor) -> NoReturn:
+        operation = self.desk.operations.of(request.match_info["id"])
+        if operation is None:
+            raise errors.NotFound("There is no such operation since the daemon was started.")
+        if operation.is_running:
+            what = f"{operation.verb} {operation.subject}"
+            await self.desk.audited(request, visitor.name, "cancel", what, "done")
+            self.desk.operations.cancel(operation, visitor.name)
+        raise web.HTTPSeeOther(f"/activity/{operation.id}")
+
+    def _plan(self, request: web.Request) -> str:
+        name = request.match_info["plan"]
+        self.desk.workspace().plan(name)
+        return name
+
+    async def _start(self, request: web.Request, visitor: Visitor, verb: Verb, subject: str) -> NoReturn:
+        self.desk.operations.check(verb, subject)
+        await self.desk.audited(request, visitor.name, verb, subject, "asked for")
+        made = self.desk.operations.start(self.desk.workspace(), verb, subject, visitor.name)
+        raise web.HTTPSeeOther(f"/activity/{made.id}")

@@ -1,0 +1,160 @@
+"""The console's application: a table of what may be asked and by whom, and what stands before every page."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import resources
+from typing import Any, Final
+
+from aiohttp import web
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.console import Console, Role
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_runner import failures
+from pgbackstop_runner.console import audit, facts, guard, render
+from pgbackstop_runner.console.guard import PersonalHandler, Visitor
+from pgbackstop_runner.console.operations import Operations
+from pgbackstop_runner.console.passwords import Passwords
+from pgbackstop_runner.console.sessions import Attempts, Sessions
+from pgbackstop_runner.system import log
+from pgbackstop_runner.workspace import Workspace
+
+_MOST_BYTES: Final = 64 * 1024
+# Ten tabs that refresh together read the catalog once.
+_FRESH: Final = 2.0
+_STATUS: Final[dict[type[errors.PgbackstopError], int]] = {
+    errors.NotFound: 404,
+    errors.Busy: 409,
+    errors.CatalogError: 503,
+}
+STATIC: Final = {
+    "console.css": "text/css",
+    "htmx-2.0.11.min.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """What may be asked, and the least role that may; None: it needs no login."""
+
+    method: str
+    path: str
+    role: Role | None
+
+
+@dataclass
+class Desk:
+    """All that the pages share."""
+
+    workspace: Callable[[], Workspace]
+    operations: Operations
+    sessions: Sessions = field(default_factory=Sessions)
+    attempts: Attempts = field(default_factory=Attempts)
+    passwords: Passwords = field(default_factory=Passwords)
+    routes: list[Route] = field(default_factory=list)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _whole: tuple[float, facts.Whole] | None = None
+
+    @property
+    def console(self) -> Console:
+        """Its configuration, as it is after the last reload."""
+        return self.workspace().config.console
+
+    def application(self, *parts: Callable[[Desk, web.Application], None]) -> web.Application:
+        """The application; each part adds its pages."""
+        app = web.Application(middlewares=[guard.hardened, self._own_site], client_max_size=_MOST_BYTES)
+        for add in parts:
+            add(self, app)
+        for name, kind in STATIC.items():
+            self.add_public(app, "GET", f"/static/{name}", partial(_static, name, kind))
+        return app
+
+    def add_public(self, app: web.Application, method: str, path: str, handler: guard.Handler) -> None:
+        """A page that needs no login."""
+        self.routes.append(Route(method=method, path=path, role=None))
+        app.router.add_route(method, path, handler)
+
+    def add(self, app: web.Application, method: str, path: str, role: Role, handler: PersonalHandler) -> None:
+        """A page for those who have the role, or a higher one."""
+        self.routes.append(Route(method=method, path=path, role=role))
+        app.router.add_route(method, path, partial(self._for_role, role, handler))
+
+    async def whole(self) -> facts.Whole:
+        """The overview, at most two seconds old. Raises CatalogError."""
+        async with self._turn:
+            if self._whole is None or time.monotonic() - self._whole[0] > _FRESH:
+                found = await asyncio.to_thread(facts.overview, self.workspace(), utc_now())
+                self._whole = time.monotonic(), found
+            return self._whole[1]
+
+    def respond(
+        self, template: str, visitor: Visitor | None, *, status: int = 200, **values: Any
+    ) -> web.Response:
+        """A page in the frame of all pages."""
+        text = render.page(template, visitor=visitor, console=self.console, now=utc_now(), **values)
+        return web.Response(text=text, content_type="text/html", status=status)
+
+    async def audited(self, request: web.Request, user: str, action: str, subject: str, outcome: str) -> None:
+        """Put a deed on record first. Raises CatalogError."""
+        deed = audit.Deed(
+            user=user, address=request.remote or "", action=action, subject=subject, outcome=outcome
+        )
+        await asyncio.to_thread(audit.write, self.workspace(), deed)
+
+    @web.middleware
+    async def _own_site(self, request: web.Request, handler: guard.Handler) -> web.StreamResponse:
+        if problem := guard.refusal(request, self.console):
+            return self._refused(None, 403, problem, "")
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            return self._refused(None, 404, "There is no such page.", "Begin at the overview.")
+        except web.HTTPRequestEntityTooLarge:
+            return self._refused(None, 413, "That is too long.", "Send less.")
+        except web.HTTPException:
+            raise
+        except Exception as error:
+            return self._failed(request, error)
+
+    def _failed(self, request: web.Request, error: Exception) -> web.Response:
+        """The sentence and the remedy; the page before goes on, and the log has the rest of a bug."""
+        known = failures.as_error(error)
+        if isinstance(known, errors.Bug):
+            log.logger().exception("the console failed", path=request.path)
+        status = next((code for kind, code in _STATUS.items() if isinstance(known, kind)), 500)
+        visitor = guard.visitor(request, self.console, self.sessions)
+        return self._refused(visitor, status, known.problem, known.remedy)
+
+    async def _for_role(
+        self, role: Role, handler: PersonalHandler, request: web.Request
+    ) -> web.StreamResponse:
+        visitor = guard.visitor(request, self.console, self.sessions)
+        if visitor is None:
+            return _to_login(request)
+        if not visitor.may(role):
+            await self.audited(request, visitor.name, f"{request.method} {request.path}", "", "refused: role")
+            needed = f"This needs the role {role}; yours is {visitor.user.role}."
+            return self._refused(visitor, 403, needed, "Ask an administrator of this console.")
+        if request.method == "POST" and not await guard.sent_by(request, visitor.session):
+            return self._refused(visitor, 403, "This form is not from your session.", "Load the page anew.")
+        return await handler(request, visitor)
+
+    def _refused(self, visitor: Visitor | None, status: int, problem: str, remedy: str) -> web.Response:
+        return self.respond("refused.html", visitor, status=status, problem=problem, remedy=remedy)
+
+
+def _to_login(request: web.Request) -> web.StreamResponse:
+    if "HX-Request" in request.headers:
+        return web.Response(status=401, headers={"HX-Redirect": "/login"})
+    raise web.HTTPSeeOther("/login")
+
+
+async def _static(name: str, kind: str, _request: web.Request) -> web.Response:
+    content = resources.files("pgbackstop_runner.console").joinpath("static", name).read_bytes()
+    return web.Response(body=content, content_type=kind, charset="utf-8")

@@ -1,0 +1,161 @@
+"""What the pages show, read by the functions that the commands use. Reads files: call it in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.plan import Plan
+from pgbackstop_catalog.records.backup import Backup, Copy, Proof
+from pgbackstop_catalog.store import listing, summary
+from pgbackstop_catalog.store.folder import FolderCatalog
+from pgbackstop_catalog.store.summary import BackupSummary
+from pgbackstop_runner.overview import read, words
+from pgbackstop_runner.overview.read import Overview
+from pgbackstop_runner.recover import recoverable_windows
+from pgbackstop_runner.recover.recoverable_windows import Recoverable
+from pgbackstop_runner.workspace import Workspace
+
+PAGE: Final = 50
+STATES: Final = ("available", "expired", "running", "failed", "interrupted", "missed")
+_RECENT: Final = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    """The overview, with the windows of the servers that could be read, and the last runs."""
+
+    overview: Overview
+    windows: dict[str, Recoverable]
+    recent: tuple[BackupSummary, ...]
+    unreadable: tuple[str, ...]
+
+    @property
+    def headline(self) -> str:
+        """The first line of ``pgbackstop status``."""
+        return words.headline(self.overview)
+
+
+def overview(workspace: Workspace, now: datetime) -> Whole:
+    """Everything that the first page says. Raises CatalogError."""
+    opened, unreadable = _watched(workspace)
+    found = read.overview(opened, unreadable, now)
+    return Whole(
+        overview=found,
+        windows=dict(_windows(opened)),
+        recent=tuple(islice(_summaries(opened, None, unreadable), _RECENT)),
+        unreadable=tuple(unreadable),
+    )
+
+
+def _watched(workspace: Workspace) -> tuple[Workspace, dict[str, None]]:
+    """The same, collecting what is no record that can be read."""
+    unreadable: dict[str, None] = {}
+
+    def remember(error: errors.CatalogError) -> None:
+        unreadable[str(error)] = None
+
+    catalog = FolderCatalog(workspace.config.catalog_folder(), on_invalid_record=remember)
+    return replace(workspace, catalog=catalog, on_invalid_record=remember), unreadable
+
+
+def _windows(workspace: Workspace) -> Iterator[tuple[str, Recoverable]]:
+    for name in workspace.config.servers:
+        try:
+            yield name, recoverable_windows.read(workspace, name)
+        except errors.CatalogError:  # the overview says so, as unknown
+            continue
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which attempts are wanted; ``before`` is the id below which a page begins."""
+
+    plan: str = ""
+    database: str = ""
+    state: str = ""
+    before: str = ""
+
+    def wants(self, each: BackupSummary) -> bool:
+        """Whether an attempt of the plan is wanted."""
+        return self.database in {"", each.database} and self.state in {"", each.state}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """One page of attempts, the newest first; ``older`` is where the next one begins, or ""."""
+
+    shown: tuple[BackupSummary, ...]
+    older: str
+    unreadable: tuple[str, ...]
+
+
+def backups(workspace: Workspace, wanted: Filter) -> Page:
+    """A page of attempts. Raises CatalogError."""
+    opened, unreadable = _watched(workspace)
+    every = _summaries(opened, wanted.plan or None, unreadable, before=wanted.before)
+    found = tuple(islice(filter(wanted.wants, every), PAGE + 1))
+    older = found[PAGE - 1].id if len(found) > PAGE else ""
+    return Page(shown=found[:PAGE], older=older, unreadable=tuple(unreadable))
+
+
+def _summaries(
+    workspace: Workspace, plan: str | None, unreadable: dict[str, None], *, before: str = ""
+) -> Iterator[BackupSummary]:
+    paths = listing.newest_first(workspace.config.catalog_folder(), "backups", plan)
+    wanted = (path for path in paths if not before or path.stem < before)
+    return summary.read(wanted, lambda error: unreadable.update({str(error): None}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whereabouts:
+    """One attempt with its copies and proofs."""
+
+    record: Backup
+    copies: tuple[Copy, ...]
+    proofs: tuple[Proof, ...]
+
+
+def backup(workspace: Workspace, backup_id: str) -> Whereabouts:
+    """The attempt of exactly that id. Raises NotFound, CatalogError."""
+    opened, _ = _watched(workspace)
+    record = opened.catalog.backup(backup_id)
+    if record.id != backup_id:
+        raise errors.NotFound(f"There is no backup {backup_id!r}.")
+    return Whereabouts(
+        record=record,
+        copies=tuple(each for each in opened.catalog.copies(record.plan) if each.backup == record.id),
+        proofs=tuple(each for each in opened.catalog.proofs(record.plan) if each.backup == record.id),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRuns:
+    """A plan of the configuration, and its next due times in its own zone; none while it is paused."""
+
+    name: str
+    plan: Plan
+    schedule: str
+    next_runs: tuple[datetime, ...]
+
+
+def plans(workspace: Workspace, now: datetime) -> tuple[PlanRuns, ...]:
+    """Every plan with its next five runs. Asks nobody."""
+    return tuple(_plan(name, plan, now) for name, plan in workspace.config.plans.items())
+
+
+def _plan(name: str, plan: Plan, now: datetime) -> PlanRuns:
+    schedule = plan.effective_schedule()
+    zone = ZoneInfo(schedule.timezone)
+    due = islice(schedule.after(now.astimezone(UTC)), 5) if plan.enabled else ()
+    return PlanRuns(
+        name=name,
+        plan=plan,
+        schedule=f"{schedule.expression} ({schedule.timezone})",
+        next_runs=tuple(each.astimezone(zone) for each in due),
+    )

@@ -1,0 +1,89 @@
+"""Who may ask for what: the host, the origin, the login, the role and the form's token, before any page."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from pgbackstop_catalog.config.console import Console, Role, User
+from pgbackstop_runner.console.sessions import Session, Sessions
+
+RANKS: Final[dict[Role, int]] = {"viewer": 1, "operator": 2, "admin": 3}
+COOKIE: Final = "pgbackstop_session"
+HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Not no-referrer: with it a browser sends its own forms with "Origin: null".
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_SAFE: Final = frozenset({"GET", "HEAD"})
+_OWN_SITE: Final = frozenset({"same-origin", "none"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visitor:
+    """Who asks."""
+
+    name: str
+    user: User
+    session: Session
+
+    def may(self, role: Role) -> bool:
+        """Whether the role is theirs, or a lesser one."""
+        return RANKS[self.user.role] >= RANKS[role]
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+PersonalHandler = Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]]
+
+
+def refusal(request: web.Request, console: Console) -> str:
+    """Why a request is none of a browser on our own pages; "" where it may be one. Pure."""
+    if request.host.lower() not in {origin.partition("://")[2] for origin in console.origins}:
+        return "This address is not one of the console's: open that of listen, or of public_url."
+    if request.method in _SAFE:
+        return ""
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is not None and origin.lower() not in console.origins:
+        return "This form was sent by another site; nothing was done."
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in _OWN_SITE:
+        return "This form was sent by another site; nothing was done."
+    return ""
+
+
+def visitor(request: web.Request, console: Console, sessions: Sessions) -> Visitor | None:
+    """Who asks, by the session; None where nobody is logged in, or the user or password is another by now."""
+    session = sessions.of(request.cookies.get(COOKIE, ""), now=time.monotonic())
+    user = console.users.get(session.user) if session else None
+    if session is None or user is None or user.password_hash != session.password_hash:
+        return None
+    return Visitor(name=session.user, user=user, session=session)
+
+
+async def sent_by(request: web.Request, session: Session) -> bool:
+    """Whether a form carries its session's token."""
+    form = await request.post()
+    given = form.get("csrf")
+    return isinstance(given, str) and hmac.compare_digest(given.encode(), session.csrf.encode())
+
+
+@web.middleware
+async def hardened(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every answer tells the browser to trust nothing but our own files."""
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        error.headers.update(HEADERS)
+        raise
+    response.headers.update(HEADERS)
+    return response

@@ -1,0 +1,155 @@
+"""Operations that somebody started in the console: the commands themselves, as children of the daemon.
+
+They belong to the daemon and not to a browser: they go on when a tab closes or a session ends, and every
+user sees them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+import sys
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_runner.daemon import children
+from pgbackstop_runner.daemon.children import Child
+from pgbackstop_runner.system import log
+from pgbackstop_runner.workspace import Workspace
+
+Verb = Literal["backup", "verify", "drill"]
+MOST_AT_ONCE: Final = 4
+_MOST_KEPT: Final = 200
+_CANNOT_START: Final = 126
+
+
+@dataclass(kw_only=True)
+class Operation:
+    """One command that was started; ``exit_code`` is None while it runs."""
+
+    id: str
+    verb: Verb
+    subject: str
+    user: str
+    started_at: datetime
+    finished_at: datetime | None = None
+    exit_code: int | None = None
+    cancelled_by: str = ""
+    words: str = ""
+    child: Child | None = field(default=None, repr=False)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.finished_at is None
+
+    @property
+    def state(self) -> str:
+        """How it stands, in one word."""
+        if self.is_running:
+            return "ending" if self.cancelled_by else "running"
+        if self.exit_code == 0:
+            return "succeeded"
+        return "cancelled" if self.cancelled_by else "failed"
+
+    @property
+    def last_words(self) -> str:
+        """The last lines that it wrote, so far."""
+        return self.child.words() if self.child is not None else self.words
+
+    @property
+    def meaning(self) -> str:
+        """What its exit code says, in the words of the reference."""
+        meanings = dict(errors.EXIT_CODES)
+        return meanings.get(self.exit_code, "") if self.exit_code is not None else ""
+
+
+@dataclass
+class Operations:
+    """What was started since the daemon began, the newest first."""
+
+    stop_timeout: float = 60.0
+    _known: list[Operation] = field(default_factory=list)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def all(self) -> tuple[Operation, ...]:
+        """Those that run and those that ended, the newest first."""
+        return tuple(self._known)
+
+    def of(self, operation_id: str) -> Operation | None:
+        """The one of that id."""
+        return next((each for each in self._known if each.id == operation_id), None)
+
+    def check(self, verb: Verb, subject: str) -> None:
+        """Raises Busy where the same runs already, or as many as may."""
+        running = [each for each in self._known if each.is_running]
+        for each in running:
+            if (each.verb, each.subject) == (verb, subject):
+                raise errors.Busy(
+                    f"{verb} of {subject} runs already, started by {each.user}.",
+                    remedy="Watch that one under Activity, or cancel it there.",
+                )
+        if len(running) >= MOST_AT_ONCE:
+            raise errors.Busy(
+                f"{len(running)} operations of the console run already.",
+                remedy="Wait until one has ended, or cancel one under Activity.",
+            )
+
+    def start(self, workspace: Workspace, verb: Verb, subject: str, user: str) -> Operation:
+        """Start ``pgbackstop VERB SUBJECT``. Raises Busy."""
+        self.check(verb, subject)
+        made = Operation(id=secrets.token_hex(6), verb=verb, subject=subject, user=user, started_at=utc_now())
+        self._known.insert(0, made)
+        self._forget_oldest()
+        task = asyncio.create_task(self._follow(workspace, made))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return made
+
+    def cancel(self, operation: Operation, user: str) -> bool:
+        """Ask it to end, as Ctrl-C would; False where it has ended already."""
+        if not operation.is_running:
+            return False
+        operation.cancelled_by = user
+        if operation.child is not None:
+            operation.child.send(signal.SIGTERM)
+        return True
+
+    async def stop(self) -> None:
+        """End what runs; each has its time to leave its record."""
+        running = [each.child for each in self._known if each.is_running and each.child is not None]
+        await children.stop(running, seconds=self.stop_timeout)
+        await asyncio.gather(*self._tasks)
+
+    async def _follow(self, workspace: Workspace, operation: Operation) -> None:
+        bound = log.logger().bind(
+            operation=operation.id, verb=operation.verb, subject=operation.subject, user=operation.user
+        )
+        try:
+            child = await children.start(_command(workspace, operation), keep_words=True)
+        except OSError as error:
+            operation.words = f"It cannot be started: {error.strerror}."
+            operation.exit_code, operation.finished_at = _CANNOT_START, utc_now()
+            bound.error("cannot be started", problem=error.strerror)
+            return
+        operation.child = child
+        bound.info("started by the console", pid=child.pid)
+        if operation.cancelled_by:  # while it was being started
+            child.send(signal.SIGTERM)
+        operation.exit_code = await child.wait()
+        operation.words, operation.finished_at, operation.child = child.words(), utc_now(), None
+        bound.info("ended", pid=child.pid, exit_status=operation.exit_code)
+
+    def _forget_oldest(self) -> None:
+        ended = [each for each in self._known[_MOST_KEPT:] if not each.is_running]
+        self._known = [each for each in self._known if each not in ended]
+
+
+def _command(workspace: Workspace, operation: Operation) -> list[str]:
+    # "--": a name is never read as an option.
+    ourselves = [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(workspace.file)]
+    return [*ourselves, operation.verb, "--", operation.subject]

@@ -1,0 +1,77 @@
+"""The pages that only show."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_runner.console import audit, facts
+from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.guard import Visitor
+
+
+def add(desk: Desk, app: web.Application) -> None:
+    """Add these pages."""
+    pages = _Pages(desk)
+    desk.add(app, "GET", "/", "viewer", pages.overview)
+    desk.add(app, "GET", "/backups", "viewer", pages.backups)
+    desk.add(app, "GET", "/backups/{id}", "viewer", pages.backup)
+    desk.add(app, "GET", "/plans", "viewer", pages.plans)
+    desk.add(app, "GET", "/activity", "viewer", pages.activity)
+    desk.add(app, "GET", "/activity/{id}", "viewer", pages.operation)
+    desk.add(app, "GET", "/audit", "admin", pages.audit)
+
+
+@dataclass(frozen=True)
+class _Pages:
+    desk: Desk
+
+    async def overview(self, _request: web.Request, visitor: Visitor) -> web.Response:
+        return self.desk.respond("overview.html", visitor, whole=await self.desk.whole())
+
+    async def backups(self, request: web.Request, visitor: Visitor) -> web.Response:
+        asked = {name: request.query.get(name, "") for name in ("plan", "database", "state", "before")}
+        workspace = self.desk.workspace()
+        if asked["plan"] and asked["plan"] not in workspace.config.plans:
+            raise errors.NotFound(f"There is no plan {asked['plan']!r}.", remedy="Choose one of the list.")
+        page = await asyncio.to_thread(facts.backups, workspace, facts.Filter(**asked))
+        older = urlencode({**{key: each for key, each in asked.items() if each}, "before": page.older})
+        return self.desk.respond(
+            "backups.html",
+            visitor,
+            page=page,
+            asked=asked,
+            older=f"/backups?{older}" if page.older else "",
+            plans=tuple(workspace.config.plans),
+            states=facts.STATES,
+        )
+
+    async def backup(self, request: web.Request, visitor: Visitor) -> web.Response:
+        found = await asyncio.to_thread(facts.backup, self.desk.workspace(), request.match_info["id"])
+        return self.desk.respond("backup.html", visitor, found=found, record=found.record)
+
+    async def plans(self, _request: web.Request, visitor: Visitor) -> web.Response:
+        workspace = self.desk.workspace()
+        found = await asyncio.to_thread(facts.plans, workspace, utc_now())
+        return self.desk.respond("plans.html", visitor, plans=found, file=workspace.file)
+
+    async def activity(self, _request: web.Request, visitor: Visitor) -> web.Response:
+        return self.desk.respond("activity.html", visitor, operations=self.desk.operations.all())
+
+    async def operation(self, request: web.Request, visitor: Visitor) -> web.Response:
+        operation = self.desk.operations.of(request.match_info["id"])
+        if operation is None:
+            raise errors.NotFound(
+                "There is no such operation since the daemon was started.",
+                remedy="Its record is among the backups, and the audit says who started it.",
+            )
+        return self.desk.respond("operation.html", visitor, operation=operation)
+
+    async def audit(self, _request: web.Request, visitor: Visitor) -> web.Response:
+        lines = await asyncio.to_thread(audit.newest, self.desk.workspace())
+        return self.desk.respond("audit.html", visitor, lines=lines)

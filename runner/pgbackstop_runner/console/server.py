@@ -1,0 +1,37 @@
+"""Serves the console beside the daemon, in its loop. What is wrong with it keeps no backup from running."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from pgbackstop_catalog.config.console import split
+from pgbackstop_runner.console import actions, login, pages
+from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.operations import Operations
+from pgbackstop_runner.system import log
+from pgbackstop_runner.workspace import Workspace
+
+
+@asynccontextmanager
+async def served(workspace: Callable[[], Workspace]) -> AsyncIterator[None]:
+    """Served while the body runs; then what was started here is ended, and leaves its record."""
+    config = workspace().config
+    host, port = split(config.console.listen)
+    desk = Desk(workspace=workspace, operations=Operations(stop_timeout=config.daemon.stop_timeout))
+    runner = web.AppRunner(
+        desk.application(login.add, pages.add, actions.add), access_log=None, shutdown_timeout=2.0
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        log.logger().info("console served", address=config.console.listen)
+    except OSError as error:
+        log.logger().error("the console is not served", address=config.console.listen, problem=error.strerror)
+    try:
+        yield
+    finally:
+        await desk.operations.stop()
+        await runner.cleanup()

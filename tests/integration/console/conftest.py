@@ -1,0 +1,178 @@
+"""The real daemon with its console, a real PostgreSQL behind it, and visitors of each role."""
+
+import contextlib
+import http.client
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import bcrypt
+import pytest
+import yaml
+
+from pgbackstop_catalog.store.folder import FolderCatalog
+from tests.support import ports, storages
+from tests.support.databases import Database
+from tests.support.servers import SUPERUSER
+
+DEADLINE = 120.0  # seconds; only what is broken ever takes so long
+PASSWORD = "correct horse battery"
+ROLES = {"vera": "viewer", "otto": "operator", "ada": "admin"}
+HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+
+
+def until(happens: Callable[[], Any], what: str) -> Any:
+    """Wait until something is true, and return it; fails with ``what`` at the deadline."""
+    deadline = time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
+        if found := happens():
+            return found
+        time.sleep(0.1)
+    return pytest.fail(f"never happened: {what}")
+
+
+@dataclass(kw_only=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+
+@dataclass(kw_only=True)
+class Visit:
+    """A browser without a screen: it keeps the cookie, and sends what it is told."""
+
+    port: int
+    cookie: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def ask(self, method: str, path: str, form: Mapping[str, str] | None = None, **headers: str) -> Answer:
+        """One request; underscores of header names are hyphens."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.cookie:
+            sent["Cookie"] = self.cookie
+        body = urlencode(form) if form is not None else None
+        if body is not None:
+            sent["Content-Type"] = "application/x-www-form-urlencoded"
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)) as line:
+            line.request(method, path, body=body, headers=sent)
+            answer = line.getresponse()
+            text = answer.read().decode()
+        return Answer(status=answer.status, headers=dict(answer.getheaders()), text=text)
+
+    def get(self, path: str) -> Answer:
+        return self.ask("GET", path)
+
+    def login(self, name: str, password: str = PASSWORD, **headers: str) -> Answer:
+        answer = self.ask("POST", "/login", {"name": name, "password": password}, **headers)
+        if "Set-Cookie" in answer.headers:
+            self.cookie = answer.headers["Set-Cookie"].partition(";")[0]
+        return answer
+
+    def csrf(self) -> str:
+        """The token of our session, as each page has it."""
+        found = re.search(r'name="csrf" value="([^"]+)"', self.get("/plans").text)
+        assert found, "no form"
+        return found[1]
+
+    def post(self, path: str, **headers: str) -> Answer:
+        """Press the button of a form."""
+        return self.ask("POST", path, {"csrf": self.csrf()}, **headers)
+
+
+@dataclass(kw_only=True)
+class Site:
+    folder: Path
+    port: int
+    daemon: subprocess.Popen[bytes]
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def catalog(self) -> FolderCatalog:
+        return FolderCatalog(self.folder / "store" / "catalog")
+
+    def visit(self, name: str = "") -> Visit:
+        """Somebody new, logged in where a name is given."""
+        made = Visit(port=self.port)
+        if name:
+            assert made.login(name).status == 303
+        return made
+
+    def answers(self) -> bool:
+        if self.daemon.poll() is not None:
+            pytest.fail((self.folder / "log").read_text())
+        if "console served" not in (self.folder / "log").read_text():
+            return False  # whoever answers at this port is another
+        try:
+            return self.visit().get("/login").status == 200
+        except OSError:
+            return False
+
+
+def configuration(database: Database, port: int) -> dict[str, Any]:
+    server = database.server
+    return {
+        "servers": {
+            "main": {
+                "host": "127.0.0.1",
+                "port": server.port,
+                "user": SUPERUSER,
+                "password_file": str(server.password_file),
+                "bin_dir": str(server.programs.tool("pg_dump").parent),
+                "wal": {"enabled": False},
+            }
+        },
+        "storages": {"disk": {"kind": "folder", "path": "store", "reserve": 0}},
+        "plans": {
+            "shop": {
+                "server": "main",
+                "backup_type": "logical",
+                "databases": [database.name],
+                "schedule": "0 2 1 1 *",
+                "drill": {"enabled": False},
+            },
+            "archive": {
+                "server": "main",
+                "backup_type": "logical",
+                "databases": [database.name],
+                "timezone": "Europe/Berlin",
+                "enabled": False,
+            },
+        },
+        "console": {
+            "listen": f"127.0.0.1:{port}",
+            "name": "Test <b>house</b>",
+            "users": {name: {"role": role, "password_hash": HASH} for name, role in ROLES.items()},
+        },
+    }
+
+
+@pytest.fixture
+def site(tmp_path: Path, database: Database) -> Iterator[Site]:
+    port = ports.free()
+    file = tmp_path / "pgbackstop.yaml"
+    file.write_text(yaml.safe_dump(configuration(database, port)))
+    storages.create_for(file)
+    with (tmp_path / "log").open("wb") as log:
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(file), "daemon"],
+            stderr=log,
+            stdout=subprocess.DEVNULL,
+        )
+    made = Site(folder=tmp_path, port=port, daemon=daemon)
+    try:
+        until(made.answers, "the console answers")
+        yield made
+    finally:
+        if daemon.poll() is None:
+            daemon.terminate()
+        daemon.wait(DEADLINE)

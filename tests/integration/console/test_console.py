@@ -1,0 +1,212 @@
+"""The console over HTTP: who may do what, what is refused, and a backup from the button to the record."""
+
+import json
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.backup import Backup, Reason, Status, new_id
+from pgbackstop_runner.console import actions, login, pages
+from pgbackstop_runner.console.app import Desk, Route
+from pgbackstop_runner.console.guard import RANKS
+from pgbackstop_runner.console.operations import Operations
+from tests.integration.console.conftest import PASSWORD, ROLES, Site, Visit, until
+from tests.support.databases import Database
+
+HOSTILE = "\u202e<script>alert(1)</script>'\"&\x1b[31m\u0634\u0631\u0643\u0629"
+
+
+def routes() -> list[Route]:
+    """Every page and form, as the application adds them."""
+
+    def nowhere() -> None:
+        raise AssertionError
+
+    desk = Desk(workspace=nowhere, operations=Operations())  # type: ignore[arg-type]
+    desk.application(login.add, pages.add, actions.add)
+    return desk.routes
+
+
+def failed(plan: str, *, database: str = "", message: str = "") -> Backup:
+    now = utc_now()
+    return Backup(
+        id=new_id(now),
+        plan=plan,
+        server="main",
+        database=database,
+        backup_type="logical",
+        status=Status.FAILED,
+        reason=Reason.TOOL,
+        message=message,
+        started_at=now,
+        finished_at=now,
+    )
+
+
+def path_of(route: Route) -> str:
+    """With names that exist for nobody, so that what is let in ends in 404 and starts nothing."""
+    return re.sub(r"\{\w+\}", "nothing", route.path)
+
+
+def test_every_page_is_for_its_roles_and_for_nobody_else(site: Site) -> None:
+    visitors = {name: site.visit(name) for name in ROLES}
+    tokens = {name: visit.csrf() for name, visit in visitors.items()}
+    found = routes()
+    assert len(found) > 12
+    for route in found:
+        path = path_of(route)
+        if route.path in {"/login", "/logout"}:
+            continue
+        anonymous = site.visit().ask(route.method, path, {} if route.method == "POST" else None)
+        if route.role is None:
+            assert anonymous.status == 200, route
+            continue
+        assert (anonymous.status, anonymous.headers["Location"]) == (303, "/login"), route
+        for name, role in ROLES.items():
+            form = {"csrf": tokens[name]} if route.method == "POST" else None
+            status = visitors[name].ask(route.method, path, form).status
+            is_let_in = RANKS[role] >= RANKS[route.role]  # type: ignore[index]
+            assert status in ({200, 404} if is_let_in else {403}), (route, name)
+
+
+def test_forms_of_other_sites_start_nothing(site: Site) -> None:
+    otto = site.visit("otto")
+    token = otto.csrf()
+    refused = [
+        otto.ask("POST", "/plans/shop/backup", {}),
+        otto.ask("POST", "/plans/shop/backup", {"csrf": "wrong"}),
+        otto.ask("POST", "/plans/shop/backup", {"csrf": token}, Origin="https://evil.example"),
+        otto.ask("POST", "/plans/shop/backup", {"csrf": token}, Origin="null"),
+        otto.ask("POST", "/plans/shop/backup", {"csrf": token}, Sec_Fetch_Site="cross-site"),
+        otto.ask("POST", "/plans/shop/backup", {"csrf": site.visit("ada").csrf()}),
+        otto.ask("GET", "/", None, Host="evil.example"),
+        site.visit().login("otto", Origin="https://evil.example"),
+    ]
+    assert [answer.status for answer in refused] == [403] * len(refused)
+    assert otto.get("/plans/shop/backup").status == 405
+    assert "Nothing yet." in otto.get("/activity").text
+    assert not list(site.catalog.backups())
+
+
+def test_every_answer_forbids_what_is_not_ours(site: Site) -> None:
+    for path in ("/login", "/", "/nothing", "/static/console.css"):
+        headers = site.visit().get(path).headers
+        assert "default-src 'none'" in headers["Content-Security-Policy"], path
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert (headers["X-Content-Type-Options"], headers["Cache-Control"]) == ("nosniff", "no-store")
+    answer = site.visit().login("otto")
+    assert {"HttpOnly", "SameSite=Strict"} <= set(answer.headers["Set-Cookie"].split("; "))
+
+
+def test_a_wrong_password_is_refused_and_soon_no_more_are_tried(site: Site) -> None:
+    visit = site.visit()
+    assert [visit.login("otto", "wrong").status for _ in range(5)] == [403] * 5
+    assert visit.login("otto").status == 429
+    assert visit.login("nobody", PASSWORD).status == 403
+    assert visit.login("vera").status == 303, "another name is not locked out"
+    site.visit("ada")
+
+
+def test_who_logs_out_is_out(site: Site) -> None:
+    otto = site.visit("otto")
+    kept = Visit(port=site.port, cookie=otto.cookie)
+    assert otto.post("/logout").status == 303
+    assert kept.get("/").headers["Location"] == "/login"
+    assert kept.ask("GET", "/", None, HX_Request="true").headers["HX-Redirect"] == "/login"
+
+
+@pytest.mark.integration
+def test_a_backup_from_the_button_to_its_record_and_its_proof(site: Site) -> None:
+    otto = site.visit("otto")
+    assert "there is no good backup yet" in otto.get("/").text
+    place = otto.post("/plans/shop/backup").headers["Location"]
+    until(lambda: _ended(site.visit("vera"), place), "the backup ends")
+    assert "exit code 0" in otto.get(place).text
+    record = next(site.catalog.backups("shop"))
+    assert record.status is Status.SUCCEEDED
+    page = otto.get(f"/backups/{record.id}").text
+    assert record.files[0].sha256 in page
+    assert record.id in otto.get("/backups?plan=shop&state=available").text
+    assert record.id not in otto.get("/backups?plan=shop&state=failed").text
+    verified = otto.post(f"/backups/{record.id}/verify").headers["Location"]
+    until(lambda: _ended(otto, verified), "the verify ends")
+    assert next(site.catalog.proofs("shop")).status is Status.SUCCEEDED
+    lines = [json.loads(line) for line in _audit(site).read_text().splitlines()]
+    deeds = [(line["user"], line["action"], line["subject"]) for line in lines if line["user"] == "otto"]
+    assert deeds[0] == ("otto", "login", "")
+    assert ("otto", "backup", "shop") in deeds
+    assert ("otto", "verify", record.id) in deeds
+    assert stat.S_IMODE(_audit(site).stat().st_mode) == 0o600
+    assert "asked for" in site.visit("ada").get("/audit").text
+
+
+def test_names_and_messages_are_text_and_never_markup(site: Site) -> None:
+    record = failed("shop", database=HOSTILE, message=HOSTILE)
+    site.catalog.put(record)
+    vera = site.visit("vera")
+    pages_shown = ("/", "/backups", f"/backups/{record.id}", "/plans")
+    for path in (*pages_shown, f"/backups?database={'%3Cscript%3E'}", "/backups?plan=%3Cscript%3E"):
+        text = vera.get(path).text
+        assert "<script>" not in text, path
+        assert "<b>house" not in text, path
+        assert not {"\u202e", "\x1b"} & set(text), path
+    assert "<bdi>" in vera.get("/backups").text
+
+
+@pytest.mark.integration
+def test_a_cancelled_backup_is_on_record_and_says_by_whom(site: Site, database: Database) -> None:
+    otto = site.visit("otto")
+    with database.connect() as holder, holder.transaction():
+        # pg_dump waits for the lock, so the run goes on until it is cancelled.
+        holder.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+        place = otto.post("/plans/shop/backup").headers["Location"]
+        until(lambda: list(site.catalog.backups("shop")), "the run is on record")
+        again = otto.post("/plans/shop/backup")
+        assert (again.status, "runs already, started by otto" in again.text) == (409, True)
+        assert site.visit("vera").post(f"{place}/cancel").status == 403
+        assert site.visit("ada").post(f"{place}/cancel").status == 303
+        until(lambda: _ended(otto, place), "the backup ends")
+    page = otto.get(place).text
+    assert "Cancelled by</dt><dd>ada" in page
+    assert ">cancelled</span>" in page
+    assert "Ended by SIGTERM" in page
+    record = next(site.catalog.backups("shop"))
+    assert (record.status, record.reason) == (Status.INTERRUPTED, Reason.INTERRUPTED), record.message
+
+
+def test_pages_of_many_backups_have_each_once(site: Site) -> None:
+    made = [failed("shop") for _ in range(120)]
+    for record in made:
+        site.catalog.put(record)
+    vera, path, seen = site.visit("vera"), "/backups?plan=shop&state=failed", list[str]()
+    while path:
+        text = vera.get(path).text
+        seen += re.findall(r'href="/backups/([^"?]+)"', text)
+        older = re.search(r'href="(/backups\?[^"]+)" rel="next"', text)
+        path = older[1].replace("&amp;", "&") if older else ""
+    assert seen == sorted((record.id for record in made), reverse=True)
+
+
+def test_a_catalog_that_cannot_be_read_is_told_and_the_console_stays(site: Site) -> None:
+    vera = site.visit("vera")
+    root = site.folder / "store" / "catalog"
+    away = root.rename(root.with_name("away"))
+    try:
+        for path in ("/", "/backups"):
+            answer = vera.get(path)
+            assert answer.status == 503, path
+            assert "The catalog is not there" in answer.text
+    finally:
+        away.rename(root)
+    assert until(lambda: vera.get("/").status == 200, "the overview is back")
+
+
+def _ended(visit: Visit, place: str) -> bool:
+    return "hx-get" not in visit.get(place).text
+
+
+def _audit(site: Site) -> Path:
+    return site.folder / "store" / "catalog" / "state" / "console-audit.jsonl"

@@ -1,0 +1,44 @@
+"""Where the console may listen, and who may log in."""
+
+import pytest
+from pydantic import ValidationError
+
+from pgbackstop_catalog.config.console import Console, User
+
+HASH = "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:9854", "[::1]:80", "localhost:9854"])
+def test_it_listens_on_this_host(listen: str) -> None:
+    assert f"http://{listen}" in Console(listen=listen).origins
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:9854", "[::]:9854", "192.0.2.1:80", "backup.example.com:80"])
+def test_beyond_this_host_it_needs_a_proxy_with_tls(listen: str) -> None:
+    with pytest.raises(ValidationError, match="in clear"):
+        Console(listen=listen)
+    with pytest.raises(ValidationError, match="in clear"):
+        Console(listen=listen, public_url="http://backup.example.com")
+    behind = Console(listen=listen, public_url="https://Backup.example.com")
+    assert behind.origins == {"https://backup.example.com"}
+    assert behind.is_https
+
+
+@pytest.mark.parametrize(
+    "listen", ["", "9854", "127.0.0.1", "127.0.0.1:x", "a@127.0.0.1:1", "[::1:1", "h:1/x"]
+)
+def test_what_is_no_address_is_refused(listen: str) -> None:
+    with pytest.raises(ValidationError, match="must be an address and a port"):
+        Console(listen=listen)
+
+
+def test_a_public_address_has_no_path() -> None:
+    with pytest.raises(ValidationError, match="leave the path out"):
+        Console(public_url="https://backup.example.com/console")
+
+
+def test_a_user_has_a_bcrypt_hash_that_nobody_is_shown() -> None:
+    with pytest.raises(ValidationError, match="pgbackstop user add"):
+        User(password_hash="secret")
+    user = User(password_hash=HASH)
+    assert HASH not in repr(user) + user.model_dump_json()
