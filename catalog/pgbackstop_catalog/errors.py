@@ -10,19 +10,19 @@ PgbackstopError            1  the operation failed
 ├── NotFound               7  what was named does not exist
 ├── Corrupt                8  a stored backup is not what was stored
 ├── EntriesMissing         9  a database was restored, but for entries of the dump
-├── Bug                   70  an exception that nobody foresaw
-└── Interrupted          130  a signal ended the operation
+└── Bug                   70  an exception that nobody foresaw
+Interrupted              130  a signal ended the operation; no Exception, as KeyboardInterrupt is none
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from pgbackstop_catalog import text
 
 
-class PgbackstopError(Exception):
-    """An error that a person sees: ``problem`` says what went wrong, ``remedy`` what to do about it."""
+class _Sentences(BaseException):
+    """What a person sees: ``problem`` says what went wrong, ``remedy`` what to do about it."""
 
     exit_code: ClassVar[int] = 1
     meaning: ClassVar[str] = "the operation failed"
@@ -36,6 +36,10 @@ class PgbackstopError(Exception):
 
     def __str__(self) -> str:
         return f"{self.problem} {self.remedy}".strip()
+
+
+class PgbackstopError(_Sentences, Exception):
+    """An error that a person sees: what an operation can fail by."""
 
 
 def one_line(said: object, most: int = text.MOST_LETTERS) -> str:
@@ -120,11 +124,14 @@ class Bug(PgbackstopError):
         )
 
 
-class Interrupted(PgbackstopError):
-    """A signal ended the operation."""
+class Interrupted(_Sentences):
+    """A signal ended the operation: no handler of errors may take it for something that is wrong."""
 
     exit_code = 130
     meaning = "a signal ended the operation"
+
+
+Ending: TypeAlias = PgbackstopError | Interrupted  # of an operation that does not succeed
 
 
 EXIT_CODES: tuple[tuple[int, str], ...] = (

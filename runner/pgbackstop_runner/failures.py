@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Iterable
+from typing import overload
 
 from pgbackstop_catalog.errors import (
     Bug,
     CatalogError,
+    Ending,
     Interrupted,
     PgbackstopError,
     ServerUnreachable,
@@ -34,9 +36,13 @@ class DatabaseRefused(ServerUnreachable):
         self.reason = reason
 
 
-def as_error(error: BaseException) -> PgbackstopError:
+@overload
+def as_error(error: Exception) -> PgbackstopError: ...
+@overload
+def as_error(error: BaseException) -> Ending: ...
+def as_error(error: BaseException) -> Ending:
     """Return any exception as an error with a sentence for a person; one that nobody foresaw is a Bug."""
-    if isinstance(error, PgbackstopError):
+    if isinstance(error, PgbackstopError | Interrupted):
         return error
     if isinstance(error, KeyboardInterrupt):
         return Interrupted("Ended by a signal.")
@@ -88,7 +94,7 @@ _EXIT_CODES: dict[Reason | None, int] = {
 }
 
 
-def first_reason(error: PgbackstopError) -> Reason:
+def first_reason(error: Ending) -> Reason:
     """The reason of any error that can end an attempt, from its place in the tree."""
     if isinstance(error, AttemptFailed | DatabaseRefused):
         return error.reason

@@ -93,7 +93,7 @@ def run() -> None:
     """Entry point of the command: a sentence and an exit code for every error, never a traceback."""
     try:
         app()
-    except errors.PgbackstopError as error:
+    except (errors.PgbackstopError, errors.Interrupted) as error:
         if isinstance(error, errors.Bug) and os.environ.get("PGBACKSTOP_DEBUG"):
             raise
         _end(error)
@@ -111,7 +111,7 @@ def run() -> None:
         _end(failures.as_error(error))
 
 
-def _end(error: errors.PgbackstopError) -> NoReturn:
+def _end(error: errors.Ending) -> NoReturn:
     terminal.complain(f"pgbackstop: {error.problem}")
     if error.remedy:
         terminal.complain(f"  → {error.remedy}")

@@ -120,7 +120,7 @@ class Attempt:
             self.workspace.catalog.put(self.record)
         return self.record
 
-    def fail(self, error: errors.PgbackstopError) -> Backup:
+    def fail(self, error: errors.Ending) -> Backup:
         """Remove what was written and record why; a backup whose commit mark is there stays as it is."""
         if self.is_committed:
             raise error

@@ -84,8 +84,6 @@ def _unfit(attempt: Attempt, parent: Backup) -> str:
         manifest = _manifest(attempt, parent)
     except stored_backup.NotConfigured:
         return f"{parent.id} is in a storage that is not configured any more"
-    except errors.Interrupted:
-        raise
     except errors.PgbackstopError as error:
         return error.problem
     return "" if manifest.is_file() else f"{parent.id} has no {backup_manifest.NAME}"

@@ -109,8 +109,6 @@ def check(workspace: Workspace, plan_name: str, only: tuple[str, ...] = ()) -> R
         with memory.at_most(_MOST_BYTES), sessions.connect(target) as connection:
             _server(report, target, plan, connection)
             _databases(report, plan, connection, only)
-    except errors.Interrupted:
-        raise  # nothing is wrong with the server
     except errors.PgbackstopError as error:
         report.add(
             "connection", ok=False, detail=error.problem, remedy=error.remedy, reason=first_reason(error)
@@ -225,8 +223,6 @@ def _database(report: Report, target: Server, database: str) -> None:
             report.source_sizes[database] = postgres_facts.database_size(connection)
             wrong = tuple(_missing_rights(connection, report.rights))
             report.undumped[database] = undumped.rows(connection)
-    except errors.Interrupted:
-        raise
     except (errors.PgbackstopError, psycopg.Error) as error:
         known = sessions.broken(error) if isinstance(error, psycopg.Error) else error
         more = {"remedy": known.remedy, "reason": first_reason(known), "database": database}

@@ -70,7 +70,7 @@ def _attempts(workspace: Workspace, plan_name: str, request: BackupRequest) -> I
     try:
         with signals.deadline(limit, _overdue("The validation", limit)), first.step("validate"):
             report = preflight.check(workspace, plan_name, only=request.databases)
-    except Exception as error:
+    except (Exception, errors.Interrupted) as error:
         yield _failed(first, error)
         return
     for each in report.left_out:
@@ -86,7 +86,10 @@ def _attempts(workspace: Workspace, plan_name: str, request: BackupRequest) -> I
         current = first if mine else attempt.begin(workspace, plan_name, database, request)
         try:
             backup = _make(current, report, roles)
-        except Exception as error:  # whatever it was, the other databases get their turn
+        except (
+            Exception,
+            errors.Interrupted,
+        ) as error:  # whatever it was, the other databases get their turn
             return _failed(current, error)
         _announce(workspace, backup)
         return backup
@@ -124,7 +127,7 @@ def _expected(workspace: Workspace, plan_name: str, request: BackupRequest) -> t
     return (newest.database,) if newest else ("",)
 
 
-def _failed(current: Attempt, error: Exception) -> Backup:
+def _failed(current: Attempt, error: Exception | errors.Interrupted) -> Backup:
     """Record why an attempt failed, then say so. Raises Interrupted again: nothing more is to be done."""
     known = _known(current, error)
     backup = current.fail(known)
@@ -134,7 +137,7 @@ def _failed(current: Attempt, error: Exception) -> Backup:
     return backup
 
 
-def _known(current: Attempt, error: Exception) -> errors.PgbackstopError:
+def _known(current: Attempt, error: Exception | errors.Interrupted) -> errors.Ending:
     """The error as a person shall read it."""
     if isinstance(error, psycopg.Error):
         return sessions.broken(error)

@@ -41,8 +41,6 @@ def make_missing(workspace: Workspace, plan_name: str) -> None:
     """Make the copies that a plan lacks; whatever goes wrong is on record and logged, not raised."""
     try:
         run(workspace, plan_name)
-    except errors.Interrupted:
-        raise
     except (errors.PgbackstopError, OSError) as error:
         log.logger().error("copies failed", plan=plan_name, message=str(error))
 

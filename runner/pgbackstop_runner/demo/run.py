@@ -133,8 +133,6 @@ def _back_up(seen: DemoStatus) -> None:
 def _play(seen: DemoStatus, trickle: OrderTraffic) -> None:
     try:
         _back_up(seen)
-    except Interrupted:
-        raise
     except errors.PgbackstopError as error:
         # The rest of the demo is worth looking at all the more.
         seen.problems.append(error.problem)

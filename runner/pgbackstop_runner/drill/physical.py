@@ -81,7 +81,7 @@ def _recover(drill: Drill, site: DrillDirectory, aim: DrillTarget, seconds: floa
     )
     try:
         return run.recover(drill.workspace, request, lambda _words: None)
-    except (errors.Interrupted, errors.ValidationError, errors.ConfigError):
+    except (errors.ValidationError, errors.ConfigError):
         raise
     except errors.PgbackstopError as error:
         damaged = isinstance(error, errors.CatalogError)

@@ -80,7 +80,7 @@ class Drill:
         """Close the record as succeeded."""
         return self._close(Status.SUCCEEDED)
 
-    def fail(self, error: errors.PgbackstopError, *, reason: Reason | None = None) -> Proof:
+    def fail(self, error: errors.Ending, *, reason: Reason | None = None) -> Proof:
         """Close the record with why it failed; without a ``reason``, the one that the error speaks of."""
         interrupted = isinstance(error, errors.Interrupted)
         self.note(message=str(error), reason=reason or reason_of(error), proven_until=None)
@@ -107,7 +107,7 @@ class Drill:
         self.workspace.catalog.put(self.proof)
 
 
-def reason_of(error: errors.PgbackstopError) -> Reason:
+def reason_of(error: errors.Ending) -> Reason:
     """The reason that goes on record."""
     if isinstance(error, InsufficientSpace):
         return Reason.SPACE

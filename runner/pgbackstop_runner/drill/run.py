@@ -42,8 +42,6 @@ def run(workspace: Workspace, plan_name: str, request: DrillRequest) -> Iterator
             tidy(workspace, plan_name)
             for kind in selection.kinds(workspace, plan_name, request):
                 yield from _of_kind(workspace, plan_name, kind, request)
-    except errors.Interrupted:
-        raise
     except Exception as error:
         yield Result(plan=plan_name, proof=None, error=log.as_error(error, plan=plan_name))
 
@@ -83,8 +81,6 @@ def _of_kind(
 ) -> Iterator[Result]:
     try:
         chosen = selection.choices(workspace, plan_name, kind, request)
-    except errors.Interrupted:
-        raise
     except Exception as error:
         yield _not_chosen(workspace, plan_name, kind, request, log.as_error(error, plan=plan_name))
         return
@@ -121,7 +117,7 @@ def _make(workspace: Workspace, choice: DrillChoice, request: DrillRequest) -> R
     try:
         _restore(drill, choice)
         proof, problem = drill.succeed(), None
-    except Exception as error:
+    except (Exception, errors.Interrupted) as error:
         problem = log.as_error(error, plan=choice.backup.plan, drill=drill.proof.id)
         proof = drill.fail(problem)
     drill_events.finished(workspace, proof)

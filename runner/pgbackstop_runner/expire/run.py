@@ -43,8 +43,6 @@ def after_success(workspace: Workspace, plan_name: str) -> None:
     """Expire a plan after one of its backups succeeded; whatever goes wrong is logged, not raised."""
     try:
         outcome = run(workspace, plan_name)
-    except errors.Interrupted:
-        raise
     except (errors.PgbackstopError, OSError) as error:
         log.logger().error("expire failed", plan=plan_name, message=str(error))
         return

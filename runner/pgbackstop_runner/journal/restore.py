@@ -54,7 +54,7 @@ class Journal:
         """Close the record as succeeded."""
         return self._close(Status.SUCCEEDED)
 
-    def fail(self, error: errors.PgbackstopError) -> Restore:
+    def fail(self, error: errors.Ending) -> Restore:
         """Close the record with why it failed."""
         interrupted = isinstance(error, errors.Interrupted)
         self.note(message=str(error), reason=failures.first_reason(error))

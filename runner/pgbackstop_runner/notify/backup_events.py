@@ -58,8 +58,6 @@ def backup_acknowledged(workspace: Workspace, backup: Backup, by: Acknowledgemen
 def _harmless(backup: Backup) -> Iterator[None]:
     try:
         yield
-    except errors.Interrupted:
-        raise
     except Exception as error:
         log.logger().error("notification failed", plan=backup.plan, backup=backup.id, problem=str(error))
 

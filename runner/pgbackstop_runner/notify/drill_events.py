@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Proof
 from pgbackstop_runner.notify import backup_events, events
@@ -17,8 +16,6 @@ def finished(workspace: Workspace, proof: Proof) -> None:
     try:
         backup_events.queue(workspace, events.of_drill(proof, lasts=_lasts(workspace, proof)))
         backup_events.deliver(workspace)
-    except errors.Interrupted:
-        raise
     except Exception as error:  # the record is what matters; the outbox is retried
         log.logger().error("notification failed", drill=proof.id, problem=str(error))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgbackstop_catalog import errors, units
+from pgbackstop_catalog import units
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Status
 from pgbackstop_catalog.records.restore import Restore
@@ -45,8 +45,6 @@ def _send(workspace: Workspace, restore: Restore, kind: Kind, severity: Severity
     try:
         backup_events.queue(workspace, event)
         backup_events.deliver(workspace)
-    except errors.Interrupted:
-        raise
     except Exception as error:  # the restore is what matters; the outbox is retried
         log.logger().error("notification failed", restore=restore.id, problem=str(error))
 

@@ -50,7 +50,7 @@ def run(workspace: Workspace, outline: RestorePlan, *, accept: Accept = missing_
         restore_events.started(workspace, current.record)
         try:
             _restore(current, outline, accept)
-        except Exception as error:
+        except (Exception, errors.Interrupted) as error:
             raise _failed(current, outline, error) from error
         done = current.succeed()
         restore_events.finished(workspace, done)
@@ -150,7 +150,7 @@ def _drop_old(current: Journal, outline: RestorePlan) -> None:
         )
 
 
-def _failed(current: Journal, outline: RestorePlan, error: Exception) -> errors.PgbackstopError:
+def _failed(current: Journal, outline: RestorePlan, error: Exception | errors.Interrupted) -> errors.Ending:
     """Remove what was begun, record why, and give the error that a person sees."""
     known = log.as_error(error, restore=current.record.id)
     if not _is_swapped(outline, current.record):

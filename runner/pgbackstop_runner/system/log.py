@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 # structlog imports rich wherever it is installed, to paint tracebacks that we never print: a fifth of the
 # time until a backup starts. Marked as absent meanwhile, it stays out; later imports of it are free again.
@@ -69,7 +69,11 @@ def _on_one_line(_logger: object, _method: str, line: Any) -> str:
     return plain(line)
 
 
-def as_error(error: BaseException, **facts: str) -> errors.PgbackstopError:
+@overload
+def as_error(error: Exception, **facts: str) -> errors.PgbackstopError: ...
+@overload
+def as_error(error: BaseException, **facts: str) -> errors.Ending: ...
+def as_error(error: BaseException, **facts: str) -> errors.Ending:
     """Return any exception as an error with a sentence; the traceback of a bug goes into the log."""
     known = failures.as_error(error)
     if isinstance(known, errors.Bug):

@@ -121,8 +121,6 @@ class VerifyRun:
     def _check(self, name: str, look: Callable[[], str]) -> AttemptFailed | None:
         try:
             detail = look()
-        except errors.Interrupted:
-            raise
         except (errors.PgbackstopError, OSError) as error:
             problem = _as_failure(error)
             self.failure = self.failure or problem

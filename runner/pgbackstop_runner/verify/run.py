@@ -51,8 +51,6 @@ def after(workspace: Workspace, backups: Sequence[Backup]) -> tuple[Backup, ...]
     try:
         for outcome in plan(workspace, made[0].plan, made, whole=False):
             now[outcome.backup.id] = outcome.backup
-    except errors.Interrupted:
-        raise
     except errors.PgbackstopError as error:
         log.logger().error("not verified", plan=made[0].plan, message=str(error))
     return tuple(now.values())

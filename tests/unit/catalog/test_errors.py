@@ -36,3 +36,16 @@ def test_whatever_was_said_is_one_bounded_line(said: str, most: int) -> None:
     line = errors.one_line(said, most)
     assert line.isprintable()
     assert len(line) <= 12 * most + 40
+
+
+def test_no_handler_of_errors_takes_a_signal_for_one() -> None:
+    """A sweep, a check or a copy that goes on after any error must end at a signal all the same."""
+
+    def go_on_after_any_error() -> None:
+        try:
+            raise errors.Interrupted("Ended by SIGTERM.")  # noqa: TRY301 - as a handler of signals does
+        except (errors.PgbackstopError, OSError, Exception):
+            return
+
+    with pytest.raises(errors.Interrupted, match="Ended by SIGTERM"):
+        go_on_after_any_error()

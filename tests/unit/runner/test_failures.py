@@ -56,11 +56,11 @@ def test_exit_code(reasons: list[Reason | None], code: int) -> None:
         (errors.PgbackstopError("What?"), Reason.INTERNAL),
     ],
 )
-def test_first_reason(error: errors.PgbackstopError, reason: Reason) -> None:
+def test_first_reason(error: errors.Ending, reason: Reason) -> None:
     assert failures.first_reason(error) is reason
 
 
-def foreseen(error: BaseException) -> tuple[type[errors.PgbackstopError], Reason, str]:
+def foreseen(error: BaseException) -> tuple[type[errors.Ending], Reason, str]:
     known = failures.as_error(error)
     return type(known), failures.first_reason(known), str(known)
 
