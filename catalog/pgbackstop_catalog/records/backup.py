@@ -365,8 +365,9 @@ class Totals(Model):
 
 
 def begun_at(backup_id: str) -> datetime:
-    """When a backup of that id began, to the second. Raises ValueError for what is no id."""
-    return datetime.strptime(backup_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    """When a backup of that id began, to 16 microseconds. Raises ValueError for what is no id."""
+    second = datetime.strptime(backup_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    return second.replace(microsecond=min(int(backup_id[17:21] or "0", 16) << 4, 999_999))
 
 
 def new_id(moment: datetime) -> str:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import format_time
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Reason, Status, Totals, new_id
+from pgbackstop_catalog.records.backup import Backup, Reason, Status, Totals, begun_at, new_id
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import NOW
 
@@ -114,3 +114,9 @@ def test_no_two_ids_of_one_moment_are_the_same() -> None:
 
 def test_an_id_of_before_there_were_eight_digits_is_one() -> None:
     assert GOOD.evolve(id="20261122T020000Z-5f3a9c").id == "20261122T020000Z-5f3a9c"
+
+
+@given(moments)
+def test_an_id_tells_when_the_backup_began(moment: datetime) -> None:
+    """Not only the second: what began in the second in which a storage was replaced is in the new one."""
+    assert timedelta(0) <= moment - begun_at(new_id(moment)) < timedelta(microseconds=16)
