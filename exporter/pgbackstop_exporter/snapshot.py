@@ -92,7 +92,8 @@ class CatalogFacts:
 class ServerHealth:
     """What a PostgreSQL server said. ``lsn`` is its end of WAL in bytes, None where it cannot tell.
 
-    ``databases`` maps every database that can be backed up to when the exporter first saw it.
+    ``databases`` maps every database that can be backed up to when the exporter first saw it;
+    ``clock_offset`` is how many seconds the server's clock is ahead of ours.
     """
 
     lsn: int | None
@@ -102,6 +103,7 @@ class ServerHealth:
     ready_segments: int | None
     last_archived: float
     last_failed: float
+    clock_offset: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,13 @@ CASES = [
     ),
     server("PostgresUnreachable", "down", {"backup_postgres_up": "1x5 0x60"}, {5: None, 12: "critical"}),
     server("PostgresUnreachable", "a restart", {"backup_postgres_up": "1x5 0x2 1x60"}, {7: None, 60: None}),
+    server(
+        "PostgresClockWrong",
+        "ten minutes behind",
+        {"backup_postgres_clock_offset_seconds": -600},
+        {6: "warning"},
+    ),
+    server("PostgresClockWrong", "seconds ahead", {"backup_postgres_clock_offset_seconds": 9}, {60: None}),
     Case(alert="CatalogUnreadable", story="unreadable", series={"backup_catalog_up": 0}, at={6: "critical"}),
     Case(alert="CatalogUnreadable", story="readable", series={"backup_catalog_up": 1}, at={60: None}),
     Case(

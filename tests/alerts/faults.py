@@ -322,6 +322,13 @@ FAULTS = (
         fault=now_is(exporter_ahead=-2 * HOUR),
         by="BackupExporterClockWrong",
         within=2 * TEN_MINUTES,
+        also=("PostgresClockWrong",),
+    ),
+    Told(
+        what="The clock of the PostgreSQL server is ten minutes behind",
+        fault=now_is(server_ahead=-TEN_MINUTES),
+        by="PostgresClockWrong",
+        within=2 * TEN_MINUTES,
     ),
     Told(
         what="Notifications of the runner do not arrive",

@@ -99,6 +99,7 @@ class World:
     is_readonly: bool = False
     is_exporter_up: bool = True
     exporter_ahead: timedelta = timedelta()
+    server_ahead: timedelta = timedelta()
     down: frozenset[str] = frozenset()
     last_good: dict[str, float] = field(default_factory=dict)
     does: Does = field(default_factory=Does)
@@ -282,6 +283,7 @@ class World:
             ready_segments=0,
             last_archived=0.0,
             last_failed=0.0,
+            clock_offset=(self.server_ahead - self.exporter_ahead).total_seconds(),
         )
 
     def _catalog(self) -> CatalogFacts:

@@ -28,6 +28,7 @@ class MakeServer(Protocol):
         *,
         settings: Mapping[str, str] | None = None,
         durable: bool = False,
+        environment: Mapping[str, str] | None = None,
     ) -> Server: ...
 
 
@@ -94,8 +95,9 @@ def make_server() -> Iterator[MakeServer]:
             *,
             settings: Mapping[str, str] | None = None,
             durable: bool = False,
+            environment: Mapping[str, str] | None = None,
         ) -> Server:
-            new = Server(_programs(major), settings=settings, durable=durable)
+            new = Server(_programs(major), settings=settings, durable=durable, environment=environment)
             return started.enter_context(new)
 
         yield make

@@ -57,7 +57,8 @@ class Server:
     """One throw-away server. A context manager: created, started, and removed with its folder.
 
     `settings` go into postgresql.conf over BASE_SETTINGS. `durable` turns fsync on, which costs
-    seconds; only tests about durability of the server's own files need it.
+    seconds; only tests about durability of the server's own files need it. `environment` is for the
+    server alone.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Server:
         *,
         settings: Mapping[str, str] | None = None,
         durable: bool = False,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.programs = programs
         self.major = programs.major
@@ -78,6 +80,7 @@ class Server:
         self.port = 0
         self._account = accounts.unprivileged()
         self._settings = {**BASE_SETTINGS, "fsync": "on" if durable else "off", **(settings or {})}
+        self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -186,6 +189,7 @@ class Server:
                 stderr=log,
                 cwd="/",
                 start_new_session=True,
+                env={**os.environ, **self._environment},
                 **self._account.credentials,
             )
         atexit.register(self.close)

@@ -58,6 +58,7 @@ class Attempt(NamedTuple):
     progress_at: float = 0.0
     vanished: int = 0
     storage: str = ""
+    recoverable_from: float = 0.0
 
     @property
     def is_failure(self) -> bool:
@@ -95,6 +96,7 @@ def attempt(record: Backup) -> Attempt:
         progress_at=_unix(record.progress_at),
         vanished=0 if record.acknowledged else len(record.vanished),
         storage=record.storage or "",
+        recoverable_from=_unix(record.recoverable_from) if record.stop_lsn else 0.0,
     )
 
 

@@ -218,7 +218,9 @@ def _at_time(
 
 def _why_not(moment: datetime, usable: list[Backup], windows: Sequence[Window]) -> str:
     when = format_time(moment)
-    making = next((backup for backup in usable if backup.started_at <= moment < _end(backup)), None)
+    making = next(
+        (each for each in usable if each.on_server_clock(each.started_at) <= moment < _end(each)), None
+    )
     if not windows:
         return f"{when} cannot be recovered to."
     if making is not None:
@@ -285,7 +287,7 @@ def _chain(backup: Backup, backups: Sequence[Backup]) -> tuple[Backup, ...]:
 
 
 def _end(backup: Backup) -> datetime:
-    return backup.finished_at or backup.started_at
+    return backup.recoverable_from
 
 
 def _timeline(backup: Backup) -> int:

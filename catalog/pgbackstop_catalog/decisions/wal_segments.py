@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from pgbackstop_catalog.model import Count, Model, SegmentBytes, Timeline, UtcTime
+from pgbackstop_catalog.model import Count, Model, Seconds, SegmentBytes, Timeline, UtcTime
 from pgbackstop_catalog.records.backup import BackupId, Lsn, Name, RelativePath
 
 DEFAULT_SEGMENT_BYTES = 16 * 2**20
@@ -161,6 +161,9 @@ class WalState(Model):
     recoverable_until: UtcTime | None = Field(
         default=None,
         description="the newest moment at which everything written by then had been received",
+    )
+    clock_offset_seconds: Seconds | None = Field(
+        default=None, description="how far the server's clock is ahead of this host's; negative: behind"
     )
     segments: Count = Field(default=0, description="archived since the archive began; never falls")
     failures: Count = Field(default=0, description="failed starts and broken streams; never falls")

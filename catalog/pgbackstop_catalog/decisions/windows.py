@@ -157,7 +157,7 @@ class _Reach:
 
         A backup brings the WAL up to its own end, so what is needed begins with the segment after that.
         """
-        assert backup.stop_lsn and backup.timeline is not None and backup.finished_at  # noqa: S101, PT018
+        assert backup.stop_lsn and backup.timeline is not None  # noqa: S101, PT018
         stop = wal_segments.parse_lsn(backup.stop_lsn)
         own = Segment(timeline=backup.timeline, number=max(0, stop - 1) // self.segment_bytes)
         run = self._run_at(own) or self._run_at(own.next())
@@ -167,8 +167,8 @@ class _Reach:
             # In a copy the archive may be newer than what was said of the receiver.
             covered = max(filter(None, (self.state.recoverable_until, covered)), default=None)
         window = Window(
-            start=backup.finished_at,
-            end=max(backup.finished_at, covered or backup.finished_at),
+            start=backup.recoverable_from,
+            end=max(backup.recoverable_from, covered or backup.recoverable_from),
             ends=ends,
             reason=reason,
             backup=backup.id,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
@@ -99,6 +99,9 @@ class ServerFacts(Model):
     data_checksums: bool | None = None
     libc: str = ""
     tablespaces: tuple[Tablespace, ...] = ()
+    clock_offset_seconds: Seconds | None = Field(
+        default=None, description="how far its clock was ahead of this host's; negative: behind"
+    )
     preload_libraries: tuple[str, ...] = ()
 
     @property
@@ -188,6 +191,9 @@ class Backup(Model):
     start_lsn: Lsn | None = None
     stop_lsn: Lsn | None = None
     timeline: Timeline | None = None
+    consistent_at: UtcTime | None = Field(
+        default=None, description="physical: when it was complete, by the server's clock"
+    )
     row_counts: dict[str, Count] | None = Field(
         default=None,
         description='exact rows by "schema"."table", taken in the snapshot of the dump',
@@ -224,6 +230,16 @@ class Backup(Model):
     def is_failure(self) -> bool:
         """Return whether it started and did not succeed. A missed run did not start."""
         return self.status in {Status.FAILED, Status.INTERRUPTED}
+
+    @property
+    def recoverable_from(self) -> datetime:
+        """Return the first moment that a recovery from it reaches, by the server's clock, as commits are."""
+        return self.consistent_at or self.on_server_clock(self.finished_at or self.started_at)
+
+    def on_server_clock(self, moment: datetime) -> datetime:
+        """Return what the server's clock said at a moment of this host's."""
+        offset = self.server_facts.clock_offset_seconds if self.server_facts else None
+        return moment + timedelta(seconds=offset or 0.0)
 
     @property
     def major(self) -> int:

@@ -117,7 +117,7 @@ def _add_wal(families: Families, where: Labels, state: WalState | None, backups:
     gaps = (gap.found_at.timestamp() for gap in (state.gaps if state else ()))
     families.add(server_metrics.WAL_LAST_GAP, where, max(gaps, default=0.0))
     if state and state.recoverable_until:
-        families.add_age(server_metrics.WAL_LAG, where, state.recoverable_until.timestamp())
+        families.add_age(server_metrics.WAL_LAG, where, windows.on_our_clock(state.recoverable_until, state))
 
 
 def _add_archiver(families: Families, where: Labels, facts: ServerHealth) -> None:
@@ -126,6 +126,7 @@ def _add_archiver(families: Families, where: Labels, facts: ServerHealth) -> Non
 
 
 def _add_volatile(families: Families, where: Labels, facts: ServerHealth, state: WalState | None) -> None:
+    families.add(server_metrics.CLOCK_OFFSET, where, facts.clock_offset)
     families.add(server_metrics.WAL_READY, where, facts.ready_segments)
     held = (
         [wal_segments.parse_lsn(lsn) for lsn in (state.received_lsn, state.archived_lsn) if lsn]

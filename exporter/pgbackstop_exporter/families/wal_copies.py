@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pgbackstop_catalog.decisions import wal_copies
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
+from pgbackstop_catalog.decisions.wal_segments import WalState
+from pgbackstop_exporter.families import windows
 from pgbackstop_exporter.families.samples import Families, Labels, labels
 from pgbackstop_exporter.metrics import storage_metrics
 from pgbackstop_exporter.snapshot import Snapshot
@@ -17,17 +19,17 @@ def add_wal_copies(families: Families, snapshot: Snapshot) -> None:
     for server in config.servers:
         for storage in wal_copies.storages(config, server):
             state = catalog.wal_copies.get((server, storage))
-            _add(families, labels(server=server, storage=storage), state)
+            _add(families, labels(server=server, storage=storage), state, catalog.wal.get(server))
 
 
-def _add(families: Families, where: Labels, state: WalCopyState | None) -> None:
+def _add(families: Families, where: Labels, state: WalCopyState | None, receiver: WalState | None) -> None:
     """Before a copier has run once, nothing is there and nothing is counted."""
     until = state.recoverable_until if state else None
     families.add(storage_metrics.WAL_COPY_UP, where, state is not None and state.status != "down")
     families.add(storage_metrics.WAL_COPY_EARLIEST, where, _earliest(state))
     families.add(storage_metrics.WAL_COPY_LATEST, where, until.timestamp() if until else 0.0)
     if until:
-        families.add_age(storage_metrics.WAL_COPY_LAG, where, until.timestamp())
+        families.add_age(storage_metrics.WAL_COPY_LAG, where, windows.on_our_clock(until, receiver))
     families.add(storage_metrics.WAL_COPY_PENDING, where, state.pending_segments if state else 0)
     families.add(storage_metrics.WAL_COPY_MISSING, where, state.missing_segments if state else 0)
     families.add(storage_metrics.WAL_COPY_BYTES, where, state.stored_bytes if state else 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from pgbackstop_catalog.decisions.history import Attempt
 from pgbackstop_catalog.decisions.wal_segments import Segment, WalGap, WalState
@@ -18,13 +19,13 @@ class Window:
 
 
 def window(backups: Iterable[Attempt], state: WalState | None) -> Window:
-    """The window that reaches the newest moment, as the receiver found it from its archive.
+    """The window that reaches the newest moment, by the server's clock, as the receiver found it.
 
     Without an archive of WAL each backup is a moment of its own, and so is one that is newer than what the
     archive reaches: the window is then the newest of them alone. A window that was still growing when the
     receiver looked ends with what it has received since.
     """
-    newest = max((each.finished for each in backups), default=0.0)
+    newest = max((each.recoverable_from or each.finished for each in backups), default=0.0)
     if not newest:
         return Window()
     reaching = max(_windows(state), key=lambda each: each.latest, default=Window())
@@ -39,6 +40,12 @@ def _windows(state: WalState | None) -> Iterator[Window]:
         if each.ends == "received" and state is not None and state.recoverable_until is not None:
             end = max(end, state.recoverable_until.timestamp())
         yield Window(earliest=each.start.timestamp(), latest=end)
+
+
+def on_our_clock(moment: datetime, state: WalState | None) -> float:
+    """A moment of the server's clock in Unix seconds of ours, by what the receiver measured."""
+    offset = state.clock_offset_seconds if state else None
+    return moment.timestamp() - (offset or 0.0)
 
 
 def missing_segments(backups: Iterable[Attempt], state: WalState) -> int:

@@ -38,14 +38,21 @@ POSTGRES_UNREACHABLE: Final = metric.Metric(
     help="1 while the server does not answer, with where it is asked and why not; absent while it answers.",
     source=metric.ASKED,
 )
+CLOCK_OFFSET: Final = metric.server(
+    "backup_postgres_clock_offset_seconds",
+    "Seconds that the server's clock is ahead of the exporter's; negative where it is behind.",
+    metric.ASKED,
+    volatile=True,
+)
 EARLIEST: Final = metric.server(
     "backup_earliest_recoverable_timestamp_seconds",
-    "Earliest Unix time to which the server can be recovered without a gap until the latest; 0 = none.",
+    "Earliest Unix time, by the server's clock, to which it can be recovered without a gap until the latest; "
+    "0 = none.",
     "physical backups and the state of the WAL receiver",
 )
 LATEST: Final = metric.server(
     "backup_latest_recoverable_timestamp_seconds",
-    "Latest Unix time to which the server can be recovered; 0 = none.",
+    "Latest Unix time, by the server's clock, to which it can be recovered; 0 = none.",
     "physical backups and the state of the WAL receiver",
 )
 WINDOW_TARGET: Final = metric.server(
@@ -136,7 +143,7 @@ GROUP: Final = metric.Group(
     about="WAL series exist where the server's WAL is archived, recoverable times where it "
     "has a physical plan.",
     metrics=(
-        *(POSTGRES_UP, POSTGRES_UNREACHABLE, EARLIEST, LATEST, WINDOW_TARGET, PROVEN),
+        *(POSTGRES_UP, POSTGRES_UNREACHABLE, CLOCK_OFFSET, EARLIEST, LATEST, WINDOW_TARGET, PROVEN),
         *(WAL_RECEIVED, WAL_LAG_BYTES, WAL_LAG, WAL_MISSING, WAL_LAST_GAP),
         *(WAL_SEGMENTS, WAL_FAILURES, WAL_ARCHIVE, SLOT_ACTIVE, SLOT_RETAINED, SLOT_LIMIT, WAL_READY),
         *(ARCHIVER_ARCHIVED, ARCHIVER_FAILED),

@@ -93,7 +93,7 @@ class Attempts:
     """Backup records as attempts."""
 
     kind = Backup
-    _layout = struct.Struct("<HBBBHddddqqqQIHH")
+    _layout = struct.Struct("<HBBBHdddddqqqQIHH")
     size = _layout.size
 
     def __init__(self) -> None:
@@ -120,6 +120,7 @@ class Attempts:
             each.incremental | each.expired << 1,
             min(each.missed_runs, 0xFFFF),
             *(each.started, each.finished or each.progress_at, each.scheduled, each.verified),
+            each.recoverable_from,
             round(each.duration * 1e6),
             *self._sizes(each),
             *(each.start_lsn, each.timeline, min(each.vanished, 0xFFFF), self._storages.of(each.storage)),
@@ -133,7 +134,9 @@ class Attempts:
 
     def unpack(self, name: str, packed: bytes) -> Attempt:
         subject, status, reason, flags, missed, *rest = self._layout.unpack(packed)
-        started, finished, scheduled, verified, duration, size, source_size, lsn, timeline, *last = rest
+        started, finished, scheduled, verified, reach, duration, size, source_size, lsn, timeline, *last = (
+            rest
+        )
         is_running = _STATUSES[status] is Status.RUNNING
         return Attempt(
             id=name,
@@ -157,6 +160,7 @@ class Attempts:
             progress_at=finished if is_running else 0.0,
             vanished=last[0],
             storage=self._storages.values[last[1]],
+            recoverable_from=reach,
         )
 
 

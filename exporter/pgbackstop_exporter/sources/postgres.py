@@ -37,6 +37,8 @@ _READY: Final = r"select count(*) from pg_ls_archive_statusdir() where name like
 _DATABASES: Final = """
     select datname from pg_database where datallowconn and not datistemplate and datconnlimit <> -2"""
 
+_CLOCK: Final = "select extract(epoch from clock_timestamp())::float8"
+
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
@@ -100,6 +102,7 @@ class PostgresSource:
             ready_segments=ready[0] if ready else None,
             last_archived=archiver[0] if archiver else 0.0,
             last_failed=archiver[1] if archiver else 0.0,
+            clock_offset=await _clock_offset(connection),
         )
 
     def _seen(self, names: set[str]) -> dict[str, float]:
@@ -113,6 +116,13 @@ class PostgresSource:
             f"PostgreSQL at {where} did not answer: {errors.one_line(why).rstrip('.?')}.",
             remedy="Check that it runs, and host, port, role and password in the configuration.",
         )
+
+
+async def _clock_offset(connection: Connection) -> float | None:
+    """Seconds that the server's clock is ahead of ours: half of the time that the answer took is its way."""
+    before = time.time()
+    row = await _row(connection, _CLOCK)
+    return round(row[0] - (before + time.time()) / 2, 1) if row else None
 
 
 async def _row(connection: Connection, query: str, *parameters: str) -> tuple[Any, ...] | None:

@@ -22,7 +22,7 @@ from pgbackstop_runner.backup import readme
 from pgbackstop_runner.backup.attempt import Attempt
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import backup_manifest
-from pgbackstop_runner.postgres import client_process, session_options, sessions
+from pgbackstop_runner.postgres import client_process, clock, session_options, sessions
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.storage import stored_backup
 from pgbackstop_runner.system import compression, streams
@@ -97,6 +97,7 @@ def copy(attempt: Attempt, binaries: Binaries, method: Method) -> tuple[StoredFi
     """Copy the server into the attempt's folder; returns what is stored. Raises AttemptFailed."""
     with attempt.step("basebackup"), storage_errors(attempt.storage):
         _basebackup(attempt, binaries, method)
+        _note_the_end(attempt)
     with attempt.step("compress"), storage_errors(attempt.storage):
         _finish_compression(attempt)
     with attempt.step("hash"), storage_errors(attempt.storage):
@@ -114,6 +115,12 @@ def copy(attempt: Attempt, binaries: Binaries, method: Method) -> tuple[StoredFi
         ),
     )
     return files
+
+
+def _note_the_end(attempt: Attempt) -> None:
+    """What a target must not be before; where the server cannot be asked any more, our clock tells it."""
+    with suppress(errors.ServerUnreachable, psycopg.Error), sessions.connect(attempt.server) as connection:
+        attempt.note(consistent_at=clock.now(connection))
 
 
 def _tablespaces(attempt: Attempt) -> tuple[Tablespace, ...]:

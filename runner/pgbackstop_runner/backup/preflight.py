@@ -7,7 +7,6 @@ facts that it needs.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import psycopg
@@ -15,15 +14,16 @@ import psycopg
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.decisions import clocks
 from pgbackstop_catalog.records.backup import Backup, Reason, ServerFacts
-from pgbackstop_runner.backup import databases, replication_checks, size_forecast
+from pgbackstop_runner.backup import databases, missing_rights, replication_checks, size_forecast
 from pgbackstop_runner.failures import AttemptFailed, first_reason
 from pgbackstop_runner.postgres import client_programs, sessions, undumped
 from pgbackstop_runner.postgres import facts as postgres_facts
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.storage import identity
 from pgbackstop_runner.storage.protocol import StoreError
-from pgbackstop_runner.system import files, memory, phrases, signals
+from pgbackstop_runner.system import files, memory, signals
 from pgbackstop_runner.workspace import Workspace
 
 # What a person waits for, with very many databases; and what the answers about all of them take.
@@ -164,6 +164,9 @@ def _server(report: Report, target: Server, plan: Plan, connection: psycopg.Conn
     report.rights = postgres_facts.rights(connection)
     where = f"{target.host}:{target.port}"
     report.add("connection", ok=True, detail=f"PostgreSQL {report.facts.version} at {where} as {target.user}")
+    if (offset := report.facts.clock_offset_seconds) is not None:
+        agrees = f"the server's clock and this host's agree to {max(1, abs(round(offset)))} s"
+        report.add("clock", ok=True, detail=clocks.sentence(offset) or agrees)
     if report.facts.major < postgres_facts.OLDEST_MAJOR:
         detail = f"PostgreSQL {report.facts.version} is older than {postgres_facts.OLDEST_MAJOR}."
         report.add("version", ok=False, detail=detail, remedy="Upgrade the server.")
@@ -221,7 +224,7 @@ def _database(report: Report, target: Server, database: str) -> None:
     try:
         with sessions.connect(target, database) as connection:
             report.source_sizes[database] = postgres_facts.database_size(connection)
-            wrong = tuple(_missing_rights(connection, report.rights))
+            wrong = tuple(missing_rights.of(connection, report.rights))
             report.undumped[database] = undumped.rows(connection)
     except (errors.PgbackstopError, psycopg.Error) as error:
         known = sessions.broken(error) if isinstance(error, psycopg.Error) else error
@@ -239,56 +242,6 @@ def _database(report: Report, target: Server, database: str) -> None:
         )
     if said := undumped.sentence(report.undumped[database]):
         report.add("extensions", ok=True, detail=f"{database}: {said}", database=database)
-
-
-def _missing_rights(connection: psycopg.Connection, rights: postgres_facts.Rights | None) -> Iterator[str]:
-    """What pg_dump would stumble over: no SELECT, no USAGE on a schema, row security."""
-    if rights is None or rights.superuser:
-        return
-    for words, query in _RIGHTS_QUERIES:
-        names = [str(name) for (name,) in connection.execute(query)]
-        if names and not (words == _ROW_SECURITY and rights.bypass_rls):
-            yield f"{words} {phrases.some(names)}"
-
-
-# Until 18 there is no has_largeobject_privilege; pg_read_all_data does not cover large objects.
-_LARGE_OBJECTS = """
-    select m.oid from pg_largeobject_metadata m
-    where not current_setting('lo_compat_privileges')::bool
-      and not pg_has_role(m.lomowner, 'usage')
-      and not exists (select from aclexplode(m.lomacl) a where a.privilege_type = 'SELECT'
-                      and (a.grantee = 0 or pg_has_role(a.grantee, 'usage')))
-    order by 1 limit 100"""
-_ROW_SECURITY = "row security hides rows (the role lacks BYPASSRLS) in"
-_RIGHTS_QUERIES = (
-    (
-        "no USAGE on schema",
-        """select quote_ident(n.nspname) from pg_namespace n
-            where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-              and not has_schema_privilege(n.oid, 'usage') order by 1""",
-    ),
-    (
-        "no SELECT on",
-        """select quote_ident(n.nspname) || '.' || quote_ident(c.relname)
-            from pg_class c join pg_namespace n on n.oid = c.relnamespace
-            where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-              and c.relpersistence <> 't' and
-              case when c.relkind in ('r', 'p', 'm', 'v', 'f') then not has_table_privilege(c.oid, 'select')
-                   when c.relkind = 'S' then not has_sequence_privilege(c.oid, 'select')
-                   else false end
-            order by 1""",
-    ),
-    ("no SELECT on large object", _LARGE_OBJECTS),
-    (
-        _ROW_SECURITY,
-        """select quote_ident(n.nspname) || '.' || quote_ident(c.relname)
-            from pg_class c join pg_namespace n on n.oid = c.relnamespace
-            where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-              and c.relkind in ('r', 'p') and c.relrowsecurity
-              and (c.relforcerowsecurity or not pg_has_role(c.relowner, 'usage'))
-            order by 1""",
-    ),
-)
 
 
 def _space(workspace: Workspace, plan_name: str, plan: Plan, report: Report) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgbackstop_catalog import errors, units
+from pgbackstop_catalog.decisions import clocks
 from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import options
 
@@ -113,6 +114,7 @@ def _server(record: Backup) -> Iterator[tuple[str, str]]:
         yield "System identifier", facts.system_identifier
         spaces = (f"{each.name} in {each.location}" for each in facts.tablespaces)
         yield "Tablespaces", ", ".join(spaces)
+        yield "Clock", clocks.sentence(facts.clock_offset_seconds or 0.0)
         yield "Preloaded libraries", ", ".join(facts.preload_libraries)
         yield "C library", facts.libc
     yield "Timeline", str(record.timeline or "")

@@ -152,5 +152,5 @@ def _proven(aim: DrillTarget, progress: Progress) -> datetime:
     """The moment that was asked for; else the last commit, which is there for certain."""
     if aim.target.moment is not None:
         return aim.target.moment
-    end = aim.backup.finished_at or aim.backup.started_at
+    end = aim.backup.recoverable_from
     return max(end, reached(progress) or end)

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 
 from pgbackstop_catalog.records.backup import DatabaseFacts, Extension, ServerFacts, Tablespace
-from pgbackstop_runner.postgres import loaded_libraries
+from pgbackstop_runner.postgres import clock, loaded_libraries
 
 # PostgreSQL 15 is the oldest version that its community still mends.
 OLDEST_MAJOR = 15
@@ -27,7 +27,7 @@ class Rights:
 
 
 def facts(connection: psycopg.Connection) -> ServerFacts:
-    """Version, identity, tablespaces, and the libraries that it preloads, as far as the role may know."""
+    """Version, identity, clock, tablespaces and preloaded libraries, as far as the role may know."""
     row = _row(
         connection,
         """select current_setting('server_version'), current_setting('server_version_num')::int,
@@ -50,6 +50,7 @@ def facts(connection: psycopg.Connection) -> ServerFacts:
         data_checksums=row[5],
         libc=str(row[6]),
         tablespaces=tuple(Tablespace(oid=oid, name=name, location=place) for oid, name, place in spaces),
+        clock_offset_seconds=clock.offset(connection),
         preload_libraries=loaded_libraries.named(row[7] or ""),
     )
 

@@ -58,7 +58,7 @@ def write(
     """Write the page into the data directory."""
     data = quote(str(server.data))
     control = quote(server.programs.path("pg_ctl"))
-    ended = format_time(plan.backup.finished_at or plan.backup.started_at)
+    ended = format_time(plan.backup.recoverable_from)
     connection = connect(server)
     start = f"{control} -D {data} -l {quote(str(server.log))} -w -t {_PATIENCE} start"
     if server.socket_folder != server.data:

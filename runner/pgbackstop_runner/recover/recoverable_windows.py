@@ -98,7 +98,6 @@ def newest_verified(window: Window, backups: Sequence[Backup]) -> Backup | None:
         for each in backups
         if each.is_available
         and each.verified_at is not None
-        and each.finished_at is not None
-        and window.start <= each.finished_at <= window.end
+        and window.start <= each.recoverable_from <= window.end
     )
     return max(within, key=lambda backup: backup.id, default=None)

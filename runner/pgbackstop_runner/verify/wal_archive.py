@@ -95,4 +95,4 @@ def _problems(found: Archive, entry: Entry) -> Iterable[str]:
 
 
 def _is_within(backup: Backup, window: Window) -> bool:
-    return backup.finished_at is not None and window.start <= backup.finished_at <= window.end
+    return window.start <= backup.recoverable_from <= window.end

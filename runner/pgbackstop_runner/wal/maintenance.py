@@ -173,6 +173,7 @@ class ArchiveMaintainer:
             last_segment=self.newest.name(size) if self.newest else "",
             archived_lsn=format_lsn(archived) if archived is not None else None,
             last_reply_at=(sample.replied_at if sample else None) or state.last_reply_at,
+            clock_offset_seconds=sample.clock_offset if sample else state.clock_offset_seconds,
             archive_bytes=self.archive.index.total_bytes,
             gaps=self.gaps.known,
             base_backup_wanted_since=self.gaps.wanted_since,

@@ -157,7 +157,10 @@ class Receiver:
             time.sleep(TICK)
 
     def _reply_age(self) -> float | None:
-        """Seconds by the server's clock since it heard from our pg_receivewal; None where unknown."""
+        """Seconds since pg_receivewal sent what the server heard last of it; None where unknown.
+
+        Both moments are of this host's clock: https://www.postgresql.org/docs/current/monitoring-stats.html
+        """
         sample = self.keeper.sampler.latest
         if sample is None or time.monotonic() - sample.monotonic > FRESH_SAMPLE:
             return None
@@ -165,7 +168,7 @@ class Receiver:
             return 0.0  # it is connected, and the role may not know more
         if sample.sender_pid is None or sample.replied_at is None:
             return None
-        return max(0.0, (sample.taken_at - sample.replied_at).total_seconds())
+        return max(0.0, (sample.asked_at - sample.replied_at).total_seconds())
 
     def _learn(self, words: str) -> None:
         if pg_receivewal.lacks_lz4(words):

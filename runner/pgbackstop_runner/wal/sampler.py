@@ -16,6 +16,8 @@ import psycopg
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.decisions import clocks
+from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner.postgres import sessions
 
 INTERVAL = 1.0  # seconds
@@ -40,9 +42,13 @@ left join pg_stat_replication r on r.pid = s.active_pid
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """The server at ``taken_at`` by its own clock; positions are bytes since the beginning of the WAL."""
+    """The server at ``taken_at`` by its own clock; positions are bytes since the beginning of the WAL.
+
+    ``asked_at`` and ``replied_at``, when our pg_receivewal sent its last reply, are by our clock.
+    """
 
     taken_at: datetime
+    asked_at: datetime
     flushed: int | None
     slot_exists: bool = False
     slot_status: str | None = None
@@ -54,16 +60,20 @@ class Sample:
     archiver_age: float | None = None  # seconds since it archived that
     archiver_fails: bool = False
     archive_mode: str = "off"
+    clock_offset: float | None = None  # seconds that its clock is ahead of ours
     sees: bool = True  # whether the role may see more of a WAL sender than its process id
     monotonic: float = field(default_factory=time.monotonic)
 
 
 def query(connection: psycopg.Connection, slot: str) -> Sample:
     """One sample. Raises psycopg.Error."""
+    before = utc_now()
     row = connection.execute(_QUERY, (slot,)).fetchone()
     assert row is not None  # noqa: S101 - pg_stat_archiver has exactly one row
     return Sample(
         taken_at=row[0],
+        asked_at=before,
+        clock_offset=clocks.offset(before, row[0], utc_now()),
         flushed=row[1],
         slot_exists=row[2],
         slot_status=row[3],

@@ -11,29 +11,18 @@ import pytest
 
 from pgbackstop_catalog.records.backup import Status
 from tests.integration.daemon.conftest import House, until
-
-_PLACES = (
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib64/faketime/libfaketimeMT.so.1",
-)
+from tests.support import faketime
 
 
 class Clock:
     """The wall clock of what is started with ``environment``."""
 
     def __init__(self, folder: Path) -> None:
-        library = next((place for place in _PLACES if Path(place).exists()), None)
-        if library is None:
-            pytest.skip("needs libfaketime: install Debian's faketime")
         self._file = folder / "clock"
         self._offset = timedelta()
-        self.environment = {
-            "LD_PRELOAD": library,
-            "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
+        self.environment = faketime.environment(
+            FAKETIME_TIMESTAMP_FILE=str(self._file), FAKETIME_NO_CACHE="1"
+        )
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self._offset

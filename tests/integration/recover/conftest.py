@@ -25,7 +25,11 @@ def make_yard(make_server: MakeServer) -> Iterator[MakeYard]:
     with ExitStack() as made:
 
         def make(major: int = binaries.DEFAULT_MAJOR, **settings: Any) -> Yard:
-            server = make_server(major, settings={**yards.SETTINGS, **settings.get("server", {})})
+            server = make_server(
+                major,
+                settings={**yards.SETTINGS, **settings.get("server", {})},
+                environment=settings.get("environment"),
+            )
             server.execute(yards.BEATS)
             new = Yard(server, settings.get("wal", {}), settings.get("plan", {}))
             made.callback(new.close)

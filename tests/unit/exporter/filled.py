@@ -126,6 +126,7 @@ def snapshot(folder: Path) -> Snapshot:
         ready_segments=1,
         last_archived=1.0,
         last_failed=2.0,
+        clock_offset=0.5,
     )
     disk = DiskFacts(free=10, size=100, free_inodes=5, is_readonly=False)
     return Snapshot(

@@ -81,6 +81,14 @@ def test_a_window_reaches_to_the_newest_byte() -> None:
     assert windows.latest(found) == minute(9.5)
 
 
+def test_it_begins_when_the_backup_was_complete_by_the_servers_clock() -> None:
+    told = windows.windows([backup(1, consistent_at=minute(61))], [], state(1, until=63.5))
+    assert spans(told) == [(minute(61), minute(63.5), "received")]
+    ahead = ServerFacts(version="17.5", version_number=170005, clock_offset_seconds=3600)
+    reckoned = windows.windows([backup(1, server_facts=ahead)], [], state(1, until=63.5))
+    assert reckoned[0].start == minute(61)
+
+
 def test_without_a_receiver_it_reaches_as_far_as_segments_cover() -> None:
     found = windows.windows([backup(3)], map(entry, range(3, 9)), None)
     assert spans(found) == [(minute(3), minute(8), "archive")]

@@ -53,6 +53,10 @@ def test_the_lag_is_what_the_server_wrote_and_the_archive_does_not_hold(tmp_path
     found = filled.snapshot(tmp_path)
     assert value(found, "backup_wal_lag_bytes", server="main") == 0x100
     assert value_at(UNIX + 9, found, "backup_wal_lag_seconds", server="main") == 9.0
+    assert found.catalog is not None
+    state = found.catalog.wal["main"].evolve(clock_offset_seconds=600)
+    ahead = replace(found, catalog=replace(found.catalog, wal={"main": state}))
+    assert value_at(UNIX + 609, ahead, "backup_wal_lag_seconds", server="main") == 1209.0
     behind = replace(found, servers={"main": replace(found.servers["main"], lsn=0x10)})
     assert value(behind, "backup_wal_lag_bytes", server="main") == 0.0
     unknown = replace(found, servers={"main": replace(found.servers["main"], lsn=None)})

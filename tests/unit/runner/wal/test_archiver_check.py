@@ -37,6 +37,7 @@ def keeper(folder: Path = Path("nowhere"), *, newest: Segment | None = None) -> 
 def sample(**changes: Any) -> Sample:
     facts: dict[str, Any] = {
         "taken_at": datetime(2026, 11, 22, tzinfo=UTC),
+        "asked_at": datetime(2026, 11, 22, tzinfo=UTC),
         "flushed": 0,
         "archive_mode": "on",
     }
