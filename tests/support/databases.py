@@ -53,6 +53,13 @@ def rows_query(table: str) -> str:
     return f"SELECT t::text FROM {table} AS t ORDER BY 1"
 
 
+def fresh(server: Server, options: str = "") -> Database:
+    """A new database that is empty; ``options`` are CREATE DATABASE's."""
+    name = f"fresh_{secrets.token_hex(4)}"
+    server.execute(f"CREATE DATABASE {name} {options}")
+    return Database(server=server, name=name)
+
+
 def clone(server: Server) -> Database:
     """A new database with the shop; the first call on a server makes the template."""
     known = server.execute(f"SELECT 1 FROM pg_database WHERE datname = '{TEMPLATE}'")

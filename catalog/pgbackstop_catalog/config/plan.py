@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pgbackstop_catalog.config.schedule import Schedule
-from pgbackstop_catalog.config.types import CronExpression, Duration, Size, TimeZone
+from pgbackstop_catalog.config.types import CronExpression, Duration, Size, TablePatternText, TimeZone
 from pgbackstop_catalog.model import Model, utc_now
 from pgbackstop_catalog.records.backup import BackupType, Name
 
@@ -129,6 +129,14 @@ class Plan(Model):
         default="all", description="logical only: all, or a list of names"
     )
     exclude_databases: tuple[str, ...] = Field(default=(), description="logical only: not these")
+    exclude_tables: tuple[TablePatternText, ...] = Field(
+        default=(),
+        description="logical only: tables that are left out, as in public.log_* or *.session, read as by "
+        "pg_dump; what something else needs (a view, a foreign key) comes without rows; on record",
+    )
+    schema_only_tables: tuple[TablePatternText, ...] = Field(
+        default=(), description="logical only: tables, likewise, whose rows alone are left out"
+    )
     format: Literal["custom", "plain", "directory", "tar"] | None = Field(
         default=None,
         description="logical: custom (.backup), plain (.sql), directory (parallel); physical: tar",
@@ -209,6 +217,9 @@ class Plan(Model):
             raise ValueError(msg)
         if self.backup_type == "physical" and (self.databases != "all" or self.exclude_databases):
             msg = "a physical plan backs up the whole server: leave out databases and exclude_databases"
+            raise ValueError(msg)
+        if self.backup_type == "physical" and (self.exclude_tables or self.schema_only_tables):
+            msg = "a physical plan backs up the whole server: leave out exclude_tables and schema_only_tables"
             raise ValueError(msg)
         if self.backup_type == "logical" and self.incremental.enabled:
             msg = "incremental backups are physical: leave out incremental"

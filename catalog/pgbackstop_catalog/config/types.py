@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from pgbackstop_catalog import units
+from pgbackstop_catalog.config import table_pattern
 from pgbackstop_catalog.config.schedule import Schedule
 from pgbackstop_catalog.model import utc_now
 
@@ -34,6 +35,11 @@ def _due_some_day(value: str) -> str:
     if next(Schedule(expression=value).after(utc_now()), None) is None:
         msg = f"{value!r} is never due"
         raise ValueError(msg)
+    return value
+
+
+def _table_pattern(value: str) -> str:
+    table_pattern.parse(value)
     return value
 
 
@@ -69,6 +75,7 @@ Size = Annotated[
     Field(ge=0, le=units.MOST_BYTES),
     WithJsonSchema({"type": ["string", "integer"], "description": "bytes, or like 500MB, 2GiB"}),
 ]
+TablePatternText = Annotated[str, AfterValidator(_table_pattern)]
 TimeZone = Annotated[str, AfterValidator(_zone)]
 CronExpression = Annotated[str, AfterValidator(_due_some_day)]
 HttpAddress = Annotated[

@@ -37,7 +37,10 @@ def find(
         return ()
     comparable = _comparable(backup, earlier, restores)
     newest = next(comparable, None)
-    if newest is None or not (newest.uncounted or any(_fallen(newest, backup, limits))):
+    if newest is None:
+        return ()
+    unknown = newest.uncounted or newest.left_out - backup.left_out
+    if not unknown and not any(_fallen(newest, backup, limits)):
         return ()
     history = [newest, *islice(comparable, LEARNED_FROM - 1)]
     tables = sorted({table for each in history for table in each.row_counts or {}})
@@ -125,15 +128,19 @@ def _fallen(before: Backup, backup: Backup, limits: DataLoss) -> Iterator[str]:
 
 
 def _is_unknown(table: str, backup: Backup) -> bool:
-    """Whether its rows were not counted, or it is an extension's now: no dump has it, and no count."""
-    return table in backup.uncounted or table in backup.undumped
+    """Whether its rows were not counted, were left out, or it is an extension's now: no dump has them."""
+    return table in backup.uncounted or table in backup.undumped or table in backup.left_out
 
 
 def _judge(table: str, backup: Backup, history: Sequence[Backup], limits: DataLoss) -> VanishedTable | None:
     """What is to be told of one table; ``history`` is newest first."""
     if _is_unknown(table, backup) or any(fnmatchcase(table, each) for each in limits.ignore):
         return None
-    known = [(each.row_counts or {}).get(table) for each in history if table not in each.uncounted]
+    known = [
+        (each.row_counts or {}).get(table)
+        for each in history
+        if table not in each.uncounted and table not in each.left_out
+    ]
     rows = (backup.row_counts or {}).get(table)
     before = known[0] if known else None
     if before is None or not _fell(before, rows or 0, limits) or _is_reloaded(known[::-1], limits):

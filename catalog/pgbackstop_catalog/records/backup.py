@@ -205,6 +205,12 @@ class Backup(Model):
         default_factory=dict,
         description="rows of tables that an extension owns and that no dump has; null: not counted",
     )
+    excluded_tables: tuple[str, ...] = Field(
+        default=(), description="tables, views and sequences that the plan left out of the dump"
+    )
+    schema_only_tables: tuple[str, ...] = Field(
+        default=(), description="tables whose rows the plan left out of the dump"
+    )
     source_not_valid: tuple[tuple[str, str], ...] = Field(
         default=(), description="constraints that were not valid when they were dumped: table or domain, name"
     )
@@ -230,6 +236,11 @@ class Backup(Model):
     def is_failure(self) -> bool:
         """Return whether it started and did not succeed. A missed run did not start."""
         return self.status in {Status.FAILED, Status.INTERRUPTED}
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Return the tables of which the plan left out the rows, or all."""
+        return frozenset((*self.excluded_tables, *self.schema_only_tables))
 
     @property
     def recoverable_from(self) -> datetime:

@@ -47,6 +47,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 # What spans lines, where there is any; old records have neither.
 _VANISHED = re.compile(rb'\n  "vanished": (\[\n.*?\n  \])', re.DOTALL)
 _ACKNOWLEDGED = b'\n  "acknowledged": {'
+_LEFT_OUT = re.compile(rb'\n  "(excluded_tables|schema_only_tables)": (\[\n.*?\n  \])', re.DOTALL)
 _LINE = re.compile(rf'\n  ("(?:{"|".join((*_TYPES, "record_version", "kind"))})": [^\n]*)'.encode())
 
 
@@ -54,7 +55,8 @@ _LINE = re.compile(rf'\n  ("(?:{"|".join((*_TYPES, "record_version", "kind"))})"
 class BackupSummary:
     """The keys of a Backup that a list shows, of the same names and meaning.
 
-    ``vanished`` has of each table its name, the rows before and the rows now.
+    ``vanished`` has of each table its name, the rows before and the rows now; ``excluded_tables`` and
+    ``schema_only_tables`` are how many tables the plan left out, and how many it left the rows out of.
     """
 
     id: str
@@ -74,6 +76,8 @@ class BackupSummary:
     missed_runs: int
     vanished: tuple[tuple[str, int, int | None], ...]
     is_acknowledged: bool
+    excluded_tables: int
+    schema_only_tables: int
     path: Path
 
     @property
@@ -110,7 +114,7 @@ def parse(path: Path) -> BackupSummary:
     """The headline of one record. Raises OSError, and what the codec raises for it."""
     try:
         content = regular_file.read(path, _MOST_BYTES)
-        return _headline(_scalars(content), _vanished(content), path)
+        return _headline(_scalars(content), _vanished(content) | _left_out(content), path)
     except (regular_file.Unusual, ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
         return _by_the_codec(path)
 
@@ -135,6 +139,11 @@ def _vanished(content: bytes) -> dict[str, Any]:
     }
 
 
+def _left_out(content: bytes) -> dict[str, Any]:
+    lengths = {name.decode(): len(json.loads(names)) for name, names in _LEFT_OUT.findall(content)}
+    return {"excluded_tables": 0, "schema_only_tables": 0, **lengths}
+
+
 def _loss(table: Any, before: Any, rows: Any) -> tuple[str, int, int | None]:
     if not (isinstance(table, str) and isinstance(before, int) and isinstance(rows, int | None)):
         raise TypeError
@@ -143,7 +152,7 @@ def _loss(table: Any, before: Any, rows: Any) -> tuple[str, int, int | None]:
     return table, before, rows
 
 
-def _headline(scalars: dict[str, Any], vanished: dict[str, Any], path: Path) -> BackupSummary:
+def _headline(scalars: dict[str, Any], nested: dict[str, Any], path: Path) -> BackupSummary:
     if scalars.pop("record_version") != _VERSION or scalars.pop("kind") != "backup":
         raise ValueError
     for name, types in _TYPES.items():
@@ -152,7 +161,7 @@ def _headline(scalars: dict[str, Any], vanished: dict[str, Any], path: Path) -> 
         _check_number(scalars[name])
     scalars["started_at"] = _moment(scalars["started_at"])
     scalars["finished_at"] = _moment(scalars["finished_at"]) if scalars["finished_at"] else None
-    return BackupSummary(**scalars, **vanished, path=path)
+    return BackupSummary(**scalars, **nested, path=path)
 
 
 def _check_number(value: Any) -> None:
@@ -173,4 +182,4 @@ def _by_the_codec(path: Path) -> BackupSummary:
     from pgbackstop_catalog.records import backup, codec  # noqa: PLC0415 - only for what is unusual, see above
 
     content = codec.encode(codec.read(backup.Backup, path))
-    return _headline(_scalars(content), _vanished(content), path)
+    return _headline(_scalars(content), _vanished(content) | _left_out(content), path)

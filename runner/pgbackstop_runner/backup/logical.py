@@ -62,7 +62,7 @@ def dump(attempt: Attempt, binaries: Binaries, roles: RolesDump, *, role_passwor
     """Dump the attempt's database. Raises AttemptFailed, ServerUnreachable."""
     database, plan = attempt.record.database, attempt.plan
     write = {"custom": _custom, "plain": _plain, "directory": _directory}[attempt.record.format]
-    with snapshot.exported(attempt.server, database, lock_timeout=plan.lock_timeout) as shared:
+    with snapshot.exported(attempt.server, database, plan) as shared:
         with attempt.step("dump"), storage_errors(attempt.storage):
             name, files = write(attempt, binaries, shared)
         if plan.row_counts:
@@ -73,6 +73,8 @@ def dump(attempt: Attempt, binaries: Binaries, roles: RolesDump, *, role_passwor
     attempt.note(
         restore_by_hand=readme.logical_commands(dump=name, jobs=1 if shared.not_valid else plan.jobs),
         tools={"pg_dump": binaries.version},
+        excluded_tables=tuple(each.quoted for each in shared.left_out.excluded),
+        schema_only_tables=tuple(each.quoted for each in shared.left_out.schema_only),
         source_not_valid=shared.not_valid,
         source_invalid_indexes=shared.invalid_indexes,
     )
@@ -222,6 +224,7 @@ def _argv(attempt: Attempt, binaries: Binaries, shared: Snapshot) -> list[str]:
         "--no-password",
         f"--snapshot={shared.name}",
         f"--lock-wait-timeout={round(attempt.plan.lock_timeout * 1000)}",
+        *shared.left_out.options(),
         *([f"--encoding={facts.encoding}"] if (facts := attempt.record.database_facts) else []),
         f"--dbname={target}",
     ]

@@ -18,9 +18,10 @@ from pgbackstop_catalog.decisions import clocks
 from pgbackstop_catalog.records.backup import Backup, Reason, ServerFacts
 from pgbackstop_runner.backup import databases, missing_rights, replication_checks, size_forecast
 from pgbackstop_runner.failures import AttemptFailed, first_reason
-from pgbackstop_runner.postgres import client_programs, sessions, undumped
+from pgbackstop_runner.postgres import client_programs, left_out, sessions, undumped
 from pgbackstop_runner.postgres import facts as postgres_facts
 from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.postgres.left_out import LeftOut
 from pgbackstop_runner.storage import identity
 from pgbackstop_runner.storage.protocol import StoreError
 from pgbackstop_runner.system import files, memory, signals
@@ -57,6 +58,7 @@ class Report:
     source_sizes: dict[str, int] = field(default_factory=dict)
     forecasts: dict[str, int] = field(default_factory=dict)
     undumped: dict[str, undumped.Rows] = field(default_factory=dict)
+    omitted: dict[str, LeftOut] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -127,7 +129,8 @@ def check(workspace: Workspace, plan_name: str, only: tuple[str, ...] = ()) -> R
         known_wrong = {check.database for check in report.checks if not check.ok}
         for database in report.databases:
             if database not in known_wrong:
-                _database(report, target, database)
+                _database(report, target, plan, database)
+        _patterns(report, plan)
     if all(each.ok for each in report.checks if each.name in {"storage", "catalog"}):
         _space(workspace, plan_name, plan, report)
     return report
@@ -220,12 +223,13 @@ def _databases(report: Report, plan: Plan, connection: psycopg.Connection, only:
         report.add("databases", ok=False, detail=detail, remedy=remedy)
 
 
-def _database(report: Report, target: Server, database: str) -> None:
+def _database(report: Report, target: Server, plan: Plan, database: str) -> None:
     try:
         with sessions.connect(target, database) as connection:
             report.source_sizes[database] = postgres_facts.database_size(connection)
             wrong = tuple(missing_rights.of(connection, report.rights))
             report.undumped[database] = undumped.rows(connection)
+            report.omitted[database] = left_out.of(connection, plan)
     except (errors.PgbackstopError, psycopg.Error) as error:
         known = sessions.broken(error) if isinstance(error, psycopg.Error) else error
         more = {"remedy": known.remedy, "reason": first_reason(known), "database": database}
@@ -242,6 +246,15 @@ def _database(report: Report, target: Server, database: str) -> None:
         )
     if said := undumped.sentence(report.undumped[database]):
         report.add("extensions", ok=True, detail=f"{database}: {said}", database=database)
+    for said in report.omitted[database].sentences():
+        report.add("tables", ok=True, detail=f"{database}: {said}", database=database)
+
+
+def _patterns(report: Report, plan: Plan) -> None:
+    """A pattern that means no table anywhere is most likely misspelt."""
+    for pattern in (*plan.exclude_tables, *plan.schema_only_tables):
+        if report.omitted and all(pattern in each.unused for each in report.omitted.values()):
+            report.add("tables", ok=True, detail=f"No database has a table like {pattern}: is it misspelt?")
 
 
 def _space(workspace: Workspace, plan_name: str, plan: Plan, report: Report) -> None:

@@ -97,6 +97,9 @@ def document(backup: Backup) -> str:
     parent = ""
     if backup.parent:
         parent = f"\nIt is incremental: it needs its parent {backup.parent} and that one's parents.\n"
+    for what_of, names in (("no", backup.excluded_tables), ("no rows of", backup.schema_only_tables)):
+        if names:
+            parent += f"\nBy its plan it has {what_of} {_line(', '.join(names))}.\n"
     size = units.format_size(backup.size_bytes or 0)
     tools = ", ".join(f"{name} {number}" for name, number in sorted(backup.tools.items()))
     return f"""# How to restore this backup by hand

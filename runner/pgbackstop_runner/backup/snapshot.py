@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_runner.postgres import sessions, validity
+from pgbackstop_runner.postgres import left_out, sessions, validity
+from pgbackstop_runner.postgres.left_out import LeftOut
 from pgbackstop_runner.postgres.row_counts import Counter, Counts, Table
 
 # Tables of extensions are made by CREATE EXTENSION; pg_dump has their rows only where the extension says so
@@ -38,6 +40,7 @@ class Snapshot:
     roles: frozenset[str]
     not_valid: tuple[tuple[str, str], ...]
     invalid_indexes: tuple[str, ...]
+    left_out: LeftOut
     counter: Counter | None = None
 
     def start_counting(self) -> None:
@@ -64,19 +67,21 @@ class Snapshot:
 
 
 @contextlib.contextmanager
-def exported(server: Server, database: str, *, lock_timeout: float) -> Iterator[Snapshot]:
+def exported(server: Server, database: str, plan: Plan) -> Iterator[Snapshot]:
     """Open the snapshot. Raises ServerUnreachable."""
     with sessions.connect(server, database, statement_timeout=0) as connection:
         connection.execute("begin isolation level repeatable read read only")
         row = connection.execute("select pg_catalog.pg_export_snapshot()").fetchone()
+        omitted = left_out.of(connection, plan)
         tables = tuple(
             Table(oid=oid, schema=schema, name=name, quoted=quoted, file=file)
             for oid, schema, name, quoted, file in connection.execute(_TABLES)
+            if oid not in omitted.oids
         )
         snapshot = Snapshot(
             server=server,
             database=database,
-            lock_timeout=lock_timeout,
+            lock_timeout=plan.lock_timeout,
             name=row[0] if row else "",
             tables=tables,
             roles=frozenset(
@@ -84,6 +89,7 @@ def exported(server: Server, database: str, *, lock_timeout: float) -> Iterator[
             ),
             not_valid=tuple(validity.constraints(connection)),
             invalid_indexes=tuple(validity.indexes(connection)),
+            left_out=omitted,
         )
         try:
             yield snapshot

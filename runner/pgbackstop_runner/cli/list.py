@@ -147,11 +147,11 @@ def _row(each: BackupSummary, now: datetime) -> tuple[str, ...]:
 
 
 def _reason(each: BackupSummary) -> str:
-    """Why it is no success, on one line: the fixed word, then the sentence; of a success, what vanished."""
+    """Why it is no success, on one line: the fixed word, then the sentence; of a success, what it lacks."""
     if each.status == "missed" and each.missed_runs > 1:
         return f"{each.missed_runs} due runs. {each.message}".strip()
     if each.status == "succeeded":
-        return _vanished(each)
+        return "; ".join(filter(None, (_vanished(each), _left_out(each))))
     text = ": ".join(part for part in (each.reason, errors.one_line(each.message)) if part)
     return _cut(text)
 
@@ -163,6 +163,12 @@ def _vanished(each: BackupSummary) -> str:
     others = f" and {len(more)} more" if more else ""
     known = " (acknowledged)" if each.is_acknowledged else ""
     return _cut(f"{errors.one_line(table)}: {units.format_loss(before, rows)}") + others + known
+
+
+def _left_out(each: BackupSummary) -> str:
+    """That the plan leaves something out: ``show`` names it."""
+    told = ((each.excluded_tables, "left out"), (each.schema_only_tables, "without rows"))
+    return ", ".join(f"{number} table{'s' * (number != 1)} {how}" for number, how in told if number)
 
 
 def _cut(text: str) -> str:

@@ -81,6 +81,8 @@ def _outcome(record: Backup) -> Iterator[tuple[str, str]]:
     yield "Started", _time(record.started_at)
     yield "Finished", _time(record.finished_at)
     yield "Took", _took(record.duration_seconds)
+    yield "Left out", ", ".join(record.excluded_tables)
+    yield "Without rows of", ", ".join(record.schema_only_tables)
     yield "Verified", f"{_time(record.verified_at)} {record.verification}"
     for warning in record.warnings:
         yield "Warning", warning

@@ -60,6 +60,11 @@ def _tables(
     for asked in tables:
         name = spelled(asked)
         family = {each for each in known if name in _ancestry(found, each)}
+        if not family and name in {spelled(each) for each in backup.left_out}:
+            raise errors.NotFound(
+                f"Backup {backup.id} does not have the rows of {asked}: its plan leaves them out.",
+                remedy="Another plan, a physical one, or an older backup may have them: 'pgbackstop list'.",
+            )
         if not family:
             raise errors.NotFound(f"Backup {backup.id} has no table {asked}.", remedy=_some(known))
         wanted |= family

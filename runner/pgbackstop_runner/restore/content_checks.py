@@ -27,7 +27,7 @@ class Expected:
 
     ``not_valid`` has the constraints that were not valid when they were dumped, as (table or domain, name),
     ``invalid_indexes`` the indexes; ``sequences`` the values that the dump sets, as (last value, whether it
-    was given out).
+    was given out); ``excluded`` and ``without_rows`` what the plan left out.
     """
 
     facts: DatabaseFacts | None = None
@@ -36,6 +36,8 @@ class Expected:
     invalid_indexes: frozenset[str] = frozenset()
     sequences: dict[str, tuple[int, bool]] | None = None
     assertions: Sequence[Assertion] = ()
+    excluded: Sequence[str] = ()
+    without_rows: Sequence[str] = ()
 
 
 def expected(
@@ -64,6 +66,8 @@ def expected(
         invalid_indexes=frozenset(backup.source_invalid_indexes),
         sequences=sequences,
         assertions=assertions,
+        excluded=backup.excluded_tables,
+        without_rows=backup.schema_only_tables,
     )
 
 
@@ -75,6 +79,7 @@ def check(connection: psycopg.Connection, wanted: Expected) -> tuple[CheckResult
         _indexes(connection, wanted.invalid_indexes),
         _constraints(connection, wanted.not_valid),
         _sequences(connection, wanted.sequences),
+        *_left_out(wanted),
         *_facts(connection, wanted.facts),
         *(_assertion(connection, each) for each in wanted.assertions),
     )
@@ -103,6 +108,14 @@ def rows(connection: psycopg.Connection, counts: dict[str, int] | None) -> Check
     ]
     total = f"{sum(found.values())} in {len(found)} tables, as backed up"
     return CheckResult(name="rows", ok=not wrong, detail=phrases.some(wrong) or total)
+
+
+def _left_out(wanted: Expected) -> Iterator[CheckResult]:
+    """What the plan leaves out: nobody shall take the proof for one of it."""
+    told = (("not in the backup", wanted.excluded), ("without rows", wanted.without_rows))
+    words = "; ".join(f"{how}: {phrases.some(names)}" for how, names in told if names)
+    if words:
+        yield CheckResult(name="left out", ok=True, detail=f"by the plan {words}")
 
 
 def _indexes(connection: psycopg.Connection, known: frozenset[str]) -> CheckResult:

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server as ServerConfig
 from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_runner.backup import snapshot
@@ -34,6 +35,7 @@ PLAINLY = """
     create or replace function public.plainly(text) returns text
       language sql immutable as 'select plain($1)';
 """
+PLAN = Plan(server="main", backup_type="logical")
 SHOP = {f"public.{name}": count for name, count in shop.ROW_COUNTS.items()}
 
 
@@ -54,7 +56,7 @@ def made(site: Site) -> Backup:
 
 @contextlib.contextmanager
 def exported(site: Site, database: Database) -> Iterator[Snapshot]:
-    with snapshot.exported(settings(site), database.name, lock_timeout=0.1) as shared:
+    with snapshot.exported(settings(site), database.name, PLAN.evolve(lock_timeout=0.1)) as shared:
         yield shared
 
 
@@ -163,7 +165,7 @@ def test_without_a_connection_to_spare_the_dump_has_what_there_is(
 def test_the_end_of_a_dump_ends_the_counting(site: Site, database: Database) -> None:
     with database.connect() as other, other.transaction():
         other.execute("lock table public.orders")
-        with snapshot.exported(settings(site), database.name, lock_timeout=600) as shared:
+        with snapshot.exported(settings(site), database.name, PLAN.evolve(lock_timeout=600.0)) as shared:
             shared.start_counting()
         assert shared.counter is not None
         assert "public.orders" not in shared.counter.finish().rows
