@@ -50,7 +50,10 @@ def reached(server: Server) -> dict[str, Any]:
 
 @dataclass(kw_only=True)
 class Site:
-    """Where backups of one server are made; `server_settings` go over what its fixture says."""
+    """Where backups of one server are made; `server_settings` go over what its fixture says.
+
+    `more` are further parts of the configuration.
+    """
 
     folder: Path
     server: Server
@@ -59,6 +62,7 @@ class Site:
     storage_settings: Mapping[str, Any] = field(default_factory=dict)
     catalog_folder: Path | None = None
     more_storages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -92,6 +96,7 @@ class Site:
                 "local": {"kind": "folder", "path": str(self.store), "reserve": 0, **self.storage_settings},
                 **self.more_storages,
             },
+            **self.more,
         }
         if self.catalog_folder is not None:
             document["catalog"] = str(self.catalog_folder)

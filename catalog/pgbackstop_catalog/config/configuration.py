@@ -4,7 +4,8 @@ Every key has its meaning here; ``pgbackstop config schema`` prints this model a
 keys are errors. Secrets never stand in the file: they are read from ``*_file`` or the environment.
 
 Each part of the file has its module, and none of them knows this one or its neighbours: ``server``,
-``plan``, ``storage``, ``console``, ``notifications`` (with its ``channels``). ``types`` are what they share.
+``plan``, ``storage``, ``verify``, ``console``, ``notifications`` (with its ``channels``). ``types`` are what
+they share.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.config.storage import FolderStorage, Storage
 from pgbackstop_catalog.config.types import Duration
+from pgbackstop_catalog.config.verify import Verify
 from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records.backup import Name
 from pgbackstop_catalog.text import is_name
@@ -79,6 +81,7 @@ class Config(Model):
         description="where throw-away servers live; drills in the first folder storage when left out",
     )
     drills: Drills = Field(default=Drills(), description="what keeps in the code that a database contains")
+    verify: Verify = Field(default=Verify(), description="when stored backups are read again")
     notifications: Notifications = Field(
         default=Notifications(), description="who hears of finished and failed backups"
     )

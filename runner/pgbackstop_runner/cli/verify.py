@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -27,6 +27,9 @@ _COLUMNS = (
 )
 
 
+Trigger = Literal["manual", "schedule", "catch-up"]
+
+
 @app.command()
 def verify(
     name: Annotated[
@@ -37,6 +40,14 @@ def verify(
     ] = None,
     *,
     every: Annotated[bool, typer.Option("--all", help="Every backup that is kept, not the newest.")] = False,
+    due: Annotated[
+        bool,
+        typer.Option("--due", help="Those whose reading is the longest ago, as many as a day's bytes allow."),
+    ] = False,
+    trigger: Annotated[Trigger, typer.Option(help="Who asks.", hidden=True)] = "manual",
+    scheduled_for: Annotated[
+        str | None, typer.Option(help="The due time that this is for.", hidden=True)
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Read backups back, every byte: the newest good one of each plan and database when none is named.
@@ -44,8 +55,13 @@ def verify(
     Exit code 0 when all of them pass, 8 when one is damaged, 1 when one could not be read for another
     reason. A damaged backup counts as failed from then on.
     """
+    if due and (every or name is not None):
+        raise errors.ConfigError("--due chooses by itself.", remedy="Leave out the plan and --all.")
     opened = options.open_for_work()
-    done, busy = _run(opened, name, every=every)
+    if due:
+        done, busy = _due(opened, trigger, scheduled_for, quietly=json), None
+    else:
+        done, busy = _run(opened, name, every=every)
     if json:
         terminal.values(each.proof for each in done)
     elif done:
@@ -67,6 +83,22 @@ def _run(
         except errors.Busy as error:
             busy = error
     return done, busy
+
+
+def _due(
+    opened: Workspace, trigger: Trigger, scheduled_for: str | None, *, quietly: bool
+) -> list[VerifyResult]:
+    from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+    from pgbackstop_catalog.model import utc_now  # noqa: PLC0415
+    from pgbackstop_runner.verify import reread, run  # noqa: PLC0415
+
+    due = recovery.parse_time(scheduled_for).moment if scheduled_for is not None else None
+    asked = run.Asked(trigger=trigger, scheduled_for=due or utc_now())
+    turns = reread.choose(opened, asked)
+    if not turns.now and not quietly:
+        more = f" {turns.left} wait for another day's bytes (verify.bytes_per_day)." if turns.left else ""
+        terminal.say(f"No backup is due to be read now.{more}")
+    return list(reread.read(opened, turns, asked))
 
 
 def _judge(done: list[VerifyResult], busy: errors.Busy | None) -> None:

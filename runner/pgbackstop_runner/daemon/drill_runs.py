@@ -7,8 +7,6 @@ shows as a proof that is too old.
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,8 +14,7 @@ from datetime import datetime, timedelta
 from pgbackstop_catalog.config import schedule
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.model import format_time
-from pgbackstop_runner.daemon import children
-from pgbackstop_runner.daemon.children import Child
+from pgbackstop_runner.daemon.one_child import OneChild
 from pgbackstop_runner.daemon.plan_state import CREDIBLE
 from pgbackstop_runner.daemon.settings import DrillOrder, Settings
 from pgbackstop_runner.system import log
@@ -26,15 +23,12 @@ from pgbackstop_runner.workspace import Workspace
 
 @dataclass
 class Drills:
-    """What is due, waits and runs; ``wake`` is set when a drill has ended."""
+    """What is due and waits, and the child that makes one of them."""
 
     settings: Settings
-    wake: asyncio.Event
-    stopping: bool = False
+    child: OneChild
     waiting: dict[str, DrillOrder] = field(default_factory=dict)
     _handled: dict[str, datetime] = field(default_factory=dict)
-    _task: asyncio.Task[None] | None = None
-    _child: Child | None = None
 
     def look(self, workspace: Workspace, first_seen: Mapping[str, datetime], now: datetime) -> None:
         """Look at the clock, and start what is due where nothing runs. Raises CatalogError."""
@@ -45,21 +39,11 @@ class Drills:
         self.waiting = {name: order for name, order in self.waiting.items() if name in wanted}
         for name, plan in wanted.items():
             self._observe(workspace, name, plan, first_seen.get(name, now), now)
-        if self._task is not None and self._task.done():
-            self._task.result()
-            self._task = None
-        if self._task is None and self.waiting and not self.stopping:
+        if self.child.is_free() and self.waiting:
             order = min(self.waiting.values(), key=lambda each: (each.due, each.plan))
             del self.waiting[order.plan]
-            self._task = asyncio.create_task(self._run(workspace, order))
-
-    async def stop(self) -> None:
-        """End the one that is going; it has its time to clean up and to leave its record."""
-        self.stopping = True
-        if self._child is not None:
-            await children.stop([self._child], seconds=self.settings.drill_stop)
-        if self._task is not None:
-            await asyncio.gather(self._task)
+            argv = self.settings.drill(workspace, order)
+            self.child.start(argv, plan=order.plan, due=format_time(order.due))
 
     def _observe(self, workspace: Workspace, name: str, plan: Plan, since: datetime, now: datetime) -> None:
         handled = self._handled.get(name) or max(since, newest_due(workspace, name, now) or since)
@@ -78,26 +62,6 @@ class Drills:
                 log.logger().warning("drill left out", plan=name, due=due, runs=1)
             self.waiting[name] = DrillOrder(plan=name, due=decision.run, catch_up=decision.catch_up)
             log.logger().info("drill due", plan=name, due=format_time(decision.run), reason=decision.reason)
-
-    async def _run(self, workspace: Workspace, order: DrillOrder) -> None:
-        bound = log.logger().bind(plan=order.plan, due=format_time(order.due))
-        try:
-            child = await children.start(self.settings.drill(workspace, order), keep_words=True)
-        except OSError as error:
-            bound.error("drill cannot be started", problem=error.strerror)
-            return
-        self._child = child
-        bound.info("drill started", pid=child.pid)
-        if self.stopping:  # the signal came while it was being started
-            child.send(signal.SIGTERM)
-        try:
-            exit_code = await child.wait()
-        finally:
-            self._child = None
-        bound.info(
-            "drill ended", pid=child.pid, exit_status=exit_code, duration_seconds=round(child.lasted, 3)
-        )
-        self.wake.set()
 
 
 def newest_due(workspace: Workspace, plan: str, now: datetime) -> datetime | None:

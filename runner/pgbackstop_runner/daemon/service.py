@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import yaml_file
@@ -22,10 +23,12 @@ from pgbackstop_runner.daemon.abandoned import AbandonedRuns
 from pgbackstop_runner.daemon.backup_runs import Runs
 from pgbackstop_runner.daemon.drill_runs import Drills
 from pgbackstop_runner.daemon.notification_retries import NotificationRetrier
+from pgbackstop_runner.daemon.one_child import OneChild
 from pgbackstop_runner.daemon.planner import Planner
 from pgbackstop_runner.daemon.server_tasks import ServerTasks
 from pgbackstop_runner.daemon.settings import Settings
 from pgbackstop_runner.daemon.state_file import SchedulerFacts
+from pgbackstop_runner.daemon.verify_runs import Rereads
 from pgbackstop_runner.drill import run as drill_flow
 from pgbackstop_runner.recover import record
 from pgbackstop_runner.restore import undo
@@ -70,6 +73,7 @@ class Service:
     wal_copiers: ServerTasks
     courier: NotificationRetrier
     drills: Drills
+    rereads: Rereads
     abandoned: AbandonedRuns
     heartbeats: ServerTasks
     recorded: list[Backup]
@@ -85,6 +89,7 @@ class Service:
         """Read what there is to know. Raises CatalogError."""
         wake, recorded = asyncio.Event(), list[Backup]()
         planner = Planner.begin(workspace, recorded.append, utc_now())
+        child = partial(OneChild, wake=wake, stop_seconds=settings.child_stop)
         return cls(
             workspace=workspace,
             settings=settings,
@@ -93,7 +98,8 @@ class Service:
             receivers=wal_receivers.receivers(settings),
             wal_copiers=wal_receivers.copiers(settings),
             courier=NotificationRetrier(settings=settings),
-            drills=Drills(settings=settings, wake=wake),
+            drills=Drills(settings=settings, child=child(what="drill")),
+            rereads=Rereads(settings=settings, child=child(what="verify")),
             abandoned=AbandonedRuns(settings=settings),
             heartbeats=heartbeats.tasks(),
             recorded=recorded,
@@ -114,7 +120,8 @@ class Service:
             log.logger().info("daemon stops", runs=len(self.runs.tasks))
             await asyncio.gather(
                 self.runs.stop(),
-                self.drills.stop(),
+                self.drills.child.stop(),
+                self.rereads.child.stop(),
                 *(each.stop() for each in self._server_tasks),
                 self.courier.stop(),
                 self.abandoned.stop(),
@@ -133,7 +140,7 @@ class Service:
         self.planner.look(now)
         self._look_for_gaps(now)
         self.runs.start_waiting()
-        self._look_for_drills(now)
+        self._look_for_proofs(now)
         self.abandoned.look(self.workspace, self.runs.tasks)
         self._tell()
         self._heartbeat(now)
@@ -226,9 +233,10 @@ class Service:
                 log.logger().warning("decided", plan=name, reason="a gap in the WAL wants a base backup")
                 self.planner.demand(name, now)
 
-    def _look_for_drills(self, now: datetime) -> None:
+    def _look_for_proofs(self, now: datetime) -> None:
         try:
             self.drills.look(self.workspace, self.planner.known.first_seen, now)
+            self.rereads.look(self.workspace, now)
         except errors.CatalogError as error:
             self._complain(str(error))
 

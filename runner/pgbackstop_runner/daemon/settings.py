@@ -21,6 +21,14 @@ class DrillOrder:
     catch_up: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class VerifyOrder:
+    """Stored backups to be read again for a due time."""
+
+    due: datetime
+    catch_up: bool
+
+
 def backup_command(workspace: Workspace, order: Order) -> list[str]:
     """``pgbackstop backup PLAN``, in this Python."""
     due = ["--scheduled-for", format_time(order.due)] if order.due is not None else []
@@ -39,9 +47,17 @@ def copy_wal_command(workspace: Workspace, server: str) -> list[str]:
 
 def drill_command(workspace: Workspace, order: DrillOrder) -> list[str]:
     """``pgbackstop drill PLAN``, in this Python."""
+    return [*_ourselves(workspace), "drill", order.plan, *_scheduled(order)]
+
+
+def verify_command(workspace: Workspace, order: VerifyOrder) -> list[str]:
+    """``pgbackstop verify --due``, in this Python."""
+    return [*_ourselves(workspace), "verify", "--due", *_scheduled(order)]
+
+
+def _scheduled(order: DrillOrder | VerifyOrder) -> list[str]:
     trigger = "catch-up" if order.catch_up else "schedule"
-    due = ["--trigger", trigger, "--scheduled-for", order.due.isoformat()]
-    return [*_ourselves(workspace), "drill", order.plan, *due]
+    return ["--trigger", trigger, "--scheduled-for", order.due.isoformat()]
 
 
 def _ourselves(workspace: Workspace) -> list[str]:
@@ -54,6 +70,7 @@ class Settings:
 
     backup: Callable[[Workspace, Order], list[str]] = backup_command
     drill: Callable[[Workspace, DrillOrder], list[str]] = drill_command
+    verify: Callable[[Workspace, VerifyOrder], list[str]] = verify_command
     receive: Callable[[Workspace, str], list[str]] = receive_command
     copy_wal: Callable[[Workspace, str], list[str]] = copy_wal_command
     # The longest sleep: the heartbeat's pace, and how late a jump of the clock is noticed.
@@ -64,8 +81,8 @@ class Settings:
     first_pause: float = 1.0
     longest_pause: float = 60.0
     healthy: float = 60.0
-    # How long a drill may take to clean up when the daemon is stopped.
-    drill_stop: float = 30.0
+    # How long a drill or a verify may take to clean up when the daemon is stopped.
+    child_stop: float = 30.0
     # How often running records are looked for whose process is gone.
     abandoned_pause: float = 60.0
     # A base backup for a gap in the WAL that failed is tried again after this.

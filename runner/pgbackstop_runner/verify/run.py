@@ -9,6 +9,8 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
@@ -19,6 +21,17 @@ from pgbackstop_runner.system import log, origin, signals
 from pgbackstop_runner.verify import reconcile
 from pgbackstop_runner.verify.checks import VerifyRun
 from pgbackstop_runner.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Who asks for a verify, and the due time that it is for; None where no schedule asked."""
+
+    trigger: Literal["manual", "schedule", "catch-up"] = "manual"
+    scheduled_for: datetime | None = None
+
+
+_BY_HAND = Asked()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +70,7 @@ def after(workspace: Workspace, backups: Sequence[Backup]) -> tuple[Backup, ...]
 
 
 def plan(
-    workspace: Workspace, plan_name: str, backups: Sequence[Backup], *, whole: bool
+    workspace: Workspace, plan_name: str, backups: Sequence[Backup], *, whole: bool, asked: Asked = _BY_HAND
 ) -> Iterator[VerifyResult]:
     """Verify backups of one plan, one after the other. Raises Busy, CatalogError, Interrupted."""
     name = reconcile.verify_lock(plan_name)
@@ -67,7 +80,10 @@ def plan(
         for backup in backups:
             with _leased(workspace, backup) as current:
                 if current is not None:
-                    yield _one(workspace, current, whole=whole, read_before=read_before)
+                    found = VerifyRun(
+                        workspace=workspace, backup=current, whole=whole, read_before=read_before
+                    )
+                    yield _one(workspace, found, asked)
 
 
 @contextlib.contextmanager
@@ -92,11 +108,11 @@ def _parents(workspace: Workspace, backup: Backup) -> list[str]:
     return parents
 
 
-def _one(workspace: Workspace, backup: Backup, *, whole: bool, read_before: set[str]) -> VerifyResult:
-    proof, start = _begin(backup), time.monotonic()
+def _one(workspace: Workspace, found: VerifyRun, asked: Asked) -> VerifyResult:
+    backup = found.backup
+    proof, start = _begin(backup, asked), time.monotonic()
     workspace.catalog.put(proof)
     try:
-        found = VerifyRun(workspace=workspace, backup=backup, whole=whole, read_before=read_before)
         found.run()
     except errors.Interrupted as error:
         _close(
@@ -124,8 +140,9 @@ def _one(workspace: Workspace, backup: Backup, *, whole: bool, read_before: set[
     return VerifyResult(proof=closed, backup=verdict)
 
 
-def _begin(backup: Backup) -> Proof:
-    return Proof.of(backup, "verify", started_at=utc_now()).evolve(**origin.here())
+def _begin(backup: Backup, asked: Asked) -> Proof:
+    begun = Proof.of(backup, "verify", started_at=utc_now())
+    return begun.evolve(**origin.here(), trigger=asked.trigger, scheduled_for=asked.scheduled_for)
 
 
 def _close(workspace: Workspace, proof: Proof, start: float, **changes: object) -> Proof:

@@ -1,0 +1,35 @@
+"""The part of the configuration that says when stored backups are read again."""
+
+import pytest
+from pydantic import ValidationError
+
+from pgbackstop_catalog.config.verify import Verify
+
+
+def test_every_night_with_a_budget_unless_said_otherwise() -> None:
+    limits = Verify()
+    assert limits.enabled
+    assert limits.effective_schedule().is_daily()
+    assert limits.bytes_per_day == 200 * 10**9
+    assert limits.effective_max_age() == 30 * 86400.0
+
+
+def test_where_nothing_is_scheduled_nothing_is_too_old() -> None:
+    assert Verify(enabled=False).effective_max_age() is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"schedule": "every night"},
+        {"timezone": "Mars"},
+        {"bytes_per_day": "0"},
+        {"bytes_per_day": "much"},
+        {"interval": "30d"},
+        {"max_age": "3d"},
+        {"storage": "disk"},
+    ],
+)
+def test_what_cannot_be_meant_is_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        Verify.model_validate(wrong)
