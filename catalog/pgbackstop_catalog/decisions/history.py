@@ -59,6 +59,8 @@ class Attempt(NamedTuple):
     vanished: int = 0
     storage: str = ""
     recoverable_from: float = 0.0
+    damaged: bool = False
+    acknowledged: bool = False
 
     @property
     def is_failure(self) -> bool:
@@ -69,6 +71,16 @@ class Attempt(NamedTuple):
     def is_available(self) -> bool:
         """Return whether its bytes are complete and still kept."""
         return self.status is Status.SUCCEEDED and not self.expired
+
+    @property
+    def is_open_damage(self) -> bool:
+        """Return whether it is stored and damaged, and nobody has taken note of that."""
+        return self.damaged and not self.expired and not self.acknowledged
+
+    @property
+    def last_read(self) -> float:
+        """When every byte was last in hand: read back, or else as it was made."""
+        return max(self.verified, self.finished)
 
 
 def attempt(record: Backup) -> Attempt:
@@ -97,6 +109,8 @@ def attempt(record: Backup) -> Attempt:
         vanished=0 if record.acknowledged else len(record.vanished),
         storage=record.storage or "",
         recoverable_from=_unix(record.recoverable_from) if record.stop_lsn else 0.0,
+        damaged=record.is_damaged,
+        acknowledged=record.acknowledged is not None,
     )
 
 
@@ -150,6 +164,7 @@ class History:
     duration_baseline: float | None = None
     counts: Counts = Counts()
     vanished: tuple[Attempt, ...] = ()
+    damaged: int = 0
 
     @property
     def last_success(self) -> float:
@@ -175,7 +190,8 @@ def summarise(attempts: Iterable[Attempt], *, folding: frozenset[str] = frozense
     every = list(attempts)
     ended = [attempt for attempt in every if attempt.status not in {Status.RUNNING, Status.MISSED}]
     successes = [attempt for attempt in ended if attempt.status is Status.SUCCEEDED]
-    failed = [attempt for attempt in ended if attempt.is_failure]
+    # A stored backup that was found damaged is no run that failed.
+    failed = [attempt for attempt in ended if attempt.is_failure and not attempt.damaged]
     kept = [attempt for attempt in successes if not attempt.expired]
     running = [attempt for attempt in every if attempt.status is Status.RUNNING]
     missed = [attempt for attempt in every if attempt.status is Status.MISSED]
@@ -197,6 +213,7 @@ def summarise(attempts: Iterable[Attempt], *, folding: frozenset[str] = frozense
         **_baselines(successes, success),
         counts=count(attempt for attempt in every if attempt.id not in folding),
         vanished=tuple(attempt for attempt in every if attempt.vanished),
+        damaged=sum(attempt.is_open_damage for attempt in every),
     )
 
 

@@ -20,6 +20,7 @@ from pgbackstop_catalog.decisions import vanished
 from pgbackstop_catalog.records.backup import Backup, Status
 
 REMOVED = "no rule keeps it"
+GIVEN_UP = "damaged, and acknowledged"
 _SHOWN = 3
 _NEVER = (datetime.min.replace(tzinfo=UTC), "")
 
@@ -53,7 +54,7 @@ class Retention:
 def decide(
     backups: Sequence[Backup], keep: Keep, *, now: datetime, proven: Collection[str] = ()
 ) -> Retention:
-    """The verdict on every available backup of one plan and database.
+    """The verdict on every available backup of one plan and database, and on damaged ones that were given up.
 
     ``backups`` are all its attempts, in any order. ``proven`` are the ids of backups that a proof has
     restored or read back, beside those whose record says ``verified_at``.
@@ -73,7 +74,11 @@ def decide(
             reasons[child.parent].append(f"parent of {child.id}, which is being made")
     _hold_chains(good, known, reasons)
     _spare_broken(good, whole, reasons)
-    return Retention(verdicts=tuple(_verdict(backup, reasons[backup.id]) for backup in good))
+    verdicts = [_verdict(backup, reasons[backup.id]) for backup in good]
+    verdicts += [
+        Verdict(backup=each, kept=False, reasons=(GIVEN_UP,)) for each in backups if _is_given_up(each)
+    ]
+    return Retention(verdicts=tuple(sorted(verdicts, key=lambda each: _order(each.backup), reverse=True)))
 
 
 def foldable(backups: Iterable[Backup], keep: Keep, *, now: datetime) -> tuple[Backup, ...]:
@@ -99,6 +104,10 @@ def foldable(backups: Iterable[Backup], keep: Keep, *, now: datetime) -> tuple[B
 
 def _order(backup: Backup) -> tuple[datetime, str]:
     return (backup.finished_at or backup.started_at, backup.id)
+
+
+def _is_given_up(backup: Backup) -> bool:
+    return backup.is_damaged and backup.acknowledged is not None and backup.expired_at is None
 
 
 def _verdict(backup: Backup, reasons: Sequence[str]) -> Verdict:

@@ -49,6 +49,7 @@ class State(StrEnum):
     OVERDUE = "overdue"
     MISSED = "missed"
     MISSING = "missing"
+    DAMAGED = "damaged"
     VANISHED = "rows vanished"
     NOT_PROVEN = "not proven"
     DRILL_FAILED = "drill failed"
@@ -123,6 +124,8 @@ def _stored(known: Subject) -> Iterator[Finding]:
     if known.missing:
         reason = f"{known.missing} kept backups are not where they were stored"
         yield _finding(State.MISSING, Severity.CRITICAL, reason)
+    if damaged := known.history.damaged:
+        yield _finding(State.DAMAGED, Severity.CRITICAL, f"stored backups that are damaged: {damaged}")
 
 
 def _age(known: Subject, now: float) -> Iterator[Finding]:

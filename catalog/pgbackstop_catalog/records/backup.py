@@ -253,6 +253,12 @@ class Backup(Model):
         return moment + timedelta(seconds=offset or 0.0)
 
     @property
+    def is_damaged(self) -> bool:
+        """Return whether it was complete and stored, and reading it back condemned it."""
+        condemned = self.status is Status.FAILED and self.reason is Reason.CORRUPT
+        return condemned and self.verification == "failed"
+
+    @property
     def major(self) -> int:
         """The major version of the server; 0 where the record does not say it."""
         return self.server_facts.major if self.server_facts else 0

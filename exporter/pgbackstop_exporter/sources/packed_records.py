@@ -107,8 +107,13 @@ class Attempts:
         return record.id
 
     def is_final(self, record: Backup) -> bool:
-        """A kept backup still expires, a running one still ends, what vanished is still acknowledged."""
-        waits = record.vanished and record.acknowledged is None
+        """A kept backup still expires, a running one still ends, what vanished is still acknowledged.
+
+        A damaged one may be mended, or expires as well.
+        """
+        waits = (record.vanished and record.acknowledged is None) or (
+            record.is_damaged and record.expired_at is None
+        )
         return record.status is not Status.RUNNING and not record.is_available and not waits
 
     def pack(self, record: Backup) -> bytes:
@@ -117,7 +122,7 @@ class Attempts:
             self._subjects.of(each.subject),
             _STATUSES.index(each.status),
             _REASONS.index(each.reason),
-            each.incremental | each.expired << 1,
+            each.incremental | each.expired << 1 | each.damaged << 2 | each.acknowledged << 3,
             min(each.missed_runs, 0xFFFF),
             *(each.started, each.finished or each.progress_at, each.scheduled, each.verified),
             each.recoverable_from,
@@ -161,6 +166,8 @@ class Attempts:
             vanished=last[0],
             storage=self._storages.values[last[1]],
             recoverable_from=reach,
+            damaged=bool(flags & 4),
+            acknowledged=bool(flags & 8),
         )
 
 

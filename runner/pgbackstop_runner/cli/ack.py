@@ -1,4 +1,4 @@
-"""``pgbackstop ack``: take note of rows that vanished, and let the backup go that was held for them."""
+"""``pgbackstop ack``: take note of rows that vanished or of a damaged backup, and let go what is held."""
 
 from __future__ import annotations
 
@@ -15,13 +15,18 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @app.command()
 def ack(
     backup: Annotated[
-        str, typer.Argument(metavar="ID", help="The backup that saw rows vanish, or the beginning of its id.")
+        str,
+        typer.Argument(
+            metavar="ID", help="The backup that saw rows vanish or is damaged, or the beginning of its id."
+        ),
     ],
     *,
     note: Annotated[str, typer.Option(help="Why it is well, for those who come later.")] = "",
     json: options.Json = False,
 ) -> None:
-    """Acknowledge that rows vanished: the alert ends, and retention may take the backup that has them.
+    """Acknowledge that rows vanished, or that a stored backup is damaged: the alert ends.
+
+    Retention may then take the backup that has the rows, or the bytes of the damaged one.
 
     Exit code 1 where there is nothing to acknowledge.
     """
@@ -31,6 +36,10 @@ def ack(
     done = acknowledge.acknowledge(opened, backup, note=note)
     if json:
         terminal.value(done)
+        return
+    if done.is_damaged:
+        terminal.say(f"Acknowledged that backup {done.id} is damaged: {done.message}")
+        terminal.say("Its bytes are removed when the plan next expires: take first what is still wanted.")
         return
     terminal.say(f"Acknowledged what backup {done.id} saw:")
     for each in done.vanished:

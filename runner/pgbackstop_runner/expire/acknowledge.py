@@ -1,11 +1,11 @@
-"""Acknowledge that rows vanished: the backup that still has them need not be held any longer."""
+"""Acknowledge that rows vanished, or that a stored backup is damaged: neither is held any longer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.decisions import vanished
+from pgbackstop_catalog.decisions import history, vanished
 from pgbackstop_catalog.model import format_time, utc_now
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.vanished import Acknowledgement
@@ -17,11 +17,11 @@ from pgbackstop_runner.workspace import Workspace
 
 
 class NothingToAcknowledge(errors.PgbackstopError):
-    """No rows vanished before that backup, or somebody has taken note of it already."""
+    """No rows vanished before that backup and it is not damaged, or somebody has taken note already."""
 
 
 def acknowledge(workspace: Workspace, backup_id: str, *, note: str = "") -> Backup:
-    """Put on record who took note of what the backup saw; the record as it is then.
+    """Put on record who took note of what the backup saw, or of its damage; the record as it is then.
 
     Raises NothingToAcknowledge, NotFound, Busy where the backup is being read, CatalogError.
     """
@@ -47,19 +47,22 @@ def _refuse_needless(workspace: Workspace, backup: Backup) -> None:
     if backup.acknowledged is not None:
         by = backup.acknowledged
         raise NothingToAcknowledge(
-            f"What backup {backup.id} saw was acknowledged by {by.operator} at {format_time(by.at)}.",
+            f"Backup {backup.id} was acknowledged by {by.operator} at {format_time(by.at)}.",
             remedy=f"See 'pgbackstop show {backup.id}'.",
         )
-    if not backup.vanished:
+    if not backup.vanished and not backup.is_damaged:
         raise NothingToAcknowledge(
-            f"No rows had vanished when backup {backup.id} was made.", remedy=_open(workspace, backup)
+            f"No rows had vanished when backup {backup.id} was made, and it is not known to be damaged.",
+            remedy=_open(workspace, backup),
         )
 
 
 def _open(workspace: Workspace, backup: Backup) -> str:
     """Which backups of the plan could be acknowledged instead."""
     ids: Sequence[str] = [
-        each.id for each in workspace.catalog.backups(backup.plan) if vanished.is_open(each, utc_now())
+        each.id
+        for each in workspace.catalog.backups(backup.plan)
+        if vanished.is_open(each, utc_now()) or history.attempt(each).is_open_damage
     ]
     if not ids:
         return f"Plan {backup.plan} has no backup that waits for it."

@@ -48,7 +48,7 @@ def backup_finished(workspace: Workspace, backup: Backup) -> None:
 
 
 def backup_acknowledged(workspace: Workspace, backup: Backup, by: Acknowledgement) -> None:
-    """Tell that somebody took note of what vanished. Raises only Interrupted."""
+    """Tell that somebody took note of what vanished, or is damaged. Raises only Interrupted."""
     with _harmless(backup):
         _keep(workspace, events.of_acknowledgement(backup, by))
         deliver(workspace)
@@ -70,7 +70,7 @@ def announce(workspace: Workspace, backup: Backup) -> None:
 
 
 def _event(workspace: Workspace, backup: Backup) -> Event | None:
-    if events.is_damaged(backup):
+    if backup.is_damaged:
         return events.of_damage(backup, good=_good(workspace, backup), found_at=utc_now())
     return events.of_backup(backup, in_a_row=_in_a_row(workspace, backup), lasts=_lasts(workspace, backup))
 
@@ -129,7 +129,7 @@ def _in_a_row(workspace: Workspace, backup: Backup) -> int:
             if other.database == backup.database and other.id < backup.id:
                 if other.status is Status.SUCCEEDED:
                     break
-                failures += other.is_failure
+                failures += other.is_failure and not other.is_damaged
     return failures
 
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from pgbackstop_catalog import units
 from pgbackstop_catalog.model import Model, UtcTime, format_time
-from pgbackstop_catalog.records.backup import Backup, Proof, Reason, Status
+from pgbackstop_catalog.records.backup import Backup, Proof, Status
 from pgbackstop_catalog.records.vanished import Acknowledgement
 
 Kind = Literal[
@@ -21,6 +21,7 @@ Kind = Literal[
     "backup-failed",
     "backup-missed",
     "backup-damaged",
+    "damage-acknowledged",
     "data-vanished",
     "data-acknowledged",
     "restore-started",
@@ -37,6 +38,7 @@ ALERT_NAMES: dict[Kind, str] = {
     "backup-failed": "BackupRunFailed",
     "backup-missed": "BackupRunMissed",
     "backup-damaged": "BackupDamaged",
+    "damage-acknowledged": "BackupDamagedAcknowledged",
     "data-vanished": "DataVanished",
     "data-acknowledged": "DataVanishedAcknowledged",
     "restore-started": "RestoreStarted",
@@ -56,7 +58,7 @@ _RUNBOOKS = "https://github.com/pgbackstop/pgbackstop/blob/main/alerts/runbooks/
 _RUNBOOK_OF: dict[Kind, str] = {
     "backup-failed": "BackupFailed",
     "backup-missed": "BackupScheduleMissed",
-    "backup-damaged": "BackupFailed",
+    "backup-damaged": "BackupDamaged",
     "data-vanished": "BackupDataVanished",
     "drill-failed": "BackupDrillFailed",
 }
@@ -70,6 +72,7 @@ _MENDED: dict[Kind, tuple[tuple[str, Severity], ...]] = {
     "backup-succeeded": _BACKED_UP,
     "data-vanished": _BACKED_UP,
     "data-acknowledged": (("DataVanished", "critical"),),
+    "damage-acknowledged": (("BackupDamaged", "critical"),),
     "drill-succeeded": (("DrillFailed", "warning"), ("DrillFailed", "critical")),
 }
 
@@ -83,6 +86,7 @@ class Event(Model):
     server: str = ""
     database: str = ""
     backup_type: str = ""
+    backup: str = Field(default="", description="where two events that last are of two backups")
     severity: Severity
     summary: str
     description: str = Field(max_length=3000)
@@ -122,15 +126,10 @@ def of_damage(backup: Backup, *, good: Sequence[Backup], found_at: datetime) -> 
         "critical",
         f"A stored backup of {_target(backup)} (plan {backup.plan}) is damaged: {backup.id}",
         f"{_cut(backup.message)} It cannot be relied on. {_still_good(backup, good)} Look at the disk of its "
-        f"storage; 'pgbackstop verify {backup.plan} --all' reads all others.",
+        f"storage; 'pgbackstop verify {backup.plan} --all' reads all others. When it is dealt with, "
+        f"'pgbackstop ack {backup.id}'.",
     )
-    return damaged.evolve(starts_at=found_at, ends_at=found_at + BAD_NEWS)
-
-
-def is_damaged(backup: Backup) -> bool:
-    """Whether the backup was complete and stored, and reading it back condemned it."""
-    condemned = backup.status is Status.FAILED and backup.reason is Reason.CORRUPT
-    return condemned and backup.verification == "failed"
+    return damaged.evolve(backup=backup.id, starts_at=found_at, ends_at=found_at + BAD_NEWS)
 
 
 def _still_good(backup: Backup, good: Sequence[Backup]) -> str:
@@ -141,8 +140,18 @@ def _still_good(backup: Backup, good: Sequence[Backup]) -> str:
 
 
 def of_acknowledgement(backup: Backup, by: Acknowledgement) -> Event:
-    """What to tell when somebody took note of what a backup saw vanish."""
+    """What to tell when somebody took note of what a backup saw vanish, or of a damaged one."""
     note = f" {by.operator} says: {by.note.rstrip('.')}." if by.note else ""
+    if backup.is_damaged:
+        damaged = _notice(
+            backup,
+            "damage-acknowledged",
+            "info",
+            f"{by.operator} acknowledged that a stored backup of {_target(backup)} (plan {backup.plan}) is "
+            f"damaged: {backup.id}",
+            f"{_cut(backup.message)}{note} Its bytes are removed when the plan next expires.",
+        )
+        return damaged.evolve(backup=backup.id, starts_at=by.at, ends_at=by.at + GOOD_NEWS)
     seen = _notice(
         backup,
         "data-acknowledged",
@@ -219,6 +228,7 @@ def _alert(notice: Event, name: str, severity: Severity, ends_at: datetime) -> d
         "server": notice.server,
         "database": notice.database,
         "backup_type": notice.backup_type,
+        "backup": notice.backup,
         "severity": severity,
     }
     annotations = {
@@ -248,7 +258,7 @@ def _dashboard(notice: Event) -> str:
 
 
 def _again(notice: Event) -> str:
-    if notice.kind == "data-acknowledged":
+    if notice.kind in {"data-acknowledged", "damage-acknowledged"}:
         return notice.summary
     what = "Drills" if notice.kind == "drill-succeeded" else "Backups"
     target = (

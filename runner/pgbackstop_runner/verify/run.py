@@ -171,8 +171,14 @@ def _judge(backup: Backup, found: VerifyRun) -> Backup:
             status=Status.SUCCEEDED, reason=None, message="", verified_at=utc_now(), verification=found.tool
         )
     if found.condemns:
+        # What somebody took note of before was something else.
+        seen = backup.acknowledged if backup.is_damaged else None
         return backup.evolve(
-            status=Status.FAILED, reason=Reason.CORRUPT, message=str(problem), verification="failed"
+            status=Status.FAILED,
+            reason=Reason.CORRUPT,
+            message=str(problem),
+            verification="failed",
+            acknowledged=seen,
         )
     if backup.verified_at is not None or backup.status is Status.FAILED:
         return backup  # what was known of it still is

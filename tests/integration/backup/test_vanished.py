@@ -79,7 +79,8 @@ def test_the_last_backup_with_the_rows_outlives_keep_last_1(site: Site, database
     refused = site.run("ack", holder.id)
     assert refused.returncode == 1
     assert sentence(refused) == (
-        f"pgbackstop: No rows had vanished when backup {holder.id} was made.\n"
+        f"pgbackstop: No rows had vanished when backup {holder.id} was made, and it is not known to be "
+        "damaged.\n"
         f"  → Of plan p there waits: {seen.id}."
     )
     done = site.run("ack", seen.id, "--note", "The shop was closed.", "--json")

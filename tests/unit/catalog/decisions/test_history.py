@@ -1,6 +1,7 @@
 """What attempts add up to: counted, in order of time, never twice."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from pgbackstop_catalog.config.schedule import Schedule
 from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.history import Attempt, Counts, Subject
 from pgbackstop_catalog.records.backup import Backup, Reason, Status, Totals
+from pgbackstop_catalog.records.vanished import Acknowledgement
 from tests.unit.exporter.builders import DAY, NOW, backup, physical
 
 HOUR = timedelta(hours=1)
@@ -92,6 +94,43 @@ def test_what_has_expired_is_not_available() -> None:
     assert (found.available, found.stored_bytes) == (2, 5)
     assert found.oldest == (NOW - DAY).timestamp()
     assert [each.is_available for each in attempts(*records)] == [True, True, False]
+
+
+def damaged(ended: datetime = NOW, **changes: Any) -> Backup:
+    """Stored, read back, and not what it was."""
+    condemned: dict[str, Any] = {"status": Status.FAILED, "reason": Reason.CORRUPT, "verification": "failed"}
+    return backup(ended, **{**condemned, **changes})
+
+
+def test_a_damaged_backup_is_no_run_that_failed() -> None:
+    found = history.summarise(attempts(damaged(), backup(NOW - DAY), failed(NOW - 2 * DAY)))
+    assert found.damaged == 1
+    assert (found.consecutive_failures, found.last_failure) == (0, (NOW - 2 * DAY).timestamp())
+    assert found.last_success == (NOW - DAY).timestamp()
+    assert found.counts.failures == {Reason.CORRUPT: 1, Reason.TOOL: 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_open"),
+    [
+        ({}, True),
+        ({"acknowledged": Acknowledgement(at=NOW, operator="ops")}, False),
+        ({"expired_at": NOW}, False),
+        ({"status": Status.SUCCEEDED, "reason": None, "verification": "pg_restore 17"}, False),
+        ({"verification": ""}, False),
+    ],
+    ids=["found", "acknowledged", "removed", "mended", "corrupt from the first"],
+)
+def test_damage_lasts_until_somebody_deals_with_it(changes: dict[str, Any], is_open: bool) -> None:
+    assert history.summarise(attempts(damaged(**changes))).damaged == is_open
+
+
+def test_a_backup_was_last_read_when_it_was_made_or_read_back() -> None:
+    read = backup(NOW - 2 * DAY, verified_at=NOW - DAY)
+    assert [each.last_read for each in attempts(read, backup(NOW))] == [
+        (NOW - DAY).timestamp(),
+        NOW.timestamp(),
+    ]
 
 
 def test_a_failed_record_without_an_end_ended_when_it_started() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pgbackstop_catalog.config.plan import Keep
 from pgbackstop_catalog.decisions import retention
-from pgbackstop_catalog.records.backup import Backup, ServerFacts, Status
+from pgbackstop_catalog.records.backup import Backup, Reason, ServerFacts, Status
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from tests.unit.catalog.builders import DAY, NOW, backup, physical
 
@@ -43,6 +43,20 @@ def test_last_keeps_the_newest_and_numbers_them() -> None:
 
 def test_no_backups_are_no_verdicts() -> None:
     assert retention.decide([], Keep(last=1, within=60.0), now=NOW).verdicts == ()
+
+
+def test_a_damaged_one_stays_until_somebody_takes_note_of_it() -> None:
+    condemned = {"status": Status.FAILED, "reason": Reason.CORRUPT, "verification": "failed"}
+    damaged = backup(9, NOW - DAY, **condemned)
+    keep = Keep(last=3, minimum=1)
+    verdicts = retention.decide([*daily(2), damaged], keep, now=NOW).verdicts
+    assert [each.backup.id for each in verdicts] == ids(daily(2))
+    seen = damaged.evolve(acknowledged=Acknowledgement(at=NOW, operator="ops"))
+    decision = retention.decide([*daily(2), seen], keep, now=NOW)
+    assert kept(decision) == ids(daily(2))
+    assert reasons(decision, seen) == (retention.GIVEN_UP,)
+    gone = seen.evolve(expired_at=NOW)
+    assert len(retention.decide([*daily(2), gone], keep, now=NOW).verdicts) == 2
 
 
 def test_within_keeps_what_is_younger() -> None:

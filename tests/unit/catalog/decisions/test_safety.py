@@ -10,7 +10,7 @@ from pgbackstop_catalog.decisions import history, safety
 from pgbackstop_catalog.decisions.safety import Finding, Severity, State
 from pgbackstop_catalog.decisions.wal_segments import WalGap, WalState
 from pgbackstop_catalog.records.backup import Backup, Reason, Status
-from pgbackstop_catalog.records.vanished import VanishedTable
+from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from tests.unit.catalog import builders
 
 NOON = builders.NOW
@@ -159,3 +159,12 @@ def test_the_worst() -> None:
     assert safety.worst(found[:2]) is Severity.UNKNOWN
     assert safety.worst(()) is Severity.OK
     assert safety.of_catalog(0) == ()
+
+
+def test_a_damaged_backup_is_dangerous_until_somebody_takes_note() -> None:
+    damaged = builders.backup(
+        2, NIGHT - builders.DAY, status=Status.FAILED, reason=Reason.CORRUPT, verification="failed"
+    )
+    assert states(subject(GOOD, damaged)) == {State.DAMAGED: Severity.CRITICAL}
+    seen = damaged.evolve(acknowledged=Acknowledgement(at=NOON, operator="ops"))
+    assert states(subject(GOOD, seen)) == {State.OK: Severity.OK}

@@ -1,16 +1,19 @@
 """Digests: what is kept of a record in memory says the same as the record."""
 
+from typing import Any
+
 import pytest
 
 from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.history import Subject
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.backup import Backup, Reason, Status
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_exporter.sources import packed_records
 from tests.unit.exporter.builders import DAY, NOW, backup, copy_of, physical, proof_of
 
 LOST = tuple(VanishedTable(table=f"public.t{number}", rows_before=5000, rows=0) for number in range(2))
 SEEN = Acknowledgement(at=NOW, operator="ops")
+CONDEMNED: dict[str, Any] = {"status": Status.FAILED, "reason": Reason.CORRUPT, "verification": "failed"}
 SHOP = Subject("main", "shop", "logical")
 
 
@@ -25,6 +28,8 @@ SHOP = Subject("main", "shop", "logical")
         backup(expired_at=NOW, size_bytes=None, source_size_bytes=None),
         backup(vanished=LOST),
         backup(vanished=LOST, acknowledged=SEEN),
+        backup(**CONDEMNED),
+        backup(**CONDEMNED, acknowledged=SEEN),
         physical(method="incremental", start_lsn="1F/A0000028", timeline=7),
     ],
     ids=lambda record: f"{record.backup_type} {record.status}",
@@ -40,6 +45,13 @@ def test_what_vanished_is_looked_at_until_it_is_acknowledged() -> None:
     assert not packing.is_final(expired)
     assert packing.is_final(expired.evolve(acknowledged=SEEN))
     assert history.attempt(expired).vanished == 2
+
+
+def test_a_damaged_backup_is_looked_at_as_long_as_it_lies_there() -> None:
+    packing = packed_records.Attempts()
+    damaged = backup(**CONDEMNED, acknowledged=SEEN)
+    assert not packing.is_final(damaged)
+    assert packing.is_final(damaged.evolve(expired_at=NOW))
 
 
 def test_digests_of_copies_and_proofs() -> None:

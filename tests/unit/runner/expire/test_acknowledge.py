@@ -1,13 +1,14 @@
-"""Whoever takes note of vanished rows is on record, once, and lets go of what was held for them."""
+"""Whoever takes note of vanished rows or of damage is on record, once, and lets go of what was held."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.backup import Backup, Reason, Status
 from pgbackstop_catalog.records.vanished import VanishedTable
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.expire import acknowledge
@@ -18,6 +19,12 @@ from tests.unit.catalog import builders
 from tests.unit.catalog.builders import DAY, NOW
 from tests.unit.runner import places
 
+CONDEMNED: dict[str, Any] = {
+    "status": Status.FAILED,
+    "reason": Reason.CORRUPT,
+    "verification": "failed",
+    "message": "shop.backup has 1 bytes instead of 10.",
+}
 LOST = (VanishedTable(table="public.orders", rows_before=5000, rows=0),)
 
 
@@ -89,3 +96,30 @@ def test_a_backup_that_expired_can_still_be_acknowledged(opened: Workspace, back
     done = acknowledge.acknowledge(opened, backups[1].id)
     assert done.expired_at == NOW
     assert not places.folder_of(opened, done).exists()
+
+
+def test_a_damaged_backup_stays_until_it_is_acknowledged_and_goes_then(opened: Workspace) -> None:
+    good = places.stored(opened, builders.backup(2, NOW))
+    damaged = places.stored(opened, builders.backup(1, NOW - DAY)).evolve(**CONDEMNED)
+    opened.catalog.put(damaged)
+    folder = places.folder_of(opened, damaged)
+    expire_run.run(opened, "main-logical", now=NOW)
+    assert folder.exists()
+    done = acknowledge.acknowledge(opened, damaged.id, note="The disk is new.")
+    assert done.acknowledged is not None
+    assert folder.exists()
+    expire_run.run(opened, "main-logical", now=NOW)
+    assert not folder.exists()
+    assert opened.catalog.backup(damaged.id).expired_at == NOW
+    assert available(opened) == [good.id]
+    with pytest.raises(NothingToAcknowledge):
+        acknowledge.acknowledge(opened, damaged.id)
+
+
+def test_of_what_waits_the_damaged_one_is_named_too(opened: Workspace) -> None:
+    good = places.stored(opened, builders.backup(2, NOW))
+    damaged = builders.backup(1, NOW - DAY, **CONDEMNED)
+    opened.catalog.put(damaged)
+    with pytest.raises(NothingToAcknowledge) as refused:
+        acknowledge.acknowledge(opened, good.id)
+    assert refused.value.remedy == f"Of plan main-logical there waits: {damaged.id}."

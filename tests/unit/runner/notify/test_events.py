@@ -1,6 +1,7 @@
 """Notices: what has happened, in words, and the alerts that it becomes and ends."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -163,6 +164,37 @@ def test_a_damaged_backup_is_critical_and_says_what_is_still_good() -> None:
     )
     assert "Still good, as far as is known: 1, the newest 20261121T020000Z-5f3a9c, of" in event.description
     assert events.ends(event) == []
+    assert "'pgbackstop ack 20261122T020000Z-5f3a9c'" in event.description
+
+
+def test_two_damaged_backups_of_one_database_are_two_alerts() -> None:
+    both = [finished(**CONDEMNED), finished(**CONDEMNED, id="20261121T020000Z-5f3a9c")]
+    alerts: list[dict[str, Any]] = [
+        events.to_alert(events.of_damage(each, good=[], found_at=NOW), NOW) for each in both
+    ]
+    assert labels_of(alerts) == [("BackupDamaged", "critical", "shop")] * 2
+    assert [alert["labels"]["backup"] for alert in alerts] == [each.id for each in both]
+
+
+def test_no_other_event_has_the_id_of_a_backup_as_a_label() -> None:
+    for each in (finished(), finished(status=Status.FAILED), finished(vanished=LOST)):
+        event = events.of_backup(each)
+        assert event is not None
+        alert: dict[str, Any] = events.to_alert(event, NOW)
+        assert "backup" not in alert["labels"]
+
+
+def test_an_acknowledged_damage_ends_the_alert_of_that_backup() -> None:
+    damaged = finished(**CONDEMNED)
+    by = Acknowledgement(at=NOW + timedelta(hours=5), operator="ops", note="The disk is new.")
+    event = events.of_acknowledgement(damaged, by)
+    assert event.summary == (
+        "ops acknowledged that a stored backup of database shop on main (plan shop-daily) is damaged: "
+        "20261122T020000Z-5f3a9c"
+    )
+    assert "ops says: The disk is new. Its bytes are removed" in event.description
+    told = events.to_alert(events.of_damage(damaged, good=[], found_at=NOW), NOW)
+    assert told["labels"] in [each["labels"] for each in events.ends(event)]
 
 
 def test_the_last_good_backup_that_is_damaged_asks_for_a_new_one() -> None:
@@ -181,4 +213,4 @@ def test_the_last_good_backup_that_is_damaged_asks_for_a_new_one() -> None:
     ids=["read back", "while it was made", "another failure", "good"],
 )
 def test_only_what_was_stored_and_read_back_is_damaged(changes: dict[str, object], is_damaged: bool) -> None:
-    assert events.is_damaged(finished(**changes)) is is_damaged
+    assert finished(**changes).is_damaged is is_damaged
