@@ -48,6 +48,7 @@ STATE_RUNBOOKS: Final = (
     runbook("BackupNeverSucceeded", "What to do when it never succeeded"),
     runbook("BackupScheduleMissed", "What to do when it did not start"),
     runbook("BackupFilesMissing", "What to do when files are gone"),
+    runbook("BackupDamaged", "What to do when a stored backup is damaged"),
 )
 
 OUTSIDE: Final = (

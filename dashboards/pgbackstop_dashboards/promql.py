@@ -39,6 +39,7 @@ CRITICAL: Final = 3
 NOT_KNOWN: Final = -1
 # Reasons that are not the runner's.
 FILES_GONE: Final = "files gone"
+DAMAGED: Final = "found damaged"
 NOT_STARTED: Final = "not started"
 HANGS: Final = "hangs"
 
@@ -142,6 +143,7 @@ def state() -> str:
                 _when(_never(), NEVER),
                 _when(f"{plan('backup_last_failure_timestamp_seconds')} > {success}", FAILED),
                 _when(f"{plan('backup_missing')} > 0", FAILED),
+                _when(f"{plan('backup_damaged')} > 0", FAILED),
                 _when(overdue(), LATE),
                 _when(f"{plan('backup_running')} == 1", RUNNING),
                 _when(f"{success} == 0", NEW),
@@ -162,11 +164,13 @@ def reason() -> str:
     "happen."""
     by = f"on ({PLAN_LABELS})"
     gone = _because(f"{plan('backup_missing')} > 0", FILES_GONE)
+    damaged = _because(f"{plan('backup_damaged')} > 0", DAMAGED)
     not_started = _because(f"({overdue()}) and {plan('backup_enabled')} == 1", NOT_STARTED)
     failed = f" or {by} ".join(map(_grew_within, ("15m", "2h", "1d", "8d", "30d")))
     failing = f"{plan('backup_consecutive_failures')} > 0"
     hangs = _because(_stuck(), HANGS)
-    because = f"{hangs} or {by} {gone} or {by} (({failed}) and {by} {failing}) or {by} {not_started}"
+    ran = f"(({failed}) and {by} {failing})"
+    because = f" or {by} ".join((hangs, gone, damaged, ran, not_started))
     return f"max by ({PLAN_LABELS}, reason) ({because})"
 
 

@@ -41,7 +41,7 @@ STATES: Final = (
     Word(value=promql.STUCK, text="stuck", colour="purple"),
     Word(value=promql.SILENT, text="not known", colour=BAD),
 )
-# What the runner calls the reason of a failure, and two that queries add.
+# What the runner calls the reason of a failure, and those that queries add.
 REASONS: Final = tuple(
     Word(value=value, text=text)
     for value, text in {
@@ -59,6 +59,7 @@ REASONS: Final = tuple(
         "configuration": "wrong configuration",
         "internal": "a bug of pgbackstop",
         promql.FILES_GONE: "files of kept backups are gone",
+        promql.DAMAGED: "a stored backup is damaged",
         promql.NOT_STARTED: "no run started",
         promql.HANGS: "the run hangs",
     }.items()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.decisions import subjects
@@ -41,6 +42,13 @@ class ProofFacts:
     proven_until: float = 0.0
 
 
+class KeptBackup(NamedTuple):
+    """A backup that is kept: its storage, and when every byte of it was last read."""
+
+    storage: str
+    last_read: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class RestoreFacts:
     """Restores of one database, or of a whole server: when each last ended."""
@@ -54,7 +62,7 @@ class RestoreFacts:
 class PlanFacts:
     """All records of one plan. A history of one database includes the attempts for the whole plan.
 
-    ``kept`` are the ids of the backups that are still kept, and the storage of each.
+    ``kept`` are the backups that are still kept, by their ids.
     """
 
     histories: Mapping[Subject, History] = field(default_factory=dict)
@@ -64,7 +72,7 @@ class PlanFacts:
     copies: Mapping[tuple[Subject, str], CopyFacts] = field(default_factory=dict)
     proofs: Mapping[Subject, ProofFacts] = field(default_factory=dict)
     physical: tuple[Attempt, ...] = ()
-    kept: Mapping[Subject, Mapping[str, str]] = field(default_factory=dict)
+    kept: Mapping[Subject, Mapping[str, KeptBackup]] = field(default_factory=dict)
 
     def history(self, subject: Subject) -> History:
         """Of the subject, else of the whole plan where it has no attempt of its own yet."""

@@ -31,6 +31,17 @@ def copied(copy: str | float, **changed: str | float) -> dict[str, str | float]:
 NEVER_COPIED = {"backup_last_success_time": 60.0, "backup_enabled": 1.0, COPY: 0.0}
 
 
+def read(oldest: str | float, **changed: str | float) -> dict[str, str | float]:
+    """Of what is kept, the one whose reading is the longest ago was read then; it may be 30 days old."""
+    return daily(
+        **{
+            "backup_oldest_verification_timestamp_seconds": oldest,
+            "backup_verification_max_age_seconds": 30 * 86400,
+            **changed,
+        }
+    )
+
+
 def window(
     earliest: str | float, first_due: float = 0, promised: float = 3 * WEEK * 60
 ) -> dict[str, str | float]:
@@ -92,6 +103,24 @@ CASES = [
         },
         at={15 * DAY: None},
         labels=WEEKLY,
+    ),
+    plan("BackupNotReread", "read 30 days ago", read(-20 * 86400), {9 * DAY: None, 10 * DAY: None}),
+    plan("BackupNotReread", "an hour more", read(-20 * 86400), {10 * DAY + HOUR: "warning"}),
+    plan(
+        "BackupNotReread",
+        "a scrape is lost each five hours",
+        {name: lossy(float(value), 5 * HOUR) for name, value in read(-31 * 86400).items()},
+        {HOUR: "warning", 6 * HOUR: "warning"},
+    ),
+    plan("BackupNotReread", "it is read", read(f"{-31 * 86400}x60 3600{HELD}"), {60: "warning", 62: None}),
+    plan(
+        "BackupNotReread", "a paused plan keeps as much", read(-31 * 86400, backup_enabled=0), {1: "warning"}
+    ),
+    plan(
+        "BackupNotReread",
+        "nothing is read on a schedule",
+        daily(backup_oldest_verification_timestamp_seconds=-90 * 86400),
+        {20 * DAY: None},
     ),
     plan(
         "BackupDrillFailed",

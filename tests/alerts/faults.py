@@ -104,6 +104,25 @@ def _deletes_one(world: World, _now: datetime) -> None:
     world.missing = frozenset([world.attempts[LOGICAL][-1].id])
 
 
+def _rots(world: World, _now: datetime) -> None:
+    world.rotten = frozenset([world.attempts[LOGICAL][-1].id])
+
+
+def _is_told_after_a_week(world: World, _now: datetime) -> None:
+    limits = world.settings.config.verify.evolve(max_age=7 * 86400.0)
+    config = world.settings.config.model_copy(update={"verify": limits})
+    world.settings = replace(world.settings, config=config)
+
+
+def _gap_that_heals(world: World, now: datetime) -> None:
+    """The daemon makes a base backup at once: it is the newest, and starts behind the gap."""
+    _gap(world, now)
+    newest, moment = world.attempts[PHYSICAL][-1], now.timestamp()
+    world.attempts[PHYSICAL][-1] = newest._replace(finished=moment, start_lsn=newest.start_lsn + 2**25)
+    world.copies[PHYSICAL] = replace(world.copies[PHYSICAL], success=moment)
+    world.window = now
+
+
 def _empties(world: World, _now: datetime) -> None:
     """What the next backup sees after somebody emptied two tables."""
     world.attempts[LOGICAL][-1] = world.attempts[LOGICAL][-1]._replace(vanished=2)
@@ -176,6 +195,34 @@ FAULTS = (
         within=2 * TEN_MINUTES,
     ),
     Told(
+        what="A stored file was cut",
+        fault=once(_deletes_one),
+        by="BackupFilesMissing",
+        within=2 * TEN_MINUTES,
+    ),
+    Told(
+        what="A data file is gone while its folder stays",
+        fault=once(_deletes_one),
+        by="BackupFilesMissing",
+        within=2 * TEN_MINUTES,
+    ),
+    Told(
+        what="One bit flips in a stored backup",
+        fault=once(_rots),
+        by="BackupDamaged",
+        within=4 * DAY,
+        days=5,
+        step=HOUR,
+    ),
+    Told(
+        what="Backups are not read again any more, and verify.max_age is a week",
+        fault=both(does(reread=False), _is_told_after_a_week),
+        by="BackupNotReread",
+        within=8 * DAY,
+        days=9,
+        step=HOUR,
+    ),
+    Told(
         what="Somebody deletes all backups of a database",
         fault=once(_deletes),
         by="BackupFilesMissing",
@@ -227,6 +274,13 @@ FAULTS = (
         fault=once(_gap),
         by="WalGap",
         within=TEN_MINUTES,
+    ),
+    Told(
+        what="A gap in the WAL heals before anybody saw it",
+        fault=once(_gap_that_heals),
+        by="WalGap",
+        within=TEN_MINUTES,
+        also=("RecoveryWindowShort",),
     ),
     Told(
         what="The slot holds back more WAL than it may",

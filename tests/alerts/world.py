@@ -21,6 +21,7 @@ from pgbackstop_exporter.snapshot import (
     CopyFacts,
     DiskFacts,
     Health,
+    KeptBackup,
     PlanFacts,
     ProofFacts,
     ServerHealth,
@@ -65,6 +66,7 @@ class Does:
     copy: bool = True
     drill: bool = True
     restores: bool = True
+    reread: bool = True
     receive: bool = True
     fail: Reason | None = None
     size: float = 1.0
@@ -94,6 +96,7 @@ class World:
     pending: int = 0
     unreadable: int = 0
     missing: frozenset[str] = frozenset()
+    rotten: frozenset[str] = frozenset()
     disk_size: float = 500 * GB
     other_files: float = 0.0
     is_readonly: bool = False
@@ -117,8 +120,10 @@ class World:
             ):
                 self.due[job] = schedule.next_after(self.begins if self.is_new else seen)
             self.attempts[subject] = []
+        self.due["verify"] = self.settings.config.verify.effective_schedule().next_after(self.begins)
         if not self.is_new:
             self._live_until_now()
+            self._read_again(self.begins)
 
     def _live_until_now(self) -> None:
         """Sixty days of backups, copies and drills before the timeline begins."""
@@ -148,6 +153,9 @@ class World:
                 if self.due[f"drill {name}"] <= now:
                     self._drill(subject, now)
                     self.due[f"drill {name}"] = plan.drill_schedule().next_after(now)
+            if self.due["verify"] <= now:
+                self._read_again(now)
+                self.due["verify"] = self.settings.config.verify.effective_schedule().next_after(now)
         for subject in NAMES:
             self._get_on(subject, now)
         if self.does.receive:
@@ -235,6 +243,18 @@ class World:
             )
         else:
             self.proofs[subject] = replace(known, drill_failure=moment)
+
+    def _read_again(self, now: datetime) -> None:
+        """Every kept backup that was not read for so long; what has rotten is found."""
+        pause = self.settings.config.verify.interval
+        for attempts in self.attempts.values():
+            for number, each in enumerate(attempts):
+                if not self.does.reread or not each.is_available or now.timestamp() - each.last_read < pause:
+                    continue
+                changed = each._replace(verified=now.timestamp())
+                if each.id in self.rotten:
+                    changed = each._replace(status=Status.FAILED, reason=Reason.CORRUPT, damaged=True)
+                attempts[number] = changed
 
     def free(self) -> float:
         """A running backup takes its room as it is written; WAL takes 20 GB a week."""
@@ -343,5 +363,11 @@ class World:
             copies={(subject, "offsite"): self.copies[subject]} if subject in self.copies else {},
             proofs={subject: self.proofs[subject]} if subject in self.proofs else {},
             physical=tuple(each for each in attempts if subject == PHYSICAL and each.is_available),
-            kept={subject: {each.id: each.storage for each in attempts if each.is_available}},
+            kept={
+                subject: {
+                    each.id: KeptBackup(each.storage, each.last_read)
+                    for each in attempts
+                    if each.is_available
+                }
+            },
         )

@@ -172,7 +172,7 @@ def test_the_limit_of_the_archive_is_that_of_the_alert() -> None:
 
 def test_every_reason_has_words() -> None:
     words = {word.value for word in theme.REASONS}
-    assert words - {promql.FILES_GONE, promql.HANGS, promql.NOT_STARTED} == set(Reason)
+    assert words - {promql.DAMAGED, promql.FILES_GONE, promql.HANGS, promql.NOT_STARTED} == set(Reason)
 
 
 def test_our_alerts_are_known_by_their_names() -> None:

@@ -98,7 +98,7 @@ def _facts() -> Panel:
     return panels.table(
         "Attempts and backups",
         "The newest attempt and failure with its reason, runs that did not start, what is kept, gone or cut, "
-        "tables whose rows vanished, and how far a running backup is.",
+        "or damaged, tables whose rows vanished, and how far a running backup is.",
         plans.of("backup_consecutive_failures", "In a row"),
         Query(expr=promql.reason()),
         plans.moment_of("backup_last_attempt_timestamp_seconds", "Last attempt"),
@@ -107,6 +107,7 @@ def _facts() -> Panel:
         plans.moment_of("backup_last_missed_timestamp_seconds", "Last missed"),
         plans.of("backup_available", "Kept"),
         plans.of("backup_missing", "Gone"),
+        plans.of("backup_damaged", "Damaged"),
         plans.of("backup_vanished_tables", "Vanished"),
         plans.moment_of("backup_oldest_timestamp_seconds", "Oldest"),
         plans.moment_of("backup_running_start_timestamp_seconds", "Running since"),
@@ -123,6 +124,12 @@ def _facts() -> Panel:
             panels.moment("Last missed"),
             panels.column("Kept", 60),
             panels.column("Gone", 60, steps=theme.NONE_IS_GOOD),
+            panels.column(
+                "Damaged",
+                80,
+                steps=theme.NONE_IS_GOOD,
+                links=(links.runbook("BackupDamaged", "What to do when a stored backup is damaged"),),
+            ),
             panels.column(
                 "Vanished",
                 80,

@@ -69,7 +69,8 @@ def table() -> Panel:
         "What is proven of every plan",
         "Drilled: when a drill last restored a backup, as in an emergency. Proof: its age, of what the plan "
         "allows; restored in: what it took, of the plan's target; would lose: how old the newest data is "
-        "that can be restored now, of the plan's target. 100 % is the limit or target.",
+        "that can be restored now, of the plan's target. 100 % is the limit or target. Read: the "
+        "age of the oldest reading of a kept backup, of what is allowed.",
         Query(expr=promql.or_silence(share(), "plan"), column="Proof"),
         plans.moment_of("backup_drill_success_timestamp_seconds", "Drilled"),
         Query(expr=took, column="Restored in"),
@@ -80,11 +81,18 @@ def table() -> Panel:
         Query(expr=f"{loss()} / {rpo}", column="Of that"),
         plans.moment_of("backup_drill_failure_timestamp_seconds", "Drill failed"),
         plans.moment_of("backup_verified_timestamp_seconds", "Verified"),
+        Query(expr=_oldest_reading(), column="Read"),
         plans.moment_of("backup_proof_first_due_timestamp_seconds", "First due by"),
         labels=plans.LABELS,
         columns=_columns(),
         sort_by="Proof",
     )
+
+
+def _oldest_reading() -> str:
+    """The age of the oldest reading of what is kept, of what is allowed; nothing where none is scheduled."""
+    age = f"time() - {promql.plan('backup_oldest_verification_timestamp_seconds')}"
+    return promql.each_plan(f"({age}) / {promql.plan('backup_verification_max_age_seconds')}")
 
 
 def _columns() -> tuple[Override, ...]:
@@ -100,6 +108,7 @@ def _columns() -> tuple[Override, ...]:
         panels.share("Of that", 70),
         panels.moment("Drill failed", 105),
         panels.moment("Verified", 105),
+        panels.share("Read", 75),
         panels.moment("First due by", 110),
         *plans.origin(),
     )

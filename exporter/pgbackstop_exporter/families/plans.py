@@ -40,6 +40,7 @@ def add(families: Families, snapshot: Snapshot, now: float) -> None:
             lost=lost,
             hour=int(now // 3600),
             expected=expectations.expectation(plan, int(now // 3600)),
+            reread_max_age=snapshot.settings.config.verify.effective_max_age(),
         )
         for database in databases(plan, series.facts, series.live):
             subject = Subject(plan.server, database, plan.backup_type)
@@ -73,6 +74,7 @@ class _PlanSeries:
     lost: frozenset[str]
     hour: int
     expected: expectations.Expectation
+    reread_max_age: float | None
 
     def add(self, subject: Subject, where: Labels, snapshot: Snapshot) -> None:
         """The series of one database. Before the catalog was read once, only what is configured is true."""
@@ -98,6 +100,7 @@ class _PlanSeries:
         first_due = self._first_due(subject)
         add(plan_metrics.FIRST_DUE, where, first_due)
         self._expected_proofs(where, first_due)
+        add(plan_metrics.VERIFICATION_MAX_AGE, where, self.reread_max_age)
         add(plan_metrics.MAX_DURATION, where, plan.max_duration)
         add(plan_metrics.STALL_TIMEOUT, where, max(plan.stall_timeout, plan.first_byte_timeout))
         add(plan_metrics.RPO_TARGET, where, plan.effective_rpo_target())
@@ -158,10 +161,13 @@ class _PlanSeries:
         return counts
 
     def _kept(self, subject: Subject, where: Labels, known: History) -> None:
-        add = self.families.add
-        gone = self.missing.intersection(self.facts.kept.get(subject, ()))
+        add, kept = self.families.add, self.facts.kept.get(subject, {})
+        gone = self.missing.intersection(kept)
         add(plan_metrics.AVAILABLE, where, known.available - len(gone))
         add(plan_metrics.MISSING, where, len(gone - self.lost))
+        add(plan_metrics.DAMAGED, where, known.damaged)
+        read = (each.last_read for backup_id, each in kept.items() if backup_id not in gone)
+        add(plan_metrics.OLDEST_VERIFICATION, where, min(read, default=None))
         if known.vanished or self.plan.compares_rows:
             add(plan_metrics.VANISHED, where, self._vanished(known))
         add(plan_metrics.STORED, where, known.stored_bytes)

@@ -112,6 +112,10 @@ MISSING: Final = metric.plan(
     "size than on record.",
     "backup records and the storage",
 )
+DAMAGED: Final = metric.plan(
+    "backup_damaged",
+    "Stored backups that were read back and are damaged, until they pass a verify, or 'pgbackstop ack'.",
+)
 VANISHED: Final = metric.plan(
     "backup_vanished_tables",
     "Tables whose rows backups of the last 30 days saw vanish, until 'pgbackstop ack'; absent where rows are "
@@ -148,6 +152,18 @@ VERIFIED: Final = metric.plan(
     "backup_verified_timestamp_seconds",
     "Unix time at which a backup was last read back in full; 0 = never.",
     "backup and proof records",
+)
+OLDEST_VERIFICATION: Final = metric.plan(
+    "backup_oldest_verification_timestamp_seconds",
+    "Unix time at which that kept backup was read back in full whose reading is the longest ago; one that "
+    "was never read back counts from when it was complete. Absent while none is kept.",
+    "backup records and the storage",
+)
+VERIFICATION_MAX_AGE: Final = metric.plan(
+    "backup_verification_max_age_seconds",
+    "Age at which the newest reading of a kept backup is too old: verify.max_age; absent where backups are "
+    "not read again on a schedule.",
+    metric.CONFIG,
 )
 DRILL_SUCCESS: Final = metric.plan(
     "backup_drill_success_timestamp_seconds",
@@ -204,9 +220,10 @@ GROUP: Final = metric.Group(
         *(LAST_SUCCESS, SIZE, DURATION, AGE, LAST_ATTEMPT, LAST_FAILURE, CONSECUTIVE_FAILURES),
         *(RUNNING, RUNNING_START, PROGRESS, PROGRESS_AT, PROGRESS_EXPECTED, MAX_DURATION, STALL_TIMEOUT),
         *(ENABLED, MAX_AGE, SCHEDULE_INTERVAL, NEXT_RUN, FIRST_DUE, MISSED, LAST_MISSED, RUNS, FAILURES),
-        *(AVAILABLE, MISSING, VANISHED, KEEP_MINIMUM, STORED, SOURCE_SIZE, OLDEST),
+        *(AVAILABLE, MISSING, DAMAGED, VANISHED, KEEP_MINIMUM, STORED, SOURCE_SIZE, OLDEST),
         *(SIZE_BASELINE, SIZE_EXPECTED, DURATION_BASELINE),
-        *(VERIFIED, DRILL_SUCCESS, DRILL_FAILURE, DRILL_DURATION, PROOF_MAX_AGE, PROOF_FIRST_DUE),
+        *(VERIFIED, OLDEST_VERIFICATION, VERIFICATION_MAX_AGE),
+        *(DRILL_SUCCESS, DRILL_FAILURE, DRILL_DURATION, PROOF_MAX_AGE, PROOF_FIRST_DUE),
         *(COPY_SUCCESS, COPY_FAILURES, RPO_TARGET, RTO_TARGET),
     ),
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from pgbackstop_catalog.decisions import history, subjects
 from pgbackstop_catalog.decisions.history import Attempt, Subject
 from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Totals
-from pgbackstop_exporter.snapshot import CopyFacts, PlanFacts, ProofFacts
+from pgbackstop_exporter.snapshot import CopyFacts, KeptBackup, PlanFacts, ProofFacts
 from pgbackstop_exporter.sources import packed_records
 from pgbackstop_exporter.sources.packed_records import CopyDigest, ProofDigest
 from pgbackstop_exporter.sources.record_cache import RecordCache
@@ -106,11 +106,11 @@ def _with_copy(known: CopyFacts, each: CopyDigest, failures: int) -> CopyFacts:
     return replace(known, failures=failures)
 
 
-def _kept(attempts: Iterable[Attempt]) -> dict[Subject, dict[str, str]]:
-    found: defaultdict[Subject, dict[str, str]] = defaultdict(dict)
+def _kept(attempts: Iterable[Attempt]) -> dict[Subject, dict[str, KeptBackup]]:
+    found: defaultdict[Subject, dict[str, KeptBackup]] = defaultdict(dict)
     for each in attempts:
         if each.is_available:
-            found[each.subject][each.id] = each.storage
+            found[each.subject][each.id] = KeptBackup(each.storage, each.last_read)
     return dict(found)
 
 

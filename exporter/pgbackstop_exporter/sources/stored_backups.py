@@ -45,8 +45,8 @@ def kept(snapshot: Snapshot, path: str) -> Kept:
                 database=subject.database,
                 backup_id="any",
             ).parent
-            for backup_id, storage in ids.items():
-                if (storage or plan.storage or config.first_folder) in here:
+            for backup_id, backup in ids.items():
+                if (backup.storage or plan.storage or config.first_folder) in here:
                     found[parent][backup_id] = name
     return dict(found)
 

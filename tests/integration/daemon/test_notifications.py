@@ -11,6 +11,7 @@ import yaml
 from pgbackstop_catalog.model import format_time
 from pgbackstop_catalog.records.backup import Backup, Proof, Reason, Status
 from pgbackstop_runner import workspace
+from pgbackstop_runner.expire import acknowledge
 from pgbackstop_runner.notify import alertmanager_config, backup_events, drill_events
 from pgbackstop_runner.notify.alertmanager import post
 from tests.integration.daemon.conftest import Alertmanager, House, until
@@ -111,6 +112,31 @@ def test_of_a_failed_drill_people_are_told_once(house: House, alertmanager: Aler
     # It must not end before the next drill.
     assert datetime.fromisoformat(event["endsAt"]) - datetime.now(UTC) > timedelta(days=7)
     assert event["annotations"]["runbook_url"].endswith("/BackupDrillFailed.md")
+
+
+def test_two_damaged_backups_are_two_alerts_until_somebody_takes_note(
+    house: House, alertmanager: Alertmanager
+) -> None:
+    """Prometheus counts them under the same name, and is silent while the events say which they are."""
+    opened = _configure(house, alertmanager)
+    settings = opened.config.notifications.alertmanager
+    assert settings is not None
+    alertmanager.start(alertmanager_config.render(opened.config.notifications).text)
+    condemned = {"status": Status.FAILED, "reason": Reason.CORRUPT, "verification": "failed"}
+    first = _backup().evolve(**condemned)
+    second = first.evolve(id="20261121T020000Z-5f3a9c")
+    for each in (first, second):
+        opened.catalog.put(each)
+        backup_events.backup_finished(opened, each)
+    post(settings, [_from_prometheus("BackupDamaged")])
+
+    def states() -> dict[str, str]:
+        told = [each for each in alertmanager.alerts() if each["labels"]["alertname"] == "BackupDamaged"]
+        return {each["labels"].get("backup", ""): each["status"]["state"] for each in told}
+
+    until(lambda: states() == {first.id: "active", second.id: "active", "": "suppressed"}, "both are told")
+    acknowledge.acknowledge(opened, second.id)
+    until(lambda: states() == {first.id: "active", "": "suppressed"}, "one is over")
 
 
 def test_a_good_drill_ends_the_event_of_the_failed_one(house: House, alertmanager: Alertmanager) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from pgbackstop_catalog.records.backup import Reason, Status
 from tests.integration.drill.test_daemon import SELDOM, daemon
+from tests.integration.exporter.running import Exporter
 from tests.integration.verify import damage
 from tests.support import backups
 from tests.support.backups import Site
@@ -62,6 +63,14 @@ def test_a_flipped_bit_is_found_and_told_and_nobody_typed_verify(
     proof = next(each for each in site.proofs() if each.backup == rotten.id)
     assert (proof.proof, proof.trigger) == ("verify", "schedule")
     assert proof.scheduled_for is not None
+    where = {"plan": "daily", "database": database.name}
+    with Exporter(site.file) as exporter:
+        page = exporter.until_page(lambda each: bool(each.values("backup_damaged")))
+    assert page.value("backup_damaged", **where) == page.value("backup_available", **where) == 1.0
+    read = site.catalog.backup(good.id).verified_at
+    assert read is not None
+    oldest = page.value("backup_oldest_verification_timestamp_seconds", **where)
+    assert oldest == read.timestamp()
 
 
 def test_by_hand_as_much_as_the_day_allows(database: Database, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from pgbackstop_catalog.config.plan import Plan
+from pgbackstop_catalog.config.verify import Verify
 from pgbackstop_catalog.decisions.history import History, Subject
 from pgbackstop_catalog.records.backup import Backup, Reason, Status, Totals
 from pgbackstop_catalog.records.scheduler import Counted, SchedulerState
@@ -16,7 +17,7 @@ from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_exporter.families import plans
 from pgbackstop_exporter.families.samples import Families, labels
 from pgbackstop_exporter.metrics import plan_metrics
-from pgbackstop_exporter.snapshot import CATALOG, PlanFacts, ServerHealth, Settings, Snapshot
+from pgbackstop_exporter.snapshot import CATALOG, DiskFacts, PlanFacts, ServerHealth, Settings, Snapshot
 from pgbackstop_exporter.sources.catalog import CatalogSource
 from tests.unit.exporter import filled
 from tests.unit.exporter.builders import DAY, NOW, backup, catalog, config, physical
@@ -380,3 +381,33 @@ def test_a_plan_that_compares_no_rows_claims_nothing(
 def test_what_vanished_is_told_when_nothing_is_compared_any_more(tmp_path: Path) -> None:
     found = of(tmp_path, backup(vanished=LOST), data_loss={"enabled": False})
     assert value(found, "backup_vanished_tables", plan="daily", database="shop") == 2
+
+
+CONDEMNED: dict[str, Any] = {"status": Status.FAILED, "reason": Reason.CORRUPT, "verification": "failed"}
+
+
+def test_the_oldest_reading_is_that_of_what_was_not_read_for_the_longest_time(
+    tmp_path: Path,
+) -> None:
+    records = [
+        backup(NOW - 9 * DAY, expired_at=NOW),
+        backup(NOW - 7 * DAY, verified_at=NOW - DAY),
+        backup(NOW - 5 * DAY, verified_at=NOW - 4 * DAY),
+        backup(NOW - 3 * DAY),  # never read back: as it was made
+        backup(NOW - 6 * DAY, **CONDEMNED),
+    ]
+    found = of(tmp_path, *records)
+    name = "backup_oldest_verification_timestamp_seconds"
+    assert value(found, name, **DAILY) == (NOW - 4 * DAY).timestamp()
+    gone = DiskFacts(free=1, size=1, free_inodes=None, is_readonly=False, missing=frozenset([records[2].id]))
+    assert value(replace(found, disks={"/": gone}), name, **DAILY) == (NOW - 3 * DAY).timestamp()
+    assert value(found, "backup_damaged", **DAILY) == 1.0
+    assert value(found, "backup_consecutive_failures", **DAILY) == 0.0
+
+
+def test_what_is_not_read_on_a_schedule_has_no_limit(tmp_path: Path) -> None:
+    found = of(tmp_path, backup())
+    assert value(found, "backup_verification_max_age_seconds", **DAILY) == 30 * 86400.0
+    off = found.settings.config.model_copy(update={"verify": Verify(enabled=False)})
+    silent = replace(found, settings=replace(found.settings, config=off))
+    assert values(silent, "backup_verification_max_age_seconds") == []
