@@ -3,11 +3,13 @@
 import hashlib
 import random
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_catalog.store import layout
+from pgbackstop_runner.storage import original as originals
 from pgbackstop_runner.storage.protocol import ByteStore, SourceChanged, StoreError
 
 
@@ -17,16 +19,25 @@ def source(path: Path, content: bytes) -> StoredFile:
     return StoredFile(path=path.name, size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
+def put(store: ByteStore, original: Path, path: str, expected: StoredFile) -> int:
+    """Store a file as copies are; how many bytes are stored."""
+    with originals.opened(original, expected) as stream:
+        return store.put(stream, path, expected.size_bytes)
+
+
 class StorageContract:
     """A storage keeps files under paths below its root; ``store`` is empty."""
 
+    stores_what_it_gets: ClassVar[bool] = True
+
     def test_what_is_put_is_read_and_listed(self, store: ByteStore, tmp_path: Path) -> None:
         expected = source(tmp_path / "source", b"the bytes\n" * 1000)
-        store.put(tmp_path / "source", "a/b/file", expected)
-        store.put_bytes(b"mark", "a/b/mark.json")
+        stored = put(store, tmp_path / "source", "a/b/file", expected)
+        store.put_bytes(b"mark", "a/b/backup.json")
         assert store.read("a/b/file") == (tmp_path / "source").read_bytes()
-        assert store.read("a/b/mark.json") == b"mark"
-        assert dict(store.files("a")) == {"a/b/file": expected.size_bytes, "a/b/mark.json": 4}
+        assert store.read("a/b/backup.json") == b"mark"
+        assert dict(store.files("a")) == {"a/b/file": stored, "a/b/backup.json": 4}
+        assert (stored == expected.size_bytes) is self.stores_what_it_gets
 
     def test_its_mark(self, store: ByteStore) -> None:
         assert store.mark() is None
@@ -34,23 +45,25 @@ class StorageContract:
         assert store.mark() == b"mark"
 
     def test_an_empty_file_is_a_file(self, store: ByteStore, tmp_path: Path) -> None:
-        store.put(tmp_path / "source", "a/empty", source(tmp_path / "source", b""))
-        assert dict(store.files("a")) == {"a/empty": 0}
+        stored = put(store, tmp_path / "source", "a/empty", source(tmp_path / "source", b""))
+        assert dict(store.files("a")) == {"a/empty": stored}
+        assert store.read("a/empty") == b""
 
     def test_what_is_put_again_is_replaced(self, store: ByteStore, tmp_path: Path) -> None:
         for content in (b"a longer first", b"second"):
-            store.put(tmp_path / "source", "a/file", source(tmp_path / "source", content))
+            stored = put(store, tmp_path / "source", "a/file", source(tmp_path / "source", content))
             assert store.read("a/file") == content
-            store.put_bytes(content, "a/small")
-            assert store.read("a/small") == content
-        assert dict(store.files("a")) == {"a/file": 6, "a/small": 6}
+            store.put_bytes(content, "a/index.jsonl")
+            assert store.read("a/index.jsonl") == content
+        assert dict(store.files("a")) == {"a/file": stored, "a/index.jsonl": 6}
 
     @pytest.mark.parametrize("content", [b"other", b"longer than before"])
     def test_a_source_that_changed_is_told(self, store: ByteStore, tmp_path: Path, content: bytes) -> None:
         expected = source(tmp_path / "source", b"bytes")
         (tmp_path / "source").write_bytes(content)
         with pytest.raises(SourceChanged, match="not what was stored first"):
-            store.put(tmp_path / "source", "a/file", expected)
+            put(store, tmp_path / "source", "a/file", expected)
+        assert list(store.files("a")) == []
 
     def test_a_folder_holds_its_own_files_only(self, store: ByteStore) -> None:
         for path in ("a/one", "a/deep/two", "ab/three", "b/a/four"):
@@ -69,8 +82,8 @@ class StorageContract:
     @pytest.mark.parametrize("megabytes", [0, 1, 40])
     def test_a_stream_has_every_byte_in_order(self, store: ByteStore, tmp_path: Path, megabytes: int) -> None:
         content = random.Random(megabytes).randbytes(megabytes * 2**20)  # noqa: S311 - the same in every run
-        store.put(tmp_path / "source", "a/file", source(tmp_path / "source", content))
-        with store.open("a/file", len(content)) as stream:
+        stored = put(store, tmp_path / "source", "a/file", source(tmp_path / "source", content))
+        with store.open("a/file", stored) as stream:
             assert stream.read(5) == content[:5]
             assert stream.read() == content[5:]
 
@@ -98,7 +111,7 @@ class StorageContract:
         store.put_bytes(b"", "inside")
         expected = source(tmp_path / "source", b"bytes")
         for act in (
-            lambda: store.put(tmp_path / "source", path, expected),
+            lambda: put(store, tmp_path / "source", path, expected),
             lambda: store.put_bytes(b"", path),
             lambda: store.read(path),
             lambda: store.open(path, 1).read(),

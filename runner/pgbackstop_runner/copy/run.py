@@ -18,7 +18,7 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Copy, Status, StoredFile
 from pgbackstop_catalog.store import layout
-from pgbackstop_runner.storage import identity, open, stored_backup
+from pgbackstop_runner.storage import identity, open, original, stored_backup
 from pgbackstop_runner.storage.protocol import ByteStore, SourceChanged, StoreError
 from pgbackstop_runner.storage.stored_backup import StoredBackup
 from pgbackstop_runner.system import log
@@ -184,7 +184,8 @@ def _upload(workspace: Workspace, wanted: Missing) -> int:
         there = PurePosixPath(backup.location or "")
         files = (*stored.files(), *_beside(stored))
         for file in files:
-            store.put(stored.path(file.path), str(there / file.path), file)
+            with original.opened(stored.path(file.path), file) as stream:
+                store.put(stream, str(there / file.path), file.size_bytes)
         mark = regular_file.read(stored.path(layout.RECORD_NAME), codec.MOST_BYTES)
         store.put_bytes(mark, str(there / layout.RECORD_NAME))
     return sum(file.size_bytes for file in files) + len(mark)

@@ -13,9 +13,8 @@ from typing import BinaryIO
 
 from pgbackstop_catalog import regular_file
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_catalog.store import atomic, layout
-from pgbackstop_runner.storage.protocol import SourceChanged, StoreError, wrong_size
+from pgbackstop_runner.storage.protocol import StoreError, wrong_size
 
 _CHUNK_BYTES = 2**20
 
@@ -26,20 +25,20 @@ class FolderStore:
 
     root: Path
 
-    def put(self, source: Path, path: str, expected: StoredFile) -> None:
+    def put(self, source: BinaryIO, path: str, most_bytes: int) -> int:
         with _errors(self.root):
             target = self._inside(path)
             atomic.make_folder(target.parent)
             atomic.sweep_abandoned(target.parent)  # what a copy that was killed left of the same files
             temporary = atomic.temporary_beside(target)
             try:
-                if _copy(source, temporary) != expected.sha256:
-                    raise SourceChanged(expected)
-                _compare(temporary, expected)
+                size, digest = _copy(source, temporary)
+                _compare(temporary, path, size, digest)
                 temporary.replace(target)
             finally:
                 temporary.unlink(missing_ok=True)
             atomic.sync_folder(target.parent)
+            return size
 
     def put_bytes(self, content: bytes, path: str) -> None:
         with _errors(self.root):
@@ -96,25 +95,25 @@ class FolderStore:
         return target
 
 
-def _copy(source: Path, target: Path) -> str:
-    """Copy durably; returns the SHA-256 of what was read."""
-    digest = hashlib.sha256()
-    with source.open("rb") as reader, os.fdopen(atomic.create(target), "wb") as writer:
-        while chunk := reader.read(_CHUNK_BYTES):
+def _copy(source: BinaryIO, target: Path) -> tuple[int, str]:
+    """Copy durably; returns the bytes and the SHA-256 of what was read."""
+    digest, size = hashlib.sha256(), 0
+    with os.fdopen(atomic.create(target), "wb") as writer:
+        while chunk := source.read(_CHUNK_BYTES):
             digest.update(chunk)
-            writer.write(chunk)
+            size += writer.write(chunk)
         writer.flush()
         os.fsync(writer.fileno())
-    return digest.hexdigest()
+    return size, digest.hexdigest()
 
 
-def _compare(path: Path, expected: StoredFile) -> None:
-    """Raises StoreError where the file is not what it should be."""
+def _compare(path: Path, name: str, size: int, digest: str) -> None:
+    """Raises StoreError where the file does not hold what was read."""
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != expected.sha256 or path.stat().st_size != expected.size_bytes:
+    if found != digest or path.stat().st_size != size:
         raise StoreError(
-            f"The copy of {expected.path} is not what was written (SHA-256 {found[:12]}…).",
+            f"The copy of {name} is not what was written (SHA-256 {found[:12]}…).",
             remedy="Look at the storage's disk, and at the memory of this host.",
         )
 

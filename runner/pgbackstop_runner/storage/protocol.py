@@ -6,7 +6,6 @@ Paths are relative to the storage's root and use slashes. Methods raise StoreErr
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from pgbackstop_catalog import errors
@@ -37,8 +36,11 @@ class SourceChanged(StoreError):
 class ByteStore(Protocol):
     """A storage that keeps files under paths."""
 
-    def put(self, source: Path, path: str, expected: StoredFile) -> None:
-        """Store a file, then compare size and checksum of what is stored with ``expected``."""
+    def put(self, source: BinaryIO, path: str, most_bytes: int) -> int:
+        """Store all of a stream, of so many bytes at most, and compare what is stored with what was read.
+
+        Returns how many bytes are stored. What reading raises is raised, and nothing is stored then.
+        """
 
     def put_bytes(self, content: bytes, path: str) -> None:
         """Store a small file."""

@@ -13,6 +13,7 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -22,9 +23,8 @@ from obstore.store import S3Store
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.storage import S3Storage
-from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_catalog.store import layout
-from pgbackstop_runner.storage.protocol import SourceChanged, StoreError, wrong_size
+from pgbackstop_runner.storage.protocol import StoreError, wrong_size
 from pgbackstop_runner.storage.range_reader import RangeReader
 
 if TYPE_CHECKING:
@@ -63,16 +63,17 @@ class S3Bucket:
         )
         return cls(name=name, store=store)
 
-    def put(self, source: Path, path: str, expected: StoredFile) -> None:
-        part = max(PART_BYTES, -(-expected.size_bytes // _MOST_PARTS))
-        digests = _Digests()
+    def put(self, source: BinaryIO, path: str, most_bytes: int) -> int:
+        part = max(PART_BYTES, -(-most_bytes // _MOST_PARTS))
+        sent = _Digests()
         with self._errors(path):
-            if expected.size_bytes <= part:
-                obstore.put(self.store, path, digests.add(source.read_bytes()), use_multipart=False)
+            if most_bytes <= part:
+                obstore.put(self.store, path, sent.add(source.read()), use_multipart=False)
             else:
-                parts = _parts(source, part, digests)
+                parts = map(sent.add, iter(partial(source.read, part), b""))
                 obstore.put(self.store, path, parts, chunk_size=part, max_concurrency=_CONCURRENCY)
-            self._compare(path, digests, expected)
+            self._compare(path, sent)
+        return sent.size
 
     def put_bytes(self, content: bytes, path: str) -> None:
         with self._errors(path):
@@ -112,22 +113,18 @@ class S3Bucket:
             with self._errors(path), contextlib.suppress(NotFoundError, FileNotFoundError):
                 obstore.delete(self.store, path)
 
-    def _compare(self, path: str, sent: _Digests, expected: StoredFile) -> None:
-        if sent.sha256.hexdigest() != expected.sha256:
-            raise SourceChanged(expected)
+    def _compare(self, path: str, sent: _Digests) -> None:
         meta = obstore.head(self.store, path)
-        if meta["size"] != expected.size_bytes:
-            raise StoreError(
-                f"{self.name} holds {meta['size']} of the {expected.size_bytes} bytes of {expected.path}."
-            )
-        if (meta.get("e_tag") or "").strip('"') not in sent.etags() and not self._reads_back(path, expected):
-            raise StoreError(f"{self.name} holds other bytes than were sent of {expected.path}.")
+        if meta["size"] != sent.size:
+            raise StoreError(f"{self.name} holds {meta['size']} of the {sent.size} bytes of {path}.")
+        if (meta.get("e_tag") or "").strip('"') not in sent.etags() and not self._reads_back(path, sent):
+            raise StoreError(f"{self.name} holds other bytes than were sent of {path}.")
 
-    def _reads_back(self, path: str, expected: StoredFile) -> bool:
+    def _reads_back(self, path: str, sent: _Digests) -> bool:
         found = hashlib.sha256()
         for chunk in obstore.get(self.store, path).stream(min_chunk_size=PART_BYTES):
             found.update(chunk)
-        return found.hexdigest() == expected.sha256
+        return found.hexdigest() == str(sent.sha256.hexdigest())
 
     @contextlib.contextmanager
     def _errors(self, path: str) -> Iterator[None]:
@@ -147,10 +144,12 @@ class _Digests:
     """What was sent: SHA-256 of all of it, MD5 of each part."""
 
     sha256: Any = field(default_factory=hashlib.sha256)
+    size: int = 0
     parts: list[bytes] = field(default_factory=list)
 
     def add(self, content: bytes) -> bytes:
         self.sha256.update(content)
+        self.size += len(content)
         self.parts.append(_md5(content))
         return content
 
@@ -162,12 +161,6 @@ class _Digests:
 
 def _md5(content: bytes) -> bytes:
     return hashlib.md5(content, usedforsecurity=False).digest()
-
-
-def _parts(source: Path, size: int, digests: _Digests) -> Iterator[bytes]:
-    with source.open("rb") as file:
-        while chunk := file.read(size):
-            yield digests.add(chunk)
 
 
 def _secret(path: Path) -> str:

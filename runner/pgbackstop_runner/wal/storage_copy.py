@@ -24,7 +24,7 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_catalog.store.wal_index import Index
-from pgbackstop_runner.storage import backup_files, identity
+from pgbackstop_runner.storage import backup_files, identity, original
 from pgbackstop_runner.storage import open as storages
 from pgbackstop_runner.storage.protocol import ByteStore, SourceChanged
 from pgbackstop_runner.system import log, stop_requests
@@ -187,9 +187,9 @@ class WalCopier:
             return self._compare(archive, entry, twins[0])
         try:
             file = StoredFile(path=entry.path, size_bytes=entry.size_bytes, sha256=entry.sha256)
-            archive.store.put(source, archive.path(entry.path), file)
+            with original.opened(source, file) as stream:
+                archive.store.put(stream, archive.path(entry.path), file.size_bytes)
         except SourceChanged as error:
-            archive.store.remove([archive.path(entry.path)])
             self._refuse(entry, str(error))
             return None
         return entry

@@ -19,6 +19,7 @@ from pgbackstop_runner.storage import s3 as storage_s3
 from pgbackstop_runner.storage.protocol import StoreError
 from pgbackstop_runner.storage.s3 import S3Bucket
 from pgbackstop_runner.workspace import Workspace
+from tests.conformance.storage import put
 from tests.unit.catalog.builders import NOW
 from tests.unit.runner import places
 
@@ -85,7 +86,7 @@ def test_many_parts_in_bounded_memory(storage: S3Storage, tmp_path: Path) -> Non
     bucket = S3Bucket.connect("s3", storage)
     bucket.put_bytes(b"warm", "warm")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    bucket.put(tmp_path / "big", "folder/big", expected)
+    put(bucket, tmp_path / "big", "folder/big", expected)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert dict(bucket.files("folder")) == {"folder/big": expected.size_bytes}
     assert grown < 120 * 1024, f"{grown} KiB for a file of 200 MiB"
@@ -102,7 +103,7 @@ def test_the_checksum_of_parts_is_the_bucket_s_own(
     monkeypatch.setattr(S3Bucket, "_reads_back", read_back)
     bucket = S3Bucket.connect("s3", storage)
     for name, megabytes in (("one", 1), ("many", 20)):
-        bucket.put(tmp_path / name, name, big_file(tmp_path / name, megabytes))
+        put(bucket, tmp_path / name, name, big_file(tmp_path / name, megabytes))
 
 
 def test_another_etag_is_settled_by_reading_back(
@@ -111,7 +112,7 @@ def test_another_etag_is_settled_by_reading_back(
     monkeypatch.setattr(storage_s3._Digests, "etags", lambda _self: set[str]())
     bucket = S3Bucket.connect("s3", storage)
     expected = big_file(tmp_path / "file", 20)
-    bucket.put(tmp_path / "file", "file", expected)
+    put(bucket, tmp_path / "file", "file", expected)
 
 
 def test_a_truncated_upload_is_no_copy(
@@ -127,7 +128,7 @@ def test_a_truncated_upload_is_no_copy(
     monkeypatch.setattr(obstore, "put", short)
     expected = big_file(tmp_path / "file", 20)
     with pytest.raises(StoreError, match=f"of the {expected.size_bytes} bytes"):
-        S3Bucket.connect("s3", storage).put(tmp_path / "file", "file", expected)
+        put(S3Bucket.connect("s3", storage), tmp_path / "file", "file", expected)
 
 
 def test_other_bytes_of_the_same_size_are_no_copy(
@@ -141,7 +142,7 @@ def test_other_bytes_of_the_same_size_are_no_copy(
     monkeypatch.setattr(obstore, "put", other)
     expected = big_file(tmp_path / "file", 20)
     with pytest.raises(StoreError, match="holds other bytes"):
-        S3Bucket.connect("s3", storage).put(tmp_path / "file", "file", expected)
+        put(S3Bucket.connect("s3", storage), tmp_path / "file", "file", expected)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -115,12 +116,12 @@ def test_bytes_that_change_on_their_way_are_tried_again(
     places.days(opened, 1)
     real, spoilt = storage_folder._copy, list[Path]()
 
-    def spoil(source: Path, target: Path) -> str:
-        digest = real(source, target)
+    def spoil(source: BinaryIO, target: Path) -> tuple[int, str]:
+        written = real(source, target)
         if not spoilt:
             spoilt.append(target)
             target.write_bytes(b"other !!!\n")
-        return digest
+        return written
 
     monkeypatch.setattr(storage_folder, "_copy", spoil)
     (made,) = run.run(opened, "main-logical", sleep=no_sleep)
