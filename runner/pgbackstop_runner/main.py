@@ -36,6 +36,7 @@ COMMANDS = (
     "recover",
     "drill",
     "storage",
+    "key",
     "catalog",
     "user",
     "config",

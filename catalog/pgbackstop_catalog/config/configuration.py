@@ -100,13 +100,21 @@ class Config(Model):
     @property
     def first_folder(self) -> str:
         """The storage that is meant where none is named. Raises KeyError where there is none."""
-        for name, storage in self.storages.items():
-            if isinstance(storage, FolderStorage):
-                return name
+        for name in self.own_folders:
+            return name
         raise KeyError
 
+    @property
+    def own_folders(self) -> tuple[str, ...]:
+        """The storages that backups may be written to: folders, without encryption."""
+        return tuple(
+            name
+            for name, storage in self.storages.items()
+            if isinstance(storage, FolderStorage) and storage.encryption is None
+        )
+
     def folder(self, name: str | None) -> FolderStorage:
-        """The folder storage of that name, the first one for None. Raises KeyError, TypeError."""
+        """The folder storage of that name, the first for backups for None. Raises KeyError, TypeError."""
         storage = self.storages[name or self.first_folder]
         if not isinstance(storage, FolderStorage):
             raise TypeError

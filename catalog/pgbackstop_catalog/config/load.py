@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from pgbackstop_catalog.config import locate
 from pgbackstop_catalog.config.configuration import Config
-from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.config.yaml_file import BadConfig, Document, Problem
 
 _PATH_KEYS = {
@@ -24,6 +23,8 @@ _PATH_KEYS = {
     "bin_dir",
     "access_key_id_file",
     "secret_access_key_file",
+    "recipients_file",
+    "identity_files",
     "api_url_file",
     "bot_token_file",
     "ca_file",
@@ -93,6 +94,8 @@ def _sentence(error: Any, loc: tuple[str, ...]) -> str:
 def _absolute(document: Document, value: Any, loc: tuple[str, ...], problems: list[Problem]) -> Any:
     if isinstance(value, dict):
         return {name: _absolute(document, each, (*loc, str(name)), problems) for name, each in value.items()}
+    if loc and loc[-1] in _PATH_KEYS and isinstance(value, list):
+        return [_absolute(document, each, loc, problems) for each in value]
     if loc and loc[-1] in _PATH_KEYS and isinstance(value, str):
         try:
             return str(locate.absolute(value, document.file))
@@ -104,12 +107,13 @@ def _absolute(document: Document, value: Any, loc: tuple[str, ...], problems: li
 def _crossings(config: Config) -> list[tuple[tuple[str, ...], str]]:
     """Yield what no single value can see: names of nothing, and storages that cannot do what is asked."""
     found: list[tuple[tuple[str, ...], str]] = []
-    folders = {name for name, storage in config.storages.items() if isinstance(storage, FolderStorage)}
+    folders = set(config.own_folders)
     if not folders:
         found.append(
             (
                 ("storages",),
-                "none is of kind folder; backups are written to a folder first: add one",
+                "none is of kind folder and without encryption; backups are written to such a one first: "
+                "add one",
             )
         )
     for name, plan in config.plans.items():
@@ -144,7 +148,15 @@ def _storage_problem(
 ) -> list[tuple[tuple[str, ...], str]]:
     if storage is None or storage in folders:
         return []
-    if storage in config.storages:
+    configured = config.storages.get(storage)
+    if configured is not None and configured.encryption is not None:
+        return [
+            (
+                loc,
+                f"{storage!r} is encrypted, which is for copies; write to a folder without encryption first",
+            )
+        ]
+    if configured is not None:
         return [(loc, f"{storage!r} is no folder; write to a folder and list {storage!r} under copies")]
     return [(loc, f"there is no storage {storage!r}; name one of {_names(config.storages)}")]
 

@@ -40,7 +40,9 @@ def _plain_case(file: Path) -> Path | None:
 
 def _first_folder(storages: Any) -> str | None:
     for storage in storages.values() if isinstance(storages, dict) else ():
-        if isinstance(storage, dict) and storage.get("kind", "folder") == "folder":
+        if not isinstance(storage, dict) or storage.get("encryption") is not None:
+            continue  # encrypted ones are for copies
+        if storage.get("kind", "folder") == "folder":
             path = storage.get("path")
             return path if isinstance(path, str) else None
     return None

@@ -11,12 +11,38 @@ from pgbackstop_catalog.config.types import HttpAddress, Size
 from pgbackstop_catalog.model import Model
 
 
+class Encryption(Model):
+    """Encryption of all that is stored but records, in the age format; only for copies."""
+
+    recipients_file: Path | None = Field(
+        default=None,
+        description="a file with a public key in each line, of age (age1…) or of SSH (ssh-ed25519, ssh-rsa): "
+        "whoever has one of their identities can read; needed to write",
+    )
+    identity_files: tuple[Path, ...] = Field(
+        default=(),
+        description="files, mode 0600, with secret keys of 'pgbackstop key generate', or SSH keys without a "
+        "passphrase; needed to read, so only where one restores",
+    )
+
+    @model_validator(mode="after")
+    def _some_key(self) -> Encryption:
+        if self.recipients_file is None and not self.identity_files:
+            msg = "needs recipients_file to write, or identity_files to read"
+            raise ValueError(msg)
+        return self
+
+
+_ENCRYPTION = "encrypts what is stored; files as they are when left out"
+
+
 class FolderStorage(Model):
     """A folder on a disk of this host."""
 
     kind: Literal["folder"] = Field(default="folder", description="a folder")
     path: Path = Field(description="the folder; 'pgbackstop storage create' makes it, with mode 0700")
     reserve: Size = Field(default=10**9, description="bytes that a backup must leave free")
+    encryption: Encryption | None = Field(default=None, description=f"{_ENCRYPTION}; only for copies")
 
 
 class S3Storage(Model):
@@ -37,6 +63,7 @@ class S3Storage(Model):
         description="a file, mode 0600, with the secret key; else the environment's AWS_SECRET_ACCESS_KEY",
     )
     allow_http: bool = Field(default=False, description="whether the endpoint may be without encryption")
+    encryption: Encryption | None = Field(default=None, description=_ENCRYPTION)
 
     @model_validator(mode="after")
     def _encrypted_unless_said(self) -> S3Storage:

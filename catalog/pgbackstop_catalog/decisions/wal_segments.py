@@ -21,6 +21,7 @@ DEFAULT_SEGMENT_BYTES = 16 * 2**20
 INDEX_NAME = "index.jsonl"
 GAPS_NAME = "gaps.json"
 IDENTITY_NAME = "archive.json"
+STATE_NAME = "state.json"  # in a further storage: what the receiver said
 RECEIVING_NAME = "receiving"  # where pg_receivewal writes; its .partial holds the newest bytes
 INCOMING_NAME = "incoming"  # where the archive_command puts segments
 ASIDE_NAME = "aside"  # a .partial of an earlier connection, until its segment is complete
@@ -86,6 +87,9 @@ class WalSegment(Model):
         default=None,
         description="everything committed by then, by the server's clock, is in this segment or before it; "
         "absent where that was not observed",
+    )
+    stored_bytes: Count | None = Field(
+        default=None, description="in an encrypted storage: its size there; size_bytes and sha256 are inside"
     )
 
 
@@ -281,6 +285,12 @@ class Entry(NamedTuple):
     sha256: str
     archived_at: datetime
     covers_until: datetime | None
+    stored_bytes: int | None = None
+
+    @property
+    def there_bytes(self) -> int:
+        """Its size where it lies; larger than what was archived where it is encrypted there."""
+        return self.size_bytes if self.stored_bytes is None else self.stored_bytes
 
     @property
     def is_segment(self) -> bool:

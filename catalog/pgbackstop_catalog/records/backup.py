@@ -130,6 +130,18 @@ class DatabaseFacts(Model):
     extensions: tuple[Extension, ...] = ()
 
 
+class CopyEncryption(Model):
+    """How the files of a copy are encrypted; in the record beside them, and only there."""
+
+    format: Literal["age"] = "age"
+    recipients: tuple[str, ...] = Field(
+        description="whose identities open it: public keys of age, SHA-256 fingerprints of SSH keys"
+    )
+    stored_bytes: dict[RelativePath, Count] = Field(
+        description="how large each file is when it is encrypted; size_bytes and sha256 are of its content"
+    )
+
+
 class Step(Model):
     """One step of the flow and how long it took."""
 
@@ -225,12 +237,18 @@ class Backup(Model):
     restore_by_hand: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
+    encryption: CopyEncryption | None = None
     expired_at: UtcTime | None = None
 
     @property
     def is_available(self) -> bool:
         """Return whether its bytes are complete and still kept."""
         return self.status is Status.SUCCEEDED and self.expired_at is None
+
+    def sizes_of_copy(self) -> dict[str, int]:
+        """How large each file is beside this record: larger than it was where it is encrypted there."""
+        stored = self.encryption.stored_bytes if self.encryption else {}
+        return {file.path: stored.get(file.path, file.size_bytes) for file in self.files}
 
     @property
     def is_failure(self) -> bool:

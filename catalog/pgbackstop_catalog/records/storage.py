@@ -27,12 +27,20 @@ class StorageMark(Model):
     id: str = Field(pattern=r"^[0-9a-f]{32}$", description="what tells it from every other one")
     name: Name
     created_at: UtcTime
+    encryption: Literal["age"] | None = Field(
+        default=None, description="what all but records is encrypted with"
+    )
     former: tuple[FormerStorage, ...] = Field(default=(), description="in the catalog only; the oldest first")
 
     @classmethod
-    def new(cls, name: str, kind: Literal["storage", "catalog"] = "storage") -> StorageMark:
+    def new(
+        cls, name: str, kind: Literal["storage", "catalog"] = "storage", *, encrypted: bool = False
+    ) -> StorageMark:
         """A mark that no storage has yet."""
-        return cls(kind=kind, id=secrets.token_hex(16), name=name, created_at=utc_now())
+        encryption: Literal["age"] | None = "age" if encrypted else None
+        return cls(
+            kind=kind, id=secrets.token_hex(16), name=name, created_at=utc_now(), encryption=encryption
+        )
 
     def replaced_at(self, moment: datetime) -> FormerStorage | None:
         """The one that had the name at that moment; None where it was this one."""

@@ -5,6 +5,7 @@
     backups/wal_archive/<server>/<16 digits>/     segments, as pgBackRest groups them
     storage.json                                  the mark: without it the storage is not there
 
+In an encrypted storage every file but records and what is for people ends in ``.age`` besides.
 A folder that ends in ``.partial`` is being written; one without ``backup.json`` was never finished.
 """
 
@@ -21,6 +22,7 @@ STORAGE_MARK = "storage.json"
 PARTIAL_SUFFIX = ".partial"
 CHECKSUMS_NAME = "SHA256SUMS"
 RESTORE_NAME = "RESTORE.md"
+ENCRYPTED_SUFFIX = ".age"
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 

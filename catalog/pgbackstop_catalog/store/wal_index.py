@@ -97,8 +97,10 @@ def _entry(document: Any) -> wal_segments.Entry:
     name, path, size, sha256 = (document[key] for key in ("name", "path", "size_bytes", "sha256"))
     if not _NAME.fullmatch(name) or not _is_inside(path) or not _SHA256.fullmatch(sha256):
         raise ValueError
-    if type(size) is not int or not 0 <= size < MOST_BYTES:
-        raise ValueError
+    stored = document.get("stored_bytes")
+    for each in (size, 0 if stored is None else stored):
+        if type(each) is not int or not 0 <= each < MOST_BYTES:
+            raise ValueError
     return wal_segments.Entry(
         name=name,
         path=path,
@@ -106,6 +108,7 @@ def _entry(document: Any) -> wal_segments.Entry:
         sha256=sha256,
         archived_at=_moment(document["archived_at"]),
         covers_until=_moment(covers) if covers else None,
+        stored_bytes=stored,
     )
 
 

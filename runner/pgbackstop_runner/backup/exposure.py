@@ -13,7 +13,7 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.config.storage import FolderStorage
 
 # Of the files that the configuration names, those that anybody may know.
-_PUBLIC = frozenset({"ca_file"})
+_PUBLIC = frozenset({"ca_file", "recipients_file"})
 _UNVERIFIED = frozenset({"disable", "allow", "prefer"})
 
 
@@ -40,12 +40,15 @@ def _secrets(document: Any, key: str = "") -> Iterator[str]:
     if isinstance(document, dict):
         for name, value in document.items():
             yield from _secrets(value, str(name))
+    elif isinstance(document, list | tuple):
+        for value in document:
+            yield from _secrets(value, key)
     elif isinstance(document, Path) and _is_secret(key):
         yield from _file(document)
 
 
 def _is_secret(key: str) -> bool:
-    return (key.endswith("_file") and key not in _PUBLIC) or key == "sslkey"
+    return (key.endswith(("_file", "_files")) and key not in _PUBLIC) or key == "sslkey"
 
 
 def _file(path: Path) -> Iterator[str]:

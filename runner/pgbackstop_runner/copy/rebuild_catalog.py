@@ -119,7 +119,7 @@ def _misplaced(record: Backup, folder: PurePosixPath) -> str:
 def _restore(workspace: Workspace, storage: str, found: _Found) -> list[Backup | Copy]:
     """Write what the catalog lacks of a backup; nothing where it has it."""
     written: list[Backup | Copy] = []
-    record = found.record
+    record = found.record.evolve(encryption=None)  # which is the copy's, and not the backup's
     if not workspace.catalog.has(record):
         workspace.catalog.put(record)
         written.append(record)
@@ -144,12 +144,12 @@ def _copy(record: Backup, storage: str) -> Copy:
 
 def _differences(found: _Found, sizes: dict[str, int]) -> Iterator[str]:
     """Files that are not there, or are of another size than the record says."""
-    for file in found.record.files:
-        size = sizes.get(file.path)
+    for name, wanted in found.record.sizes_of_copy().items():
+        size = sizes.get(name)
         if size is None:
-            yield f"{found.mark.parent / file.path} is missing"
-        elif size != file.size_bytes:
-            yield f"{found.mark.parent / file.path} has {size} bytes; its record says {file.size_bytes}"
+            yield f"{found.mark.parent / name} is missing"
+        elif size != wanted:
+            yield f"{found.mark.parent / name} has {size} bytes; its record says {wanted}"
 
 
 def storages(workspace: Workspace) -> Iterable[str]:

@@ -7,7 +7,6 @@ copy, its backup stays as it is; what is missing is made the next time.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,8 +15,9 @@ from pathlib import PurePosixPath
 from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Copy, Status, StoredFile
+from pgbackstop_catalog.records.backup import Backup, Copy, Status
 from pgbackstop_catalog.store import layout
+from pgbackstop_runner.copy import encrypted_copy
 from pgbackstop_runner.storage import identity, open, original, stored_backup
 from pgbackstop_runner.storage.protocol import ByteStore, SourceChanged, StoreError
 from pgbackstop_runner.storage.stored_backup import StoredBackup
@@ -182,22 +182,28 @@ def _upload(workspace: Workspace, wanted: Missing) -> int:
             raise StoreError(f"Backup {backup.id} has expired before its copy was made.")
         store = open.open_store(wanted.storage, workspace.config.storages[wanted.storage])
         there = PurePosixPath(backup.location or "")
-        files = (*stored.files(), *_beside(stored))
-        for file in files:
+        sizes: dict[str, int] = {}
+        for file in stored.files():
             with original.opened(stored.path(file.path), file) as stream:
-                store.put(stream, str(there / file.path), file.size_bytes)
-        mark = regular_file.read(stored.path(layout.RECORD_NAME), codec.MOST_BYTES)
-        store.put_bytes(mark, str(there / layout.RECORD_NAME))
-    return sum(file.size_bytes for file in files) + len(mark)
+                sizes[file.path] = store.put(stream, str(there / file.path), file.size_bytes)
+        beside = dict(_beside(stored, store.encrypted_for, sizes))
+        for name, content in beside.items():
+            store.put_bytes(content, str(there / name))
+    return sum(sizes.values()) + sum(map(len, beside.values()))
 
 
-def _beside(stored: StoredBackup) -> Iterator[StoredFile]:
-    """The two files for people, which no record lists."""
-    for name in (layout.CHECKSUMS_NAME, layout.RESTORE_NAME):
-        if stored.path(name).exists():
+def _beside(
+    stored: StoredBackup, encrypted_for: tuple[str, ...] | None, sizes: dict[str, int]
+) -> Iterator[tuple[str, bytes]]:
+    """The two files for people, which no record lists, and the commit mark last."""
+    for name in (layout.CHECKSUMS_NAME, layout.RESTORE_NAME, layout.RECORD_NAME):
+        if name == layout.RECORD_NAME or stored.path(name).exists():
             content = regular_file.read(stored.path(name), codec.MOST_BYTES)
-            digest = hashlib.sha256(content).hexdigest()
-            yield StoredFile(path=name, size_bytes=len(content), sha256=digest)
+            if encrypted_for is not None and name == layout.RESTORE_NAME:
+                content = encrypted_copy.restore_text(content, encrypted_for)
+            if encrypted_for is not None and name == layout.RECORD_NAME:
+                content = encrypted_copy.record(content, encrypted_for, sizes)
+            yield name, content
 
 
 def _expire(workspace: Workspace, backup: Backup, copy: Copy) -> Iterable[str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.store import layout
 from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner.storage import identity, stored_backup
 from pgbackstop_runner.storage import open as storages
@@ -46,25 +48,31 @@ class CopiedFiles:
     store: ByteStore
     storage: str
     backup: Backup
+    sizes: Mapping[str, int]
 
     def open(self, name: str) -> BinaryIO:
-        size = next(file.size_bytes for file in self.backup.files if file.path == name)
-        return self.store.open(self._path(name), size)
+        return self.store.open(self._path(name), self.sizes[name])
 
     def where(self, name: str) -> str:
         return f"{self.storage}: {self._path(name)}"
 
     def require_whole(self) -> None:
-        """Raises CatalogError where a file is not there, or not as long as its record says."""
-        sizes = dict(self.store.files(str(self.backup.location)))
-        for file in self.backup.files:
-            found = sizes.get(self._path(file.path))
-            if found != file.size_bytes:
-                how = "is not there" if found is None else f"has {found} of {file.size_bytes} bytes"
+        """Raises CatalogError where a file is not there, or not as long as it was stored; Sealed, StoreError.
+
+        The smallest is opened: no identity that is missing is to be found later.
+        """
+        there = dict(self.store.files(str(self.backup.location)))
+        for name, size in self.sizes.items():
+            found = there.get(self._path(name))
+            if found != size:
+                how = "is not there" if found is None else f"has {found} of {size} bytes"
                 raise errors.CatalogError(
-                    f"{self.where(file.path)} {how}; nothing was touched.",
+                    f"{self.where(name)} {how}; nothing was touched.",
                     remedy="Choose another backup with --backup, or another storage with --from.",
                 )
+        if self.store.encrypted_for is not None and self.sizes:
+            with self.open(min(self.sizes, key=self.sizes.__getitem__)) as stream:
+                stream.read(1)
 
     def _path(self, name: str) -> str:
         return str(PurePosixPath(self.backup.location or "", name))
@@ -73,7 +81,7 @@ class CopiedFiles:
 def find(workspace: Workspace, backup: Backup, storage: str | None = None) -> BackupFiles:
     """The backup's own folder, or its copy in ``storage``.
 
-    Raises NoPlace, NotConfigured, Refused, NotThere, Lost.
+    Raises NoPlace, NotConfigured, Refused, NotThere, Lost, StoreError, CatalogError.
     """
     if storage is None:
         return FolderFiles(folder=stored_backup.find(workspace, backup).folder)
@@ -83,7 +91,15 @@ def find(workspace: Workspace, backup: Backup, storage: str | None = None) -> Ba
         )
     identity.require(workspace, storage)
     store = storages.open_store(storage, workspace.config.storages[storage])
-    return CopiedFiles(store=store, storage=storage, backup=backup)
+    return CopiedFiles(store=store, storage=storage, backup=backup, sizes=_sizes(store, backup))
+
+
+def _sizes(store: ByteStore, backup: Backup) -> dict[str, int]:
+    """How large each file is in the storage; the record beside them tells of encrypted ones."""
+    if store.encrypted_for is None:
+        return {file.path: file.size_bytes for file in backup.files}
+    path = str(PurePosixPath(backup.location or "", layout.RECORD_NAME))
+    return codec.decode(Backup, store.read(path), where=path).sizes_of_copy()
 
 
 def in_storage(catalog: Catalog, backups: Sequence[Backup], storage: str) -> list[Backup]:

@@ -25,6 +25,10 @@ class FolderStore:
 
     root: Path
 
+    @property
+    def encrypted_for(self) -> None:
+        return None
+
     def put(self, source: BinaryIO, path: str, most_bytes: int) -> int:
         with _errors(self.root):
             target = self._inside(path)

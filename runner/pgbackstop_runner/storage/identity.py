@@ -59,7 +59,7 @@ def require(workspace: Workspace, name: str) -> None:
     mark, known = _mark(store, workspace, name), workspace.catalog.storage(name)
     if workspace.catalog.is_there() and workspace.catalog.create():
         log.logger().info("marked the catalog", catalog=workspace.catalog.location)
-    if known is None and (mark is not None or _holds_what_is_kept(workspace, name, store)):
+    if known is None and (mark is not None or _is_from_before_marks(workspace, name, store)):
         _adopt(workspace, name, store)
         mark, known = _mark(store, workspace, name), workspace.catalog.storage(name)
     if mark is None:
@@ -118,7 +118,7 @@ def create(workspace: Workspace, name: str, *, replace: bool = False) -> tuple[S
             f"{_missing(workspace, name).problem} The catalog keeps backups in it.",
             remedy=f"Mount it. If it is lost: 'pgbackstop storage create {name} --replace'.",
         )
-    made = mark or StorageMark.new(name)
+    made = mark or StorageMark.new(name, encrypted=store.encrypted_for is not None)
     if mark is None:
         store.put_bytes(codec.encode(made), layout.STORAGE_MARK)
     workspace.catalog.put(made.evolve(name=name, former=_former(known) if replace else ()))
@@ -197,10 +197,31 @@ def _opened(workspace: Workspace, name: str) -> ByteStore:
 
 
 def _mark(store: ByteStore, workspace: Workspace, name: str) -> StorageMark | None:
-    """The mark that stands there now. Raises CatalogError for one that is none, StoreError."""
+    """The mark that stands there now.
+
+    Raises NotThere for that of a storage that is encrypted where the configuration's is not, or the other way
+    round, CatalogError for one that is none, StoreError.
+    """
     content = store.mark()
+    if content is None:
+        return None
     where = f"{_place(workspace, name)}/{layout.STORAGE_MARK}"
-    return codec.decode(StorageMark, content, where=where) if content is not None else None
+    mark = codec.decode(StorageMark, content, where=where)
+    if (mark.encryption is not None) != (store.encrypted_for is not None):
+        raise _mixed(name, mark)
+    return mark
+
+
+def _mixed(name: str, mark: StorageMark) -> NotThere:
+    if mark.encryption is not None:
+        return NotThere(
+            f"The storage {name} is encrypted ({mark.encryption}), and the configuration does not say how.",
+            remedy=f"Add storages.{name}.encryption.",
+        )
+    return NotThere(
+        f"The storage {name} is not encrypted, and the configuration says that it is; nothing was touched.",
+        remedy="Let encrypted copies go to another folder or prefix, as a storage with another name.",
+    )
 
 
 def _place(workspace: Workspace, name: str) -> str:
@@ -237,6 +258,11 @@ def _kept(workspace: Workspace, name: str) -> Iterator[str]:
         kept = copy.status is Status.SUCCEEDED and copy.expired_at is None
         if copy.storage == name and kept and backup_of is not None and backup_of.location:
             yield backup_of.location
+
+
+def _is_from_before_marks(workspace: Workspace, name: str, store: ByteStore) -> bool:
+    """Whether it holds what is kept, and may have been made without a mark; an encrypted one has it."""
+    return store.encrypted_for is None and _holds_what_is_kept(workspace, name, store)
 
 
 def _holds_what_is_kept(workspace: Workspace, name: str, store: ByteStore) -> bool:

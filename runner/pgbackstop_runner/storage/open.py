@@ -1,7 +1,8 @@
 """The kinds of storage that copies go to, one file for each.
 
-folder.py    another disk of this host
-s3.py        S3, and servers that speak its protocol
+folder.py      another disk of this host
+s3.py          S3, and servers that speak its protocol
+encrypted.py   around one of them
 """
 
 from __future__ import annotations
@@ -11,7 +12,16 @@ from pgbackstop_runner.storage.protocol import ByteStore
 
 
 def open_store(name: str, storage: FolderStorage | S3Storage) -> ByteStore:
-    """The storage of a configuration."""
+    """The storage of a configuration. Raises ConfigError for files of keys that cannot be used."""
+    store = _plain(name, storage)
+    if storage.encryption is None:
+        return store
+    from pgbackstop_runner.storage.encrypted import EncryptedStore  # noqa: PLC0415 - pyrage is 4 MB
+
+    return EncryptedStore.around(store, name, storage.encryption)
+
+
+def _plain(name: str, storage: FolderStorage | S3Storage) -> ByteStore:
     if isinstance(storage, FolderStorage):
         from pgbackstop_runner.storage.folder import FolderStore  # noqa: PLC0415 - only the kind in use
 

@@ -23,6 +23,12 @@ def wrong_size(path: str, found: int, expected: int) -> StoreError:
     )
 
 
+class Sealed(StoreError):
+    """A file is encrypted, and the configuration names no identity that opens it."""
+
+    exit_code = errors.ConfigError.exit_code
+
+
 class SourceChanged(StoreError):
     """The original is not what it was when it was stored first: to try again changes nothing."""
 
@@ -34,7 +40,11 @@ class SourceChanged(StoreError):
 
 
 class ByteStore(Protocol):
-    """A storage that keeps files under paths."""
+    """A storage that keeps files under paths. Sizes are those of what is stored."""
+
+    @property
+    def encrypted_for(self) -> tuple[str, ...] | None:
+        """Whose identities open its files, by fingerprints; None where they are not encrypted."""
 
     def put(self, source: BinaryIO, path: str, most_bytes: int) -> int:
         """Store all of a stream, of so many bytes at most, and compare what is stored with what was read.

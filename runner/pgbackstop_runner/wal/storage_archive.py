@@ -27,7 +27,7 @@ from pgbackstop_catalog.store import atomic, layout, wal_index
 from pgbackstop_runner.storage.protocol import ByteStore
 from pgbackstop_runner.wal import segment_file
 
-STATE = f"{wal_segments.RECEIVING_NAME}/state.json"
+STATE = f"{wal_segments.RECEIVING_NAME}/{wal_segments.STATE_NAME}"
 LANES = 4  # requests at once
 _UNKNOWN = datetime.fromtimestamp(0, UTC)
 LOOSE = (wal_segments.RECEIVING_NAME, wal_segments.ASIDE_NAME)
@@ -59,7 +59,7 @@ class StorageArchive:
 
     def is_there(self, entry: Entry) -> bool:
         """Whether the storage lists it, in its whole length."""
-        return self.sizes.get(entry.path) == entry.size_bytes
+        return self.sizes.get(entry.path) == entry.there_bytes
 
     def unlisted(self) -> dict[str, Entry]:
         """Segments that are there and have no line: a copier was killed, or an index was lost.
@@ -82,8 +82,11 @@ def part_of(name: str) -> str:
     return f"{folder}{wal_segments.INDEX_NAME}"
 
 
-def fetch(store: ByteStore, server: str, mirror: Path) -> StorageArchive:
-    """Read what the storage says of its WAL into the folder ``mirror``: all but the segments themselves."""
+def fetch(store: ByteStore, server: str, mirror: Path, *, records_only: bool = False) -> StorageArchive:
+    """Read what the storage says of its WAL into the folder ``mirror``: all but the segments themselves.
+
+    ``records_only`` leaves out what PostgreSQL wrote, which may be encrypted: histories, unfinished segments.
+    """
     folder = layout.wal_folder(server)
     shutil.rmtree(mirror, ignore_errors=True)
     atomic.make_folder(mirror)
@@ -94,7 +97,7 @@ def fetch(store: ByteStore, server: str, mirror: Path) -> StorageArchive:
     if state_path in loose:
         state = codec.decode(WalState, store.read(state_path), where=state_path)
     sizes = {str(PurePosixPath(path).relative_to(folder)): size for path, size in store.files(str(folder))}
-    names = [name for name in sizes if _is_small(name)]
+    names = [name for name in sizes if _is_record(name) or (not records_only and _is_small(name))]
     with ThreadPoolExecutor(LANES) as pool:
         contents = dict(zip(names, pool.map(store.read, (str(folder / name) for name in names)), strict=True))
     _write(mirror, contents)
@@ -109,16 +112,16 @@ def fetch(store: ByteStore, server: str, mirror: Path) -> StorageArchive:
     )
 
 
+def _is_record(relative: str) -> bool:
+    path = PurePosixPath(relative)
+    return relative == wal_segments.IDENTITY_NAME or (_is_index(relative) and len(path.parts) <= 2)
+
+
 def _is_small(relative: str) -> bool:
     path = PurePosixPath(relative)
     if str(path.parent) in LOOSE:
         return bool(wal_segments.SEGMENT_NAME.match(path.name)) and path.name.endswith(".partial")
-    if path.name == wal_segments.INDEX_NAME:
-        return len(path.parts) <= 2
-    name = path.name
-    return len(path.parts) == 1 and (
-        name == wal_segments.IDENTITY_NAME or bool(wal_segments.HISTORY_NAME.fullmatch(name))
-    )
+    return bool(wal_segments.HISTORY_NAME.fullmatch(relative))
 
 
 def _write(mirror: Path, contents: dict[str, bytes]) -> None:

@@ -26,7 +26,7 @@ from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_catalog.store.wal_index import Index
 from pgbackstop_runner.storage import backup_files, identity, original
 from pgbackstop_runner.storage import open as storages
-from pgbackstop_runner.storage.protocol import ByteStore, SourceChanged
+from pgbackstop_runner.storage.protocol import ByteStore, Sealed, SourceChanged
 from pgbackstop_runner.system import log, stop_requests
 from pgbackstop_runner.wal import archive as archives
 from pgbackstop_runner.wal import segment_file, storage_archive
@@ -120,7 +120,7 @@ class WalCopier:
     def _open(self, own: WalIdentity) -> StorageArchive:
         identity.require(self.workspace, self.storage)
         store = storages.open_store(self.storage, self.workspace.config.storages[self.storage])
-        archive = storage_archive.fetch(store, self.server, self._mirror)
+        archive = storage_archive.fetch(store, self.server, self._mirror, records_only=True)
         if archive.identity is None:
             store.put_bytes(codec.encode(own), archive.path(wal_segments.IDENTITY_NAME))
         elif archive.identity.system_identifier != own.system_identifier:
@@ -172,7 +172,7 @@ class WalCopier:
         with ThreadPoolExecutor(LANES) as pool:
             sent = [each for each in pool.map(lambda entry: self._send_one(archive, entry), batch) if each]
         archive.entries |= {each.name: each for each in sent}
-        archive.sizes |= {each.path: each.size_bytes for each in sent}
+        archive.sizes |= {each.path: each.there_bytes for each in sent}
         archive.write_index(storage_archive.part_of(each.name) for each in sent)
         if sent:
             self._update(copied=self.state.copied + len(sent), copied_at=utc_now())
@@ -184,15 +184,24 @@ class WalCopier:
             return None  # it expired, or was lost; the gaps of the archive tell
         twins = [path for path in storage_archive.paths_of(entry.path) if path in archive.sizes]
         if twins:
-            return self._compare(archive, entry, twins[0])
+            try:
+                return self._compare(archive, entry, twins[0])
+            except Sealed:
+                if entry.name in archive.entries:
+                    self._refuse(entry, f"{self.storage} has {entry.name} with another hash.")
+                    return None
+                # Without a line it does not count: a copier ended while it sent it.
+        return self._put(archive, entry)
+
+    def _put(self, archive: StorageArchive, entry: Entry) -> Entry | None:
+        file = StoredFile(path=entry.path, size_bytes=entry.size_bytes, sha256=entry.sha256)
         try:
-            file = StoredFile(path=entry.path, size_bytes=entry.size_bytes, sha256=entry.sha256)
-            with original.opened(source, file) as stream:
-                archive.store.put(stream, archive.path(entry.path), file.size_bytes)
+            with original.opened(self._root / entry.path, file) as stream:
+                size = archive.store.put(stream, archive.path(entry.path), file.size_bytes)
         except SourceChanged as error:
             self._refuse(entry, str(error))
             return None
-        return entry
+        return entry if archive.store.encrypted_for is None else entry._replace(stored_bytes=size)
 
     def _compare(self, archive: StorageArchive, entry: Entry, twin: str) -> Entry | None:
         """What the storage has under that name already: by content, which compressors do not change."""
@@ -207,7 +216,10 @@ class WalCopier:
         self._compared[entry.name] = entry.sha256
         if entry.name in archive.entries:
             return None
-        return entry._replace(path=twin, size_bytes=stored.size_bytes, sha256=stored.sha256)
+        there = None if archive.store.encrypted_for is None else archive.sizes[twin]
+        return entry._replace(
+            path=twin, size_bytes=stored.size_bytes, sha256=stored.sha256, stored_bytes=there
+        )
 
     def _refuse(self, entry: Entry, reason: str) -> None:
         self._compared[entry.name] = entry.sha256
@@ -227,7 +239,7 @@ class WalCopier:
         self._update(
             last_segment=max((each.name for each in segments), default=""),
             segments=len(segments),
-            stored_bytes=sum(each.size_bytes for each in archive.entries.values()),
+            stored_bytes=sum(each.there_bytes for each in archive.entries.values()),
             pending_segments=pending,
         )
 

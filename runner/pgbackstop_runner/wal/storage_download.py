@@ -19,17 +19,22 @@ _REMEDY = "Choose a target before it, or another storage with --from."
 def check(entries: Iterable[Entry], remote: StorageArchive, storage: str) -> int:
     """Compare names and sizes; returns the bytes. Raises CatalogError for one that is missing or cut off.
 
-    Their content is compared when it comes, and would come twice otherwise.
+    Their content is compared when it comes, and would come twice otherwise. Of encrypted ones the first and
+    the last are opened: raises Sealed, StoreError where that fails.
     """
-    total = 0
-    for entry in entries:
+    total, wanted = 0, tuple(entries)
+    for entry in wanted:
         if not remote.is_there(entry):
             found = remote.sizes.get(entry.path)
-            how = "is not there" if found is None else f"has {found} of {entry.size_bytes} bytes"
+            how = "is not there" if found is None else f"has {found} of {entry.there_bytes} bytes"
             raise errors.CatalogError(
                 f"WAL segment {entry.name} {how} in {storage}; nothing was touched.", remedy=_REMEDY
             )
         total += entry.size_bytes
+    for entry in (*wanted[:1], *wanted[1:][-1:]):
+        if entry.stored_bytes is not None:
+            with remote.store.open(remote.path(entry.path), entry.stored_bytes) as stream:
+                stream.read(1)
     return total
 
 

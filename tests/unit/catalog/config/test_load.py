@@ -51,6 +51,15 @@ def test_a_right_one_has_paths_from_its_own_folder(file: Path) -> None:
     assert cloud.secret_access_key_file == file.parent / "keys" / "secret"
 
 
+def test_files_of_keys_are_found_from_its_own_folder(file: Path) -> None:
+    keys = "    encryption: {recipients_file: keys/all, identity_files: [keys/one, /etc/two]}\n"
+    file.write_text(GOOD + keys)
+    encryption = load.load(file).storages["cloud"].encryption
+    assert encryption is not None
+    assert encryption.recipients_file == file.parent / "keys" / "all"
+    assert encryption.identity_files == (file.parent / "keys" / "one", Path("/etc/two"))
+
+
 def test_without_plans_each_server_gets_the_two_of_the_specification(file: Path) -> None:
     file.write_text(GOOD)
     plans = load.load(file).plans
@@ -144,6 +153,24 @@ WRONG = {
     "no folder at all": (
         "servers: {main: {}}\nstorages: {cloud: {kind: s3, bucket: b}}",
         "2: storages: none is of kind folder",
+    ),
+    "an encrypted folder to write to": (
+        "servers: {main: {}}\nstorages: {disk: {path: s}, far: {path: t, encryption: {recipients_file: r}}}\n"
+        "plans:\n  a: {server: main, backup_type: logical, storage: far}",
+        "4: plans.a.storage: 'far' is encrypted, which is for copies; write to a folder without encryption",
+    ),
+    "an encrypted folder for the WAL": (
+        "servers: {main: {wal: {storage: far}}}\n"
+        "storages: {disk: {path: s}, far: {path: t, encryption: {recipients_file: r}}}",
+        "1: servers.main.wal.storage: 'far' is encrypted",
+    ),
+    "no other than an encrypted folder": (
+        "servers: {main: {}}\nstorages: {far: {path: t, encryption: {recipients_file: r}}}",
+        "2: storages: none is of kind folder and without encryption",
+    ),
+    "encryption without a key": (
+        "servers: {main: {}}\nstorages: {disk: {path: s}, far: {path: t, encryption: {}}}",
+        "2: storages.far.encryption: needs recipients_file to write, or identity_files to read",
     ),
     "another kind of storage": (
         "servers: {main: {}}\nstorages:\n  disk: {path: s}\n  t:\n    kind: tape",

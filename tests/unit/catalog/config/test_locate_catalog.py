@@ -28,6 +28,8 @@ CATALOGS = {
     "absolute": GOOD + "catalog: /var/records\n",
     "in the home": GOOD + "catalog: ~/records\n",
     "no folder first": "servers: {main: {}}\nstorages: {cloud: {kind: s3, bucket: b}, disk: {path: /x}}",
+    "an encrypted folder first": "servers: {main: {}}\nstorages:\n"
+    "  far: {path: /y, encryption: {recipients_file: r}}\n  disk: {path: /x}",
 }
 
 

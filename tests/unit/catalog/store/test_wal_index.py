@@ -46,6 +46,13 @@ def test_what_is_appended_is_read_later(tmp_path: Path) -> None:
     assert index.bad_lines == 0
 
 
+def test_the_size_of_an_encrypted_one_is_its_own(tmp_path: Path) -> None:
+    path, index = tmp_path / "index.jsonl", Index(tmp_path)
+    path.write_bytes(line(1) + line(2, stored_bytes=250) + line(3).replace(b"}", b',"stored_bytes":"9"}'))
+    assert [entry.there_bytes for entry in index.refresh().values()] == [10, 250]
+    assert index.bad_lines == 1
+
+
 def test_the_later_line_of_a_name_counts(tmp_path: Path) -> None:
     (tmp_path / "index.jsonl").write_bytes(line(1, 10) + line(1, 25))
     index = Index(tmp_path)

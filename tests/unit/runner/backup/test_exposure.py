@@ -39,6 +39,21 @@ def test_a_secret_that_others_may_read_or_write(store: Path, mode: int) -> None:
     )
 
 
+def test_an_identity_that_others_may_read(store: Path) -> None:
+    """The recipients are no secret."""
+    for name in ("recipients", "one", "two"):
+        (store.parent / name).touch(mode=0o644)
+    (store.parent / "one").chmod(0o600)
+    encryption = {
+        "recipients_file": store.parent / "recipients",
+        "identity_files": [store.parent / "one", store.parent / "two"],
+    }
+    bucket = {"kind": "s3", "bucket": "b", "encryption": encryption}
+    document = {"servers": {"main": {}}, "storages": {"disk": {"path": store}, "cloud": bucket}}
+    (told,) = exposure.warnings(Config.model_validate(document))
+    assert told.startswith(f"{store.parent / 'two'} holds a secret and is open to others (mode 0644)")
+
+
 def test_a_storage_that_everybody_may_write_to(store: Path) -> None:
     store.chmod(0o777)
     (told,) = warnings(store.parent)

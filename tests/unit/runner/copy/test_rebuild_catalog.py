@@ -18,6 +18,7 @@ from pgbackstop_runner.copy import rebuild_catalog, run
 from pgbackstop_runner.storage import identity
 from pgbackstop_runner.storage.identity import NotThere
 from pgbackstop_runner.workspace import Workspace
+from tests.support import keys
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import NOW
 from tests.unit.runner import places
@@ -203,3 +204,23 @@ def test_the_command_says_what_it_did(tmp_path: Path) -> None:
     again = json.loads(pgbackstop(opened, "catalog", "rebuild", "--storage", "disk", "--json").stdout)
     assert (again[0]["known"], again[0]["restored"], len(again[0]["garbage"])) == (1, [], 1)
     assert [each.id for each in opened.catalog.backups()] == [first.id]
+
+
+def test_encrypted_copies_are_found_without_an_identity(tmp_path: Path) -> None:
+    settings = keys.generated(tmp_path / "keys").settings(reads=False)
+    second = {"kind": "folder", "path": tmp_path / "second", "encryption": settings}
+    opened = places.workspace(
+        tmp_path, copies=("second",), storages={"second": second}, catalog=tmp_path / "catalog"
+    )
+    (backup,) = places.days(opened, 1)
+    run.run(opened, "main-logical")
+    lose(opened)
+    found = rebuild_catalog.run(opened, "second")
+    assert found.garbage == ()
+    assert opened.catalog.backup(backup.id) == backup
+    (copy,) = opened.catalog.copies("main-logical")
+    assert (copy.storage, copy.status) == ("second", Status.SUCCEEDED)
+    (stored,) = (tmp_path / "second").rglob("*.age")
+    stored.write_bytes(stored.read_bytes()[:-1])
+    (told,) = rebuild_catalog.run(opened, "second").garbage
+    assert "shop.backup has" in told

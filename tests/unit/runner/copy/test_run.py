@@ -9,6 +9,7 @@ from typing import BinaryIO
 import pytest
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Copy, Status, StoredFile
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.copy import run
@@ -18,6 +19,8 @@ from pgbackstop_runner.storage import open
 from pgbackstop_runner.storage.folder import FolderStore
 from pgbackstop_runner.storage.protocol import StoreError
 from pgbackstop_runner.workspace import Workspace
+from tests.support import keys
+from tests.support.keys import Keys
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import DAY, NOW
 from tests.unit.runner import places
@@ -241,7 +244,7 @@ def test_the_record_beside_the_copy_is_the_commit_mark(
 
     monkeypatch.setattr(FolderStore, "put_bytes", look)
     run.run(opened, "main-logical", sleep=no_sleep)
-    assert before == [{"shop.backup", layout.CHECKSUMS_NAME, layout.RESTORE_NAME}]
+    assert before[-1] == {"shop.backup", layout.CHECKSUMS_NAME, layout.RESTORE_NAME}
     mark = json.loads((second / str(backup.location) / layout.RECORD_NAME).read_bytes())
     assert mark["id"] == backup.id
 
@@ -332,3 +335,60 @@ def test_nobody_can_tell_of_a_copy_while_its_storage_is_not_there(opened: Worksp
     second.with_name("away").rename(second)
     run.close_dead(opened, "main-logical")
     assert [each.status for each in opened.catalog.copies("main-logical")] == [Status.SUCCEEDED]
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Keys:
+    return keys.generated(tmp_path / "keys")
+
+
+@pytest.fixture
+def sealed(tmp_path: Path, own: Keys) -> Workspace:
+    """The second storage is encrypted, and this host cannot read it."""
+    second = {"kind": "folder", "path": tmp_path / "second", "encryption": own.settings(reads=False)}
+    return places.workspace(tmp_path, copies=("second",), storages={"second": second})
+
+
+def test_an_encrypted_copy_says_for_whom_and_how_large(sealed: Workspace, second: Path, own: Keys) -> None:
+    backup = places.stored(sealed, builders.backup(1, NOW), b"only-of-this-test")
+    (made,) = run.run(sealed, "main-logical", sleep=no_sleep)
+    assert made.status is Status.SUCCEEDED
+    copied = content(second / str(backup.location))
+    assert set(copied) == {"shop.backup.age", "backup.json", "RESTORE.md", "SHA256SUMS"}
+    assert made.size_bytes == sum(map(len, copied.values()))
+    record = codec.decode(Backup, copied["backup.json"], where="copy")
+    assert record.encryption is not None
+    (recipient,) = record.encryption.recipients
+    assert recipient in own.recipients.read_text()
+    assert record.encryption.stored_bytes == {"shop.backup": len(copied["shop.backup.age"])}
+    assert record.evolve(encryption=None) == backup
+    assert copied["RESTORE.md"].endswith(b"# Restore by hand\n")
+    assert recipient.encode() in copied["RESTORE.md"]
+    everything = b"".join(copied.values()) + b"".join(content(sealed.config.catalog_folder()).values())
+    assert b"only-of-this-test" not in everything
+    assert b"AGE-SECRET-KEY" not in everything
+
+
+def test_a_source_that_changed_is_no_encrypted_copy(sealed: Workspace, second: Path) -> None:
+    backup = places.days(sealed, 1)[0]
+    (places.folder_of(sealed, backup) / "shop.backup").write_bytes(b"other !!!\n")
+    (failed,) = run.run(sealed, "main-logical", sleep=no_sleep)
+    assert (failed.status, failed.attempts) == (Status.FAILED, 1)
+    assert "is not what was stored first" in failed.message
+    assert not list(second.rglob("*shop.backup*"))
+
+
+def test_encrypted_copies_expire(sealed: Workspace, second: Path) -> None:
+    places.days(sealed, 3)
+    run.run(sealed, "main-logical", sleep=no_sleep)
+    expire_run.run(sealed, "main-logical")
+    assert len(list(second.rglob("*.age"))) == 1
+    assert len(list(second.rglob("*.md"))) == 1
+
+
+def test_recipients_that_cannot_be_read(sealed: Workspace, own: Keys) -> None:
+    places.days(sealed, 1)
+    own.recipients.unlink()
+    (failed,) = run.run(sealed, "main-logical", sleep=no_sleep)
+    assert failed.status is Status.FAILED
+    assert f"The key file {own.recipients} cannot be read" in failed.message

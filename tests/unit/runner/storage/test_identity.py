@@ -1,5 +1,7 @@
 """Which storage has a name, and had it before."""
 
+import dataclasses
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -10,7 +12,9 @@ import pytest
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.storage import FormerStorage, StorageMark
 from pgbackstop_catalog.store import layout
+from pgbackstop_runner.copy import run
 from pgbackstop_runner.storage import identity
+from tests.support import keys
 from tests.unit.runner import places
 
 MINUTE = timedelta(minutes=1)
@@ -36,6 +40,46 @@ def test_several_processes_adopt_one_storage_at_once(tmp_path: Path, *, unmarked
         with ThreadPoolExecutor(several) as pool:
             list(pool.map(one, range(several)))  # a mark that is not the known one would be refused
         identity.require(opened, "disk")
+
+
+@pytest.mark.parametrize("first", ["plain", "encrypted"])
+def test_plain_and_encrypted_never_mix(tmp_path: Path, first: str) -> None:
+    """In one storage, whether or not the catalog knows it."""
+    second = {"kind": "folder", "path": tmp_path / "second"}
+    sealed = {**second, "encryption": keys.generated(tmp_path / "keys").settings()}
+    now, later = (second, sealed) if first == "plain" else (sealed, second)
+    opened = places.workspace(tmp_path, storages={"second": now})
+    places.days(opened, 1)
+    identity.require(opened, "second")
+    mark = (tmp_path / "second" / layout.STORAGE_MARK).read_bytes()
+    config = opened.config.evolve(storages=opened.config.storages | {"second": later})
+    changed = dataclasses.replace(opened, config=config)
+    told = "is not encrypted, and" if first == "plain" else r"is encrypted \(age\), and"
+    for act in (
+        lambda: identity.require(changed, "second"),
+        lambda: identity.create(changed, "second"),
+        lambda: identity.create(changed, "second", replace=True),
+    ):
+        with pytest.raises(identity.NotThere, match=told):
+            act()
+    assert re.search(told, identity.look(changed, "second").problem)
+    (opened.config.catalog_folder() / "storages" / "second.json").unlink()
+    with pytest.raises(identity.NotThere, match=told):
+        identity.require(changed, "second")
+    assert (tmp_path / "second" / layout.STORAGE_MARK).read_bytes() == mark
+
+
+def test_an_encrypted_storage_is_never_marked_on_the_way(tmp_path: Path) -> None:
+    """None is from before there were marks, so a mark that is gone is a storage that is not there."""
+    second = {"kind": "folder", "path": tmp_path / "second"}
+    sealed = {**second, "encryption": keys.generated(tmp_path / "keys").settings()}
+    opened = places.workspace(tmp_path, copies=("second",), storages={"second": sealed})
+    places.days(opened, 1)
+    run.run(opened, "main-logical")
+    (opened.config.catalog_folder() / "storages" / "second.json").unlink()
+    (tmp_path / "second" / layout.STORAGE_MARK).unlink()
+    with pytest.raises(identity.NotThere, match="is not there"):
+        identity.require(opened, "second")
 
 
 def test_each_moment_has_its_storage() -> None:
