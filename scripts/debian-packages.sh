@@ -8,6 +8,7 @@
 set -eu
 
 packages="
+    age
     bubblewrap
     chromium
     debootstrap
@@ -28,7 +29,7 @@ packages="
     tzdata
     zstd
 "
-# bubblewrap: a jail for drills;
+# age: opens encrypted copies without us; bubblewrap: a jail for drills;
 # chromium: pictures of the dashboards; debootstrap, docker.io: the stack on an engine of its own, with images
 # made here; faketime: another date for a process; iproute2: network namespaces; iptables: the engine in its
 # namespace wants it; lib*: the PostgreSQL wheels link them; lz4, zstd: artefacts must be readable by the

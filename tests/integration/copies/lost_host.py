@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pgbackstop_catalog.config.storage import S3Storage
+from pgbackstop_catalog.config.storage import FolderStorage, S3Storage
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.records import codec
-from pgbackstop_runner.storage import identity
-from pgbackstop_runner.storage.s3 import S3Bucket
+from pgbackstop_runner.storage import identity, open
+from pgbackstop_runner.storage.protocol import ByteStore
 from tests.integration.copies.conftest import SECRET_KEY
 from tests.integration.recover import yard as yards
 from tests.integration.recover.yard import Clone, Yard
@@ -97,7 +97,7 @@ class Writer:
 
 
 @contextlib.contextmanager
-def a_host(storage: S3Storage) -> Iterator[Host]:
+def a_host(storage: FolderStorage | S3Storage) -> Iterator[Host]:
     with Server(binaries.reachable(binaries.DEFAULT_MAJOR), settings=yards.SETTINGS) as server:
         server.execute(TABLE)
         wal = {"copy_unfinished": 1}
@@ -113,16 +113,17 @@ def a_host(storage: S3Storage) -> Iterator[Host]:
 
 
 @dataclass(frozen=True)
-class Bucket:
-    """What a lost host left: the bucket, and how much of it is promised."""
+class Left:
+    """What a lost host left: its storage of copies, and the empty host that comes after it."""
 
     host: Host
-    storage: S3Storage
+    storage: FolderStorage | S3Storage
     site: Site
 
     @property
-    def store(self) -> S3Bucket:
-        return S3Bucket.connect("s3", self.storage)
+    def store(self) -> ByteStore:
+        """Its files as they lie there, encrypted where they are."""
+        return open.open_store("s3", self.storage.evolve(encryption=None))
 
     def paths(self, ending: str) -> list[str]:
         return [path for path, _size in self.store.files("backups") if path.endswith(ending)]
@@ -151,7 +152,14 @@ class Bucket:
         return backups.sentence(done)
 
 
-def empty_host(host: Host, storage: S3Storage) -> Site:
+@dataclass(frozen=True)
+class Bucket(Left):
+    """In a bucket."""
+
+    storage: S3Storage
+
+
+def empty_host(host: Host, storage: FolderStorage | S3Storage) -> Site:
     """A configuration by hand: the server's name, an empty folder, the bucket."""
     return Site(
         folder=host.yard.folder / "new",
