@@ -100,6 +100,14 @@ def test_every_row_comes_back(sealed: Sealed) -> None:
     assert not any("AGE-SECRET-KEY" in text for text in [*texts, clone.said])
 
 
+def test_segments_whose_index_was_lost_count_too(sealed: Sealed) -> None:
+    with contextlib.ExitStack() as lost:
+        for path in sealed.paths("index.jsonl"):
+            lost.enter_context(sealed.changed(path, None))
+        with recovered(sealed.host, sealed.site, "--from", "offsite") as clone:
+            assert rows(clone) == sealed.rows
+
+
 def test_nothing_but_records_is_readable(sealed: Sealed) -> None:
     stored = {path: sealed.store.read(path) for path, _size in sealed.store.files("backups")}
     readable = {path.rpartition("/")[2] for path in stored if not path.endswith(".age")}
