@@ -162,7 +162,7 @@ def _restore(opened: Workspace, request: RestoreRequest, flags: _Flags) -> None:
         _show_outline(drawn)
     if flags.dry_run:
         if flags.json:
-            terminal.document(dict(drawn.lines(utc_now())))
+            terminal.document(drawn.document(utc_now()))
         return
     if drawn.phrase:
         _confirm(drawn.phrase, flags.yes_replace, f"This replaces the database {drawn.database}.")

@@ -59,6 +59,7 @@ class RestorePlan:
 
     ``acts_as`` is the role that restores.
     ``bound_extensions`` can be created only in a database of that name.
+    ``free_bytes`` is None where the server's disk cannot be seen from here.
     """
 
     request: RestoreRequest
@@ -81,6 +82,7 @@ class RestorePlan:
     checked: str
     superusers: frozenset[str]
     acts_as: str
+    free_bytes: int | None
     family: TableSelection | None
 
     @property
@@ -100,6 +102,11 @@ class RestorePlan:
     def under_its_name(self) -> bool:
         """Whether it must be filled under the name that it shall have, and not beside."""
         return bool(self.bound_extensions) and self.method in {"swap", "in-place"}
+
+    @property
+    def needed_bytes(self) -> int | None:
+        """What a second copy of the database takes; None where there is none, or it is not on record."""
+        return None if self.method == "selection" else self.backup.source_size_bytes
 
     @property
     def as_superuser(self) -> bool:
@@ -135,6 +142,8 @@ class RestorePlan:
         yield "checked", self.checked
         yield "into", f"{self._destination()}, on server {self.server_name}"
         yield "should take", f"about {units.format_duration(self.estimate.seconds)} ({self.estimate.reason})"
+        if self.needed_bytes is not None:
+            yield "room", f"about {units.format_size(self.needed_bytes)} are needed, {self._free()}"
         if self.replaces and self.replaced is not None:
             yield "replaces", self._replacing(self.replaced)
         yield from self._selected()
@@ -154,6 +163,16 @@ class RestorePlan:
         if not self.same_server:
             yield "ATTENTION", "this is another server than the one that was backed up"
 
+    def document(self, now: datetime) -> dict[str, str | list[str]]:
+        """The plan for programs: a list where a kind has several lines; ``confirm``: the phrase, or ""."""
+        found: dict[str, list[str]] = {}
+        for what, how in self.lines(now):
+            found.setdefault(what, []).append(how)
+        return {
+            "confirm": self.phrase,
+            **{what: how[0] if len(how) == 1 else how for what, how in found.items()},
+        }
+
     def _destination(self) -> str:
         beside = f"{self.database}, filled beside the live one and swapped in by a rename"
         if self.under_its_name:
@@ -169,6 +188,11 @@ class RestorePlan:
             "selection": f"the database {self.database}",
         }
         return words[self.method]
+
+    def _free(self) -> str:
+        if self.free_bytes is None:
+            return "and the server's disk cannot be seen from here"
+        return f"{units.format_size(self.free_bytes)} are free on the server's disk"
 
     def _replacing(self, old: Database) -> str:
         size = units.format_size(old.size_bytes)

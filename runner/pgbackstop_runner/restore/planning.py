@@ -62,6 +62,7 @@ def plan_restore(workspace: Workspace, request: RestoreRequest) -> RestorePlan:
             checked=f"{checked}; {_READ[backup.format == 'plain']}",
             superusers=target_database.superusers(connection),
             acts_as=target_database.current_role(connection),
+            free_bytes=preflight.free_bytes(connection),
             family=_family(request, backup, found),
         )
         preflight.require(connection, outline)

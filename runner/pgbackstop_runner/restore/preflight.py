@@ -18,14 +18,13 @@ from pgbackstop_runner.system import files
 
 @dataclass(frozen=True, kw_only=True)
 class TargetFacts:
-    """The server that is restored into; ``free_bytes`` is None where its disk cannot be seen from here.
+    """The server that is restored into.
 
     ``not_owners`` are owners in the dump that the role may not act for, quoted.
     """
 
     extensions: frozenset[str]
     may_restore: bool
-    free_bytes: int | None
     not_owners: tuple[str, ...] = ()
 
 
@@ -34,7 +33,6 @@ def require(connection: psycopg.Connection, outline: RestorePlan) -> None:
     facts = TargetFacts(
         extensions=target_database.extensions(connection),
         may_restore=_may_restore(connection),
-        free_bytes=_free(connection),
         not_owners=tuple(
             name for (name,) in connection.execute(_NOT_OWNERS, (list(outline.blueprint.owners),))
         ),
@@ -92,7 +90,7 @@ def problems(outline: RestorePlan, facts: TargetFacts) -> Iterator[tuple[str, st
             f"Role {user} may not act for {names}, who own what is restored.",
             f"Run: grant {names} to {user}; or name a superuser in restore_role of the server.",
         )
-    yield from _space(outline, facts.free_bytes)
+    yield from _space(outline)
 
 
 def _bound(outline: RestorePlan) -> Iterator[tuple[str, str]]:
@@ -143,10 +141,10 @@ _ROOM = (
 )
 
 
-def _space(outline: RestorePlan, free: int | None) -> Iterator[tuple[str, str]]:
+def _space(outline: RestorePlan) -> Iterator[tuple[str, str]]:
     """Room for a second copy, as far as the server's disk can be seen from here."""
-    needed = outline.backup.source_size_bytes
-    if outline.method == "selection" or needed is None or free is None or needed <= free:
+    needed, free = outline.needed_bytes, outline.free_bytes
+    if needed is None or free is None or needed <= free:
         return
     yield (
         f"The server's disk has {units.format_size(free)} free, and the database needs about "
@@ -170,7 +168,7 @@ _NOT_OWNERS = """
     order by 1"""
 
 
-def _free(connection: psycopg.Connection) -> int | None:
+def free_bytes(connection: psycopg.Connection) -> int | None:
     """Free bytes of the server's disk, where its data directory is one of this host's."""
     row = connection.execute(
         """select (select setting from pg_settings where name = 'data_directory'),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.config.server import Application, Hook, Server
 from pgbackstop_catalog.records.backup import ServerFacts
 from pgbackstop_catalog.records.restore import Estimate
@@ -25,7 +25,7 @@ BACKUP = builders.backup(1, builders.NOW, source_size_bytes=1000)
 
 def facts(**changes: Any) -> TargetFacts:
     """A server that lacks nothing."""
-    values: dict[str, Any] = {"extensions": frozenset({"citext"}), "may_restore": True, "free_bytes": 1000}
+    values: dict[str, Any] = {"extensions": frozenset({"citext"}), "may_restore": True}
     return TargetFacts(**{**values, **changes})
 
 
@@ -60,6 +60,7 @@ def outline(request: dict[str, Any] | None = None, **changes: Any) -> RestorePla
         "checked": "size",
         "superusers": frozenset(),
         "acts_as": "postgres",
+        "free_bytes": 1000,
         "family": None,
     }
     return RestorePlan(**{**values, **changes})
@@ -143,10 +144,24 @@ def test_room_is_missing_only_where_a_second_copy_is_made_and_both_sizes_are_kno
         request_,
         replaced=None if "into" in request_ else live(),
         choice=BackupChoice(backup=BACKUP.evolve(source_size_bytes=needed), why=""),
+        free_bytes=free,
     )
     is_second = plan.method != "selection"
     missing = is_second and needed is not None and free is not None and needed > free
-    assert len(sentences(plan, facts(free_bytes=free))) == missing
+    assert len(sentences(plan)) == missing
+    told = dict(plan.lines(builders.NOW)).get("room")
+    assert (told is not None) == (is_second and needed is not None)
+    if told and free is not None:
+        assert told.endswith(f"{units.format_size(free)} are free on the server's disk")
+
+
+def test_a_program_is_told_every_line_and_what_confirms_the_restore() -> None:
+    roles = {"missing_roles": frozenset({"app", "shop"})}
+    found = outline({"roles": True}, **roles).document(builders.NOW)
+    assert found["role"] == [f"{name} is created from the backup's globals" for name in ("app", "shop")]
+    assert found["confirm"] == "shop"
+    assert isinstance(found["backup"], str)
+    assert outline({"into": "other"}, replaced=None).document(builders.NOW)["confirm"] == ""
 
 
 @pytest.mark.parametrize(("made_on", "server", "older"), [(17, 16, True), (17, 17, False), (15, 18, False)])
