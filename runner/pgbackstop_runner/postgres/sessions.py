@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
+import time
 from collections.abc import Iterator
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo
@@ -17,6 +20,7 @@ from pgbackstop_runner.failures import AttemptFailed, DatabaseRefused
 from pgbackstop_runner.postgres import error_messages, refusals, session_options
 
 APPLICATION_NAME = "pgbackstop"
+_CANCEL_SECONDS = 5.0
 
 
 @contextlib.contextmanager
@@ -36,7 +40,27 @@ def connect(
     except psycopg.Error as error:
         raise unreachable(server, database, error) from error
     with contextlib.closing(connection):
-        yield connection
+        try:
+            yield connection
+        except BaseException:
+            _cancel(connection)
+            raise
+
+
+def _cancel(connection: psycopg.Connection) -> None:
+    """End the statement that a signal interrupted: it would go on, and make what is being cleaned up.
+
+    Returns when the server is done with it, which has a few seconds for that.
+    """
+    wire = connection.pgconn
+    if wire.transaction_status != TransactionStatus.ACTIVE:
+        return
+    deadline = time.monotonic() + _CANCEL_SECONDS
+    with contextlib.suppress(OSError, psycopg.Error):
+        connection.cancel_safe(timeout=_CANCEL_SECONDS)
+        while wire.is_busy() and (left := deadline - time.monotonic()) > 0:
+            select.select([wire.socket], [], [], left)
+            wire.consume_input()
 
 
 def hang_up(connection: psycopg.Connection) -> None:
