@@ -47,7 +47,8 @@ class User(Model):
 
     role: Role = Field(
         default="viewer",
-        description="viewer: sees everything; operator: also starts and cancels; admin: also reads the audit",
+        description="viewer: sees everything; operator: also starts and cancels; admin: also replaces "
+        "databases and reads the audit",
     )
     password_hash: Annotated[
         str, AfterValidator(_bcrypt), PlainSerializer(lambda _hash: "(not shown)", when_used="json")

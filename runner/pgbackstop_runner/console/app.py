@@ -20,6 +20,7 @@ from pgbackstop_runner.console import audit, facts, guard, render
 from pgbackstop_runner.console.guard import PersonalHandler, Visitor
 from pgbackstop_runner.console.operations import Operations
 from pgbackstop_runner.console.passwords import Passwords
+from pgbackstop_runner.console.restore_plans import RestorePlans
 from pgbackstop_runner.console.sessions import Attempts, Sessions
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
@@ -28,8 +29,10 @@ _MOST_BYTES: Final = 64 * 1024
 # Ten tabs that refresh together read the catalog once.
 _FRESH: Final = 2.0
 _STATUS: Final[dict[type[errors.PgbackstopError], int]] = {
+    errors.ConfigError: 400,
     errors.NotFound: 404,
     errors.Busy: 409,
+    errors.ValidationError: 409,
     errors.CatalogError: 503,
 }
 STATIC: Final = {
@@ -57,6 +60,7 @@ class Desk:
     sessions: Sessions = field(default_factory=Sessions)
     attempts: Attempts = field(default_factory=Attempts)
     passwords: Passwords = field(default_factory=Passwords)
+    restore_plans: RestorePlans = field(default_factory=RestorePlans)
     routes: list[Route] = field(default_factory=list)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _whole: tuple[float, facts.Whole] | None = None

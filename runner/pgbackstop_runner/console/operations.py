@@ -21,7 +21,7 @@ from pgbackstop_runner.daemon.children import Child
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
-Verb = Literal["backup", "verify", "drill"]
+Verb = Literal["backup", "verify", "drill", "restore", "undo", "drop"]
 MOST_AT_ONCE: Final = 4
 _MOST_KEPT: Final = 200
 _CANNOT_START: Final = 126
@@ -29,13 +29,19 @@ _CANNOT_START: Final = 126
 
 @dataclass(kw_only=True)
 class Operation:
-    """One command that was started; ``exit_code`` is None while it runs."""
+    """One command that was started; ``exit_code`` is None while it runs, ``pid`` before it does.
+
+    ``restore`` is the id of the restore that it undoes, or whose old database it drops.
+    """
 
     id: str
     verb: Verb
     subject: str
     user: str
     started_at: datetime
+    arguments: tuple[str, ...]
+    restore: str = ""
+    pid: int | None = None
     finished_at: datetime | None = None
     exit_code: int | None = None
     cancelled_by: str = ""
@@ -99,10 +105,28 @@ class Operations:
                 remedy="Wait until one has ended, or cancel one under Activity.",
             )
 
-    def start(self, workspace: Workspace, verb: Verb, subject: str, user: str) -> Operation:
-        """Start ``pgbackstop VERB SUBJECT``. Raises Busy."""
+    def start(
+        self,
+        workspace: Workspace,
+        verb: Verb,
+        subject: str,
+        user: str,
+        *,
+        arguments: tuple[str, ...] = (),
+        restore: str = "",
+    ) -> Operation:
+        """Start ``pgbackstop VERB SUBJECT``, or with the arguments that are given instead. Raises Busy."""
         self.check(verb, subject)
-        made = Operation(id=secrets.token_hex(6), verb=verb, subject=subject, user=user, started_at=utc_now())
+        made = Operation(
+            id=secrets.token_hex(6),
+            verb=verb,
+            subject=subject,
+            user=user,
+            started_at=utc_now(),
+            # "--": a name is never read as an option.
+            arguments=arguments or (verb, "--", subject),
+            restore=restore,
+        )
         self._known.insert(0, made)
         self._forget_oldest()
         task = asyncio.create_task(self._follow(workspace, made))
@@ -130,13 +154,13 @@ class Operations:
             operation=operation.id, verb=operation.verb, subject=operation.subject, user=operation.user
         )
         try:
-            child = await children.start(_command(workspace, operation), keep_words=True)
+            child = await children.start(command(workspace, *operation.arguments), keep_words=True)
         except OSError as error:
             operation.words = f"It cannot be started: {error.strerror}."
             operation.exit_code, operation.finished_at = _CANNOT_START, utc_now()
             bound.error("cannot be started", problem=error.strerror)
             return
-        operation.child = child
+        operation.child, operation.pid = child, child.pid
         bound.info("started by the console", pid=child.pid)
         if operation.cancelled_by:  # while it was being started
             child.send(signal.SIGTERM)
@@ -149,7 +173,6 @@ class Operations:
         self._known = [each for each in self._known if each not in ended]
 
 
-def _command(workspace: Workspace, operation: Operation) -> list[str]:
-    # "--": a name is never read as an option.
-    ourselves = [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(workspace.file)]
-    return [*ourselves, operation.verb, "--", operation.subject]
+def command(workspace: Workspace, *arguments: str) -> list[str]:
+    """The command line of ``pgbackstop`` with these arguments and our configuration."""
+    return [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(workspace.file), *arguments]

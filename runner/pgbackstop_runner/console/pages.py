@@ -10,7 +10,7 @@ from aiohttp import web
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_runner.console import audit, facts
+from pgbackstop_runner.console import audit, facts, restores
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
 
@@ -68,9 +68,12 @@ class _Pages:
         if operation is None:
             raise errors.NotFound(
                 "There is no such operation since the daemon was started.",
-                remedy="Its record is among the backups, and the audit says who started it.",
+                remedy="Its record is among the backups or the restores, and the audit says who started it.",
             )
-        return self.desk.respond("operation.html", visitor, operation=operation)
+        restore = None
+        if operation.verb in {"restore", "undo", "drop"}:
+            restore = await asyncio.to_thread(restores.of_operation, self.desk.workspace(), operation)
+        return self.desk.respond("operation.html", visitor, operation=operation, restore=restore)
 
     async def audit(self, _request: web.Request, visitor: Visitor) -> web.Response:
         lines = await asyncio.to_thread(audit.newest, self.desk.workspace())

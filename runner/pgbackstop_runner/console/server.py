@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 
 from aiohttp import web
 
 from pgbackstop_catalog.config.console import split
-from pgbackstop_runner.console import actions, login, pages
+from pgbackstop_runner.console import actions, login, pages, restore_pages, restores_pages
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.operations import Operations
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
+
+PARTS: Final = (login.add, pages.add, actions.add, restore_pages.add, restores_pages.add)
 
 
 @asynccontextmanager
@@ -21,9 +24,7 @@ async def served(workspace: Callable[[], Workspace]) -> AsyncIterator[None]:
     config = workspace().config
     host, port = split(config.console.listen)
     desk = Desk(workspace=workspace, operations=Operations(stop_timeout=config.daemon.stop_timeout))
-    runner = web.AppRunner(
-        desk.application(login.add, pages.add, actions.add), access_log=None, shutdown_timeout=2.0
-    )
+    runner = web.AppRunner(desk.application(*PARTS), access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
@@ -33,5 +34,6 @@ async def served(workspace: Callable[[], Workspace]) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        await desk.restore_plans.stop()
         await desk.operations.stop()
         await runner.cleanup()

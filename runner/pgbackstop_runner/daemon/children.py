@@ -80,13 +80,17 @@ class Child:
                 self.out.flush()
 
 
-async def start(argv: Sequence[str], *, keep_words: bool) -> Child:
-    """Start a child. Raises OSError where that is impossible."""
+async def start(argv: Sequence[str], *, keep_words: bool, output: int | None = None) -> Child:
+    """Start a child. Raises OSError where that is impossible.
+
+    ``output`` is the descriptor of its standard output, which is ours where that is left out.
+    """
     log = os.memfd_create("log", os.MFD_CLOEXEC) if keep_words else None
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
             stderr=log,
             start_new_session=True,
             preexec_fn=processes.dying_with_us(),

@@ -67,6 +67,12 @@ def problems(outline: RestorePlan, facts: TargetFacts) -> Iterator[tuple[str, st
             f"The server does not have the role {', '.join(sorted(outline.missing_roles))}.",
             "Add --globals to create missing roles from the backup.",
         )
+    if target_database.is_too_long(outline.database):
+        yield (
+            f"The name {outline.database!r} is longer than the {target_database.LONGEST_NAME} bytes that "
+            "PostgreSQL keeps of one.",
+            "Give --into a shorter name.",
+        )
     if outline.method == "into" and old is not None:
         yield (f"There is a database {old.name!r} already.", "Give --into another name.")
     if outline.method == "selection" and old is None:

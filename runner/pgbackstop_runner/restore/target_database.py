@@ -15,7 +15,7 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_runner.postgres import sessions as postgres
 
 # PostgreSQL cuts longer names off, silently: NAMEDATALEN is 64.
-_LONGEST_NAME = 63
+LONGEST_NAME = 63
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +48,15 @@ class Session:
         return f"process {self.pid} ({who or 'nameless'})"
 
 
+def is_too_long(name: str) -> bool:
+    """Whether PostgreSQL would cut the name off."""
+    return len(name.encode(errors="surrogateescape")) > LONGEST_NAME
+
+
 def name_beside(database: str, word: str, short_id: str) -> str:
     """``shop__restore_5f3a9c``; a long name loses its end, so that ours fits."""
     suffix = f"__{word}_{short_id}"
-    kept = database.encode()[: _LONGEST_NAME - len(suffix)].decode(errors="ignore")
+    kept = database.encode()[: LONGEST_NAME - len(suffix)].decode(errors="ignore")
     return kept + suffix
 
 

@@ -81,9 +81,9 @@ class Visit:
         assert found, "no form"
         return found[1]
 
-    def post(self, path: str, **headers: str) -> Answer:
-        """Press the button of a form."""
-        return self.ask("POST", path, {"csrf": self.csrf()}, **headers)
+    def post(self, path: str, form: Mapping[str, str] | None = None, **headers: str) -> Answer:
+        """Fill a form in, and press its button."""
+        return self.ask("POST", path, {"csrf": self.csrf(), **(form or {})}, **headers)
 
 
 @dataclass(kw_only=True)

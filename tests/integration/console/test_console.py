@@ -9,7 +9,7 @@ import pytest
 
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup, Reason, Status, new_id
-from pgbackstop_runner.console import actions, login, pages
+from pgbackstop_runner.console import server
 from pgbackstop_runner.console.app import Desk, Route
 from pgbackstop_runner.console.guard import RANKS
 from pgbackstop_runner.console.operations import Operations
@@ -26,7 +26,7 @@ def routes() -> list[Route]:
         raise AssertionError
 
     desk = Desk(workspace=nowhere, operations=Operations())  # type: ignore[arg-type]
-    desk.application(login.add, pages.add, actions.add)
+    desk.application(*server.PARTS)
     return desk.routes
 
 

@@ -96,6 +96,12 @@ def test_missing_roles_are_in_the_way_unless_they_are_created(roles: bool, count
     [
         ({"into": "shop"}, live(), ["There is a database 'shop' already."]),
         ({"into": "shop"}, None, []),
+        ({"into": "ж" * 31 + "x"}, None, []),
+        (
+            {"into": "ж" * 32},
+            None,
+            [f"The name {'ж' * 32!r} is longer than the 63 bytes that PostgreSQL keeps of one."],
+        ),
         ({"tables": ("public.t",)}, None, ["There is no database 'shop' to restore into."]),
         ({"tables": ("public.t",)}, live(), []),
         ({}, None, []),
@@ -104,7 +110,7 @@ def test_missing_roles_are_in_the_way_unless_they_are_created(roles: bool, count
 def test_the_database_that_is_restored_into(
     request_: dict[str, Any], replaced: Database | None, said: list[str]
 ) -> None:
-    assert sentences(outline(request_, replaced=replaced)) == said
+    assert sentences(outline(request_, replaced=replaced, database=request_.get("into", "shop"))) == said
 
 
 @pytest.mark.parametrize("in_place", [False, True])

@@ -1,0 +1,113 @@
+"""The guided restore of a logical backup: its plan first, and beside the live database by default."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_runner.console import facts
+from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.guard import Visitor
+from pgbackstop_runner.console.restore_plans import Wish
+from pgbackstop_runner.console.typed import require_typed
+from pgbackstop_runner.restore import select_backup, target_database
+from pgbackstop_runner.restore.select_backup import BackupQuery
+
+
+def add(desk: Desk, app: web.Application) -> None:
+    """Add these pages and forms."""
+    pages = _Pages(desk)
+    desk.add(app, "GET", "/backups/{id}/restore", "viewer", pages.beside)
+    desk.add(app, "POST", "/backups/{id}/restore", "operator", pages.start_beside)
+    desk.add(app, "GET", "/backups/{id}/replace", "viewer", pages.in_place)
+    desk.add(app, "POST", "/backups/{id}/replace", "admin", pages.start_in_place)
+
+
+@dataclass(frozen=True)
+class _Pages:
+    desk: Desk
+
+    async def beside(self, request: web.Request, visitor: Visitor) -> web.Response:
+        found = await self._restorable(request)
+        into = request.query.get("into") or _proposed(found.record)
+        return self._plan(request, visitor, found, _wish(found.record, request.query, into))
+
+    async def in_place(self, request: web.Request, visitor: Visitor) -> web.Response:
+        found = await self._restorable(request)
+        return self._plan(request, visitor, found, _wish(found.record, request.query, ""))
+
+    async def start_beside(self, request: web.Request, visitor: Visitor) -> NoReturn:
+        found = await self._restorable(request)
+        form = await request.post()
+        into = str(form.get("into", ""))
+        if not into:
+            raise errors.ConfigError("The new database has no name.", remedy="Give it one.")
+        await self._start(request, visitor, found.record, _wish(found.record, form, into))
+
+    async def start_in_place(self, request: web.Request, visitor: Visitor) -> NoReturn:
+        found = await self._restorable(request)
+        await self._start(request, visitor, found.record, _wish(found.record, await request.post(), ""))
+
+    async def _restorable(self, request: web.Request) -> facts.Whereabouts:
+        """Raises NotFound, ConfigError where it is none that can be restored."""
+        found = await asyncio.to_thread(facts.backup, self.desk.workspace(), request.match_info["id"])
+        select_backup.choose([found.record], BackupQuery(backup=found.record.id))
+        return found
+
+    def _plan(
+        self, request: web.Request, visitor: Visitor, found: facts.Whereabouts, wish: Wish
+    ) -> web.Response:
+        plans = self.desk.restore_plans
+        # A page that waits asks again for the one that it waits for, even where that was refused meanwhile.
+        drawing = plans.known(wish) if "HX-Request" in request.headers else None
+        drawing = drawing or plans.look(self.desk.workspace(), wish)
+        return self.desk.respond(
+            "restore_plan.html",
+            visitor,
+            record=found.record,
+            proofs=[each for each in found.proofs if each.missing_entries],
+            wish=wish,
+            drawing=drawing,
+            here=f"{request.path}?{urlencode(request.query)}",
+        )
+
+    async def _start(self, request: web.Request, visitor: Visitor, backup: Backup, wish: Wish) -> NoReturn:
+        drawing = self.desk.restore_plans.known(wish)
+        if drawing is None or not drawing.is_good:
+            raise errors.ValidationError(
+                "Nobody has seen the plan of this restore, or it cannot be done; nothing was started.",
+                remedy="Look at its plan first.",
+            )
+        subject = f"{backup.server}/{wish.into or backup.database}"
+        await require_typed(self.desk, request, visitor, drawing.confirm, f"restore {subject}")
+        self.desk.operations.check("restore", subject)
+        told = f"{backup.id} into {subject}"
+        await self.desk.audited(request, visitor.name, "restore", told, "asked for")
+        confirmed = (f"--yes-replace={drawing.confirm}",) if drawing.confirm else ()
+        made = self.desk.operations.start(
+            self.desk.workspace(), "restore", subject, visitor.name, arguments=wish.arguments(*confirmed)
+        )
+        raise web.HTTPSeeOther(f"/activity/{made.id}")
+
+
+def _proposed(backup: Backup) -> str:
+    """A name that says of when it is."""
+    return target_database.name_beside(backup.database, "at", f"{backup.started_at:%Y%m%d_%H%M}")
+
+
+def _wish(backup: Backup, given: Mapping[str, Any], into: str) -> Wish:
+    if "\0" in into:
+        raise errors.ConfigError("PostgreSQL has no names with NUL in them.", remedy="Give another name.")
+    return Wish(
+        backup=backup.id,
+        into=into,
+        roles=given.get("globals") == "yes",
+        accept_missing=not into and given.get("accept_missing") == "yes",
+    )

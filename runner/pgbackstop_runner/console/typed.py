@@ -1,0 +1,25 @@
+"""What a person types before something is replaced or dropped: the whole name, letter by letter."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from pgbackstop_catalog import errors
+from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.guard import Visitor
+
+
+async def require_typed(desk: Desk, request: web.Request, visitor: Visitor, name: str, deed: str) -> None:
+    """Raises ConfigError where the form's ``typed`` is not the name; that is in the audit then.
+
+    Nothing need be typed where the name is "".
+    """
+    form = await request.post()
+    typed = str(form.get("typed", ""))
+    if not name or typed == name:
+        return
+    await desk.audited(request, visitor.name, deed, "", "refused: typed name")
+    problem = f"{typed!r} is not {name!r}" if typed else f"The name {name!r} was not typed"
+    raise errors.ConfigError(
+        f"{problem}; nothing was touched.", remedy="Go back, and type it letter by letter as it is shown."
+    )
