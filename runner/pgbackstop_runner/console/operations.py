@@ -18,6 +18,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner.daemon import children
 from pgbackstop_runner.daemon.children import Child
+from pgbackstop_runner.journal.restore import OPERATOR
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
@@ -154,7 +155,11 @@ class Operations:
             operation=operation.id, verb=operation.verb, subject=operation.subject, user=operation.user
         )
         try:
-            child = await children.start(command(workspace, *operation.arguments), keep_words=True)
+            child = await children.start(
+                command(workspace, *operation.arguments),
+                keep_words=True,
+                env={OPERATOR: f"{operation.user} in the console"},
+            )
         except OSError as error:
             operation.words = f"It cannot be started: {error.strerror}."
             operation.exit_code, operation.finished_at = _CANNOT_START, utc_now()

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -80,10 +80,13 @@ class Child:
                 self.out.flush()
 
 
-async def start(argv: Sequence[str], *, keep_words: bool, output: int | None = None) -> Child:
+async def start(
+    argv: Sequence[str], *, keep_words: bool, output: int | None = None, env: Mapping[str, str] | None = None
+) -> Child:
     """Start a child. Raises OSError where that is impossible.
 
-    ``output`` is the descriptor of its standard output, which is ours where that is left out.
+    ``output`` is the descriptor of its standard output, which is ours where that is left out; ``env`` is
+    added to our environment.
     """
     log = os.memfd_create("log", os.MFD_CLOEXEC) if keep_words else None
     try:
@@ -91,6 +94,7 @@ async def start(argv: Sequence[str], *, keep_words: bool, output: int | None = N
             *argv,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
+            env={**os.environ, **(env or {})},
             stderr=log,
             start_new_session=True,
             preexec_fn=processes.dying_with_us(),

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
@@ -16,6 +17,9 @@ from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner import failures
 from pgbackstop_runner.system import log, origin
 from pgbackstop_runner.workspace import Workspace
+
+# The variable in which whoever starts us for somebody names them.
+OPERATOR: Final = "PGBACKSTOP_OPERATOR"
 
 
 @dataclass
@@ -87,9 +91,9 @@ def reread(workspace: Workspace, restore: Restore) -> Restore:
 
 
 def operator() -> str:
-    """Who restores: the person's account, behind sudo too."""
+    """Who restores: the user of the console, or the person's account, behind sudo too."""
     try:
-        return os.environ.get("SUDO_USER") or getpass.getuser()
+        return os.environ.get(OPERATOR) or os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):
         return str(os.getuid())  # an account without a name, as in containers
 

@@ -95,6 +95,7 @@ def test_an_operator_restores_beside_and_everybody_sees_how_it_went(
     assert database.row_counts()["orders"] == 0, "the live one is as it was"
     done = next(site.catalog.restores())
     assert (done.status, done.method, done.target) == (Status.SUCCEEDED, "into", copy.name)
+    assert done.operator == "otto in the console"
     assert f'href="/restores/{done.id}"' in page
     assert f'href="/restores/{done.id}"' in vera.get("/restores").text
     shown = vera.get(f"/restores/{done.id}").text
