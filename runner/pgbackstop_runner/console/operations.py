@@ -22,7 +22,7 @@ from pgbackstop_runner.journal.restore import OPERATOR
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
-Verb = Literal["backup", "verify", "drill", "restore", "undo", "drop"]
+Verb = Literal["backup", "verify", "drill", "restore", "undo", "drop", "recover"]
 MOST_AT_ONCE: Final = 4
 _MOST_KEPT: Final = 200
 _CANNOT_START: Final = 126
@@ -158,7 +158,8 @@ class Operations:
             child = await children.start(
                 command(workspace, *operation.arguments),
                 keep_words=True,
-                env={OPERATOR: f"{operation.user} in the console"},
+                output="words",
+                env={OPERATOR: f"{operation.user} in the console", "PYTHONUNBUFFERED": "1"},
             )
         except OSError as error:
             operation.words = f"It cannot be started: {error.strerror}."

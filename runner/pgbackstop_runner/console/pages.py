@@ -71,7 +71,7 @@ class _Pages:
                 remedy="Its record is among the backups or the restores, and the audit says who started it.",
             )
         restore = None
-        if operation.verb in {"restore", "undo", "drop"}:
+        if operation.verb in {"restore", "undo", "drop", "recover"}:
             restore = await asyncio.to_thread(restores.of_operation, self.desk.workspace(), operation)
         return self.desk.respond("operation.html", visitor, operation=operation, restore=restore)
 

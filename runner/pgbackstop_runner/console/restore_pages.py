@@ -15,8 +15,8 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.console import facts
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
-from pgbackstop_runner.console.restore_plans import Wish
-from pgbackstop_runner.console.typed import require_typed
+from pgbackstop_runner.console.typed import require_text, require_typed
+from pgbackstop_runner.console.wishes import RestoreWish
 from pgbackstop_runner.restore import select_backup, target_database
 from pgbackstop_runner.restore.select_backup import BackupQuery
 
@@ -62,38 +62,32 @@ class _Pages:
         return found
 
     def _plan(
-        self, request: web.Request, visitor: Visitor, found: facts.Whereabouts, wish: Wish
+        self, request: web.Request, visitor: Visitor, found: facts.Whereabouts, wish: RestoreWish
     ) -> web.Response:
-        plans = self.desk.restore_plans
-        # A page that waits asks again for the one that it waits for, even where that was refused meanwhile.
-        drawing = plans.known(wish) if "HX-Request" in request.headers else None
-        drawing = drawing or plans.look(self.desk.workspace(), wish)
         return self.desk.respond(
             "restore_plan.html",
             visitor,
             record=found.record,
             proofs=[each for each in found.proofs if each.missing_entries],
             wish=wish,
-            drawing=drawing,
+            drawing=self.desk.restore_plans.shown(self.desk.workspace(), wish, request),
             here=f"{request.path}?{urlencode(request.query)}",
         )
 
-    async def _start(self, request: web.Request, visitor: Visitor, backup: Backup, wish: Wish) -> NoReturn:
-        drawing = self.desk.restore_plans.known(wish)
-        if drawing is None or not drawing.is_good:
-            raise errors.ValidationError(
-                "Nobody has seen the plan of this restore, or it cannot be done; nothing was started.",
-                remedy="Look at its plan first.",
-            )
+    async def _start(
+        self, request: web.Request, visitor: Visitor, backup: Backup, wish: RestoreWish
+    ) -> NoReturn:
         subject = f"{backup.server}/{wish.into or backup.database}"
-        await require_typed(self.desk, request, visitor, drawing.confirm, f"restore {subject}")
         self.desk.operations.check("restore", subject)
-        told = f"{backup.id} into {subject}"
-        await self.desk.audited(request, visitor.name, "restore", told, "asked for")
-        confirmed = (f"--yes-replace={drawing.confirm}",) if drawing.confirm else ()
+        told = self.desk.restore_plans.require(wish)
+        await require_typed(self.desk, request, visitor, told.confirm, f"restore {subject}")
+        what = f"{backup.id} into {subject}"
+        await self.desk.audited(request, visitor.name, "restore", what, "asked for")
+        confirmed = (f"--yes-replace={told.confirm}",) if told.confirm else ()
         made = self.desk.operations.start(
             self.desk.workspace(), "restore", subject, visitor.name, arguments=wish.arguments(*confirmed)
         )
+        self.desk.restore_plans.forget(wish)
         raise web.HTTPSeeOther(f"/activity/{made.id}")
 
 
@@ -102,10 +96,9 @@ def _proposed(backup: Backup) -> str:
     return target_database.name_beside(backup.database, "at", f"{backup.started_at:%Y%m%d_%H%M}")
 
 
-def _wish(backup: Backup, given: Mapping[str, Any], into: str) -> Wish:
-    if "\0" in into:
-        raise errors.ConfigError("PostgreSQL has no names with NUL in them.", remedy="Give another name.")
-    return Wish(
+def _wish(backup: Backup, given: Mapping[str, Any], into: str) -> RestoreWish:
+    require_text(into)
+    return RestoreWish(
         backup=backup.id,
         into=into,
         roles=given.get("globals") == "yes",

@@ -1,13 +1,12 @@
-"""What a restore would do, as ``pgbackstop restore --dry-run`` says it.
+"""What a restore or a recovery would do, as ``--dry-run`` of the command says it.
 
-It reads every byte of the backup, which takes its time: it is a child, which ends when the daemon does, and
-whoever looks at the same restore waits for the same one.
+That of a restore reads every byte of the backup, which takes its time: it is a child, which ends when the
+daemon does, and whoever looks at the same restore waits for the same one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import tempfile
 import time
@@ -15,10 +14,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from aiohttp import web
+
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner.console.operations import command
+from pgbackstop_runner.console.wishes import Told, Wish
 from pgbackstop_runner.daemon import children
-from pgbackstop_runner.daemon.children import Child
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
@@ -33,44 +35,20 @@ _REFUSED: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What somebody wants restored; ``into`` is "" where it is to take the live database's place."""
-
-    backup: str
-    into: str = ""
-    roles: bool = False
-    accept_missing: bool = False
-
-    def arguments(self, *options: str) -> tuple[str, ...]:
-        """The command line after ``pgbackstop``; a name in it is never read as an option."""
-        wanted = (
-            *((f"--into={self.into}",) if self.into else ()),
-            *(("--globals",) if self.roles else ()),
-            *(("--accept-missing",) if self.accept_missing else ()),
-        )
-        return ("restore", *wanted, *options, "--", self.backup)
-
-
 @dataclass(kw_only=True)
 class Drawing:
-    """The plan of one restore: ``lines`` of what and how, or the ``problem`` for which there is none.
-
-    ``confirm`` is what must be typed before it is done; "" where nothing is replaced.
-    """
+    """The plan of one wish: what was ``told``, or the ``problem`` for which nothing was."""
 
     began_at: datetime = field(default_factory=utc_now)
     ended: float | None = None
-    lines: tuple[tuple[str, str], ...] = ()
-    confirm: str = ""
+    told: Told | None = None
     problem: str = ""
     remedy: str = ""
-    child: Child | None = field(default=None, repr=False)
 
     @property
     def is_good(self) -> bool:
-        """Whether the restore can be done, as far as is known."""
-        return bool(self.lines)
+        """Whether it can be done, as far as is known."""
+        return self.told is not None
 
 
 @dataclass
@@ -81,9 +59,24 @@ class RestorePlans:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
-    def known(self, wish: Wish) -> Drawing | None:
-        """The one that was drawn last, as it is now."""
-        return self._known.get(wish)
+    def require(self, wish: Wish) -> Told:
+        """The plan that somebody has seen. Raises ValidationError where nobody has, or it is refused."""
+        drawing = self._known.get(wish)
+        if drawing is None or drawing.told is None:
+            raise errors.ValidationError(
+                "Nobody has seen the plan of this, or it cannot be done; nothing was started.",
+                remedy="Look at its plan first.",
+            )
+        return drawing.told
+
+    def forget(self, wish: Wish) -> None:
+        """It is being done: what it would do another time is another plan."""
+        self._known.pop(wish, None)
+
+    def shown(self, workspace: Workspace, wish: Wish, request: web.Request) -> Drawing:
+        """The one for a page; one that waits asks again, and is told also that it was refused meanwhile."""
+        waited_for = self._known.get(wish) if "HX-Request" in request.headers else None
+        return waited_for or self.look(workspace, wish)
 
     def look(self, workspace: Workspace, wish: Wish) -> Drawing:
         """The one that is being drawn, or was a few minutes ago; a refused one is drawn anew."""
@@ -110,12 +103,12 @@ class RestorePlans:
     async def _draw(self, workspace: Workspace, wish: Wish, drawing: Drawing) -> None:
         try:
             async with self._turn:
-                await _ask(command(workspace, *wish.arguments("--dry-run", "--json")), drawing)
+                await _ask(workspace, wish, drawing)
         except Exception as error:
-            known = log.as_error(error, backup=wish.backup)
+            known = log.as_error(error)
             drawing.problem, drawing.remedy = known.problem, known.remedy
         finally:
-            drawing.child, drawing.ended = None, time.monotonic()
+            drawing.ended = time.monotonic()
 
     def _forget_oldest(self) -> None:
         ended = [wish for wish, each in self._known.items() if each.ended is not None]
@@ -123,9 +116,10 @@ class RestorePlans:
             del self._known[wish]
 
 
-async def _ask(argv: list[str], drawing: Drawing) -> None:
+async def _ask(workspace: Workspace, wish: Wish, drawing: Drawing) -> None:
     with tempfile.TemporaryFile() as output:
-        child = drawing.child = await children.start(argv, keep_words=True, output=output.fileno())
+        argv = command(workspace, *wish.dry_run())
+        child = await children.start(argv, keep_words=True, output=output.fileno())
         try:
             code = await child.wait()
         except asyncio.CancelledError:
@@ -133,17 +127,9 @@ async def _ask(argv: list[str], drawing: Drawing) -> None:
             raise
         if code == 0:
             output.seek(0)
-            _take(drawing, output.read())
+            drawing.told = wish.told(output.read())
         else:
             _refuse(drawing, child.words(), code)
-
-
-def _take(drawing: Drawing, document: bytes) -> None:
-    found: dict[str, str | list[str]] = json.loads(document)
-    drawing.confirm = str(found.pop("confirm"))
-    drawing.lines = tuple(
-        (what, each) for what, how in found.items() for each in ([how] if isinstance(how, str) else how)
-    )
 
 
 def _refuse(drawing: Drawing, words: str, code: int) -> None:

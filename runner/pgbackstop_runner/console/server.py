@@ -9,13 +9,13 @@ from typing import Final
 from aiohttp import web
 
 from pgbackstop_catalog.config.console import split
-from pgbackstop_runner.console import actions, login, pages, restore_pages, restores_pages
+from pgbackstop_runner.console import actions, login, pages, recover_pages, restore_pages, restores_pages
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.operations import Operations
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
-PARTS: Final = (login.add, pages.add, actions.add, restore_pages.add, restores_pages.add)
+PARTS: Final = (login.add, pages.add, actions.add, restore_pages.add, restores_pages.add, recover_pages.add)
 
 
 @asynccontextmanager

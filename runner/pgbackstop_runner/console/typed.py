@@ -9,6 +9,12 @@ from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
 
 
+def require_text(*given: str) -> None:
+    """Raises ConfigError for what no command line and no name can hold."""
+    if any("\0" in each for each in given):
+        raise errors.ConfigError("What was given has a NUL in it.", remedy="Write it anew.")
+
+
 async def require_typed(desk: Desk, request: web.Request, visitor: Visitor, name: str, deed: str) -> None:
     """Raises ConfigError where the form's ``typed`` is not the name; that is in the audit then.
 

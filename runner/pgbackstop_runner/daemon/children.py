@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from pgbackstop_runner.system import processes
 
@@ -81,19 +81,23 @@ class Child:
 
 
 async def start(
-    argv: Sequence[str], *, keep_words: bool, output: int | None = None, env: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    *,
+    keep_words: bool,
+    output: int | Literal["words"] | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Child:
     """Start a child. Raises OSError where that is impossible.
 
-    ``output`` is the descriptor of its standard output, which is ours where that is left out; ``env`` is
-    added to our environment.
+    ``output`` is the descriptor of its standard output, which is ours where that is left out; with "words"
+    what it prints is kept as what it logs is. ``env`` is added to our environment.
     """
     log = os.memfd_create("log", os.MFD_CLOEXEC) if keep_words else None
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=output,
+            stdout=log if output == "words" else output,
             env={**os.environ, **(env or {})},
             stderr=log,
             start_new_session=True,

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import re
 import subprocess
 import sys
@@ -148,12 +149,36 @@ def configuration(database: Database, port: int) -> dict[str, Any]:
                 "enabled": False,
             },
         },
-        "console": {
-            "listen": f"127.0.0.1:{port}",
-            "name": "Test <b>house</b>",
-            "users": {name: {"role": role, "password_hash": HASH} for name, role in ROLES.items()},
-        },
+        "console": console(port),
     }
+
+
+def console(port: int) -> dict[str, Any]:
+    """The console's part of a configuration."""
+    return {
+        "listen": f"127.0.0.1:{port}",
+        "name": "Test <b>house</b>",
+        "users": {name: {"role": role, "password_hash": HASH} for name, role in ROLES.items()},
+    }
+
+
+@contextlib.contextmanager
+def running(folder: Path, file: Path, port: int) -> Iterator[Site]:
+    """The daemon with that configuration, once its console answers."""
+    with (folder / "log").open("wb") as log:
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(file), "daemon"],
+            stderr=log,
+            stdout=subprocess.DEVNULL,
+        )
+    made = Site(folder=folder, port=port, daemon=daemon)
+    try:
+        until(made.answers, "the console answers")
+        yield made
+    finally:
+        if daemon.poll() is None:
+            daemon.terminate()
+        daemon.wait(DEADLINE)
 
 
 @pytest.fixture
@@ -162,17 +187,35 @@ def site(tmp_path: Path, database: Database) -> Iterator[Site]:
     file = tmp_path / "pgbackstop.yaml"
     file.write_text(yaml.safe_dump(configuration(database, port)))
     storages.create_for(file)
-    with (tmp_path / "log").open("wb") as log:
-        daemon = subprocess.Popen(
-            [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(file), "daemon"],
-            stderr=log,
-            stdout=subprocess.DEVNULL,
-        )
-    made = Site(folder=tmp_path, port=port, daemon=daemon)
-    try:
-        until(made.answers, "the console answers")
+    with running(tmp_path, file, port) as made:
         yield made
-    finally:
-        if daemon.poll() is None:
-            daemon.terminate()
-        daemon.wait(DEADLINE)
+
+
+def ended(visit: Visit, started: Answer) -> str:
+    """The page of an operation that was started, at its end."""
+    assert started.status == 303, started.text
+    return followed(visit, started.headers["Location"])
+
+
+def planned(visit: Visit, path: str) -> str:
+    """The page of a restore, with its plan drawn or refused."""
+    visit.get(path)
+    return followed(visit, path)
+
+
+def followed(visit: Visit, path: str) -> str:
+    """The page when it waits for nothing more; it asks for itself as htmx does."""
+
+    def still() -> str:
+        page = visit.ask("GET", path, HX_Request="true").text
+        return "" if "hx-get" in page else page
+
+    found: str = until(still, f"{path} waits no more")
+    return found
+
+
+def deeds(site: Site) -> list[tuple[str, str, str]]:
+    """Who did what by the audit, and with which outcome; logins left out."""
+    file = site.folder / "store" / "catalog" / "state" / "console-audit.jsonl"
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    return [(line["user"], line["action"], line["outcome"]) for line in lines if line["action"] != "login"]

@@ -1,6 +1,5 @@
 """The guided restore over HTTP: its plan, beside the live database, in its place, and what is refused."""
 
-import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ import pytest
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_catalog.records.restore import Restore
-from tests.integration.console.conftest import Answer, Site, Visit, until
+from tests.integration.console.conftest import Site, deeds, ended, planned, until
 from tests.support.databases import Database
 
 COPY = "Магазин<копия>متجر"
@@ -35,29 +34,6 @@ def copy(database: Database) -> Iterator[Database]:
     made.drop()
 
 
-def ended(visit: Visit, started: Answer) -> str:
-    """The page of an operation that was started, at its end."""
-    assert started.status == 303, started.text
-    return followed(visit, started.headers["Location"])
-
-
-def planned(visit: Visit, path: str) -> str:
-    """The page of a restore, with its plan drawn or refused."""
-    visit.get(path)
-    return followed(visit, path)
-
-
-def followed(visit: Visit, path: str) -> str:
-    """The page when it waits for nothing more; it asks for itself as htmx does."""
-
-    def still() -> str:
-        page = visit.ask("GET", path, HX_Request="true").text
-        return "" if "hx-get" in page else page
-
-    found: str = until(still, f"{path} waits no more")
-    return found
-
-
 def swapped(site: Site, backup: Backup, database: Database) -> Restore:
     """What an admin restores in the place of the live database."""
     ada = site.visit("ada")
@@ -65,12 +41,6 @@ def swapped(site: Site, backup: Backup, database: Database) -> Restore:
     page = ended(ada, ada.post(f"/backups/{backup.id}/replace", {"typed": database.name}))
     assert "exit code 0" in page, page
     return next(site.catalog.restores())
-
-
-def deeds(site: Site) -> list[tuple[str, str, str]]:
-    file = site.folder / "store" / "catalog" / "state" / "console-audit.jsonl"
-    lines = [json.loads(line) for line in file.read_text().splitlines()]
-    return [(line["user"], line["action"], line["outcome"]) for line in lines if line["action"] != "login"]
 
 
 def test_an_operator_restores_beside_and_everybody_sees_how_it_went(
