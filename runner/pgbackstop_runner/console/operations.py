@@ -61,6 +61,8 @@ class Operation:
             return "ending" if self.cancelled_by else "running"
         if self.exit_code == 0:
             return "succeeded"
+        if self.exit_code == errors.EntriesMissing.exit_code:
+            return "incomplete"
         return "cancelled" if self.cancelled_by else "failed"
 
     @property

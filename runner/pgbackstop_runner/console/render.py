@@ -26,6 +26,7 @@ _TONES: Final = {
     "missed": "warn",
     "interrupted": "warn",
     "cancelled": "warn",
+    "incomplete": "warn",
     "unknown": "unknown",
     "critical": "bad",
     "failed": "bad",

@@ -25,6 +25,7 @@ from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
 _AT_ONCE: Final = 2
+_MOST_WAITING: Final = 8
 _MOST_KEPT: Final = 64
 # A plan is looked at, and then somebody thinks, and types: it is drawn anew for who comes later.
 _FRESH: Final = 600.0
@@ -79,12 +80,17 @@ class RestorePlans:
         return waited_for or self.look(workspace, wish)
 
     def look(self, workspace: Workspace, wish: Wish) -> Drawing:
-        """The one that is being drawn, or was a few minutes ago; a refused one is drawn anew."""
+        """The one that is being drawn, or was a few minutes ago; a refused one is drawn anew. Raises Busy."""
         found = self._known.get(wish)
         if found is not None and (
             found.ended is None or (found.is_good and time.monotonic() - found.ended < _FRESH)
         ):
             return found
+        if sum(each.ended is None for each in self._known.values()) >= _MOST_WAITING:
+            raise errors.Busy(
+                f"{_MOST_WAITING} plans are being drawn already, and each reads a whole backup.",
+                remedy="Wait until one of them is there.",
+            )
         drawing = Drawing()
         self._known.pop(wish, None)
         self._known[wish] = drawing

@@ -1,16 +1,21 @@
 """The guided restore over HTTP: its plan, beside the live database, in its place, and what is refused."""
 
+import contextlib
+import itertools
 import re
 import shutil
 from collections.abc import Iterator
 from html import unescape
 
+import psutil
 import pytest
 
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.backup import Backup, MissingEntry, Proof, Status
 from pgbackstop_catalog.records.restore import Restore
-from tests.integration.console.conftest import Site, deeds, ended, planned, until
+from tests.integration.console.conftest import DEADLINE, Site, deeds, ended, planned, until
+from tests.integration.restore.test_missing_entries import VIOLATED
+from tests.support import backups
 from tests.support.databases import Database
 
 COPY = "Магазин<копия>متجر"
@@ -183,6 +188,51 @@ def test_the_same_restore_is_not_started_twice_and_a_cancelled_one_leaves_nothin
     assert done.status is Status.INTERRUPTED, done.message
     known = {name for (name,) in database.server.execute("SELECT datname FROM pg_database")}
     assert not known & {copy.name, done.scratch_database}
+
+
+def test_entries_that_cannot_be_restored_are_told_before_and_after(site: Site, database: Database) -> None:
+    database.execute(VIOLATED)
+    ada = site.visit("ada")
+    ended(ada, ada.post("/plans/shop/backup"))
+    backup = next(site.catalog.backups("shop"))
+    entry = MissingEntry(entry="FK CONSTRAINT of <orders>", error="violated")
+    proof = Proof.of(backup, "drill", started_at=utc_now())
+    site.catalog.put(proof.evolve(status=Status.SUCCEEDED, finished_at=utc_now(), missing_entries=(entry,)))
+    path = f"/backups/{backup.id}/replace"
+    assert "FK CONSTRAINT of &lt;orders&gt;" in planned(ada, path)
+    before = database.execute("SELECT oid FROM pg_database WHERE datname = current_database()")
+    page = ended(ada, ada.post(path, {"typed": database.name}))
+    assert ">failed</span>" in page
+    assert "nothing was replaced" in page
+    assert database.execute("SELECT oid FROM pg_database WHERE datname = current_database()") == before
+    planned(ada, f"{path}?accept_missing=yes")
+    page = ended(ada, ada.post(path, {"typed": database.name, "accept_missing": "yes"}))
+    assert ">incomplete</span>" in page
+    assert "exit code 9" in page
+    done = next(site.catalog.restores())
+    shown = ada.get(f"/restores/{done.id}").text
+    assert "Not restored, of the dump" in shown
+    assert "violates foreign key constraint" in unescape(shown)
+    assert "entries missing" in ada.get("/restores").text
+
+
+def test_a_plan_that_is_being_drawn_ends_with_the_daemon(site: Site, backup: Backup) -> None:
+    vera, numbers = site.visit("vera"), itertools.count()
+
+    def stuck() -> psutil.Process | None:
+        """One that waits, as for a slow disk; others may end before they are caught."""
+        vera.get(f"/backups/{backup.id}/restore?into=copy{next(numbers)}")
+        for each in psutil.Process(site.daemon.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "--dry-run" in each.cmdline():
+                    each.suspend()
+                    return each
+        return None
+
+    child = until(stuck, "a plan is being drawn")
+    site.daemon.terminate()
+    assert site.daemon.wait(DEADLINE) == 0
+    assert backups.gone([child])
 
 
 def _quoted(name: str) -> str:

@@ -1,0 +1,42 @@
+"""Plans that people look at: one for all who look, some at a time, and no more than a few that wait."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from pgbackstop_catalog import errors
+from pgbackstop_runner.console.restore_plans import RestorePlans
+from pgbackstop_runner.console.wishes import RecoverWish, RestoreWish
+
+NOWHERE: Any = None
+
+
+def test_who_looks_at_the_same_restore_waits_for_the_same_plan_and_few_may_wait() -> None:
+    async def look() -> None:
+        plans = RestorePlans(_turn=asyncio.Semaphore(0))
+        first = plans.look(NOWHERE, RestoreWish(backup="a"))
+        assert plans.look(NOWHERE, RestoreWish(backup="a")) is first
+        assert not first.is_good
+        with pytest.raises(errors.ValidationError, match="Nobody has seen the plan"):
+            plans.require(RestoreWish(backup="a"))
+        for number in range(7):
+            assert plans.look(NOWHERE, RestoreWish(backup="a", into=f"b{number}")) is not first
+        with pytest.raises(errors.Busy, match="8 plans are being drawn already"):
+            plans.look(NOWHERE, RestoreWish(backup="b"))
+        await plans.stop()
+
+    asyncio.run(look())
+
+
+def test_no_name_is_read_as_an_option() -> None:
+    restore = RestoreWish(backup="--clean", into="--in-place", roles=True, accept_missing=True)
+    assert restore.arguments("--yes-replace=shop") == (
+        *("restore", "--into=--in-place", "--globals", "--accept-missing", "--yes-replace=shop"),
+        *("--", "--clean"),
+    )
+    recover = RecoverWish(server="--start", into="/x --start", moment="--now", port="5433")
+    assert recover.dry_run() == (
+        *("recover", "--into=/x --start", "--time=--now", "--start", "--port=5433", "--dry-run"),
+        *("--", "--start"),
+    )
