@@ -139,6 +139,7 @@ class RestorePlan:
         yield "backup", f"{backup.id} of plan {backup.plan}: {self.choice.why}"
         yield "made", _age(backup, now)
         yield "holds", _size(backup)
+        yield from _left_out(backup)
         yield "checked", self.checked
         yield "into", f"{self._destination()}, on server {self.server_name}"
         yield "should take", f"about {units.format_duration(self.estimate.seconds)} ({self.estimate.reason})"
@@ -224,6 +225,15 @@ class RestorePlan:
         ):
             if hook is not None:
                 yield name, hook
+
+
+def _left_out(backup: Backup) -> Iterator[tuple[str, str]]:
+    """What is not in the backup: whoever replaces a database by it loses that."""
+    told = (("", backup.excluded_tables), ("the rows of ", backup.schema_only_tables))
+    for rows_of, names in told:
+        if names:
+            more = f" and {len(names) - _SHOWN_TABLES} more" if len(names) > _SHOWN_TABLES else ""
+            yield "left out", f"by its plan, {rows_of}{', '.join(names[:_SHOWN_TABLES])}{more}"
 
 
 def _age(backup: Backup, now: datetime) -> str:

@@ -199,7 +199,11 @@ def test_entries_that_cannot_be_restored_are_told_before_and_after(site: Site, d
     proof = Proof.of(backup, "drill", started_at=utc_now())
     site.catalog.put(proof.evolve(status=Status.SUCCEEDED, finished_at=utc_now(), missing_entries=(entry,)))
     path = f"/backups/{backup.id}/replace"
-    assert "FK CONSTRAINT of &lt;orders&gt;" in planned(ada, path)
+    site.catalog.put(backup.evolve(schema_only_tables=("public.<log>",)))
+    plan = planned(ada, path)
+    assert "FK CONSTRAINT of &lt;orders&gt;" in plan
+    assert "by its plan, the rows of public.&lt;log&gt;" in plan
+    site.catalog.put(backup)
     before = database.execute("SELECT oid FROM pg_database WHERE datname = current_database()")
     page = ended(ada, ada.post(path, {"typed": database.name}))
     assert ">failed</span>" in page

@@ -166,8 +166,19 @@ def test_a_program_is_told_every_line_and_what_confirms_the_restore() -> None:
     found = outline({"roles": True}, **roles).document(builders.NOW)
     assert found["role"] == [f"{name} is created from the backup's globals" for name in ("app", "shop")]
     assert found["confirm"] == "shop"
+    assert "left out" not in found
     assert isinstance(found["backup"], str)
     assert outline({"into": "other"}, replaced=None).document(builders.NOW)["confirm"] == ""
+
+
+def test_what_the_backup_lacks_by_its_plan_is_told_before_it_replaces_anything() -> None:
+    logs = tuple(f"public.log_{number}" for number in range(22))
+    backup = BACKUP.evolve(excluded_tables=logs, schema_only_tables=("public.session",))
+    found = outline(choice=BackupChoice(backup=backup, why="")).document(builders.NOW)
+    assert found["left out"] == [
+        f"by its plan, {', '.join(logs[:20])} and 2 more",
+        "by its plan, the rows of public.session",
+    ]
 
 
 @pytest.mark.parametrize(("made_on", "server", "older"), [(17, 16, True), (17, 17, False), (15, 18, False)])
