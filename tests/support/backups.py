@@ -41,7 +41,7 @@ def reached(server: Server) -> dict[str, Any]:
     return {
         "host": "127.0.0.1",
         "port": server.port,
-        "user": "postgres",
+        "user": server.superuser,
         "password_file": str(server.password_file),
         "bin_dir": str(server.programs.folder),
         "wal": {"enabled": False},
@@ -63,6 +63,7 @@ class Site:
     catalog_folder: Path | None = None
     more_storages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
+    more_servers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +91,10 @@ class Site:
         """Writes the configuration anew."""
         server = {**reached(self.server), **self.server_settings}
         document: dict[str, Any] = {
-            "servers": {"main": {name: value for name, value in server.items() if value is not None}},
+            "servers": {
+                "main": {name: value for name, value in server.items() if value is not None},
+                **self.more_servers,
+            },
             "plans": {name: dict(each) for name, each in self.plans.items()},
             "storages": {
                 "local": {"kind": "folder", "path": str(self.store), "reserve": 0, **self.storage_settings},

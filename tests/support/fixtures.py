@@ -16,7 +16,7 @@ import pytest
 
 from tests.support import binaries, databases
 from tests.support.databases import Database
-from tests.support.servers import Server
+from tests.support.servers import SUPERUSER, Server
 
 
 class MakeServer(Protocol):
@@ -29,6 +29,7 @@ class MakeServer(Protocol):
         settings: Mapping[str, str] | None = None,
         durable: bool = False,
         environment: Mapping[str, str] | None = None,
+        superuser: str = SUPERUSER,
     ) -> Server: ...
 
 
@@ -96,8 +97,15 @@ def make_server() -> Iterator[MakeServer]:
             settings: Mapping[str, str] | None = None,
             durable: bool = False,
             environment: Mapping[str, str] | None = None,
+            superuser: str = SUPERUSER,
         ) -> Server:
-            new = Server(_programs(major), settings=settings, durable=durable, environment=environment)
+            new = Server(
+                _programs(major),
+                settings=settings,
+                durable=durable,
+                environment=environment,
+                superuser=superuser,
+            )
             return started.enter_context(new)
 
         yield make

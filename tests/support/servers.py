@@ -58,7 +58,7 @@ class Server:
 
     `settings` go into postgresql.conf over BASE_SETTINGS. `durable` turns fsync on, which costs
     seconds; only tests about durability of the server's own files need it. `environment` is for the
-    server alone.
+    server alone, `superuser` its first role.
     """
 
     def __init__(
@@ -68,9 +68,11 @@ class Server:
         settings: Mapping[str, str] | None = None,
         durable: bool = False,
         environment: Mapping[str, str] | None = None,
+        superuser: str = SUPERUSER,
     ) -> None:
         self.programs = programs
         self.major = programs.major
+        self.superuser = superuser
         self.folder = places.make()
         self.data = self.folder / "data"
         self.log = self.folder / "log"
@@ -112,7 +114,7 @@ class Server:
         return {
             "PGHOST": "127.0.0.1",
             "PGPORT": str(self.port),
-            "PGUSER": SUPERUSER,
+            "PGUSER": self.superuser,
             "PGDATABASE": "postgres",
             "PGPASSFILE": str(self.passfile),
         }
@@ -120,7 +122,7 @@ class Server:
     def conninfo(self, database: str = "postgres") -> str:
         """A connection string without a password in it."""
         return (
-            f"host=127.0.0.1 port={self.port} user={SUPERUSER} dbname={database} "
+            f"host=127.0.0.1 port={self.port} user={self.superuser} dbname={database} "
             f"passfile={self.passfile} connect_timeout=5"
         )
 
@@ -140,7 +142,7 @@ class Server:
         self._write_secret(self.password_file, self.password)
         # initdb reads the file as the servers' account; afterwards it is the test's again.
         self._account.own(self.password_file)
-        command = [str(self.programs.tool("initdb")), f"--pgdata={self.data}", f"--username={SUPERUSER}"]
+        command = [str(self.programs.tool("initdb")), f"--pgdata={self.data}", f"--username={self.superuser}"]
         command += ["--auth=scram-sha-256", f"--pwfile={self.password_file}", "--no-sync"]
         command += ["--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums"]
         answer = subprocess.run(
@@ -176,7 +178,7 @@ class Server:
         """
         if self.running:
             raise ServerError("the server runs already: stop() it first")
-        passline = f"127.0.0.1:{self.port}:*:{SUPERUSER}:{self.password}\n"
+        passline = f"127.0.0.1:{self.port}:*:{self.superuser}:{self.password}\n"
         self._write_secret(self.passfile, passline)
         command = [str(self.programs.tool("postgres")), "-D", str(self.data), "-p", str(self.port)]
         command += ["-c", f"unix_socket_directories={self.folder}"]

@@ -42,8 +42,27 @@ _CODE = re.compile(
     rb"ALTER (?:FUNCTION|PROCEDURE|AGGREGATE) .* OWNER TO (" + _IDENTIFIER + rb");\Z", re.DOTALL
 )
 _GRANTEE = re.compile(
-    rb"GRANT .* TO (" + _IDENTIFIER + rb")(?: WITH GRANT OPTION)?(?: GRANTED BY .*)?;\Z", re.DOTALL
+    rb"(?:ALTER DEFAULT PRIVILEGES .* )?(?:GRANT .* TO|REVOKE .* FROM) ("
+    + _IDENTIFIER
+    + rb")(?: WITH GRANT OPTION)?(?: GRANTED BY .*)?;\Z",
+    re.DOTALL,
 )
+_DEFAULTS_OF = re.compile(rb"ALTER DEFAULT PRIVILEGES FOR ROLE (" + _IDENTIFIER + rb") ")
+_SETTINGS_OF = re.compile(rb"ALTER ROLE (" + _IDENTIFIER + rb") IN DATABASE ")
+_MAPPING_OF = re.compile(rb"CREATE USER MAPPING FOR (" + _IDENTIFIER + rb") SERVER ")
+_POLICY_FOR = re.compile(
+    rb"CREATE POLICY "
+    + _IDENTIFIER
+    + rb" ON "
+    + _QUALIFIED
+    + rb"(?: AS RESTRICTIVE)?(?: FOR [A-Z]+)? TO ("
+    + _IDENTIFIER
+    + rb"(?:, "
+    + _IDENTIFIER
+    + rb")*)"
+)
+# Everybody, whom no role is called.
+_PUBLIC = frozenset({"PUBLIC", "public"})
 _SESSION = re.compile(rb"(?:RESET SESSION AUTHORIZATION|SET SESSION AUTHORIZATION (.+));\Z", re.DOTALL)
 _EXTENSION = re.compile(rb"CREATE EXTENSION IF NOT EXISTS (" + _IDENTIFIER + rb")")
 _NOT_VALID = re.compile(
@@ -123,6 +142,17 @@ def _setval(found: DumpMetadata, match: re.Match[bytes]) -> None:
     found.sequences[found.text(match[1]).replace("''", "'")] = (int(match[2]), match[3] == b"true")
 
 
+def _named(found: DumpMetadata, match: re.Match[bytes]) -> None:
+    """One role or several, with commas between."""
+    found.roles.update({found.name(each) for each in re.findall(_IDENTIFIER, match[1])} - _PUBLIC)
+
+
+def _owner(found: DumpMetadata, match: re.Match[bytes]) -> None:
+    """Who restores must act for that role."""
+    found.roles.add(owner := found.name(match[1]))
+    found.owners.add(owner)
+
+
 def _session(found: DumpMetadata, match: re.Match[bytes]) -> None:
     if match[1] and match[1] != b"DEFAULT":
         found.roles.add(found.name(match[1]).strip("'"))
@@ -138,10 +168,13 @@ def _key(found: DumpMetadata, match: re.Match[bytes]) -> ForeignKey:
 
 
 _LESSONS: tuple[tuple[re.Pattern[bytes], Learn], ...] = (
-    (_OWNER, lambda found, match: found.roles.add(found.name(match[1]))),
-    (_OWNER, lambda found, match: found.owners.add(found.name(match[1]))),
+    (_OWNER, _owner),
+    (_DEFAULTS_OF, _owner),
     (_CODE, lambda found, match: found.owners_of_code.add(found.name(match[1]))),
-    (_GRANTEE, lambda found, match: found.roles.update({found.name(match[1])} - {"PUBLIC"})),
+    (_GRANTEE, _named),
+    (_SETTINGS_OF, _named),
+    (_MAPPING_OF, _named),
+    (_POLICY_FOR, _named),
     (_SESSION, _session),
     (_EXTENSION, lambda found, match: found.extensions.add(found.name(match[1]))),
     (_NOT_VALID, lambda found, match: found.not_valid.add((found.text(match[1]), found.name(match[2])))),
@@ -207,7 +240,7 @@ def read(binaries: Binaries, dump: Path, *, plain: bool) -> DumpMetadata:
             elif piece.kind == "command":
                 check_command(piece)
     if not plain:
-        _note_sequences(binaries, dump, found)
+        _note_data(binaries, dump, found)
     if not any(code.startswith(b"CREATE DATABASE") for code in found.create):
         raise AttemptFailed(Reason.CORRUPT, "The dump does not say how its database is made.")
     return found
@@ -231,9 +264,9 @@ def _schema(binaries: Binaries, dump: Path) -> Iterator[IO[bytes]]:
         tool.finish()
 
 
-def _note_sequences(binaries: Binaries, dump: Path, found: DumpMetadata) -> None:
-    """The values of sequences are data: ask for them alone."""
-    lines = [line for line in contents(binaries, dump) if is_entry(line, "SEQUENCE SET")]
+def _note_data(binaries: Binaries, dump: Path, found: DumpMetadata) -> None:
+    """What is no schema and yet no rows: values of sequences, owners and rights of large objects."""
+    lines = [line for line in contents(binaries, dump) if any(is_entry(line, kind) for kind in _SMALL_DATA)]
     if not lines:
         return
     with wanted_entries(lines) as wanted:
@@ -258,6 +291,8 @@ def wanted_entries(lines: list[str]) -> Iterator[str]:
         path.unlink(missing_ok=True)
 
 
+# BLOB is the large object without its content, BLOB METADATA several of them since 17.
+_SMALL_DATA = ("SEQUENCE SET", "BLOB", "BLOB METADATA", "ACL - LARGE OBJECT", "ACL - LARGE OBJECTS")
 _PARTS = re.compile(rb"(" + _IDENTIFIER + rb")\.(" + _IDENTIFIER + rb")\Z")
 
 

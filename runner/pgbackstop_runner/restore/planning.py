@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Set
+from pathlib import Path
 
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import restore
@@ -13,7 +15,7 @@ from pgbackstop_runner.formats.table_selection import TableSelection
 from pgbackstop_runner.postgres import client_programs
 from pgbackstop_runner.postgres import facts as postgres
 from pgbackstop_runner.postgres.client_programs import Binaries
-from pgbackstop_runner.restore import preflight, select_backup, target_database, verify_files
+from pgbackstop_runner.restore import preflight, roles, select_backup, target_database, verify_files
 from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
 from pgbackstop_runner.storage import stored_backup
 from pgbackstop_runner.workspace import Workspace
@@ -55,7 +57,7 @@ def plan_restore(workspace: Workspace, request: RestoreRequest) -> RestorePlan:
             replaced=target_database.find(connection, database),
             same_server=_is_same(backup, facts.system_identifier),
             identity=facts.system_identifier,
-            missing_roles=frozenset(found.roles) - target_database.roles(connection),
+            missing_roles=_missing_roles(request, folder, found.roles, target_database.roles(connection)),
             bound_extensions=target_database.bound_extensions(connection, found.extensions),
             missing_tablespaces=frozenset(found.tablespaces) - target_database.tablespaces(connection),
             estimate=restore.estimate(backup, workspace.catalog.restores(server_name)),
@@ -67,6 +69,16 @@ def plan_restore(workspace: Workspace, request: RestoreRequest) -> RestorePlan:
         )
         preflight.require(connection, outline)
     return outline
+
+
+def _missing_roles(
+    request: RestoreRequest, folder: Path, named: Set[str], there: frozenset[str]
+) -> frozenset[str]:
+    """Those that the dump names; where they are created, those that they are members of as well."""
+    missing = frozenset(named) - there
+    if not (request.roles and missing):
+        return missing
+    return roles.in_globals(folder).with_groups(missing) - there
 
 
 def _family(request: RestoreRequest, backup: Backup, found: DumpMetadata) -> TableSelection | None:

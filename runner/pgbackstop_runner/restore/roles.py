@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+
 from pgbackstop_catalog import errors
 from pgbackstop_runner.formats import dump_metadata, sql_script
 from pgbackstop_runner.formats.dump_files import GLOBALS
@@ -15,15 +17,27 @@ from pgbackstop_runner.restore.plan import RestorePlan
 _IDENTIFIER = sql_script.IDENTIFIER
 _OF_ROLE = re.compile(rb"(?:CREATE|ALTER|COMMENT ON) ROLE (" + _IDENTIFIER + rb")(?! IN DATABASE)")
 _MEMBER = re.compile(rb"GRANT (" + _IDENTIFIER + rb") TO (" + _IDENTIFIER + rb")")
+_GRANTED_BY = re.compile(rb" GRANTED BY " + _IDENTIFIER + rb";\Z")
 _SUPERUSER = re.compile(rb"ALTER ROLE " + _IDENTIFIER + rb" WITH SUPERUSER ")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Globals:
-    """The names of all roles in a backup's globals, and of the superusers among them, in their order."""
+    """The names of all roles in a backup's globals, and of the superusers among them, in their order.
+
+    ``memberships`` are pairs of a member and the role that it is a member of.
+    """
 
     roles: frozenset[str]
     superusers: tuple[str, ...]
+    memberships: frozenset[tuple[str, str]] = frozenset()
+
+    def with_groups(self, roles: frozenset[str]) -> frozenset[str]:
+        """Those roles and all that they are members of, as far as the globals make them."""
+        found = roles
+        while more := frozenset(group for member, group in self.memberships if member in found) - found:
+            found |= more
+        return found & (roles | self.roles)
 
 
 def create(outline: RestorePlan) -> frozenset[str]:
@@ -43,13 +57,29 @@ def create(outline: RestorePlan) -> frozenset[str]:
         connection.transaction(),
     ):
         for _name, code in about_roles:
-            connection.execute(code)
+            _run(connection, code)
     return frozenset(created)
+
+
+def _run(connection: psycopg.Connection, code: bytes) -> None:
+    """A membership whose grantor may not grant it here is granted by us.
+
+    Since 16 only the first superuser may grant without the ADMIN option, and here another may be the first.
+    """
+    own = _GRANTED_BY.sub(b";", code) if _MEMBER.match(code) else code
+    try:
+        with connection.transaction():
+            connection.execute(code)
+    except psycopg.Error:
+        if own == code:
+            raise
+        connection.execute(own)
 
 
 def in_globals(folder: Path) -> Globals:
     """All roles that a backup's globals have. Raises OSError."""
-    roles, superusers, encoding = set(), list[str](), "UTF8"
+    roles, superusers, memberships = set(), list[str](), set()
+    encoding = "UTF8"
     with (folder / GLOBALS).open("rb") as file:
         for piece in sql_script.pieces(file):
             encoding = dump_metadata.encoding_in(piece.code) or encoding
@@ -59,7 +89,10 @@ def in_globals(folder: Path) -> Globals:
                 roles.add(name)
                 if _SUPERUSER.match(piece.code):
                     superusers.append(name)
-    return Globals(roles=frozenset(roles), superusers=tuple(superusers))
+            elif member := _MEMBER.match(piece.code):
+                group, name = (sql_script.unquoted(each, encoding) for each in member.groups())
+                memberships.add((name, group))
+    return Globals(roles=frozenset(roles), superusers=tuple(superusers), memberships=frozenset(memberships))
 
 
 def statements(folder: Path, roles: frozenset[str]) -> list[tuple[str, bytes]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 from pathlib import Path
 
-from pgbackstop_catalog.records.backup import Backup, Reason
+from pgbackstop_catalog.records.backup import Backup, Reason, StoredFile
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import dump_files, zstd_frames
 from pgbackstop_runner.formats.copy_rows import Scanner, differences
@@ -21,11 +21,16 @@ _LAST_LINE_OF_GLOBALS = b"-- PostgreSQL database cluster dump complete"
 
 def ends(folder: Path, backup: Backup) -> str:
     """That no zstd file was cut off. Raises AttemptFailed (corrupt)."""
-    names = [each.path for each in backup.files if each.path.endswith(".zst")]
+    names = [each.path for each in backup.files if each.path.endswith(".zst") and not _is_empty_object(each)]
     cut = [name for name in names if not zstd_frames.is_whole(folder / name)]
     if cut:
         raise tool_failure.corrupt(f"{cut[0]} does not end where its last zstd frame ends.")
     return f"{len(names)} zstd files end with their frame"
+
+
+def _is_empty_object(stored: StoredFile) -> bool:
+    """Whether it is a large object without content: of such pg_dump's directory format has an empty file."""
+    return stored.size_bytes == 0 and Path(stored.path).name.startswith("blob_")
 
 
 def scan(path: Path) -> Scanner:

@@ -102,8 +102,31 @@ def test_what_the_blueprint_learns() -> None:
     assert found.tablespaces == {"fast"}
     assert found.sequences == {'public."it\'s"': (41, True)}
     assert found.not_valid == {("public.t", "c d")}
-    assert found.roles == {"bob"}
+    assert found.roles == {"bob", "IN DATABASE x"}
     assert b"TABLESPACE" not in dump_metadata.without_tablespace(found.create[0])
+
+
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [
+        (b"ALTER LARGE OBJECT 4711 OWNER TO a;", {"a"}),
+        (b"ALTER DEFAULT PRIVILEGES FOR ROLE a IN SCHEMA s GRANT SELECT ON TABLES TO b;", {"a", "b"}),
+        (b"ALTER DEFAULT PRIVILEGES FOR ROLE a REVOKE ALL ON FUNCTIONS FROM PUBLIC;", {"a"}),
+        (b'REVOKE ALL ON FUNCTION s.f() FROM "a TO b";', {"a TO b"}),
+        (
+            b'CREATE POLICY "x TO y" ON s.t AS RESTRICTIVE FOR SELECT TO a, "b, c" USING (true);',
+            {"a", "b, c"},
+        ),
+        (b"CREATE POLICY p ON s.t USING ((c = ' TO a'));", set()),
+        (b"CREATE USER MAPPING FOR a SERVER far OPTIONS (\n    \"user\" 'b'\n);", {"a"}),
+        (b"CREATE USER MAPPING FOR public SERVER far;", set()),
+        (b"COMMENT ON TABLE s.t IS 'GRANT a TO b';", set()),
+    ],
+)
+def test_the_roles_that_a_statement_names(code: bytes, named: set[str]) -> None:
+    found = dump_metadata.DumpMetadata()
+    found.note(code)
+    assert found.roles == named
 
 
 @pytest.mark.parametrize(

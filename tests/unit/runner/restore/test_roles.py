@@ -53,6 +53,16 @@ def test_all_roles_and_the_superusers_among_them(folder: Path) -> None:
     assert found.superusers == ("postgres",)
 
 
+def test_a_member_is_what_it_is_by_its_groups(folder: Path) -> None:
+    """Groups of groups as well; what PostgreSQL brings itself is not made by the globals."""
+    script = (folder / GLOBALS).read_text()
+    more = 'CREATE ROLE top;\nGRANT top TO "Shop ""Owners""" GRANTED BY postgres;\n'
+    (folder / GLOBALS).write_text(script + more)
+    found = roles.in_globals(folder)
+    assert found.with_groups(frozenset({"app", "gone"})) == {"app", "gone", 'Shop "Owners"', "top"}
+    assert found.with_groups(frozenset({"postgres"})) == {"postgres"}
+
+
 def test_only_what_is_about_the_missing_role(folder: Path) -> None:
     """Its attributes, comment, settings and memberships; nothing of others, of databases, of tablespaces."""
     found = roles.statements(folder, frozenset({"app"}))
