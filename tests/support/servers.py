@@ -73,6 +73,7 @@ class Server:
         self.programs = programs
         self.major = programs.major
         self.superuser = superuser
+        self.database = "postgres"  # where we connect when no other is said
         self.folder = places.make()
         self.data = self.folder / "data"
         self.log = self.folder / "log"
@@ -115,22 +116,22 @@ class Server:
             "PGHOST": "127.0.0.1",
             "PGPORT": str(self.port),
             "PGUSER": self.superuser,
-            "PGDATABASE": "postgres",
+            "PGDATABASE": self.database,
             "PGPASSFILE": str(self.passfile),
         }
 
-    def conninfo(self, database: str = "postgres") -> str:
+    def conninfo(self, database: str = "") -> str:
         """A connection string without a password in it."""
         return (
-            f"host=127.0.0.1 port={self.port} user={self.superuser} dbname={database} "
+            f"host=127.0.0.1 port={self.port} user={self.superuser} dbname={database or self.database} "
             f"passfile={self.passfile} connect_timeout=5"
         )
 
-    def connect(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
+    def connect(self, database: str = "") -> psycopg.Connection[tuple[object, ...]]:
         """A connection of the superuser, in autocommit mode; close it, or use it in a `with`."""
         return psycopg.connect(self.conninfo(database), autocommit=True)
 
-    def execute(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
+    def execute(self, statement: str, database: str = "") -> list[tuple[object, ...]]:
         """Runs SQL on a connection of its own; returns the rows, none for a statement without."""
         with self.connect(database) as connection:
             cursor = connection.execute(statement.encode())

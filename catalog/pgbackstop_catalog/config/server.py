@@ -11,6 +11,8 @@ from pgbackstop_catalog.config.types import Duration, HttpAddress, Size
 from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records.backup import Name
 
+USUAL_DATABASE = "postgres"  # initdb makes it, and some drop it
+
 
 class Wal(Model):
     """How the server's WAL is archived."""
@@ -129,7 +131,9 @@ class Server(Model):
         default="pgbackstop", description="the role; docs/reference has the script that creates it"
     )
     maintenance_database: str = Field(
-        default="postgres", description="where to connect when no database is meant"
+        default=USUAL_DATABASE,
+        description="where to connect when no database is meant; where there is no postgres, the first other "
+        "one, template1 last",
     )
     password_file: Path | None = Field(
         default=None, description="a file, mode 0600, whose first line is the password"

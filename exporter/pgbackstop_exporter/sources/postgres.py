@@ -9,7 +9,7 @@ from typing import Any, Final
 import psycopg
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import conninfo
+from pgbackstop_catalog.config import conninfo, maintenance
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import restore
 from pgbackstop_exporter.snapshot import ServerHealth
@@ -73,19 +73,34 @@ class PostgresSource:
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
-            keywords: dict[str, Any] = {
-                **conninfo.with_required_methods(
-                    conninfo.keywords(self._server, application_name=APPLICATION_NAME), psycopg.pq.version()
-                ),
-                "password": conninfo.password(self._server),
-                "connect_timeout": _CONNECT_SECONDS,
-                # From the first byte on: who owns the database may have put functions into its search_path.
-                "options": _OPTIONS,
-                # A server of SQL_ASCII would answer in that, and names would come as bytes.
-                "client_encoding": "UTF8",
-            }
-            self._connection = await psycopg.AsyncConnection.connect(**keywords, autocommit=True)
+            self._connection = await self._connect()
         return self._connection
+
+    async def _connect(self) -> Connection:
+        """To the maintenance database, or to the next that exists: the template can tell."""
+        try:
+            return await self._open(None)
+        except psycopg.OperationalError as error:
+            if not maintenance.is_missing(self._server.maintenance_database, str(error)):
+                raise
+        async with await self._open(maintenance.TEMPLATE) as template:
+            rows = await (await template.execute(maintenance.DATABASES)).fetchall()
+        return await self._open(maintenance.another(str(name) for (name,) in rows))
+
+    async def _open(self, database: str | None) -> Connection:
+        keywords: dict[str, Any] = {
+            **conninfo.with_required_methods(
+                conninfo.keywords(self._server, database=database, application_name=APPLICATION_NAME),
+                psycopg.pq.version(),
+            ),
+            "password": conninfo.password(self._server),
+            "connect_timeout": _CONNECT_SECONDS,
+            # From the first byte on: who owns the database may have put functions into its search_path.
+            "options": _OPTIONS,
+            # A server of SQL_ASCII would answer in that, and names would come as bytes.
+            "client_encoding": "UTF8",
+        }
+        return await psycopg.AsyncConnection.connect(**keywords, autocommit=True)
 
     async def _ask(self, connection: Connection) -> ServerHealth:
         lsn = await _row(connection, _WAL)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from psycopg.conninfo import make_conninfo
+
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.plan import Compression
 from pgbackstop_catalog.records.backup import Reason, StoredFile
@@ -22,7 +24,7 @@ from pgbackstop_runner.backup.attempt import Attempt
 from pgbackstop_runner.backup.snapshot import Snapshot
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import dump_files
-from pgbackstop_runner.postgres import client_process, session_options
+from pgbackstop_runner.postgres import client_process, session_options, sessions
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.postgres.row_counts import Table
 from pgbackstop_runner.system import compression as system_compression
@@ -198,12 +200,15 @@ def _globals(
 
 
 def _dump_roles(attempt: Attempt, binaries: Binaries, path: Path, *, passwords: bool) -> StoredFile:
+    with sessions.connect(attempt.server) as connection:
+        there = connection.info.dbname
     argv = [
         binaries.path("pg_dumpall"),
         "--globals-only",
         "--no-password",
         *([] if passwords else ["--no-role-passwords"]),
         f"--dbname={session_options.connection_string(attempt.server, None, 'pgbackstop')}",
+        f"--database={make_conninfo('', dbname=there)}",  # it passes over the one in --dbname
     ]
     password, limits = conninfo.password(attempt.server), client_process.Limits.of_run(attempt.plan)
     with (

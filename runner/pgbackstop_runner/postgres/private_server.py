@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import signal
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import maintenance
+from pgbackstop_catalog.config.server import USUAL_DATABASE
 from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import session_options
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 TARGET_NOT_REACHED = "recovery ended before configured recovery target was reached"
 _USUAL_SUPERUSER = "postgres"
+_ABSENT = ("does not exist", "not permitted to log in")
 _UNKNOWN_WAL = "resource manager with ID"
 _SHOWN = 2
 _FULL = re.compile("No space left on device|Disk quota exceeded")
@@ -73,6 +77,7 @@ class PrivateServer:
     who: Account
     user: str
     asks_as: str = ""
+    database: str = USUAL_DATABASE
     restore_script: str = ""
     cell: Cell | None = None
     options: Mapping[str, str] = field(default_factory=dict)
@@ -206,27 +211,34 @@ class PrivateServer:
             return log.read().decode(errors="replace")
         return ""
 
-    def connect(self, database: str = "postgres", user: str | None = None) -> psycopg.Connection:
+    def connect(self, database: str | None = None, user: str | None = None) -> psycopg.Connection:
         """A connection through the private socket, in autocommit. Raises psycopg's errors."""
-        return session_options.connect(self._keywords(database, user), as_superuser=True)
+        return session_options.connect(self._keywords(database or self.database, user), as_superuser=True)
 
     @property
     def connection_string(self) -> str:
         """libpq's conninfo for a tool."""
-        return session_options.told(self._keywords("postgres", None))
+        return session_options.told(self._keywords(self.database, None))
 
     def _first_session(self) -> psycopg.Connection:
-        """As the superuser that most servers have, whose session can refuse libraries; else as ours."""
+        """As the superuser that most servers have, whose session can refuse libraries; else as ours.
+
+        Where there is no database postgres, in the template: nobody has to wait for us there.
+        """
         import psycopg  # noqa: PLC0415
 
-        try:
-            connection = self.connect(user=_USUAL_SUPERUSER)
-        except psycopg.OperationalError as error:
-            if "does not exist" not in str(error) and "not permitted to log in" not in str(error):
-                raise
-            return self.connect()
-        self.asks_as = _USUAL_SUPERUSER
-        return connection
+        databases = (USUAL_DATABASE, maintenance.TEMPLATE)
+        for user, database in itertools.product((_USUAL_SUPERUSER, self.user), databases):
+            try:
+                connection = self.connect(database, user)
+            except psycopg.OperationalError as error:
+                refusal = error
+                if not any(each in str(error) for each in _ABSENT):
+                    break
+            else:
+                self.asks_as, self.database = user, database
+                return connection
+        raise refusal
 
     def _keywords(self, database: str, user: str | None) -> dict[str, str]:
         return {

@@ -7,36 +7,47 @@ import os
 import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import conninfo
-from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.config import conninfo, maintenance
+from pgbackstop_catalog.config.server import USUAL_DATABASE, Server
 from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner.failures import AttemptFailed, DatabaseRefused
 from pgbackstop_runner.postgres import error_messages, refusals, session_options
 
 APPLICATION_NAME = "pgbackstop"
 _CANCEL_SECONDS = 5.0
+# The maintenance databases of servers that have no database postgres.
+_instead: dict[session_options.Place, str] = {}
 
 
 @contextlib.contextmanager
 def connect(
-    server: Server, database: str | None = None, *, statement_timeout: float = 60.0
+    server: Server,
+    database: str | None = None,
+    *,
+    statement_timeout: float = 60.0,
+    away_from: Collection[str] = (),
 ) -> Iterator[psycopg.Connection]:
     """A connection in autocommit, closed at the end. ``statement_timeout`` is seconds; 0 is none.
 
+    Without a ``database`` it is one for maintenance, and none of those in ``away_from``.
     Raises ServerUnreachable with PostgreSQL's reason.
     """
-    keywords = conninfo.keywords(server, database=database, application_name=APPLICATION_NAME)
-    limit = str(round(statement_timeout * 1000))
-    try:
-        connection = session_options.connect(
+
+    def opened(name: str) -> psycopg.Connection:
+        keywords = conninfo.keywords(server, database=name, application_name=APPLICATION_NAME)
+        limit = str(round(statement_timeout * 1000))
+        return session_options.connect(
             keywords, password=conninfo.password(server), statement_timeout=limit, lock_timeout="60000"
         )
+
+    try:
+        connection = opened(database) if database is not None else _maintaining(server, opened, away_from)
     except psycopg.Error as error:
         raise unreachable(server, database, error) from error
     with contextlib.closing(connection):
@@ -61,6 +72,49 @@ def _cancel(connection: psycopg.Connection) -> None:
         while wire.is_busy() and (left := deadline - time.monotonic()) > 0:
             select.select([wire.socket], [], [], left)
             wire.consume_input()
+
+
+def _maintaining(
+    server: Server, opened: Callable[[str], psycopg.Connection], away_from: Collection[str]
+) -> psycopg.Connection:
+    """The configured database, the one that was found instead of it, or another. Raises psycopg's errors."""
+    place = (server.host, str(server.port), server.user)
+    usual = [name for name in (server.maintenance_database, USUAL_DATABASE) if name not in away_from]
+    known = _instead.get(place, "")
+    if known and known not in away_from:
+        with contextlib.suppress(psycopg.OperationalError):
+            return opened(known)
+        del _instead[place]  # it may be gone in its turn
+    refusal: psycopg.OperationalError | None = None
+    if usual:
+        try:
+            return opened(usual[0])
+        except psycopg.OperationalError as error:
+            if not maintenance.is_missing(usual[0], str(error)):
+                raise
+            refusal = error
+    return _another(opened, away_from, place, refusal)
+
+
+def _another(
+    opened: Callable[[str], psycopg.Connection],
+    away_from: Collection[str],
+    place: session_options.Place,
+    refusal: psycopg.OperationalError | None,
+) -> psycopg.Connection:
+    """The next database that exists, which the template can tell."""
+    try:
+        template = opened(maintenance.TEMPLATE)
+    except psycopg.OperationalError as error:
+        raise refusal or error from error
+    names = [str(name) for (name,) in template.execute(maintenance.DATABASES)]
+    found = maintenance.another(names, away_from)
+    if found == maintenance.TEMPLATE:
+        return template
+    template.close()
+    connection = opened(found)
+    _instead[place] = found
+    return connection
 
 
 def hang_up(connection: psycopg.Connection) -> None:

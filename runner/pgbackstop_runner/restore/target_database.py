@@ -63,10 +63,7 @@ def name_beside(database: str, word: str, short_id: str) -> str:
 @contextlib.contextmanager
 def connect(server: Server, *, away_from: tuple[str, ...] = ()) -> Iterator[psycopg.Connection]:
     """A connection from which databases are made and renamed: to none of those. Raises ServerUnreachable."""
-    database = next(
-        name for name in (server.maintenance_database, "postgres", "template1") if name not in away_from
-    )
-    with postgres.connect(server, database, statement_timeout=0) as connection:
+    with postgres.connect(server, statement_timeout=0, away_from=away_from) as connection:
         yield connection
 
 
