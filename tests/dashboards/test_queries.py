@@ -113,6 +113,7 @@ def test_labels_in_selectors_are_those_of_the_contract() -> None:
 
 # A metric that no dashboard shows is a question that nobody can ask.
 NOT_SHOWN = {
+    "backup_unconfigured_plan_bytes": "nothing is wrong: status, list and expire name the plan",
     "backup_age_seconds": "queries compute the age themselves, so that it grows while the exporter is away",
     "backup_postgres_clock_offset_seconds": "its alert is on the first screen where the clocks differ",
     "backup_postgres_unreachable_info": "its alert says why; the first screen says that it does not answer",

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from pgbackstop_catalog.config import locate
 from pgbackstop_catalog.config.console import Console
 from pgbackstop_catalog.config.notifications import Notifications
 from pgbackstop_catalog.config.plan import Plan
@@ -134,5 +135,5 @@ def default_plans(servers: Iterable[str]) -> dict[str, Any]:
     return {
         f"{name}-{backup_type}": {"server": name, "backup_type": backup_type}
         for name in servers
-        for backup_type in ("logical", "physical")
+        for backup_type in locate.DEFAULT_PLANS
     }

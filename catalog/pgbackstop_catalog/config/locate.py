@@ -13,6 +13,8 @@ from pgbackstop_catalog.config import yaml_file
 from pgbackstop_catalog.config.yaml_file import Document
 
 ENVIRONMENT = "PGBACKSTOP_CONFIG"
+# Each server has one of each kind, by names like main-logical, where no plan is configured.
+DEFAULT_PLANS = ("logical", "physical")
 PLACES = (Path("pgbackstop.yaml"), Path("/etc/pgbackstop/pgbackstop.yaml"))
 
 

@@ -1,4 +1,4 @@
-"""The catalog's folder, from the configuration's file alone.
+"""The catalog's folder, and the names of the plans, from the configuration's file alone.
 
 What only reads the catalog needs one key of the file. It must answer even on the day when some other key
 is wrong, and without the model, whose import takes longer than a list may.
@@ -21,6 +21,20 @@ def named_by(file: Path) -> Path:
     from pgbackstop_catalog.config import load  # noqa: PLC0415 - says what is wrong, with file, line and key
 
     return load.load(file).catalog_folder()
+
+
+def plans(file: Path) -> frozenset[str] | None:
+    """The names of the plans that ``file`` configures; None where they are not written as they should be.
+
+    Raises ConfigError where the file cannot be read.
+    """
+    document = locate.document(file).value
+    if not isinstance(document, dict):
+        return None
+    named, servers = document.get("plans"), document.get("servers")
+    if named is None and isinstance(servers, dict):
+        return frozenset(f"{server}-{kind}" for server in servers for kind in locate.DEFAULT_PLANS)
+    return frozenset(map(str, named)) if isinstance(named, dict) else None
 
 
 def _plain_case(file: Path) -> Path | None:

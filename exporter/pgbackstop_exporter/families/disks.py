@@ -1,4 +1,4 @@
-"""The metrics of disks: pure, from a snapshot."""
+"""The metrics of disks, and of what lies on them for no plan: pure, from a snapshot."""
 
 from __future__ import annotations
 
@@ -29,6 +29,16 @@ def add(families: Families, snapshot: Snapshot) -> None:
     if snapshot.catalog:
         for path, needed in _needed(snapshot, snapshot.catalog).items():
             families.add(storage_metrics.DISK_NEXT_RUNS, labels(path=path), needed)
+        _add_unconfigured(families, snapshot, snapshot.catalog)
+
+
+def _add_unconfigured(families: Families, snapshot: Snapshot, catalog: CatalogFacts) -> None:
+    """What plans keep that are gone from the configuration."""
+    for name in sorted(catalog.plans.keys() - snapshot.settings.config.plans.keys()):
+        facts = catalog.plans[name]
+        if any(facts.kept.values()):
+            size = sum(each.stored_bytes for each in facts.histories.values())
+            families.add(storage_metrics.UNCONFIGURED, labels(plan=name), size)
 
 
 def _needed(snapshot: Snapshot, catalog: CatalogFacts) -> Mapping[str, float]:

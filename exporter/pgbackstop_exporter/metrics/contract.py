@@ -12,6 +12,7 @@ GROUPS: Final = (
     storage_metrics.WAL_COPIES,
     server_metrics.RESTORES,
     storage_metrics.DISKS,
+    storage_metrics.UNCONFIGURED_PLANS,
     exporter_metrics.GROUP,
 )
 METRICS: Final = tuple(metric for group in GROUPS for metric in group.metrics)

@@ -60,6 +60,13 @@ DISK_NEXT_RUNS: Final = metric.Metric(
     "copies count too.",
     source="configuration and backup records",
 )
+UNCONFIGURED: Final = metric.Metric(
+    name="backup_unconfigured_plan_bytes",
+    kind="gauge",
+    labels=("plan",),
+    help="Stored bytes of kept backups of a plan that is not in the configuration: no retention lets any go.",
+    source="configuration and backup records",
+)
 
 WAL_COPIES: Final = metric.Group(
     title="Per server and storage",
@@ -75,4 +82,10 @@ DISKS: Final = metric.Group(
     title="Disks",
     about="The folders of storages, and the catalog's where it lies outside them.",
     metrics=(DISK_FREE, DISK_SIZE, DISK_INODES, DISK_READONLY, DISK_NEXT_RUNS),
+)
+
+UNCONFIGURED_PLANS: Final = metric.Group(
+    title="Removed plans",
+    about="Plans that were renamed or removed while their backups are kept.",
+    metrics=(UNCONFIGURED,),
 )

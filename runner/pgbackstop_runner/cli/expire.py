@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgbackstop_catalog import units
+from pgbackstop_catalog import errors, units
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import options
+from pgbackstop_runner.cli import options, prompts, removed_plan_text
 
 if TYPE_CHECKING:
     from pgbackstop_catalog.decisions.retention import Verdict
     from pgbackstop_runner.expire import run
+    from pgbackstop_runner.workspace import Workspace
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -32,6 +34,11 @@ _COLUMNS = (
 def expire(
     plan: Annotated[str | None, typer.Argument(help="Only this plan; all of them when left out.")] = None,
     *,
+    removed_plan: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="All backups of this plan, which is not in the configuration."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="--removed-plan: do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; remove nothing.")] = False,
     json: options.Json = False,
 ) -> None:
@@ -42,15 +49,63 @@ def expire(
     opened = options.open_for_work()
     from pgbackstop_runner.expire import run  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
+    if removed_plan is not None:
+        _let_go(opened, removed_plan, _Flags(plan=plan, yes=yes, dry_run=dry_run, json=json))
+        return
     plans = [plan] if plan else sorted(opened.config.plans)
     if dry_run:
         verdicts = [each for name in plans for each in run.decide(opened, name)]
         _print(verdicts, json=json, removed="would go")
+        _name_removed(opened, quiet=json or plan is not None)
         return
     outcomes = [run.run(opened, name) for name in plans]
     verdicts = [verdict for outcome in outcomes for verdict in outcome.verdicts]
     _print(verdicts, json=json, removed="removed")
+    _name_removed(opened, quiet=json or plan is not None)
     _summarise(outcomes, quiet=json)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Flags:
+    plan: str | None
+    yes: bool
+    dry_run: bool
+    json: bool
+
+
+def _let_go(opened: Workspace, name: str, flags: _Flags) -> None:
+    """Raises ConfigError where nobody has said yes."""
+    from pgbackstop_runner.expire import removed_plans  # noqa: PLC0415
+
+    if flags.plan is not None:
+        raise errors.ConfigError("A plan and --removed-plan exclude each other.", remedy="Leave one out.")
+    found = removed_plans.find(opened, name)
+    what = removed_plan_text.sentence(name, len(found.backups), found.size_bytes)
+    if flags.dry_run:
+        terminal.say(f"{what}: all of them would go, with their copies.")
+        return
+    if not flags.yes:
+        _ask(f"{what}.", name)
+    outcome = removed_plans.let_go(opened, name)
+    _print(outcome.verdicts, json=flags.json, removed="removed")
+    _summarise([outcome], quiet=flags.json)
+
+
+def _ask(what: str, name: str) -> None:
+    """Raises ConfigError where the answer is another one."""
+    if not prompts.somebody_is_there():
+        raise errors.ConfigError(f"{what} Nobody is there to answer.", remedy="Give --yes.")
+    terminal.say(f"{what} All of them go, with their copies; nothing brings them back.")
+    if prompts.text(f"Type {name} to remove them") != name:
+        raise errors.ConfigError("That is not its name; nothing was touched.")
+
+
+def _name_removed(opened: Workspace, *, quiet: bool) -> None:
+    """What no retention looks at."""
+    from pgbackstop_runner.expire import removed_plans  # noqa: PLC0415
+
+    for each in () if quiet else removed_plans.found(opened):
+        terminal.say(f"\n{removed_plan_text.note(each.name, len(each.backups), each.size_bytes)}")
 
 
 def _print(verdicts: Iterable[Verdict], *, json: bool, removed: str) -> None:

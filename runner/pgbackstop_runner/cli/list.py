@@ -17,7 +17,7 @@ from pgbackstop_catalog.config import locate, locate_catalog
 from pgbackstop_catalog.store import listing, summary
 from pgbackstop_catalog.store.summary import BackupSummary
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import options
+from pgbackstop_runner.cli import options, removed_plan_text
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -65,7 +65,8 @@ def show_list(
     if drills:
         _drills(plan, database, limit, json=json)
         return
-    root = locate_catalog.named_by(locate.find(options.Given.config))
+    file = locate.find(options.Given.config)
+    root = locate_catalog.named_by(file)
     paths = list(listing.newest_first(root, "backups", plan))
     wanted = _Wanted(states=frozenset(status or ()), database=database)
     shown, total = _choose(paths, wanted, limit=len(paths) if everything else limit)
@@ -75,6 +76,20 @@ def show_list(
         _show(shown, total)
     else:
         terminal.say("There is no such backup on record." if paths or plan else _NONE_YET)
+    if plan is None and not json:
+        _name_removed_plans(root, file)
+
+
+def _name_removed_plans(root: Path, file: Path) -> None:
+    """What no retention looks at: backups of plans that are not in the configuration."""
+    configured = locate_catalog.plans(file)
+    for folder in sorted(listing.folders(root, "backups")):
+        if configured is None or folder.name in configured:
+            continue
+        every = summary.read(listing.newest_first(root, "backups", folder.name), options.report)
+        sizes = [each.size_bytes or 0 for each in every if each.state == State.AVAILABLE]
+        if sizes:
+            terminal.say(f"\n{removed_plan_text.note(folder.name, len(sizes), sum(sizes))}")
 
 
 def _drills(plan: str | None, database: str | None, limit: int, *, json: bool) -> None:

@@ -38,7 +38,8 @@ def show(
     from pgbackstop_catalog.config import locate, locate_catalog  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
     from pgbackstop_catalog.store import folder  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
-    root = locate_catalog.named_by(locate.find(options.Given.config))
+    file = locate.find(options.Given.config)
+    root = locate_catalog.named_by(file)
     catalog = folder.FolderCatalog(root, on_invalid_record=options.report)
     record = catalog.backup(backup)
     if json:
@@ -46,7 +47,11 @@ def show(
         return
     copies = [each for each in catalog.copies(record.plan) if each.backup == record.id]
     proofs = [each for each in catalog.proofs(record.plan) if each.backup == record.id]
-    _section("", [*_outcome(record), *_place(record), *_server(record), *_database(record)])
+    plans = locate_catalog.plans(file)
+    is_removed = plans is not None and record.plan not in plans
+    _section(
+        "", [*_outcome(record, is_removed=is_removed), *_place(record), *_server(record), *_database(record)]
+    )
     _section("Steps", [(step.name, f"{_took(step.duration_seconds)} {step.detail}") for step in record.steps])
     _section("Copies", map(_copy, copies))
     _section("Proofs", map(_proof, proofs))
@@ -68,12 +73,13 @@ def _section(title: str, facts: Iterable[tuple[str, str]]) -> None:
         terminal.say(f"  {terminal.plain(name):<{width}}  {terminal.plain(text)}".rstrip())
 
 
-def _outcome(record: Backup) -> Iterator[tuple[str, str]]:
+def _outcome(record: Backup, *, is_removed: bool) -> Iterator[tuple[str, str]]:
     status = record.status.value if record.expired_at is None else f"expired {_time(record.expired_at)}"
     yield "Backup", record.id
     yield "Status", f"{status}: {record.reason.value}" if record.reason else status
     yield "Message", record.message
-    yield "Plan", f"{record.plan} ({record.trigger})"
+    removed = ", which is not in the configuration" if is_removed else ""
+    yield "Plan", f"{record.plan} ({record.trigger}){removed}"
     yield "Type", " ".join((record.backup_type, record.method if record.backup_type == "physical" else ""))
     yield "Parent", record.parent or ""
     yield "Instead of", record.fallback

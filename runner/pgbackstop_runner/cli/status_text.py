@@ -9,6 +9,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.safety import Finding, Severity
 from pgbackstop_catalog.model import format_time
 from pgbackstop_runner import terminal
+from pgbackstop_runner.cli import removed_plan_text
 from pgbackstop_runner.overview import words
 from pgbackstop_runner.overview.read import Overview, ServerStatus
 from pgbackstop_runner.overview.subjects import SubjectStatus
@@ -29,6 +30,8 @@ def show(found: Overview) -> None:
     if found.subjects:
         terminal.say()
         terminal.table(_COLUMNS, (words.row(each, found.now) for each in found.subjects))
+    for each in found.removed_plans:
+        terminal.say(f"\n{removed_plan_text.note(each.name, len(each.backups), each.size_bytes)}")
 
 
 def document(found: Overview) -> dict[str, Any]:
@@ -41,6 +44,10 @@ def document(found: Overview) -> dict[str, Any]:
         "findings": [_finding(each) for each in found.findings],
         "servers": [_server(each) for each in found.servers],
         "plans": [_subject(each, found.now.timestamp()) for each in found.subjects],
+        "removed_plans": [
+            {"plan": each.name, "backups": len(each.backups), "size_bytes": each.size_bytes}
+            for each in found.removed_plans
+        ],
     }
 
 

@@ -81,6 +81,22 @@ def run(workspace: Workspace, plan_name: str, *, now: datetime | None = None) ->
     )
 
 
+def let_go(workspace: Workspace, plan_name: str, now: datetime) -> tuple[tuple[Verdict, ...], list[str]]:
+    """Remove every backup of a plan, whatever retention would say; what went, and what could not.
+
+    The caller holds the plan's lock. Raises CatalogError.
+    """
+    backups, problems = _judged(workspace, plan_name)
+    going = [each for each in backups if each.is_available]
+    for backup in sorted(going, key=lambda each: each.id, reverse=True):  # none before what is built on it
+        problems += _expire(workspace, backup, now)
+    for backup in backups:
+        if backup.expired_at is not None:
+            problems += _remove_leftovers(workspace, backup)
+    reasons = ("its plan is not in the configuration",)
+    return tuple(Verdict(backup=each, kept=False, reasons=reasons) for each in going), problems
+
+
 def _judged(workspace: Workspace, plan_name: str) -> tuple[list[Backup], list[str]]:
     """The plan's backups but for those in a storage that is not there, and a sentence for each such storage.
 

@@ -10,6 +10,8 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import safety
 from pgbackstop_catalog.decisions.safety import Finding, Severity
 from pgbackstop_catalog.records.scheduler import SchedulerState
+from pgbackstop_runner.expire import removed_plans
+from pgbackstop_runner.expire.removed_plans import RemovedPlan
 from pgbackstop_runner.overview import subjects
 from pgbackstop_runner.overview.subjects import SubjectStatus
 from pgbackstop_runner.recover import recoverable_windows
@@ -36,12 +38,16 @@ class ServerStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """Everything; ``findings`` are those that belong to no plan and no server."""
+    """Everything; ``findings`` are those that belong to no plan and no server.
+
+    ``removed_plans`` are not in the configuration any more, and keep backups: that endangers nothing.
+    """
 
     now: datetime
     subjects: tuple[SubjectStatus, ...]
     servers: tuple[ServerStatus, ...]
     findings: tuple[Finding, ...]
+    removed_plans: tuple[RemovedPlan, ...] = ()
 
     @property
     def every_finding(self) -> tuple[tuple[str, Finding], ...]:
@@ -75,7 +81,13 @@ def overview(workspace: Workspace, unreadable: Collection[str], now: datetime) -
     servers = tuple(_server(workspace, name, found) for name in workspace.config.servers)
     general = safety.of_daemon(daemon.heartbeat_at, now.timestamp()) if daemon else ()
     general += safety.of_catalog(len(unreadable))
-    return Overview(now=now, subjects=found, servers=servers, findings=safety.worst_first(general))
+    return Overview(
+        now=now,
+        subjects=found,
+        servers=servers,
+        findings=safety.worst_first(general),
+        removed_plans=tuple(removed_plans.found(workspace)),
+    )
 
 
 def _server(workspace: Workspace, name: str, found: tuple[SubjectStatus, ...]) -> ServerStatus:

@@ -411,3 +411,16 @@ def test_what_is_not_read_on_a_schedule_has_no_limit(tmp_path: Path) -> None:
     off = found.settings.config.model_copy(update={"verify": Verify(enabled=False)})
     silent = replace(found, settings=replace(found.settings, config=off))
     assert values(silent, "backup_verification_max_age_seconds") == []
+
+
+def test_what_a_plan_keeps_that_is_gone_from_the_configuration(tmp_path: Path) -> None:
+    """No retention looks at it; what expired or failed takes no room."""
+    found = of(
+        tmp_path,
+        backup(NOW, size_bytes=5),
+        backup(NOW, plan="old-name", size_bytes=30),
+        backup(NOW - DAY, plan="old-name", size_bytes=12),
+        backup(NOW - DAY, plan="older-name", size_bytes=70, expired_at=NOW),
+    )
+    assert values(found, "backup_unconfigured_plan_bytes") == [42.0]
+    assert value(found, "backup_unconfigured_plan_bytes", plan="old-name") == 42.0

@@ -1,13 +1,17 @@
 """`pgbackstop expire` and `copy` as programs: what they print, and their exit codes."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from pgbackstop_catalog.records.backup import Backup, Copy, Status
 from pgbackstop_runner.workspace import Workspace
+from tests.unit.catalog import builders
+from tests.unit.catalog.builders import DAY, NOW
 from tests.unit.runner import places
 
 CONFIG = """\
@@ -82,3 +86,51 @@ def test_a_copy_that_fails_is_exit_code_one(opened: Workspace, tmp_path: Path) -
     assert done.returncode == 1
     assert json.loads(done.stdout)[0]["status"] == "failed"
     assert not list((tmp_path / "second").rglob("backup.json"))
+
+
+def test_a_removed_plan_is_named_until_a_person_lets_it_go(opened: Workspace) -> None:
+    """No retention looks at it: it was renamed, or taken out of the configuration."""
+    (new,) = places.days(opened, 1)
+    old = [places.stored(opened, each) for each in removed(3)]
+    copied = opened.config.folder("second").path / str(old[0].location)
+    shutil.copytree(places.folder_of(opened, old[0]), copied)
+    copy = Copy.of(old[0], "second", started_at=NOW)
+    opened.catalog.put(copy.evolve(status=Status.SUCCEEDED, finished_at=NOW))
+    said = pgbackstop(opened, "expire")
+    assert said.returncode == 0
+    assert "Plan old-name is not in the configuration, and keeps 3 backups (30 B)." in said.stdout
+    assert f"expire --removed-plan {old[0].plan}" in said.stdout
+    unasked = pgbackstop(opened, "expire", "--removed-plan", "old-name")
+    assert unasked.returncode == 2
+    assert "Give --yes." in unasked.stderr
+    dry = pgbackstop(opened, "expire", "--removed-plan", "old-name", "--dry-run")
+    assert dry.returncode == 0
+    assert all(places.folder_of(opened, each).exists() for each in old)
+    done = pgbackstop(opened, "expire", "--removed-plan", "old-name", "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    assert {each["id"] for each in json.loads(done.stdout)} == {each.id for each in old}
+    assert not any(places.folder_of(opened, each).exists() for each in old)
+    assert not any(path.is_file() for path in copied.rglob("*"))
+    assert all(opened.catalog.backup(each.id).expired_at for each in old)
+    assert places.folder_of(opened, new).exists()
+    assert "old-name" not in pgbackstop(opened, "expire").stdout
+
+
+def removed(count: int) -> list[Backup]:
+    """Of a plan that no configuration has."""
+    return [builders.backup(900 + number, NOW - number * DAY, plan="old-name") for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--removed-plan", "main-logical", "--yes"], 2, "Plan main-logical is in the configuration"),
+        (["--removed-plan", "nothing", "--yes"], 7, "no backup of a plan 'nothing'"),
+        (["main-logical", "--removed-plan", "old-name", "--yes"], 2, "exclude each other"),
+    ],
+)
+def test_only_what_is_no_plan_is_let_go(opened: Workspace, words: list[str], code: int, said: str) -> None:
+    (kept,) = places.days(opened, 1)
+    done = pgbackstop(opened, "expire", *words)
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+    assert places.folder_of(opened, kept).exists()

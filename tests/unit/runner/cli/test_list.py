@@ -239,3 +239,19 @@ def test_of_many_files_the_largest_are_shown(opened: Workspace) -> None:
     shown = [line.split()[0] for line in lines if line.startswith("shop.dir/")]
     assert shown == [each.path for each in files[10:]]
     assert "10 smaller files, 55.0 kB: SHA256SUMS beside them has all, and --json" in lines
+
+
+def test_backups_of_a_removed_plan_are_named(opened: Workspace) -> None:
+    """The plans of this file are the default ones."""
+    opened.catalog.put(builders.backup(1, NOW, size_bytes=7))
+    opened.catalog.put(builders.backup(2, NOW - DAY, plan="old-name", size_bytes=1_000))
+    opened.catalog.put(builders.backup(3, NOW, plan="older-name", expired_at=NOW))
+    listed = pgbackstop(opened, "list").stdout
+    assert "Plan old-name is not in the configuration, and keeps 1 backup (1.0 kB)." in listed
+    assert "Plan older-name" not in listed
+    assert "Plan main-logical" not in listed
+    assert "not in the configuration" not in pgbackstop(opened, "list", "main-logical").stdout
+    shown = {number: pgbackstop(opened, "show", builders.backup(number, at).id).stdout
+             for number, at in ((1, NOW), (2, NOW - DAY))}  # fmt: skip
+    assert "which is not in the configuration" in shown[2]
+    assert "which is not in the configuration" not in shown[1]

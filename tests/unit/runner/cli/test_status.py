@@ -73,6 +73,17 @@ def test_safe(opened: Workspace) -> None:
     ]
 
 
+def test_what_a_removed_plan_keeps_is_told_and_endangers_nothing(opened: Workspace) -> None:
+    backed_up(opened)
+    places.stored(opened, builders.backup(7, NOW - DAY, plan="old-name"))
+    told = status(opened)
+    assert told.exit_code == 0, told.output
+    assert "Plan old-name is not in the configuration, and keeps 1 backup (10 B)." in told.stdout
+    assert json.loads(status(opened, "--json").stdout)["removed_plans"] == [
+        {"plan": "old-name", "backups": 1, "size_bytes": 10}
+    ]
+
+
 def test_nothing_yet_is_not_safe_and_only_a_warning(opened: Workspace) -> None:
     told = status(opened)
     assert told.exit_code == 1

@@ -1,0 +1,75 @@
+"""Backups of plans that were renamed or removed: no retention looks at them, so they stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_runner.copy import run as copy_run
+from pgbackstop_runner.expire import run as expire_run
+from pgbackstop_runner.expire import wal
+from pgbackstop_runner.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemovedPlan:
+    """A plan that is no longer in the configuration, and its backups that are kept, the newest first."""
+
+    name: str
+    backups: tuple[Backup, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Stored bytes, without those of copies."""
+        return sum(each.size_bytes or 0 for each in self.backups)
+
+
+def found(workspace: Workspace) -> Iterator[RemovedPlan]:
+    """Those that keep backups, by name. Raises CatalogError."""
+    for name in workspace.catalog.plans():
+        if name not in workspace.config.plans:
+            kept = _kept(workspace, name)
+            if kept:
+                yield RemovedPlan(name=name, backups=kept)
+
+
+def find(workspace: Workspace, name: str) -> RemovedPlan:
+    """The removed plan of that name. Raises ConfigError for a configured one, NotFound for any other."""
+    if name in workspace.config.plans:
+        raise errors.ConfigError(
+            f"Plan {name} is in the configuration: its own retention lets its backups go.",
+            remedy=f"Run 'pgbackstop expire {name}'.",
+        )
+    if name not in workspace.catalog.plans():
+        known = ", ".join(each.name for each in found(workspace)) or "none"
+        raise errors.NotFound(
+            f"There is no backup of a plan {name!r} on record.",
+            remedy=f"Removed plans that keep backups: {known}.",
+        )
+    return RemovedPlan(name=name, backups=_kept(workspace, name))
+
+
+def let_go(workspace: Workspace, name: str, *, now: datetime | None = None) -> expire_run.ExpireResult:
+    """Remove all of its backups and their copies, and the WAL that only they needed; records stay.
+
+    Raises as ``find`` does, Busy where it is being expired, CatalogError.
+    """
+    find(workspace, name)
+    with workspace.state.held(f"expire-{name}", f"Expire of plan {name}"):
+        verdicts, problems = expire_run.let_go(workspace, name, now or utc_now())
+        problems += copy_run.expire(workspace, name)
+        servers = {each.backup.server for each in verdicts} & workspace.config.servers.keys()
+        segments = 0
+        for server in sorted(servers):
+            removed, wal_problems = wal.run(workspace, server)
+            segments += removed
+            problems += wal_problems
+    return expire_run.ExpireResult(verdicts=verdicts, problems=tuple(problems), wal_segments=segments)
+
+
+def _kept(workspace: Workspace, name: str) -> tuple[Backup, ...]:
+    return tuple(each for each in workspace.catalog.backups(name) if each.is_available)
