@@ -18,7 +18,8 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup, Reason
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.formats import names, sql_script
+from pgbackstop_runner.formats import dependents, names, sql_script
+from pgbackstop_runner.formats.dependents import Dependent
 from pgbackstop_runner.formats.dump_files import GLOBALS
 from pgbackstop_runner.formats.sql_script import Statement
 from pgbackstop_runner.postgres import client_process
@@ -26,7 +27,7 @@ from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.system import compression, state_folder
 
 _IDENTIFIER = sql_script.IDENTIFIER
-_QUALIFIED = _IDENTIFIER + rb"\." + _IDENTIFIER
+_QUALIFIED = dependents.QUALIFIED
 _ABOUT_DATABASE = re.compile(
     rb"(?P<before>(?:CREATE|ALTER|COMMENT ON) DATABASE"
     rb"|ALTER ROLE " + _IDENTIFIER + rb" IN DATABASE"
@@ -110,12 +111,15 @@ class DumpMetadata:
     sequences: dict[str, tuple[int, bool]] = field(default_factory=dict)
     partitions: dict[str, str] = field(default_factory=dict)
     foreign_keys: list[ForeignKey] = field(default_factory=list)
+    dependents: dict[tuple[str, bytes, bytes], Dependent] = field(default_factory=dict)
 
     def note(self, code: bytes) -> None:
         """Learn from one statement."""
         if is_about_database(code):
             (self.close if _LATE.match(code) else self.create).append(code)
             self.tablespaces |= tablespaces_in(code, self.encoding)
+        if one := dependents.of(code):  # of views in a circle, the last statement is the whole one
+            self.dependents[one.kind, one.name, one.table] = one
         for pattern, learn in _LESSONS:
             if match := pattern.search(code) if pattern is _OWNER else pattern.match(code):
                 learn(self, match)

@@ -24,6 +24,8 @@ _WORD = rb"A-Za-z0-9_\x80-\xff$"
 _SPECIAL = re.compile(
     rb"""[;'"\\]|--|/\*|(?<![%s])\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$""" % _WORD
 )
+_ROUTINE = re.compile(rb"CREATE\s+(?:OR\s+REPLACE\s+)?(?:FUNCTION|PROCEDURE)\s", re.IGNORECASE)
+_TOKEN = re.compile(rb"[()]|[A-Za-z_\x80-\xff][%s]*" % _WORD)
 _BLANK = re.compile(rb"(?:\s+|--[^\n]*\n)*")
 _COPY = re.compile(rb"COPY .* FROM stdin;\Z", re.DOTALL)
 _END_OF_ROWS = b"\n\\.\n"
@@ -85,7 +87,7 @@ def _rows(text: _Text) -> Iterator[Statement]:
 
 def _end_of_statement(text: _Text, start: int) -> int:
     """The position after the semicolon that ends the statement at ``start``."""
-    position = start
+    position, bare = start, list[tuple[int, int]]()
     while True:
         match = _SPECIAL.search(text.buffer, position)
         # A token at the very end may go on in the next read: - and /, $tag.
@@ -95,9 +97,41 @@ def _end_of_statement(text: _Text, start: int) -> int:
             if match is None:
                 raise _cut_off("a statement")
         token = match.group()
-        if token == b";":
+        bare.append((position, match.start()))
+        if token != b";":
+            position = _after(text, token, match.start(), match.end())
+        elif _is_in_body(text.buffer, start, bare):
+            position = match.end()
+        else:
             return match.end()
-        position = _after(text, token, match.start(), match.end())
+
+
+def _is_in_body(buffer: bytes, start: int, bare: list[tuple[int, int]]) -> bool:
+    """Whether a semicolon stands inside BEGIN ATOMIC … END; ``bare`` is what is outside of quotes until it.
+
+    psql, which counts any ``begin`` and not only this one, goes on wherever we do: nothing that it would run
+    by itself is hidden. https://www.postgresql.org/docs/current/sql-createfunction.html
+    """
+    if _ROUTINE.match(buffer, start) is None:
+        return False
+    parentheses = depth = 0
+    before = b""
+    for first, last in bare:
+        for token in _TOKEN.findall(buffer, first, last):
+            word = token.lower()
+            if word in b"()":
+                parentheses = max(0, parentheses + (1 if word == b"(" else -1))
+            elif not parentheses:
+                depth = _depth(depth, before, word)
+                before = word
+    return depth > 0
+
+
+def _depth(depth: int, before: bytes, word: bytes) -> int:
+    """How many BEGIN ATOMIC and CASE are open after that word."""
+    if not depth:
+        return int((before, word) == (b"begin", b"atomic"))
+    return depth + (word == b"case") - (word == b"end")
 
 
 def _after(text: _Text, token: bytes, start: int, end: int) -> int:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_runner.formats import dump_metadata
+from pgbackstop_runner.formats import dependents, dump_metadata
+from pgbackstop_runner.formats.dependents import Dependent
 from pgbackstop_runner.formats.dump_metadata import DumpMetadata, ForeignKey
 
 
@@ -16,12 +17,13 @@ class TableSelection:
     """``tables``: those with rows of their own, as the backup quotes them, and their rows, if known.
 
     ``own_keys`` are foreign keys of the tables; ``other_keys`` those of other tables that point to them,
-    which PostgreSQL drops with a table that is dropped by CASCADE.
+    which PostgreSQL drops with a table that is dropped by CASCADE, as it does ``dependents``.
     """
 
     tables: dict[str, int | None]
     own_keys: tuple[ForeignKey, ...]
     other_keys: tuple[ForeignKey, ...]
+    dependents: tuple[Dependent, ...] = ()
 
 
 def choose(
@@ -34,7 +36,24 @@ def choose(
     others = tuple(
         key for key in found.foreign_keys if spelled(key.table) not in mine and spelled(key.points_to) in mine
     )
-    return TableSelection(tables=wanted, own_keys=own, other_keys=others)
+    taken = tuple(_dependents(found, mine))
+    return TableSelection(tables=wanted, own_keys=own, other_keys=others, dependents=taken)
+
+
+def _dependents(found: DumpMetadata, mine: set[str]) -> Iterator[Dependent]:
+    """What depends on the tables, and what depends on that: pg_dump writes it in this order.
+
+    Policies of the tables themselves come with them.
+    """
+    taken = set(mine)
+    for each in found.dependents.values():
+        of_mine = each.kind == "policy" and spelled(found.text(each.table)) in mine
+        if not of_mine and any(
+            spelled(found.text(name)) in taken for name in dependents.mentioned(each.code)
+        ):
+            if not each.table:
+                taken.add(spelled(found.text(each.name)))
+            yield each
 
 
 def quoted(schema: str, name: str) -> str:

@@ -31,6 +31,7 @@ _SYNC_FILE_RANGE_WRITE = 2  # https://man7.org/linux/man-pages/man2/sync_file_ra
 _WRITE_BACK = 16 << 20
 _UNKNOWN_ROOM = 1 << 62
 _LARGEST_SEGMENT = 1 << 30
+GROUP_READS = 0o040  # PostgreSQL knows data directories of mode 0700 and 0750, and no others
 _BESIDE = 16 << 20  # the backup's label and what is not in the manifest
 
 
@@ -185,20 +186,24 @@ def _extract(ahead: Ahead, member: tarfile.TarInfo, target: Path, path: str, ver
     try:
         if member.isdir():
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if member.mode & GROUP_READS:
+                place.chmod(0o750)
         elif member.isfile():
             is_version = version is not None and inside == PurePosixPath("PG_VERSION")
-            _write(ahead, member.size, version if is_version and version is not None else place)
+            _write(ahead, member, version if is_version and version is not None else place)
         elif not (member.issym() and inside.parent == PurePosixPath("pg_tblspc")):
             raise _suspicious(path, f"an entry that is neither file nor folder: {member.name!r}")
     except (FileExistsError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise _suspicious(path, f"an entry that has no place: {member.name!r}") from error
 
 
-def _write(ahead: Ahead, size: int, place: Path) -> None:
+def _write(ahead: Ahead, member: tarfile.TarInfo, place: Path) -> None:
     """O_EXCL never follows a link, and no two entries have one name. Raises tarfile.ReadError."""
     descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb", buffering=0) as file:
-        left, unsent = size, 0
+        if member.mode & GROUP_READS:
+            os.fchmod(descriptor, 0o640)
+        left, unsent = member.size, 0
         while left:
             piece = ahead.piece(left)
             if not piece:

@@ -117,12 +117,23 @@ def _require_entry(place: DataDirectory, who: Account) -> None:
 
 def _finish(place: DataDirectory) -> None:
     """All of it on disk first, then PG_VERSION, then the marks away."""
+    if _lets_group_in(place.data / UNFINISHED):
+        for path in place.data.iterdir():
+            if path.is_file() and not path.is_symlink():
+                path.chmod(0o640)  # the settings and the scripts of the recovery, too
+        for folder in place.folders():
+            folder.chmod(0o750)
     for folder in place.folders():
         tar_extract.sync(folder)
     (place.data / UNFINISHED / _VERSION).rename(place.data / _VERSION)
     atomic.sync_folder(place.data)
     for folder in place.folders():
         shutil.rmtree(folder / UNFINISHED)
+
+
+def _lets_group_in(folder: Path) -> bool:
+    """Whether the group might read the data directory that was backed up, as PG_VERSION in it tells."""
+    return bool((folder / _VERSION).stat().st_mode & tar_extract.GROUP_READS)
 
 
 def _empty(folder: Path) -> None:
@@ -158,6 +169,8 @@ def _combine(
         spaces = {oid: _part(folder, record.id) for oid, folder in place.tablespaces.items()}
         target = tar_extract.ExtractTarget(data=part, tablespaces=spaces, version=part / _VERSION)
         tar_extract.backup(files(record), record, target, partial(_shifted, on_bytes, done))
+        if _lets_group_in(part):
+            part.chmod(0o750)  # pg_combinebackup gives its result the mode of what it reads
         done += record.size_bytes or 0
     result = work / "result"
     moved = [

@@ -11,8 +11,9 @@
 # While PostgreSQL replays a segment the next ones are unpacked in the background, by at most LANES processes
 # at a time, into a spool folder in pg_wal: on the same disk, so that taking one is a rename. A spool belongs to
 # one start of one server; what an earlier start left is swept.
+#
+# The umask is PostgreSQL's: 077, or 027 where the group may read the data directory.
 set -u
-umask 077
 AHEAD=12 # segments unpacked before they are asked for
 LANES=2
 ROOM=4   # prefetch where this many times the spool's size is free: the replay needs the disk more

@@ -212,6 +212,12 @@ class RestorePlan:
             yield "table", f"and {len(tables) - _SHOWN_TABLES} more"
         for key in self.family.other_keys if self.keys_return else ():
             yield "foreign key", f"{key.name} of {key.table} points to it: made again where it is gone"
+        for each in self.family.dependents if self.keys_return else ():
+            yield each.kind, f"depends on it; where it is gone, make it again: {self.statement(each.code)}"
+
+    def statement(self, code: bytes) -> str:
+        """A statement of the dump on one line."""
+        return " ".join(self.blueprint.text(code).split())
 
     def hooks(self) -> Iterator[tuple[str, Hook]]:
         """What stops, starts and checks the application, in this order, where it is stopped at all."""

@@ -20,7 +20,14 @@ from pgbackstop_runner.formats.dump_metadata import ForeignKey
 from pgbackstop_runner.formats.table_selection import TableSelection
 from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.postgres import client_process, sessions
-from pgbackstop_runner.restore import archive_load, content_checks, new_database, script_load, target_database
+from pgbackstop_runner.restore import (
+    archive_load,
+    content_checks,
+    lost_dependents,
+    new_database,
+    script_load,
+    target_database,
+)
 from pgbackstop_runner.restore.dump_source import Only, Source
 from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
 
@@ -50,6 +57,8 @@ def restore(current: Journal, outline: RestorePlan) -> None:
         with current.step("foreign keys"):
             _own_keys(current, outline, live, outline.family)
             _other_keys(current, outline, live, outline.family)
+        if outline.keys_return:
+            lost_dependents.tell(current, outline, live, outline.family)
     with target_database.connect(outline.server, away_from=(outline.database,)) as connection:
         target_database.drop(connection, name)
 
@@ -190,7 +199,7 @@ def _make(current: Journal, outline: RestorePlan, live: psycopg.Connection, key:
             live.execute(sql.SQL("set local client_encoding to {}").format(encoding))
             live.execute(key.code)
     except psycopg.Error as error:
-        code = " ".join(outline.blueprint.text(key.code).split())
+        code = outline.statement(key.code)
         current.warn(
             f"Foreign key {key.name} of {key.table} could not be restored: {errors.one_line(error)}. "
             f"When the rows fit, run: {code}"

@@ -1,7 +1,9 @@
 """Servers that are not plain: tablespaces, incremental chains, timelines, other archives, tampered files."""
 
+import contextlib
 import hashlib
 import io
+import stat
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -61,6 +63,42 @@ def test_a_chain_with_a_tablespace(make_yard: MakeYard) -> None:
         assert clone.execute(f"select pg_tablespace_location({oid})") == [(str(space),)]
     assert not list(place.parent.glob("*pgbackstop-*"))
     assert not list(space.glob("pgbackstop-*"))
+
+
+@pytest.mark.parametrize("major", [15, 17, 18])
+def test_whoever_of_the_group_might_read_the_data_directory_still_may(
+    make_yard: MakeYard, major: int
+) -> None:
+    """As after initdb --allow-group-access; a chain of incrementals, where the version has them."""
+    plan = {"incremental": {"enabled": True}} if major >= 17 else {}
+    yard = make_yard(major, plan=plan, server={"summarize_wal": "on"} if plan else {})
+    oid = with_tablespace(yard)
+    yard.server.stop()
+    for folder in (yard.server.data, yard.server.folder / "space"):
+        subprocess.run(["chmod", "-R", "g+rX", str(folder)], check=True)
+    yard.server.start()
+    assert yard.server.execute("show data_directory_mode") == [("0750",)]
+    yard.receive()
+    yard.backup()
+    yard.beat(1, 5)
+    assert yard.backup().method == ("incremental" if plan else "full")
+    yard.caught_up()
+    space = yard.folder / "space"
+    with yard.recovered("--tablespace", f"{oid}={space}") as clone:
+        assert clone.setting("data_directory_mode") == "0750"
+        closed = {path for folder in (clone.data, space) for path in closed_to_the_group(folder)}
+        assert {path for path in closed if path.suffix != ".pid"} == set()
+        assert clone.data.stat().st_mode & 0o007 == 0
+
+
+def closed_to_the_group(folder: Path) -> Iterator[Path]:
+    """What PostgreSQL or we made there; a file that the server has removed meanwhile is none."""
+    for path in (folder, *folder.rglob("*")):
+        with contextlib.suppress(FileNotFoundError):
+            mode = path.lstat().st_mode
+            wanted = 0o050 if stat.S_ISDIR(mode) else 0o040
+            if not (stat.S_ISLNK(mode) or stat.S_ISSOCK(mode) or mode & 0o077 == wanted):
+                yield path
 
 
 def test_a_link_in_the_data_directory(make_yard: MakeYard) -> None:

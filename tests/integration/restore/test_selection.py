@@ -147,3 +147,50 @@ def test_a_table_that_the_backup_does_not_have(place: Site) -> None:
     with pytest.raises(errors.NotFound, match=r"has no table public\.ordres"):
         places.lines(place, tables=("public.ordres",))
     assert places.restores(place) == []  # nothing was begun
+
+
+DEPENDENT = """
+create view "The Best" as select o.id from orders o where o.quantity > 5;
+create view better as select count(*) as "public.n" from "The Best";
+create materialized view totals as select customer_id, sum(quantity) from orders group by 1;
+create view of_customers as select 'public.orders' as text, c.id from customers c;
+create function how_many() returns bigint language sql begin atomic select count(*) from orders; end;
+create function says() returns text language sql as 'select $$public.orders$$';
+alter table customers enable row level security;
+create policy with_orders on customers
+  using (exists (select from orders o where o.customer_id = customers.id));
+create policy of_their_own on orders using (exists (select from customers));
+create publication news for table orders, customers;
+"""
+TAKEN = [
+    *('"The Best"', "better", "totals", "how_many"),
+    *("with_orders of public.customers", "news of public.orders"),
+]
+
+
+@pytest.mark.parametrize("kind", places.FORMATS)
+def test_what_cascade_took_is_named_with_its_statement(kind: str, database: Database, tmp_path: Path) -> None:
+    """Run as they are told, the statements bring everything back."""
+    database.execute(DEPENDENT)
+    place = places.site(tmp_path, database.server, database.name, format=kind)
+    places.backup(place)
+    before = image.of(database.server, database.name)
+    told = [how for what, how in places.lines(place, tables=("public.orders",)) if "make it again" in how]
+    assert len(told) == len(TAKEN)
+    database.execute("drop table orders cascade")
+
+    warnings = restore(place, "public.orders")
+
+    assert [name for name in TAKEN if any(f"{name} is gone" in each for each in warnings)] == TAKEN
+    assert len(warnings) == len(TAKEN)
+    for warning in warnings:
+        database.execute(warning.partition("To have it back, run: ")[2])
+    assert image.of(database.server, database.name) == before
+
+
+def test_what_is_still_there_is_not_named(database: Database, tmp_path: Path) -> None:
+    """A table that is restored beside takes nothing away."""
+    database.execute(DEPENDENT)
+    place = places.site(tmp_path, database.server, database.name)
+    places.backup(place)
+    assert not [text for text in restore(place, "public.orders", into_schema="old") if "CASCADE" in text]

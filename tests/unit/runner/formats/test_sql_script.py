@@ -24,6 +24,12 @@ COMMENT ON DATABASE "My ""D;B" IS 'it''s
 ; ALTER DATABASE live';
 CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $_$ select ';' || $$x;$$ /* ; */ $_$;
 CREATE FUNCTION g(foo$bar int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT foo$bar; END;
+CREATE OR REPLACE PROCEDURE p(INOUT begin int) LANGUAGE sql
+    BEGIN ATOMIC
+ SELECT CASE WHEN true THEN ';' END AS "end", ((CASE WHEN true THEN 1 END));
+ DELETE FROM t;
+END;
+CREATE FUNCTION begin() RETURNS text LANGUAGE sql AS $$ BEGIN ATOMIC; $$;
 INSERT INTO t VALUES (E'a\';b', 'c\', U&"d;e", $1); /* a /* nested; */ comment; */ SELECT 1;
 COPY public.t (a) FROM stdin;
 DROP TABLE x;
@@ -76,7 +82,11 @@ def test_it_does_not_matter_how_it_is_read(sizes: list[int]) -> None:
 
 def test_quotes_bodies_and_rows_are_not_split() -> None:
     found = statements(split(DUMP))
-    assert len(found) == 15
+    assert len(found) == 16
+    assert any(
+        code.startswith(b"CREATE OR REPLACE") and code.endswith(b"DELETE FROM t;\nEND;") for code in found
+    )
+    assert any(code.startswith(b"CREATE FUNCTION g") and code.endswith(b"foo$bar; END;") for code in found)
     assert any(code.endswith(b"; ALTER DATABASE live';") for code in found)
     assert any(code.startswith(b"INSERT") and code.endswith(b"$1);") for code in found)
     assert not any(code.startswith(b"DROP") for code in found)
