@@ -8,7 +8,7 @@ make_server              starts private servers: make_server(16, settings={...},
 private_server           a private pg17, to be stopped and killed
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Protocol
 
@@ -45,28 +45,17 @@ def _shared(major: int) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="session")
-def pg15() -> Iterator[Server]:
-    """A PostgreSQL 15, shared by the session."""
-    yield from _shared(15)
+def _of(major: int) -> Callable[[], Iterator[Server]]:
+    @pytest.fixture(scope="session", name=f"pg{major}")
+    def of_major() -> Iterator[Server]:
+        """A server of that major version, shared by the session."""
+        yield from _shared(major)
+
+    return of_major
 
 
-@pytest.fixture(scope="session")
-def pg16() -> Iterator[Server]:
-    """A PostgreSQL 16, shared by the session."""
-    yield from _shared(16)
-
-
-@pytest.fixture(scope="session")
-def pg17() -> Iterator[Server]:
-    """A PostgreSQL 17, shared by the session."""
-    yield from _shared(17)
-
-
-@pytest.fixture(scope="session")
-def pg18() -> Iterator[Server]:
-    """A PostgreSQL 18, shared by the session."""
-    yield from _shared(18)
+# pytest takes a fixture for what a plugin's module has.
+globals().update({f"pg{major}": _of(major) for major in binaries.MAJORS})
 
 
 @pytest.fixture(scope="session", params=binaries.MAJORS, ids=[f"pg{m}" for m in binaries.MAJORS])

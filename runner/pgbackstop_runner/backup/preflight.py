@@ -18,7 +18,7 @@ from pgbackstop_catalog.decisions import clocks
 from pgbackstop_catalog.records.backup import Backup, Reason, ServerFacts
 from pgbackstop_runner.backup import databases, missing_rights, replication_checks, size_forecast
 from pgbackstop_runner.failures import AttemptFailed, first_reason
-from pgbackstop_runner.postgres import client_programs, left_out, sessions, undumped
+from pgbackstop_runner.postgres import client_programs, left_out, sessions, undumped, versions
 from pgbackstop_runner.postgres import facts as postgres_facts
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.postgres.left_out import LeftOut
@@ -64,6 +64,13 @@ class Report:
     def ok(self) -> bool:
         """Whether the backup may start."""
         return all(check.ok for check in self.checks)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A sentence for each thing that is newer than what was tested: for a check, and not for each run."""
+        server = versions.untested("The server is", self.facts.major) if self.facts else ""
+        tools = versions.untested("The client tools are", self.tools.major) if self.tools else ""
+        return tuple(each for each in (server, tools) if each)
 
     def add(self, name: str, ok: bool, detail: str, **more: str | Reason) -> None:
         """Add one check."""
@@ -170,8 +177,8 @@ def _server(report: Report, target: Server, plan: Plan, connection: psycopg.Conn
     if (offset := report.facts.clock_offset_seconds) is not None:
         agrees = f"the server's clock and this host's agree to {max(1, abs(round(offset)))} s"
         report.add("clock", ok=True, detail=clocks.sentence(offset) or agrees)
-    if report.facts.major < postgres_facts.OLDEST_MAJOR:
-        detail = f"PostgreSQL {report.facts.version} is older than {postgres_facts.OLDEST_MAJOR}."
+    if report.facts.major < versions.OLDEST:
+        detail = f"PostgreSQL {report.facts.version} is older than {versions.OLDEST}."
         report.add("version", ok=False, detail=detail, remedy="Upgrade the server.")
     try:
         report.tools = client_programs.find(report.facts.major, target.bin_dir)

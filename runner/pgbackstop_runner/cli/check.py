@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,7 +31,7 @@ def check(
 
     names = [plan] if plan is not None else list(opened.config.plans)
     reports = [preflight.bounded(opened, name) for name in names]
-    warnings = {report.plan: _drill_warning(opened, report) for report in reports}
+    warnings = {report.plan: [*report.warnings, *_drill_warnings(opened, report)] for report in reports}
     confinement = _confinement(opened)
     if json:
         terminal.document([_document(report, warnings[report.plan], confinement) for report in reports])
@@ -44,19 +45,19 @@ def check(
         raise typer.Exit(errors.ValidationError.exit_code)
 
 
-def _show_report(report: Report, warning: str) -> None:
+def _show_report(report: Report, warnings: list[str]) -> None:
     terminal.say(f"plan {report.plan}")
     columns = (terminal.Column(title=""), terminal.Column(title="check"), terminal.Column(title="found"))
     terminal.table(columns, [("ok" if one.ok else "NO", one.name, one.detail) for one in report.checks])
     for one in report.checks:
         if not one.ok and one.remedy:
             terminal.say(f"  → {one.remedy}")
-    if warning:
+    for warning in warnings:
         terminal.say(f"  warning: {warning}")
     terminal.say()
 
 
-def _document(report: Report, warning: str, confinement: Choice) -> dict[str, object]:
+def _document(report: Report, warnings: list[str], confinement: Choice) -> dict[str, object]:
     fields = ("name", "ok", "detail", "remedy", "database")
     checks = [{field: getattr(check, field) for field in fields} for check in report.checks]
     return {
@@ -65,7 +66,7 @@ def _document(report: Report, warning: str, confinement: Choice) -> dict[str, ob
         "databases": report.databases,
         "checks": checks,
         "jail": {"mechanism": confinement.mechanism, "reason": confinement.reason},
-        "warnings": [warning] if warning else [],
+        "warnings": warnings,
     }
 
 
@@ -76,7 +77,7 @@ def _confinement(opened: Workspace) -> Choice:
     return jail.choose(jail.host(), opened.config.drills.jail)
 
 
-def _drill_warning(opened: Workspace, report: Report) -> str:
+def _drill_warnings(opened: Workspace, report: Report) -> Iterator[str]:
     """Backups need client tools alone, drills the server's programs as well: their lack fails no backup."""
     from pgbackstop_runner.drill import empty_server  # noqa: PLC0415
     from pgbackstop_runner.postgres import client_programs  # noqa: PLC0415
@@ -84,20 +85,20 @@ def _drill_warning(opened: Workspace, report: Report) -> str:
 
     plan = opened.config.plans[report.plan]
     if not plan.drill.enabled:
-        return ""
+        return
     where = opened.config.drills
     choice = _confinement(opened)
     if choice.mechanism == "none" and where.unconfined:
-        return (
+        yield (
             f"drills run what the database contains without a jail ({choice.reason}): "
             "whoever owns a table can do what this account can."
         )
+        return
     if report.facts is None:
-        return ""
+        return
     needed = empty_server.LOGICAL_PROGRAMS if plan.is_logical else empty_server.PHYSICAL_PROGRAMS
     try:
         jail.require(choice, unconfined=where.unconfined)
         client_programs.of_server(report.facts.major, needed, opened.config.servers[plan.server].bin_dir)
     except errors.ConfigError as error:
-        return f"drills of this plan will fail. {error}"
-    return ""
+        yield f"drills of this plan will fail. {error}"

