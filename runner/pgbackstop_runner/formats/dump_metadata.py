@@ -18,7 +18,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup, Reason
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.formats import dependents, names, sql_script
+from pgbackstop_runner.formats import dependents, names, role_names, sql_script
 from pgbackstop_runner.formats.dependents import Dependent
 from pgbackstop_runner.formats.dump_files import GLOBALS
 from pgbackstop_runner.formats.sql_script import Statement
@@ -38,33 +38,9 @@ _ABOUT_DATABASE = re.compile(
 _LATE = re.compile(rb"ALTER DATABASE .* (?:CONNECTION LIMIT|ALLOW_CONNECTIONS|IS_TEMPLATE) = ", re.DOTALL)
 _TABLESPACE = re.compile(rb" TABLESPACE = (" + _IDENTIFIER + rb")")
 _SET_TABLESPACE = re.compile(rb"SET default_tablespace = (.+);\Z", re.DOTALL)
-_OWNER = re.compile(rb"OWNER TO (" + _IDENTIFIER + rb");\Z")
 _CODE = re.compile(
     rb"ALTER (?:FUNCTION|PROCEDURE|AGGREGATE) .* OWNER TO (" + _IDENTIFIER + rb");\Z", re.DOTALL
 )
-_GRANTEE = re.compile(
-    rb"(?:ALTER DEFAULT PRIVILEGES .* )?(?:GRANT .* TO|REVOKE .* FROM) ("
-    + _IDENTIFIER
-    + rb")(?: WITH GRANT OPTION)?(?: GRANTED BY .*)?;\Z",
-    re.DOTALL,
-)
-_DEFAULTS_OF = re.compile(rb"ALTER DEFAULT PRIVILEGES FOR ROLE (" + _IDENTIFIER + rb") ")
-_SETTINGS_OF = re.compile(rb"ALTER ROLE (" + _IDENTIFIER + rb") IN DATABASE ")
-_MAPPING_OF = re.compile(rb"CREATE USER MAPPING FOR (" + _IDENTIFIER + rb") SERVER ")
-_POLICY_FOR = re.compile(
-    rb"CREATE POLICY "
-    + _IDENTIFIER
-    + rb" ON "
-    + _QUALIFIED
-    + rb"(?: AS RESTRICTIVE)?(?: FOR [A-Z]+)? TO ("
-    + _IDENTIFIER
-    + rb"(?:, "
-    + _IDENTIFIER
-    + rb")*)"
-)
-# Everybody, whom no role is called.
-_PUBLIC = frozenset({"PUBLIC", "public"})
-_SESSION = re.compile(rb"(?:RESET SESSION AUTHORIZATION|SET SESSION AUTHORIZATION (.+));\Z", re.DOTALL)
 _EXTENSION = re.compile(rb"CREATE EXTENSION IF NOT EXISTS (" + _IDENTIFIER + rb")")
 _NOT_VALID = re.compile(
     rb"ALTER (?:TABLE|FOREIGN TABLE|DOMAIN) (?:ONLY )?("
@@ -120,8 +96,10 @@ class DumpMetadata:
             self.tablespaces |= tablespaces_in(code, self.encoding)
         if one := dependents.of(code):  # of views in a circle, the last statement is the whole one
             self.dependents[one.kind, one.name, one.table] = one
+        self.roles.update(map(self.name, role_names.named(code)))
+        self.owners.update(map(self.name, role_names.owners(code)))
         for pattern, learn in _LESSONS:
-            if match := pattern.search(code) if pattern is _OWNER else pattern.match(code):
+            if match := pattern.match(code):
                 learn(self, match)
 
     def text(self, raw: bytes) -> str:
@@ -146,22 +124,6 @@ def _setval(found: DumpMetadata, match: re.Match[bytes]) -> None:
     found.sequences[found.text(match[1]).replace("''", "'")] = (int(match[2]), match[3] == b"true")
 
 
-def _named(found: DumpMetadata, match: re.Match[bytes]) -> None:
-    """One role or several, with commas between."""
-    found.roles.update({found.name(each) for each in re.findall(_IDENTIFIER, match[1])} - _PUBLIC)
-
-
-def _owner(found: DumpMetadata, match: re.Match[bytes]) -> None:
-    """Who restores must act for that role."""
-    found.roles.add(owner := found.name(match[1]))
-    found.owners.add(owner)
-
-
-def _session(found: DumpMetadata, match: re.Match[bytes]) -> None:
-    if match[1] and match[1] != b"DEFAULT":
-        found.roles.add(found.name(match[1]).strip("'"))
-
-
 def _key(found: DumpMetadata, match: re.Match[bytes]) -> ForeignKey:
     return ForeignKey(
         table=found.text(match[1]),
@@ -172,14 +134,7 @@ def _key(found: DumpMetadata, match: re.Match[bytes]) -> ForeignKey:
 
 
 _LESSONS: tuple[tuple[re.Pattern[bytes], Learn], ...] = (
-    (_OWNER, _owner),
-    (_DEFAULTS_OF, _owner),
     (_CODE, lambda found, match: found.owners_of_code.add(found.name(match[1]))),
-    (_GRANTEE, _named),
-    (_SETTINGS_OF, _named),
-    (_MAPPING_OF, _named),
-    (_POLICY_FOR, _named),
-    (_SESSION, _session),
     (_EXTENSION, lambda found, match: found.extensions.add(found.name(match[1]))),
     (_NOT_VALID, lambda found, match: found.not_valid.add((found.text(match[1]), found.name(match[2])))),
     (_SETVAL, _setval),

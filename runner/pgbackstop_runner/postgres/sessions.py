@@ -107,11 +107,13 @@ def _another(
         template = opened(maintenance.TEMPLATE)
     except psycopg.OperationalError as error:
         raise refusal or error from error
-    names = [str(name) for (name,) in template.execute(maintenance.DATABASES)]
-    found = maintenance.another(names, away_from)
-    if found == maintenance.TEMPLATE:
-        return template
-    template.close()
+    with contextlib.ExitStack() as leaving:
+        leaving.callback(template.close)
+        names = [str(name) for (name,) in template.execute(maintenance.DATABASES)]
+        found = maintenance.another(names, away_from)
+        if found == maintenance.TEMPLATE:
+            leaving.pop_all()
+            return template
     connection = opened(found)
     _instead[place] = found
     return connection
