@@ -18,6 +18,7 @@ from pgbackstop_runner.cli import options
 # One line each, in the order of the help: a module of pgbackstop_runner.cli whose ``app`` is the
 # command. It is imported when it is called: psycopg alone costs 150 ms, and a list must answer at once.
 COMMANDS = (
+    "init",
     "backup",
     "check",
     "daemon",

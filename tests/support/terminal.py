@@ -2,8 +2,11 @@
 
 import os
 import pty
+import select
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 
 def run(
@@ -19,3 +22,47 @@ def run(
     finally:
         os.close(theirs)
         os.close(ours)
+
+
+def answer(
+    argv: Sequence[str],
+    answers: Sequence[tuple[str, str]],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    seconds: float = 120.0,
+) -> tuple[int, str]:
+    """Runs a command whose questions are answered one after the other; returns its status and all it said.
+
+    A question that reads a password throws away what was typed before it. In a session without a terminal
+    of its own the program reads from the one that it is given.
+    """
+    ours, theirs = pty.openpty()
+    said = b""
+    with subprocess.Popen(
+        argv,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=env,
+        cwd=cwd,
+        start_new_session=True,
+    ) as program:
+        assert program.stdout is not None
+        try:
+            deadline = time.monotonic() + seconds
+            seen, waiting = 0, list(answers)
+            while select.select([program.stdout], [], [], deadline - time.monotonic())[0]:
+                block = os.read(program.stdout.fileno(), 65536)
+                if not block:
+                    break
+                said += block
+                if waiting and waiting[0][0].encode() in said[seen:]:
+                    seen = len(said)
+                    os.write(ours, waiting.pop(0)[1].encode() + b"\n")
+            assert not waiting, f"{waiting[0][0]!r} was not asked: {said.decode()}"
+            return program.wait(timeout=seconds), said.decode()
+        finally:
+            program.kill()
+            os.close(theirs)
+            os.close(ours)

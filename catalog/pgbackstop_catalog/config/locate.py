@@ -28,7 +28,7 @@ def find(given: Path | None) -> Path:
             return place
     raise errors.ConfigError(
         f"There is no configuration: neither {PLACES[0]} here nor {PLACES[1]}.",
-        remedy=f"Name one with --config or ${ENVIRONMENT}; 'pgbackstop config example' prints one.",
+        remedy=f"Name one with --config or ${ENVIRONMENT}; 'pgbackstop init' writes one.",
     )
 
 

@@ -17,10 +17,26 @@ def somebody_is_there() -> bool:
 def text(question: str, default: str = "") -> str:
     """An answer, or the default where only Enter was pressed. Raises ConfigError at the end of the input."""
     terminal.say(f"{question}{f' [{default}]' if default else ''}:")
+    sys.stdout.flush()  # it may go into a pipe, to tee
     line = sys.stdin.readline()
     if not line:
         raise errors.ConfigError("Nothing was answered; nothing was touched.")
     return line.strip() or default
+
+
+def password(question: str) -> str:
+    """A password, asked for twice and not shown; the first line where standard input is no terminal.
+
+    Raises ConfigError where the two differ.
+    """
+    if not somebody_is_there():
+        return sys.stdin.readline().rstrip("\r\n") if sys.stdin is not None else ""
+    from getpass import getpass  # noqa: PLC0415 - few commands ask for one
+
+    given = getpass(f"{question}: ")
+    if given and getpass("Again: ") != given:
+        raise errors.ConfigError("The two passwords differ; nothing was touched.", remedy="Try again.")
+    return given
 
 
 def one_of(titles: Sequence[str], rows: Sequence[Sequence[str]], question: str) -> int | str:

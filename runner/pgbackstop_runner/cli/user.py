@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
-from getpass import getpass
 from typing import Annotated
 
 import typer
@@ -12,6 +10,7 @@ import typer
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.text import is_name
 from pgbackstop_runner import terminal
+from pgbackstop_runner.cli import prompts
 
 app = typer.Typer(
     no_args_is_help=True, help="Users of the console.", rich_markup_mode=None, add_completion=False
@@ -47,18 +46,9 @@ def add(
         )
     from pgbackstop_runner.console import passwords  # noqa: PLC0415 - bcrypt, for this alone
 
-    hashed = passwords.hashed(_password())
+    hashed = passwords.hashed(prompts.password("Password"))
     terminal.say("console:")
     terminal.say("  users:")
     terminal.say(f"    {name}:")
     terminal.say(f"      role: {role.value}")
     terminal.say(f'      password_hash: "{hashed}"')
-
-
-def _password() -> str:
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\r\n")
-    given = getpass("Password: ")
-    if getpass("Again: ") != given:
-        raise errors.ConfigError("The two passwords differ.", remedy="Try again.")
-    return given
