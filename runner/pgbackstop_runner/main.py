@@ -21,6 +21,7 @@ COMMANDS = (
     "init",
     "backup",
     "check",
+    "doctor",
     "daemon",
     "notify",
     "monitoring",
