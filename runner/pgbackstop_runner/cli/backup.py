@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,6 +11,10 @@ from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.records.backup import Backup, Status
 from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import options
+
+if TYPE_CHECKING:
+    from pgbackstop_runner.backup.attempt import BackupRequest
+    from pgbackstop_runner.workspace import Workspace
 
 PlanName = Annotated[str, typer.Argument(metavar="PLAN", help="The plan, as the configuration names it.")]
 Trigger = Literal["manual", "schedule", "catch-up", "wal-gap"]
@@ -29,21 +33,35 @@ def backup(
     scheduled_for: Annotated[
         str | None, typer.Option(help="The due time that this run is for, ISO 8601 with a zone.", hidden=True)
     ] = None,
+    *,
+    scheduled: options.Scheduled = False,
     json: options.Json = False,
 ) -> None:
     """Make the backups of a plan now.
 
+    With --scheduled only when a run of the plan is due and not on record; due times that nothing started
+    are put on record as missed. Where nothing is due it ends silently with 0.
+
     Exit code 0 when every database succeeded. When none did, for one and the same cause, the code of that
     cause: 3, 5 or 6. Else 1.
     """
+    if scheduled and database:
+        raise errors.ConfigError("--scheduled means all databases of the plan.", remedy="Leave one out.")
     opened = options.open_for_work()
     from pgbackstop_runner import failures  # noqa: PLC0415 - psycopg and what hangs on it
     from pgbackstop_runner.backup import attempt  # noqa: PLC0415
     from pgbackstop_runner.backup import run as backup_run  # noqa: PLC0415
 
-    request = attempt.BackupRequest(
-        trigger=trigger, scheduled_for=_moment(scheduled_for), databases=tuple(database or ())
-    )
+    if scheduled:
+        request = _due(opened, plan)
+    else:
+        request = attempt.BackupRequest(
+            trigger=trigger, scheduled_for=_moment(scheduled_for), databases=tuple(database or ())
+        )
+    if request is None:
+        if json:
+            terminal.values(())
+        return
     made = backup_run.run(opened, plan, request)
     if json:
         terminal.values(made)
@@ -52,6 +70,16 @@ def backup(
     code = failures.exit_code(made)
     if code:
         raise typer.Exit(code)
+
+
+def _due(opened: Workspace, plan: str) -> BackupRequest | None:
+    """What the plan's schedule asks for now, if anything; what it asked for before is put on record."""
+    from pgbackstop_catalog.model import utc_now  # noqa: PLC0415 - pydantic
+    from pgbackstop_runner.backup.attempt import BackupRequest  # noqa: PLC0415
+    from pgbackstop_runner.daemon import outside  # noqa: PLC0415
+
+    order = outside.due_backup(opened, plan, utc_now())
+    return BackupRequest(trigger=order.trigger, scheduled_for=order.due) if order is not None else None
 
 
 def _moment(text: str | None) -> datetime | None:

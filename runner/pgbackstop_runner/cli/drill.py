@@ -74,18 +74,33 @@ def drill(  # noqa: PLR0913 - each option is one independent wish
     database: DatabaseOption = None,
     trigger: TriggerOption = "manual",
     scheduled_for: ScheduledForOption = None,
+    scheduled: options.Scheduled = False,
     json: options.Json = False,
 ) -> None:
     """Restore a backup for real into a throw-away server, check it, and put the proof on record.
 
     Nothing that exists is touched. One that fails keeps no other from being made. Exit code 0 when every
     drill succeeded; else the code of what is worst, 1 where a backup was restored and that failed.
+    With --scheduled only when a drill of the plan is due and not on record, else it ends silently with 0.
     """
     kind = _kind(logical=logical, physical=physical, pitr=pitr or time is not None)
     opened = options.open_for_work(as_root=True)
     from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
+    from pgbackstop_catalog.model import utc_now  # noqa: PLC0415
+    from pgbackstop_runner.daemon import outside  # noqa: PLC0415
     from pgbackstop_runner.drill import run, selection  # noqa: PLC0415 - psycopg and what hangs on it
 
+    if scheduled:
+        if name is None or kind is not None or database:
+            raise errors.ConfigError(
+                "--scheduled means one plan, and what its schedule asks for.", remedy="Name the plan alone."
+            )
+        order = outside.due_drill(opened, name, utc_now())
+        if order is None:
+            if json:
+                terminal.values(())
+            return
+        trigger, scheduled_for = ("catch-up" if order.catch_up else "schedule"), order.due.isoformat()
     request = selection.DrillRequest(
         kind=kind,
         databases=tuple(database or ()),

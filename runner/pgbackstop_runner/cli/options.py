@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
+Scheduled = Annotated[
+    bool,
+    typer.Option("--scheduled", help="Only what is due now, as cron and timers call it; see 'schedule'."),
+]
+
 
 class Given:
     """What stood before the command's name; typer has no other way to hand it on."""

@@ -7,6 +7,7 @@ process dies.
     locks/<name>.lock                        held by one process, or leased by many
     outbox/                                  notifications that wait
     state/scheduler.json                     what the daemon knows
+    state/schedules/{backups,drills}/<plan>.json  since when due times count, where cron or a timer starts
     state/wal/<server>.json                  what the WAL receiver of a server knows
     state/wal_copies/<storage>/<server>.json what is known of its WAL in a further storage
     state/wal_copies/<storage>/<server>/     the index of that WAL, as it was read from the storage
@@ -23,6 +24,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.model import format_time, utc_now
@@ -54,6 +56,10 @@ class StateFolder:
     def scheduler(self) -> Path:
         """The file of what the daemon knows."""
         return self.root / "state" / "scheduler.json"
+
+    def schedule(self, what: Literal["backups", "drills"], plan: str) -> Path:
+        """The file of since when a plan's due times count, where there is no daemon."""
+        return self.root / "state" / "schedules" / what / f"{plan}.json"
 
     def make(self, folder: Path) -> None:
         """Make a folder of the state, where the catalog is there. Raises CatalogError, OSError."""

@@ -14,7 +14,7 @@ from tests.support import storages
 from tests.unit.runner.daemon.records import at, backup
 
 
-def _workspace(folder: Path, **plans: Any) -> Workspace:
+def workspace_with(folder: Path, **plans: Any) -> Workspace:
     defaults = {"server": "main", "backup_type": "physical", "schedule": "0 * * * *", "grace": "30m"}
     config = Config.model_validate(
         {
@@ -38,7 +38,7 @@ def _queue(planner: Planner) -> list[tuple[str, datetime | None]]:
 
 
 def test_what_has_waited_longest_is_first(tmp_path: Path) -> None:
-    workspace = _workspace(tmp_path, a={"schedule": "30 * * * *"}, b={}, c={})
+    workspace = workspace_with(tmp_path, a={"schedule": "30 * * * *"}, b={}, c={})
     planner, _ = _planner(workspace, at(1))
     planner.look(at(1, 45))
     planner.look(at(2))
@@ -54,7 +54,7 @@ def test_what_has_waited_longest_is_first(tmp_path: Path) -> None:
 
 
 def test_missed_runs_are_recorded_and_told(tmp_path: Path) -> None:
-    planner, told = _planner(_workspace(tmp_path, shop={}), at(1))
+    planner, told = _planner(workspace_with(tmp_path, shop={}), at(1))
     planner.look(at(4, 40))
     (record,) = planner.workspace.catalog.backups("shop")
     assert (record.status, record.missed_runs, record.scheduled_for) == (Status.MISSED, 3, at(4))
@@ -64,7 +64,7 @@ def test_missed_runs_are_recorded_and_told(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_recorded_now_is_recorded_later(tmp_path: Path) -> None:
-    planner, told = _planner(_workspace(tmp_path, shop={}), at(1))
+    planner, told = _planner(workspace_with(tmp_path, shop={}), at(1))
     root = planner.workspace.state.root
     (root / "backups").write_text("")  # a file where the folder should be: nothing can be written
     planner.look(at(4, 40))
@@ -77,7 +77,7 @@ def test_what_cannot_be_recorded_now_is_recorded_later(tmp_path: Path) -> None:
 
 
 def test_a_restart_goes_on_from_the_records(tmp_path: Path) -> None:
-    workspace = _workspace(tmp_path, shop={})
+    workspace = workspace_with(tmp_path, shop={})
     workspace.catalog.put(backup(at(2), scheduled_for=at(2), trigger="schedule"))
     planner, _ = _planner(workspace, at(4, 20))
     planner.look(at(4, 20))
@@ -87,7 +87,7 @@ def test_a_restart_goes_on_from_the_records(tmp_path: Path) -> None:
 
 
 def test_a_run_by_hand_puts_the_order_back(tmp_path: Path) -> None:
-    planner, told = _planner(_workspace(tmp_path, shop={}), at(1))
+    planner, told = _planner(workspace_with(tmp_path, shop={}), at(1))
     planner.look(at(2))
     planner.started("shop")
     planner.put_back("shop", at(2, 1))
@@ -101,11 +101,11 @@ def test_a_run_by_hand_puts_the_order_back(tmp_path: Path) -> None:
 
 
 def test_another_configuration_keeps_what_runs(tmp_path: Path) -> None:
-    planner, told = _planner(_workspace(tmp_path, a={}, b={}, c={}), at(1))
+    planner, told = _planner(workspace_with(tmp_path, a={}, b={}, c={}), at(1))
     planner.look(at(2))
     planner.started("a")
     planner.started("b")
-    planner.adopt(_workspace(tmp_path, a={"schedule": "15 * * * *"}, b={"enabled": False}), at(2, 10))
+    planner.adopt(workspace_with(tmp_path, a={"schedule": "15 * * * *"}, b={"enabled": False}), at(2, 10))
     assert set(planner.next_runs()) == {"a"}
     assert planner.states["a"].running is not None
     assert planner.states["b"].running is not None
@@ -119,12 +119,12 @@ def test_another_configuration_keeps_what_runs(tmp_path: Path) -> None:
 
 
 def test_missed_runs_of_a_plan_that_is_gone_are_nobodys(tmp_path: Path) -> None:
-    planner, told = _planner(_workspace(tmp_path, a={}), at(1))
+    planner, told = _planner(workspace_with(tmp_path, a={}), at(1))
     planner.look(at(2))
     planner.started("a")
     planner.look(at(3))
     running = planner.states["a"]
-    planner.adopt(_workspace(tmp_path, b={}), at(3, 1))
+    planner.adopt(workspace_with(tmp_path, b={}), at(3, 1))
     planner.states["a"] = running
     planner.put_back("a", at(3, 2))
     planner.write(at(3, 2))
@@ -133,7 +133,7 @@ def test_missed_runs_of_a_plan_that_is_gone_are_nobodys(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("record", [backup(at(2), scheduled_for=at(2), trigger="schedule")])
 def test_a_record_of_the_daemons_own_is_written_with_the_next_look(tmp_path: Path, record: Backup) -> None:
-    planner, told = _planner(_workspace(tmp_path, shop={}), at(1))
+    planner, told = _planner(workspace_with(tmp_path, shop={}), at(1))
     planner.put(record)
     planner.look(at(1, 30))
     assert told == [record]
@@ -141,7 +141,7 @@ def test_a_record_of_the_daemons_own_is_written_with_the_next_look(tmp_path: Pat
 
 def test_what_is_missed_behind_a_run_is_recorded_after_it(tmp_path: Path) -> None:
     """A daemon killed between the two records would take the older due time for handled."""
-    planner, told = _planner(_workspace(tmp_path, shop={}), at(1))
+    planner, told = _planner(workspace_with(tmp_path, shop={}), at(1))
     planner.look(at(2))
     planner.started("shop")
     planner.look(at(3))
