@@ -11,6 +11,7 @@ packages="
     age
     bubblewrap
     chromium
+    cron
     debootstrap
     docker.io
     faketime
@@ -30,7 +31,7 @@ packages="
     zstd
 "
 # age: opens encrypted copies without us; bubblewrap: a jail for drills;
-# chromium: pictures of the dashboards; debootstrap, docker.io: the stack on an engine of its own, with images
+# chromium: pictures of the dashboards; cron: crontab, which judges the lines for it; debootstrap, docker.io: the stack on an engine of its own, with images
 # made here; faketime: another date for a process; iproute2: network namespaces; iptables: the engine in its
 # namespace wants it; lib*: the PostgreSQL wheels link them; lz4, zstd: artefacts must be readable by the
 # standard tools; npm: Grafana's components, which draw the dashboards' panels; postgresql-15: a full build
@@ -92,7 +93,7 @@ DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $a
 if command -v systemctl >/dev/null; then
     for package in $available; do
         case $package in
-        prometheus | prometheus-*) systemctl disable --quiet "$package" || true ;;
+        cron | prometheus | prometheus-*) systemctl disable --quiet "$package" || true ;;
         docker.io) systemctl disable --quiet docker.service docker.socket containerd.service || true ;;
         postgresql-*) systemctl disable --quiet postgresql || true ;;
         esac

@@ -23,6 +23,7 @@ COMMANDS = (
     "check",
     "doctor",
     "daemon",
+    "schedule",
     "notify",
     "monitoring",
     "status",

@@ -30,8 +30,26 @@ _MOST_MISSED = 10_000
 # Two clock changes are never this close.
 _STRIDE = timedelta(days=7)
 _SECOND = timedelta(seconds=1)
+_EVERY_DAY, _EVERY_WEEKDAY = tuple(range(1, 32)), tuple(range(7))
 # Long enough for two leap days, whatever the century.
 _HORIZON_YEARS = 9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fields:
+    """What an expression matches, field by field, for those who keep schedules themselves.
+
+    Days are more than enough where the expression counts them (``L``, ``5#2``). With ``either_day`` a day of
+    the month or one of the week will do, else it must be both. Sunday is 0.
+    """
+
+    seconds: tuple[int, ...]
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+    days: tuple[int, ...]
+    months: tuple[int, ...]
+    weekdays: tuple[int, ...]
+    either_day: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +73,21 @@ class Schedule:
     def interval(self, moment: datetime) -> timedelta:
         """The longest pause between due times by the wall clock, in the years from ``moment`` on."""
         return _longest_pause(self.expression, moment.year)
+
+    def fields(self) -> Fields:
+        """Return the fields of the expression; they are in the schedule's time zone."""
+        parsed = _parse(self.expression, datetime(2026, 1, 1, tzinfo=UTC))
+        weekdays = {day % 7 for day in parsed.weekdays if isinstance(day, int)}
+        counts = min(parsed.days) < 1 or any(not isinstance(day, int) for day in parsed.weekdays)
+        return Fields(
+            seconds=tuple(sorted(parsed.seconds)),
+            minutes=tuple(sorted(parsed.minutes)),
+            hours=tuple(sorted(parsed.hours)),
+            days=_EVERY_DAY if counts else tuple(sorted(parsed.days)),
+            months=tuple(sorted(parsed.months)),
+            weekdays=_EVERY_WEEKDAY if counts else tuple(sorted(weekdays)),
+            either_day=not (counts or parsed.day_and),
+        )
 
     def is_daily(self) -> bool:
         """Return whether its longest pause is about a day: due on every day, once or within an hour."""

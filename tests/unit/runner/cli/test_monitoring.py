@@ -85,3 +85,5 @@ def test_the_wheel_holds_all_of_it(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as opened:
         for name, original in SHIPPED.items():
             assert opened.read(f"pgbackstop_runner/monitoring/{name}") == (ROOT / original).read_bytes()
+        unit = ROOT / "packaging" / "systemd" / "pgbackstop.service"  # schedules are made from it
+        assert opened.read("pgbackstop_runner/schedules/pgbackstop.service") == unit.read_bytes()
