@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
+from pgbackstop_catalog import moments
+
 # Unix time begins, and there is room to count a century on without leaving Python's calendar.
 _YEARS: Final = range(1970, 9000)
 _MOST: Final = 2**63 - 1  # what PostgreSQL's bigint, a file system and a metric can hold
@@ -14,15 +16,8 @@ _MOST: Final = 2**63 - 1  # what PostgreSQL's bigint, a file system and a metric
 _SEGMENT_SIZES: Final = frozenset(2**power for power in range(20, 31))
 
 
-def utc_now() -> datetime:
-    """The wall clock. Never subtract two of these for a duration: the clock may jump."""
-    return datetime.now(UTC)
-
-
-def format_time(moment: datetime) -> str:
-    """``2026-11-22T02:00:00.123Z``: ISO 8601, UTC, milliseconds."""
-    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+# For those who have the model anyway.
+utc_now, format_time = moments.utc_now, moments.format_time
 
 
 def _in_utc(moment: datetime) -> datetime:

@@ -54,19 +54,35 @@ class _Lazy(typer.core.TyperGroup):
         super().__init__(**attributes)
         names: Any = dict.fromkeys(COMMANDS)
         self.commands = {**names, **self.commands}
+        self._for_names = False
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # Any: typer 0.2x vendors click, 0.1x does not
         if cmd_name in COMMANDS:
             module = importlib.import_module(f"pgbackstop_runner.cli.{cmd_name}")
-            return typer.main.get_command(module.app)
+            return _titled(cmd_name, module.app) if self._for_names else typer.main.get_command(module.app)
         return super().get_command(ctx, cmd_name)
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """Complete the name of a command; options of all 25 are not looked at for that."""
+        self._for_names = True
+        try:
+            return super().shell_complete(ctx, incomplete)
+        finally:
+            self._for_names = False
 
+
+def _titled(name: str, app: typer.Typer) -> Any:
+    """A command that has its name and its help alone."""
+    said = app.info.help if isinstance(app.info.help, str) else app.registered_commands[0].callback.__doc__
+    return typer.core.TyperCommand(name=name, help=said)
+
+
+# What the shell's completion sets; typer makes it of the program's name.
+_COMPLETES = "_PGBACKSTOP_COMPLETE"
 _CODES = "\n".join(f"{code:>5}  {meaning}" for code, meaning in errors.EXIT_CODES)
 app = typer.Typer(
     cls=_Lazy,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     epilog=f"\b\nExit codes:\n{_CODES}",
@@ -95,6 +111,9 @@ def _common(
 
 def run() -> None:
     """Entry point of the command: a sentence and an exit code for every error, never a traceback."""
+    if _COMPLETES in os.environ:
+        # For each key press typer would import it, in 90 ms, to take markup out of help that has none.
+        sys.modules["rich"] = None  # type: ignore[assignment] # Python's way to say: not to be had
     try:
         app()
     except (errors.PgbackstopError, errors.Interrupted) as error:

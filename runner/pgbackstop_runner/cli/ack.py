@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import options
+from pgbackstop_runner.cli import completion, options
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -17,7 +17,9 @@ def ack(
     backup: Annotated[
         str,
         typer.Argument(
-            metavar="ID", help="The backup that saw rows vanish or is damaged, or the beginning of its id."
+            metavar="ID",
+            help="The backup that saw rows vanish or is damaged, or the beginning of its id.",
+            autocompletion=completion.backups,
         ),
     ],
     *,

@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.moments import utc_now
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import options
+from pgbackstop_runner.cli import completion, options
 
 if TYPE_CHECKING:
+    from pgbackstop_catalog.records.backup import Backup
     from pgbackstop_runner.backup.attempt import BackupRequest
     from pgbackstop_runner.workspace import Workspace
 
-PlanName = Annotated[str, typer.Argument(metavar="PLAN", help="The plan, as the configuration names it.")]
+PlanName = Annotated[
+    str,
+    typer.Argument(
+        metavar="PLAN", help="The plan, as the configuration names it.", autocompletion=completion.plans
+    ),
+]
 Trigger = Literal["manual", "schedule", "catch-up", "wal-gap"]
 
 
@@ -74,7 +80,6 @@ def backup(
 
 def _due(opened: Workspace, plan: str) -> BackupRequest | None:
     """What the plan's schedule asks for now, if anything; what it asked for before is put on record."""
-    from pgbackstop_catalog.model import utc_now  # noqa: PLC0415 - pydantic
     from pgbackstop_runner.backup.attempt import BackupRequest  # noqa: PLC0415
     from pgbackstop_runner.daemon import outside  # noqa: PLC0415
 
@@ -97,6 +102,8 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _show(made: tuple[Backup, ...]) -> None:
+    from pgbackstop_catalog.records.backup import Status  # noqa: PLC0415 - pydantic
+
     for each in made:
         what = each.database or "whole server"
         if each.status is Status.SUCCEEDED:

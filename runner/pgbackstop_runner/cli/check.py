@@ -9,7 +9,7 @@ import typer
 
 from pgbackstop_catalog import errors
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import options
+from pgbackstop_runner.cli import completion, options
 
 if TYPE_CHECKING:
     from pgbackstop_runner.backup.preflight import Report
@@ -21,7 +21,9 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 @app.command()
 def check(
-    plan: Annotated[str | None, typer.Argument(metavar="[PLAN]", help="Only this plan.")] = None,
+    plan: Annotated[
+        str | None, typer.Argument(metavar="[PLAN]", help="Only this plan.", autocompletion=completion.plans)
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Check everything that the backups need, without making one. Exit code 3 when something is missing."""

@@ -6,6 +6,7 @@ from importlib import resources
 
 import typer
 
+from pgbackstop_catalog.moments import utc_now
 from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import options
 
@@ -21,7 +22,6 @@ app = typer.Typer(
 def check() -> None:
     """Say every error of the configuration at once, or that there is none; warn of what is open to others."""
     from pgbackstop_catalog.decisions import drills  # noqa: PLC0415 - pydantic
-    from pgbackstop_catalog.model import utc_now  # noqa: PLC0415
     from pgbackstop_runner.backup import exposure  # noqa: PLC0415
     from pgbackstop_runner.notify import channels  # noqa: PLC0415 - urllib costs 30 ms
 

@@ -8,7 +8,7 @@ import typer
 
 from pgbackstop_catalog import units
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import options
+from pgbackstop_runner.cli import completion, options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,10 @@ _COLUMNS = (
 
 @app.command()
 def copy(
-    plan: Annotated[str | None, typer.Argument(help="Only this plan; all of them when left out.")] = None,
+    plan: Annotated[
+        str | None,
+        typer.Argument(help="Only this plan; all of them when left out.", autocompletion=completion.plans),
+    ] = None,
     *,
     json: options.Json = False,
 ) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import locate
 from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import options
 
@@ -45,6 +44,7 @@ def doctor(json: options.Json = False) -> None:
 
 
 def _examine() -> list[Finding]:
+    from pgbackstop_catalog.config import locate  # noqa: PLC0415
     from pgbackstop_runner.doctor import examine  # noqa: PLC0415 - psycopg and what hangs on it
     from pgbackstop_runner.doctor.findings import Finding  # noqa: PLC0415
 

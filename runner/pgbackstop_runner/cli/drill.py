@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.model import format_time
-from pgbackstop_catalog.records.backup import DrillKind, Status
+from pgbackstop_catalog.moments import format_time, utc_now
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import options
+from pgbackstop_runner.cli import completion, options
 
 if TYPE_CHECKING:
-    from pgbackstop_catalog.records.backup import Proof
+    from pgbackstop_catalog.records.backup import DrillKind, Proof
     from pgbackstop_runner.drill.run import Result
     from pgbackstop_runner.workspace import Workspace
 
@@ -40,7 +39,11 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 NameArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[PLAN | SERVER]", help="The plan, or all of a server's; all when left out."),
+    typer.Argument(
+        metavar="[PLAN | SERVER]",
+        help="The plan, or all of a server's; all when left out.",
+        autocompletion=completion.plans_and_servers,
+    ),
 ]
 LogicalOption = Annotated[bool, typer.Option("--logical", help="The newest dump of each database.")]
 PhysicalOption = Annotated[
@@ -86,7 +89,6 @@ def drill(  # noqa: PLR0913 - each option is one independent wish
     kind = _kind(logical=logical, physical=physical, pitr=pitr or time is not None)
     opened = options.open_for_work(as_root=True)
     from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
-    from pgbackstop_catalog.model import utc_now  # noqa: PLC0415
     from pgbackstop_runner.daemon import outside  # noqa: PLC0415
     from pgbackstop_runner.drill import run, selection  # noqa: PLC0415 - psycopg and what hangs on it
 
@@ -163,6 +165,8 @@ def _show(opened: Workspace, result: Result, *, quietly: bool) -> None:
 
 
 def _show_proof(opened: Workspace, proof: Proof) -> None:
+    from pgbackstop_catalog.records.backup import Status  # noqa: PLC0415 - pydantic
+
     what = proof.database or proof.server
     took = units.format_duration(proof.duration_seconds or 0)
     good = f"restored and checked in {took}{_rto(opened, proof)}"

@@ -10,7 +10,7 @@ import typer
 
 from pgbackstop_catalog import errors, units
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import options, prompts, removed_plan_text
+from pgbackstop_runner.cli import completion, options, prompts, removed_plan_text
 
 if TYPE_CHECKING:
     from pgbackstop_catalog.decisions.retention import Verdict
@@ -32,7 +32,10 @@ _COLUMNS = (
 
 @app.command()
 def expire(
-    plan: Annotated[str | None, typer.Argument(help="Only this plan; all of them when left out.")] = None,
+    plan: Annotated[
+        str | None,
+        typer.Argument(help="Only this plan; all of them when left out.", autocompletion=completion.plans),
+    ] = None,
     *,
     removed_plan: Annotated[
         str | None,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import locate
 from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import options, prompts
 
@@ -53,6 +52,7 @@ def init(  # noqa: PLR0913 - each option is an answer
     create-role.sql beside it, and never overwrites a file. Exit code 2 where it writes nothing; with --check
     that of 'pgbackstop check', and the files stay.
     """
+    from pgbackstop_catalog.config import locate  # noqa: PLC0415 - YAML costs 15 ms
     from pgbackstop_runner.setup import files  # noqa: PLC0415 - pydantic
     from pgbackstop_runner.setup.answers import Answers, BackupTypes  # noqa: PLC0415
 

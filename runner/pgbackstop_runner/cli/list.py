@@ -13,11 +13,10 @@ from typing import Annotated
 import typer
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.config import locate, locate_catalog
 from pgbackstop_catalog.store import listing, summary
 from pgbackstop_catalog.store.summary import BackupSummary
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import options, removed_plan_text
+from pgbackstop_runner.cli import completion, options, removed_plan_text
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -50,7 +49,9 @@ class State(enum.StrEnum):
 
 @app.command("list")
 def show_list(
-    plan: Annotated[str | None, typer.Argument(help="Only this plan.")] = None,
+    plan: Annotated[
+        str | None, typer.Argument(help="Only this plan.", autocompletion=completion.plans)
+    ] = None,
     *,
     status: Annotated[list[State] | None, typer.Option(help="Only these; may be repeated.")] = None,
     database: Annotated[str | None, typer.Option(help="Only this database.")] = None,

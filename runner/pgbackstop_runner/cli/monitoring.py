@@ -16,6 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Take the rules, dashboards and settings of the monitoring out of the installed package.",
     rich_markup_mode=None,
+    add_completion=False,
 )
 
 ALERTMANAGER_NAME = "alertmanager.yml"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.model import format_time
+from pgbackstop_catalog.moments import format_time
 from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import options
 
@@ -19,6 +19,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Set up notifications, test them, and see which wait.",
     rich_markup_mode=None,
+    add_completion=False,
 )
 
 _COLUMNS = (

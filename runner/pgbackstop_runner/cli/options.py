@@ -41,6 +41,13 @@ def open_workspace() -> workspace.Workspace:
     return workspace.open_workspace(Given.config, on_invalid_record=report)
 
 
+def catalog_folder() -> Path:
+    """The folder of the catalog, for what reads it without the model. Raises ConfigError."""
+    from pgbackstop_catalog.config import locate, locate_catalog  # noqa: PLC0415 - YAML costs 15 ms
+
+    return locate_catalog.named_by(locate.find(Given.config))
+
+
 def open_logged() -> workspace.Workspace:
     """The same, with the log set up: what is found on the way may have to be said."""
     from pgbackstop_runner.system import log  # noqa: PLC0415

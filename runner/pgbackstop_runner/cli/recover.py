@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.model import format_time
+from pgbackstop_catalog.moments import format_time
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import options, prompts
+from pgbackstop_runner.cli import completion, options, prompts
 
 if TYPE_CHECKING:
     from pgbackstop_catalog.config.server import Server
@@ -24,7 +24,9 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 ServerArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[SERVER]", help="The server, as the configuration names it; not needed for the only one."
+        metavar="[SERVER]",
+        help="The server, as the configuration names it; not needed for the only one.",
+        autocompletion=completion.servers,
     ),
 ]
 IntoOption = Annotated[
@@ -46,7 +48,11 @@ TablespaceOption = Annotated[
 ]
 FromOption = Annotated[
     str | None,
-    typer.Option("--from", help="Read the copies in this storage; the nearest that has any when left out."),
+    typer.Option(
+        "--from",
+        help="Read the copies in this storage; the nearest that has any when left out.",
+        autocompletion=completion.storages,
+    ),
 ]
 StartOption = Annotated[bool, typer.Option("--start", help="Start the server and replay to the target now.")]
 PortOption = Annotated[int, typer.Option(min=1, max=65535, help="The port of the recovered server.")]

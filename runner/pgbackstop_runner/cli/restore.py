@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.moments import utc_now
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import options, prompts
+from pgbackstop_runner.cli import completion, options, prompts
 
 if TYPE_CHECKING:
     from pgbackstop_catalog.records.backup import MissingEntry
@@ -26,11 +26,19 @@ _LISTED = 20
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 BackupArgument = Annotated[
-    str | None, typer.Argument(metavar="[BACKUP]", help="An id, its beginning, or 'latest'.")
+    str | None,
+    typer.Argument(
+        metavar="[BACKUP]", help="An id, its beginning, or 'latest'.", autocompletion=completion.backups
+    ),
 ]
-PlanOption = Annotated[str | None, typer.Option(help="latest: of this plan.")]
+PlanOption = Annotated[
+    str | None, typer.Option(help="latest: of this plan.", autocompletion=completion.plans)
+]
 DatabaseOption = Annotated[str | None, typer.Option("--database", "-d", help="latest: of this database.")]
-ServerOption = Annotated[str | None, typer.Option(help="Into this server, not the backup's own.")]
+ServerOption = Annotated[
+    str | None,
+    typer.Option(help="Into this server, not the backup's own.", autocompletion=completion.servers),
+]
 IntoOption = Annotated[
     str | None, typer.Option(help="Into a new database of this name; nothing is replaced.")
 ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.moments import utc_now
 from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import options
 
@@ -121,7 +122,6 @@ def _file() -> Path:
 
 
 def _block(program: str | None) -> tuple[Path, str]:
-    from pgbackstop_catalog.model import utc_now  # noqa: PLC0415
     from pgbackstop_runner.schedules import crontab  # noqa: PLC0415
 
     target, jobs = _target(program or _ourselves())
@@ -129,7 +129,6 @@ def _block(program: str | None) -> tuple[Path, str]:
 
 
 def _contents(kind: Kind, user: str, program: str | None) -> tuple[Mapping[str, str], str]:
-    from pgbackstop_catalog.model import utc_now  # noqa: PLC0415
     from pgbackstop_runner.schedules import systemd, task_scheduler  # noqa: PLC0415
 
     target, jobs = _target(program or ("pgbackstop.exe" if kind == "windows" else _ourselves()))

@@ -12,7 +12,7 @@ import typer
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.decisions import clocks
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import options
+from pgbackstop_runner.cli import completion, options
 
 if TYPE_CHECKING:
     from pgbackstop_catalog.records.backup import Backup, Copy, Proof
@@ -30,7 +30,12 @@ _FILES = (
 
 @app.command()
 def show(
-    backup: Annotated[str, typer.Argument(metavar="ID", help="The backup's id, or the beginning of it.")],
+    backup: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="The backup's id, or the beginning of it.", autocompletion=completion.backups
+        ),
+    ],
     *,
     json: options.Json = False,
 ) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from pgbackstop_catalog import errors
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import options, prompts
+from pgbackstop_runner.cli import completion, options, prompts
 
 if TYPE_CHECKING:
     from pgbackstop_runner.storage.identity import StorageStatus
@@ -26,7 +26,12 @@ _COLUMNS = tuple(terminal.Column(title=title) for title in ("STORAGE", "KIND", "
 @app.command()
 def create(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A storage; all, and the catalog, when left out.")
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="A storage; all, and the catalog, when left out.",
+            autocompletion=completion.storages,
+        ),
     ] = None,
     *,
     replace: Annotated[

@@ -8,7 +8,7 @@ import typer
 
 from pgbackstop_catalog import errors, units
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import options
+from pgbackstop_runner.cli import completion, options
 
 if TYPE_CHECKING:
     from pgbackstop_runner.verify.run import VerifyResult
@@ -35,7 +35,9 @@ def verify(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[PLAN | BACKUP_ID]", help="The newest backups of this plan, or this backup alone."
+            metavar="[PLAN | BACKUP_ID]",
+            help="The newest backups of this plan, or this backup alone.",
+            autocompletion=completion.plans_and_backups,
         ),
     ] = None,
     *,

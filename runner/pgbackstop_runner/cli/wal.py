@@ -9,12 +9,20 @@ import typer
 
 from pgbackstop_catalog import errors
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import options
+from pgbackstop_runner.cli import completion, options
 
 app = typer.Typer(
-    no_args_is_help=True, help="Archive WAL continuously, and see how that goes.", rich_markup_mode=None
+    no_args_is_help=True,
+    help="Archive WAL continuously, and see how that goes.",
+    rich_markup_mode=None,
+    add_completion=False,
 )
-ServerName = Annotated[str, typer.Argument(metavar="SERVER", help="A server of the configuration.")]
+ServerName = Annotated[
+    str,
+    typer.Argument(
+        metavar="SERVER", help="A server of the configuration.", autocompletion=completion.servers
+    ),
+]
 
 
 @app.command()
@@ -79,7 +87,10 @@ def copy(
 @app.command()
 def status(
     server: Annotated[
-        str | None, typer.Argument(metavar="[SERVER]", help="All servers when left out.")
+        str | None,
+        typer.Argument(
+            metavar="[SERVER]", help="All servers when left out.", autocompletion=completion.servers
+        ),
     ] = None,
     json: options.Json = False,
 ) -> None:

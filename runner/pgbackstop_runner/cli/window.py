@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgbackstop_catalog.model import format_time
+from pgbackstop_catalog.moments import format_time
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import options
+from pgbackstop_runner.cli import completion, options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,10 @@ _TITLES = (
 
 @app.command()
 def window(
-    server: Annotated[str | None, typer.Argument(metavar="[SERVER]", help="Only this server.")] = None,
+    server: Annotated[
+        str | None,
+        typer.Argument(metavar="[SERVER]", help="Only this server.", autocompletion=completion.servers),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Show to which moments one can recover, where the archive has gaps, and what is proven of it."""
