@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,10 +17,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A table's column."""
+    """A table's column; words of a ``state`` have their colours at a terminal."""
 
     title: str
     right: bool = False
+    state: bool = False
+
+
+# https://en.wikipedia.org/wiki/ANSI_escape_code#Colors: nothing is said by a colour alone.
+_GREEN, _YELLOW, _RED = "32", "33", "31"
+_COLOURS = {
+    **dict.fromkeys(("ok", "available", "succeeded", "there"), _GREEN),
+    **dict.fromkeys(
+        ("missed", "not proven", "never run", "never succeeded", "advice", "unknown", "?", "silent"), _YELLOW
+    ),
+    **dict.fromkeys(
+        ("failed", "interrupted", "too old", "overdue", "missing", "rows vanished", "drill failed"), _RED
+    ),
+    **dict.fromkeys(("no WAL arrives", "gap", "unreadable", "NO", "MISSING", "NOT THERE"), _RED),
+}
 
 
 # No sentence of ours is longer; what a server or a tool said may be.
@@ -50,12 +66,27 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
     """Aligned columns under a line of titles; readable on a terminal and in a pipe alike."""
     content = [tuple(column.title for column in columns), *(tuple(map(plain, row)) for row in rows)]
     widths = [max(map(len, cells)) for cells in zip(*content, strict=True)]
-    for row in content:
+    coloured = _has_colours()
+    for number, row in enumerate(content):
         cells = (
-            cell.rjust(width) if column.right else cell.ljust(width)
+            _cell(cell, width, column, coloured=coloured and number > 0)
             for cell, width, column in zip(row, widths, columns, strict=True)
         )
-        say("  ".join(cells).rstrip())
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def _cell(text: str, width: int, column: Column, *, coloured: bool) -> str:
+    """A cell that a terminal may obey in nothing but its colour."""
+    padding = " " * (width - len(text))
+    shown = _shown(text)
+    if coloured and column.state and text in _COLOURS:
+        shown = f"\033[{_COLOURS[text]}m{shown}\033[0m"
+    return padding + shown if column.right else shown + padding
+
+
+def _has_colours() -> bool:
+    """Whether a person sees them, and wants to: https://no-color.org"""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def plain(text: str) -> str:

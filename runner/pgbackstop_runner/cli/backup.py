@@ -29,7 +29,14 @@ Trigger = Literal["manual", "schedule", "catch-up", "wal-gap"]
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command()
+@app.command(
+    epilog=options.examples(
+        "backup shop-logical",
+        "backup shop-logical --database orders",
+        "backup shop-physical --json",
+        "backup shop-logical --scheduled",
+    )
+)
 def backup(
     plan: PlanName,
     database: Annotated[

@@ -49,7 +49,11 @@ def check(
 
 def _show_report(report: Report, warnings: list[str]) -> None:
     terminal.say(f"plan {report.plan}")
-    columns = (terminal.Column(title=""), terminal.Column(title="check"), terminal.Column(title="found"))
+    columns = (
+        terminal.Column(title="", state=True),
+        terminal.Column(title="check"),
+        terminal.Column(title="found"),
+    )
     terminal.table(columns, [("ok" if one.ok else "NO", one.name, one.detail) for one in report.checks])
     for one in report.checks:
         if not one.ok and one.remedy:

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
-_COLUMNS = tuple(terminal.Column(title=title) for title in ("", "WHAT", "FOUND"))
+_COLUMNS = (
+    terminal.Column(title="", state=True),
+    terminal.Column(title="WHAT"),
+    terminal.Column(title="FOUND"),
+)
 _WORDS = {"ok": "ok", "missing": "MISSING", "advice": "advice", "unknown": "?"}
 
 

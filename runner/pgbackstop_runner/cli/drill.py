@@ -65,7 +65,14 @@ ScheduledForOption = Annotated[
 ]
 
 
-@app.command()
+@app.command(
+    epilog=options.examples(
+        "drill",
+        "drill shop-logical --database orders",
+        "drill shop --pitr",
+        "drill shop --time 2026-11-22T14:03:00Z",
+    )
+)
 def drill(  # noqa: PLR0913 - each option is one independent wish
     name: NameArgument = None,
     *,

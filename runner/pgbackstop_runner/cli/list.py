@@ -29,7 +29,7 @@ _COLUMNS = (
     terminal.Column(title="FINISHED (UTC)"),
     terminal.Column(title="SIZE", right=True),
     terminal.Column(title="TOOK", right=True),
-    terminal.Column(title="STATUS"),
+    terminal.Column(title="STATUS", state=True),
     terminal.Column(title="AGE", right=True),
     terminal.Column(title="REASON"),
 )
@@ -47,7 +47,16 @@ class State(enum.StrEnum):
     MISSED = "missed"
 
 
-@app.command("list")
+@app.command(
+    "list",
+    epilog=options.examples(
+        "list",
+        "list shop-logical --status failed --status missed",
+        "list --database orders --all",
+        "list --drills",
+        "list --json",
+    ),
+)
 def show_list(
     plan: Annotated[
         str | None, typer.Argument(help="Only this plan.", autocompletion=completion.plans)
@@ -66,6 +75,8 @@ def show_list(
     if drills:
         _drills(plan, database, limit, json=json)
         return
+    from pgbackstop_catalog.config import locate, locate_catalog  # noqa: PLC0415 - YAML costs 15 ms
+
     file = locate.find(options.Given.config)
     root = locate_catalog.named_by(file)
     paths = list(listing.newest_first(root, "backups", plan))
@@ -83,6 +94,8 @@ def show_list(
 
 def _name_removed_plans(root: Path, file: Path) -> None:
     """What no retention looks at: backups of plans that are not in the configuration."""
+    from pgbackstop_catalog.config import locate_catalog  # noqa: PLC0415 - as above
+
     configured = locate_catalog.plans(file)
     for folder in sorted(listing.folders(root, "backups")):
         if configured is None or folder.name in configured:

@@ -21,6 +21,11 @@ Scheduled = Annotated[
 ]
 
 
+def examples(*lines: str) -> str:
+    """Return what stands below a command's help: command lines as they may be typed, one each."""
+    return "\n".join(["\b", "Examples:", *(f"  pgbackstop {line}" for line in lines)])
+
+
 class Given:
     """What stood before the command's name; typer has no other way to hand it on."""
 

@@ -71,7 +71,14 @@ AsLiveOption = Annotated[
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop there.")]
 
 
-@app.command()
+@app.command(
+    epilog=options.examples(
+        "recover shop --into /var/lib/postgresql/17/new",
+        "recover shop --into /srv/new --time 2026-11-22T14:03:00Z",
+        "recover shop --into /srv/new --from offsite",
+        "recover shop --into /srv/new --dry-run",
+    )
+)
 def recover(  # noqa: PLR0913 - each option is one independent wish
     server: ServerArgument = None,
     *,

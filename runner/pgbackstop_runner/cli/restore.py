@@ -77,7 +77,15 @@ DropOldOption = Annotated[
 CleanOption = Annotated[bool, typer.Option("--clean", help="Drop what unfinished restores left.")]
 
 
-@app.command()
+@app.command(
+    epilog=options.examples(
+        "restore",
+        "restore latest --database orders --into orders_before",
+        "restore latest --database orders --dry-run",
+        "restore latest --database orders --table public.items",
+        "restore --undo 20261122T141500Z-5f3a9c04",
+    )
+)
 def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other way
     backup: BackupArgument = None,
     *,

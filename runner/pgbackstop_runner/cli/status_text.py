@@ -18,7 +18,9 @@ from pgbackstop_runner.overview.subjects import SubjectStatus
 NAGIOS_CODES: Final = {Severity.OK: 0, Severity.WARNING: 1, Severity.CRITICAL: 2, Severity.UNKNOWN: 3}
 
 _RIGHT: Final = ("AGE", "LIMIT")
-_COLUMNS = tuple(terminal.Column(title=each, right=each in _RIGHT) for each in words.PLAN_TITLES)
+_COLUMNS = tuple(
+    terminal.Column(title=each, right=each in _RIGHT, state=each == "STATE") for each in words.PLAN_TITLES
+)
 
 
 def show(found: Overview) -> None:

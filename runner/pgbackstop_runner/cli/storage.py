@@ -20,7 +20,10 @@ app = typer.Typer(
     add_completion=False,
 )
 
-_COLUMNS = tuple(terminal.Column(title=title) for title in ("STORAGE", "KIND", "PLACE", "STATE", "ID"))
+_COLUMNS = tuple(
+    terminal.Column(title=title, state=title == "STATE")
+    for title in ("STORAGE", "KIND", "PLACE", "STATE", "ID")
+)
 
 
 @app.command()

@@ -30,7 +30,13 @@ _COLUMNS = (
 Trigger = Literal["manual", "schedule", "catch-up"]
 
 
-@app.command()
+@app.command(
+    epilog=options.examples(
+        "verify",
+        "verify shop-logical --all",
+        "verify 20261122T020000Z-5f3a9c04",
+    )
+)
 def verify(
     name: Annotated[
         str | None,
