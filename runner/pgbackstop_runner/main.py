@@ -32,6 +32,8 @@ COMMANDS = (
     "verify",
     "expire",
     "ack",
+    "pin",
+    "unpin",
     "copy",
     "restore",
     "wal",

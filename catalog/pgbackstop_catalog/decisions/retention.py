@@ -2,9 +2,9 @@
 
 Pure: the same function answers the dry run, the test and the deed. A backup stays while any reason keeps
 it (as in restic's policy). What no rule may take: the newest good ones down to ``minimum``, the newest
-proven one, for a while the last one with rows that vanished since, and whatever a kept incremental is built
-on. Failed attempts count for nothing, and ages are taken at the newest success: however long an outage
-lasts, it takes nothing away.
+proven one, what somebody has pinned, for a while the last one with rows that vanished since, and whatever a
+kept incremental is built on. Failed attempts count for nothing, and ages are taken at the newest success:
+however long an outage lasts, it takes nothing away.
 """
 
 from __future__ import annotations
@@ -67,6 +67,9 @@ def decide(
         reasons[backup.id].append(reason)
     for backup, reason in _held(whole, keep, proven):
         reasons[backup.id].append(reason)
+    for backup in good:
+        if backup.pinned is not None and backup.pinned.holds(now):
+            reasons[backup.id].append(str(backup.pinned))
     for holder, tables in vanished.held(backups, whole, now=now).items():
         reasons[holder].append(f"holds rows that vanished since: {_some(tables)}")
     for child in backups:

@@ -16,6 +16,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints
 
 from pgbackstop_catalog.model import Count, Model, Seconds, SegmentBytes, Timeline, UtcTime
+from pgbackstop_catalog.records.pin import Pin
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_catalog.text import NAME_PATTERN
 
@@ -179,6 +180,7 @@ class Backup(Model):
     missed_runs: Count = Field(default=0, description="how many due runs a missed record stands for")
     host: str = ""
     pid: Count | None = None
+    operation: str = Field(default="", description="of the console or its API, that made it")
 
     storage: Name | None = None
     location: RelativePath | None = Field(
@@ -238,6 +240,7 @@ class Backup(Model):
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
     encryption: CopyEncryption | None = None
+    pinned: Pin | None = Field(default=None, description="who keeps it, whatever retention says")
     expired_at: UtcTime | None = None
 
     @property

@@ -20,6 +20,7 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, Status, Step, StoredFile, new_id
+from pgbackstop_catalog.records.pin import Pin
 from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_runner import failures
 from pgbackstop_runner.backup import readme
@@ -34,11 +35,13 @@ _PROGRESS_SECONDS = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class BackupRequest:
-    """Who asked for the run, and for which due time."""
+    """Who asked for the run, and for which due time; ``pinned`` is what its backups are born with."""
 
     trigger: Trigger = "manual"
     scheduled_for: datetime | None = None
     databases: tuple[str, ...] = ()
+    pinned: Pin | None = None
+    operation: str = ""
 
 
 @dataclass
@@ -181,6 +184,8 @@ def begin(workspace: Workspace, plan_name: str, database: str, request: BackupRe
         trigger=request.trigger,
         scheduled_for=request.scheduled_for,
         started_at=now,
+        operation=request.operation,
+        pinned=request.pinned,
         **origin.here(),
         storage=storage_name,
         location=str(location),

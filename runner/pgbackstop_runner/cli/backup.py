@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -13,7 +12,7 @@ from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import completion, options
 
 if TYPE_CHECKING:
-    from pgbackstop_catalog.records.backup import Backup
+    from pgbackstop_catalog.records.backup import Backup, Pin
     from pgbackstop_runner.backup.attempt import BackupRequest
     from pgbackstop_runner.workspace import Workspace
 
@@ -37,8 +36,9 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
         "backup shop-logical --scheduled",
     )
 )
-def backup(
+def backup(  # noqa: PLR0913 - each option is one independent wish
     plan: PlanName,
+    *,
     database: Annotated[
         list[str] | None, typer.Option("--database", "-d", help="Only this database of the plan; repeatable.")
     ] = None,
@@ -46,8 +46,14 @@ def backup(
     scheduled_for: Annotated[
         str | None, typer.Option(help="The due time that this run is for, ISO 8601 with a zone.", hidden=True)
     ] = None,
-    *,
     scheduled: options.Scheduled = False,
+    pin: Annotated[bool, typer.Option("--pin", help="Keep them, whatever retention says.")] = False,
+    note: Annotated[str, typer.Option(help="With --pin: why, for those who come later.")] = "",
+    until: Annotated[
+        str | None, typer.Option(help="With --pin: when it ends, with a zone: 2027-01-31T00:00:00Z.")
+    ] = None,
+    operator: Annotated[str, typer.Option(help="Who asks; the console says so.", hidden=True)] = "",
+    operation: Annotated[str, typer.Option(help="The console's, that this is.", hidden=True)] = "",
     json: options.Json = False,
 ) -> None:
     """Make the backups of a plan now.
@@ -60,16 +66,24 @@ def backup(
     """
     if scheduled and database:
         raise errors.ConfigError("--scheduled means all databases of the plan.", remedy="Leave one out.")
+    if (note or until) and not pin:
+        raise errors.ConfigError("--note and --until are of a pin.", remedy="Add --pin.")
     opened = options.open_for_work()
     from pgbackstop_runner import failures  # noqa: PLC0415 - psycopg and what hangs on it
     from pgbackstop_runner.backup import attempt  # noqa: PLC0415
     from pgbackstop_runner.backup import run as backup_run  # noqa: PLC0415
+    from pgbackstop_runner.expire import pin as pins  # noqa: PLC0415
 
+    pinned = pins.made(note=note, until=options.moment(until), operator=operator) if pin else None
     if scheduled:
-        request = _due(opened, plan)
+        request = _due(opened, plan, pinned)
     else:
         request = attempt.BackupRequest(
-            trigger=trigger, scheduled_for=_moment(scheduled_for), databases=tuple(database or ())
+            trigger=trigger,
+            scheduled_for=options.moment(scheduled_for),
+            databases=tuple(database or ()),
+            pinned=pinned,
+            operation=operation,
         )
     if request is None:
         if json:
@@ -85,27 +99,15 @@ def backup(
         raise typer.Exit(code)
 
 
-def _due(opened: Workspace, plan: str) -> BackupRequest | None:
+def _due(opened: Workspace, plan: str, pinned: Pin | None) -> BackupRequest | None:
     """What the plan's schedule asks for now, if anything; what it asked for before is put on record."""
     from pgbackstop_runner.backup.attempt import BackupRequest  # noqa: PLC0415
     from pgbackstop_runner.daemon import outside  # noqa: PLC0415
 
     order = outside.due_backup(opened, plan, utc_now())
-    return BackupRequest(trigger=order.trigger, scheduled_for=order.due) if order is not None else None
-
-
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
+    if order is None:
         return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise errors.ConfigError(
-            f"{text!r} is no time.", remedy="Write it like 2026-11-22T02:00:00Z."
-        ) from error
-    if moment.tzinfo is None:
-        raise errors.ConfigError(f"{text!r} has no time zone.", remedy="Add one, like Z or +01:00.")
-    return moment
+    return BackupRequest(trigger=order.trigger, scheduled_for=order.due, pinned=pinned)
 
 
 def _show(made: tuple[Backup, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,21 @@ class Given:
     """What stood before the command's name; typer has no other way to hand it on."""
 
     config: Path | None = None
+
+
+def moment(text: str | None) -> datetime | None:
+    """A time that was written with its zone; None where none was. Raises ConfigError."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise errors.ConfigError(
+            f"{text!r} is no time.", remedy="Write it like 2026-11-22T02:00:00Z."
+        ) from error
+    if found.tzinfo is None:
+        raise errors.ConfigError(f"{text!r} has no time zone.", remedy="Add one, like Z or +01:00.")
+    return found
 
 
 def called() -> str:

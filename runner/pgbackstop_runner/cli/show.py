@@ -95,6 +95,7 @@ def _outcome(record: Backup, *, is_removed: bool) -> Iterator[tuple[str, str]]:
     yield "Left out", ", ".join(record.excluded_tables)
     yield "Without rows of", ", ".join(record.schema_only_tables)
     yield "Verified", f"{_time(record.verified_at)} {record.verification}"
+    yield "Kept", str(record.pinned or "")
     for warning in record.warnings:
         yield "Warning", warning
 

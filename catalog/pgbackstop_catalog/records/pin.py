@@ -1,0 +1,40 @@
+"""A person's word that a backup stays, whatever retention says."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from pgbackstop_catalog.model import Model, UtcTime, format_time
+
+_LONGEST_NOTE = 500
+
+
+def _of_one_line(text: str) -> str:
+    if not text.isprintable():
+        msg = "must be one line without control characters"
+        raise ValueError(msg)
+    return text
+
+
+Note = Annotated[str, Field(max_length=_LONGEST_NOTE), AfterValidator(_of_one_line)]
+
+
+class Pin(Model):
+    """Who keeps a backup, why, and until when; without ``until`` until somebody unpins it."""
+
+    at: UtcTime
+    operator: str
+    host: str = ""
+    note: Note = ""
+    until: UtcTime | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it has not ended yet."""
+        return self.until is None or now < self.until
+
+    def __str__(self) -> str:
+        until = f" until {format_time(self.until)}" if self.until else ""
+        return f"pinned by {self.operator}{until}" + (f": {self.note}" if self.note else "")
