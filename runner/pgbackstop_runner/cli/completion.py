@@ -58,6 +58,11 @@ def plans_and_backups(ctx: typer.Context, incomplete: str) -> list[str]:
     return [*plans(ctx, incomplete), *backups(ctx, incomplete)]
 
 
+def plans_servers_and_backups(ctx: typer.Context, incomplete: str) -> list[str]:
+    """All three, where a command takes any."""
+    return [*plans_and_servers(ctx, incomplete), *backups(ctx, incomplete)]
+
+
 def _config(ctx: typer.Context) -> Path | None:
     """What stood before the command; nothing of it was carried out yet."""
     given = ctx.find_root().params.get("config")

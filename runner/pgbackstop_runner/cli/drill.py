@@ -40,9 +40,9 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 NameArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[PLAN | SERVER]",
-        help="The plan, or all of a server's; all when left out.",
-        autocompletion=completion.plans_and_servers,
+        metavar="[PLAN | SERVER | BACKUP_ID]",
+        help="The plan, all of a server's, or this backup alone; all plans when left out.",
+        autocompletion=completion.plans_servers_and_backups,
     ),
 ]
 LogicalOption = Annotated[bool, typer.Option("--logical", help="The newest dump of each database.")]
@@ -110,7 +110,13 @@ def drill(  # noqa: PLR0913 - each option is one independent wish
                 terminal.values(())
             return
         trigger, scheduled_for = ("catch-up" if order.catch_up else "schedule"), order.due.isoformat()
+    backup = selection.backup(opened, name)
+    if backup is not None and (kind is not None or database or seed is not None):
+        raise errors.ConfigError(
+            "A backup that is named is drilled as it is.", remedy="Leave the other options out."
+        )
     request = selection.DrillRequest(
+        backup=backup,
         kind=kind,
         databases=tuple(database or ()),
         time=recovery.parse_time(time) if time is not None else None,
@@ -119,7 +125,7 @@ def drill(  # noqa: PLR0913 - each option is one independent wish
         scheduled_for=_moment(scheduled_for),
     )
     results: list[Result] = []
-    plans = selection.plans(opened, name, kind)
+    plans = (backup.plan,) if backup is not None else selection.plans(opened, name, kind)
     try:
         for plan in plans:
             for result in run.run(opened, plan, request):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import drills, recovery
@@ -16,13 +18,19 @@ from pgbackstop_runner.drill.record import Trigger
 from pgbackstop_runner.wal import archive_reader
 from pgbackstop_runner.workspace import Workspace
 
+_ID: Final = re.compile(r"\d{8}T")
+
 
 @dataclass(frozen=True, kw_only=True)
 class DrillRequest:
-    """What was asked for. ``kind`` None is what suits the plan; ``seed`` makes a random moment again."""
+    """What was asked for. ``kind`` None is what suits the plan; ``seed`` makes a random moment again.
+
+    ``backup`` is the one to be restored; the newest where there is none.
+    """
 
     kind: DrillKind | None = None
     databases: tuple[str, ...] = ()
+    backup: Backup | None = None
     time: Target | None = None
     seed: int | None = None
     trigger: Trigger = "manual"
@@ -63,9 +71,18 @@ def plans(workspace: Workspace, name: str | None, kind: DrillKind | None) -> tup
     return tuple(found)
 
 
+def backup(workspace: Workspace, name: str | None) -> Backup | None:
+    """The backup of that id, or beginning of one; None for another name. Raises NotFound, CatalogError."""
+    if name is None or name in workspace.config.plans or not _ID.match(name):
+        return None
+    return workspace.catalog.backup(name)
+
+
 def kinds(workspace: Workspace, plan_name: str, request: DrillRequest) -> tuple[DrillKind, ...]:
     """The kinds of drills that one plan gets, in their order. Raises NotFound."""
     plan = workspace.plan(plan_name)
+    if request.backup is not None:
+        return ("logical" if request.backup.backup_type == "logical" else "physical",)
     if plan.is_logical:
         return ("logical",)
     if request.time is not None:
@@ -79,10 +96,12 @@ def choices(
     workspace: Workspace, plan_name: str, kind: DrillKind, request: DrillRequest
 ) -> tuple[DrillChoice, ...]:
     """The drills of one kind. Raises NothingYet, ValidationError, NotFound, CatalogError."""
+    if request.backup is not None:
+        return (_named(workspace, request.backup),)
     if kind == "logical":
         return _logical(workspace, plan_name, request.databases)
     if kind == "physical":
-        return (_physical(workspace, plan_name),)
+        return (_newest_physical(workspace, plan_name),)
     return (_to_a_moment(workspace, plan_name, request),)
 
 
@@ -114,14 +133,29 @@ def _logical(workspace: Workspace, plan_name: str, databases: tuple[str, ...]) -
     )
 
 
-def _physical(workspace: Workspace, plan_name: str) -> DrillChoice:
-    """The plan's newest backup, with all WAL that follows it."""
+def _named(workspace: Workspace, chosen: Backup) -> DrillChoice:
+    if not chosen.is_available:
+        state = "expired" if chosen.expired_at else chosen.status.value
+        raise errors.ValidationError(
+            f"Backup {chosen.id} cannot be drilled: it is {state}.", remedy="Drill one that is available."
+        )
+    if chosen.backup_type == "logical":
+        return DrillChoice(kind="logical", backup=chosen)
+    return _physical(workspace, chosen, "the backup was asked for")
+
+
+def _newest_physical(workspace: Workspace, plan_name: str) -> DrillChoice:
     newest = next((each for each in workspace.catalog.backups(plan_name) if each.is_available), None)
     if newest is None:
         raise _none(workspace, plan_name)
-    archived = workspace.server(newest.server).wal.enabled
+    return _physical(workspace, newest, "the plan's newest backup")
+
+
+def _physical(workspace: Workspace, chosen: Backup, reason: str) -> DrillChoice:
+    """That backup, with all WAL that follows it."""
+    archived = workspace.server(chosen.server).wal.enabled
     target = Target(kind="latest" if archived else "immediate")
-    aim = _aim(workspace, newest.server, target, "the plan's newest backup", backup_id=newest.id)
+    aim = _aim(workspace, chosen.server, target, reason, backup_id=chosen.id)
     return DrillChoice(kind="physical", backup=aim.backup, aim=aim)
 
 

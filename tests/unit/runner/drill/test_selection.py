@@ -191,3 +191,27 @@ def test_a_seed_gives_one_moment_of_the_window(seed: int, with_window: Workspace
 def test_without_a_seed_moments_differ(with_window: Workspace) -> None:
     chosen = [selection.choices(with_window, PHYSICAL, "pitr", ANY)[0].aim for _ in range(5)]
     assert len({aim.target.moment for aim in chosen if aim is not None}) > 1
+
+
+def test_a_backup_that_is_named_is_drilled_and_not_the_newest(tmp_path: Path) -> None:
+    opened = workspace(tmp_path, main={"wal": {"enabled": False}})
+    lsn: dict[str, Any] = {"start_lsn": "0/2000028", "stop_lsn": "0/2000100", "timeline": 1}
+    older = [builders.backup(1, NOW - DAY), builders.physical(2, NOW - DAY, **lsn)]
+    newer = [builders.backup(3, NOW), builders.physical(4, NOW, **lsn)]
+    put(opened, *older, *newer)
+    for each, kind in zip(older, ("logical", "physical"), strict=True):
+        found = selection.backup(opened, each.id)
+        request = DrillRequest(backup=found)
+        assert selection.kinds(opened, each.plan, request) == (kind,)
+        [choice] = selection.choices(opened, each.plan, kind, request)  # type: ignore[arg-type]
+        assert choice.backup.id == each.id
+    assert selection.backup(opened, LOGICAL) is None
+    with pytest.raises(errors.NotFound):
+        selection.backup(opened, "20200101T")
+
+
+def test_a_named_backup_that_is_gone_is_said(tmp_path: Path) -> None:
+    opened = workspace(tmp_path)
+    gone = builders.backup(1, NOW, expired_at=NOW)
+    with pytest.raises(errors.ValidationError, match="cannot be drilled: it is expired"):
+        selection.choices(opened, LOGICAL, "logical", DrillRequest(backup=gone))
