@@ -12,7 +12,8 @@ from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import completion, options
 
 if TYPE_CHECKING:
-    from pgbackstop_catalog.records.backup import Backup, Pin
+    from pgbackstop_catalog.records.backup import Backup
+    from pgbackstop_catalog.records.pin import Pin
     from pgbackstop_runner.backup.attempt import BackupRequest
     from pgbackstop_runner.workspace import Workspace
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import platform
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_runner.doctor import findings
 from pgbackstop_runner.doctor.findings import Finding, Packages
 from pgbackstop_runner.drill import empty_server
-from pgbackstop_runner.postgres import client_programs, sessions
+from pgbackstop_runner.postgres import client_programs, clock, sessions, versions
 from pgbackstop_runner.postgres import facts as postgres_facts
 from pgbackstop_runner.storage import identity
 from pgbackstop_runner.system import files, jail
@@ -76,7 +75,7 @@ def packages() -> Packages:
 
 
 def _any_tools(packages: Packages) -> Finding:
-    usable = [each for each in client_programs.installed() if each.major >= postgres_facts.OLDEST_MAJOR]
+    usable = [each for each in client_programs.installed() if each.major >= versions.OLDEST]
     if usable:
         first = {each.version: each for each in reversed(usable)}  # /usr/bin has Debian's wrapper of one
         words = ", ".join(f"{each.version} in {each.folder}" for each in reversed(first.values()))
@@ -130,11 +129,7 @@ def _programs(name: str, server: Server, major: int, needed: list[str], packages
 
 def _asked(server: Server) -> _Answer:
     with sessions.connect(server) as connection:
-        before = time.time()
-        row = connection.execute("select extract(epoch from clock_timestamp())::float8").fetchone()
-        middle = (before + time.time()) / 2
-        theirs = float(row[0]) if row is not None else middle
-        return _Answer(major=postgres_facts.major(connection), ahead=theirs - middle)
+        return _Answer(major=postgres_facts.major(connection), ahead=clock.offset(connection))
 
 
 def _rooms(workspace: Workspace) -> Iterator[Finding]:
