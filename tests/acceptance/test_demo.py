@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_runner.demo import metrics, programs
+from tests.integration.console.conftest import Visit
 from tests.support import places
 from tests.support.demos import PATIENCE, Running, eventually, of, run_once, samples
 
@@ -86,6 +87,7 @@ def test_the_screen_is_true_and_ctrl_c_leaves_nothing(running: Running) -> None:
     for url in re.findall(r"^\w+ +(http\S+)", text, re.MULTILINE):
         with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - found by "http"
             assert answer.status == 200
+    _the_console_lets_in_whom_the_screen_names(running, text)
     refused = run_once(running.folder)
     assert refused.returncode == 4
     assert re.search(r"^pgbackstop: A demo in .* is already running \(process \d+", refused.stderr)
@@ -94,6 +96,18 @@ def test_the_screen_is_true_and_ctrl_c_leaves_nothing(running: Running) -> None:
     assert running.process.wait(timeout=PATIENCE) == 0
     assert re.search(r"Stopped .*daemon.*exporter.*postgresql\.$", running.output.read_text(), re.MULTILINE)
     assert of(running.folder) == []
+
+
+def _the_console_lets_in_whom_the_screen_names(running: Running, text: str) -> None:
+    url, name, password = re.findall(r"^Console +(http\S+/) as (\w+): (\S+)$", text, re.MULTILINE)[0]
+    port = int(url.rpartition(":")[2].strip("/"))
+    assert Visit(port=port).login(name, "another one").status == 403
+    visit = Visit(port=port)
+    assert visit.login(name, password).status == 303
+    assert "shop-physical" in visit.get("/").text
+    logs = "".join(path.read_text() for path in (running.folder / "logs").iterdir())
+    said = [*(" ".join(each.cmdline()) for each in of(running.folder)), logs]
+    assert not any(password in each for each in said)
 
 
 def test_a_killed_postgresql_is_seen_and_the_ages_keep_growing(running: Running) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 
 from pgbackstop_runner.demo import metrics
+from pgbackstop_runner.demo.state import DemoFolder, State
+from tests.support import ports
 
 PROGRAM = Path(sys.executable).with_name("pgbackstop")
 PATIENCE = 300.0  # seconds; the demo starts in 15 on an idle machine, and a busy one has eight tests at once
@@ -46,8 +48,17 @@ def samples(folder: Path) -> list[metrics.Sample]:
         return metrics.samples(answer.read().decode())
 
 
+def prepare(folder: Path) -> None:
+    """Let a demo that was never run have a console's port that no other test's demo takes as well."""
+    if not (folder / "state.json").exists():
+        place = DemoFolder(folder=folder)
+        place.prepare()
+        place.save(State(ports={"console": ports.free()}))
+
+
 def run_once(folder: Path) -> subprocess.CompletedProcess[str]:
     """``pgbackstop demo --once``."""
+    prepare(folder)
     argv = [str(PROGRAM), "demo", "--once", "--folder", str(folder)]
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
@@ -58,6 +69,7 @@ class Running:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.output = folder.parent / "output"
+        prepare(folder)
         with self.output.open("w") as output:
             argv = [str(PROGRAM), "demo", "--folder", str(folder)]
             self.process = subprocess.Popen(argv, stdout=output, stderr=subprocess.STDOUT)

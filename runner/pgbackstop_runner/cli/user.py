@@ -44,9 +44,9 @@ def add(
             f"{name!r} is no name.",
             remedy="Use letters, digits, '_', '.', '-', and begin with a letter or digit.",
         )
-    from pgbackstop_runner.console import passwords  # noqa: PLC0415 - bcrypt, for this alone
+    from pgbackstop_runner.system import password_hash  # noqa: PLC0415 - bcrypt, for this alone
 
-    hashed = passwords.hashed(prompts.password("Password"))
+    hashed = password_hash.hashed(prompts.password("Password"))
     terminal.say("console:")
     terminal.say("  users:")
     terminal.say(f"    {name}:")

@@ -1,4 +1,4 @@
-"""Passwords by bcrypt: hashed for the configuration, and checked off the event loop, one at a time."""
+"""Passwords are checked off the event loop, one at a time."""
 
 from __future__ import annotations
 
@@ -10,31 +10,14 @@ from typing import Final
 
 import bcrypt
 
-from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.console import User
+from pgbackstop_runner.system.password_hash import LONGEST, ROUNDS
 
-SHORTEST: Final = 10
-LONGEST: Final = 72  # bytes; bcrypt looks at no more
-_ROUNDS: Final = 12
 _MOST_WAITING: Final = 8
 
 
 class TooManyChecks(Exception):
     """So many passwords wait to be checked that one more would wait too long."""
-
-
-def hashed(password: str) -> str:
-    """The hash for the configuration. Raises ConfigError for one that is too short or too long."""
-    if len(password) < SHORTEST:
-        raise errors.ConfigError(
-            f"The password has {len(password)} letters.", remedy=f"Take {SHORTEST} or more."
-        )
-    if len(password.encode()) > LONGEST:
-        raise errors.ConfigError(
-            f"The password has more than {LONGEST} bytes, and bcrypt looks at no more.",
-            remedy="Take a shorter one.",
-        )
-    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(_ROUNDS)).decode()
 
 
 @dataclass
@@ -69,4 +52,4 @@ def _check(user: User | None, password: bytes) -> bool:
 
 @cache
 def _stand_in() -> str:
-    return bcrypt.hashpw(b"nobody", bcrypt.gensalt(_ROUNDS)).decode()
+    return bcrypt.hashpw(b"nobody", bcrypt.gensalt(ROUNDS)).decode()

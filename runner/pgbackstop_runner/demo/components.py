@@ -68,16 +68,20 @@ class Components:
         self._start_http("prometheus", argv, "/-/ready")
 
     def daemon(self) -> None:
-        """Start the daemon, and wait until it receives WAL: a base backup without WAL recovers nothing."""
+        """Start the daemon; wait for its console, and for WAL: without it a base backup recovers nothing."""
         part = self.crew.start("daemon", command(self.home, "daemon"))
-        self.crew.wait_until(lambda: _is_streaming(self.home), part, READY_SECONDS)
+        self.crew.wait_until(lambda: _is_streaming(self.home) and self._has_console(), part, READY_SECONDS)
 
     def addresses(self) -> list[tuple[str, str]]:
-        """What a browser can open."""
+        """What a browser can open; for the console, who may log in."""
         prometheus = [("Prometheus", self.url("prometheus") + self._alerts())]
         alertmanager = [("Alertmanager", self.url("alertmanager"))]
         return [
             ("Shop", f"{self.url('shop')}/"),
+            (
+                "Console",
+                f"{self.url('console')}/ as {configuration.CONSOLE_USER}: {self.home.password('console')}",
+            ),
             *(prometheus if self.prometheus_program else ()),
             *(alertmanager if self.alertmanager_program else ()),
             ("Metrics", f"{self.url('exporter')}/metrics"),
@@ -86,6 +90,11 @@ class Components:
     def url(self, name: str) -> str:
         """The address of a part, without its last slash."""
         return f"http://127.0.0.1:{self.ports[name]}"
+
+    def _has_console(self) -> bool:
+        """Whether it is ours that answers: somebody may have taken its port meanwhile."""
+        name = configuration.console_name(self.ports)
+        return name in (metrics.page(self.ports["console"], "/login") or "")
 
     def _alerts(self) -> str:
         """Debian's Prometheus has its pages somewhere else."""

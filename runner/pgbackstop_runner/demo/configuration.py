@@ -9,9 +9,11 @@ from pathlib import Path
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.demo.embedded import SUPERUSER
 from pgbackstop_runner.demo.state import DemoFolder
+from pgbackstop_runner.system import password_hash
 
 SERVER = "shop"
 ROLE = "pgbackstop"
+CONSOLE_USER = "demo"
 RULES = Path("alerts") / "pgbackstop.rules.yml"
 
 _PGBACKSTOP = """\
@@ -38,6 +40,11 @@ storages:
     kind: folder
     path: .
     reserve: 200MB
+console:
+  listen: 127.0.0.1:{console}
+  name: "{name}"
+  users:
+    {user}: {{role: admin, password_hash: "{password_hash}"}}
 """
 _NOTIFICATIONS = """\
 notifications:
@@ -80,10 +87,19 @@ def write(home: DemoFolder, ports: Mapping[str, int], bin_dir: Path, *, alertman
         bin_dir=json.dumps(str(bin_dir)),
         superuser=SUPERUSER,
         shop=ports["shop"],
+        console=ports["console"],
+        name=console_name(ports),
+        user=CONSOLE_USER,
+        password_hash=password_hash.hashed(home.password("console")),
     )
     if alertmanager:
         text += _NOTIFICATIONS.format(port=ports["alertmanager"])
     atomic.write(home.configuration, text.encode())
+
+
+def console_name(ports: Mapping[str, int]) -> str:
+    """By the server that this demo runs, so that it is told from a console of another one."""
+    return f"demo of 127.0.0.1:{ports['postgresql']}"
 
 
 def write_prometheus(home: DemoFolder, ports: Mapping[str, int], *, alertmanager: bool) -> Path:

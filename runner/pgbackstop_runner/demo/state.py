@@ -14,7 +14,9 @@ from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import atomic
 
-PORTS = ("postgresql", "shop", "exporter", "prometheus", "alertmanager")
+PORTS = ("postgresql", "shop", "exporter", "prometheus", "alertmanager", "console")
+# What people may have a bookmark of; the others are any free ones.
+_PREFERRED = {"console": 9854}
 
 
 class Running(Model):
@@ -90,10 +92,10 @@ class DemoFolder:
 
 
 def with_free_ports(state: State) -> State:
-    """The remembered ports where they are still free, other free ones for the rest."""
+    """The remembered or usual ports where they are still free, other free ones for the rest."""
     ports: dict[str, int] = {}
     for name in PORTS:
-        port = state.ports.get(name, 0)
+        port = state.ports.get(name, _PREFERRED.get(name, 0))
         while not port or port in ports.values() or not _is_free(port):
             port = _any_free()
         ports[name] = port

@@ -4,13 +4,21 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import bcrypt
 import pytest
 import yaml
 
 from pgbackstop_catalog.config import load
 from pgbackstop_runner.demo import configuration, state
 
-PORTS = {"postgresql": 50001, "exporter": 50002, "prometheus": 50003, "alertmanager": 50004, "shop": 50005}
+PORTS = {
+    "postgresql": 50001,
+    "exporter": 50002,
+    "prometheus": 50003,
+    "alertmanager": 50004,
+    "shop": 50005,
+    "console": 50006,
+}
 
 
 @pytest.fixture
@@ -20,9 +28,11 @@ def place(tmp_path: Path) -> state.DemoFolder:
     return found
 
 
-def test_it_names_servers_and_storages_only_and_has_the_default_plans(place: state.DemoFolder) -> None:
+def test_it_names_servers_storages_and_console_only_and_has_the_default_plans(
+    place: state.DemoFolder,
+) -> None:
     configuration.write(place, PORTS, Path('/opt/a "bin"'), alertmanager=False)
-    assert set(yaml.safe_load(place.configuration.read_text())) == {"servers", "storages"}
+    assert set(yaml.safe_load(place.configuration.read_text())) == {"servers", "storages", "console"}
     config = load.load(place.configuration)
     schedules = {
         name: (plan.backup_type, plan.effective_schedule().expression, plan.timezone)
@@ -37,6 +47,17 @@ def test_it_names_servers_and_storages_only_and_has_the_default_plans(place: sta
     assert server.bin_dir == Path('/opt/a "bin"')
     assert server.password_file == place.password_file("pgbackstop")
     assert config.catalog_folder() == place.folder / "catalog"
+
+
+def test_the_console_lets_its_one_user_in_on_this_host(place: state.DemoFolder) -> None:
+    configuration.write(place, PORTS, Path("/bin"), alertmanager=False)
+    console = load.load(place.configuration).console
+    assert console.listen == "127.0.0.1:50006"
+    assert "50001" in console.name
+    assert {name: user.role for name, user in console.users.items()} == {"demo": "admin"}
+    password = place.password("console")
+    assert bcrypt.checkpw(password.encode(), console.users["demo"].password_hash.encode())
+    assert password not in place.configuration.read_text()
 
 
 def test_a_restore_may_do_what_it_must_and_stops_the_shop(place: state.DemoFolder) -> None:

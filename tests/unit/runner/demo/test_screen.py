@@ -67,6 +67,7 @@ def view(**changes: object) -> screen.View:
         ),
         "addresses": (
             ("Shop", "http://127.0.0.1:46322/"),
+            ("Console", "http://127.0.0.1:46326/ as demo: " + "p" * 32),
             ("Prometheus", "http://127.0.0.1:46324/alerts"),
             ("Alertmanager", "http://127.0.0.1:46325"),
             ("Metrics", "http://127.0.0.1:46323/metrics"),

@@ -52,6 +52,16 @@ def test_free_ports_are_kept_and_taken_ones_replaced() -> None:
     assert {**second, "exporter": 0} == {**first, "exporter": 0}
 
 
+def test_the_console_has_its_usual_port_where_that_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: set[int] = set()
+    monkeypatch.setattr(demo_state, "_is_free", lambda port: port not in taken)
+    assert demo_state.with_free_ports(demo_state.State()).ports["console"] == 9854
+    taken.add(9854)
+    assert demo_state.with_free_ports(demo_state.State()).ports["console"] != 9854
+    remembered = demo_state.State(ports={"console": 9999})
+    assert demo_state.with_free_ports(remembered).ports["console"] == 9999
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(errors.ConfigError, match="cannot write its folder") as caught:
