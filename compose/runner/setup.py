@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import bcrypt
 import yaml
 
 from pgbackstop_catalog import errors
@@ -24,6 +25,7 @@ from pgbackstop_catalog.config import load
 from pgbackstop_runner import workspace
 from pgbackstop_runner.notify import alertmanager_config
 from pgbackstop_runner.storage import identity
+from pgbackstop_runner.system import password_hash
 
 CONFIG = Path("/etc/pgbackstop")
 SETUP = Path("/setup")
@@ -68,9 +70,9 @@ def prepare(settings: Mapping[str, str], places: Places) -> list[str]:
     channels = _channels(settings, places)
     own = _given(places, "pgbackstop_config", "PGBACKSTOP_CONFIG_FILE")
     first = not (places.config / "pgbackstop.yaml").exists()
-    document = own or yaml.safe_dump(_document(settings, places, channels, demo=demo), sort_keys=False)
+    document = own or _yaml(_document(settings, places, channels, demo=demo))
     write(places.config / "pgbackstop.yaml", document, FOR_OWNER)
-    write(places.exporter / "pgbackstop.yaml", document, FOR_GROUP)
+    write(places.exporter / "pgbackstop.yaml", _without_console(document), FOR_GROUP)
     try:
         _alertmanager(places)
     except BadSetting:
@@ -179,7 +181,41 @@ def _document(
             "grafana_url": settings["GRAFANA_URL"],
             **channels,
         },
+        "console": {
+            "listen": "0.0.0.0:9854",  # of the container; its port is published on this host only
+            "public_url": settings["CONSOLE_URL"],
+            "users": {"admin": {"role": "admin", "password_hash": _console_hash(places)}},
+        },
     }
+
+
+def _console_hash(places: Places) -> str:
+    """Of the admin's random password; the same as before, because another one would end every session."""
+    kept = places.config / "console.password"
+    stored = places.config / "console.hash"
+    _keep_random(kept, FOR_OWNER)
+    password = kept.read_text().strip()
+    if not stored.exists() or not bcrypt.checkpw(password.encode(), stored.read_bytes()):
+        try:
+            write(stored, password_hash.hashed(password), FOR_OWNER)
+        except errors.ConfigError as error:
+            raise BadSetting(f"console.password of the volume config: {error}") from None
+    return stored.read_text()
+
+
+def _without_console(document: str) -> str:
+    """For the exporter, which faces the network and lets nobody into the console."""
+    try:
+        found = yaml.safe_load(document)
+    except yaml.YAMLError:  # is said where the runner's copy is checked
+        return document
+    if not isinstance(found, dict) or found.pop("console", None) is None:
+        return document
+    return _yaml(found)
+
+
+def _yaml(document: dict[str, Any]) -> str:
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 
 
 def _channels(settings: Mapping[str, str], places: Places) -> dict[str, Any]:
@@ -270,9 +306,9 @@ def _yes(settings: Mapping[str, str], name: str) -> bool:
     return settings[name] == "true"
 
 
-def _keep_random(path: Path) -> None:
+def _keep_random(path: Path, mode: int = FOR_GROUP) -> None:
     if not path.exists():
-        write(path, secrets.token_urlsafe(24), FOR_GROUP)
+        write(path, secrets.token_urlsafe(24), mode)
 
 
 def write(path: Path, text: str, mode: int) -> None:

@@ -78,7 +78,7 @@ def test_the_exporter_has_an_account_of_its_own_and_writes_nowhere(
 
 def test_ports_are_open_to_this_host_only(services: dict[str, dict[str, Any]]) -> None:
     ports = {name: port for name, service in services.items() for port in service.get("ports", [])}
-    assert set(ports) == {"exporter", "prometheus", "alertmanager", "grafana", "demo-shop"}
+    assert set(ports) == {"exporter", "prometheus", "alertmanager", "grafana", "demo-shop", "runner"}
     assert {port["host_ip"] for port in ports.values()} == {"127.0.0.1"}
 
 

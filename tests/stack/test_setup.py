@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import bcrypt
 import pytest
 import yaml
 
@@ -39,6 +40,7 @@ SETTINGS = {
     "ALERT_SLACK_CHANNEL": "",
     "ALERT_TELEGRAM_CHAT_ID": "",
     "GRAFANA_URL": "http://127.0.0.1:3000",
+    "CONSOLE_URL": "http://127.0.0.1:9854",
 }
 DEMO = SETTINGS | {"POSTGRES_HOST": "demo-postgres", "SERVER_NAME": "shop"}
 
@@ -130,6 +132,36 @@ def test_the_exporter_gets_one_password_and_no_other_secret(place: Place) -> Non
     assert given["postgres.password"] == (place.places.config / "postgres.password").read_text()
     superuser = (place.places.setup / "demo" / "postgres.password").read_text()
     assert superuser not in "".join(given.values())
+
+
+def test_the_console_has_one_user_whose_hash_stays(place: Place) -> None:
+    place.prepare()
+    console, files = place.configuration()["console"], place.files()
+    assert (console["listen"], console["public_url"]) == ("0.0.0.0:9854", "http://127.0.0.1:9854")
+    mode, password = files["console.password"]
+    stored = console["users"]["admin"]["password_hash"]
+    assert (mode, len(password), console["users"]["admin"]["role"]) == (0o600, 32, "admin")
+    assert bcrypt.checkpw(password.encode(), stored.encode())
+    assert password not in files["pgbackstop.yaml"][1]
+    place.prepare()
+    assert place.configuration()["console"] == console
+    (place.places.config / "console.password").write_text("another one, of a person")
+    place.prepare()
+    changed = place.configuration()["console"]["users"]["admin"]["password_hash"]
+    assert bcrypt.checkpw(b"another one, of a person", changed.encode())
+    (place.places.config / "console.password").write_text("short")
+    assert "console.password" in place.refused()
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_the_exporter_gets_no_user_of_the_console(place: Place, own: bool) -> None:
+    if own:
+        place.prepare()
+        document = {**place.configuration(), "plans": {}}
+        place.give("pgbackstop_config", yaml.safe_dump(document, allow_unicode=True))
+    place.prepare()
+    given = yaml.safe_load((place.places.exporter / "pgbackstop.yaml").read_text())
+    assert given == {name: each for name, each in place.configuration().items() if name != "console"}
 
 
 def test_the_shop_and_its_restore_know_one_token(place: Place) -> None:

@@ -4,6 +4,7 @@ One test, because an engine, its images and a running stack take a minute: the s
 """
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,17 @@ from tests.stack.running import LONG_RUNNING, PATIENCE, Stack, prepared
 pytestmark = [pytest.mark.slow, pytest.mark.docker, pytest.mark.timeout(900)]
 
 SHOP = "http://127.0.0.1:8000"
+# Prints the status, and the page behind it.
+LOGIN = """
+import http.client, sys, urllib.parse
+line = http.client.HTTPConnection("127.0.0.1", 9854, timeout=60)
+form = urllib.parse.urlencode({"name": "admin", "password": sys.argv[1]})
+line.request("POST", "/login", form, {"Content-Type": "application/x-www-form-urlencoded"})
+answer = line.getresponse()
+answer.read()
+line.request("GET", "/", headers={"Cookie": answer.getheader("Set-Cookie", "").partition(";")[0]})
+print(answer.status, line.getresponse().read().decode())
+"""
 
 
 @pytest.fixture
@@ -29,6 +41,7 @@ def test_the_stack_as_a_user_has_it(stack: Stack) -> None:
     assert set(stack.health()) == LONG_RUNNING | {"setup"}
     nothing_secret_is_in_what_docker_shows(stack)
     a_backup_is_made_and_measured(stack)
+    the_console_lets_its_admin_in(stack)
     the_shop_is_restored_while_it_is_open(stack)
     the_shop_comes_back_with_its_database(stack)
     a_wrong_password_is_said_and_told(stack)
@@ -49,11 +62,12 @@ def nothing_secret_is_in_what_docker_shows(stack: Stack) -> None:
     shown = stack.engine.run(
         "docker", "inspect", *stack.engine.run("docker", "ps", "--all", "--quiet").split()
     )
-    files = [f"/etc/pgbackstop/{name}" for name in ("postgres.password", "restore.password", "shop.token")]
+    names = ("postgres.password", "restore.password", "shop.token", "console.password")
+    files = [f"/etc/pgbackstop/{name}" for name in names]
     passwords = stack.compose("exec", "--no-TTY", "runner", "cat", *files)
     passwords += stack.compose("exec", "--no-TTY", "demo-shop", "cat", "/run/demo-shop/shop.password")
     logs = stack.compose("logs", "--no-color")
-    assert len(passwords) == 4 * 32
+    assert len(passwords) == 5 * 32
     for password in (passwords[at : at + 32] for at in range(0, len(passwords), 32)):
         assert len(password.strip()) == 32
         assert password not in shown
@@ -77,6 +91,15 @@ def a_backup_is_made_and_measured(stack: Stack) -> None:
     assert stack.query("disk_free_bytes")
     stack.runner("notify", "test")
     wait_for("the test's mail", lambda: stack.has_mail("test"), PATIENCE)
+
+
+def the_console_lets_its_admin_in(stack: Stack) -> None:
+    password = stack.compose("exec", "--no-TTY", "runner", "cat", "/etc/pgbackstop/console.password")
+    login = stack.engine.enter_network(sys.executable, "-c", LOGIN)
+    assert stack.engine.run(*login, "another one").startswith("403")
+    answer = stack.engine.run(*login, password)
+    assert answer.startswith("303")
+    assert "shop-physical" in answer
 
 
 def the_shop_is_restored_while_it_is_open(stack: Stack) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Annotated, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
@@ -84,13 +84,20 @@ class Console(Model):
         if url.path not in {"", "/"} or url.query or url.fragment:
             msg = "public_url has a path, and the console needs a host of its own; leave the path out"
             raise ValueError(msg)
-        if not _is_local(split(self.listen)[0]) and url.scheme != "https":
+        if not self._is_safe_from_listeners(url):
             msg = (
                 f"listen {self.listen} would send passwords through the network in clear; listen on "
                 "127.0.0.1, or put a proxy with TLS in front and name its address: public_url: https://HOST"
             )
             raise ValueError(msg)
         return self
+
+    def _is_safe_from_listeners(self, url: SplitResult) -> bool:
+        """Whether passwords stay on this host or go by TLS.
+
+        People reach a container at an address of their own host only where public_url says so.
+        """
+        return url.scheme == "https" or _is_local(split(self.listen)[0]) or _is_local(url.hostname or "")
 
     @property
     def is_https(self) -> bool:
@@ -100,12 +107,19 @@ class Console(Model):
     @property
     def origins(self) -> frozenset[str]:
         """The addresses by which a browser may ask, as its ``Origin`` says them."""
-        host, port = split(self.listen)
-        names = {f"http://{self.listen}", f"http://localhost:{port}"} if _is_local(host) else set()
-        if self.public_url:
-            url = urlsplit(self.public_url)
-            names.add(f"{url.scheme}://{url.netloc}".lower())
-        return frozenset(names)
+        names = _origins(f"http://{self.listen}") if _is_local(split(self.listen)[0]) else set()
+        return frozenset(names | _origins(self.public_url or ""))
+
+
+def _origins(address: str) -> set[str]:
+    """The origin of an address, and the same by the name of this host where it is one of it."""
+    url = urlsplit(address.lower())
+    if not url.hostname:
+        return set()
+    found = {f"{url.scheme}://{url.netloc}"}
+    if _is_local(url.hostname):
+        found.add(f"{url.scheme}://localhost" + (f":{url.port}" if url.port else ""))
+    return found
 
 
 def _is_local(host: str) -> bool:

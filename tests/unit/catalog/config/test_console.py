@@ -24,6 +24,12 @@ def test_beyond_this_host_it_needs_a_proxy_with_tls(listen: str) -> None:
     assert behind.is_https
 
 
+def test_in_a_container_whose_port_is_published_on_its_host_only() -> None:
+    console = Console(listen="0.0.0.0:9854", public_url="http://127.0.0.1:19854")
+    assert console.origins == {"http://127.0.0.1:19854", "http://localhost:19854"}
+    assert not console.is_https
+
+
 @pytest.mark.parametrize(
     "listen", ["", "9854", "127.0.0.1", "127.0.0.1:x", "a@127.0.0.1:1", "[::1:1", "h:1/x"]
 )
