@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import load, locate_catalog
-from pgbackstop_exporter.web import config as web_config
+from pgbackstop_catalog.config import load, locate_catalog, web_config
 from pgbackstop_runner.backup import exposure
 from pgbackstop_runner.notify import channels
 from tests.fuzz.examples import fuzzed

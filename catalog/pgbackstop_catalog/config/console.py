@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
@@ -14,6 +15,7 @@ from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records.backup import Name
 
 Role = Literal["viewer", "operator", "admin"]
+_EVERY_ADDRESS: Final = {"0.0.0.0", "::"}  # noqa: S104 - compared only
 _HASH: Final = re.compile(r"\$2[aby]\$(?:0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}")
 
 
@@ -62,7 +64,11 @@ class Console(Model):
 
     listen: Annotated[str, AfterValidator(_address)] = Field(
         default="127.0.0.1:9854",
-        description="address and port; beyond this host only behind a proxy with TLS, see public_url",
+        description="address and port; beyond this host only with TLS, see web_config_file and public_url",
+    )
+    web_config_file: Path | None = Field(
+        default=None,
+        description="TLS of its own: tls_server_config in a web configuration file as the exporter's",
     )
     public_url: HttpAddress | None = Field(
         default=None,
@@ -84,10 +90,17 @@ class Console(Model):
         if url.path not in {"", "/"} or url.query or url.fragment:
             msg = "public_url has a path, and the console needs a host of its own; leave the path out"
             raise ValueError(msg)
+        if self.web_config_file and url.scheme == "http":
+            msg = "public_url is http, and web_config_file serves https; write https"
+            raise ValueError(msg)
+        if self.web_config_file and not self.origins:
+            msg = f"listen {self.listen} is no address of a browser; name one: public_url: https://HOST:PORT"
+            raise ValueError(msg)
         if not self._is_safe_from_listeners(url):
             msg = (
                 f"listen {self.listen} would send passwords through the network in clear; listen on "
-                "127.0.0.1, or put a proxy with TLS in front and name its address: public_url: https://HOST"
+                "127.0.0.1, or name a web_config_file with a certificate, or put a proxy with TLS in front "
+                "and name its address: public_url: https://HOST"
             )
             raise ValueError(msg)
         return self
@@ -97,18 +110,21 @@ class Console(Model):
 
         People reach a container at an address of their own host only where public_url says so.
         """
-        return url.scheme == "https" or _is_local(split(self.listen)[0]) or _is_local(url.hostname or "")
+        is_encrypted = self.web_config_file is not None or url.scheme == "https"
+        return is_encrypted or _is_local(split(self.listen)[0]) or _is_local(url.hostname or "")
 
     @property
     def is_https(self) -> bool:
         """Whether browsers come by TLS."""
-        return (self.public_url or "").startswith("https://")
+        return self.web_config_file is not None or (self.public_url or "").startswith("https://")
 
     @property
     def origins(self) -> frozenset[str]:
         """The addresses by which a browser may ask, as its ``Origin`` says them."""
-        names = _origins(f"http://{self.listen}") if _is_local(split(self.listen)[0]) else set()
-        return frozenset(names | _origins(self.public_url or ""))
+        listening = f"https://{self.listen}" if self.web_config_file else f"http://{self.listen}"
+        host = split(self.listen)[0]
+        is_asked = _is_local(host) or (self.web_config_file is not None and host not in _EVERY_ADDRESS)
+        return frozenset(_origins(listening if is_asked else "") | _origins(self.public_url or ""))
 
 
 def _origins(address: str) -> set[str]:

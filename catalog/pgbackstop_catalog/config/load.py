@@ -30,6 +30,7 @@ _PATH_KEYS = {
     "ca_file",
     "watchdog_url_file",
     "ping_url_file",
+    "web_config_file",
 }
 _KEY_ITSELF = "[key]"  # pydantic's place of a mapping's key, which is no key below it
 _SECRETS = {"password", "secret_access_key", "access_key_id", "bot_token", "token", "api_url", "webhook_url"}

@@ -12,8 +12,8 @@ from typing import Any, Final
 from aiohttp import BasicAuth, hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
+from pgbackstop_catalog.config.web_config import RateLimit, WebConfig
 from pgbackstop_exporter import log
-from pgbackstop_exporter.web.config import RateLimit, WebConfig
 from pgbackstop_exporter.web.connections import SERVER_NAME
 from pgbackstop_exporter.web.users import TooManyChecks, Users
 

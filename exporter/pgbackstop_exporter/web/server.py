@@ -19,10 +19,9 @@ from typing import Final
 from aiohttp import web
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import web_config, web_tls
+from pgbackstop_catalog.config.web_config import WebConfig
 from pgbackstop_exporter import log, threads
-from pgbackstop_exporter.web import config as web_config
-from pgbackstop_exporter.web import tls as web_tls
-from pgbackstop_exporter.web.config import WebConfig
 from pgbackstop_exporter.web.guard import Guard
 from pgbackstop_exporter.web.listener import Listener, bind
 

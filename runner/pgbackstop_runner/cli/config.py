@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import resources
+from pathlib import Path
 
 import typer
 
@@ -26,6 +28,7 @@ def check() -> None:
     from pgbackstop_runner.notify import channels  # noqa: PLC0415 - urllib costs 30 ms
 
     opened = options.open_workspace()
+    warnings = list(_of_console(opened.config.console.web_config_file))
     plans, servers = len(opened.config.plans), len(opened.config.servers)
     terminal.say(
         f"{opened.file}: right ({servers} servers, {plans} plans, catalog in {opened.catalog.location})"
@@ -35,8 +38,20 @@ def check() -> None:
     for name, plan in opened.config.plans.items():
         if unproven := drills.outlived(name, plan, utc_now()):
             terminal.complain(f"warning: {unproven}")
+    for warning in warnings:
+        terminal.complain(f"warning: {warning}")
     for open_to_others in exposure.warnings(opened.config):
         terminal.complain(f"warning: {open_to_others}")
+
+
+def _of_console(web_config_file: Path | None) -> Iterator[str]:
+    """What is to be said of the console's certificate. Raises ConfigError where it cannot be used."""
+    if web_config_file is None:
+        return
+    from pgbackstop_runner.console import tls  # noqa: PLC0415
+
+    if problem := tls.read(web_config_file).warning:
+        yield f"The console's certificate {problem}: browsers will refuse it."
 
 
 @app.command()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
 from aiohttp import web
 
-from pgbackstop_catalog.config.console import split
-from pgbackstop_runner.console import actions, login, pages, recover_pages, restore_pages, restores_pages
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.console import Console, split
+from pgbackstop_runner.console import actions, login, pages, recover_pages, restore_pages, restores_pages, tls
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.operations import Operations
 from pgbackstop_runner.system import log
@@ -27,13 +30,24 @@ async def served(workspace: Callable[[], Workspace]) -> AsyncIterator[None]:
     runner = web.AppRunner(desk.application(*PARTS), access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
-        log.logger().info("console served", address=config.console.listen)
-    except OSError as error:
-        log.logger().error("the console is not served", address=config.console.listen, problem=error.strerror)
+        context = await asyncio.to_thread(_context, config.console)
+        await web.TCPSite(runner, host, port, ssl_context=context).start()
+        log.logger().info("console served", address=config.console.listen, tls=context is not None)
+    except (OSError, errors.ConfigError) as error:
+        problem = str(error) if isinstance(error, errors.ConfigError) else error.strerror
+        log.logger().error("the console is not served", address=config.console.listen, problem=problem)
     try:
         yield
     finally:
         await desk.restore_plans.stop()
         await desk.operations.stop()
         await runner.cleanup()
+
+
+def _context(console: Console) -> ssl.SSLContext | None:
+    if console.web_config_file is None:
+        return None
+    found = tls.read(console.web_config_file)
+    if found.warning:
+        log.logger().warning("browsers will refuse the certificate", problem=found.warning)
+    return found.context

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import re
+import ssl
 import subprocess
 import sys
 import time
@@ -50,6 +51,7 @@ class Visit:
     """A browser without a screen: it keeps the cookie, and sends what it is told."""
 
     port: int
+    context: ssl.SSLContext | None = None
     cookie: str = ""
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -61,11 +63,16 @@ class Visit:
         body = urlencode(form) if form is not None else None
         if body is not None:
             sent["Content-Type"] = "application/x-www-form-urlencoded"
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)) as line:
+        with contextlib.closing(self._line()) as line:
             line.request(method, path, body=body, headers=sent)
             answer = line.getresponse()
             text = answer.read().decode()
         return Answer(status=answer.status, headers=dict(answer.getheaders()), text=text)
+
+    def _line(self) -> http.client.HTTPConnection:
+        if self.context is None:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=DEADLINE, context=self.context)
 
     def get(self, path: str) -> Answer:
         return self.ask("GET", path)
@@ -92,6 +99,7 @@ class Site:
     folder: Path
     port: int
     daemon: subprocess.Popen[bytes]
+    context: ssl.SSLContext | None = None
 
     @property
     def address(self) -> str:
@@ -103,7 +111,7 @@ class Site:
 
     def visit(self, name: str = "") -> Visit:
         """Somebody new, logged in where a name is given."""
-        made = Visit(port=self.port)
+        made = Visit(port=self.port, context=self.context)
         if name:
             assert made.login(name).status == 303
         return made
@@ -163,7 +171,7 @@ def console(port: int) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def running(folder: Path, file: Path, port: int) -> Iterator[Site]:
+def running(folder: Path, file: Path, port: int, context: ssl.SSLContext | None = None) -> Iterator[Site]:
     """The daemon with that configuration, once its console answers."""
     with (folder / "log").open("wb") as log:
         daemon = subprocess.Popen(
@@ -171,7 +179,7 @@ def running(folder: Path, file: Path, port: int) -> Iterator[Site]:
             stderr=log,
             stdout=subprocess.DEVNULL,
         )
-    made = Site(folder=folder, port=port, daemon=daemon)
+    made = Site(folder=folder, port=port, daemon=daemon, context=context)
     try:
         until(made.answers, "the console answers")
         yield made
@@ -183,11 +191,22 @@ def running(folder: Path, file: Path, port: int) -> Iterator[Site]:
 
 @pytest.fixture
 def site(tmp_path: Path, database: Database) -> Iterator[Site]:
+    with serving(tmp_path, database) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def serving(
+    tmp_path: Path, database: Database, context: ssl.SSLContext | None = None, **console: Any
+) -> Iterator[Site]:
+    """The daemon of such a console, once it answers; ``context`` trusts it where it has TLS."""
     port = ports.free()
+    document = configuration(database, port)
+    document["console"] |= console
     file = tmp_path / "pgbackstop.yaml"
-    file.write_text(yaml.safe_dump(configuration(database, port)))
+    file.write_text(yaml.safe_dump(document))
     storages.create_for(file)
-    with running(tmp_path, file, port) as made:
+    with running(tmp_path, file, port, context) as made:
         yield made
 
 

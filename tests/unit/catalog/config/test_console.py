@@ -1,5 +1,7 @@
 """Where the console may listen, and who may log in."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -22,6 +24,21 @@ def test_beyond_this_host_it_needs_a_proxy_with_tls(listen: str) -> None:
     behind = Console(listen=listen, public_url="https://Backup.example.com")
     assert behind.origins == {"https://backup.example.com"}
     assert behind.is_https
+
+
+def test_with_tls_of_its_own_it_listens_anywhere_and_knows_its_names() -> None:
+    file = Path("/etc/pgbackstop/console-web.yml")
+    console = Console(listen="192.0.2.1:9854", web_config_file=file)
+    assert console.is_https
+    assert console.origins == {"https://192.0.2.1:9854"}
+    here = Console(web_config_file=file)
+    assert here.origins == {"https://127.0.0.1:9854", "https://localhost:9854"}
+    named = Console(listen="0.0.0.0:9854", web_config_file=file, public_url="https://backup.example:9854")
+    assert named.origins == {"https://backup.example:9854"}
+    with pytest.raises(ValidationError, match="is no address of a browser; name one: public_url"):
+        Console(listen="[::]:9854", web_config_file=file)
+    with pytest.raises(ValidationError, match="serves https; write https"):
+        Console(web_config_file=file, public_url="http://backup.example")
 
 
 def test_in_a_container_whose_port_is_published_on_its_host_only() -> None:

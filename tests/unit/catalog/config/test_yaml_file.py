@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import load, locate_catalog, yaml_file
-from pgbackstop_exporter.web import config as web_config
+from pgbackstop_catalog.config import load, locate_catalog, web_config, yaml_file
 
 GOOD = "servers: {main: {}}\nstorages: {disk: {path: /s}}\n"
 HOSTILE = {

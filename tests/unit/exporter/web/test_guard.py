@@ -5,7 +5,7 @@ import asyncio
 import bcrypt
 import pytest
 
-from pgbackstop_exporter.web.config import RateLimit, TlsConfig, WebConfig
+from pgbackstop_catalog.config.web_config import RateLimit, TlsConfig, WebConfig
 from pgbackstop_exporter.web.guard import Bucket
 from pgbackstop_exporter.web.server import exposure
 from pgbackstop_exporter.web.users import MOST_WAITING, TooManyChecks, Users

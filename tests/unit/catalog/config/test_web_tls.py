@@ -12,8 +12,8 @@ import pytest
 import trustme
 
 from pgbackstop_catalog import errors
-from pgbackstop_exporter.web import tls as web_tls
-from pgbackstop_exporter.web.config import TlsConfig
+from pgbackstop_catalog.config import web_tls
+from pgbackstop_catalog.config.web_config import TlsConfig
 from tests.support.certificates import Authority
 
 TODAY = datetime.now(UTC)

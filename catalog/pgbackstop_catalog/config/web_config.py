@@ -54,7 +54,7 @@ HEADERS: Final[dict[str, tuple[str, ...]]] = {
     "X-XSS-Protection": (),
 }
 _HASH = re.compile(r"\$2[abxy]?\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
-_REMEDY: Final = "Check the name given with --web.config.file, its owner and mode."
+_REMEDY: Final = "Check its name, owner and mode."
 _SENTENCES: Final = {
     "extra_forbidden": "unknown key; remove it, or see the exporter's reference for the keys that exist",
     "model_type": "must be a mapping: write its keys below it, indented",
@@ -82,7 +82,7 @@ def _check_version(value: str) -> str:
 def _check_client_auth(value: str) -> str:
     if value in _UNVERIFIED:
         msg = (
-            f"{value} lets certificates in that nobody has verified, which this exporter cannot do; "
+            f"{value} lets certificates in that nobody has verified, which is not done here; "
             "write RequireAndVerifyClientCert, or VerifyClientCertIfGiven, and name a client_ca_file"
         )
         raise ValueError(msg)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import web_config as config
 from pgbackstop_catalog.config.yaml_file import BadConfig
 from pgbackstop_exporter import main
-from pgbackstop_exporter.web import config
 
 HASH = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
 REFERENCE = Path(__file__).parents[4] / "docs" / "reference" / "exporter.md"

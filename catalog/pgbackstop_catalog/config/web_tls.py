@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from pgbackstop_catalog import errors, regular_file
-from pgbackstop_exporter.web.config import CURVES, TlsConfig
+from pgbackstop_catalog.config.web_config import CURVES, TlsConfig
 
 _VERSIONS: Final = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 _VERIFY: Final = {
