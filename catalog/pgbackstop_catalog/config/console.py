@@ -16,6 +16,7 @@ from pgbackstop_catalog.records.backup import Name
 
 Role = Literal["viewer", "operator", "admin"]
 _EVERY_ADDRESS: Final = {"0.0.0.0", "::"}  # noqa: S104 - compared only
+_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?")
 _HASH: Final = re.compile(r"\$2[aby]\$(?:0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}")
 
 
@@ -72,7 +73,7 @@ class Console(Model):
     )
     public_url: HttpAddress | None = Field(
         default=None,
-        description="the address in people's browsers, where a proxy stands in front; no path below it",
+        description="the address in people's browsers, with its path, where a proxy stands in front",
     )
     name: str = Field(
         default="", max_length=60, description="which installation this is, for the title of every page"
@@ -87,8 +88,11 @@ class Console(Model):
     @model_validator(mode="after")
     def _check(self) -> Console:
         url = urlsplit(self.public_url or "")
-        if url.path not in {"", "/"} or url.query or url.fragment:
-            msg = "public_url has a path, and the console needs a host of its own; leave the path out"
+        if not _PATH.fullmatch(url.path) or url.query or url.fragment:
+            msg = (
+                "public_url may have a path of letters, digits and . _ ~ - between single slashes, like "
+                "https://HOST/pgbackstop, and nothing behind it"
+            )
             raise ValueError(msg)
         if self.web_config_file and url.scheme == "http":
             msg = "public_url is http, and web_config_file serves https; write https"
@@ -117,6 +121,11 @@ class Console(Model):
     def is_https(self) -> bool:
         """Whether browsers come by TLS."""
         return self.web_config_file is not None or (self.public_url or "").startswith("https://")
+
+    @property
+    def path(self) -> str:
+        """Of public_url, without its last slash: every address of the console begins with it."""
+        return urlsplit(self.public_url or "").path.rstrip("/")
 
     @property
     def origins(self) -> frozenset[str]:

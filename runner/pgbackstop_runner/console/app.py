@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import resources
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.console import Console, Role
@@ -62,6 +62,8 @@ class Desk:
     passwords: Passwords = field(default_factory=Passwords)
     restore_plans: RestorePlans = field(default_factory=RestorePlans)
     routes: list[Route] = field(default_factory=list)
+    # Of public_url when the daemon started; the pages are there, and at the root for a proxy that strips it.
+    path: str = ""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _whole: tuple[float, facts.Whole] | None = None
 
@@ -72,7 +74,9 @@ class Desk:
 
     def application(self, *parts: Callable[[Desk, web.Application], None]) -> web.Application:
         """The application; each part adds its pages."""
-        app = web.Application(middlewares=[guard.hardened, self._own_site], client_max_size=_MOST_BYTES)
+        app = web.Application(
+            middlewares=[guard.hardened, self._below_path, self._own_site], client_max_size=_MOST_BYTES
+        )
         for add in parts:
             add(self, app)
         for name, kind in STATIC.items():
@@ -81,13 +85,17 @@ class Desk:
 
     def add_public(self, app: web.Application, method: str, path: str, handler: guard.Handler) -> None:
         """A page that needs no login."""
-        self.routes.append(Route(method=method, path=path, role=None))
-        app.router.add_route(method, path, handler)
+        self._add(app, Route(method=method, path=path, role=None), handler)
 
     def add(self, app: web.Application, method: str, path: str, role: Role, handler: PersonalHandler) -> None:
         """A page for those who have the role, or a higher one."""
-        self.routes.append(Route(method=method, path=path, role=role))
-        app.router.add_route(method, path, partial(self._for_role, role, handler))
+        self._add(app, Route(method=method, path=path, role=role), partial(self._for_role, role, handler))
+
+    def _add(self, app: web.Application, route: Route, handler: guard.Handler) -> None:
+        self.routes.append(route)
+        bare = {self.path} - {""} if route.path == "/" else set()
+        for path in {route.path, self.path + route.path} | bare:
+            app.router.add_route(route.method, path, handler)
 
     async def whole(self) -> facts.Whole:
         """The overview, at most two seconds old. Raises CatalogError."""
@@ -101,7 +109,9 @@ class Desk:
         self, template: str, visitor: Visitor | None, *, status: int = 200, **values: Any
     ) -> web.Response:
         """A page in the frame of all pages."""
-        text = render.page(template, visitor=visitor, console=self.console, now=utc_now(), **values)
+        text = render.page(
+            template, self.path, visitor=visitor, console=self.console, now=utc_now(), **values
+        )
         return web.Response(text=text, content_type="text/html", status=status)
 
     async def audited(self, request: web.Request, user: str, action: str, subject: str, outcome: str) -> None:
@@ -110,6 +120,21 @@ class Desk:
             user=user, address=request.remote or "", action=action, subject=subject, outcome=outcome
         )
         await asyncio.to_thread(audit.write, self.workspace(), deed)
+
+    @web.middleware
+    async def _below_path(self, request: web.Request, handler: guard.Handler) -> web.StreamResponse:
+        """Let redirects lead below the path, wherever a page thinks that it stands."""
+        try:
+            response = await handler(request)
+        except web.HTTPException as error:
+            self._lead_below(error.headers)
+            raise
+        self._lead_below(response.headers)
+        return response
+
+    def _lead_below(self, headers: MutableMapping[str, str]) -> None:
+        for name in {hdrs.LOCATION, "HX-Redirect"} & headers.keys():
+            headers[name] = self.path + headers[name]
 
     @web.middleware
     async def _own_site(self, request: web.Request, handler: guard.Handler) -> web.StreamResponse:

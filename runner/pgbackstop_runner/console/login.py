@@ -55,7 +55,7 @@ class _Door:
         self.desk.sessions.end(request.cookies.get(guard.COOKIE, ""))
         await self.desk.audited(request, visitor.name, "logout", "", "done")
         response = web.HTTPSeeOther("/login")
-        response.del_cookie(guard.COOKIE)
+        response.del_cookie(guard.COOKIE, path=f"{self.desk.path}/")
         raise response
 
     def _welcome(self, name: str) -> web.StreamResponse:
@@ -65,7 +65,12 @@ class _Door:
         )
         response = web.HTTPSeeOther("/")
         response.set_cookie(
-            guard.COOKIE, token, httponly=True, samesite="Strict", secure=console.is_https, path="/"
+            guard.COOKIE,
+            token,
+            httponly=True,
+            samesite="Strict",
+            secure=console.is_https,
+            path=f"{self.desk.path}/",
         )
         raise response
 

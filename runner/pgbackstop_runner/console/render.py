@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import jinja2
+from jinja2.ext import Extension
 from markupsafe import Markup
 
 from pgbackstop_catalog import units
@@ -16,6 +18,8 @@ from pgbackstop_catalog.text import plain
 from pgbackstop_runner.console.bar import bar
 from pgbackstop_runner.overview import words
 
+# What follows is a path from the root, or an expression that gives one; "#part" of the page is neither.
+_ADDRESS: Final = re.compile(r'\b(?:href|src|action|formaction|hx-get|hx-post)="(?=/|\{\{)')
 _TONES: Final = {
     "ok": "good",
     "available": "good",
@@ -33,10 +37,19 @@ _TONES: Final = {
 }
 
 
+class _BelowPath(Extension):
+    """Lets every address in a template, all of which begin at the root, begin with the console's path."""
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        """The template with the path before each address."""
+        return _ADDRESS.sub(r"\g<0>{{ console_path }}", source)
+
+
 @cache
-def environment() -> jinja2.Environment:
+def environment(path: str = "") -> jinja2.Environment:
     """Escapes everything; a name that a template does not know is an error."""
     made = jinja2.Environment(
+        extensions=[_BelowPath],
         loader=jinja2.PackageLoader("pgbackstop_runner.console"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -53,6 +66,7 @@ def environment() -> jinja2.Environment:
         "local": _local,
     }
     made.globals |= {
+        "console_path": path,
         "bar": bar,
         "restorable": words.restorable,
         "proven": words.proven,
@@ -62,9 +76,9 @@ def environment() -> jinja2.Environment:
     return made
 
 
-def page(template: str, **values: Any) -> str:
-    """The page."""
-    return environment().get_template(template).render(**values)
+def page(template: str, path: str = "", **values: Any) -> str:
+    """The page, of a console at that path."""
+    return environment(path).get_template(template).render(**values)
 
 
 def _time(moment: datetime | None) -> Markup:

@@ -26,7 +26,11 @@ async def served(workspace: Callable[[], Workspace]) -> AsyncIterator[None]:
     """Served while the body runs; then what was started here is ended, and leaves its record."""
     config = workspace().config
     host, port = split(config.console.listen)
-    desk = Desk(workspace=workspace, operations=Operations(stop_timeout=config.daemon.stop_timeout))
+    desk = Desk(
+        workspace=workspace,
+        operations=Operations(stop_timeout=config.daemon.stop_timeout),
+        path=config.console.path,
+    )
     runner = web.AppRunner(desk.application(*PARTS), access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:

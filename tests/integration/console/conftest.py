@@ -57,7 +57,7 @@ class Visit:
 
     def ask(self, method: str, path: str, form: Mapping[str, str] | None = None, **headers: str) -> Answer:
         """One request; underscores of header names are hyphens."""
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
         if self.cookie:
             sent["Cookie"] = self.cookie
         body = urlencode(form) if form is not None else None

@@ -55,9 +55,20 @@ def test_what_is_no_address_is_refused(listen: str) -> None:
         Console(listen=listen)
 
 
-def test_a_public_address_has_no_path() -> None:
-    with pytest.raises(ValidationError, match="leave the path out"):
-        Console(public_url="https://backup.example.com/console")
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [("https://h", ""), ("https://h/", ""), ("https://h/a", "/a"), ("http://h:8080/a-b/c.d/", "/a-b/c.d")],
+)
+def test_a_public_address_may_have_a_path(url: str, path: str) -> None:
+    console = Console(public_url=url)
+    assert console.path == path
+    assert all(origin.count("/") == 2 for origin in console.origins)
+
+
+@pytest.mark.parametrize("rest", ["//", "/a//b", "/../a", "/{id}", "/a b", "/%41", "/a?b", "/a#b", '/"'])
+def test_a_path_that_no_link_could_have_is_refused(rest: str) -> None:
+    with pytest.raises(ValidationError):
+        Console(public_url=f"https://h{rest}")
 
 
 def test_a_user_has_a_bcrypt_hash_that_nobody_is_shown() -> None:
