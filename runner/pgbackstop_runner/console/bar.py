@@ -23,6 +23,17 @@ class Piece:
     end: datetime
 
 
+def holes(found: Recoverable) -> tuple[tuple[datetime, datetime], ...]:
+    """From when to when nothing can be restored to, between the windows of a server."""
+    spans = sorted((span.window.start, span.window.end) for span in found.spans)
+    between, until = [], spans[0][1] if spans else None
+    for start, end in spans:
+        if until is not None and start > until:
+            between.append((until, start))
+        until = max(end, until or end)
+    return tuple(between)
+
+
 def bar(found: Recoverable, now: datetime) -> tuple[Piece, ...]:
     """The pieces of a server's bar, from its earliest moment to now; what is proven lies on its window."""
     if not found.spans:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from pgbackstop_catalog import units
 from pgbackstop_catalog.model import format_time
 from pgbackstop_catalog.text import plain
-from pgbackstop_runner.console.bar import bar
+from pgbackstop_runner.console.bar import bar, holes
 from pgbackstop_runner.overview import words
 
 # What follows is a path from the root, or an expression that gives one; "#part" of the page is neither.
@@ -35,6 +35,8 @@ _TONES: Final = {
     "critical": "bad",
     "failed": "bad",
 }
+# For those who see no colours.
+_MARKS: Final = {"good": "✓", "bad": "✕", "warn": "!", "busy": "…"}
 
 
 class _BelowPath(Extension):
@@ -64,10 +66,12 @@ def environment(path: str = "") -> jinja2.Environment:
         "name": _name,
         "lines": lambda text: plain(text, keep="\n\t"),
         "local": _local,
+        "mark": lambda state: _MARKS.get(_TONES.get(str(state), ""), "-"),
     }
     made.globals |= {
         "console_path": path,
         "bar": bar,
+        "holes": holes,
         "restorable": words.restorable,
         "proven": words.proven,
         "row": words.row,
@@ -95,4 +99,4 @@ def _local(moment: datetime) -> str:
 
 def _name(text: str) -> Markup:
     """A name or a sentence from outside, in a direction of its own and without control characters."""
-    return Markup("<bdi>{}</bdi>").format(plain(text))
+    return Markup("<bdi>{}</bdi>").format(plain(text)) if text else Markup("")

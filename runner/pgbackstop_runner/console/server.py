@@ -22,13 +22,15 @@ PARTS: Final = (login.add, pages.add, actions.add, restore_pages.add, restores_p
 
 
 @asynccontextmanager
-async def served(workspace: Callable[[], Workspace]) -> AsyncIterator[None]:
+async def served(
+    workspace: Callable[[], Workspace], operations: Operations | None = None
+) -> AsyncIterator[None]:
     """Served while the body runs; then what was started here is ended, and leaves its record."""
     config = workspace().config
     host, port = split(config.console.listen)
     desk = Desk(
         workspace=workspace,
-        operations=Operations(stop_timeout=config.daemon.stop_timeout),
+        operations=operations or Operations(stop_timeout=config.daemon.stop_timeout),
         path=config.console.path,
     )
     runner = web.AppRunner(desk.application(*PARTS), access_log=None, shutdown_timeout=2.0)

@@ -52,7 +52,8 @@ def restorable(server: ServerStatus) -> str:
     if server.earliest and server.latest:
         told.append(_moments(server.earliest, server.latest))
     if server.databases_of:
-        told.append(f"each database with a backup as of {shown(server.databases_of)} UTC or later")
+        each = "each database with" if told else "database by database, each with"
+        told.append(f"{each} a backup as of {shown(server.databases_of)} UTC or later")
     unreadable = [each.reason for each in server.findings if each.severity is Severity.UNKNOWN]
     if unreadable:
         told.append(f"the rest is not known, because {errors.one_line(unreadable[0]).rstrip('.')}")

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import re
+import shutil
 import ssl
 import subprocess
 import sys
@@ -17,12 +18,14 @@ from urllib.parse import urlencode
 import bcrypt
 import pytest
 import yaml
+from playwright.sync_api import Browser, sync_playwright
 
 from pgbackstop_catalog.store.folder import FolderCatalog
 from tests.support import ports, storages
 from tests.support.databases import Database
 from tests.support.servers import SUPERUSER
 
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 DEADLINE = 120.0  # seconds; only what is broken ever takes so long
 PASSWORD = "correct horse battery"
 ROLES = {"vera": "viewer", "otto": "operator", "ada": "admin"}
@@ -238,3 +241,14 @@ def deeds(site: Site) -> list[tuple[str, str, str]]:
     file = site.folder / "store" / "catalog" / "state" / "console-audit.jsonl"
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     return [(line["user"], line["action"], line["outcome"]) for line in lines if line["action"] != "login"]
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("chromium is not installed: Debian's package draws the pages")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield started
+        started.close()

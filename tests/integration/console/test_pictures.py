@@ -1,0 +1,177 @@
+"""Every page in every state, as people see it: in light, in dark, and on a phone.
+
+With PICTURES=FOLDER in the environment the pictures are kept, for a person to look at.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.integration.console import fleet as fleets
+from tests.integration.console import fleet_site
+from tests.integration.console.conftest import Site
+from tests.integration.console.fleet import Fleet
+from tests.integration.console.fleet_configuration import DATABASES
+from tests.integration.console.test_browser import PATIENCE, enter
+from tests.support import places as folders
+from tests.support import ports
+
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 900}},
+    "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 900}},
+    "phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}},
+}
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Fleet]:
+    """A fleet in every state, before its console."""
+    made = fleets.made(folders.make(), ports.free())
+    with fleet_site.served(made, fleet_site.operations(made)):
+        yield made
+
+
+def places(fleet: Fleet) -> dict[str, str]:
+    """Each page by the name of its picture."""
+    return {
+        "overview": "/",
+        "backups": "/backups",
+        "backup": f"/backups/{fleet.newest('shop-logical', 'shop').id}",
+        "failed": f"/backups/{fleet.newest('crm-logical', 'crm').id}",
+        "plans": "/plans",
+        "activity": "/activity",
+        "operation": "/activity/00000002",
+        "audit": "/audit",
+    }
+
+
+@pytest.fixture(params=LOOKS)
+def look(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def page(browser: Browser, fleet: Fleet, look: str) -> Iterator[Page]:
+    """Ada's browser."""
+    context = browser.new_context(**LOOKS[look])
+    context.set_default_timeout(PATIENCE)
+    made = context.new_page()
+    enter(made, fleet, "ada")
+    yield made
+    context.close()
+
+
+def kept(otherwise: Path) -> Path:
+    """Where the pictures go."""
+    folder = Path(os.environ.get("PICTURES", otherwise))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+# The texts of a page that are hard to read, WCAG 2.2 AA: what is large needs less.
+CONTRAST = """
+() => {
+  const light = (color) => {
+    const parts = color.slice(0, 3).map((each) => {
+      const share = each / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+  };
+  const parsed = (text) => text.match(/[\\d.]+/g).map(Number);
+  const behind = (element) => {
+    for (let each = element; each; each = each.parentElement) {
+      const color = parsed(getComputedStyle(each).backgroundColor);
+      if (color.length === 3 || color[3] === 1) return color;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const own = [...element.childNodes].some((each) => each.nodeType === 3 && each.data.trim());
+    if (!own || !element.checkVisibility()) continue;
+    const style = getComputedStyle(element);
+    const pair = [light(parsed(style.color)), light(behind(element))].sort((a, b) => b - a);
+    const size = parseFloat(style.fontSize);
+    const isLarge = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+    const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
+    if (ratio < (isLarge ? 3 : 4.5)) found.push([element.textContent.trim().slice(0, 40), ratio]);
+  }
+  return found;
+}
+"""
+# What a person cannot see to its end without moving it sideways.
+CUT = """
+() => [...document.querySelectorAll("body *")]
+  .filter((each) => each.scrollWidth > each.clientWidth + 1 && each.clientWidth > 1
+    && getComputedStyle(each).display !== "inline" && each.checkVisibility() && each.tagName !== "OPTION")
+  .map((each) => each.outerHTML.slice(0, 90))
+"""
+
+
+def fits(page: Page, name: str, picture: Path) -> None:
+    """Assert that nothing of it is cut off or hard to read."""
+    page.screenshot(path=picture, full_page=True)
+    widths = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+    assert widths[0] <= widths[1], f"{name} is wider than the screen"
+    assert page.evaluate(CUT) == [], name
+    assert page.evaluate(CONTRAST) == [], name
+
+
+def test_every_page_fits_and_is_pictured(page: Page, fleet: Fleet, look: str, tmp_path: Path) -> None:
+    for name, path in places(fleet).items():
+        page.goto(fleet.address + path)
+        fits(page, name, kept(tmp_path) / f"console-{name}.{look}.png")
+
+
+def test_the_first_line_says_whether_one_is_safe(page: Page, fleet: Fleet) -> None:
+    page.goto(fleet.address)
+    expect(page.locator("h1")).to_have_text(
+        "NOT SAFE: server shop: 20 WAL segments are missing (and 7 more)."
+    )
+    expect(page).to_have_title("NOT SAFE · Backups of the shop")
+    states = set(page.locator(".wide .badge").all_inner_texts())
+    assert states == {"ok", "too old", "paused", "never run", "unknown"}
+    wrong = set(page.locator(".findings .badge").all_inner_texts())
+    assert wrong == {"gap", "failed", "overdue", "too old", "never run", "unknown", "rows vanished"}
+    assert page.locator("rect.window").count() == 2
+    expect(page.get_by_text(re.compile("^Not recoverable: from .* to .* UTC\\.$"))).to_be_visible()
+    for database in DATABASES:
+        expect(page.locator(".wide td", has_text=re.compile(f"^{re.escape(database)}$"))).to_be_visible()
+
+
+def test_pages_of_a_restore_fit_and_are_pictured(
+    site: Site, browser: Browser, tmp_path: Path, look: str
+) -> None:
+    context = browser.new_context(**LOOKS[look])
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.goto(f"{site.address}/login")
+    page.screenshot(path=kept(tmp_path) / f"console-login.{look}.png")
+    enter(page, site, "ada")
+    page.goto(f"{site.address}/plans")
+    page.locator("#backup-shop").click()
+    expect(page.locator("h1 .badge")).to_have_text("succeeded", timeout=PATIENCE)
+    record = next(site.catalog.backups("shop"))
+    page.goto(f"{site.address}/backups/{record.id}/replace")
+    expect(page.locator("#start")).to_be_visible(timeout=PATIENCE)
+    page.locator("#typed").fill(record.database)
+    page.locator("#start").click()
+    expect(page.locator("h1 .badge")).to_have_text("succeeded", timeout=PATIENCE)
+    restore = next(site.catalog.restores())
+    shown = {
+        "restores": "/restores",
+        "restore": f"/restores/{restore.id}",
+        "restore-plan": f"/backups/{record.id}/restore",
+        "replace": f"/backups/{record.id}/replace",
+    }
+    for name, path in shown.items():
+        page.goto(site.address + path)
+        expect(page.locator("[hx-trigger='every 1s']")).to_have_count(0, timeout=PATIENCE)
+        fits(page, name, kept(tmp_path) / f"console-{name}.{look}.png")
+    context.close()
