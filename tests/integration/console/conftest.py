@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 import bcrypt
 import pytest
 import yaml
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from pgbackstop_catalog.store.folder import FolderCatalog
 from tests.support import ports, storages
@@ -248,6 +248,7 @@ def browser() -> Iterator[Browser]:
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("chromium is not installed: Debian's package draws the pages")
+    expect.set_options(timeout=DEADLINE * 1000)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield started

@@ -105,6 +105,21 @@ CONTRAST = """
   return found;
 }
 """
+# Fields, buttons, links and pictures that a screen reader has no words for.
+UNNAMED = """
+() => [...document.querySelectorAll("input:not([type=hidden]), select, textarea, button, a, svg[role=img]")]
+  .filter((each) => !(each.labels && each.labels.length) && !each.getAttribute("aria-label")
+    && !each.textContent.trim())
+  .map((each) => each.outerHTML.slice(0, 90))
+"""
+# Pixels of the frame around what has the keyboard's focus; null behind the last thing that can have it.
+OUTLINE = """
+() => {
+  if (document.activeElement === document.body) return null;
+  const style = getComputedStyle(document.activeElement);
+  return style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth);
+}
+"""
 # What a person cannot see to its end without moving it sideways.
 CUT = """
 () => [...document.querySelectorAll("body *")]
@@ -175,3 +190,54 @@ def test_pages_of_a_restore_fit_and_are_pictured(
         expect(page.locator("[hx-trigger='every 1s']")).to_have_count(0, timeout=PATIENCE)
         fits(page, name, kept(tmp_path) / f"console-{name}.{look}.png")
     context.close()
+
+
+def test_each_page_can_be_used_without_eyes_and_without_a_mouse(page: Page, fleet: Fleet) -> None:
+    for name, path in places(fleet).items():
+        page.goto(fleet.address + path)
+        assert page.locator("h1").count() == 1, name
+        assert page.locator("html").get_attribute("lang") == "en"
+        for landmark in ("body > header", "nav[aria-label]", "main"):
+            assert page.locator(landmark).count() == 1, f"{name}: {landmark}"
+        assert page.locator('nav [aria-current="page"]').count() == 1, name
+        assert page.evaluate(UNNAMED) == [], name
+        # A table that a phone shows as a list is still a table for a screen reader.
+        for table in page.get_by_role("table").all():
+            assert table.get_by_role("row").count() > 0, name
+            assert table.get_by_role("cell").count() > 0, name
+        assert page.get_by_role("table").count() == page.locator("table:visible").count(), name
+        ids = page.locator("[id]").evaluate_all("all => all.map((each) => each.id)")
+        assert len(ids) == len(set(ids)), name
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport()
+        frames = [page.evaluate(OUTLINE)]
+        while frames[-1] is not None and len(frames) < 12:
+            page.keyboard.press("Tab")
+            frames.append(page.evaluate(OUTLINE))
+        assert len(frames) > 7, name
+        assert all(frame is None or frame >= 2 for frame in frames), f"{name}: where is the focus?"
+    page.goto(fleet.address)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+
+
+def test_the_focus_stays_where_it_is_when_a_page_follows_by_itself(page: Page, fleet: Fleet) -> None:
+    for path, link in (("/", "#subject-2"), ("/activity", "#operation-00000001")):
+        page.goto(fleet.address + path)
+        page.locator("#live").evaluate("live => { live.dataset.before = 'yes'; }")
+        page.locator(link).focus()
+        expect(page.locator("#live[data-before]")).to_have_count(0)
+        expect(page.locator(link)).to_be_focused()
+
+
+def test_the_login_has_labels_and_says_what_is_wrong(browser: Browser, fleet: Fleet) -> None:
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(fleet.address)
+    assert (page.locator("h1").count(), page.evaluate(UNNAMED)) == (1, [])
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill("a wrong one")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_have_text("Name and password do not belong together.")
+    page.close()
