@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_runner.schedules import install, systemd
+from tests.support import storages
 
 ARGV = [sys.executable, "-m", "pgbackstop_runner.main"]
 CONFIG = """\
@@ -67,6 +68,19 @@ def test_a_crontab_gets_our_lines_new_ones_and_its_own_back(folder: Path) -> Non
     assert "\n0 9 * * *" in (folder / "tab").read_text()
     assert run(folder, "uninstall", "--cron", env=mine).returncode == 0
     assert (folder / "tab").read_text() == OTHERS
+
+
+def test_times_count_from_the_install_where_there_is_a_catalog(folder: Path) -> None:
+    done = run(folder, "install", "--systemd", "--into", "units")
+    assert (done.returncode, "missed runs count from the first one" in done.stderr) == (0, True)
+    storages.create_for(folder / "pgbackstop.yaml")
+    done = run(folder, "install", "--systemd", "--into", "units")
+    assert (done.returncode, done.stderr) == (0, "")
+    noted = folder / "store" / "catalog" / "state" / "schedules"
+    assert {f"{each.parent.name}/{each.name}" for each in noted.glob("*/*")} == {
+        "backups/shop.json",
+        "drills/shop.json",
+    }
 
 
 def test_a_command_of_the_block_is_what_it_says(folder: Path) -> None:

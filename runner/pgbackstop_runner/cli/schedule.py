@@ -86,9 +86,11 @@ def install(
         file, block = _block(program)
         changed = installation.into_crontab(file, block)
         terminal.say("The crontab is changed." if changed else "The crontab has it already.")
-        return
-    contents, mark = _contents(kind, user, program)
-    _change(kind, into, contents, mark)
+    else:
+        contents, mark = _contents(kind, user, program)
+        _change(kind, into, contents, mark)
+    if kind != "windows":  # its tasks are for another host
+        _count_from_now()
 
 
 @app.command()
@@ -104,6 +106,16 @@ def uninstall(
         terminal.say("The crontab is changed." if changed else "The crontab has nothing of this.")
         return
     _change(kind, into, {}, _mark(kind, file))
+
+
+def _count_from_now() -> None:
+    """A catalog that is not made yet is no reason to install nothing; then the first run begins to count."""
+    from pgbackstop_runner.daemon import outside  # noqa: PLC0415 - psycopg and what hangs on it
+
+    try:
+        outside.begin(options.open_workspace(), utc_now())
+    except errors.CatalogError as error:
+        terminal.complain(f"warning: missed runs count from the first one that starts on: {error}")
 
 
 def _kind(**given: bool) -> Kind:

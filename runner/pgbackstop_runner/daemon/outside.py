@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import schedule as schedules
@@ -27,6 +28,23 @@ from pgbackstop_runner.workspace import Workspace
 
 _MOMENT = timedelta(seconds=1)
 _NEVER_STARTED = "nothing started it: cron, the timer or this host was not running then, or the clock jumped"
+
+
+def begin(workspace: Workspace, now: datetime) -> None:
+    """Let the due times of every plan count from now on, where they do not yet. Raises CatalogError.
+
+    So the first run that is not started is on record, too.
+    """
+    for name, plan in workspace.config.plans.items():
+        schedules_of: dict[Literal["backups", "drills"], Schedule] = {
+            "backups": plan.effective_schedule(),
+            "drills": plan.drill_schedule(),
+        }
+        for what, schedule in schedules_of.items():
+            file = workspace.state.schedule(what, name)
+            counted = _counted(workspace, file)
+            if counted is None or counted.schedule != _written(schedule):
+                _count(workspace, file, schedule, since=now)
 
 
 def due_backup(workspace: Workspace, name: str, now: datetime) -> Order | None:

@@ -52,6 +52,14 @@ def test_runs_that_nothing_started_are_missed_at_the_next_one(tmp_path: Path) ->
     assert "nothing started it" in record.message
 
 
+def test_from_the_install_on_even_the_first_run_can_be_missed(tmp_path: Path) -> None:
+    workspace = workspace_with(tmp_path, shop={})
+    outside.begin(workspace, at(1, 30))
+    outside.begin(workspace, at(3, 30))  # an install that is repeated forgets nothing
+    assert outside.due_backup(workspace, "shop", at(4)) is not None
+    assert _missed(workspace) == [(2, at(3))]
+
+
 def test_too_late_is_missed_and_not_run(tmp_path: Path) -> None:
     workspace = workspace_with(tmp_path, shop={"schedule": "0 2 * * *"})
     assert outside.due_backup(workspace, "shop", at(1)) is None
