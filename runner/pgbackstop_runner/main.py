@@ -44,6 +44,7 @@ COMMANDS = (
     "key",
     "catalog",
     "user",
+    "token",
     "config",
     "demo",
 )

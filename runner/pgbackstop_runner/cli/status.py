@@ -41,11 +41,13 @@ def status(
     if nagios:
         raise typer.Exit(_for_nagios())
     found = _read()
-    from pgbackstop_runner.cli import status_text  # noqa: PLC0415
-
     if json:
-        terminal.document(status_text.document(found))
+        from pgbackstop_runner.overview import document  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+
+        terminal.value(document.status(found))
     else:
+        from pgbackstop_runner.cli import status_text  # noqa: PLC0415
+
         status_text.show(found)
     raise typer.Exit(_code(found))
 

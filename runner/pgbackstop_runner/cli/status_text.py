@@ -1,18 +1,16 @@
-"""The overview as a person, a program and Nagios read it."""
+"""The overview as a person and Nagios read it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.decisions.safety import Finding, Severity
-from pgbackstop_catalog.model import format_time
+from pgbackstop_catalog.decisions.safety import Severity
 from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import removed_plan_text
 from pgbackstop_runner.overview import words
-from pgbackstop_runner.overview.read import Overview, ServerStatus
-from pgbackstop_runner.overview.subjects import SubjectStatus
+from pgbackstop_runner.overview.read import Overview
 
 # https://www.monitoring-plugins.org/doc/guidelines.html#AEN78
 NAGIOS_CODES: Final = {Severity.OK: 0, Severity.WARNING: 1, Severity.CRITICAL: 2, Severity.UNKNOWN: 3}
@@ -34,49 +32,6 @@ def show(found: Overview) -> None:
         terminal.table(_COLUMNS, (words.row(each, found.now) for each in found.subjects))
     for each in found.removed_plans:
         terminal.say(f"\n{removed_plan_text.note(each.name, len(each.backups), each.size_bytes)}")
-
-
-def document(found: Overview) -> dict[str, Any]:
-    """The overview as JSON; times are ISO 8601 in UTC, durations seconds."""
-    return {
-        "at": format_time(found.now),
-        "safe": found.is_safe,
-        "severity": found.severity.value,
-        "summary": words.headline(found),
-        "findings": [_finding(each) for each in found.findings],
-        "servers": [_server(each) for each in found.servers],
-        "plans": [_subject(each, found.now.timestamp()) for each in found.subjects],
-        "removed_plans": [
-            {"plan": each.name, "backups": len(each.backups), "size_bytes": each.size_bytes}
-            for each in found.removed_plans
-        ],
-    }
-
-
-def _server(one: ServerStatus) -> dict[str, Any]:
-    moments = ("earliest", "latest", "databases_of", "proven_until", "proven_at")
-    return {
-        "server": one.server,
-        **{name: format_time(at) if (at := getattr(one, name)) else None for name in moments},
-        "findings": [_finding(each) for each in one.findings],
-    }
-
-
-def _subject(one: SubjectStatus, now: float) -> dict[str, Any]:
-    newest = one.known.history.last_success
-    return {
-        "plan": one.plan,
-        **one.subject._asdict(),
-        "state": one.findings[0].state.value,
-        "last_success": format_time(words.moment(newest)) if newest else None,
-        "max_age_seconds": one.known.max_age(now),
-        "next_run": format_time(words.moment(one.known.next_run)) if one.known.plan.enabled else None,
-        "findings": [_finding(each) for each in one.findings],
-    }
-
-
-def _finding(one: Finding) -> dict[str, str]:
-    return {"state": one.state.value, "severity": one.severity.value, "reason": one.reason}
 
 
 def nagios_line(found: Overview) -> str:

@@ -1,15 +1,13 @@
-"""The forms that start something or end it. Each deed is in the audit before it is done."""
+"""The forms that start something or end it."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import NoReturn
 
 from aiohttp import web
 
-from pgbackstop_catalog import errors
-from pgbackstop_runner.console import facts
+from pgbackstop_runner.console import deeds
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
 from pgbackstop_runner.console.operations import Verb
@@ -35,17 +33,11 @@ class _Actions:
         await self._start(request, visitor, "drill", self._plan(request))
 
     async def verify(self, request: web.Request, visitor: Visitor) -> NoReturn:
-        found = await asyncio.to_thread(facts.backup, self.desk.workspace(), request.match_info["id"])
-        await self._start(request, visitor, "verify", found.record.id)
+        found = await deeds.exists(self.desk, request.match_info["id"])
+        await self._start(request, visitor, "verify", found.id)
 
     async def cancel(self, request: web.Request, visitor: Visitor) -> NoReturn:
-        operation = self.desk.operations.of(request.match_info["id"])
-        if operation is None:
-            raise errors.NotFound("There is no such operation since the daemon was started.")
-        if operation.is_running:
-            what = f"{operation.verb} {operation.subject}"
-            await self.desk.audited(request, visitor.name, "cancel", what, "done")
-            self.desk.operations.cancel(operation, visitor.name)
+        operation = await deeds.cancel(self.desk, request, visitor.name, request.match_info["id"])
         raise web.HTTPSeeOther(f"/activity/{operation.id}")
 
     def _plan(self, request: web.Request) -> str:
@@ -54,7 +46,5 @@ class _Actions:
         return name
 
     async def _start(self, request: web.Request, visitor: Visitor, verb: Verb, subject: str) -> NoReturn:
-        self.desk.operations.check(verb, subject)
-        await self.desk.audited(request, visitor.name, verb, subject, "asked for")
-        made = self.desk.operations.start(self.desk.workspace(), verb, subject, visitor.name)
+        made = await deeds.start(self.desk, request, visitor.name, verb, subject)
         raise web.HTTPSeeOther(f"/activity/{made.id}")

@@ -16,7 +16,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.console import Console, Role
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner import failures
-from pgbackstop_runner.console import audit, facts, guard, render
+from pgbackstop_runner.console import audit, facts, guard, problems, render
 from pgbackstop_runner.console.guard import PersonalHandler, Visitor
 from pgbackstop_runner.console.operations import Operations
 from pgbackstop_runner.console.passwords import Passwords
@@ -139,17 +139,22 @@ class Desk:
     @web.middleware
     async def _own_site(self, request: web.Request, handler: guard.Handler) -> web.StreamResponse:
         if problem := guard.refusal(request, self.console):
-            return self._refused(None, 403, problem, "")
+            return self._refused(request, None, 403, problem, "")
         try:
             return await handler(request)
-        except web.HTTPNotFound:
-            return self._refused(None, 404, "There is no such page.", "Begin at the overview.")
-        except web.HTTPRequestEntityTooLarge:
-            return self._refused(None, 413, "That is too long.", "Send less.")
-        except web.HTTPException:
-            raise
+        except web.HTTPException as error:
+            return self._not_served(request, error)
         except Exception as error:
             return self._failed(request, error)
+
+    def _not_served(self, request: web.Request, error: web.HTTPException) -> web.StreamResponse:
+        if problems.is_wanted(request):
+            return problems.of_http(error)
+        if isinstance(error, web.HTTPNotFound):
+            return self._refused(request, None, 404, "There is no such page.", "Begin at the overview.")
+        if isinstance(error, web.HTTPRequestEntityTooLarge):
+            return self._refused(request, None, 413, "That is too long.", "Send less.")
+        raise error
 
     def _failed(self, request: web.Request, error: Exception) -> web.Response:
         """The sentence and the remedy; the page before goes on, and the log has the rest of a bug."""
@@ -158,7 +163,7 @@ class Desk:
             log.logger().exception("the console failed", path=request.path)
         status = next((code for kind, code in _STATUS.items() if isinstance(known, kind)), 500)
         visitor = guard.visitor(request, self.console, self.sessions)
-        return self._refused(visitor, status, known.problem, known.remedy)
+        return self._refused(request, visitor, status, known.problem, known.remedy)
 
     async def _for_role(
         self, role: Role, handler: PersonalHandler, request: web.Request
@@ -169,12 +174,18 @@ class Desk:
         if not visitor.may(role):
             await self.audited(request, visitor.name, f"{request.method} {request.path}", "", "refused: role")
             needed = f"This needs the role {role}; yours is {visitor.user.role}."
-            return self._refused(visitor, 403, needed, "Ask an administrator of this console.")
+            return self._refused(request, visitor, 403, needed, "Ask an administrator of this console.")
         if request.method == "POST" and not await guard.sent_by(request, visitor.session):
-            return self._refused(visitor, 403, "This form is not from your session.", "Load the page anew.")
+            return self._refused(
+                request, visitor, 403, "This form is not from your session.", "Load the page anew."
+            )
         return await handler(request, visitor)
 
-    def _refused(self, visitor: Visitor | None, status: int, problem: str, remedy: str) -> web.Response:
+    def _refused(
+        self, request: web.Request, visitor: Visitor | None, status: int, problem: str, remedy: str
+    ) -> web.Response:
+        if problems.is_wanted(request):
+            return problems.response(problems.Refused(status, problem, remedy))
         return self.respond("refused.html", visitor, status=status, problem=problem, remedy=remedy)
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from itertools import islice
+from datetime import UTC, datetime, timedelta
+from itertools import islice, takewhile
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.records.backup import Backup, Copy, Proof
+from pgbackstop_catalog.records.backup import Backup, Copy, Proof, new_id
 from pgbackstop_catalog.store import listing, summary
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_catalog.store.summary import BackupSummary
+from pgbackstop_runner.console.operations import Operation
 from pgbackstop_runner.overview import read, words
 from pgbackstop_runner.overview.read import Overview
 from pgbackstop_runner.recover import recoverable_windows
@@ -22,6 +23,8 @@ from pgbackstop_runner.recover.recoverable_windows import Recoverable
 from pgbackstop_runner.workspace import Workspace
 
 PAGE: Final = 50
+# How far the clock may have been set back since an operation began, in seconds.
+_SET_BACK: Final = 3600.0
 STATES: Final = ("available", "expired", "running", "failed", "interrupted", "missed")
 _RECENT: Final = 30
 
@@ -83,7 +86,7 @@ class Filter:
 
     def wants(self, each: BackupSummary) -> bool:
         """Whether an attempt of the plan is wanted."""
-        return self.database in {"", each.database} and self.state in {"", each.state}
+        return self.database in {"", each.database} and self.state in {"", each.state, each.status}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,13 +98,15 @@ class Page:
     unreadable: tuple[str, ...]
 
 
-def backups(workspace: Workspace, wanted: Filter) -> Page:
-    """A page of attempts. Raises CatalogError."""
+def backups(workspace: Workspace, wanted: Filter, limit: int = PAGE) -> Page:
+    """A page of attempts. Raises NotFound for a plan that is not configured, CatalogError."""
+    if wanted.plan:
+        workspace.plan(wanted.plan)
     opened, unreadable = _watched(workspace)
     every = _summaries(opened, wanted.plan or None, unreadable, before=wanted.before)
-    found = tuple(islice(filter(wanted.wants, every), PAGE + 1))
-    older = found[PAGE - 1].id if len(found) > PAGE else ""
-    return Page(shown=found[:PAGE], older=older, unreadable=tuple(unreadable))
+    found = tuple(islice(filter(wanted.wants, every), limit + 1))
+    older = found[limit - 1].id if len(found) > limit else ""
+    return Page(shown=found[:limit], older=older, unreadable=tuple(unreadable))
 
 
 def _summaries(
@@ -132,6 +137,16 @@ def backup(workspace: Workspace, backup_id: str) -> Whereabouts:
         copies=tuple(each for each in opened.catalog.copies(record.plan) if each.backup == record.id),
         proofs=tuple(each for each in opened.catalog.proofs(record.plan) if each.backup == record.id),
     )
+
+
+def made_by(workspace: Workspace, operation: Operation) -> tuple[Backup, ...]:
+    """The attempts that an operation made so far, the oldest first. Raises CatalogError."""
+    if operation.verb != "backup":
+        return ()
+    opened, _ = _watched(workspace)
+    since = new_id(operation.started_at - timedelta(seconds=_SET_BACK))
+    recent = takewhile(lambda each: each.id >= since, opened.catalog.backups(operation.subject))
+    return tuple(reversed([each for each in recent if each.operation == operation.id]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
 Verb = Literal["backup", "verify", "drill", "restore", "undo", "drop", "recover"]
+State = Literal["running", "ending", "succeeded", "incomplete", "failed", "cancelled"]
 MOST_AT_ONCE: Final = 4
 _MOST_KEPT: Final = 200
 _CANNOT_START: Final = 126
@@ -48,6 +49,7 @@ class Operation:
     cancelled_by: str = ""
     words: str = ""
     child: Child | None = field(default=None, repr=False)
+    over: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
     @property
     def is_running(self) -> bool:
@@ -55,7 +57,7 @@ class Operation:
         return self.finished_at is None
 
     @property
-    def state(self) -> str:
+    def state(self) -> State:
         """How it stands, in one word."""
         if self.is_running:
             return "ending" if self.cancelled_by else "running"
@@ -89,9 +91,15 @@ class Operations:
         """Those that run and those that ended, the newest first."""
         return tuple(self._known)
 
-    def of(self, operation_id: str) -> Operation | None:
-        """The one of that id."""
-        return next((each for each in self._known if each.id == operation_id), None)
+    def named(self, operation_id: str) -> Operation:
+        """The one of that id. Raises NotFound."""
+        for each in self._known:
+            if each.id == operation_id:
+                return each
+        raise errors.NotFound(
+            "There is no such operation since the daemon was started.",
+            remedy="Its record is among the backups, and the audit says who started it.",
+        )
 
     def check(self, verb: Verb, subject: str) -> None:
         """Raises Busy where the same runs already, or as many as may."""
@@ -115,19 +123,20 @@ class Operations:
         subject: str,
         user: str,
         *,
+        options: tuple[str, ...] = (),
         arguments: tuple[str, ...] = (),
         restore: str = "",
     ) -> Operation:
         """Start ``pgbackstop VERB SUBJECT``, or with the arguments that are given instead. Raises Busy."""
         self.check(verb, subject)
+        operation = secrets.token_hex(6)
         made = Operation(
-            id=secrets.token_hex(6),
+            id=operation,
             verb=verb,
             subject=subject,
             user=user,
             started_at=utc_now(),
-            # "--": a name is never read as an option.
-            arguments=arguments or (verb, "--", subject),
+            arguments=arguments or _arguments(verb, subject, options, operation, user),
             restore=restore,
         )
         self._known.insert(0, made)
@@ -153,6 +162,13 @@ class Operations:
         await asyncio.gather(*self._tasks)
 
     async def _follow(self, workspace: Workspace, operation: Operation) -> None:
+        try:
+            await self._run(workspace, operation)
+        finally:
+            operation.finished_at, operation.child = utc_now(), None
+            operation.over.set()
+
+    async def _run(self, workspace: Workspace, operation: Operation) -> None:
         bound = log.logger().bind(
             operation=operation.id, verb=operation.verb, subject=operation.subject, user=operation.user
         )
@@ -165,7 +181,7 @@ class Operations:
             )
         except OSError as error:
             operation.words = f"It cannot be started: {error.strerror}."
-            operation.exit_code, operation.finished_at = _CANNOT_START, utc_now()
+            operation.exit_code = _CANNOT_START
             bound.error("cannot be started", problem=error.strerror)
             return
         operation.child, operation.pid = child, child.pid
@@ -173,7 +189,7 @@ class Operations:
         if operation.cancelled_by:  # while it was being started
             child.send(signal.SIGTERM)
         operation.exit_code = await child.wait()
-        operation.words, operation.finished_at, operation.child = child.words(), utc_now(), None
+        operation.words = child.words()
         bound.info("ended", pid=child.pid, exit_status=operation.exit_code)
 
     def _forget_oldest(self) -> None:
@@ -184,3 +200,11 @@ class Operations:
 def command(workspace: Workspace, *arguments: str) -> list[str]:
     """The command line of ``pgbackstop`` with these arguments and our configuration."""
     return [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(workspace.file), *arguments]
+
+
+def _arguments(
+    verb: Verb, subject: str, options: tuple[str, ...], operation: str, user: str
+) -> tuple[str, ...]:
+    asked_by = (f"--operator={user}", f"--operation={operation}") if verb == "backup" else ()
+    # "--": a name is never read as an option.
+    return (verb, *options, *asked_by, "--", subject)

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner.console import audit, facts, restores
 from pgbackstop_runner.console.app import Desk
@@ -37,8 +36,6 @@ class _Pages:
     async def backups(self, request: web.Request, visitor: Visitor) -> web.Response:
         asked = {name: request.query.get(name, "") for name in ("plan", "database", "state", "before")}
         workspace = self.desk.workspace()
-        if asked["plan"] and asked["plan"] not in workspace.config.plans:
-            raise errors.NotFound(f"There is no plan {asked['plan']!r}.", remedy="Choose one of the list.")
         page = await asyncio.to_thread(facts.backups, workspace, facts.Filter(**asked))
         older = urlencode({**{key: each for key, each in asked.items() if each}, "before": page.older})
         return self.desk.respond(
@@ -64,12 +61,7 @@ class _Pages:
         return self.desk.respond("activity.html", visitor, operations=self.desk.operations.all())
 
     async def operation(self, request: web.Request, visitor: Visitor) -> web.Response:
-        operation = self.desk.operations.of(request.match_info["id"])
-        if operation is None:
-            raise errors.NotFound(
-                "There is no such operation since the daemon was started.",
-                remedy="Its record is among the backups or the restores, and the audit says who started it.",
-            )
+        operation = self.desk.operations.named(request.match_info["id"])
         restore = None
         if operation.verb in {"restore", "undo", "drop", "recover"}:
             restore = await asyncio.to_thread(restores.of_operation, self.desk.workspace(), operation)

@@ -7,6 +7,8 @@ process dies.
     locks/<name>.lock                        held by one process, or leased by many
     outbox/                                  notifications that wait
     state/scheduler.json                     what the daemon knows
+    state/console-audit.jsonl                who did what in the console
+    state/tokens/<name>.json                 tokens of its API
     state/schedules/{backups,drills}/<plan>.json  since when due times count, where cron or a timer starts
     state/wal/<server>.json                  what the WAL receiver of a server knows
     state/wal_copies/<storage>/<server>.json what is known of its WAL in a further storage
@@ -83,6 +85,11 @@ class StateFolder:
         """The folder of the drills' notes: a folder for each plan, a file for each drill."""
         return self.root / "state" / "drills"
 
+    @property
+    def tokens(self) -> Path:
+        """The folder of the tokens of the console's API: a file for each."""
+        return self.root / "state" / "tokens"
+
     @contextlib.contextmanager
     def held(self, name: str, what: str) -> Iterator[None]:
         """Hold the lock ``name``. Raises Busy, which says who holds it, CatalogError."""
@@ -144,7 +151,7 @@ class StateFolder:
     def sweep(self) -> None:
         """Remove what processes that are gone left half written. Raises CatalogError."""
         state = self.root / "state"
-        folders = (state / "wal", *(state / "wal_copies").glob("*"), *self.drills.glob("*"))
+        folders = (state / "wal", self.tokens, *(state / "wal_copies").glob("*"), *self.drills.glob("*"))
         for folder in (state, *folders, self.outbox):
             try:
                 atomic.sweep_abandoned(folder)

@@ -66,6 +66,10 @@ class Visit:
         body = urlencode(form) if form is not None else None
         if body is not None:
             sent["Content-Type"] = "application/x-www-form-urlencoded"
+        return self.send(method, path, body, sent)
+
+    def send(self, method: str, path: str, body: str | bytes | None, sent: Mapping[str, str]) -> Answer:
+        """One request as it is."""
         with contextlib.closing(self._line()) as line:
             line.request(method, path, body=body, headers=sent)
             answer = line.getresponse()

@@ -1,0 +1,118 @@
+"""Endpoints that start something or end it. Each deed is in the audit before it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pgbackstop_catalog.model import format_time
+from pgbackstop_runner.console import deeds, problems
+from pgbackstop_runner.console.api import models, reading
+from pgbackstop_runner.console.api.endpoint import BASE, Answer, Call
+from pgbackstop_runner.console.operations import Operation, Verb
+from pgbackstop_runner.expire import pin as pins
+
+
+async def back_up(call: Call) -> Answer:
+    """Make the backups of a plan; waits for them where that is asked for."""
+    asked: models.BackupAsked = call.body
+    call.desk.workspace().plan(asked.plan)
+    if asked.pin is not None:
+        pins.made(note=asked.pin.note, until=asked.pin.until)  # refused now, not by the command
+    operation = await _start(call, "backup", asked.plan, tuple(_options(asked)))
+    if not asked.wait:
+        return await _begun(call, operation)
+    done = await _ended(call, operation)
+    # Read anew: the plan may be another since, or gone.
+    plan = call.desk.workspace().config.plans.get(asked.plan)
+    if problem := lacking(done, asked, verifies=plan is not None and plan.verify):
+        raise _refused(done, problem)
+    return Answer(value=done)
+
+
+def lacking(done: models.Operation, asked: models.BackupAsked, *, verifies: bool) -> str:
+    """Why one that succeeded is not yet what was asked for; "" where it is. Pure."""
+    if not done.backups:
+        return "The backups were made, but none is on record."
+    if verifies and any(each.verified_at is None for each in done.backups):
+        return "The backups are made, but could not be read back."
+    if asked.pin is not None and not all(each.pinned for each in done.backups):
+        return "The backups are made, but not pinned."
+    return ""
+
+
+def _options(asked: models.BackupAsked) -> Iterator[str]:
+    """As "--name=value": what somebody wrote is never read as an option."""
+    yield from (f"--database={each}" for each in asked.databases)
+    if asked.pin is not None:
+        yield "--pin"
+        yield f"--note={asked.pin.note}"
+        if asked.pin.until is not None:
+            yield f"--until={format_time(asked.pin.until)}"
+
+
+async def verify(call: Call) -> Answer:
+    """Read a backup back."""
+    return await _prove(call, "verify")
+
+
+async def drill(call: Call) -> Answer:
+    """Restore a backup into a throw-away server."""
+    return await _prove(call, "drill")
+
+
+async def _prove(call: Call, verb: Verb) -> Answer:
+    asked: models.ProofAsked = call.body
+    backup = await deeds.exists(call.desk, call.id)
+    operation = await _start(call, verb, backup.id)
+    return Answer(value=await _ended(call, operation)) if asked.wait else await _begun(call, operation)
+
+
+async def pin(call: Call) -> Answer:
+    """Keep a backup."""
+    asked: models.PinAsked = call.body
+    await deeds.pin(call.desk, call.request, call.caller, call.id, note=asked.note, until=asked.until)
+    return await reading.backup(call)
+
+
+async def unpin(call: Call) -> Answer:
+    """Let retention judge a backup again."""
+    await deeds.unpin(call.desk, call.request, call.caller, call.id)
+    return await reading.backup(call)
+
+
+async def cancel(call: Call) -> Answer:
+    """Ask an operation to end."""
+    operation = await deeds.cancel(call.desk, call.request, call.caller, call.id)
+    return await _begun(call, operation)
+
+
+async def _start(call: Call, verb: Verb, subject: str, options: tuple[str, ...] = ()) -> Operation:
+    return await deeds.start(call.desk, call.request, call.caller, verb, subject, options=options)
+
+
+async def _begun(call: Call, operation: Operation) -> Answer:
+    value = await reading.shown(call.desk, operation)
+    return Answer(value=value, status=202, location=f"{BASE}/operations/{operation.id}")
+
+
+async def _ended(call: Call, operation: Operation) -> models.Operation:
+    """What became of it. Raises Refused where it did not succeed."""
+    await operation.over.wait()
+    done = await reading.shown(call.desk, operation)
+    if done.state != "succeeded":
+        raise _refused(done, f"{done.verb} of {done.subject} {done.state}: {_why(done)}.")
+    return done
+
+
+def _why(done: models.Operation) -> str:
+    said = [each.message for each in done.backups if each.message]
+    return (said[0] if said else done.meaning or f"exit code {done.exit_code}").rstrip(".")
+
+
+def _refused(done: models.Operation, problem: str) -> problems.Refused:
+    return problems.Refused(
+        424,
+        problem,
+        "Its output and its backups say more.",
+        members={"operation": done.model_dump(mode="json")},
+    )

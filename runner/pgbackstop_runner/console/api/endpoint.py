@@ -1,0 +1,57 @@
+"""What an endpoint is: everything that the server, the document and the tests know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiohttp import web
+
+from pgbackstop_catalog.config.console import Role
+from pgbackstop_catalog.model import Model
+from pgbackstop_runner.console.app import Desk
+
+BASE: Final = "/api/v1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request that is let in: who asks, and what the endpoint's models made of it."""
+
+    desk: Desk
+    request: web.Request
+    caller: str
+    query: Any = None
+    body: Any = None
+
+    @property
+    def id(self) -> str:
+        """Of the path."""
+        return self.request.match_info["id"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What is sent; ``location`` is where more will be known."""
+
+    value: Model
+    status: int = 200
+    location: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """A method and a path. ``also`` are further good statuses, and what each means."""
+
+    method: str
+    path: str
+    name: str
+    role: Role
+    summary: str
+    handler: Callable[[Call], Awaitable[Answer]]
+    answer: type[Model]
+    query: type[Model] | None = None
+    body: type[Model] | None = None
+    good: Mapping[int, str] = field(default_factory=lambda: {200: "Done."})
+    refusals: tuple[int, ...] = ()

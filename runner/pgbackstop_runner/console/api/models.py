@@ -1,0 +1,188 @@
+"""What the API takes and gives. Times are ISO 8601 in UTC, sizes bytes, durations seconds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pgbackstop_catalog.decisions.wal_copies import WalCopyState
+from pgbackstop_catalog.decisions.wal_segments import WalGap
+from pgbackstop_catalog.model import Count, Model, Seconds, UtcTime
+from pgbackstop_catalog.records.backup import Backup, BackupId, Copy, Name, Proof
+from pgbackstop_catalog.records.pin import Note
+from pgbackstop_catalog.records.vanished import VanishedTable
+from pgbackstop_runner.console.operations import State as OperationState
+from pgbackstop_runner.console.operations import Verb
+from pgbackstop_runner.overview.document import ServerStatus
+
+State = Literal["available", "expired", "succeeded", "running", "failed", "interrupted", "missed"]
+# PostgreSQL cuts longer names off; NUL is in none.
+DatabaseName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[^\x00]+$")]
+
+
+class Problem(Model):
+    """Why a request was refused (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    remedy: str = ""
+    operation: Operation | None = Field(default=None, description="what was waited for, where it failed")
+
+
+class Window(Model):
+    """Any moment from ``start`` to ``end`` can be recovered to; ``ends`` and ``reason`` say why it ends."""
+
+    start: UtcTime
+    end: UtcTime
+    ends: Literal["received", "gap", "archive"]
+    reason: str
+    backup: BackupId
+    timeline: int
+    proven_until: UtcTime | None = Field(description="the latest moment that a drill recovered to")
+    proven_by: BackupId | None
+    verified_backup: BackupId | None = Field(description="its newest backup that was read back")
+    verified_at: UtcTime | None
+
+
+class Server(Model):
+    """A server, its recovery windows, the oldest first, and what each further storage alone recovers."""
+
+    status: ServerStatus
+    windows: tuple[Window, ...] | None = Field(description="null: its archive cannot be read")
+    gaps: tuple[WalGap, ...]
+    copies: tuple[WalCopyState, ...]
+
+
+class Servers(Model):
+    """Every server of the configuration."""
+
+    at: UtcTime
+    servers: tuple[Server, ...]
+
+
+class Plan(Model):
+    """A plan, and its next runs; a paused one has none."""
+
+    name: str
+    server: str
+    backup_type: str
+    databases: Literal["all"] | tuple[str, ...]
+    enabled: bool
+    schedule: str = Field(description="cron expression, in the time zone")
+    timezone: str
+    next_runs: tuple[UtcTime, ...]
+
+
+class Plans(Model):
+    """Every plan of the configuration."""
+
+    plans: tuple[Plan, ...]
+
+
+class BackupsAsked(Model):
+    """Which attempts are wanted."""
+
+    plan: Name | None = Field(default=None, description="only of this plan")
+    database: DatabaseName | None = Field(default=None, description="only of this database")
+    status: State | None = Field(
+        default=None, description="only these; succeeded is available and expired together"
+    )
+    limit: int = Field(default=50, ge=1, le=500, description="how many a page has at most")
+    after: BackupId | None = Field(
+        default=None, description="the next page: what the page before gave as after"
+    )
+
+
+class BackupSummary(Model):
+    """One attempt, as lists show it."""
+
+    id: BackupId
+    plan: str
+    server: str
+    database: str
+    backup_type: str
+    method: str
+    state: str
+    started_at: UtcTime
+    finished_at: UtcTime | None
+    duration_seconds: Seconds | None
+    size_bytes: Count | None
+    reason: str | None
+    message: str
+    vanished: tuple[VanishedTable, ...] = Field(description="rows that were gone when it was made")
+
+
+class BackupPage(Model):
+    """Attempts, the newest first."""
+
+    backups: tuple[BackupSummary, ...]
+    after: BackupId | None = Field(description="for the next page; null: this is the last one")
+    unreadable: tuple[str, ...] = Field(description="files that are no records; the others are here")
+
+
+class BackupDetails(Model):
+    """One attempt: its whole record, its copies and its proofs."""
+
+    backup: Backup
+    copies: tuple[Copy, ...]
+    proofs: tuple[Proof, ...]
+
+
+class PinAsked(Model):
+    """Keep a backup, whatever retention says."""
+
+    note: Note = Field(default="", description="why, for those who come later; one line")
+    until: UtcTime | None = Field(default=None, description="when the pin ends; null: never by itself")
+
+
+class BackupAsked(Model):
+    """Make the backups of a plan now."""
+
+    plan: Name
+    databases: tuple[DatabaseName, ...] = Field(
+        default=(), max_length=100, description="only these of the plan; all of them when empty"
+    )
+    pin: PinAsked | None = Field(default=None, description="keep them, whatever retention says")
+    wait: bool = Field(
+        default=False,
+        description="answer when it is over: 200 when every backup is made, on disk and, where the plan "
+        "verifies, read back; 424 when not. Never 200 before that.",
+    )
+
+
+class ProofAsked(Model):
+    """Verify or drill a backup now."""
+
+    wait: bool = Field(default=False, description="answer when it is over: 200 when it succeeded, 424 if not")
+
+
+class Operation(Model):
+    """What was started here; ``exit_code`` is that of the command, null while it runs."""
+
+    id: str
+    verb: Verb
+    subject: str = Field(description="the plan, or the backup")
+    state: OperationState
+    started_by: str
+    started_at: UtcTime
+    finished_at: UtcTime | None
+    exit_code: int | None
+    meaning: str = Field(description="of the exit code, in words")
+    cancelled_by: str
+    output: str = Field(description="the last lines that it wrote")
+    backups: tuple[MadeBackup, ...] = Field(description="the attempts that it made so far")
+
+
+class MadeBackup(Model):
+    """An attempt of an operation."""
+
+    id: BackupId
+    database: str
+    status: Literal["running", "succeeded", "failed", "interrupted", "missed"]
+    message: str
+    size_bytes: Count | None
+    verified_at: UtcTime | None = Field(description="when every byte was read back; null: not yet")
+    pinned: bool

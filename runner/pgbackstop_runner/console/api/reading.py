@@ -1,0 +1,153 @@
+"""Endpoints that only show."""
+
+from __future__ import annotations
+
+import asyncio
+
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.vanished import VanishedTable
+from pgbackstop_catalog.store import summary
+from pgbackstop_runner.console import facts
+from pgbackstop_runner.console import operations as started
+from pgbackstop_runner.console.api import models
+from pgbackstop_runner.console.api.endpoint import Answer, Call
+from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.overview import document
+from pgbackstop_runner.recover.recoverable_windows import Span
+
+
+async def status(call: Call) -> Answer:
+    """As ``pgbackstop status --json``."""
+    return Answer(value=document.status((await call.desk.whole()).overview))
+
+
+async def servers(call: Call) -> Answer:
+    """Every server with its windows."""
+    whole = await call.desk.whole()
+    found = tuple(_server(document.server(one), whole) for one in whole.overview.servers)
+    return Answer(value=models.Servers(at=whole.overview.now, servers=found))
+
+
+def _server(one: document.ServerStatus, whole: facts.Whole) -> models.Server:
+    found = whole.windows.get(one.server)
+    return models.Server(
+        status=one,
+        windows=tuple(map(_window, found.spans)) if found else None,
+        gaps=found.gaps if found else (),
+        copies=found.copies if found else (),
+    )
+
+
+def _window(span: Span) -> models.Window:
+    drill, verified = span.drill, span.verified
+    return models.Window(
+        start=span.window.start,
+        end=span.window.end,
+        ends=span.window.ends,
+        reason=span.window.reason,
+        backup=span.window.backup,
+        timeline=span.window.timeline,
+        proven_until=drill.proven_until if drill else None,
+        proven_by=drill.id if drill else None,
+        verified_backup=verified.id if verified else None,
+        verified_at=verified.verified_at if verified else None,
+    )
+
+
+async def plans(call: Call) -> Answer:
+    """Every plan with its next runs."""
+    found = await asyncio.to_thread(facts.plans, call.desk.workspace(), utc_now())
+    return Answer(value=models.Plans(plans=tuple(map(_plan, found))))
+
+
+def _plan(one: facts.PlanRuns) -> models.Plan:
+    schedule = one.plan.effective_schedule()
+    return models.Plan(
+        name=one.name,
+        server=one.plan.server,
+        backup_type=one.plan.backup_type,
+        databases=one.plan.databases,
+        enabled=one.plan.enabled,
+        schedule=schedule.expression,
+        timezone=schedule.timezone,
+        next_runs=one.next_runs,
+    )
+
+
+async def backups(call: Call) -> Answer:
+    """One page of attempts."""
+    asked: models.BackupsAsked = call.query
+    wanted = facts.Filter(
+        plan=asked.plan or "",
+        database=asked.database or "",
+        state=asked.status or "",
+        before=asked.after or "",
+    )
+    page = await asyncio.to_thread(facts.backups, call.desk.workspace(), wanted, asked.limit)
+    return Answer(
+        value=models.BackupPage(
+            backups=tuple(map(_summary, page.shown)), after=page.older or None, unreadable=page.unreadable
+        )
+    )
+
+
+def _summary(one: summary.BackupSummary) -> models.BackupSummary:
+    return models.BackupSummary(
+        id=one.id,
+        plan=one.plan,
+        server=one.server,
+        database=one.database,
+        backup_type=one.backup_type,
+        method=one.method,
+        state=one.state,
+        started_at=one.started_at,
+        finished_at=one.finished_at,
+        duration_seconds=one.duration_seconds,
+        size_bytes=one.size_bytes,
+        reason=one.reason,
+        message=one.message,
+        vanished=tuple(
+            VanishedTable(table=table, rows_before=before, rows=rows) for table, before, rows in one.vanished
+        ),
+    )
+
+
+async def backup(call: Call) -> Answer:
+    """One attempt."""
+    found = await asyncio.to_thread(facts.backup, call.desk.workspace(), call.id)
+    return Answer(value=models.BackupDetails(backup=found.record, copies=found.copies, proofs=found.proofs))
+
+
+async def operation(call: Call) -> Answer:
+    """How an operation stands."""
+    return Answer(value=await shown(call.desk, call.desk.operations.named(call.id)))
+
+
+async def shown(desk: Desk, one: started.Operation) -> models.Operation:
+    """An operation with the backups that it made so far. Raises CatalogError."""
+    made = await asyncio.to_thread(facts.made_by, desk.workspace(), one)
+    return models.Operation(
+        id=one.id,
+        verb=one.verb,
+        subject=one.subject,
+        state=one.state,
+        started_by=one.user,
+        started_at=one.started_at,
+        finished_at=one.finished_at,
+        exit_code=one.exit_code,
+        meaning=one.meaning,
+        cancelled_by=one.cancelled_by,
+        output=one.last_words,
+        backups=tuple(
+            models.MadeBackup(
+                id=each.id,
+                database=each.database,
+                status=each.status.value,
+                message=each.message,
+                size_bytes=each.size_bytes,
+                verified_at=each.verified_at,
+                pinned=each.pinned is not None,
+            )
+            for each in made
+        ),
+    )

@@ -1,0 +1,54 @@
+"""What may be done in the console, by a form or by a program. Each deed is in the audit before it is done."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from aiohttp import web
+
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_runner.console import facts
+from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.operations import Operation, Verb
+from pgbackstop_runner.expire import pin as pins
+
+
+async def start(
+    desk: Desk, request: web.Request, who: str, verb: Verb, subject: str, *, options: tuple[str, ...] = ()
+) -> Operation:
+    """Start a command. Raises Busy, CatalogError where it cannot be audited."""
+    desk.operations.check(verb, subject)
+    await desk.audited(request, who, verb, subject, "asked for")
+    return desk.operations.start(desk.workspace(), verb, subject, who, options=options)
+
+
+async def cancel(desk: Desk, request: web.Request, who: str, operation_id: str) -> Operation:
+    """Ask an operation to end; one that has ended stays as it is. Raises NotFound, CatalogError."""
+    operation = desk.operations.named(operation_id)
+    if operation.is_running:
+        await desk.audited(request, who, "cancel", f"{operation.verb} {operation.subject}", "done")
+        desk.operations.cancel(operation, who)
+    return operation
+
+
+async def pin(
+    desk: Desk, request: web.Request, who: str, backup_id: str, *, note: str, until: datetime | None
+) -> Backup:
+    """Keep a backup. Raises NothingToPin, NotFound, Busy, ConfigError, CatalogError."""
+    how = pins.made(note=note, until=until, operator=who)
+    await exists(desk, backup_id)
+    await desk.audited(request, who, "pin", backup_id, "asked for")
+    return await asyncio.to_thread(pins.pin, desk.workspace(), backup_id, how)
+
+
+async def unpin(desk: Desk, request: web.Request, who: str, backup_id: str) -> Backup:
+    """Let retention judge a backup again. Raises NothingToPin, NotFound, Busy, CatalogError."""
+    await exists(desk, backup_id)
+    await desk.audited(request, who, "unpin", backup_id, "asked for")
+    return await asyncio.to_thread(pins.unpin, desk.workspace(), backup_id)
+
+
+async def exists(desk: Desk, backup_id: str) -> Backup:
+    """The attempt of exactly that id. Raises NotFound, CatalogError."""
+    return (await asyncio.to_thread(facts.backup, desk.workspace(), backup_id)).record
