@@ -19,6 +19,9 @@ def add(desk: Desk, app: web.Application) -> None:
     desk.add(app, "POST", "/plans/{plan}/backup", "operator", actions.backup)
     desk.add(app, "POST", "/plans/{plan}/drill", "operator", actions.drill)
     desk.add(app, "POST", "/backups/{id}/verify", "operator", actions.verify)
+    desk.add(app, "POST", "/backups/{id}/drill", "operator", actions.drill_backup)
+    desk.add(app, "POST", "/backups/{id}/pin", "operator", actions.pin)
+    desk.add(app, "POST", "/backups/{id}/unpin", "operator", actions.unpin)
     desk.add(app, "POST", "/activity/{id}/cancel", "operator", actions.cancel)
 
 
@@ -35,6 +38,21 @@ class _Actions:
     async def verify(self, request: web.Request, visitor: Visitor) -> NoReturn:
         found = await deeds.exists(self.desk, request.match_info["id"])
         await self._start(request, visitor, "verify", found.id)
+
+    async def drill_backup(self, request: web.Request, visitor: Visitor) -> NoReturn:
+        found = await deeds.exists(self.desk, request.match_info["id"])
+        await self._start(request, visitor, "drill", found.id)
+
+    async def pin(self, request: web.Request, visitor: Visitor) -> NoReturn:
+        note = str((await request.post()).get("note", ""))
+        done = await deeds.pin(
+            self.desk, request, visitor.name, request.match_info["id"], note=note, until=None
+        )
+        raise web.HTTPSeeOther(f"/backups/{done.id}")
+
+    async def unpin(self, request: web.Request, visitor: Visitor) -> NoReturn:
+        done = await deeds.unpin(self.desk, request, visitor.name, request.match_info["id"])
+        raise web.HTTPSeeOther(f"/backups/{done.id}")
 
     async def cancel(self, request: web.Request, visitor: Visitor) -> NoReturn:
         operation = await deeds.cancel(self.desk, request, visitor.name, request.match_info["id"])

@@ -7,6 +7,7 @@ user sees them.
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import signal
 import sys
@@ -16,6 +17,7 @@ from typing import Final, Literal
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
+from pgbackstop_runner import failures
 from pgbackstop_runner.daemon import children
 from pgbackstop_runner.daemon.children import Child
 from pgbackstop_runner.journal.restore import OPERATOR
@@ -25,6 +27,7 @@ from pgbackstop_runner.workspace import Workspace
 Verb = Literal["backup", "verify", "drill", "restore", "undo", "drop", "recover"]
 State = Literal["running", "ending", "succeeded", "incomplete", "failed", "cancelled"]
 MOST_AT_ONCE: Final = 4
+_BACKUP_ID: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6,8}")
 _MOST_KEPT: Final = 200
 _CANNOT_START: Final = 126
 
@@ -55,6 +58,11 @@ class Operation:
     def is_running(self) -> bool:
         """Whether it has not ended yet."""
         return self.finished_at is None
+
+    @property
+    def is_of_plan(self) -> bool:
+        """Whether its subject is a plan, and not one backup."""
+        return not _BACKUP_ID.fullmatch(self.subject)
 
     @property
     def state(self) -> State:
@@ -179,10 +187,10 @@ class Operations:
                 output="words",
                 env={OPERATOR: f"{operation.user} in the console", "PYTHONUNBUFFERED": "1"},
             )
-        except OSError as error:
-            operation.words = f"It cannot be started: {error.strerror}."
+        except (OSError, ValueError) as error:  # ValueError: a NUL in what somebody wrote
+            operation.words = f"It cannot be started: {failures.as_error(error).problem}"
             operation.exit_code = _CANNOT_START
-            bound.error("cannot be started", problem=error.strerror)
+            bound.error("cannot be started", problem=operation.words)
             return
         operation.child, operation.pid = child, child.pid
         bound.info("started by the console", pid=child.pid)

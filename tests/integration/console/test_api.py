@@ -18,6 +18,7 @@ from pgbackstop_catalog.config.console import Role
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Reason, Status
 from pgbackstop_runner import workspace
+from pgbackstop_runner.backup import reconcile
 from pgbackstop_runner.console import tokens
 from pgbackstop_runner.console.api import document
 from pgbackstop_runner.console.api.endpoint import BASE, Endpoint
@@ -217,7 +218,9 @@ def test_a_backup_from_the_call_to_its_pin_and_its_proofs(site: Site) -> None:
     assert operator.ask("DELETE", f"/backups/{made['id']}/pin").status == 409
     lines = (site.folder / "store/catalog/state/console-audit.jsonl").read_text().splitlines()
     deeds = [each["action"] for each in map(json.loads, lines) if each["user"] == "token deploy"]
-    assert deeds[:5] == ["backup", "verify", "drill", "pin", "unpin"]
+    assert deeds == ["backup", "verify", "drill", "pin", "unpin", "unpin"]
+    told = token(site, "all", "admin").get("/audit")["deeds"]
+    assert [each["action"] for each in reversed(told) if each["user"] == "token deploy"] == deeds
 
 
 @pytest.mark.integration
@@ -247,6 +250,15 @@ def test_the_documented_call_before_a_migration_is_answered_when_it_is_safe(site
     storage.write_text("no folder")
     code, refused = called()
     assert (code, refused["status"], refused["operation"]["state"]) == (22, 424, "failed"), refused
+
+
+def test_one_that_the_daemon_or_a_person_makes_already_is_said(site: Site) -> None:
+    operator = token(site, "deploy", "operator")
+    opened = workspace.open_workspace(site.folder / "pgbackstop.yaml", lambda error: pytest.fail(str(error)))
+    with opened.state.held(reconcile.lock_name("shop"), "A backup of plan shop"):
+        refused = operator.ask("POST", "/backups", {"plan": "shop", "wait": True})
+    assert refused.status == 409
+    assert f"already running (process {os.getpid()}" in json.loads(refused.text)["detail"]
 
 
 def test_one_that_is_cancelled_answers_those_who_wait(site: Site, database: Database) -> None:

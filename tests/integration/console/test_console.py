@@ -131,6 +131,11 @@ def test_a_backup_from_the_button_to_its_record_and_its_proof(site: Site) -> Non
     assert record.files[0].sha256 in page
     assert record.id in otto.get("/backups?plan=shop&state=available").text
     assert record.id not in otto.get("/backups?plan=shop&state=failed").text
+    pinned = otto.ask("POST", f"/backups/{record.id}/pin", {"csrf": otto.csrf(), "note": "<b>4.2"})
+    assert pinned.headers["Location"] == f"/backups/{record.id}"
+    assert "pinned by otto: &lt;b&gt;4.2" in otto.get(f"/backups/{record.id}").text
+    assert otto.post(f"/backups/{record.id}/unpin").status == 303
+    assert otto.post(f"/backups/{record.id}/unpin").status == 409
     verified = otto.post(f"/backups/{record.id}/verify").headers["Location"]
     until(lambda: _ended(otto, verified), "the verify ends")
     assert next(site.catalog.proofs("shop")).status is Status.SUCCEEDED

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import format_time
 from pgbackstop_runner.console import deeds, problems
 from pgbackstop_runner.console.api import models, reading
 from pgbackstop_runner.console.api.endpoint import BASE, Answer, Call
 from pgbackstop_runner.console.operations import Operation, Verb
 from pgbackstop_runner.expire import pin as pins
+
+# How the command line begins the sentence that it ends with.
+_SAID: Final = "pgbackstop: "
 
 
 async def back_up(call: Call) -> Answer:
@@ -99,20 +104,21 @@ async def _ended(call: Call, operation: Operation) -> models.Operation:
     """What became of it. Raises Refused where it did not succeed."""
     await operation.over.wait()
     done = await reading.shown(call.desk, operation)
-    if done.state != "succeeded":
-        raise _refused(done, f"{done.verb} of {done.subject} {done.state}: {_why(done)}.")
-    return done
+    if done.state == "succeeded":
+        return done
+    # Not ours alone are the locks: the daemon, or a person, may be at the same.
+    status = 409 if done.exit_code == errors.Busy.exit_code else 424
+    raise _refused(done, f"{done.verb} of {done.subject} {done.state}: {why(done)}.", status=status)
 
 
-def _why(done: models.Operation) -> str:
-    said = [each.message for each in done.backups if each.message]
-    return (said[0] if said else done.meaning or f"exit code {done.exit_code}").rstrip(".")
+def why(done: models.Operation) -> str:
+    """The reason of one that did not succeed: of its first backup that says one, else what it said. Pure."""
+    recorded = [each.message for each in done.backups if each.message]
+    said = [line.removeprefix(_SAID) for line in done.output.splitlines() if line.startswith(_SAID)]
+    reasons = [*recorded, *reversed(said), done.meaning, "it was ended by a signal"]
+    return errors.one_line(next(filter(None, reasons))).rstrip(".")
 
 
-def _refused(done: models.Operation, problem: str) -> problems.Refused:
-    return problems.Refused(
-        424,
-        problem,
-        "Its output and its backups say more.",
-        members={"operation": done.model_dump(mode="json")},
-    )
+def _refused(done: models.Operation, problem: str, *, status: int = 424) -> problems.Refused:
+    remedy = "Its output and its backups say more."
+    return problems.Refused(status, problem, remedy, members={"operation": done.model_dump(mode="json")})

@@ -82,6 +82,23 @@ class Plans(Model):
     plans: tuple[Plan, ...]
 
 
+class Deed(Model):
+    """What somebody did, or was kept from doing; ``user`` is one of the console, or ``token NAME``."""
+
+    at: UtcTime
+    user: str
+    address: str
+    action: str
+    subject: str = ""
+    outcome: str = ""
+
+
+class Audit(Model):
+    """The last deeds, the newest first."""
+
+    deeds: tuple[Deed, ...]
+
+
 class BackupsAsked(Model):
     """Which attempts are wanted."""
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from pydantic import ValidationError
 
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.vanished import VanishedTable
 from pgbackstop_catalog.store import summary
-from pgbackstop_runner.console import facts
+from pgbackstop_runner.console import audit, facts
 from pgbackstop_runner.console import operations as started
 from pgbackstop_runner.console.api import models
 from pgbackstop_runner.console.api.endpoint import Answer, Call
@@ -121,6 +126,19 @@ async def backup(call: Call) -> Answer:
 async def operation(call: Call) -> Answer:
     """How an operation stands."""
     return Answer(value=await shown(call.desk, call.desk.operations.named(call.id)))
+
+
+async def deeds(call: Call) -> Answer:
+    """Who did what."""
+    lines = await asyncio.to_thread(audit.newest, call.desk.workspace())
+    return Answer(value=models.Audit(deeds=tuple(_deeds(lines))))
+
+
+def _deeds(lines: list[dict[str, Any]]) -> Iterator[models.Deed]:
+    """Those that are ours: others may append to a file."""
+    for line in lines:
+        with suppress(ValidationError):
+            yield models.Deed.model_validate(line)
 
 
 async def shown(desk: Desk, one: started.Operation) -> models.Operation:

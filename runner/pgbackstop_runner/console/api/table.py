@@ -138,4 +138,13 @@ ENDPOINTS: Final = (
         good={202: "Asked to end; Location says where to ask how it stands."},
         refusals=(404,),
     ),
+    Endpoint(
+        method="GET",
+        path="/audit",
+        name="getAudit",
+        role="admin",
+        summary="Who logged in, started, cancelled, pinned, or was refused; the last 200 deeds.",
+        handler=reading.deeds,
+        answer=models.Audit,
+    ),
 )

@@ -41,7 +41,26 @@ GOOD = made(1)
 def test_what_is_lacking(
     asked: BackupAsked, backups: tuple[MadeBackup, ...], verifies: bool, problem: str
 ) -> None:
-    done = Operation(
+    said = acting.lacking(operation(backups), asked, verifies=verifies)
+    assert problem in said
+    assert bool(problem) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"backups": (GOOD, made(2, message="The disk is full."))}, "The disk is full"),
+        ({"output": "ts=1 level=info\npgbackstop: It runs already.\n  → Wait."}, "It runs already"),
+        ({"meaning": "the operation failed"}, "the operation failed"),
+        ({"exit_code": -9}, "it was ended by a signal"),
+    ],
+)
+def test_why_it_did_not_succeed(changes: dict[str, Any], reason: str) -> None:
+    assert acting.why(operation((GOOD,), meaning="").evolve(**changes)) == reason
+
+
+def operation(backups: tuple[MadeBackup, ...], meaning: str = "done") -> Operation:
+    return Operation(
         id="1",
         verb="backup",
         subject="shop",
@@ -50,11 +69,8 @@ def test_what_is_lacking(
         started_at=utc_now(),
         finished_at=utc_now(),
         exit_code=0,
-        meaning="done",
+        meaning=meaning,
         cancelled_by="",
         output="",
         backups=backups,
     )
-    said = acting.lacking(done, asked, verifies=verifies)
-    assert problem in said
-    assert bool(problem) == bool(said)
