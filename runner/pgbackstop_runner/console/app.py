@@ -34,6 +34,7 @@ _STATUS: Final[dict[type[errors.PgbackstopError], int]] = {
     errors.Busy: 409,
     errors.ValidationError: 409,
     errors.CatalogError: 503,
+    failures.AttemptFailed: 503,  # what the operating system refuses
 }
 STATIC: Final = {
     "console.css": "text/css",
