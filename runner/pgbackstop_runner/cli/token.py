@@ -81,12 +81,14 @@ def revoke(name: NameArgument) -> None:
 
 
 def _audited(opened: Workspace, action: str, name: str) -> str:
-    """Who does it, once it is in the audit. Raises CatalogError."""
-    from pgbackstop_runner.console import audit  # noqa: PLC0415
+    """Who does it, once it is in the audit. Raises ConfigError for what is no name, CatalogError."""
+    from pgbackstop_runner.console import audit, tokens  # noqa: PLC0415
     from pgbackstop_runner.journal import restore as journal  # noqa: PLC0415
 
+    tokens.require_name(name)
     operator = journal.operator()
-    audit.write(opened, audit.Deed(user=operator, address="command line", action=action, subject=name))
+    deed = audit.Deed(user=operator, address="command line", action=action, subject=name, outcome="asked for")
+    audit.write(opened, deed)
     return operator
 
 

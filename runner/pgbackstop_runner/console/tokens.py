@@ -96,7 +96,7 @@ def revoke(workspace: Workspace, name: str) -> None:
 
 def known(workspace: Workspace, on_invalid: Callable[[errors.CatalogError], None]) -> Iterator[Token]:
     """Every token, by name; ``on_invalid`` hears of a file that is none. Raises CatalogError."""
-    folder = _folder(workspace)
+    folder = workspace.state.tokens
     try:
         paths = sorted(path for path in folder.iterdir() if path.suffix == _SUFFIX)
     except FileNotFoundError:
@@ -128,21 +128,22 @@ def ended(token: Token) -> str:
     return f"The token {token.name} ended at {format_time(token.expires_at)}."
 
 
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()
-
-
-def _folder(workspace: Workspace) -> Path:
-    return workspace.state.tokens
-
-
-def _file(workspace: Workspace, name: str) -> Path:
+def require_name(name: str) -> None:
+    """Raises ConfigError for what no token may be called."""
     if not is_name(name):
         raise errors.ConfigError(
             f"{name!r} is no name.",
             remedy="Use letters, digits, '_', '.', '-', and begin with a letter or digit.",
         )
-    return _folder(workspace) / f"{name}{_SUFFIX}"
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()
+
+
+def _file(workspace: Workspace, name: str) -> Path:
+    require_name(name)
+    return workspace.state.tokens / f"{name}{_SUFFIX}"
 
 
 def _unwritable(path: Path, error: OSError) -> errors.CatalogError:
