@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from pgbackstop_runner.console.api.endpoint import BASE, Endpoint
 from pgbackstop_runner.console.api.table import ENDPOINTS
 from pgbackstop_runner.console.guard import RANKS
 from tests.fuzz import examples
-from tests.integration.console.conftest import Answer, Site, Visit, until
+from tests.integration.console.conftest import DEADLINE, Answer, Site, Visit, until
 from tests.integration.console.test_console import HOSTILE, failed
 from tests.support.databases import Database
 
@@ -276,6 +277,19 @@ def test_one_that_is_cancelled_answers_those_who_wait(site: Site, database: Data
     assert (record.status, record.reason) == (Status.INTERRUPTED, Reason.INTERRUPTED)
     assert operator.ask("POST", f"/backups/{record.id}/pin").status == 409
     assert operator.ask("POST", f"/backups/{record.id}/drill", {"wait": True}).status == 424
+
+
+def test_a_daemon_that_stops_answers_those_who_wait(site: Site, database: Database) -> None:
+    operator = token(site, "deploy", "operator")
+    with ThreadPoolExecutor() as pool, database.connect() as holder, holder.transaction():
+        holder.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+        waiting = pool.submit(operator.ask, "POST", "/backups", {"plan": "shop", "wait": True})
+        until(lambda: list(site.catalog.backups("shop")), "the run is on record")
+        site.daemon.terminate()
+        answer = waiting.result(DEADLINE)
+    assert (answer.status, json.loads(answer.text)["operation"]["state"]) == (424, "failed")
+    assert site.daemon.wait(DEADLINE) == 0
+    assert next(site.catalog.backups("shop")).status is Status.INTERRUPTED
 
 
 def test_a_catalog_that_cannot_be_read_is_told(site: Site) -> None:
