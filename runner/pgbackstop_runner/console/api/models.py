@@ -203,3 +203,5 @@ class MadeBackup(Model):
     size_bytes: Count | None
     verified_at: UtcTime | None = Field(description="when every byte was read back; null: not yet")
     pinned: bool
+    left_out: tuple[str, ...] = Field(description="tables that the plan leaves out, or their rows")
+    warnings: tuple[str, ...]

@@ -165,6 +165,8 @@ async def shown(desk: Desk, one: started.Operation) -> models.Operation:
                 size_bytes=each.size_bytes,
                 verified_at=each.verified_at,
                 pinned=each.pinned is not None,
+                left_out=tuple(sorted(each.left_out)),
+                warnings=each.warnings,
             )
             for each in made
         ),

@@ -20,6 +20,8 @@ def made(number: int, **changes: Any) -> MadeBackup:
         "size_bytes": 1,
         "verified_at": utc_now(),
         "pinned": True,
+        "left_out": (),
+        "warnings": (),
     }
     return MadeBackup.model_validate({**facts, **changes})
 
