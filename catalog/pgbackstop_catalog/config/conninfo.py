@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pgbackstop_catalog import errors, regular_file
+from pgbackstop_catalog.config import password_command
 from pgbackstop_catalog.config.server import Server
 
 # A peer that vanished without a word is noticed in about a minute instead of the kernel's two hours.
@@ -69,11 +70,14 @@ def with_required_methods(keywords: Mapping[str, str], libpq: int) -> dict[str, 
     return {**keywords, "require_auth": methods} if methods else dict(keywords)
 
 
-def password(server: Server) -> str | None:
+def password(server: Server, *, seconds: float = password_command.SECONDS) -> str | None:
     """The password, or None where libpq shall look for it itself (~/.pgpass, peer, certificates).
 
-    Raises ConfigError where the named file or variable does not give one.
+    To be asked for each connection and each tool: what a command gives is good for some minutes, and may
+    take ``seconds``. Raises ConfigError where the named file, variable or command does not give one.
     """
+    if server.password_command is not None:
+        return password_command.password(server.password_command, seconds=seconds)
     if server.password_file is not None:
         return _first_line(server.password_file)
     if server.password_env is not None:

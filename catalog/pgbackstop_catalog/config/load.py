@@ -74,6 +74,7 @@ _SENTENCES = {
     "extra_forbidden": "unknown key; remove it, or see 'pgbackstop config schema' for the keys that exist",
     "model_type": _MAPPING,
     "dict_type": _MAPPING,
+    "tuple_type": "must be a list: write [one, two], or each on a line of its own after '- '",
     "string_type": "must be text: quote it, for YAML takes yes, no, on, off and numbers for something else",
 }
 

@@ -22,8 +22,9 @@ at once, `pgbackstop config show` prints it with all defaults, `pgbackstop confi
 to start from.
 
 Unknown keys are errors. Secrets never stand in the file: `*_file` names a file of mode 0600, `*_env` an
-environment variable. Relative paths count from the folder of the file. Durations are seconds, or like `30s`,
-`15m`, `25h`, `7d`, `1h30m`; sizes are bytes, or like `500MB`, `2GiB`. `NAME` is a name of your choice.
+environment variable, `*_command` a program that prints it. Relative paths count from the folder of the file.
+Durations are seconds, or like `30s`, `15m`, `25h`, `7d`, `1h30m`; sizes are bytes, or like `500MB`, `2GiB`.
+`NAME` is a name of your choice.
 
 This page is printed by `pgbackstop config reference`; a test compares them.
 """

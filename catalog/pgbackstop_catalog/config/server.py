@@ -71,16 +71,22 @@ class RestoreRole(Model):
     password_env: str | None = Field(
         default=None, description="the environment variable that holds the password"
     )
+    password_command: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="a program and its arguments, which no shell reads, whose first line of output is the "
+        "password; run for each connection and each tool",
+    )
 
     @model_validator(mode="after")
     def _one_password(self) -> RestoreRole:
-        _from_one_place(self.password_file, self.password_env)
+        _from_one_place(self.password_file, self.password_env, self.password_command)
         return self
 
 
-def _from_one_place(password_file: Path | None, password_env: str | None) -> None:
-    if password_file and password_env:
-        msg = "give password_file or password_env, not both"
+def _from_one_place(*places: object) -> None:
+    if sum(each is not None for each in places) > 1:
+        msg = "give one of password_file, password_env and password_command"
         raise ValueError(msg)
 
 
@@ -141,6 +147,12 @@ class Server(Model):
     password_env: str | None = Field(
         default=None, description="the environment variable that holds the password"
     )
+    password_command: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="a program and its arguments, which no shell reads, whose first line of output is the "
+        "password; run for each connection and each tool",
+    )
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
         default="prefer",
         description="as libpq's; verify-full is the only one that nobody can listen to; without it no "
@@ -169,7 +181,7 @@ class Server(Model):
 
     @model_validator(mode="after")
     def _one_password(self) -> Server:
-        _from_one_place(self.password_file, self.password_env)
+        _from_one_place(self.password_file, self.password_env, self.password_command)
         return self
 
     def for_restores(self) -> Server:
@@ -177,4 +189,9 @@ class Server(Model):
         role = self.restore_role
         if role is None:
             return self
-        return self.evolve(user=role.user, password_file=role.password_file, password_env=role.password_env)
+        return self.evolve(
+            user=role.user,
+            password_file=role.password_file,
+            password_env=role.password_env,
+            password_command=role.password_command,
+        )

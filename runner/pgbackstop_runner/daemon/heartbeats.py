@@ -111,7 +111,7 @@ async def _connect(server: Server) -> psycopg.AsyncConnection:
     )
     return await psycopg.AsyncConnection.connect(
         make_conninfo("", **conninfo.with_required_methods(keywords, psycopg.pq.version())),
-        password=conninfo.password(server),
+        password=await asyncio.to_thread(conninfo.password, server),
         options=session_options.options(
             keywords, statement_timeout=str(round(drills.TOLERANCE * 1000)), lock_timeout="2000"
         ),

@@ -27,7 +27,7 @@ SESSIONS = (
         pattern="password authentication failed|no password supplied|empty password",
         reason=Reason.UNREACHABLE,
         sentence="PostgreSQL at {where} refuses the password of role {user}.",
-        remedy="Check user and password_file of the server.",
+        remedy="Check user and password_file of the server, or what its password_command prints.",
     ),
     Meaning(
         pattern=r"database \".*\" does not exist",
@@ -102,7 +102,7 @@ STREAMING = (
         pattern="password authentication failed|no password supplied",
         reason=Reason.UNREACHABLE,
         sentence="PostgreSQL at {where} refuses the password of role {user}.",
-        remedy="Check user and password_file of the server.",
+        remedy="Check user and password_file of the server, or what its password_command prints.",
     ),
     Meaning(
         pattern="no pg_hba.conf entry",

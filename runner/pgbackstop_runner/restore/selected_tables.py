@@ -117,13 +117,17 @@ def _copy(outline: RestorePlan, name: str, tables: list[Table]) -> None:
     # pg_dump takes a pattern for text in the encoding of its database.
     encoding = outline.blueprint.encoding
     patterns = [f"--table={os.fsdecode(names.encoded(each, encoding))}" for each in roots]
-    password = conninfo.password(outline.server)
     target = archive_load.connection_string(outline.server, outline.database)
     into = script_load.reader(outline.binaries, target, script_load.STRICT, "--single-transaction")
     with (
-        client_process.start("psql", into, password=password, pipe_input=True) as reader,
         client_process.start(
-            "pg_dump", _from(outline, name, patterns), password=password, pipe_output=True
+            "psql", into, password=conninfo.password(outline.server), pipe_input=True
+        ) as reader,
+        client_process.start(
+            "pg_dump",
+            _from(outline, name, patterns),
+            password=conninfo.password(outline.server),
+            pipe_output=True,
         ) as writer,
     ):
         source = Source(path=outline.dump, plain=True)

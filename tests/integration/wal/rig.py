@@ -52,6 +52,7 @@ class Rig:
     wal: dict[str, Any] = field(default_factory=dict)
     user: str = "postgres"
     password_file: Path | None = None
+    password_command: list[str] | None = None
     bin_dir: Path | None = None
     process: subprocess.Popen[bytes] | None = None
     errors: Path = field(init=False)
@@ -76,6 +77,12 @@ class Rig:
     def slot(self) -> str:
         return str(self.wal.get("slot", "pgbackstop"))
 
+    @property
+    def _password(self) -> dict[str, Any]:
+        if self.password_command is not None:
+            return {"password_command": self.password_command}
+        return {"password_file": str(self.password_file or self.server.password_file)}
+
     def configure(self) -> Path:
         """Write the configuration as it stands now."""
         document = {
@@ -83,7 +90,7 @@ class Rig:
                 "main": {
                     "port": self.server.port,
                     "user": self.user,
-                    "password_file": str(self.password_file or self.server.password_file),
+                    **self._password,
                     "bin_dir": str(self.bin_dir or self.server.programs.folder),
                     "wal": self.wal,
                 }

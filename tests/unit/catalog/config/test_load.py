@@ -182,12 +182,20 @@ WRONG = {
     ),
     "both passwords": (
         "servers: {main: {password_file: a, password_env: B}}\nstorages: {disk: {path: s}}",
-        "1: servers.main: give password_file or password_env, not both",
+        "1: servers.main: give one of password_file, password_env and password_command",
+    ),
+    "a password from a file and from a command": (
+        "servers: {main: {password_file: a, password_command: [b]}}\nstorages: {disk: {path: s}}",
+        "1: servers.main: give one of password_file, password_env and password_command",
+    ),
+    "a command that is a line of a shell": (
+        "servers: {main: {password_command: cat secret}}\nstorages: {disk: {path: s}}",
+        "1: servers.main.password_command: must be a list: write [one, two]",
     ),
     "both passwords of the role that restores": (
         "servers:\n  main:\n    restore_role: {user: a, password_file: a, password_env: B}\n"
         "storages: {disk: {path: s}}",
-        "3: servers.main.restore_role: give password_file or password_env, not both",
+        "3: servers.main.restore_role: give one of password_file, password_env and password_command",
     ),
     "a format of the other type": (
         "servers: {main: {}}\nstorages: {disk: {path: s}}\nplans:\n"
