@@ -60,6 +60,45 @@ def test_a_command_gives_them_to_sessions_and_tools(tmp_path: Path, database: Da
         exporter.until_page(lambda page: page.value("backup_postgres_up", server="main") == 1.0)
 
 
+@pytest.mark.parametrize("how", ["pgpass", "service", "service with pgpass"])
+def test_libpqs_own_files_give_them_to_sessions_and_tools(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """As the account has them: below its home folder, and nothing in the configuration."""
+    server, home = database.server, tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    settings: dict[str, Any] = {"password_file": None}
+    if "service" in how:
+        settings |= {"service": "shop", "host": None, "port": None, "user": None}
+        words = "" if "pgpass" in how else f"password={server.password}\n"
+        service = f"[shop]\nhost=127.0.0.1\nport={server.port}\nuser=postgres\ndbname=postgres\n{words}"
+        (home / ".pg_service.conf").write_text(service)
+    if "pgpass" in how:
+        (home / ".pgpass").write_text(server.passfile.read_text())
+        (home / ".pgpass").chmod(0o600)
+    plans = {**PLANS, "app": {**PLANS["app"], "databases": [database.name]}}
+    site = Site(folder=tmp_path / "site", server=server, plans=plans, server_settings=settings)
+    assert len(succeeded(site, *plans)) == 3
+    with Exporter(site.file) as exporter:
+        exporter.until_page(lambda page: page.value("backup_postgres_up", server="main") == 1.0)
+
+
+def test_none_at_all_is_told_as_that(tmp_path: Path, pg17: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    site = Site(folder=tmp_path, server=pg17, plans=PLANS, server_settings={"password_file": None})
+    done = site.run("backup", "all")
+    assert "asks role postgres for a password, and none is configured. Set password_file" in done.stderr
+
+
+def test_a_service_that_is_not_there_is_one_sentence(tmp_path: Path, pg17: Server) -> None:
+    settings = {"service": "shed", "host": None, "port": None, "user": None, "password_file": None}
+    site = Site(folder=tmp_path, server=pg17, plans=PLANS, server_settings=settings)
+    done = site.run("check")
+    assert "There is no service 'shed' in " in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_a_command_that_fails_is_one_sentence(tmp_path: Path, pg17: Server) -> None:
     settings = {"password_file": None, "password_command": ["sh", "-c", "echo s3cret; exit 254"]}
     site = Site(folder=tmp_path, server=pg17, plans={"all": PLANS["all"]}, server_settings=settings)

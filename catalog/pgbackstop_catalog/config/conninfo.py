@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pgbackstop_catalog import errors, regular_file
-from pgbackstop_catalog.config import password_command
+from pgbackstop_catalog.config import password_command, service_file
 from pgbackstop_catalog.config.server import Server
 
 # A peer that vanished without a word is noticed in about a minute instead of the kernel's two hours.
@@ -24,9 +24,15 @@ _KEEPALIVES = {
 
 
 def keywords(server: Server, *, database: str | None = None, application_name: str) -> dict[str, str]:
-    """libpq keywords without the password; ``database`` defaults to the maintenance database."""
+    """libpq keywords without the password; ``database`` defaults to the maintenance database.
+
+    Raises ConfigError where the server's service is not to be had.
+    """
+    if server.service is not None:
+        service_file.settings(server.service)
     files = {"sslrootcert": server.sslrootcert, "sslcert": server.sslcert, "sslkey": server.sslkey}
     return {
+        **({"service": server.service} if server.service else {}),
         "host": server.host,
         "port": str(server.port),
         "user": server.user,

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pgbackstop_catalog.config import locate
+from pgbackstop_catalog.config import locate, service_file
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.yaml_file import BadConfig, Document, Problem
 
@@ -52,7 +52,21 @@ def load(path: Path) -> Config:
         problems += [document.problem(loc, text) for loc, text in _crossings(config)]
     if problems or config is None:
         raise BadConfig(sorted(problems, key=lambda problem: problem.line))
-    return config
+    return _with_services(document, config)
+
+
+def _with_services(document: Document, config: Config) -> Config:
+    """The same with what libpq's service file says of the servers. Raises BadConfig."""
+    found = {}
+    for name, server in config.servers.items():
+        try:
+            found[name] = service_file.resolved(server)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            said = f"{first['loc'][0]} {_sentence(first, ())}"
+            problem = document.problem(("servers", name, "service"), f"{server.service!r} says: {said}")
+            raise BadConfig([problem]) from error
+    return config.evolve(servers=found) if found != config.servers else config
 
 
 def _problem(document: Document, error: Any) -> Problem:

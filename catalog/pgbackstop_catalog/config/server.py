@@ -131,6 +131,12 @@ class Application(Model):
 class Server(Model):
     """A PostgreSQL server that is protected."""
 
+    service: str | None = Field(
+        default=None,
+        pattern=r"^[^\[\]\s]+$",
+        description="a service of libpq's service file ($PGSERVICEFILE, else ~/.pg_service.conf), which "
+        "gives what is left out here",
+    )
     host: str = Field(default="127.0.0.1", description="host name, address, or folder of the unix socket")
     port: int = Field(default=5432, ge=1, le=65535, description="the port; part of the socket's name too")
     user: str = Field(
@@ -142,7 +148,9 @@ class Server(Model):
         "one, template1 last",
     )
     password_file: Path | None = Field(
-        default=None, description="a file, mode 0600, whose first line is the password"
+        default=None,
+        description="a file, mode 0600, whose first line is the password; without this and the two below "
+        "libpq looks into ~/.pgpass, or $PGPASSFILE",
     )
     password_env: str | None = Field(
         default=None, description="the environment variable that holds the password"

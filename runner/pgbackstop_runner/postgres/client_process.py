@@ -38,6 +38,7 @@ _KEPT_ENVIRONMENT = (
     "TZ",
     "KRB5CCNAME",
     "PGPASSFILE",
+    "PGSERVICEFILE",
     "PGSYSCONFDIR",
 )
 

@@ -86,7 +86,9 @@ TOOLS = (
         Reason.UNREACHABLE,
         "Check the role's password and password_file of the server.",
     ),
-    _means("no password supplied", Reason.UNREACHABLE, "Set password_file of the server."),
+    _means(
+        "no password supplied", Reason.UNREACHABLE, "Set password_file or password_command of the server."
+    ),
     _means(
         "no pg_hba.conf entry",
         Reason.UNREACHABLE,

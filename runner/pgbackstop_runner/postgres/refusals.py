@@ -8,7 +8,15 @@ from __future__ import annotations
 from pgbackstop_catalog.records.backup import Reason
 from pgbackstop_runner.postgres.error_messages import Meaning
 
+_NO_PASSWORD = Meaning(
+    pattern="no password supplied",
+    reason=Reason.UNREACHABLE,
+    sentence="PostgreSQL at {where} asks role {user} for a password, and none is configured.",
+    remedy="Set password_file or password_command of the server, or let ~/.pgpass of this account (mode "
+    "0600) have a line for it.",
+)
 SESSIONS = (
+    _NO_PASSWORD,
     Meaning(
         pattern="authentication method requirement .* failed",
         reason=Reason.UNREACHABLE,
@@ -24,7 +32,7 @@ SESSIONS = (
         remedy="Set host and port of the server to those of PostgreSQL itself.",
     ),
     Meaning(
-        pattern="password authentication failed|no password supplied|empty password",
+        pattern="password authentication failed|empty password",
         reason=Reason.UNREACHABLE,
         sentence="PostgreSQL at {where} refuses the password of role {user}.",
         remedy="Check user and password_file of the server, or what its password_command prints.",
@@ -98,8 +106,9 @@ SESSIONS = (
 )
 # The last words of pg_receivewal.
 STREAMING = (
+    _NO_PASSWORD,
     Meaning(
-        pattern="password authentication failed|no password supplied",
+        pattern="password authentication failed",
         reason=Reason.UNREACHABLE,
         sentence="PostgreSQL at {where} refuses the password of role {user}.",
         remedy="Check user and password_file of the server, or what its password_command prints.",
