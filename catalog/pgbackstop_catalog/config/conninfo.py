@@ -37,6 +37,7 @@ def keywords(server: Server, *, database: str | None = None, application_name: s
         "port": str(server.port),
         "user": server.user,
         "dbname": database if database is not None else server.maintenance_database,
+        "target_session_attrs": server.target_session_attrs,
         "sslmode": server.sslmode,
         "connect_timeout": str(max(2, round(server.connect_timeout))),
         "application_name": application_name,

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pgbackstop_catalog.config.types import Duration, HttpAddress, Size
+from pgbackstop_catalog.config.types import Duration, Hosts, HttpAddress, Ports, Size
 from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records.backup import Name
 
@@ -137,8 +137,17 @@ class Server(Model):
         description="a service of libpq's service file ($PGSERVICEFILE, else ~/.pg_service.conf), which "
         "gives what is left out here",
     )
-    host: str = Field(default="127.0.0.1", description="host name, address, or folder of the unix socket")
-    port: int = Field(default=5432, ge=1, le=65535, description="the port; part of the socket's name too")
+    host: Hosts = Field(
+        default="127.0.0.1",
+        description="host name, address, or folder of the unix socket; of a list the first that answers, and "
+        "is what target_session_attrs asks for, at each connection",
+    )
+    port: Ports = Field(
+        default=5432, description="the port; part of the socket's name too; a list has one for each host"
+    )
+    target_session_attrs: Literal[
+        "any", "read-write", "read-only", "primary", "standby", "prefer-standby"
+    ] = Field(default="any", description="as libpq's; primary follows a failover among several hosts")
     user: str = Field(
         default="pgbackstop", description="the role; docs/reference has the script that creates it"
     )
@@ -191,6 +200,27 @@ class Server(Model):
     def _one_password(self) -> Server:
         _from_one_place(self.password_file, self.password_env, self.password_command)
         return self
+
+    @model_validator(mode="after")
+    def _port_of_each_host(self) -> Server:
+        if len(self._ports) not in {1, len(self._hosts)}:
+            msg = "port is a list: give one for each host, or one port for all"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def _hosts(self) -> list[str]:
+        return self.host.split(",")
+
+    @property
+    def _ports(self) -> list[str]:
+        return str(self.port).split(",")
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people: host:port, of each host."""
+        ports = self._ports * len(self._hosts) if len(self._ports) == 1 else self._ports
+        return ", ".join(f"{host}:{port}" for host, port in zip(self._hosts, ports, strict=True))
 
     def for_restores(self) -> Server:
         """The same server, entered as the role that restores."""

@@ -19,6 +19,7 @@ _OURS = {
     "port": "port",
     "user": "user",
     "dbname": "maintenance_database",
+    "target_session_attrs": "target_session_attrs",
     "sslmode": "sslmode",
     "sslrootcert": "sslrootcert",
     "sslcert": "sslcert",

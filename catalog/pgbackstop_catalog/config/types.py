@@ -22,6 +22,22 @@ def _bytes(value: Any) -> Any:
     return units.parse_size(value) if isinstance(value, str) else value
 
 
+def _hosts(value: Any) -> Any:
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _ports(value: Any) -> Any:
+    each = value if isinstance(value, (list, tuple)) else str(value).split(",")
+    try:
+        numbers = [int(str(port)) for port in each]
+    except ValueError:
+        numbers = []
+    if not numbers or not all(1 <= number <= 65535 for number in numbers):
+        msg = "must be a port from 1 to 65535, or a list of them"
+        raise ValueError(msg)
+    return numbers[0] if len(numbers) == 1 else ",".join(map(str, numbers))
+
+
 def _zone(value: str) -> str:
     try:
         ZoneInfo(value)
@@ -76,6 +92,15 @@ Size = Annotated[
     WithJsonSchema({"type": ["string", "integer"], "description": "bytes, or like 500MB, 2GiB"}),
 ]
 TablePatternText = Annotated[str, AfterValidator(_table_pattern)]
+# Several are held as libpq takes them, with commas.
+Hosts = Annotated[
+    str, BeforeValidator(_hosts), WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}})
+]
+Ports = Annotated[
+    int | str,
+    BeforeValidator(_ports),
+    WithJsonSchema({"type": ["integer", "array"], "minimum": 1, "maximum": 65535}),
+]
 TimeZone = Annotated[str, AfterValidator(_zone)]
 CronExpression = Annotated[str, AfterValidator(_due_some_day)]
 HttpAddress = Annotated[

@@ -131,9 +131,8 @@ class PostgresSource:
         return self._first_seen
 
     def _unreachable(self, why: str) -> errors.ServerUnreachable:
-        where = f"{self._server.host}:{self._server.port}"
         return errors.ServerUnreachable(
-            f"PostgreSQL at {where} did not answer: {errors.one_line(why).rstrip('.?')}.",
+            f"PostgreSQL at {self._server.address} did not answer: {errors.one_line(why).rstrip('.?')}.",
             remedy="Check that it runs, and host, port, role and password in the configuration.",
         )
 

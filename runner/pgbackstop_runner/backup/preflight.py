@@ -172,7 +172,8 @@ def _storage(workspace: Workspace, plan: Plan, report: Report) -> None:
 def _server(report: Report, target: Server, plan: Plan, connection: psycopg.Connection) -> None:
     report.facts = postgres_facts.facts(connection)
     report.rights = postgres_facts.rights(connection)
-    where = f"{target.host}:{target.port}"
+    info = connection.info  # of several hosts that which answered
+    where = f"{info.host}:{info.port}"
     report.add("connection", ok=True, detail=f"PostgreSQL {report.facts.version} at {where} as {target.user}")
     if (offset := report.facts.clock_offset_seconds) is not None:
         agrees = f"the server's clock and this host's agree to {max(1, abs(round(offset)))} s"

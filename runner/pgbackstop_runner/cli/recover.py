@@ -213,7 +213,7 @@ def _server(opened: Workspace, wish: RecoverAnswers) -> str:
     servers = opened.config.servers
     if wish.server is not None or len(servers) == 1:
         return wish.server or next(iter(servers))
-    rows = [(name, f"{each.host}:{each.port}") for name, each in servers.items()]
+    rows = [(name, each.address) for name, each in servers.items()]
     answer = prompts.one_of(("SERVER", "AT"), rows, "Number of the server to recover, or its name")
     return rows[answer][0] if isinstance(answer, int) else answer
 

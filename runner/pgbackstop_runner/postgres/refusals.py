@@ -15,8 +15,16 @@ _NO_PASSWORD = Meaning(
     remedy="Set password_file or password_command of the server, or let ~/.pgpass of this account (mode "
     "0600) have a line for it.",
 )
+_ANOTHER_ROLE = Meaning(
+    pattern="session is (not )?read-only|server is (not )?in hot standby mode",
+    reason=Reason.UNREACHABLE,
+    sentence="No server at {where} is what target_session_attrs asks for.",
+    remedy="See which of them is the primary and which answer; correct host or target_session_attrs of the "
+    "server.",
+)
 SESSIONS = (
     _NO_PASSWORD,
+    _ANOTHER_ROLE,
     Meaning(
         pattern="authentication method requirement .* failed",
         reason=Reason.UNREACHABLE,
@@ -107,6 +115,7 @@ SESSIONS = (
 # The last words of pg_receivewal.
 STREAMING = (
     _NO_PASSWORD,
+    _ANOTHER_ROLE,
     Meaning(
         pattern="password authentication failed",
         reason=Reason.UNREACHABLE,

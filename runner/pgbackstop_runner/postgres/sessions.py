@@ -131,7 +131,7 @@ def hang_up(connection: psycopg.Connection) -> None:
 def unreachable(server: Server, database: str | None, error: Exception) -> errors.ServerUnreachable:
     """The sentence for a server that does not let us in, from the words of libpq."""
     words = errors.one_line(error)
-    where = f"{server.host}:{server.port}"
+    where = server.address
     name = database or server.maintenance_database
     found = error_messages.meaning(words, refusals.SESSIONS)
     if found is not None:

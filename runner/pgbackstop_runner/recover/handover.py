@@ -37,7 +37,7 @@ def bring_back(server: PrivateServer, live: Server) -> tuple[str, str]:
 
     By way of a file: at the end of a pipe psql could not tell a whole dump from one that broke off.
     """
-    there = f"-h {quote(live.host)} -p {live.port} -U {quote(live.user)}"
+    there = f"-h {quote(live.host)} -p {quote(str(live.port))} -U {quote(live.user)}"
     return (
         f"{_program(server, 'pg_dump')} {_address(server)} -d DATABASE -t SCHEMA.TABLE -f lost.sql",
         f"{_program(server, 'psql')} {there} -d DATABASE -q -1 -v ON_ERROR_STOP=1 -o /dev/null -f lost.sql",

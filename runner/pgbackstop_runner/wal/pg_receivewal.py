@@ -126,7 +126,7 @@ _REFUSED = (
 
 def explain(words: str, server: Server) -> errors.PgbackstopError:
     """One sentence with what to do, from the last words of pg_receivewal."""
-    where = f"{server.host}:{server.port}"
+    where = server.address
     found = error_messages.meaning(words, refusals.STREAMING)
     if found is not None:
         given = {"where": where, "user": server.user, "slot": server.wal.slot}

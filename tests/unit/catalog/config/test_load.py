@@ -188,6 +188,14 @@ WRONG = {
         "servers: {main: {password_file: a, password_command: [b]}}\nstorages: {disk: {path: s}}",
         "1: servers.main: give one of password_file, password_env and password_command",
     ),
+    "a port that is none": (
+        "servers: {main: {port: 70000}}\nstorages: {disk: {path: s}}",
+        "1: servers.main.port: must be a port from 1 to 65535, or a list of them",
+    ),
+    "ports for other hosts": (
+        "servers: {main: {host: [a, b, c], port: [1, 2]}}\nstorages: {disk: {path: s}}",
+        "1: servers.main: port is a list: give one for each host, or one port for all",
+    ),
     "a command that is a line of a shell": (
         "servers: {main: {password_command: cat secret}}\nstorages: {disk: {path: s}}",
         "1: servers.main.password_command: must be a list: write [one, two]",

@@ -65,6 +65,26 @@ def test_it_gives_what_is_left_out(tmp_path: Path) -> None:
     assert server.for_restores() == server
 
 
+@pytest.mark.parametrize(
+    ("given", "libpqs", "address"),
+    [
+        ("{host: [a, b], port: [1, 2]}", ("a,b", "1,2"), "a:1, b:2"),
+        ("{host: [a, b], port: 3}", ("a,b", "3"), "a:3, b:3"),
+        ("{host: [a]}", ("a", "5432"), "a:5432"),
+        ('{host: "a,b"}', ("a,b", "5432"), "a:5432, b:5432"),
+        ("{service: two}", ("c,d", "4,5"), "c:4, d:5"),
+    ],
+)
+def test_several_hosts(tmp_path: Path, file: Path, given: str, libpqs: tuple[str, str], address: str) -> None:
+    file.write_text("[two]\nhost=c,d\nport=4,5\ntarget_session_attrs=primary\n")
+    server = load.load(configuration(tmp_path, given)).servers["main"]
+    told = conninfo.keywords(server, application_name="x")
+    assert (told["host"], told["port"]) == libpqs
+    assert server.address == address
+    assert told["target_session_attrs"] == ("primary" if "two" in given else "any")
+    assert server.for_restores() == server
+
+
 def test_libpq_reads_the_same(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.write_text(FILE.replace("ldap://ldap.example/dc=x?y?one\n", ""))  # which it would ask
     monkeypatch.setenv("PGSERVICE", "shop")
