@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 from tests.support import accounts
 from tests.support.backups import until
@@ -13,8 +15,8 @@ from tests.support.servers import SUPERUSER, Server
 
 
 @contextlib.contextmanager
-def standby_of(primary: Server, *, slot: str = "") -> Iterator[Server]:
-    """Follows the primary, by a slot there if named; has the same roles and passwords.
+def standby_of(primary: Server, *, streams: bool = True) -> Iterator[Server]:
+    """Follows the primary's stream, or only what `ship` gives it; has the same roles and passwords.
 
     primary_conninfo is written by hand: -R of some builds writes what others do not know.
     """
@@ -27,18 +29,36 @@ def standby_of(primary: Server, *, slot: str = "") -> Iterator[Server]:
             capture_output=True,
         )
         (standby.data / "standby.signal").touch()
-        conninfo = f"host=127.0.0.1 port={primary.port} user={SUPERUSER} password={primary.password}"
-        settings = {"primary_conninfo": conninfo} | ({"primary_slot_name": slot} if slot else {})
-        standby.configure(settings)
+        _shipped(standby).mkdir()
+        if streams:
+            conninfo = f"host=127.0.0.1 port={primary.port} user={SUPERUSER} password={primary.password}"
+            standby.configure({"primary_conninfo": conninfo})
+        else:
+            standby.configure({"restore_command": f"cp {_shipped(standby)}/%f %p"})
         account = accounts.unprivileged()
         for path in (standby.folder, *standby.folder.rglob("*")):
             account.own(path)
         standby.data.chmod(0o700)
         standby.password = primary.password
+        shutil.copy(primary.password_file, standby.password_file)
         standby.start_on_free_port()
         yield standby
     finally:
         standby.close()
+
+
+def ship(primary: Server, standby: Server, last: str) -> None:
+    """Gives a standby the primary's segments up to this one, and none of what follows."""
+    for path in (primary.data / "pg_wal").iterdir():
+        if len(path.name) == len(last) and path.name <= last:
+            copy = _shipped(standby) / path.name
+            shutil.copy(path, copy.with_suffix(".tmp"))
+            accounts.unprivileged().own(copy.with_suffix(".tmp"))
+            copy.with_suffix(".tmp").rename(copy)
+
+
+def _shipped(standby: Server) -> Path:
+    return standby.folder / "shipped"
 
 
 def caught_up(primary: Server, standby: Server) -> None:

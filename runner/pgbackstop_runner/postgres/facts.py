@@ -29,7 +29,8 @@ def facts(connection: psycopg.Connection) -> ServerFacts:
         connection,
         """select current_setting('server_version'), current_setting('server_version_num')::int,
                   (select system_identifier::text from pg_control_system()),
-                  (select timeline_id from pg_control_checkpoint()),
+                  case when pg_is_in_recovery() then (select timeline_id from pg_control_checkpoint())
+                       else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint end,
                   (select bytes_per_wal_segment from pg_control_init()),
                   current_setting('data_checksums')::bool, version(),
                   (select setting from pg_settings where name = 'shared_preload_libraries')""",

@@ -159,6 +159,12 @@ STREAMING = (
         remedy="Make room; the server keeps the WAL until then.",
     ),
     Meaning(
+        pattern='(?m)could not send replication command "START_REPLICATION": *$',
+        reason=Reason.UNREACHABLE,
+        sentence="The server at {where} was promoted where the received WAL ends.",
+        remedy="Its new timeline is followed by itself.",
+    ),
+    Meaning(
         pattern="has already been removed",
         reason=Reason.UNREACHABLE,
         sentence="The server at {where} has removed WAL that was not received yet.",

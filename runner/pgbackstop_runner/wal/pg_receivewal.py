@@ -109,6 +109,14 @@ def start_was_refused(words: str) -> bool:
     return re.search(_REFUSED, words) is not None
 
 
+def begins_with_a_timeline(words: str) -> bool:
+    """Whether the server's timeline begins exactly where the received WAL ends.
+
+    There is nothing to send on the old one then: the server names the next, and pg_receivewal expects rows.
+    """
+    return re.search(_NO_ROWS, words) is not None
+
+
 def lacks_lz4(words: str) -> bool:
     """Whether this build of pg_receivewal knows no lz4."""
     return "does not support compression with LZ4" in words
@@ -118,6 +126,7 @@ BLIND = (
     "The role may not see how far the stream has come, so only complete segments count as received. "
     "Run GRANT pg_monitor TO {user} as superuser."
 )
+_NO_ROWS = r'(?m)could not send replication command "START_REPLICATION": *$'
 _REFUSED = (
     r"has already been removed|is not in this server's history|is ahead of the WAL flush position"
     r"|history forked from timeline"

@@ -43,8 +43,11 @@ class Receiver:
         self.server: Server = self.keeper.server
         self.pause = FIRST_PAUSE
         self.compression = self.server.wal.compression
+        self.timeline = 0  # the server's
+        self.on_its_timeline = False  # ours ends where the server's begins
         self.without_marker = False  # the server could not send from where we stand
         self.slot_anew = False  # nor from where its slot stands
+        self.slot_trouble = ""  # why the slot was made since WAL came last
         self.programs: client_programs.Binaries | None = None
 
     def run(self) -> None:
@@ -87,10 +90,22 @@ class Receiver:
             return
         self.slot_anew = False
         if reserved.created:
-            why = reserved.trouble if self.keeper.newest else "the archive begins"
-            log.logger().info("made the replication slot", slot=self.server.wal.slot, why=why)
+            self.slot_trouble = reserved.trouble or self._missing_slot()
+            log.logger().info("made the replication slot", slot=self.server.wal.slot, why=self.slot_trouble)
         if self.without_marker:
             self._expect_gap(reserved)
+
+    def _missing_slot(self) -> str:
+        """Why there was none."""
+        newest = self.keeper.newest
+        if newest is None:
+            return "the archive begins"
+        if newest.timeline < self.timeline:
+            return (
+                f"the new primary, on timeline {self.timeline}, had no replication slot "
+                f"{self.server.wal.slot}, which does not come with a failover"
+            )
+        return "the replication slot had been dropped"
 
     def _prepare(self, connection: psycopg.Connection) -> slot.Slot | None:
         facts = postgres_facts.facts(connection)
@@ -98,6 +113,7 @@ class Receiver:
         self.keeper.open_archive(facts.system_identifier, size)
         if not self.keeper.streams:
             return None
+        self.timeline = facts.timeline or 0
         self.programs = client_programs.find(postgres_facts.major(connection), self.server.bin_dir)
         return slot.ensure(connection, self.server.wal.slot, anew=self.slot_anew)
 
@@ -110,7 +126,7 @@ class Receiver:
         resume = wal_segments.segment_of(reserved.restart_lsn, newest.timeline, size)
         if resume.number > newest.number + 1:
             last = Segment(timeline=newest.timeline, number=resume.number - 1)
-            gap = gaps.expect(newest.next(), last, reserved.trouble or "the server had removed it")
+            gap = gaps.expect(newest.next(), last, self.slot_trouble or "the server had removed it")
             if gap is not None:
                 self.keeper.report(gap)
 
@@ -121,8 +137,11 @@ class Receiver:
             raise explain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         pg_receivewal.remove_markers(archive.receiving)
         pg_receivewal.set_partial_aside(archive.root)
-        if self.keeper.newest is not None and not self.without_marker:
-            pg_receivewal.place_marker(archive.receiving, self.keeper.newest, archive.identity.segment_bytes)
+        marker = self.keeper.newest
+        if marker is not None and not self.without_marker:
+            if self.on_its_timeline:
+                marker = Segment(timeline=self.timeline, number=marker.number)
+            pg_receivewal.place_marker(archive.receiving, marker, archive.identity.segment_bytes)
         argv = pg_receivewal.arguments(self.server, programs, archive.receiving, self.compression)
         if not self.stop.wished:
             self._run_tool(argv)
@@ -148,7 +167,8 @@ class Receiver:
             age = self._reply_age()
             if age is not None and age < FRESH_REPLY:
                 self.keeper.well()
-                self.pause, self.without_marker = FIRST_PAUSE, False
+                self.pause, self.without_marker, self.on_its_timeline = FIRST_PAUSE, False, False
+                self.slot_trouble = ""
             elif (age or 0.0) > STALLED_REPLY and time.monotonic() - started > STALLED_REPLY:
                 raise errors.PgbackstopError(
                     f"pg_receivewal has not answered the server for {age:.0f} s and was ended.",
@@ -173,6 +193,9 @@ class Receiver:
     def _learn(self, words: str) -> None:
         if pg_receivewal.lacks_lz4(words):
             self.compression = "none"  # we compress the segments ourselves then
+            self.pause = 0.0
+        elif pg_receivewal.begins_with_a_timeline(words) and not self.on_its_timeline:
+            self.on_its_timeline = True
             self.pause = 0.0
         elif pg_receivewal.start_was_refused(words):
             self.slot_anew = self.without_marker

@@ -12,7 +12,7 @@ from pgbackstop_catalog import errors
 
 @dataclass(frozen=True, kw_only=True)
 class Slot:
-    """The slot as ``ensure`` left it; ``trouble`` says why it had to be made anew, empty where it had not."""
+    """The slot as ``ensure`` left it; ``trouble`` says why one that existed had to be made anew."""
 
     restart_lsn: str | None
     created: bool
@@ -47,9 +47,7 @@ def _create(connection: psycopg.Connection, name: str, trouble: str) -> Slot:
     restart_lsn = _execute(
         connection, name, "select lsn::text from pg_create_physical_replication_slot(%s, true)"
     )
-    return Slot(
-        restart_lsn=restart_lsn, created=True, trouble=trouble or "the replication slot had been dropped"
-    )
+    return Slot(restart_lsn=restart_lsn, created=True, trouble=trouble)
 
 
 def _execute(connection: psycopg.Connection, name: str, query: str) -> str | None:

@@ -23,6 +23,8 @@ SAYINGS = {
     'ERROR:  replication slot "pgbackstop" does not exist': "made anew",
     "could not write 65536 bytes to WAL file: No space left on device": "Make room",
     "ERROR:  requested WAL segment 0000000100000000000000A1 has already been removed": "base backup",
+    'error: could not send replication command "START_REPLICATION": \n': "followed by itself",
+    'error: could not send replication command "START_REPLICATION": ERROR:  no': "ERROR:  no",
     "server closed the connection unexpectedly": "by itself",
     "something that nobody has seen": "something that nobody has seen",
     "": "it said nothing",
