@@ -57,7 +57,7 @@ class Report:
     tools: Binaries | None = None
     source_sizes: dict[str, int] = field(default_factory=dict)
     forecasts: dict[str, int] = field(default_factory=dict)
-    undumped: dict[str, undumped.Rows] = field(default_factory=dict)
+    undumped: dict[str, undumped.Undumped] = field(default_factory=dict)
     omitted: dict[str, LeftOut] = field(default_factory=dict)
 
     @property
@@ -236,7 +236,7 @@ def _database(report: Report, target: Server, plan: Plan, database: str) -> None
         with sessions.connect(target, database) as connection:
             report.source_sizes[database] = postgres_facts.database_size(connection)
             wrong = tuple(missing_rights.of(connection, report.rights))
-            report.undumped[database] = undumped.rows(connection)
+            report.undumped[database] = undumped.find(connection)
             report.omitted[database] = left_out.of(connection, plan)
     except (errors.PgbackstopError, psycopg.Error) as error:
         known = sessions.broken(error) if isinstance(error, psycopg.Error) else error
@@ -252,7 +252,7 @@ def _database(report: Report, target: Server, plan: Plan, database: str) -> None
         report.add(
             "rights", ok=True, detail=f"every object of {database} may be dumped ({size})", database=database
         )
-    if said := undumped.sentence(report.undumped[database]):
+    for said in report.undumped[database].sentences():
         report.add("extensions", ok=True, detail=f"{database}: {said}", database=database)
     for said in report.omitted[database].sentences():
         report.add("tables", ok=True, detail=f"{database}: {said}", database=database)

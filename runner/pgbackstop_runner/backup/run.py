@@ -176,8 +176,9 @@ def _make(current: Attempt, report: Report, roles: logical.RolesDump) -> Backup:
         source_size_bytes=report.source_sizes.get(database),
         progress_expected_bytes=report.forecasts.get(database),
     )
-    if said := undumped.sentence(missing := report.undumped.get(database, {})):
-        current.note(undumped=dict(missing))
+    missing = report.undumped.get(database, undumped.Undumped())
+    current.note(undumped=dict(missing.rows))
+    for said in missing.sentences():
         current.warn(said)
     if current.record.storage is not None:
         identity.require(current.workspace, current.record.storage)  # since the validation it may have gone

@@ -9,19 +9,24 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_runner.postgres import left_out, sessions, validity
+from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.postgres import error_messages, left_out, sessions, validity
 from pgbackstop_runner.postgres.left_out import LeftOut
 from pgbackstop_runner.postgres.row_counts import Counter, Counts, Table
 
 # Tables of extensions are made by CREATE EXTENSION; pg_dump has their rows only where the extension says so
-# (see postgres/undumped.py). Others in a schema of an extension are dumped like any table.
+# (see postgres/undumped.py), and of unlogged ones a standby has none. Others in a schema of an extension are
+# dumped like any table.
 _TABLES = """
     select c.oid::int8, n.nspname, c.relname, quote_ident(n.nspname) || '.' || quote_ident(c.relname),
            c.relfilenode::int8
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind = 'r' and c.relpersistence <> 't'
+      and not (c.relpersistence = 'u' and pg_catalog.pg_is_in_recovery())
       and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
       and not exists (select from pg_depend d
                       where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
@@ -68,7 +73,7 @@ class Snapshot:
 
 @contextlib.contextmanager
 def exported(server: Server, database: str, plan: Plan) -> Iterator[Snapshot]:
-    """Open the snapshot. Raises ServerUnreachable."""
+    """Open the snapshot. Raises ServerUnreachable; AttemptFailed where it was lost meanwhile."""
     with sessions.connect(server, database, statement_timeout=0) as connection:
         connection.execute("begin isolation level repeatable read read only")
         row = connection.execute("select pg_catalog.pg_export_snapshot()").fetchone()
@@ -93,6 +98,22 @@ def exported(server: Server, database: str, plan: Plan) -> Iterator[Snapshot]:
         )
         try:
             yield snapshot
+        except AttemptFailed as error:
+            # Another reason is told as it is, and the network that it speaks of may keep an answer from us.
+            if error.reason is Reason.TOOL and (lost := _lost(connection)) is not None:
+                raise lost from error
+            raise
         finally:
             if snapshot.counter is not None:
                 snapshot.counter.stop()
+
+
+def _lost(connection: psycopg.Connection) -> AttemptFailed | None:
+    """Why the session that held the snapshot is over, where it is: of a tool that then finds none."""
+    try:
+        connection.execute("select")
+    except psycopg.Error as error:
+        reason, remedy = error_messages.diagnosis(str(error))
+        problem = f"The session that held the dump's snapshot ended: {errors.one_line(error)}."
+        return AttemptFailed(reason, problem, remedy=remedy)
+    return None

@@ -46,7 +46,12 @@ _LOCKS = (
     "Raise max_locks_per_transaction of the server, which needs a restart: every table is locked at once, "
     "partitions and indexes too."
 )
+_CONFLICT = (
+    "The standby replayed what the backup was still reading the old state of: raise "
+    "max_standby_streaming_delay there (-1 waits for the backup), or set hot_standby_feedback = on."
+)
 _STATES = {
+    "40001": (Reason.TOOL, _CONFLICT),
     "42501": (Reason.RIGHTS, _ROLE),
     "53100": (Reason.SPACE, "Make room on the server's disk."),
     "53200": (Reason.TOOL, _LOCKS),
@@ -61,6 +66,7 @@ def _means(pattern: str, reason: Reason, remedy: str, sentence: str = "") -> Mea
 
 # Before anything else: these words bring others with them, which mean something else where they are alone.
 _SPECIAL = (
+    _means("due to conflict with recovery", Reason.TOOL, _CONFLICT),
     _means(
         'could not connect to server "',
         Reason.TOOL,

@@ -1,4 +1,4 @@
-"""Tables with rows that are in no dump: members of an extension that it does not call its configuration.
+"""Tables with rows that are in no dump: members of an extension, and on a standby those that are unlogged.
 
 pg_dump leaves what CREATE EXTENSION makes to that; rows of such tables come along only where the extension
 asked for it: https://www.postgresql.org/docs/current/extend-extensions.html#EXTEND-EXTENSIONS-CONFIG-TABLES
@@ -6,7 +6,8 @@ asked for it: https://www.postgresql.org/docs/current/extend-extensions.html#EXT
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import psycopg
 from psycopg import sql
@@ -16,26 +17,48 @@ from pgbackstop_runner.system import phrases
 Rows = Mapping[str, int | None]
 
 
-def rows(connection: psycopg.Connection) -> Rows:
-    """How many rows each of them has, by quoted name; None where they cannot be counted.
+@dataclass(frozen=True, kw_only=True)
+class Undumped:
+    """How many rows each of them has, by quoted name; None where they cannot be counted."""
 
-    Without those that came with the membership itself: CREATE EXTENSION makes them again.
+    of_extensions: Rows = field(default_factory=dict)
+    unlogged: Rows = field(default_factory=dict)
+
+    @property
+    def rows(self) -> Rows:
+        """All of them."""
+        return {**self.of_extensions, **self.unlogged}
+
+    def sentences(self) -> Iterator[str]:
+        """What a person is told of them."""
+        if self.of_extensions:
+            names = [
+                f"{name} ({'not counted' if count is None else count})"
+                for name, count in self.of_extensions.items()
+            ]
+            yield (
+                "Rows of these tables are in no dump, because an extension owns the tables and does not call "
+                f"them its configuration: {phrases.some(names)}. Only physical backups have them."
+            )
+        if self.unlogged:
+            yield (
+                "Rows of these tables are in no backup of a standby, which has none of them, because "
+                f"they are unlogged: {phrases.some(list(self.unlogged))}."
+            )
+
+
+def find(connection: psycopg.Connection) -> Undumped:
+    """Those of the database that is connected to.
+
+    Without rows that came with the membership itself: CREATE EXTENSION makes them again.
     """
-    found = {
+    members = {
         quoted: _count(connection, schema, name, since)
         for quoted, schema, name, since in connection.execute(_MEMBERS).fetchall()
     }
-    return {name: count for name, count in found.items() if count != 0}
-
-
-def sentence(found: Rows) -> str:
-    """What a person is told of them; "" where there are none."""
-    if not found:
-        return ""
-    names = [f"{name} ({'not counted' if count is None else count})" for name, count in found.items()]
-    return (
-        "Rows of these tables are in no dump, because an extension owns the tables and does not call them "
-        f"its configuration: {phrases.some(names)}. Only physical backups have them."
+    return Undumped(
+        of_extensions={name: count for name, count in members.items() if count != 0},
+        unlogged={quoted: None for (quoted,) in connection.execute(_UNLOGGED) if quoted not in members},
     )
 
 
@@ -59,3 +82,7 @@ _MEMBERS = """
     where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_extension'::regclass and d.deptype = 'e'
       and c.relkind = 'r' and c.relpersistence <> 't' and not c.oid = any(coalesce(e.extconfig, '{}'))
     order by 1"""
+_UNLOGGED = """
+    select quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where pg_is_in_recovery() and c.relkind = 'r' and c.relpersistence = 'u' order by 1"""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan
 from pgbackstop_catalog.model import format_time
@@ -20,6 +20,7 @@ from pgbackstop_runner.system import log
 from pgbackstop_runner.wal import archive_reader
 from pgbackstop_runner.wal.archive_reader import Archive
 
+_MOST_OF_LABEL = 100_000
 _RESTARTS = 20  # each for a limit that the live server raised once more
 
 
@@ -58,6 +59,8 @@ def _write_settings(work: RecoveryRun, *, exact_target: bool) -> None:
     if source.holds_wal_of(work.plan.backup):
         script = server_settings.install_script(data)
         wal_from = server_settings.fetching(script, work.wal_folder, source.segment_bytes)
+    if work.plan.target.kind == "immediate" and work.action != "pause" and _ends_its_wal(data):
+        wal_from, exact_target = server_settings.NOTHING_ARCHIVED, False
     lines = server_settings.recovery(
         work.plan,
         wal_from=wal_from,
@@ -76,6 +79,18 @@ def _write_settings(work: RecoveryRun, *, exact_target: bool) -> None:
     server_settings.write(data, everything, includes=work.as_live)
     # What was missed in a file outdoes nothing on the command line.
     recovered.options = server_settings.pinned(data) | (loads if work.throwaway is None else everything)
+
+
+def _ends_its_wal(data: Path) -> bool:
+    """Whether the backup is of a standby, whose end is no record but where the standby had come to.
+
+    PostgreSQL stops at recovery_target = immediate when it meets a record after the end, and on an idle
+    server there is none. All that such a backup has of WAL is as far as it is to go.
+    """
+    for name in ("backup_label", "backup_label.old"):  # the other once it was started
+        with contextlib.suppress(OSError):
+            return b"\nBACKUP FROM: standby\n" in regular_file.read(data / name, _MOST_OF_LABEL)
+    return False
 
 
 def replay_all(

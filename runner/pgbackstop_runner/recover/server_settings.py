@@ -96,7 +96,7 @@ def recovery(
         **wal_from,
     }
     name, value = _target_setting(plan)
-    if name and (exact_target or plan.target.kind == "immediate"):
+    if name and exact_target:
         del settings[name]
         settings[name] = value
     return settings

@@ -14,6 +14,7 @@ from pgbackstop_runner.postgres import error_messages, refusals, sessions
         ("could not write: No space left on device", Reason.SPACE),
         ("could not create: Read-only file system", Reason.STORAGE),
         ("ERROR:  permission denied for table secret", Reason.RIGHTS),
+        ("ERROR:  canceling statement due to conflict with recovery", Reason.TOOL),
         ("aborting because of server version mismatch", Reason.CLIENT),
         ("server closed the connection unexpectedly", Reason.UNREACHABLE),
         ('pg_dump: error: connection to server at "db" failed: Connection refused', Reason.UNREACHABLE),

@@ -54,8 +54,8 @@ def test_all_there_is() -> None:
     assert told(Target(kind="latest"))["recovery_target"] == ""
     quiet = told(Target(kind="time", value="2026-11-22 12:00:00+00"), exact_target=False)
     assert quiet["recovery_target_time"] == ""
-    # The end of the backup is no moment that could have been quiet.
-    assert told(Target(kind="immediate"), exact_target=False)["recovery_target"] == "immediate"
+    # A standby's backup ends with its WAL.
+    assert told(Target(kind="immediate"), exact_target=False)["recovery_target"] == ""
 
 
 def test_limits_of_the_primary_and_its_timeline() -> None:
