@@ -110,6 +110,20 @@ class DataLoss(Model):
     )
 
 
+# Databases that providers of managed servers keep to themselves, and let nobody in; "all" does not mean them.
+PROVIDERS_OWN = frozenset(
+    {
+        "rdsadmin",
+        "cloudsqladmin",
+        "azure_maintenance",
+        "azure_sys",
+        "alloydbadmin",
+        "alloydbmetadata",
+        "_dodb",
+    }
+)
+
+
 class Plan(Model):
     """A plan: what to back up from a server, how, when, where to, how long to keep, how old is too old."""
 

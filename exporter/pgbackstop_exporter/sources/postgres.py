@@ -10,6 +10,7 @@ import psycopg
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo, maintenance
+from pgbackstop_catalog.config.plan import PROVIDERS_OWN
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import restore
 from pgbackstop_exporter import threads
@@ -116,7 +117,9 @@ class PostgresSource:
         databases = await (await connection.execute(_DATABASES)).fetchall()
         return ServerHealth(
             lsn=lsn[0] if lsn else None,
-            databases=self._seen({str(name) for (name,) in databases if not restore.is_beside(str(name))}),
+            databases=self._seen(
+                {str(name) for (name,) in databases if not restore.is_beside(str(name))} - PROVIDERS_OWN
+            ),
             slot_active=bool(slot and slot[0]),
             slot_retained=slot[1] if slot else None,
             ready_segments=ready[0] if ready else None,

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import psycopg
 
-from pgbackstop_catalog.config.plan import Plan
+from pgbackstop_catalog.config.plan import PROVIDERS_OWN, Plan
 from pgbackstop_catalog.records import restore
 
 
 def meant(connection: psycopg.Connection, plan: Plan) -> tuple[str, ...]:
     """The databases that the plan means, in its order or by name.
 
-    "all" is each that takes connections, but those that restores fill or have put aside.
+    "all" is each that takes connections, but those that restores fill or have put aside, and a provider's.
     """
     if plan.databases != "all":
         return tuple(dict.fromkeys(name for name in plan.databases if name not in plan.exclude_databases))
@@ -21,9 +21,14 @@ def meant(connection: psycopg.Connection, plan: Plan) -> tuple[str, ...]:
         "select datname from pg_database where datallowconn and not datistemplate"
         " and datconnlimit <> -2 order by datname"  # as PostgreSQL marks what an ended DROP DATABASE left
     ).fetchall()
-    return tuple(
-        name for (name,) in rows if name not in plan.exclude_databases and not restore.is_beside(name)
-    )
+    without = {*plan.exclude_databases, *PROVIDERS_OWN}
+    return tuple(name for (name,) in rows if name not in without and not restore.is_beside(name))
+
+
+def of_provider(connection: psycopg.Connection) -> tuple[str, ...]:
+    """Those of the server that a provider of managed servers keeps to itself."""
+    query = "select datname from pg_database where datname = any(%s) order by 1"
+    return tuple(str(name) for (name,) in connection.execute(query, (list(PROVIDERS_OWN),)))
 
 
 def can_be_restored(name: str) -> bool:
@@ -38,6 +43,6 @@ def left_out(connection: psycopg.Connection, plan: Plan) -> Iterator[str]:
            where not datistemplate and (datconnlimit = -2 or not datallowconn) order by 1"""
     )
     for name, invalid in rows:
-        if name not in plan.exclude_databases and not restore.is_beside(name):
+        if name not in {*plan.exclude_databases, *PROVIDERS_OWN} and not restore.is_beside(name):
             why = "is invalid, since its DROP DATABASE was interrupted" if invalid else "takes no connections"
             yield f"Database {name} {why}: it is left out. Drop it, or list it under exclude_databases."

@@ -216,6 +216,11 @@ def _databases(report: Report, plan: Plan, connection: psycopg.Connection, only:
         report.left_out = tuple(databases.left_out(connection, plan))
         if report.left_out:
             report.add("databases", ok=True, detail=" ".join(report.left_out))
+        if theirs := databases.of_provider(connection):
+            report.add("databases", ok=True, detail=f"left out, as the provider's own: {', '.join(theirs)}")
+    if plan.role_passwords and report.rights is not None and not report.rights.read_roles:
+        detail = "passwords of roles are left out of the globals: the role may not read pg_authid"
+        report.add("roles", ok=True, detail=detail)
     for name in report.databases:
         if name not in meant:
             detail = f"The plan does not mean a database {name!r}."

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, LiteralString
 
 import psycopg
+from psycopg import errors as pg
 from psycopg import sql
 
 from pgbackstop_catalog.records.backup import DatabaseFacts, Extension, ServerFacts, Tablespace
@@ -28,13 +29,10 @@ def facts(connection: psycopg.Connection) -> ServerFacts:
     row = _row(
         connection,
         """select current_setting('server_version'), current_setting('server_version_num')::int,
-                  (select system_identifier::text from pg_control_system()),
-                  case when pg_is_in_recovery() then (select timeline_id from pg_control_checkpoint())
-                       else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint end,
-                  (select bytes_per_wal_segment from pg_control_init()),
                   current_setting('data_checksums')::bool, version(),
                   (select setting from pg_settings where name = 'shared_preload_libraries')""",
     )
+    identifier, timeline, segment_bytes = _control(connection)
     spaces = connection.execute(
         """select oid::int, spcname, pg_tablespace_location(oid) from pg_tablespace
            where spcname not in ('pg_default', 'pg_global') order by oid"""
@@ -42,15 +40,31 @@ def facts(connection: psycopg.Connection) -> ServerFacts:
     return ServerFacts(
         version=str(row[0]),
         version_number=row[1],
-        system_identifier=row[2],
-        timeline=row[3],
-        wal_segment_bytes=row[4],
-        data_checksums=row[5],
-        libc=str(row[6]),
+        system_identifier=identifier,
+        timeline=timeline,
+        wal_segment_bytes=segment_bytes,
+        data_checksums=row[2],
+        libc=str(row[3]),
         tablespaces=tuple(Tablespace(oid=oid, name=name, location=place) for oid, name, place in spaces),
         clock_offset_seconds=clock.offset(connection),
-        preload_libraries=loaded_libraries.named(row[7] or ""),
+        preload_libraries=loaded_libraries.named(row[4] or ""),
     )
+
+
+def _control(connection: psycopg.Connection) -> tuple[str, int | None, int | None]:
+    """System identifier, timeline and bytes of a segment; unknown where a provider lets nobody ask."""
+    try:
+        row = _row(connection, _CONTROL)
+    except (pg.InsufficientPrivilege, pg.FeatureNotSupported):
+        return "", None, None
+    return str(row[0]), row[1], row[2]
+
+
+_CONTROL = """
+    select (select system_identifier::text from pg_control_system()),
+           case when pg_is_in_recovery() then (select timeline_id from pg_control_checkpoint())
+                else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint end,
+           (select bytes_per_wal_segment from pg_control_init())"""
 
 
 def major(connection: psycopg.Connection) -> int:
