@@ -65,6 +65,16 @@ def parse_size(text: str) -> int:
     return int(size)
 
 
+def format_count(number: float, what: str) -> str:
+    """``1 table``, ``3 tables``: of what has a plural by s."""
+    return f"{number:,g} {what}" if number == 1 else f"{number:,.0f} {what}s"
+
+
+def format_missing(number: float, what: str) -> str:
+    """``1 segment is missing``, ``3 segments are missing``."""
+    return f"{format_count(number, what)} {'is' if number == 1 else 'are'} missing"
+
+
 def format_loss(before: int, after: int | None) -> str:
     """What became of a table's rows: ``1,204,331 → 0 rows``; None is a table that is gone."""
     return f"{before:,} rows → table gone" if after is None else f"{before:,} → {after:,} rows"

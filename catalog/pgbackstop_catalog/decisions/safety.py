@@ -160,7 +160,7 @@ def _runs(known: Subject, now: float) -> Iterator[Finding]:
         yield _finding(State.MISSED, Severity.WARNING, "a run was due and did not start")
     since = now - vanished.HELD_FOR.total_seconds()
     if tables := sum(each.vanished for each in runs.vanished if each.finished >= since):
-        reason = f"rows of {tables} tables vanished since the backup before"
+        reason = f"rows of {units.format_count(tables, 'table')} vanished since the backup before"
         yield _finding(State.VANISHED, Severity.WARNING, reason)
 
 
@@ -189,7 +189,7 @@ def of_wal(state: WalState | None, *, is_received: bool) -> tuple[Finding, ...]:
         said = f": {state.message}" if state is not None and is_received and state.message else ""
         found.append(_finding(State.NO_WAL, Severity.CRITICAL, f"nobody receives its WAL{said}"))
     if state is not None and state.missing_segments:
-        reason = f"{state.missing_segments} WAL segments are missing"
+        reason = units.format_missing(state.missing_segments, "WAL segment")
         found.append(_finding(State.GAP, Severity.CRITICAL, reason))
     return worst_first(found)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from pgbackstop_catalog import units
 from pgbackstop_exporter.families.samples import Families, Labels
 from pgbackstop_exporter.metrics import plan_metrics
 from pgbackstop_exporter.snapshot import Health
@@ -182,7 +183,9 @@ def _well(known: SampleIndex, where: Labels, success: float) -> State:
         return State(word="not due yet")
     vanished = known.of(plan_metrics.VANISHED, where)
     if vanished:
-        return State(word="ok", why=f"rows of {vanished:g} tables vanished: see 'pgbackstop list'")
+        return State(
+            word="ok", why=f"rows of {units.format_count(vanished, 'table')} vanished: see 'pgbackstop list'"
+        )
     is_ahead = success - known.now > _CLOCK_SECONDS
     return State(word="ok", why="its time lies in the future; check the clocks" if is_ahead else "")
 

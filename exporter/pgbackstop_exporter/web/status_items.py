@@ -37,7 +37,7 @@ def servers(known: SampleIndex) -> Iterator[Item]:
         if lag is not None:
             lines.append(f"WAL is archived up to {sample_index.span(max(0.0, lag))} ago")
         if missing:
-            lines.append(f"{missing:g} WAL segments are missing")
+            lines.append(units.format_missing(missing, "WAL segment"))
         yield Item(name=names["server"], is_well=up != 0 and not missing, lines=tuple(lines))
 
 

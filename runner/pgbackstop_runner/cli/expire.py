@@ -125,7 +125,8 @@ def _summarise(outcomes: list[run.ExpireResult], *, quiet: bool) -> None:
     segments = sum(each.wal_segments for each in outcomes)
     records = sum(each.records for each in outcomes)
     if not quiet and (segments or records):
-        terminal.say(f"\nAlso removed: {segments} WAL segments, {records} old records.")
+        gone = (units.format_count(segments, "WAL segment"), units.format_count(records, "old record"))
+        terminal.say(f"\nAlso removed: {', '.join(gone)}.")
     problems = [problem for each in outcomes for problem in each.problems]
     for problem in problems:
         terminal.complain(f"not removed: {problem}")

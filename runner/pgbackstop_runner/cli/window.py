@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pgbackstop_catalog import units
 from pgbackstop_catalog.moments import format_time
 from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import completion, options
@@ -123,7 +124,9 @@ def _if_lost(copy: WalCopyState) -> str:
     """To which second, if all that is left is that storage."""
     reach = format_time(copy.recoverable_until) if copy.recoverable_until else "no moment yet"
     trouble = f"; {copy.message}" if copy.message else ""
-    lacks = f"; {copy.missing_segments} segments are missing there" if copy.missing_segments else ""
+    lacks = (
+        f"; {units.format_missing(copy.missing_segments, 'segment')} there" if copy.missing_segments else ""
+    )
     return f"If this host is lost, {copy.storage} alone recovers {copy.server} to {reach}{lacks}{trouble}"
 
 
@@ -144,7 +147,8 @@ def _copy_document(copy: WalCopyState, window: WalWindow) -> dict[str, object]:
 def _gap(server: str, gap: WalGap) -> str:
     harmless = f"; harmless since backup {gap.acknowledged_by}" if gap.acknowledged_by else ""
     found = format_time(gap.found_at)
-    return f"Gap of {server}: {gap.segments} segments, {gap.first} to {gap.last}, found {found}{harmless}."
+    size = units.format_count(gap.segments, "segment")
+    return f"Gap of {server}: {size}, {gap.first} to {gap.last}, found {found}{harmless}."
 
 
 def _document(found: Recoverable, span: Span) -> dict[str, object]:

@@ -336,7 +336,7 @@ def _what_to_do_failed(backup: Backup) -> str:
 
 
 def _vanished(backup: Backup) -> str:
-    tables = "a table" if len(backup.vanished) == 1 else f"{len(backup.vanished)} tables"
+    tables = units.format_count(len(backup.vanished), "table")
     return f"Rows of {tables} vanished in {_target(backup)} (plan {backup.plan}) since the backup before"
 
 

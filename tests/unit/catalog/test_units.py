@@ -75,3 +75,16 @@ def test_exact_durations_are_read_back(seconds: int) -> None:
 @given(st.integers(0, 10**15) | st.integers(0, 9).map(lambda power: 3 * 10**power))
 def test_exact_sizes_are_read_back(size: int) -> None:
     assert units.parse_size(units.format_exact_size(size)) == size
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 tables are missing"),
+        (1, "1 table is missing"),
+        (1.0, "1 table is missing"),
+        (1204, "1,204 tables are missing"),
+    ],
+)
+def test_one_is_no_plural(number: float, text: str) -> None:
+    assert units.format_missing(number, "table") == text
