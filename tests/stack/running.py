@@ -22,7 +22,7 @@ from tests.support import install_stack
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = (
-    "alerts", "catalog", "compose", "dashboards", "exporter", "requirements", "runner",
+    "alerts", "catalog", "compose", "dashboards", "exporter", "packaging", "requirements", "runner",
     ".dockerignore", ".env.example", "compose.yaml", "LICENSE", "pyproject.toml", "README.md",
 )  # fmt: skip
 MAIL_PORT = 8025
