@@ -31,9 +31,10 @@ ROOMY, SMALL = "1500m", "200m"
 STORE = "/var/lib/pgbackstop"
 # What Grafana puts in place of its variables with a scrape each 15 seconds.
 INTERVALS = {"$__rate_interval": "1m", "$__interval": "15s", "$__range": "1h"}
-# Copies, restores, drills, a backup that runs just now, what fires, and a Prometheus of some days.
+# Copies, restores, drills, a failure that there was room to put on record, a backup that runs just now, what
+# fires, and a Prometheus of some days.
 OF_WHAT_DID_NOT_HAPPEN = {
-    *(f"Attempts and backups / {name}" for name in "BKL"),
+    *(f"Attempts and backups / {name}" for name in "BKLM"),
     *(f"Copies by storage / {name}" for name in "ABC"),
     *(f"Every plan / {name}" for name in "BL"),
     "Failed tries to copy / A",
@@ -49,7 +50,10 @@ OF_WHAT_DID_NOT_HAPPEN = {
     *(f"What is proven of every plan / {name}" for name in "ACE"),
     "Written by the running backup / B",
     "annotations / Critical alerts begin",
-    *(f"annotations / {name}" for name in ("Drills", "Failed drills", "Failed restores", "Restores")),
+    *(
+        f"annotations / {name}"
+        for name in ("Drills", "Failed drills", "Failed restores", "Failures", "Restores")
+    ),
 }
 TOLD = 600.0  # seconds: five minutes of the rule, and what Prometheus and Alertmanager wait
 CHANNELS = ("email", "slack", "telegram")

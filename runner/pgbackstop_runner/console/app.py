@@ -99,12 +99,17 @@ class Desk:
             app.router.add_route(route.method, path, handler)
 
     async def whole(self) -> facts.Whole:
-        """The overview, at most two seconds old. Raises CatalogError."""
+        """The overview, at most two seconds old, and of after whatever ended here. Raises CatalogError."""
         async with self._turn:
-            if self._whole is None or time.monotonic() - self._whole[0] > _FRESH:
+            if self._whole is None or self._is_old(*self._whole):
                 found = await asyncio.to_thread(facts.overview, self.workspace(), utc_now())
                 self._whole = time.monotonic(), found
             return self._whole[1]
+
+    def _is_old(self, read_at: float, whole: facts.Whole) -> bool:
+        ends = (each.finished_at for each in self.operations.all())
+        has_ended = any(end is not None and end >= whole.overview.now for end in ends)
+        return has_ended or time.monotonic() - read_at > _FRESH
 
     def respond(
         self, template: str, visitor: Visitor | None, *, status: int = 200, **values: Any

@@ -20,7 +20,13 @@ def operations(fleet: Fleet) -> Operations:
         started = fleet.now - number * 37 * MINUTE
         ended = {"finished_at": started + 2 * MINUTE, **changes}
         return Operation(
-            id=f"{number:08x}", verb=verb, subject=subject, user=user, started_at=started, **ended
+            id=f"{number:08x}",
+            verb=verb,
+            subject=subject,
+            user=user,
+            started_at=started,
+            arguments=(verb, "--", subject),
+            **ended,
         )
 
     words = "checking … dumping магазин, متجر الكتب and <b>sale</b>\n"
