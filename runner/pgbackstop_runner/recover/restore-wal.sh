@@ -12,7 +12,11 @@
 # at a time, into a spool folder in pg_wal: on the same disk, so that taking one is a rename. A spool belongs to
 # one start of one server; what an earlier start left is swept.
 #
-# The umask is PostgreSQL's: 077, or 027 where the group may read the data directory.
+# The umask is PostgreSQL's: 077, or 027 where the group may read the data directory. Others never may.
+case $(umask) in
+*7) ;;
+*) umask 077 ;;
+esac
 set -u
 AHEAD=12 # segments unpacked before they are asked for
 LANES=2
