@@ -24,7 +24,8 @@ from pathlib import Path
 
 from benchmarks import common
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Status, StoredFile
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup, StoredFile
 
 title = "Command line"
 RUNS = 9

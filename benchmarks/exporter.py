@@ -30,7 +30,8 @@ from prometheus_client.core import Metric as ClientMetric
 from prometheus_client.registry import Collector
 
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Status, StoredFile
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_exporter import supervisor
 from pgbackstop_exporter.families.samples import Families
 from pgbackstop_exporter.snapshot import CATALOG, Health, Snapshot

@@ -15,8 +15,8 @@ from pgbackstop_catalog.decisions import subjects
 from pgbackstop_catalog.decisions.history import Attempt, History, Subject
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_segments import WalState
-from pgbackstop_catalog.records.backup import Totals
 from pgbackstop_catalog.records.scheduler import SchedulerState
+from pgbackstop_catalog.records.totals import Totals
 
 
 @dataclass(frozen=True, kw_only=True)

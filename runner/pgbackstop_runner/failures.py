@@ -17,7 +17,8 @@ from pgbackstop_catalog.errors import (
     ValidationError,
     one_line,
 )
-from pgbackstop_catalog.records.backup import Backup, Reason
+from pgbackstop_catalog.records.attempt import Reason
+from pgbackstop_catalog.records.backup import Backup
 
 
 class AttemptFailed(PgbackstopError):

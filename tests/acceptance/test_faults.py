@@ -12,7 +12,8 @@ import psutil
 import psycopg
 import pytest
 
-from pgbackstop_catalog.records.backup import Backup, Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
 from tests.support import databases, storages
 from tests.support.backups import (
     Site,

@@ -8,7 +8,7 @@ import pytest
 import typer.testing
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_runner import main
 from tests.support import binaries, ports
 from tests.support.backups import Site, plan, sentence

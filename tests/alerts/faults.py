@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from pgbackstop_catalog.decisions.wal_segments import WalGap
-from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.records.attempt import Reason
 from tests.alerts.seen import SEEN
 from tests.alerts.timeline import Fault
 from tests.alerts.world import GB, LOGICAL, PHYSICAL, STORE, World

@@ -13,8 +13,9 @@ from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.history import Attempt, Subject
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_segments import WalGap, WalState, WalWindow
-from pgbackstop_catalog.records.backup import Reason, Status, Totals
+from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.scheduler import SchedulerState
+from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_exporter.snapshot import (
     CATALOG,
     CatalogFacts,

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import psycopg
 
-from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner import workspace

@@ -3,9 +3,13 @@
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Status, Totals
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.records.storage import StorageMark
+from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.store.protocol import AnyRecord, Catalog
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import DAY, NOW

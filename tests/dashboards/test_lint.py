@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_dashboards import alerts, promql, theme
 from pgbackstop_dashboards.rows import restorable
 from pgbackstop_exporter.metrics.contract import METRICS

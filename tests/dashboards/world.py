@@ -6,8 +6,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Reason, Status, Totals
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.scheduler import SchedulerState
+from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.store import layout
 from pgbackstop_dashboards import promql
 from tests.dashboards.prometheus import Prometheus

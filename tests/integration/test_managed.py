@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from tests.integration.exporter.running import Exporter
 from tests.support.backups import Site, plan
 from tests.support.servers import Server

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from tests.integration.exporter.running import Exporter
 from tests.integration.wal.rig import Rig
 from tests.support.backups import Site, plan

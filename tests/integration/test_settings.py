@@ -10,7 +10,7 @@ import pytest
 
 import pgbackstop_runner
 from pgbackstop_catalog.config.server import Server as ServerConfig
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_runner.postgres import error_messages, session_options
 from pgbackstop_runner.postgres import sessions as postgres
 from tests.support import binaries, databases, places

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import zstandard
 
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.postgres import sessions
 from tests.integration.exporter.running import Exporter
 from tests.support.backups import Site, plan

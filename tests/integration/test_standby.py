@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from tests.support import binaries, places
 from tests.support.backups import PATIENCE, Site, plan, until
 from tests.support.fixtures import MakeServer

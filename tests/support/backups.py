@@ -15,7 +15,8 @@ import psycopg
 import yaml
 
 from pgbackstop_catalog.config import load
-from pgbackstop_catalog.records.backup import Backup, Proof
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner import workspace
 from pgbackstop_runner.backup import attempt

@@ -25,7 +25,7 @@ from pgbackstop_catalog.config.storage import FolderStorage, Storage
 from pgbackstop_catalog.config.types import Duration
 from pgbackstop_catalog.config.verify import Verify
 from pgbackstop_catalog.model import Model
-from pgbackstop_catalog.records.backup import Name
+from pgbackstop_catalog.records.attempt import Name
 from pgbackstop_catalog.text import is_name
 
 

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
 from pgbackstop_catalog.config.types import Duration, HttpAddress
 from pgbackstop_catalog.model import Model
-from pgbackstop_catalog.records.backup import Name
+from pgbackstop_catalog.records.attempt import Name
 
 Role = Literal["viewer", "operator", "admin"]
 _EVERY_ADDRESS: Final = {"0.0.0.0", "::"}  # noqa: S104 - compared only

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from pgbackstop_catalog.config.schedule import Schedule
 from pgbackstop_catalog.config.types import CronExpression, Duration, Size, TablePatternText, TimeZone
 from pgbackstop_catalog.model import Model, utc_now
-from pgbackstop_catalog.records.backup import BackupType, Name
+from pgbackstop_catalog.records.attempt import BackupType, Name
 
 DAILY_LOGICAL_MAX_AGE = 25 * 3600.0
 DAY = 86400.0

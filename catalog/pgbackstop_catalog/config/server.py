@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from pgbackstop_catalog.config.types import Duration, Hosts, HttpAddress, Ports, Size
 from pgbackstop_catalog.model import Model
-from pgbackstop_catalog.records.backup import Name
+from pgbackstop_catalog.records.attempt import Name
 
 USUAL_DATABASE = "postgres"  # initdb makes it, and some drop it
 

@@ -19,7 +19,7 @@ from pgbackstop_catalog import units
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions.windows import Window
 from pgbackstop_catalog.model import format_time
-from pgbackstop_catalog.records.backup import CheckResult
+from pgbackstop_catalog.records.proof import CheckResult
 
 # From the clock's reading in a heartbeat to its commit: the writer's statement timeout, in seconds.
 TOLERANCE = 5.0

@@ -19,7 +19,10 @@ from typing import Final, NamedTuple
 
 from pgbackstop_catalog.config.schedule import Schedule
 from pgbackstop_catalog.decisions import wal_segments
-from pgbackstop_catalog.records.backup import Backup, Copy, Reason, Status, Totals
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
+from pgbackstop_catalog.records.totals import Totals
 
 BASELINE_SUCCESSES: Final = 10
 # Of a database that no run contains any more, how many good runs in a row must have been without it.

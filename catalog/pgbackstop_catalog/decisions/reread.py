@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 from pgbackstop_catalog.config.verify import Verify
 from pgbackstop_catalog.model import format_time
-from pgbackstop_catalog.records.backup import Backup, Proof
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import Proof
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,8 @@ from itertools import pairwise
 from pgbackstop_catalog import units
 from pgbackstop_catalog.config.plan import Keep
 from pgbackstop_catalog.decisions import vanished
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 
 REMOVED = "no rule keeps it"
 GIVEN_UP = "damaged, and acknowledged"

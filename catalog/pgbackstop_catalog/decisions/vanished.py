@@ -15,7 +15,8 @@ from itertools import islice
 from typing import Final
 
 from pgbackstop_catalog.config.plan import DataLoss
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.records.vanished import VanishedTable
 

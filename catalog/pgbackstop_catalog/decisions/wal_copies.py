@@ -11,7 +11,7 @@ from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.wal_segments import Entry, Segment, Switch, WalWindow
 from pgbackstop_catalog.model import Count, Model, UtcTime
-from pgbackstop_catalog.records.backup import Name
+from pgbackstop_catalog.records.attempt import Name
 
 
 class WalCopyState(Model):

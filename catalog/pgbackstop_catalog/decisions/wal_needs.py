@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.wal_segments import Segment
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 
 
 def superfluous(backups: Iterable[Backup], names: Iterable[str]) -> frozenset[str]:

@@ -15,7 +15,9 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 
 from pgbackstop_catalog.model import Count, Model, Seconds, SegmentBytes, Timeline, UtcTime
-from pgbackstop_catalog.records.backup import BackupId, Lsn, Name, RelativePath
+from pgbackstop_catalog.records.attempt import Name, RelativePath
+from pgbackstop_catalog.records.ids import BackupId
+from pgbackstop_catalog.records.source import Lsn
 
 DEFAULT_SEGMENT_BYTES = 16 * 2**20
 INDEX_NAME = "index.jsonl"

@@ -16,7 +16,8 @@ from typing import Literal
 
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.wal_segments import Entry, Segment, Switch, WalState
-from pgbackstop_catalog.records.backup import Backup, BackupId
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.ids import BackupId
 
 Ends = Literal["received", "gap", "archive"]
 

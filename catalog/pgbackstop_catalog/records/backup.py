@@ -6,70 +6,25 @@ monotonic clock. A record says everything that a restorer must know without pgba
 
 from __future__ import annotations
 
-import itertools
-import os
-import secrets
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from typing import Annotated, Final, Literal, Self
+from datetime import datetime, timedelta
+from typing import Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field
 
-from pgbackstop_catalog.model import Count, Model, Seconds, SegmentBytes, Timeline, UtcTime
+from pgbackstop_catalog.model import Count, Model, Seconds, Timeline, UtcTime
+from pgbackstop_catalog.records.attempt import (
+    RECORD_VERSION,
+    BackupType,
+    Name,
+    Reason,
+    RelativePath,
+    Status,
+    Step,
+)
+from pgbackstop_catalog.records.ids import BackupId
 from pgbackstop_catalog.records.pin import Pin
+from pgbackstop_catalog.records.source import DatabaseFacts, Lsn, ServerFacts
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
-from pgbackstop_catalog.text import NAME_PATTERN
-
-RECORD_VERSION: Final = 1
-
-BackupId = Annotated[str, StringConstraints(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{6}(?:[0-9a-f]{2})?$")]
-# Within a process no id is given twice, not even for one moment, and processes begin where chance puts them.
-_numbers: Final = [itertools.count(secrets.randbits(16))]
-os.register_at_fork(after_in_child=lambda: _numbers.__setitem__(0, itertools.count(secrets.randbits(16))))
-Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
-BackupType = Literal["logical", "physical"]
-DrillKind = Literal["logical", "physical", "pitr"]
-# PostgreSQL writes LSNs as two hexadecimal halves: https://www.postgresql.org/docs/current/datatype-pg-lsn.html
-Lsn = Annotated[str, StringConstraints(pattern=r"^[0-9A-F]{1,8}/[0-9A-F]{1,8}$")]
-
-
-def _inside(path: str) -> str:
-    # Not by PurePosixPath: a backup of 20,000 tables has a path for each, looked at whenever it is read.
-    if not path or path.startswith("/") or ".." in path.split("/") or "\0" in path:
-        msg = "must be a path inside the folder"
-        raise ValueError(msg)
-    return path
-
-
-RelativePath = Annotated[str, AfterValidator(_inside)]
-
-
-class Status(StrEnum):
-    """How an attempt stands."""
-
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    INTERRUPTED = "interrupted"
-    MISSED = "missed"
-
-
-class Reason(StrEnum):
-    """Why an attempt failed: the short, fixed list that metrics use as a label."""
-
-    UNREACHABLE = "unreachable"
-    RIGHTS = "rights"
-    CLIENT = "client"
-    SPACE = "space"
-    STORAGE = "storage"
-    TIMEOUT = "timeout"
-    STALLED = "stalled"
-    TOOL = "tool"
-    INCOMPLETE = "incomplete"
-    CORRUPT = "corrupt"
-    INTERRUPTED = "interrupted"
-    CONFIGURATION = "configuration"
-    INTERNAL = "internal"
 
 
 class StoredFile(Model):
@@ -78,57 +33,6 @@ class StoredFile(Model):
     path: RelativePath
     size_bytes: Count
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-
-
-class Tablespace(Model):
-    """A tablespace of the server; ``location`` is where the server keeps it."""
-
-    oid: Count
-    name: str
-    location: str
-    size_bytes: Count = 0
-
-
-class ServerFacts(Model):
-    """The server as it was when it was backed up."""
-
-    version: str
-    version_number: Count
-    system_identifier: str = ""
-    timeline: Timeline | None = None
-    wal_segment_bytes: SegmentBytes | None = None
-    data_checksums: bool | None = None
-    libc: str = ""
-    tablespaces: tuple[Tablespace, ...] = ()
-    clock_offset_seconds: Seconds | None = Field(
-        default=None, description="how far its clock was ahead of this host's; negative: behind"
-    )
-    preload_libraries: tuple[str, ...] = ()
-
-    @property
-    def major(self) -> int:
-        """The major version of PostgreSQL: 17 of 170005."""
-        return self.version_number // 10000
-
-
-class Extension(Model):
-    """An installed extension of the database."""
-
-    name: str
-    version: str
-
-
-class DatabaseFacts(Model):
-    """The database as it was when it was dumped: all that CREATE DATABASE needs."""
-
-    encoding: str
-    collate: str
-    ctype: str
-    locale_provider: str = "libc"
-    locale: str = ""
-    collation_version: str = ""
-    owner: str = ""
-    extensions: tuple[Extension, ...] = ()
 
 
 class CopyEncryption(Model):
@@ -141,22 +45,6 @@ class CopyEncryption(Model):
     stored_bytes: dict[RelativePath, Count] = Field(
         description="how large each file is when it is encrypted; size_bytes and sha256 are of its content"
     )
-
-
-class Step(Model):
-    """One step of the flow and how long it took."""
-
-    name: str
-    duration_seconds: Seconds
-    detail: str = ""
-
-
-class CheckResult(Model):
-    """One thing that was checked in what was restored."""
-
-    name: str
-    ok: bool
-    detail: str = ""
 
 
 class Backup(Model):
@@ -288,146 +176,3 @@ class Backup(Model):
     def system_identifier(self) -> str:
         """The system identifier of the server; "" where the record does not say it."""
         return self.server_facts.system_identifier if self.server_facts else ""
-
-
-class Copy(Model):
-    """A backup's bytes in one further storage."""
-
-    record_version: Literal[1] = RECORD_VERSION
-    kind: Literal["copy"] = "copy"
-    backup: BackupId
-    plan: Name
-    server: Name
-    database: str = ""
-    backup_type: BackupType
-    storage: Name
-    status: Status
-    started_at: UtcTime
-    finished_at: UtcTime | None = None
-    duration_seconds: Seconds | None = None
-    size_bytes: Count | None = None
-    attempts: Count = 1
-    failures: Count = 0
-    message: str = ""
-    expired_at: UtcTime | None = None
-
-    @classmethod
-    def of(cls, backup: Backup, storage: str, *, started_at: datetime) -> Self:
-        """A running one of that backup."""
-        return cls(
-            backup=backup.id,
-            plan=backup.plan,
-            server=backup.server,
-            database=backup.database,
-            backup_type=backup.backup_type,
-            storage=storage,
-            status=Status.RUNNING,
-            started_at=started_at,
-        )
-
-
-class MissingEntry(Model):
-    """An entry of a dump that could not be restored: what pg_restore calls it, why, and its statement."""
-
-    entry: str
-    error: str
-    statement: str = ""
-
-
-class Proof(Model):
-    """A check that a backup restores: read back in full (verify) or restored for real (drill).
-
-    A drill's ``duration_seconds`` is the measured recovery time: from its start to a server that answers
-    and was checked.
-    """
-
-    record_version: Literal[1] = RECORD_VERSION
-    kind: Literal["proof"] = "proof"
-    id: BackupId
-    proof: Literal["verify", "drill"]
-    drill: DrillKind | Literal[""] = ""
-    backup: BackupId
-    plan: Name
-    server: Name
-    database: str = ""
-    backup_type: BackupType
-    status: Status
-    started_at: UtcTime
-    finished_at: UtcTime | None = None
-    duration_seconds: Seconds | None = None
-    read_bytes: Count | None = Field(default=None, description="stored bytes that a verify read")
-    tool: str = ""
-    jail: Literal["bubblewrap", "landlock", "none", ""] = Field(
-        default="", description="what kept in a drill's server and tools"
-    )
-    reason: Reason | None = None
-    message: str = ""
-    target_time: UtcTime | None = Field(default=None, description="the moment that a drill recovered to")
-    proven_until: UtcTime | None = None
-    rpo_seconds: Seconds | None = Field(
-        default=None,
-        description="measured: how far before its moment the newest heartbeat was; what was lost at most",
-    )
-    checks: tuple[CheckResult, ...] = ()
-    missing_entries: tuple[MissingEntry, ...] = Field(
-        default=(), description="of the dump, without which it was restored"
-    )
-    steps: tuple[Step, ...] = ()
-    trigger: Literal["manual", "schedule", "catch-up"] = "manual"
-    scheduled_for: UtcTime | None = None
-    host: str = ""
-    pid: Count | None = None
-
-    @classmethod
-    def of(cls, backup: Backup, proof: Literal["verify", "drill"], *, started_at: datetime) -> Self:
-        """A running one of that backup."""
-        return cls(
-            id=new_id(started_at),
-            proof=proof,
-            backup=backup.id,
-            plan=backup.plan,
-            server=backup.server,
-            database=backup.database,
-            backup_type=backup.backup_type,
-            status=Status.RUNNING,
-            started_at=started_at,
-        )
-
-
-Record = Annotated[Backup | Copy | Proof, Field(discriminator="kind")]
-
-
-class Totals(Model):
-    """Counts of the removed records of one plan and database, so that counters never fall.
-
-    ``folding`` names records that are being removed: they are counted here and no longer as records,
-    whether or not their files are gone yet.
-    """
-
-    record_version: Literal[1] = RECORD_VERSION
-    kind: Literal["tally"] = "tally"
-    plan: Name
-    runs: dict[str, Count] = Field(default_factory=dict, description="by database")
-    failures: dict[str, dict[str, Count]] = Field(
-        default_factory=dict, description="by database, then reason"
-    )
-    missed: dict[str, Count] = Field(default_factory=dict, description="by database")
-    copy_failures: dict[str, dict[str, Count]] = Field(
-        default_factory=dict, description="failed tries to copy, by database, then storage"
-    )
-    folding: tuple[BackupId, ...] = ()
-
-
-def begun_at(backup_id: str) -> datetime:
-    """When a backup of that id began, to 16 microseconds. Raises ValueError for what is no id."""
-    second = datetime.strptime(backup_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    return second.replace(microsecond=min(int(backup_id[17:21] or "0", 16) << 4, 999_999))
-
-
-def new_id(moment: datetime) -> str:
-    """An id that sorts by time, within a second as well: ``20261122T020000Z-5f3a9c04``.
-
-    Four digits count 16 microseconds, up to the second's end; four tell ids of one moment apart.
-    """
-    utc = moment.astimezone(UTC)
-    return f"{utc:%Y%m%dT%H%M%SZ}-{utc.microsecond >> 4:04x}{next(_numbers[0]) & 0xFFFF:04x}"

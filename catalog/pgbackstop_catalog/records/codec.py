@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records import json_text
-from pgbackstop_catalog.records.backup import RECORD_VERSION
+from pgbackstop_catalog.records.attempt import RECORD_VERSION
 
 V = TypeVar("V", bound=Model)
 # The record of a million tables with their files; a few kilobytes are usual.

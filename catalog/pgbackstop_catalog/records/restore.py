@@ -15,17 +15,10 @@ from typing import Literal
 from pydantic import Field
 
 from pgbackstop_catalog.model import Count, Model, Seconds, UtcTime
-from pgbackstop_catalog.records.backup import (
-    RECORD_VERSION,
-    Backup,
-    BackupId,
-    CheckResult,
-    MissingEntry,
-    Name,
-    Reason,
-    Status,
-    Step,
-)
+from pgbackstop_catalog.records.attempt import RECORD_VERSION, Name, Reason, Status, Step
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.ids import BackupId
+from pgbackstop_catalog.records.proof import CheckResult, MissingEntry
 
 What = Literal["logical", "recover"]
 TargetKind = Literal["latest", "time", "lsn", "xid", "name", "immediate"]

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from pgbackstop_catalog.model import Count, Model, UtcTime
-from pgbackstop_catalog.records.backup import Name
+from pgbackstop_catalog.records.attempt import Name
 
 
 class Counted(Model):

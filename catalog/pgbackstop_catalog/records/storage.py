@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from pgbackstop_catalog.model import Model, UtcTime, utc_now
-from pgbackstop_catalog.records.backup import RECORD_VERSION, Name
+from pgbackstop_catalog.records.attempt import RECORD_VERSION, Name
 
 
 class FormerStorage(Model):

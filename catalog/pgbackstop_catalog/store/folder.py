@@ -24,9 +24,12 @@ from typing import TypeVar
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Totals
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.records.storage import StorageMark
+from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.store import atomic, listing
 from pgbackstop_catalog.store.decoded import DecodedRecords
 from pgbackstop_catalog.store.protocol import AnyRecord

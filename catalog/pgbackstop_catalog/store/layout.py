@@ -15,7 +15,7 @@ import re
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-from pgbackstop_catalog.records.backup import BackupType
+from pgbackstop_catalog.records.attempt import BackupType
 
 RECORD_NAME = "backup.json"
 STORAGE_MARK = "storage.json"

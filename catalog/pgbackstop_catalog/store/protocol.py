@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Totals
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.records.storage import StorageMark
+from pgbackstop_catalog.records.totals import Totals
 
 AnyRecord = Backup | Copy | Proof | Restore | StorageMark | Totals
 

@@ -9,7 +9,8 @@ from functools import lru_cache
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions import expectations, history, subjects, vanished
 from pgbackstop_catalog.decisions.history import Attempt, Counts, History, Subject
-from pgbackstop_catalog.records.backup import Reason, Totals
+from pgbackstop_catalog.records.attempt import Reason
+from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_exporter.families.samples import Families, Labels, labels
 from pgbackstop_exporter.metrics import plan_metrics
 from pgbackstop_exporter.snapshot import CATALOG, CopyFacts, PlanFacts, ProofFacts, Snapshot

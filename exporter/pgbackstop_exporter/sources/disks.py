@@ -16,7 +16,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import begun_at
+from pgbackstop_catalog.records.ids import begun_at
 from pgbackstop_catalog.records.storage import StorageMark
 from pgbackstop_catalog.store import layout, listing
 from pgbackstop_catalog.store.folder import FolderCatalog

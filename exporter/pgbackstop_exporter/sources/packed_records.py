@@ -11,7 +11,10 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.history import Attempt, Subject
-from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.restore import Restore
 
 _STATUSES: Final = tuple(Status)

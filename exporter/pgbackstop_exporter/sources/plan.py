@@ -9,7 +9,10 @@ from pathlib import Path
 
 from pgbackstop_catalog.decisions import history, subjects
 from pgbackstop_catalog.decisions.history import Attempt, Subject
-from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Totals
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
+from pgbackstop_catalog.records.proof import Proof
+from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_exporter.snapshot import CopyFacts, KeptBackup, PlanFacts, ProofFacts
 from pgbackstop_exporter.sources import packed_records
 from pgbackstop_exporter.sources.packed_records import CopyDigest, ProofDigest

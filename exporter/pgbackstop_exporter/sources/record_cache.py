@@ -17,7 +17,9 @@ from typing import Final, Generic, TypeVar
 
 from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Copy, Proof
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.store import folder
 from pgbackstop_exporter.sources.packed_records import RecordCodec

@@ -16,7 +16,8 @@ from typing import Final, cast
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, BackupType
+from pgbackstop_catalog.records.attempt import BackupType
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import layout
 from pgbackstop_exporter.snapshot import Snapshot
 

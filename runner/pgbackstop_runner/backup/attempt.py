@@ -19,7 +19,9 @@ from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Status, Step, StoredFile, new_id
+from pgbackstop_catalog.records.attempt import Status, Step
+from pgbackstop_catalog.records.backup import Backup, StoredFile
+from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_catalog.records.pin import Pin
 from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_runner import failures

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner.backup.attempt import Attempt
 from pgbackstop_runner.backup.logical import Dump
 from pgbackstop_runner.failures import AttemptFailed

@@ -17,7 +17,8 @@ from psycopg.conninfo import make_conninfo
 
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.plan import Compression
-from pgbackstop_catalog.records.backup import Reason, StoredFile
+from pgbackstop_catalog.records.attempt import Reason
+from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.backup import readme, snapshot
 from pgbackstop_runner.backup.attempt import Attempt

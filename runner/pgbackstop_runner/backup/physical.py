@@ -17,7 +17,9 @@ import psycopg
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.plan import Compression
-from pgbackstop_catalog.records.backup import Backup, Reason, StoredFile, Tablespace
+from pgbackstop_catalog.records.attempt import Reason
+from pgbackstop_catalog.records.backup import Backup, StoredFile
+from pgbackstop_catalog.records.source import Tablespace
 from pgbackstop_runner.backup import readme
 from pgbackstop_runner.backup.attempt import Attempt
 from pgbackstop_runner.failures import AttemptFailed

@@ -15,7 +15,9 @@ from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions import clocks
-from pgbackstop_catalog.records.backup import Backup, Reason, ServerFacts
+from pgbackstop_catalog.records.attempt import Reason
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.source import ServerFacts
 from pgbackstop_runner.backup import databases, missing_rights, replication_checks, size_forecast
 from pgbackstop_runner.failures import AttemptFailed, first_reason
 from pgbackstop_runner.postgres import client_programs, left_out, sessions, undumped, versions

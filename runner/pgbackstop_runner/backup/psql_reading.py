@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import psycopg
 
-from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.system import phrases
 

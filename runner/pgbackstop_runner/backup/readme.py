@@ -13,7 +13,8 @@ from shlex import quote
 
 from pgbackstop_catalog import units
 from pgbackstop_catalog.model import format_time
-from pgbackstop_catalog.records.backup import Backup, Tablespace
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.source import Tablespace
 from pgbackstop_catalog.store import atomic, layout
 
 _DECOMPRESS = {".zst": "zstd -dc", ".gz": "gzip -dc"}

@@ -11,7 +11,8 @@ from pathlib import Path
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_runner.copy import run as copy_run
 from pgbackstop_runner.notify import backup_events

@@ -10,7 +10,8 @@ from functools import partial
 import psycopg
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.records.backup import Backup, Reason, Status, StoredFile
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.backup import (
     attempt,

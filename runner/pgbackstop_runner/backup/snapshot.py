@@ -12,7 +12,7 @@ from psycopg import sql
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import error_messages, left_out, sessions, validity
 from pgbackstop_runner.postgres.left_out import LeftOut

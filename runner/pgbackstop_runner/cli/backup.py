@@ -112,7 +112,7 @@ def _due(opened: Workspace, plan: str, pinned: Pin | None) -> BackupRequest | No
 
 
 def _show(made: tuple[Backup, ...]) -> None:
-    from pgbackstop_catalog.records.backup import Status  # noqa: PLC0415 - pydantic
+    from pgbackstop_catalog.records.attempt import Status  # noqa: PLC0415 - pydantic
 
     for each in made:
         what = each.database or "whole server"

@@ -13,7 +13,7 @@ from pgbackstop_runner.cli import completion, options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pgbackstop_catalog.records.backup import Copy
+    from pgbackstop_catalog.records.copy import Copy
     from pgbackstop_runner.workspace import Workspace
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -43,7 +43,7 @@ def copy(
     Exit code 1 if something could not be copied.
     """
     opened = options.open_for_work()
-    from pgbackstop_catalog.records.backup import Status  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+    from pgbackstop_catalog.records.attempt import Status  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
     from pgbackstop_runner.copy import run  # noqa: PLC0415
 
     plans = [plan] if plan else sorted(opened.config.plans)

@@ -13,7 +13,7 @@ from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import completion, options
 
 if TYPE_CHECKING:
-    from pgbackstop_catalog.records.backup import DrillKind, Proof
+    from pgbackstop_catalog.records.proof import DrillKind, Proof
     from pgbackstop_runner.drill.run import Result
     from pgbackstop_runner.workspace import Workspace
 
@@ -178,7 +178,7 @@ def _show(opened: Workspace, result: Result, *, quietly: bool) -> None:
 
 
 def _show_proof(opened: Workspace, proof: Proof) -> None:
-    from pgbackstop_catalog.records.backup import Status  # noqa: PLC0415 - pydantic
+    from pgbackstop_catalog.records.attempt import Status  # noqa: PLC0415 - pydantic
 
     what = proof.database or proof.server
     took = units.format_duration(proof.duration_seconds or 0)

@@ -7,7 +7,8 @@ from datetime import datetime
 from itertools import islice
 
 from pgbackstop_catalog import units
-from pgbackstop_catalog.records.backup import Proof, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner import terminal
 

@@ -14,7 +14,7 @@ from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import completion, options, prompts
 
 if TYPE_CHECKING:
-    from pgbackstop_catalog.records.backup import MissingEntry
+    from pgbackstop_catalog.records.proof import MissingEntry
     from pgbackstop_catalog.records.restore import Restore
     from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
     from pgbackstop_runner.restore.select_backup import BackupQuery

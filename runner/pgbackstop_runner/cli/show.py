@@ -15,7 +15,9 @@ from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import completion, options
 
 if TYPE_CHECKING:
-    from pgbackstop_catalog.records.backup import Backup, Copy, Proof
+    from pgbackstop_catalog.records.backup import Backup
+    from pgbackstop_catalog.records.copy import Copy
+    from pgbackstop_catalog.records.proof import Proof
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 

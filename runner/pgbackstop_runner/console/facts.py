@@ -11,7 +11,10 @@ from zoneinfo import ZoneInfo
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.records.backup import Backup, Copy, Proof, new_id
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
+from pgbackstop_catalog.records.ids import new_id
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.store import listing, summary
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_catalog.store.summary import BackupSummary

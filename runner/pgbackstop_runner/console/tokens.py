@@ -20,7 +20,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.console import Role
 from pgbackstop_catalog.model import Model, UtcTime, format_time
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Name
+from pgbackstop_catalog.records.attempt import Name
 from pgbackstop_catalog.store import atomic, listing
 from pgbackstop_catalog.text import is_name
 from pgbackstop_runner.workspace import Workspace

@@ -16,7 +16,9 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Copy, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.storage import identity, open
 from pgbackstop_runner.storage.protocol import ByteStore

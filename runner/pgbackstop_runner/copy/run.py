@@ -15,7 +15,9 @@ from pathlib import PurePosixPath
 from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Copy, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.copy import encrypted_copy
 from pgbackstop_runner.storage import identity, open, original, stored_backup

@@ -13,7 +13,9 @@ from typing import TypeVar
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.backup import Backup, Proof, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner.backup import reconcile
 from pgbackstop_runner.daemon.settings import Settings

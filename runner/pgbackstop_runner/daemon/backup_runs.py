@@ -11,7 +11,7 @@ from datetime import datetime
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import format_time, utc_now
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_runner.backup import reconcile
 from pgbackstop_runner.daemon import children, due_times
 from pgbackstop_runner.daemon.children import Child

@@ -6,7 +6,9 @@ from datetime import datetime
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.records.backup import Backup, Reason, Status, begun_at, new_id
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.ids import begun_at, new_id
 from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner.daemon.plan_state import CREDIBLE, Missed, Order
 from pgbackstop_runner.system import origin

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.errors import Interrupted
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner import terminal, workspace
 from pgbackstop_runner.demo import components, configuration, database, metrics, screen

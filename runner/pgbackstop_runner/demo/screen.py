@@ -10,7 +10,8 @@ from datetime import datetime
 from pgbackstop_catalog import units
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.decisions.wal_segments import WalState
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 
 WIDTH = 80
 HEIGHT = 24

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.records.backup import Backup, CheckResult
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import CheckResult
 from pgbackstop_runner.drill.record import Drill
 from pgbackstop_runner.drill.work_directory import DrillDirectory
 from pgbackstop_runner.postgres import client_process, loaded_libraries

@@ -11,7 +11,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions import drills
 from pgbackstop_catalog.decisions.drills import Heartbeat, HeartbeatCheck, LiveHeartbeats
-from pgbackstop_catalog.records.backup import CheckResult
+from pgbackstop_catalog.records.proof import CheckResult
 from pgbackstop_runner.postgres import sessions
 from pgbackstop_runner.postgres.private_server import PrivateServer
 

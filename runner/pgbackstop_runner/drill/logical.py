@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from pgbackstop_catalog.records.backup import Backup, Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner.drill import empty_server, work_directory
 from pgbackstop_runner.drill.record import Drill

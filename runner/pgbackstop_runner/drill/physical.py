@@ -11,7 +11,9 @@ import psycopg
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
 from pgbackstop_catalog.model import format_time
-from pgbackstop_catalog.records.backup import Backup, CheckResult, Reason
+from pgbackstop_catalog.records.attempt import Reason
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import CheckResult
 from pgbackstop_runner.drill import empty_server, heartbeat_check, record, work_directory
 from pgbackstop_runner.drill.record import Drill
 from pgbackstop_runner.drill.work_directory import DrillDirectory

@@ -11,7 +11,9 @@ from typing import Literal
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.backup import Backup, CheckResult, DrillKind, Proof, Reason, Status, Step
+from pgbackstop_catalog.records.attempt import Reason, Status, Step
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import CheckResult, DrillKind, Proof
 from pgbackstop_runner import failures
 from pgbackstop_runner.drill.work_directory import InsufficientSpace
 from pgbackstop_runner.failures import AttemptFailed

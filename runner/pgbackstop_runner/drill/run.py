@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.backup import Backup, DrillKind, Proof, Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import DrillKind, Proof
 from pgbackstop_runner.drill import logical, physical, selection, work_directory
 from pgbackstop_runner.drill.record import Drill
 from pgbackstop_runner.drill.selection import DrillChoice, DrillRequest

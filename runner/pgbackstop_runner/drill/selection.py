@@ -12,7 +12,9 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import drills, recovery
 from pgbackstop_catalog.decisions.recovery import Target
 from pgbackstop_catalog.model import format_time
-from pgbackstop_catalog.records.backup import Backup, DrillKind, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import DrillKind
 from pgbackstop_runner.drill.physical import DrillTarget
 from pgbackstop_runner.drill.record import Trigger
 from pgbackstop_runner.wal import archive_reader

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pgbackstop_catalog import errors, regular_file, units
 from pgbackstop_catalog.records import json_text
-from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_catalog.store import atomic, listing
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import socket_directory

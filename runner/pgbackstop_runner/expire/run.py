@@ -19,7 +19,8 @@ from pgbackstop_catalog.config.plan import Keep
 from pgbackstop_catalog.decisions import history, retention
 from pgbackstop_catalog.decisions.retention import Verdict
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.copy import run as copy_run
 from pgbackstop_runner.expire import remove, wal
 from pgbackstop_runner.storage import identity, stored_backup

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pgbackstop_catalog import regular_file
 from pgbackstop_catalog.records import json_text
-from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner.failures import AttemptFailed
 
 NAME = "backup_manifest"

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import IO
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import Backup, Reason
+from pgbackstop_catalog.records.attempt import Reason
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import dependents, names, role_names, sql_script

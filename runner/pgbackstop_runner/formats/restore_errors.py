@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pgbackstop_catalog import text
-from pgbackstop_catalog.records.backup import MissingEntry
+from pgbackstop_catalog.records.proof import MissingEntry
 from pgbackstop_runner.formats import names
 from pgbackstop_runner.formats.sql_script import Statement
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Literal
 
-from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import names
 

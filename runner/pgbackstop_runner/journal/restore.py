@@ -12,7 +12,7 @@ from typing import Final
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.backup import Status, Step
+from pgbackstop_catalog.records.attempt import Status, Step
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner import failures
 from pgbackstop_runner.system import log, origin

@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.notifications import Alertmanager
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.vanished import Acknowledgement
 from pgbackstop_runner.notify import alertmanager, events
 from pgbackstop_runner.notify.events import Event

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.backup import Proof
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_runner.notify import backup_events, events
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace

@@ -13,7 +13,9 @@ from pydantic import Field
 
 from pgbackstop_catalog import units
 from pgbackstop_catalog.model import Model, UtcTime, format_time
-from pgbackstop_catalog.records.backup import Backup, Proof, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.vanished import Acknowledgement
 
 Kind = Literal[

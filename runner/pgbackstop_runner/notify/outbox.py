@@ -16,8 +16,8 @@ from pathlib import Path
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import new_id
 from pgbackstop_catalog.records.delivery import DeliveryFailures
+from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_catalog.store import atomic, listing
 from pgbackstop_runner.notify.events import Event
 

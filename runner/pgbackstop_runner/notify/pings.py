@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit, urlunsplit
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.notify import secrets
 from pgbackstop_runner.system import http, log
 from pgbackstop_runner.workspace import Workspace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pgbackstop_catalog import units
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner.notify import backup_events, events
 from pgbackstop_runner.notify.events import Event, Kind, Severity

@@ -11,7 +11,9 @@ from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions import history, safety
 from pgbackstop_catalog.decisions import subjects as decisions_subjects
 from pgbackstop_catalog.decisions.history import Subject
-from pgbackstop_catalog.records.backup import Backup, Proof, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_runner.storage import identity, stored_backup
 from pgbackstop_runner.workspace import Workspace

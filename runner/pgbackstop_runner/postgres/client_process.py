@@ -20,7 +20,7 @@ from typing import IO
 from pgbackstop_catalog import text, units
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import error_messages
 from pgbackstop_runner.system import processes

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import errors as pg
 from psycopg import sql
 
-from pgbackstop_catalog.records.backup import DatabaseFacts, Extension, ServerFacts, Tablespace
+from pgbackstop_catalog.records.source import DatabaseFacts, Extension, ServerFacts, Tablespace
 from pgbackstop_runner.postgres import clock, loaded_libraries
 
 

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import maintenance
 from pgbackstop_catalog.config.server import USUAL_DATABASE
-from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import session_options
 from pgbackstop_runner.postgres.client_programs import Binaries

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner.postgres.error_messages import Meaning
 
 _NO_PASSWORD = Meaning(

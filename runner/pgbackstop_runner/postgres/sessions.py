@@ -15,7 +15,7 @@ from psycopg.pq import TransactionStatus
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo, maintenance
 from pgbackstop_catalog.config.server import USUAL_DATABASE, Server
-from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner.failures import AttemptFailed, DatabaseRefused
 from pgbackstop_runner.postgres import error_messages, refusals, session_options
 

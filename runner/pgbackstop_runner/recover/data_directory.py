@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.records.backup import Backup, Tablespace
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.source import Tablespace
 from pgbackstop_runner.workspace import Workspace
 
 UNFINISHED = "pgbackstop-unfinished"

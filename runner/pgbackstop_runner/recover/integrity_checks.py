@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import CheckResult
+from pgbackstop_catalog.records.proof import CheckResult
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import client_process, validity
 from pgbackstop_runner.postgres.private_server import PrivateServer

@@ -10,7 +10,8 @@ from pathlib import Path
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.backup import Reason, Status, new_id
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner.journal.restore import Journal, here, reread
 from pgbackstop_runner.notify import restore_events

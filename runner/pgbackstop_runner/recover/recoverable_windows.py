@@ -10,7 +10,9 @@ from pgbackstop_catalog.decisions import wal_copies
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_segments import WalGap
 from pgbackstop_catalog.decisions.windows import Window
-from pgbackstop_catalog.records.backup import Backup, Proof, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_runner.wal import archive_reader
 from pgbackstop_runner.workspace import Workspace
 

@@ -22,7 +22,9 @@ from pgbackstop_catalog import units
 from pgbackstop_catalog.decisions import recovery
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
 from pgbackstop_catalog.records import restore
-from pgbackstop_catalog.records.backup import Backup, CheckResult, Reason
+from pgbackstop_catalog.records.attempt import Reason
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import CheckResult
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.postgres import client_programs, loaded_libraries, socket_directory

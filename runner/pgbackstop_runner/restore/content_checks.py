@@ -14,7 +14,9 @@ from psycopg import sql
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Assertion
-from pgbackstop_catalog.records.backup import Backup, CheckResult, DatabaseFacts, MissingEntry
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import CheckResult, MissingEntry
+from pgbackstop_catalog.records.source import DatabaseFacts
 from pgbackstop_runner.formats import dump_metadata, restore_errors
 from pgbackstop_runner.postgres import facts as postgres
 from pgbackstop_runner.postgres import row_counts, validity

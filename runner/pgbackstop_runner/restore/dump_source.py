@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pgbackstop_catalog.records.backup import MissingEntry
+from pgbackstop_catalog.records.proof import MissingEntry
 from pgbackstop_runner.formats import dump_metadata, names, sql_script
 
 

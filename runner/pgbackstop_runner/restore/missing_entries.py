@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import MissingEntry
+from pgbackstop_catalog.records.proof import MissingEntry
 from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.restore.plan import RestorePlan
 from pgbackstop_runner.system import phrases

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo
-from pgbackstop_catalog.records.backup import CheckResult
+from pgbackstop_catalog.records.proof import CheckResult
 from pgbackstop_runner.formats import dump_metadata
 from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.postgres import client_process, sessions

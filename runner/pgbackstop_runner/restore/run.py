@@ -10,7 +10,8 @@ import psycopg
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.backup import Status, new_id
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.journal import restore

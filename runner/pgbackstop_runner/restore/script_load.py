@@ -17,7 +17,8 @@ from typing import IO
 
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
-from pgbackstop_catalog.records.backup import MissingEntry, Reason
+from pgbackstop_catalog.records.attempt import Reason
+from pgbackstop_catalog.records.proof import MissingEntry
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import dump_metadata, names, restore_errors, sql_script
 from pgbackstop_runner.formats.restore_errors import ScriptErrors

@@ -14,7 +14,7 @@ import psycopg
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.backup import Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner.journal import restore as journal_restore
 from pgbackstop_runner.journal.restore import Journal

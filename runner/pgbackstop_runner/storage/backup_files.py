@@ -9,7 +9,8 @@ from typing import BinaryIO, Protocol
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import layout
 from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner.storage import identity, stored_backup

@@ -19,7 +19,7 @@ from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.model import format_time, utc_now
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.storage import FormerStorage, StorageMark
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.storage import open

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.system import log

@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.decisions import wal_segments
-from pgbackstop_catalog.records.backup import Backup, Reason, StoredFile
+from pgbackstop_catalog.records.attempt import Reason
+from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import backup_manifest, tar_extract
 from pgbackstop_runner.postgres import client_process

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import Backup, CheckResult, Reason
+from pgbackstop_catalog.records.attempt import Reason
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import CheckResult
 from pgbackstop_runner import failures
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import client_programs

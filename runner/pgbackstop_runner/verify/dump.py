@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 from pathlib import Path
 
-from pgbackstop_catalog.records.backup import Backup, Reason, StoredFile
+from pgbackstop_catalog.records.attempt import Reason
+from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import dump_files, zstd_frames
 from pgbackstop_runner.formats.copy_rows import Scanner, differences

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import Backup, Reason, StoredFile
+from pgbackstop_catalog.records.attempt import Reason
+from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.storage import stored_backup

@@ -6,7 +6,8 @@ import contextlib
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.backup import Proof, Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.storage import identity, stored_backup
 from pgbackstop_runner.system import files, log

@@ -14,7 +14,9 @@ from typing import Literal
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.backup import Backup, Proof, Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_runner.notify import backup_events
 from pgbackstop_runner.storage import stored_backup
 from pgbackstop_runner.system import log, origin, signals

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner.failures import AttemptFailed
 
 # Words of the system and of PostgreSQL's tools that say nothing about the bytes that were to be read.

@@ -10,7 +10,8 @@ from pgbackstop_catalog.decisions import recovery, wal_segments
 from pgbackstop_catalog.decisions.wal_segments import Entry, Segment
 from pgbackstop_catalog.decisions.windows import Window
 from pgbackstop_catalog.model import format_time
-from pgbackstop_catalog.records.backup import Backup, Reason
+from pgbackstop_catalog.records.attempt import Reason
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.system import phrases, streams
 from pgbackstop_runner.wal import archive_reader, segment_file

@@ -16,7 +16,9 @@ from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.wal_segments import Segment, WalGap, WalGaps
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, BackupId, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.ids import BackupId
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.wal.archive import Archive
 

@@ -14,7 +14,7 @@ from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions import windows as decisions_windows
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.model import Model, UtcTime
-from pgbackstop_catalog.records.backup import Name
+from pgbackstop_catalog.records.attempt import Name
 from pgbackstop_catalog.store import wal_index
 from pgbackstop_runner.storage import identity
 from pgbackstop_runner.wal import archive as archives

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.records.attempt import Reason
 from tests.alerts.faults import both, does, now_is, once
 from tests.alerts.timeline import Fault
 from tests.alerts.world import GB, LOGICAL, World

@@ -17,7 +17,8 @@ from typing import Any
 
 from pgbackstop_catalog.config.configuration import Log
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import atomic
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner import workspace

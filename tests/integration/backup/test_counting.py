@@ -12,7 +12,8 @@ from psycopg import sql
 
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server as ServerConfig
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.backup import snapshot
 from pgbackstop_runner.backup.snapshot import Snapshot
 from pgbackstop_runner.postgres import row_counts

@@ -7,7 +7,7 @@ import pytest
 from psycopg import sql
 
 from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.records.backup import Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_runner.backup import databases as meant_databases
 from tests.support import databases
 from tests.support.backups import Site, plan, restore_by_hand

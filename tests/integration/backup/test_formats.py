@@ -10,7 +10,8 @@ import pytest
 
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.backup import physical
 from tests.support.backups import Site, plan
 from tests.support.databases import Database

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from tests.support.backups import Site, plan, until
 from tests.support.fixtures import MakeServer
 from tests.support.servers import Server

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.store.folder import FolderCatalog
 from tests.support import storages
 

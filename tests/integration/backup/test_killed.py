@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.backup import reconcile
 from tests.support import install_postgres
 from tests.support.backups import Site, environment, gone, plan, until, waiting_client

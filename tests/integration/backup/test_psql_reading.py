@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_runner.backup import psql_reading
 from tests.support import backups, places
 from tests.support.backups import Site

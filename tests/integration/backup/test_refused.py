@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Backup, Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
 from tests.integration.backup.conftest import MakeRole
 from tests.support import binaries
 from tests.support.backups import Site, plan

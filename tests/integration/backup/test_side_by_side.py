@@ -12,7 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from pgbackstop_catalog.records.backup import Backup, Status, StoredFile
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_runner.backup import logical
 from tests.support import databases
 from tests.support.backups import Site, clients, gone, plan, until

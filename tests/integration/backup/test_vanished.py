@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from tests.support.backups import Site, plan, sentence
 from tests.support.databases import Database
 from tests.support.servers import Server

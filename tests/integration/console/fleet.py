@@ -11,18 +11,13 @@ import yaml
 from pgbackstop_catalog.decisions.wal_segments import Segment, WalGap, WalSegment, WalState
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import (
-    Backup,
-    Copy,
-    Proof,
-    Reason,
-    ServerFacts,
-    Status,
-    Step,
-    StoredFile,
-    new_id,
-)
+from pgbackstop_catalog.records.attempt import Reason, Status, Step
+from pgbackstop_catalog.records.backup import Backup, StoredFile
+from pgbackstop_catalog.records.copy import Copy
+from pgbackstop_catalog.records.ids import new_id
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.scheduler import SchedulerState
+from pgbackstop_catalog.records.source import ServerFacts
 from pgbackstop_catalog.records.vanished import VanishedTable
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner import workspace as workspaces

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from pgbackstop_catalog.config.console import Role
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.backup import Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_runner import workspace
 from pgbackstop_runner.backup import reconcile
 from pgbackstop_runner.console import tokens

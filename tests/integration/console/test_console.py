@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.backup import Backup, Reason, Status, new_id
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_runner.console import server
 from pgbackstop_runner.console.api.endpoint import BASE
 from pgbackstop_runner.console.app import Desk, Route

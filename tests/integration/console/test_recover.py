@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from pgbackstop_catalog.model import format_time
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from tests.integration.console.conftest import Site, console, deeds, ended, planned, running, until
 from tests.integration.recover import yard as yards
 from tests.integration.recover.yard import Clone, Yard

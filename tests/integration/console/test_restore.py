@@ -11,7 +11,9 @@ import psutil
 import pytest
 
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.backup import Backup, MissingEntry, Proof, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import MissingEntry, Proof
 from pgbackstop_catalog.records.restore import Restore
 from tests.integration.console.conftest import DEADLINE, Site, deeds, ended, planned, until
 from tests.integration.restore.test_missing_entries import VIOLATED

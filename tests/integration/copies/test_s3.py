@@ -11,7 +11,8 @@ import obstore
 import pytest
 
 from pgbackstop_catalog.config.storage import S3Storage
-from pgbackstop_catalog.records.backup import Status, StoredFile
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_runner.copy import rebuild_catalog, run
 from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.storage import identity

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 import psutil
 
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from tests.integration.daemon.conftest import House, until
 
 EACH_SECOND = "* * * * * *"

@@ -14,7 +14,9 @@ from pathlib import Path
 from types import FrameType
 
 from pgbackstop_catalog.model import format_time, utc_now
-from pgbackstop_catalog.records.backup import Backup, Reason, Status, new_id
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_runner import workspace
 from pgbackstop_runner.daemon import service, settings
 from pgbackstop_runner.daemon.plan_state import Order

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from tests.integration.daemon.conftest import House, until
 from tests.support import faketime
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from pgbackstop_catalog.decisions.wal_segments import WalState
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from tests.integration.daemon import attempts
 from tests.integration.daemon.attempts import EACH_SECOND, SELDOM
 from tests.integration.daemon.conftest import House, until

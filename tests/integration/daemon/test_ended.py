@@ -4,7 +4,7 @@ import os
 import signal
 from datetime import UTC, datetime, timedelta
 
-from pgbackstop_catalog.records.backup import Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_runner.backup import reconcile
 from pgbackstop_runner.system.state_folder import StateFolder
 from tests.integration.daemon import attempts

@@ -9,7 +9,9 @@ from typing import Any
 import yaml
 
 from pgbackstop_catalog.model import format_time
-from pgbackstop_catalog.records.backup import Backup, Proof, Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_runner import workspace
 from pgbackstop_runner.expire import acknowledge
 from pgbackstop_runner.notify import alertmanager_config, backup_events, drill_events

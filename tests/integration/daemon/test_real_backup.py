@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from tests.integration.daemon.conftest import DEADLINE, House, until
 from tests.support import storages
 from tests.support.databases import Database

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Proof
+from pgbackstop_catalog.records.proof import Proof
 from tests.support import backups, databases, places
 from tests.support.backups import Site
 from tests.support.databases import Database

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from tests.integration.drill.conftest import backed_up, drills, remains
 from tests.integration.drill.test_pitr import prepare
 from tests.integration.exporter.running import Exporter

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from tests.integration.drill.test_pitr import check, drill, yard
 from tests.integration.recover import yard as yards
 from tests.integration.recover.yard import Yard

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from tests.integration.drill.conftest import drills, remains
 from tests.integration.recover import yard as yards
 from tests.integration.recover.yard import Yard

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_runner.system import jail
 from tests.integration.drill.conftest import backed_up, drills, remains
 from tests.support import accounts, backups, confined, places

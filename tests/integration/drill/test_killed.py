@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_runner.drill import run, work_directory
 from tests.integration.drill.conftest import drills, remains
 from tests.support import backups

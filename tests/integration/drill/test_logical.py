@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
 from tests.integration.drill.conftest import backed_up, drills, remains
 from tests.support import backups, places
 from tests.support.backups import Site

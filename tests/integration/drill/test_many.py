@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import wal_segments
-from pgbackstop_catalog.records.backup import Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_runner.drill import run, selection
 from tests.integration.drill.conftest import drills, remains
 from tests.support import backups, places

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import pgbackstop_runner
-from pgbackstop_catalog.records.backup import Proof, Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_runner.wal import archive_reader
 from tests.integration.drill.conftest import drills, remains
 from tests.integration.exporter.running import Exporter

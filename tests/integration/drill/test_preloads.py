@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from tests.integration.drill.conftest import drills
 from tests.support import backups, binaries, databases, places
 from tests.support.backups import Site

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_exporter import reference
 from tests.integration.exporter.running import DEADLINE, Exporter, Scrape, write_config
 from tests.unit.exporter.builders import backup, catalog

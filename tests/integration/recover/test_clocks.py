@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from pgbackstop_catalog.errors import ValidationError
-from pgbackstop_catalog.records.backup import Proof, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_exporter.sources.postgres import PostgresSource
 from tests.integration.recover.conftest import MakeYard
 from tests.integration.recover.yard import Yard

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pgbackstop_catalog.records.backup import Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_runner.recover.data_directory import UNFINISHED
 from tests.integration.recover import yard as yards
 from tests.integration.recover.conftest import MakeYard

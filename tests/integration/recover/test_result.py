@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from tests.integration.recover import yard as yards
 from tests.integration.recover.conftest import MakeYard
 from tests.integration.recover.test_shapes import by_hand, lines_of

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from tests.integration.recover.yard import Yard
 from tests.support import accounts, backups
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_runner.restore import planning
 from pgbackstop_runner.restore.plan import RestoreRequest
 from pgbackstop_runner.restore.select_backup import BackupQuery

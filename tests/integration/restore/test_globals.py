@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from tests.integration.drill.conftest import drills
 from tests.integration.restore import places as sites
 from tests.support import backups, binaries, places

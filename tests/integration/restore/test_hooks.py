@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_runner.restore import undo
 from tests.integration.restore import image, places
 from tests.support import ports

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from tests.integration.restore import image, places
 from tests.support import backups
 from tests.support.backups import Site

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from tests.integration.restore import image, places
 from tests.support.backups import Site
 from tests.support.databases import Database

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.restore import Restore
 from tests.integration.restore import image, places
 from tests.support import backups, databases, terminal

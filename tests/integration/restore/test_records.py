@@ -10,7 +10,7 @@ import pytest
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.restore import target_database, undo
 from tests.integration.restore import places

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.store import layout
 from tests.integration.exporter.running import Exporter
 from tests.support import mounts

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.verify import run
 from tests.integration.verify import damage
 from tests.integration.verify.conftest import CopyOf

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
 from tests.integration.drill.test_daemon import SELDOM, daemon
 from tests.integration.exporter.running import Exporter
 from tests.integration.verify import damage

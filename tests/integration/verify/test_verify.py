@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import Backup, Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.verify import reconcile, run, targets
 from tests.integration.exporter.running import Exporter

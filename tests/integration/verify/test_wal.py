@@ -10,7 +10,9 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.wal_segments import Entry
 from pgbackstop_catalog.model import format_time, utc_now
-from pgbackstop_catalog.records.backup import Proof, Status, new_id
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.ids import new_id
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.store.wal_index import Index
 from pgbackstop_runner.verify import run
 from tests.integration.recover import yard as yards

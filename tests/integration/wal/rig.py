@@ -20,7 +20,9 @@ import psutil
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.backup import Backup, Status, new_id
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_catalog.store import wal_index
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.system.state_folder import StateFolder

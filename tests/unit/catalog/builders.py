@@ -3,7 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pgbackstop_catalog.records.backup import Backup, ServerFacts, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.source import ServerFacts
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)  # a Sunday
 DAY = timedelta(days=1)

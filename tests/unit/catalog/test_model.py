@@ -1,21 +1,24 @@
 """Every number of every record and of the configuration is finite and bounded: none breaks what computes."""
 
 import inspect
+import pkgutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from pgbackstop_catalog import records
 from pgbackstop_catalog.config.configuration import Config
-from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.decisions import wal_copies, wal_segments
 from pgbackstop_catalog.model import Model, UtcTime
-from pgbackstop_catalog.records import backup, delivery, restore, scheduler, vanished
 
+_NAMES = [f"{records.__name__}.{each.name}" for each in pkgutil.iter_modules(records.__path__)]
 MODELS = [
     each
-    for module in (backup, delivery, restore, scheduler, vanished, wal_segments)
+    for module in (*map(import_module, _NAMES), wal_copies, wal_segments)
     for _name, each in inspect.getmembers(module, inspect.isclass)
     if issubclass(each, Model) and each.__module__ == module.__name__
 ]

@@ -5,7 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from pgbackstop_catalog.config.configuration import Config
-from pgbackstop_catalog.records.backup import Backup, Copy, Proof, Status, new_id
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
+from pgbackstop_catalog.records.ids import new_id
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.store.folder import FolderCatalog
 

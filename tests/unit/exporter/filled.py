@@ -7,8 +7,9 @@ from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_segments import WalGap, WalState, WalWindow
 from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Status, Totals
+from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.scheduler import SchedulerState
+from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.store import atomic
 from pgbackstop_exporter.metrics import server_metrics, storage_metrics
 from pgbackstop_exporter.snapshot import (

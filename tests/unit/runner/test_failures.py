@@ -9,7 +9,9 @@ import psycopg
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import Backup, Reason, Status, new_id
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_runner import failures
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

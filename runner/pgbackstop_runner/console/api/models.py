@@ -9,8 +9,12 @@ from pydantic import Field
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_segments import WalGap
 from pgbackstop_catalog.model import Count, Model, Seconds, UtcTime
-from pgbackstop_catalog.records.backup import Backup, BackupId, Copy, Name, Proof
+from pgbackstop_catalog.records.attempt import Name
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
+from pgbackstop_catalog.records.ids import BackupId
 from pgbackstop_catalog.records.pin import Note
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.vanished import VanishedTable
 from pgbackstop_runner.console.operations import State as OperationState
 from pgbackstop_runner.console.operations import Verb

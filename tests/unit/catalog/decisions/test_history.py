@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from pgbackstop_catalog.config.schedule import Schedule
 from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.history import Attempt, Counts, Subject
-from pgbackstop_catalog.records.backup import Backup, Reason, Status, Totals
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.records.vanished import Acknowledgement
 from tests.unit.exporter.builders import DAY, NOW, backup, physical
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from pgbackstop_catalog.config.verify import Verify
 from pgbackstop_catalog.decisions import reread
 from pgbackstop_catalog.decisions.reread import Turns
-from pgbackstop_catalog.records.backup import Backup, Proof, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import Proof
 from tests.unit.catalog.builders import DAY, NOW, backup
 
 BUDGET = 100

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from pgbackstop_catalog.config.plan import Keep
 from pgbackstop_catalog.decisions import retention
-from pgbackstop_catalog.records.backup import Backup, Reason, ServerFacts, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.source import ServerFacts
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from tests.unit.catalog.builders import DAY, NOW, backup, physical
 

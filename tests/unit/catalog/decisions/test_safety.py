@@ -9,7 +9,8 @@ from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions import history, safety
 from pgbackstop_catalog.decisions.safety import Finding, Severity, State
 from pgbackstop_catalog.decisions.wal_segments import WalGap, WalState
-from pgbackstop_catalog.records.backup import Backup, Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from tests.unit.catalog import builders
 

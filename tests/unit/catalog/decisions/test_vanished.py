@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from pgbackstop_catalog.config.plan import DataLoss
 from pgbackstop_catalog.decisions import vanished
-from pgbackstop_catalog.records.backup import Backup, ServerFacts, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.restore import Restore
+from pgbackstop_catalog.records.source import ServerFacts
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from tests.unit.catalog.builders import DAY, NOW, backup
 

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from pgbackstop_catalog.decisions import wal_segments, windows
 from pgbackstop_catalog.decisions.wal_segments import Entry, Segment, Switch, WalGap, WalState
-from pgbackstop_catalog.records.backup import Backup, ServerFacts, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.source import ServerFacts
 
 START = datetime(2026, 11, 22, 2, tzinfo=UTC)
 SIZE = wal_segments.DEFAULT_SEGMENT_BYTES

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pgbackstop_catalog.records.backup import ServerFacts
+from pgbackstop_catalog.records.source import ServerFacts
 from tests.unit.catalog import builders
 
 

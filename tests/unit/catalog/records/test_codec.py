@@ -12,7 +12,10 @@ from pydantic import ValidationError
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import format_time
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Reason, Status, Totals, begun_at, new_id
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.ids import begun_at, new_id
+from pgbackstop_catalog.records.totals import Totals
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import NOW
 

@@ -8,7 +8,8 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Proof, Totals
+from pgbackstop_catalog.records.proof import Proof
+from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.store.decoded import DecodedRecords
 
 

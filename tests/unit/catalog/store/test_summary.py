@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import backup, codec
-from pgbackstop_catalog.records.backup import Backup, Reason, Status, StoredFile
+from pgbackstop_catalog.records import attempt, codec
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_catalog.store import summary
 from tests.unit.catalog import builders
@@ -42,7 +43,7 @@ def assert_same(found: summary.BackupSummary, record: Backup) -> None:
 
 
 def test_the_version_is_the_records() -> None:
-    assert backup.RECORD_VERSION == summary._VERSION
+    assert attempt.RECORD_VERSION == summary._VERSION
 
 
 @given(

@@ -11,8 +11,10 @@ import pytest
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.verify import Verify
 from pgbackstop_catalog.decisions.history import History, Subject
-from pgbackstop_catalog.records.backup import Backup, Reason, Status, Totals
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.scheduler import Counted, SchedulerState
+from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_exporter.families import plans
 from pgbackstop_exporter.families.samples import Families, labels

@@ -7,7 +7,9 @@ import pytest
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.history import Attempt, Subject
-from pgbackstop_catalog.records.backup import Backup, Status, Totals
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_exporter.snapshot import CatalogFacts, RestoreFacts
 from pgbackstop_exporter.sources import catalog as sources_catalog
 from pgbackstop_exporter.sources import plan

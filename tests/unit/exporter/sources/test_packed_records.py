@@ -6,7 +6,8 @@ import pytest
 
 from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.history import Subject
-from pgbackstop_catalog.records.backup import Backup, Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_exporter.sources import packed_records
 from tests.unit.exporter.builders import DAY, NOW, backup, copy_of, physical, proof_of

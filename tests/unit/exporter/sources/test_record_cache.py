@@ -9,7 +9,8 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.history import Attempt
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_exporter.sources import packed_records
 from pgbackstop_exporter.sources.record_cache import RecordCache
 from tests.unit.exporter.builders import NOW, backup, catalog

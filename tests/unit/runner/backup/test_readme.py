@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog.records.backup import Backup, Status, StoredFile, Tablespace, new_id
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup, StoredFile
+from pgbackstop_catalog.records.ids import new_id
+from pgbackstop_catalog.records.source import Tablespace
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.backup import readme
 

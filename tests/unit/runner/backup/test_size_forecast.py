@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog.records.backup import Backup, Status, new_id
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_runner.backup import size_forecast
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

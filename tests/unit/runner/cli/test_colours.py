@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from tests.support import storages
 from tests.unit.runner.daemon.records import at, backup
 

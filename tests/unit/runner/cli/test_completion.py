@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from tests.support import storages
 from tests.unit.runner.daemon.records import at, backup
 

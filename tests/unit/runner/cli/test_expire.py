@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Backup, Copy, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_runner.workspace import Workspace
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import DAY, NOW

@@ -9,17 +9,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from pgbackstop_catalog.records.backup import (
-    Copy,
-    DatabaseFacts,
-    Extension,
-    Proof,
-    Reason,
-    ServerFacts,
-    Status,
-    Step,
-    StoredFile,
-)
+from pgbackstop_catalog.records.attempt import Reason, Status, Step
+from pgbackstop_catalog.records.backup import StoredFile
+from pgbackstop_catalog.records.copy import Copy
+from pgbackstop_catalog.records.proof import Proof
+from pgbackstop_catalog.records.source import DatabaseFacts, Extension, ServerFacts
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_runner import main
 from pgbackstop_runner.workspace import Workspace

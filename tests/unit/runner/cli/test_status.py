@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Proof, Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner import main

@@ -11,7 +11,8 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import layout
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.copy import rebuild_catalog, run

@@ -10,7 +10,9 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Copy, Status, StoredFile
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup, StoredFile
+from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.copy import run
 from pgbackstop_runner.expire import run as expire_run

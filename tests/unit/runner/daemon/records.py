@@ -3,7 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from pgbackstop_catalog.records.backup import Backup, Status, new_id
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.ids import new_id
 
 
 def at(hour: int, minute: int = 0, second: int = 0, day: int = 22) -> datetime:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Backup, Proof, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_runner.backup import reconcile
 from pgbackstop_runner.daemon import abandoned
 from pgbackstop_runner.drill import run as drill_run

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.records.backup import Backup, Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.daemon import due_times
 from pgbackstop_runner.daemon.plan_state import Missed, Order

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_runner.daemon import outside
 from pgbackstop_runner.workspace import Workspace
 from tests.unit.runner.daemon.records import at, backup

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pgbackstop_catalog.config.configuration import Config
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.daemon.planner import Planner
 from pgbackstop_runner.workspace import Workspace
 from tests.support import storages

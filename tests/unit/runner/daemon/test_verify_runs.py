@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Proof
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_runner.daemon.one_child import OneChild
 from pgbackstop_runner.daemon.settings import Settings, VerifyOrder, verify_command
 from pgbackstop_runner.daemon.verify_runs import Rereads

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Backup, Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.daemon import wal_gaps
 from tests.unit.runner.daemon.records import at, backup
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import recovery
 from pgbackstop_catalog.decisions.recovery import Target
-from pgbackstop_catalog.records.backup import Backup, DrillKind, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import DrillKind
 from pgbackstop_runner.drill import selection
 from pgbackstop_runner.drill.selection import DrillRequest
 from pgbackstop_runner.workspace import Workspace

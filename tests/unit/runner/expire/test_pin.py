@@ -8,7 +8,8 @@ import pytest
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.expire import pin
 from pgbackstop_runner.expire import run as expire_run

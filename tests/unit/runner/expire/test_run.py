@@ -11,7 +11,10 @@ import structlog.testing
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import history
-from pgbackstop_catalog.records.backup import Backup, Proof, Reason, Status, Totals
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import Proof
+from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_runner.expire import remove
 from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.workspace import Workspace

@@ -8,7 +8,9 @@ import pytest
 
 from pgbackstop_catalog.decisions import wal_needs, wal_segments
 from pgbackstop_catalog.decisions.wal_segments import WalSegment
-from pgbackstop_catalog.records.backup import Backup, ServerFacts, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.source import ServerFacts
 from pgbackstop_runner.expire import run
 from pgbackstop_runner.wal import index
 from pgbackstop_runner.workspace import Workspace

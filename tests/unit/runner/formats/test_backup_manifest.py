@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import backup_manifest
 

@@ -12,7 +12,7 @@ import pytest
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.notifications import Alertmanager
-from pgbackstop_catalog.records.backup import Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_runner.notify import alertmanager, backup_events, events
 from pgbackstop_runner.notify.events import Event
 from pgbackstop_runner.workspace import Workspace

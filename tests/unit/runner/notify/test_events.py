@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_runner.notify import events
 from tests.unit.catalog.finished import NOW, finished, labels_of

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from pgbackstop_catalog.records.backup import Reason
+from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner.postgres import error_messages, refusals, sessions
 
 

@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.wal_segments import Segment, WalGap, WalState
 from pgbackstop_catalog.decisions.windows import Window
-from pgbackstop_catalog.records.backup import Backup, Proof, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_runner import main
 from pgbackstop_runner.recover import recoverable_windows
 from pgbackstop_runner.workspace import Workspace

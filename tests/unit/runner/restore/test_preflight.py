@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.config.server import Application, Hook, Server
-from pgbackstop_catalog.records.backup import ServerFacts
 from pgbackstop_catalog.records.restore import Estimate
+from pgbackstop_catalog.records.source import ServerFacts
 from pgbackstop_runner.formats.dump_metadata import DumpMetadata
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.restore import preflight

@@ -7,7 +7,8 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import restore
-from pgbackstop_catalog.records.backup import Backup, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner.restore import select_backup, target_database
 from pgbackstop_runner.restore.select_backup import BackupQuery

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.records.backup import Status
+from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.recover import record as recover_record

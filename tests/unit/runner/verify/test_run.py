@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from pgbackstop_catalog.records.backup import Backup, Reason, Status
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_runner.verify import run
 from pgbackstop_runner.verify.run import Asked

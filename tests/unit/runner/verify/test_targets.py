@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import Backup, Reason, Status, StoredFile
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_runner.verify import targets
 from pgbackstop_runner.workspace import Workspace
 from tests.unit.catalog import builders

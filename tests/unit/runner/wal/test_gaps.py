@@ -8,7 +8,9 @@ import pytest
 
 from pgbackstop_catalog.decisions.wal_segments import Segment
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.backup import Backup, Status, new_id
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_runner.wal.archive import Archive
 from pgbackstop_runner.wal.gaps import Gaps, read
 from tests.unit.runner.wal import makers

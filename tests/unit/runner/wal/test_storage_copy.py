@@ -13,7 +13,10 @@ import pytest
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_segments import WalState, format_lsn
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, Copy, ServerFacts, Status
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
+from pgbackstop_catalog.records.source import ServerFacts
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.storage.folder import FolderStore
 from pgbackstop_runner.storage.protocol import StoreError

@@ -1,0 +1,47 @@
+"""The record of a backup's bytes in one further storage."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, Self
+
+from pgbackstop_catalog.model import Count, Model, Seconds, UtcTime
+from pgbackstop_catalog.records.attempt import RECORD_VERSION, BackupType, Name, Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.ids import BackupId
+
+
+class Copy(Model):
+    """A backup's bytes in one further storage."""
+
+    record_version: Literal[1] = RECORD_VERSION
+    kind: Literal["copy"] = "copy"
+    backup: BackupId
+    plan: Name
+    server: Name
+    database: str = ""
+    backup_type: BackupType
+    storage: Name
+    status: Status
+    started_at: UtcTime
+    finished_at: UtcTime | None = None
+    duration_seconds: Seconds | None = None
+    size_bytes: Count | None = None
+    attempts: Count = 1
+    failures: Count = 0
+    message: str = ""
+    expired_at: UtcTime | None = None
+
+    @classmethod
+    def of(cls, backup: Backup, storage: str, *, started_at: datetime) -> Self:
+        """A running one of that backup."""
+        return cls(
+            backup=backup.id,
+            plan=backup.plan,
+            server=backup.server,
+            database=backup.database,
+            backup_type=backup.backup_type,
+            storage=storage,
+            status=Status.RUNNING,
+            started_at=started_at,
+        )
