@@ -52,7 +52,7 @@ class RemovedPlan(Model):
     size_bytes: int
 
 
-class Status(Model):
+class StatusDocument(Model):
     """Whether one is safe and why not; ``summary`` says it in a sentence."""
 
     at: UtcTime
@@ -65,9 +65,9 @@ class Status(Model):
     removed_plans: tuple[RemovedPlan, ...]
 
 
-def status(found: Overview) -> Status:
+def status(found: Overview) -> StatusDocument:
     """The whole overview; times are in UTC, durations seconds."""
-    return Status(
+    return StatusDocument(
         at=found.now,
         safe=found.is_safe,
         severity=found.severity.value,

@@ -6,7 +6,7 @@ from typing import Final
 
 from pgbackstop_runner.console.api import acting, models, reading
 from pgbackstop_runner.console.api.endpoint import Endpoint
-from pgbackstop_runner.overview.document import Status
+from pgbackstop_runner.overview.document import StatusDocument
 
 _STARTED: Final = {202: "Started; Location says where to ask how it stands."}
 _WAITED: Final = {200: "Over, and it succeeded.", **_STARTED}
@@ -19,7 +19,7 @@ ENDPOINTS: Final = (
         role="viewer",
         summary="Whether you are safe and why not, as pgbackstop status says it.",
         handler=reading.status,
-        answer=Status,
+        answer=StatusDocument,
     ),
     Endpoint(
         method="GET",
