@@ -246,9 +246,11 @@ def moment(name: str, width: int = 120, *, words: tuple[Word, ...] = theme.NEVER
     return column(name, width, unit="dateTimeFromNow", words=words, **more)
 
 
-def clock(name: str, *, words: tuple[Word, ...] = theme.NEVER_IS_BAD, **more: Any) -> Override:
+def clock(
+    name: str, width: int = 170, *, words: tuple[Word, ...] = theme.NEVER_IS_BAD, **more: Any
+) -> Override:
     """A column of moments, to the second on the reader's clock."""
-    return column(name, 170, unit="dateTimeAsIso", words=words, **more)
+    return column(name, width, unit="dateTimeAsIso", words=words, **more)
 
 
 def span(name: str, width: int = 120, **more: Any) -> Override:

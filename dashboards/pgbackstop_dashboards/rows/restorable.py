@@ -51,13 +51,14 @@ def table(*, width: int, height: int) -> Panel:
         columns=(
             panels.column("Server", 130),
             panels.clock("Restorable until", no_value="not known"),
-            panels.stopwatch("Behind by"),
+            panels.stopwatch("Behind by", 100),
             panels.filled(panels.share("Of limit")),
             panels.column("By", 65, words=_WAYS),
             panels.clock("Restorable from", no_value="not known"),
             panels.clock("Proven until", words=theme.NEVER),
             panels.clock(
                 "If host lost",
+                185,
                 words=theme.NEVER,
                 links=(links.runbook("WalCopyBehind", "What to do when it is far behind"),),
             ),
@@ -77,7 +78,7 @@ def table(*, width: int, height: int) -> Panel:
             panels.column(
                 "Gaps", 60, steps=theme.NONE_IS_GOOD, links=(links.runbook("WalGap", "What to do about it"),)
             ),
-            panels.column("Behind", 65, steps=theme.NONE_IS_GOOD),
+            panels.column("Behind", 75, steps=theme.NONE_IS_GOOD),
             panels.column("Exporter", 100),
         ),
     )

@@ -194,7 +194,7 @@ def _copies() -> Panel:
             panels.column("Waiting", 80),
             panels.column("Missing", 80, steps=theme.NONE_IS_GOOD),
             panels.column("Stored", 100, unit="decbytes", decimals=1),
-            panels.column("Sent in an hour", 120, decimals=0),
+            panels.column("Sent in an hour", 130, decimals=0),
             panels.column("Failures", 80, decimals=0),
             panels.column("Exporter", 150),
         ),

@@ -155,6 +155,28 @@ function Page() {
   return <>{items}</>;
 }
 
+// Headings and moments that do not fit: half of a moment is not the second to which one can restore.
+const MOMENT = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/;
+const isCut = (cell) => {
+  const node = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT).nextNode();
+  if (!node) { return false; }
+  const text = document.createRange();
+  text.selectNodeContents(node);
+  const end = text.getBoundingClientRect().right;
+  for (let each = node.parentElement; each !== cell.parentElement; each = each.parentElement) {
+    const style = getComputedStyle(each);
+    const inside = each.getBoundingClientRect().right - parseFloat(style.paddingRight);
+    if (style.overflowX !== 'visible' && end > inside + 0.5) { return true; }
+  }
+  return false;
+};
+setInterval(() => {
+  for (const cell of document.querySelectorAll('[role="columnheader"], [role="cell"]')) {
+    const counts = cell.matches('[role="columnheader"]') || MOMENT.test(cell.textContent);
+    if (counts && isCut(cell)) { cell.dataset.cut = cell.textContent; } else { delete cell.dataset.cut; }
+  }
+}, 500);
+
 // Components warn of each other's old names.
 window.console.error = () => {};
 document.head.append(Object.assign(document.createElement('style'), { textContent: plotStyle }));

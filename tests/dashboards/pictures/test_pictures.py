@@ -46,6 +46,7 @@ def test_a_page_says_what_is_so(state: State, bundle: Path, tmp_path: Path) -> N
     for uid, content in pages.items():
         texts = drawn(bundle, content, kept(tmp_path) / f"{state.name}.{uid}.png", tmp_path / "profile")
         assert texts.broken == [], uid
+        assert not texts.cut, texts.cut
         assert not [title for title, text in texts.found.items() if LEFT_OVER & set(text.split())]
         said = texts.found | said
     for title, words in state.says.items():
@@ -102,12 +103,13 @@ def drawn(bundle: Path, content: dict[str, Any], picture: Path, profile: Path) -
 
 
 class Texts(HTMLParser):
-    """The text of each panel by its title."""
+    """The text of each panel by its title, and what of it is cut off."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: dict[str, str] = {}
         self.broken: list[str] = []
+        self.cut: list[str] = []
         self._title = ""
         self._depth = 0
 
@@ -118,6 +120,8 @@ class Texts(HTMLParser):
             self.found[self._title] = ""
         if given.get("class") == "broken":
             self.broken.append(self._title)
+        if "data-cut" in given:
+            self.cut.append(f"{self._title}: {given['data-cut']}")
         if tag == "div" and self._title:
             self._depth += 1
 
