@@ -129,7 +129,7 @@ def test_units_are_written_replaced_and_removed_and_no_others(folder: Path) -> N
         "pgbackstop-mine.service",
         *(
             f"pgbackstop-{job}.{kind}"
-            for job in ("backup-shop", "drill-shop", "expire")
+            for job in ("backup-shop", "drill-shop", "expire", "verify")
             for kind in ("service", "timer")
         ),
     }

@@ -52,6 +52,11 @@ def jobs(config: Config) -> tuple[Job, ...]:
             found.append(_of_plan("drill", name, plan.drill_schedule()))
     expire = Job(name="expire", description="expire", arguments=("expire",), schedule=_EXPIRE)
     found.append(expire)
+    if config.verify.enabled:
+        schedule = config.verify.effective_schedule()
+        found.append(
+            Job(name="verify", description="verify", arguments=("verify", "--due"), schedule=schedule)
+        )
     for name, server in config.servers.items():
         if server.wal.enabled:
             found.append(_of_wal("receive", name))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.schedule import Schedule
+from pgbackstop_catalog.config.verify import Verify
 from pgbackstop_runner.schedules import crontab, host_clock, jobs
 from tests.unit.runner.schedules.world import EXPRESSIONS, NOW, TARGET, config, expressions, job
 
@@ -83,7 +84,13 @@ def test_the_block_has_every_job_and_its_command_survives_cron() -> None:
     assert f"0 2 * * * {command} backup shop --scheduled" in lines
     assert f"0 5 * * 1 {command} drill shop --scheduled" in lines
     assert f"30 6 * * * {command} expire" in lines
+    assert f"0 4 * * * {command} verify --due" in lines
     assert any(line.startswith("#") and line.endswith("wal receive main") for line in lines)
+
+
+def test_what_the_configuration_turns_off_is_not_started() -> None:
+    unread = config().model_copy(update={"verify": Verify(enabled=False)})
+    assert "verify" not in {job.name for job in jobs.jobs(unread)}
 
 
 @pytest.mark.parametrize("before", ["", OTHERS, OTHERS.rstrip("\n")])

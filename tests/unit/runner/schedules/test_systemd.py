@@ -68,6 +68,7 @@ def test_the_services_may_what_the_daemon_may() -> None:
         "pgbackstop-backup-shop.service",
         "pgbackstop-drill-shop.service",
         "pgbackstop-expire.service",
+        "pgbackstop-verify.service",
         "pgbackstop-wal-receive-main.service",
     ]
     for name in services:
@@ -86,6 +87,7 @@ def test_what_has_no_schedule_runs_all_the_time_and_timers_are_enabled() -> None
         "pgbackstop-backup-shop.timer",
         "pgbackstop-drill-shop.timer",
         "pgbackstop-expire.timer",
+        "pgbackstop-verify.timer",
         "pgbackstop-wal-receive-main.service",
     ]
 

@@ -206,5 +206,6 @@ def test_every_plan_has_its_tasks_and_what_never_ends_has_none() -> None:
         "pgbackstop-backup-shop.xml",
         "pgbackstop-drill-shop.xml",
         "pgbackstop-expire.xml",
+        "pgbackstop-verify.xml",
     ]
     assert task_scheduler.task_name("pgbackstop-backup-shop.xml") == r"\pgbackstop\backup-shop"
