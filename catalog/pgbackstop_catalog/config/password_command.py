@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 from collections.abc import Sequence
 
-from pgbackstop_catalog import errors, units
+from pgbackstop_catalog import errors, programs, units
 
 SECONDS = 15.0
 _MOST_BYTES = 100_000
@@ -22,7 +20,7 @@ def password(argv: Sequence[str], *, seconds: float = SECONDS) -> str:
     program = argv[0]
     output = os.memfd_create("password")
     try:
-        status = _status(argv, output, seconds)
+        status = programs.exit_status(argv, output, seconds, errors_too=False)
         line = os.pread(output, _MOST_BYTES, 0).partition(b"\n")[0].rstrip(b"\r").decode()
     except OSError as error:
         raise _failed(program, f"cannot be started: {error.strerror}") from error
@@ -37,21 +35,6 @@ def password(argv: Sequence[str], *, seconds: float = SECONDS) -> str:
     if not line:
         raise _failed(program, "printed nothing")
     return line
-
-
-def _status(argv: Sequence[str], output: int, seconds: float) -> int | None:
-    """Its exit status; None where it took too long, and was killed with all that it started."""
-    process = subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        return process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 def _failed(program: str, how: str) -> errors.ConfigError:

@@ -10,12 +10,12 @@ import tempfile
 import time
 from typing import Literal
 
-from pgbackstop_catalog import errors, units
+from pgbackstop_catalog import errors, programs, units
 from pgbackstop_catalog.config.server import Hook
 from pgbackstop_catalog.records.restore import HookOutput
 from pgbackstop_catalog.text import plain
 from pgbackstop_runner.notify import secrets
-from pgbackstop_runner.system import http, processes
+from pgbackstop_runner.system import http
 
 HookName = Literal["stop", "start", "check"]
 # As much as a person reads; the end says why it failed.
@@ -60,7 +60,7 @@ def _command(argv: tuple[str, ...], seconds: float) -> tuple[bool, str]:
     """
     try:
         with tempfile.TemporaryFile() as file:
-            status = processes.exit_status(argv, file.fileno(), seconds)
+            status = programs.exit_status(argv, file.fileno(), seconds, errors_too=True)
             output = _last_of(file.fileno())
     except OSError as error:
         return False, f"{argv[0]} cannot be started: {error.strerror}"

@@ -113,25 +113,6 @@ def start(
         os.close(descriptor)
 
 
-def exit_status(argv: Sequence[str], output: int, seconds: float) -> int | None:
-    """Run a program in a session of its own, what it says goes to a descriptor; returns its exit status.
-
-    None where it did not end in time: it is killed then, with its group. What it leaves behind after its
-    own end lives on. Raises OSError.
-    """
-    process = subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-    )
-    try:
-        return process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
 def environment() -> dict[str, str]:
     """Ours in English and UTC, without what would change how PostgreSQL's programs connect or behave."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))}
