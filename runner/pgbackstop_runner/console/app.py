@@ -86,13 +86,16 @@ class Desk:
 
     def add_public(self, app: web.Application, method: str, path: str, handler: guard.Handler) -> None:
         """A page that needs no login."""
-        self._add(app, Route(method=method, path=path, role=None), handler)
+        self.add_route(app, Route(method=method, path=path, role=None), handler)
 
     def add(self, app: web.Application, method: str, path: str, role: Role, handler: PersonalHandler) -> None:
         """A page for those who have the role, or a higher one."""
-        self._add(app, Route(method=method, path=path, role=role), partial(self._for_role, role, handler))
+        self.add_route(
+            app, Route(method=method, path=path, role=role), partial(self._for_role, role, handler)
+        )
 
-    def _add(self, app: web.Application, route: Route, handler: guard.Handler) -> None:
+    def add_route(self, app: web.Application, route: Route, handler: guard.Handler) -> None:
+        """Serve it at the root and below the path; the handler itself keeps out who has not the role."""
         self.routes.append(route)
         bare = {self.path} - {""} if route.path == "/" else set()
         for path in {route.path, self.path + route.path} | bare:
@@ -154,7 +157,7 @@ class Desk:
             return self._failed(request, error)
 
     def _not_served(self, request: web.Request, error: web.HTTPException) -> web.StreamResponse:
-        if problems.is_wanted(request):
+        if problems.is_wanted(request.path, self.path):
             return problems.of_http(error)
         if isinstance(error, web.HTTPNotFound):
             return self._refused(request, None, 404, "There is no such page.", "Begin at the overview.")
@@ -190,7 +193,7 @@ class Desk:
     def _refused(
         self, request: web.Request, visitor: Visitor | None, status: int, problem: str, remedy: str
     ) -> web.Response:
-        if problems.is_wanted(request):
+        if problems.is_wanted(request.path, self.path):
             return problems.response(problems.Refused(status, problem, remedy))
         return self.respond("refused.html", visitor, status=status, problem=problem, remedy=remedy)
 

@@ -30,9 +30,9 @@ class Refused(Exception):
         self.headers, self.members = dict(headers or {}), dict(members or {})
 
 
-def is_wanted(request: web.Request) -> bool:
-    """Whether a program asks, and not a browser."""
-    return request.path.startswith(PREFIX)
+def is_wanted(path: str, below: str) -> bool:
+    """Whether a program asks, and not a browser, of a console that is ``below`` a path. Pure."""
+    return path.startswith((PREFIX, below + PREFIX))
 
 
 def response(refused: Refused) -> web.Response:

@@ -42,7 +42,7 @@ class _Pages:
             found=await asyncio.to_thread(recoverable_windows.read, workspace, server),
             asked=wish or RecoverWish(server=server, into=f"/var/tmp/recovered-{server}"),  # noqa: S108 - is shown, and may be changed
             drawing=self.desk.restore_plans.shown(workspace, wish, request) if wish else None,
-            here=f"{request.path}?{urlencode(request.query)}",
+            query=urlencode(request.query),
         )
 
     async def start(self, request: web.Request, visitor: Visitor) -> NoReturn:

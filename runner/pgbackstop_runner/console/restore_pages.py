@@ -71,7 +71,7 @@ class _Pages:
             proofs=[each for each in found.proofs if each.missing_entries],
             wish=wish,
             drawing=self.desk.restore_plans.shown(self.desk.workspace(), wish, request),
-            here=f"{request.path}?{urlencode(request.query)}",
+            asked=urlencode(request.query),
         )
 
     async def _start(

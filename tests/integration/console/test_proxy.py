@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog.model import utc_now
-from tests.integration.console.conftest import PASSWORD, Site, Visit, serving, until
+from pgbackstop_runner.console.api.endpoint import BASE
+from tests.integration.console.conftest import PASSWORD, Site, Visit, followed, serving, until
+from tests.integration.console.test_api import token
 from tests.integration.console.test_console import failed
 from tests.support.databases import Database
 
@@ -56,12 +58,32 @@ def test_a_button_is_pressed_and_a_session_ends_there(behind: Site, below: str) 
     place = ada.ask("POST", f"{below}/plans/shop/backup", {"csrf": token}).headers["Location"]
     assert place.startswith("/ops/pgbackstop/activity/")
     until(lambda: "hx-get" not in ada.get(place).text, "the backup ends")
-    assert next(behind.catalog.backups("shop")).started_at <= utc_now()
+    made = next(behind.catalog.backups("shop"))
+    assert made.started_at <= utc_now()
+    for path in (f"/backups/{made.id}/restore?into=anew", "/servers/main/recover?into=%2Fnowhere%2Fanew"):
+        text = ada.get(below + path).text
+        asked_again = re.findall(r'hx-get="([^"]*)"', text)
+        assert asked_again == [f"/ops/pgbackstop{path}"], text
+        followed(ada, below + path)
     left = ada.ask("POST", f"{below}/logout", {"csrf": token})
     assert left.headers["Location"] == "/ops/pgbackstop/login"
     assert "Path=/ops/pgbackstop/" in left.headers["Set-Cookie"]
     gone = ada.ask("GET", f"{below}/", HX_Request="true")
     assert gone.headers["HX-Redirect"] == "/ops/pgbackstop/login"
+
+
+@pytest.mark.parametrize("below", ["/ops/pgbackstop", ""], ids=["passed on", "stripped"])
+def test_programs_are_answered_and_refused_there(behind: Site, below: str) -> None:
+    operator = token(behind, "deploy", "operator")
+    sent = {"Authorization": f"Bearer {operator.secret}", "Host": HOST, "Content-Type": "application/json"}
+    for path, status in (("/status", 200), ("/nothing", 404), ("/audit", 403)):
+        answer = behind.visit().send("GET", below + BASE + path, None, sent)
+        kind = "application/json" if status == 200 else "application/problem+json"
+        assert (answer.status, answer.headers["Content-Type"].partition(";")[0]) == (status, kind), answer
+    begun = behind.visit().send("POST", f"{below}{BASE}/backups", '{"plan": "shop"}', sent)
+    place = begun.headers["Location"]
+    assert place.startswith(f"/ops/pgbackstop{BASE}/operations/"), begun
+    assert behind.visit().send("GET", place, None, sent).status == 200
 
 
 def test_the_path_without_its_slash_is_the_overview(behind: Site) -> None:

@@ -28,8 +28,8 @@ def add(desk: Desk, app: web.Application) -> None:
     """Add every endpoint, and the document that describes them, which needs no token."""
     desk.add_public(app, "GET", document.PATH, _described)
     for each in ENDPOINTS:
-        desk.routes.append(Route(method=each.method, path=BASE + each.path, role=each.role))
-        app.router.add_route(each.method, BASE + each.path, partial(_answer, desk, each))
+        route = Route(method=each.method, path=BASE + each.path, role=each.role)
+        desk.add_route(app, route, partial(_answer, desk, each))
 
 
 async def _described(_request: web.Request) -> web.Response:
