@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from aiohttp import web
 
-from pgbackstop_runner.console import deeds
+from pgbackstop_runner.console import deeds, guard
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
 from pgbackstop_runner.console.operations import Verb
@@ -44,7 +44,7 @@ class _Actions:
         await self._start(request, visitor, "drill", found.id)
 
     async def pin(self, request: web.Request, visitor: Visitor) -> NoReturn:
-        note = str((await request.post()).get("note", ""))
+        note = (await guard.form(request)).get("note", "")
         done = await deeds.pin(
             self.desk, request, visitor.name, request.match_info["id"], note=note, until=None
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import hdrs, web
 
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.console import Console, Role, User
 from pgbackstop_runner.console.sessions import Session, Sessions
 
@@ -70,11 +71,20 @@ def visitor(request: web.Request, console: Console, sessions: Sessions) -> Visit
     return Visitor(name=session.user, user=user, session=session)
 
 
+async def form(request: web.Request) -> Mapping[str, str]:
+    """The fields of a form. Raises ConfigError where it is none, or has what no text can hold."""
+    try:
+        found = {name: each for name, each in (await request.post()).items() if isinstance(each, str)}
+        "".join(found.values()).encode()  # a charset of the sender's choice makes halves of letters, too
+    except (LookupError, ValueError) as error:  # LookupError: no charset has that name
+        raise errors.ConfigError("The form cannot be read.", remedy="Load the page anew.") from error
+    return found
+
+
 async def sent_by(request: web.Request, session: Session) -> bool:
-    """Whether a form carries its session's token."""
-    form = await request.post()
-    given = form.get("csrf")
-    return isinstance(given, str) and hmac.compare_digest(given.encode(), session.csrf.encode())
+    """Whether a form carries its session's token. Raises ConfigError."""
+    given = (await form(request)).get("csrf", "")
+    return hmac.compare_digest(given.encode(), session.csrf.encode())
 
 
 @web.middleware

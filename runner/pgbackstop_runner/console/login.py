@@ -32,8 +32,8 @@ class _Door:
         return self.desk.respond("login.html", None, problem="", name="")
 
     async def enter(self, request: web.Request) -> web.StreamResponse:
-        form = await request.post()
-        name, password = str(form.get("name", ""))[:_LONGEST_NAME], str(form.get("password", ""))
+        form = await guard.form(request)
+        name, password = form.get("name", "")[:_LONGEST_NAME], form.get("password", "")
         address, users = request.remote or "", self.desk.console.users
         # Counted before it is checked: many at once are not more than one after the other.
         if not self.desk.attempts.begin(address, name, now=time.monotonic()):

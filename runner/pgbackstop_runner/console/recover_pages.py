@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 from urllib.parse import urlencode
 
 from aiohttp import web
 
 from pgbackstop_catalog import errors
+from pgbackstop_runner.console import guard
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
 from pgbackstop_runner.console.typed import require_text
@@ -47,7 +48,7 @@ class _Pages:
 
     async def start(self, request: web.Request, visitor: Visitor) -> NoReturn:
         server = self._server(request)
-        wish = _wish(server, await request.post())
+        wish = _wish(server, await guard.form(request))
         subject = f"{server} into {wish.into}"
         self.desk.operations.check("recover", subject)
         self.desk.restore_plans.require(wish)
@@ -65,8 +66,8 @@ class _Pages:
         return name
 
 
-def _wish(server: str, given: Mapping[str, Any]) -> RecoverWish:
-    into, moment, port = (str(given.get(each, "")).strip() for each in ("into", "moment", "port"))
+def _wish(server: str, given: Mapping[str, str]) -> RecoverWish:
+    into, moment, port = (given.get(each, "").strip() for each in ("into", "moment", "port"))
     require_text(into, moment, port)
     if not into.startswith("/"):
         raise errors.ConfigError(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 from urllib.parse import urlencode
 
 from aiohttp import web
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_runner.console import facts
+from pgbackstop_runner.console import facts, guard
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
 from pgbackstop_runner.console.typed import require_text, require_typed
@@ -45,15 +45,15 @@ class _Pages:
 
     async def start_beside(self, request: web.Request, visitor: Visitor) -> NoReturn:
         found = await self._restorable(request)
-        form = await request.post()
-        into = str(form.get("into", ""))
+        form = await guard.form(request)
+        into = form.get("into", "")
         if not into:
             raise errors.ConfigError("The new database has no name.", remedy="Give it one.")
         await self._start(request, visitor, found.record, _wish(found.record, form, into))
 
     async def start_in_place(self, request: web.Request, visitor: Visitor) -> NoReturn:
         found = await self._restorable(request)
-        await self._start(request, visitor, found.record, _wish(found.record, await request.post(), ""))
+        await self._start(request, visitor, found.record, _wish(found.record, await guard.form(request), ""))
 
     async def _restorable(self, request: web.Request) -> facts.Whereabouts:
         """Raises NotFound, ConfigError where it is none that can be restored."""
@@ -96,7 +96,7 @@ def _proposed(backup: Backup) -> str:
     return target_database.name_beside(backup.database, "at", f"{backup.started_at:%Y%m%d_%H%M}")
 
 
-def _wish(backup: Backup, given: Mapping[str, Any], into: str) -> RestoreWish:
+def _wish(backup: Backup, given: Mapping[str, str], into: str) -> RestoreWish:
     require_text(into)
     return RestoreWish(
         backup=backup.id,

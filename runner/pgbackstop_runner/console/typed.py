@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from pgbackstop_catalog import errors
+from pgbackstop_runner.console import guard
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
 
@@ -20,8 +21,7 @@ async def require_typed(desk: Desk, request: web.Request, visitor: Visitor, name
 
     Nothing need be typed where the name is "".
     """
-    form = await request.post()
-    typed = str(form.get("typed", ""))
+    typed = (await guard.form(request)).get("typed", "")
     if not name or typed == name:
         return
     await desk.audited(request, visitor.name, deed, "", "refused: typed name")

@@ -94,6 +94,23 @@ def test_forms_of_other_sites_start_nothing(site: Site) -> None:
     assert not list(site.catalog.backups())
 
 
+def test_what_is_no_form_is_refused_and_is_no_bug(site: Site) -> None:
+    urlencoded = "application/x-www-form-urlencoded"
+    otto, password = site.visit("otto"), f"name=otto&password={PASSWORD}".encode()
+    for kind, body in (
+        (f"{urlencoded}; charset=nothing", password),
+        (f"{urlencoded}; charset=unicode_escape", rb"name=\ud800&password=\ud800"),
+        (urlencoded, b"name=\xff&password=\xff"),
+        ("multipart/form-data", password),
+        ("multipart/form-data; boundary=a", b"--b\r\n"),
+    ):
+        for visit, path in ((site.visit(), "/login"), (otto, "/plans/shop/backup")):
+            sent = {"Content-Type": kind, "Cookie": visit.cookie}
+            assert visit.send("POST", path, body, sent).status == 400, (path, kind)
+    assert "the console failed" not in (site.folder / "log").read_text()
+    assert not list(site.catalog.backups())
+
+
 def test_every_answer_forbids_what_is_not_ours(site: Site) -> None:
     for path in ("/login", "/", "/nothing", "/static/console.css"):
         headers = site.visit().get(path).headers
