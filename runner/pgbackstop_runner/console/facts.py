@@ -21,8 +21,6 @@ from pgbackstop_catalog.store.summary import BackupSummary
 from pgbackstop_runner.console.operations import Operation
 from pgbackstop_runner.overview import read, words
 from pgbackstop_runner.overview.read import Overview
-from pgbackstop_runner.recover import recoverable_windows
-from pgbackstop_runner.recover.recoverable_windows import Recoverable
 from pgbackstop_runner.workspace import Workspace
 
 PAGE: Final = 50
@@ -34,10 +32,9 @@ _RECENT: Final = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Whole:
-    """The overview, with the windows of the servers that could be read, and the last runs."""
+    """The overview, and the last runs."""
 
     overview: Overview
-    windows: dict[str, Recoverable]
     recent: tuple[BackupSummary, ...]
     unreadable: tuple[str, ...]
 
@@ -53,7 +50,6 @@ def overview(workspace: Workspace, now: datetime) -> Whole:
     found = read.overview(opened, unreadable, now)
     return Whole(
         overview=found,
-        windows=dict(_windows(opened)),
         recent=tuple(islice(_summaries(opened, None, unreadable), _RECENT)),
         unreadable=tuple(unreadable),
     )
@@ -68,14 +64,6 @@ def _watched(workspace: Workspace) -> tuple[Workspace, dict[str, None]]:
 
     catalog = FolderCatalog(workspace.config.catalog_folder(), on_invalid_record=remember)
     return replace(workspace, catalog=catalog, on_invalid_record=remember), unreadable
-
-
-def _windows(workspace: Workspace) -> Iterator[tuple[str, Recoverable]]:
-    for name in workspace.config.servers:
-        try:
-            yield name, recoverable_windows.read(workspace, name)
-        except errors.CatalogError:  # the overview says so, as unknown
-            continue
 
 
 @dataclass(frozen=True, kw_only=True)

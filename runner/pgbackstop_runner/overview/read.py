@@ -15,6 +15,7 @@ from pgbackstop_runner.expire.removed_plans import RemovedPlan
 from pgbackstop_runner.overview import subjects
 from pgbackstop_runner.overview.subjects import SubjectStatus
 from pgbackstop_runner.recover import recoverable_windows
+from pgbackstop_runner.recover.recoverable_windows import Recoverable
 from pgbackstop_runner.wal import state as wal_state
 from pgbackstop_runner.workspace import Workspace
 
@@ -25,6 +26,7 @@ class ServerStatus:
 
     ``earliest`` to ``latest`` is the recovery window that reaches furthest; ``databases_of`` is what its
     logical plans alone bring back: the oldest of the newest good backups of each database that has one.
+    ``recoverable`` has all windows; None where its archive cannot be read.
     """
 
     server: str
@@ -34,6 +36,7 @@ class ServerStatus:
     proven_until: datetime | None = None
     proven_at: datetime | None = None
     findings: tuple[Finding, ...] = ()
+    recoverable: Recoverable | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,12 +104,13 @@ def _server(workspace: Workspace, name: str, found: tuple[SubjectStatus, ...]) -
         findings=_wal(workspace, name),
     )
     try:
-        spans = recoverable_windows.read(workspace, name).spans
+        recoverable = recoverable_windows.read(workspace, name)
     except errors.CatalogError as error:
         return replace(common, findings=safety.worst_first((*common.findings, safety.unknown(str(error)))))
-    if not spans:
+    common = replace(common, recoverable=recoverable)
+    if not recoverable.spans:
         return common
-    furthest = max(spans, key=lambda span: span.window.end)
+    furthest = max(recoverable.spans, key=lambda span: span.window.end)
     drill = furthest.drill
     return replace(
         common,

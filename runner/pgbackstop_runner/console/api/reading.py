@@ -18,6 +18,7 @@ from pgbackstop_runner.console.api import models
 from pgbackstop_runner.console.api.endpoint import Answer, Call
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.overview import document
+from pgbackstop_runner.overview.read import ServerStatus
 from pgbackstop_runner.recover.recoverable_windows import Span
 
 
@@ -28,15 +29,14 @@ async def status(call: Call) -> Answer:
 
 async def servers(call: Call) -> Answer:
     """Every server with its windows."""
-    whole = await call.desk.whole()
-    found = tuple(_server(document.server(one), whole) for one in whole.overview.servers)
-    return Answer(value=models.Servers(at=whole.overview.now, servers=found))
+    overview = (await call.desk.whole()).overview
+    return Answer(value=models.Servers(at=overview.now, servers=tuple(map(_server, overview.servers))))
 
 
-def _server(one: document.ServerStatus, whole: facts.Whole) -> models.Server:
-    found = whole.windows.get(one.server)
+def _server(one: ServerStatus) -> models.Server:
+    found = one.recoverable
     return models.Server(
-        status=one,
+        status=document.server(one),
         windows=tuple(map(_window, found.spans)) if found else None,
         gaps=found.gaps if found else (),
         copies=found.copies if found else (),
