@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from pgbackstop_catalog.config.console import User
 from pgbackstop_runner.console import guard
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
@@ -49,7 +50,7 @@ class _Door:
             return self._again(403, name, "Name and password do not belong together.")
         self.desk.attempts.succeeded(address, name)
         await self.desk.audited(request, name, "login", "", "done")
-        return self._welcome(name)
+        return self._welcome(name, users[name])
 
     async def leave(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
         self.desk.sessions.end(request.cookies.get(guard.COOKIE, ""))
@@ -58,10 +59,11 @@ class _Door:
         response.del_cookie(guard.COOKIE, path=f"{self.desk.path}/")
         raise response
 
-    def _welcome(self, name: str) -> web.StreamResponse:
+    def _welcome(self, name: str, checked: User) -> web.StreamResponse:
+        """As the user whose password was checked, and who may be another since."""
         console = self.desk.console
         token = self.desk.sessions.begin(
-            name, console.users[name].password_hash, now=time.monotonic(), seconds=console.session
+            name, checked.password_hash, now=time.monotonic(), seconds=console.session
         )
         response = web.HTTPSeeOther("/")
         response.set_cookie(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Final
 
 import bcrypt
 
 from pgbackstop_catalog.config.console import User
-from pgbackstop_runner.system.password_hash import LONGEST, ROUNDS
+from pgbackstop_runner.system.password_hash import LONGEST
 
 _MOST_WAITING: Final = 8
 
@@ -30,26 +29,20 @@ class Passwords:
     async def is_right(self, users: Mapping[str, User], name: str, password: str) -> bool:
         """Whether name and password belong together. Raises TooManyChecks.
 
-        An unknown name takes as long as a known one.
+        An unknown name takes as long as a known one: its password is tried at another's hash.
         """
         if self._waiting >= _MOST_WAITING:
             raise TooManyChecks
-        user = users.get(name)
+        user = users.get(name) or next(iter(users.values()), None)
+        if user is None:
+            return False
         self._waiting += 1
         try:
             async with self._turn:
-                return await asyncio.to_thread(_check, user, password.encode())
+                return await asyncio.to_thread(_fits, user, password.encode()) and name in users
         finally:
             self._waiting -= 1
 
 
-def _check(user: User | None, password: bytes) -> bool:
-    stored = user.password_hash if user else _stand_in()
-    return (
-        bcrypt.checkpw(password[:LONGEST], stored.encode()) and user is not None and len(password) <= LONGEST
-    )
-
-
-@cache
-def _stand_in() -> str:
-    return bcrypt.hashpw(b"nobody", bcrypt.gensalt(ROUNDS)).decode()
+def _fits(user: User, password: bytes) -> bool:
+    return bcrypt.checkpw(password[:LONGEST], user.password_hash.encode()) and len(password) <= LONGEST
