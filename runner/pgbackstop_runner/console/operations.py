@@ -92,6 +92,7 @@ class Operations:
     """What was started since the daemon began, the newest first."""
 
     stop_timeout: float = 60.0
+    _is_stopping: bool = False
     _known: list[Operation] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -110,7 +111,9 @@ class Operations:
         )
 
     def check(self, verb: Verb, subject: str) -> None:
-        """Raises Busy where the same runs already, or as many as may."""
+        """Raises Busy where the same runs already, or as many as may, or the daemon stops."""
+        if self._is_stopping:
+            raise errors.Busy("The daemon stops; nothing is started.", remedy="Try again once it is back.")
         running = [each for each in self._known if each.is_running]
         for each in running:
             if (each.verb, each.subject) == (verb, subject):
@@ -154,17 +157,16 @@ class Operations:
         task.add_done_callback(self._tasks.discard)
         return made
 
-    def cancel(self, operation: Operation, user: str) -> bool:
-        """Ask it to end, as Ctrl-C would; False where it has ended already."""
-        if not operation.is_running:
-            return False
-        operation.cancelled_by = user
-        if operation.child is not None:
-            operation.child.send(signal.SIGTERM)
-        return True
+    def cancel(self, operation: Operation, user: str) -> None:
+        """Ask it to end, as Ctrl-C would; one that has ended stays as it is."""
+        if operation.is_running:
+            operation.cancelled_by = user
+            if operation.child is not None:
+                operation.child.send(signal.SIGTERM)
 
     async def stop(self) -> None:
-        """End what runs; each has its time to leave its record."""
+        """Start nothing more, and end what runs; each has its time to leave its record."""
+        self._is_stopping = True
         running = [each.child for each in self._known if each.is_running and each.child is not None]
         await children.stop(running, seconds=self.stop_timeout)
         await asyncio.gather(*self._tasks)
@@ -194,7 +196,7 @@ class Operations:
             return
         operation.child, operation.pid = child, child.pid
         bound.info("started by the console", pid=child.pid)
-        if operation.cancelled_by:  # while it was being started
+        if operation.cancelled_by or self._is_stopping:  # while it was being started
             child.send(signal.SIGTERM)
         operation.exit_code = await child.wait()
         operation.words = child.words()
