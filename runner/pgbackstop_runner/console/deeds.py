@@ -15,12 +15,25 @@ from pgbackstop_runner.expire import pin as pins
 
 
 async def start(
-    desk: Desk, request: web.Request, who: str, verb: Verb, subject: str, *, options: tuple[str, ...] = ()
+    desk: Desk,
+    request: web.Request,
+    who: str,
+    verb: Verb,
+    subject: str,
+    *,
+    arguments: tuple[str, ...] = (),
+    what: str = "",
+    restore: str = "",
 ) -> Operation:
-    """Start a command. Raises Busy, CatalogError where it cannot be audited."""
+    """Start ``pgbackstop VERB SUBJECT``, or with the arguments that are given instead.
+
+    ``what`` is the subject in the audit, where that says more. Raises Busy, CatalogError where it cannot be
+    audited.
+    """
     desk.operations.check(verb, subject)
-    await desk.audited(request, who, verb, subject, "asked for")
-    return desk.operations.start(desk.workspace(), verb, subject, who, options=options)
+    await desk.audited(request, who, verb, what or subject, "asked for")
+    plain = (verb, "--", subject)  # "--": a name is never read as an option
+    return desk.operations.start(desk.workspace(), verb, subject, who, arguments or plain, restore=restore)
 
 
 async def cancel(desk: Desk, request: web.Request, who: str, operation_id: str) -> Operation:

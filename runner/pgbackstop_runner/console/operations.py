@@ -133,21 +133,20 @@ class Operations:
         verb: Verb,
         subject: str,
         user: str,
+        arguments: tuple[str, ...],
         *,
-        options: tuple[str, ...] = (),
-        arguments: tuple[str, ...] = (),
         restore: str = "",
     ) -> Operation:
-        """Start ``pgbackstop VERB SUBJECT``, or with the arguments that are given instead. Raises Busy."""
+        """Start ``pgbackstop`` with these arguments. Raises Busy."""
         self.check(verb, subject)
-        operation = secrets.token_hex(6)
+        operation_id = secrets.token_hex(6)
         made = Operation(
-            id=operation,
+            id=operation_id,
             verb=verb,
             subject=subject,
             user=user,
             started_at=utc_now(),
-            arguments=arguments or _arguments(verb, subject, options, operation, user),
+            arguments=_named(arguments, operation_id, user) if verb == "backup" else arguments,
             restore=restore,
         )
         self._known.insert(0, made)
@@ -212,9 +211,7 @@ def command(workspace: Workspace, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(workspace.file), *arguments]
 
 
-def _arguments(
-    verb: Verb, subject: str, options: tuple[str, ...], operation: str, user: str
-) -> tuple[str, ...]:
-    asked_by = (f"--operator={user}", f"--operation={operation}") if verb == "backup" else ()
-    # "--": a name is never read as an option.
-    return (verb, *options, *asked_by, "--", subject)
+def _named(arguments: tuple[str, ...], operation_id: str, user: str) -> tuple[str, ...]:
+    """With who asks, and by which operation, for the records."""
+    name, *rest = arguments
+    return (name, f"--operator={user}", f"--operation={operation_id}", *rest)

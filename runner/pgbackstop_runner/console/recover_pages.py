@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner.console import guard
+from pgbackstop_runner.console import deeds, guard
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
 from pgbackstop_runner.console.typed import require_text
@@ -52,10 +52,14 @@ class _Pages:
         subject = f"{server} into {wish.into}"
         self.desk.operations.check("recover", subject)
         self.desk.restore_plans.require(wish)
-        what = f"{subject} to {wish.moment or 'the newest byte'}"
-        await self.desk.audited(request, visitor.name, "recover", what, "asked for")
-        made = self.desk.operations.start(
-            self.desk.workspace(), "recover", subject, visitor.name, arguments=wish.arguments()
+        made = await deeds.start(
+            self.desk,
+            request,
+            visitor.name,
+            "recover",
+            subject,
+            arguments=wish.arguments(),
+            what=f"{subject} to {wish.moment or 'the newest byte'}",
         )
         self.desk.restore_plans.forget(wish)
         raise web.HTTPSeeOther(f"/activity/{made.id}")

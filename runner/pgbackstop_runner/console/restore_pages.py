@@ -12,7 +12,7 @@ from aiohttp import web
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_runner.console import facts, guard
+from pgbackstop_runner.console import deeds, facts, guard
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
 from pgbackstop_runner.console.typed import require_text, require_typed
@@ -81,11 +81,15 @@ class _Pages:
         self.desk.operations.check("restore", subject)
         told = self.desk.restore_plans.require(wish)
         await require_typed(self.desk, request, visitor, told.confirm, f"restore {subject}")
-        what = f"{backup.id} into {subject}"
-        await self.desk.audited(request, visitor.name, "restore", what, "asked for")
         confirmed = (f"--yes-replace={told.confirm}",) if told.confirm else ()
-        made = self.desk.operations.start(
-            self.desk.workspace(), "restore", subject, visitor.name, arguments=wish.arguments(*confirmed)
+        made = await deeds.start(
+            self.desk,
+            request,
+            visitor.name,
+            "restore",
+            subject,
+            arguments=wish.arguments(*confirmed),
+            what=f"{backup.id} into {subject}",
         )
         self.desk.restore_plans.forget(wish)
         raise web.HTTPSeeOther(f"/activity/{made.id}")

@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 from aiohttp import web
 
 from pgbackstop_catalog.records.restore import Restore
-from pgbackstop_runner.console import restores
+from pgbackstop_runner.console import deeds, restores
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
 from pgbackstop_runner.console.operations import Verb
@@ -59,14 +59,14 @@ class _Pages:
         """The name is what is replaced or dropped, and must be typed."""
         subject = f"{found.server}/{name}"
         await require_typed(self.desk, request, visitor, name, f"{verb} {subject}")
-        self.desk.operations.check(verb, subject)
-        await self.desk.audited(request, visitor.name, verb, f"{subject} of restore {found.id}", "asked for")
-        made = self.desk.operations.start(
-            self.desk.workspace(),
+        made = await deeds.start(
+            self.desk,
+            request,
+            visitor.name,
             verb,
             subject,
-            visitor.name,
             arguments=("restore", f"{_OPTIONS[verb]}={found.id}", f"--yes-replace={name}"),
+            what=f"{subject} of restore {found.id}",
             restore=found.id,
         )
         raise web.HTTPSeeOther(f"/activity/{made.id}")

@@ -23,7 +23,7 @@ async def back_up(call: Call) -> Answer:
     call.desk.workspace().plan(asked.plan)
     if asked.pin is not None:
         pins.made(note=asked.pin.note, until=asked.pin.until)  # refused now, not by the command
-    operation = await _start(call, "backup", asked.plan, tuple(_options(asked)))
+    operation = await _start(call, "backup", asked.plan, ("backup", *_options(asked), "--", asked.plan))
     if not asked.wait:
         return await _begun(call, operation)
     done = await _ended(call, operation)
@@ -91,8 +91,8 @@ async def cancel(call: Call) -> Answer:
     return await _begun(call, operation)
 
 
-async def _start(call: Call, verb: Verb, subject: str, options: tuple[str, ...] = ()) -> Operation:
-    return await deeds.start(call.desk, call.request, call.caller, verb, subject, options=options)
+async def _start(call: Call, verb: Verb, subject: str, arguments: tuple[str, ...] = ()) -> Operation:
+    return await deeds.start(call.desk, call.request, call.caller, verb, subject, arguments=arguments)
 
 
 async def _begun(call: Call, operation: Operation) -> Answer:

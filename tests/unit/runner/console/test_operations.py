@@ -17,7 +17,7 @@ def test_one_that_is_being_started_ends_when_the_daemon_stops_and_no_more_are_st
     async def stopped() -> None:
         operations = Operations()
         # A daemon goes on until it is told to end.
-        made = operations.start(opened, "backup", "shop", "otto", arguments=("daemon",))
+        made = operations.start(opened, "drill", "shop", "otto", ("daemon",))
         assert made.pid is None
         await asyncio.wait_for(operations.stop(), 120)
         assert made.exit_code is not None
