@@ -42,7 +42,7 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """A method and a path. ``also`` are further good statuses, and what each means."""
+    """A method and a path. ``good`` are the statuses of what was done, and what each means."""
 
     method: str
     path: str

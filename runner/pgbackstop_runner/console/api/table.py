@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from pgbackstop_runner.console.api import acting, models, reading
@@ -10,6 +11,15 @@ from pgbackstop_runner.overview.document import StatusDocument
 
 _STARTED: Final = {202: "Started; Location says where to ask how it stands."}
 _WAITED: Final = {200: "Over, and it succeeded.", **_STARTED}
+_proof = partial(
+    Endpoint,
+    method="POST",
+    role="operator",
+    answer=models.Operation,
+    body=models.ProofAsked,
+    good=_WAITED,
+    refusals=(404, 409, 424),
+)
 
 ENDPOINTS: Final = (
     Endpoint(
@@ -72,29 +82,17 @@ ENDPOINTS: Final = (
         answer=models.BackupDetails,
         refusals=(404,),
     ),
-    Endpoint(
-        method="POST",
+    _proof(
         path="/backups/{id}/verify",
         name="verifyBackup",
-        role="operator",
         summary="Read a backup back now, every byte.",
         handler=acting.verify,
-        answer=models.Operation,
-        body=models.ProofAsked,
-        good=_WAITED,
-        refusals=(404, 409, 424),
     ),
-    Endpoint(
-        method="POST",
+    _proof(
         path="/backups/{id}/drill",
         name="drillBackup",
-        role="operator",
         summary="Restore a backup now into a throw-away server, and check it.",
         handler=acting.drill,
-        answer=models.Operation,
-        body=models.ProofAsked,
-        good=_WAITED,
-        refusals=(404, 409, 424),
     ),
     Endpoint(
         method="POST",
