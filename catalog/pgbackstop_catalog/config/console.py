@@ -16,6 +16,7 @@ from pgbackstop_catalog.records.attempt import Name
 
 Role = Literal["viewer", "operator", "admin"]
 _EVERY_ADDRESS: Final = {"0.0.0.0", "::"}  # noqa: S104 - compared only
+_PORTS: Final = {"http": 80, "https": 443}
 _PATH: Final = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?")
 _HASH: Final = re.compile(r"\$2[aby]\$(?:0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}")
 
@@ -141,10 +142,10 @@ def _origins(address: str) -> set[str]:
     url = urlsplit(address.lower())
     if not url.hostname:
         return set()
-    found = {f"{url.scheme}://{url.netloc}"}
-    if _is_local(url.hostname):
-        found.add(f"{url.scheme}://localhost" + (f":{url.port}" if url.port else ""))
-    return found
+    port, usual = f":{url.port}" if url.port else "", f":{_PORTS[url.scheme]}"
+    hosts = {url.netloc} | ({f"localhost{port}"} if _is_local(url.hostname) else set())
+    # Browsers leave the usual port out.
+    return {f"{url.scheme}://{each}" for host in hosts for each in (host, host.removesuffix(usual))}
 
 
 def _is_local(host: str) -> bool:

@@ -10,9 +10,20 @@ from pgbackstop_catalog.config.console import Console, User
 HASH = "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"
 
 
-@pytest.mark.parametrize("listen", ["127.0.0.1:9854", "[::1]:80", "localhost:9854"])
+@pytest.mark.parametrize("listen", ["127.0.0.1:9854", "[::1]:443", "localhost:9854"])
 def test_it_listens_on_this_host(listen: str) -> None:
     assert f"http://{listen}" in Console(listen=listen).origins
+
+
+def test_the_port_that_browsers_leave_out_may_be_left_out() -> None:
+    assert {"http://[::1]", "http://[::1]:80", "http://localhost"} <= Console(listen="[::1]:80").origins
+    tls = Console(
+        listen="192.0.2.1:443",
+        web_config_file=Path("/etc/pgbackstop/console-web.yml"),
+        public_url="https://backup.example:443/pgbackstop",
+    )
+    assert {"https://192.0.2.1", "https://backup.example"} <= tls.origins
+    assert "http://127.0.0.1" not in Console(listen="127.0.0.1:443").origins
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:9854", "[::]:9854", "192.0.2.1:80", "backup.example.com:80"])
