@@ -21,9 +21,8 @@ import yaml
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from pgbackstop_catalog.store.folder import FolderCatalog
-from tests.support import ports, storages
+from tests.support import backups, ports, storages
 from tests.support.databases import Database
-from tests.support.servers import SUPERUSER
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 DEADLINE = 120.0  # seconds; only what is broken ever takes so long
@@ -135,18 +134,8 @@ class Site:
 
 
 def configuration(database: Database, port: int) -> dict[str, Any]:
-    server = database.server
     return {
-        "servers": {
-            "main": {
-                "host": "127.0.0.1",
-                "port": server.port,
-                "user": SUPERUSER,
-                "password_file": str(server.password_file),
-                "bin_dir": str(server.programs.tool("pg_dump").parent),
-                "wal": {"enabled": False},
-            }
-        },
+        "servers": {"main": backups.reached(database.server)},
         "storages": {"disk": {"kind": "folder", "path": "store", "reserve": 0}},
         "plans": {
             "shop": {

@@ -10,25 +10,14 @@ import yaml
 
 from pgbackstop_catalog.records.attempt import Status
 from tests.integration.daemon.conftest import DEADLINE, House, until
-from tests.support import storages
+from tests.support import backups, storages
 from tests.support.databases import Database
-from tests.support.servers import SUPERUSER
 
 
 @pytest.fixture
 def configured(house: House, database: Database) -> House:
-    server = database.server
     document = {
-        "servers": {
-            "main": {
-                "host": "127.0.0.1",
-                "port": server.port,
-                "user": SUPERUSER,
-                "password_file": str(server.password_file),
-                "bin_dir": str(server.programs.tool("pg_dump").parent),
-                "wal": {"enabled": False},
-            }
-        },
+        "servers": {"main": backups.reached(database.server)},
         "storages": {"disk": {"kind": "folder", "path": "store", "reserve": 0}},
         "plans": {
             "shop": {
