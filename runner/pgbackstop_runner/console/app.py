@@ -101,6 +101,10 @@ class Desk:
         for path in {route.path, self.path + route.path} | bare:
             app.router.add_route(route.method, path, handler)
 
+    async def stop(self) -> None:
+        """End what was started here; no operation is started any more."""
+        await asyncio.gather(self.restore_plans.stop(), self.operations.stop())
+
     async def whole(self) -> facts.Whole:
         """The overview, at most two seconds old, and of after whatever ended here. Raises CatalogError."""
         async with self._turn:

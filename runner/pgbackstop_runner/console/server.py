@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -33,8 +33,8 @@ PARTS: Final = (
 @asynccontextmanager
 async def served(
     workspace: Callable[[], Workspace], operations: Operations | None = None
-) -> AsyncIterator[None]:
-    """Served while the body runs; then what was started here is ended, and leaves its record."""
+) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Served while the body runs; gives what ends all that was started here, which leaves its record."""
     config = workspace().config
     host, port = split(config.console.listen)
     desk = Desk(
@@ -52,10 +52,9 @@ async def served(
         problem = str(error) if isinstance(error, errors.ConfigError) else error.strerror
         log.logger().error("the console is not served", address=config.console.listen, problem=problem)
     try:
-        yield
+        yield desk.stop
     finally:
-        await desk.restore_plans.stop()
-        await desk.operations.stop()
+        await desk.stop()
         await runner.cleanup()
 
 

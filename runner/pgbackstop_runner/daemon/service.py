@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -36,8 +36,10 @@ from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
 LOCK = "daemon"
+# What ends what it has started, and starts nothing more.
+Stop = Callable[[], Awaitable[None]]
 # Is given the workspace as it is after the last reload.
-Beside = Callable[[Callable[[], Workspace]], AbstractAsyncContextManager[None]]
+Beside = Callable[[Callable[[], Workspace]], AbstractAsyncContextManager[Stop]]
 # An event loop that is told to sleep until a time may wake a little before it.
 _SLACK = 0.01
 
@@ -57,8 +59,12 @@ def run(workspace: Workspace, settings: Settings | None = None, beside: Beside |
 
 async def _serve(workspace: Workspace, settings: Settings, beside: Beside | None) -> None:
     service = Service.begin(workspace, settings)
-    async with beside(lambda: service.workspace) if beside else nullcontext():
-        await service.serve()
+    async with beside(lambda: service.workspace) if beside else nullcontext(_nothing) as stop_beside:
+        await service.serve(stop_beside)
+
+
+async def _nothing() -> None:
+    pass
 
 
 @dataclass
@@ -107,8 +113,8 @@ class Service:
             wake=wake,
         )
 
-    async def serve(self) -> None:
-        """Until a signal ends it."""
+    async def serve(self, stop_beside: Stop) -> None:
+        """Until a signal ends it; then everything is stopped at once, within one and the same time."""
         self._listen()
         log.logger().info("daemon started", pid=os.getpid(), plans=len(self.planner.known.counted))
         try:
@@ -125,6 +131,7 @@ class Service:
                 *(each.stop() for each in self._server_tasks),
                 self.courier.stop(),
                 self.abandoned.stop(),
+                stop_beside(),
             )
             self._heartbeat(utc_now(), stopped=True)
         log.logger().info("daemon stopped", pid=os.getpid())

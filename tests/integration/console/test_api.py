@@ -290,6 +290,8 @@ def test_a_daemon_that_stops_answers_those_who_wait(site: Site, database: Databa
     assert (answer.status, json.loads(answer.text)["operation"]["state"]) == (424, "failed")
     assert site.daemon.wait(DEADLINE) == 0
     assert next(site.catalog.backups("shop")).status is Status.INTERRUPTED
+    log = (site.folder / "log").read_text()
+    assert log.index("event=ended") < log.index('event="daemon stopped"'), log
 
 
 def test_a_catalog_that_cannot_be_read_is_told(site: Site) -> None:
