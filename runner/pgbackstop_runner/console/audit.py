@@ -40,9 +40,9 @@ def write(workspace: Workspace, deed: Deed) -> None:
     path = file_of(workspace)
     try:
         workspace.state.make(path.parent)
-        number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        number = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with open(number, "wb") as written:  # noqa: PTH123 - a descriptor
-            written.write(line.encode())
+            written.write(f"\n{line}".encode() if _is_torn(number) else line.encode())
             written.flush()
             os.fsync(number)
     except OSError as error:
@@ -50,6 +50,12 @@ def write(workspace: Workspace, deed: Deed) -> None:
             f"The audit cannot be written: {path}: {error.strerror}.",
             remedy="Nothing was started. Check the disk, the folder's owner and mode.",
         ) from error
+
+
+def _is_torn(number: int) -> bool:
+    """Whether the last line has no end, as of a disk that was full: what follows would belong to it."""
+    size = os.fstat(number).st_size
+    return size > 0 and os.pread(number, 1, size - 1) != b"\n"
 
 
 def newest(workspace: Workspace) -> list[dict[str, Any]]:
