@@ -75,6 +75,16 @@ def test_every_page_is_for_its_roles_and_for_nobody_else(site: Site) -> None:
             assert status in ({200, 404} if is_let_in else {403}), (route, name)
 
 
+def test_a_page_is_at_its_own_address_and_by_its_own_method_alone(site: Site) -> None:
+    vera = site.visit("vera")
+    for route in routes():
+        path = path_of(route)
+        others = (("HEAD", path), ("PUT", path), ("OPTIONS", path), (route.method, f"/{path}"))
+        beside = () if route.path == "/" else ((route.method, f"{path}/"),)
+        for method, address in (*others, *beside):
+            assert vera.ask(method, address).status in {404, 405}, (method, address)
+
+
 def test_forms_of_other_sites_start_nothing(site: Site) -> None:
     otto = site.visit("otto")
     token = otto.csrf()
