@@ -51,7 +51,7 @@ def test_who_asks_for_the_password_in_clear_text(tmp_path: Path, host: str, told
         file = configure(tmp_path, port, host=host)
         checked, backed_up = run(file, "check"), run(file, "backup", "p")
         with Exporter(file) as exporter:
-            exporter.until(lambda: exporter.logged("collector failed"))
+            exporter.until(lambda: exporter.logged("collector failed", collector="postgres:main"))
     assert (SECRET.encode() in b"".join(heard)) is told
     assert checked.returncode == 3
     assert backed_up.returncode == 6

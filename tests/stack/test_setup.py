@@ -242,7 +242,7 @@ def test_a_start_that_failed_was_none(place: Place) -> None:
     ("settings", "words"),
     [
         ({"POSTGRES_PORT": "five"}, "POSTGRES_PORT must be a number, not 'five'"),
-        ({"POSTGRES_PORT": "70000"}, "less than or equal to 65535"),
+        ({"POSTGRES_PORT": "70000"}, "servers.main.port: must be a port from 1 to 65535"),
         ({"POSTGRES_SSLMODE": "always"}, "sslmode"),
         ({"SERVER_NAME": "a b"}, "is no name"),
         ({"ALERT_EMAIL_TO": "a@shop.example"}, "ALERT_EMAIL_FROM and ALERT_SMTP_SERVER must be, too"),

@@ -17,6 +17,9 @@ from pgbackstop_catalog.store import atomic
 PORTS = ("postgresql", "shop", "exporter", "prometheus", "alertmanager", "console")
 # What people may have a bookmark of; the others are any free ones.
 _PREFERRED = {"console": 9854}
+_LINUX_LOWEST = 32_768
+# Half of what lies below it has to be above the ports that only root may have.
+_LOWEST_SENSIBLE = 8192
 
 
 class Running(Model):
@@ -114,6 +117,17 @@ def _is_free(port: int) -> bool:
 
 
 def _any_free() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port below those that the kernel gives to connections, which may take any of theirs at any time."""
+    end = _lowest_of_connections()
+    while not _is_free(port := end - 1 - secrets.randbelow(end // 2)):
+        pass
+    return port
+
+
+def _lowest_of_connections() -> int:
+    """https://docs.kernel.org/networking/ip-sysctl.html"""
+    try:
+        lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    except OSError:
+        return _LINUX_LOWEST
+    return max(lowest, _LOWEST_SENSIBLE)

@@ -114,9 +114,10 @@ class Exporter:
         """SIGHUP: read the configuration again."""
         self.process.send_signal(signal.SIGHUP)
 
-    def logged(self, event: str) -> dict[str, Any] | None:
-        """The newest line with that event."""
-        return next((line for line in reversed(self.lines) if line.get("event") == event), None)
+    def logged(self, event: str, **fields: str) -> dict[str, Any] | None:
+        """The newest line with that event and these fields."""
+        wanted = {"event": event, **fields}
+        return next((line for line in reversed(self.lines) if wanted.items() <= line.items()), None)
 
     def scrape(self) -> Scrape:
         """The page of metrics."""

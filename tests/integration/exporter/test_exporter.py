@@ -99,7 +99,7 @@ def test_a_catalog_that_is_gone_keeps_its_times_and_says_so(tmp_path: Path, newe
         assert younger is not None
         assert older > younger
         (tmp_path / "catalog").mkdir()
-        line = exporter.until(lambda: exporter.logged("collector failed"))
+        line = exporter.until(lambda: exporter.logged("collector failed", collector="catalog"))
         assert "is not there" in line["problem"]
         assert exporter.scrape().values("backup_last_success_time", plan="daily") != [0.0]
         (tmp_path / "catalog").rmdir()
@@ -137,7 +137,10 @@ def test_a_catalog_that_may_not_be_read_is_told_and_no_error(tmp_path: Path) -> 
         page = exporter.until_page(lambda page: page.value("backup_catalog_up") == 0.0)
         assert page.value("backup_max_age_seconds", plan="daily") == 90000.0
         assert page.values("backup_last_success_time") == []
-        assert "Permission denied" in exporter.until(lambda: exporter.logged("collector failed"))["problem"]
+        assert (
+            "Permission denied"
+            in exporter.until(lambda: exporter.logged("collector failed", collector="catalog"))["problem"]
+        )
         assert b"Permission denied" in exporter.get("/")
 
 

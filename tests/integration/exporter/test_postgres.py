@@ -142,7 +142,7 @@ def test_a_wrong_password_is_told_without_it(tmp_path: Path, pg17: Server) -> No
     config.write_text(config.read_text().replace(str(pg17.password_file), str(secret)))
     with Exporter(config) as exporter:
         exporter.until_page(is_down)
-        line = exporter.until(lambda: exporter.logged("collector failed"))
+        line = exporter.until(lambda: exporter.logged("collector failed", collector="postgres:main"))
         start_page = exporter.get("/").decode()
     assert "password authentication failed" in line["problem"]
     assert "not-the-password" not in str(exporter.lines) + start_page

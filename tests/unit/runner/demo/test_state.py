@@ -52,6 +52,13 @@ def test_free_ports_are_kept_and_taken_ones_replaced() -> None:
     assert {**second, "exporter": 0} == {**first, "exporter": 0}
 
 
+def test_no_connection_is_given_the_port_of_a_part_that_has_not_begun() -> None:
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for _ in range(20):
+        chosen = demo_state.with_free_ports(demo_state.State()).ports.values()
+        assert all(1024 <= port < lowest for port in chosen)
+
+
 def test_the_console_has_its_usual_port_where_that_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: set[int] = set()
     monkeypatch.setattr(demo_state, "_is_free", lambda port: port not in taken)
