@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 BYTES = {
@@ -68,6 +69,11 @@ def parse_size(text: str) -> int:
 def format_count(number: float, what: str) -> str:
     """``1 table``, ``3 tables``: of what has a plural by s."""
     return f"{number:,g} {what}" if number == 1 else f"{number:,.0f} {what}s"
+
+
+def format_rows(counts: Collection[int]) -> str:
+    """``1,204 rows in 3 tables``: a count for each table."""
+    return f"{format_count(sum(counts), 'row')} in {format_count(len(counts), 'table')}"
 
 
 def format_missing(number: float, what: str) -> str:

@@ -13,7 +13,7 @@ from tests.support.databases import Database
 
 TOLD = (
     "the newest of 1 good backups",
-    "2250 rows in 3 tables",
+    "2,250 rows in 3 tables",
     "sha256 of 2 files",
     "readable by pg_restore",
     "swapped in by a rename",

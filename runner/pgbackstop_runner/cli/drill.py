@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -122,7 +121,7 @@ def drill(  # noqa: PLR0913 - each option is one independent wish
         time=recovery.parse_time(time) if time is not None else None,
         seed=seed,
         trigger=trigger,
-        scheduled_for=_moment(scheduled_for),
+        scheduled_for=options.moment(scheduled_for),
     )
     results: list[Result] = []
     plans = (backup.plan,) if backup is not None else selection.plans(opened, name, kind)
@@ -161,12 +160,6 @@ def _kind(*, logical: bool, physical: bool, pitr: bool) -> DrillKind | None:
             "A drill is of one kind.", remedy="Give one of --logical, --physical, --pitr (or --time)."
         )
     return wanted[0] if wanted else None
-
-
-def _moment(text: str | None) -> datetime | None:
-    from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
-
-    return recovery.parse_time(text).moment if text is not None else None
 
 
 def _show(opened: Workspace, result: Result, *, quietly: bool) -> None:

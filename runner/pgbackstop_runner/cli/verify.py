@@ -96,11 +96,10 @@ def _run(
 def _due(
     opened: Workspace, trigger: Trigger, scheduled_for: str | None, *, quietly: bool
 ) -> list[VerifyResult]:
-    from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
     from pgbackstop_catalog.model import utc_now  # noqa: PLC0415
     from pgbackstop_runner.verify import reread, run  # noqa: PLC0415
 
-    due = recovery.parse_time(scheduled_for).moment if scheduled_for is not None else None
+    due = options.moment(scheduled_for)
     asked = run.Asked(trigger=trigger, scheduled_for=due or utc_now())
     turns = reread.choose(opened, asked)
     if not turns.now and not quietly:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.config.plan import Assertion
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.proof import CheckResult, MissingEntry
@@ -108,7 +108,7 @@ def rows(connection: psycopg.Connection, counts: dict[str, int] | None) -> Check
         for name, count in counts.items()
         if found.get(name) != count
     ]
-    total = f"{sum(found.values())} in {len(found)} tables, as backed up"
+    total = f"{units.format_rows(found.values())}, as backed up"
     return CheckResult(name="rows", ok=not wrong, detail=phrases.some(wrong) or total)
 
 

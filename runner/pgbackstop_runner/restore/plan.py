@@ -200,14 +200,14 @@ class RestorePlan:
         fate = (
             "dropped at the end" if self.method == "in-place" else "kept under another name until you drop it"
         )
-        return f"{old.name} ({size}, {old.connections} connections, which are ended): it is {fate}"
+        return f"{old.name} ({size}, {units.format_count(old.connections, 'connection')} ended): it is {fate}"
 
     def _selected(self) -> Iterator[tuple[str, str]]:
         if self.family is None:
             return
         tables = list(self.family.tables.items())
         for name, rows in tables[:_SHOWN_TABLES]:
-            yield "table", f"{name}, {'not counted' if rows is None else f'{rows} rows'}"
+            yield "table", f"{name}, {'not counted' if rows is None else units.format_count(rows, 'row')}"
         if len(tables) > _SHOWN_TABLES:
             yield "table", f"and {len(tables) - _SHOWN_TABLES} more"
         for key in self.family.other_keys if self.keys_return else ():
@@ -248,9 +248,5 @@ def _age(backup: Backup, now: datetime) -> str:
 
 
 def _size(backup: Backup) -> str:
-    rows = (
-        f", {sum(backup.row_counts.values())} rows in {len(backup.row_counts)} tables"
-        if backup.row_counts
-        else ""
-    )
+    rows = f", {units.format_rows(backup.row_counts.values())}" if backup.row_counts else ""
     return f"{units.format_size(backup.size_bytes or 0)} ({backup.format}){rows}"

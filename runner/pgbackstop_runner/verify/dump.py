@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 from pathlib import Path
 
+from pgbackstop_catalog import units
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_runner.failures import AttemptFailed
@@ -77,13 +78,13 @@ def counted(backup: Backup, scanner: Scanner) -> str:
     """Compare the rows with those of the snapshot that was dumped. Raises AttemptFailed (corrupt)."""
     if scanner.unfinished is not None:
         raise tool_failure.corrupt(f"The dump ends within the rows of {scanner.unfinished}.")
-    total = sum(rows for _, rows in scanner.found)
     if backup.row_counts is None:
-        return f"{len(scanner.found)} tables, {total:,} rows; the record has none to compare with"
+        counts = [rows for _, rows in scanner.found]
+        return f"{units.format_rows(counts)}; the record has none to compare with"
     wrong = differences(backup.row_counts, scanner.found)
     if wrong:
         raise tool_failure.corrupt(f"The dump is not what was counted: {phrases.some(wrong)}.")
-    return f"{len(backup.row_counts)} tables, {sum(backup.row_counts.values()):,} rows as counted"
+    return f"{units.format_rows(backup.row_counts.values())} as counted"
 
 
 def roles(folder: Path) -> str:

@@ -74,7 +74,7 @@ def test_awkward_tables_pass(server: Server, database: Database, tmp_path: Path,
     assert made.row_counts is not None
     details = {check.name: check.detail for check in proof.checks}
     total = sum(made.row_counts.values())
-    assert f"{len(made.row_counts)} tables, {total:,} rows as counted" in details["dump"]
+    assert f"{total:,} rows in {len(made.row_counts)} tables as counted" in details["dump"]
     assert made.verification == details["dump"]
 
 
