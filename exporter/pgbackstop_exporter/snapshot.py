@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.decisions import subjects
-from pgbackstop_catalog.decisions.history import Attempt, History, Subject
+from pgbackstop_catalog.decisions.attempts import Attempt, Subject
+from pgbackstop_catalog.decisions.history import History
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records.scheduler import SchedulerState

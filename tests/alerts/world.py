@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pgbackstop_catalog.config.configuration import Config, default_plans
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions import history
-from pgbackstop_catalog.decisions.history import Attempt, Subject
+from pgbackstop_catalog.decisions.attempts import Attempt, Subject
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_segments import WalGap, WalState, WalWindow
 from pgbackstop_catalog.records.attempt import Reason, Status

@@ -1,149 +1,26 @@
-"""Sums of a plan's attempts: decisions that the runner and the exporter share.
+"""Sums of the attempts of a plan: decisions that the runner and the exporter share.
 
-An Attempt is what these decisions need of a Backup record; it is small, so that a reader of many
-records can keep it instead of them. Times are Unix seconds (0 = never, or not set), sizes bytes.
-
-An attempt of a logical plan whose ``database`` is ``""`` stands for the whole plan: the server did not
-answer before its databases were known, or the run did not start. It counts for every database of the plan.
+Times are Unix seconds (0 = never, or not set), sizes bytes.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import nlargest
 from statistics import median
-from typing import Final, NamedTuple
+from typing import Final
 
 from pgbackstop_catalog.config.schedule import Schedule
-from pgbackstop_catalog.decisions import wal_segments
-from pgbackstop_catalog.records.attempt import Reason, Status
-from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_catalog.records.copy import Copy
-from pgbackstop_catalog.records.totals import Totals
+from pgbackstop_catalog.decisions.attempts import Attempt
+from pgbackstop_catalog.decisions.counts import NOTHING, Counts, count
+from pgbackstop_catalog.records.attempt import Status
 
 BASELINE_SUCCESSES: Final = 10
 # Of a database that no run contains any more, how many good runs in a row must have been without it.
 RUNS_WITHOUT: Final = 2
-
-
-class Subject(NamedTuple):
-    """Whose attempt it is."""
-
-    server: str
-    database: str
-    backup_type: str
-
-
-class Attempt(NamedTuple):
-    """The facts of one Backup record that decisions are made of; -1 is an unknown size."""
-
-    id: str
-    subject: Subject
-    status: Status
-    started: float
-    finished: float = 0.0
-    scheduled: float = 0.0
-    duration: float = 0.0
-    verified: float = 0.0
-    reason: Reason | None = None
-    missed_runs: int = 0
-    size: int = -1
-    source_size: int = -1
-    incremental: bool = False
-    expired: bool = False
-    start_lsn: int = 0
-    timeline: int = 0
-    progress: int = 0
-    progress_expected: int = -1
-    progress_at: float = 0.0
-    vanished: int = 0
-    storage: str = ""
-    recoverable_from: float = 0.0
-    damaged: bool = False
-    acknowledged: bool = False
-
-    @property
-    def is_failure(self) -> bool:
-        """Return whether it started and did not succeed."""
-        return self.reason is not None
-
-    @property
-    def is_available(self) -> bool:
-        """Return whether its bytes are complete and still kept."""
-        return self.status is Status.SUCCEEDED and not self.expired
-
-    @property
-    def is_open_damage(self) -> bool:
-        """Return whether it is stored and damaged, and nobody has taken note of that."""
-        return self.damaged and not self.expired and not self.acknowledged
-
-    @property
-    def last_read(self) -> float:
-        """When every byte was last in hand: read back, or else as it was made."""
-        return max(self.verified, self.finished)
-
-
-def attempt(record: Backup) -> Attempt:
-    """The attempt that a record tells of."""
-    started = record.started_at.timestamp()
-    return Attempt(
-        id=record.id,
-        subject=Subject(record.server, record.database, record.backup_type),
-        status=record.status,
-        started=started,
-        finished=_finished(record, started),
-        scheduled=_unix(record.scheduled_for),
-        duration=record.duration_seconds or 0.0,
-        verified=_unix(record.verified_at),
-        reason=failure_reason(record),
-        missed_runs=max(1, record.missed_runs) if record.status is Status.MISSED else 0,
-        size=_known(record.size_bytes),
-        source_size=_known(record.source_size_bytes),
-        incremental=record.method == "incremental",
-        expired=record.expired_at is not None,
-        start_lsn=wal_segments.parse_lsn(record.start_lsn) if record.start_lsn else 0,
-        timeline=record.timeline or 0,
-        progress=record.progress_bytes,
-        progress_expected=_known(record.progress_expected_bytes),
-        progress_at=_unix(record.progress_at),
-        vanished=0 if record.acknowledged else len(record.vanished),
-        storage=record.storage or "",
-        recoverable_from=_unix(record.recoverable_from) if record.stop_lsn else 0.0,
-        damaged=record.is_damaged,
-        acknowledged=record.acknowledged is not None,
-    )
-
-
-def failure_reason(record: Backup) -> Reason | None:
-    """Under which reason a failed record is counted; None for one that is no failure."""
-    if not record.is_failure:
-        return None
-    if record.status is Status.INTERRUPTED:
-        return Reason.INTERRUPTED
-    return record.reason or Reason.INTERNAL
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """Counts that only grow: attempts that ended, failed ones by reason, due runs that did not start."""
-
-    runs: int = 0
-    failures: Mapping[Reason, int] = field(default_factory=dict)
-    missed: int = 0
-
-    def plus(self, other: Counts) -> Counts:
-        """Both together."""
-        if other == _NOTHING:
-            return self
-        failures = Counter(self.failures)
-        failures.update(other.failures)
-        return Counts(runs=self.runs + other.runs, failures=failures, missed=self.missed + other.missed)
-
-
-_NOTHING: Final = Counts()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +42,7 @@ class History:
     size_baseline: float | None = None
     source_size_baseline: float | None = None
     duration_baseline: float | None = None
-    counts: Counts = Counts()
+    counts: Counts = NOTHING
     vanished: tuple[Attempt, ...] = ()
     damaged: int = 0
 
@@ -218,59 +95,6 @@ def summarise(attempts: Iterable[Attempt], *, folding: frozenset[str] = frozense
         vanished=tuple(attempt for attempt in every if attempt.vanished),
         damaged=sum(attempt.is_open_damage for attempt in every),
     )
-
-
-def count(attempts: Iterable[Attempt]) -> Counts:
-    """Count these attempts."""
-    runs = missed = 0
-    failures: Counter[Reason] = Counter()
-    for attempt in attempts:
-        missed += attempt.missed_runs
-        runs += attempt.status not in {Status.RUNNING, Status.MISSED}
-        if attempt.reason is not None:
-            failures[attempt.reason] += 1
-    return Counts(runs=runs, failures=failures, missed=missed)
-
-
-def tallied(tally: Totals, database: str) -> Counts:
-    """Return what a plan's removed records had counted for a database, or for the whole plan with ``""``."""
-    failures: Counter[Reason] = Counter()
-    for name, number in tally.failures.get(database, {}).items():
-        failures[_known_reason(name)] += number
-    return Counts(runs=tally.runs.get(database, 0), failures=failures, missed=tally.missed.get(database, 0))
-
-
-def fold(tally: Totals, records: Iterable[Backup], copies: Iterable[Copy] = ()) -> Totals:
-    """The tally that also counts ``records`` and those ``copies`` that are theirs; they are about to go.
-
-    Write it before the first record is removed, and once more with ``folding=()`` after the last one: a
-    reader that finds the same tally before and after reading the records then never counts one twice.
-    """
-    removed = list(records)
-    runs, missed = Counter(tally.runs), Counter(tally.missed)
-    failures = {database: Counter(reasons) for database, reasons in tally.failures.items()}
-    for record in removed:
-        counts = count([attempt(record)])
-        runs[record.database] += counts.runs
-        missed[record.database] += counts.missed
-        failures.setdefault(record.database, Counter()).update(
-            {reason.value: number for reason, number in counts.failures.items()}
-        )
-    ids = {record.id for record in removed}
-    return tally.evolve(
-        copy_failures=_with_failed(tally, (copy for copy in copies if copy.backup in ids)),
-        runs=dict(+runs),
-        missed=dict(+missed),
-        failures={database: dict(reasons) for database, reasons in failures.items() if reasons},
-        folding=(*tally.folding, *(record.id for record in removed)),
-    )
-
-
-def _with_failed(tally: Totals, copies: Iterable[Copy]) -> dict[str, dict[str, int]]:
-    failures = {database: Counter(storages) for database, storages in tally.copy_failures.items()}
-    for copy in copies:
-        failures.setdefault(copy.database, Counter())[copy.storage] += copy.failures
-    return {database: dict(+storages) for database, storages in failures.items() if +storages}
 
 
 def dropped(attempts: Iterable[Attempt]) -> frozenset[str]:
@@ -328,29 +152,9 @@ def _median(values: Iterable[float]) -> float | None:
     return float(median(found)) if found else None
 
 
-def _known_reason(name: str) -> Reason:
-    """A reason of a newer version is still a failure."""
-    return Reason(name) if name in set(Reason) else Reason.INTERNAL
-
-
-def _finished(record: Backup, started: float) -> float:
-    """An end that is always set: by the record, else by its start."""
-    if record.status is Status.RUNNING:
-        return 0.0
-    return record.finished_at.timestamp() if record.finished_at else started
-
-
 def _by_end(each: Attempt) -> float:
     return each.finished
 
 
 def _by_start(each: Attempt) -> float:
     return each.started
-
-
-def _unix(moment: datetime | None) -> float:
-    return moment.timestamp() if moment else 0.0
-
-
-def _known(size: int | None) -> int:
-    return -1 if size is None else size

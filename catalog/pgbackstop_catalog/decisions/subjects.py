@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions import history
-from pgbackstop_catalog.decisions.history import Attempt, History, Subject
+from pgbackstop_catalog.decisions.attempts import Attempt, Subject
+from pgbackstop_catalog.decisions.history import History
 
 
 def histories(

@@ -9,7 +9,7 @@ from pathlib import Path
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.storage import FolderStorage
-from pgbackstop_catalog.decisions.history import Subject
+from pgbackstop_catalog.decisions.attempts import Subject
 from pgbackstop_exporter.families import plans
 from pgbackstop_exporter.families.samples import Families, labels
 from pgbackstop_exporter.metrics import storage_metrics

@@ -8,7 +8,9 @@ from functools import lru_cache
 
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions import expectations, history, subjects, vanished
-from pgbackstop_catalog.decisions.history import Attempt, Counts, History, Subject
+from pgbackstop_catalog.decisions.attempts import Attempt, Subject
+from pgbackstop_catalog.decisions.counts import Counts, tallied
+from pgbackstop_catalog.decisions.history import History
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_exporter.families.samples import Families, Labels, labels
@@ -158,7 +160,7 @@ class _PlanSeries:
     def _with_tallied(self, subject: Subject, counts: Counts) -> Counts:
         """With what removed records had counted for the database and for the whole plan."""
         for database in {subject.database, ""}:
-            counts = counts.plus(history.tallied(self.facts.tally, database))
+            counts = counts.plus(tallied(self.facts.tally, database))
         return counts
 
     def _kept(self, subject: Subject, where: Labels, known: History) -> None:

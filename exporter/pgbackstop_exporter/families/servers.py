@@ -8,7 +8,7 @@ import pgbackstop_catalog
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions import wal_segments
-from pgbackstop_catalog.decisions.history import Attempt
+from pgbackstop_catalog.decisions.attempts import Attempt
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_exporter.families import unreachable, windows
 from pgbackstop_exporter.families.samples import NONE, Families, Labels, labels

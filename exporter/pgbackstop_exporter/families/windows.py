@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from pgbackstop_catalog.decisions.history import Attempt
+from pgbackstop_catalog.decisions.attempts import Attempt
 from pgbackstop_catalog.decisions.wal_segments import Segment, WalGap, WalState
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import struct
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
-from pgbackstop_catalog.decisions import history
-from pgbackstop_catalog.decisions.history import Attempt, Subject
+from pgbackstop_catalog.decisions.attempts import Attempt, Subject, attempt_of
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
@@ -120,7 +119,7 @@ class Attempts:
         return record.status is not Status.RUNNING and not record.is_available and not waits
 
     def pack(self, record: Backup) -> bytes:
-        each = history.attempt(record)
+        each = attempt_of(record)
         return self._layout.pack(
             self._subjects.of(each.subject),
             _STATUSES.index(each.status),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pgbackstop_catalog.decisions import history, subjects
-from pgbackstop_catalog.decisions.history import Attempt, Subject
+from pgbackstop_catalog.decisions.attempts import Attempt, Subject
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.proof import Proof

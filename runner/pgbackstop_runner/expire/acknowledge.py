@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.decisions import history, vanished
+from pgbackstop_catalog.decisions import vanished
+from pgbackstop_catalog.decisions.attempts import attempt_of
 from pgbackstop_catalog.model import format_time, utc_now
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.vanished import Acknowledgement
@@ -62,7 +63,7 @@ def _open(workspace: Workspace, backup: Backup) -> str:
     ids: Sequence[str] = [
         each.id
         for each in workspace.catalog.backups(backup.plan)
-        if vanished.is_open(each, utc_now()) or history.attempt(each).is_open_damage
+        if vanished.is_open(each, utc_now()) or attempt_of(each).is_open_damage
     ]
     if not ids:
         return f"Plan {backup.plan} has no backup that waits for it."

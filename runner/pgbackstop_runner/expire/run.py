@@ -16,7 +16,8 @@ from pathlib import Path
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Keep
-from pgbackstop_catalog.decisions import history, retention
+from pgbackstop_catalog.decisions import retention
+from pgbackstop_catalog.decisions.counts import folded
 from pgbackstop_catalog.decisions.retention import Verdict
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.attempt import Status
@@ -128,7 +129,7 @@ def fold(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -
     if not old and not tally.folding:
         return 0
     if old:
-        catalog.put(history.fold(tally, old, catalog.copies(plan_name)))
+        catalog.put(folded(tally, old, catalog.copies(plan_name)))
     for record in [*counted, *old]:
         catalog.remove(record)
     catalog.put(catalog.totals(plan_name).evolve(folding=()))

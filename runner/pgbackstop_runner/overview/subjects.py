@@ -10,7 +10,7 @@ from functools import cache, partial
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions import history, safety
 from pgbackstop_catalog.decisions import subjects as decisions_subjects
-from pgbackstop_catalog.decisions.history import Subject
+from pgbackstop_catalog.decisions.attempts import Subject, attempt_of
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.proof import Proof
@@ -55,7 +55,7 @@ class _PlanReading:
     proofs: tuple[Proof, ...]
 
     def subjects(self, now: float) -> Iterator[SubjectStatus]:
-        attempts = [history.attempt(each) for each in self.backups]
+        attempts = [attempt_of(each) for each in self.backups]
         known = decisions_subjects.histories(attempts)
         handled = max((each.scheduled for each in attempts), default=0.0)
         for database in decisions_subjects.databases(self.plan, known, history.dropped(attempts), None):

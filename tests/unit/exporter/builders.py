@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pgbackstop_catalog.config.configuration import Config
-from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.ids import new_id
@@ -42,6 +42,11 @@ def physical(ended: datetime = NOW, **changes: Any) -> Backup:
     """A physical backup of server `main` by plan `weekly` that ended well, unless changed."""
     values: dict[str, Any] = {"plan": "weekly", "database": "", "backup_type": "physical"}
     return backup(ended, **{**values, "start_lsn": "0/3000028", "timeline": 1, **changes})
+
+
+def failed(ended: datetime = NOW, reason: Reason | None = Reason.TOOL, **changes: Any) -> Backup:
+    """A logical backup like the above that ended badly."""
+    return backup(ended, status=Status.FAILED, reason=reason, **changes)
 
 
 def copy_of(record: Backup, **changes: Any) -> Copy:

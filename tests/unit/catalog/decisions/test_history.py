@@ -4,27 +4,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pgbackstop_catalog.config.schedule import Schedule
 from pgbackstop_catalog.decisions import history
-from pgbackstop_catalog.decisions.history import Attempt, Counts, Subject
+from pgbackstop_catalog.decisions.attempts import Attempt, attempt_of
+from pgbackstop_catalog.decisions.counts import Counts, folded, tallied
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.records.vanished import Acknowledgement
-from tests.unit.exporter.builders import DAY, NOW, backup, physical
+from tests.unit.exporter.builders import DAY, NOW, backup, failed, physical
 
 HOUR = timedelta(hours=1)
 
 
 def attempts(*records: Backup) -> list[Attempt]:
-    return [history.attempt(record) for record in records]
-
-
-def failed(ended: datetime = NOW, reason: Reason | None = Reason.TOOL, **changes: object) -> Backup:
-    return backup(ended, status=Status.FAILED, reason=reason, **changes)
+    return [attempt_of(record) for record in records]
 
 
 def due(days_ago: int, *, status: Status = Status.SUCCEEDED, database: str = "shop") -> Backup:
@@ -53,22 +48,6 @@ def test_failures_are_counted_since_the_newest_success() -> None:
     assert found.consecutive_failures == 2
     assert found.last_failure == NOW.timestamp()
     assert found.counts == Counts(runs=4, failures={Reason.TOOL: 3}, missed=0)
-
-
-@pytest.mark.parametrize(
-    ("record", "reason"),
-    [
-        (backup(), None),
-        (failed(reason=Reason.SPACE), Reason.SPACE),
-        (failed(reason=None), Reason.INTERNAL),
-        (backup(status=Status.INTERRUPTED, reason=Reason.TOOL), Reason.INTERRUPTED),
-        (backup(status=Status.MISSED), None),
-        (backup(status=Status.RUNNING), None),
-    ],
-)
-def test_each_failure_has_a_reason_of_the_fixed_list(record: Backup, reason: Reason | None) -> None:
-    assert history.failure_reason(record) is reason
-    assert history.attempt(record).is_failure is (reason is not None)
 
 
 def test_a_missed_run_is_no_attempt_and_no_failure() -> None:
@@ -127,14 +106,6 @@ def test_damage_lasts_until_somebody_deals_with_it(changes: dict[str, Any], is_o
     assert history.summarise(attempts(damaged(**changes))).damaged == is_open
 
 
-def test_a_backup_was_last_read_when_it_was_made_or_read_back() -> None:
-    read = backup(NOW - 2 * DAY, verified_at=NOW - DAY)
-    assert [each.last_read for each in attempts(read, backup(NOW))] == [
-        (NOW - DAY).timestamp(),
-        NOW.timestamp(),
-    ]
-
-
 def test_a_failed_record_without_an_end_ended_when_it_started() -> None:
     record = failed(started_at=NOW, finished_at=None)
     assert history.summarise(attempts(record)).last_failure == NOW.timestamp()
@@ -157,42 +128,11 @@ def test_a_success_of_unknown_size_has_no_size_baseline() -> None:
 
 def test_records_that_are_being_folded_are_counted_by_the_tally_alone() -> None:
     records = [failed(NOW - DAY), backup(NOW)]
-    tally = history.fold(Totals(plan="daily"), records[:1])
+    tally = folded(Totals(plan="daily"), records[:1])
     found = history.summarise(attempts(*records), folding=frozenset(tally.folding))
-    together = found.counts.plus(history.tallied(tally, "shop"))
+    together = found.counts.plus(tallied(tally, "shop"))
     assert together == Counts(runs=2, failures={Reason.TOOL: 1}, missed=0)
     assert found.last_failure == (NOW - DAY).timestamp()
-
-
-def test_a_reason_of_a_newer_version_is_still_a_failure() -> None:
-    tally = Totals(plan="daily", failures={"shop": {"comet": 2, "internal": 1}})
-    assert history.tallied(tally, "shop").failures == {Reason.INTERNAL: 3}
-
-
-STATUSES = st.sampled_from([Status.SUCCEEDED, Status.FAILED, Status.INTERRUPTED, Status.MISSED])
-RECORDS = st.lists(
-    st.builds(
-        lambda status, database, n: backup(
-            NOW - n * HOUR, status=status, database=database, missed_runs=n if status is Status.MISSED else 0
-        ),
-        STATUSES,
-        st.sampled_from(["shop", "crm", ""]),
-        st.integers(0, 500),
-    ),
-    max_size=20,
-)
-
-
-@given(records=RECORDS, cut=st.integers(0, 20))
-def test_counts_never_change_by_folding(records: list[Backup], cut: int) -> None:
-    tally = history.fold(Totals(plan="daily"), records[:cut])
-    for database in ("shop", "crm", ""):
-        own = [record for record in records if record.database == database]
-        kept = [record for record in records[cut:] if record.database == database]
-        before = history.count(attempts(*own))
-        after = history.count(attempts(*kept)).plus(history.tallied(tally, database))
-        assert after == before
-    assert tally.folding == tuple(record.id for record in records[:cut])
 
 
 def test_a_database_is_dropped_when_two_good_runs_in_a_row_are_without_it() -> None:
@@ -248,11 +188,3 @@ def test_a_plan_that_never_ran_is_due_after_it_was_first_seen() -> None:
     expected = datetime(2026, 11, 21, 2, tzinfo=UTC).timestamp()
     assert history.first_due(DAILY, seen) == expected
     assert history.next_run(DAILY, handled_until=0.0, first_seen=seen) == expected
-
-
-def test_an_attempt_knows_what_its_record_says() -> None:
-    record = physical(NOW, start_lsn="1/A0000028", timeline=3, verified_at=NOW, method="incremental")
-    found = history.attempt(record)
-    assert found.subject == Subject("main", "", "physical")
-    assert (found.start_lsn, found.timeline) == (0x1A0000028, 3)
-    assert (found.verified, found.incremental, found.duration) == (NOW.timestamp(), True, 90.5)

@@ -7,6 +7,7 @@ import pytest
 
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions import history, safety
+from pgbackstop_catalog.decisions.attempts import attempt_of
 from pgbackstop_catalog.decisions.safety import Finding, Severity, State
 from pgbackstop_catalog.decisions.wal_segments import WalGap, WalState
 from pgbackstop_catalog.records.attempt import Reason, Status
@@ -22,7 +23,7 @@ FAILED = {"status": Status.FAILED, "reason": Reason.TOOL}
 
 def subject(*records: Backup, seen: datetime = NOON - 30 * builders.DAY, **plan: object) -> safety.Subject:
     """A daily plan at 02:00 UTC with these attempts, and a drill of this week."""
-    known = history.summarise(history.attempt(each) for each in records)
+    known = history.summarise(attempt_of(each) for each in records)
     return safety.Subject(
         plan=Plan.model_validate({"server": "main", "backup_type": "logical", **plan}),
         history=known,

@@ -10,7 +10,8 @@ import pytest
 
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.verify import Verify
-from pgbackstop_catalog.decisions.history import History, Subject
+from pgbackstop_catalog.decisions.attempts import Subject
+from pgbackstop_catalog.decisions.history import History
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.scheduler import Counted, SchedulerState

@@ -4,8 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from pgbackstop_catalog.decisions import history
-from pgbackstop_catalog.decisions.history import Attempt
+from pgbackstop_catalog.decisions.attempts import Attempt, attempt_of
 from pgbackstop_catalog.decisions.wal_segments import WalGap, WalWindow
 from pgbackstop_catalog.decisions.windows import Ends
 from pgbackstop_exporter.families import windows
@@ -19,7 +18,7 @@ SEGMENT = 16 * 2**20
 def at(days_ago: int, segment: int, timeline: int | None = 1) -> Attempt:
     """A base backup of that day whose WAL begins in that segment."""
     start = f"0/{segment * SEGMENT + 0x28:X}"
-    return history.attempt(physical(NOW - days_ago * DAY, start_lsn=start, timeline=timeline))
+    return attempt_of(physical(NOW - days_ago * DAY, start_lsn=start, timeline=timeline))
 
 
 def gap(first: int, last: int, timeline: int = 1) -> WalGap:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.decisions import history
-from pgbackstop_catalog.decisions.history import Attempt, Subject
+from pgbackstop_catalog.decisions.attempts import Attempt, Subject
+from pgbackstop_catalog.decisions.counts import folded
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.totals import Totals
@@ -128,7 +128,7 @@ def test_counters_do_not_fall_while_records_are_folded_into_the_tally(tmp_path: 
         return facts.histories[SHOP].counts.runs + facts.tally.runs.get("shop", 0)
 
     assert counted() == 4
-    tally = history.fold(Totals(plan="daily"), old)
+    tally = folded(Totals(plan="daily"), old)
     records.put(tally)
     assert counted() == 4
     for record in old:
@@ -148,7 +148,7 @@ def test_a_fold_in_the_middle_of_a_look_is_looked_at_again(
     def folding(self: RecordCache[Backup, Attempt], *, thorough: bool = False) -> bool:
         changed = refresh(self, thorough=thorough)
         if records.path(old).exists():
-            records.put(history.fold(Totals(plan="daily"), [old]).evolve(folding=()))
+            records.put(folded(Totals(plan="daily"), [old]).evolve(folding=()))
             records.remove(old)
         return changed
 
@@ -167,7 +167,7 @@ def test_failed_copies_do_not_fall_when_their_record_goes(tmp_path: Path) -> Non
     source = CatalogSource(tmp_path / "catalog")
     key = (SHOP, "offsite")
     assert source.refresh().plans["daily"].copies[key].failures == 4
-    tally = history.fold(records.totals("daily"), [first], records.copies("daily"))
+    tally = folded(records.totals("daily"), [first], records.copies("daily"))
     records.put(tally)
     assert counted(source.refresh()) == 4
     records.remove(first)

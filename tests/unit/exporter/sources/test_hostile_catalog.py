@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog.decisions.history import Subject
+from pgbackstop_catalog.decisions.attempts import Subject
 from pgbackstop_exporter.families.samples import Families
 from pgbackstop_exporter.snapshot import CatalogFacts, Settings, Snapshot
 from pgbackstop_exporter.sources.catalog import CatalogSource

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog.decisions import history
-from pgbackstop_catalog.decisions.history import Subject
+from pgbackstop_catalog.decisions.attempts import Subject, attempt_of
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
@@ -37,7 +36,7 @@ SHOP = Subject("main", "shop", "logical")
 )
 def test_a_digest_is_the_attempt_itself(record: Backup) -> None:
     packing = packed_records.Attempts()
-    assert packing.unpack(record.id, packing.pack(record)) == history.attempt(record)
+    assert packing.unpack(record.id, packing.pack(record)) == attempt_of(record)
 
 
 def test_what_vanished_is_looked_at_until_it_is_acknowledged() -> None:
@@ -45,7 +44,7 @@ def test_what_vanished_is_looked_at_until_it_is_acknowledged() -> None:
     expired = backup(expired_at=NOW, vanished=LOST)
     assert not packing.is_final(expired)
     assert packing.is_final(expired.evolve(acknowledged=SEEN))
-    assert history.attempt(expired).vanished == 2
+    assert attempt_of(expired).vanished == 2
 
 
 def test_a_damaged_backup_is_looked_at_as_long_as_it_lies_there() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.decisions.history import Attempt
+from pgbackstop_catalog.decisions.attempts import Attempt
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_exporter.sources import packed_records

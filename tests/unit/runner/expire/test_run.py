@@ -11,6 +11,8 @@ import structlog.testing
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import history
+from pgbackstop_catalog.decisions.attempts import attempt_of
+from pgbackstop_catalog.decisions.counts import Counts, tallied
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.proof import Proof
@@ -276,19 +278,19 @@ def old_failures(opened: Workspace, count: int) -> list[Backup]:
     return failures
 
 
-def total(opened: Workspace) -> history.Counts:
+def total(opened: Workspace) -> Counts:
     """What a reader counts: the tally and the records that it does not count."""
     tally = opened.catalog.totals("main-logical")
     found = history.summarise(
-        map(history.attempt, opened.catalog.backups("main-logical")), folding=frozenset(tally.folding)
+        map(attempt_of, opened.catalog.backups("main-logical")), folding=frozenset(tally.folding)
     )
-    return found.counts.plus(history.tallied(tally, "shop"))
+    return found.counts.plus(tallied(tally, "shop"))
 
 
 def test_old_records_are_folded_and_no_counter_falls(opened: Workspace) -> None:
     old_failures(opened, 5)
     before = total(opened)
-    assert before == history.Counts(runs=6, failures={Reason.TOOL: 5})
+    assert before == Counts(runs=6, failures={Reason.TOOL: 5})
     assert run(opened).records == 5
     assert total(opened) == before
     assert len(list(opened.catalog.backups("main-logical"))) == 1
