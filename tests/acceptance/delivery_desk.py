@@ -17,7 +17,7 @@ from tests.acceptance import delivery_stack
 from tests.acceptance.delivery_stack import TOKEN, Post
 from tests.support import backups, ports
 
-SECRETS = (TOKEN, "/services/T0/B0/secret")
+SECRETS = (TOKEN, "/services/T0/B0/secret", "secret-")
 
 
 @dataclass(kw_only=True)

@@ -1,6 +1,6 @@
 """The road of an alert as a user has it, with the configuration of Alertmanager that pgbackstop wrote.
 
-Prometheus, Alertmanager and the mail server are real. Slack and Telegram are stand-ins, because the services
+Prometheus, Alertmanager and the mail server are real. Chats and pagers are stand-ins, because the services
 cannot be reached from a test: they take what Alertmanager posts, at the paths that the real ones have, and
 answer as those do.
 """
@@ -30,6 +30,7 @@ from tests.support.backups import Site
 
 PATIENCE = 120.0  # seconds until a wait is given up; what works takes one to ten
 CHANNELS = ("email", "slack", "telegram")
+FURTHER = ("discord", "pagerduty", "opsgenie", "webhook")
 TOKEN = "123456:AAHsecret-token_of-a-test"
 RULES = Path(__file__).parents[2] / "alerts" / "pgbackstop.rules.yml"
 
@@ -55,6 +56,7 @@ class Inbox:
 
     messages: list[Message] = field(default_factory=list)
     pings: list[dict[str, Any]] = field(default_factory=list)
+    pages: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, channel: str, title: str, text: str, html: str = "") -> None:
         made = Message(channel=channel, title=title, text=text, at=time.monotonic(), html=html)
@@ -122,6 +124,19 @@ class Services(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
 
+_PLACES = {
+    "/api/webhooks/1/secret-of-discord": "discord",
+    "/v2/enqueue": "pagerduty",
+    "/own/secret-address": "webhook",
+}
+_TAKEN = {
+    "discord": (204, ""),
+    "pagerduty": (202, '{"status":"success","message":"Event processed","dedup_key":"k"}'),
+    "opsgenie": (202, '{"result":"Request will be processed","took":0.1,"requestId":"r"}'),
+    "webhook": (200, ""),
+}
+
+
 class _Service(BaseHTTPRequestHandler):
     server: Services
 
@@ -133,6 +148,10 @@ class _Service(BaseHTTPRequestHandler):
             self._telegram(json.loads(body))
         elif self.path == f"/bot{TOKEN}/getChat":
             self._answer(200, '{"ok":true,"result":{"id":-100,"type":"group"}}')
+        elif self.path in _PLACES:
+            self._further(_PLACES[self.path], json.loads(body))
+        elif self.path.startswith("/v2/alerts"):
+            self._further("opsgenie", {"path": self.path, **json.loads(body)})
         elif self.path == "/ping":
             self.server.inbox.pings.append(json.loads(body))
             self._answer(200, "OK")
@@ -157,6 +176,20 @@ class _Service(BaseHTTPRequestHandler):
         assert len(message["text"]) < 4096
         self.server.inbox.add("telegram", "", message["text"])
         self._answer(200, '{"ok":true,"result":{"message_id":1,"date":1,"chat":{"id":-100,"type":"group"}}}')
+
+    def do_GET(self) -> None:
+        """What Discord says of a webhook."""
+        if self.path == "/api/webhooks/1/secret-of-discord":
+            self._answer(200, '{"id":"1","type":1}')
+        else:
+            self._answer(404, '{"message":"Unknown Webhook","code":10015}')
+
+    def _further(self, channel: str, message: dict[str, Any]) -> None:
+        authorization = self.headers.get("Authorization", "")
+        self.server.inbox.pages.append(
+            {"channel": channel, "authorization": authorization, "message": message}
+        )
+        self._answer(*_TAKEN[channel])
 
     def _answer(self, code: int, body: str) -> None:
         self.send_response(code)
@@ -203,6 +236,33 @@ class Post:
             },
             "watchdog_url_file": str(self.folder / "watchdog"),
             "grafana_url": "https://grafana.example",
+        }
+
+    def further(self) -> dict[str, Any]:
+        """Discord, two pagers and a webhook instead."""
+        url = self.services.url
+        secrets = {
+            "discord": f"{url}/api/webhooks/1/secret-of-discord",
+            "pagerduty": "secret-routing-key",
+            "opsgenie": "secret-api-key",
+            "webhook": f"{url}/own/secret-address",
+            "token": "secret-token",
+        }
+        for name, content in secrets.items():
+            (self.folder / name).write_text(content + "\n")
+        return {
+            "discord": {"webhook_url_file": str(self.folder / "discord")},
+            "pagerduty": {
+                "routing_key_file": str(self.folder / "pagerduty"),
+                "url": f"{url}/v2/enqueue",
+            },
+            "opsgenie": {"api_key_file": str(self.folder / "opsgenie"), "api_url": f"{url}/"},
+            "webhook": {
+                "url_file": str(self.folder / "webhook"),
+                "token_file": str(self.folder / "token"),
+            },
+            **dict.fromkeys(CHANNELS),
+            "watchdog_url_file": None,
         }
 
 

@@ -1,4 +1,4 @@
-"""How alerts reach people: mail, Slack, Telegram.
+"""How alerts reach people: mail, chats, pagers, and whatever takes a webhook.
 
 Each channel exists when it is configured. Secrets are named as files and never stand here.
 """
@@ -95,4 +95,53 @@ class Telegram(Model):
     api_url: HttpAddress = Field(
         default="https://api.telegram.org",
         description="Telegram's server, or one of your own",
+    )
+
+
+class Discord(Model):
+    """Alerts in a channel of Discord, by a webhook."""
+
+    webhook_url_file: Path = Field(
+        description="a file, mode 0600, whose first line is the webhook's address, https://discord.com/api/…"
+    )
+
+
+class Teams(Model):
+    """Alerts in a channel of Microsoft Teams, by a workflow."""
+
+    webhook_url_file: Path = Field(
+        description="a file, mode 0600, whose first line is the address that the workflow gave"
+    )
+
+
+class PagerDuty(Model):
+    """Warnings and critical alerts as incidents of PagerDuty; news of good backups never."""
+
+    routing_key_file: Path = Field(
+        description="a file, mode 0600, whose first line is the integration key of Events API v2"
+    )
+    url: HttpAddress = Field(
+        default="https://events.pagerduty.com/v2/enqueue",
+        description="PagerDuty's server; that of the EU is https://events.eu.pagerduty.com/v2/enqueue",
+    )
+
+
+class Opsgenie(Model):
+    """Warnings and critical alerts as alerts of Opsgenie; news of good backups never."""
+
+    api_key_file: Path = Field(
+        description="a file, mode 0600, whose first line is the key of the integration"
+    )
+    api_url: HttpAddress = Field(
+        default="https://api.opsgenie.com/",
+        description="Opsgenie's server; that of the EU is https://api.eu.opsgenie.com/",
+    )
+
+
+class Webhook(Model):
+    """Alerts as Alertmanager's JSON to an address of yours, ntfy's among them."""
+
+    url_file: Path = Field(description="a file, mode 0600, whose first line is the address")
+    token_file: Path | None = Field(
+        default=None, description="a file, mode 0600, whose first line is sent as a bearer token"
     )

@@ -10,7 +10,16 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from pgbackstop_catalog.config.channels import Email, Slack, Telegram
+from pgbackstop_catalog.config.channels import (
+    Discord,
+    Email,
+    Opsgenie,
+    PagerDuty,
+    Slack,
+    Teams,
+    Telegram,
+    Webhook,
+)
 from pgbackstop_catalog.config.types import Duration, HttpAddress, TimeZone
 from pgbackstop_catalog.model import Model
 
@@ -74,6 +83,13 @@ class Notifications(Model):
     email: Email | None = Field(default=None, description="alerts by mail")
     slack: Slack | None = Field(default=None, description="alerts in a channel of Slack")
     telegram: Telegram | None = Field(default=None, description="alerts in a chat of Telegram")
+    discord: Discord | None = Field(default=None, description="alerts in a channel of Discord")
+    teams: Teams | None = Field(
+        default=None, description="alerts in a channel of Microsoft Teams; needs Alertmanager 0.28 or later"
+    )
+    pagerduty: PagerDuty | None = Field(default=None, description="incidents of PagerDuty")
+    opsgenie: Opsgenie | None = Field(default=None, description="alerts of Opsgenie")
+    webhook: Webhook | None = Field(default=None, description="a webhook of yours, ntfy's among them")
     watchdog_url_file: Path | None = Field(
         default=None,
         description="a file, mode 0600, with the address of a dead man's switch; it is called every 5 "

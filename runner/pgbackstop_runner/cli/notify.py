@@ -34,8 +34,8 @@ VersionOption = Annotated[
     str,
     typer.Option(
         "--alertmanager-version",
-        help="The Alertmanager that will read it. From 0.26 on, every secret stays in its own file; "
-        "before, the Telegram token and the dead man's switch are written into the output.",
+        help="The Alertmanager that will read it. A secret that it cannot read from its own file, as those of "
+        "Telegram and of webhooks before 0.26, is written into the output.",
     ),
 ]
 EmbedOption = Annotated[
@@ -84,7 +84,7 @@ def config(
 @app.command(name="test")
 def send_test(
     channel: Annotated[
-        str, typer.Option(help="Only this one: email, slack or telegram; all when left out.")
+        str, typer.Option(help="Only this one, by its name under notifications; all when left out.")
     ] = "",
 ) -> None:
     """Send one test alert through Alertmanager, and say for each channel whether it arrived.

@@ -6,10 +6,12 @@ import json
 import os
 import re
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
 from pathlib import Path
+from typing import Final
 
 import jinja2
 
@@ -24,8 +26,13 @@ OLDEST: Version = (0, 25)
 # The first that reads these secrets from files: the bot's token and a webhook's address.
 # https://github.com/prometheus/alertmanager/releases/tag/v0.26.0
 READS_ALL_FILES: Version = (0, 26)
+# The first that reads Discord's address from its file, and that knows the workflows of Teams.
+# https://github.com/prometheus/alertmanager/pull/3728
+# https://github.com/prometheus/alertmanager/releases/tag/v0.28.0
+KNOWS_WORKFLOWS: Version = (0, 28)
+# 0.25 sends the newline at the end of such a file too, which no header may have.
+_NEVER: Version = (1_000, 0)
 _TEMPLATES = resources.files("pgbackstop_runner.notify") / "templates"
-_NONE: tuple[None, str] = (None, "")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(\.\S*)?")
 
 
@@ -43,6 +50,71 @@ class Secret:
 
     file: str | None
     text: str
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A secret: its file where one is configured, what reads it, since when Alertmanager does so itself."""
+
+    name: str
+    path: Callable[[Notifications], Path | None]
+    read: Callable[[Path], str]
+    since: Version = OLDEST
+
+
+def _url(what: str) -> Callable[[Path], str]:
+    return partial(notify_secrets.read_url, what=what)
+
+
+def _line(what: str) -> Callable[[Path], str]:
+    return partial(notify_secrets.read, what=what)
+
+
+_SECRETS: Final = (
+    _Kept(
+        "password",
+        lambda of: of.email.password_file if of.email else None,
+        _line("the mail server's password"),
+    ),
+    _Kept("slack", lambda of: of.slack.api_url_file if of.slack else None, _url("Slack's webhook")),
+    _Kept(
+        "telegram",
+        lambda of: of.telegram.bot_token_file if of.telegram else None,
+        notify_secrets.read_token,
+        READS_ALL_FILES,
+    ),
+    _Kept(
+        "discord",
+        lambda of: of.discord.webhook_url_file if of.discord else None,
+        _url("Discord's webhook"),
+        KNOWS_WORKFLOWS,
+    ),
+    _Kept(
+        "teams",
+        lambda of: of.teams.webhook_url_file if of.teams else None,
+        _url("the workflow"),
+        KNOWS_WORKFLOWS,
+    ),
+    _Kept(
+        "pagerduty",
+        lambda of: of.pagerduty.routing_key_file if of.pagerduty else None,
+        _line("the integration key"),
+    ),
+    _Kept(
+        "opsgenie",
+        lambda of: of.opsgenie.api_key_file if of.opsgenie else None,
+        _line("the integration's key"),
+        _NEVER,
+    ),
+    _Kept(
+        "webhook",
+        lambda of: of.webhook.url_file if of.webhook else None,
+        _url("the webhook"),
+        READS_ALL_FILES,
+    ),
+    _Kept("token", lambda of: of.webhook.token_file if of.webhook else None, _line("the webhook's token")),
+    _Kept("watchdog", lambda of: of.watchdog_url_file, _url("the dead man's switch"), READS_ALL_FILES),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,21 +148,19 @@ def render(settings: Notifications, *, version: Version = OLDEST, embed: bool = 
     Raises ConfigError where a secret's file does not hold one, whether or not it is embedded:
     Alertmanager itself notices only when it has something to send.
     """
-    kept = partial(_secret, by_file=not embed)
-    kept_lately = partial(_secret, by_file=not embed and version >= READS_ALL_FILES)
-    secrets = {
-        "password": kept(*_password(settings)),
-        "api_url": kept(*_webhook(settings)),
-        "bot_token": kept_lately(*_token(settings)),
-        "watchdog": kept_lately(*_watchdog(settings)),
-    }
+    if settings.teams is not None and version < KNOWS_WORKFLOWS:
+        raise errors.ConfigError(
+            "Microsoft Teams needs Alertmanager 0.28 or later.",
+            remedy="Say which one you have, like --alertmanager-version 0.28, or take teams out.",
+        )
+    secrets = _secrets(settings, version, embed=embed)
     template = _environment().get_template("alertmanager.yml.j2")
     text = template.render(
         channels=channels.configured(settings),
+        integrations=channels.INTEGRATIONS,
+        pagers=channels.PAGERS,
         secrets=secrets,
-        email=settings.email,
-        slack=settings.slack,
-        telegram=settings.telegram,
+        settings=settings,
         finished=settings.finished,
         grafana=(settings.grafana_url or "").rstrip("/"),
         quiet=[interval for hours in settings.quiet_hours for interval in intervals(hours)],
@@ -137,28 +207,14 @@ def _unwritable(path: Path, reason: str) -> errors.PgbackstopError:
     )
 
 
-def _secret(path: Path | None, text: str, *, by_file: bool) -> Secret | None:
-    return None if path is None else Secret(file=str(path) if by_file else None, text=text)
-
-
-def _password(settings: Notifications) -> tuple[Path | None, str]:
-    email = settings.email
-    return (email.password_file, notify_secrets.of_email(email) or "") if email else _NONE
-
-
-def _webhook(settings: Notifications) -> tuple[Path | None, str]:
-    slack = settings.slack
-    return (slack.api_url_file, notify_secrets.of_slack(slack)) if slack else _NONE
-
-
-def _token(settings: Notifications) -> tuple[Path | None, str]:
-    telegram = settings.telegram
-    return (telegram.bot_token_file, notify_secrets.of_telegram(telegram)) if telegram else _NONE
-
-
-def _watchdog(settings: Notifications) -> tuple[Path | None, str]:
-    path = settings.watchdog_url_file
-    return (path, notify_secrets.read_url(path, "the dead man's switch")) if path else _NONE
+def _secrets(settings: Notifications, version: Version, *, embed: bool) -> dict[str, Secret | None]:
+    """Every secret, or None for one that is not configured. Raises ConfigError."""
+    return {
+        each.name: Secret(file=None if embed or version < each.since else str(path), text=each.read(path))
+        if (path := each.path(settings))
+        else None
+        for each in _SECRETS
+    }
 
 
 def _duration(seconds: float) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from urllib.parse import quote, urlencode, urlsplit
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config.channels import Email, Slack, Telegram
+from pgbackstop_catalog.config.channels import Discord, Email, Slack, Telegram
 from pgbackstop_catalog.config.notifications import Notifications
 from pgbackstop_catalog.records import json_text
 from pgbackstop_runner.notify import secrets
@@ -37,6 +37,11 @@ def why(settings: Notifications, channel: str) -> str:
         problem = slack(settings.slack)
     elif channel == "telegram" and settings.telegram is not None:
         problem = telegram(settings.telegram)
+    elif channel == "discord" and settings.discord is not None:
+        problem = discord(settings.discord)
+    else:
+        # Whatever these are asked, somebody would get to see it.
+        return "Its log has the reason."
     return problem or "From this host it works: look at Alertmanager's network and log."
 
 
@@ -84,7 +89,26 @@ def telegram(settings: Telegram) -> str:
     if code == 200:
         return ""
     name = f"Telegram ({urlsplit(settings.api_url).hostname})"
-    return f"{name} answers {code}: {_description(words)}" if code else f"{name} cannot be reached: {words}."
+    return (
+        f"{name} answers {code}: {_said(words, 'description')}"
+        if code
+        else f"{name} cannot be reached: {words}."
+    )
+
+
+def discord(settings: Discord) -> str:
+    """What Discord says of the webhook; empty when it is right.
+
+    To read a webhook shows nothing to anybody: https://discord.com/developers/docs/resources/webhook
+    """
+    address = secrets.of_discord(settings)
+    code, words = _ask(address, hidden=urlsplit(address).path)
+    if code == 200:
+        return ""
+    name = f"Discord ({urlsplit(address).hostname})"
+    return (
+        f"{name} answers {code}: {_said(words, 'message')}" if code else f"{name} cannot be reached: {words}."
+    )
 
 
 def _of_mail(words: bytes | str, settings: Email, password: str | None) -> str:
@@ -115,7 +139,7 @@ def _connected(settings: Email) -> smtplib.SMTP:
     return server
 
 
-def _ask(address: str, *, data: bytes, kind: str, hidden: str) -> tuple[int, str]:
+def _ask(address: str, *, data: bytes | None = None, kind: str = "", hidden: str) -> tuple[int, str]:
     """Return status and body, or 0 and the reason where there is no answer.
 
     Nothing of the address is told, even where what answers repeats it; ``hidden`` is its secret.
@@ -124,9 +148,9 @@ def _ask(address: str, *, data: bytes, kind: str, hidden: str) -> tuple[int, str
         answer = http.ask(
             address,
             timeout=_SECONDS,
-            method="POST",
+            method="GET" if data is None else "POST",
             data=data,
-            headers={"Content-Type": kind},
+            headers={"Content-Type": kind} if kind else None,
             most_bytes=_MOST_BYTES,
         )
     except http.NoAnswer as error:
@@ -153,9 +177,10 @@ def _without_beginning(said: str, forms: Iterable[str]) -> str:
     return said
 
 
-def _description(words: str) -> str:
+def _said(words: str, field: str) -> str:
+    """A field of an answer in JSON; the words themselves where it is none."""
     try:
-        return errors.one_line(json_text.parse(words)["description"])
+        return errors.one_line(json_text.parse(words)[field])
     except (ValueError, KeyError, TypeError):
         return words
 

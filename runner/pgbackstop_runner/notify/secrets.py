@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pgbackstop_catalog import errors, regular_file
-from pgbackstop_catalog.config.channels import Email, Slack, Telegram
+from pgbackstop_catalog.config.channels import Discord, Email, Slack, Telegram
 
 _TOKEN = re.compile(r"[0-9]+:[A-Za-z0-9_-]+")
 
@@ -25,9 +25,18 @@ def of_slack(slack: Slack) -> str:
     return read_url(slack.api_url_file, "Slack's webhook")
 
 
+def of_discord(discord: Discord) -> str:
+    """The webhook's address. Raises ConfigError."""
+    return read_url(discord.webhook_url_file, "Discord's webhook")
+
+
 def of_telegram(telegram: Telegram) -> str:
     """The bot's token. Raises ConfigError."""
-    path = telegram.bot_token_file
+    return read_token(telegram.bot_token_file)
+
+
+def read_token(path: Path) -> str:
+    """The token of a bot of Telegram from a file. Raises ConfigError."""
     token = read(path, "the Telegram bot's token")
     if _TOKEN.fullmatch(token) is None:
         raise errors.ConfigError(

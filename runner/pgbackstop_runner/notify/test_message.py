@@ -18,6 +18,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.notifications import Alertmanager, Notifications
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner.notify import alertmanager, diagnosis, events
+from pgbackstop_runner.notify.channels import INTEGRATIONS
 
 _SECONDS = 30.0  # a mail server may think for long
 _PAUSE = 0.2
@@ -52,7 +53,10 @@ class _Counts:
     failed: Counter[str]
 
     def taken(self, channel: str) -> int:
-        return self.all[channel] - self.failed[channel]
+        return self.all[INTEGRATIONS[channel]] - self.refused(channel)
+
+    def refused(self, channel: str) -> int:
+        return self.failed[INTEGRATIONS[channel]]
 
 
 def run(settings: Notifications, server: Alertmanager, channels: Sequence[str], *, only: str = "") -> Trial:
@@ -115,7 +119,7 @@ def _not_sent(channel: str, hindrance: str) -> Verdict:
 def _judge(settings: Notifications, channel: str, before: _Counts, after: _Counts) -> Verdict:
     if after.taken(channel) > before.taken(channel):
         return Verdict(channel=channel, arrived=True, words=_TAKEN[channel])
-    if after.failed[channel] > before.failed[channel]:
+    if after.refused(channel) > before.refused(channel):
         what = "Alertmanager could not deliver it."
     else:
         what = f"Alertmanager has no answer after {_SECONDS:.0f} seconds and goes on trying."
@@ -130,11 +134,16 @@ _TAKEN = {
     "email": "the mail server took it",
     "slack": "Slack took it",
     "telegram": "Telegram took it",
+    "discord": "Discord took it",
+    "teams": "Microsoft Teams took it",
+    "pagerduty": "PagerDuty took it",
+    "opsgenie": "Opsgenie took it",
+    "webhook": "what answers there took it",
 }
 
 
 def _is_decided(before: _Counts, now: _Counts, channel: str) -> bool:
-    return now.taken(channel) > before.taken(channel) or now.failed[channel] > before.failed[channel]
+    return now.taken(channel) > before.taken(channel) or now.refused(channel) > before.refused(channel)
 
 
 def _counts(server: Alertmanager) -> _Counts:

@@ -25,14 +25,32 @@ WEBHOOK = "https://hooks.slack.com/services/T/B/secret"
 PASSWORD = "p\"ä'ss: #word"
 SWITCH = "https://hc-ping.example/uuid"
 RULES = Path(__file__).parents[4] / "alerts" / "pgbackstop.rules.yml"
-CHANNELS = ("email", "slack", "telegram", "watchdog_url_file", "quiet_hours")
+ADDRESS = "https://own.example/{}/secret"
+CHANNELS = (
+    "email",
+    "slack",
+    "telegram",
+    "discord",
+    "pagerduty",
+    "opsgenie",
+    "webhook",
+    "watchdog_url_file",
+    "quiet_hours",
+)
+
+
+EVERY_SECRET = {TOKEN, SWITCH, WEBHOOK, PASSWORD, "routing-key", "api-key", "bearer-token"}
+EVERY_SECRET |= {ADDRESS.format(name) for name in ("discord", "webhook")}
 
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Every setting of every channel."""
     folder = tmp_path_factory.mktemp("secrets")
-    for name, text in {"smtp": PASSWORD, "slack": WEBHOOK, "telegram": TOKEN, "switch": SWITCH}.items():
+    secrets = {"smtp": PASSWORD, "slack": WEBHOOK, "telegram": TOKEN, "switch": SWITCH}
+    secrets |= {name: ADDRESS.format(name) for name in ("discord", "webhook")}
+    secrets |= {"pagerduty": "routing-key", "opsgenie": "api-key", "token": "bearer-token"}
+    for name, text in secrets.items():
         (folder / name).write_text(text + "\n")
     return {
         "email": {
@@ -45,6 +63,10 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         },
         "slack": {"api_url_file": str(folder / "slack"), "channel": "#back: 'ups'"},
         "telegram": {"bot_token_file": str(folder / "telegram"), "chat_id": -1001234567890},
+        "discord": {"webhook_url_file": str(folder / "discord")},
+        "pagerduty": {"routing_key_file": str(folder / "pagerduty")},
+        "opsgenie": {"api_key_file": str(folder / "opsgenie")},
+        "webhook": {"url_file": str(folder / "webhook"), "token_file": str(folder / "token")},
         "watchdog_url_file": str(folder / "switch"),
         "quiet_hours": [{"days": ["friday"], "start": "22:00", "end": "07:00", "timezone": "Europe/Berlin"}],
         "grafana_url": "https://grafana.example/sub/",
@@ -69,12 +91,18 @@ def amtool() -> str:
     return found
 
 
-def test_alertmanager_accepts_every_combination(
+def combinations() -> list[tuple[str, ...]]:
+    """None, each alone, each pair, and all."""
+    some = [chosen for count in range(3) for chosen in itertools.combinations(CHANNELS, count)]
+    return [*some, CHANNELS]
+
+
+def test_alertmanager_accepts_what_is_combined(
     amtool: str, everything: dict[str, Any], tmp_path: Path
 ) -> None:
     files = []
-    for number, chosen in enumerate(itertools.product((True, False), repeat=len(CHANNELS))):
-        settings = {name: everything[name] for name, is_in in zip(CHANNELS, chosen, strict=True) if is_in}
+    for number, chosen in enumerate(combinations()):
+        settings = {name: everything[name] for name in chosen}
         files.append(tmp_path / f"{number}.yml")
         made = alertmanager_config.render(Notifications.model_validate(settings))
         files[-1].write_text(made.text)
@@ -83,7 +111,7 @@ def test_alertmanager_accepts_every_combination(
         assert {name.removesuffix("-events") for name in names} == expected | {"nobody"}
     answer = subprocess.run([amtool, "check-config", *files], capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert answer.stdout.count("SUCCESS") == 2 ** len(CHANNELS)
+    assert answer.stdout.count("SUCCESS") == len(files)
 
 
 def test_values_arrive_as_they_are(everything: dict[str, Any]) -> None:
@@ -105,10 +133,11 @@ def test_values_arrive_as_they_are(everything: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("options", "embedded"),
     [
-        ({}, {TOKEN, SWITCH}),
-        ({"version": (0, 26)}, set()),
-        ({"version": (1, 0)}, set()),
-        ({"embed": True, "version": (0, 28)}, {TOKEN, SWITCH, WEBHOOK, PASSWORD}),
+        ({}, {TOKEN, SWITCH, ADDRESS.format("discord"), ADDRESS.format("webhook"), "api-key"}),
+        ({"version": (0, 26)}, {ADDRESS.format("discord"), "api-key"}),
+        ({"version": (0, 28)}, {"api-key"}),
+        ({"version": (1, 0)}, {"api-key"}),
+        ({"embed": True, "version": (0, 28)}, EVERY_SECRET),
     ],
 )
 def test_secrets_stay_in_their_files_where_alertmanager_reads_them(
@@ -117,14 +146,39 @@ def test_secrets_stay_in_their_files_where_alertmanager_reads_them(
     made = alertmanager_config.render(Notifications.model_validate(everything), **options)
     assert made.holds_secrets is bool(embedded)
     text = json.dumps(yaml.safe_load(made.text), ensure_ascii=False)
-    every = {TOKEN, SWITCH, WEBHOOK, PASSWORD}
-    assert {each for each in every if json.dumps(each, ensure_ascii=False)[1:-1] in text} == embedded
+    assert {each for each in EVERY_SECRET if json.dumps(each, ensure_ascii=False)[1:-1] in text} == embedded
 
 
 def test_send_resolved_is_said_everywhere(everything: dict[str, Any]) -> None:
     for each in rendered(everything)["receivers"]:
         for kind, (settings,) in ((kind, value) for kind, value in each.items() if kind != "name"):
-            assert settings["send_resolved"] is not (each["name"].endswith("-events") or "webhook" in kind)
+            is_event = each["name"].endswith("-events") and kind not in PAGERS
+            assert settings["send_resolved"] is not (is_event or each["name"] == "watchdog")
+
+
+PAGERS = {"pagerduty_configs", "opsgenie_configs"}
+
+
+def test_a_pager_hears_no_news_and_every_end(everything: dict[str, Any]) -> None:
+    """An incident that nothing ends stays open, and a good backup is none."""
+    document = rendered(everything)
+    for route in document["route"]["routes"]:
+        first_of_news = [each for each in route.get("routes", []) if each["matchers"] == ['severity="info"']]
+        is_pager = f"{route['receiver']}_configs" in PAGERS
+        assert [each["receiver"] for each in first_of_news] == (["nobody"] if is_pager else [])
+        if is_pager:
+            matchers = [each["matchers"] for each in route["routes"]]
+            assert matchers.index(['severity="info"']) == 1  # after the test alone, before every other event
+
+
+def test_teams_needs_an_alertmanager_that_knows_its_workflows(tmp_path: Path) -> None:
+    (tmp_path / "teams").write_text(ADDRESS.format("teams"))
+    settings = {"teams": {"webhook_url_file": str(tmp_path / "teams")}}
+    with pytest.raises(errors.ConfigError, match=r"needs Alertmanager 0\.28 or later") as caught:
+        rendered(settings)
+    assert "--alertmanager-version 0.28" in caught.value.remedy
+    (teams,) = receiver(rendered(settings, version=(0, 28)), "teams")["msteamsv2_configs"]
+    assert teams["webhook_url_file"] == str(tmp_path / "teams")
 
 
 def test_quiet_hours_hold_back_no_critical_alert(everything: dict[str, Any]) -> None:
@@ -134,7 +188,7 @@ def test_quiet_hours_hold_back_no_critical_alert(everything: dict[str, Any]) -> 
 
     news = 'alertname=~"BackupFinished|DrillFinished|RestoreStarted|RestoreFinished|RestoreFailed"'
     found = muted(rendered(everything)["route"])
-    assert sorted(found) == sorted([[news], ['severity=~"warning|info"']] * 3)
+    assert sorted(found) == sorted([[news], ['severity=~"warning|info"']] * 7)
     assert muted(rendered({**everything, "quiet_hours": []})["route"]) == []
 
 

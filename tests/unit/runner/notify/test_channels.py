@@ -11,6 +11,11 @@ from pgbackstop_runner.notify import channels
 EMAIL = {"to": ["dba@example.com"], "sender": "backups@example.com", "smarthost": "mail.example.com:587"}
 SLACK = {"api_url_file": Path("slack")}
 TELEGRAM = {"bot_token_file": Path("token"), "chat_id": -100}
+DISCORD = {"webhook_url_file": Path("discord")}
+TEAMS = {"webhook_url_file": Path("teams")}
+PAGERDUTY = {"routing_key_file": Path("key")}
+OPSGENIE = {"api_key_file": Path("key")}
+WEBHOOK = {"url_file": Path("url")}
 ALERTMANAGER = {"url": "http://127.0.0.1:9093"}
 
 
@@ -34,7 +39,7 @@ def test_the_channels_that_there_are(configured: dict[str, Any], names: tuple[st
 @pytest.mark.parametrize(
     ("configured", "sentence"),
     [
-        ({}, "Alerts reach nobody: configure email"),
+        ({}, "Alerts reach nobody: configure one of email"),
         ({"alertmanager": ALERTMANAGER}, "Alerts reach nobody unless Alertmanager has receivers of its own"),
         ({"slack": SLACK}, "A failed backup is told late and a restore not at all"),
     ],
@@ -44,6 +49,18 @@ def test_who_would_not_hear(configured: dict[str, Any], sentence: str) -> None:
     assert gap.startswith(sentence)
 
 
-@pytest.mark.parametrize("channel", [{"email": EMAIL}, {"slack": SLACK}, {"telegram": TELEGRAM}])
+EACH = {
+    "email": EMAIL,
+    "slack": SLACK,
+    "telegram": TELEGRAM,
+    "discord": DISCORD,
+    "teams": TEAMS,
+    "pagerduty": PAGERDUTY,
+    "opsgenie": OPSGENIE,
+    "webhook": WEBHOOK,
+}
+
+
+@pytest.mark.parametrize("channel", [{name: settings} for name, settings in EACH.items()], ids=EACH)
 def test_one_channel_and_alertmanager_are_enough(channel: dict[str, Any]) -> None:
     assert channels.gaps(settings(alertmanager=ALERTMANAGER, **channel)) == []
