@@ -8,6 +8,7 @@ from pathlib import Path
 
 import typer
 
+from pgbackstop_catalog import units
 from pgbackstop_catalog.moments import utc_now
 from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import options
@@ -29,10 +30,9 @@ def check() -> None:
 
     opened = options.open_workspace()
     warnings = list(_of_console(opened.config.console.web_config_file))
-    plans, servers = len(opened.config.plans), len(opened.config.servers)
-    terminal.say(
-        f"{opened.file}: right ({servers} servers, {plans} plans, catalog in {opened.catalog.location})"
-    )
+    servers = units.format_count(len(opened.config.servers), "server")
+    plans = units.format_count(len(opened.config.plans), "plan")
+    terminal.say(f"{opened.file}: right ({servers}, {plans}, catalog in {opened.catalog.location})")
     for gap in channels.gaps(opened.config.notifications):
         terminal.complain(f"warning: {gap}")
     for name, plan in opened.config.plans.items():

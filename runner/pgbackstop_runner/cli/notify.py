@@ -34,8 +34,8 @@ VersionOption = Annotated[
     str,
     typer.Option(
         "--alertmanager-version",
-        help="The Alertmanager that will read it. A secret that it cannot read from its own file, as those of "
-        "Telegram and of webhooks before 0.26, is written into the output.",
+        help="The Alertmanager that will read it. A secret that it cannot read from a file of its own, as "
+        "those of Telegram and of webhooks before 0.26, is written into the output.",
     ),
 ]
 EmbedOption = Annotated[
