@@ -30,6 +30,7 @@ from pgbackstop_runner.restore import planning, undo
 from pgbackstop_runner.restore import run as restore_run
 from pgbackstop_runner.restore.plan import RestoreRequest
 from pgbackstop_runner.restore.select_backup import BackupQuery
+from pgbackstop_runner.storage.stored_backup import StoredBackup
 from pgbackstop_runner.workspace import Workspace
 from tests.support import storages
 from tests.support.backups import reached, until
@@ -207,7 +208,7 @@ def _copies(ground: Ground, opened: Workspace, backup: Backup) -> Iterator[Path]
 
 
 def _bytes(folder: Path, backup: Backup) -> Iterator[str]:
-    for stored in backup.files:
+    for stored in StoredBackup(backup=backup, folder=folder).files():
         path = folder / stored.path
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != stored.sha256:
             yield f"a good backup is not: {path}"

@@ -6,10 +6,11 @@ monotonic clock. A record says everything that a restorer must know without pgba
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from pgbackstop_catalog.model import Count, Model, Seconds, Timeline, UtcTime
 from pgbackstop_catalog.records.attempt import (
@@ -26,13 +27,22 @@ from pgbackstop_catalog.records.pin import Pin
 from pgbackstop_catalog.records.source import DatabaseFacts, Lsn, ServerFacts
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
 
 class StoredFile(Model):
     """One file of a backup; ``path`` is relative to the backup's folder."""
 
     path: RelativePath
     size_bytes: Count
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    sha256: Sha256
+
+
+class FileList(Model):
+    """The list of a backup's files, in SHA256SUMS beside them; ``size_bytes`` of the backup is of all."""
+
+    count: Count
+    sha256: Sha256 = Field(description="of SHA256SUMS")
 
 
 class CopyEncryption(Model):
@@ -79,7 +89,10 @@ class Backup(Model):
     method: Literal["full", "incremental"] = "full"
     parent: BackupId | None = None
     fallback: str = Field(default="", description="why the run did something else than its plan asks")
-    files: tuple[StoredFile, ...] = ()
+    files: tuple[StoredFile, ...] = Field(default=(), description="empty where file_list is set")
+    file_list: FileList | None = Field(
+        default=None, description="of a dump with many files: their list, which stands beside them"
+    )
     size_bytes: Count | None = None
     source_size_bytes: Count | None = None
     progress_bytes: Count = 0
@@ -136,10 +149,15 @@ class Backup(Model):
         """Return whether its bytes are complete and still kept."""
         return self.status is Status.SUCCEEDED and self.expired_at is None
 
-    def sizes_of_copy(self) -> dict[str, int]:
-        """How large each file is beside this record: larger than it was where it is encrypted there."""
+    @property
+    def file_count(self) -> int:
+        """How many files it has, or had."""
+        return self.file_list.count if self.file_list else len(self.files)
+
+    def sizes_of_copy(self, files: Iterable[StoredFile]) -> dict[str, int]:
+        """How large each of its files is beside this record: larger than it was where it is encrypted."""
         stored = self.encryption.stored_bytes if self.encryption else {}
-        return {file.path: stored.get(file.path, file.size_bytes) for file in self.files}
+        return {file.path: stored.get(file.path, file.size_bytes) for file in files}
 
     @property
     def is_failure(self) -> bool:

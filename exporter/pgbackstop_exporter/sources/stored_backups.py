@@ -1,21 +1,23 @@
 """Whether kept backups are where they were stored, with every file of the size on record.
 
-Names of folders are compared at every look, sizes of files some at a time: a stat each. What is in the files
-is for ``pgbackstop verify``. Reading may hang: call it in a thread.
+Names of folders are compared at every look, sizes of files some at a time: a stat each; of a dump whose list
+of files is beside them, that list as well. What is in the files is for ``pgbackstop verify``. Reading may
+hang: call it in a thread.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final, cast
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.config.storage import FolderStorage
-from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records import codec, file_list
 from pgbackstop_catalog.records.attempt import BackupType
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import layout
@@ -87,28 +89,53 @@ class StoredBackups:
         """One round, the newest first; it yields after each file."""
         every = [(backup_id, parent) for parent, ids in wanted.items() for backup_id in ids]
         for backup_id, parent in sorted(every, reverse=True):
+            record = self._record(wanted[parent][backup_id], backup_id)
             wrong = False
-            for path, size in self._files(wanted[parent][backup_id], backup_id):
-                wrong |= _differs(self._root / parent / backup_id / path, size)
-                yield
+            if record is not None:
+                wrong = yield from _is_wrong(record, self._root / parent / backup_id)
             (self._damaged.add if wrong else self._damaged.discard)(backup_id)
 
-    def _files(self, plan: str, backup_id: str) -> list[tuple[str, int]]:
-        """Paths and sizes by the record; none where it cannot be read, as the catalog's collector tells."""
+    def _record(self, plan: str, backup_id: str) -> Backup | None:
+        """Of an available backup; None where it cannot be read, as the catalog's collector tells."""
         try:
             record = codec.read(Backup, self._records / plan / f"{backup_id}.json")
         except (OSError, errors.CatalogError):
-            return []
-        return [(each.path, each.size_bytes) for each in record.files] if record.is_available else []
+            return None
+        return record if record.is_available else None
 
 
-def _differs(path: Path, size: int) -> bool:
+def _is_wrong(record: Backup, folder: Path) -> Generator[None, None, bool]:
+    """Compare its files one by one; it yields after each."""
     try:
-        return path.stat().st_size != size
-    except (FileNotFoundError, NotADirectoryError):
+        wanted = _sizes(record, folder)
+    except (file_list.DamagedFiles, regular_file.Unusual):
         return True
     except OSError:  # not allowed, or a disk in trouble: that is no answer
         return False
+    wrong = False
+    total: int | None = 0
+    for path, size in wanted.items():
+        try:
+            there = (folder / path).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            wrong = True
+        except OSError:
+            total = None
+        else:
+            wrong |= size is not None and there != size
+            total = None if total is None else total + there
+        yield
+    return wrong or (record.file_list is not None and total not in {None, record.size_bytes})
+
+
+def _sizes(record: Backup, folder: Path) -> Mapping[str, int | None]:
+    """The size of each file as the record has it; None in a list, whose sizes are right if their sum is."""
+    if record.file_list is None:
+        return {each.path: each.size_bytes for each in record.files}
+    content = None
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        content = regular_file.read(folder / layout.CHECKSUMS_NAME, codec.MOST_BYTES)
+    return dict.fromkeys(file_list.digests_in(record, content))
 
 
 def _names(folder: Path) -> frozenset[str] | None:

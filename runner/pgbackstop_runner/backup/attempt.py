@@ -18,7 +18,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records import codec, file_list
 from pgbackstop_catalog.records.attempt import Status, Step
 from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_catalog.records.ids import new_id
@@ -110,10 +110,10 @@ class Attempt:
 
     def commit(self, files: tuple[StoredFile, ...]) -> Backup:
         """Make the bytes durable under their final name, then say so. Raises AttemptFailed."""
-        size = sum(each.size_bytes for each in files)
-        self.note(files=files, size_bytes=size, progress_bytes=size)
+        self.note(**file_list.on_record(self.record, files))
+        self.note(progress_bytes=self.record.size_bytes)
         with self.step("commit"), system_files.storage_errors(self.storage):
-            readme.write(self.folder, self.record)
+            readme.write(self.folder, self.record, files)
             system_files.secure_tree(self.folder)
             self.folder.rename(self.final)
             atomic.sync_folder(self.final.parent)
@@ -133,7 +133,7 @@ class Attempt:
         self.sweep()
         interrupted = isinstance(error, errors.Interrupted)
         reason = failures.first_reason(error)
-        self.note(reason=reason, message=str(error), files=(), location=None)
+        self.note(reason=reason, message=str(error), files=(), file_list=None, location=None)
         self._close(Status.INTERRUPTED if interrupted else Status.FAILED)
         self.workspace.catalog.put(self.record)
         return self.record

@@ -7,13 +7,14 @@ sentence gets them on one line.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from shlex import quote
 
 from pgbackstop_catalog import units
 from pgbackstop_catalog.model import format_time
-from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records import file_list
+from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_catalog.records.source import Tablespace
 from pgbackstop_catalog.store import atomic, layout
 
@@ -21,10 +22,9 @@ _DECOMPRESS = {".zst": "zstd -dc", ".gz": "gzip -dc"}
 _DATA = "/path/to/data"
 
 
-def write(folder: Path, backup: Backup) -> None:
-    """Write both files into the backup's folder. Raises OSError."""
-    lines = "".join(f"{each.sha256}  {each.path}\n" for each in backup.files)
-    atomic.write(folder / layout.CHECKSUMS_NAME, lines.encode())
+def write(folder: Path, backup: Backup, files: Iterable[StoredFile]) -> None:
+    """Write both into the folder of the backup, which has these files. Raises OSError."""
+    atomic.write(folder / layout.CHECKSUMS_NAME, file_list.text(files))
     atomic.write(folder / layout.RESTORE_NAME, document(backup).encode())
 
 
@@ -107,7 +107,7 @@ def document(backup: Backup) -> str:
 
 {backup.backup_type.capitalize()} backup {backup.id} of {what} on {backup.server}.
 Started {format_time(backup.started_at)}; PostgreSQL {version}; made with {tools}.
-{size} in {len(backup.files)} files.
+{size} in {backup.file_count} files.
 {parent}
 In this folder, as the user who runs PostgreSQL:
 

@@ -108,6 +108,9 @@ def _place(record: Backup) -> Iterator[tuple[str, str]]:
         yield "Folder", _folder(record)
     yield "Format", ", ".join(part for part in (record.format, record.compression) if part)
     yield "Size", units.format_size(record.size_bytes) if record.size_bytes is not None else ""
+    if record.file_list:
+        where = "" if record.expired_at else ", listed in SHA256SUMS in the folder"
+        yield "Files", f"{record.file_list.count:,}{where}"
     yield "Source", units.format_size(record.source_size_bytes) if record.source_size_bytes else ""
     yield "Made on", record.host
     yield "Made by", ", ".join(f"{name} {version}" for name, version in record.tools.items())

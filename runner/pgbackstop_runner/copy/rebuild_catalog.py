@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records import codec, file_list
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
@@ -76,7 +76,7 @@ def _run(workspace: Workspace, storage: str) -> RebuildResult:
         written = _restore(workspace, storage, found)
         restored += written
         known += not written
-        garbage += _differences(found, sizes)
+        garbage += _differences(store, found, sizes)
     return RebuildResult(storage=storage, restored=tuple(restored), known=known, garbage=tuple(garbage))
 
 
@@ -144,14 +144,24 @@ def _copy(record: Backup, storage: str) -> Copy:
     )
 
 
-def _differences(found: _Found, sizes: dict[str, int]) -> Iterator[str]:
-    """Files that are not there, or are of another size than the record says."""
-    for name, wanted in found.record.sizes_of_copy().items():
+def _differences(store: ByteStore, found: _Found, sizes: dict[str, int]) -> Iterator[str]:
+    """Files that are not there, or are of another size than the record says; or a list that is damaged."""
+    folder = found.mark.parent
+    try:
+        files = file_list.files(
+            found.record,
+            lambda: store.read(str(folder / name)) if (name := layout.CHECKSUMS_NAME) in sizes else None,
+            sizes.get,
+        )
+    except errors.PgbackstopError as error:
+        yield f"{folder}: {error.problem.removesuffix('.')}"
+        return
+    for name, wanted in found.record.sizes_of_copy(files).items():
         size = sizes.get(name)
         if size is None:
-            yield f"{found.mark.parent / name} is missing"
+            yield f"{folder / name} is missing"
         elif size != wanted:
-            yield f"{found.mark.parent / name} has {size} bytes; its record says {wanted}"
+            yield f"{folder / name} has {size} bytes; its record says {wanted}"
 
 
 def storages(workspace: Workspace) -> Iterable[str]:

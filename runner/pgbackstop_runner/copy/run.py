@@ -18,6 +18,7 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
+from pgbackstop_catalog.records.file_list import DamagedFiles
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.copy import encrypted_copy
 from pgbackstop_runner.storage import identity, open, original, stored_backup
@@ -27,6 +28,8 @@ from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
 PAUSES = (1.0, 5.0, 20.0)  # seconds before each further attempt
+# To try again changes nothing.
+_FINAL = (SourceChanged, DamagedFiles, identity.NotThere, stored_backup.Lost)
 Sleep = Callable[[float], None]
 
 
@@ -141,7 +144,7 @@ def _make(workspace: Workspace, wanted: Missing, sleep: Sleep) -> Copy:
         except (errors.PgbackstopError, OSError) as error:
             message = str(error)
             record = record.evolve(failures=record.failures + 1)
-            if isinstance(error, SourceChanged | identity.NotThere | stored_backup.Lost):
+            if isinstance(error, _FINAL):
                 break
         else:
             return _finish(workspace, record, started, status=Status.SUCCEEDED, size_bytes=size)

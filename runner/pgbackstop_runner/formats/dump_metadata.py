@@ -9,14 +9,14 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.attempt import Reason
-from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import dependents, names, role_names, sql_script
@@ -180,12 +180,12 @@ def without_tablespace(code: bytes) -> bytes:
     return _TABLESPACE.sub(b"", code, count=1)
 
 
-def dump_path(folder: Path, backup: Backup) -> Path:
+def dump_name(backup: Backup, files: Iterable[StoredFile]) -> str:
     """The dump itself among the backup's files. Raises NotFound where it has none."""
-    for stored in backup.files:
+    for stored in files:
         first, slash, _rest = stored.path.partition("/")
         if stored.path != GLOBALS and (slash or first.endswith(".backup") or ".sql" in first):
-            return folder / first
+            return first
     raise errors.NotFound(f"Backup {backup.id} has no dump among its files.")
 
 

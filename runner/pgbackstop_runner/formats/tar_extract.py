@@ -10,7 +10,7 @@ import ctypes
 import hashlib
 import os
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -70,8 +70,9 @@ def backup(
     OSError where they cannot be written.
     """
     done = 0
-    room = _room(source, record)
-    for stored in record.files:
+    files = source.files()
+    room = _room(source, record, files)
+    for stored in files:
         place = _place(stored.path, target)
         if place is not None:
             room -= tar(source, stored, place, version=target.version, room=room)
@@ -82,12 +83,12 @@ def backup(
     _link_tablespaces(target)
 
 
-def _room(source: BackupFiles, record: Backup) -> int:
+def _room(source: BackupFiles, record: Backup, files: Iterable[StoredFile]) -> int:
     """How many bytes of files the backup may unpack to: what its manifest lists, and the WAL beside that.
 
     A small archive can hold the zeros that fill a disk. Raises CatalogError for a damaged manifest.
     """
-    manifest = next((stored for stored in record.files if stored.path == backup_manifest.NAME), None)
+    manifest = next((stored for stored in files if stored.path == backup_manifest.NAME), None)
     if manifest is None:
         return _UNKNOWN_ROOM
     try:

@@ -30,8 +30,8 @@ def plan_restore(workspace: Workspace, request: RestoreRequest) -> RestorePlan:
     """
     choice = select_backup.choose(workspace.catalog.backups(), request.wanted)
     backup = choice.backup
-    folder = stored_backup.find(workspace, backup).folder
-    checked = verify_files.check(folder, backup)
+    stored = stored_backup.find(workspace, backup)
+    folder, files = stored.folder, verify_files.check(stored)
     server_name = request.server or backup.server
     server = workspace.server(server_name).for_restores()
     database = request.into or backup.database
@@ -41,7 +41,7 @@ def plan_restore(workspace: Workspace, request: RestoreRequest) -> RestorePlan:
         facts = postgres.facts(connection)
         found_tools = client_programs.confined(_tools(server, backup, major), workspace.config.drills.jail)
         tools = dataclasses.replace(found_tools, jail=request.jail)
-        dump = dump_metadata.dump_path(folder, backup)
+        dump = folder / dump_metadata.dump_name(backup, files)
         found = dump_metadata.read(tools, dump, plain=backup.format == "plain")
         outline = RestorePlan(
             request=request,
@@ -61,7 +61,7 @@ def plan_restore(workspace: Workspace, request: RestoreRequest) -> RestorePlan:
             bound_extensions=target_database.bound_extensions(connection, found.extensions),
             missing_tablespaces=frozenset(found.tablespaces) - target_database.tablespaces(connection),
             estimate=restore.estimate(backup, workspace.catalog.restores(server_name)),
-            checked=f"{checked}; {_READ[backup.format == 'plain']}",
+            checked=f"sha256 of {len(files)} files; {_READ[backup.format == 'plain']}",
             superusers=target_database.superusers(connection),
             acts_as=target_database.current_role(connection),
             free_bytes=preflight.free_bytes(connection),

@@ -6,26 +6,35 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pgbackstop_catalog.records.attempt import Reason
-from pgbackstop_catalog.records.backup import Backup, StoredFile
+from pgbackstop_catalog.records.backup import StoredFile
+from pgbackstop_catalog.records.file_list import DamagedFiles
 from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.storage.stored_backup import StoredBackup
 from pgbackstop_runner.system import streams
 
 _REMEDY = "Nothing was touched. Restore another backup, or one of its copies, and check the disk."
 
 
-def check(folder: Path, backup: Backup) -> str:
-    """Read every file back, two at a time; returns what was done. Raises AttemptFailed (corrupt)."""
+def check(found: StoredBackup) -> tuple[StoredFile, ...]:
+    """Read every file back, two at a time; returns the files. Raises AttemptFailed (corrupt)."""
+    backup, folder = found.backup, found.folder
     if not folder.is_dir():
-        raise AttemptFailed(
-            Reason.CORRUPT, f"The folder of backup {backup.id} is not there: {folder}.", remedy=_REMEDY
-        )
+        raise _damaged(f"The folder of backup {backup.id} is not there: {folder}.")
+    try:
+        files = found.files()
+    except DamagedFiles as error:
+        raise _damaged(error.problem) from error
+    except OSError as error:
+        raise _damaged(f"The files of backup {backup.id} cannot be read: {error.strerror}.") from error
     with ThreadPoolExecutor(max_workers=2) as pool:
-        for problem in pool.map(lambda stored: _problem(folder, stored), backup.files):
+        for problem in pool.map(lambda stored: _problem(folder, stored), files):
             if problem:
-                raise AttemptFailed(
-                    Reason.CORRUPT, f"Backup {backup.id} is damaged: {problem}.", remedy=_REMEDY
-                )
-    return f"sha256 of {len(backup.files)} files"
+                raise _damaged(f"Backup {backup.id} is damaged: {problem}.")
+    return files
+
+
+def _damaged(problem: str) -> AttemptFailed:
+    return AttemptFailed(Reason.CORRUPT, problem, remedy=_REMEDY)
 
 
 def _problem(folder: Path, stored: StoredFile) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from functools import cached_property
+from pathlib import PurePosixPath
 from typing import BinaryIO, Protocol
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records import codec, file_list
 from pgbackstop_catalog.records.attempt import Status
-from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_catalog.store import layout
 from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner.storage import identity, stored_backup
@@ -22,6 +23,12 @@ from pgbackstop_runner.workspace import Workspace
 class BackupFiles(Protocol):
     """The files of one backup."""
 
+    def files(self) -> tuple[StoredFile, ...]:
+        """Every one, as its record or the list beside them has it.
+
+        Raises DamagedFiles, OSError, StoreError.
+        """
+
     def open(self, name: str) -> BinaryIO:
         """A file's bytes from its beginning. Raises OSError, StoreError; so does reading."""
 
@@ -30,29 +37,23 @@ class BackupFiles(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FolderFiles:
-    """Those in a folder."""
-
-    folder: Path
-
-    def open(self, name: str) -> BinaryIO:
-        return (self.folder / name).open("rb")
-
-    def where(self, name: str) -> str:
-        return str(self.folder / name)
-
-
-@dataclass(frozen=True, kw_only=True)
 class CopiedFiles:
-    """Those of a copy."""
+    """Those of a copy; where it is encrypted, ``backup`` is the record beside it."""
 
     store: ByteStore
     storage: str
     backup: Backup
-    sizes: Mapping[str, int]
+
+    def files(self) -> tuple[StoredFile, ...]:
+        listed = self._path(layout.CHECKSUMS_NAME)
+        return file_list.files(
+            self.backup,
+            lambda: self.store.read(listed) if listed in self._there else None,
+            lambda name: self._there.get(self._path(name)),
+        )
 
     def open(self, name: str) -> BinaryIO:
-        return self.store.open(self._path(name), self.sizes[name])
+        return self.store.open(self._path(name), self._sizes[name])
 
     def where(self, name: str) -> str:
         return f"{self.storage}: {self._path(name)}"
@@ -62,18 +63,26 @@ class CopiedFiles:
 
         The smallest is opened: no identity that is missing is to be found later.
         """
-        there = dict(self.store.files(str(self.backup.location)))
-        for name, size in self.sizes.items():
-            found = there.get(self._path(name))
+        for name, size in self._sizes.items():
+            found = self._there.get(self._path(name))
             if found != size:
                 how = "is not there" if found is None else f"has {found} of {size} bytes"
                 raise errors.CatalogError(
                     f"{self.where(name)} {how}; nothing was touched.",
                     remedy="Choose another backup with --backup, or another storage with --from.",
                 )
-        if self.store.encrypted_for is not None and self.sizes:
-            with self.open(min(self.sizes, key=self.sizes.__getitem__)) as stream:
+        if self.store.encrypted_for is not None and self._sizes:
+            with self.open(min(self._sizes, key=self._sizes.__getitem__)) as stream:
                 stream.read(1)
+
+    @cached_property
+    def _there(self) -> dict[str, int]:
+        return dict(self.store.files(str(self.backup.location)))
+
+    @cached_property
+    def _sizes(self) -> dict[str, int]:
+        """How large each file is in the storage."""
+        return self.backup.sizes_of_copy(self.files())
 
     def _path(self, name: str) -> str:
         return str(PurePosixPath(self.backup.location or "", name))
@@ -85,22 +94,22 @@ def find(workspace: Workspace, backup: Backup, storage: str | None = None) -> Ba
     Raises NoPlace, NotConfigured, Refused, NotThere, Lost, StoreError, CatalogError.
     """
     if storage is None:
-        return FolderFiles(folder=stored_backup.find(workspace, backup).folder)
+        return stored_backup.find(workspace, backup)
     if PurePosixPath(backup.location or "").name != backup.id:
         raise stored_backup.Refused(
             f"The record of backup {backup.id} names {backup.location}, which is not its folder."
         )
     identity.require(workspace, storage)
     store = storages.open_store(storage, workspace.config.storages[storage])
-    return CopiedFiles(store=store, storage=storage, backup=backup, sizes=_sizes(store, backup))
+    return CopiedFiles(store=store, storage=storage, backup=_as_copied(store, backup))
 
 
-def _sizes(store: ByteStore, backup: Backup) -> dict[str, int]:
-    """How large each file is in the storage; the record beside them tells of encrypted ones."""
+def _as_copied(store: ByteStore, backup: Backup) -> Backup:
+    """The backup with how it is encrypted, which the record beside a copy tells."""
     if store.encrypted_for is None:
-        return {file.path: file.size_bytes for file in backup.files}
+        return backup
     path = str(PurePosixPath(backup.location or "", layout.RECORD_NAME))
-    return codec.decode(Backup, store.read(path), where=path).sizes_of_copy()
+    return backup.evolve(encryption=codec.decode(Backup, store.read(path), where=path).encryption)
 
 
 def in_storage(catalog: Catalog, backups: Sequence[Backup], storage: str) -> list[Backup]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.config.configuration import Config
-from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records import codec, file_list
 from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_runner.storage import identity
@@ -33,18 +35,37 @@ class Lost(errors.CatalogError):
 
 @dataclass(frozen=True, kw_only=True)
 class StoredBackup:
-    """A backup and the folder of its bytes, which need not be there."""
+    """A backup and the folder of its bytes, which need not be there; the BackupFiles in it."""
 
     backup: Backup
     folder: Path
 
     def files(self) -> tuple[StoredFile, ...]:
-        """Every file that its record lists."""
-        return self.backup.files
+        return file_list.files(self.backup, self._list, self._size)
+
+    def open(self, name: str) -> BinaryIO:
+        return self.path(name).open("rb")
+
+    def where(self, name: str) -> str:
+        return str(self.path(name))
 
     def path(self, name: str) -> Path:
         """A file for a tool that needs a path."""
         return self.folder / name
+
+    def _list(self) -> bytes | None:
+        try:
+            return regular_file.read(self.path(layout.CHECKSUMS_NAME), codec.MOST_BYTES)
+        except FileNotFoundError:
+            return None
+        except regular_file.Unusual as error:
+            raise file_list.damaged_list(self.backup, f"cannot be read: {error.strerror}") from None
+
+    def _size(self, name: str) -> int | None:
+        try:
+            return os.lstat(f"{self.folder}/{name}").st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
 
 def find(workspace: Workspace, backup: Backup) -> StoredBackup:

@@ -16,7 +16,7 @@ from pgbackstop_runner.formats import backup_manifest, tar_extract
 from pgbackstop_runner.postgres import client_process
 from pgbackstop_runner.postgres.client_process import Limits
 from pgbackstop_runner.postgres.client_programs import Binaries
-from pgbackstop_runner.storage.backup_files import FolderFiles
+from pgbackstop_runner.storage.stored_backup import StoredBackup
 from pgbackstop_runner.system import compression, streams
 from pgbackstop_runner.system.files import STAGING_SUFFIX, free_bytes, remove_tree, storage_errors
 from pgbackstop_runner.verify import file_digests, tool_failure
@@ -26,9 +26,9 @@ from pgbackstop_runner.workspace import Workspace
 _TAR_SINCE = 18
 
 
-def gzip_ends(folder: Path, backup: Backup) -> str:
+def gzip_ends(folder: Path, files: Sequence[StoredFile]) -> str:
     """Decompress what is gzip to its end. Raises AttemptFailed (corrupt)."""
-    names = [each.path for each in backup.files if each.path.endswith(".gz")]
+    names = [each.path for each in files if each.path.endswith(".gz")]
     for name in names:
         with compression.opened(folder / name) as file:
             while file.read(streams.CHUNK):
@@ -54,27 +54,29 @@ def chain(workspace: Workspace, backup: Backup) -> str:
 
 def _require_link(workspace: Workspace, parent: Backup) -> None:
     """Names, sizes and manifest of a parent: its content has a proof of its own."""
-    folder = file_digests.place(workspace, parent).folder
-    problem = file_digests.present(folder, parent)
+    found = file_digests.place(workspace, parent)
+    problem = file_digests.present(found.folder, file_digests.listed(found))
     if problem:
         raise tool_failure.corrupt(f"Its parent {parent.id} is not whole: {problem}.")
     try:
-        backup_manifest.read(folder)
+        backup_manifest.read(found.folder)
     except AttemptFailed as error:
         raise tool_failure.corrupt(f"Its parent {parent.id} is not whole: {error.problem}") from error
 
 
-def whole_server(folder: Path, backup: Backup, binaries: Binaries, limits: Limits) -> str:
+def whole_server(
+    stored: StoredBackup, files: Sequence[StoredFile], binaries: Binaries, limits: Limits
+) -> str:
     """Run pg_verifybackup, and read the backup's own WAL record by record. Says what was done.
 
     Raises AttemptFailed: (corrupt) with the tool's words, (space) where there is no room to unpack it,
     (stalled) where the disk gives a tool nothing any more.
     """
-    found = backup_manifest.read(folder)
+    found = backup_manifest.read(stored.folder)
     reader = _Reader(binaries=binaries, limits=limits)
     if binaries.major >= _TAR_SINCE:
-        return _in_tar(folder, backup, reader, found)
-    return _unpacked(folder, backup, reader, found)
+        return _in_tar(stored, files, reader, found)
+    return _unpacked(stored, files, reader, found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,26 +96,30 @@ class _Reader:
             raise tool_failure.of_tool(error) from error
 
 
-def _in_tar(folder: Path, backup: Backup, reader: _Reader, found: backup_manifest.Manifest) -> str:
-    wal_files = [each for each in backup.files if each.path.startswith("pg_wal.tar")]
-    with _staging(folder, _wal_bytes(backup)) as staging:
+def _in_tar(
+    stored: StoredBackup, files: Sequence[StoredFile], reader: _Reader, found: backup_manifest.Manifest
+) -> str:
+    wal_files = [each for each in files if each.path.startswith("pg_wal.tar")]
+    with _staging(stored.folder, _wal_bytes(stored.backup)) as staging:
         # It minds strangers, so it gets the backup's own files alone.
-        for stored in backup.files:
-            (staging / stored.path).hardlink_to(folder / stored.path)
+        for each in files:
+            (staging / each.path).hardlink_to(stored.path(each.path))
         reader.run("pg_verifybackup", staging, "--quiet", "--no-parse-wal", str(staging))
         remove_tree(staging)
         # Its folder comes with base.tar, and pg_wal.tar has files for it.
         (staging / "pg_wal" / "archive_status").mkdir(mode=0o700, parents=True)
-        _unpack(folder, wal_files, staging)
+        _unpack(stored, wal_files, staging)
         parsed = _parse_wal(staging / "pg_wal", reader, found)
     return f"pg_verifybackup {reader.binaries.version}, {parsed}"
 
 
-def _unpacked(folder: Path, backup: Backup, reader: _Reader, found: backup_manifest.Manifest) -> str:
+def _unpacked(
+    stored: StoredBackup, files: Sequence[StoredFile], reader: _Reader, found: backup_manifest.Manifest
+) -> str:
     binaries = reader.binaries
     has_waldump = binaries.has("pg_waldump")
-    with _staging(folder, found.data_bytes + _wal_bytes(backup)) as staging:
-        _unpack(folder, backup.files, staging)
+    with _staging(stored.folder, found.data_bytes + _wal_bytes(stored.backup)) as staging:
+        _unpack(stored, files, staging)
         options = [] if has_waldump else ["--no-parse-wal"]
         reader.run("pg_verifybackup", staging, "--quiet", *options, str(staging))
     return f"pg_verifybackup {binaries.version}, {'its WAL parsed' if has_waldump else 'its WAL not parsed'}"
@@ -161,16 +167,16 @@ def staging_of(folder: Path) -> Path:
     return folder.with_name(folder.name + STAGING_SUFFIX)
 
 
-def _unpack(folder: Path, stored: Sequence[StoredFile], staging: Path) -> None:
-    for each in stored:
+def _unpack(stored: StoredBackup, files: Sequence[StoredFile], staging: Path) -> None:
+    for each in files:
         if ".tar" not in each.path:
             staging.mkdir(mode=0o700, exist_ok=True)
-            (staging / each.path).hardlink_to(folder / each.path)
+            (staging / each.path).hardlink_to(stored.path(each.path))
             continue
         target = staging / _destination(each.path)
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            tar_extract.tar(FolderFiles(folder=folder), each, target)
+            tar_extract.tar(stored, each, target)
         except errors.CatalogError as error:
             raise AttemptFailed(Reason.CORRUPT, error.problem, remedy=error.remedy) from error
 

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.attempt import Reason
-from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_catalog.records.proof import CheckResult
 from pgbackstop_runner import failures
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import client_programs
 from pgbackstop_runner.postgres.client_process import Limits
 from pgbackstop_runner.postgres.client_programs import Binaries
+from pgbackstop_runner.storage.stored_backup import StoredBackup
 from pgbackstop_runner.verify import base_backup, dump, file_digests, wal_archive
 from pgbackstop_runner.workspace import Workspace
 
@@ -37,6 +38,7 @@ class VerifyRun:
     whole: bool
     read_before: set[str]
     folder: Path = Path()
+    files: tuple[StoredFile, ...] = ()
     checks: list[CheckResult] = field(default_factory=list)
     own_failure: AttemptFailed | None = None
     failure: AttemptFailed | None = None
@@ -59,7 +61,7 @@ class VerifyRun:
 
     def _logical(self) -> None:
         self._own("sha256", self._hashes)
-        self._own("frames", lambda: dump.ends(self.folder, self.backup))
+        self._own("frames", lambda: dump.ends(self.folder, self.files))
         self._own("dump", self._dump)
         self._own("globals", lambda: dump.roles(self.folder))
 
@@ -67,31 +69,33 @@ class VerifyRun:
         self._own("sha256", self._hashes)
         if self.backup.parent is not None:
             self._own("chain", lambda: base_backup.chain(self.workspace, self.backup))
-        self._own("frames", lambda: dump.ends(self.folder, self.backup))
-        self._own("gzip", lambda: base_backup.gzip_ends(self.folder, self.backup))
+        self._own("frames", lambda: dump.ends(self.folder, self.files))
+        self._own("gzip", lambda: base_backup.gzip_ends(self.folder, self.files))
         self._own("pg_verifybackup", self._cluster)
 
     def _around(self) -> None:
-        self._check("SHA256SUMS", lambda: file_digests.checksums(self.folder, self.backup))
+        self._check("SHA256SUMS", lambda: file_digests.checksums(self.folder, self.files))
         if self.backup.backup_type == "physical" and self.backup.server in self.workspace.config.servers:
             self._check("wal archive", self._archive)
 
     def _hashes(self) -> str:
-        self.folder = file_digests.stored(self.workspace, self.backup).folder
-        return file_digests.hashes(self.folder, self.backup, self._count)
+        found = file_digests.stored(self.workspace, self.backup)
+        self.folder, self.files = found.folder, file_digests.listed(found)
+        return file_digests.hashes(self.folder, self.files, self._count)
 
     def _dump(self) -> str:
         if self.backup.format == "plain":
-            how, rows = "text read to its end", dump.read_text(self.folder, self.backup)
+            how, rows = "text read to its end", dump.read_text(self.folder, self.files)
         else:
             tools = self._binaries()
-            rows = dump.read_archive(self.folder, self.backup, tools, self._limits())
+            rows = dump.read_archive(self.folder, self.files, tools, self._limits())
             how = f"pg_restore {tools.version}"
         self.tool = f"{how}: {dump.counted(self.backup, rows)}"
         return self.tool
 
     def _cluster(self) -> str:
-        self.tool = base_backup.whole_server(self.folder, self.backup, self._binaries(), self._limits())
+        found = StoredBackup(backup=self.backup, folder=self.folder)
+        self.tool = base_backup.whole_server(found, self.files, self._binaries(), self._limits())
         return self.tool
 
     def _archive(self) -> str:

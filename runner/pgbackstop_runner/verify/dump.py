@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+from collections.abc import Iterable
 from pathlib import Path
 
 from pgbackstop_catalog import units
@@ -21,9 +22,9 @@ _LAST_LINE = b"-- PostgreSQL database dump complete"
 _LAST_LINE_OF_GLOBALS = b"-- PostgreSQL database cluster dump complete"
 
 
-def ends(folder: Path, backup: Backup) -> str:
+def ends(folder: Path, files: Iterable[StoredFile]) -> str:
     """That no zstd file was cut off. Raises AttemptFailed (corrupt)."""
-    names = [each.path for each in backup.files if each.path.endswith(".zst") and not _is_empty_object(each)]
+    names = [each.path for each in files if each.path.endswith(".zst") and not _is_empty_object(each)]
     cut = [name for name in names if not zstd_frames.is_whole(folder / name)]
     if cut:
         raise tool_failure.corrupt(f"{cut[0]} does not end where its last zstd frame ends.")
@@ -46,21 +47,21 @@ def scan(path: Path) -> Scanner:
     return scanner
 
 
-def read_text(folder: Path, backup: Backup) -> Scanner:
+def read_text(folder: Path, files: Iterable[StoredFile]) -> Scanner:
     """The same of a stored one, which had that line. Raises AttemptFailed (corrupt), OSError."""
     try:
-        return scan(folder / name_of(backup))
+        return scan(folder / name_of(files))
     except AttemptFailed as error:
         raise tool_failure.corrupt(error.problem) from error
 
 
-def read_archive(folder: Path, backup: Backup, binaries: Binaries, limits: Limits) -> Scanner:
+def read_archive(folder: Path, files: Iterable[StoredFile], binaries: Binaries, limits: Limits) -> Scanner:
     """Decompress every row of an archive. Raises AttemptFailed (corrupt, client, stalled).
 
     What is before and after the rows is in the list that pg_restore reads first.
     """
     scanner = Scanner()
-    path = folder / name_of(backup)
+    path = folder / name_of(files)
     argv = [binaries.path("pg_restore"), "--data-only", "--file=-", str(path)]
     try:
         with client_process.start(
@@ -94,9 +95,9 @@ def roles(folder: Path) -> str:
     return "to pg_dumpall's last line"
 
 
-def name_of(backup: Backup) -> str:
-    """The dump's file or folder. Raises AttemptFailed (corrupt) for a record without one."""
-    names = {each.path.partition("/")[0] for each in backup.files} - {dump_files.GLOBALS}
+def name_of(files: Iterable[StoredFile]) -> str:
+    """The dump's file or folder. Raises AttemptFailed (corrupt) where there is none."""
+    names = {each.path.partition("/")[0] for each in files} - {dump_files.GLOBALS}
     if len(names) != 1:
         raise tool_failure.corrupt(f"The record names {len(names)} dumps.")
     return names.pop()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_catalog.records.backup import Backup, StoredFile
+from pgbackstop_catalog.records.file_list import DamagedFiles
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.storage import stored_backup
@@ -38,31 +39,41 @@ def stored(workspace: Workspace, backup: Backup) -> StoredBackup:
     raise tool_failure.corrupt(f"The backup's folder is not there: {found.folder}.")
 
 
-def hashes(folder: Path, backup: Backup, on_bytes: Callable[[int], None]) -> str:
+def listed(found: StoredBackup) -> tuple[StoredFile, ...]:
+    """The backup's files. Raises AttemptFailed (corrupt, storage)."""
+    try:
+        return found.files()
+    except DamagedFiles as error:
+        raise tool_failure.corrupt(error.problem) from error
+    except OSError as error:
+        raise _unreadable(found.folder, error) from error
+
+
+def hashes(folder: Path, files: Sequence[StoredFile], on_bytes: Callable[[int], None]) -> str:
     """Read every file, two at a time. Raises AttemptFailed (corrupt, storage)."""
-    if not backup.files:
+    if not files:
         raise tool_failure.corrupt("The record names no file.")
     with ThreadPoolExecutor(max_workers=2) as pool:
         wrong = []
-        for stored, problem in zip(backup.files, pool.map(_problem(folder), backup.files), strict=True):
+        for stored, problem in zip(files, pool.map(_problem(folder), files), strict=True):
             on_bytes(stored.size_bytes)
             wrong += [problem] if problem else []
     if wrong:
         raise tool_failure.corrupt(f"{phrases.some(wrong, between='; ')}.")
-    return f"{len(backup.files)} files as recorded"
+    return f"{len(files)} files as recorded"
 
 
-def present(folder: Path, backup: Backup) -> str:
+def present(folder: Path, files: Sequence[StoredFile]) -> str:
     """Why its files cannot be what was stored, by names and sizes alone; empty where they can."""
-    for stored in backup.files:
+    for stored in files:
         problem = _outside(folder / stored.path, stored)
         if problem:
             return problem
     return ""
 
 
-def checksums(folder: Path, backup: Backup) -> str:
-    """Compare SHA256SUMS, for restores by hand, with the record. Raises AttemptFailed (corrupt)."""
+def checksums(folder: Path, files: Sequence[StoredFile]) -> str:
+    """Compare SHA256SUMS, for restores by hand, with the files. Raises AttemptFailed (corrupt)."""
     path = folder / layout.CHECKSUMS_NAME
     try:
         lines = path.read_bytes().splitlines()
@@ -70,7 +81,7 @@ def checksums(folder: Path, backup: Backup) -> str:
         raise tool_failure.corrupt(f"{path.name} is not there; the backup itself is as recorded.") from None
     except OSError as error:
         raise _unreadable(path, error) from error
-    if sorted(lines) != sorted(f"{each.sha256}  {each.path}".encode() for each in backup.files):
+    if sorted(lines) != sorted(f"{each.sha256}  {each.path}".encode() for each in files):
         raise tool_failure.corrupt(
             f"{path.name} is not what the record says; the backup itself is as recorded."
         )

@@ -29,7 +29,7 @@ def select(workspace: Workspace, name: str | None, *, every: bool) -> dict[str, 
 
 def is_readable(backup: Backup) -> bool:
     """Whether there are bytes to read: of a good backup, or of one that was found corrupt."""
-    condemned = backup.status is Status.FAILED and backup.reason is Reason.CORRUPT and bool(backup.files)
+    condemned = backup.status is Status.FAILED and backup.reason is Reason.CORRUPT and bool(backup.file_count)
     return backup.is_available or (condemned and backup.location is not None and backup.expired_at is None)
 
 

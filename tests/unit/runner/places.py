@@ -8,7 +8,7 @@ from typing import Any
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.wal_segments import Segment, WalSegment, WalState
-from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records import codec, file_list
 from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_catalog.store import layout
 from pgbackstop_catalog.store.folder import FolderCatalog
@@ -43,6 +43,26 @@ def stored(opened: Workspace, backup: Backup, content: bytes = b"the bytes\n") -
     folder.mkdir(parents=True)
     (folder / file.path).write_bytes(content)
     (folder / layout.CHECKSUMS_NAME).write_text(f"{file.sha256}  {file.path}\n")
+    (folder / layout.RESTORE_NAME).write_text("# Restore by hand\n")
+    (folder / layout.RECORD_NAME).write_bytes(codec.encode(record))
+    opened.catalog.put(record)
+    return record
+
+
+def stored_many(opened: Workspace, backup: Backup, count: int = 150) -> Backup:
+    """The same of a dump with a file for each table: its list stands beside the bytes."""
+    folder = folder_of(opened, backup)
+    (folder / "shop.dir").mkdir(parents=True)
+    files = []
+    for number in range(count):
+        content = f"rows of table {number}\n".encode()
+        path = f"shop.dir/{number}.dat"
+        (folder / path).write_bytes(content)
+        files.append(
+            StoredFile(path=path, size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+        )
+    record = backup.evolve(format="directory", **file_list.on_record(backup, tuple(files)))
+    (folder / layout.CHECKSUMS_NAME).write_bytes(file_list.text(files))
     (folder / layout.RESTORE_NAME).write_text("# Restore by hand\n")
     (folder / layout.RECORD_NAME).write_bytes(codec.encode(record))
     opened.catalog.put(record)

@@ -1,13 +1,15 @@
 """Kept backups that are not where they were stored, or not as they were."""
 
+import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records import codec, file_list
 from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_catalog.records.storage import StorageMark
 from pgbackstop_catalog.store import layout
@@ -125,6 +127,48 @@ def test_a_file_of_another_size_is_no_backup(seen: Snapshot, tmp_path: Path, con
 def test_a_file_that_is_gone_while_its_folder_stays(seen: Snapshot, tmp_path: Path) -> None:
     (tmp_path / LOGICAL / NEWER.id / FILE.path).unlink()
     assert looked_at(seen, tmp_path).missing == {NEWER.id}
+
+
+MANY = tuple(
+    StoredFile(path=f"data/{number}.dat", size_bytes=number, sha256="0" * 64) for number in range(150)
+)
+
+
+def replace_by_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "wrong"),
+    [
+        (lambda _place, _listed: None, False),
+        (lambda place, _listed: (place / "data/7.dat").unlink(), True),
+        (lambda place, _listed: (place / "data/7.dat").write_bytes(b"cut"), True),
+        (lambda place, _listed: (place / "data/7.dat").write_bytes(b"grown by more"), True),
+        (lambda _place, listed: listed.unlink(), True),
+        (lambda _place, listed: listed.write_bytes(listed.read_bytes()[:-100]), True),
+        (lambda _place, listed: listed.write_bytes(listed.read_bytes().replace(b"0", b"1", 1)), True),
+        (lambda _place, listed: listed.rename(listed.with_name("aside")) and listed.mkdir(), True),
+        (lambda _place, listed: replace_by_pipe(listed), True),
+    ],
+    ids=["whole", "gone", "cut", "grown", "no list", "cut list", "changed list", "folder", "pipe"],
+)
+def test_a_list_beside_the_bytes_is_looked_at(
+    seen: Snapshot, tmp_path: Path, damage: Callable[[Path, Path], object], wrong: bool
+) -> None:
+    made = OLDER.evolve(**file_list.on_record(OLDER, MANY))
+    catalog(tmp_path, made)
+    place = tmp_path / LOGICAL / made.id
+    for each in MANY:
+        (place / each.path).write_bytes(b"x" * each.size_bytes)
+    listed = place / layout.CHECKSUMS_NAME
+    listed.write_bytes(file_list.text(MANY))
+    damage(place, listed)
+    stored = StoredBackups(tmp_path, tmp_path / "catalog")
+    wanted = stored_backups.kept(seen, str(tmp_path))
+    found = [stored.missing(wanted) for _ in range(4)]
+    assert found[-1] == ({made.id} if wrong else frozenset())
 
 
 def test_what_was_put_back_counts_again(seen: Snapshot, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_document(tmp_path: Path) -> None:
         restore_by_hand=("first", "second"),
         tools={"pg_dump": "17.1"},
     )
-    readme.write(tmp_path, made)
+    readme.write(tmp_path, made, made.files)
     assert (tmp_path / "SHA256SUMS").read_text() == f"{'0' * 64}  a.backup\n"
     text = (tmp_path / "RESTORE.md").read_text()
     assert "of database new?line on s.\n" in text

@@ -235,6 +235,15 @@ def test_of_many_files_the_largest_are_shown(opened: Workspace) -> None:
     assert "10 smaller files, 55.0 kB: SHA256SUMS beside them has all, and --json" in lines
 
 
+def test_files_that_are_listed_beside_them_are_counted(opened: Workspace) -> None:
+    record = places.stored_many(opened, builders.backup(1, NOW), 150)
+    shown = pgbackstop(opened, "show", record.id).stdout
+    assert "150, listed in SHA256SUMS in the folder" in shown
+    assert "0.dat" not in shown
+    opened.catalog.put(record.evolve(expired_at=NOW))
+    assert "SHA256SUMS" not in pgbackstop(opened, "show", record.id).stdout
+
+
 def test_backups_of_a_removed_plan_are_named(opened: Workspace) -> None:
     """The plans of this file are the default ones."""
     opened.catalog.put(builders.backup(1, NOW, size_bytes=7))

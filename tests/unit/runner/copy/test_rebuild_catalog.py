@@ -83,6 +83,27 @@ def test_it_comes_back_from_the_copies_too(opened: Workspace) -> None:
     assert rebuild_catalog.run(opened, "second").restored == ()
 
 
+def test_a_list_beside_the_bytes_is_read(opened: Workspace) -> None:
+    _whole, listless, changed, less = (
+        places.stored_many(opened, builders.backup(number, NOW)) for number in range(4)
+    )
+    (places.folder_of(opened, listless) / layout.CHECKSUMS_NAME).unlink()
+    (places.folder_of(opened, changed) / layout.CHECKSUMS_NAME).write_bytes(b"changed\n")
+    (places.folder_of(opened, less) / "shop.dir" / "7.dat").unlink()
+    before = records(opened)
+    lose(opened)
+    outcome = rebuild_catalog.run(opened, "disk")
+    assert records(opened) == before
+    said = (
+        (listless, "SHA256SUMS, the list of its files, is not there"),
+        (changed, "SHA256SUMS, the list of its files, is not the one that was stored"),
+        (less, "shop.dir/7.dat is missing"),
+    )
+    assert set(outcome.garbage) == {
+        f"{each.location}: Backup {each.id} is damaged: {words}" for each, words in said
+    }
+
+
 def test_what_the_catalog_knows_is_not_overwritten(opened: Workspace) -> None:
     """The record beside the bytes is of the day of the backup; verified and expired came later."""
     first, second, third = places.days(opened, 3)

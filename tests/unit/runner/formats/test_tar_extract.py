@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_runner.formats import tar_extract
-from pgbackstop_runner.storage.backup_files import FolderFiles
+from pgbackstop_runner.storage.stored_backup import StoredBackup
 from pgbackstop_runner.system import streams
 from tests.support import places
+from tests.unit.catalog import builders
 
 PACK: dict[str, Callable[[bytes], bytes]] = {".zst": zstandard.compress, ".gz": gzip.compress, "": bytes}
 
@@ -40,6 +41,10 @@ def stored(folder: Path, content: bytes, suffix: str) -> StoredFile:
     return StoredFile(path=path.name, size_bytes=path.stat().st_size, sha256=digest)
 
 
+def source(folder: Path) -> StoredBackup:
+    return StoredBackup(backup=builders.backup(1, builders.NOW), folder=folder)
+
+
 def tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -57,7 +62,7 @@ def test_as_tar_does(sizes: list[int], suffix: str) -> None:
         target.mkdir()
         theirs.mkdir()
         content = packed(files)
-        tar_extract.tar(FolderFiles(folder=folder), stored(folder, content, suffix), target)
+        tar_extract.tar(source(folder), stored(folder, content, suffix), target)
         subprocess.run(["tar", "-xf", "-", "-C", theirs], input=content, check=True)
         assert tree(target) == tree(theirs) == files
     finally:
@@ -72,7 +77,7 @@ def test_what_is_cut_off_is_damaged(tmp_path: Path, suffix: str, left: int) -> N
     target.mkdir()
     content = packed({"a": b"a" * 30_000, "b": b"b" * 70_000})
     with pytest.raises(errors.CatalogError, match="is damaged"):
-        tar_extract.tar(FolderFiles(folder=tmp_path), stored(tmp_path, content[:left], suffix), target)
+        tar_extract.tar(source(tmp_path), stored(tmp_path, content[:left], suffix), target)
 
 
 @pytest.mark.parametrize("suffix", PACK)
@@ -83,7 +88,7 @@ def test_bytes_behind_the_end_count(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / record.path
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(errors.CatalogError, match="is damaged"):
-        tar_extract.tar(FolderFiles(folder=tmp_path), record, target)
+        tar_extract.tar(source(tmp_path), record, target)
 
 
 def test_no_more_is_unpacked_than_there_is_room_for() -> None:
@@ -95,9 +100,9 @@ def test_no_more_is_unpacked_than_there_is_room_for() -> None:
         target = folder / "target"
         target.mkdir()
         with pytest.raises(errors.CatalogError, match="more in it than the backup's manifest lists"):
-            tar_extract.tar(FolderFiles(folder=folder), small, target, room=32 << 20)
+            tar_extract.tar(source(folder), small, target, room=32 << 20)
         assert sum(path.stat().st_size for path in target.iterdir()) <= 32 << 20
-        tar_extract.tar(FolderFiles(folder=folder), small, _empty(folder), room=65 << 20)
+        tar_extract.tar(source(folder), small, _empty(folder), room=65 << 20)
     finally:
         places.remove(folder)
 
