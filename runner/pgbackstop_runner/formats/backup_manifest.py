@@ -62,5 +62,13 @@ def parse(content: bytes) -> Manifest:
     return found
 
 
+def paths(content: bytes) -> frozenset[str]:
+    """The server's files that a manifest lists, but for names that are no UTF-8. Raises AttemptFailed."""
+    try:
+        return frozenset(each["Path"] for each in json_text.parse(content)["Files"] if "Path" in each)
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unreadable(error) from error
+
+
 def _unreadable(error: Exception) -> AttemptFailed:
     return AttemptFailed(Reason.INCOMPLETE, f"The backup has no readable {NAME}: {error}.")

@@ -10,7 +10,7 @@ import ctypes
 import hashlib
 import os
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -88,7 +88,7 @@ def _room(source: BackupFiles, record: Backup, files: Iterable[StoredFile]) -> i
 
     A small archive can hold the zeros that fill a disk. Raises CatalogError for a damaged manifest.
     """
-    manifest = next((stored for stored in files if stored.path == backup_manifest.NAME), None)
+    manifest = _manifest(files)
     if manifest is None:
         return _UNKNOWN_ROOM
     try:
@@ -134,6 +134,43 @@ def tar(
     if digest != stored.sha256:
         raise _damaged(path)
     return unpacked
+
+
+def _manifest(files: Iterable[StoredFile]) -> StoredFile | None:
+    return next((stored for stored in files if stored.path == backup_manifest.NAME), None)
+
+
+def listed(source: BackupFiles) -> frozenset[str]:
+    """The server's files that the backup's manifest lists; none where it has none. Raises CatalogError."""
+    manifest = _manifest(source.files())
+    if manifest is None:
+        return frozenset()
+    try:
+        return backup_manifest.paths(_whole(source, manifest))
+    except AttemptFailed as error:
+        raise _damaged(source.where(manifest.path), _words(error)) from error
+
+
+def small_files(source: BackupFiles, names: Set[str], most: int) -> dict[str, bytes]:
+    """The first ``most`` bytes of those files of the data directory; reading ends with the last of them.
+
+    Nothing is hashed: they are read once more when they are unpacked. Raises CatalogError.
+    """
+    base = next(stored.path for stored in source.files() if stored.path.partition(".tar")[0] == "base")
+    found: dict[str, bytes] = {}
+    try:
+        with (
+            _opened(source, base) as (_hashed, plain),
+            tarfile.open(fileobj=plain, mode="r|") as archive,
+        ):
+            for member in archive:
+                if member.name in names and member.isfile() and (file := archive.extractfile(member)):
+                    found[member.name] = file.read(most)
+                if found.keys() == names:
+                    break
+    except (tarfile.TarError, AttemptFailed) as error:
+        raise _damaged(source.where(base), f"it does not unpack ({_words(error)})") from error
+    return found
 
 
 def _chunks(hashed: _Hashed, plain: IO[bytes]) -> Iterator[bytes]:

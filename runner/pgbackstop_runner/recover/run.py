@@ -32,6 +32,7 @@ from pgbackstop_runner.postgres.private_server import PrivateServer, Progress
 from pgbackstop_runner.recover import (
     data_directory,
     handover,
+    included_files,
     integrity_checks,
     prepare,
     replay_progress,
@@ -153,6 +154,9 @@ def recover(
             checked = archive_reader.check(chosen, found)
             copied = archive_reader.copied_bytes(chosen, found, who)
             data_directory.check_room(request.place, chosen.backup, copied)
+            if request.as_live:
+                files = backup_files.find(workspace, chosen.backup, request.storage)
+                included_files.require(files, request.place.data, programs, who)
         on_step(f"checked {units.format_size(checked)} of WAL")
         socket_folder = stack.enter_context(_sockets(request, who))
         work = RecoveryRun(

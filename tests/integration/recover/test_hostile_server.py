@@ -125,6 +125,42 @@ def test_what_it_preloads_and_the_host_lacks_is_found_before(make_yard: MakeYard
     assert not place.exists()
 
 
+LACKING = {
+    "a file of another host": (
+        "include '/etc/postgresql/17/not-here.conf'",
+        "includes /etc/postgresql/17/not-here.conf",
+    ),
+    "one that a file in the backup names": ("INCLUDE = kept.conf", "kept.conf includes {place}/o'ther.conf"),
+    "a folder": ("include_dir '/etc/postgresql/not-here.d'", "includes /etc/postgresql/not-here.d"),
+    "another data directory": ("include_dir kept", "names another data directory: /other"),
+    "a library": (
+        "include_if_exists 'none.conf'\nshared_preload_libraries = 'pg_cron, pg_prewarm'",
+        "pg_cron.",
+    ),
+}
+
+
+def test_what_its_configuration_names_and_the_host_lacks_is_found_before(make_yard: MakeYard) -> None:
+    yard = make_yard()
+    yard.receive()
+    for name, text in {
+        "kept.conf": "include 'o''ther.conf'\n",
+        "kept/a.conf": "data_directory '/other'\n",
+    }.items():
+        path = yard.server.data / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        for each in (path.parent, path):
+            accounts.unprivileged().own(each)
+    for what, (lines, named) in LACKING.items():
+        configured(yard, lines)
+        place = yard.target()
+        done = yard.recover(place, "--as-live", "--immediate")
+        assert done.returncode == errors.ValidationError.exit_code, (what, done.stderr)
+        assert named.format(place=place) in backups.sentence(done), what
+        assert not place.exists(), what
+
+
 @pytest.mark.parametrize("major", binaries.MAJORS)
 def test_where_workers_have_no_place_a_library_has_none(major: int, make_server: MakeServer) -> None:
     """As in a drill, whose server has none."""
