@@ -86,6 +86,8 @@ def _fill(
         new_database.analyze(drawn, name)
     with drill.step("validate"):
         drill.check(*new_database.check(current, drawn, name))
+        with target_database.connect(drawn.server) as connection:
+            new_database.hand_over(connection, drawn, name)
     drill.require_good()
     drill.note(tool=f"pg_restore {drawn.binaries.version} into PostgreSQL {started.programs.version}")
 

@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,8 @@ from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.formats import dependents, names, role_names, sql_script
+from pgbackstop_runner.formats import database_statements, dependents, names, role_names, sql_script
+from pgbackstop_runner.formats.database_statements import Subject
 from pgbackstop_runner.formats.dependents import Dependent
 from pgbackstop_runner.formats.dump_files import GLOBALS
 from pgbackstop_runner.formats.sql_script import Statement
@@ -29,19 +31,7 @@ from pgbackstop_runner.system import compression, state_folder
 
 _IDENTIFIER = sql_script.IDENTIFIER
 _QUALIFIED = dependents.QUALIFIED
-_ABOUT_DATABASE = re.compile(
-    rb"(?P<before>(?:CREATE|ALTER|COMMENT ON) DATABASE"
-    rb"|ALTER ROLE " + _IDENTIFIER + rb" IN DATABASE"
-    rb"|(?:GRANT|REVOKE) [A-Z, ]+ ON DATABASE"
-    rb"|SECURITY LABEL FOR " + _IDENTIFIER + rb" ON DATABASE) (?P<name>" + _IDENTIFIER + rb")"
-)
-# These close the door: they come when the database is full.
-_LATE = re.compile(rb"ALTER DATABASE .* (?:CONNECTION LIMIT|ALLOW_CONNECTIONS|IS_TEMPLATE) = ", re.DOTALL)
-_TABLESPACE = re.compile(rb" TABLESPACE = (" + _IDENTIFIER + rb")")
 _SET_TABLESPACE = re.compile(rb"SET default_tablespace = (.+);\Z", re.DOTALL)
-_CODE = re.compile(
-    rb"ALTER (?:FUNCTION|PROCEDURE|AGGREGATE) .* OWNER TO (" + _IDENTIFIER + rb");\Z", re.DOTALL
-)
 _EXTENSION = re.compile(rb"CREATE EXTENSION IF NOT EXISTS (" + _IDENTIFIER + rb")")
 _NOT_VALID = re.compile(
     rb"ALTER (?:TABLE|FOREIGN TABLE|DOMAIN) (?:ONLY )?("
@@ -73,14 +63,15 @@ class ForeignKey:
 
 @dataclass(kw_only=True)
 class DumpMetadata:
-    """What the dump's SQL says. Names are as they are called, without quotes."""
+    """What the dump's SQL says. Names are as they are called, without quotes.
+
+    ``database`` has the statements about the database itself, by what each is for.
+    """
 
     encoding: str = "UTF8"
-    create: list[bytes] = field(default_factory=list)
-    close: list[bytes] = field(default_factory=list)
+    database: dict[Subject, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     roles: set[str] = field(default_factory=set)
     owners: set[str] = field(default_factory=set)
-    owners_of_code: set[str] = field(default_factory=set)
     extensions: set[str] = field(default_factory=set)
     tablespaces: set[str] = field(default_factory=set)
     subscriptions: set[str] = field(default_factory=set)
@@ -92,9 +83,9 @@ class DumpMetadata:
 
     def note(self, code: bytes) -> None:
         """Learn from one statement."""
-        if is_about_database(code):
-            (self.close if _LATE.match(code) else self.create).append(code)
-            self.tablespaces |= tablespaces_in(code, self.encoding)
+        if about := database_statements.subject(code):
+            self.database[about].append(code)
+            self.tablespaces |= database_statements.tablespaces(code, self.encoding)
         if one := dependents.of(code):  # of views in a circle, the last statement is the whole one
             self.dependents[one.kind, one.name, one.table] = one
         self.roles.update(map(self.name, role_names.named(code)))
@@ -102,6 +93,12 @@ class DumpMetadata:
         for pattern, learn in _LESSONS:
             if match := pattern.match(code):
                 learn(self, match)
+
+    @property
+    def owner(self) -> str:
+        """Whose the database is; "" where the dump does not say it."""
+        said = self.database["owner"]
+        return database_statements.owner(said[-1], self.encoding) if said else ""
 
     def text(self, raw: bytes) -> str:
         """The dump's bytes as text."""
@@ -135,7 +132,6 @@ def _key(found: DumpMetadata, match: re.Match[bytes]) -> ForeignKey:
 
 
 _LESSONS: tuple[tuple[re.Pattern[bytes], Learn], ...] = (
-    (_CODE, lambda found, match: found.owners_of_code.add(found.name(match[1]))),
     (_EXTENSION, lambda found, match: found.extensions.add(found.name(match[1]))),
     (_NOT_VALID, lambda found, match: found.not_valid.add((found.text(match[1]), found.name(match[2])))),
     (_SETVAL, _setval),
@@ -153,31 +149,9 @@ def encoding_in(code: bytes) -> str:
     return match[1].decode() if match else ""
 
 
-def is_about_database(code: bytes) -> bool:
-    """Whether a statement names the database that was dumped; run as it is, it would reach the live one."""
-    return _ABOUT_DATABASE.match(code) is not None
-
-
 def is_foreign_key(code: bytes) -> bool:
     """Whether a statement adds a foreign key."""
     return _FOREIGN_KEY.match(code) is not None
-
-
-def renamed(code: bytes, name: bytes) -> bytes:
-    """A statement about the database, about another one; ``name`` is quoted and in the dump's encoding."""
-    return _ABOUT_DATABASE.sub(lambda match: match["before"] + b" " + name, code, count=1)
-
-
-def tablespaces_in(code: bytes, encoding: str) -> frozenset[str]:
-    """The tablespace that CREATE DATABASE names, if it does."""
-    if not code.startswith(b"CREATE DATABASE"):
-        return frozenset()
-    return frozenset(sql_script.unquoted(name, encoding) for name in _TABLESPACE.findall(code))
-
-
-def without_tablespace(code: bytes) -> bytes:
-    """CREATE DATABASE without its tablespace, for a server that does not have it."""
-    return _TABLESPACE.sub(b"", code, count=1)
 
 
 def dump_name(backup: Backup, files: Iterable[StoredFile]) -> str:
@@ -201,7 +175,7 @@ def read(binaries: Binaries, dump: Path, *, plain: bool) -> DumpMetadata:
                 check_command(piece)
     if not plain:
         _note_data(binaries, dump, found)
-    if not any(code.startswith(b"CREATE DATABASE") for code in found.create):
+    if not any(code.startswith(b"CREATE DATABASE") for code in found.database["create"]):
         raise AttemptFailed(Reason.CORRUPT, "The dump does not say how its database is made.")
     return found
 

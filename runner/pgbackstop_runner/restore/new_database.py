@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import LiteralString
-
 import psycopg
 from psycopg import sql
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.records.proof import CheckResult
-from pgbackstop_runner.formats import dump_metadata
+from pgbackstop_runner.formats import database_statements
 from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.postgres import client_process, sessions
 from pgbackstop_runner.restore import archive_load, content_checks, target_database
@@ -21,31 +19,54 @@ from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
 
-def fill(current: Journal, outline: RestorePlan, name: str, *, closed: bool = False) -> None:
-    """Make, fill, analyse and check it. ``closed``: nobody but superusers gets in before ``open_door``.
+def fill(current: Journal, outline: RestorePlan, name: str) -> None:
+    """Make, fill, analyse and check it; others get in when it was handed over.
 
-    Where a superuser fills it, it is closed until it is whole: what others exchange in it meanwhile would run
-    with that one's rights. Raises PgbackstopError, psycopg.Error.
+    Raises PgbackstopError, psycopg.Error.
     """
     with current.step("create"):
         create(outline, name)
-        shut = closed or outline.as_superuser
-        if shut:
-            _limit(outline, name, "alter database {} connection limit 0")
     with current.step("restore"):
         load(current, outline, name)
     with current.step("analyze"):
         analyze(outline, name)
     with current.step("validate"):
         validate(current, outline, name)
-    if shut and not closed:
-        open_door(outline, name)
 
 
 def create(outline: RestorePlan, name: str) -> None:
-    """CREATE DATABASE as the dump says: owner, encoding, locale, settings, comment, rights."""
+    """CREATE DATABASE as the dump says, for whoever restores alone: nobody else gets in before ``hand_over``.
+
+    What others exchange in it meanwhile would run with the rights of that role. Only superusers can give
+    objects to owners who have no rights to the database, so for any other role the owner is the dump's from
+    the beginning, without the right to connect.
+    """
+    told = outline.blueprint.database
     with target_database.connect(outline.server, away_from=(outline.database,)) as connection:
-        _apply(connection, outline, outline.blueprint.create, name)
+        _apply(connection, outline, told["create"], name)
+        target_database.run(connection, "revoke connect on database {} from public", name)
+        if not outline.as_superuser:
+            _apply(connection, outline, told["owner"], name)
+        if owner := outline.owner_besides:
+            target_database.run(connection, "grant connect on database {} to current_user", name)
+            target_database.run(connection, "revoke connect on database {} from {}", name, owner)
+        target_database.run(connection, "alter database {} allow_connections true", name)
+
+
+def hand_over(connection: psycopg.Connection, outline: RestorePlan, name: str) -> None:
+    """Give it its owner, its rights, and what would have kept us out: connection limits and the like.
+
+    All in one transaction, or none of it.
+    """
+    told = outline.blueprint.database
+    with connection.transaction():
+        if outline.as_superuser:
+            _apply(connection, outline, told["owner"], name)
+        if owner := outline.owner_besides:
+            target_database.run(connection, "grant connect on database {} to {}", name, owner)
+            target_database.run(connection, "revoke connect on database {} from current_user", name)
+        target_database.run(connection, "grant connect on database {} to public", name)
+        _apply(connection, outline, [*told["rights"], *told["close"]], name)
 
 
 def _apply(connection: psycopg.Connection, outline: RestorePlan, statements: list[bytes], name: str) -> None:
@@ -54,10 +75,11 @@ def _apply(connection: psycopg.Connection, outline: RestorePlan, statements: lis
     codec = connection.info.encoding.replace("ascii", "utf-8")
     quoted = b'"' + name.replace('"', '""').encode(codec) + b'"'
     for code in statements:
-        statement = dump_metadata.renamed(code, quoted)
-        if dump_metadata.tablespaces_in(code, outline.blueprint.encoding) & outline.missing_tablespaces:
-            statement = dump_metadata.without_tablespace(statement)
+        statement = database_statements.taking_no_connections(database_statements.renamed(code, quoted))
+        if database_statements.tablespaces(code, outline.blueprint.encoding) & outline.missing_tablespaces:
+            statement = database_statements.without_tablespace(statement)
         connection.execute(statement)
+    connection.execute("reset client_encoding")
 
 
 def load(current: Journal, outline: RestorePlan, name: str, only: Only | None = None) -> None:
@@ -123,19 +145,3 @@ def check(current: Journal, outline: RestorePlan, name: str) -> tuple[CheckResul
     )
     with sessions.connect(outline.server, name, statement_timeout=0) as connection:
         return content_checks.check(connection, wanted)
-
-
-def open_door(outline: RestorePlan, name: str) -> None:
-    """Let everybody in that ``fill`` kept out."""
-    _limit(outline, name, "alter database {} connection limit -1")
-
-
-def _limit(outline: RestorePlan, name: str, statement: LiteralString) -> None:
-    with target_database.connect(outline.server, away_from=(name,)) as connection:
-        target_database.run(connection, statement, name)
-
-
-def close_door(outline: RestorePlan, name: str) -> None:
-    """What would have kept us out while it was filled: connection limits and the like."""
-    with target_database.connect(outline.server, away_from=(outline.database,)) as connection:
-        _apply(connection, outline, outline.blueprint.close, name)

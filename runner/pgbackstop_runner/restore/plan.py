@@ -114,11 +114,18 @@ class RestorePlan:
         return self.acts_as in self.superusers
 
     @property
+    def owner_besides(self) -> str:
+        """Who owns the database from the beginning beside whoever restores; "" where nobody does."""
+        owner = self.blueprint.owner
+        return "" if self.as_superuser or owner == self.acts_as else owner
+
+    @property
     def trusted_with_superuser(self) -> frozenset[str]:
-        """Owners of functions in the dump who are no superusers, where one restores."""
-        return (
-            frozenset(self.blueprint.owners_of_code) - self.superusers if self.as_superuser else frozenset()
-        )
+        """Owners in the dump who are no superusers, where one restores.
+
+        No function is needed: an expression can call one of PostgreSQL's own that runs what a text says.
+        """
+        return frozenset(self.blueprint.owners) - self.superusers if self.as_superuser else frozenset()
 
     @property
     def keys_return(self) -> bool:
@@ -158,8 +165,13 @@ class RestorePlan:
             owners = phrases.some(sorted(self.trusted_with_superuser))
             yield (
                 "trusts",
-                f"functions of {owners} may run as superuser {self.acts_as} while it is filled; "
-                "a restore_role that is none keeps them from that",
+                f"what {owners} wrote (functions, constraints, expressions) may run as superuser "
+                f"{self.acts_as} while it is filled; a restore_role that is none keeps them from that",
+            )
+        if self.owner_besides:
+            yield (
+                "open to",
+                f"{self.owner_besides}, who owns the database and could let himself in while it is filled",
             )
         if not self.same_server:
             yield "ATTENTION", "this is another server than the one that was backed up"

@@ -120,23 +120,30 @@ def _replace(current: Journal, outline: RestorePlan, name: str) -> None:
         Rename(old=outline.database, new=before, opened=False),
         Rename(old=name, new=outline.database, opened=True),
     )
-    new_database.close_door(outline, name)
     session_notice.to_users(current, outline, "restore starts: connections are ended")
     with downtime.away(current, outline.server.application):
         current.note(replaced_database=before)
         with current.step("swap"):
-            swap.exchange(outline.server, renames, timeout=outline.request.fence_timeout)
+            _exchange(outline, renames)
     session_notice.to_users(current, outline, "restore done")
 
 
 def _give_name(current: Journal, outline: RestorePlan, name: str) -> None:
     """Nothing has the name: it is given at once."""
-    new_database.close_door(outline, name)
     with current.step("rename"):
-        renames = (Rename(old=name, new=outline.database),)
-        swap.exchange(outline.server, renames, timeout=outline.request.fence_timeout)
+        _exchange(outline, (Rename(old=name, new=outline.database),))
     if outline.method in {"swap", "in-place"}:
         downtime.start(current, outline.server.application)
+
+
+def _exchange(outline: RestorePlan, renames: tuple[Rename, ...]) -> None:
+    """Nobody else gets into what was filled before it has the name."""
+    swap.exchange(
+        outline.server,
+        renames,
+        timeout=outline.request.fence_timeout,
+        last=lambda connection: new_database.hand_over(connection, outline, outline.database),
+    )
 
 
 def _drop_old(current: Journal, outline: RestorePlan) -> None:

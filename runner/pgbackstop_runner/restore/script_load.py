@@ -20,7 +20,7 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_catalog.records.proof import MissingEntry
 from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.formats import dump_metadata, names, restore_errors, sql_script
+from pgbackstop_runner.formats import database_statements, dump_metadata, names, restore_errors, sql_script
 from pgbackstop_runner.formats.restore_errors import ScriptErrors
 from pgbackstop_runner.formats.sql_script import Statement
 from pgbackstop_runner.postgres import client_process
@@ -243,7 +243,7 @@ def _is_kept(piece: Statement, source: Source, server_major: int) -> bool:
         return False
     if source.only is not None and not source.only.wants_statement(piece.code):
         return False
-    return not dump_metadata.is_about_database(piece.code)
+    return not database_statements.is_about_database(piece.code)
 
 
 def _knows_restrict(binaries: Binaries) -> bool:

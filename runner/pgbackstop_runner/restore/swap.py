@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import psycopg
@@ -33,23 +33,34 @@ class Rename:
     opened: bool | None = None
 
 
-def exchange(server: Server, renames: tuple[Rename, ...], *, timeout: float) -> float:
+def exchange(
+    server: Server,
+    renames: tuple[Rename, ...],
+    *,
+    timeout: float,
+    last: Callable[[psycopg.Connection], None] = lambda _connection: None,
+) -> float:
     """Rename the databases, in this order, ending who is in them; returns the seconds from the first ending.
 
-    Raises PgbackstopError where somebody cannot be ended within ``timeout`` seconds; nothing is changed then.
+    ``last`` is done in the same transaction, when they have their names. Raises PgbackstopError where
+    somebody cannot be ended within ``timeout`` seconds; nothing is changed then.
     """
     start = time.monotonic()
     away = tuple(name for each in renames for name in (each.old, each.new))
     with target_database.connect(server, away_from=away) as connection:
         oids = [found.oid for each in renames if (found := target_database.find(connection, each.old))]
-        while not _try(server, connection, renames, oids):
+        while not _try(server, connection, renames, oids, last):
             if time.monotonic() - start > timeout:
                 raise _stuck(connection, oids, timeout)
     return time.monotonic() - start
 
 
 def _try(
-    server: Server, connection: psycopg.Connection, renames: tuple[Rename, ...], oids: list[int]
+    server: Server,
+    connection: psycopg.Connection,
+    renames: tuple[Rename, ...],
+    oids: list[int],
+    last: Callable[[psycopg.Connection], None],
 ) -> bool:
     """One attempt. PostgreSQL itself waits five seconds for the others to leave."""
     away = tuple(name for each in renames for name in (each.old, each.new))
@@ -57,6 +68,7 @@ def _try(
         with _others_ended(server, away, oids), connection.transaction():
             for each in renames:
                 target_database.run(connection, "alter database {} rename to {}", each.old, each.new)
+            last(connection)
             for each in renames:
                 if each.opened is not None:
                     word = "true" if each.opened else "false"

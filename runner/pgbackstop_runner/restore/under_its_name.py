@@ -30,11 +30,11 @@ def restore(current: Journal, outline: RestorePlan, accept: Accept) -> None:
     """Fill it under its name, and check it. Raises PgbackstopError, psycopg.Error with the live one back."""
     session_notice.to_users(current, outline, "restore starts: connections are ended")
     with downtime.away(current, outline.server.application), _put_aside(current, outline):
-        new_database.fill(current, outline, outline.database, closed=True)
+        new_database.fill(current, outline, outline.database)
         if outline.replaced is not None:
             missing_entries.require_accepted(current, outline, accept)
-        new_database.open_door(outline, outline.database)
-        new_database.close_door(outline, outline.database)
+        with target_database.connect(outline.server, away_from=(outline.database,)) as connection:
+            new_database.hand_over(connection, outline, outline.database)
     session_notice.to_users(current, outline, "restore done")
 
 

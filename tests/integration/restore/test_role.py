@@ -137,7 +137,7 @@ def test_the_plan_names_whose_functions_would_run_as_superuser(site: Site) -> No
         site.server_settings = {}
         site.write()
         trusts = planned(site, backup.id)["trusts"]
-        assert trusts.startswith("functions of shop_owner may run as superuser postgres while it is filled; ")
+        assert trusts.startswith("what shop_owner wrote (functions, constraints, expressions) may run as ")
         site.server_settings = as_restorer
         site.write()
 
@@ -147,3 +147,24 @@ def planned(site: Site, backup: str) -> dict[str, str]:
     assert done.returncode == 0, done.stderr
     found: dict[str, str] = json.loads(done.stdout)
     return found
+
+
+@pytest.mark.parametrize("shop", [17], indirect=True)
+def test_code_of_an_owner_who_has_no_function(site: Site, shop: Database) -> None:
+    """Functions of PostgreSQL's own run what a text says, with the rights of whoever loads the row."""
+    shop.execute("drop schema sales cascade")
+    shop.execute(
+        """set role shop_owner;
+        create table armed (n int check (case when current_setting('is_superuser') = 'on' then
+          query_to_xml('select set_config(''cluster.armed'', pg_read_file(''PG_VERSION''), false)',
+                       true, true, '') is null else true end));
+        insert into armed values (1)"""
+    )
+    backup = site.made("custom")
+    run(site, backup.id, "--into", "by_restorer")
+    site.server_settings = {}
+    site.write()
+    assert planned(site, backup.id)["trusts"].startswith("what shop_owner wrote ")
+    done = site.run("restore", backup.id, "--into", "by_superuser")
+    assert done.returncode == 1, "the constraint did not read a file as the superuser"
+    assert "armed" in done.stderr

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.formats import dump_metadata, sql_script
+from pgbackstop_runner.formats import database_statements, dump_metadata, sql_script
 from pgbackstop_runner.formats.sql_script import Statement
 
 DUMP = rb"""--
@@ -103,8 +103,8 @@ def test_what_psql_runs_by_itself_is_never_part_of_a_body(header: bytes) -> None
 
 
 def test_statements_about_the_database_are_known_and_renamed() -> None:
-    about = [code for code in statements(split(DUMP)) if dump_metadata.is_about_database(code)]
-    assert [dump_metadata.renamed(code, b'"new"')[:40] for code in about] == [
+    about = [code for code in statements(split(DUMP)) if database_statements.is_about_database(code)]
+    assert [database_statements.renamed(code, b'"new"')[:40] for code in about] == [
         b'CREATE DATABASE "new" WITH TEMPLATE = te',
         b"COMMENT ON DATABASE \"new\" IS 'it''s\n\\con",
         b'GRANT CREATE, CONNECT ON DATABASE "new" ',
@@ -117,13 +117,33 @@ def test_what_the_blueprint_learns() -> None:
     found = dump_metadata.DumpMetadata()
     for code in statements(split(DUMP)):
         found.note(code)
-    assert [code.split()[0] for code in found.create] == [b"CREATE", b"COMMENT", b"GRANT", b"ALTER"]
-    assert found.close == [b'ALTER DATABASE "My ""D;B" CONNECTION LIMIT = 7;']
+    create = found.database["create"]
+    assert [code.split()[0] for code in create] == [b"CREATE", b"COMMENT", b"ALTER"]
+    assert [code.split()[0] for code in found.database["rights"]] == [b"GRANT"]
+    assert found.database["close"] == [b'ALTER DATABASE "My ""D;B" CONNECTION LIMIT = 7;']
     assert found.tablespaces == {"fast"}
     assert found.sequences == {'public."it\'s"': (41, True)}
     assert found.not_valid == {("public.t", "c d")}
     assert found.roles == {"bob", "IN DATABASE x"}
-    assert b"TABLESPACE" not in dump_metadata.without_tablespace(found.create[0])
+    assert b"TABLESPACE" not in database_statements.without_tablespace(create[0])
+    assert database_statements.taking_no_connections(create[0]).endswith(b" ALLOW_CONNECTIONS = false;")
+    assert database_statements.taking_no_connections(create[1]) == create[1]
+
+
+@pytest.mark.parametrize(
+    ("code", "subject", "owner"),
+    [
+        (b'ALTER DATABASE "a OWNER TO b" OWNER TO "c ""d";', "owner", 'c "d'),
+        (b"ALTER DATABASE a SET x TO ' OWNER TO b;';", "create", ""),
+        (b"COMMENT ON DATABASE a IS ' OWNER TO b;';", "create", ""),
+        (b"REVOKE CONNECT,TEMPORARY ON DATABASE a FROM PUBLIC;", "rights", ""),
+        (b"ALTER DATABASE a IS_TEMPLATE = true;", "close", ""),
+        (b"ALTER TABLE a OWNER TO b;", None, ""),
+    ],
+)
+def test_what_a_statement_says_of_its_database(code: bytes, subject: str | None, owner: str) -> None:
+    assert database_statements.subject(code) == subject
+    assert database_statements.owner(code, "UTF8") == owner
 
 
 @pytest.mark.parametrize(
