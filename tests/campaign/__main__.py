@@ -1,4 +1,4 @@
-"""``python -m tests.campaign``: kill for as long as it is told to, and print the table."""
+"""``python -m tests.campaign``: kill for as long as it is told to, or until SIGTERM, and print the table."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,8 @@ def main() -> int:
     chosen = [each for each in OPERATIONS if not asked.only or each.name in asked.only]
     log.configure(Log(level="error"))
     done: list[Kill] = []
+    stopped: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: stopped.append(number))
     folder = places.make()
     server = Server(binaries.reachable(asked.postgresql), settings={"autovacuum": "off"})
     with server, _file_system(folder) as own_disk, Ground.laid(server, folder) as ground:
@@ -42,7 +45,7 @@ def main() -> int:
         until = time.monotonic() + asked.seconds
         draw = random.Random(asked.seed)  # noqa: S311 - to be repeated
         for number in range(asked.kills):
-            if time.monotonic() > until:
+            if time.monotonic() > until or stopped:
                 break
             operation, way = draw.choice(chosen), draw.choice(list(ways))
             seed = f"{asked.seed}-{number}"

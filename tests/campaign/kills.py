@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import signal
 import sys
 import time
 import traceback
@@ -75,9 +76,9 @@ def _aftermath(ground: Ground) -> list[str]:
         until(lambda: gone(working(ground)), "the end of what it started")
         ground.tidy()
         found += violations(ground)
-        _clear(ground)
     except Exception:
         found.append(traceback.format_exc()[-3000:])
+    _clear(ground)  # so that nothing of it is in the way of the next
     return found
 
 
@@ -113,6 +114,7 @@ def _fork(ground: Ground, words: Sequence[str]) -> int:
     code = 70
     try:
         os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the campaign has its own
         _redirect(ground.folder / "stderr")
         sys.argv = ["pgbackstop", "--config", str(ground.file), *words]
         main.run()

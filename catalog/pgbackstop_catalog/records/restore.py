@@ -76,6 +76,9 @@ class Restore(Model):
     hooks: tuple[HookOutput, ...] = ()
     scratch_database: str = Field(default="", description="where it is filled before it takes its name")
     replaced_database: str = Field(default="", description="the name that the old database was given")
+    exchange_unknown: bool = Field(
+        default=False, description="whether the server could not say if it was given that name"
+    )
     undone_at: UtcTime | None = None
     undone_database: str = Field(default="", description="the name that undo gives the restored one")
     drop_began_at: UtcTime | None = Field(default=None, description="when its drop was begun")
@@ -103,8 +106,9 @@ class Restore(Model):
 
     @property
     def is_unsettled(self) -> bool:
-        """Return whether a drop or an undo was begun, and nothing says yet what came of it."""
-        return self.has_old and (self.drop_began_at is not None or bool(self.undone_database))
+        """Return whether an exchange, a drop or an undo was begun, and nothing says yet what came of it."""
+        begun = self.exchange_unknown or self.drop_began_at is not None or bool(self.undone_database)
+        return self.has_old and begun
 
 
 @dataclass(frozen=True, kw_only=True)

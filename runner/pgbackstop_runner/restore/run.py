@@ -161,22 +161,11 @@ def _drop_old(current: Journal, outline: RestorePlan) -> None:
 def _failed(current: Journal, outline: RestorePlan, error: Exception | errors.Interrupted) -> errors.Ending:
     """Remove what was begun, record why, and give the error that a person sees."""
     known = log.as_error(error, restore=current.record.id)
-    if not _is_swapped(outline, current.record):
-        current.note(replaced_database="")
+    current.record = old_database.exchanged(outline.server, current.record)
+    if not current.record.replaced_database:
         _remove_scratch(current, outline)
     restore_events.finished(current.workspace, current.fail(known))
     return known
-
-
-def _is_swapped(outline: RestorePlan, record: Restore) -> bool:
-    """Whether the databases were exchanged already when it failed."""
-    if not record.replaced_database:
-        return False
-    try:
-        with target_database.connect(outline.server, away_from=(outline.database,)) as connection:
-            return target_database.find(connection, record.replaced_database) is not None
-    except errors.PgbackstopError:
-        return True  # unknown: keep both names on record
 
 
 def _remove_scratch(current: Journal, outline: RestorePlan) -> None:

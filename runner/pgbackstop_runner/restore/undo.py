@@ -48,7 +48,8 @@ def undo(workspace: Workspace, restore: Restore, *, timeout: float) -> Restore:
     with _locked(workspace, restore) as now:
         require_old(now)
         old_database.require(server, now, whole=True)
-        current = Journal(workspace=workspace, record=now.evolve(undone_database=aside))
+        begun = now.evolve(undone_database=aside, exchange_unknown=False)
+        current = Journal(workspace=workspace, record=begun)
         current.save()
         try:
             with downtime.away(current, server.application):
@@ -124,12 +125,19 @@ def _back(server: Server, restore: Restore, aside: str) -> tuple[Rename, ...]:
 
 
 def _settle(workspace: Workspace, restore: Restore) -> None:
+    """Put on record what became of what was begun."""
+    settled = _settled(workspace, restore)
+    if settled != restore:
+        workspace.catalog.put(settled)
+        log.logger().warning("settled what a dead process had begun", restore=restore.id)
+
+
+def _settled(workspace: Workspace, restore: Restore) -> Restore:
     """Where the server cannot be asked, the record stays as it is until the next time."""
-    with contextlib.suppress(errors.PgbackstopError, psycopg.Error):
-        settled = old_database.settled(workspace.server(restore.server).for_restores(), restore)
-        if settled != restore:
-            workspace.catalog.put(settled)
-            log.logger().warning("settled what a dead process had begun", restore=restore.id)
+    try:
+        return old_database.settled(workspace.server(restore.server).for_restores(), restore)
+    except (errors.PgbackstopError, psycopg.Error):
+        return restore
 
 
 def require_old(restore: Restore, *, whole: bool = True) -> None:
@@ -173,14 +181,15 @@ _LIVE = {"swap", "start", "check", "drop"}
 
 
 def _interrupted(workspace: Workspace, restore: Restore) -> Restore:
-    swapped = _was_swapped(workspace, restore)
+    restore = _settled(workspace, restore.evolve(exchange_unknown=bool(restore.replaced_database)))
+    swapped = restore.has_old
     words = [
         f"The process that made it (pid {restore.pid} on {restore.host}) ended in step {restore.step!r}."
     ]
-    if restore.drop_began_at is not None:
-        words.append(
-            f"The restored database is live as {restore.target}; 'restore --drop-old' ends the drop."
-        )
+    if restore.dropped_at is not None:
+        words.append(f"The restored database is live as {restore.target}; the old one is dropped.")
+    elif restore.drop_began_at is not None:
+        words.append(f"The restored database is live as {restore.target}; the old one is being dropped.")
     elif swapped and restore.step not in _LIVE:
         words.append(f"{restore.target} is not whole; 'restore --undo' puts the old database back.")
     elif swapped:
@@ -196,18 +205,5 @@ def _interrupted(workspace: Workspace, restore: Restore) -> Restore:
         reason=Reason.INTERRUPTED,
         step="",
         finished_at=utc_now(),
-        replaced_database=restore.replaced_database if swapped or restore.drop_began_at else "",
         message=" ".join(words),
     )
-
-
-def _was_swapped(workspace: Workspace, restore: Restore) -> bool:
-    """Whether the old database has its new name. Where the server cannot be asked, the record is believed."""
-    if not restore.replaced_database:
-        return False
-    try:
-        server = workspace.server(restore.server).for_restores()
-        with target_database.connect(server, away_from=(restore.target,)) as connection:
-            return target_database.find(connection, restore.replaced_database) is not None
-    except (errors.PgbackstopError, psycopg.Error):
-        return True

@@ -105,8 +105,8 @@ def test_an_undo_that_was_killed_comes_true(swapped: bool, database: Database, p
     assert record.undone_database == (aside if swapped else "")
 
 
-def test_what_is_half_dropped_is_no_way_back(database: Database, place: Site) -> None:
-    """What a DROP DATABASE that was interrupted leaves: PostgreSQL marks it as invalid."""
+def test_a_drop_that_postgresql_had_begun_is_ended(database: Database, place: Site) -> None:
+    """It was asked for, that is on record, and PostgreSQL lets nothing else be done with what is left."""
     places.backup(place)
     done = places.restore(place)
     old = done.replaced_database
@@ -114,8 +114,17 @@ def test_what_is_half_dropped_is_no_way_back(database: Database, place: Site) ->
     database.server.execute(f"update pg_database set datconnlimit = -2 where datname = '{old}'")
     refused = place.run("restore", "--undo", done.id, "--yes-replace", database.name)
     assert refused.returncode == errors.ValidationError.exit_code
-    assert "its drop was begun, and 'restore --drop-old' ends it" in backups.sentence(refused)
-    place.catalog.put(done)  # as an earlier version left it, or somebody else's drop
+    assert "the old database was dropped" in backups.sentence(refused)
+    assert old not in places.databases(database.server)
+    assert places.restores(place)[0].dropped_at is not None
+
+
+def test_what_is_half_dropped_is_no_way_back(database: Database, place: Site) -> None:
+    """What a DROP DATABASE that was interrupted leaves, of somebody else: PostgreSQL marks it as invalid."""
+    places.backup(place)
+    done = places.restore(place)
+    old = done.replaced_database
+    database.server.execute(f"update pg_database set datconnlimit = -2 where datname = '{old}'")
     refused = place.run("restore", "--undo", done.id, "--yes-replace", database.name)
     assert refused.returncode == errors.ValidationError.exit_code
     assert "is half dropped" in backups.sentence(refused)
@@ -163,7 +172,27 @@ def test_postgresql_that_goes_away_under_a_drop(private_server: Server, tmp_path
     private_server.start()
     refused = place.run("restore", "--undo", done.id, "--yes-replace", "shop")
     assert refused.returncode == errors.ValidationError.exit_code, refused.stderr
-    assert "'restore --drop-old' ends it" in backups.sentence(refused)
-    ended = place.run(*drop)
-    assert ended.returncode == 0, ended.stderr
+    assert "the old database was dropped" in backups.sentence(refused)
+    assert places.databases(private_server) == {"shop"}
+
+
+def test_postgresql_that_goes_away_before_an_exchange(private_server: Server, tmp_path: Path) -> None:
+    """Nobody can say then whether the databases were exchanged; once the server is back, it says so."""
+    private_server.execute("create database shop")
+    place = places.site(tmp_path, private_server, "shop")
+    places.backup(place)
+    away = {"command": ["sh", "-c", f"kill -QUIT $(head -1 {private_server.data}/postmaster.pid)"]}
+    place.server_settings = {"application": {"stop": away}}
+    place.write()
+    failed = place.run("restore", "--yes-replace", "shop")
+    assert failed.returncode == errors.ServerUnreachable.exit_code, failed.stderr
+    (record,) = places.restores(place)
+    assert (record.status, record.is_unsettled) == (Status.FAILED, True)
+    private_server.start()
+    place.server_settings = {}
+    place.write()
+    told = place.run("restore", "--clean")
+    assert told.returncode == 0, told.stderr
+    (record,) = places.restores(place)
+    assert (record.is_unsettled, record.is_undoable, record.replaced_database) == (False, False, "")
     assert places.databases(private_server) == {"shop"}
