@@ -92,6 +92,25 @@ class CatalogContract:
         assert list(catalog.proofs(record.plan)) == [proof]
         assert catalog.totals(record.plan) == tally
 
+    def test_one_that_is_given_to_another_plan(self, catalog: Catalog) -> None:
+        given, other = put(catalog, 2)
+        copy, proof = copy_of(given), proof_of(given, 5)
+        for each in (copy, proof):
+            catalog.put(each)
+        for _again in range(2):
+            for record in (copy, proof, given):
+                catalog.reassign(record, "main-logical", "new")
+        assert list(catalog.backups()) == [given.evolve(plan="new"), other]
+        assert list(catalog.backups("new")) == [given.evolve(plan="new")]
+        assert catalog.backup(given.id).plan == "new"
+        assert (list(catalog.copies("new")), list(catalog.copies("main-logical"))) == (
+            [copy.evolve(plan="new")],
+            [],
+        )
+        assert list(catalog.proofs("new")) == [proof.evolve(plan="new")]
+        catalog.reassign(other, "main-logical", "new")
+        assert catalog.plans() == ("new",)
+
     def test_restores_of_a_server_or_of_any(self, catalog: Catalog) -> None:
         record = put(catalog, 1)[0]
         mine, others = restore_of(record, 1), restore_of(record, 2, server="other")

@@ -17,7 +17,7 @@ is reported and passed over, never removed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -158,6 +158,25 @@ class FolderCatalog:
         except OSError as error:
             raise unreadable(path, error) from error
         return True
+
+    def reassign(self, record: Backup | Copy | Proof, old: str, new: str) -> None:
+        # The words first, then the rename: two files of one record would be two backups.
+        source, target = (self.path(record.evolve(plan=plan)) for plan in (old, new))
+        self._require()
+        with _writing(target):
+            atomic.make_folder(target.parent)
+            if target.exists():
+                source.unlink(missing_ok=True)
+            else:
+                atomic.write(source, codec.encode(record.evolve(plan=new)), shared=True)
+                source.rename(target)
+            atomic.sync_folder(target.parent)
+            with suppress(OSError):  # there are others, or another one was the last
+                source.parent.rmdir()
+            with suppress(FileNotFoundError):
+                atomic.sync_folder(source.parent)
+        for path in (source, target):
+            self._decoded.forget(path)
 
     def remove(self, record: Backup) -> None:
         path = self.path(record)

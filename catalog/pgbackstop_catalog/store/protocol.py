@@ -75,6 +75,12 @@ class Catalog(Protocol):
     def plans(self) -> tuple[str, ...]:
         """Every plan that has a record, whether or not it is still configured."""
 
+    def reassign(self, record: Backup | Copy | Proof, old: str, new: str) -> None:
+        """Give a record of the plan ``old`` to the plan ``new``; at each moment one of the two has it.
+
+        Repeated it ends what was begun.
+        """
+
     def remove(self, record: Backup) -> None:
         """Forget an attempt, its copies and its proofs."""
 

@@ -1,4 +1,4 @@
-"""``pgbackstop catalog``: rebuild."""
+"""``pgbackstop catalog``: rebuild, assign."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pgbackstop_catalog import errors, units
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import options
+from pgbackstop_runner.cli import completion, options, prompts, removed_plan_text
 
 if TYPE_CHECKING:
     from pgbackstop_runner.copy.rebuild_catalog import RebuildResult
@@ -49,6 +50,54 @@ def rebuild(
         terminal.complain(f"not a backup as it should be: {problem}")
     if problems:
         raise typer.Exit(1)
+
+
+@app.command()
+def assign(
+    removed_plan: Annotated[
+        str, typer.Argument(help="A plan that was renamed, or taken out of the configuration.")
+    ],
+    plan: Annotated[
+        str,
+        typer.Argument(
+            help="Who gets its backups: a plan of the same type and server.", autocompletion=completion.plans
+        ),
+    ],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Give the backups of a plan that is not in the configuration to one that is; its retention judges them.
+
+    All records, copies and proofs go with them. What cannot be given is named, the rest goes on, and the exit
+    code is then 1. Say it again to end what was interrupted.
+    """
+    opened = options.open_for_work()
+    from pgbackstop_runner.backup import assign as backup_assign  # noqa: PLC0415 - pydantic, as above
+
+    found = backup_assign.find(opened, removed_plan, plan)
+    if not yes:
+        what = removed_plan_text.sentence(removed_plan, len(found.backups), found.size_bytes)
+        _ask(f"{what}. They become those of plan {plan}, whose retention judges them.")
+    outcome = backup_assign.run(opened, removed_plan, plan)
+    if json:
+        given = [each.id for each in outcome.given]
+        terminal.document({"given": given, "problems": list(outcome.problems)})
+    else:
+        records = units.format_count(len(outcome.given), "record")
+        terminal.say(f"Given to plan {plan}: {records} of backups, of plan {removed_plan}.")
+    for problem in outcome.problems:
+        terminal.complain(f"not given: {problem}")
+    if outcome.problems:
+        raise typer.Exit(1)
+
+
+def _ask(what: str) -> None:
+    """Raises ConfigError where the answer is no."""
+    if not prompts.somebody_is_there():
+        raise errors.ConfigError(f"{what} Nobody is there to answer.", remedy="Give --yes.")
+    terminal.say(what)
+    prompts.go_on()
 
 
 def _document(outcome: RebuildResult) -> dict[str, object]:

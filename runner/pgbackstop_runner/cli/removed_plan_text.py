@@ -14,5 +14,9 @@ def sentence(name: str, count: int, size_bytes: int) -> str:
 
 def note(name: str, count: int, size_bytes: int) -> str:
     """The same, with what can be done."""
-    command = f"{options.called()} expire --removed-plan {name}"
-    return f"{sentence(name, count, size_bytes)}. Give a plan that name again, or let them go: {command}"
+    program = options.called()
+    return (
+        f"{sentence(name, count, size_bytes)}.\n"
+        f"  Give them to a plan:  {program} catalog assign {name} PLAN\n"
+        f"  Let them go:          {program} expire --removed-plan {name}"
+    )

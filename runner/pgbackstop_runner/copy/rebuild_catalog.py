@@ -20,6 +20,7 @@ from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.store import layout
+from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner.storage import identity, open
 from pgbackstop_runner.storage.protocol import ByteStore
 from pgbackstop_runner.system import log
@@ -122,9 +123,12 @@ def _restore(workspace: Workspace, storage: str, found: _Found) -> list[Backup |
     """Write what the catalog lacks of a backup; nothing where it has it."""
     written: list[Backup | Copy] = []
     record = found.record.evolve(encryption=None)  # which is the copy's, and not the backup's
-    if not workspace.catalog.has(record):
+    known = _known(workspace.catalog, record)
+    if known is None:
         workspace.catalog.put(record)
         written.append(record)
+    else:
+        record = record.evolve(plan=known)
     if storage != record.storage:
         copy = _copy(record, storage)
         if not workspace.catalog.has(copy):
@@ -133,6 +137,18 @@ def _restore(workspace: Workspace, storage: str, found: _Found) -> list[Backup |
     for each in written:
         log.logger().info("restored to the catalog", plan=each.plan, backup=record.id, kind=each.kind)
     return written
+
+
+def _known(catalog: Catalog, record: Backup) -> str | None:
+    """The plan whose record the catalog has of it: another one where it was given to that since."""
+    if catalog.has(record):
+        return record.plan
+    try:
+        return catalog.backup(record.id).plan
+    except errors.NewerRecord:
+        raise
+    except (errors.CatalogError, errors.NotFound):
+        return None
 
 
 def _copy(record: Backup, storage: str) -> Copy:

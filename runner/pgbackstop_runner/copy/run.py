@@ -53,7 +53,7 @@ def make_missing(workspace: Workspace, plan_name: str) -> None:
 def run(workspace: Workspace, plan_name: str, *, sleep: Sleep = time.sleep) -> tuple[Copy, ...]:
     """The same; returns the records of what was tried. Raises NotFound, Busy, CatalogError, Interrupted."""
     workspace.plan(plan_name)
-    with workspace.state.held(_lock_name(plan_name), f"Copying of plan {plan_name}"):
+    with workspace.state.held(lock_name(plan_name), f"Copying of plan {plan_name}"):
         _close_dead(workspace, plan_name)
         return tuple(_make(workspace, each, sleep) for each in missing(workspace, plan_name))
 
@@ -86,7 +86,7 @@ def close_dead(workspace: Workspace, plan_name: str) -> None:
     """Close the running records of copies that nobody makes any more. Raises CatalogError."""
     if all(each.status is not Status.RUNNING for each in workspace.catalog.copies(plan_name)):
         return
-    with contextlib.suppress(errors.Busy), workspace.state.held(_lock_name(plan_name), plan_name):
+    with contextlib.suppress(errors.Busy), workspace.state.held(lock_name(plan_name), plan_name):
         _close_dead(workspace, plan_name)
 
 
@@ -118,7 +118,8 @@ def _stored_bytes(workspace: Workspace, copy: Copy) -> int | None:
     return sum(files.values()) if is_complete else None
 
 
-def _lock_name(plan_name: str) -> str:
+def lock_name(plan_name: str) -> str:
+    """The lock of a plan's copies: one process at a time makes them."""
     return f"copy-{plan_name}"
 
 

@@ -41,8 +41,8 @@ def find(workspace: Workspace, name: str) -> RemovedPlan:
     """The removed plan of that name. Raises ConfigError for a configured one, NotFound for any other."""
     if name in workspace.config.plans:
         raise errors.ConfigError(
-            f"Plan {name} is in the configuration: its own retention lets its backups go.",
-            remedy=f"Run 'pgbackstop expire {name}'.",
+            f"Plan {name} is in the configuration: its own retention judges its backups.",
+            remedy=f"Run 'pgbackstop expire {name}', or take the plan out of the configuration.",
         )
     if name not in workspace.catalog.plans():
         known = ", ".join(each.name for each in found(workspace)) or "none"
@@ -59,7 +59,7 @@ def let_go(workspace: Workspace, name: str, *, now: datetime | None = None) -> e
     Raises as ``find`` does, Busy where it is being expired, CatalogError.
     """
     find(workspace, name)
-    with workspace.state.held(f"expire-{name}", f"Expire of plan {name}"):
+    with workspace.state.held(expire_run.lock_name(name), f"Expire of plan {name}"):
         verdicts, problems = expire_run.let_go(workspace, name, now or utc_now())
         problems += copy_run.expire(workspace, name)
         servers = {each.backup.server for each in verdicts} & workspace.config.servers.keys()

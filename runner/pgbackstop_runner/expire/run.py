@@ -41,6 +41,11 @@ class ExpireResult:
     records: int = 0
 
 
+def lock_name(plan_name: str) -> str:
+    """The lock of a plan's expire: one at a time."""
+    return f"expire-{plan_name}"
+
+
 def after_success(workspace: Workspace, plan_name: str) -> None:
     """Expire a plan after one of its backups succeeded; whatever goes wrong is logged, not raised."""
     try:
@@ -62,7 +67,7 @@ def decide(workspace: Workspace, plan_name: str, *, now: datetime | None = None)
 def run(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -> ExpireResult:
     """Expire one plan. Raises NotFound, Busy where it is being expired, CatalogError."""
     keep = workspace.plan(plan_name).effective_keep()
-    with workspace.state.held(f"expire-{plan_name}", f"Expire of plan {plan_name}"):
+    with workspace.state.held(lock_name(plan_name), f"Expire of plan {plan_name}"):
         backups, problems = _judged(workspace, plan_name)
         verdicts = _decide(backups, keep, _proven(workspace, plan_name), now)
         # The oldest first: an interrupted run leaves whole chains.

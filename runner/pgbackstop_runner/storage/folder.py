@@ -48,6 +48,7 @@ class FolderStore:
         with _errors(self.root):
             target = self._inside(path)
             atomic.make_folder(target.parent)
+            atomic.sweep_abandoned(target.parent)
             atomic.write(target, content, shared=path == layout.STORAGE_MARK)
 
     def read(self, path: str) -> bytes:

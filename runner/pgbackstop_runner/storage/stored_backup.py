@@ -49,6 +49,11 @@ class StoredBackup:
     def where(self, name: str) -> str:
         return str(self.path(name))
 
+    def write(self, record: Backup) -> None:
+        """Replace the record beside the bytes. Raises OSError."""
+        atomic.sweep_abandoned(self.folder)  # what a writer that was killed left
+        atomic.write(self.path(layout.RECORD_NAME), codec.encode(record))
+
     def path(self, name: str) -> Path:
         """A file for a tool that needs a path."""
         return self.folder / name
@@ -120,6 +125,6 @@ def write_beside(workspace: Workspace, record: Backup) -> None:
         stored = find_known(workspace, record)
         if stored is None or not stored.folder.is_dir():
             return
-        atomic.write(stored.path(layout.RECORD_NAME), codec.encode(record))
+        stored.write(record)
     except (OSError, errors.PgbackstopError) as error:
         log.logger().warning("the verdict is in the catalog only", backup=record.id, message=str(error))
