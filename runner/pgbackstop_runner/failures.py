@@ -109,6 +109,8 @@ _REASONS = {
     "CatalogError": Reason.STORAGE,
     "NewerRecord": Reason.STORAGE,
     "StoreError": Reason.STORAGE,
+    "Damaged": Reason.CORRUPT,
+    "DamagedFiles": Reason.CORRUPT,
     "ServerUnreachable": Reason.UNREACHABLE,
     "NotFound": Reason.CONFIGURATION,
     "Interrupted": Reason.INTERRUPTED,

@@ -125,7 +125,8 @@ class Ground:
         """A restore that nobody kills; returns its id."""
         opened = self.workspace
         wanted = BackupQuery(plan=plan)
-        return restore_run.run(opened, planning.plan_restore(opened, RestoreRequest(wanted=wanted))).id
+        with planning.plan_restore(opened, RestoreRequest(wanted=wanted)) as drawn:
+            return restore_run.run(opened, drawn).id
 
     def tidy(self) -> None:
         """What the next starts of daemon and commands do."""

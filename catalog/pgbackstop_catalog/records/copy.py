@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, Self
 
+from pydantic import Field
+
 from pgbackstop_catalog.model import Count, Model, Seconds, UtcTime
 from pgbackstop_catalog.records.attempt import RECORD_VERSION, BackupType, Name, Status
 from pgbackstop_catalog.records.backup import Backup
@@ -30,7 +32,19 @@ class Copy(Model):
     attempts: Count = 1
     failures: Count = 0
     message: str = ""
+    verified_at: UtcTime | None = Field(default=None, description="when every byte of it was last read back")
+    damaged_at: UtcTime | None = Field(default=None, description="when it was found damaged")
     expired_at: UtcTime | None = None
+
+    @property
+    def is_available(self) -> bool:
+        """Return whether its bytes are complete and still kept."""
+        return self.status is Status.SUCCEEDED and self.expired_at is None
+
+    @property
+    def is_damaged(self) -> bool:
+        """Return whether it was complete, and reading it back condemned it."""
+        return self.damaged_at is not None and self.expired_at is None
 
     @classmethod
     def of(cls, backup: Backup, storage: str, *, started_at: datetime) -> Self:

@@ -48,6 +48,12 @@ class Proof(Model):
     server: Name
     database: str = ""
     backup_type: BackupType
+    copy_in: Name | None = Field(
+        default=None, description="the storage whose copy was proven; null: the backup itself"
+    )
+    source_reason: str = Field(
+        default="", description="why its bytes were read there, and what was wrong with nearer ones"
+    )
     status: Status
     started_at: UtcTime
     finished_at: UtcTime | None = None

@@ -54,6 +54,10 @@ class Restore(Model):
     plan: Name
     backup: BackupId
     database: str = Field(default="", description="the database that was backed up")
+    copy_in: Name | None = Field(
+        default=None, description="the storage whose copy was restored; null: the backup itself"
+    )
+    source_reason: str = Field(default="", description="why its bytes were read there")
     target: str = Field(description="the database's name, or the directory")
     target_kind: TargetKind = "latest"
     target_value: str = ""

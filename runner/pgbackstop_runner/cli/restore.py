@@ -39,6 +39,13 @@ ServerOption = Annotated[
     str | None,
     typer.Option(help="Into this server, not the backup's own.", autocompletion=completion.servers),
 ]
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Read the backup, or its copy, in this storage; the nearest that is whole when left out.",
+        autocompletion=completion.storages,
+    ),
+]
 IntoOption = Annotated[
     str | None, typer.Option(help="Into a new database of this name; nothing is replaced.")
 ]
@@ -83,6 +90,7 @@ CleanOption = Annotated[bool, typer.Option("--clean", help="Drop what unfinished
         "restore latest --database orders --into orders_before",
         "restore latest --database orders --dry-run",
         "restore latest --database orders --table public.items",
+        "restore latest --database orders --storage offsite",
         "restore --undo 20261122T141500Z-5f3a9c04",
     )
 )
@@ -92,6 +100,7 @@ def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other wa
     plan: PlanOption = None,
     database: DatabaseOption = None,
     server: ServerOption = None,
+    storage: StorageOption = None,
     into: IntoOption = None,
     in_place: InPlaceOption = False,
     table: TableOption = None,
@@ -133,6 +142,7 @@ def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other wa
             schemas=tuple(schema or ()),
             into_schema=into_schema,
             server=server,
+            storage=storage,
             into=into,
             in_place=in_place,
             roles=roles,
@@ -173,18 +183,18 @@ def _chosen(opened: Workspace) -> BackupQuery:
 def _restore(opened: Workspace, request: RestoreRequest, flags: _Flags) -> None:
     from pgbackstop_runner.restore import planning, run  # noqa: PLC0415
 
-    drawn = planning.plan_restore(opened, request)
-    if not flags.json:
-        _show_outline(drawn)
-    if flags.dry_run:
-        if flags.json:
-            terminal.document(drawn.document(utc_now()))
-        return
-    if drawn.phrase:
-        _confirm(drawn.phrase, flags.yes_replace, f"This replaces the database {drawn.database}.")
-    elif flags.asked:
-        prompts.go_on()
-    done = run.run(opened, drawn, accept=_accepted)
+    with planning.plan_restore(opened, request) as drawn:
+        if not flags.json:
+            _show_outline(drawn)
+        if flags.dry_run:
+            if flags.json:
+                terminal.document(drawn.document(utc_now()))
+            return
+        if drawn.phrase:
+            _confirm(drawn.phrase, flags.yes_replace, f"This replaces the database {drawn.database}.")
+        elif flags.asked:
+            prompts.go_on()
+        done = run.run(opened, drawn, accept=_accepted)
     if flags.json:
         terminal.value(done)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 from pgbackstop_catalog.records.attempt import Reason, Status
@@ -14,19 +15,22 @@ from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.postgres import client_programs
 from pgbackstop_runner.postgres.private_server import PrivateServer
-from pgbackstop_runner.restore import new_database, planning, roles, target_database
+from pgbackstop_runner.restore import new_database, planning, readable_backup, roles, target_database
 from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
+from pgbackstop_runner.restore.readable_backup import ReadableBackup
 from pgbackstop_runner.restore.roles import Globals
-from pgbackstop_runner.restore.select_backup import BackupQuery
-from pgbackstop_runner.storage import stored_backup
+from pgbackstop_runner.restore.select_backup import BackupChoice, BackupQuery
 from pgbackstop_runner.system import accounts
 from pgbackstop_runner.workspace import Workspace
 
 _SUPERUSER = "postgres"
 
 
-def restore(drill: Drill, place: DrillDirectory, backup: Backup) -> None:
-    """Restore and check it. Raises PgbackstopError, psycopg.Error, OSError."""
+def restore(drill: Drill, place: DrillDirectory, backup: Backup, wanted: str | None) -> None:
+    """Restore and check it, of the storage ``wanted`` or the nearest that is whole.
+
+    Raises PgbackstopError, psycopg.Error, OSError.
+    """
     workspace = drill.workspace
     configured = workspace.server(backup.server)
     work_directory.require_room(
@@ -35,22 +39,27 @@ def restore(drill: Drill, place: DrillDirectory, backup: Backup) -> None:
     found = client_programs.of_server(backup.major, empty_server.LOGICAL_PROGRAMS, configured.bin_dir)
     programs = dataclasses.replace(found, jail=place.jail)
     accounts.account().require_run(programs.folder / "postgres")
-    with workspace.state.lease(backup.id):
-        globals_ = _globals(workspace, backup)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(workspace.state.lease(backup.id))
+        with drill.step("read"):
+            readable = stack.enter_context(
+                readable_backup.opened(workspace, backup, wanted, within=place.root)
+            )
+        drill.reads(readable.source)
+        globals_ = _globals(readable, backup)
         superuser = _superuser(globals_)
-        with empty_server.empty(drill, place, programs, backup, superuser) as started:
-            entered = empty_server.entered(configured, place, superuser)
-            servers = {**workspace.config.servers, backup.server: entered}
-            inside = dataclasses.replace(workspace, config=workspace.config.evolve(servers=servers))
-            _fill(drill, inside, backup, globals_, started)
+        started = stack.enter_context(empty_server.empty(drill, place, programs, backup, superuser))
+        entered = empty_server.entered(configured, place, superuser)
+        servers = {**workspace.config.servers, backup.server: entered}
+        inside = dataclasses.replace(workspace, config=workspace.config.evolve(servers=servers))
+        _fill(drill, inside, backup, readable, globals_, started)
     drill.note(proven_until=backup.started_at)
 
 
-def _globals(workspace: Workspace, backup: Backup) -> Globals:
-    """Read before the bytes are checked, because the server is made with the superuser's name."""
-    folder = stored_backup.find(workspace, backup).folder
+def _globals(readable: ReadableBackup, backup: Backup) -> Globals:
+    """The server is made with the superuser's name."""
     try:
-        return roles.in_globals(folder)
+        return roles.in_globals(readable.folder)
     except OSError as error:
         raise AttemptFailed(
             Reason.CORRUPT, f"Backup {backup.id} is damaged: {error.filename}: {error.strerror}."
@@ -64,8 +73,13 @@ def _superuser(globals_: Globals) -> str:
     return globals_.superusers[0]
 
 
-def _fill(
-    drill: Drill, workspace: Workspace, backup: Backup, globals_: Globals, started: PrivateServer
+def _fill(  # noqa: PLR0917 - what is restored, and where
+    drill: Drill,
+    workspace: Workspace,
+    backup: Backup,
+    readable: ReadableBackup,
+    globals_: Globals,
+    started: PrivateServer,
 ) -> None:
     """The steps of a restore, into a name that is free in any server."""
     name = target_database.name_beside(backup.database, "drill", drill.proof.id[-6:])
@@ -73,7 +87,8 @@ def _fill(
         wanted=BackupQuery(backup=backup.id), into=name, roles=True, jail=started.programs.jail
     )
     with drill.step("check"):
-        drawn = _with_all_roles(planning.plan_restore(workspace, request), globals_)
+        choice = BackupChoice(backup=backup, why="it is drilled")
+        drawn = _with_all_roles(planning.draw(workspace, request, choice, readable), globals_)
     current = _unrecorded(drill, workspace, name)
     with drill.step("roles"):
         roles.create(drawn)

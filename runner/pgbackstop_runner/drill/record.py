@@ -17,6 +17,7 @@ from pgbackstop_catalog.records.proof import CheckResult, DrillKind, Proof
 from pgbackstop_runner import failures
 from pgbackstop_runner.drill.work_directory import InsufficientSpace
 from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.storage.sources import Source
 from pgbackstop_runner.system import log, origin
 from pgbackstop_runner.workspace import Workspace
 
@@ -56,6 +57,11 @@ class Drill:
     def check(self, *results: CheckResult) -> None:
         """Keep what was checked."""
         self.note(checks=(*self.proof.checks, *results))
+
+    def reads(self, source: Source) -> None:
+        """Keep whose bytes are proven, and why those; what is wrong with nearer ones is told."""
+        why = " ".join((f"{source.reason}.", *source.passed_over)) if source.passed_over else source.reason
+        self.note(copy_in=source.storage, source_reason=why)
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:

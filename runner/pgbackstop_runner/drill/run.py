@@ -146,7 +146,7 @@ def _restore(drill: Drill, choice: DrillChoice) -> None:
         signals.deadline(seconds, late),
     ):
         if choice.aim is None:
-            logical.restore(drill, site, choice.backup)
+            logical.restore(drill, site, choice.backup, None)
         else:
             drill.note(message=choice.aim.reason)
             physical.restore(drill, site, choice.aim, seconds=seconds)

@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 
-from pgbackstop_catalog import errors
-from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_runner.storage import backup_files, identity, stored_backup
+from pgbackstop_runner.storage import backup_files, identity, sources, stored_backup
+from pgbackstop_runner.storage.sources import Source
 from pgbackstop_runner.workspace import Workspace
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """A further storage, or None for the folders that backups and WAL are written to; and why."""
-
-    storage: str | None
-    reason: str
 
 
 def choose(workspace: Workspace, server: str, wanted: str | None) -> Source:
     """The storage that was asked for, else the nearest that has something. Raises NotFound, CatalogError."""
-    configured = workspace.config.storages
     own = workspace.wal_storage(server)
     if wanted is not None:
-        if wanted not in configured:
-            raise errors.NotFound(
-                f"There is no storage {wanted!r}.", remedy=f"There are: {', '.join(sorted(configured))}."
-            )
+        sources.require_known(workspace.config, wanted)
         return Source(storage=None if wanted == own else wanted, reason="as asked for")
     if (workspace.wal_archive(server) / wal_segments.IDENTITY_NAME).exists() or _has_own(workspace, server):
         return Source(storage=None, reason="the nearest")
     backups = _available(workspace, server)
-    for name in sorted(configured, key=lambda name: not isinstance(configured[name], FolderStorage)):
+    for name in sources.nearest_first(workspace.config):
         if name != own and backup_files.in_storage(workspace.catalog, backups, name):
             return Source(storage=name, reason=f"{own} holds no backup and no WAL of {server}")
     return Source(storage=None, reason="there is no other")

@@ -18,6 +18,7 @@ from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.restore import application_hooks
 from pgbackstop_runner.restore.select_backup import BackupChoice, BackupQuery
 from pgbackstop_runner.restore.target_database import Database
+from pgbackstop_runner.storage.sources import Source
 from pgbackstop_runner.system import phrases
 from pgbackstop_runner.system.jail import Jail
 
@@ -29,10 +30,14 @@ Method = Literal["swap", "in-place", "into", "selection"]
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreRequest:
-    """What was asked for. ``server`` is None for the backup's own; a drill's tools run in its ``jail``."""
+    """What was asked for. ``server`` is None for the backup's own; a drill's tools run in its ``jail``.
+
+    ``storage`` is the one that the bytes are read from; None for the nearest.
+    """
 
     wanted: BackupQuery
     server: str | None = None
+    storage: str | None = None
     into: str | None = None
     in_place: bool = False
     tables: tuple[str, ...] = ()
@@ -65,6 +70,7 @@ class RestorePlan:
     request: RestoreRequest
     choice: BackupChoice
     folder: Path
+    source: Source
     dump: Path
     blueprint: DumpMetadata
     server_name: str
@@ -147,6 +153,9 @@ class RestorePlan:
         yield "made", _age(backup, now)
         yield "holds", _size(backup)
         yield from _left_out(backup)
+        yield "bytes", f"from {self.source.place(backup.storage)}: {self.source.reason}"
+        for why in self.source.passed_over:
+            yield "not from", why
         yield "checked", self.checked
         yield "into", f"{self._destination()}, on server {self.server_name}"
         yield "should take", f"about {units.format_duration(self.estimate.seconds)} ({self.estimate.reason})"

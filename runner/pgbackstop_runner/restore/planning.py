@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from pgbackstop_catalog.config.server import Server
@@ -15,23 +16,42 @@ from pgbackstop_runner.formats.table_selection import TableSelection
 from pgbackstop_runner.postgres import client_programs
 from pgbackstop_runner.postgres import facts as postgres
 from pgbackstop_runner.postgres.client_programs import Binaries
-from pgbackstop_runner.restore import preflight, roles, select_backup, target_database, verify_files
+from pgbackstop_runner.restore import preflight, readable_backup, roles, select_backup, target_database
 from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
-from pgbackstop_runner.storage import stored_backup
+from pgbackstop_runner.restore.readable_backup import ReadableBackup
+from pgbackstop_runner.restore.select_backup import BackupChoice
+from pgbackstop_runner.storage import fetched
 from pgbackstop_runner.workspace import Workspace
 
 _READ = {True: "read to its end", False: "readable by pg_restore"}
 
 
-def plan_restore(workspace: Workspace, request: RestoreRequest) -> RestorePlan:
+@contextlib.contextmanager
+def plan_restore(workspace: Workspace, request: RestoreRequest) -> Iterator[RestorePlan]:
     """Choose, check the bytes, look at the server: everything that can be wrong is told before it matters.
 
-    Raises NotFound, ConfigError, ValidationError, ServerUnreachable, AttemptFailed (corrupt).
+    What was fetched of a copy is there until the end. Raises NotFound, ConfigError, ValidationError,
+    ServerUnreachable, AttemptFailed (corrupt), StoreError, CatalogError.
     """
-    choice = select_backup.choose(workspace.catalog.backups(), request.wanted)
-    backup = choice.backup
-    stored = stored_backup.find(workspace, backup)
-    folder, files = stored.folder, verify_files.check(stored)
+    fetched.sweep(workspace)
+    choice = select_backup.choose(
+        workspace.catalog.backups(), request.wanted, lambda backup: _has_copy(workspace, backup)
+    )
+    with readable_backup.opened(workspace, choice.backup, request.storage) as found:
+        yield draw(workspace, request, choice, found)
+
+
+def _has_copy(workspace: Workspace, backup: Backup) -> bool:
+    return any(
+        each.backup == backup.id and each.is_available for each in workspace.catalog.copies(backup.plan)
+    )
+
+
+def draw(
+    workspace: Workspace, request: RestoreRequest, choice: BackupChoice, readable: ReadableBackup
+) -> RestorePlan:
+    """What a restore of a backup that can be read needs and would do. Raises as ``plan_restore`` does."""
+    backup, folder = choice.backup, readable.folder
     server_name = request.server or backup.server
     server = workspace.server(server_name).for_restores()
     database = request.into or backup.database
@@ -41,12 +61,13 @@ def plan_restore(workspace: Workspace, request: RestoreRequest) -> RestorePlan:
         facts = postgres.facts(connection)
         found_tools = client_programs.confined(_tools(server, backup, major), workspace.config.drills.jail)
         tools = dataclasses.replace(found_tools, jail=request.jail)
-        dump = folder / dump_metadata.dump_name(backup, files)
+        dump = folder / dump_metadata.dump_name(backup, readable.files)
         found = dump_metadata.read(tools, dump, plain=backup.format == "plain")
         outline = RestorePlan(
             request=request,
             choice=choice,
             folder=folder,
+            source=readable.source,
             dump=dump,
             blueprint=found,
             server_name=server_name,
@@ -61,7 +82,7 @@ def plan_restore(workspace: Workspace, request: RestoreRequest) -> RestorePlan:
             bound_extensions=target_database.bound_extensions(connection, found.extensions),
             missing_tablespaces=frozenset(found.tablespaces) - target_database.tablespaces(connection),
             estimate=restore.estimate(backup, workspace.catalog.restores(server_name)),
-            checked=f"sha256 of {len(files)} files; {_READ[backup.format == 'plain']}",
+            checked=f"{readable.checked}; {_READ[backup.format == 'plain']}",
             superusers=target_database.superusers(connection),
             acts_as=target_database.current_role(connection),
             free_bytes=preflight.free_bytes(connection),

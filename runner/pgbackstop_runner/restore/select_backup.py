@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pgbackstop_catalog import errors
@@ -41,10 +41,17 @@ def restorable(backups: Iterable[Backup], wanted: BackupQuery) -> list[Backup]:
     ]
 
 
-def choose(backups: Iterable[Backup], wanted: BackupQuery) -> BackupChoice:
-    """The backup that is meant. Raises NotFound, ConfigError where the wish fits more than one database."""
+def choose(
+    backups: Iterable[Backup],
+    wanted: BackupQuery,
+    has_copy: Callable[[Backup], bool] = lambda _backup: False,
+) -> BackupChoice:
+    """The backup that is meant; one that was found damaged only by its id, and where it ``has_copy``.
+
+    Raises NotFound, ConfigError where the wish fits more than one database.
+    """
     if wanted.backup != LATEST:
-        return _named(list(backups), wanted.backup)
+        return _named(list(backups), wanted.backup, has_copy)
     found = restorable(backups, wanted)
     if not found:
         raise errors.NotFound(
@@ -59,7 +66,7 @@ def choose(backups: Iterable[Backup], wanted: BackupQuery) -> BackupChoice:
     return BackupChoice(backup=found[0], why=f"the newest of {len(found)} good backups{_of(wanted)}")
 
 
-def _named(backups: list[Backup], backup_id: str) -> BackupChoice:
+def _named(backups: list[Backup], backup_id: str, has_copy: Callable[[Backup], bool]) -> BackupChoice:
     matches = [each for each in backups if each.id.startswith(backup_id)]
     if not matches:
         raise errors.NotFound(f"There is no backup {backup_id!r}.", remedy="See 'pgbackstop list'.")
@@ -75,7 +82,7 @@ def _named(backups: list[Backup], backup_id: str) -> BackupChoice:
             f"Backup {backup.id} is physical: it holds a whole server, not a database.",
             remedy="Use 'pgbackstop recover'.",
         )
-    if backup.status is not Status.SUCCEEDED:
+    if backup.status is not Status.SUCCEEDED and not (backup.is_damaged and has_copy(backup)):
         raise errors.ConfigError(f"Backup {backup.id} did not succeed: it is {backup.status}.", remedy=_OTHER)
     if backup.expired_at is not None:
         raise errors.ConfigError(f"Backup {backup.id} has expired: its bytes are gone.", remedy=_OTHER)

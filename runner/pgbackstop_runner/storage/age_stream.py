@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, cast
 
 import pyrage  # type: ignore[import-untyped]
 
-from pgbackstop_runner.storage.protocol import Sealed, StoreError
+from pgbackstop_runner.storage.protocol import Damaged, Sealed, StoreError
 
 _BUFFER_BYTES = 2**20
 _PIPE_BYTES = 2**16
@@ -74,7 +74,7 @@ def _told(error: Exception, where: str) -> StoreError:
             remedy="Add the identity of one of its recipients to identity_files; the record beside the files "
             "(backup.json) names them.",
         )
-    return StoreError(
+    return Damaged(
         f"{where} is damaged: it does not decrypt.", remedy="Use another backup, or another copy of this one."
     )
 

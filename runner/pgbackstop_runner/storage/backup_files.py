@@ -10,7 +10,6 @@ from typing import BinaryIO, Protocol
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import codec, file_list
-from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_catalog.store import layout
 from pgbackstop_catalog.store.protocol import Catalog
@@ -63,17 +62,26 @@ class CopiedFiles:
 
         The smallest is opened: no identity that is missing is to be found later.
         """
+        if problem := self.problem():
+            raise errors.CatalogError(
+                f"{problem}; nothing was touched.",
+                remedy="Choose another backup, or another storage that has it.",
+            )
+        if self.store.encrypted_for is not None and self._sizes:
+            with self.open(min(self._sizes, key=self._sizes.__getitem__)) as stream:
+                stream.read(1)
+
+    def problem(self) -> str:
+        """Which file is not there, or not as long as it was stored; "" where none is.
+
+        Raises DamagedFiles, StoreError.
+        """
         for name, size in self._sizes.items():
             found = self._there.get(self._path(name))
             if found != size:
                 how = "is not there" if found is None else f"has {found} of {size} bytes"
-                raise errors.CatalogError(
-                    f"{self.where(name)} {how}; nothing was touched.",
-                    remedy="Choose another backup with --backup, or another storage with --from.",
-                )
-        if self.store.encrypted_for is not None and self._sizes:
-            with self.open(min(self._sizes, key=self._sizes.__getitem__)) as stream:
-                stream.read(1)
+                return f"{self.where(name)} {how}"
+        return ""
 
     @cached_property
     def _there(self) -> dict[str, int]:
@@ -95,6 +103,11 @@ def find(workspace: Workspace, backup: Backup, storage: str | None = None) -> Ba
     """
     if storage is None:
         return stored_backup.find(workspace, backup)
+    return copied(workspace, backup, storage)
+
+
+def copied(workspace: Workspace, backup: Backup, storage: str) -> CopiedFiles:
+    """The backup's copy in ``storage``. Raises Refused, NotThere, StoreError, CatalogError."""
     if PurePosixPath(backup.location or "").name != backup.id:
         raise stored_backup.Refused(
             f"The record of backup {backup.id} names {backup.location}, which is not its folder."
@@ -118,6 +131,6 @@ def in_storage(catalog: Catalog, backups: Sequence[Backup], storage: str) -> lis
         each.backup
         for plan in {backup.plan for backup in backups}
         for each in catalog.copies(plan)
-        if each.storage == storage and each.status is Status.SUCCEEDED and each.expired_at is None
+        if each.storage == storage and each.is_available
     }
     return [each for each in backups if each.id in there or each.storage == storage]

@@ -16,9 +16,13 @@ class StoreError(errors.PgbackstopError):
     """A storage cannot be reached, read or written, or does not hold what was sent to it."""
 
 
-def wrong_size(path: str, found: int, expected: int) -> StoreError:
+class Damaged(StoreError):
+    """What a storage holds of a file is not what was stored."""
+
+
+def wrong_size(path: str, found: int, expected: int) -> Damaged:
     """The error for a file that is not whole."""
-    return StoreError(
+    return Damaged(
         f"{path} has {found} of {expected} bytes.", remedy="Use another backup, or another copy of this one."
     )
 

@@ -24,7 +24,7 @@ def test_a_good_dump_is_proven(edge: Site) -> None:
     assert proof.duration_seconds is not None
     assert sum(step.duration_seconds for step in proof.steps) <= proof.duration_seconds
     assert [step.name for step in proof.steps] == [
-        *("initdb", "start", "check", "roles", "create", "restore", "analyze", "validate")
+        *("read", "initdb", "start", "check", "roles", "create", "restore", "analyze", "validate")
     ]
     assert {check.name for check in proof.checks} == {
         *("rows", "indexes", "constraints", "sequences", "extensions", "collation")

@@ -45,14 +45,16 @@ def backup(place: Site) -> Backup:
 def restore(place: Site, **request: Any) -> Restore:
     """Restores in this process, as a person who has confirmed."""
     workspace = place.workspace
-    drawn = planning.plan_restore(workspace, RestoreRequest(**{"wanted": BackupQuery(), **request}))
-    return run.run(workspace, drawn)
+    wish = RestoreRequest(**{"wanted": BackupQuery(), **request})
+    with planning.plan_restore(workspace, wish) as drawn:
+        return run.run(workspace, drawn)
 
 
 def lines(place: Site, **request: Any) -> list[tuple[str, str]]:
     """What a dry run tells."""
-    drawn = planning.plan_restore(place.workspace, RestoreRequest(**{"wanted": BackupQuery(), **request}))
-    return list(drawn.lines(utc_now()))
+    wish = RestoreRequest(**{"wanted": BackupQuery(), **request})
+    with planning.plan_restore(place.workspace, wish) as drawn:
+        return list(drawn.lines(utc_now()))
 
 
 def kill_at(place: Site, moment: str, gate: Path, *words: str) -> None:

@@ -9,8 +9,6 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.attempt import Status
-from pgbackstop_runner.restore import planning
-from pgbackstop_runner.restore.plan import RestoreRequest
 from pgbackstop_runner.restore.select_backup import BackupQuery
 from tests.integration.restore import image, places
 from tests.support import backups, binaries, databases
@@ -225,8 +223,8 @@ def test_a_full_disk_leaves_the_live_database_and_its_room(
 def test_what_was_asked_for_must_be_one_thing(database: Database, place: Site) -> None:
     places.backup(place)
     with pytest.raises(errors.NotFound, match="no logical backup"):
-        planning.plan_restore(place.workspace, RestoreRequest(wanted=BackupQuery(database="elsewhere")))
+        places.lines(place, wanted=BackupQuery(database="elsewhere"))
     with pytest.raises(errors.NotFound, match="no backup '2031'"):
-        planning.plan_restore(place.workspace, RestoreRequest(wanted=BackupQuery(backup="2031")))
+        places.lines(place, wanted=BackupQuery(backup="2031"))
     with pytest.raises(errors.ValidationError, match="There is a database 'postgres' already"):
         places.restore(place, into="postgres")

@@ -18,6 +18,7 @@ from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
 from pgbackstop_runner.restore.preflight import TargetFacts
 from pgbackstop_runner.restore.select_backup import BackupChoice, BackupQuery
 from pgbackstop_runner.restore.target_database import Database
+from pgbackstop_runner.storage.sources import Source
 from tests.unit.catalog import builders
 
 BACKUP = builders.backup(1, builders.NOW, source_size_bytes=1000)
@@ -43,6 +44,7 @@ def outline(request: dict[str, Any] | None = None, **changes: Any) -> RestorePla
         "request": RestoreRequest(wanted=BackupQuery(), **(request or {})),
         "choice": BackupChoice(backup=BACKUP, why="it was asked for"),
         "folder": Path("backups"),
+        "source": Source(storage=None, reason="the nearest"),
         "dump": Path("backups/shop.backup"),
         "blueprint": DumpMetadata(),
         "server_name": "main",
