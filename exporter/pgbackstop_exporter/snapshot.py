@@ -24,12 +24,15 @@ from pgbackstop_catalog.records.totals import Totals
 class CopyFacts:
     """Copies of one subject in one storage: when that of the newest backup ended, and all failed tries.
 
-    ``newest`` is the id of that backup.
+    ``newest`` is the id of that backup. ``verified`` and ``drilled`` are when a copy was last read back, and
+    last restored for real.
     """
 
     newest: str = ""
     success: float = 0.0
     failures: int = 0
+    verified: float = 0.0
+    drilled: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

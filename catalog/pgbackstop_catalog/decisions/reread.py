@@ -39,7 +39,7 @@ def choose(backups: Iterable[Backup], proofs: Iterable[Proof], limits: Verify, d
     It ends with the first one that is more than the day's bytes leave, so that a large one has its turn as
     well: as the first of a day it is read whatever its size, and then alone.
     """
-    verifies = [each for each in proofs if each.proof == "verify"]
+    verifies = [each for each in proofs if each.proof == "verify" and each.copy_in is None]
     read = _last_read(verifies)
     spent = sum(each.read_bytes or 0 for each in verifies if _is_of_day(each, due, limits.timezone))
     moments = {each.id: (each, read.get(each.id, each.verified_at)) for each in backups}

@@ -197,6 +197,8 @@ class _PlanSeries:
             there = where.plus("storage", storage)
             tallied = self.facts.tally.copy_failures.get(subject.database, {}).get(storage, 0)
             self.families.add(plan_metrics.COPY_SUCCESS, there, copies.success)
+            self.families.add(plan_metrics.COPY_VERIFIED, there, copies.verified)
+            self.families.add(plan_metrics.COPY_DRILLED, there, copies.drilled)
             self.families.add(plan_metrics.COPY_FAILURES, there, copies.failures + tallied)
 
 

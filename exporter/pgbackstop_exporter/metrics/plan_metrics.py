@@ -199,6 +199,20 @@ COPY_SUCCESS: Final = metric.Metric(
     help="Unix time at which the newest backup that the storage has a whole copy of was complete; 0 = never.",
     source="copy records",
 )
+COPY_VERIFIED: Final = metric.Metric(
+    name="backup_copy_verified_timestamp_seconds",
+    kind="gauge",
+    labels=(*metric.PLAN, "storage"),
+    help="Unix time at which a copy in the storage was last read back, every byte; 0 = never.",
+    source=metric.PROOFS,
+)
+COPY_DRILLED: Final = metric.Metric(
+    name="backup_copy_drill_success_timestamp_seconds",
+    kind="gauge",
+    labels=(*metric.PLAN, "storage"),
+    help="Unix time at which a copy in the storage was last restored for real, and checked; 0 = never.",
+    source=metric.PROOFS,
+)
 COPY_FAILURES: Final = metric.counter(
     "backup_copy_failures_total",
     (*metric.PLAN, "storage"),
@@ -224,6 +238,6 @@ GROUP: Final = metric.Group(
         *(SIZE_BASELINE, SIZE_EXPECTED, DURATION_BASELINE),
         *(VERIFIED, OLDEST_VERIFICATION, VERIFICATION_MAX_AGE),
         *(DRILL_SUCCESS, DRILL_FAILURE, DRILL_DURATION, PROOF_MAX_AGE, PROOF_FIRST_DUE),
-        *(COPY_SUCCESS, COPY_FAILURES, RPO_TARGET, RTO_TARGET),
+        *(COPY_SUCCESS, COPY_VERIFIED, COPY_DRILLED, COPY_FAILURES, RPO_TARGET, RTO_TARGET),
     ),
 )

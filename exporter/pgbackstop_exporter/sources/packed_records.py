@@ -36,9 +36,13 @@ class CopyDigest(NamedTuple):
 
 
 class ProofDigest(NamedTuple):
-    """One proof; ``proven_until`` is the moment that a drill recovered to."""
+    """One proof; ``proven_until`` is the moment that a drill recovered to.
+
+    ``copy_in`` is the storage whose copy was proven, "" for the backup itself.
+    """
 
     subject: Subject
+    copy_in: str
     is_drill: bool
     succeeded: bool
     finished: float
@@ -214,7 +218,7 @@ class Proofs:
     size = _layout.size
 
     def __init__(self) -> None:
-        self._subjects: _Numbers[Subject] = _Numbers()
+        self._targets: _Numbers[tuple[Subject, str]] = _Numbers()
 
     def folder(self, record: Proof) -> str:
         return record.plan
@@ -226,18 +230,17 @@ class Proofs:
         return record.status is not Status.RUNNING
 
     def pack(self, record: Proof) -> bytes:
-        subject = Subject(record.server, record.database, record.backup_type)
+        target = (Subject(record.server, record.database, record.backup_type), record.copy_in or "")
         flags = (record.proof == "drill") | (record.status is Status.SUCCEEDED) << 1
         finished = record.finished_at.timestamp() if record.finished_at else 0.0
         proven = record.proven_until.timestamp() if record.proven_until else 0.0
-        number = self._subjects.of(subject)
+        number = self._targets.of(target)
         return self._layout.pack(number, flags, finished, record.duration_seconds or 0.0, proven)
 
     def unpack(self, name: str, packed: bytes) -> ProofDigest:
-        subject, flags, finished, duration, proven = self._layout.unpack(packed)
-        return ProofDigest(
-            self._subjects.values[subject], bool(flags & 1), bool(flags & 2), finished, duration, proven
-        )
+        target, flags, finished, duration, proven = self._layout.unpack(packed)
+        subject, copy_in = self._targets.values[target]
+        return ProofDigest(subject, copy_in, bool(flags & 1), bool(flags & 2), finished, duration, proven)
 
 
 class Restores:

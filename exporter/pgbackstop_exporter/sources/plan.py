@@ -80,7 +80,7 @@ class PlanSource:
             tally=tally,
             scheduled_until=max((each.scheduled for each in attempts), default=0.0),
             dropped=history.dropped(attempts),
-            copies=self._summarise_copies(tally, attempts),
+            copies=_with_proofs(self._summarise_copies(tally, attempts), proofs),
             proofs=_proofs(proofs),
             kept=_kept(attempts),
             physical=tuple(
@@ -109,6 +109,22 @@ def _with_copy(known: CopyFacts, each: CopyDigest, failures: int) -> CopyFacts:
     return replace(known, failures=failures)
 
 
+def _with_proofs(
+    copies: dict[tuple[Subject, str], CopyFacts], proofs: Iterable[ProofDigest]
+) -> dict[tuple[Subject, str], CopyFacts]:
+    """The facts with when copies were last proven."""
+    for each in proofs:
+        key = (each.subject, each.copy_in)
+        if each.succeeded and key in copies:
+            known = copies[key]
+            copies[key] = (
+                replace(known, drilled=max(known.drilled, each.finished))
+                if each.is_drill
+                else replace(known, verified=max(known.verified, each.finished))
+            )
+    return copies
+
+
 def _kept(attempts: Iterable[Attempt]) -> dict[Subject, dict[str, KeptBackup]]:
     found: defaultdict[Subject, dict[str, KeptBackup]] = defaultdict(dict)
     for each in attempts:
@@ -128,7 +144,8 @@ def _proofs(proofs: Iterable[ProofDigest]) -> dict[Subject, ProofFacts]:
 def _with(known: ProofFacts, each: ProofDigest) -> ProofFacts:
     """The facts after one more proof, the newest so far."""
     if not each.is_drill:
-        return replace(known, verified=each.finished) if each.succeeded else known
+        is_of_backup = each.succeeded and not each.copy_in
+        return replace(known, verified=each.finished) if is_of_backup else known
     if not each.succeeded:
         return replace(known, drill_failure=each.finished)
     return replace(

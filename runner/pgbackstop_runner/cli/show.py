@@ -155,16 +155,21 @@ def _copy(copy: Copy) -> tuple[str, str]:
     done = f"{copy.status.value} {_time(copy.finished_at)}"
     if copy.expired_at:
         done = f"expired {_time(copy.expired_at)}"
+    elif copy.is_damaged:
+        done = f"damaged {_time(copy.damaged_at)}"
+    elif copy.verified_at:
+        done = f"{done}, read back {_time(copy.verified_at)}"
     return copy.storage, f"{done} {copy.message}"
 
 
 def _proof(proof: Proof) -> tuple[str, str]:
     took = _took(proof.duration_seconds)
+    where = f" of the copy in {proof.copy_in}" if proof.copy_in else ""
     if proof.drill:
         from pgbackstop_runner.cli import drill_table  # noqa: PLC0415
 
-        return f"{proof.drill} drill", drill_table.line(proof)
-    return proof.proof, f"{proof.status.value} {_time(proof.finished_at)} {took} {proof.message}"
+        return f"{proof.drill} drill{where}", drill_table.line(proof)
+    return f"{proof.proof}{where}", f"{proof.status.value} {_time(proof.finished_at)} {took} {proof.message}"
 
 
 def _vanished(record: Backup) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import completion, options
 
 if TYPE_CHECKING:
+    from pgbackstop_catalog.records.backup import Backup
     from pgbackstop_runner.verify.run import VerifyResult
     from pgbackstop_runner.workspace import Workspace
 
@@ -35,6 +36,7 @@ Trigger = Literal["manual", "schedule", "catch-up"]
         "verify",
         "verify shop-logical --all",
         "verify 20261122T020000Z-5f3a9c04",
+        "verify shop-logical --storage offsite",
     )
 )
 def verify(
@@ -52,6 +54,10 @@ def verify(
         bool,
         typer.Option("--due", help="Those whose reading is the longest ago, as many as a day's bytes allow."),
     ] = False,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="Read the copies in this storage instead.", autocompletion=completion.storages),
+    ] = None,
     trigger: Annotated[Trigger, typer.Option(help="Who asks.", hidden=True)] = "manual",
     scheduled_for: Annotated[
         str | None, typer.Option(help="The due time that this is for.", hidden=True)
@@ -63,13 +69,15 @@ def verify(
     Exit code 0 when all of them pass, 8 when one is damaged, 1 when one could not be read for another
     reason. A damaged backup counts as failed from then on.
     """
-    if due and (every or name is not None):
-        raise errors.ConfigError("--due chooses by itself.", remedy="Leave out the plan and --all.")
+    if due and (every or name is not None or storage is not None):
+        raise errors.ConfigError(
+            "--due chooses by itself.", remedy="Leave out the plan, --all and --storage."
+        )
     opened = options.open_for_work()
     if due:
         done, busy = _due(opened, trigger, scheduled_for, quietly=json), None
     else:
-        done, busy = _run(opened, name, every=every)
+        done, busy = _run(opened, name, storage, every=every)
     if json:
         terminal.values(each.proof for each in done)
     elif done:
@@ -78,19 +86,39 @@ def verify(
 
 
 def _run(
-    opened: Workspace, name: str | None, *, every: bool
+    opened: Workspace, name: str | None, storage: str | None, *, every: bool
 ) -> tuple[list[VerifyResult], errors.Busy | None]:
     """Plan by plan; one that is being verified already does not keep the others from it."""
-    from pgbackstop_runner.verify import run, targets  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+    from pgbackstop_runner.verify import copies, run, targets  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
     done: list[VerifyResult] = []
     busy: errors.Busy | None = None
-    for plan, backups in targets.select(opened, name, every=every).items():
+    for plan, backups in _in(opened, targets.select(opened, name, every=every), storage).items():
         try:
-            done += run.plan(opened, plan, backups, whole=True)
+            if storage is None:
+                done += run.plan(opened, plan, backups, whole=True)
+            else:
+                done += copies.plan(opened, plan, backups, storage)
         except errors.Busy as error:
             busy = error
     return done, busy
+
+
+def _in(
+    opened: Workspace, wanted: dict[str, tuple[Backup, ...]], storage: str | None
+) -> dict[str, tuple[Backup, ...]]:
+    """Those of which the storage has a copy, where one is named. Raises NotFound where it has none."""
+    from pgbackstop_runner.verify import copies  # noqa: PLC0415
+
+    if storage is None:
+        return wanted
+    found = {plan: copies.copied(opened, backups, storage) for plan, backups in wanted.items()}
+    if not any(found.values()):
+        raise errors.NotFound(
+            f"The storage {storage} holds no copy of what is to be read.",
+            remedy="Backups themselves are read without --storage; 'pgbackstop copy' makes copies.",
+        )
+    return found
 
 
 def _due(
@@ -114,9 +142,12 @@ def _judge(done: list[VerifyResult], busy: errors.Busy | None) -> None:
     if damaged:
         some = ", ".join(each.backup.id for each in damaged[:3])
         first = damaged[0].proof.message
+        what, then = ("backups", "make new backups now")
+        if damaged[0].proof.copy_in is not None:
+            what, then = ("copies", "make the copies again: 'pgbackstop copy'")
         raise errors.Corrupt(
-            f"{len(damaged)} of {len(done)} backups did not pass ({some}): {first}",
-            remedy="See 'pgbackstop show' with the backup's id, and make new backups now.",
+            f"{len(damaged)} of {len(done)} {what} did not pass ({some}): {first}",
+            remedy=f"See 'pgbackstop show' with the backup's id, and {then}.",
         )
     failed = [each for each in done if not each.passed]
     if failed:

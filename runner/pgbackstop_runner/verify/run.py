@@ -117,7 +117,7 @@ def _one(workspace: Workspace, found: VerifyRun, asked: Asked) -> VerifyResult:
     try:
         found.run()
     except errors.Interrupted as error:
-        _close(
+        close(
             workspace, proof, start, status=Status.INTERRUPTED, reason=Reason.INTERRUPTED, message=str(error)
         )
         raise
@@ -126,7 +126,7 @@ def _one(workspace: Workspace, found: VerifyRun, asked: Asked) -> VerifyResult:
     with signals.deferred():
         workspace.catalog.put(verdict)
         stored_backup.write_beside(workspace, verdict)
-        closed = _close(
+        closed = close(
             workspace,
             proof,
             start,
@@ -147,7 +147,8 @@ def _begin(backup: Backup, asked: Asked) -> Proof:
     return begun.evolve(**origin.here(), trigger=asked.trigger, scheduled_for=asked.scheduled_for)
 
 
-def _close(workspace: Workspace, proof: Proof, start: float, **changes: object) -> Proof:
+def close(workspace: Workspace, proof: Proof, start: float, **changes: object) -> Proof:
+    """Put the proof on record as it ended; ``start`` is when it began, by the monotonic clock."""
     seconds = round(time.monotonic() - start, 3)
     done = proof.evolve(finished_at=utc_now(), duration_seconds=seconds, **changes)
     workspace.catalog.put(done)
@@ -157,6 +158,7 @@ def _close(workspace: Workspace, proof: Proof, start: float, **changes: object) 
         plan=done.plan,
         database=done.database or None,
         backup=done.backup,
+        storage=done.copy_in,
         duration_seconds=seconds,
         bytes=done.read_bytes,
         reason=done.reason,

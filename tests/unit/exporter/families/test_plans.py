@@ -14,6 +14,8 @@ from pgbackstop_catalog.decisions.attempts import Subject
 from pgbackstop_catalog.decisions.history import History
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
+from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.scheduler import Counted, SchedulerState
 from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
@@ -23,14 +25,16 @@ from pgbackstop_exporter.metrics import plan_metrics
 from pgbackstop_exporter.snapshot import CATALOG, DiskFacts, PlanFacts, ServerHealth, Settings, Snapshot
 from pgbackstop_exporter.sources.catalog import CatalogSource
 from tests.unit.exporter import filled
-from tests.unit.exporter.builders import DAY, NOW, backup, catalog, config, physical
+from tests.unit.exporter.builders import DAY, NOW, backup, catalog, config, copy_of, physical, proof_of
 from tests.unit.exporter.filled import SEEN_AT, WELL
 from tests.unit.exporter.pages_of import UNIX, value, value_at, values
 
 DAILY = {"plan": "daily", "server": "main", "database": "shop", "backup_type": "logical"}
 
 
-def of(folder: Path, *records: Backup, live: dict[str, float] | None = None, **plan: object) -> Snapshot:
+def of(
+    folder: Path, *records: Backup | Copy | Proof, live: dict[str, float] | None = None, **plan: object
+) -> Snapshot:
     """The snapshot of a catalog with these records; `plan` changes the daily plan."""
     catalog(folder, *records)
     daily = {"server": "main", "backup_type": "logical", **plan}
@@ -222,6 +226,18 @@ def test_copies_start_at_zero_for_each_configured_storage(tmp_path: Path) -> Non
     found = of(tmp_path, backup(), copies=["offsite"])
     assert value(found, "backup_copy_success_timestamp_seconds", storage="offsite") == 0.0
     assert value(found, "backup_copy_failures_total", storage="offsite") == 0.0
+
+
+def test_a_proof_of_a_copy_says_nothing_of_the_backup_itself(tmp_path: Path) -> None:
+    record = backup(verified_at=None)
+    read = proof_of(record, proof="verify", drill="", copy_in="offsite")
+    drilled = proof_of(record, id="20261122T150000Z-0000000d", copy_in="offsite")
+    found = of(tmp_path, record, copy_of(record), read, drilled, copies=["offsite"])
+    ended = (NOW + timedelta(seconds=60)).timestamp()
+    assert value(found, "backup_copy_verified_timestamp_seconds", storage="offsite") == ended
+    assert value(found, "backup_copy_drill_success_timestamp_seconds", storage="offsite") == ended
+    assert value(found, "backup_verified_timestamp_seconds", plan="daily") == 0.0
+    assert value(found, "backup_drill_success_timestamp_seconds", plan="daily") == ended
 
 
 def test_proofs_and_copies_of_the_filled_catalog(tmp_path: Path) -> None:

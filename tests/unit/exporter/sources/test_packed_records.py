@@ -60,8 +60,10 @@ def test_digests_of_copies_and_proofs() -> None:
     copied, proof = copy_of(record, failures=2), proof_of(record, proven_until=NOW)
     copy = copies.unpack(f"{record.id}@offsite", copies.pack(copied))
     assert copy == packed_records.CopyDigest(record.id, SHOP, "offsite", True, NOW.timestamp(), 2)
+    assert proofs.unpack("", proofs.pack(proof.evolve(copy_in="offsite"))).copy_in == "offsite"
     assert proofs.unpack("", proofs.pack(proof)) == (
         SHOP,
+        "",
         True,
         True,
         NOW.timestamp() + 60,

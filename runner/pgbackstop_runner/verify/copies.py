@@ -1,0 +1,108 @@
+"""Copies read back from further storages, every byte compared with the record; nothing is kept of them.
+
+The record has the hash of each file as it was when the backup itself was checked, so that what is equal is as
+good as that. A damaged copy condemns itself alone: ``copy`` makes it again while the backup is whole.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
+from pgbackstop_catalog.records.proof import CheckResult, Proof
+from pgbackstop_runner import failures
+from pgbackstop_runner.storage import backup_files, fetched, sources
+from pgbackstop_runner.storage.protocol import Damaged
+from pgbackstop_runner.system import origin, signals
+from pgbackstop_runner.verify import reconcile, run
+from pgbackstop_runner.verify.run import VerifyResult
+from pgbackstop_runner.workspace import Workspace
+
+
+def plan(
+    workspace: Workspace, plan_name: str, backups: Sequence[Backup], storage: str
+) -> Iterator[VerifyResult]:
+    """Read the copies of one plan's backups in that storage. Raises Busy, CatalogError, Interrupted."""
+    with workspace.state.held(reconcile.verify_lock(plan_name), f"A verify of plan {plan_name}"):
+        reconcile.close_proofs(workspace, plan_name)
+        for backup in backups:
+            with workspace.state.lease(backup.id):
+                copy = _record(workspace, backup, storage)
+                if copy is not None:
+                    yield _one(workspace, backup, copy)
+
+
+def copied(workspace: Workspace, backups: Sequence[Backup], storage: str) -> tuple[Backup, ...]:
+    """Those of one plan's backups of which the storage has a copy, good or damaged.
+
+    Raises NotFound for a storage that is not configured, CatalogError.
+    """
+    sources.require_known(workspace.config, storage)
+    return tuple(each for each in backups if _record(workspace, each, storage) is not None)
+
+
+def _record(workspace: Workspace, backup: Backup, storage: str) -> Copy | None:
+    """The copy of a backup, as long as there are bytes to read."""
+    return next(
+        (
+            each
+            for each in workspace.catalog.copies(backup.plan)
+            if (each.backup, each.storage) == (backup.id, storage) and (each.is_available or each.is_damaged)
+        ),
+        None,
+    )
+
+
+def _one(workspace: Workspace, backup: Backup, copy: Copy) -> VerifyResult:
+    begun, start = Proof.of(backup, "verify", started_at=utc_now()), time.monotonic()
+    proof = begun.evolve(copy_in=copy.storage, source_reason="as asked for", **origin.here())
+    workspace.catalog.put(proof)
+    read: list[int] = []
+    try:
+        how, problem = _read(workspace, backup, copy, read.append)
+    except errors.Interrupted as error:
+        run.close(
+            workspace, proof, start, status=Status.INTERRUPTED, reason=Reason.INTERRUPTED, message=str(error)
+        )
+        raise
+    with signals.deferred():
+        workspace.catalog.put(_judged(copy, problem))
+        closed = run.close(
+            workspace,
+            proof,
+            start,
+            status=Status.FAILED if problem else Status.SUCCEEDED,
+            reason=failures.first_reason(problem) if problem else None,
+            message=str(problem or ""),
+            checks=(CheckResult(name="sha256", ok=problem is None, detail=how or str(problem)),),
+            tool=how,
+            read_bytes=sum(read),
+        )
+    return VerifyResult(proof=closed, backup=backup)
+
+
+def _read(
+    workspace: Workspace, backup: Backup, copy: Copy, on_bytes: Callable[[int], None]
+) -> tuple[str, errors.PgbackstopError | None]:
+    """What was read, or what is wrong with it. Raises Interrupted."""
+    try:
+        files = backup_files.copied(workspace, backup, copy.storage)
+        if problem := files.problem():
+            raise Damaged(f"{problem}.", remedy="Make it again: 'pgbackstop copy'.")
+        return fetched.read(files, on_bytes), None
+    except (errors.PgbackstopError, OSError) as error:
+        return "", failures.as_error(error)
+
+
+def _judged(copy: Copy, problem: errors.PgbackstopError | None) -> Copy:
+    """The copy with what was found. What could not be read is what it was."""
+    if problem is None:
+        return copy.evolve(status=Status.SUCCEEDED, message="", damaged_at=None, verified_at=utc_now())
+    if failures.first_reason(problem) is Reason.CORRUPT:
+        return copy.evolve(status=Status.FAILED, message=str(problem), damaged_at=utc_now())
+    return copy
