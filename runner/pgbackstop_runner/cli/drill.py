@@ -56,6 +56,13 @@ SeedOption = Annotated[int | None, typer.Option(min=0, help="Choose the random m
 DatabaseOption = Annotated[
     list[str] | None, typer.Option("--database", "-d", help="Logical: only this one; repeatable.")
 ]
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Prove the copies in this storage; the nearest that is whole when left out.",
+        autocompletion=completion.storages,
+    ),
+]
 TriggerOption = Annotated[
     Literal["manual", "schedule", "catch-up"], typer.Option(help="Who asks.", hidden=True)
 ]
@@ -70,6 +77,7 @@ ScheduledForOption = Annotated[
         "drill shop-logical --database orders",
         "drill shop --pitr",
         "drill shop --time 2026-11-22T14:03:00Z",
+        "drill shop --storage offsite",
     )
 )
 def drill(  # noqa: PLR0913 - each option is one independent wish
@@ -81,6 +89,7 @@ def drill(  # noqa: PLR0913 - each option is one independent wish
     time: TimeOption = None,
     seed: SeedOption = None,
     database: DatabaseOption = None,
+    storage: StorageOption = None,
     trigger: TriggerOption = "manual",
     scheduled_for: ScheduledForOption = None,
     scheduled: options.Scheduled = False,
@@ -99,7 +108,7 @@ def drill(  # noqa: PLR0913 - each option is one independent wish
     from pgbackstop_runner.drill import run, selection  # noqa: PLC0415 - psycopg and what hangs on it
 
     if scheduled:
-        if name is None or kind is not None or database:
+        if name is None or kind is not None or database or storage is not None:
             raise errors.ConfigError(
                 "--scheduled means one plan, and what its schedule asks for.", remedy="Name the plan alone."
             )
@@ -120,6 +129,7 @@ def drill(  # noqa: PLR0913 - each option is one independent wish
         databases=tuple(database or ()),
         time=recovery.parse_time(time) if time is not None else None,
         seed=seed,
+        storage=storage,
         trigger=trigger,
         scheduled_for=options.moment(scheduled_for),
     )
@@ -183,6 +193,9 @@ def _show_proof(opened: Workspace, proof: Proof) -> None:
     terminal.say(f"  backup      {proof.backup}")
     if proof.status is Status.SUCCEEDED and proof.message:
         terminal.say(f"  chosen      {proof.message}")
+    if proof.source_reason:
+        where = f"the copy in {proof.copy_in}" if proof.copy_in else "the backup itself"
+        terminal.say(f"  read        {where}: {proof.source_reason}")
     if proof.proven_until is not None:
         terminal.say(f"  proven      until {format_time(proof.proven_until)}")
     if proof.rpo_seconds is not None:

@@ -24,6 +24,7 @@ _COLUMNS = (
     terminal.Column(title="RPO", right=True),
     terminal.Column(title="PROVEN UNTIL (UTC)"),
     terminal.Column(title="BACKUP"),
+    terminal.Column(title="COPY IN"),
     terminal.Column(title="REASON"),
 )
 
@@ -70,6 +71,7 @@ def _row(proof: Proof, target: float | None) -> Iterator[str]:
     yield _duration(proof.rpo_seconds)
     yield _time(proof.proven_until)
     yield proof.backup
+    yield proof.copy_in or "-"
     yield "" if good else f"{proof.reason or ''} {proof.message}".strip()[:100]
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pgbackstop_catalog.decisions.wal_copies import WalCopyState
     from pgbackstop_catalog.decisions.wal_segments import WalGap, WalWindow
+    from pgbackstop_catalog.records.proof import Proof
     from pgbackstop_runner.recover.recoverable_windows import Recoverable, Span
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -54,11 +55,18 @@ def window(
     ]
     if json:
         documents = [_document(each, span) for each in found for span in each.spans]
-        copies = [_copy_document(copy, window) for copy in _copies(found) for window in copy.windows]
+        copies = [
+            _copy_document(each, copy, window)
+            for each in found
+            for copy in each.copies
+            for window in copy.windows
+        ]
         terminal.document(documents + copies)
         return
     rows = [_row(each, span) for each in found for span in each.spans]
-    rows += [_copy_row(copy, window) for copy in _copies(found) for window in copy.windows]
+    rows += [
+        _copy_row(each, copy, window) for each in found for copy in each.copies for window in copy.windows
+    ]
     if rows:
         terminal.table([terminal.Column(title=title) for title in _TITLES], rows)
     else:
@@ -105,14 +113,15 @@ def _row(found: Recoverable, span: Span) -> tuple[str, ...]:
     )
 
 
-def _copy_row(copy: WalCopyState, window: WalWindow) -> tuple[str, ...]:
+def _copy_row(found: Recoverable, copy: WalCopyState, window: WalWindow) -> tuple[str, ...]:
+    drill = _drill_of_copy(found, copy, window)
     ends = {"received": "the newest byte copied", "gap": "a gap", "archive": "the newest segment copied"}
     return (
         copy.server,
         copy.storage,
         format_time(window.start),
         format_time(window.end),
-        "no drill yet",
+        _time(drill.proven_until if drill else None) or "no drill yet",
         "",
         window.backup,
         "none yet",
@@ -130,7 +139,14 @@ def _if_lost(copy: WalCopyState) -> str:
     return f"If this host is lost, {copy.storage} alone recovers {copy.server} to {reach}{lacks}{trouble}"
 
 
-def _copy_document(copy: WalCopyState, window: WalWindow) -> dict[str, object]:
+def _drill_of_copy(found: Recoverable, copy: WalCopyState, window: WalWindow) -> Proof | None:
+    from pgbackstop_runner.recover import recoverable_windows  # noqa: PLC0415 - as above
+
+    return recoverable_windows.furthest_drill_of_copy(copy, window, found.copy_proofs)
+
+
+def _copy_document(found: Recoverable, copy: WalCopyState, window: WalWindow) -> dict[str, object]:
+    drill = _drill_of_copy(found, copy, window)
     return {
         "server": copy.server,
         "storage": copy.storage,
@@ -138,7 +154,8 @@ def _copy_document(copy: WalCopyState, window: WalWindow) -> dict[str, object]:
         "end": format_time(window.end),
         "ends": window.ends,
         "backup": window.backup,
-        "proven_until": None,
+        "proven_until": _time(drill.proven_until if drill else None),
+        "proven_by": drill.id if drill else None,
         "missing_segments": copy.missing_segments,
         "message": copy.message,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,16 +24,22 @@ from pgbackstop_runner.postgres.private_server import PrivateServer, Progress
 from pgbackstop_runner.recover import data_directory, integrity_checks, run
 from pgbackstop_runner.recover.data_directory import DataDirectory
 from pgbackstop_runner.recover.run import DrillOptions, RecoveryRequest, RecoveryResult
+from pgbackstop_runner.storage import sources
+from pgbackstop_runner.storage.sources import Source
 from pgbackstop_runner.system import processes
 
 
 @dataclass(frozen=True, kw_only=True)
 class DrillTarget:
-    """What a drill recovers to, from which backup, and why."""
+    """What a drill recovers to, from which backup, and why.
+
+    ``sources`` are where the bytes can be, the nearest first; the first is where the backup was chosen.
+    """
 
     target: Target
     chosen: RecoveryPlan
     reason: str
+    sources: tuple[Source, ...]
 
     @property
     def backup(self) -> Backup:
@@ -63,6 +70,7 @@ def restore(drill: Drill, site: DrillDirectory, aim: DrillTarget, *, seconds: fl
 
 
 def _recover(drill: Drill, site: DrillDirectory, aim: DrillTarget, seconds: float) -> RecoveryResult:
+    """From the nearest source that is whole: one that is not leaves the folder empty."""
     spaces = {space.oid: site.tablespace(space.oid) for space in data_directory.tablespaces(aim.backup)}
     request = RecoveryRequest(
         server=aim.backup.server,
@@ -81,6 +89,19 @@ def _recover(drill: Drill, site: DrillDirectory, aim: DrillTarget, seconds: floa
             step=drill.step,
         ),
     )
+    source, outcome = sources.first_usable(
+        f"Backup {aim.backup.id}",
+        drill.workspace.wal_storage(aim.backup.server),
+        aim.sources,
+        lambda each: _recovered(drill, site, aim, dataclasses.replace(request, storage=each.storage)),
+    )
+    drill.reads(source)
+    return outcome
+
+
+def _recovered(
+    drill: Drill, site: DrillDirectory, aim: DrillTarget, request: RecoveryRequest
+) -> RecoveryResult:
     try:
         return run.recover(drill.workspace, request, lambda _words: None)
     except (errors.ValidationError, errors.ConfigError):

@@ -100,7 +100,7 @@ def _not_chosen(
     """On record as failed, under the backup that it would have been about, where the plan had one."""
     missing = isinstance(error, errors.NotFound | errors.ValidationError)
     # A wish that cannot be granted says nothing of the backups.
-    wish = missing and bool(request.databases or request.time)
+    wish = missing and bool(request.databases or request.time or request.storage)
     backup = None if wish else selection.about(workspace, plan_name)
     if backup is None:
         return Result(plan=plan_name, proof=None, error=error)
@@ -116,6 +116,8 @@ def _begin(workspace: Workspace, backup: Backup, kind: DrillKind, request: Drill
 
 def _make(workspace: Workspace, choice: DrillChoice, request: DrillRequest) -> Result:
     drill = _begin(workspace, choice.backup, choice.kind, request)
+    if request.storage != choice.backup.storage:
+        drill.note(copy_in=request.storage)  # on record whatever comes of it
     try:
         _restore(drill, choice)
         proof, problem = drill.succeed(), None
@@ -146,7 +148,7 @@ def _restore(drill: Drill, choice: DrillChoice) -> None:
         signals.deadline(seconds, late),
     ):
         if choice.aim is None:
-            logical.restore(drill, site, choice.backup, None)
+            logical.restore(drill, site, choice.backup, choice.storage)
         else:
             drill.note(message=choice.aim.reason)
             physical.restore(drill, site, choice.aim, seconds=seconds)

@@ -17,7 +17,11 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.proof import DrillKind
 from pgbackstop_runner.drill.physical import DrillTarget
 from pgbackstop_runner.drill.record import Trigger
+from pgbackstop_runner.recover import source
+from pgbackstop_runner.storage import backup_files, sources
+from pgbackstop_runner.storage.sources import Source
 from pgbackstop_runner.wal import archive_reader
+from pgbackstop_runner.wal.archive_reader import Archive
 from pgbackstop_runner.workspace import Workspace
 
 _ID: Final = re.compile(r"\d{8}T")
@@ -27,7 +31,8 @@ _ID: Final = re.compile(r"\d{8}T")
 class DrillRequest:
     """What was asked for. ``kind`` None is what suits the plan; ``seed`` makes a random moment again.
 
-    ``backup`` is the one to be restored; the newest where there is none.
+    ``backup`` is the one to be restored; the newest where there is none. ``storage`` is the one whose copy is
+    to be proven; the nearest where there is none.
     """
 
     kind: DrillKind | None = None
@@ -35,17 +40,19 @@ class DrillRequest:
     backup: Backup | None = None
     time: Target | None = None
     seed: int | None = None
+    storage: str | None = None
     trigger: Trigger = "manual"
     scheduled_for: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class DrillChoice:
-    """One drill to be made; ``aim`` is None for a logical one."""
+    """One drill to be made; ``aim`` is None for a logical one, whose copy in ``storage`` is proven."""
 
     kind: DrillKind
     backup: Backup
     aim: DrillTarget | None = None
+    storage: str | None = None
 
 
 class NothingYet(errors.ValidationError):
@@ -98,12 +105,14 @@ def choices(
     workspace: Workspace, plan_name: str, kind: DrillKind, request: DrillRequest
 ) -> tuple[DrillChoice, ...]:
     """The drills of one kind. Raises NothingYet, ValidationError, NotFound, CatalogError."""
+    if request.storage is not None:
+        sources.require_known(workspace.config, request.storage)
     if request.backup is not None:
-        return (_named(workspace, request.backup),)
+        return (_named(workspace, request.backup, request.storage),)
     if kind == "logical":
-        return _logical(workspace, plan_name, request.databases)
+        return _logical(workspace, plan_name, request)
     if kind == "physical":
-        return (_newest_physical(workspace, plan_name),)
+        return (_newest_physical(workspace, plan_name, request.storage),)
     return (_to_a_moment(workspace, plan_name, request),)
 
 
@@ -117,56 +126,73 @@ def about(workspace: Workspace, plan_name: str) -> Backup | None:
     return next((each for each in once_good if each.is_available), next(iter(once_good), None))
 
 
-def _logical(workspace: Workspace, plan_name: str, databases: tuple[str, ...]) -> tuple[DrillChoice, ...]:
+def _kept(workspace: Workspace, plan_name: str, storage: str | None) -> list[Backup]:
+    """The plan's good backups, of which that storage has the bytes. Raises NothingYet, NotFound."""
+    every = [each for each in workspace.catalog.backups(plan_name) if each.is_available]
+    if not every:
+        raise _none(workspace, plan_name)
+    if storage is None:
+        return every
+    found = backup_files.in_storage(workspace.catalog, every, storage)
+    if not found:
+        raise errors.NotFound(
+            f"The storage {storage} holds no good backup of plan {plan_name}.",
+            remedy="'pgbackstop copy' makes the copies that a plan lacks.",
+        )
+    return found
+
+
+def _logical(workspace: Workspace, plan_name: str, request: DrillRequest) -> tuple[DrillChoice, ...]:
     newest: dict[str, Backup] = {}
-    for backup in workspace.catalog.backups(plan_name):
-        if backup.is_available and backup.backup_type == "logical":
+    for backup in _kept(workspace, plan_name, request.storage):
+        if backup.backup_type == "logical":
             newest.setdefault(backup.database, backup)
     if not newest:
         raise _none(workspace, plan_name)
+    databases = request.databases
     if missing := [name for name in databases if name not in newest]:
         raise errors.NotFound(
             f"Plan {plan_name} has no good backup of {', '.join(missing)}.", remedy="See 'pgbackstop list'."
         )
     return tuple(
-        DrillChoice(kind="logical", backup=backup)
+        DrillChoice(kind="logical", backup=backup, storage=request.storage)
         for name, backup in sorted(newest.items())
         if not databases or name in databases
     )
 
 
-def _named(workspace: Workspace, chosen: Backup) -> DrillChoice:
+def _named(workspace: Workspace, chosen: Backup, storage: str | None) -> DrillChoice:
     if not chosen.is_available:
         state = "expired" if chosen.expired_at else chosen.status.value
         raise errors.ValidationError(
             f"Backup {chosen.id} cannot be drilled: it is {state}.", remedy="Drill one that is available."
         )
     if chosen.backup_type == "logical":
-        return DrillChoice(kind="logical", backup=chosen)
-    return _physical(workspace, chosen, "the backup was asked for")
+        return DrillChoice(kind="logical", backup=chosen, storage=storage)
+    return _physical(workspace, chosen, storage, "the backup was asked for")
 
 
-def _newest_physical(workspace: Workspace, plan_name: str) -> DrillChoice:
-    newest = next((each for each in workspace.catalog.backups(plan_name) if each.is_available), None)
-    if newest is None:
-        raise _none(workspace, plan_name)
-    return _physical(workspace, newest, "the plan's newest backup")
+def _newest_physical(workspace: Workspace, plan_name: str, storage: str | None) -> DrillChoice:
+    newest = _kept(workspace, plan_name, storage)[0]
+    return _physical(workspace, newest, storage, "the plan's newest backup")
 
 
-def _physical(workspace: Workspace, chosen: Backup, reason: str) -> DrillChoice:
+def _physical(workspace: Workspace, chosen: Backup, storage: str | None, reason: str) -> DrillChoice:
     """That backup, with all WAL that follows it."""
     archived = workspace.server(chosen.server).wal.enabled
     target = Target(kind="latest" if archived else "immediate")
-    aim = _aim(workspace, chosen.server, target, reason, backup_id=chosen.id)
+    read = _archive(workspace, chosen.server, storage)
+    aim = _aim(workspace, chosen.server, target, reason, read, backup_id=chosen.id)
     return DrillChoice(kind="physical", backup=aim.backup, aim=aim)
 
 
 def _to_a_moment(workspace: Workspace, plan_name: str, request: DrillRequest) -> DrillChoice:
     server = workspace.plan(plan_name).server
+    read = _archive(workspace, server, request.storage)
     if request.time is not None:
-        aim = _aim(workspace, server, request.time, "the moment was asked for")
+        aim = _aim(workspace, server, request.time, "the moment was asked for", read)
         return DrillChoice(kind="pitr", backup=aim.backup, aim=aim)
-    windows = archive_reader.windows(workspace, server, archive_reader.read(workspace, server))
+    windows = archive_reader.windows(workspace, server, read.archive)
     seed = request.seed if request.seed is not None else secrets.randbelow(2**32)
     try:
         moment = drills.choose_moment(windows, seed)
@@ -178,17 +204,44 @@ def _to_a_moment(workspace: Workspace, plan_name: str, request: DrillRequest) ->
             remedy="Make one: 'pgbackstop backup PLAN'.",
         ) from None
     target = recovery.parse_time(moment.at.isoformat())
-    aim = _aim(workspace, server, target, moment.reason)
+    aim = _aim(workspace, server, target, moment.reason, read)
     return DrillChoice(kind="pitr", backup=aim.backup, aim=aim)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """An archive that could be read, from the first of the sources."""
+
+    archive: Archive
+    sources: tuple[Source, ...]
+
+
+def _archive(workspace: Workspace, server: str, wanted: str | None) -> _Read:
+    """The nearest archive that can be read, or the one in that storage."""
+    candidates = source.candidates(workspace, server, wanted)
+    used, found = sources.first_usable(
+        f"The WAL archive of {server}",
+        workspace.wal_storage(server),
+        candidates,
+        lambda each: archive_reader.read(workspace, server, each.storage),
+    )
+    further = candidates[[each.storage for each in candidates].index(used.storage) + 1 :]
+    return _Read(archive=found, sources=(used, *further))
+
+
 def _aim(
-    workspace: Workspace, server: str, target: Target, reason: str, *, backup_id: str | None = None
+    workspace: Workspace,
+    server: str,
+    target: Target,
+    reason: str,
+    read: _Read,
+    *,
+    backup_id: str | None = None,
 ) -> DrillTarget:
-    known = archive_reader.known(workspace, server, archive_reader.read(workspace, server))
+    known = archive_reader.known(workspace, server, read.archive)
     chosen = recovery.choose(target, known, backup_id=backup_id)
     words = f"{reason}: {format_time(target.moment)}" if target.moment else reason
-    return DrillTarget(target=target, chosen=chosen, reason=words)
+    return DrillTarget(target=target, chosen=chosen, reason=words, sources=read.sources)
 
 
 def _none(workspace: Workspace, plan_name: str) -> errors.ValidationError:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pgbackstop_catalog.decisions import wal_copies
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
-from pgbackstop_catalog.decisions.wal_segments import WalGap
+from pgbackstop_catalog.decisions.wal_segments import WalGap, WalWindow
 from pgbackstop_catalog.decisions.windows import Window
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
@@ -28,7 +28,10 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True)
 class Recoverable:
-    """The windows of a server, the oldest first, what is missing of its WAL, and what each copy reaches."""
+    """The windows of a server, the oldest first, what is missing of its WAL, and what each copy reaches.
+
+    ``copy_proofs`` are those of copies, which prove nothing of the spans.
+    """
 
     server: str
     storage: str
@@ -36,6 +39,7 @@ class Recoverable:
     gaps: tuple[WalGap, ...]
     copies: tuple[WalCopyState, ...]
     last_drill: Proof | None = None
+    copy_proofs: tuple[Proof, ...] = ()
 
     @property
     def expired_proof(self) -> Proof | None:
@@ -47,7 +51,8 @@ def read(workspace: Workspace, server: str) -> Recoverable:
     """Read it from the catalog and the archive. Raises CatalogError, NotFound."""
     found = archive_reader.read(workspace, server)
     known = archive_reader.known(workspace, server, found)
-    proofs = [each for each in workspace.catalog.proofs() if each.server == server]
+    every = [each for each in workspace.catalog.proofs() if each.server == server]
+    proofs = [each for each in every if each.copy_in is None]
     return Recoverable(
         server=server,
         spans=tuple(
@@ -62,6 +67,7 @@ def read(workspace: Workspace, server: str) -> Recoverable:
         storage=workspace.server(server).wal.storage or workspace.config.first_folder,
         copies=_copies(workspace, server),
         last_drill=newest_drill(proofs),
+        copy_proofs=tuple(each for each in every if each.copy_in is not None),
     )
 
 
@@ -73,12 +79,17 @@ def _copies(workspace: Workspace, server: str) -> tuple[WalCopyState, ...]:
     return tuple(said for path in paths if (said := workspace.said(WalCopyState, path)))
 
 
-def furthest_drill(window: Window, proofs: Sequence[Proof]) -> Proof | None:
+def furthest_drill(window: Window | WalWindow, proofs: Sequence[Proof]) -> Proof | None:
     """The drill that recovered to the latest moment of a window. Pure."""
     within = {
         (until, proof.id): proof for until, proof in _proven(proofs) if window.start <= until <= window.end
     }
     return within[max(within)] if within else None
+
+
+def furthest_drill_of_copy(copy: WalCopyState, window: WalWindow, proofs: Sequence[Proof]) -> Proof | None:
+    """The same for a window of a storage, of drills that read that alone. Pure."""
+    return furthest_drill(window, [each for each in proofs if each.copy_in == copy.storage])
 
 
 def newest_drill(proofs: Sequence[Proof]) -> Proof | None:

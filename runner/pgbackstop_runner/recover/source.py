@@ -13,17 +13,29 @@ from pgbackstop_runner.workspace import Workspace
 
 def choose(workspace: Workspace, server: str, wanted: str | None) -> Source:
     """The storage that was asked for, else the nearest that has something. Raises NotFound, CatalogError."""
+    return candidates(workspace, server, wanted)[0]
+
+
+def candidates(workspace: Workspace, server: str, wanted: str | None) -> tuple[Source, ...]:
+    """Every storage that a recovery of the server may read, the nearest first; or ``wanted`` alone.
+
+    Raises NotFound, CatalogError.
+    """
     own = workspace.wal_storage(server)
     if wanted is not None:
         sources.require_known(workspace.config, wanted)
-        return Source(storage=None if wanted == own else wanted, reason="as asked for")
-    if (workspace.wal_archive(server) / wal_segments.IDENTITY_NAME).exists() or _has_own(workspace, server):
-        return Source(storage=None, reason="the nearest")
+        return (Source(storage=None if wanted == own else wanted, reason=sources.ASKED_FOR),)
     backups = _available(workspace, server)
-    for name in sources.nearest_first(workspace.config):
-        if name != own and backup_files.in_storage(workspace.catalog, backups, name):
-            return Source(storage=name, reason=f"{own} holds no backup and no WAL of {server}")
-    return Source(storage=None, reason="there is no other")
+    holders = [
+        name
+        for name in sources.nearest_first(workspace.config)
+        if name != own and backup_files.in_storage(workspace.catalog, backups, name)
+    ]
+    if (workspace.wal_archive(server) / wal_segments.IDENTITY_NAME).exists() or _has_own(workspace, server):
+        return tuple(Source(storage=name, reason=sources.NEAREST) for name in (None, *holders))
+    lacks = f"{own} holds no backup and no WAL of {server}"
+    found = tuple(Source(storage=name, reason=lacks) for name in holders)
+    return found or (Source(storage=None, reason="there is no other"),)
 
 
 def _has_own(workspace: Workspace, server: str) -> bool:

@@ -46,5 +46,7 @@ def opened(
             return stack.enter_context(fetched.folder(workspace, backup, source.storage, within=within))
 
         candidates = sources.of_backup(workspace, backup, wanted)
-        source, (folder, files) = sources.first_usable(backup, candidates, read)
+        source, (folder, files) = sources.first_usable(
+            f"Backup {backup.id}", backup.storage, candidates, read
+        )
         yield ReadableBackup(folder=folder, files=files, source=source)

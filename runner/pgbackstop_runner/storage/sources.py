@@ -10,15 +10,17 @@ from typing import TypeVar
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.storage import FolderStorage
+from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner import failures
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.storage import backup_files
+from pgbackstop_runner.storage.protocol import StoreError
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
 T = TypeVar("T")
-_ASKED_FOR, _NEAREST = "as asked for", "the nearest"
+ASKED_FOR, NEAREST = "as asked for", "the nearest"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,27 +67,30 @@ def of_backup(workspace: Workspace, backup: Backup, wanted: str | None = None) -
         return (_asked_for(workspace, backup, wanted, holders),)
     if backup.is_damaged and holders:
         damaged = (f"{backup.storage}: it was found damaged.",)
-        return tuple(Source(storage=each, reason=_NEAREST, passed_over=damaged) for each in holders)
-    return tuple(Source(storage=each, reason=_NEAREST) for each in (None, *holders))
+        return tuple(Source(storage=each, reason=NEAREST, passed_over=damaged) for each in holders)
+    return tuple(Source(storage=each, reason=NEAREST) for each in (None, *holders))
 
 
 def _asked_for(workspace: Workspace, backup: Backup, wanted: str, holders: Sequence[str]) -> Source:
     require_known(workspace.config, wanted)
     if wanted == backup.storage:
-        return Source(storage=None, reason=_ASKED_FOR)
+        return Source(storage=None, reason=ASKED_FOR)
     if wanted not in holders:
         there = ", ".join(filter(None, (backup.storage, *holders))) or "in none"
         raise errors.NotFound(
             f"The storage {wanted} holds no copy of backup {backup.id}.",
             remedy=f"It is in: {there}. 'pgbackstop copy' makes copies that a plan lacks.",
         )
-    return Source(storage=wanted, reason=_ASKED_FOR)
+    return Source(storage=wanted, reason=ASKED_FOR)
 
 
-def first_usable(backup: Backup, sources: Sequence[Source], use: Callable[[Source], T]) -> tuple[Source, T]:
-    """Use the nearest; where that raises, the next one. The one that was used says what was wrong before.
+def first_usable(
+    what: str, own: str | None, sources: Sequence[Source], use: Callable[[Source], T]
+) -> tuple[Source, T]:
+    """Use the nearest; where that cannot be read, the next. The one that was used says what was wrong before.
 
-    Raises what the only one raised, or AttemptFailed with what each of them said.
+    ``own`` is the storage that is meant by None. Raises what the only one raised, or AttemptFailed with what
+    each of them said; at once what another source would not change.
     """
     passed_over: list[str] = list(sources[0].passed_over)
     first: errors.PgbackstopError | None = None
@@ -94,21 +99,25 @@ def first_usable(backup: Backup, sources: Sequence[Source], use: Callable[[Sourc
             found = use(source)
         except (errors.PgbackstopError, OSError) as error:
             known = failures.as_error(error)
-            if len(sources) == 1:
+            if len(sources) == 1 or not _is_of_source(known):
                 raise known from error
             first = first or known
-            where = f"{source.place(backup.storage)}: "
+            where = f"{source.place(own)}: "
             passed_over.append(where + known.problem.removeprefix(where))
-            log.logger().warning("passed over", backup=backup.id, message=passed_over[-1])
+            log.logger().warning("passed over", what=what, message=passed_over[-1])
         else:
-            return dataclasses.replace(
-                source,
-                reason="the nearest that can be read" if passed_over else source.reason,
-                passed_over=tuple(passed_over),
-            ), found
+            reason = "the nearest that can be read" if passed_over else source.reason
+            return dataclasses.replace(source, reason=reason, passed_over=tuple(passed_over)), found
     assert first is not None  # noqa: S101 - there is one source at least
     raise AttemptFailed(
         failures.first_reason(first),
-        f"Backup {backup.id} can be read nowhere: {' '.join(passed_over)}",
+        f"{what} can be read nowhere: {' '.join(passed_over)}",
         remedy="Nothing was touched. Take another backup, or bring one of these storages back.",
     )
+
+
+def _is_of_source(error: errors.PgbackstopError) -> bool:
+    """Whether another source may do what this one did not."""
+    if isinstance(error, AttemptFailed):
+        return error.reason in {Reason.CORRUPT, Reason.INCOMPLETE}
+    return isinstance(error, errors.CatalogError | errors.ConfigError | errors.NotFound | StoreError)

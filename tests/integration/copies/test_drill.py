@@ -1,0 +1,138 @@
+"""Drills prove copies: the one that is asked for, or the nearest that is whole."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pgbackstop_catalog.config.storage import FolderStorage, S3Storage
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.proof import Proof
+from tests.integration.copies.conftest import place
+from tests.integration.copies.lost_host import Host, a_host, now
+from tests.integration.copies.test_reading import Copied, copied, folder_storage
+from tests.integration.drill.conftest import drills, remains
+from tests.integration.restore.test_damaged import flip
+from tests.support import keys, places
+from tests.support.backups import Site
+from tests.support.databases import Database
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that the server's account can enter."""
+    made = places.make()
+    made.chmod(0o755)
+    yield made
+    places.remove(made)
+
+
+@pytest.fixture(params=["folder", "encrypted-s3"])
+def logical(request: pytest.FixtureRequest, database: Database, folder: Path) -> Copied:
+    """A dump, and its copy in the storage "remote"."""
+    remote = folder_storage(folder / "remote")
+    if request.param == "encrypted-s3":
+        endpoint = request.getfixturevalue("endpoint")
+        remote = place(endpoint, folder, "drill-logical").model_dump(mode="json")
+        remote["encryption"] = keys.generated(folder / "keys").settings()
+    return copied(folder, database, {"remote": remote})
+
+
+def drilled(site: Site, *words: str, code: int = 0) -> Proof:
+    """The proof of a drill that ends with that exit code."""
+    done = site.run("drill", *words)
+    assert done.returncode == code, done.stderr
+    assert remains(site) == []
+    return drills(site)[0]
+
+
+def test_a_dump_is_drilled_from_its_copy(logical: Copied) -> None:
+    own = drilled(logical.site, "shop")
+    assert (own.copy_in, own.source_reason) == (None, "the nearest")
+    shutil.rmtree(logical.site.path(logical.backup))
+    proof = drilled(logical.site, "shop", "--storage", "remote")
+    assert (proof.status, proof.copy_in, proof.source_reason) == (Status.SUCCEEDED, "remote", "as asked for")
+    assert "logical drill of the copy in remote" in logical.site.run("show", logical.backup.id).stdout
+    assert "remote" in logical.site.run("list", "--drills").stdout
+    other = drilled(logical.site, logical.backup.id)
+    assert other.copy_in == "remote"
+    assert "local: " in other.source_reason
+
+
+def test_a_damaged_copy_fails_the_drill_that_was_to_prove_it(database: Database, folder: Path) -> None:
+    found = copied(folder, database, {"remote": folder_storage(folder / "remote")})
+    found.flip_copy(folder / "remote")
+    proof = drilled(found.site, "shop", "--storage", "remote", code=1)
+    assert (proof.status, proof.reason, proof.copy_in) == (Status.FAILED, Reason.CORRUPT, "remote")
+    assert "damaged" in proof.message
+    (folder / "remote").rename(folder / "away")
+    away = found.site.run("drill", "shop", "--storage", "remote")
+    assert away.returncode != 0
+    assert drills(found.site)[0].copy_in == "remote"
+    assert found.site.run("drill", "shop", "--storage", "elsewhere").returncode == 7
+    assert drilled(found.site, "shop").copy_in is None
+
+
+@dataclass(frozen=True)
+class Archived:
+    """A server with a base backup and WAL after it, all in the storage "s3" as well."""
+
+    host: Host
+    storage: FolderStorage | S3Storage
+
+    @property
+    def site(self) -> Site:
+        return self.host.yard.site
+
+    def base(self) -> Path:
+        backup = self.site.newest()
+        return next(self.site.path(backup) / each.path for each in backup.files if "base.tar" in each.path)
+
+
+@pytest.fixture(scope="module", params=["folder", "s3"])
+def archived(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archived]:
+    folder = tmp_path_factory.mktemp("archived")
+    storage: FolderStorage | S3Storage = FolderStorage(path=folder / "offsite")
+    if request.param == "s3":
+        storage = place(request.getfixturevalue("endpoint"), folder, "drill")
+    with a_host(storage) as host:
+        host.yard.receive()
+        host.copy_on()
+        host.yard.backup()
+        for number in range(1, 21):
+            host.yard.server.execute(f"insert into ledger (n) values ({number})")
+        host.yard.switch()
+        host.reaches(now(host.yard.server))
+        yield Archived(host=host, storage=storage)
+
+
+@pytest.mark.parametrize("kind", ["--physical", "--pitr"])
+def test_a_server_is_drilled_from_a_storage_alone(archived: Archived, kind: str) -> None:
+    site = archived.site
+    base = archived.base()
+    base.rename(base.with_name("aside"))
+    try:
+        proof = drilled(site, "main", kind, "--storage", "s3")
+    finally:
+        base.with_name("aside").rename(base)
+    assert (proof.status, proof.copy_in, proof.source_reason) == (Status.SUCCEEDED, "s3", "as asked for")
+    told = json.loads(site.run("window", "--json").stdout)
+    by_storage = {each["storage"]: each["proven_by"] for each in told}
+    assert by_storage["s3"] is not None
+    assert by_storage["local"] is None
+
+
+def test_a_damaged_base_backup_is_passed_over(archived: Archived) -> None:
+    flip(archived.base())
+    try:
+        proof = drilled(archived.site, "main", "--physical")
+    finally:
+        flip(archived.base())
+    assert (proof.copy_in, proof.status) == ("s3", Status.SUCCEEDED)
+    assert "local: " in proof.source_reason
+    assert "damaged" in proof.source_reason
+    own = drilled(archived.site, "main", "--physical")
+    assert (own.copy_in, own.source_reason) == (None, "the nearest")
