@@ -90,6 +90,9 @@ class Drill(Model):
         default=None, description="cron expression in the plan's time zone; 0 5 * * 1 when left out"
     )
     max_duration: Duration = Field(default=6 * 3600.0, gt=0, description="a drill is ended after this")
+    copies_in_turn: bool = Field(
+        default=False, description="true: the backup itself and its copies in further storages take turns"
+    )
 
 
 class DataLoss(Model):

@@ -8,9 +8,9 @@ clock, which recovery goes by.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from operator import attrgetter
 from typing import Final
@@ -19,7 +19,7 @@ from pgbackstop_catalog import units
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions.windows import Window
 from pgbackstop_catalog.model import format_time
-from pgbackstop_catalog.records.proof import CheckResult
+from pgbackstop_catalog.records.proof import CheckResult, Proof
 
 # From the clock's reading in a heartbeat to its commit: the writer's statement timeout, in seconds.
 TOLERANCE = 5.0
@@ -45,6 +45,18 @@ def outlived(name: str, plan: Plan, now: datetime) -> str | None:
         f"{units.format_duration(between)}: for a part of that time, none of what is kept was drilled. "
         "Drill it more often (drill.schedule), or keep more."
     )
+
+
+def whose_turn(storages: Sequence[str | None], proofs: Iterable[Proof]) -> str | None:
+    """The storage whose last drill, good or bad, began the longest ago; None is the backup itself.
+
+    Of those that never had one, the first comes first.
+    """
+    last: dict[str | None, datetime] = {}
+    for each in proofs:
+        if each.proof == "drill":
+            last[each.copy_in] = max(each.started_at, last.get(each.copy_in, each.started_at))
+    return min(storages, key=lambda name: (name in last, last.get(name, datetime.min.replace(tzinfo=UTC))))
 
 
 @dataclass(frozen=True, kw_only=True)

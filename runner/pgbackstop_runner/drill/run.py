@@ -42,8 +42,9 @@ def run(workspace: Workspace, plan_name: str, request: DrillRequest) -> Iterator
     try:
         with workspace.state.held(lock_name(plan_name), f"A drill of plan {plan_name}"):
             tidy(workspace, plan_name)
-            for kind in selection.kinds(workspace, plan_name, request):
-                yield from _of_kind(workspace, plan_name, kind, request)
+            asked = selection.in_turn(workspace, plan_name, request)
+            for kind in selection.kinds(workspace, plan_name, asked):
+                yield from _of_kind(workspace, plan_name, kind, asked)
     except Exception as error:
         yield Result(plan=plan_name, proof=None, error=log.as_error(error, plan=plan_name))
 
@@ -120,6 +121,8 @@ def _make(workspace: Workspace, choice: DrillChoice, request: DrillRequest) -> R
         drill.note(copy_in=request.storage)  # on record whatever comes of it
     try:
         _restore(drill, choice)
+        if request.in_turn and request.storage is not None:
+            drill.note(source_reason="it was its turn")
         proof, problem = drill.succeed(), None
     except (Exception, errors.Interrupted) as error:
         problem = log.as_error(error, plan=choice.backup.plan, drill=drill.proof.id)

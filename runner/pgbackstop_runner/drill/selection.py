@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import secrets
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class DrillRequest:
     """What was asked for. ``kind`` None is what suits the plan; ``seed`` makes a random moment again.
 
     ``backup`` is the one to be restored; the newest where there is none. ``storage`` is the one whose copy is
-    to be proven; the nearest where there is none.
+    to be proven; the nearest where there is none. ``in_turn``: it was chosen because it was its turn.
     """
 
     kind: DrillKind | None = None
@@ -41,6 +42,7 @@ class DrillRequest:
     time: Target | None = None
     seed: int | None = None
     storage: str | None = None
+    in_turn: bool = False
     trigger: Trigger = "manual"
     scheduled_for: datetime | None = None
 
@@ -99,6 +101,21 @@ def kinds(workspace: Workspace, plan_name: str, request: DrillRequest) -> tuple[
     if request.kind is not None:
         return (request.kind,)
     return ("physical", "pitr") if workspace.server(plan.server).wal.enabled else ("physical",)
+
+
+def in_turn(workspace: Workspace, plan_name: str, request: DrillRequest) -> DrillRequest:
+    """The request, with the storage whose turn it is where the plan wants that and nothing was named.
+
+    Raises NotFound, CatalogError.
+    """
+    plan = workspace.plan(plan_name)
+    is_named = request.backup or request.time or request.storage
+    if is_named or not plan.drill.copies_in_turn:
+        return request
+    kept = [each for each in workspace.catalog.backups(plan_name) if each.is_available]
+    holders = [name for name in plan.copies if backup_files.in_storage(workspace.catalog, kept, name)]
+    turn = drills.whose_turn((None, *holders), workspace.catalog.proofs(plan_name))
+    return dataclasses.replace(request, storage=turn, in_turn=True)
 
 
 def choices(

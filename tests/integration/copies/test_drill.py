@@ -76,6 +76,13 @@ def test_a_damaged_copy_fails_the_drill_that_was_to_prove_it(database: Database,
     assert drilled(found.site, "shop").copy_in is None
 
 
+def test_the_backup_and_its_copies_take_turns(database: Database, folder: Path) -> None:
+    more = {"remote": folder_storage(folder / "remote")}
+    found = copied(folder, database, more, drill={"copies_in_turn": True})
+    assert [drilled(found.site, "shop").copy_in for _ in range(3)] == [None, "remote", None]
+    assert drills(found.site)[1].source_reason == "it was its turn"
+
+
 @dataclass(frozen=True)
 class Archived:
     """A server with a base backup and WAL after it, all in the storage "s3" as well."""

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.records import file_list
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.proof import Proof
 from tests.integration.copies.conftest import place
 from tests.integration.copies.test_reading import Copied, copied, folder_storage
+from tests.integration.restore import places as restores
 from tests.support import backups, keys
 from tests.support.databases import Database
 
@@ -115,3 +117,24 @@ def test_a_storage_without_a_copy_is_refused(database: Database, tmp_path: Path)
         assert words in backups.sentence(done)
     assert found.site.run("verify", "--due", "--storage", "remote").returncode == 2
     assert [each.copy_in for each in found.site.proofs()] == [None]
+
+
+@pytest.mark.parametrize("kind", ["folder", "encrypted"])
+def test_a_copy_whose_files_are_listed_beside_it_is_read_as_well(
+    kind: str,
+    database: Database,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(file_list, "MOST_ON_RECORD", 2)
+    found = copied(tmp_path, database, {"remote": remote(kind, tmp_path, request)}, format="directory")
+    assert found.backup.file_list is not None
+    (found.site.path(found.backup) / "SHA256SUMS").unlink()
+    assert found.site.run("verify", found.backup.id, "--storage", "remote").returncode == 0
+    assert proof_of(found).read_bytes == found.backup.size_bytes
+    done = restores.restore(found.site, into="again")
+    assert done.copy_in == "remote"
+    assert "SHA256SUMS" in done.warnings[0]
+    assert database.server.execute("select count(*) from orders", "again") == [(2000,)]
+    database.server.execute("drop database again")

@@ -10,12 +10,38 @@ from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions import drills
 from pgbackstop_catalog.decisions.drills import Heartbeat, LiveHeartbeats
 from pgbackstop_catalog.decisions.windows import Window
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.proof import Proof
+from tests.unit.catalog.builders import backup
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 INTERVAL = 10.0
 
 
 DAYS_4 = {"schedule": "0 2 * * *", "keep": {"last": 4, "minimum": 1}}
+
+
+def drilled(storage: str | None, hours: int, **changes: object) -> Proof:
+    """A drill of a copy there, or of the backup itself, so many hours after noon."""
+    proof = Proof.of(backup(1, NOON), "drill", started_at=NOON + timedelta(hours=hours))
+    return proof.evolve(copy_in=storage, **{"status": Status.SUCCEEDED, **changes})
+
+
+def test_the_backup_and_its_copies_take_turns() -> None:
+    proofs: list[Proof] = []
+    turns = []
+    for hour in range(6):
+        turns.append(drills.whose_turn((None, "offsite", "vault"), proofs))
+        proofs.insert(0, drilled(turns[-1], hour))
+    assert turns == [None, "offsite", "vault"] * 2
+
+
+def test_a_failed_drill_was_a_turn_and_a_reading_was_none() -> None:
+    failed = drilled("offsite", 2, status=Status.FAILED)
+    proofs = [failed, drilled(None, 1), drilled("vault", 0, proof="verify")]
+    assert drills.whose_turn((None, "offsite", "vault"), proofs) == "vault"
+    assert drills.whose_turn((None, "offsite"), proofs) is None
+    assert drills.whose_turn((None,), proofs) is None
 
 
 @pytest.mark.parametrize(
