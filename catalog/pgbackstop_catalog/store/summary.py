@@ -43,6 +43,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "reason": _TEXT_OR_NONE,
     "message": _TEXT,
     "missed_runs": (int,),
+    "storage": _TEXT_OR_NONE,
 }
 # What spans lines, where there is any; old records have neither.
 _VANISHED = re.compile(rb'\n  "vanished": (\[\n.*?\n  \])', re.DOTALL)
@@ -74,6 +75,7 @@ class BackupSummary:
     reason: str | None
     message: str
     missed_runs: int
+    storage: str | None
     vanished: tuple[tuple[str, int, int | None], ...]
     is_acknowledged: bool
     excluded_tables: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.store import listing, summary
+from pgbackstop_catalog.store import copy_listing, listing, summary
 from pgbackstop_catalog.store.summary import BackupSummary
 from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import completion, options, removed_plan_text
@@ -31,6 +31,7 @@ _COLUMNS = (
     terminal.Column(title="TOOK", right=True),
     terminal.Column(title="STATUS", state=True),
     terminal.Column(title="AGE", right=True),
+    terminal.Column(title="STORED IN"),
     terminal.Column(title="REASON"),
 )
 
@@ -85,7 +86,7 @@ def show_list(
     if json:
         _print_whole(shown)
     elif shown:
-        _show(shown, total)
+        _show(shown, total, copy_listing.storages(root, shown))
     else:
         terminal.say("There is no such backup on record." if paths or plan else _NONE_YET)
     if plan is None and not json:
@@ -152,15 +153,16 @@ def _print_whole(shown: Sequence[BackupSummary]) -> None:
     terminal.values(codec.read(Backup, each.path) for each in shown)
 
 
-def _show(shown: Sequence[BackupSummary], total: int) -> None:
+def _show(shown: Sequence[BackupSummary], total: int, copies: Mapping[str, Sequence[str]]) -> None:
     now = datetime.now(UTC)
-    terminal.table(_COLUMNS, (_row(each, now) for each in shown))
+    terminal.table(_COLUMNS, (_row(each, now, copies.get(each.id, ())) for each in shown))
     if total > len(shown):
         terminal.say(f"\n{total - len(shown)} older ones exist: --all shows them, --limit some of them.")
 
 
-def _row(each: BackupSummary, now: datetime) -> tuple[str, ...]:
+def _row(each: BackupSummary, now: datetime, copies: Sequence[str]) -> tuple[str, ...]:
     ended = each.finished_at or each.started_at
+    own = (each.storage,) if each.storage and each.state == State.AVAILABLE else ()
     return (
         each.id,
         each.plan,
@@ -171,6 +173,7 @@ def _row(each: BackupSummary, now: datetime) -> tuple[str, ...]:
         units.format_duration(each.duration_seconds) if each.duration_seconds is not None else "",
         each.state,
         units.format_duration(max(0.0, (now - ended).total_seconds())),
+        ", ".join(dict.fromkeys((*own, *copies))),
         _reason(each),
     )
 

@@ -48,15 +48,24 @@ def test_the_newest_first_with_what_matters(opened: Workspace) -> None:
     missed = builders.backup(
         5, recent - 4 * DAY, status=Status.MISSED, finished_at=None, missed_runs=3, message="It was off."
     )
-    for record in (failed, good, missed, child):
+    offsite = Copy.of(good, "offsite", started_at=recent).evolve(status=Status.SUCCEEDED)
+    for record in (
+        failed,
+        good,
+        missed,
+        child,
+        offsite,
+        offsite.evolve(storage="vault", status=Status.FAILED),
+    ):
         opened.catalog.put(record)
     lines = pgbackstop(opened, "list").stdout.splitlines()
     assert lines[0].split() == [
-        "ID", "PLAN", "DATABASE", "TYPE", "FINISHED", "(UTC)", "SIZE", "TOOK", "STATUS", "AGE", "REASON"
+        "ID", "PLAN", "DATABASE", "TYPE", "FINISHED", "(UTC)", "SIZE", "TOOK", "STATUS", "AGE", "STORED",
+        "IN", "REASON",
     ]  # fmt: skip
     assert lines[1].split() == [
         good.id, "main-logical", "shop", "logical", *f"{recent:%Y-%m-%d %H:%M:%S}".split(),
-        "1.2", "MB", "41s", "available", "3h01m",
+        "1.2", "MB", "41s", "available", "3h01m", "disk,", "offsite",
     ]  # fmt: skip
     assert " physical, incr. " in lines[2]
     assert lines[3].endswith("tool: pg_dump: \\u001b[31mlost")
