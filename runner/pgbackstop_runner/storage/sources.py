@@ -99,7 +99,7 @@ def first_usable(
             found = use(source)
         except (errors.PgbackstopError, OSError) as error:
             known = failures.as_error(error)
-            if len(sources) == 1 or not _is_of_source(known):
+            if len(sources) == 1 or not (isinstance(error, OSError) or _is_of_source(known)):
                 raise known from error
             first = first or known
             where = f"{source.place(own)}: "

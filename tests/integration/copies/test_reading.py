@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.copy import run as copy_run
+from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.storage import identity
+from pgbackstop_runner.system import files
 from tests.integration.copies.conftest import place
 from tests.integration.restore import places
 from tests.integration.restore.test_damaged import flip
@@ -195,6 +198,18 @@ def test_without_an_identity_a_copy_is_passed_over(database: Database, tmp_path:
     assert any("identity" in how for what, how in told if what == "not from")
     with pytest.raises(errors.PgbackstopError, match="identity"):
         places.lines(found.site, storage="sealed")
+
+
+def test_without_room_nothing_is_fetched(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = copied(tmp_path, database, {"other": folder_storage(tmp_path / "other")})
+    monkeypatch.setattr(files, "free_bytes", lambda _folder: 10)
+    with pytest.raises(AttemptFailed, match="10 B are free") as caught:
+        places.lines(found.site, storage="other")
+    assert caught.value.reason is Reason.SPACE
+    assert "drill_folder" in caught.value.remedy
+    assert not list(found.fetched.iterdir())
 
 
 def test_what_a_killed_restore_fetched_goes_with_the_next_one(database: Database, tmp_path: Path) -> None:
