@@ -33,9 +33,8 @@ def restore(drill: Drill, place: DrillDirectory, backup: Backup, wanted: str | N
     """
     workspace = drill.workspace
     configured = workspace.server(backup.server)
-    work_directory.require_room(
-        place, work_directory.EMPTY_SERVER + (backup.source_size_bytes or backup.size_bytes or 0)
-    )
+    needed = work_directory.EMPTY_SERVER + (backup.source_size_bytes or backup.size_bytes or 0)
+    work_directory.require_room(place, needed)
     found = client_programs.of_server(backup.major, empty_server.LOGICAL_PROGRAMS, configured.bin_dir)
     programs = dataclasses.replace(found, jail=place.jail)
     accounts.account().require_run(programs.folder / "postgres")
@@ -46,6 +45,7 @@ def restore(drill: Drill, place: DrillDirectory, backup: Backup, wanted: str | N
                 readable_backup.opened(workspace, backup, wanted, within=place.root)
             )
         drill.reads(readable.source)
+        work_directory.require_room(place, needed)  # beside what was fetched
         globals_ = _globals(readable, backup)
         superuser = _superuser(globals_)
         started = stack.enter_context(empty_server.empty(drill, place, programs, backup, superuser))
