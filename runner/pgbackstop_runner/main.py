@@ -114,6 +114,15 @@ def _common(
 
 def run() -> None:
     """Entry point of the command: a sentence and an exit code for every error, never a traceback."""
+    if file := os.environ.pop("PGBACKSTOP_EXIT_FILE", ""):  # taken away: programs that we start have another
+        from pgbackstop_runner.console import exit_file  # noqa: PLC0415 - only the console asks for it
+
+        exit_file.keep(Path(file), _run)
+    else:
+        _run()
+
+
+def _run() -> None:
     if _COMPLETES in os.environ:
         # For each key press typer would import it, in 90 ms, to take markup out of help that has none.
         sys.modules["rich"] = None  # type: ignore[assignment] # Python's way to say: not to be had

@@ -82,6 +82,12 @@ class Console(Model):
     session: Duration = Field(
         default=12 * 3600.0, gt=0, description="after this one must log in again, whatever one does"
     )
+    operations_outlive_daemon: bool | None = Field(
+        default=None,
+        description="whether what was started in the console goes on when the daemon stops, and the next one "
+        "follows it; left out: it does, unless process 1 (systemd, a container) started the daemon, which "
+        "would kill it: then it is ended in time",
+    )
     users: dict[Name, User] = Field(
         default_factory=dict, description="who may log in, by name; without any, the console is not served"
     )

@@ -10,7 +10,7 @@ from aiohttp import web
 from pgbackstop_runner.console import deeds, guard
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
-from pgbackstop_runner.console.operations import Verb
+from pgbackstop_runner.console.operation import Verb
 
 
 def add(desk: Desk, app: web.Application) -> None:

@@ -102,7 +102,7 @@ class Desk:
             app.router.add_route(route.method, path, handler)
 
     async def stop(self) -> None:
-        """End what was started here; no operation is started any more."""
+        """End what was started here, or leave it to the next daemon; no operation is started any more."""
         await asyncio.gather(self.restore_plans.stop(), self.operations.stop())
 
     async def whole(self) -> facts.Whole:

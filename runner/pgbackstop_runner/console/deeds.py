@@ -10,7 +10,7 @@ from aiohttp import web
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.console import facts
 from pgbackstop_runner.console.app import Desk
-from pgbackstop_runner.console.operations import Operation, Verb
+from pgbackstop_runner.console.operation import Operation, Verb
 from pgbackstop_runner.expire import pin as pins
 
 
@@ -33,7 +33,9 @@ async def start(
     desk.operations.check(verb, subject)
     await desk.audited(request, who, verb, what or subject, "asked for")
     plain = (verb, "--", subject)  # "--": a name is never read as an option
-    return desk.operations.start(desk.workspace(), verb, subject, who, arguments or plain, restore=restore)
+    return await desk.operations.start(
+        desk.workspace(), verb, subject, who, arguments or plain, restore=restore
+    )
 
 
 async def cancel(desk: Desk, request: web.Request, who: str, operation_id: str) -> Operation:
@@ -41,8 +43,8 @@ async def cancel(desk: Desk, request: web.Request, who: str, operation_id: str) 
     operation = desk.operations.named(operation_id)
     if operation.is_running:
         await desk.audited(request, who, "cancel", f"{operation.verb} {operation.subject}", "done")
-        desk.operations.cancel(operation, who)
-    return operation
+        await desk.operations.cancel(desk.workspace().state, operation, who)
+    return desk.operations.named(operation_id)
 
 
 async def pin(

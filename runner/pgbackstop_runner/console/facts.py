@@ -18,7 +18,7 @@ from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.store import listing, summary
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_catalog.store.summary import BackupSummary
-from pgbackstop_runner.console.operations import Operation
+from pgbackstop_runner.console.operation import Operation
 from pgbackstop_runner.overview import read, words
 from pgbackstop_runner.overview.read import Overview
 from pgbackstop_runner.workspace import Workspace

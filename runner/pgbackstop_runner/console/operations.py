@@ -1,120 +1,91 @@
-"""Operations that somebody started in the console: the commands themselves, as children of the daemon.
+"""Operations that somebody started in the console: the commands themselves, as processes of their own.
 
-They belong to the daemon and not to a browser: they go on when a tab closes or a session ends, and every
-user sees them.
+They belong neither to a browser nor to this daemon: they go on when a tab closes, a session ends or the
+daemon is started anew, and the next daemon finds them by their records. Every user sees them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
+import os
 import secrets
 import signal
 import sys
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner import failures
+from pgbackstop_runner.console import command_line, exit_file, operation_store
+from pgbackstop_runner.console.operation import Operation, Verb
 from pgbackstop_runner.daemon import children
-from pgbackstop_runner.daemon.children import Child
+from pgbackstop_runner.daemon.children import Tail
 from pgbackstop_runner.journal.restore import OPERATOR
-from pgbackstop_runner.system import log
+from pgbackstop_runner.system import log, processes
+from pgbackstop_runner.system.processes import Identity, Survivor
+from pgbackstop_runner.system.state_folder import StateFolder
 from pgbackstop_runner.workspace import Workspace
 
-Verb = Literal["backup", "verify", "drill", "restore", "undo", "drop", "recover"]
-State = Literal["running", "ending", "succeeded", "incomplete", "failed", "cancelled"]
 MOST_AT_ONCE: Final = 4
-_BACKUP_ID: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6,8}")
 _MOST_KEPT: Final = 200
 _CANNOT_START: Final = 126
 
 
-@dataclass(kw_only=True)
-class Operation:
-    """One command that was started; ``exit_code`` is None while it runs, ``pid`` before it does.
+@dataclass(frozen=True, kw_only=True)
+class _Running:
+    """A process that is followed."""
 
-    ``restore`` is the id of the restore that it undoes, or whose old database it drops.
-    """
-
-    id: str
-    verb: Verb
-    subject: str
-    user: str
-    started_at: datetime
-    arguments: tuple[str, ...]
-    restore: str = ""
-    pid: int | None = None
-    finished_at: datetime | None = None
-    exit_code: int | None = None
-    cancelled_by: str = ""
-    words: str = ""
-    child: Child | None = field(default=None, repr=False)
-    over: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it has not ended yet."""
-        return self.finished_at is None
-
-    @property
-    def is_of_plan(self) -> bool:
-        """Whether its subject is a plan, and not one backup."""
-        return not _BACKUP_ID.fullmatch(self.subject)
-
-    @property
-    def state(self) -> State:
-        """How it stands, in one word."""
-        if self.is_running:
-            return "ending" if self.cancelled_by else "running"
-        if self.exit_code == 0:
-            return "succeeded"
-        if self.exit_code == errors.EntriesMissing.exit_code:
-            return "incomplete"
-        return "cancelled" if self.cancelled_by else "failed"
-
-    @property
-    def last_words(self) -> str:
-        """The last lines that it wrote, so far."""
-        return self.child.words() if self.child is not None else self.words
-
-    @property
-    def meaning(self) -> str:
-        """What its exit code says, in the words of the reference."""
-        meanings = dict(errors.EXIT_CODES)
-        return meanings.get(self.exit_code, "") if self.exit_code is not None else ""
+    process: Survivor
+    tail: Tail
+    task: asyncio.Task[None]
 
 
 @dataclass
 class Operations:
-    """What was started since the daemon began, the newest first."""
+    """What was started here, and by the daemons before, the oldest first; the last 200.
+
+    ``outlive`` says whether what runs is left to the next daemon when this one stops.
+    """
 
     stop_timeout: float = 60.0
+    outlive: bool = False
     _is_stopping: bool = False
-    _known: list[Operation] = field(default_factory=list)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _known: dict[str, Operation] = field(default_factory=dict)
+    _running: dict[str, _Running] = field(default_factory=dict)
+    _over: dict[str, asyncio.Event] = field(default_factory=dict)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def all(self) -> tuple[Operation, ...]:
         """Those that run and those that ended, the newest first."""
-        return tuple(self._known)
+        return tuple(reversed(self._known.values()))
 
     def named(self, operation_id: str) -> Operation:
         """The one of that id. Raises NotFound."""
-        for each in self._known:
-            if each.id == operation_id:
-                return each
+        if operation_id in self._known:
+            return self._known[operation_id]
         raise errors.NotFound(
-            "There is no such operation since the daemon was started.",
+            f"There is no such operation among the last {_MOST_KEPT}.",
             remedy="Its record is among the backups, and the audit says who started it.",
         )
+
+    def words(self, operation: Operation) -> str:
+        """The last lines that it wrote, so far."""
+        running = self._running.get(operation.id)
+        return running.tail.words() if running else operation.words
+
+    async def ended(self, operation: Operation) -> Operation:
+        """The same at its end, or still running where the daemon stops before that."""
+        if operation.id in self._over:
+            await self._over[operation.id].wait()
+        return self._known.get(operation.id, operation)
 
     def check(self, verb: Verb, subject: str) -> None:
         """Raises Busy where the same runs already, or as many as may, or the daemon stops."""
         if self._is_stopping:
             raise errors.Busy("The daemon stops; nothing is started.", remedy="Try again once it is back.")
-        running = [each for each in self._known if each.is_running]
+        running = [each for each in self._known.values() if each.is_running]
         for each in running:
             if (each.verb, each.subject) == (verb, subject):
                 raise errors.Busy(
@@ -127,7 +98,15 @@ class Operations:
                 remedy="Wait until one has ended, or cancel one under Activity.",
             )
 
-    def start(
+    async def adopt(self, folder: StateFolder) -> None:
+        """Know what the daemons before have started; what still runs is followed from here on."""
+        for each in await asyncio.to_thread(operation_store.every, folder):
+            self._known[each.id] = each
+            if each.is_running:
+                await self._adopt(folder, each)
+        await self._forget_oldest(folder)
+
+    async def start(
         self,
         workspace: Workspace,
         verb: Verb,
@@ -137,81 +116,165 @@ class Operations:
         *,
         restore: str = "",
     ) -> Operation:
-        """Start ``pgbackstop`` with these arguments. Raises Busy."""
+        """Start ``pgbackstop`` with these arguments. Raises Busy, CatalogError if it cannot be on record."""
         self.check(verb, subject)
-        operation_id = secrets.token_hex(6)
+        folder = workspace.state
         made = Operation(
-            id=operation_id,
+            id=secrets.token_hex(6),
             verb=verb,
             subject=subject,
             user=user,
             started_at=utc_now(),
-            arguments=_named(arguments, operation_id, user) if verb == "backup" else arguments,
             restore=restore,
         )
-        self._known.insert(0, made)
-        self._forget_oldest()
-        task = asyncio.create_task(self._follow(workspace, made))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return made
+        self._known[made.id] = made  # nobody starts the same while it is put on record
+        try:
+            await asyncio.to_thread(operation_store.write, folder, made)
+            if self._is_stopping:
+                self.check(verb, subject)
+        except BaseException:
+            del self._known[made.id]
+            operation_store.remove(folder, made.id)
+            raise
+        await self._launch(workspace, made, arguments)
+        await self._forget_oldest(folder)
+        return self._known[made.id]
 
-    def cancel(self, operation: Operation, user: str) -> None:
+    async def cancel(self, folder: StateFolder, operation: Operation, user: str) -> None:
         """Ask it to end, as Ctrl-C would; one that has ended stays as it is."""
-        if operation.is_running:
-            operation.cancelled_by = user
-            if operation.child is not None:
-                operation.child.send(signal.SIGTERM)
+        running = self._running.get(operation.id)
+        if running is not None:
+            running.process.send(signal.SIGTERM)
+            await self._change(folder, operation.id, cancelled_by=user)
 
     async def stop(self) -> None:
-        """Start nothing more, and end what runs; each has its time to leave its record."""
+        """Start nothing more. What runs is left to the next daemon, or ended in time to leave its record."""
         self._is_stopping = True
-        running = [each.child for each in self._known if each.is_running and each.child is not None]
-        await children.stop(running, seconds=self.stop_timeout)
-        await asyncio.gather(*self._tasks)
+        going = list(self._running.values())
+        if self.outlive:
+            for operation_id, each in self._running.items():
+                each.task.cancel()
+                log.logger().info(
+                    "goes on without the daemon", operation=operation_id, pid=each.process.identity.pid
+                )
+        else:
+            await _end(going, self.stop_timeout)
+        await asyncio.gather(*(each.task for each in going), return_exceptions=True)
+        for over in self._over.values():
+            over.set()
 
-    async def _follow(self, workspace: Workspace, operation: Operation) -> None:
+    async def _launch(self, workspace: Workspace, made: Operation, arguments: tuple[str, ...]) -> None:
+        bound = log.logger().bind(operation=made.id, verb=made.verb, subject=made.subject, user=made.user)
+        folder = workspace.state
+        argv = command_line.of_operation(workspace, made, arguments)
+        env = {
+            OPERATOR: f"{made.user} in the console",
+            exit_file.VARIABLE: str(operation_store.exit_path(folder, made.id)),
+            "PYTHONUNBUFFERED": "1",
+        }
+        tail = None
         try:
-            await self._run(workspace, operation)
-        finally:
-            operation.finished_at, operation.child = utc_now(), None
-            operation.over.set()
-
-    async def _run(self, workspace: Workspace, operation: Operation) -> None:
-        bound = log.logger().bind(
-            operation=operation.id, verb=operation.verb, subject=operation.subject, user=operation.user
-        )
-        try:
-            child = await children.start(
-                command(workspace, *operation.arguments),
-                keep_words=True,
-                output="words",
-                env={OPERATOR: f"{operation.user} in the console", "PYTHONUNBUFFERED": "1"},
-            )
+            tail = Tail(log=operation_store.open_log(folder, made.id), out=sys.stderr.buffer)
+            process = processes.start_survivor(argv, log=tail.log, env=env)
         except (OSError, ValueError) as error:  # ValueError: a NUL in what somebody wrote
-            operation.words = f"It cannot be started: {failures.as_error(error).problem}"
-            operation.exit_code = _CANNOT_START
-            bound.error("cannot be started", problem=operation.words)
+            if tail is not None:
+                tail.close()
+            words = f"It cannot be started: {failures.as_error(error).problem}"
+            bound.error("cannot be started", problem=words)
+            await self._close(folder, made.id, utc_now(), _CANNOT_START, words)
             return
-        operation.child, operation.pid = child, child.pid
-        bound.info("started by the console", pid=child.pid)
-        if operation.cancelled_by or self._is_stopping:  # while it was being started
-            child.send(signal.SIGTERM)
-        operation.exit_code = await child.wait()
-        operation.words = child.words()
-        bound.info("ended", pid=child.pid, exit_status=operation.exit_code)
+        bound.info("started by the console", pid=process.identity.pid)
+        self._follow(folder, made.id, process, tail)
+        who = process.identity
+        await self._change(folder, made.id, pid=who.pid, process_started=who.started, boot=processes.boot())
 
-    def _forget_oldest(self) -> None:
-        ended = [each for each in self._known[_MOST_KEPT:] if not each.is_running]
-        self._known = [each for each in self._known if each not in ended]
+    async def _adopt(self, folder: StateFolder, found: Operation) -> None:
+        tail = _resumed(folder, found.id)
+        identity = Identity(pid=found.pid or 0, started=found.process_started)
+        process = Survivor(identity=identity)
+        if found.boot == processes.boot() and not process.has_ended():
+            log.logger().info("found running", operation=found.id, pid=found.pid, verb=found.verb)
+            self._follow(folder, found.id, process, tail)
+            return
+        words = tail.words()
+        tail.close()
+        ended_at, code = await asyncio.to_thread(_left_by, folder, found.id)
+        log.logger().info("ended while no daemon ran", operation=found.id, exit_status=code)
+        await self._close(folder, found.id, max(ended_at, found.started_at), code, words)
+
+    def _follow(self, folder: StateFolder, operation_id: str, process: Survivor, tail: Tail) -> None:
+        self._over[operation_id] = asyncio.Event()
+        task = asyncio.create_task(self._to_its_end(folder, operation_id, process, tail))
+        self._running[operation_id] = _Running(process=process, tail=tail, task=task)
+
+    async def _to_its_end(
+        self, folder: StateFolder, operation_id: str, process: Survivor, tail: Tail
+    ) -> None:
+        try:
+            while not process.has_ended():
+                tail.pass_on()
+                await asyncio.sleep(children.PACE)
+            tail.pass_on()
+            code = process.exit_status
+            if code is None:
+                code = await asyncio.to_thread(operation_store.exit_code, folder, operation_id)
+            await self._close(folder, operation_id, utc_now(), code, tail.words())
+        finally:
+            del self._running[operation_id]
+            tail.close()
+            self._over.pop(operation_id).set()
+
+    async def _close(
+        self, folder: StateFolder, operation_id: str, at: datetime, code: int | None, words: str
+    ) -> None:
+        log.logger().info("ended", operation=operation_id, exit_status=code)
+        await self._change(folder, operation_id, finished_at=at, exit_code=code, words=words)
+
+    async def _change(self, folder: StateFolder, operation_id: str, **changes: Any) -> None:
+        """It runs or has ended already, so that what cannot be written is told, and no more."""
+        self._known[operation_id] = self._known[operation_id].evolve(**changes)
+        async with self._turn:
+            try:  # as it is by then: its end may have come meanwhile
+                await asyncio.to_thread(operation_store.write, folder, self._known[operation_id])
+            except errors.CatalogError as error:
+                log.logger().error(
+                    "the operation is not on record", operation=operation_id, problem=str(error)
+                )
+
+    async def _forget_oldest(self, folder: StateFolder) -> None:
+        ended = [each.id for each in self._known.values() if not each.is_running]
+        for each in ended[: max(0, len(self._known) - _MOST_KEPT)]:
+            del self._known[each]
+            await asyncio.to_thread(operation_store.remove, folder, each)
 
 
-def command(workspace: Workspace, *arguments: str) -> list[str]:
-    """The command line of ``pgbackstop`` with these arguments and our configuration."""
-    return [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(workspace.file), *arguments]
+async def _end(going: list[_Running], seconds: float) -> None:
+    for each in going:
+        each.process.send(signal.SIGTERM)
+    if going:
+        await asyncio.wait([each.task for each in going], timeout=seconds)
+    for each in going:
+        each.process.send(signal.SIGKILL)
 
 
-def _named(arguments: tuple[str, ...], operation_id: str, user: str) -> tuple[str, ...]:
-    """With who asks, and by which operation, for the records."""
-    name, *rest = arguments
-    return (name, f"--operator={user}", f"--operation={operation_id}", *rest)
+def _resumed(folder: StateFolder, operation_id: str) -> Tail:
+    """What it writes, from here on; nothing where its file cannot be read."""
+    try:
+        descriptor = operation_store.open_log(folder, operation_id)
+    except OSError as error:
+        log.logger().warning("what it wrote cannot be read", operation=operation_id, problem=error.strerror)
+        descriptor = os.memfd_create("log", os.MFD_CLOEXEC)
+    return Tail.resume(descriptor, sys.stderr.buffer)
+
+
+def _left_by(folder: StateFolder, operation_id: str) -> tuple[datetime, int | None]:
+    return operation_store.last_sign(folder, operation_id), operation_store.exit_code(folder, operation_id)
+
+
+def outlives(setting: bool | None, *, pid: int, parent: int) -> bool:
+    """Whether operations are left running when the daemon stops. Pure.
+
+    Where nothing is set they are, unless process 1 started us or is us: a service manager kills whatever is
+    left of its service, and a container ends with its first process. So they are ended in time, and tidy up.
+    """
+    return 1 not in {pid, parent} if setting is None else setting

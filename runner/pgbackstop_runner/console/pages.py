@@ -65,7 +65,14 @@ class _Pages:
         restore = None
         if operation.verb in {"restore", "undo", "drop", "recover"}:
             restore = await asyncio.to_thread(restores.of_operation, self.desk.workspace(), operation)
-        return self.desk.respond("operation.html", visitor, operation=operation, restore=restore)
+        return self.desk.respond(
+            "operation.html",
+            visitor,
+            operation=operation,
+            words=self.desk.operations.words(operation),
+            restore=restore,
+            made=await asyncio.to_thread(facts.made_by, self.desk.workspace(), operation),
+        )
 
     async def audit(self, _request: web.Request, visitor: Visitor) -> web.Response:
         lines = await asyncio.to_thread(audit.newest, self.desk.workspace())

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_runner.console.operations import command
+from pgbackstop_runner.console.command_line import command
 from pgbackstop_runner.console.wishes import Told, Wish
 from pgbackstop_runner.daemon import children
 from pgbackstop_runner.system import log

@@ -9,7 +9,7 @@ from typing import Final
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.restore import Restore
-from pgbackstop_runner.console.operations import Operation
+from pgbackstop_runner.console.operation import Operation
 from pgbackstop_runner.restore import undo
 from pgbackstop_runner.workspace import Workspace
 
@@ -46,4 +46,6 @@ def of_operation(workspace: Workspace, operation: Operation) -> Restore | None:
     if operation.restore:
         return one(workspace, operation.restore)
     recent = takewhile(lambda each: each.started_at >= operation.started_at, workspace.catalog.restores())
-    return next((each for each in recent if each.pid == operation.pid is not None), None)
+    # The first one since: its number may have been another's later.
+    found = [each for each in recent if each.pid == operation.pid is not None]
+    return found[-1] if found else None

@@ -12,7 +12,7 @@ from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner.console import deeds, restores
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
-from pgbackstop_runner.console.operations import Verb
+from pgbackstop_runner.console.operation import Verb
 from pgbackstop_runner.console.typed import require_typed
 from pgbackstop_runner.restore import undo
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ from pgbackstop_catalog.config.console import Console, split
 from pgbackstop_runner.console import actions, login, pages, recover_pages, restore_pages, restores_pages, tls
 from pgbackstop_runner.console.api import door
 from pgbackstop_runner.console.app import Desk
-from pgbackstop_runner.console.operations import Operations
+from pgbackstop_runner.console.operations import Operations, outlives
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
@@ -34,12 +35,12 @@ PARTS: Final = (
 async def served(
     workspace: Callable[[], Workspace], operations: Operations | None = None
 ) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Served while the body runs; gives what ends all that was started here, which leaves its record."""
+    """Served while the body runs; gives what ends all that was started here, or leaves it going."""
     config = workspace().config
     host, port = split(config.console.listen)
     desk = Desk(
         workspace=workspace,
-        operations=operations or Operations(stop_timeout=config.daemon.stop_timeout),
+        operations=operations or await _operations(workspace()),
         path=config.console.path,
     )
     runner = web.AppRunner(desk.application(*PARTS), access_log=None, shutdown_timeout=2.0)
@@ -56,6 +57,17 @@ async def served(
     finally:
         await desk.stop()
         await runner.cleanup()
+
+
+async def _operations(workspace: Workspace) -> Operations:
+    """Those that the daemons before have started are known."""
+    config = workspace.config
+    made = Operations(
+        stop_timeout=config.daemon.stop_timeout,
+        outlive=outlives(config.console.operations_outlive_daemon, pid=os.getpid(), parent=os.getppid()),
+    )
+    await made.adopt(workspace.state)
+    return made
 
 
 def _context(console: Console) -> ssl.SSLContext | None:

@@ -19,21 +19,53 @@ from typing import BinaryIO, Literal
 from pgbackstop_runner.system import processes
 
 # How often a child's log is passed on, in seconds.
-_PACE = 0.25
+PACE = 0.25
 _BLOCK = 65536
 _TAIL_BYTES = 4096
 
 
 @dataclass(kw_only=True)
+class Tail:
+    """What is written into a file, passed on into ``out`` as it comes; its end is kept."""
+
+    log: int
+    out: BinaryIO
+    _passed: int = 0
+    _kept: bytes = b""
+
+    @classmethod
+    def resume(cls, log: int, out: BinaryIO) -> Tail:
+        """Of a file whose lines somebody else has passed on before us. Raises OSError."""
+        size = os.fstat(log).st_size
+        kept = os.pread(log, _TAIL_BYTES, max(0, size - _TAIL_BYTES))
+        return cls(log=log, out=out, _passed=size, _kept=kept)
+
+    def pass_on(self) -> None:
+        """What was written since the last time. Raises OSError where it cannot be read."""
+        while block := os.pread(self.log, _BLOCK, self._passed):
+            self._passed += len(block)
+            self._kept = (self._kept + block)[-_TAIL_BYTES:]
+            # Whoever reads our log may be gone; the records tell the same.
+            with contextlib.suppress(OSError, ValueError):
+                self.out.write(block)
+                self.out.flush()
+
+    def words(self, lines: int = 20) -> str:
+        """The last lines."""
+        return "\n".join(self._kept.decode(errors="replace").splitlines()[-lines:])
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self.log)
+
+
+@dataclass(kw_only=True)
 class Child:
-    """A started process, the leader of its own group. ``log`` is None where it writes into ours itself."""
+    """A started process, the leader of its own group. ``tail`` is None where it writes into our log."""
 
     process: asyncio.subprocess.Process
-    log: int | None
-    out: BinaryIO
+    tail: Tail | None
     started: float = field(default_factory=time.monotonic)
-    _passed: int = 0
-    _tail: bytes = b""
 
     @property
     def pid(self) -> int:
@@ -45,39 +77,28 @@ class Child:
         return time.monotonic() - self.started
 
     async def wait(self) -> int:
-        """Its exit status, negative for a signal; passes its log on until then."""
+        """Its exit status, negative for a signal; passes its log on until then, and closes it."""
+        if self.tail is None:
+            return await self.process.wait()
         waiting = asyncio.ensure_future(self.process.wait())
         try:
             while not waiting.done():
-                await asyncio.wait({waiting}, timeout=_PACE if self.log is not None else None)
-                self._pass_on()
+                await asyncio.wait({waiting}, timeout=PACE)
+                self.tail.pass_on()
         finally:
             waiting.cancel()
-            if self.log is not None:
-                os.close(self.log)
-                self.log = None
+            self.tail.close()
         return waiting.result()
 
-    def words(self, lines: int = 20) -> str:
+    def words(self) -> str:
         """The last lines that it wrote."""
-        return "\n".join(self._tail.decode(errors="replace").splitlines()[-lines:])
+        return self.tail.words() if self.tail is not None else ""
 
     def send(self, number: signal.Signals) -> None:
         """Signal the whole group; nothing happens where it is gone."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if self.process.returncode is None:
                 os.killpg(self.pid, number)
-
-    def _pass_on(self) -> None:
-        if self.log is None:
-            return
-        while block := os.pread(self.log, _BLOCK, self._passed):
-            self._passed += len(block)
-            self._tail = (self._tail + block)[-_TAIL_BYTES:]
-            # Whoever reads our log may be gone; the records tell the same.
-            with contextlib.suppress(OSError, ValueError):
-                self.out.write(block)
-                self.out.flush()
 
 
 async def start(
@@ -107,7 +128,7 @@ async def start(
         if log is not None:
             os.close(log)
         raise
-    return Child(process=process, log=log, out=sys.stderr.buffer)
+    return Child(process=process, tail=None if log is None else Tail(log=log, out=sys.stderr.buffer))
 
 
 async def stop(children: Sequence[Child], *, seconds: float) -> None:

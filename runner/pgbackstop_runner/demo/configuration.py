@@ -43,6 +43,7 @@ storages:
 console:
   listen: 127.0.0.1:{console}
   name: "{name}"
+  operations_outlive_daemon: false  # their folder is removed with the demo
   users:
     {user}: {{role: admin, password_hash: "{password_hash}"}}
 """

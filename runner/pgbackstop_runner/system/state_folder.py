@@ -9,6 +9,7 @@ process dies.
     state/scheduler.json                     what the daemon knows
     state/console-audit.jsonl                who did what in the console
     state/tokens/<name>.json                 tokens of its API
+    state/operations/<id>.{json,log,exit}    what was started in it, what that wrote, and how it ended
     state/schedules/{backups,drills}/<plan>.json  since when due times count, where cron or a timer starts
     state/wal/<server>.json                  what the WAL receiver of a server knows
     state/wal_copies/<storage>/<server>.json what is known of its WAL in a further storage
@@ -90,6 +91,11 @@ class StateFolder:
         """The folder of the tokens of the console's API: a file for each."""
         return self.root / "state" / "tokens"
 
+    @property
+    def operations(self) -> Path:
+        """The folder of what was started in the console: up to three files for each."""
+        return self.root / "state" / "operations"
+
     @contextlib.contextmanager
     def held(self, name: str, what: str) -> Iterator[None]:
         """Hold the lock ``name``. Raises Busy, which says who holds it, CatalogError."""
@@ -151,7 +157,13 @@ class StateFolder:
     def sweep(self) -> None:
         """Remove what processes that are gone left half written. Raises CatalogError."""
         state = self.root / "state"
-        folders = (state / "wal", self.tokens, *(state / "wal_copies").glob("*"), *self.drills.glob("*"))
+        folders = (
+            state / "wal",
+            self.tokens,
+            self.operations,
+            *(state / "wal_copies").glob("*"),
+            *self.drills.glob("*"),
+        )
         for folder in (state, *folders, self.outbox):
             try:
                 atomic.sweep_abandoned(folder)

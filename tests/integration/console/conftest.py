@@ -162,6 +162,7 @@ def console(port: int) -> dict[str, Any]:
     return {
         "listen": f"127.0.0.1:{port}",
         "name": "Test <b>house</b>",
+        "operations_outlive_daemon": False,  # nothing goes on after a test
         "users": {name: {"role": role, "password_hash": HASH} for name, role in ROLES.items()},
     }
 

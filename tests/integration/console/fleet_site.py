@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from pgbackstop_runner.console import server
-from pgbackstop_runner.console.operations import Operation, Operations
+from pgbackstop_runner.console.operation import Operation
+from pgbackstop_runner.console.operations import Operations
 from tests.integration.console.conftest import DEADLINE
 from tests.integration.console.fleet import Fleet
 from tests.integration.console.fleet_configuration import MINUTE
@@ -25,19 +26,18 @@ def operations(fleet: Fleet) -> Operations:
             subject=subject,
             user=user,
             started_at=started,
-            arguments=(verb, "--", subject),
             **ended,
         )
 
     words = "checking … dumping магазин, متجر الكتب and <b>sale</b>\n"
-    return Operations(
-        _known=[
-            one(0, "backup", "shop-logical", "otto", finished_at=None, words=words),
-            one(1, "verify", fleet.newest("shop-logical", "shop").id, "ada", exit_code=0, words="right\n"),
-            one(2, "backup", "crm-logical", "otto", exit_code=1, words="pg_dump: error: permission denied\n"),
-            one(3, "drill", "shop-physical", "otto", exit_code=130, cancelled_by="ada"),
-        ]
+    known = (
+        one(4, "restore", "shop/shop_at_20261126", "ada", exit_code=None, words="restoring data\n"),
+        one(3, "drill", "shop-physical", "otto", exit_code=130, cancelled_by="ada"),
+        one(2, "backup", "crm-logical", "otto", exit_code=1, words="pg_dump: error: permission denied\n"),
+        one(1, "verify", fleet.newest("shop-logical", "shop").id, "ada", exit_code=0, words="right\n"),
+        one(0, "backup", "shop-logical", "otto", finished_at=None, words=words),
     )
+    return Operations(_known={each.id: each for each in known})
 
 
 @contextmanager

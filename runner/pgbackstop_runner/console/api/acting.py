@@ -10,7 +10,7 @@ from pgbackstop_catalog.model import format_time
 from pgbackstop_runner.console import deeds, problems
 from pgbackstop_runner.console.api import models, reading
 from pgbackstop_runner.console.api.endpoint import BASE, Answer, Call
-from pgbackstop_runner.console.operations import Operation, Verb
+from pgbackstop_runner.console.operation import Operation, Verb
 from pgbackstop_runner.expire import pin as pins
 
 # How the command line begins the sentence that it ends with.
@@ -102,8 +102,10 @@ async def _begun(call: Call, operation: Operation) -> Answer:
 
 async def _ended(call: Call, operation: Operation) -> models.Operation:
     """What became of it. Raises Refused where it did not succeed."""
-    await operation.over.wait()
+    operation = await call.desk.operations.ended(operation)
     done = await reading.shown(call.desk, operation)
+    if operation.is_running:
+        raise _refused(done, "The daemon stops; what was started goes on.", status=503)
     if done.state == "succeeded":
         return done
     # Not ours alone are the locks: the daemon, or a person, may be at the same.

@@ -16,8 +16,8 @@ from pgbackstop_catalog.records.ids import BackupId
 from pgbackstop_catalog.records.pin import Note
 from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.vanished import VanishedTable
-from pgbackstop_runner.console.operations import State as OperationState
-from pgbackstop_runner.console.operations import Verb
+from pgbackstop_runner.console.operation import State as OperationState
+from pgbackstop_runner.console.operation import Verb
 from pgbackstop_runner.overview.document import ServerStatus
 
 State = Literal["available", "expired", "succeeded", "running", "failed", "interrupted", "missed"]
@@ -180,8 +180,8 @@ class ProofAsked(Model):
     wait: bool = Field(default=False, description="answer when it is over: 200 when it succeeded, 424 if not")
 
 
-class Operation(Model):
-    """What was started here; ``exit_code`` is that of the command, null while it runs."""
+class OperationSummary(Model):
+    """What was started here, as lists show it; ``exit_code`` is null while it runs, and if killed."""
 
     id: str
     verb: Verb
@@ -193,6 +193,17 @@ class Operation(Model):
     exit_code: int | None
     meaning: str = Field(description="of the exit code, in words")
     cancelled_by: str
+
+
+class Operations(Model):
+    """The last that were started here, by this daemon or an earlier one, the newest first."""
+
+    operations: tuple[OperationSummary, ...]
+
+
+class Operation(OperationSummary):
+    """What was started here, what it wrote and what it made."""
+
     output: str = Field(description="the last lines that it wrote")
     backups: tuple[MadeBackup, ...] = Field(description="the attempts that it made so far")
 

@@ -13,10 +13,10 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.vanished import VanishedTable
 from pgbackstop_catalog.store import summary
 from pgbackstop_runner.console import audit, facts
-from pgbackstop_runner.console import operations as started
 from pgbackstop_runner.console.api import models
 from pgbackstop_runner.console.api.endpoint import Answer, Call
 from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.operation import Operation
 from pgbackstop_runner.overview import document
 from pgbackstop_runner.overview.read import ServerStatus
 from pgbackstop_runner.recover.recoverable_windows import Span
@@ -123,6 +123,12 @@ async def backup(call: Call) -> Answer:
     return Answer(value=models.BackupDetails(backup=found.record, copies=found.copies, proofs=found.proofs))
 
 
+async def operations(call: Call) -> Answer:
+    """Every operation that is known."""
+    every = (models.OperationSummary(**_facts(each)) for each in call.desk.operations.all())
+    return Answer(value=models.Operations(operations=tuple(every)))
+
+
 async def operation(call: Call) -> Answer:
     """How an operation stands."""
     return Answer(value=await shown(call.desk, call.desk.operations.named(call.id)))
@@ -141,21 +147,12 @@ def _deeds(lines: list[dict[str, Any]]) -> Iterator[models.Deed]:
             yield models.Deed.model_validate(line)
 
 
-async def shown(desk: Desk, one: started.Operation) -> models.Operation:
+async def shown(desk: Desk, one: Operation) -> models.Operation:
     """An operation with the backups that it made so far. Raises CatalogError."""
     made = await asyncio.to_thread(facts.made_by, desk.workspace(), one)
     return models.Operation(
-        id=one.id,
-        verb=one.verb,
-        subject=one.subject,
-        state=one.state,
-        started_by=one.user,
-        started_at=one.started_at,
-        finished_at=one.finished_at,
-        exit_code=one.exit_code,
-        meaning=one.meaning,
-        cancelled_by=one.cancelled_by,
-        output=one.last_words,
+        **_facts(one),
+        output=desk.operations.words(one),
         backups=tuple(
             models.MadeBackup(
                 id=each.id,
@@ -171,3 +168,18 @@ async def shown(desk: Desk, one: started.Operation) -> models.Operation:
             for each in made
         ),
     )
+
+
+def _facts(one: Operation) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "verb": one.verb,
+        "subject": one.subject,
+        "state": one.state,
+        "started_by": one.user,
+        "started_at": one.started_at,
+        "finished_at": one.finished_at,
+        "exit_code": one.exit_code,
+        "meaning": one.meaning,
+        "cancelled_by": one.cancelled_by,
+    }
