@@ -168,7 +168,7 @@ class Attempt:
 
 
 def begin(workspace: Workspace, plan_name: str, database: str, request: BackupRequest) -> Attempt:
-    """Write the running record. Raises CatalogError."""
+    """Write the running record. Raises CatalogError, Interrupted, after which none runs on record."""
     plan = workspace.plan(plan_name)
     storage_name, storage = workspace.storage_of(plan)
     now = utc_now()
@@ -193,8 +193,7 @@ def begin(workspace: Workspace, plan_name: str, database: str, request: BackupRe
         location=str(location),
         format=plan.effective_format(),
     )
-    workspace.catalog.put(record)
-    return Attempt(
+    made = Attempt(
         workspace=workspace,
         plan_name=plan_name,
         plan=plan,
@@ -202,3 +201,9 @@ def begin(workspace: Workspace, plan_name: str, database: str, request: BackupRe
         storage=storage,
         record=record,
     )
+    try:
+        workspace.catalog.put(record)
+    except errors.Interrupted as error:
+        made.fail(error)  # it may stand there already, though nobody has waited for the disk
+        raise
+    return made
