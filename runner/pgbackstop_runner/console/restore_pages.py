@@ -35,16 +35,16 @@ class _Pages:
     desk: Desk
 
     async def beside(self, request: web.Request, visitor: Visitor) -> web.Response:
-        found = await self._restorable(request)
+        found = await restorable(self.desk, request)
         into = request.query.get("into") or _proposed(found.record)
         return self._plan(request, visitor, found, _wish(found.record, request.query, into))
 
     async def in_place(self, request: web.Request, visitor: Visitor) -> web.Response:
-        found = await self._restorable(request)
+        found = await restorable(self.desk, request)
         return self._plan(request, visitor, found, _wish(found.record, request.query, ""))
 
     async def start_beside(self, request: web.Request, visitor: Visitor) -> NoReturn:
-        found = await self._restorable(request)
+        found = await restorable(self.desk, request)
         form = await guard.form(request)
         into = form.get("into", "")
         if not into:
@@ -52,14 +52,8 @@ class _Pages:
         await self._start(request, visitor, found.record, _wish(found.record, form, into))
 
     async def start_in_place(self, request: web.Request, visitor: Visitor) -> NoReturn:
-        found = await self._restorable(request)
+        found = await restorable(self.desk, request)
         await self._start(request, visitor, found.record, _wish(found.record, await guard.form(request), ""))
-
-    async def _restorable(self, request: web.Request) -> facts.Whereabouts:
-        """Raises NotFound, ConfigError where it is none that can be restored."""
-        found = await asyncio.to_thread(facts.backup, self.desk.workspace(), request.match_info["id"])
-        select_backup.choose([found.record], BackupQuery(backup=found.record.id))
-        return found
 
     def _plan(
         self, request: web.Request, visitor: Visitor, found: facts.Whereabouts, wish: RestoreWish
@@ -93,6 +87,13 @@ class _Pages:
         )
         self.desk.restore_plans.forget(wish)
         raise web.HTTPSeeOther(f"/activity/{made.id}")
+
+
+async def restorable(desk: Desk, request: web.Request) -> facts.Whereabouts:
+    """The backup of the address. Raises NotFound, ConfigError where it is none that can be restored."""
+    found = await asyncio.to_thread(facts.backup, desk.workspace(), request.match_info["id"])
+    select_backup.choose([found.record], BackupQuery(backup=found.record.id))
+    return found
 
 
 def _proposed(backup: Backup) -> str:

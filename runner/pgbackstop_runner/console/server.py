@@ -13,7 +13,16 @@ from aiohttp import web
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.console import Console, split
-from pgbackstop_runner.console import actions, login, pages, recover_pages, restore_pages, restores_pages, tls
+from pgbackstop_runner.console import (
+    actions,
+    login,
+    pages,
+    recover_pages,
+    restore_pages,
+    restores_pages,
+    tables_pages,
+    tls,
+)
 from pgbackstop_runner.console.api import door
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.operations import Operations, outlives
@@ -25,6 +34,7 @@ PARTS: Final = (
     pages.add,
     actions.add,
     restore_pages.add,
+    tables_pages.add,
     restores_pages.add,
     recover_pages.add,
     door.add,

@@ -42,10 +42,39 @@ class RestoreWish:
 
     def told(self, output: bytes) -> Told:
         """What that said."""
-        found: dict[str, str | list[str]] = json.loads(output)
-        confirm = str(found.pop("confirm"))
-        every = ((what, [how] if isinstance(how, str) else how) for what, how in found.items())
-        return Told(lines=tuple((what, each) for what, how in every for each in how), confirm=confirm)
+        return _restore_told(output)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TablesWish:
+    """Single tables out of a logical backup, into a schema that is made; "" for where they were."""
+
+    backup: str
+    tables: tuple[str, ...]
+    schema: str = ""
+
+    def arguments(self, *options: str) -> tuple[str, ...]:
+        """The command line after ``pgbackstop``; a name in it is never read as an option."""
+        wanted = (
+            *(f"--table={each}" for each in self.tables),
+            *((f"--into-schema={self.schema}",) if self.schema else ()),
+        )
+        return ("restore", *wanted, *options, "--", self.backup)
+
+    def dry_run(self) -> tuple[str, ...]:
+        """The one that only says it."""
+        return self.arguments("--dry-run", "--json")
+
+    def told(self, output: bytes) -> Told:
+        """What that said."""
+        return _restore_told(output)
+
+
+def _restore_told(output: bytes) -> Told:
+    found: dict[str, str | list[str]] = json.loads(output)
+    confirm = str(found.pop("confirm"))
+    every = ((what, [how] if isinstance(how, str) else how) for what, how in found.items())
+    return Told(lines=tuple((what, each) for what, how in every for each in how), confirm=confirm)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,4 +106,4 @@ class RecoverWish:
         return Told(text=output.decode(errors="replace"))
 
 
-Wish = RestoreWish | RecoverWish
+Wish = RestoreWish | TablesWish | RecoverWish

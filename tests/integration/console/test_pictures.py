@@ -43,9 +43,11 @@ def places(fleet: Fleet) -> dict[str, str]:
         "backups": "/backups",
         "backup": f"/backups/{fleet.newest('shop-logical', 'shop').id}",
         "failed": f"/backups/{fleet.newest('crm-logical', 'crm').id}",
+        "tables": f"/backups/{fleet.newest('shop-logical', 'shop').id}/tables",
         "plans": "/plans",
         "activity": "/activity",
         "operation": "/activity/00000002",
+        "interrupted": "/activity/00000004",
         "audit": "/audit",
     }
 
