@@ -100,6 +100,11 @@ def backups(workspace: Workspace, wanted: Filter, limit: int = PAGE) -> Page:
     return Page(shown=found[:limit], older=older, unreadable=tuple(unreadable))
 
 
+def summaries(workspace: Workspace, plan: str) -> Iterator[BackupSummary]:
+    """The attempts of a plan, the newest first, of what can be read. Raises CatalogError."""
+    return _summaries(workspace, plan, {})
+
+
 def _summaries(
     workspace: Workspace, plan: str | None, unreadable: dict[str, None], *, before: str = ""
 ) -> Iterator[BackupSummary]:
@@ -153,6 +158,11 @@ class PlanRuns:
 def plans(workspace: Workspace, now: datetime) -> tuple[PlanRuns, ...]:
     """Every plan with its next five runs. Asks nobody."""
     return tuple(_plan(name, plan, now) for name, plan in workspace.config.plans.items())
+
+
+def plan(workspace: Workspace, name: str, now: datetime) -> PlanRuns:
+    """The plan of that name. Raises NotFound."""
+    return _plan(name, workspace.plan(name), now)
 
 
 def _plan(name: str, plan: Plan, now: datetime) -> PlanRuns:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_runner.console import audit, facts, restores
+from pgbackstop_runner.console import audit, facts, history, restores
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
 
@@ -21,6 +21,7 @@ def add(desk: Desk, app: web.Application) -> None:
     desk.add(app, "GET", "/backups", "viewer", pages.backups)
     desk.add(app, "GET", "/backups/{id}", "viewer", pages.backup)
     desk.add(app, "GET", "/plans", "viewer", pages.plans)
+    desk.add(app, "GET", "/plans/{plan}", "viewer", pages.plan)
     desk.add(app, "GET", "/activity", "viewer", pages.activity)
     desk.add(app, "GET", "/activity/{id}", "viewer", pages.operation)
     desk.add(app, "GET", "/audit", "admin", pages.audit)
@@ -56,6 +57,12 @@ class _Pages:
         workspace = self.desk.workspace()
         found = await asyncio.to_thread(facts.plans, workspace, utc_now())
         return self.desk.respond("plans.html", visitor, plans=found, file=workspace.file)
+
+    async def plan(self, request: web.Request, visitor: Visitor) -> web.Response:
+        workspace, name = self.desk.workspace(), request.match_info["plan"]
+        one = await asyncio.to_thread(facts.plan, workspace, name, utc_now())
+        found = await asyncio.to_thread(history.read, workspace, name, request.query.get("database", ""))
+        return self.desk.respond("plan.html", visitor, one=one, history=found)
 
     async def activity(self, _request: web.Request, visitor: Visitor) -> web.Response:
         return self.desk.respond("activity.html", visitor, operations=self.desk.operations.all())

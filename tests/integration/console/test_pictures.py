@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from pgbackstop_catalog.records.attempt import Reason, Status
 from tests.integration.console import fleet as fleets
 from tests.integration.console import fleet_site
 from tests.integration.console.conftest import Site
@@ -20,12 +21,15 @@ from tests.integration.console.fleet_configuration import DATABASES
 from tests.integration.console.test_browser import PATIENCE, enter
 from tests.support import places as folders
 from tests.support import ports
+from tests.unit.catalog import builders
 
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 900}},
     "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 900}},
     "phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}},
 }
+
+FAILED: dict[str, Any] = {"status": Status.FAILED, "reason": Reason.TOOL, "size_bytes": None, "message": "no"}
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +49,8 @@ def places(fleet: Fleet) -> dict[str, str]:
         "failed": f"/backups/{fleet.newest('crm-logical', 'crm').id}",
         "tables": f"/backups/{fleet.newest('shop-logical', 'shop').id}/tables",
         "plans": "/plans",
+        "plan": "/plans/shop-logical?database=shop",
+        "plan-failed": "/plans/crm-logical",
         "activity": "/activity",
         "operation": "/activity/00000002",
         "interrupted": "/activity/00000004",
@@ -243,3 +249,26 @@ def test_the_login_has_labels_and_says_what_is_wrong(browser: Browser, fleet: Fl
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_have_text("Name and password do not belong together.")
     page.close()
+
+
+def test_plots_have_a_gap_for_each_run_that_failed_and_say_it_in_words(
+    site: Site, browser: Browser, tmp_path: Path, look: str
+) -> None:
+    for day in range(30):
+        started = builders.NOW - day * builders.DAY
+        made = builders.backup(day, started, plan="archive", size_bytes=10**9 + (day * 7 % 11) * 10**8)
+        site.catalog.put(made if day % 10 != 5 else made.evolve(**FAILED))
+    context = browser.new_context(**LOOKS[look])
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    enter(page, site, "vera")
+    page.goto(f"{site.address}/plans")
+    page.locator('a[href="/plans/archive"]').click()
+    size = page.get_by_role("img").first
+    expect(size).to_have_accessible_name(re.compile("^Size of 27 runs: .*; 3 runs without, drawn as gaps"))
+    assert size.locator("path.line").count() == 4
+    assert size.locator("path.dot.gap").count() == 3
+    page.get_by_text("The same in numbers").click()
+    assert page.get_by_role("row").count() == 31
+    fits(page, "plots", kept(tmp_path) / f"console-plots.{look}.png")
+    context.close()

@@ -1,0 +1,61 @@
+"""The last runs of a plan: how large each was and how long it took. Reads files: call it in a thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from pgbackstop_catalog import units
+from pgbackstop_catalog.store.summary import BackupSummary
+from pgbackstop_runner.console import facts, plot
+from pgbackstop_runner.console.plot import Plot, Run
+from pgbackstop_runner.workspace import Workspace
+
+# Three months of daily runs; and no more records are looked at for them, of all databases together.
+_MOST: Final = 92
+_LOOKED_AT: Final = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """The last ended runs of one database of a plan, the oldest first, and their plots.
+
+    ``databases`` are all that its last runs had; ``database`` is "" for a whole server.
+    """
+
+    database: str
+    databases: tuple[str, ...]
+    runs: tuple[BackupSummary, ...]
+    size: Plot | None
+    duration: Plot | None
+
+
+def read(workspace: Workspace, plan: str, database: str = "") -> History:
+    """Of that database, or of the one that was run last. Raises NotFound, CatalogError."""
+    workspace.plan(plan)
+    every = tuple(islice(facts.summaries(workspace, plan), _LOOKED_AT))
+    databases = tuple(dict.fromkeys(each.database for each in every if each.database))
+    chosen = database or (databases[0] if databases else "")
+    mine = [each for each in every if each.database in {chosen, ""} and each.status != "running"]
+    runs = tuple(reversed(mine[:_MOST]))
+    return History(
+        database=chosen,
+        databases=tuple(sorted(databases)),
+        runs=runs,
+        size=plot.plot("Size", [_run(each, each.size_bytes) for each in runs], _size),
+        duration=plot.plot("Duration", [_run(each, each.duration_seconds) for each in runs], _took),
+    )
+
+
+def _run(each: BackupSummary, value: float | None) -> Run:
+    succeeded = each.status == "succeeded"
+    return Run(id=each.id, state=each.state, at=each.started_at, value=value if succeeded else None)
+
+
+def _size(value: float) -> str:
+    return units.format_size(int(value))
+
+
+def _took(value: float) -> str:
+    return units.format_duration(value)
