@@ -17,6 +17,7 @@ from pgbackstop_catalog.config.console import Console, Role
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner import failures
 from pgbackstop_runner.console import audit, facts, guard, problems, render
+from pgbackstop_runner.console.alerts import Alerts, AlertWatch
 from pgbackstop_runner.console.guard import PersonalHandler, Visitor
 from pgbackstop_runner.console.operations import Operations
 from pgbackstop_runner.console.passwords import Passwords
@@ -62,6 +63,7 @@ class Desk:
     attempts: Attempts = field(default_factory=Attempts)
     passwords: Passwords = field(default_factory=Passwords)
     restore_plans: RestorePlans = field(default_factory=RestorePlans)
+    alert_watch: AlertWatch = field(default_factory=AlertWatch)
     routes: list[Route] = field(default_factory=list)
     # Of public_url when the daemon started; the pages are there, and at the root for a proxy that strips it.
     path: str = ""
@@ -112,6 +114,11 @@ class Desk:
                 found = await asyncio.to_thread(facts.overview, self.workspace(), utc_now())
                 self._whole = time.monotonic(), found
             return self._whole[1]
+
+    async def alerts(self) -> Alerts | None:
+        """What fires, as far as is known; None where no Alertmanager is configured."""
+        settings = self.workspace().config.notifications.alertmanager
+        return await self.alert_watch.now(settings) if settings is not None else None
 
     def _is_old(self, read_at: float, whole: facts.Whole) -> bool:
         ends = (each.finished_at for each in self.operations.all())

@@ -32,7 +32,8 @@ class _Pages:
     desk: Desk
 
     async def overview(self, _request: web.Request, visitor: Visitor) -> web.Response:
-        return self.desk.respond("overview.html", visitor, whole=await self.desk.whole())
+        whole, alerts = await self.desk.whole(), await self.desk.alerts()
+        return self.desk.respond("overview.html", visitor, whole=whole, alerts=alerts)
 
     async def backups(self, request: web.Request, visitor: Visitor) -> web.Response:
         asked = {name: request.query.get(name, "") for name in ("plan", "database", "state", "before")}

@@ -86,6 +86,24 @@ class Plans(Model):
     plans: tuple[Plan, ...]
 
 
+class Alert(Model):
+    """An alert that fires."""
+
+    name: str
+    severity: Literal["critical", "warning"]
+    summary: str
+    since: UtcTime | None
+    runbook: str = Field(description="its address, or empty")
+    silenced: bool = Field(description="nobody is told of it")
+
+
+class Alerts(Model):
+    """What fires, by Alertmanager; null where that is unknown, or no Alertmanager is configured."""
+
+    alerts: tuple[Alert, ...] | None
+    problem: str = Field(description="why it is unknown")
+
+
 class Deed(Model):
     """What somebody did, or was kept from doing; ``user`` is one of the console, or ``token NAME``."""
 

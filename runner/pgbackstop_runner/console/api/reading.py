@@ -13,6 +13,7 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.vanished import VanishedTable
 from pgbackstop_catalog.store import summary
 from pgbackstop_runner.console import audit, facts
+from pgbackstop_runner.console.alerts import Alert
 from pgbackstop_runner.console.api import models
 from pgbackstop_runner.console.api.endpoint import Answer, Call
 from pgbackstop_runner.console.app import Desk
@@ -25,6 +26,28 @@ from pgbackstop_runner.recover.recoverable_windows import Span
 async def status(call: Call) -> Answer:
     """As ``pgbackstop status --json``."""
     return Answer(value=document.status((await call.desk.whole()).overview))
+
+
+async def alerts(call: Call) -> Answer:
+    """What fires."""
+    found = await call.desk.alerts()
+    if found is None or found.problem:
+        problem = found.problem if found else "No Alertmanager is configured."
+        return Answer(value=models.Alerts(alerts=None, problem=problem))
+    return Answer(value=models.Alerts(alerts=tuple(map(_alert, found.firing)), problem=""))
+
+
+def _alert(one: Alert) -> models.Alert:
+    return models.Alert.model_validate(
+        {
+            "name": one.name,
+            "severity": one.severity,
+            "summary": one.summary,
+            "since": one.since,
+            "runbook": one.runbook,
+            "silenced": one.is_silenced,
+        }
+    )
 
 
 async def servers(call: Call) -> Answer:

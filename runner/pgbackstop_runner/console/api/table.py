@@ -33,6 +33,15 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         method="GET",
+        path="/alerts",
+        name="getAlerts",
+        role="viewer",
+        summary="Which alerts fire, as Alertmanager says it.",
+        handler=reading.alerts,
+        answer=models.Alerts,
+    ),
+    Endpoint(
+        method="GET",
         path="/servers",
         name="getServers",
         role="viewer",
