@@ -1,4 +1,4 @@
-"""The last runs of a plan: how large each was and how long it took. Reads files: call it in a thread."""
+"""The backups of a plan over time: how they grow, how long they stay. Reads files: call it in a thread."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from itertools import islice
 from typing import Final
 
 from pgbackstop_catalog import units
+from pgbackstop_catalog.decisions.retention import Verdict
 from pgbackstop_catalog.store.summary import BackupSummary
 from pgbackstop_runner.console import facts, plot
 from pgbackstop_runner.console.plot import Plot, Run
+from pgbackstop_runner.expire import run
 from pgbackstop_runner.workspace import Workspace
 
 # Three months of daily runs; and no more records are looked at for them, of all databases together.
@@ -38,13 +40,13 @@ def read(workspace: Workspace, plan: str, database: str = "") -> History:
     databases = tuple(dict.fromkeys(each.database for each in every if each.database))
     chosen = database or (databases[0] if databases else "")
     mine = [each for each in every if each.database in {chosen, ""} and each.status != "running"]
-    runs = tuple(reversed(mine[:_MOST]))
+    last = tuple(reversed(mine[:_MOST]))
     return History(
         database=chosen,
         databases=tuple(sorted(databases)),
-        runs=runs,
-        size=plot.plot("Size", [_run(each, each.size_bytes) for each in runs], _size),
-        duration=plot.plot("Duration", [_run(each, each.duration_seconds) for each in runs], _took),
+        runs=last,
+        size=plot.plot("Size", [_run(each, each.size_bytes) for each in last], _size),
+        duration=plot.plot("Duration", [_run(each, each.duration_seconds) for each in last], _took),
     )
 
 
@@ -59,3 +61,31 @@ def _size(value: float) -> str:
 
 def _took(value: float) -> str:
     return units.format_duration(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """One page of what retention says of a plan's backups, the newest first; nothing is removed by that.
+
+    ``goes`` and ``goes_bytes`` are of all pages; ``older`` is where the next page begins, or "".
+    """
+
+    verdicts: tuple[Verdict, ...]
+    stays: int
+    goes: int
+    goes_bytes: int
+    older: str
+
+
+def retention(workspace: Workspace, plan: str, before: str = "", limit: int = facts.PAGE) -> Kept:
+    """What ``pgbackstop expire --dry-run`` says. Raises NotFound, CatalogError."""
+    every = sorted(run.decide(workspace, plan), key=lambda each: each.backup.id, reverse=True)
+    going = [each for each in every if not each.kept]
+    found = [each for each in every if not before or each.backup.id < before]
+    return Kept(
+        verdicts=tuple(found[:limit]),
+        stays=len(every) - len(going),
+        goes=len(going),
+        goes_bytes=sum(each.backup.size_bytes or 0 for each in going),
+        older=found[limit - 1].backup.id if len(found) > limit else "",
+    )

@@ -22,6 +22,7 @@ def add(desk: Desk, app: web.Application) -> None:
     desk.add(app, "GET", "/backups/{id}", "viewer", pages.backup)
     desk.add(app, "GET", "/plans", "viewer", pages.plans)
     desk.add(app, "GET", "/plans/{plan}", "viewer", pages.plan)
+    desk.add(app, "GET", "/plans/{plan}/retention", "viewer", pages.retention)
     desk.add(app, "GET", "/activity", "viewer", pages.activity)
     desk.add(app, "GET", "/activity/{id}", "viewer", pages.operation)
     desk.add(app, "GET", "/audit", "admin", pages.audit)
@@ -64,6 +65,11 @@ class _Pages:
         one = await asyncio.to_thread(facts.plan, workspace, name, utc_now())
         found = await asyncio.to_thread(history.read, workspace, name, request.query.get("database", ""))
         return self.desk.respond("plan.html", visitor, one=one, history=found)
+
+    async def retention(self, request: web.Request, visitor: Visitor) -> web.Response:
+        name, before = request.match_info["plan"], request.query.get("before", "")
+        found = await asyncio.to_thread(history.retention, self.desk.workspace(), name, before)
+        return self.desk.respond("retention.html", visitor, plan=name, found=found, before=before)
 
     async def activity(self, _request: web.Request, visitor: Visitor) -> web.Response:
         return self.desk.respond("activity.html", visitor, operations=self.desk.operations.all())

@@ -3,6 +3,8 @@
 import json
 import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from pgbackstop_runner.console.guard import RANKS
 from pgbackstop_runner.console.operations import Operations
 from tests.integration.console.conftest import PASSWORD, ROLES, Site, Visit, until
 from tests.support.databases import Database
+from tests.unit.catalog import builders
 
 HOSTILE = "\u202e<script>alert(1)</script>'\"&\x1b[31m\u0634\u0631\u0643\u0629"
 
@@ -245,3 +248,27 @@ def _ended(visit: Visit, place: str) -> bool:
 
 def _audit(site: Site) -> Path:
     return site.folder / "store" / "catalog" / "state" / "console-audit.jsonl"
+
+
+def test_retention_is_shown_with_its_reasons_before_it_happens(site: Site) -> None:
+    made = [builders.backup(day, utc_now() - day * builders.DAY, plan="shop") for day in range(60)]
+    for record in made:
+        site.catalog.put(record.evolve(size_bytes=10**6))
+    command = ("-m", "pgbackstop_runner.main", "--config", str(site.folder / "pgbackstop.yaml"))
+    said = subprocess.run(
+        [sys.executable, *command, "expire", "shop", "--dry-run", "--json"],
+        check=True,
+        stdout=subprocess.PIPE,
+    ).stdout
+    vera, path, seen = site.visit("vera"), "/plans/shop/retention", list[tuple[str, str]]()
+    while path:
+        text = vera.get(path).text
+        seen += re.findall(r'href="/backups/([^"?]+)".*?>(kept|goes)</span>', text)
+        assert "7 stay, 53 go, and free 53.0 MB" in text, re.search("As retention.*", text)
+        older = re.search(r'href="(/plans/shop/retention\?[^"]+)" rel="next"', text)
+        path = older[1] if older else ""
+    assert seen == [(each["id"], "kept" if each["kept"] else "goes") for each in json.loads(said)]
+    assert len(seen) == 60
+    assert "/plans/shop/retention" in vera.get("/backups?plan=shop").text
+    assert vera.get("/plans/nothing/retention").status == 404
+    assert all(record.expired_at is None for record in site.catalog.backups("shop"))

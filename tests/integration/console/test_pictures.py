@@ -50,6 +50,7 @@ def places(fleet: Fleet) -> dict[str, str]:
         "tables": f"/backups/{fleet.newest('shop-logical', 'shop').id}/tables",
         "plans": "/plans",
         "plan": "/plans/shop-logical?database=shop",
+        "retention": "/plans/shop-logical/retention",
         "plan-failed": "/plans/crm-logical",
         "activity": "/activity",
         "operation": "/activity/00000002",

@@ -86,6 +86,37 @@ class Plans(Model):
     plans: tuple[Plan, ...]
 
 
+class Verdict(Model):
+    """What retention says of a backup, and why."""
+
+    backup: BackupId
+    database: str
+    finished_at: UtcTime | None
+    size_bytes: Count | None
+    kept: bool
+    reasons: tuple[str, ...]
+
+
+class RetentionAsked(Model):
+    """Which page is wanted."""
+
+    limit: int = Field(default=50, ge=1, le=500, description="how many a page has at most")
+    after: BackupId | None = Field(
+        default=None, description="the next page: what the page before gave as after"
+    )
+
+
+class Retention(Model):
+    """What would stay and what would go now, the newest first; nothing is removed by asking."""
+
+    plan: str
+    stays: int
+    goes: int
+    goes_bytes: Count
+    verdicts: tuple[Verdict, ...]
+    after: BackupId | None = Field(description="for the next page; null: this is the last one")
+
+
 class Alert(Model):
     """An alert that fires."""
 

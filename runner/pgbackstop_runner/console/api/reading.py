@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.vanished import VanishedTable
 from pgbackstop_catalog.store import summary
-from pgbackstop_runner.console import audit, facts
+from pgbackstop_runner.console import audit, facts, history
 from pgbackstop_runner.console.alerts import Alert
 from pgbackstop_runner.console.api import models
 from pgbackstop_runner.console.api.endpoint import Answer, Call
@@ -99,6 +99,34 @@ def _plan(one: facts.PlanRuns) -> models.Plan:
         schedule=schedule.expression,
         timezone=schedule.timezone,
         next_runs=one.next_runs,
+    )
+
+
+async def retention(call: Call) -> Answer:
+    """What stays of a plan, and what goes."""
+    asked: models.RetentionAsked = call.query
+    found = await asyncio.to_thread(
+        history.retention, call.desk.workspace(), call.id, asked.after or "", asked.limit
+    )
+    return Answer(
+        value=models.Retention(
+            plan=call.id,
+            stays=found.stays,
+            goes=found.goes,
+            goes_bytes=found.goes_bytes,
+            verdicts=tuple(
+                models.Verdict(
+                    backup=each.backup.id,
+                    database=each.backup.database,
+                    finished_at=each.backup.finished_at,
+                    size_bytes=each.backup.size_bytes,
+                    kept=each.kept,
+                    reasons=each.reasons,
+                )
+                for each in found.verdicts
+            ),
+            after=found.older or None,
+        )
     )
 
 

@@ -60,6 +60,17 @@ ENDPOINTS: Final = (
     ),
     Endpoint(
         method="GET",
+        path="/plans/{id}/retention",
+        name="getRetention",
+        role="viewer",
+        summary="Which backups of a plan would stay or go now, and why; nothing is removed.",
+        handler=reading.retention,
+        answer=models.Retention,
+        query=models.RetentionAsked,
+        refusals=(404,),
+    ),
+    Endpoint(
+        method="GET",
         path="/backups",
         name="getBackups",
         role="viewer",
