@@ -40,6 +40,7 @@ _STATUS: Final[dict[type[errors.PgbackstopError], int]] = {
 STATIC: Final = {
     "console.css": "text/css",
     "htmx-2.0.11.min.js": "text/javascript",
+    "local.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 

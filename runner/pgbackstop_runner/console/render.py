@@ -91,10 +91,12 @@ def _time(moment: datetime | None) -> Markup:
     return Markup('<time datetime="{}">{} UTC</time>').format(format_time(moment), words.shown(moment))
 
 
-def _local(moment: datetime) -> str:
-    """In its own zone, which is named."""
+def _local(moment: datetime) -> Markup:
+    """In its own zone, which is named; a script writes the viewer's beside it."""
     zone = moment.tzinfo.key if isinstance(moment.tzinfo, ZoneInfo) else "UTC"
-    return f"{moment:%a %Y-%m-%d %H:%M} {zone}"
+    return Markup('<time datetime="{}" data-zone="{}">{} {}</time>').format(
+        format_time(moment), zone, f"{moment:%a %Y-%m-%d %H:%M}", zone
+    )
 
 
 def _name(text: str) -> Markup:

@@ -92,3 +92,17 @@ def test_somebody_restores_beside_swaps_in_by_typing_and_undoes(
     beside.drop()
     # The browser says of the refusal that it was one.
     assert [each for each in complaints if "400" not in each] == []
+
+
+@pytest.mark.parametrize(("zone", "own"), [("Asia/Tokyo", r" \(\w+ 11:00 in Asia/Tokyo\)"), ("UTC", "")])
+def test_due_times_stand_in_the_plans_zone_and_in_the_viewers(
+    site: Site, browser: Browser, zone: str, own: str
+) -> None:
+    context = browser.new_context(timezone_id=zone)
+    page = context.new_page()
+    enter(page, site, "vera")
+    page.goto(f"{site.address}/plans")
+    first = page.get_by_role("list", name="Next runs").get_by_role("listitem").first
+    # The first of January, of whichever year is next.
+    expect(first).to_have_text(re.compile(rf"^\w+ \d{{4}}-01-01 02:00 UTC{own}$"), timeout=PATIENCE)
+    context.close()
