@@ -160,24 +160,14 @@ def needs_somebody() -> str:
 
 
 def reason() -> str:
-    """Why a plan is not well, as the label ``reason``: of its newest failure, as far as Prometheus saw it "
-    "happen."""
+    """Why a plan is not well, as the label ``reason``."""
     by = f"on ({PLAN_LABELS})"
     gone = _because(f"{plan('backup_missing')} > 0", FILES_GONE)
     damaged = _because(f"{plan('backup_damaged')} > 0", DAMAGED)
     not_started = _because(f"({overdue()}) and {plan('backup_enabled')} == 1", NOT_STARTED)
-    failed = f" or {by} ".join(map(_grew_within, ("15m", "2h", "1d", "8d", "30d")))
-    failing = f"{plan('backup_consecutive_failures')} > 0"
     hangs = _because(_stuck(), HANGS)
-    ran = f"(({failed}) and {by} {failing})"
-    because = f" or {by} ".join((hangs, gone, damaged, ran, not_started))
+    because = f" or {by} ".join((hangs, gone, damaged, plan("backup_failing_info"), not_started))
     return f"max by ({PLAN_LABELS}, reason) ({because})"
-
-
-def _grew_within(span: str) -> str:
-    failures = plan("backup_run_failures_total")
-    before = f"last_over_time({failures}[1h] offset {span})"
-    return f"topk by ({PLAN_LABELS}) (1, {failures} > ({before} or 0 * {failures}))"
 
 
 def _because(condition: str, word: str) -> str:

@@ -23,7 +23,7 @@ CASES = [
     plan(
         "BackupNeverSucceeded",
         "nothing succeeded since the first run was due",
-        daily(backup_last_success_time=0),
+        daily(backup_last_success_time=0, **{'backup_failing_info{reason="rights"}': f"_x60 1{HELD}"}),
         {1 * HOUR + 59: None, 2 * HOUR + 7: "critical"},
     ),
     Case(
@@ -47,6 +47,7 @@ CASES = [
             backup_last_failure_timestamp_seconds=f"0x60 3660{HELD}",
             backup_consecutive_failures="0x60 1x60 0x600",
             backup_last_success_time="60x120 7320x600",
+            **{'backup_failing_info{reason="space"}': "_x60 1x60"},
         ),
         {60: None, 62: "warning", 120: "warning", 123: None},
     ),
@@ -56,6 +57,7 @@ CASES = [
         daily(
             backup_last_failure_timestamp_seconds=f"3660x60 7320{HELD}",
             backup_consecutive_failures=f"1x60 2{HELD}",
+            **{'backup_failing_info{reason="rights"}': 1},
         ),
         {30: "warning", 62: "critical"},
     ),

@@ -16,7 +16,7 @@ from typing import Final
 from pgbackstop_catalog.config.schedule import Schedule
 from pgbackstop_catalog.decisions.attempts import Attempt
 from pgbackstop_catalog.decisions.counts import NOTHING, Counts, count
-from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.records.attempt import Reason, Status
 
 BASELINE_SUCCESSES: Final = 10
 # Of a database that no run contains any more, how many good runs in a row must have been without it.
@@ -25,13 +25,17 @@ RUNS_WITHOUT: Final = 2
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """The attempts of one plan for one database or server, added up."""
+    """The attempts of one plan for one database or server, added up.
+
+    ``failing``: why the newest of the failures since the newest success failed.
+    """
 
     success: Attempt | None = None
     running: Attempt | None = None
     last_attempt: float = 0.0
     last_failure: float = 0.0
     consecutive_failures: int = 0
+    failing: Reason | None = None
     last_missed: float = 0.0
     handled_until: float = 0.0
     verified: float = 0.0
@@ -77,13 +81,16 @@ def summarise(attempts: Iterable[Attempt], *, folding: frozenset[str] = frozense
     missed = [attempt for attempt in every if attempt.status is Status.MISSED]
     success = max(successes, key=_by_end, default=None)
     last_success = success.finished if success else 0.0
+    since = [attempt for attempt in failed if attempt.finished > last_success]
+    newest_failure = max(since, key=_by_end, default=None)
     return History(
         success=success,
         running=max(running, key=_by_start, default=None),
         last_attempt=max((attempt.started for attempt in (*ended, *running)), default=0.0),
         last_failure=max((attempt.finished for attempt in failed), default=0.0),
         last_missed=max((attempt.started for attempt in missed), default=0.0),
-        consecutive_failures=sum(attempt.finished > last_success for attempt in failed),
+        consecutive_failures=len(since),
+        failing=newest_failure.reason if newest_failure else None,
         handled_until=max((attempt.scheduled or attempt.started for attempt in every), default=0.0),
         verified=max((attempt.verified for attempt in successes), default=0.0),
         available=len(kept),

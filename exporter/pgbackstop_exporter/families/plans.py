@@ -135,6 +135,8 @@ class _PlanSeries:
         add(plan_metrics.LAST_ATTEMPT, where, known.last_attempt)
         add(plan_metrics.LAST_FAILURE, where, known.last_failure)
         add(plan_metrics.CONSECUTIVE_FAILURES, where, known.consecutive_failures)
+        if known.failing is not None:
+            add(plan_metrics.FAILING, where.plus("reason", known.failing.value), 1)
 
     def _running(self, where: Labels, running: Attempt | None) -> None:
         add = self.families.add

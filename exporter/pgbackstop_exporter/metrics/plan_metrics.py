@@ -30,6 +30,13 @@ LAST_FAILURE: Final = metric.plan(
 CONSECUTIVE_FAILURES: Final = metric.plan(
     "backup_consecutive_failures", "Failed attempts since the newest success."
 )
+FAILING: Final = metric.Metric(
+    name="backup_failing_info",
+    kind="gauge",
+    labels=(*metric.PLAN, "reason"),
+    help="1 while the newest attempt that ended has failed, with the reason; absent while it has succeeded.",
+    source=metric.RECORDS,
+)
 RUNNING: Final = metric.plan("backup_running", "1 while a backup runs, else 0.", volatile=True)
 RUNNING_START: Final = metric.plan(
     "backup_running_start_timestamp_seconds",
@@ -231,7 +238,7 @@ GROUP: Final = metric.Group(
     about='`database` is empty for a whole server, and for a logical plan of "all" databases as long as '
     "none is known. Series follow the configuration: a removed plan disappears with the reload.",
     metrics=(
-        *(LAST_SUCCESS, SIZE, DURATION, AGE, LAST_ATTEMPT, LAST_FAILURE, CONSECUTIVE_FAILURES),
+        *(LAST_SUCCESS, SIZE, DURATION, AGE, LAST_ATTEMPT, LAST_FAILURE, CONSECUTIVE_FAILURES, FAILING),
         *(RUNNING, RUNNING_START, PROGRESS, PROGRESS_AT, PROGRESS_EXPECTED, MAX_DURATION, STALL_TIMEOUT),
         *(ENABLED, MAX_AGE, SCHEDULE_INTERVAL, NEXT_RUN, FIRST_DUE, MISSED, LAST_MISSED, RUNS, FAILURES),
         *(AVAILABLE, MISSING, DAMAGED, VANISHED, KEEP_MINIMUM, STORED, SOURCE_SIZE, OLDEST),

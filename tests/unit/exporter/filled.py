@@ -11,7 +11,7 @@ from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.store import atomic
-from pgbackstop_exporter.metrics import server_metrics, storage_metrics
+from pgbackstop_exporter.metrics import plan_metrics, server_metrics, storage_metrics
 from pgbackstop_exporter.snapshot import (
     CATALOG,
     DiskFacts,
@@ -37,7 +37,11 @@ from tests.unit.exporter.builders import (
 
 WELL = Health(success=True, duration=0.25, last_success=NOW.timestamp())
 # What nobody emits while all is well.
-OF_TROUBLE = {server_metrics.POSTGRES_UNREACHABLE.name, storage_metrics.UNCONFIGURED.name}
+OF_TROUBLE = {
+    plan_metrics.FAILING.name,
+    server_metrics.POSTGRES_UNREACHABLE.name,
+    storage_metrics.UNCONFIGURED.name,
+}
 SEEN_AT = datetime(2026, 11, 1, tzinfo=UTC)
 
 

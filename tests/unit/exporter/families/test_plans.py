@@ -143,6 +143,15 @@ def test_an_attempt_for_the_whole_plan_counts_for_each_of_its_databases(tmp_path
     assert values(found, "backup_last_success_time", database="") == []
 
 
+def test_why_it_fails_is_that_of_the_newest_failure_until_it_succeeds(tmp_path: Path) -> None:
+    old = backup(NOW - 2 * DAY, status=Status.FAILED, reason=Reason.RIGHTS)
+    new = backup(NOW, database="", status=Status.FAILED, reason=Reason.SPACE)
+    found = of(tmp_path / "failing", backup(NOW - 3 * DAY), old, new)
+    assert value(found, "backup_failing_info", reason="space", **DAILY) == 1.0
+    assert len(values(found, "backup_failing_info")) == 1
+    assert values(of(tmp_path / "well", old, backup(NOW)), "backup_failing_info") == []
+
+
 def test_a_new_database_is_due_with_the_next_run_and_shares_what_befell_the_plan(tmp_path: Path) -> None:
     noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
     lost = backup(NOW, database="", status=Status.FAILED, reason=Reason.UNREACHABLE)
