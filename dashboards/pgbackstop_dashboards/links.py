@@ -51,6 +51,20 @@ STATE_RUNBOOKS: Final = (
     runbook("BackupDamaged", "What to do when a stored backup is damaged"),
 )
 
+TROUBLE_RUNBOOKS: Final = (
+    *STATE_RUNBOOKS,
+    runbook("BackupDrillFailed", "What to do when a drill failed"),
+    runbook("BackupDataVanished", "What to do when rows vanished"),
+    runbook("PostgresUnreachable", "What to do when a server is silent"),
+    runbook("WalReceiverDown", "What to do when nobody receives WAL"),
+    runbook("WalLagging", "What to do when WAL is behind"),
+    runbook("WalGap", "What to do when WAL has gaps"),
+    runbook("BackupDiskSpaceLow", "What to do when a disk is full"),
+    runbook("BackupDiskReadonly", "What to do when a disk is read-only"),
+    runbook("CatalogUnreadable", "What to do when a catalog cannot be read"),
+    runbook("SchedulerDead", "What to do when a daemon is dead"),
+)
+
 OUTSIDE: Final = (
     Link(title="Runbooks", url=RUNBOOKS, new_tab=True),
     Link(title="What the metrics mean", url=f"{PROJECT}/docs/reference/metrics.md", new_tab=True),

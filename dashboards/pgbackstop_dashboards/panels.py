@@ -34,7 +34,7 @@ _POINTS: Final = 200
 _BARS: Final = 60
 NOT_KNOWN: Final = "not known"
 # What series have besides what a table shows of them.
-_LABELS: Final = ("job", "instance", "plan", "server", "database", "backup_type")
+_LABELS: Final = ("job", "instance", "plan", "server", "database", "backup_type", "path")
 
 
 def stat(

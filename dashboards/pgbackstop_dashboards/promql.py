@@ -99,6 +99,11 @@ def steps(counter: str) -> str:
     return f"clamp_min({counter} - {counter} offset $__interval, 0)"
 
 
+def when(condition: str, number: int) -> str:
+    """That number for each series of the condition."""
+    return f"({condition}) * 0 + {number}"
+
+
 def constant(number: float, known_by: str) -> str:
     """That number where there is any series of ``known_by``, else nothing."""
     return f"0 * count({known_by}) + {number}"
@@ -137,18 +142,18 @@ def state() -> str:
     return each_plan(
         " or ".join(
             (
-                _when(f"{plan('backup_enabled')} == 0", PAUSED),
-                _when(_stuck(), STUCK),
-                _when(f"{share_of_limit()} > 1", LATE),
-                _when(_never(), NEVER),
-                _when(f"{plan('backup_last_failure_timestamp_seconds')} > {success}", FAILED),
-                _when(f"{plan('backup_missing')} > 0", FAILED),
-                _when(f"{plan('backup_damaged')} > 0", FAILED),
-                _when(overdue(), LATE),
-                _when(f"{plan('backup_running')} == 1", RUNNING),
-                _when(f"{success} == 0", NEW),
-                _when(success, OK),
-                _when(plan("backup_enabled"), UNKNOWN),
+                when(f"{plan('backup_enabled')} == 0", PAUSED),
+                when(_stuck(), STUCK),
+                when(f"{share_of_limit()} > 1", LATE),
+                when(_never(), NEVER),
+                when(f"{plan('backup_last_failure_timestamp_seconds')} > {success}", FAILED),
+                when(f"{plan('backup_missing')} > 0", FAILED),
+                when(f"{plan('backup_damaged')} > 0", FAILED),
+                when(overdue(), LATE),
+                when(f"{plan('backup_running')} == 1", RUNNING),
+                when(f"{success} == 0", NEW),
+                when(success, OK),
+                when(plan("backup_enabled"), UNKNOWN),
             )
         )
     )
@@ -172,10 +177,6 @@ def reason() -> str:
 
 def _because(condition: str, word: str) -> str:
     return f'label_replace({condition}, "reason", "{word}", "", "")'
-
-
-def _when(condition: str, number: int) -> str:
-    return f"({condition}) * 0 + {number}"
 
 
 def _stuck() -> str:

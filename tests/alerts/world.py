@@ -276,7 +276,10 @@ class World:
                 self.last_good[name] = moment
         health = {
             name: Health(
-                success=name not in self.down, duration=0.1, last_success=self.last_good.get(name, 0.0)
+                success=name not in self.down,
+                duration=0.1,
+                last_success=self.last_good.get(name, 0.0),
+                error="connection refused" if name in self.down else "",
             )
             for name in collectors
         }

@@ -12,6 +12,7 @@ import pytest
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_dashboards import alerts, promql, theme
 from pgbackstop_dashboards.rows import restorable
+from pgbackstop_exporter.families import unreachable
 from pgbackstop_exporter.metrics.contract import METRICS
 from pgbackstop_exporter.metrics.metric import PLAN, SERVER
 from tests.alerts.test_rules import RULES, alert_names, rules
@@ -173,6 +174,13 @@ def test_the_limit_of_the_archive_is_that_of_the_alert() -> None:
 def test_every_reason_has_words() -> None:
     words = {word.value for word in theme.REASONS}
     assert words - {promql.DAMAGED, promql.FILES_GONE, promql.HANGS, promql.NOT_STARTED} == set(Reason)
+
+
+def test_words_of_reasons_fit_into_their_column() -> None:
+    """At about eight pixels a letter."""
+    longest = max(len(word.text) for word in theme.REASONS)
+    of_servers = [*unreachable.WORDS]
+    assert max(longest, *map(len, of_servers)) * 8 <= 210
 
 
 def test_our_alerts_are_known_by_their_names() -> None:

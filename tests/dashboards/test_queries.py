@@ -116,7 +116,6 @@ NOT_SHOWN = {
     "backup_unconfigured_plan_bytes": "nothing is wrong: status, list and expire name the plan",
     "backup_age_seconds": "queries compute the age themselves, so that it grows while the exporter is away",
     "backup_postgres_clock_offset_seconds": "its alert is on the first screen where the clocks differ",
-    "backup_postgres_unreachable_info": "its alert says why; the first screen says that it does not answer",
     "backup_wal_last_gap_timestamp_seconds": "its alert is on the first screen, and Gaps are those that last",
 }
 

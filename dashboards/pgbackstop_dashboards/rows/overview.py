@@ -6,7 +6,7 @@ from typing import Final
 
 from pgbackstop_dashboards import alerts, links, panels, promql, theme
 from pgbackstop_dashboards.model import Override, Panel, Query, Row, Word
-from pgbackstop_dashboards.rows import plans, proofs, restorable
+from pgbackstop_dashboards.rows import not_well, proofs, restorable
 
 _NO_PLAN: Final = -2
 _OVERDUE: Final = -2
@@ -32,22 +32,23 @@ def row() -> Row:
 
 
 def _number() -> Panel:
-    wrong = f"count({promql.needs_somebody()} or {restorable.needs_somebody()})"
+    wrong = f"count({not_well.everything()})"
     none = promql.constant(0, promql.plan("backup_enabled"))
     no_plan = promql.constant(_NO_PLAN, promql.any_exporter())
     return panels.stat(
         "Need somebody",
-        "How many plans and servers: plans whose backups are late, failed, never made, stuck or unknown; "
-        "servers that are silent, whose WAL nobody receives, is more than five minutes behind, or has gaps. "
-        "The tables name them and say why. Not known: no exporter answers.",
-        Query(expr=promql.first_known(wrong, none, no_plan), legend="plans and servers"),
+        "The rows of the table below: plans whose backups are late, failed, never made, stuck or unknown, "
+        "whose last drill failed, or that saw rows vanish; servers that are silent, whose WAL nobody "
+        "receives, is more than five minutes behind, or has gaps; disks that are nearly full or read-only; "
+        "catalogs that cannot be read; daemons that are dead. Not known: no exporter answers.",
+        Query(expr=promql.first_known(wrong, none, no_plan), legend="need somebody"),
         unit="short",
         width=4,
         height=6,
         decimals=0,
         steps=theme.NONE_IS_GOOD,
         words=(theme.NOT_KNOWN, Word(value=_NO_PLAN, text="no plan", colour=theme.WARN)),
-        links=links.STATE_RUNBOOKS,
+        links=links.TROUBLE_RUNBOOKS,
     )
 
 
@@ -189,7 +190,7 @@ def _last_proof() -> Panel:
 
 def attention() -> Row:
     """Only what is not well, and what fires."""
-    return Row(title="", panels=(plans.not_well(), _firing()))
+    return Row(title="", panels=(not_well.table(), _firing()))
 
 
 def _firing() -> Panel:

@@ -35,40 +35,6 @@ def origin() -> tuple[Override, ...]:
     return (panels.column("Type", 70), panels.column("Exporter", 110))
 
 
-def not_well() -> Panel:
-    """Only plans that need somebody, with the reason."""
-    wrong = promql.needs_somebody()
-
-    def only(expr: str) -> str:
-        return f"({expr}) and on ({promql.PLAN_LABELS}) {wrong}"
-
-    success = promql.each_plan(promql.plan("backup_last_success_time"))
-    in_a_row = promql.each_plan(promql.plan("backup_consecutive_failures"))
-    return panels.table(
-        "Not well",
-        "Plans and databases that need somebody, the worst first, with the reason of the newest failure. "
-        "`pgbackstop list` has its last words. The name of a plan leads to its own page, its state to the "
-        "runbooks.",
-        Query(expr=promql.or_silence(wrong, "plan", promql.SILENT), column="State"),
-        Query(expr=only(promql.reason())),
-        Query(expr=promql.moment(f"({only(success)})"), column="Last success"),
-        Query(expr=only(in_a_row), column="In a row"),
-        labels={**LABELS, "reason": "Why"},
-        width=13,
-        height=8,
-        sort_by="State",
-        no_value="every plan is well",
-        columns=(
-            panels.filled(_state()),
-            *names(),
-            _why(),
-            panels.moment("Last success", 110),
-            panels.column("In a row", 75, decimals=0),
-            *origin(),
-        ),
-    )
-
-
 def _why() -> Override:
     return panels.column("Why", 140, words=theme.REASONS)
 

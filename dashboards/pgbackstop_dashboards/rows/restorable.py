@@ -12,6 +12,7 @@ LAG_LIMIT: Final = 300  # seconds; as in the alert WalLagging
 _WAL: Final = 1
 _DUMPS: Final = 2
 _BASE_BACKUP: Final = 3
+_NOT_YET: Final = -2
 _LATEST: Final = "backup_latest_recoverable_timestamp_seconds"
 _ELSEWHERE: Final = "backup_wal_copy_latest_recoverable_timestamp_seconds"
 _LAG: Final = "backup_wal_lag_seconds"
@@ -27,8 +28,11 @@ def table(*, width: int, height: int) -> Panel:
         "since the beginning; by dumps: to the beginning of the newest dump of the database that is worst "
         "off. Of limit: 100 % is where the alert fires (WalLagging, BackupTooOld). Proven until: to where a "
         "drill has really recovered the server. If host lost: to when another storage recovers it alone. "
-        "Behind: copies in other storages that lack the newest backup.",
-        Query(expr=promql.or_silence(promql.moment(f"({until})"), "server"), column="Restorable until"),
+        "Copies late: copies in other storages that lack the newest backup.",
+        Query(
+            expr=promql.or_silence(f"{_not_yet(until)} or {promql.moment(f'({until})')}", "server"),
+            column="Restorable until",
+        ),
         Query(expr=f"round(time() - (({until}) > 0))", column="Behind by"),
         Query(expr=_share(), column="Of limit"),
         Query(expr=_way(), column="By"),
@@ -43,17 +47,21 @@ def table(*, width: int, height: int) -> Panel:
         Query(expr=promql.each_server(promql.server("backup_postgres_up")), column="PostgreSQL"),
         Query(expr=_receiver(), column="Receiver"),
         Query(expr=promql.each_server(promql.server("backup_wal_missing_segments")), column="Gaps"),
-        Query(expr=f"sum by ({promql.SERVER_LABELS}) ({plans.copies_behind()})", column="Behind"),
+        Query(expr=f"sum by ({promql.SERVER_LABELS}) ({plans.copies_behind()})", column="Copies late"),
         labels={"server": "Server", "instance": "Exporter"},
         width=width,
         height=height,
         sort_by="Of limit",
         columns=(
-            panels.column("Server", 130),
-            panels.clock("Restorable until", no_value="not known"),
+            panels.column("Server", 115),
+            panels.clock(
+                "Restorable until",
+                words=(*theme.NEVER_IS_BAD, Word(value=_NOT_YET, text="not yet", colour=theme.BUSY)),
+                no_value="not known",
+            ),
             panels.stopwatch("Behind by", 100),
             panels.filled(panels.share("Of limit")),
-            panels.column("By", 65, words=_WAYS),
+            panels.column("By", 60, words=_WAYS),
             panels.clock("Restorable from", no_value="not known"),
             panels.clock("Proven until", words=theme.NEVER),
             panels.clock(
@@ -76,9 +84,9 @@ def table(*, width: int, height: int) -> Panel:
                 links=(links.runbook("WalReceiverDown", "What to do when nobody receives"),),
             ),
             panels.column(
-                "Gaps", 60, steps=theme.NONE_IS_GOOD, links=(links.runbook("WalGap", "What to do about it"),)
+                "Gaps", 55, steps=theme.NONE_IS_GOOD, links=(links.runbook("WalGap", "What to do about it"),)
             ),
-            panels.column("Behind", 75, steps=theme.NONE_IS_GOOD),
+            panels.column("Copies late", 100, steps=theme.NONE_IS_GOOD),
             panels.column("Exporter", 100),
         ),
     )
@@ -91,13 +99,10 @@ _WAYS: Final = (
 )
 
 
-def needs_somebody() -> str:
-    """Servers that are silent, whose WAL nobody receives, or arrives too late, or lacks segments."""
-    silent = promql.each_server(f"{promql.server('backup_postgres_up')} == 0")
-    nobody = promql.each_server(f"{promql.server('backup_wal_slot_active')} == 0")
-    gaps = promql.each_server(f"{promql.server('backup_wal_missing_segments')} > 0")
-    behind = promql.each_server(f"{promql.server(_LAG)} > {LAG_LIMIT}")
-    return f"({silent} or {nobody} or {gaps} or {behind})"
+def _not_yet(until: str) -> str:
+    """Servers without a backup whose plans are all as they should be: none was due."""
+    none = f"({until}) == 0 unless on ({promql.SERVER_LABELS}) {promql.needs_somebody()}"
+    return promql.when(none, _NOT_YET)
 
 
 def _dumps() -> str:

@@ -25,6 +25,7 @@ _REASONS: Final = tuple(
         (r"closed the connection|connection reset|terminating connection", "connection lost"),
     )
 )
+WORDS: Final = (OTHER, *(words for _, words in _REASONS))
 
 
 def reason(problem: str) -> str:
