@@ -77,7 +77,11 @@ class Desk:
 
     def start(self) -> None:
         """Alertmanager with what is configured now."""
-        self.ending.enter_context(delivery_stack.alertmanager(self.folder, self.write(), self.port))
+        self.serve(self.write())
+
+    def serve(self, configuration: Path) -> None:
+        """Alertmanager with that file."""
+        self.ending.enter_context(delivery_stack.alertmanager(self.folder, configuration, self.port))
 
     def post_alert(self, name: str, severity: str) -> None:
         now = datetime.now(UTC)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pgbackstop_catalog import units
 from pgbackstop_runner.notify import alertmanager
 from tests.acceptance import delivery_desk, delivery_stack
 from tests.acceptance.delivery_desk import Desk
@@ -52,6 +53,23 @@ def test_a_subject_names_the_worst_of_all(desk: Desk) -> None:
     mail, slack, _ = desk.post.inbox.on_each("A backup is small")
     assert mail.title == "WARNING: No backup of database shop (3 firing)"
     assert slack.title == mail.title
+
+
+def test_news_of_a_plan_are_told_once(desk: Desk) -> None:
+    """As configured, in 20 s instead of ten minutes: the first have ended when the next are told."""
+    written = desk.write()
+    waits = f"group_interval: {units.format_exact_duration(570)}"
+    assert waits in written.read_text()
+    written.write_text(written.read_text().replace(waits, "group_interval: 20s"))
+    desk.serve(written)
+    old = fired("BackupFinished", "info", "Backed up database crm", database="crm", **PLAN)
+    ends = {"endsAt": (datetime.now(UTC) + timedelta(seconds=15)).isoformat()}
+    alertmanager.post(desk.server, [old | ends])
+    desk.post.inbox.on_each("Backed up database crm")
+    new = fired("BackupFinished", "info", "Backed up database shop", database="shop", **PLAN)
+    alertmanager.post(desk.server, [new])
+    for message in desk.post.inbox.on_each("Backed up database shop"):
+        assert "Backed up database crm" not in message.text
 
 
 def test_an_end_that_repaired_nothing_says_so(desk: Desk) -> None:

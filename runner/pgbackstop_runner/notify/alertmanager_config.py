@@ -8,6 +8,7 @@ import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -18,7 +19,7 @@ import jinja2
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.config.notifications import WEEKDAYS, Notifications, QuietHours
 from pgbackstop_catalog.store import atomic
-from pgbackstop_runner.notify import channels
+from pgbackstop_runner.notify import channels, events
 from pgbackstop_runner.notify import secrets as notify_secrets
 
 Version = tuple[int, int]
@@ -33,6 +34,8 @@ KNOWS_WORKFLOWS: Version = (0, 28)
 # 0.25 sends the newline at the end of such a file too, which no header may have.
 _NEVER: Version = (1_000, 0)
 _TEMPLATES = resources.files("pgbackstop_runner.notify") / "templates"
+# By which news outlast the wait of further ones, so that each is told, and told before it ends.
+_MARGIN = timedelta(seconds=30)
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(\.\S*)?")
 
 
@@ -166,6 +169,7 @@ def render(settings: Notifications, *, version: Version = OLDEST, embed: bool = 
         quiet=[interval for hours in settings.quiet_hours for interval in intervals(hours)],
         group_wait=_duration(settings.group_wait),
         group_interval=_duration(settings.group_interval),
+        news_interval=_duration((events.GOOD_NEWS - _MARGIN).total_seconds()),
         repeat_interval=_duration(settings.repeat_interval),
     )
     embedded = any(each is not None and each.file is None for each in secrets.values())

@@ -209,6 +209,14 @@ def test_the_end_of_an_alert_is_told_once() -> None:
     assert units.parse_duration(route["group_interval"]) >= 1.3 * 90
 
 
+def test_news_last_a_little_longer_than_further_ones_wait(everything: dict[str, Any]) -> None:
+    """Shorter, some would never be told; much longer, old news would be told again beside new ones."""
+    channel = rendered(everything)["route"]["routes"][-1]
+    news = next(each for each in channel["routes"] if "BackupFinished" in each["matchers"][0])
+    waits = units.parse_duration(news["group_interval"])
+    assert 0 < events.GOOD_NEWS.total_seconds() - waits <= 60
+
+
 def test_every_alert_that_is_named_exists() -> None:
     rules = yaml.safe_load(RULES.read_text())
     known = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
