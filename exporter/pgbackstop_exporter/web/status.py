@@ -116,6 +116,7 @@ def _state(known: SampleIndex, where: Labels, *, plan_runs: bool) -> State:
         or _never(known, where, success)
         or _failed(known, where, success)
         or _gone(known, where)
+        or _damaged(known, where)
         or (None if plan_runs else _overdue(known, where))
         or _well(known, where, success)
     )
@@ -167,6 +168,11 @@ def _gone(known: SampleIndex, where: Labels) -> State | None:
     if not missing:
         return None
     return State(word="failed", why=f"files of kept backups are gone or have another size: of {missing:g}")
+
+
+def _damaged(known: SampleIndex, where: Labels) -> State | None:
+    damaged = known.of(plan_metrics.DAMAGED, where)
+    return State(word="failed", why=f"stored backups that are damaged: {damaged:g}") if damaged else None
 
 
 def _overdue(known: SampleIndex, where: Labels) -> State | None:

@@ -90,6 +90,7 @@ def state(**changes: float | None) -> State:
             "1m00s ago, 1 in a row",
         ),
         ({"MISSING": 2}, "failed", "files of kept backups are gone or have another size: of 2"),
+        ({"DAMAGED": 1}, "failed", "stored backups that are damaged: 1"),
         ({"NEXT_RUN": UNIX - HOUR}, "late", "a run was due 1h00m ago and has not started"),
         ({"NEXT_RUN": UNIX - 600}, "ok", ""),
         ({"LAST_SUCCESS": UNIX + 60}, "ok", ""),
