@@ -48,6 +48,8 @@ def test_the_data_source_is_a_variable(document: dict[str, Any]) -> None:
     first = document["templating"]["list"][0]
     assert (first["name"], first["label"]) == ("datasource", "Data source")
     assert (first["type"], first["query"]) == ("datasource", "prometheus")
+    # Without it Grafana takes the first by name.
+    assert first["current"] == {"text": "default", "value": "default"}
 
 
 @EVERY_DOCUMENT
@@ -100,6 +102,52 @@ def test_an_absent_alert_is_no_good_news(asked: Asked) -> None:
     assert "or vector(0)" not in asked.expr
     if "ALERTS{" in asked.expr and asked.panel != "annotations":
         assert 'alertname="Watchdog"' in asked.expr or asked.panel == "What fires"
+
+
+@EVERY_PANEL
+def test_an_empty_panel_names_no_cause_that_nobody_knows(panel: dict[str, Any]) -> None:
+    """A word of its own is for a panel that has a line, and is not empty, while nothing is known."""
+    if panel["fieldConfig"]["defaults"]["noValue"] == "not known":
+        return
+    asked = " ".join(target["expr"] for target in panel["targets"])
+    unknown = {"What fires": 'unless on () ALERTS{alertname="Watchdog"'}
+    assert unknown.get(panel["title"], "unless on () backup_exporter_build_info") in asked
+
+
+@EVERY_DOCUMENT
+def test_marks_are_where_something_began(document: dict[str, Any]) -> None:
+    """Grafana looks at 100 moments of a page: what lasts would be a carpet, what is short would be lost."""
+    for annotation in document["annotations"]["list"]:
+        assert annotation["useValueForTime"]
+        if "ALERTS" in annotation["expr"]:
+            assert annotation["expr"].startswith("(ALERTS_FOR_STATE{")
+            assert 'severity="critical"' in annotation["expr"]
+
+
+@EVERY_PANEL
+def test_the_worst_is_first(panel: dict[str, Any]) -> None:
+    if panel["type"] == "table":
+        assert [each["desc"] for each in panel["options"]["sortBy"]] == [True]
+    if panel["title"] in {"What fires", "Not well", "Every plan"}:
+        by = panel["options"]["sortBy"][0]["displayName"]
+        assert by == ("Severity" if panel["title"] == "What fires" else "State")
+
+
+@EVERY_PANEL
+def test_limits_are_dashed_and_no_entries_of_the_legend(panel: dict[str, Any]) -> None:
+    """They would double it."""
+    if panel["type"] != "timeseries":
+        return
+    overrides = panel["fieldConfig"]["overrides"]
+    dashed = next((each for each in overrides if each["matcher"]["id"] == "byRegexp"), None)
+    ends = r"\b(usual|expected|limit|target|forecast|size of the disk|promised)$"
+    for target in panel["targets"]:
+        if re.search(ends, target["legendFormat"]):
+            assert dashed is not None
+            assert re.search(dashed["matcher"]["options"].strip("/"), target["legendFormat"])
+    if dashed is not None:
+        hidden = {each["id"]: each["value"] for each in dashed["properties"]}["custom.hideFrom"]
+        assert hidden["legend"] is True
 
 
 # Sums over all that is shown, whoever scraped it.
@@ -205,6 +253,14 @@ def test_links_to_the_project_lead_to_files() -> None:
         assert (ROOT / path.replace("${__value.raw}.md", "")).exists(), path
 
 
+@EVERY_PANEL
+def test_the_database_of_a_row_leads_to_itself(panel: dict[str, Any]) -> None:
+    for override in panel["fieldConfig"]["overrides"]:
+        for each in override["properties"]:
+            if each["id"] == "links" and override["matcher"]["options"] == "Database":
+                assert all("var-database=${__value.text}" in link["url"] for link in each["value"])
+
+
 def test_links_between_dashboards_lead_to_dashboards() -> None:
     inside = [url for url in links() if not url.startswith(PROJECT)]
     assert inside
@@ -217,5 +273,6 @@ def test_links_between_dashboards_lead_to_dashboards() -> None:
 def test_dashboards_find_each_other_by_their_tag(document: dict[str, Any]) -> None:
     tagged = next(each for each in document["links"] if each["type"] == "dashboards")
     assert tagged["tags"] == document["tags"] == ["pgbackstop"]
+    assert tagged["asDropdown"], "on a phone each link is a line"
     assert tagged["includeVars"]
     assert tagged["keepTime"]

@@ -23,7 +23,7 @@ def _table() -> Panel:
         "Copies by storage",
         "Whether each storage has a copy of the newest backup, of when its newest one is, and how many "
         "tries to copy have failed since the plan began.",
-        Query(expr=f"max by ({_BY}) ({behind})", column="Newest backup"),
+        Query(expr=promql.or_silence(f"max by ({_BY}) ({behind})", "storage"), column="Newest backup"),
         Query(expr=promql.moment(f"max by ({_BY}) ({copied})"), column="Newest copy"),
         Query(expr=f"max by ({_BY}) ({promql.plan('backup_copy_failures_total')})", column="Failed tries"),
         labels={

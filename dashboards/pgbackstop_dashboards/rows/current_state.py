@@ -70,11 +70,11 @@ def _proof() -> Panel:
     return panels.stat(
         "Proof of the limit",
         "Age of the newest restore by a drill as a share of what the plan allows: at 100 % it is too old.",
-        Query(expr=proofs.share(), legend=_NAME),
+        Query(expr=promql.or_silence(proofs.share(), "plan"), legend=_NAME),
         unit="percentunit",
         decimals=0,
         steps=theme.LIMIT,
-        words=(Word(value=1000, text="never", colour=theme.BAD),),
+        words=(Word(value=1000, text="never", colour=theme.BAD), theme.NOT_KNOWN),
         links=(links.runbook("BackupNotProven", "What to do when it is too old"),),
         no_value="none is due",
     )

@@ -183,7 +183,11 @@ STATES = (
             "the rules, and BackupExporterDown fires: begin with the exporter."
         ),
         fault=now_is(is_exporter_up=False),
+        pages=(STATUS, PLAN),
         says={
+            "State": ("not known",),
+            "Proof of the limit": ("not known",),
+            "Copies by storage": ("no exporter", "not known"),
             NUMBER: ("not known",),
             RESTS_ON: ("silent", "not known"),
             SERVERS: ("no exporter", "not known"),
