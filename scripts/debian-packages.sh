@@ -23,6 +23,7 @@ packages="
     libxml2
     lz4
     npm
+    openssh-server
     postgresql-15
     prometheus
     prometheus-alertmanager
@@ -34,7 +35,8 @@ packages="
 # chromium: pictures of the dashboards; cron: crontab, which judges the lines for it; debootstrap, docker.io: the stack on an engine of its own, with images
 # made here; faketime: another date for a process; iproute2: network namespaces; iptables: the engine in its
 # namespace wants it; lib*: the PostgreSQL wheels link them; lz4, zstd: artefacts must be readable by the
-# standard tools; npm: Grafana's components, which draw the dashboards' panels; postgresql-15: a full build
+# standard tools; npm: Grafana's components, which draw the dashboards' panels; openssh-server: a real SFTP server
+# for copies; postgresql-15: a full build
 # (ICU, zstd), which the wheel of 15 is not; prometheus: promtool and a real scraper; prometheus-alertmanager:
 # real alerts; prometheus-postgres-exporter: a part of the stack; tzdata: the wheels read the system's time zones.
 [ $# -eq 0 ] || packages=$*
@@ -94,6 +96,7 @@ if command -v systemctl >/dev/null; then
     for package in $available; do
         case $package in
         cron | prometheus | prometheus-*) systemctl disable --quiet "$package" || true ;;
+        openssh-server) systemctl disable --quiet ssh.service ssh.socket || true ;;
         docker.io) systemctl disable --quiet docker.service docker.socket containerd.service || true ;;
         postgresql-*) systemctl disable --quiet postgresql || true ;;
         esac

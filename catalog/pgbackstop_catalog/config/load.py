@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from pgbackstop_catalog.config import locate, service_file
 from pgbackstop_catalog.config.configuration import Config
+from pgbackstop_catalog.config.storage import KINDS
 from pgbackstop_catalog.config.yaml_file import BadConfig, Document, Problem
 
 _PATH_KEYS = {
@@ -23,6 +24,8 @@ _PATH_KEYS = {
     "bin_dir",
     "access_key_id_file",
     "secret_access_key_file",
+    "key_file",
+    "known_hosts_file",
     "recipients_file",
     "identity_files",
     "api_url_file",
@@ -70,16 +73,15 @@ def _with_services(document: Document, config: Config) -> Config:
 
 
 def _problem(document: Document, error: Any) -> Problem:
-    loc = tuple(
-        str(part) for part in error["loc"] if part not in {"folder", "s3"} or not _is_tag(error["loc"], part)
-    )
+    loc = tuple(str(part) for part in _without_tag(error["loc"]))
     key = ".".join(part for part in loc if part != _KEY_ITSELF)
     return document.problem(loc, _sentence(error, loc), key=key)
 
 
-def _is_tag(loc: tuple[Any, ...], part: Any) -> bool:
-    """Return whether ``part`` is pydantic's name of the storage's kind, which is no key of the file."""
-    return len(loc) > 2 and loc[0] == "storages" and loc.index(part) == 2
+def _without_tag(loc: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the place without pydantic's name of the storage's kind, which is no key of the file."""
+    is_tagged = len(loc) > 2 and loc[0] == "storages" and loc[2] in KINDS
+    return (*loc[:2], *loc[3:]) if is_tagged else loc
 
 
 _MAPPING = "must be a mapping: write its keys below it, indented, or leave it out"

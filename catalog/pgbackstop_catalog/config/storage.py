@@ -1,11 +1,13 @@
-"""Storages, the places for bytes: a folder, or a bucket of S3."""
+"""Storages, the places for bytes: a folder, a bucket of S3, a folder of an SFTP server."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import base64
+import binascii
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from pgbackstop_catalog.config.types import HttpAddress, Size
 from pgbackstop_catalog.model import Model
@@ -44,6 +46,11 @@ class FolderStorage(Model):
     reserve: Size = Field(default=10**9, description="bytes that a backup must leave free")
     encryption: Encryption | None = Field(default=None, description=f"{_ENCRYPTION}; only for copies")
 
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return str(self.path)
+
 
 class S3Storage(Model):
     """A bucket of S3 or of a server that speaks its protocol; only for copies."""
@@ -72,11 +79,98 @@ class S3Storage(Model):
             raise ValueError(msg)
         return self
 
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return str(PurePosixPath(self.bucket, self.prefix.strip("/")))
+
+
+def _host(value: str) -> str:
+    if not value or value.split() != [value] or any(sign in value for sign in "/@[]"):
+        msg = "must be a host's name or address alone, like backup.example.com"
+        raise ValueError(msg)
+    return value
+
+
+def _user(value: str) -> str:
+    if not value or value.split() != [value] or "@" in value:
+        msg = "must be the name of an account, without a host and without spaces"
+        raise ValueError(msg)
+    return value
+
+
+def _host_key(value: str) -> str:
+    """What OpenSSH writes: the key's type, and the key, which begins with the length and the type."""
+    words = value.split()
+    try:
+        key = base64.b64decode(words[1], validate=True)
+    except (IndexError, binascii.Error):
+        key = b""
+    kind = words[0].encode() if words else b""
+    if not key.startswith(len(kind).to_bytes(4) + kind) or len(key) <= len(kind) + 4:
+        msg = "must be a public key like 'ssh-ed25519 AAAA…', as ssh-keyscan prints it after the host's name"
+        raise ValueError(msg)
+    return value
+
+
+def _remote_folder(value: str) -> str:
+    if not value or value.startswith("~") or ".." in PurePosixPath(value).parts:
+        msg = "must be a folder like /srv/backups, or backups for one in the home of user; without ~ and .."
+        raise ValueError(msg)
+    return value
+
+
+class SftpStorage(Model):
+    """A folder of an SFTP server, OpenSSH's or one that can replace a file by renaming; only for copies."""
+
+    kind: Literal["sftp"] = Field(description="a folder of an SFTP server")
+    host: Annotated[str, AfterValidator(_host)] = Field(description="the server's name or address")
+    port: int = Field(default=22, ge=1, le=65535, description="its port")
+    user: Annotated[str, AfterValidator(_user)] = Field(description="the account there")
+    folder: Annotated[str, AfterValidator(_remote_folder)] = Field(
+        description="the folder there; a relative one is in the home of user"
+    )
+    host_keys: tuple[Annotated[str, AfterValidator(_host_key)], ...] = Field(
+        default=(),
+        description="the server's public keys, like 'ssh-ed25519 AAAA…'; no other is spoken to. "
+        "Either these or known_hosts_file",
+    )
+    known_hosts_file: Path | None = Field(
+        default=None, description="a file as OpenSSH's known_hosts, which has the server's keys"
+    )
+    key_file: Path | None = Field(
+        default=None,
+        description="a file, mode 0600, with a private key without a passphrase; or password_file",
+    )
+    password_file: Path | None = Field(
+        default=None, description="a file, mode 0600, whose first line is the password"
+    )
+    encryption: Encryption | None = Field(default=None, description=_ENCRYPTION)
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> SftpStorage:
+        if bool(self.host_keys) == (self.known_hosts_file is not None):
+            msg = (
+                "must say which server is meant: by host_keys or by known_hosts_file, one of them. "
+                "'ssh-keyscan HOST' shows keys; compare them with what the server's owner says"
+            )
+            raise ValueError(msg)
+        if (self.key_file is None) == (self.password_file is None):
+            msg = "must say how to log in: by key_file or by password_file, one of them"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        folder = self.folder if self.folder.startswith("/") else f"/~/{self.folder}"
+        return f"sftp://{self.user}@{self.host}:{self.port}{folder}"
+
 
 def _folder_unless_said(storage: Any) -> Any:
     return {"kind": "folder", **storage} if isinstance(storage, dict) else storage
 
 
-Storage = Annotated[
-    FolderStorage | S3Storage, Field(discriminator="kind"), BeforeValidator(_folder_unless_said)
-]
+AnyStorage = FolderStorage | S3Storage | SftpStorage
+KINDS = frozenset({"folder", "s3", "sftp"})
+Storage = Annotated[AnyStorage, Field(discriminator="kind"), BeforeValidator(_folder_unless_said)]

@@ -19,7 +19,7 @@ FOLDER_MODE = 0o700
 _OF_GROUP, _OF_OTHERS = 0o050, 0o007
 TEMPORARY_SUFFIX = ".tmp"
 _OWNER = re.compile(r"\.(\d+)(\.[0-9a-f]{16})?\.tmp$")  # without the second part: of earlier versions
-_LONGEST_WRITE = 86400.0  # seconds
+LONGEST_WRITE = 86400.0  # seconds
 
 
 def make_folder(folder: Path) -> None:
@@ -126,7 +126,7 @@ def is_abandoned(path: Path) -> bool:
     owner = _OWNER.search(path.name)
     if not is_temporary(path) or owner is None:
         return False
-    return not _is_alive(int(owner[1])) or time.time() - path.lstat().st_mtime > _LONGEST_WRITE
+    return not _is_alive(int(owner[1])) or time.time() - path.lstat().st_mtime > LONGEST_WRITE
 
 
 def sweep(folder: Path, *, older_than: float = 0.0) -> None:

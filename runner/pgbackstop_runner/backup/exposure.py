@@ -13,7 +13,7 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.config.storage import FolderStorage
 
 # Of the files that the configuration names, those that anybody may know.
-_PUBLIC = frozenset({"ca_file", "recipients_file"})
+_PUBLIC = frozenset({"ca_file", "known_hosts_file", "recipients_file"})
 _UNVERIFIED = frozenset({"disable", "allow", "prefer"})
 
 

@@ -27,8 +27,11 @@ def check() -> None:
     from pgbackstop_catalog.decisions import drills  # noqa: PLC0415 - pydantic
     from pgbackstop_runner.backup import exposure  # noqa: PLC0415
     from pgbackstop_runner.notify import channels  # noqa: PLC0415 - urllib costs 30 ms
+    from pgbackstop_runner.storage import open as storages  # noqa: PLC0415
 
     opened = options.open_workspace()
+    for name, storage in opened.config.storages.items():
+        storages.open_store(name, storage)  # its files of keys are read, and nobody is spoken to
     warnings = list(_of_console(opened.config.console.web_config_file))
     servers = units.format_count(len(opened.config.servers), "server")
     plans = units.format_count(len(opened.config.plans), "plan")

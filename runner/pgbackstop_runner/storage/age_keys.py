@@ -18,6 +18,7 @@ import pyrage  # type: ignore[import-untyped]
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import format_time, utc_now
+from pgbackstop_runner.storage import secret_files
 
 _SECRET = "AGE-SECRET-KEY-"  # noqa: S105 - how one begins
 _BY_PASSPHRASE = ("age-encryption.org/", "-----BEGIN AGE ENCRYPTED FILE")
@@ -34,7 +35,7 @@ class Recipient:
 def recipients(path: Path) -> tuple[Recipient, ...]:
     """Those that a file lists. Raises ConfigError where it cannot be read, has none, or anything else."""
     found = []
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(secret_files.text(path).splitlines(), start=1):
         words = line.strip()
         if words and not words.startswith("#"):
             found.append(_recipient(words, f"{path}, line {number}"))
@@ -71,7 +72,7 @@ def identities(paths: Iterable[Path]) -> tuple[Any, ...]:
 
 
 def _identities(path: Path) -> list[Any]:
-    text = _text(path)
+    text = secret_files.text(path)
     why = "holds no secret key"
     try:
         if text.lstrip().startswith("-----BEGIN"):
@@ -87,16 +88,6 @@ def _identities(path: Path) -> list[Any]:
         f"The identity file {path} {why}.",
         remedy="Name a file of 'pgbackstop key generate' or age-keygen, or an SSH key without a passphrase.",
     )
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise errors.ConfigError(
-            f"The key file {path} cannot be read: {reason}.", remedy="Check its name, owner and mode."
-        ) from error
 
 
 def generate(path: Path) -> str:

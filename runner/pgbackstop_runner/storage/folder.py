@@ -14,7 +14,7 @@ from typing import BinaryIO
 from pgbackstop_catalog import regular_file
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import atomic, layout
-from pgbackstop_runner.storage.protocol import StoreError, wrong_size
+from pgbackstop_runner.storage.protocol import StoreError, require_inside, wrong_size
 
 _CHUNK_BYTES = 2**20
 
@@ -91,9 +91,9 @@ class FolderStore:
 
     def _inside(self, path: str) -> Path:
         """The place of ``path``. Raises StoreError where that is, or leads, outside the root."""
+        require_inside(path, self.root)
         target = self.root / path
-        parts = Path(path).parts
-        if Path(path).is_absolute() or ".." in parts or target.is_symlink():
+        if target.is_symlink():
             raise StoreError(f"{path!r} is no place inside {self.root}; nothing was touched.")
         if target.parent.resolve() != self.root.resolve() / Path(path).parent:
             raise StoreError(f"{target} leads elsewhere by a symbolic link; nothing was touched.")

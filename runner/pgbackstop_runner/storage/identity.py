@@ -12,7 +12,6 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import PurePosixPath
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.storage import FolderStorage
@@ -176,7 +175,7 @@ def create_all(workspace: Workspace, *, replace: bool = False) -> None:
 def look(workspace: Workspace, name: str) -> StorageStatus:
     """A storage as it is; nothing is adopted or marked."""
     storage = workspace.config.storages[name]
-    found = StorageStatus(name=name, kind=storage.kind, place=_place(workspace, name))
+    found = StorageStatus(name=name, kind=storage.kind, place=workspace.config.storages[name].place)
     try:
         mark, known = _mark(_opened(workspace, name), workspace, name), workspace.catalog.storage(name)
         if mark is None:
@@ -205,7 +204,7 @@ def _mark(store: ByteStore, workspace: Workspace, name: str) -> StorageMark | No
     content = store.mark()
     if content is None:
         return None
-    where = f"{_place(workspace, name)}/{layout.STORAGE_MARK}"
+    where = f"{workspace.config.storages[name].place}/{layout.STORAGE_MARK}"
     mark = codec.decode(StorageMark, content, where=where)
     if (mark.encryption is not None) != (store.encrypted_for is not None):
         raise _mixed(name, mark)
@@ -224,24 +223,18 @@ def _mixed(name: str, mark: StorageMark) -> NotThere:
     )
 
 
-def _place(workspace: Workspace, name: str) -> str:
-    storage = workspace.config.storages[name]
-    if isinstance(storage, FolderStorage):
-        return str(storage.path)
-    return str(PurePosixPath(f"{storage.bucket}/{storage.prefix.strip('/')}"))
-
-
 def _missing(workspace: Workspace, name: str) -> NotThere:
+    place = workspace.config.storages[name].place
     return NotThere(
-        f"The storage {name} is not there: {_place(workspace, name)} holds no {layout.STORAGE_MARK}.",
+        f"The storage {name} is not there: {place} holds no {layout.STORAGE_MARK}.",
         remedy=f"Mount it; or, if it is a new one, run 'pgbackstop storage create {name}'.",
     )
 
 
 def _another(workspace: Workspace, name: str, mark: StorageMark, known: StorageMark) -> NotThere:
+    place = workspace.config.storages[name].place
     return NotThere(
-        f"{_place(workspace, name)} is not the storage {name}: it is {mark.id}, and the catalog knows "
-        f"{known.id}.",
+        f"{place} is not the storage {name}: it is {mark.id}, and the catalog knows {known.id}.",
         remedy=f"Mount the right one; or, if this one takes its place, run 'pgbackstop storage create {name} "
         "--replace'.",
     )

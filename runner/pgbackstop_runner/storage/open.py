@@ -2,16 +2,17 @@
 
 folder.py      another disk of this host
 s3.py          S3, and servers that speak its protocol
+sftp.py        a folder of an SFTP server
 encrypted.py   around one of them
 """
 
 from __future__ import annotations
 
-from pgbackstop_catalog.config.storage import FolderStorage, S3Storage
+from pgbackstop_catalog.config.storage import AnyStorage, FolderStorage, S3Storage
 from pgbackstop_runner.storage.protocol import ByteStore
 
 
-def open_store(name: str, storage: FolderStorage | S3Storage) -> ByteStore:
+def open_store(name: str, storage: AnyStorage) -> ByteStore:
     """The storage of a configuration. Raises ConfigError for files of keys that cannot be used."""
     store = _plain(name, storage)
     if storage.encryption is None:
@@ -21,11 +22,15 @@ def open_store(name: str, storage: FolderStorage | S3Storage) -> ByteStore:
     return EncryptedStore.around(store, name, storage.encryption)
 
 
-def _plain(name: str, storage: FolderStorage | S3Storage) -> ByteStore:
+def _plain(name: str, storage: AnyStorage) -> ByteStore:
     if isinstance(storage, FolderStorage):
         from pgbackstop_runner.storage.folder import FolderStore  # noqa: PLC0415 - only the kind in use
 
         return FolderStore(root=storage.path)
-    from pgbackstop_runner.storage.s3 import S3Bucket  # noqa: PLC0415 - obstore is 40 MB
+    if isinstance(storage, S3Storage):
+        from pgbackstop_runner.storage.s3 import S3Bucket  # noqa: PLC0415 - obstore is 40 MB
 
-    return S3Bucket.connect(name, storage)
+        return S3Bucket.connect(name, storage)
+    from pgbackstop_runner.storage.sftp import SftpStore  # noqa: PLC0415 - asyncssh costs 0.2 s
+
+    return SftpStore.connect(name, storage)

@@ -6,6 +6,7 @@ Paths are relative to the storage's root and use slashes. Methods raise StoreErr
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
 from typing import BinaryIO, Protocol
 
 from pgbackstop_catalog import errors
@@ -25,6 +26,12 @@ def wrong_size(path: str, found: int, expected: int) -> Damaged:
     return Damaged(
         f"{path} has {found} of {expected} bytes.", remedy="Use another backup, or another copy of this one."
     )
+
+
+def require_inside(path: str, where: object) -> None:
+    """Raises StoreError for a path that leads out of a storage."""
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise StoreError(f"{path!r} is no place inside {where}; nothing was touched.")
 
 
 class Sealed(StoreError):

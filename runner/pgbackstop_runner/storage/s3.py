@@ -14,17 +14,16 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
-from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.storage import S3Storage
 from pgbackstop_catalog.store import layout
-from pgbackstop_runner.storage.protocol import StoreError, wrong_size
+from pgbackstop_runner.storage import secret_files
+from pgbackstop_runner.storage.protocol import StoreError, require_inside, wrong_size
 from pgbackstop_runner.storage.range_reader import RangeReader
 
 if TYPE_CHECKING:
@@ -51,9 +50,9 @@ class S3Bucket:
             # Servers other than Amazon's seldom have a host name for each bucket.
             options |= {"endpoint": storage.endpoint, "virtual_hosted_style_request": False}
         if storage.access_key_id_file is not None:
-            options["access_key_id"] = _secret(storage.access_key_id_file)
+            options["access_key_id"] = secret_files.text(storage.access_key_id_file).strip()
         if storage.secret_access_key_file is not None:
-            options["secret_access_key"] = _secret(storage.secret_access_key_file)
+            options["secret_access_key"] = secret_files.text(storage.secret_access_key_file).strip()
         store = S3Store(
             storage.bucket,
             prefix=storage.prefix.strip("/") or None,
@@ -132,8 +131,7 @@ class S3Bucket:
 
     @contextlib.contextmanager
     def _errors(self, path: str) -> Iterator[None]:
-        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-            raise StoreError(f"{path!r} is no place inside {self.name}; nothing was touched.")
+        require_inside(path, self.name)
         try:
             yield
         except (BaseError, OSError) as error:
@@ -165,16 +163,6 @@ class _Digests:
 
 def _md5(content: bytes) -> bytes:
     return hashlib.md5(content, usedforsecurity=False).digest()
-
-
-def _secret(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise errors.ConfigError(
-            f"The key file {path} cannot be read: {reason}.", remedy="Check its name, owner and mode."
-        ) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""A real S3 server for the tests of this folder: SeaweedFS."""
+"""Real servers for the tests of this folder: SeaweedFS for S3, OpenSSH for SFTP."""
 
 import contextlib
 import os
@@ -16,7 +16,8 @@ import pytest
 
 from pgbackstop_catalog.config.storage import S3Storage
 from pgbackstop_runner.storage.s3 import S3Bucket
-from tests.support import ports
+from tests.support import ports, sftp_server
+from tests.support.sftp_server import SftpServer
 
 STARTS = 3
 PATIENCE = 120.0  # seconds; it takes five to ten
@@ -39,6 +40,15 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             return
     with seaweed(weed, tmp_path_factory.mktemp("seaweed")) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def sftp() -> Iterator[SftpServer]:
+    """An OpenSSH of our own, on loopback."""
+    if reason := sftp_server.missing():
+        pytest.skip(reason)
+    with sftp_server.running() as server:
+        yield server
 
 
 class NotStarted(AssertionError):

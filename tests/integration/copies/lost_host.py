@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pgbackstop_catalog.config.storage import FolderStorage, S3Storage
+from pgbackstop_catalog.config.storage import AnyStorage, S3Storage
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.records import codec
 from pgbackstop_runner.storage import identity, open
@@ -97,7 +97,7 @@ class Writer:
 
 
 @contextlib.contextmanager
-def a_host(storage: FolderStorage | S3Storage) -> Iterator[Host]:
+def a_host(storage: AnyStorage) -> Iterator[Host]:
     with Server(binaries.reachable(binaries.DEFAULT_MAJOR), settings=yards.SETTINGS) as server:
         server.execute(TABLE)
         wal = {"copy_unfinished": 1}
@@ -117,7 +117,7 @@ class Left:
     """What a lost host left: its storage of copies, and the empty host that comes after it."""
 
     host: Host
-    storage: FolderStorage | S3Storage
+    storage: AnyStorage
     site: Site
 
     @property
@@ -159,7 +159,7 @@ class Bucket(Left):
     storage: S3Storage
 
 
-def empty_host(host: Host, storage: FolderStorage | S3Storage) -> Site:
+def empty_host(host: Host, storage: AnyStorage) -> Site:
     """A configuration by hand: the server's name, an empty folder, the bucket."""
     return Site(
         folder=host.yard.folder / "new",

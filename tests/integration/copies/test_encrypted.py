@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config.storage import FolderStorage, S3Storage
+from pgbackstop_catalog.config.storage import AnyStorage, FolderStorage, S3Storage
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup
 from tests.integration.copies.conftest import ACCESS_KEY, SECRET_KEY, place
@@ -35,13 +35,13 @@ class Sealed(Left):
     own: Keys
     rows: dict[str, list[tuple[object, ...]]]
 
-    def reader(self, own: Keys | None) -> FolderStorage | S3Storage:
+    def reader(self, own: Keys | None) -> AnyStorage:
         """The storage as a host has it that reads with that identity, or with none."""
         encryption = own.encryption(writes=False) if own else self.own.encryption(reads=False)
         return self.storage.evolve(encryption=encryption)
 
     @contextlib.contextmanager
-    def other(self, storage: FolderStorage | S3Storage) -> Iterator[None]:
+    def other(self, storage: AnyStorage) -> Iterator[None]:
         """The new host's configuration names it so meanwhile."""
         document = yaml.safe_load(self.site.file.read_text())
         document["storages"]["offsite"] = storage.model_dump(mode="json")
@@ -67,7 +67,7 @@ def sealed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """Backed up under load, copied with its WAL, and lost; the catalog is rebuilt without an identity."""
     folder = tmp_path_factory.mktemp("sealed")
     own = keys.generated(folder / "keys")
-    storage: FolderStorage | S3Storage = FolderStorage(path=folder / "offsite")
+    storage: AnyStorage = FolderStorage(path=folder / "offsite")
     if request.param == "s3":
         storage = place(request.getfixturevalue("endpoint"), folder, "sealed")
     storage = storage.evolve(encryption=own.encryption(reads=False))
@@ -182,10 +182,11 @@ def test_by_hand_with_age_alone(sealed: Sealed, tmp_path: Path) -> None:
         assert rows(server) == sealed.rows
 
 
-def download(storage: FolderStorage | S3Storage, sealed: Sealed, folder: Path) -> None:
+def download(storage: AnyStorage, sealed: Sealed, folder: Path) -> None:
     if isinstance(storage, FolderStorage):
         shutil.copytree(storage.path, folder, dirs_exist_ok=True)
         return
+    assert isinstance(storage, S3Storage)
     for path, _size in list(sealed.store.files("backups")):
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ import pytest
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import load, locate_catalog
 from pgbackstop_catalog.config.configuration import Config
-from pgbackstop_catalog.config.storage import FolderStorage
+from pgbackstop_catalog.config.storage import S3Storage
 from pgbackstop_catalog.config.yaml_file import BadConfig
 
 GOOD = """\
@@ -47,7 +47,7 @@ def test_a_right_one_has_paths_from_its_own_folder(file: Path) -> None:
     assert config.folder(None).path == file.parent / "store"
     assert config.catalog_folder() == file.parent / "store" / "catalog"
     cloud = config.storages["cloud"]
-    assert not isinstance(cloud, FolderStorage)
+    assert isinstance(cloud, S3Storage)
     assert cloud.secret_access_key_file == file.parent / "keys" / "secret"
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog.config.storage import S3Storage
+from pgbackstop_catalog.config.storage import S3Storage, SftpStorage
 
 
 def bucket(**more: Any) -> S3Storage:
@@ -40,3 +40,51 @@ def test_an_endpoint_without_encryption_is_wanted_or_refused() -> None:
     assert bucket(endpoint="http://minio:9000", allow_http=True).endpoint == "http://minio:9000"
     assert bucket(endpoint="https://[::1]:9000").endpoint == "https://[::1]:9000"
     assert bucket().endpoint is None
+
+
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPiQb8zQvuYBCjPlLWnm1xD6VMn4oY2ggQrYVLkV3Cqz"
+
+
+def sftp(**more: Any) -> SftpStorage:
+    wanted = {
+        "kind": "sftp",
+        "host": "backup.example.com",
+        "user": "backup",
+        "folder": "backups",
+        "host_keys": [HOST_KEY],
+        "key_file": "/key",
+    }
+    return SftpStorage.model_validate({**wanted, **more})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"host": "sftp://backup"}, "name or address alone"),
+        ({"host": "me@backup"}, "name or address alone"),
+        ({"host": ""}, "name or address alone"),
+        ({"user": "me@backup"}, "name of an account"),
+        ({"user": ""}, "name of an account"),
+        ({"port": 0}, "greater than or equal to 1"),
+        ({"folder": ""}, "must be a folder"),
+        ({"folder": "~/backups"}, "must be a folder"),
+        ({"folder": "a/../../b"}, "must be a folder"),
+        ({"host_keys": []}, "which server is meant"),
+        ({"known_hosts_file": "/known"}, "which server is meant"),
+        ({"host_keys": ["SHA256:abc"]}, "must be a public key"),
+        ({"host_keys": [HOST_KEY.replace("ssh-ed25519", "ssh-rsa")]}, "must be a public key"),
+        ({"host_keys": ["ssh-ed25519 !"]}, "must be a public key"),
+        ({"host_keys": [""]}, "must be a public key"),
+        ({"key_file": None}, "how to log in"),
+        ({"password_file": "/password"}, "how to log in"),
+    ],
+)
+def test_what_an_sftp_server_cannot_be_told(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        sftp(**changes)
+
+
+def test_an_sftp_server_has_a_place() -> None:
+    assert sftp().place == "sftp://backup@backup.example.com:22/~/backups"
+    assert sftp(folder="/srv/pg", port=2222).place == "sftp://backup@backup.example.com:2222/srv/pg"
+    assert sftp(host="2001:db8::1", host_keys=[f"{HOST_KEY} a comment"]).encryption is None

@@ -1,0 +1,386 @@
+"""Copies on a real SFTP server: who is believed, what happens when it fails, and what is left there."""
+
+import asyncio
+import io
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.storage import SftpStorage
+from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_runner.copy import run
+from pgbackstop_runner.expire import run as expire_run
+from pgbackstop_runner.storage import identity, sftp_session
+from pgbackstop_runner.storage.protocol import StoreError
+from pgbackstop_runner.storage.sftp import SftpStore
+from pgbackstop_runner.system import workers
+from tests.integration.copies.lost_host import Writer, a_host, empty_host, now, recovered
+from tests.support import backups, sftp_server
+from tests.support.cut_connections import Cutter
+from tests.support.sftp_server import SftpServer
+from tests.unit.catalog.builders import NOW
+from tests.unit.runner import places
+
+ROWS = "select n, at, content from ledger order by n"
+
+
+@pytest.fixture
+def storage(sftp: SftpServer, tmp_path: Path) -> SftpStorage:
+    return sftp.storage(f"files/{tmp_path.name}")
+
+
+@pytest.fixture
+def store(storage: SftpStorage) -> SftpStore:
+    return SftpStore.connect("offsite", storage)
+
+
+@pytest.fixture
+def alone() -> Iterator[SftpServer]:
+    """A server that a test may stop."""
+    if reason := sftp_server.missing():
+        pytest.skip(reason)
+    with sftp_server.running() as server:
+        yield server
+
+
+def public_key(path: Path) -> str:
+    return path.with_name(f"{path.name}.pub").read_text().strip()
+
+
+def new_key(path: Path, passphrase: str | None = None) -> Path:
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    key.write_private_key(path, passphrase=passphrase)
+    key.write_public_key(path.with_name(f"{path.name}.pub"))
+    return path
+
+
+def test_a_copy_is_made_and_expires(storage: SftpStorage, sftp: SftpServer, tmp_path: Path) -> None:
+    opened = places.workspace(tmp_path, copies=("offsite",), storages={"offsite": storage.model_dump()})
+    identity.create(opened, "offsite")
+    old = places.days(opened, 2)[1]
+    assert {each.status for each in run.run(opened, "main-logical")} == {Status.SUCCEEDED}
+    root = Path(storage.folder)
+    kept = [each.location for each in opened.catalog.backups() if each.id != old.id]
+    assert (root / str(old.location) / "shop.backup").is_file()
+    assert expire_run.run(opened, "main-logical", now=NOW).problems == ()
+    assert not (root / str(old.location)).exists()
+    assert all((root / str(location) / "backup.json").is_file() for location in kept)
+
+
+def test_everything_that_reached_it_comes_back(storage: SftpStorage) -> None:
+    """The host is lost; an empty one recovers the server from the SFTP server alone."""
+    with a_host(storage) as host:
+        writer = Writer(host.yard.server)
+        host.yard.receive()
+        host.copy_on()
+        with writer.writing():
+            host.yard.backup()
+            writer.more(50)
+            host.yard.switch()
+            writer.more(50)
+            host.reaches(now(host.yard.server))
+        host.lose()
+        new = empty_host(host, storage)
+        rebuilt = new.run("catalog", "rebuild", "--storage", "offsite")
+        assert rebuilt.returncode == 0, rebuilt.stderr
+        with recovered(host, new) as clone:
+            rows, live = clone.execute(ROWS), host.yard.server.execute(ROWS)
+    assert 100 <= len(rows) <= len(live)
+    assert rows == live[: len(rows)]
+
+
+def test_files_are_for_their_owner_alone(store: SftpStore, storage: SftpStorage) -> None:
+    store.put(io.BytesIO(b"bytes"), "a/file", 5)
+    assert Path(storage.folder, "a/file").stat().st_mode & 0o777 == 0o600
+    assert Path(storage.folder, "a").stat().st_mode & 0o777 == 0o700
+
+
+def test_known_hosts_say_who_is_believed(sftp: SftpServer, tmp_path: Path) -> None:
+    """A file that ssh-keyscan wrote, and one that has another host's key."""
+    scan = ["ssh-keyscan", "-p", str(sftp.port), "127.0.0.1"]
+    known = tmp_path / "known_hosts"
+    known.write_bytes(subprocess.run(scan, check=True, capture_output=True).stdout)
+    wanted: dict[str, Any] = {"host_keys": (), "known_hosts_file": known}
+    SftpStore.connect("offsite", sftp.storage(f"files/{tmp_path.name}", **wanted)).put_bytes(b"", "mark")
+
+    known.write_text(f"[127.0.0.1]:{sftp.port} {public_key(new_key(tmp_path / 'other'))}\n")
+    wanted["user"] = f"{sftp.user}2"  # another account: no connection of before
+    with pytest.raises(StoreError, match=r"did not show a key that .*known_hosts names") as refused:
+        SftpStore.connect("offsite", sftp.storage(**wanted)).put_bytes(b"", "mark")
+    assert "ssh-keyscan" in refused.value.remedy
+    known.write_text("")
+    with pytest.raises(StoreError, match=r"did not show a key that .*known_hosts names"):
+        SftpStore.connect("offsite", sftp.storage(**wanted)).put_bytes(b"", "mark")
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("ssh-ed25519", "did not show a key that host_keys names"), ("ssh-rsa", "cannot be used")],
+)
+def test_another_host_key_is_never_accepted(sftp: SftpServer, tmp_path: Path, kind: str, words: str) -> None:
+    """Also where the pinned one is of another kind; the server then hangs up, or we do."""
+    other = asyncssh.generate_private_key(kind).export_public_key().decode()
+    store = SftpStore.connect("offsite", sftp.storage(f"files/{tmp_path.name}", host_keys=(other,)))
+    with pytest.raises(StoreError, match=words) as refused:
+        store.put_bytes(b"secret", "mark")
+    assert "key" in refused.value.remedy
+    assert not Path(store.storage.folder).exists()
+
+
+def test_one_of_several_host_keys_is_enough(sftp: SftpServer, tmp_path: Path) -> None:
+    keys = (public_key(new_key(tmp_path / "next")), public_key(sftp.folder / "host_key"))
+    store = SftpStore.connect("offsite", sftp.storage(f"files/{tmp_path.name}", host_keys=keys))
+    store.put_bytes(b"mark", "a/mark")
+    assert store.read("a/mark") == b"mark"
+
+
+def test_a_key_that_is_not_let_in(sftp: SftpServer, tmp_path: Path) -> None:
+    store = SftpStore.connect("offsite", sftp.storage(key_file=new_key(tmp_path / "key")))
+    with pytest.raises(StoreError, match=f"does not let {sftp.user} in by this key") as refused:
+        store.mark()
+    assert "authorized_keys" in refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot be read: No such file"),
+        ("nonsense", "holds no private key"),
+        ("public", "holds no private key"),
+        ("passphrase", "has a passphrase"),
+    ],
+)
+def test_a_key_file_that_cannot_be_used(
+    sftp: SftpServer, tmp_path: Path, content: str | None, words: str
+) -> None:
+    path = tmp_path / "key"
+    if content == "nonsense":
+        path.write_text("AAAAsecret")
+    elif content == "public":
+        path.write_text(public_key(sftp.folder / "client_key"))
+    elif content == "passphrase":
+        new_key(path, "some words")
+    with pytest.raises(errors.ConfigError, match=words) as refused:
+        SftpStore.connect("offsite", sftp.storage(key_file=path))
+    assert "AAAA" not in str(refused.value)
+
+
+class Passwords(asyncssh.SSHServer):
+    """asyncssh's own server, for passwords alone: OpenSSH would need an account of this machine for each."""
+
+    def __init__(self, connections: list[asyncssh.SSHServerConnection]) -> None:
+        self._connections = connections
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connections.append(conn)
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return (username, password) == ("backup", "right words")
+
+
+@pytest.fixture
+def by_password(sftp: SftpServer, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """Settings of a storage on a server that wants a password."""
+    started: Future[tuple[asyncio.AbstractEventLoop, int]] = Future()
+    connections: list[asyncssh.SSHServerConnection] = []
+    over = asyncio.Event()
+    (tmp_path / "there").mkdir()
+
+    def factory(channel: asyncssh.SSHServerChannel[bytes]) -> asyncssh.SFTPServer:
+        return asyncssh.SFTPServer(channel, chroot=os.fsencode(tmp_path / "there"))
+
+    async def serve() -> None:
+        keys = [str(sftp.folder / "host_key")]
+        server = await asyncssh.create_server(
+            lambda: Passwords(connections), "127.0.0.1", 0, server_host_keys=keys, sftp_factory=factory
+        )
+        started.set_result((asyncio.get_running_loop(), server.get_port()))
+        await over.wait()
+        server.close()
+        for each in connections:
+            each.abort()
+            await each.wait_closed()
+        await server.wait_closed()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    loop, port = started.result(60)
+    password = tmp_path / "password"
+    yield {"port": port, "user": "backup", "folder": "/", "key_file": None, "password_file": password}
+    loop.call_soon_threadsafe(over.set)
+    thread.join()
+
+
+def test_a_password(sftp: SftpServer, by_password: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("wrong words\n")
+    storage = sftp.storage(**by_password)
+    with pytest.raises(StoreError, match="does not let backup in by this password") as refused:
+        SftpStore.connect("offsite", storage).mark()
+    assert "wrong words" not in str(refused.value)
+    (tmp_path / "password").write_text("right words\n")  # which is seen without a restart
+    SftpStore.connect("offsite", storage).put_bytes(b"bytes", "a/file")
+    assert (tmp_path / "there" / "a" / "file").read_bytes() == b"bytes"
+
+
+def test_a_server_that_says_nothing_more_is_an_error(
+    alone: SftpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault: the host hangs in mid-transfer; nothing of it answers, and the connection stands."""
+    store = SftpStore.connect("offsite", alone.storage())
+    store.put_bytes(b"", "one")
+    monkeypatch.setattr(sftp_session, "SILENCE", 2.0)
+    alone.signal(signal.SIGSTOP)
+    with pytest.raises(StoreError, match="said nothing for 2 seconds"):
+        store.put_bytes(b"", "two")
+    alone.signal(signal.SIGCONT)
+    monkeypatch.undo()
+    store.put_bytes(b"", "two")
+    assert {"one", "two"} <= {path for path, _size in store.files("")}
+
+
+def test_a_connection_that_died_in_the_night_is_noticed(
+    alone: SftpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By keep-alive, while nobody asks for anything."""
+    monkeypatch.setitem(sftp_session.ALONE, "keepalive_interval", 0.2)
+    store = SftpStore.connect("offsite", alone.storage())
+    store.put_bytes(b"", "one")
+    assert store.session.is_connected
+    alone.signal(signal.SIGSTOP)
+    backups.until(lambda: not store.session.is_connected, "the loss to be noticed")
+    alone.signal(signal.SIGCONT)
+
+
+def test_a_lost_connection_is_made_again(alone: SftpServer) -> None:
+    store = SftpStore.connect("offsite", alone.storage())
+    store.put_bytes(b"bytes", "a/one")
+    alone.drop_connections()
+    backups.until(lambda: not store.session.is_connected, "the loss to be noticed")
+    assert store.read("a/one") == b"bytes"
+
+
+def test_a_connection_that_is_cut_in_a_file(alone: SftpServer) -> None:
+    """A stream that ends early is an error and never the file's end; what is small gets through."""
+    SftpStore.connect("offsite", alone.storage()).put(io.BytesIO(bytes(2**20)), "a/big", 2**20)
+    with Cutter(("127.0.0.1", alone.port)).cutting() as address:
+        port = int(address.rpartition(":")[2])
+        store = SftpStore.connect("offsite", alone.storage(port=port))
+        with pytest.raises(StoreError, match="a/big"), store.open("a/big", 2**20) as stream:
+            stream.read()
+        store.put_bytes(b"small", "a/small")
+        assert store.read("a/small") == b"small"
+        alone.drop_connections()  # the proxy ends with the last one
+
+
+def test_nobody_listens(sftp: SftpServer) -> None:
+    with pytest.raises(StoreError, match="The storage offsite cannot be used") as refused:
+        SftpStore.connect("offsite", sftp.storage(port=9)).mark()
+    assert "\n" not in str(refused.value)
+
+
+def test_what_is_not_sent_whole_leaves_nothing(store: SftpStore, storage: SftpStorage) -> None:
+    class Broken(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, _buffer: object) -> int:
+            raise StoreError("the source broke")
+
+    store.put_bytes(b"old", "a/file")
+    with pytest.raises(StoreError, match="the source broke"):
+        store.put(io.BufferedReader(Broken()), "a/file", 10)
+    assert [each.name for each in Path(storage.folder, "a").iterdir()] == ["file"]
+    assert store.read("a/file") == b"old"
+
+
+def test_other_bytes_there_are_no_copy(
+    store: SftpStore, storage: SftpStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's disk returns something else than was written."""
+    real = SftpStore._compare
+
+    def damaged(self: SftpStore, there: str, *rest: Any) -> None:
+        with Path(there).open("r+b") as file:
+            file.write(b"X")
+        real(self, there, *rest)
+
+    monkeypatch.setattr(SftpStore, "_compare", damaged)
+    with pytest.raises(StoreError, match="holds other bytes"):
+        store.put(io.BytesIO(b"some bytes"), "a/file", 10)
+    assert list(Path(storage.folder, "a").iterdir()) == []
+
+
+def test_leftovers_of_a_day_ago_are_swept(sftp: SftpServer, storage: SftpStorage) -> None:
+    first = SftpStore.connect("offsite", storage)
+    first.put_bytes(b"", "a/file")
+    left = [Path(storage.folder, "a", f".file.{number}.0123456789abcdef.tmp") for number in (1, 2)]
+    for each in left:
+        each.write_bytes(b"half")
+    os.utime(left[0], (0, 0))
+    first.session.swept.clear()
+    first.put_bytes(b"", "a/more")
+    assert [each.exists() for each in left] == [False, True]
+
+
+def test_a_folder_that_may_not_be_written(store: SftpStore, storage: SftpStorage) -> None:
+    store.put_bytes(b"", "mark")
+    Path(storage.folder).chmod(0o500)
+    with pytest.raises(StoreError, match="Permission denied") as refused:
+        store.put_bytes(b"", "other")
+    assert "owner and mode" in refused.value.remedy
+    Path(storage.folder).chmod(0o700)
+
+
+@pytest.mark.root
+def test_a_full_disk(alone: SftpServer) -> None:
+    """Fault: storage full. What was there stays, and what did not fit leaves nothing."""
+    full = alone.folder / "files" / "disk"
+    full.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=777", "tmpfs", full], check=True)
+    try:
+        store = SftpStore.connect("offsite", alone.storage("files/disk"))
+        store.put_bytes(b"old", "file")
+        with pytest.raises(StoreError, match="file") as refused:
+            store.put(io.BytesIO(bytes(2**22)), "file", 2**22)
+        assert "free space" in refused.value.remedy
+        assert dict(store.files("")) == {"file": 3}
+    finally:
+        subprocess.run(["umount", "--lazy", full], check=True)
+
+
+def test_an_empty_root_is_not_taken_for_a_storage_without_files(sftp: SftpServer, tmp_path: Path) -> None:
+    """The server's disk is not mounted."""
+    store = SftpStore.connect("offsite", sftp.storage(f"files/{tmp_path.name}"))
+    with pytest.raises(StoreError, match="No such file"):
+        list(store.files("backups"))
+    store.put_bytes(b"", "mark")
+    Path(store.storage.folder, "mark").unlink()
+    with pytest.raises(StoreError, match="is empty"):
+        list(store.files("backups"))
+
+
+def test_forked_processes_have_connections_of_their_own(store: SftpStore) -> None:
+    """A backup's databases are dumped in processes forked from one that has spoken to the storage."""
+    store.put_bytes(b"", "before")
+    workers.run(lambda number: store_again(store.storage).put_bytes(b"", f"of/{number}"), 4, at_once=2)
+    assert {path for path, _size in store.files("of")} == {f"of/{number}" for number in range(4)}
+    store.put_bytes(b"", "after")
+
+
+def store_again(storage: SftpStorage) -> SftpStore:
+    return SftpStore.connect("offsite", storage)
