@@ -24,6 +24,9 @@ _PATH_KEYS = {
     "bin_dir",
     "access_key_id_file",
     "secret_access_key_file",
+    "account_key_file",
+    "sas_file",
+    "credentials_file",
     "key_file",
     "known_hosts_file",
     "recipients_file",
@@ -36,7 +39,17 @@ _PATH_KEYS = {
     "web_config_file",
 }
 _KEY_ITSELF = "[key]"  # pydantic's place of a mapping's key, which is no key below it
-_SECRETS = {"password", "secret_access_key", "access_key_id", "bot_token", "token", "api_url", "webhook_url"}
+_SECRETS = {
+    "password",
+    "secret_access_key",
+    "access_key_id",
+    "account_key",
+    "sas",
+    "bot_token",
+    "token",
+    "api_url",
+    "webhook_url",
+}
 
 
 def load(path: Path) -> Config:

@@ -1,11 +1,12 @@
-"""Storages, the places for bytes: a folder, a bucket of S3, a folder of an SFTP server."""
+"""Storages, the places for bytes: a folder, a bucket of S3, Google or Azure, a folder of an SFTP server."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -52,37 +53,114 @@ class FolderStorage(Model):
         return str(self.path)
 
 
-class S3Storage(Model):
+class ObjectStorage(Model):
+    """What buckets have in common, whoever runs them."""
+
+    kind: str
+    prefix: str = Field(default="", description="a folder in it")
+    endpoint: HttpAddress | None = Field(
+        default=None,
+        description="the server's address, like https://minio:9000; else the provider's",
+    )
+    allow_http: bool = Field(default=False, description="whether the endpoint may be without encryption")
+    ca_file: Path | None = Field(
+        default=None, description="certificates, in PEM, of authorities to trust besides the machine's own"
+    )
+    proxy: HttpAddress | None = Field(default=None, description="the address of a proxy to go through")
+    storage_class: str | None = Field(
+        default=None,
+        description="the class of what is stored, in the provider's words",
+    )
+    encryption: Encryption | None = Field(default=None, description=_ENCRYPTION)
+
+    @model_validator(mode="after")
+    def _encrypted_unless_said(self) -> Self:
+        if self.endpoint is not None and self.endpoint.startswith("http:") and not self.allow_http:
+            msg = "the endpoint is without encryption: use https://, or set allow_http: true"
+            raise ValueError(msg)
+        return self
+
+
+class S3Storage(ObjectStorage):
     """A bucket of S3 or of a server that speaks its protocol; only for copies."""
 
     kind: Literal["s3"] = Field(description="a bucket")
     bucket: str = Field(min_length=1, description="its name; it must exist")
-    prefix: str = Field(default="", description="a folder in the bucket")
-    endpoint: HttpAddress | None = Field(
-        default=None, description="the server's address, like https://minio:9000; Amazon's when left out"
-    )
     region: str = Field(default="us-east-1", description="the bucket's region")
+    addressing: Literal["path", "virtual_host"] = Field(
+        default="path",
+        description="where the bucket's name stands: https://host/bucket, or https://bucket.host",
+    )
+    checksum: Literal["none", "sha256", "crc64nvme"] | None = Field(
+        default=None,
+        description="what is sent beside each part: buckets with object lock want one, many servers that are "
+        "not Amazon's refuse all; sha256 for Amazon's when left out, else none",
+    )
     access_key_id_file: Path | None = Field(
         default=None, description="a file with the key's id; else the environment's AWS_ACCESS_KEY_ID"
     )
     secret_access_key_file: Path | None = Field(
         default=None,
-        description="a file, mode 0600, with the secret key; else the environment's AWS_SECRET_ACCESS_KEY",
+        description="a file, mode 0600, with the secret key; else the environment's AWS_SECRET_ACCESS_KEY, "
+        "else what the machine has been given",
     )
-    allow_http: bool = Field(default=False, description="whether the endpoint may be without encryption")
-    encryption: Encryption | None = Field(default=None, description=_ENCRYPTION)
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return str(PurePosixPath(self.bucket, self.prefix.strip("/")))
+
+    @property
+    def checksum_in_use(self) -> str:
+        """What is sent, with nothing left open."""
+        host = urlsplit(self.endpoint).hostname or "" if self.endpoint else "s3.amazonaws.com"
+        is_amazon = host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+        return self.checksum or ("sha256" if is_amazon else "none")
+
+
+class GcsStorage(ObjectStorage):
+    """A bucket of Google Cloud Storage; only for copies."""
+
+    kind: Literal["gcs"] = Field(description="a bucket of Google Cloud Storage")
+    bucket: str = Field(min_length=1, description="its name; it must exist")
+    credentials_file: Path | None = Field(
+        default=None,
+        description="a file, mode 0600, with a service account's key in JSON; else the environment's "
+        "GOOGLE_APPLICATION_CREDENTIALS, else what the machine has been given",
+    )
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return f"gs://{PurePosixPath(self.bucket, self.prefix.strip('/'))}"
+
+
+class AzureStorage(ObjectStorage):
+    """A container of Azure Blob Storage; only for copies."""
+
+    kind: Literal["azure"] = Field(description="a container of Azure Blob Storage")
+    account: str = Field(min_length=1, description="the storage account's name")
+    container: str = Field(min_length=1, description="its name; it must exist")
+    account_key_file: Path | None = Field(
+        default=None,
+        description="a file, mode 0600, with the account's key; else the environment's "
+        "AZURE_STORAGE_ACCOUNT_KEY, else what the machine has been given",
+    )
+    sas_file: Path | None = Field(
+        default=None, description="a file, mode 0600, with a shared access signature, in place of the key"
+    )
 
     @model_validator(mode="after")
-    def _encrypted_unless_said(self) -> S3Storage:
-        if self.endpoint is not None and self.endpoint.startswith("http:") and not self.allow_http:
-            msg = "the endpoint is without encryption: use https://, or set allow_http: true"
+    def _one_key(self) -> Self:
+        if self.account_key_file is not None and self.sas_file is not None:
+            msg = "has account_key_file and sas_file; name one of them"
             raise ValueError(msg)
         return self
 
     @property
     def place(self) -> str:
         """Where it is, for people."""
-        return str(PurePosixPath(self.bucket, self.prefix.strip("/")))
+        return f"azure://{PurePosixPath(self.account, self.container, self.prefix.strip('/'))}"
 
 
 def _host(value: str) -> str:
@@ -171,6 +249,6 @@ def _folder_unless_said(storage: Any) -> Any:
     return {"kind": "folder", **storage} if isinstance(storage, dict) else storage
 
 
-AnyStorage = FolderStorage | S3Storage | SftpStorage
-KINDS = frozenset({"folder", "s3", "sftp"})
+AnyStorage = FolderStorage | S3Storage | GcsStorage | AzureStorage | SftpStorage
+KINDS = frozenset({"folder", "s3", "gcs", "azure", "sftp"})
 Storage = Annotated[AnyStorage, Field(discriminator="kind"), BeforeValidator(_folder_unless_said)]

@@ -1,14 +1,23 @@
 """The kinds of storage that copies go to, one file for each.
 
 folder.py      another disk of this host
-s3.py          S3, and servers that speak its protocol
+bucket.py      a bucket of
+  s3.py        S3, and servers that speak its protocol
+  gcs.py       Google Cloud Storage
+  azure.py     Azure Blob Storage
 sftp.py        a folder of an SFTP server
 encrypted.py   around one of them
 """
 
 from __future__ import annotations
 
-from pgbackstop_catalog.config.storage import AnyStorage, FolderStorage, S3Storage
+from pgbackstop_catalog.config.storage import (
+    AnyStorage,
+    AzureStorage,
+    FolderStorage,
+    GcsStorage,
+    S3Storage,
+)
 from pgbackstop_runner.storage.protocol import ByteStore
 
 
@@ -28,9 +37,17 @@ def _plain(name: str, storage: AnyStorage) -> ByteStore:
 
         return FolderStore(root=storage.path)
     if isinstance(storage, S3Storage):
-        from pgbackstop_runner.storage.s3 import S3Bucket  # noqa: PLC0415 - obstore is 40 MB
+        from pgbackstop_runner.storage import s3  # noqa: PLC0415 - obstore is 40 MB
 
-        return S3Bucket.connect(name, storage)
+        return s3.connect(name, storage)
+    if isinstance(storage, GcsStorage):
+        from pgbackstop_runner.storage import gcs  # noqa: PLC0415
+
+        return gcs.connect(name, storage)
+    if isinstance(storage, AzureStorage):
+        from pgbackstop_runner.storage import azure  # noqa: PLC0415
+
+        return azure.connect(name, storage)
     from pgbackstop_runner.storage.sftp import SftpStore  # noqa: PLC0415 - asyncssh costs 0.2 s
 
     return SftpStore.connect(name, storage)

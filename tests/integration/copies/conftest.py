@@ -15,16 +15,18 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog.config.storage import S3Storage
-from pgbackstop_runner.storage.s3 import S3Bucket
+from pgbackstop_runner.storage import s3
 from tests.support import ports, sftp_server
 from tests.support.sftp_server import SftpServer
 
 STARTS = 3
 PATIENCE = 120.0  # seconds; it takes five to ten
 ACCESS_KEY, SECRET_KEY = "backup", "only-of-this-test"
+OPEN = "anybody"  # a bucket that needs no key
 IDENTITIES = (
     '{"identities": [{"name": "backup", "actions": ["Admin", "Read", "Write", "List", "Tagging"],'
-    f'"credentials": [{{"accessKey": "{ACCESS_KEY}", "secretKey": "{SECRET_KEY}"}}]}}]}}'
+    f'"credentials": [{{"accessKey": "{ACCESS_KEY}", "secretKey": "{SECRET_KEY}"}}]}},'
+    f'{{"name": "anonymous", "actions": ["Read:{OPEN}", "Write:{OPEN}", "List:{OPEN}"]}}]}}'
 )
 
 
@@ -59,19 +61,19 @@ class NotStarted(AssertionError):
 def seaweed(weed: str, folder: Path) -> Iterator[str]:
     """Raises NotStarted."""
     (folder / "s3.json").write_text(IDENTITIES)
-    master, volume, filer, s3, *grpc = (ports.free() for _ in range(8))
+    master, volume, filer, gate, *grpc = (ports.free() for _ in range(8))
     argv = [
         "setpriv", "--pdeathsig", "KILL",  # it must not outlive a test run that is killed
         weed, "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={folder}", "-filer", "-s3",
-        f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", f"-s3.port={s3}",
+        f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", f"-s3.port={gate}",
         f"-master.port.grpc={grpc[0]}", f"-volume.port.grpc={grpc[1]}", f"-filer.port.grpc={grpc[2]}",
         f"-s3.port.grpc={grpc[3]}", f"-s3.config={folder / 's3.json'}", "-volume.max=100",
         "-master.volumeSizeLimitMB=1024", "-s3.port.iceberg=0", "-s3.port.lance=0",
     ]  # fmt: skip
     with (folder / "log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
         try:
-            _wait(f"http://127.0.0.1:{s3}", process, folder / "log")
-            yield f"http://127.0.0.1:{s3}"
+            _wait(f"http://127.0.0.1:{gate}", process, folder / "log")
+            yield f"http://127.0.0.1:{gate}"
         finally:
             process.kill()  # nothing of it is needed any more, and a clean end takes half a minute
 
@@ -116,4 +118,4 @@ def place(endpoint: str, keys: Path, name: str) -> S3Storage:
 
 def _make_bucket(storage: S3Storage) -> None:
     """SeaweedFS makes a bucket with the first object, other servers do not; ask for it as they want."""
-    S3Bucket.connect("s3", storage.evolve(prefix="")).put_bytes(b"", "made")
+    s3.connect("s3", storage.evolve(prefix="")).put_bytes(b"", "made")

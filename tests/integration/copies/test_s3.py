@@ -15,10 +15,10 @@ from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_runner.copy import rebuild_catalog, run
 from pgbackstop_runner.expire import run as expire_run
-from pgbackstop_runner.storage import identity
-from pgbackstop_runner.storage import s3 as storage_s3
+from pgbackstop_runner.storage import bucket as buckets
+from pgbackstop_runner.storage import identity, s3
+from pgbackstop_runner.storage.bucket import Bucket
 from pgbackstop_runner.storage.protocol import StoreError
-from pgbackstop_runner.storage.s3 import S3Bucket
 from pgbackstop_runner.workspace import Workspace
 from tests.conformance.storage import put
 from tests.unit.catalog.builders import NOW
@@ -40,7 +40,7 @@ def test_a_copy_holds_every_file_under_the_same_names(opened: Workspace, storage
     backup = places.days(opened, 1)[0]
     (made,) = run.run(opened, "main-logical", sleep=no_sleep)
     assert (made.status, made.message) == (Status.SUCCEEDED, "")
-    bucket = S3Bucket.connect("s3", storage)
+    bucket = s3.connect("s3", storage)
     folder = places.folder_of(opened, backup)
     assert dict(bucket.files(str(backup.location))) == {
         f"{backup.location}/{path.name}": path.stat().st_size for path in folder.iterdir()
@@ -51,7 +51,7 @@ def test_a_copy_holds_every_file_under_the_same_names(opened: Workspace, storage
 def test_retention_removes_the_objects(opened: Workspace, storage: S3Storage) -> None:
     old = places.days(opened, 2)[1]
     run.run(opened, "main-logical", sleep=no_sleep)
-    bucket = S3Bucket.connect("s3", storage)
+    bucket = s3.connect("s3", storage)
     assert len(list(bucket.files("backups"))) == 8
     assert expire_run.run(opened, "main-logical", now=NOW).problems == ()
     assert len(list(bucket.files("backups"))) == 4
@@ -84,7 +84,7 @@ def big_file(path: Path, megabytes: int) -> StoredFile:
 
 def test_many_parts_in_bounded_memory(storage: S3Storage, tmp_path: Path) -> None:
     expected = big_file(tmp_path / "big", 200)
-    bucket = S3Bucket.connect("s3", storage)
+    bucket = s3.connect("s3", storage)
     bucket.put_bytes(b"warm", "warm")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     put(bucket, tmp_path / "big", "folder/big", expected)
@@ -101,8 +101,8 @@ def test_the_checksum_of_parts_is_the_bucket_s_own(
     def read_back(*_arguments: object) -> bool:
         raise AssertionError("the ETag was not the one computed here")
 
-    monkeypatch.setattr(S3Bucket, "_reads_back", read_back)
-    bucket = S3Bucket.connect("s3", storage)
+    monkeypatch.setattr(Bucket, "_reads_back", read_back)
+    bucket = s3.connect("s3", storage)
     for name, megabytes in (("one", 1), ("many", 20)):
         put(bucket, tmp_path / name, name, big_file(tmp_path / name, megabytes))
 
@@ -110,8 +110,8 @@ def test_the_checksum_of_parts_is_the_bucket_s_own(
 def test_another_etag_is_settled_by_reading_back(
     storage: S3Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage_s3._Digests, "etags", lambda _self: set[str]())
-    bucket = S3Bucket.connect("s3", storage)
+    monkeypatch.setattr(buckets._Digests, "etags", lambda _self: set[str]())
+    bucket = s3.connect("s3", storage)
     expected = big_file(tmp_path / "file", 20)
     put(bucket, tmp_path / "file", "file", expected)
 
@@ -129,7 +129,7 @@ def test_a_truncated_upload_is_no_copy(
     monkeypatch.setattr(obstore, "put", short)
     expected = big_file(tmp_path / "file", 20)
     with pytest.raises(StoreError, match=f"of the {expected.size_bytes} bytes"):
-        put(S3Bucket.connect("s3", storage), tmp_path / "file", "file", expected)
+        put(s3.connect("s3", storage), tmp_path / "file", "file", expected)
 
 
 def test_other_bytes_of_the_same_size_are_no_copy(
@@ -143,7 +143,7 @@ def test_other_bytes_of_the_same_size_are_no_copy(
     monkeypatch.setattr(obstore, "put", other)
     expected = big_file(tmp_path / "file", 20)
     with pytest.raises(StoreError, match="holds other bytes"):
-        put(S3Bucket.connect("s3", storage), tmp_path / "file", "file", expected)
+        put(s3.connect("s3", storage), tmp_path / "file", "file", expected)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_what_is_wrong_is_one_sentence_without_the_secret(
         file=opened.file, config=opened.config.evolve(storages=storages), catalog=opened.catalog
     )
     monkeypatch.setattr(run, "PAUSES", ())
-    monkeypatch.setattr(storage_s3, "RETRY", {"max_retries": 0})
+    monkeypatch.setattr(buckets, "RETRY", {"max_retries": 0})
     places.days(broken, 1)
     (failed,) = run.run(broken, "main-logical", sleep=no_sleep)
     assert failed.status is Status.FAILED

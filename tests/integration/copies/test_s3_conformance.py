@@ -3,11 +3,12 @@
 import pytest
 
 from pgbackstop_catalog.config.storage import S3Storage
-from pgbackstop_runner.storage.s3 import S3Bucket
+from pgbackstop_runner.storage import s3
+from pgbackstop_runner.storage.bucket import Bucket
 from tests.conformance.storage import StorageContract
 
 
 class TestS3Bucket(StorageContract):
     @pytest.fixture
-    def store(self, storage: S3Storage) -> S3Bucket:
-        return S3Bucket.connect("s3", storage)
+    def store(self, storage: S3Storage) -> Bucket:
+        return s3.connect("s3", storage)

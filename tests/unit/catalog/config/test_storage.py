@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog.config.storage import S3Storage, SftpStorage
+from pgbackstop_catalog.config.storage import AzureStorage, GcsStorage, S3Storage, SftpStorage
 
 
 def bucket(**more: Any) -> S3Storage:
@@ -88,3 +88,32 @@ def test_an_sftp_server_has_a_place() -> None:
     assert sftp().place == "sftp://backup@backup.example.com:22/~/backups"
     assert sftp(folder="/srv/pg", port=2222).place == "sftp://backup@backup.example.com:2222/srv/pg"
     assert sftp(host="2001:db8::1", host_keys=[f"{HOST_KEY} a comment"]).encryption is None
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "checksum", "used"),
+    [
+        (None, None, "sha256"),
+        ("https://s3.eu-central-1.amazonaws.com", None, "sha256"),
+        ("https://amazonaws.com.example", None, "none"),
+        ("https://minio:9000", None, "none"),
+        ("https://minio:9000", "crc64nvme", "crc64nvme"),
+        (None, "none", "none"),
+    ],
+)
+def test_a_checksum_is_sent_to_amazon_alone_unless_said(
+    endpoint: str | None, checksum: str | None, used: str
+) -> None:
+    assert bucket(endpoint=endpoint, checksum=checksum).checksum_in_use == used
+
+
+def test_azure_has_one_key() -> None:
+    wanted = {"kind": "azure", "account": "mine", "container": "backups", "prefix": "/pg/"}
+    assert AzureStorage.model_validate(wanted).place == "azure://mine/backups/pg"
+    with pytest.raises(ValueError, match="account_key_file and sas_file"):
+        AzureStorage.model_validate({**wanted, "account_key_file": "/key", "sas_file": "/sas"})
+
+
+def test_google_has_a_place() -> None:
+    wanted = {"kind": "gcs", "bucket": "backups", "prefix": "pg/"}
+    assert GcsStorage.model_validate(wanted).place == "gs://backups/pg"

@@ -1,0 +1,211 @@
+"""Copies in a bucket: of S3 and servers that speak its protocol, of Google Cloud Storage, of Azure.
+
+What is stored is compared with what was hashed when the backup was made: the bytes are hashed again on
+their way, the size is asked for, and the bucket's own checksum (the ETag, the MD5 of the parts' MD5s) is
+computed here as well. Where a bucket's ETag is something else, as with KMS keys, at Google's and in Azure,
+the object is read back.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import obstore
+from obstore.exceptions import BaseError, NotFoundError
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.storage import ObjectStorage
+from pgbackstop_catalog.store import layout
+from pgbackstop_runner.storage import secret_files
+from pgbackstop_runner.storage.protocol import StoreError, require_inside, wrong_size
+from pgbackstop_runner.storage.range_reader import RangeReader
+
+if TYPE_CHECKING:
+    from obstore.store import AzureStore, GCSStore, RetryConfig, S3Store
+
+    AnyStore = S3Store | GCSStore | AzureStore
+
+PART_BYTES = 8 * 2**20
+_MOST_PARTS = 9_000  # S3 allows 10,000
+_CONCURRENCY = 4  # times PART_BYTES is the memory of an upload
+RETRY: RetryConfig = {"max_retries": 3}  # of one request; a whole copy is tried again by its caller
+SILENCE = "60s"  # without a byte of an answer
+SENDING = "600s"  # without an answer to what was sent, the time to send it included
+_NO_LIMIT = "30days"  # of a whole request: a large object takes what it takes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """A ByteStore in a bucket, below a prefix. ``sender`` is the same place, for what is sent."""
+
+    name: str
+    store: AnyStore = field(repr=False)
+    sender: AnyStore = field(repr=False)
+    attributes: dict[str, str] | None = None
+
+    @classmethod
+    def connect(cls, name: str, storage: ObjectStorage, make: Callable[..., AnyStore]) -> Bucket:
+        """With what all buckets have in common; ``make`` takes the prefix, and options of obstore's client.
+
+        Raises ConfigError for files of keys that cannot be used. Speaks to nobody yet.
+        """
+        common: dict[str, Any] = {
+            "allow_http": storage.allow_http,
+            "timeout": _NO_LIMIT,
+            "connect_timeout": "10s",
+        }
+        if storage.ca_file is not None:
+            common["root_certificate"] = secret_files.text(storage.ca_file)
+        if storage.proxy is not None:
+            common["proxy_url"] = storage.proxy
+        prefix = storage.prefix.strip("/") or None
+        try:
+            store, sender = (
+                make(prefix=prefix, client_options={**common, "read_timeout": limit}, retry_config=RETRY)
+                for limit in (SILENCE, SENDING)
+            )
+        except (BaseError, ValueError, OSError) as error:  # without what it says, which may quote a key
+            raise errors.ConfigError(
+                f"Storage {name} cannot be used with these settings and files of keys.",
+                remedy="Check them: certificates are PEM, a service account's key JSON, an account's base64.",
+            ) from error
+        attributes = {"Storage-Class": storage.storage_class} if storage.storage_class else None
+        return cls(name=name, store=store, sender=sender, attributes=attributes)
+
+    @property
+    def encrypted_for(self) -> None:
+        return None
+
+    def put(self, source: BinaryIO, path: str, most_bytes: int) -> int:
+        part = max(PART_BYTES, -(-most_bytes // _MOST_PARTS))
+        sent = _Digests()
+        with self._errors(path):
+            if most_bytes <= part:
+                obstore.put(
+                    self.sender,
+                    path,
+                    sent.add(source.read()),
+                    use_multipart=False,
+                    attributes=self.attributes,
+                )
+            else:
+                parts = map(sent.add, iter(partial(source.read, part), b""))
+                obstore.put(
+                    self.sender,
+                    path,
+                    parts,
+                    chunk_size=part,
+                    max_concurrency=_CONCURRENCY,
+                    attributes=self.attributes,
+                )
+            self._compare(path, sent)
+        return sent.size
+
+    def put_bytes(self, content: bytes, path: str) -> None:
+        with self._errors(path):
+            obstore.put(self.sender, path, content, use_multipart=False, attributes=self.attributes)
+            if obstore.head(self.store, path)["size"] != len(content):
+                raise StoreError(f"{path} was stored in part only in {self.name}.")
+
+    def read(self, path: str) -> bytes:
+        with self._errors(path):
+            return bytes(obstore.get(self.store, path).bytes())
+
+    def mark(self) -> bytes | None:
+        with self._errors(layout.STORAGE_MARK), contextlib.suppress(NotFoundError, FileNotFoundError):
+            return bytes(obstore.get(self.store, layout.STORAGE_MARK).bytes())
+        return None
+
+    def open(self, path: str, size_bytes: int) -> BinaryIO:
+        """By ranges: each is one request with its own time limit and its own retries."""
+
+        def fetch(start: int, length: int) -> bytes:
+            with self._errors(path):
+                found = bytes(obstore.get_range(self.store, path, start=start, length=length))
+            if len(found) != length:
+                raise wrong_size(f"{self.name}: {path}", start + len(found), size_bytes)
+            return found
+
+        return cast("BinaryIO", io.BufferedReader(RangeReader(fetch, size_bytes), PART_BYTES))
+
+    def files(self, folder: str) -> Iterator[tuple[str, int]]:
+        with self._errors(folder):
+            for batch in obstore.list(self.store, folder):
+                for each in batch:
+                    yield each["path"], each["size"]
+
+    def remove(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            with self._errors(path), contextlib.suppress(NotFoundError, FileNotFoundError):
+                obstore.delete(self.store, path)
+
+    def _compare(self, path: str, sent: _Digests) -> None:
+        meta = obstore.head(self.store, path)
+        if meta["size"] != sent.size:
+            raise StoreError(f"{self.name} holds {meta['size']} of the {sent.size} bytes of {path}.")
+        if (meta.get("e_tag") or "").strip('"') not in sent.etags() and not self._reads_back(path, sent):
+            raise StoreError(f"{self.name} holds other bytes than were sent of {path}.")
+
+    def _reads_back(self, path: str, sent: _Digests) -> bool:
+        found = hashlib.sha256()
+        for chunk in obstore.get(self.store, path).stream(min_chunk_size=PART_BYTES):
+            found.update(chunk)
+        return found.hexdigest() == str(sent.sha256.hexdigest())
+
+    @contextlib.contextmanager
+    def _errors(self, path: str) -> Iterator[None]:
+        require_inside(path, self.name)
+        try:
+            yield
+        except (BaseError, OSError) as error:
+            raise StoreError(
+                f"The storage {self.name} cannot be used: {path}: {_first_line(error)}.",
+                remedy=_remedy(error, self.name),
+            ) from error
+
+
+@dataclass
+class _Digests:
+    """What was sent: SHA-256 of all of it, MD5 of each part."""
+
+    sha256: Any = field(default_factory=hashlib.sha256)
+    size: int = 0
+    parts: list[bytes] = field(default_factory=list)
+
+    def add(self, content: bytes) -> bytes:
+        self.sha256.update(content)
+        self.size += len(content)
+        self.parts.append(_md5(content))
+        return content
+
+    def etags(self) -> set[str]:
+        """What S3 answers for these parts."""
+        whole = {f"{_md5(b''.join(self.parts)).hex()}-{len(self.parts)}"}
+        return whole | ({self.parts[0].hex()} if len(self.parts) == 1 else set())
+
+
+def _md5(content: bytes) -> bytes:
+    return hashlib.md5(content, usedforsecurity=False).digest()
+
+
+def _first_line(error: Exception) -> str:
+    """obstore adds a long trace of what it tried; its first line says what it is."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+
+
+def _remedy(error: Exception, name: str) -> str:
+    """What to do; a bucket that wants a checksum, or refuses it, says so in its answer's body."""
+    said = str(error).lower()
+    if "content-md5" in said or "x-amz-checksum" in said or "x-amz-sdk-checksum" in said:
+        return (
+            f"It is about storages.{name}.checksum: sha256 for a bucket that wants one, as with object lock; "
+            "none for a server that knows none."
+        )
+    return "Check the endpoint, the bucket, the keys and their rights."

@@ -1,0 +1,167 @@
+"""What a bucket is asked, and how, seen by a proxy before a real server; and slow and dead servers."""
+
+import io
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.storage import S3Storage
+from pgbackstop_runner.storage import bucket as buckets
+from pgbackstop_runner.storage import s3
+from pgbackstop_runner.storage.bucket import Bucket
+from pgbackstop_runner.storage.protocol import StoreError
+from tests.support.certificates import Authority
+from tests.support.http_gate import Answer, Asked, Gate
+
+WANTS_ONE = (
+    b"<?xml version='1.0'?>\n<Error><Code>InvalidRequest</Code><Message>Content-MD5 OR x-amz-checksum- HTTP "
+    b"header is required for Put Object requests with Object Lock parameters</Message></Error>"
+)
+MEGABYTES = 20
+
+
+@pytest.fixture
+def gate(endpoint: str) -> Gate:
+    return Gate(server=endpoint)
+
+
+@pytest.fixture
+def address(gate: Gate) -> Iterator[str]:
+    with gate.open() as found:
+        yield found
+
+
+def bucket(storage: S3Storage, **changes: Any) -> Bucket:
+    return s3.connect("s3", storage.evolve(**changes))
+
+
+def put(store: Bucket) -> bytes:
+    """A small object, and one of several parts."""
+    content = bytes(range(256)) * (MEGABYTES * 4096)
+    store.put_bytes(b"small", "small")
+    store.put(io.BytesIO(content), "large", len(content))
+    with store.open("large", len(content)) as stream:
+        assert stream.read() == content
+    return content
+
+
+def sent(gate: Gate, header: str) -> set[str | None]:
+    """The values of a header in all that has bytes of objects."""
+    stored = [each for each in gate.asked if each.method == "PUT"]
+    assert len(stored) == 4  # one, and three parts
+    return {each.headers.get(header) for each in stored}
+
+
+@pytest.mark.parametrize("kind", ["sha256", "crc64nvme"])
+def test_a_checksum_goes_with_each_part(storage: S3Storage, gate: Gate, address: str, kind: str) -> None:
+    put(bucket(storage, endpoint=address, checksum=kind))
+    assert None not in sent(gate, f"x-amz-checksum-{kind}")
+
+
+@pytest.mark.parametrize("checksum", [None, "none"])
+def test_a_server_that_is_not_amazon_s_gets_none(
+    storage: S3Storage, gate: Gate, address: str, checksum: str | None
+) -> None:
+    put(bucket(storage, endpoint=address, checksum=checksum))
+    assert not {name for each in gate.asked for name in each.headers if "checksum" in name}
+
+
+def test_a_bucket_that_wants_a_checksum_is_told_by_the_setting(
+    storage: S3Storage, gate: Gate, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bucket with object lock refuses what has none, with 400."""
+
+    def refuses(asked: Asked) -> Answer | None:
+        has_one = any(name.startswith("x-amz-checksum") for name in asked.headers)
+        return None if has_one or asked.method != "PUT" else Answer(status=400, body=WANTS_ONE)
+
+    monkeypatch.setattr(gate, "wants", refuses)
+    with pytest.raises(StoreError) as refused:
+        bucket(storage, endpoint=address).put_bytes(b"", "mark")
+    assert "storages.s3.checksum: sha256" in refused.value.remedy
+    bucket(storage, endpoint=address, checksum="sha256").put_bytes(b"", "mark")
+
+
+def test_the_storage_class(storage: S3Storage, gate: Gate, address: str) -> None:
+    store = bucket(storage, endpoint=address, storage_class="STANDARD_IA")
+    store.put_bytes(b"small", "small")
+    store.put(io.BytesIO(bytes(10 * 2**20)), "large", 10 * 2**20)
+    begun = [
+        each for each in gate.asked if each.method in {"PUT", "POST"} and "partNumber" not in each.target
+    ]
+    classes = [each.headers.get("x-amz-storage-class") for each in begun if "uploadId" not in each.target]
+    assert classes == ["STANDARD_IA", "STANDARD_IA"]
+
+
+def test_a_proxy_is_gone_through(storage: S3Storage, gate: Gate, address: str) -> None:
+    put(bucket(storage, proxy=address))
+    assert all(each.target.startswith(str(storage.endpoint)) for each in gate.asked)
+    assert gate.asked
+
+
+def test_a_bucket_before_the_host(storage: S3Storage, gate: Gate, address: str) -> None:
+    """By a proxy, which needs no name service for the bucket's name."""
+    gate.answers = [Answer(status=404)]
+    store = bucket(storage, endpoint="http://s3.example", addressing="virtual_host", proxy=address)
+    assert store.mark() is None
+    assert gate.asked[0].target.startswith(f"http://{storage.bucket}.s3.example/{storage.prefix}storage.json")
+
+
+def test_a_private_authority_is_trusted_where_it_is_named(
+    storage: S3Storage, gate: Gate, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path / "authority")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(*authority.issue("server"))
+    with gate.open(tls) as address:
+        put(bucket(storage, endpoint=address, ca_file=authority.file))
+        asked = len(gate.asked)
+        with pytest.raises(StoreError, match="The storage s3 cannot be used"):
+            bucket(storage, endpoint=address).mark()
+    assert len(gate.asked) == asked
+
+
+def test_what_is_no_certificate_is_refused_before_anything_is_asked(
+    storage: S3Storage, tmp_path: Path
+) -> None:
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\nsecret\n-----END CERTIFICATE-----\n")
+    with pytest.raises(errors.ConfigError, match="Storage s3 cannot be used") as refused:
+        bucket(storage, ca_file=tmp_path / "ca.pem")
+    assert "secret" not in str(refused.value)
+
+
+def test_a_slow_answer_takes_what_it_takes(
+    storage: S3Storage, gate: Gate, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is for silence: this object takes longer than that, and never so long between two pieces."""
+    bucket(storage).put_bytes(bytes(1000), "object")
+    monkeypatch.setattr(buckets, "SILENCE", "4s")
+    monkeypatch.setattr(buckets, "RETRY", {"max_retries": 0})
+    gate.pieces, gate.pause = 10, 0.5
+    assert bucket(storage, endpoint=address).read("object") == bytes(1000)
+
+
+def test_an_answer_that_stops_is_an_error(
+    storage: S3Storage, gate: Gate, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket(storage).put_bytes(bytes(1000), "object")
+    monkeypatch.setattr(buckets, "SILENCE", "1s")
+    monkeypatch.setattr(buckets, "RETRY", {"max_retries": 0})
+    gate.pieces, gate.stops_after = 10, 5
+    with pytest.raises(StoreError, match="object"):
+        bucket(storage, endpoint=address).read("object")
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_server_that_is_busy_is_asked_again(
+    storage: S3Storage, gate: Gate, address: str, status: int
+) -> None:
+    gate.answers = [Answer(status=status), Answer(status=status)]
+    store = bucket(storage, endpoint=address)
+    store.put_bytes(b"bytes", "object")
+    assert store.read("object") == b"bytes"
+    assert [each.method for each in gate.asked] == ["PUT", "PUT", "PUT", "HEAD", "GET"]
