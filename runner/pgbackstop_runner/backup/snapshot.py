@@ -78,10 +78,11 @@ def exported(server: Server, database: str, plan: Plan) -> Iterator[Snapshot]:
         connection.execute("begin isolation level repeatable read read only")
         row = connection.execute("select pg_catalog.pg_export_snapshot()").fetchone()
         omitted = left_out.of(connection, plan)
+        without_rows = omitted.oids
         tables = tuple(
             Table(oid=oid, schema=schema, name=name, quoted=quoted, file=file)
             for oid, schema, name, quoted, file in connection.execute(_TABLES)
-            if oid not in omitted.oids
+            if oid not in without_rows
         )
         snapshot = Snapshot(
             server=server,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import os
+import stat
 from pathlib import Path
 
 from pgbackstop_catalog.records.attempt import Reason
@@ -26,10 +27,9 @@ def check(found: StoredBackup) -> tuple[StoredFile, ...]:
         raise _damaged(error.problem) from error
     except OSError as error:
         raise _damaged(f"The files of backup {backup.id} cannot be read: {error.strerror}.") from error
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        for problem in pool.map(lambda stored: _problem(folder, stored), files):
-            if problem:
-                raise _damaged(f"Backup {backup.id} is damaged: {problem}.")
+    for problem in streams.side_by_side(lambda stored: _problem(folder, stored), files):
+        if problem:
+            raise _damaged(f"Backup {backup.id} is damaged: {problem}.")
     return files
 
 
@@ -41,12 +41,15 @@ def _problem(folder: Path, stored: StoredFile) -> str:
     path = folder / stored.path
     try:
         # A link could lead to bytes that somebody changes after they were checked.
-        if path.is_symlink() or not path.is_file():
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode):
             return f"{stored.path} is no file"
-        if path.stat().st_size != stored.size_bytes:
-            return f"{stored.path} has {path.stat().st_size} bytes instead of {stored.size_bytes}"
+        if status.st_size != stored.size_bytes:
+            return f"{stored.path} has {status.st_size} bytes instead of {stored.size_bytes}"
         if streams.digest(path, stored.path) != stored:
             return f"the content of {stored.path} does not match its checksum"
+    except (FileNotFoundError, NotADirectoryError):
+        return f"{stored.path} is no file"
     except OSError as error:
         return f"{stored.path} cannot be read ({error.strerror})"
     return ""

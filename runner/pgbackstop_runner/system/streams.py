@@ -7,16 +7,22 @@ import hashlib
 import io
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Protocol, cast
+from typing import IO, Protocol, TypeVar, cast
 
 from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_catalog.store import atomic
 
 CHUNK = 1 << 20
 _MOST_OF_PART = 64
+_SYNCS_AT_ONCE = 8  # a file system with a journal writes it once for all that wait for it
+_PAUSE, _MOST_PAUSE = 25, 10.0  # between two looks at a folder: so many times what one took; seconds
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Sink(Protocol):
@@ -108,26 +114,34 @@ def digest(path: Path, name: str) -> StoredFile:
 
 def digest_tree(folder: Path, names: list[str]) -> tuple[StoredFile, ...]:
     """Hash files two at a time while the disk makes them durable: neither holds Python's lock."""
-
-    def hashed(part: Sequence[str]) -> list[StoredFile]:
-        return [digest(folder / name, name) for name in part]
-
-    def synced(part: Sequence[str]) -> None:
-        for name in part:
-            atomic.sync_file(folder / name)
-
-    with ThreadPoolExecutor(max_workers=2) as hashing, ThreadPoolExecutor(max_workers=2) as syncing:
-        # By parts: to hand a file to a thread costs more than to hash a small one.
-        durable = [syncing.submit(synced, part) for part in _parts(names)]
-        stored = tuple(each for part in hashing.map(hashed, _parts(names)) for each in part)
+    with ThreadPoolExecutor(max_workers=_SYNCS_AT_ONCE) as syncing:
+        durable = [syncing.submit(_sync, folder, part) for part in _parts(names)]
+        stored = tuple(side_by_side(lambda name: digest(folder / name, name), names))
         for part in durable:
             part.result()
     return stored
 
 
-def _parts(names: Sequence[str]) -> list[Sequence[str]]:
-    size = max(1, min(_MOST_OF_PART, len(names) // 8))
-    return [names[at : at + size] for at in range(0, len(names), size)]
+def _sync(folder: Path, names: Sequence[str]) -> None:
+    for name in names:
+        atomic.sync_file(folder / name)
+
+
+def side_by_side(look: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    """What ``look`` returns for each, in their order, two at a time; it raises what ``look`` raises."""
+
+    def looked(part: Sequence[T]) -> list[R]:
+        return [look(each) for each in part]
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for part in pool.map(looked, _parts(items)):
+            yield from part
+
+
+def _parts(items: Sequence[T]) -> list[Sequence[T]]:
+    """To hand a file to a thread costs more than to hash a small one."""
+    size = max(1, min(_MOST_OF_PART, len(items) // 8))
+    return [items[at : at + size] for at in range(0, len(items), size)]
 
 
 def tree_size(folder: Path) -> int:
@@ -142,12 +156,18 @@ def tree_size(folder: Path) -> int:
 
 @contextlib.contextmanager
 def watching(folder: Path, on_bytes: Callable[[int], None], *, seconds: float = 0.5) -> Iterator[None]:
-    """Report the growing size of ``folder`` while a tool writes into it itself, and the last one."""
+    """Report the growing size of ``folder`` while a tool writes into it itself, and the last one.
+
+    It looks every so many ``seconds``, and less often where there are so many files that looking takes long.
+    """
     over = threading.Event()
 
     def look() -> None:
-        while not over.wait(seconds):
+        took = 0.0
+        while not over.wait(max(seconds, min(_PAUSE * took, _MOST_PAUSE))):
+            began = time.thread_time()
             on_bytes(tree_size(folder))
+            took = time.thread_time() - began
 
     thread = threading.Thread(target=look, name="watching", daemon=True)
     thread.start()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pgbackstop_catalog import errors
@@ -53,11 +53,10 @@ def hashes(folder: Path, files: Sequence[StoredFile], on_bytes: Callable[[int], 
     """Read every file, two at a time. Raises AttemptFailed (corrupt, storage)."""
     if not files:
         raise tool_failure.corrupt("The record names no file.")
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        wrong = []
-        for stored, problem in zip(files, pool.map(_problem(folder), files), strict=True):
-            on_bytes(stored.size_bytes)
-            wrong += [problem] if problem else []
+    wrong = []
+    for stored, problem in zip(files, streams.side_by_side(_problem(folder), files), strict=True):
+        on_bytes(stored.size_bytes)
+        wrong += [problem] if problem else []
     if wrong:
         raise tool_failure.corrupt(f"{phrases.some(wrong, between='; ')}.")
     return f"{len(files)} files as recorded"
@@ -111,7 +110,7 @@ def _outside(path: Path, stored: StoredFile) -> str:
         return f"{stored.path} is missing"
     except OSError as error:
         raise _unreadable(path, error) from error
-    if not path.is_file() or path.is_symlink():
+    if not stat.S_ISREG(status.st_mode):
         return f"{stored.path} is no file"
     if status.st_size != stored.size_bytes:
         return f"{stored.path} has {status.st_size} bytes instead of {stored.size_bytes}"

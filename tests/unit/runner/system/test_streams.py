@@ -96,3 +96,30 @@ def test_watching(tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(bytes(100))
         until(lambda: 100 in heard, "the size")
     assert not [each for each in threading.enumerate() if each.name == "watching"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 15, 16, 1000])
+def test_side_by_side_keeps_the_order(count: int) -> None:
+    assert list(streams.side_by_side(lambda number: number * 2, range(count))) == list(range(0, count * 2, 2))
+
+
+def test_side_by_side_raises_what_a_look_raises() -> None:
+    def look(number: int) -> int:
+        if number == 70:
+            raise OSError(5, "Input/output error")
+        return number
+
+    found = streams.side_by_side(look, range(1000))
+    with pytest.raises(OSError, match="Input/output error"):
+        list(found)
+
+
+def test_a_tree_of_many_files(tmp_path: Path) -> None:
+    names = [f"{number}.dat" for number in range(300)]
+    for name in names:
+        (tmp_path / name).write_bytes(name.encode())
+    found = streams.digest_tree(tmp_path, names)
+    assert found == tuple(streams.digest(tmp_path / name, name) for name in names)
+    (tmp_path / names[7]).unlink()
+    with pytest.raises(FileNotFoundError):
+        streams.digest_tree(tmp_path, names)
