@@ -20,8 +20,11 @@ from pgbackstop_runner.postgres import sessions
 from pgbackstop_runner.system import phrases
 
 MOST_SESSIONS = 3  # that are lost before no other is opened
-# Counted by one query. Each costs a lock, and one for each of its indexes, of the server's pool.
+# Counted in one transaction. Each costs a lock of the server's pool.
 TOGETHER = 32
+_CHANGED = "it was renamed or rewritten while it was counted"
+# What COPY says where the name is that of something else by now.
+_OTHERS = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.WrongObjectType)
 Connect = Callable[[], AbstractContextManager[psycopg.Connection]]
 
 
@@ -57,38 +60,26 @@ class Gone(Exception):
 def rows(connection: psycopg.Connection, schema: str, name: str) -> int:
     """The rows of a table without those of its children. Raises psycopg.Error.
 
-    Planning a query evaluates the expressions of indexes, which fails where a function in them needs a
-    search_path; COPY plans nothing, and is how pg_dump reads.
+    By COPY of the narrowest column, as pg_dump reads: it refuses what is no table, and plans nothing. A query
+    runs code of the table's owner with our rights, where its name has become that of a view by then, or when
+    planning evaluates expressions of indexes and statistics.
     """
-    table = sql.Identifier(schema, name)
-    try:
-        with connection.transaction():
-            row = connection.execute(_COUNT.format(table)).fetchone()
-    except psycopg.OperationalError:
-        raise
-    except psycopg.Error as error:
-        try:
-            return _copied(connection, table)
-        except psycopg.OperationalError:
-            raise
-        except psycopg.Error:
-            raise error from None
-    return int(row[0]) if row else 0
-
-
-def _copied(connection: psycopg.Connection, table: sql.Identifier) -> int:
-    """The same by COPY of the narrowest column, if there is any."""
-    query = """select attname from pg_catalog.pg_attribute
-               where attrelid = pg_catalog.to_regclass(%s) and attnum > 0
-                 and not attisdropped and attgenerated = ''
-               order by attlen < 0, attlen, attnum limit 1"""
-    found = connection.execute(query, (table.as_string(connection),)).fetchone()
+    found = connection.execute(_NARROWEST, (schema, name)).fetchone()
     column = sql.SQL("({})").format(sql.Identifier(found[0])) if found else sql.SQL("")
     cursor = connection.cursor()
-    with cursor.copy(sql.SQL("copy {} {} to stdout").format(table, column)) as copy:
+    with cursor.copy(_COPY.format(sql.Identifier(schema, name), column)) as copy:
         for _ in copy:
             pass
     return cursor.rowcount
+
+
+_COPY = sql.SQL("copy {} {} to stdout")
+_NARROWEST = """
+    select a.attname from pg_catalog.pg_attribute a
+    join pg_catalog.pg_class c on c.oid = a.attrelid
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = %s and c.relname = %s and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+    order by a.attlen < 0, a.attlen, a.attnum limit 1"""
 
 
 class Counter:
@@ -144,10 +135,10 @@ class Counter:
         return ""
 
     def _together(self, connection: psycopg.Connection, tables: Sequence[Table]) -> bool:
-        """Count tables by one query. Returns whether it could be done; it is not told why not."""
+        """Count tables in one transaction. Returns whether it could be done; it is not told why not."""
         try:
             with self._shared(connection):
-                found = connection.execute(sql.SQL("select {}").format(_counting(tables))).fetchone() or ()
+                found = [rows(connection, table.schema, table.name) for table in tables]
                 files = connection.execute(_FILES, ([table.quoted for table in tables],)).fetchall()
         except psycopg.Error:
             return False
@@ -174,6 +165,8 @@ class Counter:
             with self._shared(connection):
                 count = rows(connection, table.schema, table.name)
                 ((file,),) = connection.execute(_FILES, ([table.quoted],)).fetchall()
+        except _OTHERS:
+            return _CHANGED
         except psycopg.Error as error:
             return errors.one_line(error)
         self._keep(table, count, file)
@@ -195,15 +188,9 @@ class Counter:
         if file == table.file:
             self._counts.rows[table.quoted] = count
         else:
-            self._counts.problems[table.quoted] = "it was renamed or rewritten while it was counted"
+            self._counts.problems[table.quoted] = _CHANGED
 
 
-def _counting(tables: Sequence[Table]) -> sql.Composed:
-    each = (_COUNT.format(sql.Identifier(table.schema, table.name)) for table in tables)
-    return sql.SQL(", ").join(sql.SQL("({})").format(query) for query in each)
-
-
-_COUNT = sql.SQL("select count(*) from only {}")
 # By the name, and not of the snapshot, but of the tables that were just locked.
 _FILES = """select pg_catalog.pg_relation_filenode(pg_catalog.to_regclass(name))::int8
             from pg_catalog.unnest(%s::text[]) with ordinality as given (name, number) order by number"""

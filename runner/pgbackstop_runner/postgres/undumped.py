@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import sql
 
+from pgbackstop_runner.postgres import row_counts
 from pgbackstop_runner.system import phrases
 
 Rows = Mapping[str, int | None]
@@ -50,11 +51,12 @@ class Undumped:
 def find(connection: psycopg.Connection) -> Undumped:
     """Those of the database that is connected to.
 
-    Without rows that came with the membership itself: CREATE EXTENSION makes them again.
+    Without rows that came with the membership itself, which CREATE EXTENSION makes again; where others than
+    superusers could change what a query runs, all of the rows are counted.
     """
     members = {
-        quoted: _count(connection, schema, name, since)
-        for quoted, schema, name, since in connection.execute(_MEMBERS).fetchall()
+        quoted: _count(connection, schema, name, since if trusted else None)
+        for quoted, schema, name, since, trusted in connection.execute(_MEMBERS).fetchall()
     }
     return Undumped(
         of_extensions={name: count for name, count in members.items() if count != 0},
@@ -62,9 +64,14 @@ def find(connection: psycopg.Connection) -> Undumped:
     )
 
 
-def _count(connection: psycopg.Connection, schema: str, name: str, since: str) -> int | None:
+def _count(connection: psycopg.Connection, schema: str, name: str, since: str | None) -> int | None:
     query = sql.SQL("select count(*) from only {} where xmin::text <> {}")
     try:
+        with connection.transaction():
+            connection.execute("set local row_security = off")
+            count = row_counts.rows(connection, schema, name)
+        if not count or since is None:
+            return count
         row = connection.execute(query.format(sql.Identifier(schema, name), sql.Literal(since))).fetchone()
     except psycopg.OperationalError:
         if connection.closed:
@@ -76,7 +83,11 @@ def _count(connection: psycopg.Connection, schema: str, name: str, since: str) -
 
 
 _MEMBERS = """
-    select quote_ident(n.nspname) || '.' || quote_ident(c.relname), n.nspname, c.relname, d.xmin::text
+    select quote_ident(n.nspname) || '.' || quote_ident(c.relname), n.nspname, c.relname, d.xmin::text,
+           (select rolsuper from pg_roles where oid = c.relowner)
+           and (select rolsuper from pg_roles where oid =
+                case n.nspowner when 'pg_database_owner'::regrole
+                then (select datdba from pg_database where datname = current_database()) else n.nspowner end)
     from pg_depend d join pg_class c on c.oid = d.objid join pg_namespace n on n.oid = c.relnamespace
     join pg_extension e on e.oid = d.refobjid
     where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_extension'::regclass and d.deptype = 'e'
