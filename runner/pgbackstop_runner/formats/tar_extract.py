@@ -21,6 +21,7 @@ from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import backup_manifest
+from pgbackstop_runner.formats.tar_member import PlainMember
 from pgbackstop_runner.storage.backup_files import BackupFiles
 from pgbackstop_runner.system import compression, streams
 from pgbackstop_runner.system.read_ahead import Ahead
@@ -70,12 +71,11 @@ def backup(
     OSError where they cannot be written.
     """
     done = 0
-    files = source.files()
-    room = _room(source, record, files)
-    for stored in files:
+    left = room(source, record)
+    for stored in source.files():
         place = _place(stored.path, target)
         if place is not None:
-            room -= tar(source, stored, place, version=target.version, room=room)
+            left -= tar(source, stored, place, version=target.version, room=left)
         elif stored.path == backup_manifest.NAME:
             _copy(source, stored, target.data / backup_manifest.NAME)
         done += stored.size_bytes
@@ -83,12 +83,12 @@ def backup(
     _link_tablespaces(target)
 
 
-def _room(source: BackupFiles, record: Backup, files: Iterable[StoredFile]) -> int:
+def room(source: BackupFiles, record: Backup) -> int:
     """How many bytes of files the backup may unpack to: what its manifest lists, and the WAL beside that.
 
     A small archive can hold the zeros that fill a disk. Raises CatalogError for a damaged manifest.
     """
-    manifest = _manifest(files)
+    manifest = _manifest(source.files())
     if manifest is None:
         return _UNKNOWN_ROOM
     try:
@@ -120,7 +120,7 @@ def tar(
         with _opened(source, stored.path) as (hashed, plain):
             with (
                 Ahead(_chunks(hashed, plain)) as ahead,
-                tarfile.open(fileobj=cast("IO[bytes]", ahead), mode="r:") as archive,
+                tarfile.open(fileobj=cast("IO[bytes]", ahead), mode="r:", tarinfo=PlainMember) as archive,
             ):
                 for member in archive:
                     unpacked += member.size if member.isfile() else 0
@@ -161,7 +161,7 @@ def small_files(source: BackupFiles, names: Set[str], most: int) -> dict[str, by
     try:
         with (
             _opened(source, base) as (_hashed, plain),
-            tarfile.open(fileobj=plain, mode="r|") as archive,
+            tarfile.open(fileobj=plain, mode="r|", tarinfo=PlainMember) as archive,
         ):
             for member in archive:
                 if member.name in names and member.isfile() and (file := archive.extractfile(member)):

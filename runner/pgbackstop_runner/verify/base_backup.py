@@ -168,6 +168,7 @@ def staging_of(folder: Path) -> Path:
 
 
 def _unpack(stored: StoredBackup, files: Sequence[StoredFile], staging: Path) -> None:
+    room = tar_extract.room(stored, stored.backup)
     for each in files:
         if ".tar" not in each.path:
             staging.mkdir(mode=0o700, exist_ok=True)
@@ -176,7 +177,7 @@ def _unpack(stored: StoredBackup, files: Sequence[StoredFile], staging: Path) ->
         target = staging / _destination(each.path)
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            tar_extract.tar(stored, each, target)
+            room -= tar_extract.tar(stored, each, target, room=room)
         except errors.CatalogError as error:
             raise AttemptFailed(Reason.CORRUPT, error.problem, remedy=error.remedy) from error
 

@@ -111,3 +111,34 @@ def _empty(folder: Path) -> Path:
     made = folder / "another"
     made.mkdir()
     return made
+
+
+def header(kind: bytes, size: int) -> bytes:
+    member = tarfile.TarInfo("name")
+    member.type, member.size = kind, size
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+LONG, PAX = tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE
+HEADERS = {
+    "names in each other": [header(LONG, 512) + b"n".ljust(512, b"\0")] * 3000,
+    "attributes in each other": [header(PAX, 512) + b"12 path=abc\n".ljust(512, b"\0")] * 3000,
+    "a name larger than memory": [header(LONG, 1 << 40)],
+    "attributes larger than memory": [header(PAX, 1 << 40)],
+    "attributes of all entries": [header(tarfile.XGLTYPE, 512) + b"14 size=1e999\n".ljust(512, b"\0")],
+    "a file with holes": [header(tarfile.GNUTYPE_SPARSE, 1 << 40)],
+    "a pipe": [header(tarfile.FIFOTYPE, 0)],
+    "another name of a file": [header(tarfile.LNKTYPE, 0)],
+    "a kind that nobody knows": [header(b"~", 1 << 40)],
+}
+
+
+@pytest.mark.parametrize("what", HEADERS)
+def test_headers_that_pg_basebackup_never_writes(tmp_path: Path, what: str) -> None:
+    """They cost neither memory nor a way out of the program."""
+    target = tmp_path / "target"
+    target.mkdir()
+    content = b"".join([*HEADERS[what], header(tarfile.REGTYPE, 0), bytes(1024)])
+    with pytest.raises(errors.CatalogError):
+        tar_extract.tar(source(tmp_path), stored(tmp_path, content, ".gz"), target, room=1 << 20)
+    assert tree(target) == {}

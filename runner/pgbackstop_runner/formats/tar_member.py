@@ -1,0 +1,30 @@
+"""Entries of a tar file as pg_basebackup writes them: each with one header, which has its name and size."""
+
+from __future__ import annotations
+
+import tarfile
+from typing import Self
+
+# Headers about the next entry, which Python reads whole into memory, and one inside of the other; and files
+# that are larger than their bytes.
+_EXTENDING = frozenset(
+    {
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_LONGLINK,
+        tarfile.GNUTYPE_SPARSE,
+        tarfile.XHDTYPE,
+        tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+    }
+)
+
+
+class PlainMember(tarfile.TarInfo):
+    """An entry; reading raises tarfile.ReadError for a header that extends another."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in _EXTENDING:
+            raise tarfile.ReadError("it has a kind of header that pg_basebackup never writes")
+        return member
