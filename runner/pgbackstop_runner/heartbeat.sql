@@ -1,6 +1,6 @@
 -- The table of pgbackstop's heartbeats, by which drills measure what would be lost. Opt-in: only for servers
 -- with heartbeat.enabled. Run it as a superuser, once a server, after create-role.sql, in the database that
--- heartbeat.database names (maintenance_database when left out):
+-- heartbeat.database names (maintenance_database when left out; any one where there is no database postgres):
 --
 --     psql -U postgres -d postgres -f heartbeat.sql
 --

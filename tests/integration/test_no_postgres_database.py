@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 
+import pgbackstop_runner
+from tests.integration.drill.conftest import drills
 from tests.integration.exporter.running import Exporter
 from tests.integration.recover.yard import SETTINGS, Yard
 from tests.support import backups, binaries, places
@@ -14,6 +17,7 @@ from tests.support.backups import Site
 from tests.support.fixtures import MakeServer
 from tests.support.servers import Server
 
+HEARTBEAT = Path(pgbackstop_runner.__file__).with_name("heartbeat.sql")
 SESSIONS = "select distinct datname from pg_stat_activity where application_name = 'pgbackstop-exporter'"
 
 
@@ -43,6 +47,10 @@ def done(site: Site, *words: str) -> str:
     return ended.stdout
 
 
+def beats(server: Server) -> int:
+    return int(str(server.execute("select count(*) from pgbackstop.heartbeat", "shop")[0][0]))
+
+
 def test_logical_backups_and_restores(site: Site, server: Server) -> None:
     done(site, "check", "daily")
     done(site, "backup", "daily")
@@ -67,8 +75,17 @@ def test_the_exporter_keeps_nobody_from_making_a_database(site: Site, server: Se
 
 
 def test_physical_backups_wal_and_recovery(server: Server) -> None:
+    """Heartbeats are in the one that has their table, here and in what a drill recovers."""
+    server.execute("create role pgbackstop")
+    server.execute(HEARTBEAT.read_text(), "shop")
     yard = Yard(server)
+    yard.site.server_settings = {"wal": {}, "heartbeat": {"enabled": True, "interval": 1}}
+    yard.site.write()
     try:
+        with yard.site.start("daemon") as daemon:
+            backups.until(lambda: beats(server) > 2, "heartbeats")
+            daemon.terminate()
+            daemon.communicate()
         yard.receive()
         yard.backup()
         server.execute("insert into orders values (3)")
@@ -76,6 +93,9 @@ def test_physical_backups_wal_and_recovery(server: Server) -> None:
         yard.caught_up()
         done(yard.site, "check", "base")
         done(yard.site, "drill", "base")
+        proof = drills(yard.site)[0]
+        assert [each.ok for each in proof.checks if each.name == "heartbeats"] == [True]
+        assert proof.rpo_seconds is not None
         with yard.recovered() as clone:
             where = f"host={clone.data} port={clone.port} user={server.superuser} dbname=shop"
             with psycopg.connect(where, autocommit=True) as connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-from pgbackstop_catalog.config.server import USUAL_DATABASE
+from pgbackstop_catalog.config.server import USUAL_DATABASE, Server
 from pgbackstop_catalog.records import restore
 
 # Every server has it; who stays connected to it keeps others from CREATE DATABASE.
@@ -27,3 +27,13 @@ def another(names: Iterable[str], away_from: Collection[str] = ()) -> str:
     """The database to use instead, of those that the server has."""
     usable = (name for name in names if name not in away_from and not restore.is_beside(name))
     return next(usable, TEMPLATE)
+
+
+def heartbeat_databases(server: Server, names: Iterable[str]) -> tuple[str, ...]:
+    """Where a server's heartbeats may be, of the databases that it has: in the first that has their table.
+
+    That is the maintenance database, but where the usual one is not there.
+    """
+    there = tuple(name for name in names if not restore.is_beside(name))
+    usual = server.maintenance_database
+    return there if usual == USUAL_DATABASE and usual not in there else (usual,)

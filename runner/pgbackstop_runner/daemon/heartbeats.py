@@ -106,9 +106,10 @@ async def _connect(server: Server) -> psycopg.AsyncConnection:
     import psycopg  # noqa: PLC0415
     from psycopg.conninfo import make_conninfo  # noqa: PLC0415
 
-    keywords = conninfo.keywords(
-        server, database=server.heartbeat.database, application_name=APPLICATION_NAME
-    )
+    from pgbackstop_runner.postgres import heartbeats  # noqa: PLC0415
+
+    database = await asyncio.to_thread(heartbeats.live_database, server)
+    keywords = conninfo.keywords(server, database=database, application_name=APPLICATION_NAME)
     return await psycopg.AsyncConnection.connect(
         make_conninfo("", **conninfo.with_required_methods(keywords, psycopg.pq.version())),
         password=await asyncio.to_thread(conninfo.password, server),

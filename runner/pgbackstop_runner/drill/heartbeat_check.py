@@ -12,7 +12,7 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions import drills
 from pgbackstop_catalog.decisions.drills import Heartbeat, HeartbeatCheck, LiveHeartbeats
 from pgbackstop_catalog.records.proof import CheckResult
-from pgbackstop_runner.postgres import sessions
+from pgbackstop_runner.postgres import heartbeats, sessions
 from pgbackstop_runner.postgres.private_server import PrivateServer
 
 _ROWS = f"select written_at, previous from {drills.TABLE}"  # noqa: S608 - a constant
@@ -22,14 +22,9 @@ _EXTENT = f"""
     from {drills.TABLE}"""  # noqa: S608
 
 
-def database(server: Server) -> str:
-    """Where the heartbeats of a server are."""
-    return server.heartbeat.database or server.maintenance_database
-
-
 def judge(recovered: PrivateServer, server: Server, moment: datetime, *, exact: bool) -> HeartbeatCheck:
     """Whether the recovered server has the heartbeats that the moment must have. Raises psycopg.Error."""
-    beats = _beats(recovered, database(server))
+    beats = _beats(recovered, server)
     return drills.judge(moment, beats, server.heartbeat.interval, _live(server, moment), exact=exact)
 
 
@@ -39,10 +34,17 @@ def not_compared(moment: datetime | None) -> CheckResult:
     return CheckResult(name=drills.CHECK, ok=True, detail=f"none are written: only {reached} was compared")
 
 
-def _beats(recovered: PrivateServer, name: str) -> tuple[Heartbeat, ...]:
+def _beats(recovered: PrivateServer, server: Server) -> tuple[Heartbeat, ...]:
     """None of them where the table is not there."""
-    with contextlib.closing(recovered.connect(name)) as connection:
-        if not _is_there(connection):
+
+    def opened(name: str | None) -> contextlib.closing[psycopg.Connection]:
+        return contextlib.closing(recovered.connect(name))
+
+    name = heartbeats.find(server, opened)
+    if name is None:
+        return ()
+    with opened(name) as connection:
+        if not heartbeats.is_there(connection):
             return ()
         rows = connection.execute(_ROWS).fetchall()
     return tuple(Heartbeat(written_at=written_at, previous=previous) for written_at, previous in rows)
@@ -52,8 +54,9 @@ def _live(server: Server, moment: datetime) -> LiveHeartbeats | None:
     """None where the live server does not answer, or does not let us look."""
     before = moment - timedelta(seconds=drills.TOLERANCE)
     try:
-        with sessions.connect(server, database(server), statement_timeout=30) as connection:
-            if not _is_there(connection):
+        name = heartbeats.live_database(server)
+        with sessions.connect(server, name, statement_timeout=30) as connection:
+            if not heartbeats.is_there(connection):
                 return None
             row = connection.execute(_EXTENT, (before,)).fetchone()
     except (errors.PgbackstopError, psycopg.Error):
@@ -62,8 +65,3 @@ def _live(server: Server, moment: datetime) -> LiveHeartbeats | None:
     oldest, newest, has_first = row
     # What was removed for its age says nothing of a moment that is older.
     return LiveHeartbeats(oldest=oldest, newest_before=newest) if has_first or oldest <= before else None
-
-
-def _is_there(connection: psycopg.Connection) -> bool:
-    row = connection.execute("select to_regclass(%s) is not null", (drills.TABLE,)).fetchone()
-    return bool(row and row[0])
