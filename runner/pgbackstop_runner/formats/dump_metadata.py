@@ -11,7 +11,7 @@ import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
@@ -22,7 +22,7 @@ from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import database_statements, dependents, names, role_names, sql_script
 from pgbackstop_runner.formats.database_statements import Subject
-from pgbackstop_runner.formats.dependents import Dependent
+from pgbackstop_runner.formats.dependents import Dependent, Key
 from pgbackstop_runner.formats.dump_files import GLOBALS
 from pgbackstop_runner.formats.sql_script import Statement
 from pgbackstop_runner.postgres import client_process
@@ -79,15 +79,16 @@ class DumpMetadata:
     sequences: dict[str, tuple[int, bool]] = field(default_factory=dict)
     partitions: dict[str, str] = field(default_factory=dict)
     foreign_keys: list[ForeignKey] = field(default_factory=list)
-    dependents: dict[tuple[str, bytes, bytes], Dependent] = field(default_factory=dict)
+    owned_sequences: dict[str, str] = field(default_factory=dict)
+    dependents: dict[Key, Dependent] = field(default_factory=dict)
+    _named: dict[bytes, list[Key]] = field(default_factory=lambda: defaultdict(list))
 
     def note(self, code: bytes) -> None:
         """Learn from one statement."""
         if about := database_statements.subject(code):
             self.database[about].append(code)
             self.tablespaces |= database_statements.tablespaces(code, self.encoding)
-        if one := dependents.of(code):  # of views in a circle, the last statement is the whole one
-            self.dependents[one.kind, one.name, one.table] = one
+        self._note_dependents(code)
         self.roles.update(map(self.name, role_names.named(code)))
         self.owners.update(map(self.name, role_names.owners(code)))
         for pattern, learn in _LESSONS:
@@ -99,6 +100,18 @@ class DumpMetadata:
         """Whose the database is; "" where the dump does not say it."""
         said = self.database["owner"]
         return database_statements.owner(said[-1], self.encoding) if said else ""
+
+    def _note_dependents(self, code: bytes) -> None:
+        if owned := dependents.owned_sequence(code):
+            self.owned_sequences[self.text(owned[0])] = self.text(owned[1])
+        if len(about := self._named.get(dependents.subject(code), [])) == 1:
+            one = self.dependents[about[0]]
+            self.dependents[one.key] = replace(one, code=one.code + b"\n" + code)
+            return
+        for one in dependents.of(code):
+            if one.key not in self.dependents and not one.table:
+                self._named[one.name].append(one.key)
+            self.dependents[one.key] = one  # of views in a circle, the last statement is the whole one
 
     def text(self, raw: bytes) -> str:
         """The dump's bytes as text."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_runner.formats import dependents, dump_metadata
+from pgbackstop_runner.formats import dump_metadata
 from pgbackstop_runner.formats.dependents import Dependent
 from pgbackstop_runner.formats.dump_metadata import DumpMetadata, ForeignKey
 
@@ -41,18 +41,20 @@ def choose(
 
 
 def _dependents(found: DumpMetadata, mine: set[str]) -> Iterator[Dependent]:
-    """What depends on the tables, and what depends on that: pg_dump writes it in this order.
+    """What depends on the tables or their sequences, and what on that: pg_dump writes it in this order.
 
-    Policies of the tables themselves come with them.
+    What the tables have themselves, as policies, comes with them; they are only no members of a publication.
     """
-    taken = set(mine)
+    taken = mine | {
+        spelled(sequence) for sequence, table in found.owned_sequences.items() if spelled(table) in mine
+    }
     for each in found.dependents.values():
-        of_mine = each.kind == "policy" and spelled(found.text(each.table)) in mine
-        if not of_mine and any(
-            spelled(found.text(name)) in taken for name in dependents.mentioned(each.code)
-        ):
+        whose = spelled(found.text(each.table or each.name))
+        if whose in mine and each.kind != "publication":
+            continue
+        if any(spelled(found.text(name)) in taken for name in each.needs):
             if not each.table:
-                taken.add(spelled(found.text(each.name)))
+                taken.add(whose)
             yield each
 
 

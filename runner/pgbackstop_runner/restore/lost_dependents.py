@@ -1,4 +1,4 @@
-"""Views and the like that CASCADE took with a table: they do not come back with it, and are named."""
+"""What CASCADE took with a table and does not come back with it, as views: it is named."""
 
 from __future__ import annotations
 
@@ -12,21 +12,37 @@ from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.restore.plan import RestorePlan
 
 _RELATION = "select to_regclass(%(whole)s) is not null"
-# By its name alone: one of another signature is no reason to make it again unasked.
 _ROUTINE = """
     select exists (select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-      where n.nspname = %(schema)s and p.proname = %(name)s)"""
+      where n.nspname = %(schema)s and p.proname = %(name)s
+        and starts_with(%(signature)s, '(' || pg_get_function_arguments(p.oid) || ')'))"""
 _QUERIES = {
     "view": _RELATION,
     "materialized view": _RELATION,
+    "table": _RELATION,
     "function": _ROUTINE,
     "procedure": _ROUTINE,
+    "aggregate": _ROUTINE,
     "policy": """
         select exists (select from pg_policy
           where polname = %(name)s and polrelid = to_regclass(%(table)s))""",
+    "rule": """
+        select exists (select from pg_rewrite
+          where rulename = %(name)s and ev_class = to_regclass(%(table)s))""",
+    "column": """
+        select exists (select from pg_attribute
+          where attname = %(name)s and attrelid = to_regclass(%(table)s) and not attisdropped)""",
+    "default": """
+        select exists (select from pg_attribute
+          where attname = %(name)s and attrelid = to_regclass(%(table)s) and atthasdef)""",
     "publication": """
         select exists (select from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
           where p.pubname = %(name)s and r.prrelid = to_regclass(%(table)s))""",
+}
+# What no statement brings back.
+_ROWS = {
+    "table": ", rows and all, which 'restore --table' brings back",
+    "column": ", and so are its values, which are in the backup",
 }
 
 
@@ -37,8 +53,8 @@ def tell(current: Journal, outline: RestorePlan, live: psycopg.Connection, found
             text = outline.blueprint.text
             name = text(each.name) + (f" of {text(each.table)}" if each.table else "")
             current.warn(
-                f"The {each.kind} {name} is gone, as CASCADE takes it. To have it back, run: "
-                f"{outline.statement(each.code)}"
+                f"The {each.kind} {name} is gone, as CASCADE takes it{_ROWS.get(each.kind, '')}. "
+                f"To have it back, run: {outline.statement(each.code)}"
             )
 
 
@@ -46,5 +62,6 @@ def _is_there(live: psycopg.Connection, dump: DumpMetadata, each: Dependent) -> 
     whole = dump.text(each.name)
     schema, name = ("", dump.name(each.name)) if each.table else dump_metadata.parts(whole)
     names = {"whole": whole, "schema": schema, "name": name, "table": dump.text(each.table)}
+    names["signature"] = dump.text(each.signature)
     row = live.execute(_QUERIES[each.kind].encode(), names).fetchone()
     return row is not None and bool(row[0])

@@ -9,6 +9,7 @@ from pgbackstop_catalog import errors
 from tests.integration.restore import image, places
 from tests.support.backups import Site
 from tests.support.databases import Database
+from tests.support.servers import Server
 
 MORE = """
 create schema "Old Stock";
@@ -161,16 +162,41 @@ create policy with_orders on customers
   using (exists (select from orders o where o.customer_id = customers.id));
 create policy of_their_own on orders using (exists (select from customers));
 create publication news for table orders, customers;
+create table late_orders (reason text) inherits (orders);
+create index on late_orders (reason);
+create function total(o orders) returns numeric language sql as 'select o.quantity::numeric';
+create function total(c customers) returns numeric language sql as 'select 1::numeric';
+create function last_of(orders, orders) returns orders language sql as 'select $2';
+create aggregate last_order(orders) (sfunc = last_of, stype = orders);
+create rule keep as on delete to customers do also delete from orders where customer_id = old.id;
+create type parcel as (weight int, content orders);
+create table sent (at date, numbered int default 7, what orders[]);
+create table numbers (n bigint default nextval('orders_id_seq'));
+create unique index on totals (customer_id);
+create function into_best() returns trigger language plpgsql as 'begin return null; end';
+create trigger instead instead of insert on "The Best" for each row execute function into_best();
+create rule nothing as on delete to "The Best" do instead nothing;
+comment on view "The Best" is 'of more than 5';
+grant select on "The Best" to public;
 """
 TAKEN = [
-    *('"The Best"', "better", "totals", "how_many"),
-    *("with_orders of public.customers", "news of public.orders"),
+    *('"The Best"', "better", "totals", "how_many", "late_orders", "public.total", "last_of", "last_order"),
+    *("with_orders of public.customers", "news of public.orders", "keep of public.customers"),
+    *("content of public.parcel", "what of public.sent", "n of public.numbers"),
 ]
 
 
 @pytest.mark.parametrize("kind", places.FORMATS)
 def test_what_cascade_took_is_named_with_its_statement(kind: str, database: Database, tmp_path: Path) -> None:
     """Run as they are told, the statements bring everything back."""
+    taken_and_back(kind, database, tmp_path)
+
+
+def test_what_cascade_took_on_every_major(server: Server, database: Database, tmp_path: Path) -> None:
+    taken_and_back("custom", database, tmp_path)
+
+
+def taken_and_back(kind: str, database: Database, tmp_path: Path) -> None:
     database.execute(DEPENDENT)
     place = places.site(tmp_path, database.server, database.name, format=kind)
     places.backup(place)
@@ -186,6 +212,34 @@ def test_what_cascade_took_is_named_with_its_statement(kind: str, database: Data
     for warning in warnings:
         database.execute(warning.partition("To have it back, run: ")[2])
     assert image.of(database.server, database.name) == before
+
+
+CHILDREN = """
+create table late_orders (reason text, primary key (id)) inherits (orders);
+insert into late_orders select o.*, 'snow' from only orders o where o.id < 4;
+"""
+
+
+@pytest.mark.parametrize(
+    "times",
+    [[("public.orders", "public.late_orders")], [("public.orders",), ("public.late_orders",)]],
+    ids=["together", "after it"],
+)
+def test_children_come_back_with_their_rows(
+    times: list[tuple[str, ...]], database: Database, tmp_path: Path
+) -> None:
+    """With their parent in one go, or after it."""
+    database.execute(CHILDREN)
+    place = places.site(tmp_path, database.server, database.name)
+    places.backup(place)
+    before = image.of(database.server, database.name)
+    database.execute("drop table orders cascade")
+    warnings = [text for tables in times for text in restore(place, *tables)]
+    told = [text for text in warnings if "The table public.late_orders is gone" in text]
+    assert len(told) == len(times) - 1
+    assert all("rows and all, which 'restore --table' brings back" in text for text in told)
+    assert image.of(database.server, database.name) == before
+    assert database.execute("select count(*) from late_orders") == [(3,)]
 
 
 def test_what_is_still_there_is_not_named(database: Database, tmp_path: Path) -> None:
