@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from pgbackstop_runner import main
+from pgbackstop_runner.system import orphans
 from tests.campaign.ground import Ground, violations
 from tests.campaign.operations import Operation
 from tests.campaign.ways import Way
@@ -73,13 +74,20 @@ def kill(
 def _aftermath(ground: Ground) -> list[str]:
     found = [f"it said {word!r}: {said(ground)[-2000:]}" for word in _NEVER if word in said(ground)]
     try:
-        until(lambda: gone(working(ground)), "the end of what it started")
+        until(lambda: gone(_waited_for(ground)), "the end of what it started")
         ground.tidy()
+        until(lambda: gone(working(ground)), "the end of what the next start ends")
         found += violations(ground)
     except Exception:
         found.append(traceback.format_exc()[-3000:])
     _clear(ground)  # so that nothing of it is in the way of the next
     return found
+
+
+def _waited_for(ground: Ground) -> list[psutil.Process]:
+    """What ends by itself, or never: all but what waits for who is gone, which the next start ends."""
+    orphaned = set(orphans.found())
+    return [each for each in working(ground) if each.pid not in orphaned]
 
 
 def _clear(ground: Ground) -> None:

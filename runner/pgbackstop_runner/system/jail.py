@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner.system import accounts, landlock, processes, seccomp
+from pgbackstop_runner.system import accounts, landlock, orphans, processes, seccomp
 from pgbackstop_runner.system.accounts import Account
 
 Mechanism = Literal["bubblewrap", "landlock", "none"]
@@ -186,7 +186,8 @@ def _bubblewrap(cell: Cell, filter_file: int) -> list[str]:
     is no /proc: nothing needs it, and a systemd unit that protects its own lets none be mounted.
     """
     argv = [str(_BUBBLEWRAP), "--die-with-parent", "--unshare-cgroup-try"]
-    argv += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    argv += ["--unshare-pid", "--unshare-net", "--unshare-ipc"]
+    argv += ["--unshare-uts", "--hostname", orphans.HOST_NAME]
     for path in _SYSTEM:
         if path.is_symlink():
             argv += ["--symlink", str(path.readlink()), str(path)]

@@ -33,7 +33,7 @@ from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.model import format_time, utc_now
 from pgbackstop_catalog.records import json_text
 from pgbackstop_catalog.store import atomic, listing
-from pgbackstop_runner.system import origin
+from pgbackstop_runner.system import origin, orphans
 
 # Of what is written into the folder for temporary files, with atomic.temporary_beside.
 SCRATCH_PREFIX = "pgbackstop-"
@@ -155,7 +155,8 @@ class StateFolder:
         self._lock(lease_name(backup_id)).unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """Remove what processes that are gone left half written. Raises CatalogError."""
+        """Remove what processes that are gone left half written or waiting. Raises CatalogError."""
+        orphans.end()
         state = self.root / "state"
         folders = (
             state / "wal",
