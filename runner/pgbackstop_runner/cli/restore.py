@@ -69,6 +69,14 @@ AcceptMissingOption = Annotated[
     bool,
     typer.Option("--accept-missing", help="Replace it even where entries of the dump cannot be restored."),
 ]
+WithoutOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--without-extension",
+        metavar="NAME",
+        help="Leave this extension out, with all that its own schema holds; repeatable.",
+    ),
+]
 JobsOption = Annotated[int | None, typer.Option(min=1, max=64, help="Parallel workers; the plan's jobs.")]
 FenceTimeoutOption = Annotated[
     float, typer.Option(min=1, help="Seconds until connections that do not end make it give up.")
@@ -108,6 +116,7 @@ def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other wa
     into_schema: IntoSchemaOption = None,
     roles: RolesOption = False,
     accept_missing: AcceptMissingOption = False,
+    without_extension: WithoutOption = None,
     jobs: JobsOption = None,
     fence_timeout: FenceTimeoutOption = 30.0,
     dry_run: DryRunOption = False,
@@ -122,6 +131,7 @@ def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other wa
     from pgbackstop_runner.restore import undo as restore_undo  # noqa: PLC0415 - psycopg and what hangs on it
     from pgbackstop_runner.restore.plan import RestoreRequest  # noqa: PLC0415
     from pgbackstop_runner.restore.select_backup import BackupQuery  # noqa: PLC0415
+    from pgbackstop_runner.restore.without import Without  # noqa: PLC0415
 
     for closed in restore_undo.reconcile(opened):
         terminal.complain(f"restore {closed.id}: {closed.message}")
@@ -147,6 +157,7 @@ def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other wa
             in_place=in_place,
             roles=roles,
             accept_missing=accept_missing,
+            without=Without.of(without_extension or ()),
             jobs=jobs,
             fence_timeout=fence_timeout,
         )

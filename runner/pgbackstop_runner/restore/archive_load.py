@@ -29,7 +29,7 @@ def fill(server: Server, database: str, binaries: Binaries, source: Source) -> N
     """Restore the archive; entries that could not be are noted in the source. Raises AttemptFailed."""
     lines = dump_metadata.contents(binaries, source.path)
     late = dump_metadata.contents(binaries, source.path, _AFTER_DATA)
-    wanted = [each for each in lines if source.only.wants_entry(each)] if source.only else None
+    wanted = source.entries(lines)
     with contextlib.ExitStack() as stack:
         use = stack.enter_context(dump_metadata.wanted_entries(wanted)) if wanted is not None else None
         for sections in _SECTIONS if source.rows_first else ((),):

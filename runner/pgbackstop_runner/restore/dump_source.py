@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pgbackstop_catalog.records.proof import MissingEntry
 from pgbackstop_runner.formats import dump_metadata, names, sql_script
+from pgbackstop_runner.restore.without import NOTHING, Without
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +91,21 @@ class Source:
     no_tablespaces: bool = False
     rows_first: bool = False
     only: Only | None = None
+    without: Without = NOTHING
     warnings: list[str] = field(default_factory=list)
     missing: list[MissingEntry] = field(default_factory=list)
+
+    def entries(self, lines: list[str]) -> list[str] | None:
+        """The lines of pg_restore --list that are wanted; None where all are."""
+        if self.only is None and not self.without:
+            return None
+        only = lines if self.only is None else filter(self.only.wants_entry, lines)
+        return [each for each in only if not self.without.has_entry(each)]
+
+    def wants_statement(self, code: bytes) -> bool:
+        """Whether a statement of a plain dump is wanted; COPY stands for its rows."""
+        is_wanted = self.only is None or self.only.wants_statement(code)
+        return is_wanted and not self.without.has_statement(code)
 
     def hear(self, line: str) -> None:
         """Keep what a tool warns of."""

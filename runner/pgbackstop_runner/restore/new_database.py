@@ -92,10 +92,13 @@ def load(current: Journal, outline: RestorePlan, name: str, only: Only | None = 
         no_tablespaces=bool(outline.missing_tablespaces),
         rows_first=bool(outline.backup.source_not_valid),
         only=only,
+        without=outline.request.without,
     )
     restore_load.fill(outline.server, name, outline.binaries, source, outline.major)
     for warning in source.warnings:
         current.warn(warning)
+    if source.without:
+        current.warn(f"Restored without the extension {source.without}, as it was asked for.")
     for missing in source.missing:
         log.logger().warning("entry not restored", **missing.model_dump())
     current.note(missing_entries=tuple(source.missing))
@@ -137,10 +140,14 @@ def check(current: Journal, outline: RestorePlan, name: str) -> tuple[CheckResul
     """Whether it is what was backed up, but for missing entries, and what the plan asserts."""
     plan = current.workspace.config.plans.get(outline.backup.plan)
     wanted = content_checks.expected(
-        outline.backup,
+        outline.request.without.apply(outline.backup),
         plan.assertions if plan else (),
         not_valid=frozenset(outline.blueprint.not_valid),
-        sequences=outline.blueprint.sequences,
+        sequences={
+            name: value
+            for name, value in outline.blueprint.sequences.items()
+            if not outline.request.without.has_relation(name)
+        },
         missing=current.record.missing_entries,
     )
     with sessions.connect(outline.server, name, statement_timeout=0) as connection:

@@ -18,6 +18,7 @@ from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.restore import application_hooks
 from pgbackstop_runner.restore.select_backup import BackupChoice, BackupQuery
 from pgbackstop_runner.restore.target_database import Database
+from pgbackstop_runner.restore.without import NOTHING, Without
 from pgbackstop_runner.storage.sources import Source
 from pgbackstop_runner.system import phrases
 from pgbackstop_runner.system.jail import Jail
@@ -48,6 +49,7 @@ class RestoreRequest:
     accept_missing: bool = False
     fence_timeout: float = 30.0
     jail: Jail | None = None
+    without: Without = NOTHING
 
     @property
     def method(self) -> Method:
@@ -161,6 +163,8 @@ class RestorePlan:
         yield "should take", f"about {units.format_duration(self.estimate.seconds)} ({self.estimate.reason})"
         if self.needed_bytes is not None:
             yield "room", f"about {units.format_size(self.needed_bytes)} are needed, {self._free()}"
+        if self.request.without:
+            yield "without", f"the extension {self.request.without}"
         if self.replaces and self.replaced is not None:
             yield "replaces", self._replacing(self.replaced)
         yield from self._selected()

@@ -79,7 +79,9 @@ def draw(
             same_server=_is_same(backup, facts.system_identifier),
             identity=facts.system_identifier,
             missing_roles=_missing_roles(request, folder, found.roles, target_database.roles(connection)),
-            bound_extensions=target_database.bound_extensions(connection, found.extensions),
+            bound_extensions=target_database.bound_extensions(
+                connection, found.extensions - request.without.extensions
+            ),
             missing_tablespaces=frozenset(found.tablespaces) - target_database.tablespaces(connection),
             estimate=restore.estimate(backup, workspace.catalog.restores(server_name)),
             checked=f"{readable.checked}; {_READ[backup.format == 'plain']}",

@@ -13,7 +13,7 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.restore import application_hooks, target_database
 from pgbackstop_runner.restore.plan import RestorePlan
 from pgbackstop_runner.restore.target_database import Database
-from pgbackstop_runner.system import files
+from pgbackstop_runner.system import files, phrases
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +56,11 @@ def same_or_newer(backup: Backup, major: int) -> None:
 def problems(outline: RestorePlan, facts: TargetFacts) -> Iterator[tuple[str, str]]:
     """Yield what is in the way of the restore, each with its remedy; tokens of hooks are read from files."""
     request, old = outline.request, outline.replaced
-    missing = frozenset(outline.blueprint.extensions) - facts.extensions
+    missing = frozenset(outline.blueprint.extensions) - facts.extensions - request.without.extensions
     if missing:
         yield (
             f"The server does not have the extension {', '.join(sorted(missing))}.",
-            "Install the extension's package on the server.",
+            "Install the extension's package on the server, or restore without it: --without-extension.",
         )
     if outline.missing_roles and not request.roles:
         yield (
@@ -81,6 +81,7 @@ def problems(outline: RestorePlan, facts: TargetFacts) -> Iterator[tuple[str, st
             "Create it, or name another by --into.",
         )
     yield from _bound(outline)
+    yield from _left_out(outline)
     if outline.replaces and old is not None:
         yield from _in_the_way(old)
     yield from _hooks(outline)
@@ -105,15 +106,31 @@ def _bound(outline: RestorePlan) -> Iterator[tuple[str, str]]:
         if name != outline.database or not outline.under_its_name:
             yield (
                 f"The extension {extension} can be created only in the database {name!r} of this server.",
-                f"Restore the whole database as {name!r}, or into a server that is set up for another name.",
+                f"Restore the whole database as {name!r}, or into a server that is set up for another name, "
+                f"or without it: --without-extension {extension}.",
             )
         elif outline.replaced is not None and outline.method != "in-place":
             yield (
                 f"The extension {extension} can be created only in a database that is called {name!r}, and "
                 "not in one beside it.",
                 "Add --in-place: the live database is put aside by a rename meanwhile, gets its name back if "
-                "anything fails, and is dropped only when what was restored is checked.",
+                "anything fails, and is dropped only when what was restored is checked. Or restore "
+                f"without it: --without-extension {extension}.",
             )
+
+
+def _left_out(outline: RestorePlan) -> Iterator[tuple[str, str]]:
+    """An extension that is not there, or that something else of the dump needs."""
+    without, found = outline.request.without, outline.blueprint
+    for extension in sorted(without.extensions - found.extensions):
+        known = ", ".join(sorted(found.extensions)) or "none"
+        yield f"The dump has no extension {extension!r} to be left out.", f"Its extensions: {known}."
+    if needing := [f"{each.kind} {found.text(each.name)}" for each in without.needed_by(found)]:
+        yield (
+            f"Without {', '.join(sorted(without.extensions))} it cannot be restored: {phrases.some(needing)} "
+            "of the dump needs it.",
+            "Restore it under the name that the extension needs.",
+        )
 
 
 def _hooks(outline: RestorePlan) -> Iterator[tuple[str, str]]:

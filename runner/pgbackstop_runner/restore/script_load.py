@@ -241,7 +241,7 @@ def _is_kept(piece: Statement, source: Source, server_major: int) -> bool:
         return False
     if source.no_tablespaces and piece.code.startswith(b"SET default_tablespace"):
         return False
-    if source.only is not None and not source.only.wants_statement(piece.code):
+    if not source.wants_statement(piece.code):
         return False
     return not database_statements.is_about_database(piece.code)
 

@@ -6,6 +6,7 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_runner.restore.without import Without
 from tests.integration.restore import image, places
 from tests.support import backups
 from tests.support.backups import Site
@@ -20,8 +21,11 @@ BOUND = """
         raise 'can only create extension in database %', current_setting('cron.database_name');
       end if;
     end $$;
-    create table job (jobid int primary key, command text not null);
-    select pg_extension_config_dump('job', '');
+    create schema cron;
+    create sequence cron.jobid_seq;
+    create table cron.job (jobid int primary key default nextval('cron.jobid_seq'), command text not null);
+    select pg_extension_config_dump('cron.job', '');
+    select pg_extension_config_dump('cron.jobid_seq', '');
 """
 
 
@@ -59,7 +63,8 @@ def bound(make_server: MakeServer, tmp_path: Path) -> Server:
     )
     server.execute("create database shop")
     server.execute(
-        "create extension pg_cron; insert into job values (1, 'vacuum');"
+        "create extension pg_cron; insert into cron.job (command) values ('vacuum');"
+        "grant usage on schema cron to public; grant select on cron.job to public;"
         "create table goods (n int primary key); insert into goods values (1), (2)",
         "shop",
     )
@@ -94,12 +99,45 @@ def test_it_is_filled_under_its_name(bound: Server, shop: Site) -> None:
     done = places.restore(shop, in_place=True)
     assert (done.status, done.missing_entries) == (Status.SUCCEEDED, ())
     assert goods(bound) == [(1,), (2,)]
-    assert bound.execute("select command from job", "shop") == [("vacuum",)]
+    assert bound.execute("select command from cron.job", "shop") == [("vacuum",)]
     assert bound.execute("select datconnlimit from pg_database where datname = 'shop'") == [(-1,)]
     assert places.databases(bound) == {"shop"}
     bound.execute("drop database shop")
     assert places.restore(shop).status is Status.SUCCEEDED
     assert goods(bound) == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("kind", places.FORMATS)
+def test_it_can_be_left_out(kind: str, bound: Server, tmp_path: Path) -> None:
+    """Under another name, in the place of the live one, and for one table."""
+    place = places.site(tmp_path, bound, "shop", format=kind)
+    places.backup(place)
+    without = Without.of(["pg_cron"])
+    told = dict(places.lines(place, into="elsewhere", without=without))
+    assert told["without"] == "the extension pg_cron, and all that the schema cron holds"
+    done = places.restore(place, into="elsewhere", without=without)
+    assert (done.status, done.missing_entries) == (Status.SUCCEEDED, ())
+    assert any("Restored without the extension pg_cron" in each for each in done.warnings)
+    assert goods(bound, "elsewhere") == [(1,), (2,)]
+    assert bound.execute("select to_regnamespace('cron')", "elsewhere") == [(None,)]
+    bound.execute("drop table goods", "shop")
+    assert places.restore(place, tables=("public.goods",), without=without).status is Status.SUCCEEDED
+    assert goods(bound) == [(1,), (2,)]
+    assert bound.execute("select command from cron.job", "shop") == [("vacuum",)]
+    assert places.restore(place, without=without).is_undoable
+    assert bound.execute("select to_regnamespace('cron')", "shop") == [(None,)]
+
+
+def test_what_cannot_be_without_it_is_found_before(bound: Server, shop: Site) -> None:
+    bound.execute("create view jobs as select * from cron.job", "shop")
+    places.backup(shop)
+    with pytest.raises(errors.ValidationError, match=r"view public\.jobs of the dump needs it"):
+        places.restore(shop, into="elsewhere", without=Without.of(["pg_cron"]))
+    with pytest.raises(errors.ValidationError, match="no extension 'postgis' to be left out"):
+        places.restore(shop, in_place=True, without=Without.of(["postgis"]))
+    assert places.restores(shop) == []
+    refused = shop.run("restore", "--into", "elsewhere", "--without-extension", "pg_cron")
+    assert refused.returncode == errors.ValidationError.exit_code, refused.stderr
 
 
 def test_the_live_one_gets_its_name_back(bound: Server, shop: Site) -> None:
