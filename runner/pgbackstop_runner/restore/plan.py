@@ -170,6 +170,12 @@ class RestorePlan:
         yield from self._selected()
         for name, hook in self.hooks():
             yield name, application_hooks.describe(hook)
+        yield from self._rights()
+        if not self.same_server:
+            yield "ATTENTION", "this is another server than the one that was backed up"
+
+    def _rights(self) -> Iterator[tuple[str, str]]:
+        """What is made on the server beside the database, and who could act in it."""
         for name in sorted(self.missing_roles):
             yield "role", f"{name} is created from the backup's globals"
         for name in sorted(self.missing_tablespaces):
@@ -186,8 +192,6 @@ class RestorePlan:
                 "open to",
                 f"{self.owner_besides}, who owns the database and could let himself in while it is filled",
             )
-        if not self.same_server:
-            yield "ATTENTION", "this is another server than the one that was backed up"
 
     def document(self, now: datetime) -> dict[str, str | list[str]]:
         """The plan for programs: a list where a kind has several lines; ``confirm``: the phrase, or ""."""
