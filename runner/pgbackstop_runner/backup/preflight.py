@@ -190,8 +190,9 @@ def _server(report: Report, target: Server, plan: Plan, connection: psycopg.Conn
     else:
         _client(report, plan, report.tools)
     if not plan.is_logical:
-        for name, ok, detail, remedy in replication_checks.check(connection, target, report.rights):
-            report.add(name, ok=ok, detail=detail, remedy=remedy, reason=Reason.RIGHTS)
+        for name, wrong, detail, remedy in replication_checks.check(connection, target, report.rights):
+            reason = wrong or Reason.CONFIGURATION
+            report.add(name, ok=wrong is None, detail=detail, remedy=remedy, reason=reason)
         report.source_sizes[""] = postgres_facts.server_size(connection)
 
 

@@ -9,6 +9,7 @@ import psycopg
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner.postgres import facts, sessions
 
 # pg_basebackup -X stream takes one for the data and one for the WAL.
@@ -17,42 +18,32 @@ _SENDERS = 2
 
 def check(
     connection: psycopg.Connection, target: Server, rights: facts.Rights
-) -> Iterator[tuple[str, bool, str, str]]:
-    """Name, whether it is right, detail, what to do: for each thing that pg_basebackup needs."""
+) -> Iterator[tuple[str, Reason | None, str, str]]:
+    """Name, the reason where it is wrong, detail, what to do: for each thing that pg_basebackup needs."""
     if not rights.replication:
         detail = f"Role {target.user} lacks the REPLICATION attribute."
-        yield "replication", False, detail, f"Run: alter role {target.user} replication."
-        return
-    problem = _connect(target)
-    if problem:
-        yield (
-            "replication",
-            False,
-            f"Replication connections are refused: {problem}.",
-            ("Add a line for database 'replication' and the role to pg_hba.conf and reload."),
-        )
+        yield "replication", Reason.RIGHTS, detail, f"Run: alter role {target.user} replication."
         return
     row = connection.execute(
         """select current_setting('max_wal_senders')::int, (select count(*) from pg_stat_replication)::int,
                   current_setting('wal_level')"""
     ).fetchone()
     most, used, level = row if row is not None else (0, 0, "minimal")
+    # What the server says of itself first: without WAL senders it refuses each of these connections.
     if level == "minimal":
-        yield (
-            "wal_level",
-            False,
-            "wal_level of the server is minimal.",
-            "Set it to replica and restart the server.",
-        )
+        detail = "wal_level of the server is minimal."
+        yield "wal_level", Reason.CONFIGURATION, detail, "Set it to replica and restart the server."
     elif most - used < _SENDERS:
         detail = f"All but {most - used} of {most} WAL senders are taken; {_SENDERS} are needed."
-        yield "replication", False, detail, "Raise max_wal_senders of the server."
+        yield "replication", Reason.CONFIGURATION, detail, "Raise max_wal_senders of the server."
+    elif refusal := _connect(target):
+        yield "replication", Reason.RIGHTS, f"Streaming is refused: {refusal.problem}", refusal.remedy
     else:
-        yield "replication", True, f"{most - used} of {most} WAL senders are free", ""
+        yield "replication", None, f"{most - used} of {most} WAL senders are free", ""
 
 
-def _connect(target: Server) -> str:
-    """What PostgreSQL says against a replication connection; "" for nothing."""
+def _connect(target: Server) -> errors.PgbackstopError | None:
+    """What PostgreSQL says against a replication connection; None for nothing."""
     keywords = conninfo.keywords(target, application_name=sessions.APPLICATION_NAME)
     words = psycopg.conninfo.make_conninfo(
         "", **{**conninfo.with_required_methods(keywords, psycopg.pq.version()), "replication": "true"}
@@ -60,5 +51,5 @@ def _connect(target: Server) -> str:
     try:
         psycopg.connect(words, autocommit=True, password=conninfo.password(target)).close()
     except psycopg.Error as error:
-        return errors.one_line(error)
-    return ""
+        return sessions.unreachable(target, "replication", error)
+    return None

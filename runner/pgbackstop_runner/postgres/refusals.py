@@ -22,6 +22,12 @@ _ANOTHER_ROLE = Meaning(
     remedy="See which of them is the primary and which answer; correct host or target_session_attrs of the "
     "server.",
 )
+_NO_SENDER = Meaning(
+    pattern='exceeds "?max_wal_senders',
+    reason=Reason.UNREACHABLE,
+    sentence="All WAL senders of the server at {where} are in use.",
+    remedy="Raise max_wal_senders of the server and restart it.",
+)
 SESSIONS = (
     _NO_PASSWORD,
     _ANOTHER_ROLE,
@@ -69,6 +75,19 @@ SESSIONS = (
         sentence="Role {user} may not log in at {where}.",
         remedy="Run: alter role {user} login.",
     ),
+    Meaning(
+        pattern="too many connections for role",
+        reason=Reason.UNREACHABLE,
+        sentence="Role {user} has as many connections to {where} as it may.",
+        remedy="Run: alter role {user} connection limit -1; or end sessions of that role.",
+    ),
+    Meaning(
+        pattern="too many connections for database",
+        reason=Reason.UNREACHABLE,
+        sentence="Database {database!r} at {where} has as many connections as it may.",
+        remedy="Run: alter database ... connection limit -1; or end sessions in it.",
+    ),
+    _NO_SENDER,
     Meaning(
         pattern="too many clients|too many connections|remaining connection slots",
         reason=Reason.UNREACHABLE,
@@ -134,12 +153,7 @@ STREAMING = (
         sentence="The role {user} lacks the REPLICATION attribute, which streaming WAL needs.",
         remedy="Run ALTER ROLE {user} REPLICATION as superuser.",
     ),
-    Meaning(
-        pattern='exceeds "?max_wal_senders',
-        reason=Reason.UNREACHABLE,
-        sentence="All WAL senders of the server at {where} are in use.",
-        remedy="Raise max_wal_senders of the server and restart it.",
-    ),
+    _NO_SENDER,
     Meaning(
         pattern="is active for PID",
         reason=Reason.UNREACHABLE,

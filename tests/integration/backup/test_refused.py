@@ -10,6 +10,7 @@ from tests.integration.backup.conftest import MakeRole
 from tests.support import binaries
 from tests.support.backups import Site, plan
 from tests.support.databases import Database
+from tests.support.fixtures import MakeServer
 from tests.support.servers import Server
 
 READER = "GRANT pg_read_all_data TO {role}"
@@ -109,6 +110,56 @@ def test_no_right_to_connect(pg17: Server, database: Database, tmp_path: Path, m
 def test_no_replication(pg17: Server, tmp_path: Path, make_role: MakeRole) -> None:
     site = Site(folder=tmp_path, server=pg17, plans={"p": plan("physical")}, server_settings=make_role(pg17))
     refused(site, "p", Reason.RIGHTS, "lacks the REPLICATION attribute", "alter role")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said", "remedy"),
+    [
+        ({"wal_level": "minimal", "max_wal_senders": "0"}, "wal_level of the server is minimal", "replica"),
+        (
+            {"max_wal_senders": "1"},
+            "All but 1 of 1 WAL senders are taken; 2 are needed",
+            "Raise max_wal_senders",
+        ),
+        (
+            {"max_wal_senders": "0"},
+            "All but 0 of 0 WAL senders are taken; 2 are needed",
+            "Raise max_wal_senders",
+        ),
+    ],
+    ids=["minimal", "one sender", "no sender"],
+)
+def test_what_streaming_lacks(
+    settings: dict[str, str], said: str, remedy: str, make_server: MakeServer, tmp_path: Path
+) -> None:
+    """Said of the server itself, and not as a line that pg_hba.conf lacks."""
+    server = make_server(17, settings=settings)
+    site = Site(folder=tmp_path, server=server, plans={"p": plan("physical")})
+    refused(site, "p", Reason.CONFIGURATION, said, remedy)
+    checked = site.run("check", "p")
+    assert said in " ".join(checked.stdout.split())
+
+
+@pytest.mark.parametrize("of", ["role", "database"])
+def test_a_connection_limit(
+    of: str, server: Server, database: Database, tmp_path: Path, make_role: MakeRole
+) -> None:
+    """Of the role or of the database, which is not the one of the server."""
+    settings = make_role(server, "", READER)
+    user = settings["user"]
+    site = Site(
+        folder=tmp_path,
+        server=server,
+        plans={"p": plan(databases=[database.name])},
+        server_settings={**settings, "maintenance_database": database.name},
+    )
+    database.execute(f"alter {of} {user if of == 'role' else database.name} connection limit 0")
+    done = site.run("check", "p")
+    assert done.returncode != 0
+    words = " ".join((done.stdout + done.stderr).split())
+    assert "as many connections" in words
+    assert f"alter {of}" in words
+    assert "max_connections" not in words
 
 
 # By name: other tests have databases on the same server.
