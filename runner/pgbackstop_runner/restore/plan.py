@@ -154,7 +154,7 @@ class RestorePlan:
         yield "backup", f"{backup.id} of plan {backup.plan}: {self.choice.why}"
         yield "made", _age(backup, now)
         yield "holds", _size(backup)
-        yield from _left_out(backup)
+        yield from _left_out(backup, self.request.without)
         yield "bytes", f"from {self.source.place(backup.storage)}: {self.source.reason}"
         for why in self.source.passed_over:
             yield "not from", why
@@ -163,8 +163,6 @@ class RestorePlan:
         yield "should take", f"about {units.format_duration(self.estimate.seconds)} ({self.estimate.reason})"
         if self.needed_bytes is not None:
             yield "room", f"about {units.format_size(self.needed_bytes)} are needed, {self._free()}"
-        if self.request.without:
-            yield "without", f"the extension {self.request.without}"
         if self.replaces and self.replaced is not None:
             yield "replaces", self._replacing(self.replaced)
         yield from self._selected()
@@ -262,8 +260,10 @@ class RestorePlan:
                 yield name, hook
 
 
-def _left_out(backup: Backup) -> Iterator[tuple[str, str]]:
-    """What is not in the backup: whoever replaces a database by it loses that."""
+def _left_out(backup: Backup, without: Without) -> Iterator[tuple[str, str]]:
+    """What is not in the backup, or shall not be restored: whoever replaces a database by it loses that."""
+    if without:
+        yield "without", f"the extension {without}"
     told = (("", backup.excluded_tables), ("the rows of ", backup.schema_only_tables))
     for rows_of, names in told:
         if names:
