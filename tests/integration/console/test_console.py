@@ -11,7 +11,7 @@ import pytest
 
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.attempt import Reason, Status
-from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.backup import Backup, FileList
 from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_runner.console import server
 from pgbackstop_runner.console.api.endpoint import BASE
@@ -149,6 +149,18 @@ def test_who_logs_out_is_out(site: Site) -> None:
     assert otto.post("/logout").status == 303
     assert kept.get("/").headers["Location"] == "/login"
     assert kept.ask("GET", "/", None, HX_Request="true").headers["HX-Redirect"] == "/login"
+
+
+def test_files_that_are_listed_beside_them_are_counted(site: Site) -> None:
+    beside = FileList(count=20_001, sha256="0" * 64)
+    made = failed("shop").evolve(status=Status.SUCCEEDED, reason=None, size_bytes=7, file_list=beside)
+    site.catalog.put(made)
+    page = site.visit("vera").get(f"/backups/{made.id}").text
+    assert "20,001, listed in <code>SHA256SUMS</code>" in page
+    site.catalog.put(made.evolve(expired_at=utc_now()))
+    page = site.visit("vera").get(f"/backups/{made.id}").text
+    assert "20,001" in page
+    assert "SHA256SUMS" not in page
 
 
 @pytest.mark.integration
