@@ -113,5 +113,5 @@ In this folder, as the user who runs PostgreSQL:
 
 {commands}
 
-`backup.json` says everything else: sizes, checksums, row counts, encoding, collation, extensions, LSNs.
+`backup.json` says everything else: sizes, row counts, encoding, collation, extensions, LSNs.
 """
