@@ -89,6 +89,7 @@ def _all(
                 on_bytes(count)
         except BaseException:
             given_up.set()  # the pool waits for what it has begun
+            pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
