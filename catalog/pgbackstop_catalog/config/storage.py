@@ -37,6 +37,7 @@ class Encryption(Model):
 
 
 _ENCRYPTION = "encrypts what is stored; files as they are when left out"
+_RATE = "bytes a second, like 10MB, that each process sends or reads at most; no limit when left out"
 
 
 class FolderStorage(Model):
@@ -71,6 +72,7 @@ class ObjectStorage(Model):
         default=None,
         description="the class of what is stored, in the provider's words",
     )
+    rate_limit: Size | None = Field(default=None, gt=0, description=_RATE)
     encryption: Encryption | None = Field(default=None, description=_ENCRYPTION)
 
     @model_validator(mode="after")
@@ -223,6 +225,7 @@ class SftpStorage(Model):
     password_file: Path | None = Field(
         default=None, description="a file, mode 0600, whose first line is the password"
     )
+    rate_limit: Size | None = Field(default=None, gt=0, description=_RATE)
     encryption: Encryption | None = Field(default=None, description=_ENCRYPTION)
 
     @model_validator(mode="after")

@@ -6,7 +6,8 @@ bucket.py      a bucket of
   gcs.py       Google Cloud Storage
   azure.py     Azure Blob Storage
 sftp.py        a folder of an SFTP server
-encrypted.py   around one of them
+paced.py       around one of them, with a rate limit
+encrypted.py   around any of them
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from pgbackstop_catalog.config.storage import (
     GcsStorage,
     S3Storage,
 )
+from pgbackstop_runner.storage.paced import Pace, PacedStore
 from pgbackstop_runner.storage.protocol import ByteStore
 
 
 def open_store(name: str, storage: AnyStorage) -> ByteStore:
     """The storage of a configuration. Raises ConfigError for files of keys that cannot be used."""
     store = _plain(name, storage)
+    if not isinstance(storage, FolderStorage) and storage.rate_limit is not None:
+        store = PacedStore(inner=store, pace=Pace(storage.rate_limit))
     if storage.encryption is None:
         return store
     from pgbackstop_runner.storage.encrypted import EncryptedStore  # noqa: PLC0415 - pyrage is 4 MB
