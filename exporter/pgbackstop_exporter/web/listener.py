@@ -67,6 +67,7 @@ class Listener:
             accepted.close()
             return
         task = asyncio.create_task(self._serve(accepted, place))
+        task.add_done_callback(partial(self._handed_on, accepted, place))
         place.end = task.cancel
         self._keep(task)
 
@@ -77,19 +78,22 @@ class Listener:
             accepted.close()
             return
         limit = connections.REQUEST_SECONDS if context is not None else None
-        try:
-            await loop.connect_accepted_socket(
-                partial(Connection, server, place, self._places, loop=loop, access_log=None),
-                accepted,
-                ssl=context,
-                ssl_handshake_timeout=limit,
-                ssl_shutdown_timeout=limit,
-            )
-        except BaseException as error:
+        await loop.connect_accepted_socket(
+            partial(Connection, server, place, self._places, loop=loop, access_log=None),
+            accepted,
+            ssl=context,
+            ssl_handshake_timeout=limit,
+            ssl_shutdown_timeout=limit,
+        )
+
+    def _handed_on(self, accepted: socket.socket, place: Place, served: asyncio.Task[None]) -> None:
+        """Close what failed, or was ended before it began, when there is nobody else to do that."""
+        error = None if served.cancelled() else served.exception()
+        if served.cancelled() or error is not None:
             self._places.give_back(place)
             accepted.close()
-            if not isinstance(error, OSError):
-                raise
+        if error is not None and not isinstance(error, OSError):
+            log.seldom("a connection failed", error=error)
 
 
 async def bind(host: str | None, port: int) -> list[socket.socket]:

@@ -16,7 +16,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.console import Console, Role
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner import failures
-from pgbackstop_runner.console import audit, facts, guard, problems, render
+from pgbackstop_runner.console import audit, connections, facts, guard, problems, render
 from pgbackstop_runner.console.alerts import Alerts, AlertWatch
 from pgbackstop_runner.console.guard import PersonalHandler, Visitor
 from pgbackstop_runner.console.operations import Operations
@@ -79,7 +79,8 @@ class Desk:
     def application(self, *parts: Callable[[Desk, web.Application], None]) -> web.Application:
         """The application; each part adds its pages."""
         app = web.Application(
-            middlewares=[guard.hardened, self._below_path, self._own_site], client_max_size=_MOST_BYTES
+            middlewares=[connections.track, guard.hardened, self._below_path, self._own_site],
+            client_max_size=_MOST_BYTES,
         )
         for add in parts:
             add(self, app)

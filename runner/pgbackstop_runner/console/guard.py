@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.console import Console, Role, User
+from pgbackstop_runner.console.connections import SERVER_NAME
 from pgbackstop_runner.console.sessions import Session, Sessions
 
 RANKS: Final[dict[Role, int]] = {"viewer": 1, "operator": 2, "admin": 3}
@@ -26,6 +27,7 @@ HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
+    hdrs.SERVER: SERVER_NAME,
 }
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _OWN_SITE: Final = frozenset({"same-origin", "none"})

@@ -6,7 +6,7 @@ import asyncio
 import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from aiohttp import web
@@ -15,6 +15,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.console import Console, split
 from pgbackstop_runner.console import (
     actions,
+    connections,
     login,
     pages,
     recover_pages,
@@ -55,9 +56,10 @@ async def served(
     )
     runner = web.AppRunner(desk.application(*PARTS), access_log=None, shutdown_timeout=2.0)
     await runner.setup()
+    site = AsyncExitStack()
     try:
         context = await asyncio.to_thread(_context, config.console)
-        await web.TCPSite(runner, host, port, ssl_context=context).start()
+        await site.enter_async_context(connections.listening(runner, host, port, context))
         log.logger().info("console served", address=config.console.listen, tls=context is not None)
     except (OSError, errors.ConfigError) as error:
         problem = str(error) if isinstance(error, errors.ConfigError) else error.strerror
@@ -65,6 +67,7 @@ async def served(
     try:
         yield desk.stop
     finally:
+        await site.aclose()
         await desk.stop()
         await runner.cleanup()
 
