@@ -118,7 +118,7 @@ def test_what_is_not_as_it_was_is_one_sentence(place: Site, database: Database, 
     do, words = DAMAGES[damage]
     do(place.path(made))
     before = places.databases(database.server)
-    refused = place.run("restore", made.id, "--into", "elsewhere")
+    refused = place.run("restore", made.id, "--into", "elsewhere", "--storage", "local")
     assert refused.returncode != 0
     assert f"Backup {made.id} is damaged: " in backups.sentence(refused)
     assert words in backups.sentence(refused)
