@@ -4,7 +4,12 @@ from tests.alerts.story import DAY, HELD, HOUR, WEEKLY, Case, daily, plan, weekl
 
 CASES = [
     plan("BackupTooOld", "a daily plan at 24 h 59 min", daily(), {24 * HOUR + 60: None}),
-    plan("BackupTooOld", "a daily plan at 25 h 06 min", daily(), {25 * HOUR + 7: "critical"}),
+    plan(
+        "BackupTooOld",
+        "a daily plan at 25 h 06 min, and another host has a plan of that name with another limit",
+        daily(**{'backup_max_age_seconds{instance="another:9853"}': 7200}),
+        {25 * HOUR + 7: "critical"},
+    ),
     plan(
         "BackupTooOld",
         "a daily plan clears after it succeeds",

@@ -24,8 +24,13 @@ def weekly_sawtooth(free: float, backup: float, weeks: int) -> str:
 CASES = [
     Case(
         alert="BackupDiskSpaceLow",
-        story="9 % free",
-        series={"disk_free_bytes": 9, "disk_size_bytes": 100},
+        story="9 % free, and another host has much of an equal path",
+        series={
+            "disk_free_bytes": 9,
+            "disk_size_bytes": 100,
+            'disk_free_bytes{instance="another:9853"}': 838e9,
+            'disk_size_bytes{instance="another:9853"}': 1e12,
+        },
         at={4: None, 6: "critical"},
         labels=DISK,
     ),
