@@ -26,7 +26,7 @@ from pgbackstop_runner.console.api.endpoint import BASE, Endpoint
 from pgbackstop_runner.console.api.table import ENDPOINTS
 from pgbackstop_runner.console.guard import RANKS
 from tests.fuzz import examples
-from tests.integration.console.conftest import DEADLINE, Answer, Site, Visit, until
+from tests.integration.console.conftest import DEADLINE, Answer, Site, Visit, serving, until
 from tests.integration.console.test_console import HOSTILE, failed
 from tests.support.databases import Database
 
@@ -287,11 +287,28 @@ def test_a_daemon_that_stops_answers_those_who_wait(site: Site, database: Databa
         until(lambda: list(site.catalog.backups("shop")), "the run is on record")
         site.daemon.terminate()
         answer = waiting.result(DEADLINE)
-    assert (answer.status, json.loads(answer.text)["operation"]["state"]) == (424, "failed")
+    assert (answer.status, json.loads(answer.text)["operation"]["state"]) == (424, "interrupted")
     assert site.daemon.wait(DEADLINE) == 0
     assert next(site.catalog.backups("shop")).status is Status.INTERRUPTED
     log = (site.folder / "log").read_text()
     assert log.index("event=ended") < log.index('event="daemon stopped"'), log
+
+
+def test_who_waits_for_what_outlives_the_daemon_is_told_that_it_goes_on(
+    tmp_path: Path, database: Database
+) -> None:
+    with serving(tmp_path, database, operations_outlive_daemon=True) as site:
+        operator = token(site, "deploy", "operator")
+        with ThreadPoolExecutor() as pool, database.connect() as holder, holder.transaction():
+            holder.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+            waiting = pool.submit(operator.ask, "POST", "/backups", {"plan": "shop", "wait": True})
+            until(lambda: list(site.catalog.backups("shop")), "the run is on record")
+            site.daemon.terminate()
+            answer = waiting.result(DEADLINE)
+        assert (answer.status, "goes on" in json.loads(answer.text)["detail"]) == (503, True)
+        until(
+            lambda: next(site.catalog.backups("shop")).is_available, "the backup is made without the daemon"
+        )
 
 
 def test_a_catalog_that_cannot_be_read_is_told(site: Site) -> None:
