@@ -15,6 +15,7 @@ from pgbackstop_catalog.decisions import subjects
 from pgbackstop_catalog.decisions.attempts import Attempt, Subject
 from pgbackstop_catalog.decisions.history import History
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
+from pgbackstop_catalog.decisions.wal_readings import WalReadings
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_catalog.records.totals import Totals
@@ -92,6 +93,7 @@ class CatalogFacts:
 
     plans: Mapping[str, PlanFacts] = field(default_factory=dict)
     wal: Mapping[str, WalState] = field(default_factory=dict)
+    wal_readings: Mapping[str, WalReadings] = field(default_factory=dict)
     wal_copies: Mapping[tuple[str, str], WalCopyState] = field(default_factory=dict)
     restores: Mapping[str, Mapping[str, RestoreFacts]] = field(default_factory=dict)
     scheduler: SchedulerState | None = None

@@ -4,7 +4,27 @@ from tests.alerts.story import HELD, HOUR, SERVER, Case, server
 
 HELD_AT_2 = "2x60"
 
+LONG_AGO = 31 * 86400
+NOT_READ: dict[str, str | float] = {
+    "backup_wal_oldest_verification_timestamp_seconds": -LONG_AGO,
+    'backup_verification_max_age_seconds{plan="weekly",database="",backup_type="physical"}': 30 * 86400,
+    'backup_verification_max_age_seconds{plan="daily",database="shop",backup_type="logical"}': 30 * 86400,
+}
+
 CASES = [
+    server("WalNotReread", "not for a month, on a server of two plans", NOT_READ, {5: "warning"}),
+    server(
+        "WalNotReread",
+        "it is read",
+        {**NOT_READ, "backup_wal_oldest_verification_timestamp_seconds": f"-{LONG_AGO}x60 0{HELD}"},
+        {HOUR - 5: "warning", HOUR + 5: None},
+    ),
+    server(
+        "WalNotReread",
+        "nothing is read on a schedule",
+        {"backup_wal_oldest_verification_timestamp_seconds": -LONG_AGO},
+        {HOUR: None},
+    ),
     server("WalReceiverDown", "nobody is connected", {"backup_wal_slot_active": 0}, {6: "critical"}),
     server("WalReceiverDown", "reconnects", {"backup_wal_slot_active": "1x5 0x3 1x60"}, {9: None, 20: None}),
     server(

@@ -223,6 +223,14 @@ FAULTS = (
         step=HOUR,
     ),
     Told(
+        what="The WAL archive is not read again any more, and verify.max_age is a week",
+        fault=both(does(reread_wal=False), _is_told_after_a_week),
+        by="WalNotReread",
+        within=5 * DAY,
+        days=6,
+        step=HOUR,
+    ),
+    Told(
         what="Somebody deletes all backups of a database",
         fault=once(_deletes),
         by="BackupFilesMissing",

@@ -12,6 +12,7 @@ from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.attempts import Attempt, Subject
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
+from pgbackstop_catalog.decisions.wal_readings import WalReadings
 from pgbackstop_catalog.decisions.wal_segments import WalGap, WalState, WalWindow
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.scheduler import SchedulerState
@@ -68,6 +69,7 @@ class Does:
     drill: bool = True
     restores: bool = True
     reread: bool = True
+    reread_wal: bool = True
     receive: bool = True
     fail: Reason | None = None
     size: float = 1.0
@@ -91,6 +93,7 @@ class World:
     copied: datetime = field(init=False)
     window: datetime | None = None
     gaps: tuple[WalGap, ...] = ()
+    wal_read: datetime = field(init=False)
     lag: int = 0
     slot_active: bool = True
     slot_retained: int = 2**24
@@ -112,7 +115,7 @@ class World:
     def __post_init__(self) -> None:
         seen = self.begins if self.is_new else self.begins - timedelta(days=60)
         self.settings = Settings(config=config(), seen_at=seen.timestamp())
-        self.heartbeat = self.received = self.copied = self.begins
+        self.heartbeat = self.received = self.copied = self.wal_read = self.begins
         for subject, name in NAMES.items():
             plan = self.settings.config.plans[name]
             for job, schedule in (
@@ -256,6 +259,8 @@ class World:
                 if each.id in self.rotten:
                     changed = each._replace(status=Status.FAILED, reason=Reason.CORRUPT, damaged=True)
                 attempts[number] = changed
+        if self.does.reread_wal:
+            self.wal_read = now
 
     def free(self) -> float:
         """A running backup takes its room as it is written; WAL takes 20 GB a week."""
@@ -332,6 +337,8 @@ class World:
             gaps=self.gaps,
             windows=windows,
         )
+        pause = timedelta(seconds=self.settings.config.verify.interval)
+        read = WalReadings(server="main", updated_at=self.wal_read, oldest=self.wal_read - pause)
         copier = WalCopyState(
             server="main",
             storage="offsite",
@@ -350,6 +357,7 @@ class World:
         return CatalogFacts(
             plans=plans,
             wal={"main": wal},
+            wal_readings={"main": read},
             wal_copies={("main", "offsite"): copier},
             scheduler=scheduler,
             pending=self.pending,

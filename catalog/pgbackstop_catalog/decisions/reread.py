@@ -27,21 +27,28 @@ class Turn:
 
 @dataclass(frozen=True, kw_only=True)
 class Turns:
-    """What is read now, in that order; ``left`` more are due, and wait for another day's bytes."""
+    """What is read now, in that order; ``left`` more are due, and wait for another day's bytes.
+
+    ``bytes_left`` of this day's are there when all of it was read, for WAL.
+    """
 
     now: tuple[Turn, ...]
     left: int
+    bytes_left: int = 0
 
 
-def choose(backups: Iterable[Backup], proofs: Iterable[Proof], limits: Verify, due: datetime) -> Turns:
+def choose(
+    backups: Iterable[Backup], proofs: Iterable[Proof], limits: Verify, due: datetime, *, spent: int = 0
+) -> Turns:
     """What is read at that due time of all ``backups`` that are kept; ``proofs`` are all that are on record.
 
-    It ends with the first one that is more than the day's bytes leave, so that a large one has its turn as
-    well: as the first of a day it is read whatever its size, and then alone.
+    ``spent`` are bytes of the day that were read of something else. It ends with the first one that is more
+    than the day's bytes leave, so that a large one has its turn as well: as the first of a day it is read
+    whatever its size, and then alone.
     """
     verifies = [each for each in proofs if each.proof == "verify" and each.copy_in is None]
     read = _last_read(verifies)
-    spent = sum(each.read_bytes or 0 for each in verifies if _is_of_day(each, due, limits.timezone))
+    spent += sum(each.read_bytes or 0 for each in verifies if _is_of_day(each, due, limits.timezone))
     moments = {each.id: (each, read.get(each.id, each.verified_at)) for each in backups}
     waiting = [
         (backup, moment)
@@ -53,7 +60,9 @@ def choose(backups: Iterable[Backup], proofs: Iterable[Proof], limits: Verify, d
     turns = [Turn(backup=each, reason="it was never read back") for each in never]
     turns += [Turn(backup=each, reason=f"last read {format_time(moment)}") for moment, _, each in again]
     count = _affordable(turns, limits.bytes_per_day, spent)
-    return Turns(now=tuple(turns[:count]), left=len(turns) - count)
+    after = spent + sum(turn.backup.size_bytes or 0 for turn in turns[:count])
+    bytes_left = 0 if turns[count:] else max(0, limits.bytes_per_day - after)
+    return Turns(now=tuple(turns[:count]), left=len(turns) - count, bytes_left=bytes_left)
 
 
 def _last_read(verifies: Iterable[Proof]) -> dict[str, datetime]:

@@ -41,6 +41,10 @@ def add_servers(families: Families, snapshot: Snapshot) -> None:
             _add_restores(families, name, snapshot.catalog)
         if server.wal.enabled and snapshot.catalog:
             _add_wal(families, where, state, _physical_backups(snapshot, name))
+            readings = snapshot.catalog.wal_readings.get(name)
+            oldest = readings.oldest if readings else None
+            read = oldest.timestamp() if oldest else None
+            families.add(server_metrics.WAL_OLDEST_VERIFICATION, where, read)
         if _has_slot(server):
             families.add(server_metrics.SLOT_LIMIT, where, server.wal.retain_slot_bytes)
         if facts:

@@ -104,6 +104,12 @@ WAL_FAILURES: Final = metric.counter(
     metric.WAL,
 )
 WAL_ARCHIVE: Final = metric.server("backup_wal_archive_bytes", "Stored bytes of the WAL archive.", metric.WAL)
+WAL_OLDEST_VERIFICATION: Final = metric.server(
+    "backup_wal_oldest_verification_timestamp_seconds",
+    "Unix time at which that archived segment was read back whose reading is the longest ago, as of the last "
+    "reading; one that was never read back counts from when it was archived. Absent until WAL was read once.",
+    "state of verify",
+)
 SLOT_ACTIVE: Final = metric.server(
     "backup_wal_slot_active",
     "1 when a receiver is connected to the replication slot, 0 when none is or the slot does not exist.",
@@ -145,7 +151,8 @@ GROUP: Final = metric.Group(
     metrics=(
         *(POSTGRES_UP, POSTGRES_UNREACHABLE, CLOCK_OFFSET, EARLIEST, LATEST, WINDOW_TARGET, PROVEN),
         *(WAL_RECEIVED, WAL_LAG_BYTES, WAL_LAG, WAL_MISSING, WAL_LAST_GAP),
-        *(WAL_SEGMENTS, WAL_FAILURES, WAL_ARCHIVE, SLOT_ACTIVE, SLOT_RETAINED, SLOT_LIMIT, WAL_READY),
+        *(WAL_SEGMENTS, WAL_FAILURES, WAL_ARCHIVE, WAL_OLDEST_VERIFICATION),
+        *(SLOT_ACTIVE, SLOT_RETAINED, SLOT_LIMIT, WAL_READY),
         *(ARCHIVER_ARCHIVED, ARCHIVER_FAILED),
     ),
 )

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
+from pgbackstop_catalog.decisions.wal_readings import WalReadings
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.delivery import DeliveryFailures
@@ -38,6 +39,7 @@ class CatalogSource:
         self._plans: dict[str, PlanSource] = {}
         self._scheduler = StateFile(root / "state" / "scheduler.json", SchedulerState)
         self._wal: dict[str, StateFile[WalState]] = {}
+        self._wal_readings: dict[str, StateFile[WalReadings]] = {}
         self._wal_copies: dict[tuple[str, str], StateFile[WalCopyState]] = {}
         self._restores: dict[str, RestoreSource] = {}
         self._thorough_at = time.monotonic()
@@ -104,6 +106,9 @@ class CatalogSource:
         parent = self._root / "state" / "wal"
         for name in (_subfolders(parent, files=True) or set()) - set(self._wal):
             self._wal[name] = StateFile(parent / f"{name}{folder.SUFFIX}", WalState)
+        parent = self._root / "state" / "wal_readings"
+        for name in (_subfolders(parent, files=True) or set()) - set(self._wal_readings):
+            self._wal_readings[name] = StateFile(parent / f"{name}{folder.SUFFIX}", WalReadings)
         self._find_wal_copies(self._root / "state" / "wal_copies")
         for file in self._state_files():
             try:
@@ -120,12 +125,18 @@ class CatalogSource:
                     self._wal_copies[server, storage] = StateFile(path, WalCopyState)
 
     def _state_files(self) -> list[StateFile[Any]]:
-        return [self._scheduler, *self._wal.values(), *self._wal_copies.values()]
+        return [
+            self._scheduler,
+            *self._wal.values(),
+            *self._wal_readings.values(),
+            *self._wal_copies.values(),
+        ]
 
     def _facts(self) -> CatalogFacts:
         return CatalogFacts(
             plans={name: source.facts for name, source in self._plans.items()},
             wal={name: file.value for name, file in self._wal.items() if file.value},
+            wal_readings={name: file.value for name, file in self._wal_readings.items() if file.value},
             wal_copies={where: file.value for where, file in self._wal_copies.items() if file.value},
             restores={name: source.facts for name, source in self._restores.items()},
             scheduler=self._scheduler.value,

@@ -13,6 +13,7 @@ from pgbackstop_runner.cli import completion, options
 if TYPE_CHECKING:
     from pgbackstop_catalog.records.backup import Backup
     from pgbackstop_runner.verify.run import VerifyResult
+    from pgbackstop_runner.verify.wal_reread import WalRead
     from pgbackstop_runner.workspace import Workspace
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -75,14 +76,14 @@ def verify(
         )
     opened = options.open_for_work()
     if due:
-        done, busy = _due(opened, trigger, scheduled_for, quietly=json), None
+        (done, wal), busy = _due(opened, trigger, scheduled_for, quietly=json), None
     else:
-        done, busy = _run(opened, name, storage, every=every)
+        (done, busy), wal = _run(opened, name, storage, every=every), []
     if json:
         terminal.values(each.proof for each in done)
     elif done:
         terminal.table(_COLUMNS, (_row(each) for each in done))
-    _judge(done, busy)
+    _judge(done, busy, wal)
 
 
 def _run(
@@ -123,9 +124,10 @@ def _in(
 
 def _due(
     opened: Workspace, trigger: Trigger, scheduled_for: str | None, *, quietly: bool
-) -> list[VerifyResult]:
+) -> tuple[list[VerifyResult], list[WalRead]]:
+    """What was read of backups, and then of WAL."""
     from pgbackstop_catalog.model import utc_now  # noqa: PLC0415
-    from pgbackstop_runner.verify import reread, run  # noqa: PLC0415
+    from pgbackstop_runner.verify import reread, run, wal_reread  # noqa: PLC0415
 
     due = options.moment(scheduled_for)
     asked = run.Asked(trigger=trigger, scheduled_for=due or utc_now())
@@ -133,10 +135,20 @@ def _due(
     if not turns.now and not quietly:
         more = f" {turns.left} wait for another day's bytes (verify.bytes_per_day)." if turns.left else ""
         terminal.say(f"No backup is due to be read now.{more}")
-    return list(reread.read(opened, turns, asked))
+    done = list(reread.read(opened, turns, asked))
+    wal = list(wal_reread.read(opened, turns.bytes_left))
+    if not quietly:
+        for each in wal:
+            terminal.say(_wal(each))
+    return done, wal
 
 
-def _judge(done: list[VerifyResult], busy: errors.Busy | None) -> None:
+def _wal(read: WalRead) -> str:
+    size = units.format_size(read.read_bytes)
+    return f"Read {units.format_count(read.segments, 'segment')} of the WAL of {read.server}, {size}."
+
+
+def _judge(done: list[VerifyResult], busy: errors.Busy | None, wal: list[WalRead]) -> None:
     """Raises Corrupt, Busy, Exit with 1 where not everything passed."""
     damaged = [each for each in done if each.is_damaged]
     if damaged:
@@ -149,6 +161,13 @@ def _judge(done: list[VerifyResult], busy: errors.Busy | None) -> None:
             f"{len(damaged)} of {len(done)} {what} did not pass ({some}): {first}",
             remedy=f"See 'pgbackstop show' with the backup's id, and {then}.",
         )
+    for each in wal:
+        for problem in each.damaged.values():
+            raise errors.Corrupt(
+                f"The WAL archive of {each.server} is damaged: {problem}.",
+                remedy="Backups and the WAL before it are good. Put it back from a copy, or make a new "
+                f"physical backup; see 'pgbackstop window {each.server}'.",
+            )
     failed = [each for each in done if not each.passed]
     if failed:
         terminal.complain(f"not verified: {failed[0].backup.id}: {failed[0].proof.message}")

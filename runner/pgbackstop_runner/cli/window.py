@@ -164,8 +164,9 @@ def _copy_document(found: Recoverable, copy: WalCopyState, window: WalWindow) ->
 def _gap(server: str, gap: WalGap) -> str:
     harmless = f"; harmless since backup {gap.acknowledged_by}" if gap.acknowledged_by else ""
     found = format_time(gap.found_at)
+    why = f": {gap.reason}" if gap.reason else ""
     size = units.format_count(gap.segments, "segment")
-    return f"Gap of {server}: {size}, {gap.first} to {gap.last}, found {found}{harmless}."
+    return f"Gap of {server}: {size}, {gap.first} to {gap.last}, found {found}{why}{harmless}."
 
 
 def _document(found: Recoverable, span: Span) -> dict[str, object]:

@@ -12,6 +12,7 @@ process dies.
     state/operations/<id>.{json,log,exit}    what was started in it, what that wrote, and how it ended
     state/schedules/{backups,drills}/<plan>.json  since when due times count, where cron or a timer starts
     state/wal/<server>.json                  what the WAL receiver of a server knows
+    state/wal_readings/<server>.json         what was read back of its archive, and found
     state/wal_copies/<storage>/<server>.json what is known of its WAL in a further storage
     state/wal_copies/<storage>/<server>/     the index of that WAL, as it was read from the storage
     state/drills/<plan>/<id>.json            where drills work, for the sweep after a crash
@@ -72,6 +73,10 @@ class StateFolder:
     def wal(self, server: str) -> Path:
         """The file of what a server's WAL receiver knows."""
         return self.root / "state" / "wal" / f"{server}.json"
+
+    def wal_readings(self, server: str) -> Path:
+        """The file of what was read back of a server's WAL archive."""
+        return self.root / "state" / "wal_readings" / f"{server}.json"
 
     def wal_copy(self, storage: str, server: str) -> Path:
         """The file of what is known of a server's WAL in a further storage."""

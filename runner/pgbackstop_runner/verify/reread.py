@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from zoneinfo import ZoneInfo
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import reread
@@ -11,7 +12,7 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.storage import identity
 from pgbackstop_runner.system import log
-from pgbackstop_runner.verify import run
+from pgbackstop_runner.verify import run, wal_reread
 from pgbackstop_runner.verify.run import Asked, VerifyResult
 from pgbackstop_runner.workspace import Workspace
 
@@ -21,7 +22,10 @@ def choose(workspace: Workspace, asked: Asked) -> Turns:
     catalog = workspace.catalog
     proofs = (each for plan in catalog.plans() for each in catalog.proofs(plan))
     due = asked.scheduled_for or utc_now()
-    return reread.choose(_kept(workspace), proofs, workspace.config.verify, due)
+    limits = workspace.config.verify
+    day = due.astimezone(ZoneInfo(limits.timezone)).replace(hour=0, minute=0, second=0, microsecond=0)
+    spent = wal_reread.spent(workspace, day)
+    return reread.choose(_kept(workspace), proofs, limits, due, spent=spent)
 
 
 def read(workspace: Workspace, turns: Turns, asked: Asked) -> Iterator[VerifyResult]:

@@ -80,19 +80,28 @@ def _own(backup: Backup, found: Archive) -> Iterator[Entry]:
             yield entry
 
 
-def _problems(found: Archive, entry: Entry) -> Iterable[str]:
+def damage(found: Archive, entry: Entry) -> str:
+    """Why a segment is not what was archived; empty where it is. Raises OSError."""
     path = found.folder / entry.path
     try:
         if streams.digest(path, entry.path).sha256 != entry.sha256:
-            yield f"segment {entry.name} is not what was archived"
-        elif entry.is_segment and segment_file.length(path) != found.segment_bytes:
-            yield f"segment {entry.name} does not have its {found.segment_bytes} bytes"
-    except FileNotFoundError:
-        yield f"segment {entry.name} is missing"
-    except OSError as error:
-        yield f"segment {entry.name} cannot be read ({error.strerror})"
+            return f"segment {entry.name} is not what was archived"
+        if entry.is_segment and segment_file.length(path) != found.segment_bytes:
+            return f"segment {entry.name} does not have its {found.segment_bytes} bytes"
     except segment_file.Damaged as error:
-        yield f"segment {entry.name}: {error.problem}"
+        return f"segment {entry.name}: {error.problem}"
+    return ""
+
+
+def _problems(found: Archive, entry: Entry) -> Iterable[str]:
+    try:
+        problem = damage(found, entry)
+    except FileNotFoundError:
+        problem = f"segment {entry.name} is missing"
+    except OSError as error:
+        problem = f"segment {entry.name} cannot be read ({error.strerror})"
+    if problem:
+        yield problem
 
 
 def _is_within(backup: Backup, window: Window) -> bool:

@@ -25,6 +25,7 @@ from pgbackstop_runner.wal.archive import Archive
 REMEMBERED = 100  # the newest; more would only make the state hard to read
 NEVER_ARRIVED = "the server had removed it before it was received"
 DELETED = "it was deleted from the archive"
+DAMAGED = "it was read back and is damaged"
 Awaited = Callable[[Segment, Segment], bool]  # whether one of the two, or of those between them, is
 
 
@@ -33,6 +34,7 @@ class Gaps:
     """The gaps of one archive. Raises OSError where they cannot be written."""
 
     archive: Archive
+    damaged: Callable[[], frozenset[str]] = frozenset
 
     def __post_init__(self) -> None:
         self.known = self._read()
@@ -58,7 +60,11 @@ class Gaps:
         What is ``awaited``, because the server still has it to send, is none yet.
         """
         size = self.archive.identity.segment_bytes
-        lost = {Segment.parse(name, size) for name in self.archive.lost() if len(name) == 24}
+        gone, damaged = (
+            {Segment.parse(name, size) for name in names if len(name) == 24}
+            for names in (self.archive.lost(), self.damaged())
+        )
+        lost = gone | damaged
         segments = self.archive.segments()
         found = wal_segments.missing(segments, lost, self.archive.switches(), size)
         before = {(gap.first, gap.last): gap for gap in self.known}
@@ -70,7 +76,8 @@ class Gaps:
             if gap is None:
                 if first not in lost and awaited(first, last):
                     continue
-                gap = self._gap(first, last, DELETED if first in lost else NEVER_ARRIVED)
+                reason = DELETED if first in gone else DAMAGED if first in damaged else NEVER_ARRIVED
+                gap = self._gap(first, last, reason)
                 new.append(gap)
             kept.append(gap)
         self._remember(kept)

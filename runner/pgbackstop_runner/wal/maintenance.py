@@ -19,7 +19,7 @@ from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner.system import log, stop_requests
 from pgbackstop_runner.system.state_folder import StateFolder
 from pgbackstop_runner.wal import archive as archives
-from pgbackstop_runner.wal import archive_command, archiver_queue, pg_receivewal, sampler
+from pgbackstop_runner.wal import archive_command, archiver_queue, pg_receivewal, readings, sampler
 from pgbackstop_runner.wal import gaps as gap_memory
 from pgbackstop_runner.wal import state as wal_state
 
@@ -92,7 +92,7 @@ class ArchiveMaintainer:
         )
         opened.prepare()
         self._count(opened.adopt())
-        self.archive, self.gaps = opened, gap_memory.Gaps(opened)
+        self.archive, self.gaps = opened, gap_memory.Gaps(opened, self._damaged)
         self.newest = opened.newest()
         state = self.progress.state
         self.progress.update(
@@ -235,6 +235,10 @@ class ArchiveMaintainer:
             self._look_for_gaps()
         if self.newest is not None and self.streams:
             pg_receivewal.drop_passed(archive.root, self.newest, size)
+
+    def _damaged(self) -> frozenset[str]:
+        """What verify has found: recovery cannot pass it, as if it were missing."""
+        return readings.damaged(self.state.wal_readings(self.name))
 
     def _look_for_gaps(self) -> None:
         if self.gaps is not None:

@@ -56,6 +56,7 @@ class Rig:
     password_file: Path | None = None
     password_command: list[str] | None = None
     bin_dir: Path | None = None
+    more: dict[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     errors: Path = field(init=False)
 
@@ -99,6 +100,7 @@ class Rig:
             },
             "storages": {"local": {"kind": "folder", "path": str(self.store)}},
             "catalog": str(self.catalog),
+            **self.more,
         }
         path = self.folder / "pgbackstop.yaml"
         path.write_text(json.dumps(document))

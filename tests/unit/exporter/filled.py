@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
+from pgbackstop_catalog.decisions.wal_readings import WalReadings
 from pgbackstop_catalog.decisions.wal_segments import WalGap, WalState, WalWindow
 from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records import codec
@@ -113,6 +114,7 @@ def fill(folder: Path) -> None:
     put_state(folder, "state/scheduler.json", state)
     window = WalWindow(start=NOW - timedelta(hours=2), end=NOW, ends="received", backup=base.id)
     put_state(folder, "state/wal/main.json", wal_state(windows=(window,)))
+    put_state(folder, "state/wal_readings/main.json", WalReadings(server="main", updated_at=NOW, oldest=NOW))
     put_state(folder, "state/wal_copies/offsite/main.json", wal_copy_state(windows=(window,)))
     outbox = folder / "catalog" / "outbox"
     outbox.mkdir()

@@ -111,7 +111,16 @@ def test_one_that_is_larger_than_a_day_is_read_alone() -> None:
 
 
 def test_nothing_is_kept() -> None:
-    assert choose([]) == Turns(now=(), left=0)
+    assert choose([]) == Turns(now=(), left=0, bytes_left=BUDGET)
+
+
+def test_what_is_left_of_the_day_is_for_wal() -> None:
+    read, due = sized(1, 60), sized(2, 30)
+    today = proof(read, NOW - timedelta(hours=1))
+    assert choose([read, due], [today]).bytes_left == 10
+    assert reread.choose([due], [], LIMITS, NOW, spent=80).bytes_left == 0
+    waits = choose([sized(1, 60), sized(2, 70)])
+    assert (waits.left, waits.bytes_left) == (1, 0)
 
 
 SIZES = st.lists(st.integers(0, 3 * BUDGET), min_size=1, max_size=12)

@@ -55,6 +55,18 @@ def test_a_jump_is_one_gap(archive: Archive) -> None:
     assert again.look() == ()
 
 
+def test_a_damaged_segment_is_a_gap_until_it_is_good_again(archive: Archive) -> None:
+    found = {makers.name(2)}
+    gaps = Gaps(archive, lambda: frozenset(found))
+    gaps.look()
+    # It lies beside what never arrived.
+    assert spans(gaps) == [(makers.name(2), makers.name(4), 3)]
+    assert gaps.known[0].reason == "it was read back and is damaged"
+    found.clear()
+    gaps.look()
+    assert spans(gaps) == [(makers.name(3), makers.name(4), 2)]
+
+
 def test_a_deleted_file_is_a_gap_until_it_is_back(archive: Archive) -> None:
     gaps = Gaps(archive)
     gaps.look()
