@@ -7,7 +7,7 @@ from pgbackstop_runner.wal import readings
 from tests.integration.exporter.running import Exporter
 from tests.integration.wal.rig import Rig
 
-READ_NOW = {"interval": "0s", "copies_interval": "0s"}
+READ_NOW = {"interval": "0s"}
 
 
 def flip(path: Path) -> bytes:
