@@ -12,32 +12,8 @@ from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.storage import KINDS
 from pgbackstop_catalog.config.yaml_file import BadConfig, Document, Problem
 
-_PATH_KEYS = {
-    "path",
-    "catalog",
-    "drill_folder",
-    "password_file",
-    "token_file",
-    "sslrootcert",
-    "sslcert",
-    "sslkey",
-    "bin_dir",
-    "access_key_id_file",
-    "secret_access_key_file",
-    "account_key_file",
-    "sas_file",
-    "credentials_file",
-    "key_file",
-    "known_hosts_file",
-    "recipients_file",
-    "identity_files",
-    "api_url_file",
-    "bot_token_file",
-    "ca_file",
-    "watchdog_url_file",
-    "ping_url_file",
-    "web_config_file",
-}
+# Beside these, every key that ends in _file or _files.
+_PATH_KEYS = {"path", "catalog", "drill_folder", "sslrootcert", "sslcert", "sslkey", "bin_dir"}
 _KEY_ITSELF = "[key]"  # pydantic's place of a mapping's key, which is no key below it
 _SECRETS = {
     "password",
@@ -47,7 +23,9 @@ _SECRETS = {
     "sas",
     "bot_token",
     "token",
+    "api_key",
     "api_url",
+    "routing_key",
     "webhook_url",
 }
 
@@ -122,12 +100,16 @@ def _sentence(error: Any, loc: tuple[str, ...]) -> str:
     return _SENTENCES.get(kind, message[0].lower() + message[1:])
 
 
+def _is_path(key: str) -> bool:
+    return key in _PATH_KEYS or key.endswith(("_file", "_files"))
+
+
 def _absolute(document: Document, value: Any, loc: tuple[str, ...], problems: list[Problem]) -> Any:
     if isinstance(value, dict):
         return {name: _absolute(document, each, (*loc, str(name)), problems) for name, each in value.items()}
-    if loc and loc[-1] in _PATH_KEYS and isinstance(value, list):
+    if loc and _is_path(loc[-1]) and isinstance(value, list):
         return [_absolute(document, each, loc, problems) for each in value]
-    if loc and loc[-1] in _PATH_KEYS and isinstance(value, str):
+    if loc and _is_path(loc[-1]) and isinstance(value, str):
         try:
             return str(locate.absolute(value, document.file))
         except ValueError as error:

@@ -51,6 +51,16 @@ def test_a_right_one_has_paths_from_its_own_folder(file: Path) -> None:
     assert cloud.secret_access_key_file == file.parent / "keys" / "secret"
 
 
+def test_secrets_of_channels_are_found_from_its_own_folder(file: Path) -> None:
+    text = "notifications: {discord: {webhook_url_file: keys/d}, pagerduty: {routing_key_file: keys/p}}\n"
+    file.write_text(GOOD + text)
+    found = load.load(file).notifications
+    assert found.discord is not None
+    assert found.pagerduty is not None
+    assert found.discord.webhook_url_file == file.parent / "keys" / "d"
+    assert found.pagerduty.routing_key_file == file.parent / "keys" / "p"
+
+
 def test_files_of_keys_are_found_from_its_own_folder(file: Path) -> None:
     keys = "    encryption: {recipients_file: keys/all, identity_files: [keys/one, /etc/two]}\n"
     file.write_text(GOOD + keys)
