@@ -33,7 +33,9 @@ class Copy(Model):
     failures: Count = 0
     message: str = ""
     verified_at: UtcTime | None = Field(default=None, description="when every byte of it was last read back")
-    damaged_at: UtcTime | None = Field(default=None, description="when it was found damaged")
+    damaged_at: UtcTime | None = Field(
+        default=None, description="when it was found damaged; null once it was made anew"
+    )
     expired_at: UtcTime | None = None
 
     @property
@@ -43,7 +45,7 @@ class Copy(Model):
 
     @property
     def is_damaged(self) -> bool:
-        """Return whether it was complete, and reading it back condemned it."""
+        """Return whether it was complete, reading it back condemned it, and nothing mended it."""
         return self.damaged_at is not None and self.expired_at is None
 
     @classmethod

@@ -91,15 +91,17 @@ def close_dead(workspace: Workspace, plan_name: str) -> None:
 
 
 def _close_dead(workspace: Workspace, plan_name: str) -> None:
-    """With the lock in hand: whatever is there counts, for the commit mark comes last."""
+    """With the lock in hand: what has its commit mark, which comes last, counts."""
     running = [each for each in workspace.catalog.copies(plan_name) if each.status is Status.RUNNING]
     away = identity.absent(workspace, (each.storage for each in running))
     for copy in running:
         if copy.storage in away:
             continue  # until the storage is back, nobody can tell
         size = _stored_bytes(workspace, copy)
-        status = Status.INTERRUPTED if size is None else Status.SUCCEEDED
-        message = "" if size else "The process that made it ended without a word."
+        # Of a damaged one that is made anew, the commit mark may still be the old one.
+        is_whole = size is not None and copy.damaged_at is None
+        status = Status.SUCCEEDED if is_whole else Status.INTERRUPTED
+        message = "" if is_whole else "The process that made it ended without a word."
         workspace.catalog.put(
             copy.evolve(status=status, size_bytes=size, finished_at=utc_now(), message=message)
         )
@@ -148,7 +150,8 @@ def _make(workspace: Workspace, wanted: Missing, sleep: Sleep) -> Copy:
             if isinstance(error, _FINAL):
                 break
         else:
-            return _finish(workspace, record, started, status=Status.SUCCEEDED, size_bytes=size)
+            mended = record.evolve(damaged_at=None)
+            return _finish(workspace, mended, started, status=Status.SUCCEEDED, size_bytes=size)
         if pause is not None:
             sleep(pause)
             record = record.evolve(attempts=record.attempts + 1)
@@ -157,7 +160,10 @@ def _make(workspace: Workspace, wanted: Missing, sleep: Sleep) -> Copy:
 
 def _begin(wanted: Missing) -> Copy:
     record, before = Copy.of(wanted.backup, wanted.storage, started_at=utc_now()), wanted.record
-    return record.evolve(attempts=before.attempts + 1, failures=before.failures) if before else record
+    if before is None:
+        return record
+    # A damaged one stays so until it was made anew.
+    return record.evolve(attempts=before.attempts + 1, failures=before.failures, damaged_at=before.damaged_at)
 
 
 def _finish(workspace: Workspace, record: Copy, started: float, **changes: object) -> Copy:

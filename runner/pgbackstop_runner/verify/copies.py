@@ -47,15 +47,19 @@ def copied(workspace: Workspace, backups: Sequence[Backup], storage: str) -> tup
 
 
 def _record(workspace: Workspace, backup: Backup, storage: str) -> Copy | None:
-    """The copy of a backup, as long as there are bytes to read."""
+    """The copy of a backup, as long as there are bytes to read and nobody is making it anew."""
     return next(
         (
             each
             for each in workspace.catalog.copies(backup.plan)
-            if (each.backup, each.storage) == (backup.id, storage) and (each.is_available or each.is_damaged)
+            if (each.backup, each.storage) == (backup.id, storage) and _is_readable(each)
         ),
         None,
     )
+
+
+def _is_readable(copy: Copy) -> bool:
+    return copy.is_available or (copy.is_damaged and copy.status is not Status.RUNNING)
 
 
 def _one(workspace: Workspace, backup: Backup, copy: Copy) -> VerifyResult:

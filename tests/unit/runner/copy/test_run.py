@@ -317,6 +317,31 @@ def test_a_copy_that_was_complete_counts(opened: Workspace) -> None:
     assert run.run(opened, "main-logical", sleep=no_sleep) == ()
 
 
+def test_a_damaged_copy_stays_so_until_it_was_made_anew(
+    opened: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit mark of the damaged one lies there all the time."""
+    places.days(opened, 1)
+    (made,) = run.run(opened, "main-logical", sleep=no_sleep)
+    opened.catalog.put(made.evolve(status=Status.FAILED, damaged_at=NOW, message="A bit."))
+
+    def killed(*_anything: object) -> int:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderStore, "put", killed)
+        with pytest.raises(SystemExit):
+            run.run(opened, "main-logical", sleep=no_sleep)
+    (record,) = opened.catalog.copies("main-logical")
+    assert (record.status, record.is_damaged) == (Status.RUNNING, True)
+    run.close_dead(opened, "main-logical")
+    (record,) = opened.catalog.copies("main-logical")
+    assert (record.status, record.is_damaged) == (Status.INTERRUPTED, True)
+    assert record.message
+    (anew,) = run.run(opened, "main-logical", sleep=no_sleep)
+    assert (anew.status, anew.damaged_at, anew.message) == (Status.SUCCEEDED, None, "")
+
+
 def test_a_copy_that_somebody_makes_is_left_to_him(opened: Workspace) -> None:
     (backup,) = places.days(opened, 1)
     opened.catalog.put(Copy.of(backup, "second", started_at=NOW))
