@@ -82,10 +82,13 @@ def _adopt(workspace: Workspace, name: str, store: ByteStore) -> None:
 
 
 def problem(workspace: Workspace, name: str) -> str:
-    """Why the storage is not there, or cannot be asked; empty where it is. Raises NotFound, CatalogError."""
+    """Why the storage is not there, or cannot be asked, as where a file of its keys cannot be read.
+
+    Empty where it is. Raises NotFound, CatalogError.
+    """
     try:
         require(workspace, name)
-    except (NotThere, StoreError) as error:
+    except (NotThere, StoreError, errors.ConfigError) as error:
         return str(error)
     return ""
 

@@ -94,3 +94,13 @@ def test_each_moment_has_its_storage() -> None:
     assert again.replaced_at(now - 1.5 * MINUTE) == gone[1]
     assert again.replaced_at(now) is None
     assert StorageMark.new("disk").replaced_at(now) is None
+
+
+def test_a_storage_whose_keys_cannot_be_read_is_not_there(tmp_path: Path) -> None:
+    """It must not end what goes through all storages."""
+    own = keys.generated(tmp_path / "keys")
+    third = {"kind": "folder", "path": tmp_path / "third", "encryption": own.settings()}
+    opened = places.workspace(tmp_path, storages={"third": third})
+    own.recipients.unlink()
+    assert list(identity.absent(opened, ["disk", "third"])) == ["third"]
+    assert "recipients.txt cannot be read" in identity.problem(opened, "third")
