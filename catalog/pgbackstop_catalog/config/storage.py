@@ -35,8 +35,14 @@ class Encryption(Model):
             raise ValueError(msg)
         return self
 
+    @property
+    def is_sealed(self) -> bool:
+        """Whether nothing on this host opens it."""
+        return not self.identity_files
+
 
 _ENCRYPTION = "encrypts what is stored; files as they are when left out"
+_VERIFY = "false: copies there are not read again by themselves, as where each byte that is read costs money"
 _RATE = "bytes a second, like 10MB, that each process sends or reads at most; no limit when left out"
 
 
@@ -46,6 +52,7 @@ class FolderStorage(Model):
     kind: Literal["folder"] = Field(default="folder", description="a folder")
     path: Path = Field(description="the folder; 'pgbackstop storage create' makes it, with mode 0700")
     reserve: Size = Field(default=10**9, description="bytes that a backup must leave free")
+    verify: bool = Field(default=True, description=_VERIFY)
     encryption: Encryption | None = Field(default=None, description=f"{_ENCRYPTION}; only for copies")
 
     @property
@@ -73,6 +80,7 @@ class ObjectStorage(Model):
         description="the class of what is stored, in the provider's words",
     )
     rate_limit: Size | None = Field(default=None, gt=0, description=_RATE)
+    verify: bool = Field(default=True, description=_VERIFY)
     encryption: Encryption | None = Field(default=None, description=_ENCRYPTION)
 
     @model_validator(mode="after")
@@ -226,6 +234,7 @@ class SftpStorage(Model):
         default=None, description="a file, mode 0600, whose first line is the password"
     )
     rate_limit: Size | None = Field(default=None, gt=0, description=_RATE)
+    verify: bool = Field(default=True, description=_VERIFY)
     encryption: Encryption | None = Field(default=None, description=_ENCRYPTION)
 
     @model_validator(mode="after")

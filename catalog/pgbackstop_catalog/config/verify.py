@@ -1,4 +1,4 @@
-"""When stored backups are read again: on a schedule of their own, so many bytes a day."""
+"""When stored backups and their copies are read again: on a schedule of their own, so many bytes a day."""
 
 from __future__ import annotations
 
@@ -21,10 +21,14 @@ class Verify(Model):
     bytes_per_day: Size = Field(
         default=200 * 10**9,
         ge=1,
-        description="no more stored bytes are read in a day; a larger backup is read alone",
+        description="no more stored bytes are read in a day, copies included; a larger backup is read alone",
     )
     interval: Duration = Field(
         default=3 * 86400.0, description="a backup is not read again before this has passed"
+    )
+    copies_interval: Duration = Field(
+        default=14 * 86400.0,
+        description="the same of copies in further storages, where reading may cost money",
     )
     max_age: Duration = Field(
         default=30 * 86400.0,
@@ -33,12 +37,14 @@ class Verify(Model):
 
     @model_validator(mode="after")
     def _turns_come_in_time(self) -> Verify:
-        if self.max_age <= self.interval:
-            msg = (
-                f"max_age must be longer than interval ({units.format_exact_duration(self.interval)}): "
-                "every backup would be told of before its turn"
-            )
-            raise ValueError(msg)
+        for name, what in (("interval", "backup"), ("copies_interval", "copy")):
+            interval = float(getattr(self, name))
+            if self.max_age <= interval:
+                msg = (
+                    f"max_age must be longer than {name} ({units.format_exact_duration(interval)}): "
+                    f"every {what} would be told of before its turn"
+                )
+                raise ValueError(msg)
         return self
 
     def effective_schedule(self) -> Schedule:

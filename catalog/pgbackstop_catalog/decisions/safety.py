@@ -50,6 +50,7 @@ class State(StrEnum):
     MISSED = "missed"
     MISSING = "missing"
     DAMAGED = "damaged"
+    COPY_DAMAGED = "copy damaged"
     VANISHED = "rows vanished"
     NOT_PROVEN = "not proven"
     DRILL_FAILED = "drill failed"
@@ -80,7 +81,7 @@ class Subject:
 
     ``handled_until`` is the newest due time that needs no run any more, ``seen_at`` since when the plan is
     expected to run, ``missing`` how many kept backups are not where they were stored, ``problem`` why that
-    cannot be seen.
+    cannot be seen, ``damaged_copies`` how many copies were found damaged and not made anew.
     """
 
     plan: Plan
@@ -90,6 +91,7 @@ class Subject:
     drill_success: float = 0.0
     drill_failure: float = 0.0
     missing: int = 0
+    damaged_copies: int = 0
     problem: str = ""
 
     @property
@@ -126,6 +128,9 @@ def _stored(known: Subject) -> Iterator[Finding]:
         yield _finding(State.MISSING, Severity.CRITICAL, reason)
     if damaged := known.history.damaged:
         yield _finding(State.DAMAGED, Severity.CRITICAL, f"stored backups that are damaged: {damaged}")
+    if known.damaged_copies:
+        reason = f"copies that are damaged: {known.damaged_copies}"
+        yield _finding(State.COPY_DAMAGED, Severity.WARNING, reason)
 
 
 def _age(known: Subject, now: float) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ import typer
 
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.store import copy_listing, listing, summary
+from pgbackstop_catalog.store.copy_listing import Copies
 from pgbackstop_catalog.store.summary import BackupSummary
 from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import completion, options, removed_plan_text
@@ -153,14 +154,14 @@ def _print_whole(shown: Sequence[BackupSummary]) -> None:
     terminal.values(codec.read(Backup, each.path) for each in shown)
 
 
-def _show(shown: Sequence[BackupSummary], total: int, copies: Mapping[str, Sequence[str]]) -> None:
+def _show(shown: Sequence[BackupSummary], total: int, copies: Mapping[str, Copies]) -> None:
     now = datetime.now(UTC)
-    terminal.table(_COLUMNS, (_row(each, now, copies.get(each.id, ())) for each in shown))
+    terminal.table(_COLUMNS, (_row(each, now, copies.get(each.id, Copies([], []))) for each in shown))
     if total > len(shown):
         terminal.say(f"\n{total - len(shown)} older ones exist: --all shows them, --limit some of them.")
 
 
-def _row(each: BackupSummary, now: datetime, copies: Sequence[str]) -> tuple[str, ...]:
+def _row(each: BackupSummary, now: datetime, copies: Copies) -> tuple[str, ...]:
     ended = each.finished_at or each.started_at
     own = (each.storage,) if each.storage and each.state == State.AVAILABLE else ()
     return (
@@ -173,8 +174,8 @@ def _row(each: BackupSummary, now: datetime, copies: Sequence[str]) -> tuple[str
         units.format_duration(each.duration_seconds) if each.duration_seconds is not None else "",
         each.state,
         units.format_duration(max(0.0, (now - ended).total_seconds())),
-        ", ".join(dict.fromkeys((*own, *copies))),
-        _reason(each),
+        ", ".join(dict.fromkeys((*own, *copies.kept))),
+        "; ".join(filter(None, (_reason(each), _damaged(copies)))),
     )
 
 
@@ -186,6 +187,10 @@ def _reason(each: BackupSummary) -> str:
         return "; ".join(filter(None, (_vanished(each), _left_out(each))))
     text = ": ".join(part for part in (each.reason, errors.one_line(each.message)) if part)
     return _cut(text)
+
+
+def _damaged(copies: Copies) -> str:
+    return f"its copy in {', '.join(copies.damaged)} is damaged" if copies.damaged else ""
 
 
 def _vanished(each: BackupSummary) -> str:

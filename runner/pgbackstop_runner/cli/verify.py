@@ -134,7 +134,7 @@ def _due(
     turns = reread.choose(opened, asked)
     if not turns.now and not quietly:
         more = f" {turns.left} wait for another day's bytes (verify.bytes_per_day)." if turns.left else ""
-        terminal.say(f"No backup is due to be read now.{more}")
+        terminal.say(f"Nothing is due to be read now.{more}")
     done = list(reread.read(opened, turns, asked))
     wal = list(wal_reread.read(opened, turns.bytes_left))
     if not quietly:
@@ -154,9 +154,7 @@ def _judge(done: list[VerifyResult], busy: errors.Busy | None, wal: list[WalRead
     if damaged:
         some = ", ".join(each.backup.id for each in damaged[:3])
         first = damaged[0].proof.message
-        what, then = ("backups", "make new backups now")
-        if damaged[0].proof.copy_in is not None:
-            what, then = ("copies", "make the copies again: 'pgbackstop copy'")
+        what, then = _what(damaged)
         raise errors.Corrupt(
             f"{len(damaged)} of {len(done)} {what} did not pass ({some}): {first}",
             remedy=f"See 'pgbackstop show' with the backup's id, and {then}.",
@@ -174,6 +172,14 @@ def _judge(done: list[VerifyResult], busy: errors.Busy | None, wal: list[WalRead
         raise typer.Exit(1)
     if busy is not None:
         raise busy
+
+
+def _what(damaged: list[VerifyResult]) -> tuple[str, str]:
+    """What did not pass, and what is to be done."""
+    copies = sum(each.proof.copy_in is not None for each in damaged)
+    if copies == len(damaged):
+        return "copies", "make the copies again: 'pgbackstop copy'"
+    return "backups and copies" if copies else "backups", "make new backups now"
 
 
 def _row(each: VerifyResult) -> tuple[str, ...]:

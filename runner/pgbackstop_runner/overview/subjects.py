@@ -13,6 +13,7 @@ from pgbackstop_catalog.decisions import subjects as decisions_subjects
 from pgbackstop_catalog.decisions.attempts import Subject, attempt_of
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_runner.storage import identity, stored_backup
@@ -41,6 +42,7 @@ def read(workspace: Workspace, daemon: SchedulerState | None, now: float) -> Ite
             problem=problem,
             backups=tuple(workspace.catalog.backups(name)),
             proofs=tuple(workspace.catalog.proofs(name)),
+            copies=tuple(workspace.catalog.copies(name)),
         ).subjects(now)
 
 
@@ -53,6 +55,7 @@ class _PlanReading:
     problem: Callable[[str], str]
     backups: tuple[Backup, ...]
     proofs: tuple[Proof, ...]
+    copies: tuple[Copy, ...]
 
     def subjects(self, now: float) -> Iterator[SubjectStatus]:
         attempts = [attempt_of(each) for each in self.backups]
@@ -70,6 +73,7 @@ class _PlanReading:
                 drill_success=_newest(each for each in drills if each.status is Status.SUCCEEDED),
                 drill_failure=_newest(each for each in drills if each.status is Status.FAILED),
                 missing=sum(self._is_missing(each) for each in self._kept(subject)),
+                damaged_copies=sum(each.is_damaged and each.database == database for each in self.copies),
                 problem=self.problem(self.workspace.storage_of(self.plan)[0]),
             )
             yield SubjectStatus(

@@ -14,27 +14,32 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
-from pgbackstop_catalog.records.proof import CheckResult, Proof
+from pgbackstop_catalog.records.proof import CheckResult
 from pgbackstop_runner import failures
 from pgbackstop_runner.storage import backup_files, fetched, sources
-from pgbackstop_runner.storage.protocol import Damaged
-from pgbackstop_runner.system import origin, signals
+from pgbackstop_runner.storage.protocol import Damaged, StoreError
+from pgbackstop_runner.system import log, signals
 from pgbackstop_runner.verify import reconcile, run
-from pgbackstop_runner.verify.run import VerifyResult
+from pgbackstop_runner.verify.run import BY_HAND, Asked, VerifyResult
 from pgbackstop_runner.workspace import Workspace
 
 
 def plan(
-    workspace: Workspace, plan_name: str, backups: Sequence[Backup], storage: str
+    workspace: Workspace, plan_name: str, backups: Sequence[Backup], storage: str, *, asked: Asked = BY_HAND
 ) -> Iterator[VerifyResult]:
-    """Read the copies of one plan's backups in that storage. Raises Busy, CatalogError, Interrupted."""
+    """Read the copies of one plan's backups in that storage. Raises Busy, CatalogError, Interrupted.
+
+    Where nothing on this host opens them, a schedule is content when every file is there and has its size: no
+    proof tells of that, because nothing was read.
+    """
     with workspace.state.held(reconcile.verify_lock(plan_name), f"A verify of plan {plan_name}"):
         reconcile.close_proofs(workspace, plan_name)
         for backup in backups:
             with workspace.state.lease(backup.id):
                 copy = _record(workspace, backup, storage)
-                if copy is not None:
-                    yield _one(workspace, backup, copy)
+                if copy is None or (asked.scheduled_for and _is_sealed_whole(workspace, backup, copy)):
+                    continue
+                yield _one(workspace, backup, copy, asked)
 
 
 def copied(workspace: Workspace, backups: Sequence[Backup], storage: str) -> tuple[Backup, ...]:
@@ -62,9 +67,24 @@ def _is_readable(copy: Copy) -> bool:
     return copy.is_available or (copy.is_damaged and copy.status is not Status.RUNNING)
 
 
-def _one(workspace: Workspace, backup: Backup, copy: Copy) -> VerifyResult:
-    begun, start = Proof.of(backup, "verify", started_at=utc_now()), time.monotonic()
-    proof = begun.evolve(copy_in=copy.storage, source_reason="as asked for", **origin.here())
+def _is_sealed_whole(workspace: Workspace, backup: Backup, copy: Copy) -> bool:
+    """Whether the copy cannot be opened here, and has every file in its size."""
+    encryption = workspace.config.storages[copy.storage].encryption
+    if encryption is None or not encryption.is_sealed:
+        return False
+    try:
+        problem = backup_files.copied(workspace, backup, copy.storage).problem()
+    except (errors.PgbackstopError, OSError):
+        return False  # to be said in its proof
+    if not problem:
+        log.logger().info("sizes compared", plan=backup.plan, backup=backup.id, storage=copy.storage)
+    return not problem
+
+
+def _one(workspace: Workspace, backup: Backup, copy: Copy, asked: Asked) -> VerifyResult:
+    why = "its turn" if asked.scheduled_for else sources.ASKED_FOR
+    proof = run.begin(backup, asked).evolve(copy_in=copy.storage, source_reason=why)
+    start = time.monotonic()
     workspace.catalog.put(proof)
     read: list[int] = []
     try:
@@ -75,7 +95,10 @@ def _one(workspace: Workspace, backup: Backup, copy: Copy) -> VerifyResult:
         )
         raise
     with signals.deferred():
-        workspace.catalog.put(_judged(copy, problem))
+        if _record(workspace, backup, copy.storage) == copy:
+            workspace.catalog.put(_judged(copy, problem))
+        elif problem is not None:
+            problem = StoreError(f"The copy in {copy.storage} was made anew while it was read.")
         closed = run.close(
             workspace,
             proof,

@@ -1,4 +1,4 @@
-"""Stored backups read again, as ``verify`` of the configuration says: the longest not read come first."""
+"""Stored backups and their copies read again, as ``verify`` says: the longest not read come first."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from zoneinfo import ZoneInfo
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import reread
-from pgbackstop_catalog.decisions.reread import Turns
+from pgbackstop_catalog.decisions.reread import Kept, Turn, Turns
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.storage import identity
 from pgbackstop_runner.system import log
-from pgbackstop_runner.verify import run, wal_reread
+from pgbackstop_runner.verify import copies, run, wal_reread
 from pgbackstop_runner.verify.run import Asked, VerifyResult
 from pgbackstop_runner.workspace import Workspace
 
@@ -25,7 +24,7 @@ def choose(workspace: Workspace, asked: Asked) -> Turns:
     limits = workspace.config.verify
     day = due.astimezone(ZoneInfo(limits.timezone)).replace(hour=0, minute=0, second=0, microsecond=0)
     spent = wal_reread.spent(workspace, day)
-    return reread.choose(_kept(workspace), proofs, limits, due, spent=spent)
+    return reread.choose(_there(workspace), proofs, limits, due, spent=spent)
 
 
 def read(workspace: Workspace, turns: Turns, asked: Asked) -> Iterator[VerifyResult]:
@@ -33,30 +32,44 @@ def read(workspace: Workspace, turns: Turns, asked: Asked) -> Iterator[VerifyRes
 
     Raises CatalogError, Interrupted.
     """
-    log.logger().info("reading again", backups=len(turns.now), left=turns.left)
+    log.logger().info("reading again", turns=len(turns.now), left=turns.left)
     for turn in turns.now:
-        backup = turn.backup
-        log.logger().info("reading", plan=backup.plan, backup=backup.id, reason=turn.reason)
+        plan, backup, storage = turn.backup.plan, turn.backup.id, turn.copy.storage if turn.copy else None
+        log.logger().info("reading", plan=plan, backup=backup, storage=storage, reason=turn.reason)
         try:
-            yield from run.plan(workspace, backup.plan, [backup], whole=False, asked=asked)
+            yield from _read(workspace, turn, asked)
         except errors.Busy as error:
-            log.logger().warning("not read", plan=backup.plan, backup=backup.id, message=str(error))
+            log.logger().warning("not read", plan=plan, backup=backup, storage=storage, message=str(error))
 
 
-def _kept(workspace: Workspace) -> list[Backup]:
-    """Every kept backup of a storage that is there, or that is not configured, as its proof then says."""
-    kept = [
-        each
-        for plan in workspace.catalog.plans()
-        for each in workspace.catalog.backups(plan)
-        if each.is_available
-    ]
+def _read(workspace: Workspace, turn: Turn, asked: Asked) -> Iterator[VerifyResult]:
+    backup = turn.backup
+    if turn.copy is None:
+        return run.plan(workspace, backup.plan, [backup], whole=False, asked=asked)
+    return copies.plan(workspace, backup.plan, [backup], turn.copy.storage, asked=asked)
+
+
+def _there(workspace: Workspace) -> list[Kept]:
+    """What is kept in storages that are there, or that are not configured, as its proof then says."""
+    kept = [each for plan in workspace.catalog.plans() for each in _kept(workspace, plan)]
     away = identity.absent(workspace, {each.storage for each in kept})
     for problem in away.values():
         log.logger().warning("nothing is read there", message=problem)
     return [each for each in kept if each.storage not in away and not _is_lost(workspace, each)]
 
 
-def _is_lost(workspace: Workspace, backup: Backup) -> bool:
+def _kept(workspace: Workspace, plan: str) -> Iterator[Kept]:
+    """The plan's kept backups, and the copies that are to be read, of damaged backups as well."""
+    backups = {each.id: each for each in workspace.catalog.backups(plan)}
+    yield from (Kept(backup=each) for each in backups.values() if each.is_available)
+    for copy in workspace.catalog.copies(plan):
+        storage = workspace.config.storages.get(copy.storage)
+        if storage is not None and storage.verify and copy.is_available and copy.backup in backups:
+            is_sealed = storage.encryption is not None and storage.encryption.is_sealed
+            yield Kept(backup=backups[copy.backup], copy=copy, is_sealed=is_sealed)
+
+
+def _is_lost(workspace: Workspace, kept: Kept) -> bool:
     """Whether somebody has given it up with its storage."""
-    return backup.storage is not None and bool(identity.lost(workspace, backup.storage, backup.started_at))
+    stored_at = (kept.copy or kept.backup).started_at
+    return kept.storage is not None and bool(identity.lost(workspace, kept.storage, stored_at))

@@ -33,7 +33,7 @@ class Asked:
     scheduled_for: datetime | None = None
 
 
-_BY_HAND = Asked()
+BY_HAND = Asked()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ def after(workspace: Workspace, backups: Sequence[Backup]) -> tuple[Backup, ...]
 
 
 def plan(
-    workspace: Workspace, plan_name: str, backups: Sequence[Backup], *, whole: bool, asked: Asked = _BY_HAND
+    workspace: Workspace, plan_name: str, backups: Sequence[Backup], *, whole: bool, asked: Asked = BY_HAND
 ) -> Iterator[VerifyResult]:
     """Verify backups of one plan, one after the other. Raises Busy, CatalogError, Interrupted."""
     name = reconcile.verify_lock(plan_name)
@@ -112,7 +112,7 @@ def _parents(workspace: Workspace, backup: Backup) -> list[str]:
 
 def _one(workspace: Workspace, found: VerifyRun, asked: Asked) -> VerifyResult:
     backup = found.backup
-    proof, start = _begin(backup, asked), time.monotonic()
+    proof, start = begin(backup, asked), time.monotonic()
     workspace.catalog.put(proof)
     try:
         found.run()
@@ -142,7 +142,8 @@ def _one(workspace: Workspace, found: VerifyRun, asked: Asked) -> VerifyResult:
     return VerifyResult(proof=closed, backup=verdict)
 
 
-def _begin(backup: Backup, asked: Asked) -> Proof:
+def begin(backup: Backup, asked: Asked) -> Proof:
+    """A running proof of the backup, which is not on record yet."""
     begun = Proof.of(backup, "verify", started_at=utc_now())
     return begun.evolve(**origin.here(), trigger=asked.trigger, scheduled_for=asked.scheduled_for)
 

@@ -85,7 +85,7 @@ def test_by_hand_as_much_as_the_day_allows(database: Database, tmp_path: Path) -
     assert proof.read_bytes == site.newest().size_bytes
     second = site.run("verify", "--due")
     assert second.returncode == 0, second.stderr
-    assert "No backup is due to be read now. 1 wait for another day's bytes" in second.stdout
+    assert "Nothing is due to be read now. 1 wait for another day's bytes" in second.stdout
     assert len(site.proofs()) == 1
 
 

@@ -11,6 +11,7 @@ def test_every_night_with_a_budget_unless_said_otherwise() -> None:
     assert limits.enabled
     assert limits.effective_schedule().is_daily()
     assert limits.bytes_per_day == 200 * 10**9
+    assert (limits.interval, limits.copies_interval) == (3 * 86400.0, 14 * 86400.0)
     assert limits.effective_max_age() == 30 * 86400.0
 
 
@@ -27,6 +28,8 @@ def test_where_nothing_is_scheduled_nothing_is_too_old() -> None:
         {"bytes_per_day": "much"},
         {"interval": "30d"},
         {"max_age": "3d"},
+        {"max_age": "14d"},
+        {"copies_interval": "30d"},
         {"storage": "disk"},
     ],
 )

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from pgbackstop_catalog.config.verify import Verify
 from pgbackstop_catalog.decisions import reread
-from pgbackstop_catalog.decisions.reread import Turns
+from pgbackstop_catalog.decisions.reread import Kept, Turns
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.proof import Proof
 from tests.unit.catalog.builders import DAY, NOW, backup
 
@@ -37,7 +38,26 @@ def ids(turns: Turns) -> list[str]:
 
 
 def choose(backups: Sequence[Backup], proofs: Sequence[Proof] = (), limits: Verify = LIMITS) -> Turns:
-    return reread.choose(backups, proofs, limits, NOW)
+    return reread.choose(originals(backups), proofs, limits, NOW)
+
+
+def originals(backups: Sequence[Backup]) -> list[Kept]:
+    return [Kept(backup=each) for each in backups]
+
+
+def copied(
+    of: Backup, storage: str = "offsite", age: float = 20.0, *, is_sealed: bool = False, **changes: object
+) -> Kept:
+    """A good copy of all of it, made so many days ago."""
+    made = NOW - age * DAY
+    record = Copy.of(of, storage, started_at=made).evolve(
+        status=Status.SUCCEEDED, finished_at=made, size_bytes=of.size_bytes, **changes
+    )
+    return Kept(backup=of, copy=record, is_sealed=is_sealed)
+
+
+def places(turns: Turns) -> list[tuple[str, str | None]]:
+    return [(each.backup.id, each.copy.storage if each.copy else None) for each in turns.now]
 
 
 def test_what_was_never_read_comes_first_and_the_newest_of_it() -> None:
@@ -118,9 +138,56 @@ def test_what_is_left_of_the_day_is_for_wal() -> None:
     read, due = sized(1, 60), sized(2, 30)
     today = proof(read, NOW - timedelta(hours=1))
     assert choose([read, due], [today]).bytes_left == 10
-    assert reread.choose([due], [], LIMITS, NOW, spent=80).bytes_left == 0
+    assert reread.choose(originals([due]), [], LIMITS, NOW, spent=80).bytes_left == 0
     waits = choose([sized(1, 60), sized(2, 70)])
     assert (waits.left, waits.bytes_left) == (1, 0)
+
+
+def test_a_copy_has_its_turn_by_when_it_was_last_compared() -> None:
+    never, read = sized(1, 10), sized(2, 10)
+    kept = [*originals([never, read]), copied(read, age=20), copied(read, "bucket", age=30)]
+    turns = reread.choose(kept, [proof(read, NOW - 25 * DAY)], LIMITS, NOW)
+    assert places(turns) == [(never.id, None), (read.id, "bucket"), (read.id, None), (read.id, "offsite")]
+    assert turns.now[1].reason == "last read 2026-10-23T12:00:00.000Z"
+
+
+def test_a_reading_of_the_backup_is_none_of_its_copy_and_the_other_way_round() -> None:
+    made = sized(1, 10)
+    kept = [*originals([made]), copied(made)]
+    of_copy, of_backup = proof(made, NOW - DAY, copy_in="offsite"), proof(made, NOW - DAY)
+    assert places(reread.choose(kept, [of_copy], LIMITS, NOW)) == [(made.id, None)]
+    assert places(reread.choose(kept, [of_backup], LIMITS, NOW)) == [(made.id, "offsite")]
+
+
+@pytest.mark.parametrize(("days", "is_due"), [(14.0, True), (13.9, False)])
+def test_copies_have_an_interval_of_their_own(days: float, is_due: bool) -> None:
+    made = sized(1, 10)
+    assert bool(reread.choose([copied(made, age=days)], [], LIMITS, NOW).now) is is_due
+    read = proof(made, NOW - days * DAY, copy_in="offsite")
+    assert bool(reread.choose([copied(made)], [read], LIMITS, NOW).now) is is_due
+    says_itself = copied(made, verified_at=NOW - days * DAY)
+    assert bool(reread.choose([says_itself], [], LIMITS, NOW).now) is is_due
+
+
+def test_a_copy_that_was_made_anew_begins_anew() -> None:
+    made = sized(1, 10)
+    read = proof(made, NOW - 20 * DAY, copy_in="offsite")
+    assert places(reread.choose([copied(made, age=2)], [read], LIMITS, NOW)) == []
+
+
+def test_copies_are_read_from_the_bytes_of_the_same_day() -> None:
+    first, second = sized(1, 60), sized(2, 50)
+    today = proof(second, NOW - timedelta(hours=1), copy_in="elsewhere")
+    turns = reread.choose([copied(first), copied(second)], [today], LIMITS, NOW)
+    assert (places(turns), turns.left, turns.bytes_left) == ([], 2, 0)
+    turns = reread.choose([copied(first, age=30), copied(second)], [], LIMITS, NOW)
+    assert (places(turns), turns.left) == ([(first.id, "offsite")], 1)
+
+
+def test_a_copy_that_nothing_here_opens_costs_no_bytes() -> None:
+    large, small = sized(1, 5 * BUDGET), sized(2, 40)
+    turns = reread.choose([copied(large, age=30, is_sealed=True), copied(small)], [], LIMITS, NOW)
+    assert (places(turns), turns.bytes_left) == ([(large.id, "offsite"), (small.id, "offsite")], 60)
 
 
 SIZES = st.lists(st.integers(0, 3 * BUDGET), min_size=1, max_size=12)
@@ -137,15 +204,18 @@ def test_a_day_reads_no_more_than_it_may(sizes: list[int]) -> None:
 
 
 @given(SIZES, st.integers(0, 5))
-def test_every_backup_has_its_turn(sizes: list[int], interval: int) -> None:
+def test_every_backup_and_every_copy_has_its_turn(sizes: list[int], interval: int) -> None:
     """Night after night, until each was read twice; no night is lost while one is due."""
-    limits = Verify(bytes_per_day=BUDGET, interval=interval * 86400.0)
+    days = interval * 86400.0
+    limits = Verify(bytes_per_day=BUDGET, interval=days, copies_interval=days)
     backups = [sized(number, size) for number, size in enumerate(sizes)]
+    kept = [*originals(backups), *map(copied, backups)]
     proofs: list[Proof] = []
-    for night in range(2 * len(sizes) + 2 * interval + 2):
+    for night in range(2 * len(kept) + 2 * interval + 2):
         due = NOW + night * DAY
-        turns = reread.choose(backups, proofs, limits, due)
+        turns = reread.choose(kept, proofs, limits, due)
         assert turns.now or not turns.left
-        proofs += [proof(each.backup, due) for each in turns.now]
-    for each in backups:
-        assert sum(one.backup == each.id for one in proofs) >= 2
+        proofs += [proof(each.backup, due, copy_in=each.copy and each.copy.storage) for each in turns.now]
+    for each in kept:
+        storage = each.copy and each.copy.storage
+        assert sum((one.backup, one.copy_in) == (each.backup.id, storage) for one in proofs) >= 2

@@ -163,6 +163,14 @@ def test_the_worst() -> None:
     assert safety.of_catalog(0) == ()
 
 
+def test_a_damaged_copy_is_a_warning() -> None:
+    known = replace(subject(GOOD), damaged_copies=2)
+    (finding,) = safety.of_subject(known, NOON.timestamp())
+    assert (finding.state, finding.severity) == (State.COPY_DAMAGED, Severity.WARNING)
+    assert finding.reason == "copies that are damaged: 2"
+    assert not finding.endangers
+
+
 def test_a_damaged_backup_is_dangerous_until_somebody_takes_note() -> None:
     damaged = builders.backup(
         2, NIGHT - builders.DAY, status=Status.FAILED, reason=Reason.CORRUPT, verification="failed"

@@ -253,6 +253,25 @@ def test_files_that_are_listed_beside_them_are_counted(opened: Workspace) -> Non
     assert "SHA256SUMS" not in pgbackstop(opened, "show", record.id).stdout
 
 
+def test_a_damaged_copy_is_named_where_its_backup_is(opened: Workspace) -> None:
+    good, other = builders.backup(1, NOW), builders.backup(2, NOW - DAY)
+    rotten = Copy.of(good, "offsite", started_at=NOW).evolve(
+        status=Status.FAILED, damaged_at=NOW, message="offsite: shop.backup is damaged."
+    )
+    gone = Copy.of(other, "offsite", started_at=NOW).evolve(
+        status=Status.FAILED, damaged_at=NOW, expired_at=NOW
+    )
+    whole = Copy.of(other, "second", started_at=NOW).evolve(
+        status=Status.SUCCEEDED, finished_at=NOW, verified_at=NOW
+    )
+    for record in (good, other, rotten, gone, whole):
+        opened.catalog.put(record)
+    lines = pgbackstop(opened, "list").stdout.splitlines()
+    assert lines[1].endswith("its copy in offsite is damaged")
+    assert "damaged" not in lines[2]
+    assert lines[2].split()[-2:] == ["disk,", "second"]
+
+
 def test_backups_of_a_removed_plan_are_named(opened: Workspace) -> None:
     """The plans of this file are the default ones."""
     opened.catalog.put(builders.backup(1, NOW, size_bytes=7))
