@@ -26,7 +26,8 @@ class CopyFacts:
     """Copies of one subject in one storage: when that of the newest backup ended, and all failed tries.
 
     ``newest`` is the id of that backup. ``verified`` and ``drilled`` are when a copy was last read back, and
-    last restored for real.
+    last restored for real, ``damaged`` how many were found damaged and not made anew, ``oldest_read`` when
+    that good one was read whose reading is the longest ago.
     """
 
     newest: str = ""
@@ -34,6 +35,8 @@ class CopyFacts:
     failures: int = 0
     verified: float = 0.0
     drilled: float = 0.0
+    damaged: int = 0
+    oldest_read: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

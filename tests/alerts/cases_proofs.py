@@ -42,6 +42,17 @@ def read(oldest: str | float, **changed: str | float) -> dict[str, str | float]:
     )
 
 
+def copy_read(oldest: str | float, **changed: str | float) -> dict[str, str | float]:
+    """The same of the copies in a further storage."""
+    return daily(
+        **{
+            'backup_copy_oldest_verification_timestamp_seconds{storage="offsite"}': oldest,
+            "backup_verification_max_age_seconds": 30 * 86400,
+            **changed,
+        }
+    )
+
+
 def window(
     earliest: str | float, first_due: float = 0, promised: float = 3 * WEEK * 60
 ) -> dict[str, str | float]:
@@ -120,6 +131,20 @@ CASES = [
         "BackupNotReread",
         "nothing is read on a schedule",
         daily(backup_oldest_verification_timestamp_seconds=-90 * 86400),
+        {20 * DAY: None},
+    ),
+    plan("BackupCopyNotReread", "read 30 days ago", copy_read(-20 * 86400), {9 * DAY: None, 10 * DAY: None}),
+    plan("BackupCopyNotReread", "an hour more", copy_read(-20 * 86400), {10 * DAY + HOUR: "warning"}),
+    plan(
+        "BackupCopyNotReread",
+        "it is read",
+        copy_read(f"{-31 * 86400}x60 3600{HELD}"),
+        {60: "warning", 62: None},
+    ),
+    plan(
+        "BackupCopyNotReread",
+        "nothing is read on a schedule",
+        daily(**{'backup_copy_oldest_verification_timestamp_seconds{storage="offsite"}': -90 * 86400}),
         {20 * DAY: None},
     ),
     plan(

@@ -19,6 +19,11 @@ def running(**changed: str | float) -> dict[str, str | float]:
     )
 
 
+def copy_damaged(copies: str | float, **changed: str | float) -> dict[str, str | float]:
+    """So many copies in a further storage were found damaged."""
+    return daily(**{'backup_copy_damaged{storage="offsite"}': copies, **changed})
+
+
 def stands_still(**changed: str | float) -> dict[str, str | float]:
     return {**running(), "backup_progress_timestamp_seconds": HOUR * 60, **changed}
 
@@ -100,6 +105,18 @@ CASES = [
         "somebody acknowledged it, or put the file back",
         daily(backup_damaged=f"2x60 0{HELD}"),
         {HOUR: "critical", HOUR + 2: None},
+    ),
+    plan(
+        "BackupCopyDamaged",
+        "one is found at night, and made anew with the next backup",
+        copy_damaged(f"0x60 1x{DAY} 0{HELD}", backup_available=6),
+        {HOUR: None, HOUR + 2: "warning", DAY: "warning", DAY + HOUR + 5: None},
+    ),
+    plan(
+        "BackupCopyDamaged",
+        "two, of a plan that is paused and has no good backup any more",
+        copy_damaged(2, backup_available=0, backup_enabled=0),
+        {1: "warning"},
     ),
     plan("BackupDataVanished", "no rows vanished", daily(backup_vanished_tables=0), {DAY: None}),
     plan("BackupDataVanished", "a plan that counts no rows", daily(), {DAY: None}),

@@ -108,8 +108,12 @@ def _rots(world: World, _now: datetime) -> None:
     world.rotten = frozenset([world.attempts[LOGICAL][-1].id])
 
 
+def _copy_rots(world: World, now: datetime) -> None:
+    world.copy_rots_since = now
+
+
 def _is_told_after_a_week(world: World, _now: datetime) -> None:
-    limits = world.settings.config.verify.evolve(max_age=7 * 86400.0)
+    limits = world.settings.config.verify.evolve(max_age=7 * 86400.0, copies_interval=5 * 86400.0)
     config = world.settings.config.model_copy(update={"verify": limits})
     world.settings = replace(world.settings, config=config)
 
@@ -228,6 +232,22 @@ FAULTS = (
         by="WalNotReread",
         within=5 * DAY,
         days=6,
+        step=HOUR,
+    ),
+    Told(
+        what="One bit flips in a copy",
+        fault=once(_copy_rots),
+        by="BackupCopyDamaged",
+        within=15 * DAY,
+        days=16,
+        step=HOUR,
+    ),
+    Told(
+        what="Copies cannot be read again any more, and verify.max_age is a week",
+        fault=both(does(reread_copies=False), _is_told_after_a_week),
+        by="BackupCopyNotReread",
+        within=3 * DAY,
+        days=4,
         step=HOUR,
     ),
     Told(

@@ -70,6 +70,7 @@ class Does:
     restores: bool = True
     reread: bool = True
     reread_wal: bool = True
+    reread_copies: bool = True
     receive: bool = True
     fail: Reason | None = None
     size: float = 1.0
@@ -91,6 +92,7 @@ class World:
     heartbeat: datetime = field(init=False)
     received: datetime = field(init=False)
     copied: datetime = field(init=False)
+    copies_read: datetime = field(init=False)
     window: datetime | None = None
     gaps: tuple[WalGap, ...] = ()
     wal_read: datetime = field(init=False)
@@ -101,6 +103,7 @@ class World:
     unreadable: int = 0
     missing: frozenset[str] = frozenset()
     rotten: frozenset[str] = frozenset()
+    copy_rots_since: datetime | None = None
     disk_size: float = 500 * GB
     other_files: float = 0.0
     is_readonly: bool = False
@@ -115,7 +118,7 @@ class World:
     def __post_init__(self) -> None:
         seen = self.begins if self.is_new else self.begins - timedelta(days=60)
         self.settings = Settings(config=config(), seen_at=seen.timestamp())
-        self.heartbeat = self.received = self.copied = self.wal_read = self.begins
+        self.heartbeat = self.received = self.copied = self.copies_read = self.wal_read = self.begins
         for subject, name in NAMES.items():
             plan = self.settings.config.plans[name]
             for job, schedule in (
@@ -261,6 +264,22 @@ class World:
                 attempts[number] = changed
         if self.does.reread_wal:
             self.wal_read = now
+        if self.does.reread_copies:
+            self._read_copies_again(now)
+
+    def _read_copies_again(self, now: datetime) -> None:
+        """One that rots was read just before, and is found when its turn comes again."""
+        self.copies_read, since = now, self.copy_rots_since
+        pause = timedelta(seconds=self.settings.config.verify.copies_interval)
+        if since is not None and now - since >= pause:
+            self.copies[LOGICAL], self.copy_rots_since = replace(self.copies[LOGICAL], damaged=1), None
+
+    def _copied(self, subject: Subject) -> CopyFacts:
+        """With the reading that is the longest ago: each was compared when it was made."""
+        pause = self.settings.config.verify.copies_interval
+        oldest = min((each.finished for each in self.attempts[subject] if each.is_available), default=0.0)
+        read = max(oldest, self.copies_read.timestamp() - pause)
+        return replace(self.copies[subject], oldest_read=read)
 
     def free(self) -> float:
         """A running backup takes its room as it is written; WAL takes 20 GB a week."""
@@ -372,7 +391,7 @@ class World:
             histories={subject: self._summed[subject][1]} if attempts else {},
             tally=Totals(plan=name),
             scheduled_until=max((each.scheduled for each in attempts), default=0.0),
-            copies={(subject, "offsite"): self.copies[subject]} if subject in self.copies else {},
+            copies={(subject, "offsite"): self._copied(subject)} if subject in self.copies else {},
             proofs={subject: self.proofs[subject]} if subject in self.proofs else {},
             physical=tuple(each for each in attempts if subject == PHYSICAL and each.is_available),
             kept={

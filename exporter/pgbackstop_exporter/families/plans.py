@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pgbackstop_catalog.config.plan import Plan
+from pgbackstop_catalog.config.storage import AnyStorage
 from pgbackstop_catalog.decisions import expectations, history, subjects, vanished
 from pgbackstop_catalog.decisions.attempts import Attempt, Subject
 from pgbackstop_catalog.decisions.counts import Counts, tallied
@@ -44,6 +45,7 @@ def add(families: Families, snapshot: Snapshot, now: float) -> None:
             hour=int(now // 3600),
             expected=expectations.expectation(plan, int(now // 3600)),
             reread_max_age=snapshot.settings.config.verify.effective_max_age(),
+            storages=snapshot.settings.config.storages,
         )
         for database in databases(plan, series.facts, series.live):
             subject = Subject(plan.server, database, plan.backup_type)
@@ -78,6 +80,7 @@ class _PlanSeries:
     hour: int
     expected: expectations.Expectation
     reread_max_age: float | None
+    storages: Mapping[str, AnyStorage]
 
     def add(self, subject: Subject, where: Labels, snapshot: Snapshot) -> None:
         """The series of one database. Before the catalog was read once, only what is configured is true."""
@@ -91,6 +94,7 @@ class _PlanSeries:
             self._kept(subject, where, known)
             self._proven(where, known, self.facts.proofs.get(subject, ProofFacts()))
             self._copied(subject, where)
+            self._copies_read(subject, where)
 
     def _configured(self, subject: Subject, where: Labels, known: History) -> None:
         plan, add = self.plan, self.families.add
@@ -202,6 +206,19 @@ class _PlanSeries:
             self.families.add(plan_metrics.COPY_VERIFIED, there, copies.verified)
             self.families.add(plan_metrics.COPY_DRILLED, there, copies.drilled)
             self.families.add(plan_metrics.COPY_FAILURES, there, copies.failures + tallied)
+
+    def _copies_read(self, subject: Subject, where: Labels) -> None:
+        """Of every storage that copies go to, or that still holds some; it may be left out of ``copies``."""
+        for storage, configured in self.storages.items():
+            copies = self.facts.copies.get((subject, storage), CopyFacts())
+            if storage not in self.plan.copies and not (copies.damaged or copies.oldest_read):
+                continue
+            there = where.plus("storage", storage)
+            self.families.add(plan_metrics.COPY_DAMAGED, there, copies.damaged)
+            is_read = configured.verify and not (configured.encryption and configured.encryption.is_sealed)
+            self.families.add(
+                plan_metrics.COPY_OLDEST_VERIFICATION, there, copies.oldest_read if is_read else None
+            )
 
 
 def _known(size: int) -> int | None:

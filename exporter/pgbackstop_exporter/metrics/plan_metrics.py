@@ -226,6 +226,22 @@ COPY_FAILURES: Final = metric.counter(
     "Failed tries to copy to the storage.",
     "copy records and tallies",
 )
+COPY_DAMAGED: Final = metric.Metric(
+    name="backup_copy_damaged",
+    kind="gauge",
+    labels=(*metric.PLAN, "storage"),
+    help="Copies in the storage that were read back and are damaged, until they are made anew.",
+    source="copy records",
+)
+COPY_OLDEST_VERIFICATION: Final = metric.Metric(
+    name="backup_copy_oldest_verification_timestamp_seconds",
+    kind="gauge",
+    labels=(*metric.PLAN, "storage"),
+    help="Unix time at which that good copy in the storage was read back whose reading is the longest ago; "
+    "one that was never read back counts from when it was made and compared. Absent while none is kept, and "
+    "where copies are not read again: by verify: false, or because no identity on this host opens them.",
+    source="copy records",
+)
 RPO_TARGET: Final = metric.plan(
     "backup_rpo_target_seconds", "Data that may be lost, by the plan's own target.", metric.CONFIG
 )
@@ -245,6 +261,7 @@ GROUP: Final = metric.Group(
         *(SIZE_BASELINE, SIZE_EXPECTED, DURATION_BASELINE),
         *(VERIFIED, OLDEST_VERIFICATION, VERIFICATION_MAX_AGE),
         *(DRILL_SUCCESS, DRILL_FAILURE, DRILL_DURATION, PROOF_MAX_AGE, PROOF_FIRST_DUE),
-        *(COPY_SUCCESS, COPY_VERIFIED, COPY_DRILLED, COPY_FAILURES, RPO_TARGET, RTO_TARGET),
+        *(COPY_SUCCESS, COPY_VERIFIED, COPY_DRILLED, COPY_FAILURES),
+        *(COPY_DAMAGED, COPY_OLDEST_VERIFICATION, RPO_TARGET, RTO_TARGET),
     ),
 )

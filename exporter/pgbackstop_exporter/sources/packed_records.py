@@ -25,13 +25,18 @@ D_co = TypeVar("D_co", covariant=True)
 
 
 class CopyDigest(NamedTuple):
-    """A backup's bytes in one further storage; ``failures`` are the failed tries."""
+    """A backup's bytes in one further storage; ``failures`` are the failed tries.
+
+    ``last_read`` is when it was last known to be what was sent: at first, when it was made.
+    """
 
     backup: str
     subject: Subject
     storage: str
     succeeded: bool
-    finished: float
+    is_kept: bool
+    is_damaged: bool
+    last_read: float
     failures: int
 
 
@@ -200,14 +205,18 @@ class Copies:
     def pack(self, record: Copy) -> bytes:
         target = (Subject(record.server, record.database, record.backup_type), record.storage)
         succeeded = record.status is Status.SUCCEEDED
-        finished = record.finished_at.timestamp() if record.finished_at else 0.0
-        return self._layout.pack(self._targets.of(target), succeeded, finished, record.failures)
+        flags = succeeded | record.is_available << 1 | record.is_damaged << 2
+        read = max(
+            (each.timestamp() for each in (record.finished_at, record.verified_at) if each), default=0.0
+        )
+        return self._layout.pack(self._targets.of(target), flags, read, record.failures)
 
     def unpack(self, name: str, packed: bytes) -> CopyDigest:
-        target, succeeded, finished, failures = self._layout.unpack(packed)
+        target, flags, read, failures = self._layout.unpack(packed)
         subject, storage = self._targets.values[target]
         backup = name.partition("@")[0]
-        return CopyDigest(backup, subject, storage, bool(succeeded), finished, failures)
+        is_kept, is_damaged = bool(flags & 2), bool(flags & 4)
+        return CopyDigest(backup, subject, storage, bool(flags & 1), is_kept, is_damaged, read, failures)
 
 
 class Proofs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,10 +89,12 @@ class PlanSource:
         )
 
     def _summarise_copies(
-        self, tally: Totals, attempts: Iterable[Attempt]
+        self, tally: Totals, attempts: Sequence[Attempt]
     ) -> dict[tuple[Subject, str], CopyFacts]:
         found: dict[tuple[Subject, str], CopyFacts] = {}
-        for each in self._copies.digests():
+        expired = {each.id for each in attempts if each.expired}
+        for copy in self._copies.digests():
+            each = copy._replace(is_kept=False, is_damaged=False) if copy.backup in expired else copy
             key = (each.subject, each.storage)
             failures = 0 if each.backup in tally.folding else each.failures
             found[key] = _with_copy(found.get(key, CopyFacts()), each, failures)
@@ -103,10 +105,13 @@ class PlanSource:
 
 def _with_copy(known: CopyFacts, each: CopyDigest, failures: int) -> CopyFacts:
     """The facts after one more copy, in any order: ids of backups sort by time."""
-    failures += known.failures
+    known = replace(known, failures=known.failures + failures, damaged=known.damaged + each.is_damaged)
+    if each.is_kept:
+        oldest = min(filter(None, (known.oldest_read, each.last_read)), default=None)
+        known = replace(known, oldest_read=oldest)
     if each.succeeded and each.backup > known.newest:
-        return replace(known, newest=each.backup, failures=failures)
-    return replace(known, failures=failures)
+        known = replace(known, newest=each.backup)
+    return known
 
 
 def _with_proofs(

@@ -17,6 +17,7 @@ from pgbackstop_catalog.config.notifications import Alertmanager
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.vanished import Acknowledgement
 from pgbackstop_runner.notify import alertmanager, events
 from pgbackstop_runner.notify.events import Event
@@ -52,6 +53,16 @@ def backup_acknowledged(workspace: Workspace, backup: Backup, by: Acknowledgemen
     """Tell that somebody took note of what vanished, or is damaged. Raises only Interrupted."""
     with _harmless(backup):
         _keep(workspace, events.of_acknowledgement(backup, by))
+        deliver(workspace)
+
+
+def copy_damaged(workspace: Workspace, backup: Backup, copy: Copy) -> None:
+    """Tell that a copy was read back and is damaged, when that is on record. Raises only Interrupted."""
+    with _harmless(backup):
+        copies = [each for each in workspace.catalog.copies(copy.plan) if each.backup == copy.backup]
+        good = [each for each in copies if each.is_available]
+        found_at = copy.damaged_at or utc_now()
+        _keep(workspace, events.of_damaged_copy(backup, copy, others=good, found_at=found_at))
         deliver(workspace)
 
 

@@ -15,6 +15,7 @@ from pgbackstop_catalog import units
 from pgbackstop_catalog.model import Model, UtcTime, format_time
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.vanished import Acknowledgement
 
@@ -24,6 +25,7 @@ Kind = Literal[
     "backup-missed",
     "backup-damaged",
     "damage-acknowledged",
+    "copy-damaged",
     "data-vanished",
     "data-acknowledged",
     "restore-started",
@@ -41,6 +43,7 @@ ALERT_NAMES: dict[Kind, str] = {
     "backup-missed": "BackupRunMissed",
     "backup-damaged": "BackupDamaged",
     "damage-acknowledged": "BackupDamagedAcknowledged",
+    "copy-damaged": "BackupCopyDamaged",
     "data-vanished": "DataVanished",
     "data-acknowledged": "DataVanishedAcknowledged",
     "restore-started": "RestoreStarted",
@@ -61,6 +64,7 @@ _RUNBOOK_OF: dict[Kind, str] = {
     "backup-failed": "BackupFailed",
     "backup-missed": "BackupScheduleMissed",
     "backup-damaged": "BackupDamaged",
+    "copy-damaged": "BackupCopyDamaged",
     "data-vanished": "BackupDataVanished",
     "drill-failed": "BackupDrillFailed",
 }
@@ -89,6 +93,7 @@ class Event(Model):
     database: str = ""
     backup_type: str = ""
     backup: str = Field(default="", description="where two events that last are of two backups")
+    storage: str = Field(default="", description="where the copy is that it tells of")
     severity: Severity
     summary: str
     description: str = Field(max_length=3000)
@@ -132,6 +137,41 @@ def of_damage(backup: Backup, *, good: Sequence[Backup], found_at: datetime) -> 
         f"'pgbackstop ack {backup.id}'.",
     )
     return damaged.evolve(backup=backup.id, starts_at=found_at, ends_at=found_at + BAD_NEWS)
+
+
+def of_damaged_copy(backup: Backup, copy: Copy, *, others: Sequence[Copy], found_at: datetime) -> Event:
+    """What to tell of a copy that was read back and is damaged; ``others`` are its backup's good ones."""
+    damaged = _notice(
+        backup,
+        "copy-damaged",
+        "warning" if backup.is_available else "critical",
+        f"The copy in {copy.storage} of a backup of {_target(backup)} (plan {backup.plan}) is damaged: "
+        f"{backup.id}",
+        f"{_cut(copy.message)} {_good_elsewhere(backup, others)}",
+    )
+    return damaged.evolve(
+        backup=backup.id, storage=copy.storage, starts_at=found_at, ends_at=found_at + BAD_NEWS
+    )
+
+
+def _good_elsewhere(backup: Backup, others: Sequence[Copy]) -> str:
+    copies = ", ".join(each.storage for each in others)
+    if backup.is_available:
+        read = f"last read {format_time(backup.verified_at)}" if backup.verified_at else "never read back"
+        also = f", and so are its copies in {copies}" if copies else ""
+        return (
+            f"The backup itself, in {backup.storage}, is good as far as is known ({read}){also}. The plan's "
+            f"next backup makes the copy anew; now: 'pgbackstop copy {backup.plan}'. Look at that storage."
+        )
+    if copies:
+        return (
+            f"The backup itself is not good any more; its copies in {copies} are, as far as is known: "
+            "restore from them, and look at that storage."
+        )
+    return (
+        "The backup itself is not good any more, and no other copy of it is known to be. Make a new backup "
+        f"now: 'pgbackstop backup {backup.plan}'. Look at that storage."
+    )
 
 
 def _still_good(backup: Backup, good: Sequence[Backup]) -> str:
@@ -231,6 +271,7 @@ def _alert(notice: Event, name: str, severity: Severity, ends_at: datetime) -> d
         "database": notice.database,
         "backup_type": notice.backup_type,
         "backup": notice.backup,
+        "storage": notice.storage,
         "severity": severity,
     }
     annotations = {

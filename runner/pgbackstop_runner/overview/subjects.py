@@ -73,7 +73,7 @@ class _PlanReading:
                 drill_success=_newest(each for each in drills if each.status is Status.SUCCEEDED),
                 drill_failure=_newest(each for each in drills if each.status is Status.FAILED),
                 missing=sum(self._is_missing(each) for each in self._kept(subject)),
-                damaged_copies=sum(each.is_damaged and each.database == database for each in self.copies),
+                damaged_copies=self._damaged_copies(database),
                 problem=self.problem(self.workspace.storage_of(self.plan)[0]),
             )
             yield SubjectStatus(
@@ -88,6 +88,10 @@ class _PlanReading:
     def _counted_since(self) -> float:
         counted = self.daemon.counted.get(self.name) if self.daemon else None
         return counted.since.timestamp() if counted else 0.0
+
+    def _damaged_copies(self, database: str) -> int:
+        there = {each.id for each in self.backups if each.expired_at is None and each.database == database}
+        return sum(each.is_damaged and each.backup in there for each in self.copies)
 
     def _kept(self, subject: Subject) -> Iterator[Backup]:
         return (each for each in self.backups if each.is_available and each.database == subject.database)

@@ -16,6 +16,7 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.proof import CheckResult
 from pgbackstop_runner import failures
+from pgbackstop_runner.notify import backup_events
 from pgbackstop_runner.storage import backup_files, fetched, sources
 from pgbackstop_runner.storage.protocol import Damaged, StoreError
 from pgbackstop_runner.system import log, signals
@@ -94,9 +95,11 @@ def _one(workspace: Workspace, backup: Backup, copy: Copy, asked: Asked) -> Veri
             workspace, proof, start, status=Status.INTERRUPTED, reason=Reason.INTERRUPTED, message=str(error)
         )
         raise
+    judged = copy
     with signals.deferred():
         if _record(workspace, backup, copy.storage) == copy:
-            workspace.catalog.put(_judged(copy, problem))
+            judged = _judged(copy, problem)
+            workspace.catalog.put(judged)
         elif problem is not None:
             problem = StoreError(f"The copy in {copy.storage} was made anew while it was read.")
         closed = run.close(
@@ -110,6 +113,8 @@ def _one(workspace: Workspace, backup: Backup, copy: Copy, asked: Asked) -> Veri
             tool=how,
             read_bytes=sum(read),
         )
+    if judged.is_damaged and not copy.is_damaged:
+        backup_events.copy_damaged(workspace, workspace.catalog.backup(backup.id), judged)
     return VerifyResult(proof=closed, backup=backup)
 
 

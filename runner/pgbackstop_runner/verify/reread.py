@@ -60,7 +60,7 @@ def _there(workspace: Workspace) -> list[Kept]:
 
 def _kept(workspace: Workspace, plan: str) -> Iterator[Kept]:
     """The plan's kept backups, and the copies that are to be read, of damaged backups as well."""
-    backups = {each.id: each for each in workspace.catalog.backups(plan)}
+    backups = {each.id: each for each in workspace.catalog.backups(plan) if each.expired_at is None}
     yield from (Kept(backup=each) for each in backups.values() if each.is_available)
     for copy in workspace.catalog.copies(plan):
         storage = workspace.config.storages.get(copy.storage)

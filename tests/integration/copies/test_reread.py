@@ -1,6 +1,6 @@
 """Copies are read again by the daemon: what rots is found, told and made anew; nobody typed verify."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from pgbackstop_catalog.store import layout
 from pgbackstop_runner.storage import identity, s3
 from tests.integration.copies.conftest import place
 from tests.integration.drill.test_daemon import SELDOM, daemon
+from tests.integration.exporter.running import Exporter
 from tests.support import backups, keys
 from tests.support.backups import Site
 from tests.support.databases import Database
+from tests.unit.runner.answering import Answering, answering
 
 READ_NOW = {"schedule": "* * * * * *", "interval": "0s", "copies_interval": "0s"}
 
@@ -56,6 +58,12 @@ def offsite(request: pytest.FixtureRequest, tmp_path: Path) -> Offsite:
     return Offsite({**settings, "encryption": own}, flip, layout.ENCRYPTED_SUFFIX)
 
 
+@pytest.fixture
+def alertmanager() -> Iterator[Answering]:
+    with answering() as server:
+        yield server
+
+
 def copies(site: Site) -> dict[str, Copy]:
     return {each.backup: each for each in site.catalog.copies("daily")}
 
@@ -66,7 +74,7 @@ def dump_of(made: Backup, offsite: Offsite) -> str:
 
 
 def test_a_flipped_bit_of_a_copy_is_found_told_and_mended(
-    database: Database, tmp_path: Path, offsite: Offsite
+    database: Database, tmp_path: Path, offsite: Offsite, alertmanager: Answering
 ) -> None:
     plan = backups.plan(
         databases=[database.name],
@@ -80,22 +88,37 @@ def test_a_flipped_bit_of_a_copy_is_found_told_and_mended(
         server=database.server,
         plans={"daily": plan},
         more_storages={"offsite": offsite.settings},
-        more={"verify": READ_NOW},
+        more={"verify": READ_NOW, "notifications": {"alertmanager": {"url": alertmanager.url}}},
     )
     identity.create(site.workspace, "offsite")
     (rotten,) = site.make("daily")
     (good,) = site.make("daily")
     assert {each.status for each in copies(site).values()} == {Status.SUCCEEDED}
     offsite.flip(dump_of(rotten, offsite))
+
+    def told() -> list[Any]:
+        return [each for each in alertmanager.received if each["labels"]["alertname"] == "BackupCopyDamaged"]
+
     with daemon(site):
-        backups.until(lambda: copies(site)[rotten.id].is_damaged, "a damaged copy on record")
+        backups.until(told, "the news of a damaged copy")
         backups.until(lambda: copies(site)[good.id].verified_at, "the other copy, read as well")
-    assert copies(site)[rotten.id].status is Status.FAILED
+    found = copies(site)[rotten.id]
+    assert (found.status, found.is_damaged) == (Status.FAILED, True)
     assert site.catalog.backup(rotten.id).is_available
     proof = next(each for each in site.proofs() if each.backup == rotten.id and each.copy_in)
     assert (proof.copy_in, proof.trigger, proof.reason) == ("offsite", "schedule", Reason.CORRUPT)
+    (alert,) = told()
+    assert (alert["labels"]["backup"], alert["labels"]["storage"]) == (rotten.id, "offsite")
+    assert "The backup itself, in local, is good as far as is known" in alert["annotations"]["description"]
     assert "its copy in offsite is damaged" in site.run("list").stdout
     assert "copies that are damaged: 1" in site.run("status").stdout
+    where = {"plan": "daily", "database": database.name, "storage": "offsite"}
+    with Exporter(site.file) as exporter:
+        page = exporter.until_page(lambda each: bool(each.values("backup_copy_damaged")))
+    assert page.value("backup_copy_damaged", **where) == 1.0
+    read = copies(site)[good.id].verified_at
+    assert read is not None
+    assert page.value("backup_copy_oldest_verification_timestamp_seconds", **where) == read.timestamp()
     anew = site.run("copy")
     assert anew.returncode == 0, anew.stderr
     by_hand = site.run("verify", rotten.id, "--storage", "offsite")

@@ -1,6 +1,5 @@
 """Stored backups are read again by the daemon: what rots is found and told, and nobody typed anything."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,18 +12,14 @@ from tests.integration.verify import damage
 from tests.support import backups
 from tests.support.backups import Site
 from tests.support.databases import Database
-from tests.unit.runner.answering import Answering
+from tests.unit.runner.answering import Answering, answering
 
 
 @pytest.fixture
 def alertmanager() -> Iterator[Answering]:
     """Takes what is posted, and keeps it."""
-    with Answering() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with answering() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def site_of(database: Database, folder: Path, catalog: Path | None = None, **more: object) -> Site:

@@ -235,6 +235,35 @@ def test_copies_start_at_zero_for_each_configured_storage(tmp_path: Path) -> Non
     found = of(tmp_path, backup(), copies=["offsite"])
     assert value(found, "backup_copy_success_timestamp_seconds", storage="offsite") == 0.0
     assert value(found, "backup_copy_failures_total", storage="offsite") == 0.0
+    assert value(found, "backup_copy_damaged", storage="offsite") == 0.0
+    assert values(found, OLDEST_COPY) == []
+
+
+OLDEST_COPY = "backup_copy_oldest_verification_timestamp_seconds"
+
+
+def test_copies_are_read_and_found_damaged_by_storage(tmp_path: Path) -> None:
+    old, new, rotten = backup(NOW - 9 * DAY), backup(NOW - 2 * DAY), backup(NOW - 3 * DAY)
+    expired = backup(NOW - 40 * DAY, expired_at=NOW)
+    damaged = {"status": Status.FAILED, "damaged_at": NOW, "verified_at": NOW - 30 * DAY}
+    copies = [
+        copy_of(old, verified_at=NOW - DAY),
+        copy_of(new),
+        copy_of(rotten, **damaged),
+        copy_of(expired),
+        copy_of(expired, storage="disk", **damaged),
+    ]
+    found = of(tmp_path, old, new, rotten, expired, *copies, copies=["offsite"])
+    assert value(found, "backup_copy_damaged", storage="offsite") == 1.0
+    assert value(found, OLDEST_COPY, storage="offsite") == (NOW - 2 * DAY).timestamp()
+    assert values(found, "backup_copy_damaged", storage="disk") == []
+
+
+def test_a_storage_that_copies_go_to_no_more_still_tells_of_them(tmp_path: Path) -> None:
+    rotten = backup(NOW - 3 * DAY)
+    found = of(tmp_path, rotten, copy_of(rotten, status=Status.FAILED, damaged_at=NOW), copies=[])
+    assert value(found, "backup_copy_damaged", storage="offsite") == 1.0
+    assert values(found, "backup_copy_success_timestamp_seconds", storage="offsite") == []
 
 
 def test_a_proof_of_a_copy_says_nothing_of_the_backup_itself(tmp_path: Path) -> None:

@@ -59,7 +59,9 @@ def test_digests_of_copies_and_proofs() -> None:
     copies, proofs = packed_records.Copies(), packed_records.Proofs()
     copied, proof = copy_of(record, failures=2), proof_of(record, proven_until=NOW)
     copy = copies.unpack(f"{record.id}@offsite", copies.pack(copied))
-    assert copy == packed_records.CopyDigest(record.id, SHOP, "offsite", True, NOW.timestamp(), 2)
+    assert copy == packed_records.CopyDigest(
+        record.id, SHOP, "offsite", True, True, False, NOW.timestamp(), 2
+    )
     assert proofs.unpack("", proofs.pack(proof.evolve(copy_in="offsite"))).copy_in == "offsite"
     assert proofs.unpack("", proofs.pack(proof)) == (
         SHOP,
@@ -72,9 +74,13 @@ def test_digests_of_copies_and_proofs() -> None:
     )
     running = {"status": Status.RUNNING, "finished_at": None, "duration_seconds": None}
     assert (
-        copies.unpack("", copies.pack(copied.evolve(status=Status.FAILED, finished_at=None))).finished == 0.0
+        copies.unpack("", copies.pack(copied.evolve(status=Status.FAILED, finished_at=None))).last_read == 0.0
     )
     unfinished = proofs.unpack("", proofs.pack(proof.evolve(**running)))
     assert (unfinished.succeeded, unfinished.finished, unfinished.duration) == (False, 0.0, 0.0)
+    rotten = copied.evolve(status=Status.FAILED, damaged_at=NOW, verified_at=NOW)
+    digest = copies.unpack("", copies.pack(rotten))
+    assert (digest.succeeded, digest.is_damaged, digest.is_kept) == (False, True, False)
+    assert not copies.unpack("", copies.pack(rotten.evolve(expired_at=NOW))).is_damaged
     assert not proofs.is_final(proof.evolve(**running))
     assert copies.is_final(copied.evolve(expired_at=NOW))

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_runner.notify import events
 from tests.unit.catalog.finished import NOW, finished, labels_of
@@ -195,6 +197,47 @@ def test_an_acknowledged_damage_ends_the_alert_of_that_backup() -> None:
     assert "ops says: The disk is new. Its bytes are removed" in event.description
     told = events.to_alert(events.of_damage(damaged, good=[], found_at=NOW), NOW)
     assert told["labels"] in [each["labels"] for each in events.ends(event)]
+
+
+def rotten_copy(of: Backup, storage: str = "offsite") -> Copy:
+    return Copy.of(of, storage, started_at=NOW).evolve(
+        status=Status.FAILED, damaged_at=NOW, message=f"The copy in {storage} is damaged: a bit."
+    )
+
+
+def test_a_damaged_copy_says_whether_the_backup_itself_is_good() -> None:
+    made = finished(storage="local", verified_at=NOW)
+    event = events.of_damaged_copy(made, rotten_copy(made), others=[], found_at=NOW)
+    assert (event.kind, event.severity) == ("copy-damaged", "warning")
+    assert event.summary == (
+        "The copy in offsite of a backup of database shop on main (plan shop-daily) is damaged: "
+        "20261122T020000Z-5f3a9c"
+    )
+    assert event.description.startswith("The copy in offsite is damaged: a bit. The backup itself, in local,")
+    assert "(last read 2026-11-22T02:03:04.000Z)" in event.description
+    assert "'pgbackstop copy shop-daily'" in event.description
+
+
+def test_a_damaged_copy_of_a_damaged_backup_is_critical_and_names_the_copies_that_are_left() -> None:
+    made = finished(**CONDEMNED)
+    third = Copy.of(made, "third", started_at=NOW).evolve(status=Status.SUCCEEDED)
+    left = events.of_damaged_copy(made, rotten_copy(made), others=[third], found_at=NOW)
+    assert left.severity == "critical"
+    assert "its copies in third are, as far as is known" in left.description
+    none = events.of_damaged_copy(made, rotten_copy(made), others=[], found_at=NOW)
+    assert "no other copy of it is known to be. Make a new backup" in none.description
+
+
+def test_two_damaged_copies_of_one_backup_are_two_alerts() -> None:
+    made = finished()
+    alerts: list[dict[str, Any]] = [
+        events.to_alert(
+            events.of_damaged_copy(made, rotten_copy(made, storage), others=[], found_at=NOW), NOW
+        )
+        for storage in ("offsite", "third")
+    ]
+    assert labels_of(alerts) == [("BackupCopyDamaged", "warning", "shop")] * 2
+    assert [each["labels"]["storage"] for each in alerts] == ["offsite", "third"]
 
 
 def test_the_last_good_backup_that_is_damaged_asks_for_a_new_one() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.support import keys
 from tests.support.keys import Keys
 from tests.unit.catalog.builders import DAY, NOW
 from tests.unit.runner import places
+from tests.unit.runner.answering import answering
 
 PLAN = "main-logical"
 NOW_DUE = {"interval": "0s", "copies_interval": "0s"}
@@ -36,9 +38,11 @@ def own(tmp_path: Path) -> Keys:
     return keys.generated(tmp_path / "keys")
 
 
-def workspace(folder: Path, **storage: object) -> Workspace:
+def workspace(folder: Path, notifications: dict[str, Any] | None = None, **storage: object) -> Workspace:
     storages = {"second": {"kind": "folder", "path": folder / "second", **storage}}
-    return places.workspace(folder, copies=("second",), storages=storages, verify=NOW_DUE)
+    return places.workspace(
+        folder, copies=("second",), storages=storages, verify=NOW_DUE, notifications=notifications or {}
+    )
 
 
 def copied(opened: Workspace, second: Path) -> tuple[Backup, Path]:
@@ -87,6 +91,18 @@ def test_due_are_backups_and_copies_alike(tmp_path: Path, second: Path) -> None:
     ]
     assert copy_of(opened).is_damaged
     assert [each for each in reread.choose(opened, BY_SCHEDULE).now if each.copy] == []
+
+
+def test_a_damaged_copy_is_told_once(tmp_path: Path, second: Path) -> None:
+    with answering() as server:
+        opened = workspace(tmp_path, {"alertmanager": {"url": server.url}})
+        backup, folder = copied(opened, second)
+        flip(folder / "shop.backup")
+        for asked in (BY_SCHEDULE, Asked()):
+            assert [each.is_damaged for each in read(opened, asked)] == [True]
+    (labels,) = [each["labels"] for each in server.received]
+    assert (labels["alertname"], labels["severity"]) == ("BackupCopyDamaged", "warning")
+    assert (labels["backup"], labels["storage"]) == (backup.id, "second")
 
 
 def test_a_storage_may_be_left_alone(tmp_path: Path, second: Path) -> None:
