@@ -37,10 +37,12 @@ def plan(
         reconcile.close_proofs(workspace, plan_name)
         for backup in backups:
             with workspace.state.lease(backup.id):
-                copy = _record(workspace, backup, storage)
-                if copy is None or (asked.scheduled_for and _is_sealed_whole(workspace, backup, copy)):
+                # Nobody expires it from here on; of one that has expired, somebody may be removing the copy.
+                current, copy = workspace.catalog.backup(backup.id), _record(workspace, backup, storage)
+                if current.expired_at is not None or copy is None:
                     continue
-                yield _one(workspace, backup, copy, asked)
+                if not (asked.scheduled_for and _is_sealed_whole(workspace, current, copy)):
+                    yield _one(workspace, current, copy, asked)
 
 
 def copied(workspace: Workspace, backups: Sequence[Backup], storage: str) -> tuple[Backup, ...]:
@@ -114,7 +116,7 @@ def _one(workspace: Workspace, backup: Backup, copy: Copy, asked: Asked) -> Veri
             read_bytes=sum(read),
         )
     if judged.is_damaged and not copy.is_damaged:
-        backup_events.copy_damaged(workspace, workspace.catalog.backup(backup.id), judged)
+        backup_events.copy_damaged(workspace, backup, judged)
     return VerifyResult(proof=closed, backup=backup)
 
 

@@ -168,6 +168,17 @@ def test_a_copy_that_was_made_anew_meanwhile_is_not_judged(
     assert copy_of(opened).is_available
 
 
+def test_nobody_reads_what_is_being_removed(tmp_path: Path, second: Path) -> None:
+    """The commit mark goes first, and the record of the copy is the last to say so."""
+    opened = workspace(tmp_path)
+    backup, folder = copied(opened, second)
+    opened.catalog.put(backup.evolve(expired_at=NOW))
+    (folder / layout.RECORD_NAME).unlink()
+    (folder / "shop.backup").unlink()
+    assert list(copies.plan(opened, PLAN, [backup], "second", asked=BY_SCHEDULE)) == []
+    assert not copy_of(opened).is_damaged
+
+
 def test_nobody_reads_what_is_being_made(tmp_path: Path, second: Path) -> None:
     opened = workspace(tmp_path)
     copied(opened, second)
