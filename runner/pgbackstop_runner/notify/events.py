@@ -11,13 +11,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from pgbackstop_catalog import units
 from pgbackstop_catalog.model import Model, UtcTime, format_time
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.vanished import Acknowledgement
+from pgbackstop_runner.notify import words
 
 Kind = Literal[
     "backup-succeeded",
@@ -57,8 +57,6 @@ ALERT_NAMES: dict[Kind, str] = {
 # also outlasts quiet hours.
 GOOD_NEWS = timedelta(minutes=10)
 BAD_NEWS = timedelta(days=1)
-# Chat shows a few hundred letters, and the end says what to do; the record has everything.
-_MOST_WORDS = 300
 _RUNBOOKS = "https://github.com/pgbackstop/pgbackstop/blob/main/alerts/runbooks/"
 _RUNBOOK_OF: dict[Kind, str] = {
     "backup-failed": "BackupFailed",
@@ -110,15 +108,21 @@ def of_backup(backup: Backup, *, in_a_row: int = 1, lasts: timedelta = BAD_NEWS)
     if backup.status is Status.RUNNING:
         return None
     if backup.status is Status.SUCCEEDED and backup.vanished:
-        lost = _notice(backup, "data-vanished", "critical", _vanished(backup), _what_to_do_vanished(backup))
+        lost = _notice(
+            backup, "data-vanished", "critical", words.vanished(backup), words.after_vanishing(backup)
+        )
         return lost.evolve(ends_at=lost.starts_at + BAD_NEWS)
     if backup.status is Status.SUCCEEDED:
-        return _notice(backup, "backup-succeeded", "info", _succeeded(backup), _what_succeeded(backup))
+        return _notice(
+            backup, "backup-succeeded", "info", words.succeeded(backup), words.after_success(backup)
+        )
     if backup.status is Status.MISSED:
-        missed = _notice(backup, "backup-missed", "warning", _missed(backup), _what_to_do_missed(backup))
+        missed = _notice(backup, "backup-missed", "warning", words.missed(backup), words.after_missed(backup))
         return missed.evolve(ends_at=missed.starts_at + lasts)
     severity: Severity = "critical" if in_a_row > 1 else "warning"
-    failed = _notice(backup, "backup-failed", severity, _failed(backup, in_a_row), _what_to_do_failed(backup))
+    failed = _notice(
+        backup, "backup-failed", severity, words.failed(backup, in_a_row), words.after_failure(backup)
+    )
     return failed.evolve(ends_at=failed.starts_at + lasts)
 
 
@@ -131,10 +135,10 @@ def of_damage(backup: Backup, *, good: Sequence[Backup], found_at: datetime) -> 
         backup,
         "backup-damaged",
         "critical",
-        f"A stored backup of {_target(backup)} (plan {backup.plan}) is damaged: {backup.id}",
-        f"{_cut(backup.message)} It cannot be relied on. {_still_good(backup, good)} Look at the disk of its "
-        f"storage; 'pgbackstop verify {backup.plan} --all' reads all others. When it is dealt with, "
-        f"'pgbackstop ack {backup.id}'.",
+        f"A stored backup of {words.target(backup)} (plan {backup.plan}) is damaged: {backup.id}",
+        f"{words.cut(backup.message)} It cannot be relied on. {words.still_good(backup, good)} "
+        f"Look at the disk of its storage; 'pgbackstop verify {backup.plan} --all' reads all others. "
+        f"When it is dealt with, 'pgbackstop ack {backup.id}'.",
     )
     return damaged.evolve(backup=backup.id, starts_at=found_at, ends_at=found_at + BAD_NEWS)
 
@@ -145,40 +149,13 @@ def of_damaged_copy(backup: Backup, copy: Copy, *, others: Sequence[Copy], found
         backup,
         "copy-damaged",
         "warning" if backup.is_available else "critical",
-        f"The copy in {copy.storage} of a backup of {_target(backup)} (plan {backup.plan}) is damaged: "
+        f"The copy in {copy.storage} of a backup of {words.target(backup)} (plan {backup.plan}) is damaged: "
         f"{backup.id}",
-        f"{_cut(copy.message)} {_good_elsewhere(backup, others)}",
+        f"{words.cut(copy.message)} {words.good_elsewhere(backup, others)}",
     )
     return damaged.evolve(
         backup=backup.id, storage=copy.storage, starts_at=found_at, ends_at=found_at + BAD_NEWS
     )
-
-
-def _good_elsewhere(backup: Backup, others: Sequence[Copy]) -> str:
-    copies = ", ".join(each.storage for each in others)
-    if backup.is_available:
-        read = f"last read {format_time(backup.verified_at)}" if backup.verified_at else "never read back"
-        also = f", and so are its copies in {copies}" if copies else ""
-        return (
-            f"The backup itself, in {backup.storage}, is good as far as is known ({read}){also}. The plan's "
-            f"next backup makes the copy anew; now: 'pgbackstop copy {backup.plan}'. Look at that storage."
-        )
-    if copies:
-        return (
-            f"The backup itself is not good any more; its copies in {copies} are, as far as is known: "
-            "restore from them, and look at that storage."
-        )
-    return (
-        "The backup itself is not good any more, and no other copy of it is known to be. Make a new backup "
-        f"now: 'pgbackstop backup {backup.plan}'. Look at that storage."
-    )
-
-
-def _still_good(backup: Backup, good: Sequence[Backup]) -> str:
-    if not good:
-        return f"No other good one is kept: make one now, 'pgbackstop backup {backup.plan}'."
-    made = format_time(good[0].finished_at or good[0].started_at)
-    return f"Still good, as far as is known: {len(good)}, the newest {good[0].id}, of {made}."
 
 
 def of_acknowledgement(backup: Backup, by: Acknowledgement) -> Event:
@@ -189,17 +166,18 @@ def of_acknowledgement(backup: Backup, by: Acknowledgement) -> Event:
             backup,
             "damage-acknowledged",
             "info",
-            f"{by.operator} acknowledged that a stored backup of {_target(backup)} (plan {backup.plan}) is "
-            f"damaged: {backup.id}",
-            f"{_cut(backup.message)}{note} Its bytes are removed when the plan next expires.",
+            f"{by.operator} acknowledged that a stored backup of {words.target(backup)} (plan {backup.plan}) "
+            f"is damaged: {backup.id}",
+            f"{words.cut(backup.message)}{note} Its bytes are removed when the plan next expires.",
         )
         return damaged.evolve(backup=backup.id, starts_at=by.at, ends_at=by.at + GOOD_NEWS)
     seen = _notice(
         backup,
         "data-acknowledged",
         "info",
-        f"{by.operator} acknowledged that data of {_target(backup)} (plan {backup.plan}) vanished",
-        f"Backup {backup.id} saw it: {_losses(backup)}.{note} Nothing is held from expiry for it any longer.",
+        f"{by.operator} acknowledged that data of {words.target(backup)} (plan {backup.plan}) vanished",
+        f"Backup {backup.id} saw it: {words.losses(backup)}.{note} "
+        "Nothing is held from expiry for it any longer.",
     )
     return seen.evolve(starts_at=by.at, ends_at=by.at + GOOD_NEWS)
 
@@ -211,7 +189,7 @@ def of_drill(proof: Proof, *, lasts: timedelta = BAD_NEWS) -> Event:
     the next drill is over.
     """
     good = proof.status is Status.SUCCEEDED
-    what = f"{proof.drill} drill of {_target(proof)} (plan {proof.plan})"
+    what = f"{proof.drill} drill of {words.target(proof)} (plan {proof.plan})"
     moment = proof.finished_at or proof.started_at
     return Event(
         kind="drill-succeeded" if good else "drill-failed",
@@ -220,8 +198,8 @@ def of_drill(proof: Proof, *, lasts: timedelta = BAD_NEWS) -> Event:
         database=proof.database,
         backup_type=proof.backup_type,
         severity="info" if good else "critical",
-        summary=f"The {what} succeeded" if good else f"The {what} {_ended_badly(proof)}",
-        description=_drilled(proof) if good else _what_to_do_drill(proof),
+        summary=f"The {what} succeeded" if good else f"The {what} {words.ended_badly(proof)}",
+        description=words.drilled(proof) if good else words.after_failed_drill(proof),
         starts_at=moment,
         ends_at=moment + (GOOD_NEWS if good else lasts),
     )
@@ -324,88 +302,3 @@ def _notice(backup: Backup, kind: Kind, severity: Severity, summary: str, descri
         starts_at=moment,
         ends_at=moment + GOOD_NEWS,
     )
-
-
-def _target(backup: Backup | Proof) -> str:
-    return f"database {backup.database} on {backup.server}" if backup.database else f"server {backup.server}"
-
-
-def _succeeded(backup: Backup) -> str:
-    return f"Backed up {_target(backup)} (plan {backup.plan})"
-
-
-def _what_succeeded(backup: Backup) -> str:
-    size = units.format_size(backup.size_bytes or 0)
-    took = units.format_duration(backup.duration_seconds or 0)
-    warnings = "".join(f" Note: {text.rstrip('.')}." for text in (backup.fallback, *backup.warnings) if text)
-    return _cut(f"{size} in {took}, backup {backup.id}.{warnings}") + " There is nothing to do."
-
-
-def _ended_badly(proof: Proof) -> str:
-    how = "was interrupted" if proof.status is Status.INTERRUPTED else "failed"
-    return f"{how}: {proof.reason}" if proof.reason is not None else how
-
-
-def _drilled(proof: Proof) -> str:
-    took = units.format_duration(proof.duration_seconds or 0)
-    until = f" Proven until {format_time(proof.proven_until)}." if proof.proven_until else ""
-    lost = (
-        f" At most {units.format_duration(proof.rpo_seconds)} would have been lost."
-        if proof.rpo_seconds is not None
-        else ""
-    )
-    return f"Backup {proof.backup} was restored and checked in {took}.{until}{lost} There is nothing to do."
-
-
-def _what_to_do_drill(proof: Proof) -> str:
-    return (
-        f"{_cut(proof.message or 'It said nothing.')} Details: 'pgbackstop show {proof.backup}'. "
-        f"When the cause is gone, run it again: 'pgbackstop drill {proof.plan}'."
-    )
-
-
-def _failed(backup: Backup, in_a_row: int) -> str:
-    reason = f": {backup.reason}" if backup.reason is not None else ""
-    how = "was interrupted" if backup.status is Status.INTERRUPTED else "failed"
-    again = f" ({in_a_row} failures in a row)" if in_a_row > 1 else ""
-    return f"The backup of {_target(backup)} (plan {backup.plan}) {how}{reason}{again}"
-
-
-def _what_to_do_failed(backup: Backup) -> str:
-    return (
-        f"{_cut(backup.message or 'It said nothing.')} Details: 'pgbackstop show {backup.id}'. "
-        f"When the cause is gone, run it again: 'pgbackstop backup {backup.plan}'."
-    )
-
-
-def _vanished(backup: Backup) -> str:
-    tables = units.format_count(len(backup.vanished), "table")
-    return f"Rows of {tables} vanished in {_target(backup)} (plan {backup.plan}) since the backup before"
-
-
-def _what_to_do_vanished(backup: Backup) -> str:
-    return (
-        f"{_losses(backup)}. Backup {backup.id} is good, and the last one that has the rows is held for 30 "
-        f"days: 'pgbackstop show {backup.id}' names it. Put back what is missing "
-        f"('pgbackstop restore BACKUP --table TABLE'), then 'pgbackstop ack {backup.id}'."
-    )
-
-
-def _losses(backup: Backup) -> str:
-    return _cut("; ".join(map(str, backup.vanished)))
-
-
-def _missed(backup: Backup) -> str:
-    runs = "A backup run" if backup.missed_runs <= 1 else f"{backup.missed_runs} backup runs"
-    return f"{runs} of plan {backup.plan} ({_target(backup)}) did not start"
-
-
-def _what_to_do_missed(backup: Backup) -> str:
-    return (
-        f"{_cut(backup.message)} See that 'pgbackstop daemon' is running; "
-        f"to back up now: 'pgbackstop backup {backup.plan}'."
-    )
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _MOST_WORDS else text[:_MOST_WORDS] + " …"
