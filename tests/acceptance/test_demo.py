@@ -46,7 +46,7 @@ def test_once_makes_one_backup_of_each_kind_and_a_second_run_continues(folder: P
         ("shop-logical", "shop"),
         ("shop-physical", "-"),
     }
-    assert {row[-2] for row in rows} == {"available"}
+    assert all("available" in row for row in rows), first.stdout
     _the_metrics_tell_the_truth(folder, metrics.samples(first.stdout))
     assert of(folder) == []
 

@@ -113,6 +113,18 @@ def test_labels_in_selectors_are_those_of_the_contract() -> None:
 
 # A metric that no dashboard shows is a question that nobody can ask.
 NOT_SHOWN = {
+    **dict.fromkeys(
+        (
+            "backup_copy_damaged",
+            "backup_copy_oldest_verification_timestamp_seconds",
+            "backup_wal_oldest_verification_timestamp_seconds",
+        ),
+        "its alert is on the first screen where something is damaged, or not read for too long",
+    ),
+    **dict.fromkeys(
+        ("backup_copy_verified_timestamp_seconds", "backup_copy_drill_success_timestamp_seconds"),
+        "show and list say of each copy what proved it",
+    ),
     "backup_unconfigured_plan_bytes": "nothing is wrong: status, list and expire name the plan",
     "backup_age_seconds": "queries compute the age themselves, so that it grows while the exporter is away",
     "backup_postgres_clock_offset_seconds": "its alert is on the first screen where the clocks differ",

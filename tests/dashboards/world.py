@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pgbackstop_catalog.decisions.wal_readings import WalReadings
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
@@ -131,6 +132,8 @@ def fill(folder: Path, server: Server, now: datetime) -> None:
     put_state(folder, "state/wal/main.json", state)
     copier = wal_copy_state(started_at=now, updated_at=now, copied_at=now, recoverable_until=now)
     put_state(folder, "state/wal_copies/offsite/main.json", copier)
+    read = WalReadings(server="main", updated_at=now, oldest=now - DAY)
+    put_state(folder, "state/wal_readings/main.json", read)
     outbox = folder / "catalog" / "outbox"
     outbox.mkdir()
     (outbox / "tally.state").write_text('{"failures": {"alertmanager": 3}}')
