@@ -12,7 +12,7 @@ from tests.support.backups import Site, environment, plan
 from tests.support.databases import Database
 
 TOLD = (
-    "the newest of 1 good backups",
+    "the only good backup",
     "2,250 rows in 3 tables",
     "sha256 of 2 files",
     "readable by pg_restore",

@@ -63,7 +63,8 @@ def choose(
         raise errors.ConfigError(
             f"'latest' fits {len(sources)} databases ({some}).", remedy="Name one with --database or --plan."
         )
-    return BackupChoice(backup=found[0], why=f"the newest of {len(found)} good backups{_of(wanted)}")
+    why = f"the newest of {len(found)} good backups" if found[1:] else "the only good backup"
+    return BackupChoice(backup=found[0], why=f"{why}{_of(wanted)}")
 
 
 def _named(backups: list[Backup], backup_id: str, has_copy: Callable[[Backup], bool]) -> BackupChoice:
