@@ -35,6 +35,14 @@ def test_each_takes_the_test(desk: Desk) -> None:
     assert {each["channel"] for each in desk.post.inbox.pages} == set(FURTHER)
 
 
+def test_what_may_have_been_a_dead_mans_switch_is_called_so(desk: Desk) -> None:
+    desk.configure(**{**desk.post.further(), "watchdog_url_file": str(desk.folder / "watchdog")})
+    desk.start()
+    code, seen = desk.run("notify", "test", "--channel", "webhook")
+    assert code == 0, seen
+    assert "webhook: arrived: what answers there took it, or the dead man's switch a call" in seen
+
+
 def test_a_critical_alert_in_the_words_of_each(desk: Desk) -> None:
     desk.start()
     desk.post_alert("BackupTooOld", "critical")

@@ -1,7 +1,9 @@
 """One test alert down the real road: through Alertmanager to each channel, and what became of it.
 
 Alertmanager tells to which receivers it gives an alert, and counts for each kind of service how many messages
-were taken and how many were not. A real alert at the same moment is counted too, and could pass for ours.
+were taken and how many were not. A real alert at the same moment is counted too, and could pass for ours, as
+could the call of a dead man's switch for the test of a webhook; unless Alertmanager counts by receiver, as
+0.27 and later do with ``--enable-feature=receiver-name-in-metrics``.
 """
 
 from __future__ import annotations
@@ -22,10 +24,8 @@ from pgbackstop_runner.notify.channels import INTEGRATIONS
 
 _SECONDS = 30.0  # a mail server may think for long
 _PAUSE = 0.2
-_COUNTED = re.compile(
-    r'^alertmanager_notification_requests(_failed)?_total\{[^}]*integration="(\w+)"[^}]*\} (\S+)$',
-    re.MULTILINE,
-)
+_COUNTED = re.compile(r"^alertmanager_notification_requests(_failed)?_total\{(.*)\} (\S+)$", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +46,30 @@ class Trial:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Counts:
-    """Requests to the services, and those of them that failed, by kind of service."""
+class Counts:
+    """Requests to services, and those that failed, by kind of service and, where that is told, receiver."""
 
-    all: Counter[str]
-    failed: Counter[str]
+    all: Counter[tuple[str, str]]
+    failed: Counter[tuple[str, str]]
 
     def taken(self, channel: str) -> int:
-        return self.all[INTEGRATIONS[channel]] - self.refused(channel)
+        """How many the channel's service took."""
+        return _of(self.all, channel) - self.refused(channel)
 
     def refused(self, channel: str) -> int:
-        return self.failed[INTEGRATIONS[channel]]
+        """How many it did not."""
+        return _of(self.failed, channel)
+
+    @property
+    def are_by_receiver(self) -> bool:
+        """Whether receivers are told apart."""
+        return any(receiver for _, receiver in self.all)
+
+
+def _of(counted: Counter[tuple[str, str]], channel: str) -> int:
+    """Those by the receiver of tests; where receivers are not told, all of that kind of service."""
+    integration = INTEGRATIONS[channel]
+    return counted[integration, ""] + counted[integration, f"{channel}-events"]
 
 
 def run(settings: Notifications, server: Alertmanager, channels: Sequence[str], *, only: str = "") -> Trial:
@@ -116,9 +129,11 @@ def _not_sent(channel: str, hindrance: str) -> Verdict:
     return Verdict(channel=channel, arrived=False, words=words)
 
 
-def _judge(settings: Notifications, channel: str, before: _Counts, after: _Counts) -> Verdict:
+def _judge(settings: Notifications, channel: str, before: Counts, after: Counts) -> Verdict:
     if after.taken(channel) > before.taken(channel):
-        return Verdict(channel=channel, arrived=True, words=_TAKEN[channel])
+        is_shared = channel == "webhook" and settings.watchdog_url_file and not after.are_by_receiver
+        words = _TAKEN[channel] + (_OR_WATCHDOG if is_shared else "")
+        return Verdict(channel=channel, arrived=True, words=words)
     if after.refused(channel) > before.refused(channel):
         what = "Alertmanager could not deliver it."
     else:
@@ -140,18 +155,28 @@ _TAKEN = {
     "opsgenie": "Opsgenie took it",
     "webhook": "what answers there took it",
 }
+_OR_WATCHDOG = (
+    ", or the dead man's switch a call, which Alertmanager counts as the same: look whether it is there"
+)
 
 
-def _is_decided(before: _Counts, now: _Counts, channel: str) -> bool:
+def _is_decided(before: Counts, now: Counts, channel: str) -> bool:
     return now.taken(channel) > before.taken(channel) or now.refused(channel) > before.refused(channel)
 
 
-def _counts(server: Alertmanager) -> _Counts:
-    every: Counter[str] = Counter()
-    failed: Counter[str] = Counter()
-    for is_failed, integration, value in _COUNTED.findall(alertmanager.metrics(server)):
-        (failed if is_failed else every)[integration] += int(float(value))
-    return _Counts(all=every, failed=failed)
+def _counts(server: Alertmanager) -> Counts:
+    return counts_in(alertmanager.metrics(server))
+
+
+def counts_in(metrics: str) -> Counts:
+    """What Alertmanager's metrics say of requests."""
+    every: Counter[tuple[str, str]] = Counter()
+    failed: Counter[tuple[str, str]] = Counter()
+    for is_failed, text, value in _COUNTED.findall(metrics):
+        labels = dict(_LABEL.findall(text))
+        key = labels["integration"], labels.get("receiver_name", "")
+        (failed if is_failed else every)[key] += int(float(value))
+    return Counts(all=every, failed=failed)
 
 
 def _until(happened: Callable[[], bool]) -> None:
