@@ -12,6 +12,7 @@ from pgbackstop_exporter.families import servers
 from pgbackstop_exporter.families.samples import Families
 from pgbackstop_exporter.metrics.contract import METRICS
 from pgbackstop_exporter.web import page
+from tests.alerts import facts
 from tests.alerts.world import World
 
 _ZERO_IS_NEVER = {metric.name for metric in METRICS if "0 = never" in metric.help}
@@ -57,7 +58,7 @@ def _moved(name: str, value: float, begins: float) -> float:
 def scrape(world: World, now: datetime) -> Iterator[tuple[str, str, float]]:
     """Each series that the exporter says at that moment: its name, its labels as text, its value."""
     clock = now + world.exporter_ahead
-    snapshot = world.snapshot(clock)
+    snapshot = facts.snapshot(world, clock)
     health = Families()
     servers.add_health(health, snapshot)
     for families in (page.build(snapshot, now=clock.timestamp()), health):

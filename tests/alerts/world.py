@@ -1,7 +1,7 @@
-"""An installation as it would live for weeks, and the facts that the exporter would read of it.
+"""An installation as it would live for weeks.
 
 Only what the world does is simulated: when runs start and end, how big they are, what the disk holds. What
-the metrics are is the exporter's answer to it, so rules and exporter are tested together.
+the metrics are is the exporter's answer to its ``facts``, so rules and exporter are tested together.
 """
 
 from dataclasses import dataclass, field, replace
@@ -11,27 +11,9 @@ from pgbackstop_catalog.config.configuration import Config, default_plans
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.attempts import Attempt, Subject
-from pgbackstop_catalog.decisions.wal_copies import WalCopyState
-from pgbackstop_catalog.decisions.wal_readings import WalReadings
-from pgbackstop_catalog.decisions.wal_segments import WalGap, WalState, WalWindow
+from pgbackstop_catalog.decisions.wal_segments import WalGap
 from pgbackstop_catalog.records.attempt import Reason, Status
-from pgbackstop_catalog.records.scheduler import SchedulerState
-from pgbackstop_catalog.records.totals import Totals
-from pgbackstop_exporter.snapshot import (
-    CATALOG,
-    CatalogFacts,
-    CopyFacts,
-    DiskFacts,
-    Health,
-    KeptBackup,
-    PlanFacts,
-    ProofFacts,
-    ServerHealth,
-    Settings,
-    Snapshot,
-    disk_collector,
-    postgres_collector,
-)
+from pgbackstop_exporter.snapshot import CopyFacts, ProofFacts, Settings
 
 STORE = "/srv/backups"
 ZONE = "Europe/Berlin"
@@ -113,7 +95,7 @@ class World:
     down: frozenset[str] = frozenset()
     last_good: dict[str, float] = field(default_factory=dict)
     does: Does = field(default_factory=Does)
-    _summed: dict[Subject, tuple[list[Attempt], history.History]] = field(default_factory=dict)
+    summed: dict[Subject, tuple[list[Attempt], history.History]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         seen = self.begins if self.is_new else self.begins - timedelta(days=60)
@@ -274,13 +256,6 @@ class World:
         if since is not None and now - since >= pause:
             self.copies[LOGICAL], self.copy_rots_since = replace(self.copies[LOGICAL], damaged=1), None
 
-    def _copied(self, subject: Subject) -> CopyFacts:
-        """With the reading that is the longest ago: each was compared when it was made."""
-        pause = self.settings.config.verify.copies_interval
-        oldest = min((each.finished for each in self.attempts[subject] if each.is_available), default=0.0)
-        read = max(oldest, self.copies_read.timestamp() - pause)
-        return replace(self.copies[subject], oldest_read=read)
-
     def free(self) -> float:
         """A running backup takes its room as it is written; WAL takes 20 GB a week."""
         held = sum(
@@ -291,114 +266,3 @@ class World:
         )
         since = (self.received - self.window).total_seconds() if self.window else 0.0
         return max(0.0, self.disk_size - self.other_files - held - 20 * GB * since / (7 * 86400))
-
-    def snapshot(self, now: datetime) -> Snapshot:
-        moment = now.timestamp()
-        collectors = (CATALOG, postgres_collector("main"), disk_collector(STORE))
-        for name in collectors:
-            if name not in self.down:
-                self.last_good[name] = moment
-        health = {
-            name: Health(
-                success=name not in self.down,
-                duration=0.1,
-                last_success=self.last_good.get(name, 0.0),
-                error="connection refused" if name in self.down else "",
-            )
-            for name in collectors
-        }
-        disk = DiskFacts(
-            free=int(self.free()),
-            size=int(self.disk_size),
-            free_inodes=10**6,
-            is_readonly=self.is_readonly,
-            missing=self.missing,
-        )
-        return Snapshot(
-            settings=self.settings,
-            catalog=self._catalog(),
-            servers={"main": self._server()},
-            disks={STORE: disk},
-            health=health,
-        )
-
-    def _server(self) -> ServerHealth:
-        return ServerHealth(
-            lsn=10**9 + self.lag,
-            databases={"shop": self.settings.seen_at},
-            slot_active=self.slot_active,
-            slot_retained=self.slot_retained,
-            ready_segments=0,
-            last_archived=0.0,
-            last_failed=0.0,
-            clock_offset=(self.server_ahead - self.exporter_ahead).total_seconds(),
-        )
-
-    def _catalog(self) -> CatalogFacts:
-        plans = {name: self._plan_facts(subject, name) for subject, name in NAMES.items()}
-        windows: tuple[WalWindow, ...] = ()
-        if self.window is not None:
-            windows = (
-                WalWindow(
-                    start=self.window, end=self.received, ends="received", backup="20261001T000000Z-000000"
-                ),
-            )
-        wal = WalState(
-            server="main",
-            method="stream",
-            status="streaming",
-            started_at=self.begins,
-            updated_at=self.received,
-            last_received_at=self.received,
-            recoverable_until=self.received,
-            received_lsn=f"0/{10**9:X}",
-            segments=1,
-            gaps=self.gaps,
-            windows=windows,
-        )
-        pause = timedelta(seconds=self.settings.config.verify.interval)
-        read = WalReadings(server="main", updated_at=self.wal_read, oldest=self.wal_read - pause)
-        copier = WalCopyState(
-            server="main",
-            storage="offsite",
-            status="copying" if self.does.copy else "down",
-            started_at=self.begins,
-            updated_at=self.copied,
-            recoverable_until=self.copied if PHYSICAL in self.copies else None,
-        )
-        scheduler = SchedulerState(
-            pid=1,
-            host="h",
-            started_at=self.begins,
-            heartbeat_at=self.heartbeat,
-            first_seen={name: datetime.fromtimestamp(self.settings.seen_at, UTC) for name in plans},
-        )
-        return CatalogFacts(
-            plans=plans,
-            wal={"main": wal},
-            wal_readings={"main": read},
-            wal_copies={("main", "offsite"): copier},
-            scheduler=scheduler,
-            pending=self.pending,
-            unreadable=self.unreadable,
-        )
-
-    def _plan_facts(self, subject: Subject, name: str) -> PlanFacts:
-        attempts = self.attempts[subject]
-        if self._summed.get(subject, ([], history.History()))[0] != attempts:
-            self._summed[subject] = (list(attempts), history.summarise(attempts))
-        return PlanFacts(
-            histories={subject: self._summed[subject][1]} if attempts else {},
-            tally=Totals(plan=name),
-            scheduled_until=max((each.scheduled for each in attempts), default=0.0),
-            copies={(subject, "offsite"): self._copied(subject)} if subject in self.copies else {},
-            proofs={subject: self.proofs[subject]} if subject in self.proofs else {},
-            physical=tuple(each for each in attempts if subject == PHYSICAL and each.is_available),
-            kept={
-                subject: {
-                    each.id: KeptBackup(each.storage, each.last_read)
-                    for each in attempts
-                    if each.is_available
-                }
-            },
-        )
