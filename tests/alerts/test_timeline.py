@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.alerts import faults, timeline
+from tests.alerts import reference, timeline
 from tests.alerts.faults import BEGINS, FAULTS, Told
 from tests.alerts.story import EXPORTER
 from tests.alerts.test_rules import RULES, alert_names
 from tests.alerts.timeline import Series
 from tests.alerts.world import World
 
-REFERENCE = RULES.parents[1] / "docs" / "reference" / "faults-and-alerts.md"
 LOGICAL_SERIES = '{backup_type="logical",database="shop",plan="main-logical",server="main"}'
 Fired = dict[str, timedelta]
 _GOT = re.compile(r'\{alertname="(\w+)"\} ([0-9.E+-]+)')
@@ -112,7 +111,4 @@ def test_every_alert_of_backups_is_in_the_table() -> None:
 
 
 def test_the_reference_is_the_table() -> None:
-    fresh = faults.as_markdown()
-    assert REFERENCE.read_text() == fresh, (
-        "run: python -m tests.alerts.faults > docs/reference/faults-and-alerts.md"
-    )
+    assert reference.PAGE.read_text() == reference.text(), "run: python -m tests.alerts.reference"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from pgbackstop_catalog.records.attempt import Reason
-from tests.alerts.faults import both, does, now_is, once
+from tests.alerts.changes import both, does, now_is, once
 from tests.alerts.timeline import Fault
 from tests.alerts.world import GB, LOGICAL, World
 
