@@ -92,8 +92,8 @@ STATES = (
         name="failed",
         sees=(
             "*Need somebody* is a red 1, and *Not well* names the plan and database in orange "
-            "with why: there was not enough space; the success before it the "
-            "server itself can still be restored to a few seconds ago by its WAL."
+            "with why: there was not enough space; the server itself can still be restored to a few "
+            "seconds ago by its WAL."
         ),
         fault=both(once(_fails), does(fail=Reason.SPACE)),
         pages=(STATUS, PLAN),
