@@ -83,10 +83,10 @@ class Desk:
         """Alertmanager with that file."""
         self.ending.enter_context(delivery_stack.alertmanager(self.folder, configuration, self.port))
 
-    def post_alert(self, name: str, severity: str) -> None:
+    def post_alert(self, name: str, severity: str, **labels: str) -> None:
         now = datetime.now(UTC)
         alert: dict[str, object] = {
-            "labels": {"alertname": name, "severity": severity, "server": name},
+            "labels": {"alertname": name, "severity": severity, "server": name, **labels},
             "annotations": {"summary": f"{name} happened"},
             "startsAt": now.isoformat(),
             "endsAt": (now + timedelta(hours=1)).isoformat(),

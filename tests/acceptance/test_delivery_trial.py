@@ -126,16 +126,17 @@ def test_at_night_only_critical_alerts_go_out(desk: Desk) -> None:
     desk.start()
     desk.post_alert("WarningOfTheNight", "warning")
     desk.post_alert("BackupFinished", "info")
+    desk.post_alert("BackupCopyDamaged", "warning", backup="20261122T020000Z-5f3a9c")
     desk.post_alert("CriticalOfTheNight", "critical")
     desk.post.inbox.on_each("CRITICAL: CriticalOfTheNight happened")
     desk.post_alert("SecondOfTheNight", "critical")
     desk.post.inbox.on_each("CRITICAL: SecondOfTheNight happened")
-    # Each alert was routed to each channel, the first two before those that have arrived.
+    # Each alert was routed to each channel, the first three before those that have arrived.
     groups = re.search(
         r"(?m)^alertmanager_dispatcher_aggregation_groups (\d+)$", alertmanager.metrics(desk.server)
     )
     assert groups is not None
-    assert int(groups[1]) == 4 * len(CHANNELS)
+    assert int(groups[1]) == 5 * len(CHANNELS)
     assert {message.channel for message in desk.post.inbox.messages} == set(CHANNELS)
     assert all("CRITICAL" in message.words for message in desk.post.inbox.messages)
     # A test is no alert: it goes out.
