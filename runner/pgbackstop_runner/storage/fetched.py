@@ -30,8 +30,8 @@ from pgbackstop_runner.system.streams import Sink
 from pgbackstop_runner.workspace import Workspace
 
 _PREFIX = "pgbackstop-fetched-"
+_UNLOCKED = "pgbackstop-unlocked-"  # which no sweep takes for one of a process that is gone
 _AT_ONCE = 2
-_LOCK = "fetched"
 
 
 def read(copy: CopiedFiles, on_bytes: Callable[[int], None] = lambda _count: None) -> str:
@@ -56,7 +56,7 @@ def folder(
     with workspace.state.lease(backup.id):
         copy = backup_files.copied(workspace, backup, storage)
         copy.require_whole()
-        with _made(workspace, within) as made:
+        with _made(within or _parent(workspace)) as made:
             wanted = copy.files()
             _require_room(made, backup, sum(each.size_bytes for each in wanted))
             with files.storage_errors(made):
@@ -65,10 +65,9 @@ def folder(
 
 
 def sweep(workspace: Workspace) -> None:
-    """Remove the folders of processes that are gone. Raises CatalogError."""
-    with workspace.state.turn(_LOCK):
-        for path in _parent(workspace).glob(f"{_PREFIX}*"):
-            _remove_abandoned(path)
+    """Remove the folders of processes that are gone, of whatever catalog."""
+    for path in _parent(workspace).glob(f"{_PREFIX}*"):
+        _remove_abandoned(path)
 
 
 def _all(
@@ -132,16 +131,17 @@ def _file(path: Path) -> contextlib.AbstractContextManager[Sink]:
 
 
 @contextlib.contextmanager
-def _made(workspace: Workspace, within: Path | None) -> Iterator[Path]:
+def _made(parent: Path) -> Iterator[Path]:
     """A new folder, locked for as long as its process lives."""
-    parent = within or _parent(workspace)
     with contextlib.ExitStack() as stack:
-        with workspace.state.turn(_LOCK), files.storage_errors(parent):
-            made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-            stack.callback(files.remove_tree, made)
-            descriptor = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with files.storage_errors(parent):
+            unlocked = Path(tempfile.mkdtemp(prefix=_UNLOCKED, dir=parent))
+            stack.callback(files.remove_tree, unlocked)
+            descriptor = os.open(unlocked, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             stack.callback(os.close, descriptor)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+            made = unlocked.rename(parent / unlocked.name.replace(_UNLOCKED, _PREFIX))
+            stack.callback(files.remove_tree, made)
         yield made
 
 
