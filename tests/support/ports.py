@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
+T = TypeVar("T")
+STARTS = 3
 _SPAN = 1500
 _LOWEST = 10_000
 _WORKERS = 8
+
+
+class NotStarted(AssertionError):
+    """A server ended before it answered; with its last words."""
+
+
+def started(start: Callable[[], T]) -> T:
+    """What ``start`` returns, which takes new ports each time: a neighbour may take one before its server.
+
+    Raises NotStarted where the last one of several does.
+    """
+    for _ in range(STARTS - 1):
+        with contextlib.suppress(NotStarted):
+            return start()
+    return start()
 
 
 def free() -> int:

