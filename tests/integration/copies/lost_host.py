@@ -8,13 +8,14 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
-from pgbackstop_catalog.config.storage import AnyStorage, S3Storage
+from pgbackstop_catalog.config.storage import AnyStorage, FolderStorage, S3Storage
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.records import codec
 from pgbackstop_runner.storage import identity, open
 from pgbackstop_runner.storage.protocol import ByteStore
-from tests.integration.copies.conftest import SECRET_KEY
+from tests.integration.copies.conftest import ACCESS_KEY, SECRET_KEY
 from tests.integration.recover import yard as yards
 from tests.integration.recover.yard import Clone, Yard
 from tests.support import backups, binaries, ports
@@ -127,6 +128,18 @@ class Left:
 
     def paths(self, ending: str) -> list[str]:
         return [path for path, _size in self.store.files("backups") if path.endswith(ending)]
+
+    def download(self, folder: Path) -> None:
+        """Get the tree as a person does who has standard tools alone."""
+        if isinstance(self.storage, FolderStorage):
+            shutil.copytree(self.storage.path, folder, dirs_exist_ok=True)
+            return
+        assert isinstance(self.storage, S3Storage)
+        address = f"{self.storage.endpoint}/{self.storage.bucket}/{self.storage.prefix}"
+        login = ["--aws-sigv4", "aws:amz:us-east-1:s3", "--user", f"{ACCESS_KEY}:{SECRET_KEY}"]
+        for path in self.paths(""):
+            output = ["--create-dirs", "-o", str(folder / path)]
+            subprocess.run(["curl", "-sSf", *login, *output, f"{address}{path}"], check=True)
 
     @contextlib.contextmanager
     def changed(self, path: str, content: bytes | None) -> Iterator[None]:

@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config.storage import AnyStorage, FolderStorage, S3Storage
+from pgbackstop_catalog.config.storage import AnyStorage, FolderStorage
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup
-from tests.integration.copies.conftest import ACCESS_KEY, SECRET_KEY, place
+from tests.integration.copies.conftest import place
 from tests.integration.copies.lost_host import Left, a_host, empty_host, now, recovered
 from tests.integration.recover.yard import Clone
 from tests.integration.wal import rig
@@ -161,7 +161,7 @@ def test_by_hand_with_age_alone(sealed: Sealed, tmp_path: Path) -> None:
     """The lines of RESTORE.md and of the manual, on what a client of the storage downloads."""
     if shutil.which("age") is None:
         pytest.skip("no age: scripts/debian-packages.sh installs it")
-    download(sealed.storage, sealed, tmp_path)
+    sealed.download(tmp_path)
     (mark,) = tmp_path.glob("backups/physical/main/*/backup.json")
     record = codec.read(Backup, mark)
     assert record.encryption is not None
@@ -180,18 +180,3 @@ def test_by_hand_with_age_alone(sealed: Sealed, tmp_path: Path) -> None:
         subprocess.run(["bash", "-ec", words], cwd=mark.parent, check=True, env={**os.environ, "PATH": path})
     with rig.recovered(sealed.host.yard.server, data, archive) as server:
         assert rows(server) == sealed.rows
-
-
-def download(storage: AnyStorage, sealed: Sealed, folder: Path) -> None:
-    if isinstance(storage, FolderStorage):
-        shutil.copytree(storage.path, folder, dirs_exist_ok=True)
-        return
-    assert isinstance(storage, S3Storage)
-    for path, _size in list(sealed.store.files("backups")):
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            ["curl", "-sSf", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", f"{ACCESS_KEY}:{SECRET_KEY}",
-             "-o", target, f"{storage.endpoint}/{storage.bucket}/{storage.prefix}{path}"],
-            check=True,
-        )  # fmt: skip

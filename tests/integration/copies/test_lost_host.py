@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from pgbackstop_catalog.config.storage import S3Storage
-from tests.integration.copies.conftest import ACCESS_KEY, SECRET_KEY, place
+from tests.integration.copies.conftest import SECRET_KEY, place
 from tests.integration.copies.lost_host import Bucket, Host, Writer, a_host, empty_host, now, recovered
 from tests.integration.recover import yard as yards
 from tests.integration.recover.yard import Clone
@@ -150,15 +150,7 @@ def blocks(text: str, kind: str) -> list[str]:
 
 def test_with_a_client_of_s3_and_standard_tools_alone(bucket: Bucket, tmp_path: Path) -> None:
     """Downloaded by curl, unpacked by tar and zstd, replayed by the manual's script."""
-    storage = bucket.storage
-    for path, _size in list(bucket.store.files("backups")):
-        target = tmp_path / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            ["curl", "-sSf", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", f"{ACCESS_KEY}:{SECRET_KEY}",
-             "-o", target, f"{storage.endpoint}/{storage.bucket}/{storage.prefix}{path}"],
-            check=True,
-        )  # fmt: skip
+    bucket.download(tmp_path)
     (mark,) = tmp_path.glob("backups/physical/main/*/backup.json")
     base = tmp_path / "base"
     unpack = "mkdir base && zstd -dcq {0}/base.tar.zst | tar -xf - -C base"
