@@ -32,13 +32,9 @@ def opened(storage: S3Storage, tmp_path: Path) -> Workspace:
     return made
 
 
-def no_sleep(_seconds: float) -> None:
-    """Tests wait for nothing."""
-
-
 def test_a_copy_holds_every_file_under_the_same_names(opened: Workspace, storage: S3Storage) -> None:
     backup = places.days(opened, 1)[0]
-    (made,) = run.run(opened, "main-logical", sleep=no_sleep)
+    (made,) = run.run(opened, "main-logical", sleep=places.no_sleep)
     assert (made.status, made.message) == (Status.SUCCEEDED, "")
     bucket = s3.connect("s3", storage)
     folder = places.folder_of(opened, backup)
@@ -50,7 +46,7 @@ def test_a_copy_holds_every_file_under_the_same_names(opened: Workspace, storage
 
 def test_retention_removes_the_objects(opened: Workspace, storage: S3Storage) -> None:
     old = places.days(opened, 2)[1]
-    run.run(opened, "main-logical", sleep=no_sleep)
+    run.run(opened, "main-logical", sleep=places.no_sleep)
     bucket = s3.connect("s3", storage)
     assert len(list(bucket.files("backups"))) == 8
     assert expire_run.run(opened, "main-logical", now=NOW).problems == ()
@@ -60,7 +56,7 @@ def test_retention_removes_the_objects(opened: Workspace, storage: S3Storage) ->
 
 def test_the_catalog_comes_back_from_the_bucket_alone(opened: Workspace) -> None:
     backups = places.days(opened, 2)
-    run.run(opened, "main-logical", sleep=no_sleep)
+    run.run(opened, "main-logical", sleep=places.no_sleep)
     shutil.rmtree(opened.config.folder("disk").path)
     identity.create_catalog(opened, replace=True)
     outcome = rebuild_catalog.run(opened, "s3")
@@ -164,7 +160,7 @@ def test_what_is_wrong_is_one_sentence_without_the_secret(
     monkeypatch.setattr(run, "PAUSES", ())
     monkeypatch.setattr(buckets, "RETRY", {"max_retries": 0})
     places.days(broken, 1)
-    (failed,) = run.run(broken, "main-logical", sleep=no_sleep)
+    (failed,) = run.run(broken, "main-logical", sleep=places.no_sleep)
     assert failed.status is Status.FAILED
     assert "The storage s3 cannot be used" in failed.message
     assert "\n" not in failed.message

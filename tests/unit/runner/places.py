@@ -74,6 +74,17 @@ def folder_of(opened: Workspace, backup: Backup) -> Path:
     return opened.config.folder("disk").path / str(backup.location)
 
 
+def content(folder: Path) -> dict[str, bytes]:
+    """The files below a folder, by their names in it."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def no_sleep(_seconds: float) -> None:
+    """Tests wait for nothing."""
+
+
 def days(opened: Workspace, count: int, *, until: datetime = builders.NOW, **changes: Any) -> list[Backup]:
     """One stored backup a day, the newest first."""
     return [

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_runner.storage.folder import FolderStore
+from pgbackstop_runner.storage.protocol import StoreError
 from tests.conformance.storage import StorageContract
 
 
@@ -23,3 +24,19 @@ def test_no_empty_folder_stays(tmp_path: Path) -> None:
         store.put_bytes(b"x", path)
     store.remove(paths[:3])
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["main", "main/other"]
+
+
+@pytest.mark.parametrize("path", ["../outside", "/outside", "a/../../outside", "link/file", "link"])
+def test_a_folder_store_stays_inside(tmp_path: Path, path: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "link").symlink_to(outside)
+    store = FolderStore(root=root)
+    with pytest.raises(StoreError):
+        store.put_bytes(b"", path)
+    with pytest.raises(StoreError):
+        store.remove([path])
+    assert list(outside.iterdir()) == []
+    assert outside.is_dir()
