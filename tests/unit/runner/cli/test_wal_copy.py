@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.runner.wal.test_storage_copy import Bench
+from tests.unit.runner.wal.bench import Bench
 
 CONFIG = """\
 servers: {main: {}}

@@ -1,101 +1,23 @@
 """WAL on its way to a further storage: what was sent counts once it is listed, and is never replaced."""
 
-import copy
-import dataclasses
 import json
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_segments import WalState, format_lsn
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.attempt import Status
-from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_catalog.records.copy import Copy
-from pgbackstop_catalog.records.source import ServerFacts
-from pgbackstop_catalog.store import layout
 from pgbackstop_runner.storage.folder import FolderStore
 from pgbackstop_runner.storage.protocol import StoreError
-from pgbackstop_runner.wal import archive_reader, copy_loop, segment_file, storage_copy
-from pgbackstop_runner.wal.archive import Archive
+from pgbackstop_runner.wal import archive_reader, segment_file, storage_copy
 from pgbackstop_runner.wal.storage_copy import WalCopier
-from pgbackstop_runner.workspace import Workspace
-from tests.support import keys
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import NOW
-from tests.unit.runner import places
 from tests.unit.runner.wal import makers
+from tests.unit.runner.wal.bench import Bench
 from tests.unit.runner.wal.makers import SIZE
-
-FACTS = ServerFacts(
-    version="17.5", version_number=170005, system_identifier=str(makers.SYSTEM), wal_segment_bytes=SIZE
-)
-
-
-@dataclass
-class Bench:
-    """A server's archive, a storage beside it, and a backup in both."""
-
-    folder: Path
-    encryption: dict[str, object] | None = None
-    workspace: Workspace = field(init=False)
-    archive: Archive = field(init=False)
-
-    def __post_init__(self) -> None:
-        settings = {"kind": "folder", "path": self.folder / "offsite", "encryption": self.encryption}
-        offsite = {"offsite": settings}
-        self.workspace = places.workspace(self.folder, copies=("offsite",), storages=offsite)
-        root = self.workspace.wal_archive("main")
-        root.mkdir(parents=True)
-        (root / "archive.json").write_bytes(codec.encode(makers.IDENTITY))
-        self.archive = makers.opened(root)
-
-    @property
-    def offsite(self) -> Path:
-        return self.folder / "offsite" / layout.wal_folder("main")
-
-    def backup(self, number: int, segment: int, *, copied: bool = True) -> Backup:
-        """One that starts in that segment."""
-        lsn = format_lsn(segment * SIZE + 40)
-        ended = NOW + number * builders.DAY
-        record = builders.physical(number, ended, start_lsn=lsn, stop_lsn=lsn, timeline=1, server_facts=FACTS)
-        self.workspace.catalog.put(record)
-        if copied:
-            self.copied(record)
-        return record
-
-    def copied(self, record: Backup, **changes: object) -> None:
-        copy = Copy.of(record, "offsite", started_at=NOW).evolve(status=Status.SUCCEEDED, **changes)
-        self.workspace.catalog.put(copy)
-        mark = self.folder / "offsite" / str(record.location) / layout.RECORD_NAME
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.write_text("{}")
-
-    def archived(self, *numbers: int, fill: bytes = b"x") -> None:
-        self.archive.take([makers.arrive(self.archive, number, fill) for number in numbers])
-
-    def look(self) -> WalCopyState:
-        """A copier that has just been started, and looks once."""
-        (state,) = copy_loop.once(self.workspace, "main", ["offsite"])
-        return state
-
-    def there(self) -> list[int]:
-        """The numbers of the segments that the storage has, and names in its index."""
-        remote = archive_reader.read(self.workspace, "main", "offsite").remote
-        assert remote is not None
-        return [
-            int(name[16:], 16) + 256 * 16 * int(name[8:16], 16)
-            for name, entry in sorted(remote.entries.items())
-            if remote.is_there(entry)
-        ]
-
-    def path(self, number: int) -> Path:
-        name = makers.name(number)
-        return self.offsite / name[:16] / f"{name}.lz4{'.age' if self.encryption else ''}"
 
 
 @pytest.fixture
@@ -381,81 +303,3 @@ def test_counters_never_fall(bench: Bench) -> None:
     copier.write()
     again = WalCopier(bench.workspace, "main", "offsite").state
     assert (again.copied, again.failures, again.status) == (2, 1, "waiting")
-
-
-@pytest.fixture(params=["writes alone", "reads too"])
-def sealed(tmp_path: Path, request: pytest.FixtureRequest) -> Bench:
-    """The storage is encrypted; the host that copies has an identity, or has none."""
-    own = keys.generated(tmp_path / "keys")
-    return Bench(tmp_path, encryption=own.settings(reads=request.param == "reads too"))
-
-
-def reading(bench: Bench) -> Bench:
-    """The same as a host sees it that can restore."""
-    own = keys.Keys(bench.folder / "keys" / "identity.txt", bench.folder / "keys" / "recipients.txt")
-    encryption = own.encryption(writes=False)
-    offsite = bench.workspace.config.storages["offsite"].evolve(encryption=encryption)
-    config = bench.workspace.config.evolve(storages=bench.workspace.config.storages | {"offsite": offsite})
-    found = copy.copy(bench)
-    found.workspace = dataclasses.replace(bench.workspace, config=config)
-    return found
-
-
-def test_encrypted_wal_is_sent_once_and_counted(sealed: Bench) -> None:
-    sealed.backup(1, 5)
-    sealed.archived(*range(1, 9))
-    state = sealed.look()
-    assert (state.status, state.message, state.segments, state.missing_segments) == ("copying", "", 5, 0)
-    assert reading(sealed).there() == [4, 5, 6, 7, 8]
-    files = list(sealed.offsite.rglob("*.lz4*"))
-    assert all(path.read_bytes().startswith(b"age-encryption.org/") for path in files)
-    assert state.stored_bytes == sum(path.stat().st_size for path in files)
-    before = {path: path.stat().st_mtime_ns for path in files}
-    sealed.archived(9)
-    assert sealed.look().segments == 6
-    assert {path: path.stat().st_mtime_ns for path in before} == before
-
-
-@pytest.mark.parametrize("damage", ["deleted", "cut off"])
-def test_encrypted_wal_that_was_lost_is_sent_again(sealed: Bench, damage: str) -> None:
-    sealed.backup(1, 1)
-    sealed.archived(1, 2, 3)
-    sealed.look()
-    if damage == "deleted":
-        sealed.path(2).unlink()
-    else:
-        sealed.path(2).write_bytes(sealed.path(2).read_bytes()[:-1])
-    state = sealed.look()
-    assert (state.status, state.missing_segments, state.conflicts) == ("copying", 0, ())
-    assert reading(sealed).there() == [1, 2, 3]
-
-
-def test_encrypted_wal_without_its_index(sealed: Bench) -> None:
-    """A copier was killed before it wrote the line, or somebody deleted the index."""
-    sealed.backup(1, 1)
-    sealed.archived(1, 2, 3)
-    sealed.look()
-    for index in sealed.offsite.rglob("index.jsonl"):
-        index.unlink()
-    state = sealed.look()
-    assert (state.status, state.message, state.conflicts) == ("copying", "", ())
-    assert reading(sealed).there() == [1, 2, 3]
-
-
-def test_encrypted_wal_of_another_hash_is_never_replaced(sealed: Bench) -> None:
-    sealed.backup(1, 1)
-    sealed.archived(1, 2, 3)
-    sealed.look()
-    theirs = sealed.path(2).read_bytes()
-    place = sealed.workspace.wal_archive("main") / makers.name(2)[:16] / f"{makers.name(2)}.lz4"
-    index = sealed.workspace.wal_archive("main") / "index.jsonl"
-    place.unlink()
-    lines = [
-        line for line in index.read_bytes().splitlines(keepends=True) if makers.name(2).encode() not in line
-    ]
-    index.write_bytes(b"".join(lines))
-    sealed.archive = makers.opened(sealed.workspace.wal_archive("main"))
-    sealed.archived(2, fill=b"y")
-    state = sealed.look()
-    assert (state.status, state.conflicts) == ("copying", (makers.name(2),))
-    assert sealed.path(2).read_bytes() == theirs
