@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +12,7 @@ from pgbackstop_catalog.config import load, locate
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.config.storage import AnyStorage
 from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import layout
@@ -20,6 +21,7 @@ from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner.system.state_folder import StateFolder
 
 V = TypeVar("V", bound=Model)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,19 +59,15 @@ class Workspace:
 
     def plan(self, name: str) -> Plan:
         """Raises NotFound, with the names that exist."""
-        if name not in self.config.plans:
-            raise errors.NotFound(
-                f"There is no plan {name!r}.", remedy=f"There are: {_names(self.config.plans)}."
-            )
-        return self.config.plans[name]
+        return _named("plan", self.config.plans, name)
 
     def server(self, name: str) -> Server:
         """Raises NotFound, with the names that exist."""
-        if name not in self.config.servers:
-            raise errors.NotFound(
-                f"There is no server {name!r}.", remedy=f"There are: {_names(self.config.servers)}."
-            )
-        return self.config.servers[name]
+        return _named("server", self.config.servers, name)
+
+    def storage(self, name: str) -> AnyStorage:
+        """Raises NotFound, with the names that exist."""
+        return _named("storage", self.config.storages, name)
 
     def storage_of(self, plan: Plan) -> tuple[str, Path]:
         """Name and folder of the storage that the plan's backups are written to."""
@@ -93,5 +91,9 @@ def open_workspace(given: Path | None, on_invalid_record: Callable[[errors.Catal
     return Workspace(file=file, config=config, catalog=catalog, on_invalid_record=on_invalid_record)
 
 
-def _names(named: dict[str, Plan] | dict[str, Server]) -> str:
-    return ", ".join(sorted(named))
+def _named(kind: str, named: Mapping[str, T], name: str) -> T:
+    if name not in named:
+        raise errors.NotFound(
+            f"There is no {kind} {name!r}.", remedy=f"There are: {', '.join(sorted(named))}."
+        )
+    return named[name]

@@ -37,8 +37,10 @@ def rebuild(
     """
     opened = options.open_for_work()
     from pgbackstop_runner.copy import rebuild_catalog  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+    from pgbackstop_runner.storage import sources  # noqa: PLC0415
 
-    names = [storage] if storage else rebuild_catalog.storages(opened)
+    # Folders come first, which hold the originals.
+    names = [storage] if storage else sources.nearest_first(opened.config)
     outcomes = [rebuild_catalog.run(opened, name) for name in names]
     if json:
         terminal.document([_document(each) for each in outcomes])

@@ -8,12 +8,11 @@ reported, left where it is, and the rest goes on.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec, file_list
 from pgbackstop_catalog.records.attempt import Status
@@ -54,9 +53,7 @@ def run(workspace: Workspace, storage: str) -> RebuildResult:
     From a storage of copies, a backup whose own record is lost comes back as a record of where it was,
     with the copy beside it.
     """
-    if storage not in workspace.config.storages:
-        names = ", ".join(sorted(workspace.config.storages))
-        raise errors.NotFound(f"There is no storage {storage!r}.", remedy=f"There are: {names}.")
+    workspace.storage(storage)
     with workspace.state.held("rebuild", "A rebuild of the catalog"):
         workspace.catalog.check_writable()
         identity.require(workspace, storage)
@@ -178,9 +175,3 @@ def _differences(store: ByteStore, found: _Found, sizes: dict[str, int]) -> Iter
             yield f"{folder / name} is missing"
         elif size != wanted:
             yield f"{folder / name} has {size} bytes; its record says {wanted}"
-
-
-def storages(workspace: Workspace) -> Iterable[str]:
-    """The storages to rebuild from when none is named: folders first, because they hold the originals."""
-    named = workspace.config.storages
-    return sorted(named, key=lambda name: (not isinstance(named[name], FolderStorage), name))

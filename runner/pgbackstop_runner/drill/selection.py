@@ -123,7 +123,7 @@ def choices(
 ) -> tuple[DrillChoice, ...]:
     """The drills of one kind. Raises NothingYet, ValidationError, NotFound, CatalogError."""
     if request.storage is not None:
-        sources.require_known(workspace.config, request.storage)
+        workspace.storage(request.storage)
     if request.backup is not None:
         return (_named(workspace, request.backup, request.storage),)
     if kind == "logical":

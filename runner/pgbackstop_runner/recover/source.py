@@ -23,7 +23,7 @@ def candidates(workspace: Workspace, server: str, wanted: str | None) -> tuple[S
     """
     own = workspace.wal_storage(server)
     if wanted is not None:
-        sources.require_known(workspace.config, wanted)
+        workspace.storage(wanted)
         return (Source(storage=None if wanted == own else wanted, reason=sources.ASKED_FOR),)
     backups = _available(workspace, server)
     holders = [

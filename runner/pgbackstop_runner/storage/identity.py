@@ -191,11 +191,7 @@ def look(workspace: Workspace, name: str) -> StorageStatus:
 
 
 def _opened(workspace: Workspace, name: str) -> ByteStore:
-    storage = workspace.config.storages.get(name)
-    if storage is None:
-        names = ", ".join(sorted(workspace.config.storages))
-        raise errors.NotFound(f"There is no storage {name!r}.", remedy=f"There are: {names}.")
-    return open.open_store(name, storage)
+    return open.open_store(name, workspace.storage(name))
 
 
 def _mark(store: ByteStore, workspace: Workspace, name: str) -> StorageMark | None:

@@ -45,14 +45,6 @@ def nearest_first(config: Config) -> list[str]:
     return sorted(storages, key=lambda name: not isinstance(storages[name], FolderStorage))
 
 
-def require_known(config: Config, name: str) -> None:
-    """Raises NotFound for a storage that is not configured."""
-    if name not in config.storages:
-        raise errors.NotFound(
-            f"There is no storage {name!r}.", remedy=f"There are: {', '.join(sorted(config.storages))}."
-        )
-
-
 def of_backup(workspace: Workspace, backup: Backup, wanted: str | None = None) -> tuple[Source, ...]:
     """Where the backup can be read, the nearest first; only ``wanted``, where that was asked for.
 
@@ -72,7 +64,7 @@ def of_backup(workspace: Workspace, backup: Backup, wanted: str | None = None) -
 
 
 def _asked_for(workspace: Workspace, backup: Backup, wanted: str, holders: Sequence[str]) -> Source:
-    require_known(workspace.config, wanted)
+    workspace.storage(wanted)
     if wanted == backup.storage:
         return Source(storage=None, reason=ASKED_FOR)
     if wanted not in holders:

@@ -50,7 +50,7 @@ def copied(workspace: Workspace, backups: Sequence[Backup], storage: str) -> tup
 
     Raises NotFound for a storage that is not configured, CatalogError.
     """
-    sources.require_known(workspace.config, storage)
+    workspace.storage(storage)
     return tuple(each for each in backups if _record(workspace, each, storage) is not None)
 
 
