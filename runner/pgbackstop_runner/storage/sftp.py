@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import math
 import stat
 import time
 from collections import deque
@@ -222,8 +223,9 @@ class SftpStore:
                 yield str(path / name), entry.attrs.size or 0
 
     def _sweep(self, folder: PurePosixPath) -> None:
-        """Remove what uploads that were killed left in it, once for each connection's life."""
-        if str(folder) in self.session.swept:
+        """Remove what uploads that were killed left in it, once in the time after which that shows."""
+        now = time.monotonic()
+        if now - self.session.swept.get(str(folder), -math.inf) < atomic.LONGEST_WRITE:
             return
         with contextlib.suppress(asyncssh.SFTPNoSuchFile):
             for entry in self._listed(folder):
@@ -231,7 +233,7 @@ class SftpStore:
                 written = entry.attrs.mtime or 0
                 if atomic.is_temporary(Path(left)) and time.time() - written > atomic.LONGEST_WRITE:
                     self.session.call(SFTPClient.remove, left)
-        self.session.swept.add(str(folder))
+        self.session.swept[str(folder)] = now
 
     @contextlib.contextmanager
     def _errors(self, path: str) -> Iterator[None]:

@@ -72,11 +72,12 @@ class Silent(TimeoutError):
 class Session:
     """A connection to one server, made when it is first asked.
 
-    Calls raise asyncssh.Error, OSError, ValueError.
+    ``swept`` is when each folder was last swept, by the monotonic clock. Calls raise asyncssh.Error, OSError,
+    ValueError.
     """
 
     options: dict[str, Any] = field(repr=False)
-    swept: set[str] = field(default_factory=set)
+    swept: dict[str, float] = field(default_factory=dict)
     _connection: SSHClientConnection | None = None
     _client: SFTPClient | None = None
     _heard: float = 0.0

@@ -17,6 +17,7 @@ import pytest
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.storage import SftpStorage
 from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.copy import run
 from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.storage import identity, sftp_session
@@ -332,8 +333,10 @@ def test_leftovers_of_a_day_ago_are_swept(sftp: SftpServer, storage: SftpStorage
     for each in left:
         each.write_bytes(b"half")
     os.utime(left[0], (0, 0))
-    first.session.swept.clear()
     first.put_bytes(b"", "a/more")
+    assert [each.exists() for each in left] == [True, True]
+    first.session.swept[str(left[0].parent)] -= atomic.LONGEST_WRITE  # as after a day of the same process
+    first.put_bytes(b"", "a/again")
     assert [each.exists() for each in left] == [False, True]
 
 
