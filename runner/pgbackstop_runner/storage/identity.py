@@ -8,6 +8,7 @@ made by ``create``, never on the way.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -177,8 +178,8 @@ def create_all(workspace: Workspace, *, replace: bool = False) -> None:
 
 def look(workspace: Workspace, name: str) -> StorageStatus:
     """A storage as it is; nothing is adopted or marked."""
-    storage = workspace.config.storages[name]
-    found = StorageStatus(name=name, kind=storage.kind, place=workspace.config.storages[name].place)
+    storage = workspace.storage(name)
+    found = StorageStatus(name=name, kind=storage.kind, place=storage.place)
     try:
         mark, known = _mark(_opened(workspace, name), workspace, name), workspace.catalog.storage(name)
         if mark is None:
@@ -186,8 +187,8 @@ def look(workspace: Workspace, name: str) -> StorageStatus:
         if known is not None and known.id != mark.id:
             raise _another(workspace, name, mark, known)
     except errors.PgbackstopError as error:
-        return StorageStatus(**{**vars(found), "problem": str(error)})
-    return StorageStatus(**{**vars(found), "id": mark.id})
+        return dataclasses.replace(found, problem=str(error))
+    return dataclasses.replace(found, id=mark.id)
 
 
 def _opened(workspace: Workspace, name: str) -> ByteStore:
