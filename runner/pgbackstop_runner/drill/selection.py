@@ -113,7 +113,8 @@ def in_turn(workspace: Workspace, plan_name: str, request: DrillRequest) -> Dril
     if is_named or not plan.drill.copies_in_turn:
         return request
     kept = [each for each in workspace.catalog.backups(plan_name) if each.is_available]
-    holders = [name for name in plan.copies if backup_files.in_storage(workspace.catalog, kept, name)]
+    there = backup_files.holders(workspace.catalog, kept)
+    holders = [name for name in plan.copies if name in there]
     turn = drills.whose_turn((None, *holders), workspace.catalog.proofs(plan_name))
     return dataclasses.replace(request, storage=turn, in_turn=True)
 

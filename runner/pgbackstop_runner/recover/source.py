@@ -25,12 +25,8 @@ def candidates(workspace: Workspace, server: str, wanted: str | None) -> tuple[S
     if wanted is not None:
         workspace.storage(wanted)
         return (Source(storage=None if wanted == own else wanted, reason=sources.ASKED_FOR),)
-    backups = _available(workspace, server)
-    holders = [
-        name
-        for name in sources.nearest_first(workspace.config)
-        if name != own and backup_files.in_storage(workspace.catalog, backups, name)
-    ]
+    there = backup_files.holders(workspace.catalog, _available(workspace, server)) - {own}
+    holders = [name for name in sources.nearest_first(workspace.config) if name in there]
     if (workspace.wal_archive(server) / wal_segments.IDENTITY_NAME).exists() or _has_own(workspace, server):
         return tuple(Source(storage=name, reason=sources.NEAREST) for name in (None, *holders))
     lacks = f"{own} holds no backup and no WAL of {server}"

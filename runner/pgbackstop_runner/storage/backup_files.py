@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -11,6 +11,7 @@ from typing import BinaryIO, Protocol
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import codec, file_list
 from pgbackstop_catalog.records.backup import Backup, StoredFile
+from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.store import layout
 from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner.storage import identity, stored_backup
@@ -127,10 +128,20 @@ def _as_copied(store: ByteStore, backup: Backup) -> Backup:
 
 def in_storage(catalog: Catalog, backups: Sequence[Backup], storage: str) -> list[Backup]:
     """Those of the backups that the storage holds. Raises CatalogError."""
-    there = {
-        each.backup
-        for plan in {backup.plan for backup in backups}
-        for each in catalog.copies(plan)
-        if each.storage == storage and each.is_available
-    }
+    there = {each.backup for each in _copies(catalog, backups) if each.storage == storage}
     return [each for each in backups if each.id in there or each.storage == storage]
+
+
+def holders(catalog: Catalog, backups: Sequence[Backup]) -> frozenset[str]:
+    """The storages that hold any of the backups. Raises CatalogError."""
+    copies = {each.storage for each in _copies(catalog, backups)}
+    return frozenset(copies | {each.storage for each in backups if each.storage is not None})
+
+
+def _copies(catalog: Catalog, backups: Sequence[Backup]) -> Iterator[Copy]:
+    """The good ones of these backups."""
+    ids = {backup.id for backup in backups}
+    for plan in {backup.plan for backup in backups}:
+        for copy in catalog.copies(plan):
+            if copy.backup in ids and copy.is_available:
+                yield copy

@@ -50,11 +50,8 @@ def of_backup(workspace: Workspace, backup: Backup, wanted: str | None = None) -
 
     Its own folder is none of them once it was found damaged. Raises NotFound, CatalogError.
     """
-    holders = [
-        name
-        for name in nearest_first(workspace.config)
-        if name != backup.storage and backup_files.in_storage(workspace.catalog, [backup], name)
-    ]
+    there = backup_files.holders(workspace.catalog, [backup]) - {backup.storage}
+    holders = [name for name in nearest_first(workspace.config) if name in there]
     if wanted is not None:
         return (_asked_for(workspace, backup, wanted, holders),)
     if backup.is_damaged and holders:
