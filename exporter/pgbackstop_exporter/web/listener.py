@@ -11,10 +11,11 @@ from typing import Final
 
 from aiohttp import web
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import connection_places, errors
+from pgbackstop_catalog.connection_places import Place, Places
 from pgbackstop_exporter import log
 from pgbackstop_exporter.web import connections
-from pgbackstop_exporter.web.connections import Connection, Place, Places
+from pgbackstop_exporter.web.connections import Connection
 
 _PAUSE_SECONDS: Final = 1.0
 
@@ -26,7 +27,7 @@ class Listener:
         self.sockets: list[socket.socket] = []
         self._runner = runner
         self._context = context
-        self._places = Places(connections.most())
+        self._places = Places(connections.most(), share=connections.SHARE)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, sockets: list[socket.socket]) -> None:
@@ -58,7 +59,7 @@ class Listener:
                 log.seldom("connections cannot be accepted", problem=error.strerror)
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
-            self._admit(accepted, connections.source(str(peer[0])))
+            self._admit(accepted, connection_places.source(str(peer[0])))
 
     def _admit(self, accepted: socket.socket, whose: str) -> None:
         place = Place(whose, accepted.close)

@@ -1,8 +1,8 @@
 """Open connections of the console: how many there may be, from where, and how long a request may take.
 
 The daemon makes backups in the same process: who holds connections open, sends nothing, or sends nonsense
-takes neither its descriptors nor its log. Where too many are open, a new one takes the place of the oldest of
-the same crowd that waits for no answer.
+takes neither its descriptors nor its log. Which one gives way where too many are open: see
+``connection_places``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import contextlib
 import resource
 import socket
 import ssl
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,6 +19,9 @@ from typing import Any, Final
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
+
+from pgbackstop_catalog import connection_places
+from pgbackstop_catalog.connection_places import Place, Places
 
 SERVER_NAME: Final = "pgbackstop"  # and not the versions of Python and aiohttp
 REQUEST_SECONDS: Final = 10.0  # until a request is complete, its form too, and the handshake of TLS apart
@@ -29,49 +31,16 @@ _MOST: Final = 128
 _SHARE: Final = 2  # of all places, what one address may have: half; a proxy is one address
 
 
-class _Place:
-    """One connection: from where, and whether a request of it is answered. ``end`` cuts it."""
-
-    def __init__(self, whose: str, end: Callable[[], object]) -> None:
-        self.whose = whose
-        self.end = end
-        self.is_busy = False
-
-
-class _Places:
-    """The connections that are open, the oldest first."""
-
-    def __init__(self) -> None:
-        soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._most = _MOST if soft == resource.RLIM_INFINITY else max(4, min(_MOST, soft // 4))
-        self._taken: dict[_Place, None] = {}
-
-    def take(self, place: _Place) -> bool:
-        """Whether there is room, if need be by ending another one that waits for no answer."""
-        counts = Counter(each.whose for each in self._taken)
-        crowd = ""
-        if counts[place.whose] >= self._most // _SHARE:
-            crowd = place.whose
-        elif len(self._taken) >= self._most:
-            crowd = counts.most_common(1)[0][0]
-        if crowd:
-            idle = next((each for each in self._taken if each.whose == crowd and not each.is_busy), None)
-            if idle is None:
-                return False
-            self.give_back(idle)
-            idle.end()
-        self._taken[place] = None
-        return True
-
-    def give_back(self, place: _Place) -> None:
-        """It is closed."""
-        self._taken.pop(place, None)
+def _most() -> int:
+    """How many there may be: a quarter of the files that may be open, for backups need them more."""
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST if soft == resource.RLIM_INFINITY else max(4, min(_MOST, soft // 4))
 
 
 class _Connection(web.RequestHandler):
     """The protocol of one connection, cut where a request does not come to its end."""
 
-    def __init__(self, server: web.Server, place: _Place, places: _Places, **options: Any) -> None:
+    def __init__(self, server: web.Server, place: Place, places: Places, **options: Any) -> None:
         super().__init__(server, keepalive_timeout=_IDLE_SECONDS, **options)
         self._place, self._places = place, places
         self._limit: asyncio.TimerHandle | None = None
@@ -93,7 +62,7 @@ class _Connection(web.RequestHandler):
 
     def finish(self) -> None:
         """It is answered."""
-        self._place.is_busy = False
+        self._place.is_busy, self._place.has_asked = False, True
         self._allow(_IDLE_SECONDS, self._cut)
 
     def handle_error(
@@ -150,7 +119,7 @@ class _Listener:
 
     def __init__(self, server: web.Server, context: ssl.SSLContext | None) -> None:
         self._server, self._context = server, context
-        self._places = _Places()
+        self._places = Places(_most(), share=_SHARE)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def keep(self, task: asyncio.Task[None]) -> None:
@@ -172,7 +141,7 @@ class _Listener:
             except OSError:
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
-            place = _Place(str(peer[0]), accepted.close)
+            place = Place(connection_places.source(str(peer[0])), accepted.close)
             if self._places.take(place):
                 task = asyncio.create_task(self._serve(accepted, place))
                 task.add_done_callback(partial(self._handed_on, accepted, place))
@@ -181,7 +150,7 @@ class _Listener:
             else:
                 accepted.close()
 
-    async def _serve(self, accepted: socket.socket, place: _Place) -> None:
+    async def _serve(self, accepted: socket.socket, place: Place) -> None:
         loop = asyncio.get_running_loop()
         limit = REQUEST_SECONDS if self._context is not None else None
         await loop.connect_accepted_socket(
@@ -192,7 +161,7 @@ class _Listener:
             ssl_shutdown_timeout=limit,
         )
 
-    def _handed_on(self, accepted: socket.socket, place: _Place, served: asyncio.Task[None]) -> None:
+    def _handed_on(self, accepted: socket.socket, place: Place, served: asyncio.Task[None]) -> None:
         """Close what failed, or was ended before it began, when there is nobody else to do that."""
         if served.cancelled() or served.exception() is not None:
             self._places.give_back(place)
