@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import socket
-from collections.abc import Iterator
 
 import psutil
 
-from tests.integration.console.conftest import DEADLINE, Site, until
+from tests.integration.console.conftest import Site, until
+from tests.support.crowds import crowd, is_closed
 
 CROWD = 250
 _HEAD = b"POST /login HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/x-www-form-urlencoded\r\n"
@@ -21,33 +20,6 @@ NONSENSE = {
     "a negative length": b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
     "a path with zeros": b"GET /%00%ff/../..//etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
 }
-
-
-@contextlib.contextmanager
-def crowd(site: Site, count: int, said: bytes = b"") -> Iterator[list[socket.socket]]:
-    """Connections that say that and no more."""
-    with contextlib.ExitStack() as all_of_them:
-        opened = []
-        for _ in range(count):
-            one = socket.create_connection(("127.0.0.1", site.port), DEADLINE)
-            opened.append(all_of_them.enter_context(one))
-            if said:
-                with contextlib.suppress(ConnectionError):
-                    one.sendall(said)
-        yield opened
-
-
-def is_closed(one: socket.socket) -> bool:
-    """Whether the other end closes it, within the deadline."""
-    one.settimeout(DEADLINE)
-    try:
-        while one.recv(4096):
-            pass
-    except ConnectionError:
-        return True
-    except TimeoutError:
-        return False
-    return True
 
 
 def answers(site: Site) -> bool:
@@ -67,7 +39,7 @@ def test_many_connections_take_neither_the_place_of_others_nor_the_daemon_s_file
     before = daemon.num_fds()
     kinds = (b"", b"GET / HTTP/1.1\r\n", form(site, 1000))
     with contextlib.ExitStack() as crowds:
-        opened = [one for said in kinds for one in crowds.enter_context(crowd(site, CROWD, said))]
+        opened = [one for said in kinds for one in crowds.enter_context(crowd(site.port, CROWD, said=said))]
         assert daemon.num_fds() - before < CROWD
         until(lambda: answers(site), "a page between them")
         assert all(map(is_closed, opened))
@@ -79,7 +51,7 @@ def test_nonsense_is_answered_shortly_and_leaves_no_line(site: Site) -> None:
     log = site.folder / "log"
     before = log.stat().st_size
     for what, said in NONSENSE.items():
-        with crowd(site, 20, said) as opened:
+        with crowd(site.port, 20, said=said) as opened:
             assert all(map(is_closed, opened)) if what != "a path with zeros" else True, what
     assert log.stat().st_size - before < 4096, log.read_text()[before:][:4000]
     answer = site.visit().get("/login")

@@ -1,6 +1,5 @@
 """Clients that ask for nothing, for nonsense, or slowly: Prometheus is answered all the same."""
 
-import contextlib
 import json
 import re
 import resource
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.exporter.running import DEADLINE, Exporter, write_config
+from tests.support.crowds import crowd, is_closed
 from tests.unit.exporter.builders import catalog
 
 LAST_RELOAD = "backup_config_last_reload_success"
@@ -36,31 +36,8 @@ def exporter(config: Path) -> Iterator[Exporter]:
         yield running
 
 
-@contextlib.contextmanager
-def crowd(
-    exporter: Exporter, count: int, *, source: str = "127.0.0.1", said: bytes = b""
-) -> Iterator[list[socket.socket]]:
-    """Connections that say that and no more."""
-    host, _, port = exporter.address.removeprefix("http://").rpartition(":")
-    with contextlib.ExitStack() as all_of_them:
-        opened = []
-        for _ in range(count):
-            one = socket.create_connection((host, int(port)), DEADLINE, (source, 0))
-            opened.append(all_of_them.enter_context(one))
-            if said:
-                one.sendall(said)
-        yield opened
-
-
-def is_closed(one: socket.socket) -> bool:
-    """Whether the other end closes it, within the deadline."""
-    one.settimeout(DEADLINE)
-    try:
-        while one.recv(4096):
-            pass
-    except ConnectionError:
-        return True
-    return True
+def port(exporter: Exporter) -> int:
+    return int(exporter.address.rpartition(":")[2])
 
 
 @pytest.fixture
@@ -78,7 +55,7 @@ def many_files() -> Iterator[None]:
                          ids=["nothing", "half a request", "a request each"])  # fmt: skip
 @pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.2"], ids=["same address", "another address"])
 def test_1100_connections_keep_nobody_out(exporter: Exporter, source: str, said: bytes) -> None:
-    with crowd(exporter, 1100, source=source, said=said) as opened:
+    with crowd(port(exporter), 1100, source=source, said=said) as opened:
         for _ in range(4):
             assert exporter.scrape().value(LAST_RELOAD) == 1.0
         # The oldest made room for the newest.
@@ -89,13 +66,13 @@ def test_1100_connections_keep_nobody_out(exporter: Exporter, source: str, said:
 
 
 def test_who_never_asks_is_sent_away(exporter: Exporter) -> None:
-    with crowd(exporter, 1) as silent, crowd(exporter, 1, said=b"GET / HTTP/1.1\r\n") as half:
+    with crowd(port(exporter), 1) as silent, crowd(port(exporter), 1, said=b"GET / HTTP/1.1\r\n") as half:
         assert is_closed(silent[0])
         assert is_closed(half[0])
 
 
 def test_a_request_in_drops_has_no_longer_than_one_at_once(exporter: Exporter) -> None:
-    with crowd(exporter, 1, said=b"GET / HTTP/1.1\r\n") as (slow,), pytest.raises(ConnectionError):
+    with crowd(port(exporter), 1, said=b"GET / HTTP/1.1\r\n") as (slow,), pytest.raises(ConnectionError):
         drip(slow)
 
 
@@ -110,7 +87,7 @@ def drip(slow: socket.socket) -> None:
 def test_nonsense_is_answered_shortly_and_logged_once(exporter: Exporter) -> None:
     for nonsense in (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET\r\n\r\n",
                      b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n") * 50:  # fmt: skip
-        with crowd(exporter, 1, said=nonsense) as (one,):
+        with crowd(port(exporter), 1, said=nonsense) as (one,):
             answer = b"".join(iter(lambda one=one: one.recv(4096), b""))  # type: ignore[misc]
             assert b"Python" not in answer
             assert b"aiohttp" not in answer
