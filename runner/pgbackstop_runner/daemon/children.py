@@ -35,20 +35,26 @@ class Tail:
 
     @classmethod
     def resume(cls, log: int, out: BinaryIO) -> Tail:
-        """Of a file whose lines somebody else has passed on before us. Raises OSError."""
-        size = os.fstat(log).st_size
-        kept = os.pread(log, _TAIL_BYTES, max(0, size - _TAIL_BYTES))
-        return cls(log=log, out=out, _passed=size, _kept=kept)
+        """Of a file whose lines somebody else has passed on before us."""
+        made = cls(log=log, out=out)
+        with contextlib.suppress(OSError):
+            made._passed = os.fstat(log).st_size
+            made._kept = os.pread(log, _TAIL_BYTES, max(0, made._passed - _TAIL_BYTES))
+        return made
 
     def pass_on(self) -> None:
-        """What was written since the last time. Raises OSError where it cannot be read."""
-        while block := os.pread(self.log, _BLOCK, self._passed):
-            self._passed += len(block)
-            self._kept = (self._kept + block)[-_TAIL_BYTES:]
-            # Whoever reads our log may be gone; the records tell the same.
-            with contextlib.suppress(OSError, ValueError):
-                self.out.write(block)
-                self.out.flush()
+        """What was written since the last time; nothing where a disk in trouble does not give it."""
+        with contextlib.suppress(OSError):
+            while block := os.pread(self.log, _BLOCK, self._passed):
+                self._passed += len(block)
+                self._kept = (self._kept + block)[-_TAIL_BYTES:]
+                self._write(block)
+
+    def _write(self, block: bytes) -> None:
+        """Whoever reads our log may be gone; the records tell the same."""
+        with contextlib.suppress(OSError, ValueError):
+            self.out.write(block)
+            self.out.flush()
 
     def words(self, lines: int = 20) -> str:
         """The last lines."""
