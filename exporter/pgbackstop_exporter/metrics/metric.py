@@ -37,6 +37,7 @@ class Group:
 
 
 PLAN: Final = ("plan", "server", "database", "backup_type")
+PLAN_COPY: Final = (*PLAN, "storage")
 SERVER: Final = ("server",)
 WAL_COPY: Final = ("server", "storage")
 DISK: Final = ("path",)
@@ -45,6 +46,11 @@ DISK: Final = ("path",)
 def plan(name: str, text: str, source: str = "backup records", **more: bool) -> Metric:
     """A gauge of each plan and database."""
     return Metric(name=name, kind="gauge", labels=PLAN, help=text, source=source, **more)
+
+
+def plan_copy(name: str, text: str, source: str) -> Metric:
+    """A gauge of each plan, database and further storage."""
+    return Metric(name=name, kind="gauge", labels=PLAN_COPY, help=text, source=source)
 
 
 def server(name: str, text: str, source: str, **more: bool) -> Metric:
@@ -76,6 +82,7 @@ def counter(name: str, labels: tuple[str, ...], text: str, source: str) -> Metri
 RECORDS: Final = "backup records"
 CONFIG: Final = "configuration"
 PROOFS: Final = "proof records"
+COPIES: Final = "copy records"
 WAL: Final = "state of the WAL receiver"
 WAL_COPIER: Final = "state of the WAL copier"
 ASKED: Final = "PostgreSQL"

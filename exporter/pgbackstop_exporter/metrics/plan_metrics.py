@@ -199,48 +199,38 @@ PROOF_FIRST_DUE: Final = metric.plan(
     "backup, its longest duration and the plan's grace; absent where the plan has no drills.",
     "configuration and state of the scheduler",
 )
-COPY_SUCCESS: Final = metric.Metric(
-    name="backup_copy_success_timestamp_seconds",
-    kind="gauge",
-    labels=(*metric.PLAN, "storage"),
-    help="Unix time at which the newest backup that the storage has a whole copy of was complete; 0 = never.",
-    source="copy records",
+COPY_SUCCESS: Final = metric.plan_copy(
+    "backup_copy_success_timestamp_seconds",
+    "Unix time at which the newest backup that the storage has a whole copy of was complete; 0 = never.",
+    metric.COPIES,
 )
-COPY_VERIFIED: Final = metric.Metric(
-    name="backup_copy_verified_timestamp_seconds",
-    kind="gauge",
-    labels=(*metric.PLAN, "storage"),
-    help="Unix time at which a copy in the storage was last read back, every byte; 0 = never.",
-    source=metric.PROOFS,
+COPY_VERIFIED: Final = metric.plan_copy(
+    "backup_copy_verified_timestamp_seconds",
+    "Unix time at which a copy in the storage was last read back, every byte; 0 = never.",
+    metric.PROOFS,
 )
-COPY_DRILLED: Final = metric.Metric(
-    name="backup_copy_drill_success_timestamp_seconds",
-    kind="gauge",
-    labels=(*metric.PLAN, "storage"),
-    help="Unix time at which a copy in the storage was last restored for real, and checked; 0 = never.",
-    source=metric.PROOFS,
+COPY_DRILLED: Final = metric.plan_copy(
+    "backup_copy_drill_success_timestamp_seconds",
+    "Unix time at which a copy in the storage was last restored for real, and checked; 0 = never.",
+    metric.PROOFS,
 )
 COPY_FAILURES: Final = metric.counter(
     "backup_copy_failures_total",
-    (*metric.PLAN, "storage"),
+    metric.PLAN_COPY,
     "Failed tries to copy to the storage.",
     "copy records and tallies",
 )
-COPY_DAMAGED: Final = metric.Metric(
-    name="backup_copy_damaged",
-    kind="gauge",
-    labels=(*metric.PLAN, "storage"),
-    help="Copies in the storage that were read back and are damaged, until they are made anew.",
-    source="copy records",
+COPY_DAMAGED: Final = metric.plan_copy(
+    "backup_copy_damaged",
+    "Copies in the storage that were read back and are damaged, until they are made anew.",
+    metric.COPIES,
 )
-COPY_OLDEST_VERIFICATION: Final = metric.Metric(
-    name="backup_copy_oldest_verification_timestamp_seconds",
-    kind="gauge",
-    labels=(*metric.PLAN, "storage"),
-    help="Unix time at which that good copy in the storage was read back whose reading is the longest ago; "
+COPY_OLDEST_VERIFICATION: Final = metric.plan_copy(
+    "backup_copy_oldest_verification_timestamp_seconds",
+    "Unix time at which that good copy in the storage was read back whose reading is the longest ago; "
     "one that was never read back counts from when it was made and compared. Absent while none is kept, and "
     "where copies are not read again: by verify: false, or because no identity on this host opens them.",
-    source="copy records",
+    metric.COPIES,
 )
 RPO_TARGET: Final = metric.plan(
     "backup_rpo_target_seconds", "Data that may be lost, by the plan's own target.", metric.CONFIG
