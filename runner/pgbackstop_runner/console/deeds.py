@@ -11,6 +11,7 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.console import facts
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.operation import Operation, Verb
+from pgbackstop_runner.console.wishes import Wish
 from pgbackstop_runner.expire import pin as pins
 
 
@@ -36,6 +37,28 @@ async def start(
     return await desk.operations.start(
         desk.workspace(), verb, subject, who, arguments or plain, restore=restore
     )
+
+
+async def fulfil(
+    desk: Desk,
+    request: web.Request,
+    who: str,
+    verb: Verb,
+    subject: str,
+    *,
+    wish: Wish,
+    options: tuple[str, ...] = (),
+    what: str,
+) -> Operation:
+    """Start what somebody wishes, once its plan was seen; what it would do another time is another plan.
+
+    Raises ValidationError where nobody has seen the plan, and what ``start`` raises.
+    """
+    desk.operations.check(verb, subject)
+    desk.restore_plans.require(wish)
+    made = await start(desk, request, who, verb, subject, arguments=wish.arguments(*options), what=what)
+    desk.restore_plans.forget(wish)
+    return made
 
 
 async def cancel(desk: Desk, request: web.Request, who: str, operation_id: str) -> Operation:

@@ -50,18 +50,8 @@ class _Pages:
         server = self._server(request)
         wish = _wish(server, await guard.form(request))
         subject = f"{server} into {wish.into}"
-        self.desk.operations.check("recover", subject)
-        self.desk.restore_plans.require(wish)
-        made = await deeds.start(
-            self.desk,
-            request,
-            visitor.name,
-            "recover",
-            subject,
-            arguments=wish.arguments(),
-            what=f"{subject} to {wish.moment or 'the newest byte'}",
-        )
-        self.desk.restore_plans.forget(wish)
+        what = f"{subject} to {wish.moment or 'the newest byte'}"
+        made = await deeds.fulfil(self.desk, request, visitor.name, "recover", subject, wish=wish, what=what)
         raise web.HTTPSeeOther(f"/activity/{made.id}")
 
     def _server(self, request: web.Request) -> str:

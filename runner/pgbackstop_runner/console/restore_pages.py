@@ -76,16 +76,16 @@ class _Pages:
         told = self.desk.restore_plans.require(wish)
         await require_typed(self.desk, request, visitor, told.confirm, f"restore {subject}")
         confirmed = (f"--yes-replace={told.confirm}",) if told.confirm else ()
-        made = await deeds.start(
+        made = await deeds.fulfil(
             self.desk,
             request,
             visitor.name,
             "restore",
             subject,
-            arguments=wish.arguments(*confirmed),
+            wish=wish,
+            options=confirmed,
             what=f"{backup.id} into {subject}",
         )
-        self.desk.restore_plans.forget(wish)
         raise web.HTTPSeeOther(f"/activity/{made.id}")
 
 

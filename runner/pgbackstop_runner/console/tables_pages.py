@@ -86,18 +86,8 @@ class _Pages:
         self, request: web.Request, visitor: Visitor, backup: Backup, wish: TablesWish
     ) -> NoReturn:
         subject = _subject(backup, wish)
-        self.desk.operations.check("restore", subject)
-        self.desk.restore_plans.require(wish)
-        made = await deeds.start(
-            self.desk,
-            request,
-            visitor.name,
-            "restore",
-            subject,
-            arguments=wish.arguments(),
-            what=f"{backup.id} into {subject}{f' as schema {wish.schema}' if wish.schema else ''}",
-        )
-        self.desk.restore_plans.forget(wish)
+        what = f"{backup.id} into {subject}{f' as schema {wish.schema}' if wish.schema else ''}"
+        made = await deeds.fulfil(self.desk, request, visitor.name, "restore", subject, wish=wish, what=what)
         raise web.HTTPSeeOther(f"/activity/{made.id}")
 
 
