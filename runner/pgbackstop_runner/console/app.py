@@ -166,6 +166,8 @@ class Desk:
             return await handler(request)
         except web.HTTPException as error:
             return self._not_served(request, error)
+        except web.RequestPayloadError:  # compressed or parted into chunks, and neither of them
+            return self._refused(request, None, 400, "What was sent cannot be read.", "Send it anew.")
         except Exception as error:
             return self._failed(request, error)
 

@@ -74,13 +74,19 @@ def visitor(request: web.Request, console: Console, sessions: Sessions) -> Visit
 
 
 async def form(request: web.Request) -> Mapping[str, str]:
-    """The fields of a form. Raises ConfigError where it is none, or has what no text can hold."""
+    """The fields of a form. Raises ConfigError where it is none of ours, or has what no text can hold."""
+    if request.content_type == "multipart/form-data":  # files, which no page of ours sends
+        raise _no_form()
     try:
-        found = {name: each for name, each in (await request.post()).items() if isinstance(each, str)}
-        "".join(found.values()).encode()  # a charset of the sender's choice makes halves of letters, too
+        found = [(name, each) for name, each in (await request.post()).items() if isinstance(each, str)]
+        "".join(each for _, each in found).encode()  # a charset of the sender's makes halves of letters, too
     except (LookupError, ValueError) as error:  # LookupError: no charset has that name
-        raise errors.ConfigError("The form cannot be read.", remedy="Load the page anew.") from error
-    return found
+        raise _no_form() from error
+    return dict(found)
+
+
+def _no_form() -> errors.ConfigError:
+    return errors.ConfigError("The form cannot be read.", remedy="Load the page anew.")
 
 
 async def sent_by(request: web.Request, session: Session) -> bool:

@@ -80,4 +80,5 @@ class Attempts:
 
 
 def _key(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+    # A cookie has whatever bytes a client sends.
+    return hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()

@@ -6,6 +6,7 @@ import contextlib
 
 import psutil
 
+from pgbackstop_runner.console.guard import COOKIE
 from tests.integration.console.conftest import Site, until
 from tests.support.crowds import crowd, is_closed
 
@@ -56,3 +57,21 @@ def test_nonsense_is_answered_shortly_and_leaves_no_line(site: Site) -> None:
     assert log.stat().st_size - before < 4096, log.read_text()[before:][:4000]
     answer = site.visit().get("/login")
     assert (answer.status, answer.headers["Server"]) == (200, "pgbackstop")
+
+
+_PART = b"--x\r\nContent-Disposition: form-data; name=a\r\nContent-Transfer-Encoding: y\r\n\r\nz\r\n--x--\r\n"
+UNREADABLE: tuple[tuple[dict[str, str], bytes], ...] = (
+    ({"Content-Encoding": "gzip"}, b"no gzip"),
+    ({"Transfer-Encoding": "chunked"}, b"no length\r\n"),
+    ({"Content-Type": "multipart/form-data; boundary=x"}, _PART),
+)
+
+
+def test_what_cannot_be_read_is_refused_and_leaves_no_line(site: Site) -> None:
+    log = site.folder / "log"
+    before = log.stat().st_size
+    for headers, body in UNREADABLE:
+        sent = {"Content-Type": "application/x-www-form-urlencoded", **headers}
+        assert site.visit().send("POST", "/login", body, sent).status == 400, headers
+    assert site.visit().send("GET", "/", None, {"Cookie": f"{COOKIE}=\xff\xfe"}).status == 303
+    assert log.stat().st_size == before, log.read_text()[before:]
