@@ -48,22 +48,31 @@ def _put_aside(current: Journal, outline: RestorePlan) -> Iterator[None]:
             swap.exchange(outline.server, (Rename(old=live, new=before, opened=False),), timeout=timeout)
     try:
         yield
-    except BaseException:
-        _put_back(current, outline, before)
+    except BaseException as error:
+        # Somebody else's by then: it is no more ours to drop than any other.
+        if not isinstance(error, psycopg.errors.DuplicateDatabase):
+            _drop_begun(current, outline)
+        if outline.replaced is not None:
+            _put_back(current, outline, before)
         raise
 
 
-def _put_back(current: Journal, outline: RestorePlan, before: str) -> None:
-    """What goes wrong here is told, and not instead of what made the restore fail."""
+def _drop_begun(current: Journal, outline: RestorePlan) -> None:
+    """What goes wrong here, and in ``_put_back``, is told, and not instead of what made the restore fail."""
     live, timeout = outline.database, outline.request.fence_timeout
     try:
-        with target_database.connect(outline.server, away_from=(live, before)) as connection:
+        with target_database.connect(outline.server, away_from=(live,)) as connection:
             target_database.drop(connection, live, timeout=timeout)
-        if outline.replaced is not None:
-            back = (Rename(old=before, new=live, opened=True),)
-            swap.exchange(outline.server, back, timeout=timeout)
+    except (errors.PgbackstopError, psycopg.Error) as error:
+        current.warn(f"{live} is not whole, and could not be dropped ({errors.one_line(error)}): drop it.")
+
+
+def _put_back(current: Journal, outline: RestorePlan, before: str) -> None:
+    back = (Rename(old=before, new=outline.database, opened=True),)
+    try:
+        swap.exchange(outline.server, back, timeout=outline.request.fence_timeout)
     except (errors.PgbackstopError, psycopg.Error) as error:
         current.warn(
-            f"{live} could not be put back ({errors.one_line(error)}): it is {before}, whole; "
+            f"{outline.database} could not be put back ({errors.one_line(error)}): it is {before}, whole; "
             f"'pgbackstop restore --undo {current.record.id}' gives it its name."
         )

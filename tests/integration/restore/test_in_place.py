@@ -6,6 +6,9 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_runner.restore import planning, run
+from pgbackstop_runner.restore.plan import RestoreRequest
+from pgbackstop_runner.restore.select_backup import BackupQuery
 from pgbackstop_runner.restore.without import Without
 from tests.integration.restore import image, places
 from tests.support import backups
@@ -148,6 +151,18 @@ def test_the_live_one_gets_its_name_back(bound: Server, shop: Site) -> None:
     assert goods(bound) == [(2,)]
     assert places.databases(bound) == {"shop"}
     assert places.restores(shop)[0].is_undoable is False
+
+
+def test_a_database_that_somebody_made_meanwhile_is_not_dropped(bound: Server, shop: Site) -> None:
+    """While somebody reads the plan, which says that nothing has the name."""
+    bound.execute("drop database shop")
+    with planning.plan_restore(shop.workspace, RestoreRequest(wanted=BackupQuery())) as drawn:
+        bound.execute("create database shop")
+        bound.execute("create table theirs (); insert into theirs default values", "shop")
+        with pytest.raises(errors.PgbackstopError, match="already exists"):
+            run.run(shop.workspace, drawn)
+    assert bound.execute("select count(*) from theirs", "shop") == [(1,)]
+    assert places.databases(bound) == {"shop"}
 
 
 @pytest.mark.parametrize("moment", ['event="put aside"', "event=create", "event=restore ", "event=validate"])
