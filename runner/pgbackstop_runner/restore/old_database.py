@@ -47,8 +47,8 @@ def exchanged(server: Server, restore: Restore) -> Restore:
 
     Where it cannot say so now, both names stay on record, as something that is unsettled.
     """
-    if not restore.replaced_database:
-        return restore
+    if not restore.replaced_database or restore.drop_began_at is not None:
+        return restore  # what was being dropped had been put aside; what came of the drop, ``settled`` asks
     begun = restore.evolve(exchange_unknown=True)
     try:
         with target_database.connect(server, away_from=(restore.target,)) as connection:

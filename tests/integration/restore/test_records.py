@@ -12,7 +12,7 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.store import atomic
-from pgbackstop_runner.restore import target_database, undo
+from pgbackstop_runner.restore import old_database, target_database, undo
 from tests.integration.restore import places
 from tests.support import backups
 from tests.support.backups import Site, until
@@ -117,6 +117,15 @@ def test_a_drop_that_postgresql_had_begun_is_ended(database: Database, place: Si
     assert "the old database was dropped" in backups.sentence(refused)
     assert old not in places.databases(database.server)
     assert places.restores(place)[0].dropped_at is not None
+
+
+def test_a_drop_that_failed_is_settled_later(database: Database, place: Site) -> None:
+    """It may go on in the server, so that what is there now says nothing."""
+    places.backup(place)
+    begun = places.restore(place).evolve(drop_began_at=utc_now())
+    server = place.workspace.server(begun.server).for_restores()
+    assert old_database.exchanged(server, begun).is_unsettled
+    assert not old_database.settled(server, begun).is_unsettled
 
 
 def test_what_is_half_dropped_is_no_way_back(database: Database, place: Site) -> None:
