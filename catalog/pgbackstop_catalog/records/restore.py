@@ -78,7 +78,9 @@ class Restore(Model):
         default=(), description="of the dump, without which it was restored"
     )
     hooks: tuple[HookOutput, ...] = ()
-    scratch_database: str = Field(default="", description="where it is filled before it takes its name")
+    scratch_database: str = Field(
+        default="", description="where it is filled before it takes its name; empty: under that"
+    )
     replaced_database: str = Field(default="", description="the name that the old database was given")
     exchange_unknown: bool = Field(
         default=False, description="whether the server could not say if it was given that name"

@@ -81,7 +81,9 @@ def _begin(workspace: Workspace, outline: RestorePlan) -> Journal:
         status=Status.RUNNING,
         started_at=now,
         source_size_bytes=backup.source_size_bytes,
-        scratch_database=target_database.name_beside(outline.database, "restore", restore_id[-6:]),
+        scratch_database=""
+        if outline.under_its_name
+        else target_database.name_beside(outline.database, "restore", restore_id[-6:]),
     ).evolve(**restore.here())
     current = Journal(workspace=workspace, record=record)
     current.save()
@@ -165,7 +167,7 @@ def _failed(current: Journal, outline: RestorePlan, error: Exception | errors.In
     """Remove what was begun, record why, and give the error that a person sees."""
     known = log.as_error(error, restore=current.record.id)
     current.record = old_database.exchanged(outline.server, current.record)
-    if not current.record.replaced_database:
+    if current.record.scratch_database and not current.record.replaced_database:
         _remove_scratch(current, outline)
     restore_events.finished(current.workspace, current.fail(known))
     return known

@@ -178,6 +178,8 @@ def _close(workspace: Workspace, restore: Restore) -> Restore | None:
 
 # The steps in which the restored database, once the old one was put aside, is whole.
 _LIVE = {"swap", "start", "check", "drop"}
+# Those in which a database that is filled under its name is not.
+_FILLED_UNDER_ITS_NAME = {"create", "restore", "analyze", "validate"}
 
 
 def _interrupted(workspace: Workspace, restore: Restore) -> Restore:
@@ -194,10 +196,14 @@ def _interrupted(workspace: Workspace, restore: Restore) -> Restore:
         words.append(f"{restore.target} is not whole; 'restore --undo' puts the old database back.")
     elif swapped:
         words.append(f"The restored database is live as {restore.target}; 'restore --undo' goes back.")
-    else:
+    elif restore.scratch_database:
         words.append(
             f"{restore.target} was not touched; 'restore --clean' removes {restore.scratch_database}."
         )
+    elif restore.step in _FILLED_UNDER_ITS_NAME:
+        words.append(f"What there is of {restore.target} is not whole: drop it, and restore again.")
+    elif restore.step not in _LIVE:
+        words.append(f"{restore.target} was not touched.")
     if any(hook.hook == "stop" for hook in restore.hooks) or restore.step in {"stop", "swap", "start"}:
         words.append("The application may be stopped: start it.")
     return restore.evolve(

@@ -182,3 +182,19 @@ def test_who_kills_it_leaves_the_live_one_whole(
     assert undone.returncode == 0, undone.stderr
     assert "'restore --undo' puts the old database back" in undone.stderr or "goes back" in undone.stderr
     assert goods(bound) == [(2,)]
+
+
+def test_who_kills_it_where_nothing_had_the_name_is_told_so(
+    bound: Server, shop: Site, tmp_path: Path
+) -> None:
+    """It is not said to be untouched, and --clean drops nothing that has the name of a live database."""
+    bound.execute("drop database shop")
+    gate = tmp_path / "killed"
+    wait = {"command": ["sh", "-c", f"while [ ! -e {gate} ]; do sleep 0.05; done"], "timeout": "600s"}
+    shop.server_settings = {"application": {"start": wait}}
+    shop.write()
+    places.kill_at(shop, "event=create", gate)
+    told = shop.run("restore", "--clean")
+    assert told.returncode == 0, told.stderr
+    assert "What there is of shop is not whole: drop it, and restore again." in told.stderr
+    assert places.databases(bound) == {"shop"}
