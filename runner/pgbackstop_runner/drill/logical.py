@@ -46,23 +46,23 @@ def restore(drill: Drill, place: DrillDirectory, backup: Backup, wanted: str | N
             )
         drill.reads(readable.source)
         work_directory.require_room(place, needed)  # beside what was fetched
-        globals_ = _globals(readable, backup)
+        globals_ = _globals(readable)
         superuser = _superuser(globals_)
         started = stack.enter_context(empty_server.empty(drill, place, programs, backup, superuser))
         entered = empty_server.entered(configured, place, superuser)
         servers = {**workspace.config.servers, backup.server: entered}
         inside = dataclasses.replace(workspace, config=workspace.config.evolve(servers=servers))
-        _fill(drill, inside, backup, readable, globals_, started)
+        _fill(drill, inside, readable, globals_, started)
     drill.note(proven_until=backup.started_at)
 
 
-def _globals(readable: ReadableBackup, backup: Backup) -> Globals:
+def _globals(readable: ReadableBackup) -> Globals:
     """The server is made with the superuser's name."""
     try:
         return roles.in_globals(readable.folder)
     except OSError as error:
         raise AttemptFailed(
-            Reason.CORRUPT, f"Backup {backup.id} is damaged: {error.filename}: {error.strerror}."
+            Reason.CORRUPT, f"Backup {readable.backup.id} is damaged: {error.filename}: {error.strerror}."
         ) from error
 
 
@@ -73,15 +73,11 @@ def _superuser(globals_: Globals) -> str:
     return globals_.superusers[0]
 
 
-def _fill(  # noqa: PLR0917 - what is restored, and where
-    drill: Drill,
-    workspace: Workspace,
-    backup: Backup,
-    readable: ReadableBackup,
-    globals_: Globals,
-    started: PrivateServer,
+def _fill(
+    drill: Drill, workspace: Workspace, readable: ReadableBackup, globals_: Globals, started: PrivateServer
 ) -> None:
     """The steps of a restore, into a name that is free in any server."""
+    backup = readable.backup
     name = target_database.name_beside(backup.database, "drill", drill.proof.id[-6:])
     request = RestoreRequest(
         wanted=BackupQuery(backup=backup.id), into=name, roles=True, jail=started.programs.jail

@@ -16,8 +16,9 @@ from pgbackstop_runner.workspace import Workspace
 
 @dataclass(frozen=True, kw_only=True)
 class ReadableBackup:
-    """The folder and the backup's files in it, and where its bytes are from."""
+    """The backup, the folder that has its files, and where its bytes are from."""
 
+    backup: Backup
     folder: Path
     files: tuple[StoredFile, ...]
     source: Source
@@ -49,4 +50,4 @@ def opened(
         source, (folder, files) = sources.first_usable(
             f"Backup {backup.id}", backup.storage, candidates, read
         )
-        yield ReadableBackup(folder=folder, files=files, source=source)
+        yield ReadableBackup(backup=backup, folder=folder, files=files, source=source)
