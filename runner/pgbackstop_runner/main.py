@@ -14,6 +14,7 @@ import typer.core
 from pgbackstop_catalog import __version__, errors
 from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import options
+from pgbackstop_runner.system import exit_file
 
 # One line each, in the order of the help: a module of pgbackstop_runner.cli whose ``app`` is the
 # command. It is imported when it is called: psycopg alone costs 150 ms, and a list must answer at once.
@@ -114,9 +115,7 @@ def _common(
 
 def run() -> None:
     """Entry point of the command: a sentence and an exit code for every error, never a traceback."""
-    if file := os.environ.pop("PGBACKSTOP_EXIT_FILE", ""):  # taken away: programs that we start have another
-        from pgbackstop_runner.console import exit_file  # noqa: PLC0415 - only the console asks for it
-
+    if file := os.environ.pop(exit_file.VARIABLE, ""):
         exit_file.keep(Path(file), _run)
     else:
         _run()

@@ -14,9 +14,8 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import atomic
-from pgbackstop_runner.console import exit_file
 from pgbackstop_runner.console.operation import Operation
-from pgbackstop_runner.system import log
+from pgbackstop_runner.system import exit_file, log
 from pgbackstop_runner.system.state_folder import StateFolder
 
 # What was written beyond that is cut off at the front, once it has ended.

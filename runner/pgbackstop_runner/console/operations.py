@@ -18,12 +18,12 @@ from typing import Any, Final
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner import failures
-from pgbackstop_runner.console import command_line, exit_file, operation_store
+from pgbackstop_runner.console import command_line, operation_store
 from pgbackstop_runner.console.operation import Operation, Verb
 from pgbackstop_runner.daemon import children
 from pgbackstop_runner.daemon.children import Tail
 from pgbackstop_runner.journal.restore import OPERATOR
-from pgbackstop_runner.system import log, processes
+from pgbackstop_runner.system import exit_file, log, processes
 from pgbackstop_runner.system.processes import Identity, Survivor
 from pgbackstop_runner.system.state_folder import StateFolder
 from pgbackstop_runner.workspace import Workspace

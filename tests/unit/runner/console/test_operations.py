@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner.console import exit_file, operation_store, operations
+from pgbackstop_runner.console import operation_store, operations
 from pgbackstop_runner.console.operation import Operation
 from pgbackstop_runner.console.operations import Operations
-from pgbackstop_runner.system import processes
+from pgbackstop_runner.system import exit_file, processes
 from pgbackstop_runner.workspace import Workspace
 from tests.unit.runner import places
 

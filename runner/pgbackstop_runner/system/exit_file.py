@@ -1,4 +1,4 @@
-"""How an operation ended, written by itself: the daemon that started it may be gone by then."""
+"""How a command ended, written by itself: who started it may be gone by then."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Final
 
 from pgbackstop_catalog import regular_file
-from pgbackstop_catalog.store import atomic
 
-# The environment variable that names the file.
+# The environment variable that names the file; it is taken away, as programs that we start have another.
 VARIABLE: Final = "PGBACKSTOP_EXIT_FILE"
 _MOST_BYTES: Final = 16
 
 
 def keep(file: Path, run: Callable[[], None]) -> None:
     """Run something, and write the exit code that it ends with; a disk that is full changes nothing."""
+    from pgbackstop_catalog.store import atomic  # noqa: PLC0415 - few commands are asked for it
+
     code = 1
     try:
         run()
