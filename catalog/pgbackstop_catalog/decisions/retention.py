@@ -53,20 +53,26 @@ class Retention:
 
 
 def decide(
-    backups: Sequence[Backup], keep: Keep, *, now: datetime, proven: Collection[str] = ()
+    backups: Sequence[Backup],
+    keep: Keep,
+    *,
+    now: datetime,
+    proven: Collection[str] = (),
+    elsewhere: Iterable[Backup] = (),
 ) -> Retention:
     """The verdict on every available backup of one plan and database, and on damaged ones that were given up.
 
     ``backups`` are all its attempts, in any order. ``proven`` are the ids of backups that a proof has
-    restored or read back, beside those whose record says ``verified_at``.
+    restored or read back, beside those whose record says ``verified_at``. ``elsewhere`` are backups of other
+    plans, on which some of these may be built.
     """
-    known = {backup.id: backup for backup in backups if backup.is_available}
-    good = sorted(known.values(), key=_order, reverse=True)
+    known = {backup.id: backup for backup in (*elsewhere, *backups) if backup.is_available}
+    good = sorted((each for each in backups if each.is_available), key=_order, reverse=True)
     whole = [backup for backup in good if _chain(backup, known)]
     reasons: dict[str, list[str]] = {backup.id: [] for backup in good}
     for backup, reason in _asked_for(whole, keep, now):
         reasons[backup.id].append(reason)
-    for backup, reason in _held(whole, keep, proven):
+    for backup, reason in _held(whole, known, keep, proven):
         reasons[backup.id].append(reason)
     for backup in good:
         if backup.pinned is not None and backup.pinned.holds(now):
@@ -151,9 +157,11 @@ def _newest_of_each(
         yield backup, f"newest of {what} {name}"
 
 
-def _held(whole: Sequence[Backup], keep: Keep, proven: Collection[str]) -> Iterable[tuple[Backup, str]]:
+def _held(
+    whole: Sequence[Backup], known: Mapping[str, Backup], keep: Keep, proven: Collection[str]
+) -> Iterable[tuple[Backup, str]]:
     """Yield what stays whatever the rules say: the floor, and the newest one that is known to restore."""
-    for backup in _floor(whole, keep.minimum):
+    for backup in _floor(whole, known, keep.minimum):
         yield backup, f"one of the {keep.minimum} that always stay"
     for backup in whole:
         if backup.verified_at is not None or backup.id in proven:
@@ -161,12 +169,11 @@ def _held(whole: Sequence[Backup], keep: Keep, proven: Collection[str]) -> Itera
             return
 
 
-def _floor(whole: Sequence[Backup], minimum: int) -> Sequence[Backup]:
+def _floor(whole: Sequence[Backup], known: Mapping[str, Backup], minimum: int) -> Sequence[Backup]:
     """The newest ones until ``minimum`` of them share no bytes: a chain of incrementals is one copy."""
     full: set[str] = set()
-    by_id = {backup.id: backup for backup in whole}
     for number, backup in enumerate(whole):
-        full.add(_chain(backup, by_id)[-1].id)
+        full.add(_chain(backup, known)[-1].id)
         if len(full) == minimum:
             return whole[: number + 1]
     return whole
@@ -198,7 +205,7 @@ def _hold_chains(good: Sequence[Backup], known: Mapping[str, Backup], reasons: d
         if not reasons[backup.id]:
             continue
         for child, parent in pairwise(_chain(backup, known)):
-            if parent.id not in held:
+            if parent.id in reasons and parent.id not in held:
                 held.add(parent.id)
                 reasons[parent.id].append(f"parent of {child.id}")
 
@@ -209,10 +216,9 @@ def _spare_broken(good: Sequence[Backup], whole: Sequence[Backup], reasons: dict
     What breaks the chain may be a record that cannot be read today and is mended tomorrow.
     """
     kept = [_order(other) for other in whole if reasons[other.id]]
+    is_whole = {other.id for other in whole}
     for backup in good:
-        if not _chain(backup, {other.id: other for other in whole}) and _order(backup) > min(
-            kept, default=_NEVER
-        ):
+        if backup.id not in is_whole and _order(backup) > min(kept, default=_NEVER):
             reasons[backup.id].append("its chain is broken: it counts for nothing, and goes with its time")
 
 

@@ -2,7 +2,8 @@
 
 Each backup by itself: first what lies beside its bytes and its copies says the new name, so that a catalog
 that is made anew has it once; then the records of its copies and proofs, and its own last. Who is killed in
-between has only to begin again.
+between has only to begin again. The newest are first: the old plan has no retention, so
+that nothing lets a parent go whose child was given already.
 """
 
 from __future__ import annotations

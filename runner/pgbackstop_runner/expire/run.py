@@ -61,7 +61,7 @@ def decide(workspace: Workspace, plan_name: str, *, now: datetime | None = None)
     """What would be kept and removed, database by database. Raises NotFound, CatalogError."""
     keep = workspace.plan(plan_name).effective_keep()
     backups, _ = _judged(workspace, plan_name)
-    return _decide(backups, keep, _proven(workspace, plan_name), now)
+    return _decide(workspace, plan_name, backups, keep, now or utc_now())
 
 
 def run(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -> ExpireResult:
@@ -69,7 +69,7 @@ def run(workspace: Workspace, plan_name: str, *, now: datetime | None = None) ->
     keep = workspace.plan(plan_name).effective_keep()
     with workspace.state.held(lock_name(plan_name), f"Expire of plan {plan_name}"):
         backups, problems = _judged(workspace, plan_name)
-        verdicts = _decide(backups, keep, _proven(workspace, plan_name), now)
+        verdicts = _decide(workspace, plan_name, backups, keep, now or utc_now())
         # The oldest first: an interrupted run leaves whole chains.
         for verdict in reversed(verdicts):
             if not verdict.kept:
@@ -89,12 +89,19 @@ def run(workspace: Workspace, plan_name: str, *, now: datetime | None = None) ->
 
 
 def let_go(workspace: Workspace, plan_name: str, now: datetime) -> tuple[tuple[Verdict, ...], list[str]]:
-    """Remove every backup of a plan, whatever retention would say; what went, and what could not.
+    """Remove every backup of a plan but what another's are built on; what went, and what could not.
 
     The caller holds the plan's lock. Raises CatalogError.
     """
     backups, problems = _judged(workspace, plan_name)
-    going = [each for each in backups if each.is_available]
+    needed = _needed_elsewhere(workspace, plan_name, backups)
+    going = [each for each in backups if each.is_available and each.id not in needed]
+    problems += [
+        f"{each.id} stays: {child.id} of plan {child.plan} is built on it. Give it to that plan too: "
+        f"'pgbackstop catalog assign {plan_name} {child.plan}'."
+        for each in backups
+        if each.is_available and (child := needed.get(each.id))
+    ]
     for backup in sorted(going, key=lambda each: each.id, reverse=True):  # none before what is built on it
         problems += _expire(workspace, backup, now)
     for backup in backups:
@@ -142,14 +149,39 @@ def fold(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -
 
 
 def _decide(
-    backups: Sequence[Backup], keep: Keep, proven: frozenset[str], now: datetime | None
+    workspace: Workspace, plan_name: str, backups: Sequence[Backup], keep: Keep, now: datetime
 ) -> tuple[Verdict, ...]:
-    moment = now or utc_now()
+    proven = _proven(workspace, plan_name)
+    elsewhere = _elsewhere(workspace, plan_name, backups)
     return tuple(
         verdict
         for _, group in _by_database(backups)
-        for verdict in retention.decide(group, keep, now=moment, proven=proven).verdicts
+        for verdict in retention.decide(group, keep, now=now, proven=proven, elsewhere=elsewhere).verdicts
     )
+
+
+def _elsewhere(workspace: Workspace, plan_name: str, backups: Sequence[Backup]) -> tuple[Backup, ...]:
+    """Those of other plans, where something is built on them: it was given to this plan, and they not yet."""
+    own = {each.id for each in backups}
+    servers = {each.server for each in backups if each.is_available and (each.parent or each.id) not in own}
+    return tuple(each for server in sorted(servers) for each in _of_others(workspace, plan_name, server))
+
+
+def _needed_elsewhere(workspace: Workspace, plan_name: str, backups: Sequence[Backup]) -> dict[str, Backup]:
+    """By the id of each on which something of another plan is built: one of these."""
+    found: dict[str, Backup] = {}
+    for server in {each.server for each in backups}:
+        for child in _of_others(workspace, plan_name, server):
+            if child.is_available and child.parent:
+                found[child.parent] = child
+    for each in sorted(backups, key=lambda each: each.id, reverse=True):  # a child before its parent
+        if each.id in found and each.parent:
+            found[each.parent] = found[each.id]
+    return found
+
+
+def _of_others(workspace: Workspace, plan_name: str, server: str) -> Iterator[Backup]:
+    return (each for each in workspace.catalog.physical_backups(server) if each.plan != plan_name)
 
 
 def _by_database(backups: Iterable[Backup]) -> Iterator[tuple[tuple[str, str], list[Backup]]]:

@@ -56,7 +56,11 @@ def opened(folder: Path, plan: str) -> Workspace:
                 "copies": ["second"],
                 "keep": {"last": 2, "minimum": 1},
             },
-            "main-physical": {"server": "main", "backup_type": "physical"},
+            "main-physical": {
+                "server": "main",
+                "backup_type": "physical",
+                "keep": {"last": 2, "minimum": 1},
+            },
             "elsewhere": {"server": "other", "backup_type": "logical"},
         },
     }
@@ -202,6 +206,30 @@ def test_one_in_use_is_left_for_the_next_time(renamed: Workspace) -> None:
     assert "is already running" in problem
     assert [each.id for each in renamed.catalog.backups(OLD)] == [used.id]
     assert [each.id for each in assign.run(renamed, OLD, NEW).given] == [used.id]
+
+
+def test_what_was_given_without_its_parent_is_not_lost(tmp_path: Path) -> None:
+    """Neither by the retention of its new plan, nor with all that the old one still has."""
+    workspace = storages.create(opened(tmp_path / "place", NEW))
+    full = builders.physical(1, NOW - 3 * DAY, plan=OLD)
+    first = builders.physical(2, NOW - 2 * DAY, plan=OLD, parent=full)
+    second = builders.physical(3, NOW - DAY, plan=OLD, parent=first)
+    alone = builders.physical(4, NOW - 4 * DAY, plan=OLD)
+    newest = builders.physical(5, NOW)  # by itself enough for a floor
+    for each in (full, first, second, alone, newest):
+        places.stored(workspace, each)
+    with workspace.state.lease(full.id), workspace.state.lease(first.id), workspace.state.lease(alone.id):
+        assert [each.id for each in assign.run(workspace, OLD, "main-physical").given] == [second.id]
+    (_, given) = expire_run.run(workspace, "main-physical", now=NOW).verdicts
+    assert (given.backup.id, given.kept) == (second.id, True)
+    assert not any("broken" in reason for reason in given.reasons)
+    outcome = removed_plans.let_go(workspace, OLD)
+    assert [each.backup.id for each in outcome.verdicts] == [alone.id]
+    assert [each.split()[0] for each in outcome.problems] == [first.id, full.id]
+    assert all(f"catalog assign {OLD} main-physical" in each for each in outcome.problems)
+    rest = assign.run(workspace, OLD, "main-physical")
+    assert [each.id for each in rest.given if each.is_available] == [first.id, full.id]
+    assert all(places.folder_of(workspace, each).exists() for each in (full, first, second))
 
 
 def test_while_either_plan_is_at_work_nothing_is_given(renamed: Workspace) -> None:
