@@ -73,6 +73,22 @@ def rows(connection: psycopg.Connection, schema: str, name: str) -> int:
     return cursor.rowcount
 
 
+def rows_by_query(connection: psycopg.Connection, schema: str, name: str) -> int:
+    """The same, many times as fast, where nobody else gets in. Raises psycopg.Error.
+
+    The owners' code ran with our rights already, when what it is in was restored. Where it keeps the table
+    from being planned, as a function that needs a search_path does, COPY counts it.
+    """
+    try:
+        row = connection.execute(_COUNT.format(sql.Identifier(schema, name))).fetchone()
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error:
+        return rows(connection, schema, name)
+    return int(row[0]) if row else 0
+
+
+_COUNT = sql.SQL("select count(*) from only {}")
 _COPY = sql.SQL("copy {} {} to stdout")
 _NARROWEST = """
     select a.attname from pg_catalog.pg_attribute a

@@ -6,7 +6,7 @@ and is then reported, not judged.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -21,6 +21,8 @@ from pgbackstop_runner.formats import dump_metadata, restore_errors
 from pgbackstop_runner.postgres import facts as postgres
 from pgbackstop_runner.postgres import row_counts, validity
 from pgbackstop_runner.system import phrases
+
+CountRows = Callable[[psycopg.Connection, str, str], int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +76,13 @@ def expected(
 
 
 def check(connection: psycopg.Connection, wanted: Expected) -> tuple[CheckResult, ...]:
-    """All checks of the database that is connected to; the connection must see every row."""
+    """All checks of the database that is connected to, into which nobody else gets.
+
+    The connection is in autocommit, and must see every row.
+    """
     connection.execute("set row_security = off")
     return (
-        rows(connection, wanted.row_counts),
+        rows(connection, wanted.row_counts, row_counts.rows_by_query),
         _indexes(connection, wanted.invalid_indexes),
         _constraints(connection, wanted.not_valid),
         _sequences(connection, wanted.sequences),
@@ -92,17 +97,20 @@ def failed(results: Sequence[CheckResult]) -> str:
     return "; ".join(f"{each.name}: {each.detail}" for each in results if not each.ok)
 
 
-def rows(connection: psycopg.Connection, counts: dict[str, int] | None) -> CheckResult:
+def rows(
+    connection: psycopg.Connection, counts: dict[str, int] | None, count_rows: CountRows = row_counts.rows
+) -> CheckResult:
     """Exact counts against those of the dump's own snapshot, which may lack tables."""
     if counts is None:
         return CheckResult(name="rows", ok=True, detail="not compared: none were counted at backup")
     # The names come from a record, so PostgreSQL says what they mean, and no name becomes a statement.
     tables = connection.execute(
         """select k, n.nspname, c.relname from unnest(%s::text[]) k
-           join pg_class c on c.oid = to_regclass(k) join pg_namespace n on n.oid = c.relnamespace""",
+           join pg_class c on c.oid = to_regclass(k) and c.relkind = 'r'
+           join pg_namespace n on n.oid = c.relnamespace""",
         (list(counts),),
     ).fetchall()
-    found = {quoted: row_counts.rows(connection, schema, name) for quoted, schema, name in tables}
+    found = {quoted: count_rows(connection, schema, name) for quoted, schema, name in tables}
     wrong = [
         f"{name} has {found.get(name, 'no table')} instead of {count}"
         for name, count in counts.items()

@@ -68,6 +68,9 @@ def test_what_cannot_be_planned_is_counted(site: Site, database: Database) -> No
         postgres.connect(settings(site), database.name) as own,
     ):
         own.execute("select count(*) from public.names")
+    with postgres.connect(settings(site), database.name) as own:
+        assert row_counts.rows_by_query(own, "public", "names") == 77
+        assert row_counts.rows_by_query(own, "public", "orders") == SHOP["public.orders"]
     backup = made(site)
     assert backup.row_counts == {**SHOP, "public.names": 77}
     assert (backup.warnings, backup.uncounted) == ((), ())
