@@ -23,9 +23,10 @@ from pgbackstop_runner.console.operation import Operation, Verb
 from pgbackstop_runner.daemon import children
 from pgbackstop_runner.daemon.children import Tail
 from pgbackstop_runner.journal.restore import OPERATOR
-from pgbackstop_runner.system import exit_file, log, processes
-from pgbackstop_runner.system.processes import Identity, Survivor
+from pgbackstop_runner.system import exit_file, log, survivors
+from pgbackstop_runner.system.processes import Identity
 from pgbackstop_runner.system.state_folder import StateFolder
+from pgbackstop_runner.system.survivors import Survivor
 from pgbackstop_runner.workspace import Workspace
 
 MOST_AT_ONCE: Final = 4
@@ -175,7 +176,7 @@ class Operations:
         tail = None
         try:
             tail = Tail(log=operation_store.open_log(folder, made.id), out=sys.stderr.buffer)
-            process = processes.start_survivor(argv, log=tail.log, env=env)
+            process = survivors.start(argv, log=tail.log, env=env)
         except (OSError, ValueError) as error:  # ValueError: a NUL in what somebody wrote
             if tail is not None:
                 tail.close()
@@ -186,13 +187,13 @@ class Operations:
         bound.info("started by the console", pid=process.identity.pid)
         self._follow(folder, made.id, process, tail)
         who = process.identity
-        await self._change(folder, made.id, pid=who.pid, process_started=who.started, boot=processes.boot())
+        await self._change(folder, made.id, pid=who.pid, process_started=who.started, boot=survivors.boot())
 
     async def _adopt(self, folder: StateFolder, found: Operation) -> None:
         tail = _resumed(folder, found.id)
         identity = Identity(pid=found.pid or 0, started=found.process_started)
         process = Survivor(identity=identity)
-        if found.boot == processes.boot() and not process.has_ended():
+        if found.boot == survivors.boot() and not process.has_ended():
             log.logger().info("found running", operation=found.id, pid=found.pid, verb=found.verb)
             self._follow(folder, found.id, process, tail)
             return

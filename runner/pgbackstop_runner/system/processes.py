@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,59 +111,6 @@ def start(
         )
     finally:
         os.close(descriptor)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Survivor:
-    """A process that outlives us, the leader of its own group; ``process`` is None where others began it."""
-
-    identity: Identity
-    process: subprocess.Popen[bytes] | None = None
-
-    def has_ended(self) -> bool:
-        """Whether it is gone; a child of ours is reaped by that."""
-        if self.process is not None:
-            return self.process.poll() is not None
-        return identify(self.identity.pid) != self.identity
-
-    @property
-    def exit_status(self) -> int | None:
-        """That of a child of ours that has ended, negative for a signal."""
-        return self.process.returncode if self.process is not None else None
-
-    def send(self, number: signal.Signals) -> None:
-        """Signal the whole group; nothing happens where it is gone."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if not self.has_ended():
-                os.killpg(self.identity.pid, number)
-
-
-def start_survivor(argv: Sequence[str], *, log: int, env: Mapping[str, str]) -> Survivor:
-    """Start a process that goes on when we end, whose output is written into the descriptor ``log``.
-
-    ``env`` is added to our environment. Raises OSError, ValueError for a NUL in the arguments.
-    """
-    process = subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        env={**os.environ, **env},
-        start_new_session=True,
-    )
-    # One that has ended already has no identity, and nobody is mistaken for it.
-    return Survivor(identity=identify(process.pid) or Identity(pid=process.pid, started=0), process=process)
-
-
-def boot() -> str:
-    """Which start of the machine this is: numbers and times of processes begin anew with each.
-
-    It is "" where the kernel does not tell.
-    """
-    try:
-        return (_PROC / "sys" / "kernel" / "random" / "boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
 
 
 def environment() -> dict[str, str]:

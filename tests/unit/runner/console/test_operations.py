@@ -13,7 +13,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_runner.console import operation_store, operations
 from pgbackstop_runner.console.operation import Operation
 from pgbackstop_runner.console.operations import Operations
-from pgbackstop_runner.system import exit_file, processes
+from pgbackstop_runner.system import exit_file, processes, survivors
 from pgbackstop_runner.workspace import Workspace
 from tests.unit.runner import places
 
@@ -61,7 +61,7 @@ def test_what_goes_on_is_found_by_the_next_daemon_and_by_its_process_alone(tmp_p
     place = opened(tmp_path)
     ourselves = processes.identify(os.getpid())
     assert ourselves is not None
-    who = {"pid": ourselves.pid, "process_started": ourselves.started, "boot": processes.boot()}
+    who = {"pid": ourselves.pid, "process_started": ourselves.started, "boot": survivors.boot()}
     for number, changes in enumerate(
         (who, {**who, "process_started": ourselves.started + 1}, {**who, "boot": "another"}, {})
     ):
@@ -111,7 +111,7 @@ def test_only_the_last_are_kept_and_nothing_that_runs_is_forgotten(tmp_path: Pat
     place = opened(tmp_path)
     ourselves = processes.identify(os.getpid())
     assert ourselves is not None
-    runs = operation(0, pid=ourselves.pid, process_started=ourselves.started, boot=processes.boot())
+    runs = operation(0, pid=ourselves.pid, process_started=ourselves.started, boot=survivors.boot())
     operation_store.write(place.state, runs)
     for number in range(1, 205):
         operation_store.write(place.state, operation(number, finished_at=LONG_AGO, exit_code=0))
