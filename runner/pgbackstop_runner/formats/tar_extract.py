@@ -7,46 +7,28 @@ and so is one that is neither file, folder, nor a tablespace's link.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.formats import backup_manifest
+from pgbackstop_runner.formats import backup_manifest, base_backup_files
+from pgbackstop_runner.formats.base_backup_files import Hashed
 from pgbackstop_runner.formats.tar_member import PlainMember
 from pgbackstop_runner.storage.backup_files import BackupFiles
-from pgbackstop_runner.system import compression, streams
+from pgbackstop_runner.system import streams
 from pgbackstop_runner.system.read_ahead import Ahead
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _OFFSET = ctypes.c_int64
 _SYNC_FILE_RANGE_WRITE = 2  # https://man7.org/linux/man-pages/man2/sync_file_range.2.html
 _WRITE_BACK = 16 << 20
-_UNKNOWN_ROOM = 1 << 62
-_LARGEST_SEGMENT = 1 << 30
 GROUP_READS = 0o040  # PostgreSQL knows data directories of mode 0700 and 0750, and no others
-_BESIDE = 16 << 20  # the backup's label and what is not in the manifest
-
-
-class _Hashed:
-    """A file that is hashed while it is read."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.digest = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        chunk = self._file.read(size)
-        self.digest.update(chunk)
-        return chunk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +53,7 @@ def backup(
     OSError where they cannot be written.
     """
     done = 0
-    left = room(source, record)
+    left = base_backup_files.room(source, record)
     for stored in source.files():
         place = _place(stored.path, target)
         if place is not None:
@@ -81,24 +63,6 @@ def backup(
         done += stored.size_bytes
         on_bytes(done)
     _link_tablespaces(target)
-
-
-def room(source: BackupFiles, record: Backup) -> int:
-    """How many bytes of files the backup may unpack to: what its manifest lists, and the WAL beside that.
-
-    A small archive can hold the zeros that fill a disk. Raises CatalogError for a damaged manifest.
-    """
-    manifest = _manifest(source.files())
-    if manifest is None:
-        return _UNKNOWN_ROOM
-    try:
-        listed = backup_manifest.parse(_whole(source, manifest))
-        wal = wal_segments.parse_lsn(listed.stop_lsn) - wal_segments.parse_lsn(listed.start_lsn)
-    except (AttemptFailed, ValueError) as error:
-        raise _damaged(source.where(manifest.path), _words(error)) from error
-    # WAL comes in whole segments, at both ends of what the manifest names.
-    segment = (record.server_facts and record.server_facts.wal_segment_bytes) or _LARGEST_SEGMENT
-    return listed.data_bytes + max(0, wal) + 3 * segment + _BESIDE
 
 
 def tar(
@@ -114,10 +78,10 @@ def tar(
     Raises CatalogError, for more than ``room`` bytes too, and OSError.
     """
     path = source.where(stored.path)
-    room = _UNKNOWN_ROOM if room is None else room
+    room = base_backup_files.UNKNOWN_ROOM if room is None else room
     unpacked = 0
     try:
-        with _opened(source, stored.path) as (hashed, plain):
+        with base_backup_files.opened(source, stored.path) as (hashed, plain):
             with (
                 Ahead(_chunks(hashed, plain)) as ahead,
                 tarfile.open(fileobj=cast("IO[bytes]", ahead), mode="r:", tarinfo=PlainMember) as archive,
@@ -130,50 +94,15 @@ def tar(
                 ahead.finish()
             digest = hashed.digest.hexdigest()
     except (tarfile.TarError, AttemptFailed) as error:
-        raise _damaged(path, f"it does not unpack ({_words(error)})") from error
+        raise base_backup_files.damaged(
+            path, f"it does not unpack ({base_backup_files.words(error)})"
+        ) from error
     if digest != stored.sha256:
-        raise _damaged(path)
+        raise base_backup_files.damaged(path)
     return unpacked
 
 
-def _manifest(files: Iterable[StoredFile]) -> StoredFile | None:
-    return next((stored for stored in files if stored.path == backup_manifest.NAME), None)
-
-
-def listed(source: BackupFiles) -> frozenset[str]:
-    """The server's files that the backup's manifest lists; none where it has none. Raises CatalogError."""
-    manifest = _manifest(source.files())
-    if manifest is None:
-        return frozenset()
-    try:
-        return backup_manifest.paths(_whole(source, manifest))
-    except AttemptFailed as error:
-        raise _damaged(source.where(manifest.path), _words(error)) from error
-
-
-def small_files(source: BackupFiles, names: Set[str], most: int) -> dict[str, bytes]:
-    """The first ``most`` bytes of those files of the data directory; reading ends with the last of them.
-
-    Nothing is hashed: they are read once more when they are unpacked. Raises CatalogError.
-    """
-    base = next(stored.path for stored in source.files() if stored.path.partition(".tar")[0] == "base")
-    found: dict[str, bytes] = {}
-    try:
-        with (
-            _opened(source, base) as (_hashed, plain),
-            tarfile.open(fileobj=plain, mode="r|", tarinfo=PlainMember) as archive,
-        ):
-            for member in archive:
-                if member.name in names and member.isfile() and (file := archive.extractfile(member)):
-                    found[member.name] = file.read(most)
-                if found.keys() == names:
-                    break
-    except (tarfile.TarError, AttemptFailed) as error:
-        raise _damaged(source.where(base), f"it does not unpack ({_words(error)})") from error
-    return found
-
-
-def _chunks(hashed: _Hashed, plain: IO[bytes]) -> Iterator[bytes]:
+def _chunks(hashed: Hashed, plain: IO[bytes]) -> Iterator[bytes]:
     """All plain bytes; then the stored ones behind them, which are part of what was hashed."""
     while chunk := plain.read(streams.CHUNK):
         yield chunk
@@ -201,19 +130,6 @@ def _place(name: str, target: ExtractTarget) -> Path | None:
     if base == "pg_wal":
         return target.data / "pg_wal"
     return target.tablespaces.get(int(base)) if base.isdecimal() else None
-
-
-@contextmanager
-def _opened(source: BackupFiles, name: str) -> Iterator[tuple[_Hashed, IO[bytes]]]:
-    """The stored bytes, hashed, and the plain ones that they give."""
-    try:
-        opened = source.open(name)
-    except OSError as error:
-        raise _unreadable(source.where(name), error) from error
-    with opened as raw:
-        hashed = _Hashed(raw)
-        with compression.decompressed(PurePosixPath(name).suffix, cast("IO[bytes]", hashed)) as plain:
-            yield hashed, plain
 
 
 def _extract(ahead: Ahead, member: tarfile.TarInfo, target: Path, path: str, version: Path | None) -> None:
@@ -261,21 +177,8 @@ def _begin_writing(descriptor: int) -> None:
 
 
 def _copy(source: BackupFiles, stored: StoredFile, target: Path) -> None:
-    target.write_bytes(_whole(source, stored))
+    target.write_bytes(base_backup_files.whole(source, stored))
     target.chmod(0o600)
-
-
-def _whole(source: BackupFiles, stored: StoredFile) -> bytes:
-    """A file's bytes, which are those on record. Raises CatalogError."""
-    where = source.where(stored.path)
-    try:
-        with source.open(stored.path) as file:
-            content = file.read()
-    except OSError as error:
-        raise _unreadable(where, error) from error
-    if hashlib.sha256(content).hexdigest() != stored.sha256:
-        raise _damaged(where)
-    return content
 
 
 def _link_tablespaces(target: ExtractTarget) -> None:
@@ -285,23 +188,7 @@ def _link_tablespaces(target: ExtractTarget) -> None:
         (target.data / "pg_tblspc" / str(oid)).symlink_to(place)
 
 
-def _damaged(path: str, how: str = "its SHA-256 is not the one on record") -> errors.CatalogError:
-    return errors.CatalogError(
-        f"{path} is damaged: {how}.", remedy="Take another backup, or another copy of this one."
-    )
-
-
 def _suspicious(path: str, what: str) -> errors.CatalogError:
     return errors.CatalogError(
         f"{path} has {what}.", remedy="Do not use this backup: somebody may have changed it."
     )
-
-
-def _unreadable(path: str, error: OSError) -> errors.CatalogError:
-    return errors.CatalogError(
-        f"{path} cannot be read: {error.strerror}.", remedy="Take another backup, or another copy."
-    )
-
-
-def _words(error: Exception) -> str:
-    return str(error).rstrip(".")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pgbackstop_catalog import errors, regular_file
-from pgbackstop_runner.formats import tar_extract
+from pgbackstop_runner.formats import base_backup_files
 from pgbackstop_runner.postgres import loaded_libraries
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.storage.backup_files import BackupFiles
@@ -121,7 +121,7 @@ class _Configuration:
     def _of_backup(self, name: str) -> bytes:
         if name not in self._texts:
             wanted = {name, *(each for each in _READ_FIRST if each in self.lists)}
-            self._texts |= tar_extract.small_files(self.source, wanted, _MOST_BYTES)
+            self._texts |= base_backup_files.small_files(self.source, wanted, _MOST_BYTES)
         return self._texts.get(name, b"")
 
 
@@ -130,7 +130,7 @@ def require(source: BackupFiles, data: Path, programs: Binaries, who: Account) -
 
     Reads the backup as far as its configuration. Raises CatalogError.
     """
-    lists = tar_extract.listed(source) or frozenset(_READ_FIRST)
+    lists = base_backup_files.listed(source) or frozenset(_READ_FIRST)
     found = _Configuration(source=source, data=data, who=who, lists=lists)
     found.read()
     loaded_libraries.require(loaded_libraries.named(found.preloads), programs)

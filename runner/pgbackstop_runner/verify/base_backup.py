@@ -12,7 +12,7 @@ from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.formats import backup_manifest, tar_extract
+from pgbackstop_runner.formats import backup_manifest, base_backup_files, tar_extract
 from pgbackstop_runner.postgres import client_process
 from pgbackstop_runner.postgres.client_process import Limits
 from pgbackstop_runner.postgres.client_programs import Binaries
@@ -168,7 +168,7 @@ def staging_of(folder: Path) -> Path:
 
 
 def _unpack(stored: StoredBackup, files: Sequence[StoredFile], staging: Path) -> None:
-    room = tar_extract.room(stored, stored.backup)
+    room = base_backup_files.room(stored, stored.backup)
     for each in files:
         if ".tar" not in each.path:
             staging.mkdir(mode=0o700, exist_ok=True)
