@@ -74,7 +74,10 @@ def small_files(source: BackupFiles, names: Set[str], most: int) -> dict[str, by
 
     Nothing is hashed: they are read once more when they are unpacked. Raises CatalogError.
     """
-    base = next(stored.path for stored in source.files() if stored.path.partition(".tar")[0] == "base")
+    paths = (stored.path for stored in source.files())
+    base = next((path for path in paths if path.partition(".tar")[0] == "base"), None)
+    if base is None:
+        raise damaged(source.where("base.tar"), "it is not among the backup's files")
     found: dict[str, bytes] = {}
     try:
         with (
