@@ -29,6 +29,7 @@ packages="
     prometheus-alertmanager
     prometheus-postgres-exporter
     tzdata
+    wine
     zstd
 "
 # age: opens encrypted copies without us; bubblewrap: a jail for drills;
@@ -38,7 +39,7 @@ packages="
 # standard tools; npm: Grafana's components, which draw the dashboards' panels; openssh-server: a real SFTP server
 # for copies; postgresql-15: a full build
 # (ICU, zstd), which the wheel of 15 is not; prometheus: promtool and a real scraper; prometheus-alertmanager:
-# real alerts; prometheus-postgres-exporter: a part of the stack; tzdata: the wheels read the system's time zones.
+# real alerts; prometheus-postgres-exporter: a part of the stack; tzdata: the wheels read the system's time zones; wine: runs the scripts for Windows.
 [ $# -eq 0 ] || packages=$*
 
 say() { printf '%s\n' "$*" >&2; }

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import signal
+import sys
+
+_WINDOWS = """\
+pgbackstop runs on Linux: what a backup is held by (locks, rights, a jail for drills) is not had on Windows.
+Install it in WSL 2 on this computer, or on a backup host, and call it from here:
+https://github.com/pgbackstop/pgbackstop/blob/main/docs/how-to/work-from-windows.md
+"""
 
 
 def run() -> None:
-    """Import the program and run it. What Python itself needs to start is before us."""
+    """Import the program and run it, or refuse Windows. What Python itself needs to start is before us."""
+    if sys.platform == "win32":
+        sys.stderr.write(_WINDOWS)
+        raise SystemExit(3)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from pgbackstop_runner import main  # noqa: PLC0415 - this is what takes its time
 

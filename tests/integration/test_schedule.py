@@ -176,6 +176,10 @@ def test_tasks_are_written_and_the_commands_for_them_said(folder: Path) -> None:
     assert r'schtasks /Create /XML pgbackstop-backup-shop.xml /TN "\pgbackstop\backup-shop"' in done.stdout
     text = (folder / "tasks" / "pgbackstop-backup-shop.xml").read_text("utf-16")
     assert "<Command>C:\\pgbackstop.exe</Command>" in text
+    assert run(folder, "install", "--windows", "--into", "tasks").returncode == 0
+    text = (folder / "tasks" / "pgbackstop-backup-shop.xml").read_text("utf-16")
+    assert "<Command>wsl.exe</Command>" in text
+    assert f"<Arguments>--exec {Path(sys.executable).with_name('pgbackstop')} --config " in text
     assert run(folder, "uninstall", "--windows", "--into", "tasks").returncode == 0
     assert list((folder / "tasks").iterdir()) == []
 

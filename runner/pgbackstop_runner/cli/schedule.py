@@ -31,7 +31,9 @@ app = typer.Typer(
 Kind = Literal["cron", "systemd", "windows"]
 Cron = Annotated[bool, typer.Option("--cron", help="Lines of a crontab.")]
 Systemd = Annotated[bool, typer.Option("--systemd", help="Units and timers of systemd.")]
-Windows = Annotated[bool, typer.Option("--windows", help="Tasks of Windows' Task Scheduler, as XML.")]
+Windows = Annotated[
+    bool, typer.Option("--windows", help="Tasks of Windows' Task Scheduler, as XML, for WSL.")
+]
 Into = Annotated[
     Path | None, typer.Option("--into", help="The folder for the files; systemd's own when left out.")
 ]
@@ -40,6 +42,8 @@ Program = Annotated[str | None, typer.Option(help="The path of pgbackstop there;
 
 _UNITS, _BOOTED = Path("/etc/systemd/system"), Path("/run/systemd/system")
 _UTF16 = "utf-16"
+# A task of Windows starts us where we are: in WSL, and without a shell in between.
+_WSL = ("wsl.exe", "--exec")
 
 
 @app.command("print")
@@ -143,7 +147,8 @@ def _block(program: str | None) -> tuple[Path, str]:
 def _contents(kind: Kind, user: str, program: str | None) -> tuple[Mapping[str, str], str]:
     from pgbackstop_runner.schedules import systemd, task_scheduler  # noqa: PLC0415
 
-    target, jobs = _target(program or ("pgbackstop.exe" if kind == "windows" else _ourselves()))
+    through = _WSL if kind == "windows" and program is None else ()
+    target, jobs = _target(program or _ourselves(), through)
     mark = _mark(kind, target.file)
     if kind == "systemd":
         return systemd.units(target, jobs, user), mark
@@ -156,12 +161,12 @@ def _mark(kind: Kind, file: Path) -> str:
     return systemd.mark(file) if kind == "systemd" else task_scheduler.mark(file)
 
 
-def _target(program: str) -> tuple[Target, tuple[Job, ...]]:
+def _target(program: str, through: tuple[str, ...] = ()) -> tuple[Target, tuple[Job, ...]]:
     from pgbackstop_runner.schedules import jobs  # noqa: PLC0415
 
     opened = options.open_workspace()
     writes = jobs.writable(opened.config)
-    target = jobs.Target(program=program, file=opened.file.absolute(), writes=writes)
+    target = jobs.Target(program=program, file=opened.file.absolute(), writes=writes, through=through)
     return target, jobs.jobs(opened.config)
 
 

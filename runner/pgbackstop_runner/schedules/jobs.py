@@ -31,15 +31,19 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """Who starts the jobs: the program, the configuration, and where its jobs may write."""
+    """Who starts the jobs: the program, the configuration, and where its jobs may write.
+
+    ``through`` is the command that starts the program where the schedule is another system's: WSL's.
+    """
 
     program: str
     file: Path
     writes: tuple[Path, ...]
+    through: tuple[str, ...] = ()
 
     def argv(self, job: Job) -> tuple[str, ...]:
         """The command of a job."""
-        return (self.program, "--config", str(self.file), *job.arguments)
+        return (*self.through, self.program, "--config", str(self.file), *job.arguments)
 
 
 def jobs(config: Config) -> tuple[Job, ...]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[3]
+
 
 @pytest.mark.parametrize(
     ("program", "imported"), [("pgbackstop_runner", "typer"), ("pgbackstop_exporter", "aiohttp")]
@@ -34,3 +36,15 @@ def test_it_is_an_error_of_ours_from_then_on() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (130, b"")
+
+
+@pytest.mark.parametrize("program", ["pgbackstop_runner", "pgbackstop_exporter"])
+def test_windows_is_refused_in_a_sentence_before_anything_is_imported(program: str) -> None:
+    code = f"import sys; sys.platform = 'win32'; from {program} import start; start.run()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "runs on Linux" in done.stderr
+    assert "docs/how-to/work-from-windows.md" in done.stderr
+    assert (ROOT / "docs/how-to/work-from-windows.md").is_file()
