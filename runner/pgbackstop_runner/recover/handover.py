@@ -10,7 +10,7 @@ from pgbackstop_catalog.decisions.recovery import RecoveryPlan
 from pgbackstop_catalog.model import format_time
 from pgbackstop_runner.postgres.private_server import PrivateServer
 from pgbackstop_runner.recover.server_settings import MARK, SCRIPT
-from pgbackstop_runner.wal.archive_reader import COPY_NAME
+from pgbackstop_runner.wal.replay_source import COPY_NAME
 
 NAME = "RECOVER.md"
 LOG_NAME = "pgbackstop-recovery.log"

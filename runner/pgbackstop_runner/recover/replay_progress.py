@@ -17,7 +17,7 @@ from pgbackstop_runner.postgres.private_server import PrivateServer, Progress
 from pgbackstop_runner.recover import server_settings
 from pgbackstop_runner.recover.data_directory import DataDirectory
 from pgbackstop_runner.system import log
-from pgbackstop_runner.wal import archive_reader
+from pgbackstop_runner.wal import replay_source
 from pgbackstop_runner.wal.archive_reader import Archive
 
 _MOST_OF_LABEL = 100_000
@@ -154,7 +154,7 @@ def _span(work: RecoveryRun) -> tuple[int, int]:
     if work.plan.target.kind == "lsn":
         last = wal_segments.parse_lsn(work.plan.target.value)
     else:
-        last = archive_reader.reached(work.plan, work.archive)
+        last = replay_source.reached(work.plan, work.archive)
     return wal_segments.parse_lsn(work.plan.backup.start_lsn or "0/0"), last
 
 
@@ -175,7 +175,7 @@ def _require_not_beyond(work: RecoveryRun, progress: Progress) -> None:
 
 def _require_all(work: RecoveryRun, progress: Progress) -> None:
     """Raises CatalogError where the replay ended before the WAL that the window promises."""
-    least = archive_reader.least_lsn(work.plan, work.archive)
+    least = replay_source.least_lsn(work.plan, work.archive)
     if not least or (progress.replayed_lsn and wal_segments.parse_lsn(progress.replayed_lsn) > least):
         return
     work.recovered.stop()

@@ -44,7 +44,7 @@ from pgbackstop_runner.recover.replay_progress import RecoveryRun
 from pgbackstop_runner.storage import backup_files
 from pgbackstop_runner.system import accounts
 from pgbackstop_runner.system.jail import Jail
-from pgbackstop_runner.wal import archive_reader
+from pgbackstop_runner.wal import archive_reader, replay_source
 from pgbackstop_runner.wal.archive_reader import Archive
 from pgbackstop_runner.workspace import Workspace
 
@@ -108,8 +108,8 @@ def plan(workspace: Workspace, request: RecoveryRequest, found: Archive) -> Reco
     """Choose the backup and check the place. Raises ValidationError, NotFound, CatalogError, StoreError."""
     known = archive_reader.known(workspace, request.server, found, request.timeline)
     chosen = recovery.choose(request.target, known, backup_id=request.backup_id, timeline=request.timeline)
-    archive_reader.require_reach(chosen, found)
-    archive_reader.require_tools(chosen, found)
+    replay_source.require_reach(chosen, found)
+    replay_source.require_tools(chosen, found)
     for record in chosen.chain:
         files = backup_files.find(workspace, record, request.storage)
         if isinstance(files, backup_files.CopiedFiles):
@@ -151,8 +151,8 @@ def recover(
             current = stack.enter_context(recover_record.recorded(workspace, chosen, request.place.data))
         stack.enter_context(_disk_errors(request.place))
         with _step(request, current, "check"):
-            checked = archive_reader.check(chosen, found)
-            copied = archive_reader.copied_bytes(chosen, found, who)
+            checked = replay_source.check(chosen, found)
+            copied = replay_source.copied_bytes(chosen, found, who)
             data_directory.check_room(request.place, chosen.backup, copied)
             if request.as_live:
                 files = backup_files.find(workspace, chosen.backup, request.storage)
@@ -199,7 +199,7 @@ def _fill(
         work.recovered.programs,
         lambda count: on_progress("unpacked", min(1.0, count / total)),
     )
-    work.wal_folder = archive_reader.for_account(work.plan, work.archive, work.place.data, work.recovered.who)
+    work.wal_folder = replay_source.for_account(work.plan, work.archive, work.place.data, work.recovered.who)
     pauses = work.action == "pause"
     handover.write(work.plan, work.recovered, work.wal_folder, pauses=pauses, as_live=work.as_live)
     if work.throwaway is None:
@@ -232,7 +232,7 @@ def _finish(
     on_step(f"replayed to {progress.until or progress.replayed_lsn}")
     if not progress.in_recovery:
         with work.recovered.who.acting():
-            shutil.rmtree(work.place.data / archive_reader.COPY_NAME, ignore_errors=True)
+            shutil.rmtree(work.place.data / replay_source.COPY_NAME, ignore_errors=True)
     if request.throwaway is not None:
         return progress  # the drill has checks of its own
     with _step(request, current, "check result"):

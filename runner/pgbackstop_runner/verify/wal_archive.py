@@ -14,7 +14,7 @@ from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.system import phrases, streams
-from pgbackstop_runner.wal import archive_reader, segment_file
+from pgbackstop_runner.wal import archive_reader, replay_source, segment_file
 from pgbackstop_runner.wal.archive_reader import Archive
 from pgbackstop_runner.workspace import Workspace
 
@@ -47,7 +47,7 @@ def reach(workspace: Workspace, backup: Backup, *, whole: bool) -> Reach | None:
         chosen = recovery.choose(recovery.Target(kind="latest"), known, backup_id=backup.id)
     except (errors.ValidationError, errors.NotFound):
         return Reach(archive=found, entries=own, words=f"it leads {until}")
-    wanted = {entry.name: entry for entry in (*own, *archive_reader.needed(chosen, found))}
+    wanted = {entry.name: entry for entry in (*own, *replay_source.needed(chosen, found))}
     return Reach(archive=found, entries=tuple(wanted.values()), words=f"it leads {until}")
 
 

@@ -11,7 +11,7 @@ from pgbackstop_catalog.decisions.wal_segments import WalState, format_lsn
 from pgbackstop_catalog.records import codec
 from pgbackstop_runner.storage.folder import FolderStore
 from pgbackstop_runner.storage.protocol import StoreError
-from pgbackstop_runner.wal import archive_reader, segment_file, storage_copy
+from pgbackstop_runner.wal import archive_reader, replay_source, segment_file, storage_copy
 from pgbackstop_runner.wal.storage_copy import WalCopier
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import NOW
@@ -239,7 +239,7 @@ def test_the_unfinished_segment_counts_with_its_moment(bench: Bench) -> None:
     assert state.windows[-1].ends == "received"
     assert state.recoverable_until == NOW + 30 * builders.DAY + builders.DAY / 1440
     found = archive_reader.read(bench.workspace, "main", "offsite")
-    assert [path.read_bytes() for path in archive_reader.unfinished(found.folder)] == [b"beginning"]
+    assert [path.read_bytes() for path in replay_source.unfinished(found.folder)] == [b"beginning"]
     # Complete by now: its beginning is not needed any more.
     (bench.archive.receiving / f"{makers.name(3)}.lz4.partial").unlink()
     bench.archived(3)
