@@ -78,7 +78,7 @@ class _Flags:
 
 def _let_go(opened: Workspace, name: str, flags: _Flags) -> None:
     """Raises ConfigError where nobody has said yes."""
-    from pgbackstop_runner.expire import removed_plans  # noqa: PLC0415
+    from pgbackstop_runner.expire import let_go, removed_plans  # noqa: PLC0415
 
     if flags.plan is not None:
         raise errors.ConfigError("A plan and --removed-plan exclude each other.", remedy="Leave one out.")
@@ -89,7 +89,7 @@ def _let_go(opened: Workspace, name: str, flags: _Flags) -> None:
         return
     if not flags.yes:
         _ask(f"{what}.", name)
-    outcome = removed_plans.let_go(opened, name)
+    outcome = let_go.run(opened, name)
     _print(outcome.verdicts, json=flags.json, removed="removed")
     _summarise([outcome], quiet=flags.json)
 

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_runner.copy import run as copy_run
-from pgbackstop_runner.expire import run as expire_run
-from pgbackstop_runner.expire import wal
 from pgbackstop_runner.workspace import Workspace
 
 
@@ -51,24 +46,6 @@ def find(workspace: Workspace, name: str) -> RemovedPlan:
             remedy=f"Removed plans that keep backups: {known}.",
         )
     return RemovedPlan(name=name, backups=_kept(workspace, name))
-
-
-def let_go(workspace: Workspace, name: str, *, now: datetime | None = None) -> expire_run.ExpireResult:
-    """Remove all of its backups and their copies, and the WAL that only they needed; records stay.
-
-    Raises as ``find`` does, Busy where it is being expired, CatalogError.
-    """
-    find(workspace, name)
-    with workspace.state.held(expire_run.lock_name(name), f"Expire of plan {name}"):
-        verdicts, problems = expire_run.let_go(workspace, name, now or utc_now())
-        problems += copy_run.expire(workspace, name)
-        servers = {each.backup.server for each in verdicts} & workspace.config.servers.keys()
-        segments = 0
-        for server in sorted(servers):
-            removed, wal_problems = wal.run(workspace, server)
-            segments += removed
-            problems += wal_problems
-    return expire_run.ExpireResult(verdicts=verdicts, problems=tuple(problems), wal_segments=segments)
 
 
 def _kept(workspace: Workspace, name: str) -> tuple[Backup, ...]:

@@ -19,7 +19,7 @@ from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_runner.backup import assign, reconcile
 from pgbackstop_runner.copy import rebuild_catalog
 from pgbackstop_runner.copy import run as copy_run
-from pgbackstop_runner.expire import removed_plans
+from pgbackstop_runner.expire import let_go, removed_plans
 from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.storage import identity
 from pgbackstop_runner.system import state_folder
@@ -223,7 +223,7 @@ def test_what_was_given_without_its_parent_is_not_lost(tmp_path: Path) -> None:
     (_, given) = expire_run.run(workspace, "main-physical", now=NOW).verdicts
     assert (given.backup.id, given.kept) == (second.id, True)
     assert not any("broken" in reason for reason in given.reasons)
-    outcome = removed_plans.let_go(workspace, OLD)
+    outcome = let_go.run(workspace, OLD)
     assert [each.backup.id for each in outcome.verdicts] == [alone.id]
     assert [each.split()[0] for each in outcome.problems] == [first.id, full.id]
     assert all(f"catalog assign {OLD} main-physical" in each for each in outcome.problems)
