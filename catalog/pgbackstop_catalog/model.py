@@ -52,6 +52,11 @@ class Model(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, allow_inf_nan=False)
 
+    @classmethod
+    def defaults(cls) -> Self:
+        """The value of which nothing was said; ``cls()`` would build its validator too, at import."""
+        return super().model_construct()
+
     def evolve(self, **changes: Any) -> Self:
         """A validated copy of this value with some fields changed."""
         return type(self).model_validate({**dict(self), **changes})

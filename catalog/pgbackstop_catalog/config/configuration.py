@@ -81,14 +81,18 @@ class Config(Model):
         default=None,
         description="where throw-away servers live; drills in the first folder storage when left out",
     )
-    drills: Drills = Field(default=Drills(), description="what keeps in the code that a database contains")
-    verify: Verify = Field(default=Verify(), description="when stored backups are read again")
-    notifications: Notifications = Field(
-        default=Notifications(), description="who hears of finished and failed backups"
+    drills: Drills = Field(
+        default=Drills.defaults(), description="what keeps in the code that a database contains"
     )
-    daemon: Daemon = Field(default=Daemon(), description="how plans are run when they are due")
-    console: Console = Field(default=Console(), description="the web console, and who may do what there")
-    log: Log = Field(default=Log(), description="what is logged, and how")
+    verify: Verify = Field(default=Verify.defaults(), description="when stored backups are read again")
+    notifications: Notifications = Field(
+        default=Notifications.defaults(), description="who hears of finished and failed backups"
+    )
+    daemon: Daemon = Field(default=Daemon.defaults(), description="how plans are run when they are due")
+    console: Console = Field(
+        default=Console.defaults(), description="the web console, and who may do what there"
+    )
+    log: Log = Field(default=Log.defaults(), description="what is logged, and how")
 
     @model_validator(mode="before")
     @classmethod

@@ -158,14 +158,15 @@ class Plan(Model):
         default=None,
         description="logical: custom (.backup), plain (.sql), directory (parallel); physical: tar",
     )
-    compression: Compression = Field(default=Compression(), description="how it is compressed")
+    compression: Compression = Field(default=Compression.defaults(), description="how it is compressed")
     parallel_databases: int = Field(
         default=2, ge=1, le=64, description="databases of a logical run that are dumped at a time"
     )
     jobs: int = Field(default=2, ge=1, le=64, description="parallel workers of the directory format")
     row_counts: bool = Field(default=True, description="count every table's rows in the snapshot of the dump")
     data_loss: DataLoss = Field(
-        default=DataLoss(), description="logical: when a backup says that rows vanished since the one before"
+        default=DataLoss.defaults(),
+        description="logical: when a backup says that rows vanished since the one before",
     )
     role_passwords: bool = Field(
         default=True, description="keep password hashes in the globals where the role may read them"
@@ -174,7 +175,8 @@ class Plan(Model):
         default=(), description="logical: what must be true in the database when it was restored"
     )
     incremental: Incremental = Field(
-        default=Incremental(), description="physical: only what changed, on PostgreSQL 17 and later"
+        default=Incremental.defaults(),
+        description="physical: only what changed, on PostgreSQL 17 and later",
     )
     verify: bool = Field(
         default=True, description="read every byte back when the backup is safe, as 'pgbackstop verify' does"
@@ -209,7 +211,7 @@ class Plan(Model):
         default=None, description="how much may be lost; 24h (logical), 7d (physical) when left out"
     )
     rto_target: Duration = Field(default=2 * 3600.0, description="how long a restore may take")
-    drill: Drill = Field(default=Drill(), description="when a backup of it is restored for real")
+    drill: Drill = Field(default=Drill.defaults(), description="when a backup of it is restored for real")
     proof_max_age: Duration | None = Field(
         default=None,
         description="an older proof is too old; the interval of the drills and a day (8d) when left out",

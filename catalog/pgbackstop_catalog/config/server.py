@@ -185,15 +185,16 @@ class Server(Model):
         description="folder of pg_dump and the other client tools; found by major version when left out",
     )
     connect_timeout: Duration = Field(default=10.0, description="how long to wait for the server to answer")
-    wal: Wal = Field(default=Wal(), description="how its WAL is archived")
+    wal: Wal = Field(default=Wal.defaults(), description="how its WAL is archived")
     heartbeat: Heartbeat = Field(
-        default=Heartbeat(), description="rows that let drills measure what would be lost"
+        default=Heartbeat.defaults(), description="rows that let drills measure what would be lost"
     )
     restore_role: RestoreRole | None = Field(
         default=None, description="who restores; the role of the backups when left out"
     )
     application: Application = Field(
-        default=Application(), description="what is stopped before a restore and started after it"
+        default=Application.defaults(),
+        description="what is stopped before a restore and started after it",
     )
 
     @model_validator(mode="after")
