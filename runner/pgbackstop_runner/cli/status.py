@@ -65,7 +65,7 @@ def _read() -> Overview:
     from pgbackstop_runner.system import log  # noqa: PLC0415
 
     opened = workspace.open_workspace(options.Given.config, on_invalid_record=remember)
-    log.configure(opened.config.log)
+    log.configure_when_needed(opened.config.log)
     return read.overview(opened, unreadable, datetime.now(UTC))
 
 

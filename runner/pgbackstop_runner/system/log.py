@@ -7,29 +7,39 @@ import sys
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, overload
 
-# structlog imports rich wherever it is installed, to paint tracebacks that we never print: a fifth of the
-# time until a backup starts. Marked as absent meanwhile, it stays out; later imports of it are free again.
-_ABSENT: Any = {"rich": None} if "rich" not in sys.modules else {}
-sys.modules.update(_ABSENT)
-try:
-    import structlog
-finally:
-    for _name in _ABSENT:
-        del sys.modules[_name]
-
-from pgbackstop_catalog import errors  # noqa: E402 - after the import above
-from pgbackstop_catalog.config.configuration import Log  # noqa: E402
-from pgbackstop_catalog.text import bounded, plain  # noqa: E402
-from pgbackstop_runner import failures  # noqa: E402
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.text import bounded, plain
+from pgbackstop_runner import failures
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
+    from pgbackstop_catalog.config.configuration import Log
+
 _KEY_ORDER = ["timestamp", "level", "event"]
+
+
+class _Wanted:
+    """Settings that structlog was not given yet."""
+
+    settings: Log | None = None
+
+
+def configure_when_needed(settings: Log) -> None:
+    """Set up the logger when something is said: a command that reads seldom says anything.
+
+    For a process of one thread: what another one imports meanwhile may be marked as absent.
+    """
+    if "structlog" in sys.modules:
+        configure(settings)
+    else:
+        _Wanted.settings = settings
 
 
 def configure(settings: Log) -> None:
     """Set up the one logger of this process."""
+    _Wanted.settings = None
+    structlog = _structlog()
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if settings.format == "json"
@@ -52,6 +62,22 @@ def configure(settings: Log) -> None:
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # the one of that moment
         cache_logger_on_first_use=True,
     )
+
+
+def _structlog() -> Any:
+    """Import structlog, which takes 60 ms.
+
+    It imports rich wherever that is installed, to paint tracebacks that we never print: a fifth of the time
+    until a backup starts. Marked as absent meanwhile, it stays out; later imports of it are free again.
+    """
+    absent: Any = {"rich": None} if {"rich", "structlog"}.isdisjoint(sys.modules) else {}
+    sys.modules.update(absent)
+    try:
+        import structlog  # noqa: PLC0415 - see above
+    finally:
+        for name in absent:
+            del sys.modules[name]
+    return structlog
 
 
 def _drop_empty(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -83,5 +109,7 @@ def as_error(error: BaseException, **facts: str) -> errors.Ending:
 
 def logger() -> FilteringBoundLogger:
     """The logger; its calls take an event in plain words and facts as keywords."""
-    bound: FilteringBoundLogger = structlog.get_logger()
+    if _Wanted.settings is not None:
+        configure(_Wanted.settings)
+    bound: FilteringBoundLogger = _structlog().get_logger()
     return bound
