@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import signal
 import sys
 
@@ -11,6 +13,9 @@ Install it in WSL 2 on this computer, or on a backup host, and call it from here
 https://github.com/pgbackstop/pgbackstop/blob/main/docs/how-to/work-from-windows.md
 """
 
+# Python's own, 700, collects some hundred times while a command imports what it needs, and finds nothing.
+_OBJECTS_A_COLLECTION = 10_000
+
 
 def run() -> None:
     """Import the program and run it, or refuse Windows. What Python itself needs to start is before us."""
@@ -18,6 +23,8 @@ def run() -> None:
         sys.stderr.write(_WINDOWS)
         raise SystemExit(3)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    gc.set_threshold(_OBJECTS_A_COLLECTION)
+    atexit.register(gc.freeze)  # nor look at every object once more for the process to end
     from pgbackstop_runner import main  # noqa: PLC0415 - this is what takes its time
 
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -48,3 +48,16 @@ def test_windows_is_refused_in_a_sentence_before_anything_is_imported(program: s
     assert "runs on Linux" in done.stderr
     assert "docs/how-to/work-from-windows.md" in done.stderr
     assert (ROOT / "docs/how-to/work-from-windows.md").is_file()
+
+
+def test_a_short_command_does_not_look_for_garbage() -> None:
+    """Neither among what it imports nor at its end: a fifth of the CPU of a command that reads."""
+    code = (
+        "import atexit, gc, sys\n"
+        "atexit.register(lambda: print(gc.get_stats()[2]['collections'], gc.get_freeze_count() > 10_000))\n"
+        "from pgbackstop_runner import start\n"
+        "sys.argv = ['pgbackstop', '--version']\n"
+        "start.run()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1:] == ["0 True"]
