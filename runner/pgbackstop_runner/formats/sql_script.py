@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Literal
 
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import names
 
-# Small, because what is left of it is copied at each statement.
 _CHUNK = 1 << 16
 # To its end: `shop` is never read as `sho` where what follows does not suit.
 IDENTIFIER = rb'(?:"(?:[^"]|"")*"(?!")|[A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*(?![A-Za-z0-9_$\x80-\xff]))'
@@ -87,7 +86,7 @@ def _rows(text: _Text) -> Iterator[Statement]:
 
 def _end_of_statement(text: _Text, start: int) -> int:
     """The position after the semicolon that ends the statement at ``start``."""
-    position, bare = start, list[tuple[int, int]]()
+    position, body = start, _Body()
     while True:
         match = _SPECIAL.search(text.buffer, position)
         # A token at the very end may go on in the next read: - and /, $tag.
@@ -97,34 +96,42 @@ def _end_of_statement(text: _Text, start: int) -> int:
             if match is None:
                 raise _cut_off("a statement")
         token = match.group()
-        bare.append((position, match.start()))
+        body.bare.append((position, match.start()))
         if token != b";":
             position = _after(text, token, match.start(), match.end())
-        elif _is_in_body(text.buffer, start, bare):
+        elif _ROUTINE.match(text.buffer, start) and body.is_open(text.buffer):
             position = match.end()
         else:
             return match.end()
 
 
-def _is_in_body(buffer: bytes, start: int, bare: list[tuple[int, int]]) -> bool:
-    """Whether a semicolon stands inside BEGIN ATOMIC … END; ``bare`` is what is outside of quotes until it.
+@dataclass
+class _Body:
+    """Whether BEGIN ATOMIC … END is open; ``bare`` is what stands outside of quotes and was not read yet.
 
     psql, which counts any ``begin`` and not only this one, goes on wherever we do: nothing that it would run
     by itself is hidden. https://www.postgresql.org/docs/current/sql-createfunction.html
     """
-    if _ROUTINE.match(buffer, start) is None:
-        return False
-    parentheses = depth = 0
-    before = b""
-    for first, last in bare:
-        for token in _TOKEN.findall(buffer, first, last):
-            word = token.lower()
-            if word in b"()":
-                parentheses = max(0, parentheses + (1 if word == b"(" else -1))
-            elif not parentheses:
-                depth = _depth(depth, before, word)
-                before = word
-    return depth > 0
+
+    bare: list[tuple[int, int]] = field(default_factory=list)
+    _parentheses: int = 0
+    _depth: int = 0
+    _before: bytes = b""
+
+    def is_open(self, buffer: bytearray) -> bool:
+        """Read on. Whoever writes a function may write a million statements into it: each is read once."""
+        for first, last in self.bare:
+            for token in _TOKEN.findall(buffer, first, last):
+                self._read(token.lower())
+        self.bare.clear()
+        return self._depth > 0
+
+    def _read(self, word: bytes) -> None:
+        if word in b"()":
+            self._parentheses = max(0, self._parentheses + (1 if word == b"(" else -1))
+        elif not self._parentheses:
+            self._depth = _depth(self._depth, self._before, word)
+            self._before = word
 
 
 def _depth(depth: int, before: bytes, word: bytes) -> int:
@@ -180,12 +187,12 @@ class _Text:
 
     def __init__(self, source: IO[bytes]) -> None:
         self._source = source
-        self.buffer = b""
+        self.buffer = bytearray()  # which forgets its beginning without copying the rest
         self._over = False
 
     def more(self) -> bool:
-        """Read on; whether there was more."""
-        chunk = b"" if self._over else self._source.read(_CHUNK)
+        """Read on; whether there was more. As much again: what is searched once more is not much then."""
+        chunk = b"" if self._over else self._source.read(max(_CHUNK, len(self.buffer)))
         self._over = not chunk
         self.buffer += chunk
         return bool(chunk)
@@ -196,7 +203,7 @@ class _Text:
             raise _cut_off(inside)
 
     def at(self, position: int) -> bytes:
-        return self.buffer[position : position + 1]
+        return bytes(self.buffer[position : position + 1])
 
     def find(self, token: bytes, position: int) -> int:
         """The position after the next ``token``. Raises AttemptFailed where there is none."""
@@ -211,13 +218,15 @@ class _Text:
         while True:
             match = _BLANK.match(self.buffer, position)
             position = match.end() if match else position
-            rest = self.buffer[position : position + 2]
+            rest = bytes(self.buffer[position : position + 2])
             unsure = not rest or rest in {b"-", b"--"}
             if not unsure or not self.more():
                 return len(self.buffer) if rest == b"--" else position
 
     def take(self, end: int) -> bytes:
-        taken, self.buffer = self.buffer[:end], self.buffer[end:]
+        with memoryview(self.buffer) as view:
+            taken = bytes(view[:end])
+        del self.buffer[:end]
         return taken
 
 

@@ -178,6 +178,29 @@ def test_a_script_that_is_cut_off_is_corrupt(content: bytes) -> None:
         split(content)
 
 
+MANY = 50_000
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        pytest.param(b"BEGIN ATOMIC\n" + b" SELECT 1;\n" * MANY + b"END;", id="statements in a body"),
+        pytest.param(b"BEGIN ATOMIC\n" + b" SELECT ';';\n" * MANY + b"END;", id="quotes in a body"),
+        pytest.param(b"AS $$" + b"x" * (1 << 24) + b"$$;", id="a body"),
+        pytest.param(b"AS " + b"1, " * (1 << 20) + b"1;", id="nothing that is special"),
+        pytest.param(b"AS " + b"'x' " * MANY + b";", id="strings"),
+        pytest.param(b"AS $$$$ " + b"/*" * MANY + b"*/" * MANY + b";", id="comments"),
+    ],
+)
+def test_a_long_statement_is_read_once(statement: bytes) -> None:
+    """Whoever may create a function decides how long it is; read in steps of its length, it takes hours."""
+    code = b"CREATE FUNCTION public.f() RETURNS text LANGUAGE sql " + statement
+    found = dump_metadata.DumpMetadata()
+    first, *_ = sql_script.pieces(io.BytesIO(code + b"\nSELECT 1;\n"))
+    assert first.code == code
+    found.note(first.code)
+
+
 def test_a_command_inside_a_statement_is_refused() -> None:
     with pytest.raises(AttemptFailed, match="inside a statement"):
         split(b"SELECT 1 \\! touch x\n;")
