@@ -93,6 +93,12 @@ class _Writer:
             raise _Refused(errors.one_line(error)) from error
 
     async def _one(self, connection: psycopg.AsyncConnection) -> None:
+        """Raises NotFound where the table is not, or no longer, the one to be written into."""
+        from pgbackstop_runner.postgres import heartbeats  # noqa: PLC0415 - psycopg hangs on it
+
+        found = await connection.execute(heartbeats.IS_THERE, (self.server.user,))
+        if await found.fetchone() != (True,):
+            raise heartbeats.missing("No schema of the heartbeats' database")
         await connection.execute(_INSERT)
         if self._written % _ROUNDS == 0:
             kept = min(KEPT_SECONDS, MOST_ROWS * self.server.heartbeat.interval)

@@ -44,7 +44,7 @@ def _beats(recovered: PrivateServer, server: Server) -> tuple[Heartbeat, ...]:
     if name is None:
         return ()
     with opened(name) as connection:
-        if not heartbeats.is_there(connection):
+        if not heartbeats.is_there(connection, server):
             return ()
         rows = connection.execute(_ROWS).fetchall()
     return tuple(Heartbeat(written_at=written_at, previous=previous) for written_at, previous in rows)
@@ -56,7 +56,7 @@ def _live(server: Server, moment: datetime) -> LiveHeartbeats | None:
     try:
         name = heartbeats.live_database(server)
         with sessions.connect(server, name, statement_timeout=30) as connection:
-            if not heartbeats.is_there(connection):
+            if not heartbeats.is_there(connection, server):
                 return None
             row = connection.execute(_EXTENT, (before,)).fetchone()
     except (errors.PgbackstopError, psycopg.Error):
