@@ -54,7 +54,7 @@ def as_error(error: BaseException) -> Ending:
         return AttemptFailed(
             Reason.SPACE if full else Reason.STORAGE, f"The operating system refuses: {place}{words}."
         )
-    if _is_lost_connection(error):
+    if is_lost_connection(error):
         return ServerUnreachable(
             f"The connection to PostgreSQL was lost: {one_line(error)}",
             remedy="Check that it runs, and its log; then run the same again.",
@@ -70,13 +70,17 @@ def _is_of_psycopg(error: BaseException) -> bool:
     return psycopg is not None and isinstance(error, psycopg.Error)
 
 
-def _is_lost_connection(error: BaseException) -> bool:
-    """Without an SQLSTATE it was libpq that noticed; 57P: the server ends, and us with it."""
+def is_lost_connection(error: BaseException) -> bool:
+    """Whether a session is over: without an SQLSTATE it was libpq that noticed; 57P: the server ends.
+
+    08 is a foreign server's, too, whose connection a statement of ours needed.
+    """
     psycopg = sys.modules.get("psycopg")
     if psycopg is None or not isinstance(error, psycopg.OperationalError):
         return False
-    state = getattr(error, "sqlstate", None) or ""
-    return not state or state.startswith(("08", "57P"))
+    state = error.sqlstate or ""
+    ours = error.diag.severity_nonlocalized != "ERROR"
+    return not state or (state.startswith(("08", "57P")) and ours)
 
 
 def exit_code(backups: Iterable[Backup]) -> int:

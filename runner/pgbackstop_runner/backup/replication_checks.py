@@ -10,7 +10,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records.attempt import Reason
-from pgbackstop_runner.postgres import facts, sessions
+from pgbackstop_runner.postgres import facts, refusal_states, sessions
 
 # pg_basebackup -X stream takes one for the data and one for the WAL.
 _SENDERS = 2
@@ -49,7 +49,7 @@ def _connect(target: Server) -> errors.PgbackstopError | None:
         "", **{**conninfo.with_required_methods(keywords, psycopg.pq.version()), "replication": "true"}
     )
     try:
-        psycopg.connect(words, autocommit=True, password=conninfo.password(target)).close()
+        refusal_states.connect(words, conninfo.password(target)).close()
     except psycopg.Error as error:
         return sessions.unreachable(target, "replication", error)
     return None

@@ -40,7 +40,10 @@ def of_state(sqlstate: str) -> tuple[Reason, str]:
 
 
 _ROLE = "Grant the role what it lacks: see docs/how-to/create-the-role.md."
-_LOCK = "Another session holds a lock; run at another time, or raise lock_timeout of the plan."
+_LOCK = (
+    "Another session, or a prepared transaction (see pg_prepared_xacts), holds a lock; run at another time, "
+    "or raise lock_timeout of the plan."
+)
 _RUNS = "Check that PostgreSQL runs, and its log."
 _LOCKS = (
     "Raise max_locks_per_transaction of the server, which needs a restart: every table is locked at once, "

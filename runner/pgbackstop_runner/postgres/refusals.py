@@ -1,11 +1,15 @@
 """Why PostgreSQL does not let a session or a stream of ours in, as a table for error_messages.meaning. Pure.
 
-``{where}`` is the address, ``{user}`` the role, ``{database}`` and ``{slot}`` what was asked for.
+``{where}`` is the address, ``{user}`` the role, ``{database}`` and ``{slot}`` what was asked for, ``{words}``
+what was answered.
 """
 
 from __future__ import annotations
 
+import re
+
 from pgbackstop_catalog.records.attempt import Reason
+from pgbackstop_runner.postgres import error_messages
 from pgbackstop_runner.postgres.error_messages import Meaning
 
 _NO_PASSWORD = Meaning(
@@ -28,6 +32,43 @@ _NO_SENDER = Meaning(
     sentence="All WAL senders of the server at {where} are in use.",
     remedy="Raise max_wal_senders of the server and restart it.",
 )
+_WRONG_PASSWORD = Meaning(
+    pattern="password authentication failed|empty password",
+    reason=Reason.UNREACHABLE,
+    sentence="PostgreSQL at {where} refuses the password of role {user}.",
+    remedy="Check user and password_file of the server, or what its password_command prints.",
+)
+_NO_DATABASE = Meaning(
+    pattern=r"database \".*\" does not exist",
+    reason=Reason.CONFIGURATION,
+    sentence="There is no database {database!r} on the server at {where}.",
+    remedy="Correct databases of the plan, or maintenance_database of the server.",
+)
+_NO_CONNECT = Meaning(
+    pattern="permission denied for database",
+    reason=Reason.RIGHTS,
+    sentence="Role {user} may not connect to database {database!r} at {where}.",
+    remedy="Grant it: see docs/how-to/create-the-role.md; or list the database under exclude_databases.",
+)
+_TAKES_NONE = Meaning(
+    pattern="not currently accepting connections",
+    reason=Reason.CONFIGURATION,
+    sentence="Database {database!r} at {where} takes no connections.",
+    remedy="Run: alter database ... allow_connections true; or list it under exclude_databases.",
+)
+_NOT_UP = Meaning(
+    pattern="the database system is",
+    reason=Reason.UNREACHABLE,
+    sentence="PostgreSQL at {where} is starting, stopping or recovering.",
+    remedy="Wait until it is up, and look at its log.",
+)
+_NO_LIBRARY = Meaning(
+    pattern="could not (access|load)",
+    reason=Reason.UNREACHABLE,
+    sentence="PostgreSQL at {where} ends each session of role {user} in {database!r}: {words}.",
+    remedy="Look at session_preload_libraries and local_preload_libraries of the server, the database and "
+    "the role: a library that they name is not to be had.",
+)
 SESSIONS = (
     _NO_PASSWORD,
     _ANOTHER_ROLE,
@@ -45,30 +86,10 @@ SESSIONS = (
         sentence="What answers at {where} is a connection pooler, and backups cannot be made through one.",
         remedy="Set host and port of the server to those of PostgreSQL itself.",
     ),
-    Meaning(
-        pattern="password authentication failed|empty password",
-        reason=Reason.UNREACHABLE,
-        sentence="PostgreSQL at {where} refuses the password of role {user}.",
-        remedy="Check user and password_file of the server, or what its password_command prints.",
-    ),
-    Meaning(
-        pattern=r"database \".*\" does not exist",
-        reason=Reason.CONFIGURATION,
-        sentence="There is no database {database!r} on the server at {where}.",
-        remedy="Correct databases of the plan, or maintenance_database of the server.",
-    ),
-    Meaning(
-        pattern="permission denied for database",
-        reason=Reason.RIGHTS,
-        sentence="Role {user} may not connect to database {database!r} at {where}.",
-        remedy="Grant it: see docs/how-to/create-the-role.md; or list the database under exclude_databases.",
-    ),
-    Meaning(
-        pattern="not currently accepting connections",
-        reason=Reason.CONFIGURATION,
-        sentence="Database {database!r} at {where} takes no connections.",
-        remedy="Run: alter database ... allow_connections true; or list it under exclude_databases.",
-    ),
+    _WRONG_PASSWORD,
+    _NO_DATABASE,
+    _NO_CONNECT,
+    _TAKES_NONE,
     Meaning(
         pattern="is not permitted to log in",
         reason=Reason.UNREACHABLE,
@@ -94,12 +115,7 @@ SESSIONS = (
         sentence="PostgreSQL at {where} has no free connection.",
         remedy="Raise max_connections, or end sessions that are idle.",
     ),
-    Meaning(
-        pattern="the database system is",
-        reason=Reason.UNREACHABLE,
-        sentence="PostgreSQL at {where} is starting, stopping or recovering.",
-        remedy="Wait until it is up, and look at its log.",
-    ),
+    _NOT_UP,
     Meaning(
         pattern=r"role \".*\" does not exist",
         reason=Reason.UNREACHABLE,
@@ -130,7 +146,30 @@ SESSIONS = (
         sentence="PostgreSQL at {where} does not answer in time.",
         remedy="Check the network and the server; connect_timeout of the server sets the limit.",
     ),
+    _NO_LIBRARY,
 )
+# By SQLSTATE, where the server speaks another language: one of them has several causes, and tells of its own.
+STATES = {
+    "28P01": _WRONG_PASSWORD,
+    "28000": Meaning(
+        pattern="",
+        reason=Reason.UNREACHABLE,
+        sentence="PostgreSQL at {where} lets role {user} not into {database!r} from here: {words}.",
+        remedy="Look at pg_hba.conf of the server, and whether the role exists and may log in.",
+    ),
+    "3D000": _NO_DATABASE,
+    "42501": _NO_CONNECT,
+    "53300": Meaning(
+        pattern="",
+        reason=Reason.UNREACHABLE,
+        sentence="PostgreSQL at {where} has no free connection for role {user} to {database!r}: {words}.",
+        remedy="Raise max_connections, or the connection limit of the role or the database; or end sessions "
+        "that are idle.",
+    ),
+    "55000": _TAKES_NONE,
+    "57P03": _NOT_UP,
+    "58P01": _NO_LIBRARY,
+}
 # The last words of pg_receivewal.
 STREAMING = (
     _NO_PASSWORD,
@@ -192,3 +231,25 @@ STREAMING = (
         remedy="It is made again by itself; check that the server runs.",
     ),
 )
+# What a setting of a server, database or role does to a session that is not told another.
+_BY_SETTINGS = rf"terminating connection due to|{_NO_LIBRARY.pattern}|CONTEXT:"
+_OF_OPTIONS = r"unrecognized configuration parameter|permission denied to set parameter"
+_OF_OPTIONS_STATES = frozenset({"42704", "42501"})
+
+
+def is_known(words: str) -> bool:
+    """Whether a refusal is told in words that are recognised."""
+    found = error_messages.meaning(words, SESSIONS)
+    return found is not None or re.search(f"{_BY_SETTINGS}|{_OF_OPTIONS}", words) is not None
+
+
+def is_by_settings(words: str, state: str | None) -> bool:
+    """Whether a session may have been refused, or ended, by what others set for it."""
+    if re.search(_BY_SETTINGS, words) is not None:
+        return True
+    return state is not None and STATES.get(state) in {None, _NO_LIBRARY}
+
+
+def is_of_options(words: str, state: str | None) -> bool:
+    """Whether a session was refused for an option that its version does not know, or its role may not set."""
+    return re.search(_OF_OPTIONS, words) is not None or state in _OF_OPTIONS_STATES

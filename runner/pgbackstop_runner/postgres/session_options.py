@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.server import Server
+from pgbackstop_runner.postgres import refusals
 
 if TYPE_CHECKING:
     import psycopg
@@ -52,9 +53,6 @@ PRIVILEGED = {
 # Of 17 and later, and of versions before.
 _SUPERUSERS = (frozenset(PRIVILEGED), frozenset(PRIVILEGED) - {"transaction_timeout", "event_triggers"})
 _GUESSES = (frozenset({"transaction_timeout"}), *_SUPERUSERS)
-# Timeouts, libraries that are missing, triggers on login.
-_ENDED_BY_SETTINGS = r"terminating connection due to|could not (access|load)|CONTEXT:"
-_REFUSED = r"unrecognized configuration parameter|permission denied to set parameter"
 _MAY_SET = """
     select name from pg_catalog.pg_settings
     where name = any(%s) and (context = 'user' or pg_catalog.has_parameter_privilege(name, 'set'))"""
@@ -109,7 +107,7 @@ def connect(
         try:
             return _connect(keywords, password, settings, known)
         except psycopg.OperationalError as error:
-            if re.search(_REFUSED, str(error)) is None:
+            if not refusals.is_of_options(str(error), error.sqlstate):
                 raise
             # Another version answers there by now, or a right was revoked.
             del _allowed[_place(keywords)]
@@ -118,7 +116,7 @@ def connect(
             try:
                 return _learning(keywords, password, settings, guess)
             except psycopg.OperationalError as error:
-                if re.search(_REFUSED, str(error)) is None:
+                if not refusals.is_of_options(str(error), error.sqlstate):
                     raise
     return _first(keywords, password, settings)
 
@@ -135,7 +133,7 @@ def _first(
     try:
         return _learning(keywords, password, settings, frozenset())
     except psycopg.Error as error:
-        if re.search(_ENDED_BY_SETTINGS, str(error)) is None:
+        if not refusals.is_by_settings(str(error), error.sqlstate):
             raise
         for guess in _GUESSES:
             with contextlib.suppress(psycopg.Error):
@@ -163,12 +161,14 @@ def _connect(
 ) -> psycopg.Connection:
     import psycopg  # noqa: PLC0415
 
+    from pgbackstop_runner.postgres import refusal_states  # noqa: PLC0415 - the same
+
     # jit: compiling costs more than it saves on counts and on questions to the system's tables.
     told = _options(allowed, {"jit": "off", **settings})
     # UTF8: a session of ours must be found by the character set that records are written in.
     safe = conninfo.with_required_methods(keywords, psycopg.pq.version())
     target = _conninfo(**safe, options=told, client_encoding="UTF8")
-    return psycopg.connect(target, autocommit=True, password=password)
+    return refusal_states.connect(target, password)
 
 
 def _conninfo(**keywords: str) -> str:

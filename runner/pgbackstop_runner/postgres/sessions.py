@@ -16,8 +16,10 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo, maintenance
 from pgbackstop_catalog.config.server import USUAL_DATABASE, Server
 from pgbackstop_catalog.records.attempt import Reason
+from pgbackstop_runner import failures
 from pgbackstop_runner.failures import AttemptFailed, DatabaseRefused
 from pgbackstop_runner.postgres import error_messages, refusals, session_options
+from pgbackstop_runner.postgres.refusal_states import Refusal
 
 APPLICATION_NAME = "pgbackstop"
 _CANCEL_SECONDS = 5.0
@@ -134,8 +136,11 @@ def unreachable(server: Server, database: str | None, error: Exception) -> error
     where = server.address
     name = database or server.maintenance_database
     found = error_messages.meaning(words, refusals.SESSIONS)
+    if found is None and isinstance(error, Refusal):
+        found = refusals.STATES.get(error.sqlstate or "")
     if found is not None:
-        sentence = found.sentence.format(where=where, user=server.user, database=name)
+        answer = words.rpartition(" failed: ")[2].rstrip(".")
+        sentence = found.sentence.format(where=where, user=server.user, database=name, words=answer)
         remedy = found.remedy.format(user=server.user)
         if found.reason is Reason.UNREACHABLE:
             return errors.ServerUnreachable(sentence, remedy=remedy)
@@ -150,8 +155,7 @@ def broken(error: psycopg.Error) -> AttemptFailed:
     """The sentence for a statement of ours that PostgreSQL did not carry out, or did not answer."""
     words = errors.one_line(error)
     state = error.sqlstate or ""
-    # No state at all: it was libpq that noticed. 57P: the server ends, and us with it.
-    if isinstance(error, psycopg.OperationalError) and (not state or state.startswith(("08", "57P"))):
+    if failures.is_lost_connection(error):
         remedy = "Look at PostgreSQL's log."
         return AttemptFailed(Reason.UNREACHABLE, f"The connection was lost: {words}.", remedy=remedy)
     reason, remedy = error_messages.of_state(state)

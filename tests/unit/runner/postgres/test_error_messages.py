@@ -56,9 +56,9 @@ def test_what_is_special_comes_before_what_its_words_mean_elsewhere(
     assert remedy in found.remedy
 
 
-@pytest.mark.parametrize("table", [refusals.SESSIONS, refusals.STREAMING])
+@pytest.mark.parametrize("table", [refusals.SESSIONS, refusals.STREAMING, tuple(refusals.STATES.values())])
 def test_every_refusal_is_a_sentence_with_what_to_do(table: tuple[error_messages.Meaning, ...]) -> None:
-    names = {"where": "db:5432", "user": "keeper", "database": "shop", "slot": "pgbackstop"}
+    names = {"where": "db:5432", "user": "keeper", "database": "shop", "slot": "pgbackstop", "words": "no"}
     for each in table:
         for text in (each.sentence, each.remedy):
             said = text.format(**names)
