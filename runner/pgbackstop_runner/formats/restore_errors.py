@@ -60,12 +60,21 @@ _POST_DATA = frozenset(
         b"TRIGGER",
     )
 )
+# They stand beside what they are about, and a label needs its provider's library.
+_REMARKS = frozenset((b"COMMENT", b"SECURITY LABEL"))
+_REMARK_PREFIXES = tuple(f"{each.decode()} " for each in _REMARKS)
 
 
 def is_after_data(piece: Statement) -> bool:
     """Whether a statement of a script, by the comment before it, is one that pg_dump puts after all data."""
     found = _comment(piece)
     return found is not None and found["type"] in _POST_DATA
+
+
+def is_remark(piece: Statement) -> bool:
+    """Whether a statement of a script only says something of what another has made."""
+    found = _comment(piece)
+    return found is not None and found["type"] in _REMARKS
 
 
 def is_data(piece: Statement) -> bool:
@@ -110,6 +119,7 @@ class Contents:
         """From the lines of pg_restore --list, of everything and of its section post-data.
 
         Rows of a table that no entry makes are those of an extension's configuration table.
+        Remarks on other entries are optional wherever they stand.
         """
         found = {match[1]: match[2] for line in lines if (match := _LISTED.match(line))}
         tables = {each.removeprefix("TABLE ") for each in found.values() if each.startswith("TABLE ")}
@@ -118,10 +128,11 @@ class Contents:
             for number, each in found.items()
             if each.startswith("TABLE DATA ") and each.removeprefix("TABLE DATA ") not in tables
         }
+        remarks = {number for number, each in found.items() if each.startswith(_REMARK_PREFIXES)}
         late = {match[1] for line in after_data if (match := _LISTED.match(line))}
         raw = {number: each.encode(errors="surrogateescape") for number, each in found.items()}
         entries = {number: names.decoded(each, encoding) for number, each in raw.items()}
-        return cls(entries=entries, optional=frozenset(configuration | late))
+        return cls(entries=entries, optional=frozenset(configuration | remarks | late))
 
 
 @dataclass(kw_only=True)

@@ -33,6 +33,8 @@ from pgbackstop_runner.system import compression
 _RESTRICT_SINCE = {15: 14, 16: 10, 17: 6}
 NO_TRANSACTION_TIMEOUT = 17
 STRICT = "--set=ON_ERROR_STOP=1"
+# A warning has an SQLSTATE too, and is told in the server's language.
+_ERRORS_ALONE = b"SET client_min_messages = error;\n"
 _VERBOSE = "--set=VERBOSITY=verbose"
 _TABLE = re.compile(
     rb"CREATE (?:UNLOGGED )?TABLE (" + sql_script.IDENTIFIER + rb"\." + sql_script.IDENTIFIER + rb") "
@@ -55,12 +57,15 @@ class _Script:
     _after_data: list[Statement] = field(default_factory=list)
 
     def data(self) -> Iterator[bytes]:
-        """Everything before the first entry that comes after the data."""
+        """Everything before the first entry that comes after the data, but for remarks."""
         aside: IO[bytes] | None = None
         for piece in self.pieces:
             if restore_errors.is_after_data(piece):
                 self._after_data.append(piece)
                 return
+            if restore_errors.is_remark(piece):
+                self._after_data.append(piece)
+                continue
             if piece.kind != "rows":
                 aside = self._aside(piece)
                 self._learn(piece.code)
@@ -72,7 +77,7 @@ class _Script:
     def after_data(self, heard: ScriptErrors) -> Iterator[bytes]:
         """The rest; where each statement ends is noted for those who hear its errors."""
         line = 2  # after ours
-        for text in self.prelude():
+        for text in (*self.prelude(), _ERRORS_ALONE):
             line += text.count(b"\n")
             yield text
         for piece in (*self._after_data, *self.pieces):

@@ -74,6 +74,23 @@ def test_they_are_named_and_the_rest_is_there(
 
 
 @pytest.mark.parametrize("kind", places.FORMATS)
+def test_a_label_whose_provider_is_not_here(kind: str, database: Database, tmp_path: Path) -> None:
+    """What PostgreSQL only warns of, as of publications without wal_level = logical, is no missing entry."""
+    database.execute(
+        "insert into pg_seclabel values ('orders'::regclass, 'pg_class'::regclass, 0, 'anon', 'x')"
+    )
+    database.execute("comment on table orders is 'stays'; create publication everything for all tables")
+    place = places.site(tmp_path, database.server, database.name, format=kind)
+    places.backup(place)
+    done = places.restore(place, into=f"{database.name}_copy")
+    assert named(done) == {"SECURITY LABEL public TABLE orders"}
+    assert 'provider "anon" is not loaded' in done.missing_entries[0].error
+    for question in ("select obj_description('orders'::regclass)", "select pubname from pg_publication"):
+        assert database.server.execute(question, done.target) == database.execute(question)
+    database.server.execute(f'drop database "{done.target}"')
+
+
+@pytest.mark.parametrize("kind", places.FORMATS)
 def test_an_index_whose_function_has_unqualified_names(kind: str, pg15: Server, tmp_path: Path) -> None:
     database = databases.clone(pg15)
     database.execute(PLAINLY)
