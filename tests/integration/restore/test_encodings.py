@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_runner.formats import dump_metadata
+from pgbackstop_runner.formats import dump_metadata, names
 from pgbackstop_runner.postgres import client_programs
 from tests.integration.drill.conftest import drills
 from tests.integration.restore import places as sites
@@ -30,7 +30,7 @@ WORDS = {
     **dict.fromkeys(["ISO_8859_6", "WIN1256"], "جدول"),
     **dict.fromkeys(["ISO_8859_8", "WIN1255"], "טבלה"),
     "WIN874": "ตาราง",
-    "EUC_JP": "表の名前",
+    "EUC_JP": "表－①～",  # noqa: RUF001 - letters that PostgreSQL and Python map in different ways
     "EUC_JIS_2004": "表の名前",
     "EUC_KR": "테이블",
     "EUC_CN": "数据库表",
@@ -45,6 +45,12 @@ CONTENT = """
     create table "{word} a"."{word} p" (n int) partition by range (n);
     create table "{word} a"."{word} 1" partition of "{word} a"."{word} p" for values from (0) to (9);
     insert into "{word} a"."{word} 1" values (1);
+"""
+
+
+EVERY_LETTER = """
+    create function pg_temp.letter(raw bytea, encoding text) returns text language plpgsql as $$
+    begin return convert_from(raw, encoding); exception when others then return null; end $$
 """
 
 
@@ -79,6 +85,27 @@ def test_names_of_a_dump_are_read_in_its_encoding(pg17: Server, folder: Path, en
     assert [(key.name, key.points_to) for key in found.foreign_keys] == [(f"{word} key", table)]
     assert list(found.sequences) == [f'"{word} a"."{word}_{word}_seq"']
     assert found.partitions == {f'"{word} a"."{word} 1"': f'"{word} a"."{word} p"'}
+
+
+@pytest.mark.parametrize("encoding", sorted(WORDS.keys() - {"UTF8", "SQL_ASCII"}))
+def test_every_letter_is_what_postgresql_calls_it(pg17: Server, encoding: str) -> None:
+    trails = range(0xA1, 0xFF)
+    raw = [bytes([each]) for each in range(0x80, 0x100)]
+    if encoding.startswith("EUC_"):
+        raw = [bytes([lead, trail]) for lead in range(0x8E, 0xFF) for trail in trails]
+        raw += [bytes([0x8F, second, third]) for second in trails for third in trails]
+    with pg17.connect() as connection:
+        connection.execute(EVERY_LETTER)
+        query = "select raw, pg_temp.letter(raw, %s) from unnest(%s::bytea[]) raw"
+        found = connection.execute(query, (encoding, raw)).fetchall()
+    letters = {bytes(each): str(letter) for each, letter in found if letter}  # type: ignore[call-overload]
+    assert len(letters) > 80
+    assert {each: names.decoded(each, encoding) for each in letters} == letters
+    again = {each: names.encoded(letter, encoding) for each, letter in letters.items()}
+    # Some letters have two places.
+    assert {each: letters[back] for each, back in again.items()} == letters
+    words = b"".join(letters)
+    assert names.decoded(words, encoding) == "".join(letters.values())
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "EUC_JP", "SQL_ASCII"])
