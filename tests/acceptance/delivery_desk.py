@@ -1,6 +1,5 @@
 """A configuration of pgbackstop, and the real Alertmanager that it names: what tests of messages work at."""
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pgbackstop_catalog.config.notifications import Alertmanager
 from pgbackstop_runner.notify import alertmanager
 from tests.acceptance import delivery_stack
 from tests.acceptance.delivery_stack import TOKEN, Post
-from tests.support import backups, ports
+from tests.support import backups, forks, ports
 
 SECRETS = (TOKEN, "/services/T0/B0/secret", "secret-")
 
@@ -56,13 +55,8 @@ class Desk:
 
     def run(self, *words: str) -> tuple[int, str]:
         """Exit code and everything that a person sees; never a secret, never a traceback."""
-        done = subprocess.run(
-            [*backups.COMMAND, "--config", str(self.file), *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=backups.environment(),
-            timeout=delivery_stack.PATIENCE,
+        done = forks.run(
+            "--config", str(self.file), *words, env=backups.environment(), timeout=delivery_stack.PATIENCE
         )
         seen = done.stdout + done.stderr
         assert "Traceback" not in seen

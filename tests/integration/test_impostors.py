@@ -11,8 +11,7 @@ import pytest
 
 from pgbackstop_catalog.config import conninfo
 from tests.integration.exporter.running import Exporter, write_config
-from tests.support import impostors
-from tests.support.backups import COMMAND
+from tests.support import forks, impostors
 from tests.support.servers import Server
 
 SECRET = "backup-pw-XYZZY"
@@ -33,8 +32,7 @@ def configure(folder: Path, port: int, **settings: Any) -> Path:
 
 
 def run(file: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [*COMMAND, "--config", str(file), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = forks.run("--config", str(file), *arguments)
     assert "bug" not in done.stderr
     return done
 

@@ -23,7 +23,7 @@ from pgbackstop_runner.backup import attempt
 from pgbackstop_runner.backup import run as backup_run
 from pgbackstop_runner.system.state_folder import StateFolder
 from pgbackstop_runner.workspace import Workspace
-from tests.support import storages
+from tests.support import forks, storages
 from tests.support.servers import Server
 
 PATIENCE = 60.0  # seconds until a wait is given up; nothing that works takes as long
@@ -121,14 +121,7 @@ class Site:
 
     def run(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """The command line to its end."""
-        return subprocess.run(
-            self.argv(*words),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=2 * PATIENCE,
-            env=environment(env),
-        )
+        return forks.run("--config", str(self.file), *words, env=environment(env), timeout=2 * PATIENCE)
 
     def start(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """The command line, running; use it in a `with` and end it."""

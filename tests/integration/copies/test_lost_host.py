@@ -18,7 +18,7 @@ from tests.integration.copies.lost_host import Bucket, Host, Writer, a_host, emp
 from tests.integration.recover import yard as yards
 from tests.integration.recover.yard import Clone
 from tests.integration.wal import rig
-from tests.support import backups, ports
+from tests.support import backups, forks, ports
 from tests.support.cut_connections import Cutter
 
 HOW_TO = Path(__file__).parents[3] / "docs" / "how-to" / "recover-when-the-backup-host-is-lost.md"
@@ -133,13 +133,8 @@ def test_the_how_to_line_by_line(bucket: Bucket) -> None:
             words = line.replace("/var/lib/postgresql/17/main", str(into)).split()
             assert words[0] == "pgbackstop"
             more = ["--port", str(port)] if "--start" in words else []
-            done = subprocess.run(
-                [*backups.COMMAND, "--config", str(folder / "pgbackstop.yaml"), *words[1:], *more],
-                capture_output=True,
-                text=True,
-                check=False,
-                env=backups.environment(),
-            )
+            config = str(folder / "pgbackstop.yaml")
+            done = forks.run("--config", config, *words[1:], *more, env=backups.environment())
             assert done.returncode == 0, (line, done.stderr)
         assert numbers(Clone(data=into, port=port, said=done.stdout)) == list(range(1, 41))
 

@@ -1,7 +1,6 @@
 """Events reach a real Alertmanager, also when it was down."""
 
 import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from pgbackstop_runner.expire import acknowledge
 from pgbackstop_runner.notify import alertmanager_config, backup_events, drill_events
 from pgbackstop_runner.notify.alertmanager import post
 from tests.integration.daemon.conftest import Alertmanager, House, until
+from tests.support import forks
 
 # A schedule that is never due while the test runs.
 _SELDOM = {"schedule": "0 2 29 2 *", "drill": {"schedule": "0 5 29 2 *"}}
@@ -45,12 +45,7 @@ def _configure(house: House, alertmanager: Alertmanager) -> workspace.Workspace:
 
 
 def _command(house: House, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(house.file), "notify", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return forks.run("--config", str(house.file), "notify", *words)
 
 
 def test_an_event_arrives(house: House, alertmanager: Alertmanager) -> None:

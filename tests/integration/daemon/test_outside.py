@@ -1,8 +1,6 @@
 """`backup --scheduled` and `drill --scheduled`, as cron calls them, with a real server."""
 
 import json
-import subprocess
-import sys
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,13 +8,13 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.scheduler import Counted
 from tests.integration.daemon.conftest import House
+from tests.support import forks
 from tests.support.databases import Database
 
 
 def run(house: House, *arguments: str) -> list[dict[str, Any]]:
     """The records that it made."""
-    argv = [sys.executable, "-m", "pgbackstop_runner.main", "-c", str(house.file), *arguments, "--json"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    done = forks.run("-c", str(house.file), *arguments, "--json")
     assert done.returncode == 0, done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return found

@@ -27,7 +27,7 @@ from pgbackstop_catalog.store import wal_index
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.system.state_folder import StateFolder
 from pgbackstop_runner.wal import state as wal_state
-from tests.support import accounts, install_postgres, places, storages
+from tests.support import accounts, forks, install_postgres, places, storages
 from tests.support.servers import Server
 
 DEADLINE = 60.0  # seconds; what is waited for takes one or two
@@ -110,13 +110,7 @@ class Rig:
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run ``pgbackstop`` to its end."""
-        return subprocess.run(
-            [*_pgbackstop(), "--config", str(self.configure()), *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        return forks.run("--config", str(self.configure()), *words)
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the receiver."""

@@ -24,7 +24,7 @@ from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.storage import identity
 from pgbackstop_runner.system import state_folder
 from pgbackstop_runner.workspace import Workspace, open_workspace
-from tests.support import keys, storages
+from tests.support import forks, keys, storages
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import DAY, NOW
 from tests.unit.runner import places
@@ -289,8 +289,7 @@ def test_the_command(renamed: Workspace) -> None:
 
 
 def pgbackstop(workspace: Workspace, *arguments: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(workspace.file), *arguments]
-    return subprocess.run(argv, capture_output=True, text=True, check=False)
+    return forks.run("--config", str(workspace.file), *arguments)
 
 
 def test_leases_are_not_left(renamed: Workspace) -> None:

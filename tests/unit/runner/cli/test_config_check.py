@@ -1,12 +1,12 @@
 """``pgbackstop config check``: files of keys of storages are read, and what is wrong is one sentence."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from pgbackstop_catalog import errors
+from tests.support import forks
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPiQb8zQvuYBCjPlLWnm1xD6VMn4oY2ggQrYVLkV3Cqz"
 SFTP = f"kind: sftp, host: backup.example.com, user: backup, folder: backups, host_keys: ['{HOST_KEY}']"
@@ -17,8 +17,7 @@ def check(folder: Path, storage: str) -> subprocess.CompletedProcess[str]:
     file.write_text(
         f"servers: {{main: {{}}}}\nstorages:\n  disk: {{path: store}}\n  offsite: {{{storage}}}\n"
     )
-    argv = [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(file), "config", "check"]
-    return subprocess.run(argv, capture_output=True, text=True, check=False)
+    return forks.run("--config", str(file), "config", "check")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_runner.workspace import Workspace
+from tests.support import forks
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import DAY, NOW
 from tests.unit.runner import places
@@ -35,8 +35,7 @@ def opened(tmp_path: Path) -> Workspace:
 
 def pgbackstop(opened: Workspace, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The program in a process of its own, because an operation takes over signals and logging."""
-    argv = [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(opened.file), *arguments]
-    return subprocess.run(argv, capture_output=True, text=True, check=False)
+    return forks.run("--config", str(opened.file), *arguments)
 
 
 def test_each_backup_with_its_fate_and_why(opened: Workspace) -> None:

@@ -14,22 +14,15 @@ from pgbackstop_catalog.config import load
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_runner.setup import answers as first_answers
 from pgbackstop_runner.setup.answers import Answers, BackupTypes
-from tests.support import terminal
+from tests.support import forks, terminal
 
 ARGV = [sys.executable, "-m", "pgbackstop_runner.main"]
 PACKAGE = resources.files("pgbackstop_runner")
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*ARGV, *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-        env={key: value for key, value in os.environ.items() if key != "PGBACKSTOP_CONFIG"},
-    )
+    env = {key: value for key, value in os.environ.items() if key != "PGBACKSTOP_CONFIG"}
+    return forks.run(*arguments, cwd=folder, env=env)
 
 
 def read(tmp_path: Path, answers: Answers) -> Config:

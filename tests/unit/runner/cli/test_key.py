@@ -1,15 +1,14 @@
 """``pgbackstop key generate``: the public key for programs, the advice for people, the secret for neither."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 from pgbackstop_catalog import errors
+from tests.support import forks
 
 
 def generate(file: Path) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "pgbackstop_runner.main", "key", "generate", str(file)]
-    return subprocess.run(argv, capture_output=True, text=True, check=False)
+    return forks.run("key", "generate", str(file))
 
 
 def test_the_secret_is_in_the_file_alone(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support import forks
+
 ROOT = Path(__file__).parents[4]
 CONFIG = """\
 servers: {main: {}}
@@ -24,8 +26,7 @@ SHIPPED = {
 
 
 def export(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "pgbackstop_runner.main", *arguments]
-    return subprocess.run(argv, capture_output=True, text=True, check=False, cwd=folder)
+    return forks.run(*arguments, cwd=folder)
 
 
 def test_everything_is_written_and_again_over_an_earlier_version(tmp_path: Path) -> None:

@@ -2,11 +2,11 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support import forks
 from tests.unit.runner.wal.bench import Bench
 
 CONFIG = """\
@@ -29,8 +29,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def pgbackstop(bench: Bench, *arguments: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(bench.workspace.file)]
-    return subprocess.run([*argv, *arguments], capture_output=True, text=True, check=False)
+    return forks.run("--config", str(bench.workspace.file), *arguments)
 
 
 @pytest.mark.parametrize("words", [("wal", "copy", "main", "--once"), ("copy",)], ids=lambda each: each[0])

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from pgbackstop_runner.copy import rebuild_catalog, run
 from pgbackstop_runner.storage import identity
 from pgbackstop_runner.storage.identity import NotThere
 from pgbackstop_runner.workspace import Workspace
-from tests.support import keys
+from tests.support import forks, keys
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import NOW
 from tests.unit.runner import places
@@ -209,8 +208,7 @@ def test_an_unknown_storage(opened: Workspace) -> None:
 
 def pgbackstop(opened: Workspace, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The program in a process of its own, because an operation takes over signals and logging."""
-    argv = [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(opened.file), *arguments]
-    return subprocess.run(argv, capture_output=True, text=True, check=False)
+    return forks.run("--config", str(opened.file), *arguments)
 
 
 def test_the_command_says_what_it_did(tmp_path: Path) -> None:

@@ -1,0 +1,62 @@
+"""A forked command is what a started one is."""
+
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support import forks
+from tests.support.backups import COMMAND
+
+CONFIG = """\
+servers: {main: {host: 127.0.0.1, port: 1, wal: {enabled: false}}}
+storages: {disk: {path: store}}
+plans: {daily: {server: main, backup_type: logical, databases: [shop]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(["list", "--json"], 0), (["show", "nothing"], 7), (["backup", "daily"], 7), (["no-command"], 2)],
+    ids=str,
+)
+def test_it_says_and_ends_as_one_that_was_started(tmp_path: Path, words: list[str], code: int) -> None:
+    (tmp_path / "pgbackstop.yaml").write_text(CONFIG)
+    forked = forks.run(*words, cwd=tmp_path)
+    started = subprocess.run([*COMMAND, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert forked.returncode == started.returncode
+    assert (forked.stdout, untimed(forked.stderr)) == (started.stdout, untimed(started.stderr))
+
+
+def untimed(said: str) -> str:
+    """Without the log's lines, which have the time in them."""
+    return "\n".join(line for line in said.splitlines() if not line.startswith("timestamp="))
+
+
+def test_the_environment_is_the_one_that_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "other.yaml").write_text(CONFIG)
+    monkeypatch.setenv("PGBACKSTOP_CONFIG", "nowhere.yaml")
+    assert "nowhere.yaml" in forks.run("list", cwd=tmp_path).stderr
+    given = os.environ | {"PGBACKSTOP_CONFIG": "other.yaml"}
+    assert "The catalog is not there" in forks.run("list", cwd=tmp_path, env=given).stderr
+
+
+@pytest.mark.parametrize("name", ["PYTHONOPTIMIZE", "LC_ALL", "LD_PRELOAD", "TZ"])
+def test_what_python_reads_when_it_starts_is_obeyed(name: str) -> None:
+    assert forks.can_fork(os.environ)
+    assert not forks.can_fork(os.environ | {name: "another"})
+
+
+def test_one_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        (tmp_path / "pgbackstop.yaml").write_text(CONFIG.replace("port: 1,", f"port: {port},"))
+        with pytest.raises(subprocess.TimeoutExpired):
+            forks.run("check", cwd=tmp_path, timeout=1)
+        silent.settimeout(60)
+        with silent.accept()[0] as connection:
+            connection.settimeout(60)
+            while connection.recv(1000):
+                pass
