@@ -11,7 +11,7 @@ import typer
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.moments import utc_now
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import completion, options, prompts
+from pgbackstop_runner.cli import completion, options, prompts, restore_consent
 
 if TYPE_CHECKING:
     from pgbackstop_catalog.records.proof import MissingEntry
@@ -85,6 +85,13 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would 
 YesReplaceOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="Replace this database without asking.")
 ]
+TrustOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ROLE",
+        help="Let what this owner wrote run as the superuser who restores, without asking; repeatable.",
+    ),
+]
 UndoOption = Annotated[str | None, typer.Option(metavar="ID", help="Go back from that restore.")]
 DropOldOption = Annotated[
     str | None, typer.Option(metavar="ID", help="Drop the database that that restore replaced.")
@@ -121,6 +128,7 @@ def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other wa
     fence_timeout: FenceTimeoutOption = 30.0,
     dry_run: DryRunOption = False,
     yes_replace: YesReplaceOption = None,
+    trust: TrustOption = None,
     undo: UndoOption = None,
     drop_old: DropOldOption = None,
     clean: CleanOption = False,
@@ -161,7 +169,10 @@ def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other wa
             jobs=jobs,
             fence_timeout=fence_timeout,
         )
-        _restore(opened, request, _Flags(dry_run=dry_run, yes_replace=yes_replace, json=json, asked=asked))
+        flags = _Flags(
+            dry_run=dry_run, yes_replace=yes_replace, trust=tuple(trust or ()), json=json, asked=asked
+        )
+        _restore(opened, request, flags)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +181,7 @@ class _Flags:
 
     dry_run: bool
     yes_replace: str | None
+    trust: tuple[str, ...]
     json: bool
     asked: bool
 
@@ -202,8 +214,12 @@ def _restore(opened: Workspace, request: RestoreRequest, flags: _Flags) -> None:
                 terminal.document(drawn.document(utc_now()))
             return
         if drawn.phrase:
-            _confirm(drawn.phrase, flags.yes_replace, f"This replaces the database {drawn.database}.")
-        elif flags.asked:
+            what = f"This replaces the database {drawn.database}."
+            restore_consent.require_phrase(drawn.phrase, flags.yes_replace, what)
+        elif (
+            not restore_consent.require_trust(drawn, flags.trust, plan_was_shown=not flags.json)
+            and flags.asked
+        ):
             prompts.go_on()
         done = run.run(opened, drawn, accept=_accepted)
     if flags.json:
@@ -259,29 +275,14 @@ def _show(done: Restore) -> None:
         terminal.say(f"  note: {warning}")
 
 
-def _confirm(phrase: str, given: str | None, what: str) -> None:
-    """Raises ConfigError where the phrase is not given exactly."""
-    if given is None and prompts.somebody_is_there():
-        given = prompts.text(f"{what} Type {phrase!r} to go on")
-    if given != phrase:
-        problem = "Nothing was confirmed" if given is None else f"{given!r} is not {phrase!r}"
-        raise errors.ConfigError(
-            f"{what} {problem}; nothing was touched.", remedy=f"Add --yes-replace {_shell(phrase)}."
-        )
-
-
-def _shell(phrase: str) -> str:
-    import shlex  # noqa: PLC0415 - only for one message
-
-    return shlex.quote(phrase)
-
-
 def _undo(opened: Workspace, restore_id: str, given: str | None, timeout: float) -> None:
     from pgbackstop_runner.restore import undo as restore_undo  # noqa: PLC0415
 
     found = restore_undo.find(opened, restore_id)
     restore_undo.require_old(found)
-    _confirm(found.target, given, f"This replaces the database {found.target} by {found.replaced_database}.")
+    restore_consent.require_phrase(
+        found.target, given, f"This replaces the database {found.target} by {found.replaced_database}."
+    )
     done = restore_undo.undo(opened, found, timeout=timeout)
     terminal.say(f"{done.target} is what it was before restore {done.id}.")
     terminal.say(f"  The restored one is kept as {done.undone_database}, closed to connections.")
@@ -293,7 +294,7 @@ def _drop_old(opened: Workspace, restore_id: str, given: str | None) -> None:
     found = restore_undo.find(opened, restore_id)
     restore_undo.require_old(found, whole=False)
     old = found.replaced_database
-    _confirm(old, given, f"This drops the database {old}; there is no undo afterwards.")
+    restore_consent.require_phrase(old, given, f"This drops the database {old}; there is no undo afterwards.")
     restore_undo.drop_old(opened, found)
     terminal.say(f"{old} is dropped.")
 

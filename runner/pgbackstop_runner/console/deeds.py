@@ -52,11 +52,14 @@ async def fulfil(
 ) -> Operation:
     """Start what somebody wishes, once its plan was seen; what it would do another time is another plan.
 
+    Whom the plan names as trusted is trusted, and nobody who has come since.
     Raises ValidationError where nobody has seen the plan, and what ``start`` raises.
     """
     desk.operations.check(verb, subject)
-    desk.restore_plans.require(wish)
-    made = await start(desk, request, who, verb, subject, arguments=wish.arguments(*options), what=what)
+    told = desk.restore_plans.require(wish)
+    trust = (f"--trust={each}" for each in told.trust)
+    arguments = wish.arguments(*options, *trust)
+    made = await start(desk, request, who, verb, subject, arguments=arguments, what=what)
     desk.restore_plans.forget(wish)
     return made
 

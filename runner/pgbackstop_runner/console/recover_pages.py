@@ -23,7 +23,10 @@ _LAST_PORT: Final = 65535
 
 
 def add(desk: Desk, app: web.Application) -> None:
-    """Add this page and its form. Who names a folder of the host is its administrator."""
+    """Add this page and its form. Who names a folder of the host is its administrator.
+
+    A plan tells whether a folder is there and empty: who has one drawn can start things here.
+    """
     pages = _Pages(desk)
     desk.add(app, "GET", "/servers/{server}/recover", "viewer", pages.plan)
     desk.add(app, "POST", "/servers/{server}/recover", "admin", pages.start)
@@ -35,7 +38,8 @@ class _Pages:
 
     async def plan(self, request: web.Request, visitor: Visitor) -> web.Response:
         server, workspace = self._server(request), self.desk.workspace()
-        wish = _wish(server, request.query) if request.query.get("into") else None
+        draws = visitor.may("operator") and request.query.get("into")
+        wish = _wish(server, request.query) if draws else None
         return self.desk.respond(
             "recover.html",
             visitor,

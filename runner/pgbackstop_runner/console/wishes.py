@@ -10,12 +10,14 @@ from dataclasses import dataclass
 class Told:
     """What the dry run says: ``lines`` of what and how, or a ``text``.
 
-    ``confirm`` is what must be typed before it is done; "" where nothing is replaced.
+    ``confirm`` is what must be typed before it is done; "" where nothing is replaced. ``trust`` are the
+    owners whom somebody trusts with a superuser's rights who lets it be done.
     """
 
     lines: tuple[tuple[str, str], ...] = ()
     text: str = ""
     confirm: str = ""
+    trust: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +74,10 @@ class TablesWish:
 
 def _restore_told(output: bytes) -> Told:
     found: dict[str, str | list[str]] = json.loads(output)
-    confirm = str(found.pop("confirm"))
+    confirm, trust = str(found.pop("confirm")), tuple(found.pop("trust"))
     every = ((what, [how] if isinstance(how, str) else how) for what, how in found.items())
-    return Told(lines=tuple((what, each) for what, how in every for each in how), confirm=confirm)
+    lines = tuple((what, each) for what, how in every for each in how)
+    return Told(lines=lines, confirm=confirm, trust=trust)
 
 
 @dataclass(frozen=True, kw_only=True)

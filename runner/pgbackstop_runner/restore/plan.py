@@ -66,6 +66,7 @@ class RestorePlan:
 
     ``acts_as`` is the role that restores.
     ``bound_extensions`` can be created only in a database of that name.
+    ``live_owners`` are those of functions and domains in the database that single tables come into.
     ``free_bytes`` is None where the server's disk cannot be seen from here.
     """
 
@@ -90,6 +91,7 @@ class RestorePlan:
     checked: str
     superusers: frozenset[str]
     acts_as: str
+    live_owners: frozenset[str]
     free_bytes: int | None
     family: TableSelection | None
 
@@ -129,11 +131,13 @@ class RestorePlan:
 
     @property
     def trusted_with_superuser(self) -> frozenset[str]:
-        """Owners in the dump who are no superusers, where one restores.
+        """Owners who are no superusers, where one restores: in the dump, and in the database that lives.
 
-        No function is needed: an expression can call one of PostgreSQL's own that runs what a text says.
+        No function is needed: an expression can call one of PostgreSQL's own that runs what a text says. A
+        function of the dump may be another's in the database by now, under its name.
         """
-        return frozenset(self.blueprint.owners) - self.superusers if self.as_superuser else frozenset()
+        owners = self.live_owners.union(self.blueprint.owners)
+        return owners - self.superusers if self.as_superuser else frozenset()
 
     @property
     def keys_return(self) -> bool:
@@ -192,12 +196,16 @@ class RestorePlan:
             )
 
     def document(self, now: datetime) -> dict[str, str | list[str]]:
-        """The plan for programs: a list where a kind has several lines; ``confirm``: the phrase, or ""."""
+        """The plan for programs: a list where a kind has several lines.
+
+        ``confirm``: the phrase, or ""; ``trust``: the owners whom somebody must trust, as a list.
+        """
         found: dict[str, list[str]] = {}
         for what, how in self.lines(now):
             found.setdefault(what, []).append(how)
         return {
             "confirm": self.phrase,
+            "trust": sorted(self.trusted_with_superuser),
             **{what: how[0] if len(how) == 1 else how for what, how in found.items()},
         }
 

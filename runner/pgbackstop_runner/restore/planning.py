@@ -13,7 +13,7 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.formats import dump_metadata, table_selection
 from pgbackstop_runner.formats.dump_metadata import DumpMetadata
 from pgbackstop_runner.formats.table_selection import TableSelection
-from pgbackstop_runner.postgres import client_programs
+from pgbackstop_runner.postgres import client_programs, sessions
 from pgbackstop_runner.postgres import facts as postgres
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.restore import preflight, readable_backup, roles, select_backup, target_database
@@ -63,6 +63,7 @@ def draw(
         tools = dataclasses.replace(found_tools, jail=request.jail)
         dump = folder / dump_metadata.dump_name(backup, readable.files)
         found = dump_metadata.read(tools, dump, plain=backup.format == "plain")
+        replaced = target_database.find(connection, database)
         outline = RestorePlan(
             request=request,
             choice=choice,
@@ -75,7 +76,7 @@ def draw(
             major=major,
             binaries=tools,
             database=database,
-            replaced=target_database.find(connection, database),
+            replaced=replaced,
             same_server=_is_same(backup, facts.system_identifier),
             identity=facts.system_identifier,
             missing_roles=_missing_roles(request, folder, found.roles, target_database.roles(connection)),
@@ -87,11 +88,20 @@ def draw(
             checked=f"{readable.checked}; {_READ[backup.format == 'plain']}",
             superusers=target_database.superusers(connection),
             acts_as=target_database.current_role(connection),
+            live_owners=_live_owners(server, database)
+            if request.method == "selection" and replaced is not None
+            else frozenset(),
             free_bytes=preflight.free_bytes(connection),
             family=_family(request, backup, found),
         )
         preflight.require(connection, outline)
     return outline
+
+
+def _live_owners(server: Server, database: str) -> frozenset[str]:
+    """Whose functions and domains a table could use that comes into a database that lives."""
+    with sessions.connect(server, database) as connection:
+        return target_database.owners_of_code(connection)
 
 
 def _missing_roles(

@@ -111,6 +111,15 @@ def current_role(connection: psycopg.Connection) -> str:
     return str(row[0]) if row else ""
 
 
+def owners_of_code(connection: psycopg.Connection) -> frozenset[str]:
+    """The owners of functions and domains in the session's database."""
+    rows = connection.execute(
+        """select pg_get_userbyid(owner) from (
+             select proowner from pg_proc union select typowner from pg_type where typtype = 'd') o(owner)"""
+    )
+    return frozenset(str(name) for (name,) in rows)
+
+
 def roles(connection: psycopg.Connection) -> frozenset[str]:
     """All roles."""
     return frozenset(name for (name,) in connection.execute("select rolname from pg_roles"))

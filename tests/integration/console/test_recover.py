@@ -46,7 +46,7 @@ def recoverable(yard: Yard) -> Iterator[Site]:
 
 def test_an_admin_recovers_to_the_moment_before_a_mistake(recoverable: Site, yard: Yard) -> None:
     commits = yard.commits()
-    ada, vera = recoverable.visit("ada"), recoverable.visit("vera")
+    ada, otto, vera = (recoverable.visit(each) for each in ("ada", "otto", "vera"))
     assert f'href="{PATH}"' in vera.get("/").text
     assert "Any from <time" in vera.get(PATH).text
     place, port = yard.target(), ports.free()
@@ -54,12 +54,16 @@ def test_an_admin_recovers_to_the_moment_before_a_mistake(recoverable: Site, yar
     moment = (commits[5] + (commits[6] - commits[5]) / 2).strftime("%Y-%m-%d %H:%M:%S.%f")
     form = {"moment": moment, "into": str(place), "port": str(port)}
     asked = f"{PATH}?{urlencode(form)}"
-    plan = planned(vera, asked)
+    refused = vera.get(asked).text
+    assert "needs the role operator; yours is viewer." in refused
+    assert "Recover main to time" not in refused
+    assert "is not empty" not in vera.get(f"{PATH}?{urlencode({**form, 'into': '/etc'})}").text
+    plan = planned(otto, asked)
     assert f"Recover main to time {moment}" in plan, plan
     assert f"started on port {port}; nothing that exists is replaced" in plan
-    assert "To start it needs the role admin; yours is viewer." in plan
+    assert "To start it needs the role admin; yours is operator." in plan
     assert vera.post(PATH, form).status == 403
-    assert recoverable.visit("otto").post(PATH, form).status == 403
+    assert otto.post(PATH, form).status == 403
     with yards.ended(place):
         page = ended(ada, ada.post(PATH, form))
         assert "exit code 0" in page, page

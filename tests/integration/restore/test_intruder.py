@@ -66,7 +66,8 @@ class Gate:
     def being_filled(self, *words: str) -> Iterator[str]:
         """The name of the database that is being filled; the restore goes on, and well, at the end."""
         server = self.database.server
-        running = self.site.start("restore", "latest", "--plan", "daily", *words)
+        trust = f"--trust=owner_{self.database.name}"
+        running = self.site.start("restore", "latest", "--plan", "daily", trust, *words)
         try:
             filled = FILLED.format(name=self.database.name)
             backups.until(lambda: server.execute(filled), "the restore at the gate")

@@ -165,6 +165,36 @@ def test_code_of_an_owner_who_has_no_function(site: Site, shop: Database) -> Non
     site.server_settings = {}
     site.write()
     assert planned(site, backup.id)["trusts"].startswith("what shop_owner wrote ")
-    done = site.run("restore", backup.id, "--into", "by_superuser")
+    refused = site.run("restore", backup.id, "--into", "by_superuser")
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    assert "What shop_owner wrote may run as superuser postgres" in backups.sentence(refused)
+    assert "add --trust=shop_owner." in refused.stderr
+    done = site.run("restore", backup.id, "--into", "by_superuser", "--trust", "shop_owner")
     assert done.returncode == 1, "the constraint did not read a file as the superuser"
     assert "armed" in done.stderr
+
+
+@pytest.mark.parametrize("shop", [17], indirect=True)
+def test_a_function_that_is_another_owners_by_now(site: Site, shop: Database) -> None:
+    """What the lost table's constraint calls went with it, and somebody else took the name."""
+    shop.execute(
+        """create function public.good(n int) returns boolean language sql return true;
+        create table public.lost (n int check (public.good(n))); insert into public.lost values (1)"""
+    )
+    site.server_settings = {}
+    site.write()
+    backup = site.made("custom")
+    shop.execute(
+        """drop table public.lost; drop function public.good;
+        create role mallory; grant create on schema public to mallory; set role mallory;
+        create function public.good(n int) returns boolean language plpgsql as
+            $$ begin alter role mallory superuser; return true; end $$"""
+    )
+    words = ("restore", backup.id, "--table", "public.lost", "--trust", "shop_owner")
+    refused = site.run(*words)
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    assert "What mallory wrote may run as superuser postgres" in backups.sentence(refused)
+    superuser = "select rolsuper from pg_roles where rolname = 'mallory'"
+    assert shop.execute(superuser) == [(False,)]
+    assert site.run(*words, "--trust", "mallory").returncode == 0
+    assert shop.execute(superuser) == [(True,)], "the trap does not work"

@@ -62,6 +62,7 @@ def outline(request: dict[str, Any] | None = None, **changes: Any) -> RestorePla
         "checked": "size",
         "superusers": frozenset(),
         "acts_as": "postgres",
+        "live_owners": frozenset(),
         "free_bytes": 1000,
         "family": None,
     }
