@@ -33,6 +33,8 @@ _ETC = tuple(
     for name in ("passwd", "group", "nsswitch.conf", "ld.so.cache", "localtime", "timezone", "alternatives")
 )
 _DEVICES = tuple(Path("/dev", name) for name in ("null", "zero", "full", "random", "urandom"))
+# What an installation of PostgreSQL has beside its bin; what else is there may be somebody's home.
+_BESIDE_BIN = ("lib", "lib32", "lib64", "libexec", "share")
 _OLDEST_LANDLOCK = 2  # before it no file could be moved to another folder
 _TRIAL_SECONDS = 10
 
@@ -161,13 +163,18 @@ class Cell:
 
 
 def _runnable(cell: Cell) -> list[Path]:
-    """The system's programs and libraries, PostgreSQL's with what lies beside them, and LD_LIBRARY_PATH's."""
+    """PostgreSQL's programs with what belongs to them, and LD_LIBRARY_PATH's libraries, outside of /usr."""
     folder = cell.programs
     libraries = os.environ.get("LD_LIBRARY_PATH", "").split(":")
-    places = (folder, folder.resolve(), *_linked(folder))
-    mine = [each.parent if each.name == "bin" else each for each in places]
+    mine = [each for place in (folder, folder.resolve(), *_linked(folder)) for each in _installed(place)]
     mine += [Path(each) for each in libraries if each.startswith("/")]
     return [each for each in dict.fromkeys(mine) if not each.is_relative_to("/usr") and each != Path("/")]
+
+
+def _installed(folder: Path) -> Iterator[Path]:
+    yield folder
+    if folder.name == "bin":
+        yield from (each for name in _BESIDE_BIN if (each := folder.with_name(name)).is_dir())
 
 
 def _linked(folder: Path) -> Iterator[Path]:

@@ -4,12 +4,15 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_runner.system import jail, landlock, processes, seccomp
+from pgbackstop_runner.system.accounts import Account
 from pgbackstop_runner.system.jail import Host
+from tests.support import confined
 
 NOTHING = Host(bubblewrap_refused="not installed", landlock=0, filtered=True)
 ALL = Host(bubblewrap_refused="", landlock=7, filtered=True)
@@ -122,6 +125,31 @@ def test_nobody_leaves_the_group_that_is_ended() -> None:
     """setsid says that it did it."""
     code = "import os; before = os.getpgid(0); os.fork() or (os.setsid(), print(os.getpgid(0) == before))"
     assert filtered(code) == "True"
+
+
+@pytest.mark.parametrize("mechanism", ["bubblewrap", "landlock"])
+def test_programs_in_a_home_do_not_open_it(mechanism: jail.Mechanism, tmp_path: Path) -> None:
+    """PostgreSQL may be installed with the prefix of somebody's home, beside his passwords."""
+    assert mechanism != "none"
+    confined.possible(mechanism)
+    home = tmp_path / "home"
+    paths = [home / name for name in ("bin/psql", "lib/libpq.so", "share/tsearch", ".pgpass", "etc/secret")]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(path.name)
+    who = Account(name="", uid=os.geteuid(), gid=os.getegid())
+    cell = jail.Jail(mechanism=mechanism, who=who, sockets=tmp_path).reader(home / "bin")
+    script = 'for each do cat "$each" 2>/dev/null && echo; done'
+    with cell.launch(["/bin/sh", "-c", script, "sh", *map(str, paths)]) as launch:
+        done = subprocess.run(
+            launch.argv,
+            pass_fds=launch.descriptors,
+            preexec_fn=launch.prepare,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.stdout.split() == ["psql", "libpq.so", "tsearch"], done.stderr
 
 
 def test_what_this_host_has_is_tried() -> None:
