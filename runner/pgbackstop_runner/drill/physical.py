@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -59,7 +60,7 @@ def restore(drill: Drill, site: DrillDirectory, aim: DrillTarget, *, seconds: fl
         assert outcome.progress is not None  # noqa: S101
         with drill.step("check result"):
             recovered.asks_as = _superuser(recovered)
-            drill.check(_reached(aim, outcome.progress))
+            drill.check(_reached(aim, outcome.progress), *_settings_left_out(outcome))
             drill.check(*integrity_checks.run(recovered, thorough=True, install=True))
             _judge(drill, recovered, aim)
         drill.require_good()
@@ -118,6 +119,14 @@ def _settings(drill: Drill, backup: Backup) -> dict[str, str]:
     programs = client_programs.of_server(backup.major, empty_server.PHYSICAL_PROGRAMS, bin_dir)
     libraries = empty_server.preloads(drill, backup, programs)
     return {**empty_server.throwaway(backup.major, libraries), "hot_standby": "off"}
+
+
+def _settings_left_out(outcome: RecoveryResult) -> Iterator[CheckResult]:
+    if outcome.refused:
+        names = ", ".join(sorted(outcome.refused))
+        yield CheckResult(
+            name="settings", ok=True, detail=f"at their defaults, as this host refuses the source's: {names}"
+        )
 
 
 def _explained(error: errors.PgbackstopError, site: DrillDirectory, backup: Backup) -> str:

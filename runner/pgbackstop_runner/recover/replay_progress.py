@@ -12,7 +12,7 @@ from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan
 from pgbackstop_catalog.model import format_time
-from pgbackstop_runner.postgres import control_data, loaded_libraries, private_server
+from pgbackstop_runner.postgres import control_data, loaded_libraries, private_server, refused_settings
 from pgbackstop_runner.postgres.private_server import PrivateServer, Progress
 from pgbackstop_runner.recover import server_settings
 from pgbackstop_runner.recover.data_directory import DataDirectory
@@ -29,7 +29,8 @@ class RecoveryRun:
     """What the steps after planning share. ``wal_folder`` is where the recovered server reads WAL from.
 
     ``throwaway`` are the settings of a drill's server; None for any other, which loads what it loaded where
-    it is to be ``as_live``, and else nothing.
+    it is to be ``as_live``, and else nothing. ``refused`` are the settings of the live server that this host
+    does not take.
     """
 
     plan: RecoveryPlan
@@ -42,6 +43,7 @@ class RecoveryRun:
     throwaway: Mapping[str, str] | None = None
     as_live: bool = False
     wal_folder: Path = field(default=Path())
+    refused: frozenset[str] = frozenset()
 
 
 def write_settings(work: RecoveryRun, *, exact_target: bool) -> None:
@@ -76,9 +78,23 @@ def _write_settings(work: RecoveryRun, *, exact_target: bool) -> None:
     beside = server_settings.beside(recovered.port, recovered.socket_folder, hba, major)
     loads = {} if work.as_live else loaded_libraries.none_at_all(major)
     everything = {**lines, **beside, **loads, **(work.throwaway or {})}
-    server_settings.write(data, everything, includes=work.as_live)
     # What was missed in a file outdoes nothing on the command line.
     recovered.options = server_settings.pinned(data) | (loads if work.throwaway is None else everything)
+    server_settings.write(data, everything, includes=work.as_live, refused=work.refused)
+    while more := refused_settings.find(recovered.programs, data, recovered.options) - work.refused:
+        work.refused |= more
+        _require_taken(work)
+        server_settings.write(data, everything, includes=work.as_live, refused=work.refused)
+
+
+def _require_taken(work: RecoveryRun) -> None:
+    """Raises ValidationError where the server is to be as the live one, and this host refuses that."""
+    if work.as_live:
+        raise errors.ValidationError(
+            f"This host refuses settings of the live server: {', '.join(sorted(work.refused))}.",
+            remedy="Give it the locales, time zones and limits that they name, or leave --as-live out: then "
+            "they are at their defaults.",
+        )
 
 
 def _ends_its_wal(data: Path) -> bool:

@@ -93,7 +93,8 @@ class RecoveryRequest:
 class RecoveryResult:
     """What came of it. ``recovered`` runs, and ``progress`` says how far it came, where it was started.
 
-    ``failed`` are the checks that it did not pass; a drill has checks of its own.
+    ``failed`` are the checks that it did not pass; a drill has checks of its own. ``refused`` are settings of
+    the live server that this host does not take.
     """
 
     plan: RecoveryPlan
@@ -102,6 +103,7 @@ class RecoveryResult:
     progress: Progress | None
     seconds: float
     failed: tuple[CheckResult, ...] = ()
+    refused: frozenset[str] = frozenset()
 
 
 def plan(workspace: Workspace, request: RecoveryRequest, found: Archive) -> RecoveryPlan:
@@ -174,6 +176,11 @@ def recover(
             _fill(partial(backup_files.find, workspace, storage=request.storage), work, on_progress)
         total = sum(record.size_bytes or 0 for record in chosen.chain)
         on_step(f"unpacked {units.format_size(total)} into {request.place.data}")
+        if work.refused:
+            said = f"left at their defaults, as this host refuses them: {', '.join(sorted(work.refused))}"
+            on_step(said)
+            if current is not None:
+                current.warn(f"Settings of the live server are {said}.")
         progress = _finish(work, request, current, on_step, on_progress) if request.start else None
     return RecoveryResult(
         plan=chosen,
@@ -182,6 +189,7 @@ def recover(
         progress=progress,
         seconds=time.monotonic() - started,
         failed=tuple(each for each in current.record.checks if not each.ok) if current else (),
+        refused=work.refused,
     )
 
 

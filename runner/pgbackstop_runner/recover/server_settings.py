@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -53,8 +53,8 @@ QUIET = {
 _IO_METHOD_SINCE = 18
 _AS_IS = "surrogateescape"  # a configuration may be in any encoding
 # What leads to another place before any setting of ours is read.
-_DATA_DIRECTORY = re.compile(r"\s*data_directory\b", re.IGNORECASE)
-_ELSEWHERE = re.compile(r"\s*(data_directory|include(_if_exists|_dir)?)\b", re.IGNORECASE)
+_DATA_DIRECTORY = ("data_directory",)
+_ELSEWHERE = (*_DATA_DIRECTORY, "include", "include_if_exists", "include_dir")
 
 
 def fetching(script: Path, archive: Path, segment_bytes: int) -> dict[str, str]:
@@ -140,13 +140,17 @@ def pinned(data: Path) -> dict[str, str]:
     }
 
 
-def write(data: Path, settings: Mapping[str, str], *, includes: bool = False) -> None:
+def write(
+    data: Path, settings: Mapping[str, str], *, includes: bool = False, refused: Iterable[str] = ()
+) -> None:
     """Put settings at the end of postgresql.auto.conf, for an earlier one's, and ask for recovery.
 
     Unless ``includes``, no other file is included any more: it could be another server's, or not be here.
-    Raises OSError, for a link too: the folder may be another account's by now.
+    Those that are ``refused`` here become comments. Raises OSError, for a link too: the folder may be another
+    account's by now.
     """
-    away = _DATA_DIRECTORY if includes else _ELSEWHERE
+    names = (*(_DATA_DIRECTORY if includes else _ELSEWHERE), *refused)
+    away = re.compile(rf"\s*({'|'.join(map(re.escape, names))})\b", re.IGNORECASE)
     path = data / "postgresql.auto.conf"
     before = _read(path)
     kept = [

@@ -59,12 +59,31 @@ def test_started_by_hand_it_runs_in_no_other_folder(make_yard: MakeYard) -> None
         assert by_hand(asked).stdout == f"{place}|{place}/pg_ident.conf\n"
 
 
-def test_an_included_file_that_is_not_here_keeps_nobody(make_yard: MakeYard) -> None:
+REFUSED = """
+    include '/etc/postgresql/17/not-here.conf'
+    timezone = 'Mars/Phobos'
+    LC_Numeric = 'xx_YY.UTF-8'
+    max_stack_depth = '1GB'
+    of_a_later_release = on
+    wal_level = minimal
+"""
+NAMES = "TimeZone, lc_numeric, max_stack_depth, of_a_later_release, wal_level"
+
+
+def test_what_the_configuration_names_and_the_host_lacks_keeps_nobody(make_yard: MakeYard) -> None:
     yard = make_yard()
     yard.receive()
-    configured(yard, "include '/etc/postgresql/17/not-here.conf'")
+    configured(yard, REFUSED)
     with yard.recovered("--immediate") as clone:
         assert clone.beats() == []
+        assert f"left at their defaults, as this host refuses them: {NAMES}" in clone.said
+        assert clone.setting("wal_level") == "replica"
+        kept = (clone.data / "postgresql.conf").read_text()
+        assert "\n# pgbackstop:     timezone = 'Mars/Phobos'\n" in kept
+    assert NAMES in next(yard.site.catalog.restores("main")).warnings[0]
+    drilled = yard.site.run("drill", "base")
+    assert drilled.returncode == 0, drilled.stderr
+    assert f"as this host refuses the source's: {NAMES}" in drilled.stdout
 
 
 @pytest.fixture(params=binaries.MAJORS, ids=[f"pg{m}" for m in binaries.MAJORS])
@@ -131,6 +150,7 @@ LACKING = {
         "includes /etc/postgresql/17/not-here.conf",
     ),
     "one that a file in the backup names": ("INCLUDE = kept.conf", "kept.conf includes {place}/o'ther.conf"),
+    "a time zone": ("timezone = 'Mars/Phobos'", "refuses settings of the live server: TimeZone."),
     "a folder": ("include_dir '/etc/postgresql/not-here.d'", "includes /etc/postgresql/not-here.d"),
     "another data directory": ("include_dir kept", "names another data directory: /other"),
     "a library": (
