@@ -59,6 +59,10 @@ def test_a_logical_plan_without_a_word(managed: Server, tmp_path: Path) -> None:
         assert "customer" in (site.path(each) / "globals.sql").read_text()
         assert "PASSWORD" not in (site.path(each) / "globals.sql").read_text()
     assert made["app"].row_counts == {"public.t": 10}
+    managed.execute("grant pg_signal_backend to customer")
+    done = site.run("restore", made["app"].id, "--into", "app_again")
+    assert done.returncode == 0, done.stderr
+    assert managed.execute("select count(*) from t", "app_again") == [(10,)]
     with Exporter(site.file) as exporter:
         page = exporter.until_page(lambda page: page.value("backup_postgres_up", server="main") == 1.0)
         assert "rdsadmin" not in page.text

@@ -51,6 +51,11 @@ def facts(connection: psycopg.Connection) -> ServerFacts:
     )
 
 
+def system_identifier(connection: psycopg.Connection) -> str:
+    """What the server was given by initdb; empty where a provider lets nobody ask."""
+    return _control(connection)[0]
+
+
 def _control(connection: psycopg.Connection) -> tuple[str, int | None, int | None]:
     """System identifier, timeline and bytes of a segment; unknown where a provider lets nobody ask."""
     try:

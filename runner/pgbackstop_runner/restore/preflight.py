@@ -10,6 +10,7 @@ import psycopg
 
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_runner.postgres import facts
 from pgbackstop_runner.restore import application_hooks, target_database
 from pgbackstop_runner.restore.plan import RestorePlan
 from pgbackstop_runner.restore.target_database import Database
@@ -193,20 +194,17 @@ _NOT_OWNERS = """
 
 def free_bytes(connection: psycopg.Connection) -> int | None:
     """Free bytes of the server's disk, where its data directory is one of this host's."""
-    row = connection.execute(
-        """select (select setting from pg_settings where name = 'data_directory'),
-                  (select system_identifier from pg_control_system())"""
-    ).fetchone()
-    folder = Path(row[0]) if row and row[0] else None
-    if folder is None or not _is_data_of(folder, row[1] if row else None):
+    row = connection.execute("select setting from pg_settings where name = 'data_directory'").fetchone()
+    if row is None or not row[0]:
         return None
-    return files.free_bytes(folder)
+    folder = Path(row[0])
+    return files.free_bytes(folder) if _is_data_of(folder, facts.system_identifier(connection)) else None
 
 
-def _is_data_of(folder: Path, identity: int | None) -> bool:
+def _is_data_of(folder: Path, identity: str) -> bool:
     """Whether the directory is that server's: pg_control begins with the system identifier."""
     try:
         with (folder / "global" / "pg_control").open("rb") as file:
-            return int.from_bytes(file.read(8), "little") == identity
+            return str(int.from_bytes(file.read(8), "little")) == identity
     except OSError:
         return False
