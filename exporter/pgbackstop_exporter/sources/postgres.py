@@ -7,6 +7,7 @@ import time
 from typing import Any, Final
 
 import psycopg
+from psycopg.types.string import TextLoader
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo, maintenance
@@ -41,6 +42,14 @@ _DATABASES: Final = """
     select datname from pg_database where datallowconn and not datistemplate and datconnlimit <> -2"""
 
 _CLOCK: Final = "select extract(epoch from clock_timestamp())::float8"
+
+
+class _Names(TextLoader):
+    """Names of databases as the runner tells them: what is no text in this one, with its bytes."""
+
+    def load(self, data: Any) -> str:
+        return bytes(data).decode(errors="backslashreplace")
+
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
@@ -100,10 +109,13 @@ class PostgresSource:
             "connect_timeout": _CONNECT_SECONDS,
             # From the first byte on: who owns the database may have put functions into its search_path.
             "options": _OPTIONS,
-            # A server of SQL_ASCII would answer in that, and names would come as bytes.
             "client_encoding": "UTF8",
         }
-        return await psycopg.AsyncConnection.connect(**keywords, autocommit=True)
+        connection = await psycopg.AsyncConnection.connect(**keywords, autocommit=True)
+        connection.adapters.register_loader("name", _Names)
+        if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+            await connection.execute("set client_encoding to 'SQL_ASCII'")  # which has any bytes
+        return connection
 
     def _password(self) -> str | None:
         return conninfo.password(self._server, seconds=_PASSWORD_SECONDS)

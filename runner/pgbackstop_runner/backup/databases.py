@@ -8,6 +8,12 @@ import psycopg
 
 from pgbackstop_catalog.config.plan import PROVIDERS_OWN, Plan
 from pgbackstop_catalog.records import restore
+from pgbackstop_runner.postgres import shared_names
+
+# -2: as PostgreSQL marks what an ended DROP DATABASE left.
+_ALL = """
+    select datname from pg_database
+    where datallowconn and not datistemplate and datconnlimit <> -2 order by 1"""
 
 
 def meant(connection: psycopg.Connection, plan: Plan) -> tuple[str, ...]:
@@ -17,12 +23,9 @@ def meant(connection: psycopg.Connection, plan: Plan) -> tuple[str, ...]:
     """
     if plan.databases != "all":
         return tuple(dict.fromkeys(name for name in plan.databases if name not in plan.exclude_databases))
-    rows = connection.execute(
-        "select datname from pg_database where datallowconn and not datistemplate"
-        " and datconnlimit <> -2 order by datname"  # as PostgreSQL marks what an ended DROP DATABASE left
-    ).fetchall()
     without = {*plan.exclude_databases, *PROVIDERS_OWN}
-    return tuple(name for (name,) in rows if name not in without and not restore.is_beside(name))
+    names = shared_names.of(connection, _ALL).said
+    return tuple(name for name in names if name not in without and not restore.is_beside(name))
 
 
 def of_provider(connection: psycopg.Connection) -> tuple[str, ...]:
@@ -46,3 +49,8 @@ def left_out(connection: psycopg.Connection, plan: Plan) -> Iterator[str]:
         if name not in {*plan.exclude_databases, *PROVIDERS_OWN} and not restore.is_beside(name):
             why = "is invalid, since its DROP DATABASE was interrupted" if invalid else "takes no connections"
             yield f"Database {name} {why}: it is left out. Drop it, or list it under exclude_databases."
+    there = connection.info.dbname
+    for name in shared_names.of(connection, _ALL).others:
+        if name not in plan.exclude_databases:
+            why = f"The name of database {name} is no text in the encoding of {there}: it is left out."
+            yield f"{why} {shared_names.RENAME}, or list it under exclude_databases."

@@ -26,7 +26,7 @@ from pgbackstop_runner.backup.attempt import Attempt
 from pgbackstop_runner.backup.snapshot import Snapshot
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import dump_files
-from pgbackstop_runner.postgres import client_process, session_options, sessions
+from pgbackstop_runner.postgres import client_process, session_options, sessions, shared_names
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.postgres.row_counts import Table
 from pgbackstop_runner.system import compression as system_compression
@@ -203,7 +203,7 @@ def _globals(
 
 def _dump_roles(attempt: Attempt, binaries: Binaries, path: Path, *, passwords: bool) -> StoredFile:
     with sessions.connect(attempt.server) as connection:
-        there = connection.info.dbname
+        there = shared_names.database_of_roles(connection)
     argv = [
         binaries.path("pg_dumpall"),
         "--globals-only",

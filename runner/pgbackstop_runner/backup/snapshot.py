@@ -18,6 +18,8 @@ from pgbackstop_runner.postgres import error_messages, left_out, sessions, valid
 from pgbackstop_runner.postgres.left_out import LeftOut
 from pgbackstop_runner.postgres.row_counts import Counter, Counts, Table
 
+# By hash: a name may be no text in this database.
+_ROLES = "select oid::text || ' ' || pg_catalog.hashname(rolname) from pg_catalog.pg_roles"
 # Tables of extensions are made by CREATE EXTENSION; pg_dump has their rows only where the extension says so
 # (see postgres/undumped.py), and of unlogged ones a standby has none. Others in a schema of an extension are
 # dumped like any table.
@@ -42,7 +44,7 @@ class Snapshot:
     lock_timeout: float
     name: str
     tables: tuple[Table, ...]
-    roles: frozenset[str]
+    roles: frozenset[str]  # what tells each from any other
     not_valid: tuple[tuple[str, str], ...]
     invalid_indexes: tuple[str, ...]
     left_out: LeftOut
@@ -88,9 +90,7 @@ def exported(server: Server, database: str, plan: Plan) -> Iterator[Snapshot]:
             lock_timeout=plan.lock_timeout,
             name=row[0] if row else "",
             tables=tables,
-            roles=frozenset(
-                name for (name,) in connection.execute("select rolname from pg_catalog.pg_roles")
-            ),
+            roles=frozenset(str(role) for (role,) in connection.execute(_ROLES)),
             not_valid=tuple(validity.constraints(connection)),
             invalid_indexes=tuple(validity.indexes(connection)),
             left_out=omitted,

@@ -16,7 +16,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import maintenance
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions import drills
-from pgbackstop_runner.postgres import sessions
+from pgbackstop_runner.postgres import sessions, shared_names
 
 # Whether the session's database has it, for the role that writes. Since 16 CREATEROLE alone lets nobody act
 # for a role that others have made. https://www.postgresql.org/docs/current/role-attributes.html
@@ -56,7 +56,7 @@ def find(server: Server, opened: Opens) -> str | None:
     if server.heartbeat.database is not None:
         return server.heartbeat.database
     with opened(None) as connection:
-        names = [str(name) for (name,) in connection.execute(maintenance.DATABASES)]
+        names = shared_names.of(connection, maintenance.DATABASES).said
     for name in maintenance.heartbeat_databases(server, names):
         with opened(name) as connection:
             if is_there(connection, server):

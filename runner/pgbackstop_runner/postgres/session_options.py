@@ -161,14 +161,17 @@ def _connect(
 ) -> psycopg.Connection:
     import psycopg  # noqa: PLC0415
 
-    from pgbackstop_runner.postgres import refusal_states  # noqa: PLC0415 - the same
+    # They import psycopg.
+    from pgbackstop_runner.postgres import refusal_states, shared_names  # noqa: PLC0415
 
     # jit: compiling costs more than it saves on counts and on questions to the system's tables.
     told = _options(allowed, {"jit": "off", **settings})
     # UTF8: a session of ours must be found by the character set that records are written in.
     safe = conninfo.with_required_methods(keywords, psycopg.pq.version())
     target = _conninfo(**safe, options=told, client_encoding="UTF8")
-    return refusal_states.connect(target, password)
+    connection = refusal_states.connect(target, password)
+    shared_names.let_pass(connection)
+    return connection
 
 
 def _conninfo(**keywords: str) -> str:

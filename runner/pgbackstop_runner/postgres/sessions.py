@@ -18,7 +18,7 @@ from pgbackstop_catalog.config.server import USUAL_DATABASE, Server
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner import failures
 from pgbackstop_runner.failures import AttemptFailed, DatabaseRefused
-from pgbackstop_runner.postgres import error_messages, refusals, session_options
+from pgbackstop_runner.postgres import error_messages, refusals, session_options, shared_names
 from pgbackstop_runner.postgres.refusal_states import Refusal
 
 APPLICATION_NAME = "pgbackstop"
@@ -111,7 +111,7 @@ def _another(
         raise refusal or error from error
     with contextlib.ExitStack() as leaving:
         leaving.callback(template.close)
-        names = [str(name) for (name,) in template.execute(maintenance.DATABASES)]
+        names = shared_names.of(template, maintenance.DATABASES).said
         found = maintenance.another(names, away_from)
         if found == maintenance.TEMPLATE:
             leaving.pop_all()

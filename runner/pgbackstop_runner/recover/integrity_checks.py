@@ -11,8 +11,9 @@ from psycopg import sql
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.proof import CheckResult
 from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.postgres import client_process, validity
+from pgbackstop_runner.postgres import client_process, shared_names, validity
 from pgbackstop_runner.postgres.private_server import PrivateServer
+from pgbackstop_runner.postgres.shared_names import Names
 from pgbackstop_runner.system import phrases
 
 _NOTHING_READ = "no relations to check"
@@ -34,12 +35,11 @@ def run(recovered: PrivateServer, *, thorough: bool, install: bool = False) -> t
     return tuple(results)
 
 
-def _databases(recovered: PrivateServer) -> list[str]:
+def _databases(recovered: PrivateServer) -> Names:
     with contextlib.closing(recovered.connect()) as connection:
-        rows = connection.execute(
-            "select datname from pg_database where datallowconn and datconnlimit <> -2 order by 1"
-        ).fetchall()
-    return [name for (name,) in rows]
+        return shared_names.of(
+            connection, "select datname from pg_database where datallowconn and datconnlimit <> -2 order by 1"
+        )
 
 
 def _indexes(recovered: PrivateServer) -> CheckResult:
@@ -48,10 +48,11 @@ def _indexes(recovered: PrivateServer) -> CheckResult:
     No recovery makes an index invalid: pg_index is replayed like any table, so one that is was so on the
     live server at that moment, by a CREATE INDEX CONCURRENTLY that failed or that ran.
     """
-    databases = _databases(recovered)
+    databases, others = _databases(recovered)
     found = [f"{database}.{name}" for database in databases for name in _invalid(recovered, database)]
     note = f"; not valid, as at the source: {phrases.some(found)}" if found else ""
-    return CheckResult(name="indexes", ok=True, detail=f"asked in {len(databases)} databases{note}")
+    passed = f", not in {phrases.some(others)}, whose name is no text there" if others else ""
+    return CheckResult(name="indexes", ok=True, detail=f"asked in {len(databases)} databases{passed}{note}")
 
 
 def _invalid(recovered: PrivateServer, database: str) -> Iterator[str]:
@@ -64,9 +65,10 @@ def _pages(recovered: PrivateServer, *, install: bool) -> CheckResult:
     if not recovered.programs.has("pg_amcheck"):
         return CheckResult(name="pages", ok=True, detail="not checked: there is no pg_amcheck")
     try:
-        locked = [name for database in _databases(recovered) for name in _locked(recovered, database)]
+        databases = _databases(recovered).said
+        locked = [name for database in databases for name in _locked(recovered, database)]
         if install:
-            for database in _databases(recovered):
+            for database in databases:
                 _let_install(recovered, database)
     except psycopg.Error as error:
         words = " ".join(str(error).split())

@@ -169,6 +169,32 @@ def test_another_encoding(pg17: Server, tmp_path: Path) -> None:
     assert made.database_facts.encoding == "LATIN1"
 
 
+def test_names_that_were_given_in_another_encoding(make_server: MakeServer, tmp_path: Path) -> None:
+    """All databases share the bytes of roles' and databases' names, and these are no UTF8."""
+    server = make_server()
+    create(server, "shop")
+    server.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+    with psycopg.connect(server.conninfo("latin"), client_encoding="utf8", autocommit=True) as connection:
+        connection.execute('CREATE ROLE "müller"')
+        connection.execute('CREATE DATABASE "größe" TEMPLATE template0')
+        connection.execute("CREATE TABLE owned AS SELECT 1 AS n")
+        connection.execute('ALTER TABLE owned OWNER TO "müller"')
+    site = Site(folder=tmp_path, server=server, plans={"p": plan(exclude_databases=["postgres"])})
+    made = {each.database: each for each in site.make("p")}
+    assert {name: each.message for name, each in made.items() if each.status is not Status.SUCCEEDED} == {}
+    assert set(made) == {"shop", "latin"}
+    (warning,) = (each for backup in made.values() for each in backup.warnings)
+    assert r"gr\xf6\xdfe is no text in the encoding of postgres" in warning
+    assert b'CREATE ROLE "m\xfcller"' in (site.path(made["shop"]) / "globals.sql").read_bytes()
+    server.execute("DROP DATABASE latin")  # nobody can ask for the role any more
+    (refused,) = site.make("p")
+    assert refused.reason is Reason.TOOL
+    assert (
+        r"The name of a role, m\xfcller, is no text in the encoding of the database postgres"
+        in refused.message
+    )
+
+
 def test_all_leaves_out_what_restores_fill(database: Database) -> None:
     server = database.server
     beside = f"{database.name}__restore_5f3a9c"

@@ -117,10 +117,16 @@ def test_databases_come_and_go_with_the_server(tmp_path: Path, database: Databas
 def test_a_database_without_an_encoding_gives_names_all_the_same(tmp_path: Path, database: Database) -> None:
     server, name = database.server, f"{database.name}_ascii"
     server.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    with server.connect(name) as connection:
+        connection.execute(b'CREATE DATABASE "gr\xf6\xdfe" TEMPLATE template0')
     try:
+        with Exporter(configure(tmp_path, server)) as exporter:
+            exporter.until_page(lambda page: bool(page.values("backup_enabled", database=r"gr\xf6\xdfe")))
         with Exporter(configure(tmp_path, server, maintenance_database=name)) as exporter:
             exporter.until_page(lambda page: bool(page.values("backup_enabled", database=database.name)))
     finally:
+        with server.connect(name) as connection:
+            connection.execute(b'DROP DATABASE "gr\xf6\xdfe" WITH (FORCE)')
         server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 

@@ -1,0 +1,91 @@
+"""Names of roles and databases: all databases of a server share them, whatever encoding each of them has.
+
+PostgreSQL keeps the bytes that the name had where it was given, and not their encoding. What was given in a
+database of LATIN1 is no text in one of UTF8: nobody can say it there, and PostgreSQL's tools cannot ask for
+it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.types.string import TextLoader
+
+from pgbackstop_catalog.records.attempt import Reason
+from pgbackstop_runner.failures import AttemptFailed
+
+RENAME = "Rename it in a database of the encoding in which it was made"
+_ROLES = "select rolname from pg_catalog.pg_roles"
+_NAMES = """
+    select pg_catalog.string_agg(name, '') from (
+        select nspname::text as name from pg_catalog.pg_namespace
+        union all select relname from pg_catalog.pg_class
+        union all select attname from pg_catalog.pg_attribute
+        union all select conname from pg_catalog.pg_constraint
+        union all select rolname from pg_catalog.pg_roles
+        union all select datname from pg_catalog.pg_database
+    ) as each_name where name ~ '[^ -~]'"""
+_OF_SINGLE_BYTES = """
+    select datname from pg_catalog.pg_database
+    where datallowconn and datconnlimit not in (-2, 0) and pg_catalog.pg_encoding_max_length(encoding) = 1
+      and pg_catalog.has_database_privilege(oid, 'connect') order by datistemplate, datname"""
+
+
+class _Loader(TextLoader):
+    def load(self, data: Any) -> str:
+        return bytes(data).decode(errors="backslashreplace")
+
+
+class Names(NamedTuple):
+    """``said`` are those that are text, ``others`` are told with their bytes: ``gr\\xf6\\xdfe``."""
+
+    said: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+def let_pass(connection: psycopg.Connection) -> None:
+    """Read what is no text as ``Names.others`` are, where psycopg would raise UnicodeDecodeError.
+
+    A database of SQL_ASCII has any bytes, and refuses to say in UTF8 what is none; then we are told all as it
+    is, which has its price: psycopg sends no identifier that is not ASCII in that encoding.
+    """
+    if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+        try:
+            connection.execute(_NAMES)
+        except psycopg.errors.CharacterNotInRepertoire:
+            connection.execute("set client_encoding to 'SQL_ASCII'")
+    for kind in (0, "text", "name", "varchar"):  # 0: every type that psycopg does not know
+        connection.adapters.register_loader(kind, _Loader)
+
+
+def of(connection: psycopg.Connection, query: str) -> Names:
+    """The names that a query of one column finds. Raises psycopg's errors."""
+    said, others = list[str](), list[str]()
+    cursor = connection.execute(query.encode())
+    for row, (name,) in enumerate(cursor.fetchall()):
+        raw = cursor.pgresult.get_value(row, 0) if cursor.pgresult else None
+        (said if raw == str(name).encode() else others).append(str(name))
+    return Names(tuple(said), tuple(others))
+
+
+def database_of_roles(connection: psycopg.Connection) -> str:
+    """A database where pg_dumpall can ask for each role: the session's, or one in which any byte is a letter.
+
+    Raises AttemptFailed where there is none.
+    """
+    there = connection.info.dbname
+    try:
+        others = of(connection, _ROLES).others
+    except psycopg.errors.CharacterNotInRepertoire as error:
+        others = (str(error).partition("\n")[0],)
+    if not others:
+        return there
+    for name in of(connection, _OF_SINGLE_BYTES).said:
+        return name
+    raise AttemptFailed(
+        Reason.TOOL,
+        f"The name of a role, {others[0]}, is no text in the encoding of the database {there}, so that "
+        "pg_dumpall cannot ask for it.",
+        remedy=f"{RENAME}; CREATE DATABASE … ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C' makes one.",
+    )
