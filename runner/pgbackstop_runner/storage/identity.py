@@ -9,29 +9,30 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.storage import FolderStorage
-from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.model import format_time, utc_now
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.storage import FormerStorage, StorageMark
 from pgbackstop_catalog.store import layout
-from pgbackstop_runner.storage import open
+from pgbackstop_runner.storage import kept, open
 from pgbackstop_runner.storage.protocol import ByteStore, StoreError
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
-_LOOKED_FOR = 20  # kept backups, in a storage without a mark
+_MEND = "If the right storage is mounted there, the mark is mended by"
 
 
 class NotThere(errors.CatalogError):
     """A storage is not mounted, not the one that the catalog knows, or not made yet."""
+
+
+class MarkDamaged(NotThere):
+    """A mark, or what the catalog knows of it, is no record any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +57,12 @@ def require(workspace: Workspace, name: str) -> None:
     of the catalog's kept backups is found in it.
     """
     store = _opened(workspace, name)
-    mark, known = _mark(store, workspace, name), workspace.catalog.storage(name)
+    mark, known = _mark(store, workspace, name), _known(workspace, name)
     if workspace.catalog.is_there() and workspace.catalog.create():
         log.logger().info("marked the catalog", catalog=workspace.catalog.location)
     if known is None and (mark is not None or _is_from_before_marks(workspace, name, store)):
         _adopt(workspace, name, store)
-        mark, known = _mark(store, workspace, name), workspace.catalog.storage(name)
+        mark, known = _mark(store, workspace, name), _known(workspace, name)
     if mark is None:
         raise _missing(workspace, name)
     if known is not None and known.id != mark.id:
@@ -104,21 +105,25 @@ def absent(workspace: Workspace, names: Iterable[str | None]) -> dict[str, str]:
 def create(workspace: Workspace, name: str, *, replace: bool = False) -> tuple[StorageMark, bool]:
     """Make a storage, or find that it is one already; its mark, and whether it was made.
 
+    One whose mark is gone or damaged gets it back, if it holds a backup that the catalog keeps in it.
     Raises NotThere where the catalog knows another one by that name, or keeps backups there, unless
     ``replace``; StoreError where it cannot be written.
     """
     store = _opened(workspace, name)
     with contextlib.suppress(NotThere):
         require(workspace, name)
-        known = workspace.catalog.storage(name)
+        known = _known(workspace, name)
         assert known is not None  # noqa: S101 - required
         return known, False
-    mark, known = _mark(store, workspace, name), workspace.catalog.storage(name)
+    mark, known = _readable(_mark, store, workspace, name), _readable(_known, workspace, name)
+    if mark is None and known is not None and not replace and kept.has_backup(workspace, name, store):
+        store.put_bytes(codec.encode(known.evolve(former=())), layout.STORAGE_MARK)
+        return known, False
     if not replace and mark is not None and known is not None:
         raise _another(workspace, name, mark, known)
-    if not replace and next(_kept(workspace, name), None) is not None:
+    if mark is None and not replace and next(kept.places(workspace, name), None) is not None:
         raise NotThere(
-            f"{_missing(workspace, name).problem} The catalog keeps backups in it.",
+            f"{_missing(workspace, name).problem} The catalog keeps backups in it, and finds none there.",
             remedy=f"Mount it. If it is lost: 'pgbackstop storage create {name} --replace'.",
         )
     made = mark or StorageMark.new(name, encrypted=store.encrypted_for is not None)
@@ -128,6 +133,14 @@ def create(workspace: Workspace, name: str, *, replace: bool = False) -> tuple[S
     return made, mark is None
 
 
+def _readable(read: Callable[..., StorageMark | None], *where: object) -> StorageMark | None:
+    """What is read; None where it is damaged, too."""
+    try:
+        return read(*where)
+    except MarkDamaged:
+        return None
+
+
 def _former(known: StorageMark | None) -> tuple[FormerStorage, ...]:
     before = known.former if known else ()
     return (*before, FormerStorage(id=known.id if known else "", until=utc_now()))
@@ -135,7 +148,7 @@ def _former(known: StorageMark | None) -> tuple[FormerStorage, ...]:
 
 def lost(workspace: Workspace, name: str, stored_at: datetime) -> str:
     """Where that is which was stored then, if another storage has the name since; empty where it has not."""
-    known = workspace.catalog.storage(name)
+    known = _known(workspace, name)
     had = known.replaced_at(stored_at) if known else None
     if had is None:
         return ""
@@ -198,17 +211,35 @@ def _opened(workspace: Workspace, name: str) -> ByteStore:
 def _mark(store: ByteStore, workspace: Workspace, name: str) -> StorageMark | None:
     """The mark that stands there now.
 
-    Raises NotThere for that of a storage that is encrypted where the configuration's is not, or the other way
-    round, CatalogError for one that is none, StoreError.
+    Raises MarkDamaged for one that is none, NotThere for one of a newer version, or of a storage that is
+    encrypted where the configuration's is not, or the other way round, StoreError.
     """
     content = store.mark()
     if content is None:
         return None
     where = f"{workspace.config.storages[name].place}/{layout.STORAGE_MARK}"
-    mark = codec.decode(StorageMark, content, where=where)
+    with _damage(name):
+        mark = codec.decode(StorageMark, content, where=where)
     if (mark.encryption is not None) != (store.encrypted_for is not None):
         raise _mixed(name, mark)
     return mark
+
+
+def _known(workspace: Workspace, name: str) -> StorageMark | None:
+    """What the catalog knows by that name. Raises as _mark does, CatalogError where it cannot be read."""
+    with _damage(name):
+        return workspace.catalog.storage(name)
+
+
+@contextlib.contextmanager
+def _damage(name: str) -> Iterator[None]:
+    """A mark that is damaged costs its own storage alone; so does one of a newer version."""
+    try:
+        yield
+    except errors.NewerRecord as error:
+        raise NotThere(error.problem, remedy=error.remedy) from error
+    except errors.CatalogError as error:
+        raise MarkDamaged(error.problem, remedy=f"{_MEND} 'pgbackstop storage create {name}'.") from error
 
 
 def _mixed(name: str, mark: StorageMark) -> NotThere:
@@ -240,39 +271,6 @@ def _another(workspace: Workspace, name: str, mark: StorageMark, known: StorageM
     )
 
 
-def _kept(workspace: Workspace, name: str) -> Iterator[str]:
-    """Where backups lie that the catalog keeps in the storage: originals and copies, the newest first."""
-    known = {each.id: each for each in workspace.catalog.backups()}
-    for backup in known.values():
-        if backup.storage == name and backup.is_available and backup.location:
-            yield backup.location
-    for copy in workspace.catalog.copies():
-        backup_of = known.get(copy.backup)
-        kept = copy.status is Status.SUCCEEDED and copy.expired_at is None
-        if copy.storage == name and kept and backup_of is not None and backup_of.location:
-            yield backup_of.location
-
-
 def _is_from_before_marks(workspace: Workspace, name: str, store: ByteStore) -> bool:
     """Whether it holds what is kept, and may have been made without a mark; an encrypted one has it."""
-    return store.encrypted_for is None and _holds_what_is_kept(workspace, name, store)
-
-
-def _holds_what_is_kept(workspace: Workspace, name: str, store: ByteStore) -> bool:
-    """Whether a kept backup's commit mark is found in it, or the WAL archive of a server."""
-    kept = itertools.islice(_kept(workspace, name), _LOOKED_FOR)
-    archives = (
-        f"{layout.wal_folder(server)}/{wal_segments.IDENTITY_NAME}"
-        for server, configured in workspace.config.servers.items()
-        if (configured.wal.storage or workspace.config.first_folder) == name
-    )
-    marks = (f"{location}/{layout.RECORD_NAME}" for location in kept)
-    return any(_has(store, path) for path in itertools.chain(marks, archives))
-
-
-def _has(store: ByteStore, path: str) -> bool:
-    try:
-        store.read(path)
-    except StoreError:
-        return False
-    return True
+    return store.encrypted_for is None and kept.is_held(workspace, name, store)

@@ -16,9 +16,13 @@ from pgbackstop_catalog.records.backup import StoredFile
 class StoreError(errors.PgbackstopError):
     """A storage cannot be reached, read or written, or does not hold what was sent to it."""
 
+    exit_code = errors.CatalogError.exit_code
+
 
 class Damaged(StoreError):
     """What a storage holds of a file is not what was stored."""
+
+    exit_code = errors.Corrupt.exit_code
 
 
 def wrong_size(path: str, found: int, expected: int) -> Damaged:

@@ -1,8 +1,10 @@
 """Which storage has a name, and had it before."""
 
 import dataclasses
+import json
 import re
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -104,3 +106,46 @@ def test_a_storage_whose_keys_cannot_be_read_is_not_there(tmp_path: Path) -> Non
     own.recipients.unlink()
     assert list(identity.absent(opened, ["disk", "third"])) == ["third"]
     assert "recipients.txt cannot be read" in identity.problem(opened, "third")
+
+
+SPOIL: dict[str, Callable[[Path], object]] = {
+    "deleted": Path.unlink,
+    "empty": lambda path: path.write_bytes(b""),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:40]),
+    "binary": lambda path: path.write_bytes(bytes(range(256))),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOIL.values(), ids=SPOIL)
+@pytest.mark.parametrize("where", ["storage", "catalog"])
+def test_a_damaged_mark_costs_its_storage_alone_and_is_mended(
+    tmp_path: Path, where: str, spoil: Callable[[Path], object]
+) -> None:
+    second = {"kind": "folder", "path": tmp_path / "second"}
+    opened = places.workspace(tmp_path, copies=("second",), storages={"second": second})
+    places.days(opened, 1)
+    run.run(opened, "main-logical")
+    mark = tmp_path / "second" / layout.STORAGE_MARK
+    spoilt = mark if where == "storage" else opened.config.catalog_folder() / "storages" / "second.json"
+    before = mark.read_bytes()
+    spoil(spoilt)
+    if (where, spoil) != ("catalog", Path.unlink):  # it is adopted again at once
+        assert list(identity.absent(opened, ["disk", "second"])) == ["second"]
+        assert "'pgbackstop storage create second'" in identity.problem(opened, "second")
+    identity.create(opened, "second")
+    assert identity.absent(opened, ["disk", "second"]) == {}
+    assert json.loads(mark.read_bytes())["id"] == json.loads(before)["id"]
+
+
+def test_a_storage_without_its_mark_and_its_backups_is_not_made_anew(tmp_path: Path) -> None:
+    second = {"kind": "folder", "path": tmp_path / "second"}
+    opened = places.workspace(tmp_path, copies=("second",), storages={"second": second})
+    places.days(opened, 1)
+    run.run(opened, "main-logical")
+    (tmp_path / "second").rename(tmp_path / "away")
+    (tmp_path / "second").mkdir()
+    with pytest.raises(identity.NotThere, match="finds none there"):
+        identity.create(opened, "second")
+    (tmp_path / "second" / layout.STORAGE_MARK).write_text('{"record_version": 9}')
+    with pytest.raises(identity.NotThere, match="newer pgbackstop"):
+        identity.create(opened, "second", replace=True)
