@@ -190,7 +190,8 @@ class FolderCatalog:
     def sweep(self, plan: str) -> None:
         self._require()
         of_plan = (self.root / kind / plan for kind in ("backups", "copies", "proofs"))
-        for folder in (*of_plan, self.root, self.root / "tallies", *listing.folders(self.root, "restores")):
+        of_all = (self.root, self.root / "tallies", self.root / "storages")
+        for folder in (*of_plan, *of_all, *listing.folders(self.root, "restores")):
             with _writing(folder):
                 atomic.sweep_abandoned(folder)
 

@@ -162,15 +162,9 @@ class StateFolder:
     def sweep(self) -> None:
         """Remove what processes that are gone left half written or waiting. Raises CatalogError."""
         orphans.end()
-        state = self.root / "state"
-        folders = (
-            state / "wal",
-            self.tokens,
-            self.operations,
-            *(state / "wal_copies").glob("*"),
-            *self.drills.glob("*"),
-        )
-        for folder in (state, *folders, self.outbox):
+        # All there are: a list of them would lack the next one.
+        below = (Path(folder) for folder, _, _ in os.walk(self.root / "state"))
+        for folder in (*below, self.outbox):
             try:
                 atomic.sweep_abandoned(folder)
             except OSError as error:

@@ -1,10 +1,14 @@
 """The folder catalog: what is put is found, what is none is reported, nothing is lost."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.records.storage import StorageMark
+from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.store import listing
 from pgbackstop_catalog.store.folder import FolderCatalog
 from tests.conformance.catalog import CatalogContract, proof_of, put
@@ -72,6 +76,17 @@ def test_a_folder_where_a_record_should_be(catalog: FolderCatalog) -> None:
     catalog.on_invalid_record = heard.append
     assert len(list(catalog.backups())) == 1
     assert [each.problem for each in heard] == [f"{stray} is no record of pgbackstop (it is a folder)."]
+
+
+def test_what_a_killed_process_left_half_written_is_swept(catalog: FolderCatalog) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    for record in (builders.backup(0, builders.NOW), StorageMark.new("disk"), Totals(plan="main-logical")):
+        path = catalog.path(record)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_name(f".{path.name}.{gone.pid}.0123456789abcdef.tmp").write_text("{")
+    catalog.sweep("main-logical")
+    assert list(catalog.root.rglob(".*")) == []
 
 
 def test_a_mount_point_is_no_catalog(tmp_path: Path) -> None:

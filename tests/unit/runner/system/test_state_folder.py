@@ -104,7 +104,11 @@ def test_what_a_killed_process_left_half_written_is_swept(tmp_path: Path) -> Non
     state = StateFolder(tmp_path)
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         gone.wait()
-    folders = [state.scheduler.parent, state.wal("main").parent, state.drills / "daily", state.outbox]
+    files = [state.scheduler, state.wal("main"), state.wal_readings("main"), state.wal_copy("second", "main")]
+    files += [state.schedule("backups", "daily"), state.schedule("drills", "daily")]
+    mirror = state.wal_copy_index("second", "main")
+    others = [state.drills / "daily", state.tokens, state.operations, state.outbox]
+    folders = [*(file.parent for file in files), mirror, *others]
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f".x.json.{gone.pid}.tmp").write_text("{")
