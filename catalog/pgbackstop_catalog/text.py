@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final, Self
 
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
 # What a server, a tool or a program that was asked says may be of any length.
@@ -35,3 +36,44 @@ def plain(text: str, *, keep: str = "") -> str:
 def bounded(text: str, most: int = MOST_LETTERS) -> str:
     """Its beginning, and how long it is, where it is longer than ``most`` letters."""
     return text if len(text) <= most else f"{text[:most]}… ({len(text)} letters)"
+
+
+class Said(str):
+    """A sentence in English that knows what it was made of, so that it can be said in another language.
+
+    For everybody who does not ask it is a text like any other. ``pattern`` has a field for each of
+    ``values``, and ``many`` is the pattern for another number ``n`` than one; "": there is none.
+    """
+
+    pattern: str
+    many: str
+    values: dict[str, Any]
+
+    def __new__(
+        cls, whole: str, pattern: str = "", many: str = "", values: dict[str, Any] | None = None
+    ) -> Self:
+        made = super().__new__(cls, whole)
+        made.pattern, made.many, made.values = pattern, many, values or {}
+        return made
+
+
+def said(pattern: str, **values: Any) -> Said:
+    """The sentence of a pattern as ``str.format`` takes it."""
+    return Said(pattern.format(**values), pattern, values=values)
+
+
+def said_of(one: str, many: str, n: float, **values: Any) -> Said:
+    """The same for a number ``n`` of something, with the pattern that fits it."""
+    whole = (one if n == 1 else many).format(n=n, **values)
+    return Said(whole, one, many, {"n": n, **values})
+
+
+def word(text: str) -> Said:
+    """A word that has a translation of its own."""
+    return Said(text, text)
+
+
+def joined(separator: str, parts: Iterable[str]) -> Said:
+    """The parts, each of which can be said in another language, one after the other."""
+    values = {f"part{number}": each for number, each in enumerate(parts)}
+    return said(separator.join(f"{{{name}}}" for name in values), **values)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from pgbackstop_catalog.text import Said, said, said_of
+
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 BYTES = {
     "": 1,
@@ -38,18 +40,18 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
-def format_duration(seconds: float) -> str:
+def format_duration(seconds: float) -> Said:
     """The shortest readable form: ``0.4s``, ``12s``, ``3m05s``, ``2h10m``, ``8d4h``."""
     if seconds < 10:
-        return f"{seconds:.1f}s"
+        return said("{s:.1f}s", s=seconds)
     whole = round(seconds)
     if whole < 60:
-        return f"{whole}s"
+        return said("{s}s", s=whole)
     if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s"
+        return said("{m}m{s:02d}s", m=whole // 60, s=whole % 60)
     if whole < 86400:
-        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
-    return f"{whole // 86400}d{whole % 86400 // 3600}h"
+        return said("{h}h{m:02d}m", h=whole // 3600, m=whole % 3600 // 60)
+    return said("{d}d{h}h", d=whole // 86400, h=whole % 86400 // 3600)
 
 
 def parse_size(text: str) -> int:
@@ -66,9 +68,9 @@ def parse_size(text: str) -> int:
     return int(size)
 
 
-def format_count(number: float, what: str) -> str:
+def format_count(number: float, what: str) -> Said:
     """``1 table``, ``3 tables``: of what has a plural by s."""
-    return f"{number:,g} {what}" if number == 1 else f"{number:,.0f} {what}s"
+    return said_of(f"{{n:,g}} {what}", f"{{n:,.0f}} {what}s", number)
 
 
 def format_rows(counts: Collection[int]) -> str:
@@ -76,9 +78,9 @@ def format_rows(counts: Collection[int]) -> str:
     return f"{format_count(sum(counts), 'row')} in {format_count(len(counts), 'table')}"
 
 
-def format_missing(number: float, what: str) -> str:
+def format_missing(number: float, what: str) -> Said:
     """``1 segment is missing``, ``3 segments are missing``."""
-    return f"{format_count(number, what)} {'is' if number == 1 else 'are'} missing"
+    return said_of("{count} is missing", "{count} are missing", number, count=format_count(number, what))
 
 
 def format_loss(before: int, after: int | None) -> str:
@@ -86,14 +88,16 @@ def format_loss(before: int, after: int | None) -> str:
     return f"{before:,} rows → table gone" if after is None else f"{before:,} → {after:,} rows"
 
 
-def format_size(size: int | float) -> str:
+def format_size(size: int | float) -> Said:
     """Decimal units with at most one decimal: ``812 B``, ``4.2 MB``, ``1.3 GB``."""
     value = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(value) < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+    if abs(value) < 1000:
+        return said("{n:.0f} B", n=value)
+    for pattern in ("{n:.1f} kB", "{n:.1f} MB", "{n:.1f} GB"):
         value /= 1000
-    return f"{value:.1f} TB"
+        if abs(value) < 1000:
+            return said(pattern, n=value)
+    return said("{n:.1f} TB", n=value / 1000)
 
 
 def format_exact_duration(seconds: float) -> str:

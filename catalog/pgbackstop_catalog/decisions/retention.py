@@ -19,9 +19,11 @@ from pgbackstop_catalog.config.plan import Keep
 from pgbackstop_catalog.decisions import vanished
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.text import Said, said
 
-REMOVED = "no rule keeps it"
-GIVEN_UP = "damaged, and acknowledged"
+REMOVED = said("no rule keeps it")
+GIVEN_UP = said("damaged, and acknowledged")
+BROKEN = said("its chain is broken: it counts for nothing, and goes with its time")
 _SHOWN = 3
 _NEVER = (datetime.min.replace(tzinfo=UTC), "")
 
@@ -78,10 +80,10 @@ def decide(
         if backup.pinned is not None and backup.pinned.holds(now):
             reasons[backup.id].append(str(backup.pinned))
     for holder, tables in vanished.held(backups, whole, now=now).items():
-        reasons[holder].append(f"holds rows that vanished since: {_some(tables)}")
+        reasons[holder].append(said("holds rows that vanished since: {tables}", tables=_some(tables)))
     for child in backups:
         if child.status is Status.RUNNING and child.parent in reasons:
-            reasons[child.parent].append(f"parent of {child.id}, which is being made")
+            reasons[child.parent].append(said("parent of {id}, which is being made", id=child.id))
     _hold_chains(good, known, reasons)
     _spare_broken(good, whole, reasons)
     verdicts = [_verdict(backup, reasons[backup.id]) for backup in good]
@@ -127,12 +129,18 @@ def _verdict(backup: Backup, reasons: Sequence[str]) -> Verdict:
 def _asked_for(whole: Sequence[Backup], keep: Keep, now: datetime) -> Iterable[tuple[Backup, str]]:
     """Yield what the plan's own rules keep, each with its reason; ``whole`` is newest first."""
     for number, backup in enumerate(whole[: keep.last or 0], 1):
-        yield backup, f"last {number} of {keep.last}"
+        yield backup, said("last {number} of {most}", number=number, most=keep.last)
     if keep.within is not None:
         yield from _within(whole, timedelta(seconds=keep.within), now)
-    yield from _newest_of_each(whole, "day", keep.daily, lambda moment: f"{moment:%Y-%m-%d}")
-    yield from _newest_of_each(whole, "week", keep.weekly, lambda moment: f"{moment:%G-W%V}")
-    yield from _newest_of_each(whole, "month", keep.monthly, lambda moment: f"{moment:%Y-%m}")
+    yield from _newest_of_each(
+        whole, keep.daily, lambda moment: said("newest of day {moment:%Y-%m-%d}", moment=moment)
+    )
+    yield from _newest_of_each(
+        whole, keep.weekly, lambda moment: said("newest of week {moment:%G-W%V}", moment=moment)
+    )
+    yield from _newest_of_each(
+        whole, keep.monthly, lambda moment: said("newest of month {moment:%Y-%m}", moment=moment)
+    )
 
 
 def _within(whole: Sequence[Backup], window: timedelta, now: datetime) -> Iterable[tuple[Backup, str]]:
@@ -140,21 +148,21 @@ def _within(whole: Sequence[Backup], window: timedelta, now: datetime) -> Iterab
     until = min([now, *(_order(backup)[0] for backup in whole[:1])])
     for backup in whole:
         if _order(backup)[0] > until - window:
-            yield backup, f"younger than {_words(window)}"
+            yield backup, said("younger than {window}", window=_words(window))
         elif backup.backup_type == "physical":
-            yield backup, f"WAL leads from it to the whole of the last {_words(window)}"
+            yield backup, said("WAL leads from it to the whole of the last {window}", window=_words(window))
             return
 
 
 def _newest_of_each(
-    whole: Sequence[Backup], what: str, limit: int | None, period: Callable[[datetime], str]
+    whole: Sequence[Backup], limit: int | None, reason: Callable[[datetime], str]
 ) -> Iterable[tuple[Backup, str]]:
-    """The newest backup of each of the last ``limit`` periods that have one, by UTC."""
+    """The newest backup of each of the last ``limit`` periods that have one, by UTC; a reason names one."""
     newest: dict[str, Backup] = {}
     for backup in whole:
-        newest.setdefault(period(_order(backup)[0]), backup)
-    for name, backup in list(newest.items())[: limit or 0]:
-        yield backup, f"newest of {what} {name}"
+        newest.setdefault(reason(_order(backup)[0]), backup)
+    for why, backup in list(newest.items())[: limit or 0]:
+        yield backup, why
 
 
 def _held(
@@ -162,10 +170,10 @@ def _held(
 ) -> Iterable[tuple[Backup, str]]:
     """Yield what stays whatever the rules say: the floor, and the newest one that is known to restore."""
     for backup in _floor(whole, known, keep.minimum):
-        yield backup, f"one of the {keep.minimum} that always stay"
+        yield backup, said("one of the {minimum} that always stay", minimum=keep.minimum)
     for backup in whole:
         if backup.verified_at is not None or backup.id in proven:
-            yield backup, "newest proven"
+            yield backup, said("newest proven")
             return
 
 
@@ -207,7 +215,7 @@ def _hold_chains(good: Sequence[Backup], known: Mapping[str, Backup], reasons: d
         for child, parent in pairwise(_chain(backup, known)):
             if parent.id in reasons and parent.id not in held:
                 held.add(parent.id)
-                reasons[parent.id].append(f"parent of {child.id}")
+                reasons[parent.id].append(said("parent of {id}", id=child.id))
 
 
 def _spare_broken(good: Sequence[Backup], whole: Sequence[Backup], reasons: dict[str, list[str]]) -> None:
@@ -219,14 +227,17 @@ def _spare_broken(good: Sequence[Backup], whole: Sequence[Backup], reasons: dict
     is_whole = {other.id for other in whole}
     for backup in good:
         if backup.id not in is_whole and _order(backup) > min(kept, default=_NEVER):
-            reasons[backup.id].append("its chain is broken: it counts for nothing, and goes with its time")
+            reasons[backup.id].append(
+                said("its chain is broken: it counts for nothing, and goes with its time")
+            )
 
 
 def _some(tables: Sequence[str]) -> str:
     """As many as a line of the dry run can hold."""
-    more = f" and {len(tables) - _SHOWN} more" if len(tables) > _SHOWN else ""
-    return ", ".join(tables[:_SHOWN]) + more
+    shown = ", ".join(tables[:_SHOWN])
+    return said("{shown} and {n} more", shown=shown, n=len(tables) - _SHOWN) if tables[_SHOWN:] else shown
 
 
-def _words(window: timedelta) -> str:
-    return units.format_exact_duration(window.total_seconds())
+def _words(window: timedelta) -> Said:
+    written = units.format_exact_duration(window.total_seconds())
+    return said(f"{{n:g}}{written[-1]}", n=float(written[:-1]))

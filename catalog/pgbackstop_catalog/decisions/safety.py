@@ -17,6 +17,7 @@ from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.decisions import expectations, history, vanished
 from pgbackstop_catalog.decisions.history import History
 from pgbackstop_catalog.decisions.wal_segments import WalState
+from pgbackstop_catalog.text import joined, said, said_of
 
 _LATE: Final = 900.0  # a run that is due starts within this
 _MISSED_FOR: Final = 6 * 3600.0
@@ -109,14 +110,14 @@ class Subject:
 def of_subject(known: Subject, now: float) -> tuple[Finding, ...]:
     """What is wrong with it, the worst first; one that says so where nothing is."""
     if not known.plan.enabled:
-        return (_finding(State.PAUSED, Severity.OK, "the plan is paused"),)
+        return (_finding(State.PAUSED, Severity.OK, said("the plan is paused")),)
     found = [*_stored(known), *_age(known, now), *_runs(known, now), *_proofs(known, now)]
     return worst_first(found) or (_well(known.history),)
 
 
 def _well(known: History) -> Finding:
     if known.running:
-        return _finding(State.RUNNING, Severity.OK, "a run is going")
+        return _finding(State.RUNNING, Severity.OK, said("a run is going"))
     return _finding(State.OK, Severity.OK, "")
 
 
@@ -124,12 +125,18 @@ def _stored(known: Subject) -> Iterator[Finding]:
     if known.problem:
         yield _finding(State.UNKNOWN, Severity.UNKNOWN, known.problem)
     if known.missing:
-        reason = f"{known.missing} kept backups are not where they were stored"
+        reason = said_of(
+            "{n} kept backup is not where it was stored",
+            "{n} kept backups are not where they were stored",
+            known.missing,
+        )
         yield _finding(State.MISSING, Severity.CRITICAL, reason)
     if damaged := known.history.damaged:
-        yield _finding(State.DAMAGED, Severity.CRITICAL, f"stored backups that are damaged: {damaged}")
+        yield _finding(
+            State.DAMAGED, Severity.CRITICAL, said("stored backups that are damaged: {n}", n=damaged)
+        )
     if known.damaged_copies:
-        reason = f"copies that are damaged: {known.damaged_copies}"
+        reason = said("copies that are damaged: {n}", n=known.damaged_copies)
         yield _finding(State.COPY_DAMAGED, Severity.WARNING, reason)
 
 
@@ -140,7 +147,11 @@ def _age(known: Subject, now: float) -> Iterator[Finding]:
         yield _never(known, limit, now)
     elif now - newest > limit:
         age = units.format_duration(now - newest)
-        reason = f"the newest good backup is {age} old, the limit is {units.format_duration(limit)}"
+        reason = said(
+            "the newest good backup is {age} old, the limit is {limit}",
+            age=age,
+            limit=units.format_duration(limit),
+        )
         yield _finding(State.TOO_OLD, Severity.CRITICAL, reason)
 
 
@@ -148,24 +159,29 @@ def _never(known: Subject, limit: float, now: float) -> Finding:
     expected = expectations.expectation(known.plan, int(now // 3600))
     due = history.first_due(expected.schedule, known.seen_at)
     if now - due > max(limit - expected.interval, _FIRST_RUN):
-        return _finding(State.NEVER_SUCCEEDED, Severity.CRITICAL, "there has never been a good backup")
-    return _finding(State.NEVER_RUN, Severity.WARNING, "there is no good backup yet")
+        return _finding(State.NEVER_SUCCEEDED, Severity.CRITICAL, said("there has never been a good backup"))
+    return _finding(State.NEVER_RUN, Severity.WARNING, said("there is no good backup yet"))
 
 
 def _runs(known: Subject, now: float) -> Iterator[Finding]:
     runs = known.history
     if runs.last_failure > runs.last_success:
         failed = runs.consecutive_failures
-        reason = "the last attempt failed" if failed < 2 else f"the last {failed} attempts failed"
+        reason = said_of("the last attempt failed", "the last {n} attempts failed", max(1, failed))
         yield _finding(State.FAILED, Severity.WARNING if failed < 2 else Severity.CRITICAL, reason)
     if now - known.next_run > _LATE and not runs.running:
         late = units.format_duration(now - known.next_run)
-        yield _finding(State.OVERDUE, Severity.WARNING, f"a run has been due for {late} and did not start")
+        yield _finding(
+            State.OVERDUE,
+            Severity.WARNING,
+            said("a run has been due for {late} and did not start", late=late),
+        )
     if runs.last_missed and now - runs.last_missed < _MISSED_FOR:
-        yield _finding(State.MISSED, Severity.WARNING, "a run was due and did not start")
+        yield _finding(State.MISSED, Severity.WARNING, said("a run was due and did not start"))
     since = now - vanished.HELD_FOR.total_seconds()
     if tables := sum(each.vanished for each in runs.vanished if each.finished >= since):
-        reason = f"rows of {units.format_count(tables, 'table')} vanished since the backup before"
+        counted = units.format_count(tables, "table")
+        reason = said("rows of {tables} vanished since the backup before", tables=counted)
         yield _finding(State.VANISHED, Severity.WARNING, reason)
 
 
@@ -174,14 +190,20 @@ def _proofs(known: Subject, now: float) -> Iterator[Finding]:
     if expected.proof_max_age is None or not known.history.last_success:
         return
     if known.drill_failure > known.drill_success:
-        yield _finding(State.DRILL_FAILED, Severity.CRITICAL, "the last drill could not restore a backup")
+        yield _finding(
+            State.DRILL_FAILED, Severity.CRITICAL, said("the last drill could not restore a backup")
+        )
     first = history.first_due(expected.schedule, known.seen_at) + known.plan.grace
     due = history.first_due(known.plan.drill_schedule(), first) + known.plan.drill.max_duration
     if now - known.drill_success > expected.proof_max_age and (
         known.drill_success or due + known.plan.grace < now
     ):
         age = units.format_duration(now - known.drill_success)
-        reason = f"the newest drill is {age} old" if known.drill_success else "no drill has restored a backup"
+        reason = (
+            said("the newest drill is {age} old", age=age)
+            if known.drill_success
+            else said("no drill has restored a backup")
+        )
         yield _finding(State.NOT_PROVEN, Severity.WARNING, reason)
 
 
@@ -189,10 +211,11 @@ def of_wal(state: WalState | None, *, is_received: bool) -> tuple[Finding, ...]:
     """What is wrong with the WAL of a server that is to be archived; ``is_received``: a receiver lives."""
     found = []
     if state is None and not is_received:
-        found.append(_finding(State.NO_WAL, Severity.WARNING, "no WAL was received yet"))
+        found.append(_finding(State.NO_WAL, Severity.WARNING, said("no WAL was received yet")))
     elif not is_received or (state is not None and state.status == "down"):
-        said = f": {state.message}" if state is not None and is_received and state.message else ""
-        found.append(_finding(State.NO_WAL, Severity.CRITICAL, f"nobody receives its WAL{said}"))
+        why = [state.message] if state is not None and is_received and state.message else []
+        reason = joined(": ", [said("nobody receives its WAL"), *why])
+        found.append(_finding(State.NO_WAL, Severity.CRITICAL, reason))
     if state is not None and state.missing_segments:
         reason = units.format_missing(state.missing_segments, "WAL segment")
         found.append(_finding(State.GAP, Severity.CRITICAL, reason))
@@ -204,7 +227,7 @@ def of_daemon(heartbeat: datetime, now: float) -> tuple[Finding, ...]:
     silent = now - heartbeat.timestamp()
     if silent <= _SILENT:
         return ()
-    reason = f"the daemon has shown no sign of life for {units.format_duration(silent)}"
+    reason = said("the daemon has shown no sign of life for {silent}", silent=units.format_duration(silent))
     return (_finding(State.SILENT, Severity.CRITICAL, reason),)
 
 
@@ -212,7 +235,11 @@ def of_catalog(unreadable: int) -> tuple[Finding, ...]:
     """What is wrong with the catalog: files that are no records, or that cannot be read."""
     if not unreadable:
         return ()
-    reason = f"{unreadable} files of the catalog are no records that can be read"
+    reason = said_of(
+        "{n} file of the catalog is no record that can be read",
+        "{n} files of the catalog are no records that can be read",
+        unreadable,
+    )
     return (_finding(State.UNREADABLE, Severity.WARNING, reason),)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from pgbackstop_catalog.model import Model, UtcTime, format_time
+from pgbackstop_catalog.text import joined, said
 
 _LONGEST_NOTE = 500
 
@@ -36,5 +37,8 @@ class Pin(Model):
         return self.until is None or now < self.until
 
     def __str__(self) -> str:
-        until = f" until {format_time(self.until)}" if self.until else ""
-        return f"pinned by {self.operator}{until}" + (f": {self.note}" if self.note else "")
+        who = said("pinned by {operator}", operator=self.operator)
+        if self.until is not None:
+            until = format_time(self.until)
+            who = said("pinned by {operator} until {until}", operator=self.operator, until=until)
+        return joined(": ", [who, self.note]) if self.note else who

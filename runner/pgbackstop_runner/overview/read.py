@@ -10,6 +10,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import safety
 from pgbackstop_catalog.decisions.safety import Finding, Severity
 from pgbackstop_catalog.records.scheduler import SchedulerState
+from pgbackstop_catalog.text import said
 from pgbackstop_runner.expire import removed_plans
 from pgbackstop_runner.expire.removed_plans import RemovedPlan
 from pgbackstop_runner.overview import subjects
@@ -55,8 +56,10 @@ class Overview:
     @property
     def every_finding(self) -> tuple[tuple[str, Finding], ...]:
         """Whose it is, and what it is, the worst first."""
-        found = [("", each) for each in self.findings]
-        found += [(f"server {one.server}", each) for one in self.servers for each in one.findings]
+        found: list[tuple[str, Finding]] = [("", each) for each in self.findings]
+        found += [
+            (said("server {name}", name=one.server), each) for one in self.servers for each in one.findings
+        ]
         found += [(_named(one), each) for one in self.subjects for each in one.findings]
         return tuple(sorted(found, key=lambda pair: safety.weight(pair[1]), reverse=True))
 
@@ -74,7 +77,9 @@ class Overview:
 
 
 def _named(one: SubjectStatus) -> str:
-    return f"plan {one.plan}" + (f", database {one.subject.database}" if one.subject.database else "")
+    if not one.subject.database:
+        return said("plan {plan}", plan=one.plan)
+    return said("plan {plan}, database {database}", plan=one.plan, database=one.subject.database)
 
 
 def overview(workspace: Workspace, unreadable: Collection[str], now: datetime) -> Overview:

@@ -7,6 +7,7 @@ from typing import Final
 
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.decisions.safety import Finding, Severity
+from pgbackstop_catalog.text import Said, joined, said, word
 from pgbackstop_runner.overview.read import Overview, ServerStatus
 from pgbackstop_runner.overview.subjects import SubjectStatus
 
@@ -22,17 +23,19 @@ PLAN_TITLES: Final = (
 )
 
 
-def headline(found: Overview) -> str:
+def headline(found: Overview) -> Said:
     """The first line: safe or not, and the worst that is wrong."""
     if not found.subjects:
-        return "NOT SAFE: there is no plan."
+        return said("NOT SAFE: there is no plan.")
     wrong = _wrong(found)
     if not wrong:
-        return "SAFE: every plan is within its limits."
-    word = "SAFE, but" if found.is_safe else "NOT SAFE:"
-    if not found.is_safe and found.severity is Severity.UNKNOWN:
-        word = "NOT KNOWN:"
-    return f"{word} {_worst(wrong)}."
+        return said("SAFE: every plan is within its limits.")
+    worst = _worst(wrong)
+    if found.is_safe:
+        return said("SAFE, but {worst}.", worst=worst)
+    if found.severity is Severity.UNKNOWN:
+        return said("NOT KNOWN: {worst}.", worst=worst)
+    return said("NOT SAFE: {worst}.", worst=worst)
 
 
 def _wrong(found: Overview) -> list[tuple[str, Finding]]:
@@ -41,39 +44,56 @@ def _wrong(found: Overview) -> list[tuple[str, Finding]]:
 
 def _worst(wrong: list[tuple[str, Finding]]) -> str:
     (whose, finding), *others = wrong
-    reason = errors.one_line(finding.reason).rstrip(".")
-    told = f"{whose}: {reason}" if whose else reason
-    return f"{told} (and {len(others)} more)" if others else told
+    told = joined(": ", [*filter(None, [whose]), _clause(finding.reason)])
+    return said("{told} (and {n} more)", told=told, n=len(others)) if others else told
 
 
-def restorable(server: ServerStatus) -> str:
+def _clause(reason: str) -> str:
+    """What was said from outside may have its own full stop."""
+    line = _line(reason)
+    return line.rstrip(".") if line.endswith(".") else line
+
+
+def _line(reason: str) -> str:
+    is_ours = isinstance(reason, Said) and reason.isprintable()
+    return reason if is_ours else errors.one_line(reason)
+
+
+def restorable(server: ServerStatus) -> Said:
     """To which moments it can be restored."""
-    told = []
+    told: list[str] = []
     if server.earliest and server.latest:
         told.append(_moments(server.earliest, server.latest))
     if server.databases_of:
-        each = "each database with" if told else "database by database, each with"
-        told.append(f"{each} a backup as of {shown(server.databases_of)} UTC or later")
+        since = shown(server.databases_of)
+        told.append(
+            said("each database with a backup as of {since} UTC or later", since=since)
+            if told
+            else said("database by database, each with a backup as of {since} UTC or later", since=since)
+        )
     unreadable = [each.reason for each in server.findings if each.severity is Severity.UNKNOWN]
     if unreadable:
-        told.append(f"the rest is not known, because {errors.one_line(unreadable[0]).rstrip('.')}")
-    return "can be restored " + ", ".join(told) if told else "cannot be restored"
+        told.append(said("the rest is not known, because {why}", why=_clause(unreadable[0])))
+    return said("can be restored {how}", how=joined(", ", told)) if told else said("cannot be restored")
 
 
-def _moments(earliest: datetime, latest: datetime) -> str:
+def _moments(earliest: datetime, latest: datetime) -> Said:
     """A base backup without WAL after it brings back one moment only."""
     if earliest == latest:
-        return f"to {shown(latest)} UTC"
-    return f"to any moment from {shown(earliest)} to {shown(latest)} UTC"
+        return said("to {moment} UTC", moment=shown(latest))
+    return said(
+        "to any moment from {earliest} to {latest} UTC", earliest=shown(earliest), latest=shown(latest)
+    )
 
 
-def proven(server: ServerStatus) -> str:
+def proven(server: ServerStatus) -> Said:
     """To which moment a drill restored it, and when."""
     if server.proven_until and server.proven_at:
-        return f"proven to {shown(server.proven_until)} UTC on {shown(server.proven_at)} UTC"
+        until, at = shown(server.proven_until), shown(server.proven_at)
+        return said("proven to {until} UTC on {at} UTC", until=until, at=at)
     if server.proven_at:
-        return f"a drill succeeded on {shown(server.proven_at)} UTC"
-    return "not proven by a drill yet"
+        return said("a drill succeeded on {at} UTC", at=shown(server.proven_at))
+    return said("not proven by a drill yet")
 
 
 def row(one: SubjectStatus, now: datetime) -> tuple[str, ...]:
@@ -83,12 +103,12 @@ def row(one: SubjectStatus, now: datetime) -> tuple[str, ...]:
     return (
         one.plan,
         one.subject.database or "-",
-        first.state.value,
-        shown(moment(newest)) if newest else "never",
+        word(first.state.value),
+        shown(moment(newest)) if newest else word("never"),
         units.format_duration(max(0.0, age)) if newest else "",
         units.format_duration(one.known.max_age(now.timestamp())),
         shown(moment(one.known.next_run)) if one.known.plan.enabled else "",
-        errors.one_line("; ".join(each.reason for each in one.findings if each.reason)),
+        joined("; ", [_line(each.reason) for each in one.findings if each.reason]),
     )
 
 
@@ -97,6 +117,6 @@ def moment(unix: float) -> datetime:
     return datetime.fromtimestamp(unix, UTC)
 
 
-def shown(when: datetime) -> str:
+def shown(when: datetime) -> Said:
     """``2026-11-22 02:00:00``, in UTC."""
-    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return said("{moment:%Y-%m-%d %H:%M:%S}", moment=when.astimezone(UTC))

@@ -120,7 +120,7 @@ def test_a_backup_whose_folder_is_gone(opened: Workspace) -> None:
     shutil.rmtree(places.folder_of(opened, kept))
     told = status(opened)
     assert told.exit_code == 1
-    assert "1 kept backups are not where they were stored" in told.stdout
+    assert "1 kept backup is not where it was stored" in told.stdout
 
 
 def test_a_plan_that_moved_keeps_what_it_had_elsewhere(opened: Workspace) -> None:
@@ -164,7 +164,7 @@ def test_garbage_is_told_once(opened: Workspace) -> None:
     (opened.state.root / "backups" / "main-physical" / "garbage.json").write_text("{")
     told = status(opened)
     assert told.stderr.count("garbage.json is no record") == 1
-    assert told.stdout.startswith("SAFE, but 1 files of the catalog are no records that can be read.")
+    assert told.stdout.startswith("SAFE, but 1 file of the catalog is no record that can be read.")
 
 
 def test_json(opened: Workspace) -> None:
