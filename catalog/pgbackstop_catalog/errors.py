@@ -35,7 +35,7 @@ class _Sentences(BaseException):
         super().__init__(self.problem)
 
     def __str__(self) -> str:
-        return f"{self.problem} {self.remedy}".strip()
+        return text.joined(" ", filter(None, (self.problem, self.remedy)))
 
 
 class PgbackstopError(_Sentences, Exception):

@@ -18,6 +18,7 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import layout
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_catalog.store.protocol import Catalog
+from pgbackstop_catalog.text import said, word
 from pgbackstop_runner.system.state_folder import StateFolder
 
 V = TypeVar("V", bound=Model)
@@ -94,6 +95,7 @@ def open_workspace(given: Path | None, on_invalid_record: Callable[[errors.Catal
 def _named(kind: str, named: Mapping[str, T], name: str) -> T:
     if name not in named:
         raise errors.NotFound(
-            f"There is no {kind} {name!r}.", remedy=f"There are: {', '.join(sorted(named))}."
+            said("There is no {kind} {name!r}.", kind=word(kind), name=name),
+            remedy=said("There are: {names}.", names=", ".join(sorted(named))),
         )
     return named[name]

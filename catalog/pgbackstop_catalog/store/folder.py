@@ -33,6 +33,7 @@ from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.store import atomic, listing
 from pgbackstop_catalog.store.decoded import DecodedRecords
 from pgbackstop_catalog.store.protocol import AnyRecord
+from pgbackstop_catalog.text import said
 
 SUFFIX = listing.SUFFIX
 unreadable = listing.unreadable
@@ -138,12 +139,19 @@ class FolderCatalog:
     def backup(self, backup_id: str) -> Backup:
         matches = listing.matching(self.root, backup_id)
         if not matches:
-            raise errors.NotFound(f"There is no backup {backup_id!r}.", remedy="See 'pgbackstop list'.")
+            raise errors.NotFound(
+                said("There is no backup {id!r}.", id=backup_id), remedy=said("See 'pgbackstop list'.")
+            )
         if len(matches) > 1:
             some = ", ".join(path.stem for path in matches[:3])
             raise errors.NotFound(
-                f"{backup_id!r} is the beginning of {len(matches)} backups ({some}).",
-                remedy="Give more of the id.",
+                said(
+                    "{id!r} is the beginning of {n} backups ({some}).",
+                    id=backup_id,
+                    n=len(matches),
+                    some=some,
+                ),
+                remedy=said("Give more of the id."),
             )
         return self._one(Backup, matches[0])
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.notifications import Alertmanager
+from pgbackstop_catalog.text import said
 from pgbackstop_runner.notify import alertmanager, events
 from pgbackstop_runner.system import log
 
@@ -64,7 +65,7 @@ class AlertWatch:
         if self._last is not None and self._is_known(settings, _STALE):
             return self._last[2]
         place = alertmanager.place(settings)
-        return Alerts(place=place, problem=f"{place} has not answered yet.")
+        return Alerts(place=place, problem=said("{place} has not answered yet.", place=place))
 
     def _is_known(self, settings: Alertmanager, seconds: float) -> bool:
         if self._last is None or self._last[0] != settings:

@@ -15,8 +15,9 @@ from aiohttp import hdrs, web
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.console import Console, Role
 from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.text import said
 from pgbackstop_runner import failures
-from pgbackstop_runner.console import audit, connections, facts, guard, problems, render
+from pgbackstop_runner.console import audit, connections, facts, guard, language, problems, render
 from pgbackstop_runner.console.alerts import Alerts, AlertWatch
 from pgbackstop_runner.console.guard import PersonalHandler, Visitor
 from pgbackstop_runner.console.operations import Operations
@@ -79,7 +80,13 @@ class Desk:
     def application(self, *parts: Callable[[Desk, web.Application], None]) -> web.Application:
         """The application; each part adds its pages."""
         app = web.Application(
-            middlewares=[connections.track, guard.hardened, self._below_path, self._own_site],
+            middlewares=[
+                connections.track,
+                guard.hardened,
+                language.chosen,
+                self._below_path,
+                self._own_site,
+            ],
             client_max_size=_MOST_BYTES,
         )
         for add in parts:
@@ -167,7 +174,9 @@ class Desk:
         except web.HTTPException as error:
             return self._not_served(request, error)
         except web.RequestPayloadError:  # compressed or parted into chunks, and neither of them
-            return self._refused(request, None, 400, "What was sent cannot be read.", "Send it anew.")
+            return self._refused(
+                request, None, 400, said("What was sent cannot be read."), said("Send it anew.")
+            )
         except Exception as error:
             return self._failed(request, error)
 
@@ -175,9 +184,11 @@ class Desk:
         if problems.is_wanted(request.path, self.path):
             return problems.of_http(error)
         if isinstance(error, web.HTTPNotFound):
-            return self._refused(request, None, 404, "There is no such page.", "Begin at the overview.")
+            return self._refused(
+                request, None, 404, said("There is no such page."), said("Begin at the overview.")
+            )
         if isinstance(error, web.HTTPRequestEntityTooLarge):
-            return self._refused(request, None, 413, "That is too long.", "Send less.")
+            return self._refused(request, None, 413, said("That is too long."), said("Send less."))
         raise error
 
     def _failed(self, request: web.Request, error: Exception) -> web.Response:
@@ -197,11 +208,15 @@ class Desk:
             return _to_login(request)
         if not visitor.may(role):
             await self.audited(request, visitor.name, f"{request.method} {request.path}", "", "refused: role")
-            needed = f"This needs the role {role}; yours is {visitor.user.role}."
-            return self._refused(request, visitor, 403, needed, "Ask an administrator of this console.")
+            needed = said("This needs the role {role}; yours is {own}.", role=role, own=visitor.user.role)
+            return self._refused(request, visitor, 403, needed, said("Ask an administrator of this console."))
         if request.method == "POST" and not await guard.sent_by(request, visitor.session):
             return self._refused(
-                request, visitor, 403, "This form is not from your session.", "Load the page anew."
+                request,
+                visitor,
+                403,
+                said("This form is not from your session."),
+                said("Load the page anew."),
             )
         return await handler(request, visitor)
 

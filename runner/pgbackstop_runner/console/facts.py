@@ -18,6 +18,7 @@ from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.store import listing, summary
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_catalog.store.summary import BackupSummary
+from pgbackstop_catalog.text import said
 from pgbackstop_runner.console.operation import Operation
 from pgbackstop_runner.overview import read, words
 from pgbackstop_runner.overview.read import Overview
@@ -127,7 +128,7 @@ def backup(workspace: Workspace, backup_id: str) -> Whereabouts:
     opened, _ = _watched(workspace)
     record = opened.catalog.backup(backup_id)
     if record.id != backup_id:
-        raise errors.NotFound(f"There is no backup {backup_id!r}.")
+        raise errors.NotFound(said("There is no backup {id!r}.", id=backup_id))
     return Whereabouts(
         record=record,
         copies=tuple(each for each in opened.catalog.copies(record.plan) if each.backup == record.id),

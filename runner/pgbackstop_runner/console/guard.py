@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.console import Console, Role, User
+from pgbackstop_catalog.text import said
 from pgbackstop_runner.console.connections import SERVER_NAME
 from pgbackstop_runner.console.sessions import Session, Sessions
 
@@ -53,14 +54,14 @@ PersonalHandler = Callable[[web.Request, Visitor], Awaitable[web.StreamResponse]
 def refusal(request: web.Request, console: Console) -> str:
     """Why a request is none of a browser on our own pages; "" where it may be one. Pure."""
     if request.host.lower() not in {origin.partition("://")[2] for origin in console.origins}:
-        return "This address is not one of the console's: open that of listen, or of public_url."
+        return said("This address is not one of the console's: open that of listen, or of public_url.")
     if request.method in _SAFE:
         return ""
     origin = request.headers.get(hdrs.ORIGIN)
     if origin is not None and origin.lower() not in console.origins:
-        return "This form was sent by another site; nothing was done."
+        return said("This form was sent by another site; nothing was done.")
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in _OWN_SITE:
-        return "This form was sent by another site; nothing was done."
+        return said("This form was sent by another site; nothing was done.")
     return ""
 
 
@@ -86,7 +87,7 @@ async def form(request: web.Request) -> Mapping[str, str]:
 
 
 def _no_form() -> errors.ConfigError:
-    return errors.ConfigError("The form cannot be read.", remedy="Load the page anew.")
+    return errors.ConfigError(said("The form cannot be read."), remedy=said("Load the page anew."))
 
 
 async def sent_by(request: web.Request, session: Session) -> bool:

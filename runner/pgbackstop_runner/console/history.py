@@ -9,6 +9,7 @@ from typing import Final
 from pgbackstop_catalog import units
 from pgbackstop_catalog.decisions.retention import Verdict
 from pgbackstop_catalog.store.summary import BackupSummary
+from pgbackstop_catalog.text import Said, word
 from pgbackstop_runner.console import facts, plot
 from pgbackstop_runner.console.plot import Plot, Run
 from pgbackstop_runner.expire import run
@@ -45,8 +46,8 @@ def read(workspace: Workspace, plan: str, database: str = "") -> History:
         database=chosen,
         databases=tuple(sorted(databases)),
         runs=last,
-        size=plot.plot("Size", [_run(each, each.size_bytes) for each in last], _size),
-        duration=plot.plot("Duration", [_run(each, each.duration_seconds) for each in last], _took),
+        size=plot.plot(word("Size"), [_run(each, each.size_bytes) for each in last], _size),
+        duration=plot.plot(word("Duration"), [_run(each, each.duration_seconds) for each in last], _took),
     )
 
 
@@ -55,11 +56,11 @@ def _run(each: BackupSummary, value: float | None) -> Run:
     return Run(id=each.id, state=each.state, at=each.started_at, value=value if succeeded else None)
 
 
-def _size(value: float) -> str:
+def _size(value: float) -> Said:
     return units.format_size(int(value))
 
 
-def _took(value: float) -> str:
+def _took(value: float) -> Said:
     return units.format_duration(value)
 
 

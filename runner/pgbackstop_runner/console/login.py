@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from pgbackstop_catalog.config.console import User
+from pgbackstop_catalog.text import said
 from pgbackstop_runner.console import guard
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
@@ -39,15 +40,17 @@ class _Door:
         # Counted before it is checked: many at once are not more than one after the other.
         if not self.desk.attempts.begin(address, name, now=time.monotonic()):
             return self._again(
-                429, name, f"{TRIES} wrong passwords within a minute. Wait a minute, then try again."
+                429,
+                name,
+                said("{n} wrong passwords within a minute. Wait a minute, then try again.", n=TRIES),
             )
         try:
             is_right = await self.desk.passwords.is_right(users, name, password)
         except TooManyChecks:
-            return self._again(503, name, "Too many people log in at this moment. Try again.")
+            return self._again(503, name, said("Too many people log in at this moment. Try again."))
         if not is_right:
             await self.desk.audited(request, name, "login", "", "refused: password")
-            return self._again(403, name, "Name and password do not belong together.")
+            return self._again(403, name, said("Name and password do not belong together."))
         self.desk.attempts.succeeded(address, name)
         await self.desk.audited(request, name, "login", "", "done")
         return self._welcome(name, users[name])

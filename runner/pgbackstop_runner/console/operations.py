@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.text import said, word
 from pgbackstop_runner import failures
 from pgbackstop_runner.console import command_line, operation_store
 from pgbackstop_runner.console.operation import Operation, Verb
@@ -67,8 +68,8 @@ class Operations:
         if operation_id in self._known:
             return self._known[operation_id]
         raise errors.NotFound(
-            f"There is no such operation among the last {_MOST_KEPT}.",
-            remedy="Its record is among the backups, and the audit says who started it.",
+            said("There is no such operation among the last {n}.", n=_MOST_KEPT),
+            remedy=said("Its record is among the backups, and the audit says who started it."),
         )
 
     def words(self, operation: Operation) -> str:
@@ -85,18 +86,25 @@ class Operations:
     def check(self, verb: Verb, subject: str) -> None:
         """Raises Busy where the same runs already, or as many as may, or the daemon stops."""
         if self._is_stopping:
-            raise errors.Busy("The daemon stops; nothing is started.", remedy="Try again once it is back.")
+            raise errors.Busy(
+                said("The daemon stops; nothing is started."), remedy=said("Try again once it is back.")
+            )
         running = [each for each in self._known.values() if each.is_running]
         for each in running:
             if (each.verb, each.subject) == (verb, subject):
                 raise errors.Busy(
-                    f"{verb} of {subject} runs already, started by {each.user}.",
-                    remedy="Watch that one under Activity, or cancel it there.",
+                    said(
+                        "{verb} of {subject} runs already, started by {user}.",
+                        verb=word(verb),
+                        subject=subject,
+                        user=each.user,
+                    ),
+                    remedy=said("Watch that one under Activity, or cancel it there."),
                 )
         if len(running) >= MOST_AT_ONCE:
             raise errors.Busy(
-                f"{len(running)} operations of the console run already.",
-                remedy="Wait until one has ended, or cancel one under Activity.",
+                said("{n} operations of the console run already.", n=len(running)),
+                remedy=said("Wait until one has ended, or cancel one under Activity."),
             )
 
     async def adopt(self, folder: StateFolder) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from pgbackstop_catalog.text import Said, said, said_of, word
+
 # The drawing's size, in the units of its own.
 WIDTH: Final = 600.0
 HEIGHT: Final = 120.0
@@ -31,7 +33,7 @@ class Dot:
     run: Run
     x: float
     y: float
-    shown: str
+    shown: Said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +42,11 @@ class Plot:
 
     dots: tuple[Dot, ...]
     lines: tuple[str, ...]
-    top: str
-    summary: str
+    top: Said
+    summary: Said
 
 
-def plot(what: str, runs: Sequence[Run], written: Callable[[float], str]) -> Plot | None:
+def plot(what: Said, runs: Sequence[Run], written: Callable[[float], Said]) -> Plot | None:
     """The runs, the oldest first; None where fewer than two have a value. ``written`` names a value."""
     values = [each.value for each in runs if each.value is not None]
     if len(values) < 2:
@@ -58,15 +60,24 @@ def plot(what: str, runs: Sequence[Run], written: Callable[[float], str]) -> Plo
     )
 
 
-def _summary(what: str, values: Sequence[float], bad: int, written: Callable[[float], str]) -> str:
-    said = (
-        f"{what} of {len(values)} runs: {written(values[0])} at first, {written(values[-1])} at last, "
-        f"between {written(min(values))} and {written(max(values))}"
+def _summary(what: Said, values: Sequence[float], bad: int, written: Callable[[float], Said]) -> Said:
+    told = said(
+        "{what} of {n} runs: {first} at first, {last} at last, between {least} and {most}",
+        what=what,
+        n=len(values),
+        first=written(values[0]),
+        last=written(values[-1]),
+        least=written(min(values)),
+        most=written(max(values)),
     )
-    return f"{said}; {bad} {'run' if bad == 1 else 'runs'} without, drawn as gaps." if bad else f"{said}."
+    if not bad:
+        return said("{told}.", told=told)
+    return said_of(
+        "{told}; {n} run without, drawn as gaps.", "{told}; {n} runs without, drawn as gaps.", bad, told=told
+    )
 
 
-def _dots(runs: Sequence[Run], top: float, written: Callable[[float], str]) -> list[Dot]:
+def _dots(runs: Sequence[Run], top: float, written: Callable[[float], Said]) -> list[Dot]:
     first, last = runs[0].at, runs[-1].at
     across = (WIDTH - 2 * _MARGIN) / max((last - first).total_seconds(), 1.0)
     up = (HEIGHT - 2 * _MARGIN) / (top or 1.0)
@@ -75,7 +86,7 @@ def _dots(runs: Sequence[Run], top: float, written: Callable[[float], str]) -> l
             run=each,
             x=round(_MARGIN + (each.at - first).total_seconds() * across, 1),
             y=round(HEIGHT - _MARGIN - (each.value or 0.0) * up, 1),
-            shown=each.state if each.value is None else written(each.value),
+            shown=word(each.state) if each.value is None else written(each.value),
         )
         for each in runs
     ]

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.text import said
 from pgbackstop_runner.console import deeds, guard
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
@@ -69,11 +70,14 @@ def _wish(server: str, given: Mapping[str, str]) -> RecoverWish:
     require_text(into, moment, port)
     if not into.startswith("/"):
         raise errors.ConfigError(
-            f"{into!r} is no whole path of a directory.",
-            remedy="Write it from the root on, beginning with /.",
+            said("{path!r} is no whole path of a directory.", path=into),
+            remedy=said("Write it from the root on, beginning with /."),
         )
     if port and not (port.isascii() and port.isdecimal() and 0 < int(port) <= _LAST_PORT):
-        raise errors.ConfigError(f"{port!r} is no port.", remedy=f"Give a number from 1 to {_LAST_PORT}.")
+        raise errors.ConfigError(
+            said("{port!r} is no port.", port=port),
+            remedy=said("Give a number from 1 to {last}.", last=_LAST_PORT),
+        )
     return RecoverWish(server=server, into=into, moment=_in_utc(moment), port=port)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -14,8 +15,10 @@ from markupsafe import Markup
 
 from pgbackstop_catalog import units
 from pgbackstop_catalog.model import format_time
-from pgbackstop_catalog.text import plain
+from pgbackstop_catalog.text import Said, plain, said, word
+from pgbackstop_runner.console import language
 from pgbackstop_runner.console.bar import bar, holes
+from pgbackstop_runner.console.language import Language
 from pgbackstop_runner.overview import words
 
 # What follows is a path from the root, or an expression that gives one; "#part" of the page is neither.
@@ -48,57 +51,77 @@ class _BelowPath(Extension):
 
 
 @cache
-def environment(path: str = "") -> jinja2.Environment:
+def environment(path: str = "", code: str = language.ENGLISH) -> jinja2.Environment:
     """Escapes everything; a name that a template does not know is an error."""
+    spoken = language.language(code)
     made = jinja2.Environment(
         extensions=[_BelowPath],
         loader=jinja2.PackageLoader("pgbackstop_runner.console"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: spoken.sentence(value) if isinstance(value, Said) else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {
-        "time": _time,
-        "size": lambda value: "" if value is None else units.format_size(value),
-        "took": lambda value: "" if value is None else units.format_duration(value),
-        "tone": lambda value: _TONES.get(str(value), "calm"),
-        "name": _name,
-        "lines": lambda text: plain(text, keep="\n\t"),
-        "local": _local,
-        "mark": lambda state: _MARKS.get(_TONES.get(str(state), ""), "-"),
-    }
+    made.filters |= _filters(spoken)
+    made.tests["said"] = lambda value: isinstance(value, Said)
     made.globals |= {
+        "_": spoken.say,
+        "_n": spoken.say_of,
+        "language": spoken,
+        "languages": language.NAMES,
         "console_path": path,
         "bar": bar,
         "holes": holes,
         "restorable": words.restorable,
         "proven": words.proven,
         "row": words.row,
-        "plan_titles": words.PLAN_TITLES,
     }
     return made
 
 
 def page(template: str, path: str = "", **values: Any) -> str:
-    """The page, of a console at that path."""
-    return environment(path).get_template(template).render(**values)
+    """The page, of a console at that path, in the language of the request."""
+    return environment(path, language.current().code).get_template(template).render(**values)
 
 
-def _time(moment: datetime | None) -> Markup:
+def _filters(spoken: Language) -> dict[str, Callable[..., Any]]:
+    return {
+        "time": partial(_time, spoken),
+        "stamp": lambda value: "" if value is None else spoken.sentence(words.shown(value)),
+        "size": lambda value: "" if value is None else spoken.sentence(units.format_size(value)),
+        "took": lambda value: "" if value is None else spoken.sentence(units.format_duration(value)),
+        "number": spoken.number,
+        "word": spoken.word,
+        "sentence": spoken.sentence,
+        "tone": lambda value: _TONES.get(str(value), "calm"),
+        "name": partial(_name, spoken),
+        "code": lambda value: Markup("<code>{}</code>").format(_name(spoken, value)),
+        "lines": lambda text: plain(text, keep="\n\t"),
+        "local": partial(_local, spoken),
+        "mark": lambda state: _MARKS.get(_TONES.get(str(state), ""), "-"),
+    }
+
+
+def _time(spoken: Language, moment: datetime | None) -> Markup:
     if moment is None:
         return Markup("")
-    return Markup('<time datetime="{}">{} UTC</time>').format(format_time(moment), words.shown(moment))
+    shown = spoken.sentence(words.shown(moment))
+    return Markup('<time datetime="{}">{} UTC</time>').format(format_time(moment), shown)
 
 
-def _local(moment: datetime) -> Markup:
+def _local(spoken: Language, moment: datetime) -> Markup:
     """In its own zone, which is named; a script writes the viewer's beside it."""
     zone = moment.tzinfo.key if isinstance(moment.tzinfo, ZoneInfo) else "UTC"
+    shown = said("{day} {moment:%Y-%m-%d %H:%M}", day=word(f"{moment:%a}"), moment=moment)
     return Markup('<time datetime="{}" data-zone="{}">{} {}</time>').format(
-        format_time(moment), zone, f"{moment:%a %Y-%m-%d %H:%M}", zone
+        format_time(moment), zone, spoken.sentence(shown), zone
     )
 
 
-def _name(text: str) -> Markup:
-    """A name or a sentence from outside, in a direction of its own and without control characters."""
-    return Markup("<bdi>{}</bdi>").format(plain(text)) if text else Markup("")
+def _name(spoken: Language, text: str) -> Markup:
+    """A name or a sentence from outside, in a direction of its own and without control characters.
+
+    What was said here is in the page's language.
+    """
+    return Markup("<bdi>{}</bdi>").format(plain(spoken.sentence(text))) if text else Markup("")

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.text import said
 from pgbackstop_runner.console import deeds, facts, guard
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
@@ -48,7 +49,7 @@ class _Pages:
         form = await guard.form(request)
         into = form.get("into", "")
         if not into:
-            raise errors.ConfigError("The new database has no name.", remedy="Give it one.")
+            raise errors.ConfigError(said("The new database has no name."), remedy=said("Give it one."))
         await self._start(request, visitor, found.record, _wish(found.record, form, into))
 
     async def start_in_place(self, request: web.Request, visitor: Visitor) -> NoReturn:

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.text import said
 from pgbackstop_runner.console.command_line import command
 from pgbackstop_runner.console.wishes import Told, Wish
 from pgbackstop_runner.daemon import children
@@ -65,8 +66,8 @@ class RestorePlans:
         drawing = self._known.get(wish)
         if drawing is None or drawing.told is None:
             raise errors.ValidationError(
-                "Nobody has seen the plan of this, or it cannot be done; nothing was started.",
-                remedy="Look at its plan first.",
+                said("Nobody has seen the plan of this, or it cannot be done; nothing was started."),
+                remedy=said("Look at its plan first."),
             )
         return drawing.told
 
@@ -88,8 +89,8 @@ class RestorePlans:
             return found
         if sum(each.ended is None for each in self._known.values()) >= _MOST_WAITING:
             raise errors.Busy(
-                f"{_MOST_WAITING} plans are being drawn already, and each reads a whole backup.",
-                remedy="Wait until one of them is there.",
+                said("{n} plans are being drawn already, and each reads a whole backup.", n=_MOST_WAITING),
+                remedy=said("Wait until one of them is there."),
             )
         drawing = Drawing()
         self._known.pop(wish, None)
@@ -139,6 +140,8 @@ async def _ask(workspace: Workspace, wish: Wish, drawing: Drawing) -> None:
 
 
 def _refuse(drawing: Drawing, words: str, code: int) -> None:
-    said = _REFUSED.search(words)
-    drawing.problem = said["problem"] if said else f"The plan was not drawn: it ended with exit code {code}."
-    drawing.remedy = (said["remedy"] or "") if said else ""
+    found = _REFUSED.search(words)
+    drawing.problem = (
+        found["problem"] if found else f"The plan was not drawn: it ended with exit code {code}."
+    )
+    drawing.remedy = (found["remedy"] or "") if found else ""

@@ -9,6 +9,7 @@ from typing import Final
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.restore import Restore
+from pgbackstop_catalog.text import said
 from pgbackstop_runner.console.operation import Operation
 from pgbackstop_runner.restore import undo
 from pgbackstop_runner.workspace import Workspace
@@ -37,7 +38,7 @@ def one(workspace: Workspace, restore_id: str) -> Restore:
     """The restore of exactly that id. Raises NotFound, CatalogError."""
     found = undo.find(workspace, restore_id)
     if found.id != restore_id:
-        raise errors.NotFound(f"There is no restore {restore_id!r}.")
+        raise errors.NotFound(said("There is no restore {id!r}.", id=restore_id))
     return found
 
 

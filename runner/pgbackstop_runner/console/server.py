@@ -16,6 +16,7 @@ from pgbackstop_catalog.config.console import Console, split
 from pgbackstop_runner.console import (
     actions,
     connections,
+    language_choice,
     login,
     pages,
     recover_pages,
@@ -32,6 +33,7 @@ from pgbackstop_runner.workspace import Workspace
 
 PARTS: Final = (
     login.add,
+    language_choice.add,
     pages.add,
     actions.add,
     restore_pages.add,

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.text import said
 from pgbackstop_runner.console import deeds, guard
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
@@ -51,7 +52,7 @@ class _Pages:
         found = (await restorable(self.desk, request)).record
         schema = (await guard.form(request)).get("schema", "")
         if not schema:
-            raise errors.ConfigError("The schema has no name.", remedy="Give it one.")
+            raise errors.ConfigError(said("The schema has no name."), remedy=said("Give it one."))
         await self._start(request, visitor, found, _wish(found, await _tables(request), schema))
 
     async def start_lost(self, request: web.Request, visitor: Visitor) -> NoReturn:
@@ -108,8 +109,8 @@ def _wish(backup: Backup, tables: Iterable[str], schema: str) -> TablesWish:
     require_text(schema, *wanted)
     if len(wanted) > MOST:
         raise errors.ConfigError(
-            f"{len(wanted)} tables are more than {MOST}.",
-            remedy="Restore the whole database beside the live one, or a schema by the command line.",
+            said("{n} tables are more than {most}.", n=len(wanted), most=MOST),
+            remedy=said("Restore the whole database beside the live one, or a schema by the command line."),
         )
     return TablesWish(backup=backup.id, tables=wanted, schema=schema)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.text import said
 from pgbackstop_runner.console import guard
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
@@ -13,7 +14,7 @@ from pgbackstop_runner.console.guard import Visitor
 def require_text(*given: str) -> None:
     """Raises ConfigError for what no command line and no name can hold."""
     if any("\0" in each for each in given):
-        raise errors.ConfigError("What was given has a NUL in it.", remedy="Write it anew.")
+        raise errors.ConfigError(said("What was given has a NUL in it."), remedy=said("Write it anew."))
 
 
 async def require_typed(desk: Desk, request: web.Request, visitor: Visitor, name: str, deed: str) -> None:
@@ -25,7 +26,7 @@ async def require_typed(desk: Desk, request: web.Request, visitor: Visitor, name
     if not name or typed == name:
         return
     await desk.audited(request, visitor.name, deed, "", "refused: typed name")
-    problem = f"{typed!r} is not {name!r}" if typed else f"The name {name!r} was not typed"
-    raise errors.ConfigError(
-        f"{problem}; nothing was touched.", remedy="Go back, and type it letter by letter as it is shown."
-    )
+    problem = said("The name {name!r} was not typed; nothing was touched.", name=name)
+    if typed:
+        problem = said("{typed!r} is not {name!r}; nothing was touched.", typed=typed, name=name)
+    raise errors.ConfigError(problem, remedy=said("Go back, and type it letter by letter as it is shown."))

@@ -12,6 +12,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.pin import Pin
+from pgbackstop_catalog.text import said
 from pgbackstop_runner.journal import restore as journal
 from pgbackstop_runner.storage import stored_backup
 from pgbackstop_runner.system import log, origin, state_folder
@@ -29,7 +30,9 @@ def made(*, note: str = "", until: datetime | None = None, operator: str = "") -
     """
     now = utc_now()
     if until is not None and until <= now:
-        raise errors.ConfigError("The pin would be over already.", remedy="Give a time in the future.")
+        raise errors.ConfigError(
+            said("The pin would be over already."), remedy=said("Give a time in the future.")
+        )
     try:
         return Pin(
             at=now,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.text import said, word
 
 LATEST = "latest"
 
@@ -80,17 +81,24 @@ def _named(backups: list[Backup], backup_id: str, has_copy: Callable[[Backup], b
     backup = matches[0]
     if backup.backup_type != "logical":
         raise errors.ConfigError(
-            f"Backup {backup.id} is physical: it holds a whole server, not a database.",
-            remedy="Use 'pgbackstop recover'.",
+            said("Backup {id} is physical: it holds a whole server, not a database.", id=backup.id),
+            remedy=said("Use 'pgbackstop recover'."),
         )
     if backup.status is not Status.SUCCEEDED and not (backup.is_damaged and has_copy(backup)):
-        raise errors.ConfigError(f"Backup {backup.id} did not succeed: it is {backup.status}.", remedy=_OTHER)
+        raise errors.ConfigError(
+            said(
+                "Backup {id} did not succeed: it is {state}.", id=backup.id, state=word(backup.status.value)
+            ),
+            remedy=_OTHER,
+        )
     if backup.expired_at is not None:
-        raise errors.ConfigError(f"Backup {backup.id} has expired: its bytes are gone.", remedy=_OTHER)
+        raise errors.ConfigError(
+            said("Backup {id} has expired: its bytes are gone.", id=backup.id), remedy=_OTHER
+        )
     return BackupChoice(backup=backup, why="it was asked for")
 
 
-_OTHER = "Choose another: 'pgbackstop list --status available'."
+_OTHER = said("Choose another: 'pgbackstop list --status available'.")
 
 
 def _of(wanted: BackupQuery) -> str:

@@ -19,6 +19,7 @@ from pgbackstop_catalog.model import format_time, utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.storage import FormerStorage, StorageMark
 from pgbackstop_catalog.store import layout
+from pgbackstop_catalog.text import said
 from pgbackstop_runner.storage import kept, open
 from pgbackstop_runner.storage.protocol import ByteStore, StoreError
 from pgbackstop_runner.system import log
@@ -257,17 +258,31 @@ def _mixed(name: str, mark: StorageMark) -> NotThere:
 def _missing(workspace: Workspace, name: str) -> NotThere:
     place = workspace.config.storages[name].place
     return NotThere(
-        f"The storage {name} is not there: {place} holds no {layout.STORAGE_MARK}.",
-        remedy=f"Mount it; or, if it is a new one, run 'pgbackstop storage create {name}'.",
+        said(
+            "The storage {name} is not there: {place} holds no {mark}.",
+            name=name,
+            place=place,
+            mark=layout.STORAGE_MARK,
+        ),
+        remedy=said("Mount it; or, if it is a new one, run 'pgbackstop storage create {name}'.", name=name),
     )
 
 
 def _another(workspace: Workspace, name: str, mark: StorageMark, known: StorageMark) -> NotThere:
     place = workspace.config.storages[name].place
     return NotThere(
-        f"{place} is not the storage {name}: it is {mark.id}, and the catalog knows {known.id}.",
-        remedy=f"Mount the right one; or, if this one takes its place, run 'pgbackstop storage create {name} "
-        "--replace'.",
+        said(
+            "{place} is not the storage {name}: it is {found}, and the catalog knows {known}.",
+            place=place,
+            name=name,
+            found=mark.id,
+            known=known.id,
+        ),
+        remedy=said(
+            "Mount the right one; or, if this one takes its place, run "
+            "'pgbackstop storage create {name} --replace'.",
+            name=name,
+        ),
     )
 
 

@@ -106,7 +106,7 @@ def stored(fleet: Fleet, plan: str, ended: datetime, database: str, size: int, *
         "host": "backup-1",
         "tools": {"pg_dump": "17.6"},
         "steps": (
-            Step(name="snapshot", duration_seconds=0.1, detail="exported"),
+            Step(name="globals", duration_seconds=0.1, detail="exported"),
             Step(name="dump", duration_seconds=38.0, detail=f"pg_dump of {database}"),
             Step(name="commit", duration_seconds=3.6),
         ),

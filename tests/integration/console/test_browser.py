@@ -94,7 +94,7 @@ def test_somebody_restores_beside_swaps_in_by_typing_and_undoes(
     assert [each for each in complaints if "400" not in each] == []
 
 
-@pytest.mark.parametrize(("zone", "own"), [("Asia/Tokyo", r" \(\w+ 11:00 in Asia/Tokyo\)"), ("UTC", "")])
+@pytest.mark.parametrize(("zone", "own"), [("Asia/Tokyo", r" \(\w+ 11:00, Asia/Tokyo\)"), ("UTC", "")])
 def test_due_times_stand_in_the_plans_zone_and_in_the_viewers(
     site: Site, browser: Browser, zone: str, own: str
 ) -> None:

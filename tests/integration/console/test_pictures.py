@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from pgbackstop_catalog.records.attempt import Reason, Status
 from tests.integration.console import fleet as fleets
 from tests.integration.console import fleet_site
-from tests.integration.console.conftest import Site
+from tests.integration.console.conftest import PASSWORD, Site
 from tests.integration.console.fleet import Fleet
 from tests.integration.console.fleet_configuration import DATABASES
 from tests.integration.console.test_browser import PATIENCE, enter
@@ -121,6 +121,18 @@ UNNAMED = """
     && !each.textContent.trim())
   .map((each) => each.outerHTML.slice(0, 90))
 """
+# Words of a page in Russian that are English and come from us: names and what programs said are marked.
+ENGLISH = """
+() => {
+  const page = document.body.cloneNode(true);
+  const names = "bdi, code, pre, time, svg, [name=plan] option, [name=database] option";
+  const labels = [...page.querySelectorAll("[data-label]")].map((each) => each.dataset.label);
+  page.querySelectorAll(`${names}, [lang=en]`).forEach((each) => each.remove());
+  const known = ["pgbackstop", "UTC", "WAL", "PostgreSQL", "SQL", "CASCADE", "initdb", "LSN"];
+  const words = `${page.textContent} ${labels.join(" ")}`.match(/[A-Za-z]{2,}/g) || [];
+  return [...new Set(words)].filter((each) => !known.includes(each));
+}
+"""
 # Pixels of the frame around what has the keyboard's focus; null behind the last thing that can have it.
 OUTLINE = """
 () => {
@@ -151,6 +163,31 @@ def test_every_page_fits_and_is_pictured(page: Page, fleet: Fleet, look: str, tm
     for name, path in places(fleet).items():
         page.goto(fleet.address + path)
         fits(page, name, kept(tmp_path) / f"console-{name}.{look}.png")
+
+
+def test_every_page_speaks_russian_to_who_wants_it(
+    browser: Browser, fleet: Fleet, look: str, tmp_path: Path
+) -> None:
+    context = browser.new_context(**LOOKS[look], locale="ru-RU")
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.goto(f"{fleet.address}/login")
+    assert page.evaluate(ENGLISH) == [], "login"
+    page.get_by_label("Имя").fill("ada")
+    page.get_by_label("Пароль").fill(PASSWORD)
+    page.get_by_role("button", name="Войти").click()
+    expect(page.get_by_role("link", name="Обзор")).to_be_visible()
+    shown = places(fleet).items()
+    for name, path in list(shown)[:1] if look == "dark" else shown:  # colours are those of English pages
+        page.goto(fleet.address + path)
+        assert page.locator("html").get_attribute("lang") == "ru"
+        fits(page, name, kept(tmp_path) / f"console-{name}.ru.{look}.png")
+        assert page.evaluate(ENGLISH) == [], name
+    page.goto(f"{fleet.address}/backups?state=failed")
+    page.get_by_role("button", name="English").click()
+    expect(page.locator("h1")).to_have_text("Backups")
+    assert page.url == f"{fleet.address}/backups?state=failed"
+    context.close()
 
 
 def test_the_first_line_says_whether_one_is_safe(page: Page, fleet: Fleet) -> None:

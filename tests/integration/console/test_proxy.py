@@ -87,7 +87,7 @@ def test_programs_are_answered_and_refused_there(behind: Site, below: str) -> No
 
 
 def test_the_path_without_its_slash_is_the_overview(behind: Site) -> None:
-    assert "<h1>NOT SAFE" in enter(behind, below="").get("/ops/pgbackstop").text
+    assert "<h1><bdi>NOT SAFE" in enter(behind, below="").get("/ops/pgbackstop").text
 
 
 def test_hosts_and_sites_of_others_are_refused_there_too(behind: Site) -> None:

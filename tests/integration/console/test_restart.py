@@ -63,12 +63,12 @@ def test_a_backup_goes_on_when_the_daemon_stops_and_the_next_one_can_cancel_it(
             ada = site.visit("ada")
             text = ada.get(place).text
             assert ">running</span>" in text
-            assert "<dd>otto in the console" in text
+            assert "<dd><bdi>otto</bdi> in the console" in text
             assert "runs already, started by otto" in ada.post("/plans/shop/backup").text
             assert ada.post(f"{place}/cancel").status == 303
             text = followed(ada, place)
             assert ">cancelled</span>" in text
-            assert "Cancelled by</dt><dd>ada" in text
+            assert "Cancelled by</dt><dd><bdi>ada" in text
             assert "Ended by SIGTERM" in text
     record = next(site.catalog.backups("shop"))
     assert (record.status, processes.exists(pid)) == (Status.INTERRUPTED, False)

@@ -185,7 +185,7 @@ def test_the_same_restore_is_not_started_twice_and_a_cancelled_one_leaves_nothin
         assert "create" in running
         assert ada.post(f"{started.headers['Location']}/cancel").status == 303
     page = ended(otto, started)
-    assert "Cancelled by</dt><dd>ada" in page
+    assert "Cancelled by</dt><dd><bdi>ada" in page
     done = next(site.catalog.restores())
     assert done.status is Status.INTERRUPTED, done.message
     known = {name for (name,) in database.server.execute("SELECT datname FROM pg_database")}

@@ -75,7 +75,7 @@ def _schemas() -> tuple[dict[_Key, _Json], _Json]:
 
 
 def _operation(endpoint: Endpoint, schemas: dict[_Key, _Json]) -> _Json:
-    said: _Json = {
+    made: _Json = {
         "operationId": endpoint.name,
         "summary": endpoint.summary,
         "description": f"Needs the role {endpoint.role}.",
@@ -83,13 +83,13 @@ def _operation(endpoint: Endpoint, schemas: dict[_Key, _Json]) -> _Json:
     }
     parameters = [*_in_path(endpoint.path), *_in_query(endpoint.query)]
     if parameters:
-        said["parameters"] = parameters
+        made["parameters"] = parameters
     if endpoint.body is not None:
-        said["requestBody"] = {
+        made["requestBody"] = {
             "required": any(each.is_required() for each in endpoint.body.model_fields.values()),
             "content": {"application/json": {"schema": schemas[endpoint.body, "validation"]}},
         }
-    return said
+    return made
 
 
 def _responses(endpoint: Endpoint, schemas: dict[_Key, _Json]) -> _Json:

@@ -2,16 +2,17 @@
 "use strict";
 (() => {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const own = new Intl.DateTimeFormat("en-GB", { weekday: "short", hour: "2-digit", minute: "2-digit" });
+  const language = document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang;
+  const own = new Intl.DateTimeFormat(language, { weekday: "short", hour: "2-digit", minute: "2-digit" });
   const write = (root) => {
     for (const each of root.querySelectorAll("time[data-zone]:not([data-told])")) {
       each.dataset.told = "yes";
       const moment = new Date(each.dateTime);
-      const there = new Intl.DateTimeFormat("en-GB", {
+      const there = new Intl.DateTimeFormat(language, {
         weekday: "short", hour: "2-digit", minute: "2-digit", timeZone: each.dataset.zone,
       });
       if (own.format(moment) !== there.format(moment)) {
-        each.append(` (${own.format(moment).replace(",", "")} in ${zone})`);
+        each.append(` (${own.format(moment).replace(",", "")}, ${zone})`);
       }
     }
   };

@@ -2,10 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 
+from pgbackstop_catalog import text
 from pgbackstop_runner.console import plot
 from pgbackstop_runner.console.plot import HEIGHT, WIDTH, Plot, Run
 
+SIZE = text.word("Size")
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def written(value: float) -> text.Said:
+    return text.said("{n:.0f} B", n=value)
 
 
 def drawn(*values: float | None) -> Plot | None:
@@ -18,7 +24,7 @@ def drawn(*values: float | None) -> Plot | None:
         )
         for day, value in enumerate(values)
     ]
-    return plot.plot("Size", runs, lambda value: f"{value:.0f} B")
+    return plot.plot(SIZE, runs, written)
 
 
 def test_a_failed_run_breaks_the_line_and_stands_at_the_bottom() -> None:
@@ -44,7 +50,7 @@ def test_one_run_between_failed_ones_is_a_dot_without_a_line() -> None:
 
 def test_runs_of_one_moment_and_of_no_size_are_drawn_too() -> None:
     runs = [Run(id=str(number), state="available", at=NOON, value=0) for number in range(3)]
-    made = plot.plot("Size", runs, str)
+    made = plot.plot(SIZE, runs, written)
     assert made is not None
     assert {dot.x for dot in made.dots} == {made.dots[0].x}
 
