@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
+from pgbackstop_catalog.config.oidc import CALLBACK, Oidc, Role, is_local
 from pgbackstop_catalog.config.types import Duration, HttpAddress
 from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records.attempt import Name
 
-Role = Literal["viewer", "operator", "admin"]
 _EVERY_ADDRESS: Final = {"0.0.0.0", "::"}  # noqa: S104 - compared only
 _PORTS: Final = {"http": 80, "https": 443}
 _PATH: Final = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?")
@@ -62,7 +61,7 @@ class User(Model):
 
 
 class Console(Model):
-    """The web console, which the daemon serves once there is a user."""
+    """The web console, which the daemon serves once somebody may log in."""
 
     listen: Annotated[str, AfterValidator(_address)] = Field(
         default="127.0.0.1:9854",
@@ -89,8 +88,10 @@ class Console(Model):
         "would kill it: then it is ended in time",
     )
     users: dict[Name, User] = Field(
-        default_factory=dict, description="who may log in, by name; without any, the console is not served"
+        default_factory=dict,
+        description="who may log in, by name; without any, and without oidc, the console is not served",
     )
+    oidc: Oidc | None = Field(default=None, description="single sign-on by an OpenID Connect provider")
 
     @model_validator(mode="after")
     def _check(self) -> Console:
@@ -114,7 +115,18 @@ class Console(Model):
                 "and name its address: public_url: https://HOST"
             )
             raise ValueError(msg)
+        if self.oidc and self.oidc.redirect_uri and not self._is_ours(self.oidc.redirect_uri):
+            msg = (
+                f"oidc.redirect_uri leads not to this console: it must be the origin of public_url, or of "
+                f"listen, and then {self.path}{CALLBACK}"
+            )
+            raise ValueError(msg)
         return self
+
+    def _is_ours(self, address: str) -> bool:
+        url = urlsplit(address)
+        is_callback = url.path == self.path + CALLBACK and not url.query and not url.fragment
+        return is_callback and f"{url.scheme}://{url.netloc.lower()}" in self.origins
 
     def _is_safe_from_listeners(self, url: SplitResult) -> bool:
         """Whether passwords stay on this host or go by TLS.
@@ -122,7 +134,7 @@ class Console(Model):
         People reach a container at an address of their own host only where public_url says so.
         """
         is_encrypted = self.web_config_file is not None or url.scheme == "https"
-        return is_encrypted or _is_local(split(self.listen)[0]) or _is_local(url.hostname or "")
+        return is_encrypted or is_local(split(self.listen)[0]) or is_local(url.hostname or "")
 
     @property
     def is_https(self) -> bool:
@@ -135,11 +147,25 @@ class Console(Model):
         return urlsplit(self.public_url or "").path.rstrip("/")
 
     @property
+    def is_served(self) -> bool:
+        """Whether anybody may log in."""
+        return bool(self.users) or self.oidc is not None
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where the provider sends people back to."""
+        if self.oidc is not None and self.oidc.redirect_uri is not None:
+            return self.oidc.redirect_uri
+        if self.public_url is not None:
+            return self.public_url.rstrip("/") + CALLBACK
+        return f"{'https' if self.web_config_file else 'http'}://{self.listen}{CALLBACK}"
+
+    @property
     def origins(self) -> frozenset[str]:
         """The addresses by which a browser may ask, as its ``Origin`` says them."""
         listening = f"https://{self.listen}" if self.web_config_file else f"http://{self.listen}"
         host = split(self.listen)[0]
-        is_asked = _is_local(host) or (self.web_config_file is not None and host not in _EVERY_ADDRESS)
+        is_asked = is_local(host) or (self.web_config_file is not None and host not in _EVERY_ADDRESS)
         return frozenset(_origins(listening if is_asked else "") | _origins(self.public_url or ""))
 
 
@@ -149,13 +175,6 @@ def _origins(address: str) -> set[str]:
     if not url.hostname:
         return set()
     port, usual = f":{url.port}" if url.port else "", f":{_PORTS[url.scheme]}"
-    hosts = {url.netloc} | ({f"localhost{port}"} if _is_local(url.hostname) else set())
+    hosts = {url.netloc} | ({f"localhost{port}"} if is_local(url.hostname) else set())
     # Browsers leave the usual port out.
     return {f"{url.scheme}://{each}" for host in hosts for each in (host, host.removesuffix(usual))}
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

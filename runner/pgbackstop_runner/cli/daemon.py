@@ -19,7 +19,7 @@ def daemon() -> None:
 
     opened = options.open_logged()
     options.step_down(opened)
-    if not opened.config.console.users:
+    if not opened.config.console.is_served:
         service.run(opened)
         return
     from pgbackstop_runner.console import server  # noqa: PLC0415 - aiohttp costs memory, and is for it alone

@@ -13,7 +13,8 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config.console import Console, Role
+from pgbackstop_catalog.config.console import Console
+from pgbackstop_catalog.config.oidc import Role
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.text import said
 from pgbackstop_runner import failures
@@ -163,7 +164,8 @@ class Desk:
 
     def _lead_below(self, headers: MutableMapping[str, str]) -> None:
         for name in {hdrs.LOCATION, "HX-Redirect"} & headers.keys():
-            headers[name] = self.path + headers[name]
+            if headers[name].startswith("/"):  # and does not lead to the provider of the single sign-on
+                headers[name] = self.path + headers[name]
 
     @web.middleware
     async def _own_site(self, request: web.Request, handler: guard.Handler) -> web.StreamResponse:

@@ -11,10 +11,11 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config.console import Console, Role, User
+from pgbackstop_catalog.config.console import Console
+from pgbackstop_catalog.config.oidc import Role
 from pgbackstop_catalog.text import said
 from pgbackstop_runner.console.connections import SERVER_NAME
-from pgbackstop_runner.console.sessions import Session, Sessions
+from pgbackstop_runner.console.sessions import ByPassword, Session, Sessions
 
 RANKS: Final[dict[Role, int]] = {"viewer": 1, "operator": 2, "admin": 3}
 COOKIE: Final = "pgbackstop_session"
@@ -35,11 +36,18 @@ _OWN_SITE: Final = frozenset({"same-origin", "none"})
 
 
 @dataclass(frozen=True, kw_only=True)
+class Member:
+    """What somebody may do, whoever says so."""
+
+    role: Role
+
+
+@dataclass(frozen=True, kw_only=True)
 class Visitor:
     """Who asks."""
 
     name: str
-    user: User
+    user: Member
     session: Session
 
     def may(self, role: Role) -> bool:
@@ -66,12 +74,24 @@ def refusal(request: web.Request, console: Console) -> str:
 
 
 def visitor(request: web.Request, console: Console, sessions: Sessions) -> Visitor | None:
-    """Who asks, by the session; None where nobody is logged in, or the user or password is another by now."""
+    """Who asks, by the session; None where nobody is logged in, or the what let them in is another by now."""
     session = sessions.of(request.cookies.get(COOKIE, ""), now=time.monotonic())
-    user = console.users.get(session.user) if session else None
-    if session is None or user is None or user.password_hash != session.password_hash:
+    role = _role(console, session) if session is not None else None
+    if session is None or role is None:
         return None
-    return Visitor(name=session.user, user=user, session=session)
+    return Visitor(name=session.user, user=Member(role=role), session=session)
+
+
+def _role(console: Console, session: Session) -> Role | None:
+    """The role of a session as the configuration is now; None where it is nobody's any more."""
+    entered = session.entered
+    if isinstance(entered, ByPassword):
+        user = console.users.get(session.user)
+        return user.role if user is not None and user.password_hash == entered.password_hash else None
+    oidc = console.oidc
+    if oidc is None or (oidc.issuer, oidc.client_id) != (entered.issuer, entered.client_id):
+        return None
+    return oidc.roles.role_of(entered.groups)
 
 
 async def form(request: web.Request) -> Mapping[str, str]:

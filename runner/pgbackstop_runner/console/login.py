@@ -13,7 +13,7 @@ from pgbackstop_runner.console import guard
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
 from pgbackstop_runner.console.passwords import TooManyChecks
-from pgbackstop_runner.console.sessions import TRIES
+from pgbackstop_runner.console.sessions import TRIES, ByPassword, ByProvider
 
 _LONGEST_NAME = 64
 
@@ -30,8 +30,8 @@ def add(desk: Desk, app: web.Application) -> None:
 class _Door:
     desk: Desk
 
-    async def form(self, _request: web.Request) -> web.Response:
-        return self.desk.respond("login.html", None, problem="", name="")
+    async def form(self, request: web.Request) -> web.Response:
+        return page(self.desk, has_left="left" in request.query)
 
     async def enter(self, request: web.Request) -> web.StreamResponse:
         form = await guard.form(request)
@@ -58,26 +58,37 @@ class _Door:
     async def leave(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
         self.desk.sessions.end(request.cookies.get(guard.COOKIE, ""))
         await self.desk.audited(request, visitor.name, "logout", "", "done")
-        response = web.HTTPSeeOther("/login")
+        came_by_provider = isinstance(visitor.session.entered, ByProvider)
+        response = web.HTTPSeeOther("/login?left" if came_by_provider else "/login")
         response.del_cookie(guard.COOKIE, path=f"{self.desk.path}/")
         raise response
 
     def _welcome(self, name: str, checked: User) -> web.StreamResponse:
         """As the user whose password was checked, and who may be another since."""
-        console = self.desk.console
-        token = self.desk.sessions.begin(
-            name, checked.password_hash, now=time.monotonic(), seconds=console.session
-        )
         response = web.HTTPSeeOther("/")
-        response.set_cookie(
-            guard.COOKIE,
-            token,
-            httponly=True,
-            samesite="Strict",
-            secure=console.is_https,
-            path=f"{self.desk.path}/",
-        )
+        let_in(self.desk, response, name, ByPassword(password_hash=checked.password_hash))
         raise response
 
     def _again(self, status: int, name: str, problem: str) -> web.Response:
-        return self.desk.respond("login.html", None, status=status, problem=problem, name=name)
+        return page(self.desk, status=status, problem=problem, name=name)
+
+
+def page(
+    desk: Desk, *, status: int = 200, problem: str = "", name: str = "", has_left: bool = False
+) -> web.Response:
+    """The login page; ``has_left``: the provider has not let them out yet."""
+    return desk.respond("login.html", None, status=status, problem=problem, name=name, has_left=has_left)
+
+
+def let_in(desk: Desk, response: web.StreamResponse, name: str, entered: ByPassword | ByProvider) -> None:
+    """Begin a session, whose token goes with the response."""
+    console = desk.console
+    token = desk.sessions.begin(name, entered, now=time.monotonic(), seconds=console.session)
+    response.set_cookie(
+        guard.COOKIE,
+        token,
+        httponly=True,
+        samesite="Strict",
+        secure=console.is_https,
+        path=f"{desk.path}/",
+    )

@@ -27,6 +27,7 @@ from pgbackstop_runner.console import (
 )
 from pgbackstop_runner.console.api import door
 from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.oidc import pages as oidc_pages
 from pgbackstop_runner.console.operations import Operations, outlives
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
@@ -34,6 +35,7 @@ from pgbackstop_runner.workspace import Workspace
 PARTS: Final = (
     login.add,
     language_choice.add,
+    oidc_pages.add,
     pages.add,
     actions.add,
     restore_pages.add,

@@ -18,14 +18,29 @@ TRIES_IN: Final = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class ByPassword:
+    """The user's hash when they logged in: a new password ends the sessions of the old one."""
+
+    password_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByProvider:
+    """Who vouched for them, and for which groups: other settings of either count at once."""
+
+    issuer: str
+    client_id: str
+    groups: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Session:
     """One login; ``csrf`` is what each form of its pages carries."""
 
     user: str
     csrf: str
     ends: float
-    # The user's hash when they logged in: a new password ends the sessions of the old one.
-    password_hash: str = field(repr=False)
+    entered: ByPassword | ByProvider
 
 
 @dataclass
@@ -34,14 +49,14 @@ class Sessions:
 
     _known: dict[str, Session] = field(default_factory=dict)
 
-    def begin(self, user: str, password_hash: str, *, now: float, seconds: float) -> str:
+    def begin(self, user: str, entered: ByPassword | ByProvider, *, now: float, seconds: float) -> str:
         """A new session's token. The oldest ends where there are too many."""
         self._known = {key: each for key, each in self._known.items() if each.ends > now}
         while len(self._known) >= MOST_SESSIONS:
             del self._known[next(iter(self._known))]
         token = secrets.token_urlsafe(32)
         self._known[_key(token)] = Session(
-            user=user, csrf=secrets.token_urlsafe(32), ends=now + seconds, password_hash=password_hash
+            user=user, csrf=secrets.token_urlsafe(32), ends=now + seconds, entered=entered
         )
         return token
 
@@ -59,12 +74,13 @@ class Sessions:
 class Attempts:
     """Logins of the last minute that did not succeed, by address and name: nobody can lock out another."""
 
+    tries: int = TRIES
     _begun: dict[tuple[str, str], deque[float]] = field(default_factory=dict)
 
     def begin(self, address: str, name: str, *, now: float) -> bool:
         """Whether one more password may be tried; it counts until it succeeds."""
-        begun = self._begun.get((address, name), deque(maxlen=TRIES))
-        if len(begun) == TRIES and begun[0] > now - TRIES_IN:
+        begun = self._begun.get((address, name), deque(maxlen=self.tries))
+        if len(begun) == self.tries and begun[0] > now - TRIES_IN:
             return False
         if len(self._begun) >= MOST_WATCHED:
             self._begun = {key: each for key, each in self._begun.items() if each[-1] > now - TRIES_IN}

@@ -17,7 +17,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config.console import Role
+from pgbackstop_catalog.config.oidc import Role
 from pgbackstop_catalog.model import Model, UtcTime, format_time
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.attempt import Name

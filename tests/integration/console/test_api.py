@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog.config.console import Role
+from pgbackstop_catalog.config.oidc import Role
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_runner import workspace

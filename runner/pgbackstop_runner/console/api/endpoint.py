@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from pgbackstop_catalog.config.console import Role
+from pgbackstop_catalog.config.oidc import Role
 from pgbackstop_catalog.model import Model
 from pgbackstop_runner.console.app import Desk
 

@@ -1,11 +1,13 @@
 """Where the console may listen, and who may log in."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from pgbackstop_catalog.config.console import Console, User
+from pgbackstop_catalog.config.oidc import Groups, Oidc
 
 HASH = "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"
 
@@ -87,3 +89,62 @@ def test_a_user_has_a_bcrypt_hash_that_nobody_is_shown() -> None:
         User(password_hash="secret")
     user = User(password_hash=HASH)
     assert HASH not in repr(user) + user.model_dump_json()
+
+
+def provider(**changes: Any) -> Oidc:
+    settings = {"issuer": "https://id.example", "client_id": "pgbackstop", "roles": {"viewer": ["staff"]}}
+    return Oidc.model_validate(settings | changes)
+
+
+def test_people_are_sent_back_to_where_the_console_is() -> None:
+    path = "/login/oidc/callback"
+    assert Console(oidc=provider()).redirect_uri == f"http://127.0.0.1:9854{path}"
+    file = Path("/etc/pgbackstop/console-web.yml")
+    tls = Console(listen="192.0.2.1:9854", web_config_file=file, oidc=provider())
+    assert tls.redirect_uri == f"https://192.0.2.1:9854{path}"
+    for url in ("https://backup.example/ops", "https://backup.example/ops/"):
+        assert Console(public_url=url, oidc=provider()).redirect_uri == f"https://backup.example/ops{path}"
+    told = f"http://localhost:9854/ops{path}"
+    behind = Console(public_url="https://backup.example/ops", oidc=provider(redirect_uri=told))
+    assert behind.redirect_uri == told
+    assert behind.is_served
+    assert not Console().is_served
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://evil.example/login/oidc/callback",
+        "https://127.0.0.1:9854/login/oidc/callback",
+        "http://127.0.0.1:9854/callback",
+        "http://127.0.0.1:9854/login/oidc/callback?next=x",
+    ],
+)
+def test_they_are_sent_back_to_nobody_else(uri: str) -> None:
+    with pytest.raises(ValidationError, match="leads not to this console"):
+        Console(oidc=provider(redirect_uri=uri))
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"issuer": "http://id.example"}, "must be https"),
+        ({"issuer": "https://id.example?x"}, "must be https, with neither"),
+        ({"scopes": ["profile"]}, "must have openid"),
+        ({"scopes": ["openid", "a b"]}, "should match pattern"),
+        ({"roles": {"root": ["x"]}}, "Extra inputs"),
+        ({"client_secret": "x"}, "Extra inputs"),
+    ],
+)
+def test_a_provider_that_cannot_be_trusted_is_refused(changes: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        provider(**changes)
+    assert provider(issuer="http://[::1]:8080/realms/x").issuer
+
+
+def test_the_highest_role_of_all_groups_counts() -> None:
+    roles = Groups(viewer=("staff",), operator=("ops",), admin=("dba",))
+    assert roles.role_of(["x", "staff", "dba"]) == "admin"
+    assert roles.role_of(["ops", "staff"]) == "operator"
+    assert roles.role_of(["staff"]) == "viewer"
+    assert roles.role_of([]) is None
