@@ -14,7 +14,7 @@ from pgbackstop_catalog.config.oidc import CALLBACK, Oidc
 from pgbackstop_catalog.text import bounded, plain
 from pgbackstop_runner.console import login
 from pgbackstop_runner.console.app import Desk
-from pgbackstop_runner.console.oidc import id_token, person
+from pgbackstop_runner.console.oidc import person
 from pgbackstop_runner.console.oidc.person import Person
 from pgbackstop_runner.console.oidc.provider import Provider
 from pgbackstop_runner.console.oidc.refusal import NoEntry
@@ -165,6 +165,8 @@ class _Door:
 
 async def _claims(provider: Provider, token: str, begun: SignIn) -> dict[str, Any]:
     """What the token says; its keys are asked for anew where it is signed by none of those known."""
+    from pgbackstop_runner.console.oidc import id_token  # noqa: PLC0415 - 10 MB, for who has a provider
+
     settings = provider.settings
     expected = id_token.Expected(issuer=settings.issuer, client_id=settings.client_id, nonce=begun.nonce)
     try:

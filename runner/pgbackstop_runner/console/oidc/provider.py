@@ -7,10 +7,9 @@ import base64
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from urllib.parse import quote_plus, urlsplit
 
-from joserfc import jwk
 from pydantic import ValidationError
 
 from pgbackstop_catalog import errors
@@ -18,9 +17,12 @@ from pgbackstop_catalog.config import oidc
 from pgbackstop_catalog.config.oidc import Oidc
 from pgbackstop_catalog.config.types import HttpAddress
 from pgbackstop_catalog.text import bounded, plain
-from pgbackstop_runner.console.oidc import fetch, id_token
+from pgbackstop_runner.console.oidc import fetch
 from pgbackstop_runner.console.oidc.refusal import NoEntry
 from pgbackstop_runner.storage import secret_files
+
+if TYPE_CHECKING:
+    from joserfc import jwk
 
 V = TypeVar("V")
 
@@ -162,6 +164,8 @@ class Provider:
         return address.startswith("https://") or (is_here and oidc.is_safe(address))
 
     async def _published(self) -> jwk.KeySet:
+        from pgbackstop_runner.console.oidc import id_token  # noqa: PLC0415 - 10 MB, for who has a provider
+
         answer = await self._ask((await self.metadata()).jwks_uri)
         return id_token.key_set(answer.document())
 
