@@ -84,6 +84,11 @@ def _cell(text: str, width: int, column: Column, *, coloured: bool) -> str:
     return padding + shown if column.right else shown + padding
 
 
+def is_watched() -> bool:
+    """Whether a person sees standard error, at a terminal where a line can be written over."""
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
 def _has_colours() -> bool:
     """Whether a person sees them, and wants to: https://no-color.org"""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
@@ -119,31 +124,22 @@ def _write(document: str) -> None:
 
 
 class Progress:
-    """How far a long step has come: one line that is written over on a terminal, else one each quarter."""
+    """How far a long step has come, in a line each quarter where no bar is drawn of it."""
 
-    def __init__(self) -> None:
-        self._terminal = sys.stdout.isatty()
+    def __init__(self, *, is_drawn: bool) -> None:
+        self._is_drawn = is_drawn
         self._last = ("", -1)
-        self._open = False
 
     def show(self, what: str, share: float) -> None:
         """``share`` is from 0 to 1."""
         percent = int(share * 100)
-        if self._terminal:
-            sys.stdout.write(f"\r\033[K  {percent:3d} %  {plain(what)}")
-            sys.stdout.flush()
-            self._open = True
-        else:
-            # The first word is the step: what follows it changes all the time.
-            quarter = (what.partition(" ")[0], percent // 25)
-            if quarter != self._last and 0 < percent < 100:
-                say(f"  {percent:3d} %  {what}")
-            self._last = quarter
+        # The first word is the step: what follows it changes all the time.
+        quarter = (what.partition(" ")[0], percent // 25)
+        if quarter != self._last and 0 < percent < 100 and not self._is_drawn:
+            say(f"  {percent:3d} %  {what}")
+        self._last = quarter
 
     def step(self, text: str) -> None:
         """A step that is done."""
-        if self._open:
-            sys.stdout.write("\r\033[K")
-            self._open = False
         say(f"  {text}")
         sys.stdout.flush()

@@ -1,9 +1,11 @@
-"""Commands whose standard input is a terminal, where a person types."""
+"""Commands at a terminal, where a person types, or watches."""
 
 import os
 import pty
 import select
+import signal
 import subprocess
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -66,3 +68,40 @@ def answer(
             program.kill()
             os.close(theirs)
             os.close(ours)
+
+
+def watched(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    columns: int = 80,
+    interrupt_at: str = "",
+    seconds: float = 120.0,
+) -> tuple[int, str]:
+    """Runs a command whose output a person sees; returns its status and all that the terminal was sent.
+
+    ``env`` counts beside ours, but for what is said there of terminals. It is interrupted, as by Ctrl-C, once
+    ``interrupt_at`` is to be seen.
+    """
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, columns))
+    kept = {key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "TERM", "COLUMNS"}}
+    said, is_due = b"", bool(interrupt_at)
+    with subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env={**kept, **env}, cwd=cwd
+    ) as program:
+        os.close(theirs)
+        try:
+            deadline = time.monotonic() + seconds
+            while select.select([ours], [], [], deadline - time.monotonic())[0]:
+                said += os.read(ours, 65536)
+                if is_due and interrupt_at.encode() in said:
+                    program.send_signal(signal.SIGINT)
+                    is_due = False
+        except OSError:  # Linux's way to say that the other side is closed
+            return program.wait(timeout=seconds), said.decode()
+        finally:
+            program.kill()
+            os.close(ours)
+    raise AssertionError(f"it did not end: {said.decode()}")

@@ -27,7 +27,7 @@ from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_runner import failures
 from pgbackstop_runner.backup import readme
 from pgbackstop_runner.system import files as system_files
-from pgbackstop_runner.system import log, origin, signals
+from pgbackstop_runner.system import log, meter, origin, signals
 from pgbackstop_runner.workspace import Workspace
 
 Trigger = Literal["manual", "schedule", "catch-up", "wal-gap"]
@@ -84,7 +84,8 @@ class Attempt:
     def step(self, name: str) -> Iterator[None]:
         """Time a step; one log line each."""
         start, before = time.monotonic(), self.written
-        yield
+        with meter.measured(name):
+            yield
         seconds = time.monotonic() - start
         self.note(steps=(*self.record.steps, Step(name=name, duration_seconds=round(seconds, 3))))
         log.logger().info(
@@ -99,6 +100,7 @@ class Attempt:
     def progress(self, total_bytes: int) -> None:
         """Show how far it has come, at most every few seconds."""
         self.written = total_bytes
+        meter.reached(total_bytes, self.record.progress_expected_bytes)
         now = time.monotonic()
         if now - self._shown >= _PROGRESS_SECONDS:
             self._shown = now

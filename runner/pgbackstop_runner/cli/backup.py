@@ -56,6 +56,7 @@ def backup(  # noqa: PLR0913 - each option is one independent wish
     operator: Annotated[str, typer.Option(help="Who asks; the console says so.", hidden=True)] = "",
     operation: Annotated[str, typer.Option(help="The console's, that this is.", hidden=True)] = "",
     json: options.Json = False,
+    log: options.LogLines = False,
 ) -> None:
     """Make the backups of a plan now.
 

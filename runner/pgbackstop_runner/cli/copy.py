@@ -37,6 +37,7 @@ def copy(
     ] = None,
     *,
     json: options.Json = False,
+    log: options.LogLines = False,
 ) -> None:
     """Copy backups to the further storages of their plans, the newest first, and the WAL that follows them.
 

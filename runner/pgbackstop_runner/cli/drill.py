@@ -94,6 +94,7 @@ def drill(  # noqa: PLR0913 - each option is one independent wish
     scheduled_for: ScheduledForOption = None,
     scheduled: options.Scheduled = False,
     json: options.Json = False,
+    log: options.LogLines = False,
 ) -> None:
     """Restore a backup for real into a throw-away server, check it, and put the proof on record.
 

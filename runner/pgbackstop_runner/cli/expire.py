@@ -44,6 +44,7 @@ def expire(
     yes: Annotated[bool, typer.Option("--yes", help="--removed-plan: do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; remove nothing.")] = False,
     json: options.Json = False,
+    log: options.LogLines = False,
 ) -> None:
     """Remove the backups, copies, WAL and old records that the plan's retention lets go.
 

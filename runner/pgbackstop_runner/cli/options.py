@@ -28,9 +28,22 @@ def examples(*lines: str) -> str:
 
 
 class Given:
-    """What stood before the command's name; typer has no other way to hand it on."""
+    """What stood before the command's name, and may behind it; typer has no other way to hand it on."""
 
     config: Path | None = None
+    log: bool = False
+
+
+def _log(wanted: bool) -> None:
+    Given.log = wanted
+
+
+LogLines = Annotated[
+    bool,
+    typer.Option(
+        "--log", callback=_log, help="Write the log at a terminal, too, and not a line a step and a bar."
+    ),
+]
 
 
 def moment(text: str | None) -> datetime | None:
@@ -85,11 +98,31 @@ def open_for_work(*, as_root: bool = False) -> workspace.Workspace:
     """
     from pgbackstop_runner.system import signals  # noqa: PLC0415
 
-    opened = open_logged()
+    opened = open_workspace()
+    _set_up_log(opened)
     if not as_root:
         step_down(opened)
     signals.install()
     return opened
+
+
+def draws_bars() -> bool:
+    """Whether a person watches, who wants no log."""
+    return terminal.is_watched() and not Given.log
+
+
+def _set_up_log(opened: workspace.Workspace) -> None:
+    """Steps and a bar for a person at a terminal, lines of the log for everybody else."""
+    from pgbackstop_runner.system import log, meter  # noqa: PLC0415
+
+    if not draws_bars():
+        log.configure(opened.config.log)
+        return
+    from pgbackstop_runner.cli import progress_bar  # noqa: PLC0415 - rich costs 60 ms
+
+    bar = progress_bar.Bar()
+    meter.watch(bar.show)
+    log.configure(opened.config.log, bar.say)
 
 
 def step_down(opened: workspace.Workspace) -> None:

@@ -16,9 +16,12 @@ def somebody_is_there() -> bool:
 
 def text(question: str, default: str = "") -> str:
     """An answer, or the default where only Enter was pressed. Raises ConfigError at the end of the input."""
-    terminal.say(f"{question}{f' [{default}]' if default else ''}:")
-    sys.stdout.flush()  # it may go into a pipe, to tee
-    line = sys.stdin.readline()
+    from pgbackstop_runner.system import meter  # noqa: PLC0415 - only where something is asked
+
+    with meter.hidden():
+        terminal.say(f"{question}{f' [{default}]' if default else ''}:")
+        sys.stdout.flush()  # it may go into a pipe, to tee
+        line = sys.stdin.readline()
     if not line:
         raise errors.ConfigError("Nothing was answered; nothing was touched.")
     return line.strip() or default

@@ -98,6 +98,7 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
     check: CheckOption = False,
     as_live: AsLiveOption = False,
     dry_run: DryRunOption = False,
+    log: options.LogLines = False,
 ) -> None:
     """Recover a server into an empty directory: to the latest moment, or to the one that is asked for.
 
@@ -149,7 +150,7 @@ def _recover(opened: Workspace, request: RecoveryRequest) -> None:
     """Do it, and show what came of it. Raises Corrupt where what was recovered is not as it should be."""
     from pgbackstop_runner.recover import run  # noqa: PLC0415
 
-    shown = terminal.Progress()
+    shown = terminal.Progress(is_drawn=options.draws_bars())
     outcome = run.recover(opened, request, shown.step, shown.show)
     _show_outcome(outcome, opened.server(request.server).for_restores(), pause=request.action == "pause")
     if outcome.failed:

@@ -133,6 +133,7 @@ def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other wa
     drop_old: DropOldOption = None,
     clean: CleanOption = False,
     json: options.Json = False,
+    log: options.LogLines = False,
 ) -> None:
     """Restore a database from a logical backup; the live one stays until what was restored is checked."""
     opened = options.open_for_work(as_root=True)

@@ -64,6 +64,7 @@ def verify(
         str | None, typer.Option(help="The due time that this is for.", hidden=True)
     ] = None,
     json: options.Json = False,
+    log: options.LogLines = False,
 ) -> None:
     """Read backups back, every byte: the newest good one of each plan and database when none is named.
 

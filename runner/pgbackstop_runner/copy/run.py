@@ -24,7 +24,7 @@ from pgbackstop_runner.copy import encrypted_copy
 from pgbackstop_runner.storage import identity, open, original, stored_backup
 from pgbackstop_runner.storage.protocol import ByteStore, SourceChanged, StoreError
 from pgbackstop_runner.storage.stored_backup import StoredBackup
-from pgbackstop_runner.system import log
+from pgbackstop_runner.system import log, meter
 from pgbackstop_runner.workspace import Workspace
 
 PAUSES = (1.0, 5.0, 20.0)  # seconds before each further attempt
@@ -195,9 +195,11 @@ def _upload(workspace: Workspace, wanted: Missing) -> int:
         store = open.open_store(wanted.storage, workspace.config.storages[wanted.storage])
         there = PurePosixPath(backup.location or "")
         sizes: dict[str, int] = {}
-        for file in stored.files():
-            with original.opened(stored.path(file.path), file) as stream:
-                sizes[file.path] = store.put(stream, str(there / file.path), file.size_bytes)
+        files = stored.files()
+        with meter.measured(f"copy to {wanted.storage}", lambda: sum(each.size_bytes for each in files)):
+            for file in files:
+                with original.opened(stored.path(file.path), file) as stream:
+                    sizes[file.path] = store.put(stream, str(there / file.path), file.size_bytes)
         beside = dict(_beside(stored, store.encrypted_for, sizes))
         for name, content in beside.items():
             store.put_bytes(content, str(there / name))

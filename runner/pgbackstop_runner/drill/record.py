@@ -18,7 +18,7 @@ from pgbackstop_runner import failures
 from pgbackstop_runner.drill.work_directory import InsufficientSpace
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.storage.sources import Source
-from pgbackstop_runner.system import log, origin
+from pgbackstop_runner.system import log, meter, origin
 from pgbackstop_runner.workspace import Workspace
 
 Trigger = Literal["manual", "schedule", "catch-up"]
@@ -67,7 +67,8 @@ class Drill:
     def step(self, name: str) -> Iterator[None]:
         """Time a step; one log line."""
         start = time.monotonic()
-        yield
+        with meter.measured(name):
+            yield
         seconds = round(time.monotonic() - start, 3)
         self.note(steps=(*self.proof.steps, Step(name=name, duration_seconds=seconds)))
         log.logger().info(name, drill=self.proof.id, duration_seconds=seconds)

@@ -15,7 +15,7 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.attempt import Status, Step
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner import failures
-from pgbackstop_runner.system import log, origin
+from pgbackstop_runner.system import log, meter, origin
 from pgbackstop_runner.workspace import Workspace
 
 # The variable in which whoever starts us for somebody names them.
@@ -45,7 +45,8 @@ class Journal:
         self.note(step=name)
         self.save()
         start = time.monotonic()
-        yield
+        with meter.measured(name):
+            yield
         seconds = round(time.monotonic() - start, 3)
         self.note(steps=(*self.record.steps, Step(name=name, duration_seconds=seconds)))
         log.logger().info(name, restore=self.record.id, target=self.record.target, duration_seconds=seconds)

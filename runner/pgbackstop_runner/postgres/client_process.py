@@ -23,7 +23,7 @@ from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import error_messages
-from pgbackstop_runner.system import processes
+from pgbackstop_runner.system import meter, processes
 from pgbackstop_runner.system.jail import Cell, Launch
 
 TAIL_LINES = 20
@@ -157,8 +157,10 @@ class Tool:
 
     def watch(self) -> None:
         while not self.over.wait(0.5):
-            if self.silent:
+            if self.silent or meter.follows_reading():
                 read = processes.bytes_read(self.process.pid)
+                meter.reached(read or 0)
+            if self.silent:
                 # What is not known is no reason to end it.
                 self.feed(read if read is not None else self._bytes + 1)
             problem = self._overdue(time.monotonic())

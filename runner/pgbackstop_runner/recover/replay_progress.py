@@ -16,7 +16,7 @@ from pgbackstop_runner.postgres import control_data, loaded_libraries, private_s
 from pgbackstop_runner.postgres.private_server import PrivateServer, Progress
 from pgbackstop_runner.recover import server_settings
 from pgbackstop_runner.recover.data_directory import DataDirectory
-from pgbackstop_runner.system import log
+from pgbackstop_runner.system import log, meter
 from pgbackstop_runner.wal import replay_source
 from pgbackstop_runner.wal.archive_reader import Archive
 
@@ -152,9 +152,11 @@ def _once(work: RecoveryRun, on_progress: Callable[[str, float], None]) -> Progr
     def show(progress: Progress) -> None:
         log.logger().debug("replaying", lsn=progress.replayed_lsn, until=progress.until)
         if progress.replayed_lsn and last > first:
-            done = (wal_segments.parse_lsn(progress.replayed_lsn) - first) / (last - first)
+            done = wal_segments.parse_lsn(progress.replayed_lsn) - first
+            meter.reached(max(0, done), last - first)
             on_progress(
-                f"replayed {progress.replayed_lsn} of {wal_segments.format_lsn(last)}", min(1.0, done)
+                f"replayed {progress.replayed_lsn} of {wal_segments.format_lsn(last)}",
+                min(1.0, done / (last - first)),
             )
 
     work.recovered.start()

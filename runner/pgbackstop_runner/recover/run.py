@@ -42,7 +42,7 @@ from pgbackstop_runner.recover import record as recover_record
 from pgbackstop_runner.recover.data_directory import DataDirectory
 from pgbackstop_runner.recover.replay_progress import RecoveryRun
 from pgbackstop_runner.storage import backup_files
-from pgbackstop_runner.system import accounts
+from pgbackstop_runner.system import accounts, meter
 from pgbackstop_runner.system.jail import Jail
 from pgbackstop_runner.wal import archive_reader, replay_source
 from pgbackstop_runner.wal.archive_reader import Archive
@@ -200,13 +200,12 @@ def _fill(
 ) -> None:
     """All that makes the directory ready; until it is, PostgreSQL refuses it."""
     total = sum(record.size_bytes or 0 for record in work.plan.chain) or 1
-    prepare.fill(
-        files,
-        work.plan,
-        work.place,
-        work.recovered.programs,
-        lambda count: on_progress("unpacked", min(1.0, count / total)),
-    )
+
+    def show(count: int) -> None:
+        meter.reached(count, total)
+        on_progress("unpacked", min(1.0, count / total))
+
+    prepare.fill(files, work.plan, work.place, work.recovered.programs, show)
     work.wal_folder = replay_source.for_account(work.plan, work.archive, work.place.data, work.recovered.who)
     pauses = work.action == "pause"
     handover.write(work.plan, work.recovered, work.wal_folder, pauses=pauses, as_live=work.as_live)

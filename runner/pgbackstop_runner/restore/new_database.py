@@ -15,7 +15,7 @@ from pgbackstop_runner.restore import archive_load, content_checks, target_datab
 from pgbackstop_runner.restore import load as restore_load
 from pgbackstop_runner.restore.dump_source import Only, Source
 from pgbackstop_runner.restore.plan import RestorePlan
-from pgbackstop_runner.system import log
+from pgbackstop_runner.system import log, meter
 from pgbackstop_runner.workspace import Workspace
 
 
@@ -94,6 +94,7 @@ def load(current: Journal, outline: RestorePlan, name: str, only: Only | None = 
         only=only,
         without=outline.request.without,
     )
+    meter.expect(outline.backup.size_bytes, by_reading=True)
     restore_load.fill(outline.server, name, outline.binaries, source, outline.major)
     for warning in source.warnings:
         current.warn(warning)

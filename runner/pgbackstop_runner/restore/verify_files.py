@@ -11,7 +11,7 @@ from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_catalog.records.file_list import DamagedFiles
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.storage.stored_backup import StoredBackup
-from pgbackstop_runner.system import streams
+from pgbackstop_runner.system import meter, streams
 
 _REMEDY = "Nothing was touched. Restore another backup, or one of its copies, and check the disk."
 
@@ -27,9 +27,10 @@ def check(found: StoredBackup) -> tuple[StoredFile, ...]:
         raise _damaged(error.problem) from error
     except OSError as error:
         raise _damaged(f"The files of backup {backup.id} cannot be read: {error.strerror}.") from error
-    for problem in streams.side_by_side(lambda stored: _problem(folder, stored), files):
-        if problem:
-            raise _damaged(f"Backup {backup.id} is damaged: {problem}.")
+    with meter.measured("read every byte", lambda: sum(each.size_bytes for each in files)):
+        for problem in streams.side_by_side(lambda stored: _problem(folder, stored), files):
+            if problem:
+                raise _damaged(f"Backup {backup.id} is damaged: {problem}.")
     return files
 
 

@@ -12,7 +12,7 @@ import hashlib
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
@@ -25,7 +25,7 @@ from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.storage import backup_files
 from pgbackstop_runner.storage.backup_files import CopiedFiles
 from pgbackstop_runner.storage.protocol import Damaged, StoreError
-from pgbackstop_runner.system import files, streams
+from pgbackstop_runner.system import files, meter, streams
 from pgbackstop_runner.system.streams import Sink
 from pgbackstop_runner.workspace import Workspace
 
@@ -72,7 +72,7 @@ def sweep(workspace: Workspace) -> None:
 
 def _all(
     copy: CopiedFiles,
-    wanted: Iterable[StoredFile],
+    wanted: Sequence[StoredFile],
     into: Callable[[StoredFile], contextlib.AbstractContextManager[Sink]],
     on_bytes: Callable[[int], None] = lambda _count: None,
 ) -> None:
@@ -82,7 +82,8 @@ def _all(
         with into(stored) as sink:
             return _one(copy, stored, sink, given_up)
 
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+    total, where = lambda: sum(each.size_bytes for each in wanted), f"read from {copy.storage}"
+    with meter.measured(where, total), ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         try:
             for count in pool.map(one, wanted):
                 on_bytes(count)
@@ -98,6 +99,7 @@ def _one(copy: CopiedFiles, stored: StoredFile, sink: Sink, given_up: threading.
     with copy.open(stored.path) as stream:
         while left >= 0 and not given_up.is_set() and (chunk := _chunk(copy, stored, stream)):
             digest.update(chunk)
+            meter.count(len(chunk))
             left -= len(chunk)
             if left >= 0:  # what was tampered with fills no disk
                 sink.write(chunk)

@@ -11,6 +11,7 @@ from typing import BinaryIO, cast
 
 from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_runner.storage.protocol import SourceChanged
+from pgbackstop_runner.system import meter
 
 _BUFFER_BYTES = 2**20
 
@@ -41,6 +42,7 @@ class _Original(io.RawIOBase):
         count = self._file.readinto(view) or 0
         self._hash.update(view[:count])
         self._left -= count
+        meter.count(count)
         is_over = not count and len(view) > 0
         if self._left < 0 or (is_over and (self._left or self._hash.hexdigest() != self._expected.sha256)):
             raise SourceChanged(self._expected)

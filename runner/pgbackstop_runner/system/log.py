@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, overload
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.text import bounded, plain
 from pgbackstop_runner import failures
 
@@ -36,12 +36,17 @@ def configure_when_needed(settings: Log) -> None:
         _Wanted.settings = settings
 
 
-def configure(settings: Log) -> None:
-    """Set up the one logger of this process."""
+def configure(settings: Log, steps: Callable[[str], None] | None = None) -> None:
+    """Set up the one logger of this process.
+
+    ``steps`` is for a person at a terminal: it gets a line in words of each event, and the log nothing.
+    """
     _Wanted.settings = None
     structlog = _structlog()
     renderer: Any = (
-        structlog.processors.JSONRenderer()
+        _in_words
+        if steps is not None
+        else structlog.processors.JSONRenderer()
         if settings.format == "json"
         else structlog.processors.LogfmtRenderer(key_order=_KEY_ORDER, drop_missing=True, bool_as_flag=False)
     )
@@ -59,7 +64,7 @@ def configure(settings: Log) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[settings.level.upper()]
         ),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # the one of that moment
+        logger_factory=lambda *_: _Steps(steps) if steps is not None else structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=True,
     )
 
@@ -93,6 +98,28 @@ def _clean(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mu
 def _on_one_line(_logger: object, _method: str, line: Any) -> str:
     """Whatever was said, an entry is one line that a terminal does not obey; JSON means the same then."""
     return plain(line)
+
+
+class _Steps:
+    """A logger whose lines go to a function, whatever their level."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self.debug = self.info = self.warning = self.error = self.critical = self.exception = write
+
+
+# Known to who started it, or told at the end.
+_LEFT_OUT = ("timestamp", "plan", "backup", "restore", "drill", "duration_seconds", "bytes", "attempts")
+
+
+def _in_words(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+    """What happened, how much and for how long; what is wrong with which level."""
+    level, what, size = event.pop("level"), event.pop("event"), event.get("bytes")
+    seconds = event.get("duration_seconds")
+    said = [f"{key} {value}" for key, value in event.items() if key not in _LEFT_OUT and value != ""]
+    said += [units.format_size(size)] if isinstance(size, int) and size else []
+    said += [f"in {units.format_duration(seconds)}"] if isinstance(seconds, float) else []
+    prefix = "" if level in {"info", "debug"} else f"{level}: "
+    return f"  {prefix}{what}{': ' if said else ''}{', '.join(said)}"
 
 
 @overload

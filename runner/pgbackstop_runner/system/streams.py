@@ -15,6 +15,7 @@ from typing import IO, Protocol, TypeVar, cast
 
 from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_catalog.store import atomic
+from pgbackstop_runner.system import meter
 
 CHUNK = 1 << 20
 _MOST_OF_PART = 64
@@ -109,6 +110,7 @@ def digest(path: Path, name: str) -> StoredFile:
         while chunk := file.read(CHUNK):
             hasher.update(chunk)
             size += len(chunk)
+            meter.count(len(chunk))
     return StoredFile(path=name, size_bytes=size, sha256=hasher.hexdigest())
 
 

@@ -20,6 +20,7 @@ from pgbackstop_runner.postgres import client_programs
 from pgbackstop_runner.postgres.client_process import Limits
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.storage.stored_backup import StoredBackup
+from pgbackstop_runner.system import meter
 from pgbackstop_runner.verify import base_backup, dump, file_digests, wal_archive
 from pgbackstop_runner.workspace import Workspace
 
@@ -95,6 +96,7 @@ class VerifyRun:
 
     def _cluster(self) -> str:
         found = StoredBackup(backup=self.backup, folder=self.folder)
+        meter.expect(None, by_reading=True)
         self.tool = base_backup.whole_server(found, self.files, self._binaries(), self._limits())
         return self.tool
 
@@ -126,7 +128,8 @@ class VerifyRun:
 
     def _check(self, name: str, look: Callable[[], str]) -> AttemptFailed | None:
         try:
-            detail = look()
+            with meter.measured(name):
+                detail = look()
         except (errors.PgbackstopError, OSError) as error:
             problem = _as_failure(error)
             self.failure = self.failure or problem

@@ -15,7 +15,7 @@ from pgbackstop_catalog.store import layout
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.storage import stored_backup
 from pgbackstop_runner.storage.stored_backup import StoredBackup
-from pgbackstop_runner.system import phrases, streams
+from pgbackstop_runner.system import meter, phrases, streams
 from pgbackstop_runner.verify import tool_failure
 from pgbackstop_runner.workspace import Workspace
 
@@ -54,9 +54,10 @@ def hashes(folder: Path, files: Sequence[StoredFile], on_bytes: Callable[[int], 
     if not files:
         raise tool_failure.corrupt("The record names no file.")
     wrong = []
-    for stored, problem in zip(files, streams.side_by_side(_problem(folder), files), strict=True):
-        on_bytes(stored.size_bytes)
-        wrong += [problem] if problem else []
+    with meter.measured("read every byte", lambda: sum(each.size_bytes for each in files)):
+        for stored, problem in zip(files, streams.side_by_side(_problem(folder), files), strict=True):
+            on_bytes(stored.size_bytes)
+            wrong += [problem] if problem else []
     if wrong:
         raise tool_failure.corrupt(f"{phrases.some(wrong, between='; ')}.")
     return f"{len(files)} files as recorded"

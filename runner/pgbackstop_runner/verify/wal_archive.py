@@ -13,7 +13,7 @@ from pgbackstop_catalog.model import format_time
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.system import phrases, streams
+from pgbackstop_runner.system import meter, phrases, streams
 from pgbackstop_runner.wal import archive_reader, replay_source, segment_file
 from pgbackstop_runner.wal.archive_reader import Archive
 from pgbackstop_runner.workspace import Workspace
@@ -54,8 +54,9 @@ def reach(workspace: Workspace, backup: Backup, *, whole: bool) -> Reach | None:
 def read(found: Reach, read_before: set[str], on_bytes: Callable[[int], None]) -> str:
     """Read each segment once: its hash, and its content to the end. Raises AttemptFailed (corrupt)."""
     wrong: list[str] = []
-    for entry in found.entries:
-        if entry.path not in read_before:
+    unread = [entry for entry in found.entries if entry.path not in read_before]
+    with meter.measured("read WAL", lambda: sum(entry.size_bytes for entry in unread)):
+        for entry in unread:
             read_before.add(entry.path)
             wrong += _problems(found.archive, entry)
             on_bytes(entry.size_bytes)

@@ -26,7 +26,7 @@ def test_sentences(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_tables_and_progress(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.table([terminal.Column(title="name")], [[f"a{HOSTILE}\nb"]])
-    progress = terminal.Progress()
+    progress = terminal.Progress(is_drawn=False)
     progress.show(f"a{HOSTILE}", 0.3)
     progress.step(HOSTILE)
     assert capsys.readouterr().out.replace(SHOWN, "").isascii()

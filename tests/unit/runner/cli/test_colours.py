@@ -1,7 +1,5 @@
 """Colours of states at a terminal, and who gets none."""
 
-import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog.records.attempt import Status
-from tests.support import storages
+from tests.support import storages, terminal
 from tests.unit.runner.daemon.records import at, backup
 
 ARGV = [sys.executable, "-m", "pgbackstop_runner.main", "list"]
@@ -28,20 +26,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def at_a_terminal(folder: Path, **environment: str) -> str:
-    ours, theirs = pty.openpty()
-    kept = {key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "TERM"}}
-    with subprocess.Popen(ARGV, cwd=folder, stdout=theirs, env={**kept, **environment}) as program:
-        os.close(theirs)
-        said = b""
-        try:
-            while block := os.read(ours, 65536):
-                said += block
-        except OSError:  # Linux's way to say that the other side is closed
-            pass
-        finally:
-            os.close(ours)
-    assert program.returncode == 0
-    return said.decode()
+    status, said = terminal.watched(ARGV, cwd=folder, env=environment)
+    assert status == 0
+    return said
 
 
 def test_a_person_sees_states_in_colour_and_nothing_else(folder: Path) -> None:
