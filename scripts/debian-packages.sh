@@ -15,6 +15,7 @@ packages="
     debootstrap
     docker.io
     faketime
+    groff-base
     iproute2
     iptables
     libgssapi-krb5-2
@@ -34,7 +35,7 @@ packages="
 "
 # age: opens encrypted copies without us; bubblewrap: a jail for drills;
 # chromium: pictures of the dashboards; cron: crontab, which judges the lines for it; debootstrap, docker.io: the stack on an engine of its own, with images
-# made here; faketime: another date for a process; iproute2: network namespaces; iptables: the engine in its
+# made here; faketime: another date for a process; groff-base: reads the man pages; iproute2: network namespaces; iptables: the engine in its
 # namespace wants it; lib*: the PostgreSQL wheels link them; lz4, zstd: artefacts must be readable by the
 # standard tools; npm: Grafana's components, which draw the dashboards' panels; openssh-server: a real SFTP server
 # for copies; postgresql-15: a full build
