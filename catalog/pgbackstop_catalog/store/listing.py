@@ -40,7 +40,7 @@ def newest_first(root: Path, kind: str, plan: str | None = None) -> Iterator[Pat
     Raises CatalogError where a folder cannot be read. A folder that does not exist has no records.
     """
     names = (_names(each) for each in folders(root, kind, plan))
-    return heapq.merge(*names, key=lambda path: path.name, reverse=True)
+    return (folder / name for name, folder in heapq.merge(*names, reverse=True))
 
 
 def folders(root: Path, kind: str, plan: str | None = None) -> list[Path]:
@@ -78,13 +78,13 @@ def unreadable(path: Path, error: OSError) -> errors.CatalogError:
     )
 
 
-def _names(folder: Path) -> list[Path]:
-    """Record files, the newest first; anything hidden or of another ending is none of ours."""
+def _names(folder: Path) -> list[tuple[str, Path]]:
+    """Names of record files with their folder, the newest first; hidden and other ones are none of ours."""
     try:
         names = [entry.name for entry in os.scandir(folder)]
     except OSError as error:
         raise unreadable(folder, error) from error
-    return [folder / name for name in sorted(names, reverse=True) if _is_record_name(name)]
+    return [(name, folder) for name in sorted(names, reverse=True) if _is_record_name(name)]
 
 
 def _is_record_name(name: str) -> bool:

@@ -14,10 +14,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.store import listing
+
+if TYPE_CHECKING:
+    from pgbackstop_catalog.store.read_files import ReadFiles
 
 _VERSION = 1  # records.RECORD_VERSION, which costs pydantic's import; a test compares them
 # As the model's UtcTime, Count and Seconds, and codec.read: what the codec admits must be admitted here.
@@ -91,15 +94,19 @@ class BackupSummary:
 
 
 def read(
-    paths: Iterable[Path], on_invalid_record: Callable[[errors.CatalogError], None]
+    paths: Iterable[Path],
+    on_invalid_record: Callable[[errors.CatalogError], None],
+    known: ReadFiles[BackupSummary] | None = None,
 ) -> Iterator[BackupSummary]:
     """The headlines of these record files; ``on_invalid_record`` hears of each that is none, or is not ours.
+
+    Those that are ``known`` are read again only where the file is another one.
 
     Raises CatalogError where the catalog cannot be read, NewerRecord for a record of a newer version.
     """
     for path in paths:
         try:
-            yield parse(path)
+            yield known.read(path, parse) if known is not None else parse(path)
         except FileNotFoundError:
             continue  # removed since the folder was listed
         except PermissionError as error:
