@@ -11,7 +11,7 @@ from aiohttp import hdrs, web
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.oidc import CALLBACK, Oidc
-from pgbackstop_catalog.text import bounded, plain
+from pgbackstop_catalog.text import bounded, joined, plain, said
 from pgbackstop_runner.console import login
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.oidc import person
@@ -81,12 +81,12 @@ class _Door:
             query.get("state", ""), request.cookies.get(_COOKIE, ""), now=time.monotonic()
         )
         if begun is None:
-            minutes = SECONDS / 60
-            return self._again(
-                403,
-                "This sign-in was begun in another browser, took more than "
-                f"{minutes:.0f} minutes, or was used before. Begin anew.",
+            begin_anew = said(
+                "This sign-in was begun in another browser, took more than {minutes:.0f} minutes, or was "
+                "used before. Begin anew.",
+                minutes=SECONDS / 60,
             )
+            return self._again(403, begin_anew)
         try:
             who = await self._person(provider, query, begun)
         except (NoEntry, errors.ConfigError) as error:
@@ -107,7 +107,8 @@ class _Door:
         except NoEntry as error:
             return self._again(error.status, self._advised(provider.settings, error))
         if address is None:
-            return self._again(404, f"{provider.settings.name} has no page to log out. Close the browser.")
+            has_none = said("{name} has no page to log out. Close the browser.", name=provider.settings.name)
+            return self._again(404, has_none)
         back = self.desk.console.redirect_uri.removesuffix(CALLBACK) + "/login"
         return _led_to(address, {"client_id": provider.settings.client_id, "post_logout_redirect_uri": back})
 
@@ -152,12 +153,12 @@ class _Door:
         return f"{self.desk.path}/login/oidc"
 
     def _advised(self, settings: Oidc, error: NoEntry | errors.ConfigError) -> str:
-        local = (
-            " Log in by a name and a password of this console, or try again."
-            if self.desk.console.users
-            else ""
-        )
-        return f"{settings.name}: {error.problem}{local if getattr(error, 'status', 503) == 503 else ''}"
+        """What the login page says; what a provider did wrong stays in English, as in the log."""
+        told = said("{name}: {problem}", name=settings.name, problem=error.problem)
+        if not self.desk.console.users or getattr(error, "status", 503) != 503:
+            return told
+        advice = said("Log in by a name and a password of this console, or try again.")
+        return joined(" ", (told, advice))
 
     def _again(self, status: int, problem: str) -> web.Response:
         return login.page(self.desk, status=status, problem=problem)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pgbackstop_catalog.config.oidc import Oidc
-from pgbackstop_catalog.text import bounded, plain
+from pgbackstop_catalog.text import bounded, joined, plain, said
 from pgbackstop_runner.console.oidc.refusal import NoEntry
 
 _LONGEST_NAME: Final = 64
@@ -37,12 +37,17 @@ def of_claims(settings: Oidc, claims: Mapping[str, Any]) -> Person:
     shown = f"{bounded(plain(name.strip()), _LONGEST_NAME)} ({settings.name})"
     groups = _groups(settings, claims)
     if settings.roles.role_of(groups) is None:
-        known = "says of no group that they are in it" if not groups else "names no group that may enter"
-        raise NoEntry(
-            f"{shown} may not enter: the claim {settings.groups_claim} {known}. Ask an administrator of this "
-            "console, who maps groups to roles in console.oidc.roles.",
-            status=403,
+        claim = settings.groups_claim
+        known = (
+            said("{who} may not enter: the claim {claim} names no group that may.", who=shown, claim=claim)
+            if groups
+            else said("{who} may not enter: the claim {claim} names no group.", who=shown, claim=claim)
         )
+        asks = said(
+            "Ask an administrator of this console, who maps groups to roles in {key}.",
+            key="console.oidc.roles",
+        )
+        raise NoEntry(joined(" ", (known, asks)), status=403)
     return Person(name=shown, subject=subject, groups=groups)
 
 

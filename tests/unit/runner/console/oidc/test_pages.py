@@ -121,7 +121,7 @@ def test_somebody_comes_from_the_provider_and_is_a_viewer(tmp_path: Path) -> Non
         digest = hashlib.sha256(form["code_verifier"].encode()).digest()
         assert base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == asked["code_challenge"]
         overview = await (await place.get("/")).text()
-        assert "anna (House) · viewer" in overview
+        assert "<bdi>anna (House)</bdi> · <bdi>viewer</bdi>" in overview
         assert place.logins() == [("anna (House)", f"42 of {place.provider.issuer}", "done")]
 
     within(tmp_path, story)
@@ -173,9 +173,9 @@ def test_other_groups_and_another_provider_count_at_once(tmp_path: Path) -> None
     async def story(place: House) -> None:
         place.provider.claims = {"groups": ["dba", "staff"]}
         await place.sign_in()
-        assert "anna (House) · admin" in await (await place.get("/")).text()
+        assert "<bdi>anna (House)</bdi> · <bdi>admin</bdi>" in await (await place.get("/")).text()
         place.reload(roles={"operator": ["dba"], "viewer": ["staff"]})
-        assert "anna (House) · operator" in await (await place.get("/")).text()
+        assert "<bdi>anna (House)</bdi> · <bdi>operator</bdi>" in await (await place.get("/")).text()
         place.reload(roles={"viewer": ["nobody"]})
         assert (await place.get("/")).headers["Location"] == "/login"
         place.reload(roles={"viewer": ["staff"]}, client_id="another")
@@ -270,7 +270,7 @@ def test_a_provider_that_is_away_leaves_the_passwords(tmp_path: Path) -> None:
         entered = {"name": "ada", "password": PASSWORD}
         here = await place.browser.post(f"{place.address}/login", data=entered, allow_redirects=False)
         assert here.headers["Location"] == "/"
-        assert "ada · admin" in await (await place.get("/")).text()
+        assert "<bdi>ada</bdi> · <bdi>admin</bdi>" in await (await place.get("/")).text()
         assert (await place.get("/login/oidc/end")).status == 503
 
     within(tmp_path, story, issuer=f"http://127.0.0.1:{ports.free()}")
@@ -300,11 +300,11 @@ TWISTS: list[tuple[str, Twist, str]] = [
     ("an old token", claiming(exp=1), "has expired"),
     ("a key of none", saying("/keys", answer(keys=[new_key("x").as_dict(private=False)])), "not publish"),
     ("too long", saying("/token", raw("x" * 600_000)), "more than 524288 bytes"),
-    ("no group", claiming(groups=[]), "says of no group that they are in it"),
-    ("groups of others", claiming(groups=["x"]), "names no group that may enter"),
-    ("groups that are none", claiming(groups={"staff": 1}), "says of no group"),
+    ("no group", claiming(groups=[]), "names no group."),
+    ("groups of others", claiming(groups=["x"]), "names no group that may."),
+    ("groups that are none", claiming(groups={"staff": 1}), "names no group."),
     ("endless groups", claiming(groups=["x"] * 2000), "more than 1000 groups"),
-    ("claims of another person", of_another_person, "says of no group"),
+    ("claims of another person", of_another_person, "names no group."),
     ("no keys", saying("/keys", answer(keys=[])), "publishes no key"),
     ("secret keys", saying("/keys", answer(keys=[{"kty": "oct", "k": "AA"}, 1, {"kty": "RSA"}])), "no key"),
     (
@@ -389,6 +389,6 @@ def test_groups_that_are_in_no_token_are_asked_for(tmp_path: Path) -> None:
     async def story(place: House) -> None:
         place.provider.says["/me"] = answer(sub="42", realm={"roles": ["dba"]}, email="other@example.com")
         assert (await place.sign_in()).status == 200
-        assert "anna (House) · admin" in await (await place.get("/")).text()
+        assert "<bdi>anna (House)</bdi> · <bdi>admin</bdi>" in await (await place.get("/")).text()
 
     within(tmp_path, story, groups_claim="realm.roles")
