@@ -110,7 +110,8 @@ def _is_readonly(path: Path, mount: bool) -> bool:
 def super_options(table: str, path: Path) -> frozenset[str]:
     """Options of the file system that holds ``path``, by the last mount of the longest mount point above it.
 
-    The last field of https://docs.kernel.org/filesystems/proc.html#proc-pid-mountinfo-information-about-mounts
+    psutil tells those of the mount alone, as statvfs does. Here they are the last field of
+    https://docs.kernel.org/filesystems/proc.html#proc-pid-mountinfo-information-about-mounts
     """
     found = (Path("/"), frozenset({"ro"}))
     for line in table.splitlines():

@@ -1,6 +1,8 @@
 """Processes of ours: started to die with us, found again by what the kernel says of them.
 
-Only /proc and prctl are used, so that nothing need be installed.
+By prctl and /proc, not by psutil. Its import takes 28 ms of CPU, of each run, for three facts of a process
+that are a line of proc(5) each; and it lacks the others: the inode of a working folder, which in a jail has
+another path, what a process and all below it have read, and the first process of a namespace (``orphans``).
 """
 
 from __future__ import annotations
@@ -224,8 +226,10 @@ def end_group(group: int, *, seconds: float = 10.0) -> None:
 
 
 def _is_in(group: int, pid: int) -> bool:
-    fields = _stat(pid)
-    return fields is not None and int(fields[2]) == group
+    try:
+        return os.getpgid(pid) == group and exists(pid)
+    except OSError:
+        return False
 
 
 def has_ended(pid: int) -> bool:
@@ -275,7 +279,7 @@ def _prepared(die: Callable[[], None]) -> Callable[[], None]:
 
 
 def _pids() -> list[int]:
-    return [int(path.name) for path in _PROC.iterdir() if path.name.isdigit()]
+    return [int(name) for name in os.listdir(_PROC) if name.isdigit()]  # noqa: PTH208 - names, not Paths
 
 
 def _works_in(pid: int, folder: os.stat_result) -> bool:
