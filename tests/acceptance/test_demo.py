@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client.samples import Sample
 
 from pgbackstop_runner.demo import metrics, programs
 from tests.integration.console.conftest import Visit
@@ -47,7 +48,7 @@ def test_once_makes_one_backup_of_each_kind_and_a_second_run_continues(folder: P
         ("shop-physical", "-"),
     }
     assert all("available" in row for row in rows), first.stdout
-    _the_metrics_tell_the_truth(folder, metrics.samples(first.stdout))
+    _the_metrics_tell_the_truth(folder, metrics.samples("\n".join(metrics.literal(first.stdout))))
     assert of(folder) == []
 
     second = run_once(folder)
@@ -57,7 +58,7 @@ def test_once_makes_one_backup_of_each_kind_and_a_second_run_continues(folder: P
     assert of(folder) == []
 
 
-def _the_metrics_tell_the_truth(folder: Path, printed: list[metrics.Sample]) -> None:
+def _the_metrics_tell_the_truth(folder: Path, printed: list[Sample]) -> None:
     assert {sample.name for sample in printed} == LITERAL
     for path in (folder / "catalog" / "backups").glob("*/*.json"):
         record = json.loads(path.read_text())

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+from prometheus_client.samples import Sample
 
 from pgbackstop_runner.demo import metrics
 from pgbackstop_runner.demo.state import DemoFolder, State
@@ -41,7 +42,7 @@ def eventually(holds: Callable[[], bool], what: str) -> None:
         time.sleep(0.2)
 
 
-def samples(folder: Path) -> list[metrics.Sample]:
+def samples(folder: Path) -> list[Sample]:
     """What the demo's exporter says now."""
     port = json.loads((folder / "state.json").read_text())["ports"]["exporter"]
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.system import http
 
 # The four names of the specification.
 LITERAL = ("backup_last_success_time", "backup_size_bytes", "backup_duration_seconds", "disk_free_bytes")
-# https://prometheus.io/docs/instrumenting/exposition_formats/#text-format-details
-_SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _TIMEOUT = 5.0  # seconds
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """One line of a page of metrics."""
-
-    name: str
-    labels: dict[str, str]
-    value: float
-    line: str
 
 
 def page(port: int, path: str = "/metrics") -> str | None:
@@ -36,13 +23,11 @@ def page(port: int, path: str = "/metrics") -> str | None:
 
 
 def samples(text: str) -> list[Sample]:
-    """The samples of a page in Prometheus's text format."""
-    return [
-        Sample(
-            name=match[1], labels=dict(_LABEL.findall(match[2] or "")), value=float(match[3]), line=match[0]
-        )
-        for match in _SAMPLE.finditer(text)
-    ]
+    """The samples of a page in Prometheus's text format; none of what is another one's page."""
+    try:
+        return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    except ValueError:
+        return []
 
 
 def value(found: list[Sample], name: str, **labels: str) -> float | None:
@@ -75,6 +60,7 @@ def tells_of(found: list[Sample], backup: Backup) -> bool:
     return told is not None and told >= finished - 0.001
 
 
-def literal(found: list[Sample]) -> list[str]:
-    """The lines of the four metrics of the specification, as they were read."""
-    return [sample.line for name in LITERAL for sample in found if sample.name == name]
+def literal(text: str) -> list[str]:
+    """The lines of a page that have the four metrics of the specification, as they were read."""
+    lines = text.splitlines()
+    return [line for name in LITERAL for line in lines if line.startswith((f"{name}{{", f"{name} "))]

@@ -191,23 +191,23 @@ def _play_once(seen: DemoStatus, trickle: OrderTraffic) -> None:
     if shown.returncode != 0:
         raise errors.PgbackstopError(f"The catalog cannot be listed: {shown.stderr.strip()}")
     terminal.say(shown.stdout)
-    samples = _samples_of(seen)
-    for line in metrics.literal(samples):
+    for line in metrics.literal(_page_of(seen)):
         terminal.say(line)
     terminal.say()
     if dead := _bury(seen):
         raise errors.PgbackstopError("\n".join(dead))
 
 
-def _samples_of(seen: DemoStatus) -> list[metrics.Sample]:
+def _page_of(seen: DemoStatus) -> str:
     """The exporter's page once it holds the newest backups."""
     deadline = time.monotonic() + VISIBLE_SECONDS
     backups = [each for each in seen.backups() if each.status is Status.SUCCEEDED]
     while True:
-        samples = seen.samples()
+        page = seen.page()
+        samples = metrics.samples(page)
         late = [each for each in backups if not metrics.tells_of(samples, each)]
         if backups and not late:
-            return samples
+            return page
         if time.monotonic() > deadline:
             names = ", ".join(f"{each.plan} {each.database}".strip() for each in late) or "any backup"
             raise errors.PgbackstopError(

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
+from prometheus_client.samples import Sample
 
 from pgbackstop_catalog import model
 from pgbackstop_catalog.records.backup import Backup
@@ -34,9 +35,13 @@ class DemoStatus:
         """The last attempt for each plan and database."""
         return screen.newest(list(self._workspace().catalog.backups()))
 
-    def samples(self) -> list[metrics.Sample]:
+    def page(self) -> str:
         """What the exporter says now; nothing where it does not answer."""
-        return metrics.samples(metrics.page(self.cast.ports["exporter"]) or "")
+        return metrics.page(self.cast.ports["exporter"]) or ""
+
+    def samples(self) -> list[Sample]:
+        """The samples of that."""
+        return metrics.samples(self.page())
 
     def view(self, orders: int) -> screen.View:
         """What the screen shows now."""
@@ -96,7 +101,7 @@ def _relative(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def window(samples: list[metrics.Sample]) -> tuple[datetime, datetime] | None:
+def window(samples: list[Sample]) -> tuple[datetime, datetime] | None:
     """The recovery window that the exporter tells of; None where there is none yet."""
     first, last = (
         metrics.value(samples, f"backup_{end}_recoverable_timestamp_seconds", server=configuration.SERVER)

@@ -41,8 +41,13 @@ def test_samples() -> None:
     assert metrics.value(found, "up") == 1
 
 
+def test_another_ones_page_has_none() -> None:
+    assert metrics.samples("<html>It works!</html>\n") == []
+    assert metrics.samples("") == []
+
+
 def test_the_literal_lines_are_as_they_were_read() -> None:
-    assert metrics.literal(metrics.samples(PAGE)) == [
+    assert metrics.literal(PAGE) == [
         r'backup_last_success_time{database="a \"b\", c",plan="p",server="s"} 1.795373717452e+09',
         'backup_last_success_time{database="",plan="q",server="s"} 0.0',
         'disk_free_bytes{path="/x"} 8.3e+10',
