@@ -40,7 +40,7 @@ def serving(check: Check) -> Iterator[None]:
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         check.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield

@@ -31,7 +31,7 @@ class Answering(ThreadingHTTPServer):
 def answering() -> Iterator[Answering]:
     """One that answers, in a thread of its own."""
     with Answering() as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield server

@@ -68,7 +68,7 @@ def settings(held: threading.Event) -> Iterator[Alertmanager]:
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield Alertmanager(url=f"http://127.0.0.1:{server.server_port}", timeout=120)
