@@ -12,8 +12,8 @@ import pytest
 from tests.campaign.ground import Ground, violations
 from tests.campaign.kills import working
 from tests.campaign.operations import OPERATIONS, Operation
-from tests.support import binaries, places
-from tests.support.backups import COMMAND, environment, gone, until
+from tests.support import binaries, forks, places
+from tests.support.backups import environment, gone, until
 from tests.support.servers import Server
 
 # Backups and drills are killed at each step beside their own tests.
@@ -43,13 +43,8 @@ def module_server() -> Iterator[Server]:
 def killed_after(ground: Ground, operation: Operation, step: int) -> bool:
     """Kill it right after that line of its log; whether it had as many."""
     words = operation.prepare(ground)
-    with subprocess.Popen(
-        [*COMMAND, "--config", str(ground.file), *words],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment({"TMPDIR": str(ground.folder / "tmp")}),
-    ) as running:
+    env = environment({"TMPDIR": str(ground.folder / "tmp")})
+    with forks.start("--config", str(ground.file), *words, stdout=subprocess.DEVNULL, env=env) as running:
         assert running.stderr is not None
         lines = 0
         for line in running.stderr:

@@ -125,13 +125,7 @@ class Site:
 
     def start(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """The command line, running; use it in a `with` and end it."""
-        return subprocess.Popen(
-            self.argv(*words),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(env),
-        )
+        return forks.start("--config", str(self.file), *words, env=environment(env))
 
     def backups(self, plan_name: str | None = None) -> list[Backup]:
         """What is on record, the newest first."""

@@ -13,23 +13,22 @@ import json
 import os
 import pkgutil
 import runpy
-import selectors
+import select
 import signal
 import socket
 import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pgbackstop_runner
 
 PROGRAM = "pgbackstop_runner.main"
 _AT_START = ("COV", "FAKETIME", "LANG", "LC_", "LD_", "PYTHON", "TZ")
-_UNUSED = ("pgbackstop_runner.console", "pgbackstop_runner.demo")  # by a command that ends
 _MOST = 1 << 17  # bytes of a request
 
 
@@ -37,23 +36,34 @@ def run(
     *words: str, env: Mapping[str, str] | None = None, cwd: Path | None = None, timeout: float = 120.0
 ) -> subprocess.CompletedProcess[str]:
     """``pgbackstop`` with these words, to its end. Raises subprocess.TimeoutExpired."""
-    env, cwd = dict(os.environ if env is None else env), cwd or Path.cwd()
-    argv = [sys.executable, "-m", PROGRAM, *words]
-    if not can_fork(env):
-        return subprocess.run(
-            argv, capture_output=True, text=True, check=False, timeout=timeout, env=env, cwd=cwd
-        )
-    with ExitStack() as ours:
-        with ExitStack() as theirs:
-            pipes = [_pipe(ours, theirs) for _ in range(2)]
-            done, tells = socket.socketpair()
-            ours.enter_context(done)
-            theirs.enter_context(tells)
-            request = json.dumps({"words": words, "env": env, "cwd": str(cwd)}).encode()
-            given = [*(write for _, write in pipes), tells.fileno()]
-            socket.send_fds(_server(), [request], given)
-        out, err, told = _read([*(read for read, _ in pipes), done.fileno()], argv, timeout)
-        return subprocess.CompletedProcess(argv, json.loads(told)[1], _text(out), _text(err))
+    with start(*words, env=env, cwd=cwd) as process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def start(
+    *words: str,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdout: int | IO[Any] = subprocess.PIPE,
+    stderr: int | IO[Any] = subprocess.PIPE,
+) -> subprocess.Popen[str]:
+    """``pgbackstop`` with these words, running, with nothing to read; use it in a ``with`` and end it."""
+    env = dict(os.environ if env is None else env)
+    kind = _Forked if can_fork(env) else subprocess.Popen[str]
+    return kind(
+        [sys.executable, "-m", PROGRAM, *words],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        text=True,
+        env=env,
+        cwd=cwd or Path.cwd(),
+    )
 
 
 def can_fork(env: Mapping[str, str]) -> bool:
@@ -65,42 +75,32 @@ def _at_start(env: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in env.items() if name.startswith(_AT_START)}
 
 
-def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
-    read, write = os.pipe()
-    ours.callback(os.close, read)
-    theirs.callback(os.close, write)
-    return read, write
+class _Forked(subprocess.Popen[str]):
+    """A process that the importing one has forked, and of whose end it tells: it is no child of ours."""
 
+    def _execute_child(self, args: list[str], *given: Any) -> None:
+        cwd, env = given[4:6]
+        pipes = given[9:15]  # as Popen has them: for standard input, output and errors, read and write
+        self._told, tells = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with tells:
+            request = json.dumps({"words": args[3:], "env": env, "cwd": str(cwd)}).encode()
+            socket.send_fds(_server(), [request], [pipes[0], pipes[3], pipes[5], tells.fileno()])
+        self._close_pipe_fds(*pipes)  # type: ignore[attr-defined] # of subprocess.Popen, like _child_created
+        self.pid = int(self._told.recv(64))
+        self._child_created = True
 
-def _read(files: list[int], argv: list[str], timeout: float) -> list[bytes]:
-    """All that comes, until nobody writes any more."""
-    deadline = time.monotonic() + timeout
-    said = dict.fromkeys(files, b"")
-    with selectors.DefaultSelector() as waiting:
-        for file in files:
-            waiting.register(file, selectors.EVENT_READ)
-        while waiting.get_map():
-            ready = waiting.select(max(0.0, deadline - time.monotonic()))
-            if not ready and time.monotonic() > deadline:
-                _kill(said[files[-1]])
-                raise subprocess.TimeoutExpired(argv, timeout, said[files[0]], said[files[1]])
-            for key, _ in ready:
-                block = os.read(key.fd, 1 << 16)
-                said[key.fd] += block
-                if not block:
-                    waiting.unregister(key.fd)
-    return list(said.values())
+    def _try_wait(self, flags: int) -> tuple[int, int]:
+        if flags & os.WNOHANG and not select.select([self._told], [], [], 0)[0]:
+            return 0, 0
+        with self._told:
+            return self.pid, int(self._told.recv(64))
 
-
-def _kill(told: bytes) -> None:
-    """Ends the command whose process id was told, if it was."""
-    if told:
-        os.kill(json.loads(told + b"0]")[0], signal.SIGKILL)
-
-
-def _text(said: bytes) -> str:
-    """As subprocess gives it in its text mode."""
-    return said.decode().replace("\r\n", "\n").replace("\r", "\n")
+    def _internal_poll(self, _deadstate: int | None = None) -> int | None:
+        if self.returncode is None:
+            pid, status = self._try_wait(os.WNOHANG)
+            if pid:
+                self._handle_exitstatus(status)  # type: ignore[attr-defined] # of subprocess.Popen
+        return self.returncode
 
 
 @functools.cache
@@ -127,13 +127,14 @@ def _server() -> socket.socket:
 def _serve() -> None:
     """Forks for each request until nobody can send one. Returns in a fork, when it is to be the command."""
     for module in pkgutil.walk_packages(pgbackstop_runner.__path__, "pgbackstop_runner."):
-        if module.name != PROGRAM and not module.name.startswith(_UNUSED):
+        if module.name != PROGRAM and not module.name.startswith("pgbackstop_runner.demo"):
             import_module(module.name)
+    tempfile.tempdir = None  # a fork's own environment says it
     gc.freeze()  # or each fork's collection would copy, page by page, what all share
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with socket.socket(fileno=os.dup(0)) as asked:
-        while request := socket.recv_fds(asked, _MOST, 3):
+        while request := socket.recv_fds(asked, _MOST, 4):
             if not request[0]:
                 os._exit(0)
             if os.fork() == 0:
@@ -146,28 +147,27 @@ def _serve() -> None:
     _become(json.loads(request[0]))
 
 
-def _tell_of(out: int, err: int, tells: int) -> None:
-    """Returns in a further fork, with its outputs; this process tells its id and how it ended, and ends."""
+def _tell_of(*given: int) -> None:
+    """Returns in a further fork, with its files; this process tells its id and how it ended, and ends."""
+    *files, tells = given
     pid = os.fork()
     if pid == 0:
         os.close(tells)
-        for file, number in ((out, 1), (err, 2)):
+        for number, file in enumerate(files):
             os.dup2(file, number)
+        for file in files:
             os.close(file)
         return
-    os.close(out)
-    os.close(err)
-    os.write(tells, f"[{pid},".encode())
-    _, status = os.waitpid(pid, 0)
+    for file in files:
+        os.close(file)
+    os.write(tells, str(pid).encode())
+    status = os.waitpid(pid, 0)[1]
     with suppress(BrokenPipeError):  # nobody waits for it any more
-        os.write(tells, f"{os.waitstatus_to_exitcode(status)}]".encode())
+        os.write(tells, str(status).encode())
     os._exit(0)
 
 
 def _become(command: dict[str, Any]) -> None:
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
     os.environ.clear()
     os.environ.update(command["env"])
     os.chdir(command["cwd"])

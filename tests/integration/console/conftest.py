@@ -7,7 +7,6 @@ import re
 import shutil
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ import yaml
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from pgbackstop_catalog.store.folder import FolderCatalog
-from tests.support import backups, ports, storages
+from tests.support import backups, forks, ports, storages
 from tests.support.databases import Database
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -104,7 +103,7 @@ class Visit:
 class Site:
     folder: Path
     port: int
-    daemon: subprocess.Popen[bytes]
+    daemon: subprocess.Popen[str]
     context: ssl.SSLContext | None = None
 
     @property
@@ -171,11 +170,7 @@ def console(port: int) -> dict[str, Any]:
 def running(folder: Path, file: Path, port: int, context: ssl.SSLContext | None = None) -> Iterator[Site]:
     """The daemon with that configuration, once its console answers."""
     with (folder / "log").open("wb") as log:
-        daemon = subprocess.Popen(
-            [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(file), "daemon"],
-            stderr=log,
-            stdout=subprocess.DEVNULL,
-        )
+        daemon = forks.start("--config", str(file), "daemon", stdout=subprocess.DEVNULL, stderr=log)
     made = Site(folder=folder, port=port, daemon=daemon, context=context)
     try:
         until(made.answers, "the console answers")
@@ -237,8 +232,12 @@ def deeds(site: Site) -> list[tuple[str, str, str]]:
     return [(line["user"], line["action"], line["outcome"]) for line in lines if line["action"] != "login"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """One for all tests of the console: each has a context, or a page, of its own.
+
+    Not for the whole session: while it is there, no other test can run an event loop.
+    """
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("chromium is not installed: Debian's package draws the pages")

@@ -57,7 +57,7 @@ class Rig:
     password_command: list[str] | None = None
     bin_dir: Path | None = None
     more: dict[str, Any] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[str] | None = None
     errors: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -112,15 +112,11 @@ class Rig:
         """Run ``pgbackstop`` to its end."""
         return forks.run("--config", str(self.configure()), *words)
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self) -> subprocess.Popen[str]:
         """Start the receiver."""
         with self.errors.open("ab") as errors:
-            self.process = subprocess.Popen(
-                [*_pgbackstop(), "--config", str(self.configure()), "wal", "receive", "main"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-            )
+            words = ("--config", str(self.configure()), "wal", "receive", "main")
+            self.process = forks.start(*words, stdout=subprocess.DEVNULL, stderr=errors)
         return self.process
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
