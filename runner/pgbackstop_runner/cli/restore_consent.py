@@ -28,7 +28,8 @@ def require_phrase(phrase: str, given: str | None, what: str) -> None:
 def require_trust(drawn: RestorePlan, trusted: Collection[str], *, plan_was_shown: bool) -> bool:
     """Whether a person was asked: where what an owner wrote may run as a superuser, and he is not trusted.
 
-    Raises ConfigError where that person does not want to, or nobody is there to be asked.
+    A script that puts a lost database back in its place has named it, as whoever replaces one does. Raises
+    ConfigError where that person does not want to, or nobody is there to be asked about anything else.
     """
     untrusted = sorted(drawn.trusted_with_superuser.difference(trusted))
     if not untrusted:
@@ -36,6 +37,8 @@ def require_trust(drawn: RestorePlan, trusted: Collection[str], *, plan_was_show
     if plan_was_shown and prompts.somebody_is_there():
         prompts.go_on()
         return True
+    if drawn.method in {"swap", "in-place"}:
+        return False
     options = " ".join(f"--trust={shlex.quote(each)}" for each in untrusted)
     raise errors.ConfigError(
         f"What {phrases.some(untrusted)} wrote may run as superuser {drawn.acts_as} while it is restored: "
