@@ -6,7 +6,7 @@ import tarfile
 from typing import Self
 
 # Headers about the next entry, which Python reads whole into memory, and one inside of the other; and files
-# that are larger than their bytes.
+# that are larger than their bytes. A size below zero would take all that follows, and make room for more.
 _EXTENDING = frozenset(
     {
         tarfile.GNUTYPE_LONGNAME,
@@ -20,11 +20,11 @@ _EXTENDING = frozenset(
 
 
 class PlainMember(tarfile.TarInfo):
-    """An entry; reading raises tarfile.ReadError for a header that extends another."""
+    """An entry; reading raises tarfile.ReadError for a header that extends another, or has no true size."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         member = super().frombuf(buf, encoding, errors)
-        if member.type in _EXTENDING:
+        if member.type in _EXTENDING or member.size < 0:
             raise tarfile.ReadError("it has a kind of header that pg_basebackup never writes")
         return member

@@ -127,6 +127,7 @@ HEADERS = {
     "attributes larger than memory": [header(PAX, 1 << 40)],
     "attributes of all entries": [header(tarfile.XGLTYPE, 512) + b"14 size=1e999\n".ljust(512, b"\0")],
     "a file with holes": [header(tarfile.GNUTYPE_SPARSE, 1 << 40)],
+    "a size below zero": [header(tarfile.REGTYPE, -1), header(tarfile.REGTYPE, 1 << 21) + bytes(1 << 21)],
     "a pipe": [header(tarfile.FIFOTYPE, 0)],
     "another name of a file": [header(tarfile.LNKTYPE, 0)],
     "a kind that nobody knows": [header(b"~", 1 << 40)],
