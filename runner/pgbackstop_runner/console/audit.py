@@ -12,6 +12,7 @@ from typing import Any
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import format_time, utc_now
+from pgbackstop_catalog.records import json_text
 from pgbackstop_runner.workspace import Workspace
 
 _MOST_SHOWN = 200
@@ -72,7 +73,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         return
     for line in text.splitlines():
         try:
-            found = json.loads(line)
+            found = json_text.parse(line)
         except ValueError:
             continue
         if isinstance(found, dict) and found.keys() >= {"at", "user", "address", "action"}:

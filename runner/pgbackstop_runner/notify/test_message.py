@@ -24,7 +24,10 @@ from pgbackstop_runner.notify.channels import INTEGRATIONS
 
 _SECONDS = 30.0  # a mail server may think for long
 _PAUSE = 0.2
-_COUNTED = re.compile(r"^alertmanager_notification_requests(_failed)?_total\{(.*)\} (\S+)$", re.MULTILINE)
+_COUNTED = re.compile(
+    r"^alertmanager_notification_requests(_failed)?_total\{(.*)\} (\d{1,15}(?:\.\d+)?(?:e\+\d\d)?)$",
+    re.MULTILINE | re.ASCII,
+)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -169,12 +172,12 @@ def _counts(server: Alertmanager) -> Counts:
 
 
 def counts_in(metrics: str) -> Counts:
-    """What Alertmanager's metrics say of requests."""
+    """What Alertmanager's metrics say of requests; what is no such line is passed over."""
     every: Counter[tuple[str, str]] = Counter()
     failed: Counter[tuple[str, str]] = Counter()
     for is_failed, text, value in _COUNTED.findall(metrics):
         labels = dict(_LABEL.findall(text))
-        key = labels["integration"], labels.get("receiver_name", "")
+        key = labels.get("integration", ""), labels.get("receiver_name", "")
         (failed if is_failed else every)[key] += int(float(value))
     return Counts(all=every, failed=failed)
 
