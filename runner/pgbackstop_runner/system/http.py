@@ -6,19 +6,26 @@ A proxy of the environment is for the world outside: it is not asked for this ma
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ipaddress
+import os
+import socket
 import ssl
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import IO, Any
+from functools import partial
+from types import TracebackType
+from typing import IO, Any, Self
 from urllib.parse import urlsplit
 
 from pgbackstop_catalog import errors
 
 MOST_BYTES = 16 * 1024**2
+_MOST_STEPS = 6  # that may take as long as one may: a name, a connection, its encryption, the answer
 
 
 class NoAnswer(Exception):
@@ -55,14 +62,31 @@ def ask(
 ) -> Answer:
     """Send one request to an address whose scheme the configuration has checked. Raises NoAnswer.
 
-    ``timeout`` is in seconds, for each step. ``authorization`` goes to that address, and not to one that it
-    redirects to. Of the body ``most_bytes`` are read.
+    ``timeout`` is in seconds, for each step; somebody who sends a byte now and then is hung up on after six
+    times as long. ``authorization`` goes to that address, and not to one that it redirects to. Of the body
+    ``most_bytes`` are read.
     """
+    with _Line(_MOST_STEPS * timeout) as line:
+        try:
+            request = urllib.request.Request(url, data=data, headers=dict(headers or {}), method=method)  # noqa: S310
+            if authorization is not None:
+                request.add_unredirected_header("Authorization", authorization)
+            answer = _answer(_opener(url, line), request, timeout, most_bytes)
+        except ValueError as error:  # what is no address
+            raise NoAnswer(reason(error)) from error
+        except NoAnswer:
+            if not line.is_overdue:
+                raise
+        if line.is_overdue:
+            raise NoAnswer(f"its answer had no end within {_MOST_STEPS * timeout:g} seconds")
+        return answer
+
+
+def _answer(
+    opener: urllib.request.OpenerDirector, request: urllib.request.Request, timeout: float, most_bytes: int
+) -> Answer:
     try:
-        request = urllib.request.Request(url, data=data, headers=dict(headers or {}), method=method)  # noqa: S310
-        if authorization is not None:
-            request.add_unredirected_header("Authorization", authorization)
-        with _opener(url).open(request, timeout=timeout) as answer:
+        with opener.open(request, timeout=timeout) as answer:
             return Answer(status=answer.status, body=answer.read(most_bytes))
     except urllib.error.HTTPError as error:
         return _of_error(error, most_bytes)
@@ -100,9 +124,71 @@ class _GetsAreRedirected(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _opener(url: str) -> urllib.request.OpenerDirector:
+class _Line:
+    """The connections of one request, which are hung up on when they took too long all together."""
+
+    def __init__(self, seconds: float) -> None:
+        self.is_overdue = False
+        self._ends: list[socket.socket] = []
+        self._turn = threading.Lock()
+        self._timer = threading.Timer(seconds, self._hang_up)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        with self._turn:
+            for each in self._ends:
+                each.close()
+            self._ends.clear()
+
+    def connected(self, *args: Any, **kwargs: Any) -> socket.socket:
+        """A connection as http.client makes it, whose other wrappers we need not know."""
+        made = socket.create_connection(*args, **kwargs)
+        with self._turn:
+            self._ends.append(socket.socket(fileno=os.dup(made.fileno())))
+        return made
+
+    def _hang_up(self) -> None:
+        self.is_overdue = True
+        with self._turn:
+            for each in self._ends:
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+
+
+class _Watched(urllib.request.AbstractHTTPHandler):
+    """What makes connections, all of one line."""
+
+    def __init__(self, line: _Line) -> None:
+        super().__init__()
+        self._line = line
+
+    def do_open(self, http_class: Any, req: urllib.request.Request, **http_conn_args: Any) -> Any:
+        return super().do_open(partial(self._made, http_class), req, **http_conn_args)
+
+    def _made(self, http_class: Any, host: str, **kwargs: Any) -> Any:
+        connection = http_class(host, **kwargs)
+        connection._create_connection = self._line.connected
+        return connection
+
+
+class _Http(_Watched, urllib.request.HTTPHandler):
+    pass
+
+
+class _Https(_Watched, urllib.request.HTTPSHandler):
+    pass
+
+
+def _opener(url: str, line: _Line) -> urllib.request.OpenerDirector:
     direct = [urllib.request.ProxyHandler({})] if is_this_machine(urlsplit(url).hostname) else []
-    return urllib.request.build_opener(_GetsAreRedirected, *direct)
+    return urllib.request.build_opener(_GetsAreRedirected, _Http(line), _Https(line), *direct)
 
 
 def _of_error(error: urllib.error.HTTPError, most_bytes: int) -> Answer:

@@ -1,5 +1,6 @@
 """One request and its answer: where it goes, what it takes along, and what is said when nobody answers."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -107,6 +108,36 @@ def test_a_proxy_is_for_the_world_outside(address: str, monkeypatch: pytest.Monk
 )
 def test_this_machines_own_addresses(host: str | None, own: bool) -> None:
     assert http.is_this_machine(host) is own
+
+
+@pytest.mark.parametrize(
+    "begins",
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nX-Header: ", id="header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\n", id="body without a length"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", id="length of a chunk"),
+        pytest.param(b"HTTP/1.1 503 No\r\n\r\n", id="body of an error"),
+    ],
+)
+def test_who_sends_a_byte_now_and_then_is_hung_up_on(begins: bytes) -> None:
+    """Each is there before the time for one step is over: a backup would wait for its check for ever."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(begins)
+                while not over.wait(0.05):
+                    connection.sendall(b"0")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(http.NoAnswer, match="no end within 3 seconds"):
+            http.ask(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout=0.5)
+        over.set()
+        thread.join()
 
 
 @pytest.fixture
