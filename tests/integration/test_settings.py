@@ -41,11 +41,16 @@ ANYBODYS = {
     "array_nulls": "off",
     "exit_on_error": "on",
     "transform_null_equals": "on",
+    "maintenance_work_mem": "1MB",
+    "max_parallel_maintenance_workers": "0",
 }
 SUPERUSERS = {
     "session_replication_role": "replica",
     "session_preload_libraries": "missing_library",
     "lc_messages": "C.UTF-8",
+    "temp_file_limit": "1kB",
+    "zero_damaged_pages": "on",
+    "ignore_checksum_failure": "on",
 }
 SINCE_17 = {"transaction_timeout": "1ms"}
 NO_MORE_THAN_A_DATABASES = {
@@ -55,6 +60,8 @@ NO_MORE_THAN_A_DATABASES = {
 TROUBLE = """
     create table texts (t text[], "Größe" text, b bytea, i interval, d date);
     insert into texts values ('{a,NULL}', 'Ж', '\\x00ff', '1 day 02:03', '2024-02-01');
+    create table sorted as select random() r from generate_series(1, 100000);
+    create index on sorted (r);
     create table kept (id int primary key, texts int references kept);
     insert into kept values (1, 1);
 """

@@ -36,6 +36,7 @@ _SERVER_STATES = ("53", "57", "58030")
 _SERVER_WORDS = re.compile(
     "server closed the connection|no connection to the server|connection to server was lost"
     "|terminating connection|No space left on device|Disk quota exceeded|out of shared memory|out of memory"
+    "|temp_file_limit"
     "|canceling statement|Input/output error"
 )
 _POST_DATA = frozenset(

@@ -53,11 +53,16 @@ _CONFLICT = (
     "The standby replayed what the backup was still reading the old state of: raise "
     "max_standby_streaming_delay there (-1 waits for the backup), or set hot_standby_feedback = on."
 )
+_TEMPORARY = (
+    "Raise temp_file_limit for the role or the database, or let the role raise it: grant set on parameter "
+    "temp_file_limit."
+)
 _STATES = {
     "40001": (Reason.TOOL, _CONFLICT),
     "42501": (Reason.RIGHTS, _ROLE),
     "53100": (Reason.SPACE, "Make room on the server's disk."),
     "53200": (Reason.TOOL, _LOCKS),
+    "53400": (Reason.TOOL, _TEMPORARY),
     "55P03": (Reason.TOOL, _LOCK),
     "57014": (Reason.TIMEOUT, "Look for locks and at the load of the server."),
 }
@@ -76,6 +81,7 @@ _SPECIAL = (
         "A foreign server does not answer, not ours: the message names it, and the statement that reads it.",
     ),
     _means("out of shared memory|max_locks_per_transaction", Reason.TOOL, _LOCKS),
+    _means("temp_file_limit", Reason.TOOL, _TEMPORARY),
     _means(
         "invalid memory alloc request size|Cannot enlarge string buffer",
         Reason.TOOL,

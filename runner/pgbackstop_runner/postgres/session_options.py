@@ -49,6 +49,10 @@ PRIVILEGED = {
     "session_replication_role": "origin",
     "session_preload_libraries": "",
     "lc_messages": "C",  # we and error_messages read what PostgreSQL says
+    "temp_file_limit": "-1",  # an index that is built sorts in files
+    # Damaged pages are an error: read as empty, rows would be missing from a dump that is called good.
+    "zero_damaged_pages": "off",
+    "ignore_checksum_failure": "off",
 }
 # Of 17 and later, and of versions before.
 _SUPERUSERS = (frozenset(PRIVILEGED), frozenset(PRIVILEGED) - {"transaction_timeout", "event_triggers"})
