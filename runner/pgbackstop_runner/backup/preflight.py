@@ -18,7 +18,13 @@ from pgbackstop_catalog.decisions import clocks
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.source import ServerFacts
-from pgbackstop_runner.backup import databases, missing_rights, replication_checks, size_forecast
+from pgbackstop_runner.backup import (
+    connection_limits,
+    databases,
+    missing_rights,
+    replication_checks,
+    size_forecast,
+)
 from pgbackstop_runner.failures import AttemptFailed, first_reason
 from pgbackstop_runner.postgres import client_programs, left_out, sessions, undumped, versions
 from pgbackstop_runner.postgres import facts as postgres_facts
@@ -244,6 +250,8 @@ def _database(report: Report, target: Server, plan: Plan, database: str) -> None
         with sessions.connect(target, database) as connection:
             report.source_sizes[database] = postgres_facts.database_size(connection)
             wrong = tuple(missing_rights.of(connection, report.rights))
+            superuser = report.rights is not None and report.rights.superuser
+            too_low = () if superuser else tuple(connection_limits.too_low(connection, plan))
             report.undumped[database] = undumped.find(connection)
             report.omitted[database] = left_out.of(connection, plan)
     except (errors.PgbackstopError, psycopg.Error) as error:
@@ -260,6 +268,8 @@ def _database(report: Report, target: Server, plan: Plan, database: str) -> None
         report.add(
             "rights", ok=True, detail=f"every object of {database} may be dumped ({size})", database=database
         )
+    for detail, remedy in too_low:
+        report.add("connections", ok=False, detail=detail, remedy=remedy, database=database)
     for said in report.undumped[database].sentences():
         report.add("extensions", ok=True, detail=f"{database}: {said}", database=database)
     for said in report.omitted[database].sentences():

@@ -110,6 +110,16 @@ TOOLS = (
         "Let the role in: pg_hba.conf needs a line for it (and one for 'replication').",
     ),
     _means(
+        "too many connections for (role|database)",
+        Reason.UNREACHABLE,
+        "Raise the connection limit of the role or the database that it names, or end sessions of theirs.",
+    ),
+    _means(
+        "too many clients|remaining connection slots",
+        Reason.UNREACHABLE,
+        "Raise max_connections, or end sessions that are idle.",
+    ),
+    _means(
         "server version mismatch",
         Reason.CLIENT,
         "Install client tools of the server's version, or set bin_dir.",

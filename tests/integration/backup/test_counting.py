@@ -22,6 +22,7 @@ from tests.integration.backup.conftest import MakeRole
 from tests.support import databases, shop
 from tests.support.backups import Site, plan, until
 from tests.support.databases import Database
+from tests.support.fixtures import MakeServer
 from tests.support.servers import Server
 
 # The index calls what a session that pins its search_path does not find: planning any query fails.
@@ -153,6 +154,44 @@ def test_nothing_stays_locked(site: Site, database: Database) -> None:
             " and database = (select oid from pg_database where datname = current_database())"
         )
     assert locked == []
+
+
+# As 5,000 partitions with the default pool of locks; this server has the smallest.
+FEW_LOCKS = {"max_locks_per_transaction": "10", "max_connections": "20"}
+PARTITIONS = 200
+FREE_LOCKS = """
+    do $$
+    declare held int := 0;
+    begin
+        loop perform pg_advisory_xact_lock(held); held := held + 1; end loop;
+    exception when out_of_memory then raise exception '%', held;
+    end $$"""
+
+
+def test_an_application_beside_it_keeps_its_locks(tmp_path: Path, make_server: MakeServer) -> None:
+    """With locks on all partitions and their indexes at once, one of the two would get none."""
+    server = make_server(settings=FEW_LOCKS)
+    database = databases.clone(server)
+    database.execute("create table parts (n int, a int, b int) partition by list (n)")
+    for number in range(PARTITIONS):
+        database.execute(
+            f"create table part_{number} partition of parts for values in ({number});"
+            f"create index on part_{number} (n); create index on part_{number} (a);"
+            f"create index on part_{number} (b); insert into part_{number} values ({number})"
+        )
+    with pytest.raises(psycopg.errors.RaiseException) as counted:
+        database.execute(FREE_LOCKS)
+    free = int(str(counted.value).split()[0])
+    dumped, at_once = len(SHOP) + PARTITIONS + 1, 4 * row_counts.TOGETHER
+    others = 60  # of pg_dump and of the sessions beside it, on the system's tables
+    assert dumped + at_once + others < free < dumped + 4 * PARTITIONS
+    site = Site(folder=tmp_path, server=server, plans={"p": plan(databases=[database.name])})
+    with database.connect() as application, application.transaction():
+        held = free - dumped - at_once - others
+        application.execute(f"select pg_advisory_xact_lock(n) from generate_series(1, {held}) n".encode())
+        backup = made(site)
+    assert (backup.warnings, backup.uncounted) == ((), ())
+    assert (backup.row_counts or {})["public.part_0"] == 1
 
 
 def test_without_a_connection_to_spare_the_dump_has_what_there_is(

@@ -141,23 +141,27 @@ def test_what_streaming_lacks(
 
 
 @pytest.mark.parametrize("of", ["role", "database"])
-def test_a_connection_limit(
-    of: str, server: Server, database: Database, tmp_path: Path, make_role: MakeRole
+@pytest.mark.parametrize(
+    ("limit", "said"), [(0, "as many connections"), (1, "needs 2 connections"), (3, "needs 4 connections")]
+)
+def test_a_connection_limit(  # noqa: PLR0917 - whose, and how many
+    of: str, limit: int, said: str, pg17: Server, database: Database, tmp_path: Path, make_role: MakeRole
 ) -> None:
     """Of the role or of the database, which is not the one of the server."""
-    settings = make_role(server, "", READER)
+    settings = make_role(pg17, "", READER)
     user = settings["user"]
+    form = "directory" if limit > 1 else "custom"
     site = Site(
         folder=tmp_path,
-        server=server,
-        plans={"p": plan(databases=[database.name])},
+        server=pg17,
+        plans={"p": plan(databases=[database.name], format=form, jobs=2)},
         server_settings={**settings, "maintenance_database": database.name},
     )
-    database.execute(f"alter {of} {user if of == 'role' else database.name} connection limit 0")
+    database.execute(f"alter {of} {user if of == 'role' else database.name} connection limit {limit}")
     done = site.run("check", "p")
     assert done.returncode != 0
     words = " ".join((done.stdout + done.stderr).split())
-    assert "as many connections" in words
+    assert said in words
     assert f"alter {of}" in words
     assert "max_connections" not in words
 

@@ -17,6 +17,7 @@ from pgbackstop_runner.postgres import error_messages, refusals, sessions
         ("ERROR:  canceling statement due to conflict with recovery", Reason.TOOL),
         ("aborting because of server version mismatch", Reason.CLIENT),
         ("server closed the connection unexpectedly", Reason.UNREACHABLE),
+        ('pg_dump: error: FATAL:  too many connections for role "r"', Reason.UNREACHABLE),
         ("ERROR:  temporary file size exceeds temp_file_limit (1kB)", Reason.TOOL),
         ('pg_dump: error: connection to server at "db" failed: Connection refused', Reason.UNREACHABLE),
     ],
