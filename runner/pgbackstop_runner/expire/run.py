@@ -71,9 +71,11 @@ def run(workspace: Workspace, plan_name: str, *, now: datetime | None = None) ->
         backups, problems = _judged(workspace, plan_name)
         verdicts = _decide(workspace, plan_name, backups, keep, now or utc_now())
         # The oldest first: an interrupted run leaves whole chains.
-        for verdict in reversed(verdicts):
-            if not verdict.kept:
-                problems += _expire(workspace, verdict.backup, now or utc_now())
+        unknown = _unknown(workspace, plan_name)
+        problems += unknown
+        going = [] if unknown else [each.backup for each in verdicts if not each.kept]
+        for backup in reversed(going):
+            problems += _expire(workspace, backup, now or utc_now())
         for backup in backups:
             if backup.expired_at is not None:
                 problems += _remove_leftovers(workspace, backup)
@@ -82,7 +84,7 @@ def run(workspace: Workspace, plan_name: str, *, now: datetime | None = None) ->
         records = 0 if problems else fold(workspace, plan_name, now=now)
     return ExpireResult(
         verdicts=verdicts,
-        problems=(*problems, *wal_problems),
+        problems=tuple(dict.fromkeys((*problems, *wal_problems))),
         wal_segments=segments,
         records=records,
     )
@@ -120,6 +122,12 @@ def _judged(workspace: Workspace, plan_name: str) -> tuple[list[Backup], list[st
     away = identity.absent(workspace, (each.storage for each in backups if each.location is not None))
     there = [each for each in backups if each.location is None or each.storage not in away]
     return there, [f"{problem} Nothing of it was judged." for problem in away.values()]
+
+
+def _unknown(workspace: Workspace, plan_name: str) -> tuple[str, ...]:
+    """What may be built on the plan's backups, and nobody can read."""
+    plan = workspace.plan(plan_name)
+    return () if plan.is_logical else wal.unknown_to_catalog(workspace, plan.server)
 
 
 def fold(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -> int:

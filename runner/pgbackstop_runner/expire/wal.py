@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.wal_needs import superfluous
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_runner.storage import identity
+from pgbackstop_runner.storage import identity, open
+from pgbackstop_runner.storage.protocol import StoreError
 from pgbackstop_runner.system import log
-from pgbackstop_runner.wal import index
+from pgbackstop_runner.wal import index, unknown_backups
 from pgbackstop_runner.workspace import Workspace
 
 
@@ -22,6 +24,8 @@ def run(workspace: Workspace, server: str) -> tuple[int, tuple[str, ...]]:
         return 0, tuple(f"{problem} Nothing of its WAL was judged." for problem in away.values())
     if not (archive / wal_segments.INDEX_NAME).exists():
         return 0, ()
+    if unknown := unknown_to_catalog(workspace, server):
+        return 0, unknown
     try:
         names = superfluous(_backups(workspace, server), (entry.name for entry in index.read(archive)))
         if not names:
@@ -32,6 +36,31 @@ def run(workspace: Workspace, server: str) -> tuple[int, tuple[str, ...]]:
     problems = [problem for path in paths for problem in _remove(archive, path)]
     log.logger().info("expired WAL", server=server, segments=len(paths))
     return len(paths), tuple(problems)
+
+
+def unknown_to_catalog(workspace: Workspace, server: str) -> tuple[str, ...]:
+    """A sentence for each physical backup of the server that the catalog does not know, or cannot read.
+
+    What it is built on, and the WAL that it needs, must not go because nobody speaks for it.
+    """
+    folders = {name for name, each in workspace.config.storages.items() if isinstance(each, FolderStorage)}
+    there = sorted(folders - identity.absent(workspace, folders).keys())
+    return tuple(sentence for name in there for sentence in _unknown(workspace, server, name))
+
+
+def _unknown(workspace: Workspace, server: str, storage: str) -> Iterator[str]:
+    known = workspace.catalog.physical_backups(server)
+    try:
+        store = open.open_store(storage, workspace.storage(storage))
+        ids = unknown_backups.in_store(store, server, known)
+    except StoreError as error:
+        yield f"{error} Nothing that its backups may need is removed."
+        return
+    for each in ids:
+        yield (
+            f"Backup {each} in {storage} is not in the catalog, or its record cannot be read: nothing that "
+            f"it may need is removed. 'pgbackstop catalog rebuild --storage {storage}' mends its record."
+        )
 
 
 def _backups(workspace: Workspace, server: str) -> list[Backup]:

@@ -22,14 +22,14 @@ from pgbackstop_catalog.decisions.wal_segments import Entry, WalIdentity, WalSta
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, StoredFile
-from pgbackstop_catalog.store import atomic, layout
+from pgbackstop_catalog.store import atomic
 from pgbackstop_catalog.store.wal_index import Index
 from pgbackstop_runner.storage import backup_files, identity, original
 from pgbackstop_runner.storage import open as storages
 from pgbackstop_runner.storage.protocol import ByteStore, Sealed, SourceChanged
 from pgbackstop_runner.system import log, stop_requests
 from pgbackstop_runner.wal import archive as archives
-from pgbackstop_runner.wal import segment_file, storage_archive
+from pgbackstop_runner.wal import segment_file, storage_archive, unknown_backups
 from pgbackstop_runner.wal.storage_archive import LANES, StorageArchive
 from pgbackstop_runner.wal.unfinished_copy import UnfinishedSegment
 from pgbackstop_runner.workspace import Workspace
@@ -266,7 +266,7 @@ class WalCopier:
         if needing == self._expired_for:
             return
         names = wal_needs.superfluous(self._backups, archive.entries)
-        if names and not _holds_unknown(archive.store, self.server, self._known()):
+        if names and not self._holds_unknown(archive.store):
             self._remove(archive, names)
         self._expired_for = needing  # not before: a storage that failed is asked again
 
@@ -278,8 +278,12 @@ class WalCopier:
             archive.sizes.pop(each.path, None)
         log.logger().info("expired WAL", server=self.server, storage=self.storage, segments=len(gone))
 
-    def _known(self) -> set[str]:
-        return {each.id for each in self.workspace.catalog.physical_backups(self.server)}
+    def _holds_unknown(self, store: ByteStore) -> bool:
+        known = self.workspace.catalog.physical_backups(self.server)
+        unknown = unknown_backups.in_store(store, self.server, known)
+        for each in unknown:
+            log.logger().warning("WAL is kept for a backup that is not in the catalog", backup=each)
+        return bool(unknown)
 
 
 def _digest(path: Path) -> segment_file.Stored | None:
@@ -288,12 +292,3 @@ def _digest(path: Path) -> segment_file.Stored | None:
         return segment_file.digest(path)
     except segment_file.Damaged:
         return None
-
-
-def _holds_unknown(store: ByteStore, server: str, known: set[str]) -> bool:
-    """Whether the storage has a backup that the catalog does not know, and which may need the WAL."""
-    marks = (PurePosixPath(path) for path, _size in store.files(f"backups/physical/{server}"))
-    unknown = {path.parent.name for path in marks if path.name == layout.RECORD_NAME} - known
-    for each in sorted(unknown):
-        log.logger().warning("WAL is kept for a backup that is not in the catalog", backup=each)
-    return bool(unknown)

@@ -1,6 +1,7 @@
 """WAL goes only where every kept physical backup starts after it, and one segment later than that."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,27 @@ def test_the_files_and_their_lines_go_with_the_backup_that_needed_them(
     assert left(archive) == NAMES[5:]
     assert [entry.name for entry in index.read(archive)] == NAMES[5:]
     assert run.run(opened, "main-physical", now=NOW).wal_segments == 0
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_text("{")], ids=["gone", "damaged"])
+def test_nothing_goes_that_a_backup_may_need_whose_record_cannot_be_read(
+    opened: Workspace, archive: Path, spoil: Callable[[Path], object]
+) -> None:
+    full = places.stored(opened, physical(2, "0/2000028"))
+    child = places.stored(opened, physical(1, "0/4000028", parent=full))
+    places.stored(opened, physical(0, "0/7000028"))
+    record = opened.config.catalog_folder() / "backups" / child.plan / f"{child.id}.json"
+    before = record.read_bytes()
+    spoil(record)
+    outcome = run.run(opened, "main-physical", now=NOW)
+    assert left(archive) == NAMES
+    assert places.folder_of(opened, full).exists()
+    (problem,) = outcome.problems
+    assert f"{child.id} in disk is not in the catalog, or its record cannot be read" in problem
+    record.write_bytes(before)
+    outcome = run.run(opened, "main-physical", now=NOW)
+    assert (outcome.wal_segments, outcome.problems) == (5, ())
+    assert not places.folder_of(opened, full).exists()
 
 
 def test_a_logical_plan_alone_takes_no_wal(opened: Workspace, archive: Path) -> None:
