@@ -161,10 +161,12 @@ class FolderCatalog:
             codec.read(type(record), path)
         except errors.NewerRecord:
             return True
-        except (FileNotFoundError, PermissionError, errors.CatalogError):
+        except (FileNotFoundError, errors.CatalogError):
             return False
         except OSError as error:
-            raise unreadable(path, error) from error
+            if not listing.costs_itself(error):
+                raise unreadable(path, error) from error
+            return False
         return True
 
     def reassign(self, record: Backup | Copy | Proof, old: str, new: str) -> None:
@@ -234,10 +236,10 @@ class FolderCatalog:
                 yield self._decoded.read(kind, path)
             except FileNotFoundError:
                 continue  # removed since the folder was listed
-            except PermissionError as error:
-                self.on_invalid_record(unreadable(path, error))  # it costs itself alone
             except OSError as error:
-                raise unreadable(path, error) from error
+                if not listing.costs_itself(error):
+                    raise unreadable(path, error) from error
+                self.on_invalid_record(unreadable(path, error))
             except errors.NewerRecord:
                 raise
             except errors.CatalogError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import heapq
 import os
 from collections.abc import Iterator
@@ -68,6 +69,11 @@ def folders(root: Path, kind: str, plan: str | None = None) -> list[Path]:
 def matching(root: Path, backup_id: str) -> list[Path]:
     """The records of attempts whose id begins like this."""
     return [path for path in newest_first(root, "backups") if path.name.startswith(backup_id)]
+
+
+def costs_itself(error: OSError) -> bool:
+    """Whether a record cannot be read for a reason of its own: its mode, a damaged sector, a stale handle."""
+    return error.errno in {errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
 
 
 def unreadable(path: Path, error: OSError) -> errors.CatalogError:

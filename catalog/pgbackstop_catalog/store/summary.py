@@ -109,10 +109,10 @@ def read(
             yield known.read(path, parse) if known is not None else parse(path)
         except FileNotFoundError:
             continue  # removed since the folder was listed
-        except PermissionError as error:
-            on_invalid_record(listing.unreadable(path, error))  # it costs itself alone
         except OSError as error:
-            raise listing.unreadable(path, error) from error
+            if not listing.costs_itself(error):
+                raise listing.unreadable(path, error) from error
+            on_invalid_record(listing.unreadable(path, error))
         except errors.NewerRecord:
             raise
         except errors.CatalogError as error:

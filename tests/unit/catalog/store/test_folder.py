@@ -1,15 +1,17 @@
 """The folder catalog: what is put is found, what is none is reported, nothing is lost."""
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.records.storage import StorageMark
 from pgbackstop_catalog.records.totals import Totals
-from pgbackstop_catalog.store import listing
+from pgbackstop_catalog.store import listing, summary
 from pgbackstop_catalog.store.folder import FolderCatalog
 from tests.conformance.catalog import CatalogContract, proof_of, put
 from tests.unit.catalog import builders
@@ -58,6 +60,33 @@ def test_garbage_is_reported_and_passed_over(
     assert list(catalog.backups()) == records
     assert [("20990101T000000Z-000000.json" in str(error)) for error in garbage] == [True]
     assert (folder / "20990101T000000Z-000000.json").read_text() == "garbage"
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE], ids=["sector", "stale"])
+def test_a_record_on_a_damaged_sector_hides_no_other(
+    catalog: FolderCatalog,
+    garbage: list[errors.CatalogError],
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+) -> None:
+    """No disk of a test has such a sector: what reads files says it of one."""
+    damaged, other = put(catalog, 2)
+    read = regular_file.read
+
+    def failing(path: Path | str, most: int) -> bytes:
+        if Path(path) == catalog.path(damaged):
+            raise OSError(number, os.strerror(number))
+        return read(path, most)
+
+    monkeypatch.setattr(regular_file, "read", failing)
+    fresh = FolderCatalog(catalog.root, on_invalid_record=garbage.append)
+    assert list(fresh.backups()) == [other]
+    assert [each.id for each in summary.read(fresh.entries("backups"), garbage.append)] == [other.id]
+    assert len(garbage) == 2
+    assert not fresh.has(damaged)  # so that it can be made anew
+    number = errno.EMFILE  # not of the record, but of all
+    with pytest.raises(errors.CatalogError, match="Too many open files"):
+        list(fresh.backups())
 
 
 def test_a_newer_record_stops_everything(catalog: FolderCatalog) -> None:
