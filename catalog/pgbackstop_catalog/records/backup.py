@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints
 
@@ -184,6 +184,12 @@ class Backup(Model):
         """Return whether it was complete and stored, and reading it back condemned it."""
         condemned = self.status is Status.FAILED and self.reason is Reason.CORRUPT
         return condemned and self.verification == "failed"
+
+    def as_copied(self) -> Self:
+        """The record as it is for a good copy, which may outlive an original that is damaged or expired."""
+        if self.is_available or not (self.is_damaged or self.status is Status.SUCCEEDED):
+            return self
+        return self.evolve(status=Status.SUCCEEDED, reason=None, message="", expired_at=None)
 
     @property
     def major(self) -> int:

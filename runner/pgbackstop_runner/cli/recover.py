@@ -16,7 +16,9 @@ from pgbackstop_runner.cli import completion, options, prompts
 if TYPE_CHECKING:
     from pgbackstop_catalog.config.server import Server
     from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
-    from pgbackstop_runner.recover.run import RecoveryRequest, RecoveryResult
+    from pgbackstop_runner.recover.request import RecoveryRequest
+    from pgbackstop_runner.recover.run import RecoveryResult
+    from pgbackstop_runner.storage.sources import Source
     from pgbackstop_runner.workspace import Workspace
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -106,9 +108,8 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
     """
     opened = options.open_for_work(as_root=True)
     from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
-    from pgbackstop_runner.recover import record, run, source  # noqa: PLC0415 - psycopg and what hangs on it
+    from pgbackstop_runner.recover import record, request, run, source  # noqa: PLC0415 - psycopg and what hangs on it
     from pgbackstop_runner.recover.data_directory import DataDirectory  # noqa: PLC0415
-    from pgbackstop_runner.wal import archive_reader  # noqa: PLC0415 - psycopg and what hangs on it
 
     for closed in record.reconcile(opened):
         terminal.complain(f"recovery {closed.id}: {closed.message}")
@@ -120,10 +121,9 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
             "There is no target to pause at: without one PostgreSQL takes over at the end of the WAL.",
             remedy="Give a target, like --time or --name, or leave --pause out.",
         )
-    found = source.choose(opened, told.server, copies)
-    request = run.RecoveryRequest(
+    wanted = request.RecoveryRequest(
         server=told.server,
-        storage=found.storage,
+        sources=source.candidates(opened, told.server, copies),
         target=told.target or recovery.Target(kind="latest"),
         place=DataDirectory(data=told.into.absolute(), tablespaces=_tablespaces(tablespace or [])),
         backup_id=backup,
@@ -134,16 +134,15 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
         check=check,
         as_live=as_live,
     )
-    chosen = run.plan(opened, request, archive_reader.read(opened, told.server, found.storage))
-    _show_plan(chosen, told.into, port if told.start else None)
-    terminal.say(f"  loads  {_loads(chosen, as_live=as_live)}")
-    if found.storage is not None:
-        terminal.say(f"  bytes  all of them from {found.storage}: {found.reason}")
-    terminal.say(f"  time   about {_estimate(opened, chosen)}")
+    found = run.plan(opened, wanted)
+    _show_plan(found.plan, told.into, port if told.start else None)
+    terminal.say(f"  loads  {_loads(found.plan, as_live=as_live)}")
+    _show_source(found.source)
+    terminal.say(f"  time   about {_estimate(opened, found.plan)}")
     if not dry_run:
         if told.by_person:
             prompts.go_on()
-        _recover(opened, request)
+        _recover(opened, wanted)
 
 
 def _recover(opened: Workspace, request: RecoveryRequest) -> None:
@@ -225,7 +224,7 @@ def _moment(opened: Workspace, server: str, copies: str | None) -> Target | None
     from pgbackstop_runner.recover import source  # noqa: PLC0415
     from pgbackstop_runner.wal import archive_reader  # noqa: PLC0415
 
-    found = archive_reader.read(opened, server, source.choose(opened, server, copies).storage)
+    _used, found = source.archive(opened, server, copies)
     for each in archive_reader.windows(opened, server, found):
         terminal.say(f"Any moment from {format_time(each.start)} to {format_time(each.end)} can be reached.")
     answer = prompts.text("To which moment, as shown above with its zone; Enter for the newest byte received")
@@ -283,6 +282,13 @@ def _show_plan(chosen: RecoveryPlan, into: Path, port: int | None) -> None:
         terminal.say(f"  window {format_time(chosen.window.start)} to {format_time(chosen.window.end)}")
     then = f"started on port {port}" if port is not None else "left for you to start: see RECOVER.md there"
     terminal.say(f"  then   {then}; nothing that exists is replaced")
+
+
+def _show_source(source: Source) -> None:
+    if source.storage is not None:
+        terminal.say(f"  bytes  all of them from {source.storage}: {source.reason}")
+    for why in source.passed_over:
+        terminal.say(f"         not from {why}")
 
 
 def _loads(chosen: RecoveryPlan, *, as_live: bool) -> str:

@@ -71,6 +71,9 @@ def window(
         terminal.table([terminal.Column(title=title) for title in _TITLES], rows)
     else:
         terminal.say("There is no recovery window: no physical backup with the WAL that follows it.")
+    for each in found:
+        for why in each.passed_over:
+            terminal.say(f"The window of {each.server} is that of {each.storage}, not of {why}")
     for said in filter(None, map(_expired, found)):
         terminal.say(said)
     for each in found:
@@ -185,6 +188,7 @@ def _document(found: Recoverable, span: Span) -> dict[str, object]:
         "verified_backup": verified.id if verified else None,
         "verified_at": _time(verified.verified_at if verified else None),
         "gaps": [each.model_dump(mode="json") for each in found.gaps],
+        "passed_over": list(found.passed_over),
     }
 
 

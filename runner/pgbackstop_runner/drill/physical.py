@@ -24,7 +24,8 @@ from pgbackstop_runner.postgres import client_programs
 from pgbackstop_runner.postgres.private_server import PrivateServer, Progress
 from pgbackstop_runner.recover import data_directory, integrity_checks, run
 from pgbackstop_runner.recover.data_directory import DataDirectory
-from pgbackstop_runner.recover.run import DrillOptions, RecoveryRequest, RecoveryResult
+from pgbackstop_runner.recover.request import DrillOptions, RecoveryRequest
+from pgbackstop_runner.recover.run import RecoveryResult
 from pgbackstop_runner.storage import sources
 from pgbackstop_runner.storage.sources import Source
 from pgbackstop_runner.system import processes
@@ -77,6 +78,7 @@ def _recover(drill: Drill, site: DrillDirectory, aim: DrillTarget, seconds: floa
         server=aim.backup.server,
         target=aim.target,
         place=DataDirectory(data=site.data, tablespaces=spaces),
+        sources=(),
         backup_id=aim.backup.id,
         timeline=aim.chosen.timeline,
         start=True,
@@ -94,7 +96,7 @@ def _recover(drill: Drill, site: DrillDirectory, aim: DrillTarget, seconds: floa
         f"Backup {aim.backup.id}",
         drill.workspace.wal_storage(aim.backup.server),
         aim.sources,
-        lambda each: _recovered(drill, site, aim, dataclasses.replace(request, storage=each.storage)),
+        lambda each: _recovered(drill, site, aim, dataclasses.replace(request, sources=(each,))),
     )
     drill.reads(source)
     return outcome

@@ -19,7 +19,7 @@ from pgbackstop_catalog.records.proof import DrillKind
 from pgbackstop_runner.drill.physical import DrillTarget
 from pgbackstop_runner.drill.record import Trigger
 from pgbackstop_runner.recover import source
-from pgbackstop_runner.storage import backup_files, sources
+from pgbackstop_runner.storage import backup_files
 from pgbackstop_runner.storage.sources import Source
 from pgbackstop_runner.wal import archive_reader
 from pgbackstop_runner.wal.archive_reader import Archive
@@ -146,12 +146,14 @@ def about(workspace: Workspace, plan_name: str) -> Backup | None:
 
 def _kept(workspace: Workspace, plan_name: str, storage: str | None) -> list[Backup]:
     """The plan's good backups, of which that storage has the bytes. Raises NothingYet, NotFound."""
-    every = [each for each in workspace.catalog.backups(plan_name) if each.is_available]
-    if not every:
+    every = list(workspace.catalog.backups(plan_name))
+    own = [each for each in every if each.is_available]
+    if storage is None and own:
+        return own
+    there = backup_files.in_storage(workspace.catalog, every, storage) if storage is not None else []
+    found = [each for each in there if each.is_available]
+    if not own and not found:
         raise _none(workspace, plan_name)
-    if storage is None:
-        return every
-    found = backup_files.in_storage(workspace.catalog, every, storage)
     if not found:
         raise errors.NotFound(
             f"The storage {storage} holds no good backup of plan {plan_name}.",
@@ -237,12 +239,7 @@ class _Read:
 def _archive(workspace: Workspace, server: str, wanted: str | None) -> _Read:
     """The nearest archive that can be read, or the one in that storage."""
     candidates = source.candidates(workspace, server, wanted)
-    used, found = sources.first_usable(
-        f"The WAL archive of {server}",
-        workspace.wal_storage(server),
-        candidates,
-        lambda each: archive_reader.read(workspace, server, each.storage),
-    )
+    used, found = source.archive(workspace, server, wanted)
     further = candidates[[each.storage for each in candidates].index(used.storage) + 1 :]
     return _Read(archive=found, sources=(used, *further))
 

@@ -110,9 +110,9 @@ def _server(workspace: Workspace, name: str, found: tuple[SubjectStatus, ...]) -
     )
     try:
         recoverable = recoverable_windows.read(workspace, name)
-    except errors.CatalogError as error:
-        return replace(common, findings=safety.worst_first((*common.findings, safety.unknown(str(error)))))
-    common = replace(common, recoverable=recoverable)
+    except errors.PgbackstopError as error:
+        return _with_unknown(common, str(error))
+    common = _with_unknown(replace(common, recoverable=recoverable), *recoverable.passed_over)
     if not recoverable.spans:
         return common
     furthest = max(recoverable.spans, key=lambda span: span.window.end)
@@ -124,6 +124,11 @@ def _server(workspace: Workspace, name: str, found: tuple[SubjectStatus, ...]) -
         proven_until=drill.proven_until if drill else None,
         proven_at=drill.finished_at if drill else common.proven_at,
     )
+
+
+def _with_unknown(status: ServerStatus, *whys: str) -> ServerStatus:
+    findings = (*status.findings, *map(safety.unknown, whys))
+    return replace(status, findings=safety.worst_first(findings))
 
 
 def _wal(workspace: Workspace, name: str) -> tuple[Finding, ...]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner.journal.restore import Journal, here, reread
 from pgbackstop_runner.notify import restore_events
+from pgbackstop_runner.storage.sources import Source
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
@@ -51,6 +53,19 @@ def recorded(workspace: Workspace, plan: RecoveryPlan, data: Path) -> Iterator[J
                 restore_events.finished(workspace, current.fail(log.as_error(error, restore=record.id)))
             raise
         restore_events.finished(workspace, current.succeed())
+
+
+def reads(current: Journal, backup: Backup, source: Source, notes: Iterable[str]) -> None:
+    """Put on record which backup it became, where its bytes are from and why, and what was passed over."""
+    current.note(
+        plan=backup.plan,
+        backup=backup.id,
+        copy_in=source.storage,
+        source_reason=source.reason,
+        source_size_bytes=backup.source_size_bytes,
+    )
+    for text in (*source.passed_over, *notes):
+        current.warn(text)
 
 
 def reconcile(workspace: Workspace) -> tuple[Restore, ...]:

@@ -13,6 +13,7 @@ from pgbackstop_catalog.decisions.windows import Window
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.proof import Proof
+from pgbackstop_runner.recover import source
 from pgbackstop_runner.wal import archive_reader
 from pgbackstop_runner.workspace import Workspace
 
@@ -30,6 +31,7 @@ class Span:
 class Recoverable:
     """The windows of a server, the oldest first, what is missing of its WAL, and what each copy reaches.
 
+    ``storage`` is the nearest that could be read, ``passed_over`` has a sentence for each that could not.
     ``copy_proofs`` are those of copies, which prove nothing of the spans.
     """
 
@@ -40,6 +42,7 @@ class Recoverable:
     copies: tuple[WalCopyState, ...]
     last_drill: Proof | None = None
     copy_proofs: tuple[Proof, ...] = ()
+    passed_over: tuple[str, ...] = ()
 
     @property
     def expired_proof(self) -> Proof | None:
@@ -48,11 +51,14 @@ class Recoverable:
 
 
 def read(workspace: Workspace, server: str) -> Recoverable:
-    """Read it from the catalog and the archive. Raises CatalogError, NotFound."""
-    found = archive_reader.read(workspace, server)
+    """Read it from the catalog and the nearest archive.
+
+    Raises CatalogError, NotFound, StoreError, AttemptFailed.
+    """
+    used, found = source.archive(workspace, server)
     known = archive_reader.known(workspace, server, found)
     every = [each for each in workspace.catalog.proofs() if each.server == server]
-    proofs = [each for each in every if each.copy_in is None]
+    proofs = [each for each in every if each.copy_in == used.storage]
     return Recoverable(
         server=server,
         spans=tuple(
@@ -64,10 +70,11 @@ def read(workspace: Workspace, server: str) -> Recoverable:
             for window in known.windows
         ),
         gaps=found.state.gaps if found.state else (),
-        storage=workspace.server(server).wal.storage or workspace.config.first_folder,
-        copies=_copies(workspace, server),
+        storage=used.place(workspace.wal_storage(server)),
+        copies=tuple(each for each in _copies(workspace, server) if each.storage != used.storage),
         last_drill=newest_drill(proofs),
         copy_proofs=tuple(each for each in every if each.copy_in is not None),
+        passed_over=used.passed_over,
     )
 
 

@@ -19,6 +19,7 @@ from pgbackstop_runner.recover.data_directory import DataDirectory
 from pgbackstop_runner.system import log, meter
 from pgbackstop_runner.wal import replay_source
 from pgbackstop_runner.wal.archive_reader import Archive
+from pgbackstop_runner.wal.replay_segments import ReplaySegments
 
 _MOST_OF_LABEL = 100_000
 _RESTARTS = 20  # each for a limit that the live server raised once more
@@ -35,6 +36,7 @@ class RecoveryRun:
 
     plan: RecoveryPlan
     archive: Archive
+    segments: ReplaySegments
     place: DataDirectory
     recovered: PrivateServer
     action: str

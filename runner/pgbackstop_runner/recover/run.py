@@ -12,15 +12,13 @@ import errno
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from pgbackstop_catalog import units
-from pgbackstop_catalog.decisions import recovery
-from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
+from pgbackstop_catalog.decisions.recovery import RecoveryPlan
 from pgbackstop_catalog.records import restore
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_catalog.records.backup import Backup
@@ -30,6 +28,7 @@ from pgbackstop_runner.journal.restore import Journal
 from pgbackstop_runner.postgres import client_programs, loaded_libraries, socket_directory
 from pgbackstop_runner.postgres.private_server import PrivateServer, Progress
 from pgbackstop_runner.recover import (
+    choice,
     data_directory,
     handover,
     included_files,
@@ -39,65 +38,31 @@ from pgbackstop_runner.recover import (
     server_settings,
 )
 from pgbackstop_runner.recover import record as recover_record
+from pgbackstop_runner.recover.choice import Choice
 from pgbackstop_runner.recover.data_directory import DataDirectory
 from pgbackstop_runner.recover.replay_progress import RecoveryRun
-from pgbackstop_runner.storage import backup_files
+from pgbackstop_runner.recover.request import RecoveryRequest
+from pgbackstop_runner.storage import backup_files, sources
+from pgbackstop_runner.storage.sources import Source
 from pgbackstop_runner.system import accounts, meter
 from pgbackstop_runner.system.jail import Jail
-from pgbackstop_runner.wal import archive_reader, replay_source
-from pgbackstop_runner.wal.archive_reader import Archive
+from pgbackstop_runner.wal import replay_segments, replay_source
+from pgbackstop_runner.wal.replay_segments import ReplaySegments
 from pgbackstop_runner.workspace import Workspace
 
 _PROGRAMS = ("postgres", "pg_controldata", "pg_ctl")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DrillOptions:
-    """A recovery for a drill, which has a record of its own: ``step`` times each step of it.
-
-    The server is reached through ``sockets`` alone, has ``settings`` besides, and dies with us in its
-    ``jail``, outside of which is its ``log``.
-    """
-
-    sockets: Path
-    log: Path
-    jail: Jail
-    settings: Mapping[str, str]
-    step: Callable[[str], AbstractContextManager[None]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecoveryRequest:
-    """What a person asks for, or a drill. ``seconds`` is how long the replay may take.
-
-    A server ``as_live`` loads what the live one does, workers of extensions too.
-    ``storage`` is the further storage whose copies are read; None for the backups themselves.
-    """
-
-    server: str
-    target: Target
-    place: DataDirectory
-    backup_id: str | None = None
-    timeline: int | None = None
-    start: bool = False
-    port: int = 5433
-    action: str = "promote"
-    seconds: float = 86400.0
-    check: bool = False
-    as_live: bool = False
-    throwaway: DrillOptions | None = None
-    storage: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class RecoveryResult:
     """What came of it. ``recovered`` runs, and ``progress`` says how far it came, where it was started.
 
-    ``failed`` are the checks that it did not pass; a drill has checks of its own. ``refused`` are settings of
-    the live server that this host does not take.
+    ``source`` is where the bytes are from. ``failed`` are the checks that it did not pass; a drill has checks
+    of its own. ``refused`` are settings of the live server that this host does not take.
     """
 
     plan: RecoveryPlan
+    source: Source
     data: Path
     recovered: PrivateServer | None
     progress: Progress | None
@@ -106,22 +71,24 @@ class RecoveryResult:
     refused: frozenset[str] = frozenset()
 
 
-def plan(workspace: Workspace, request: RecoveryRequest, found: Archive) -> RecoveryPlan:
-    """Choose the backup and check the place. Raises ValidationError, NotFound, CatalogError, StoreError."""
-    known = archive_reader.known(workspace, request.server, found, request.timeline)
-    chosen = recovery.choose(request.target, known, backup_id=request.backup_id, timeline=request.timeline)
-    replay_source.require_reach(chosen, found)
-    replay_source.require_tools(chosen, found)
-    for record in chosen.chain:
-        files = backup_files.find(workspace, record, request.storage)
-        if isinstance(files, backup_files.CopiedFiles):
-            files.require_whole()
-    data_directory.check(request.place, workspace, chosen.backup)
-    if request.as_live and chosen.backup.server_facts:
+def plan(workspace: Workspace, request: RecoveryRequest) -> Choice:
+    """Choose the backup and its source, and check the place.
+
+    Raises ValidationError, NotFound, CatalogError, StoreError, AttemptFailed.
+    """
+    found = choice.nearest(workspace, request)
+    _require_place(workspace, request, found)
+    return found
+
+
+def _require_place(workspace: Workspace, request: RecoveryRequest, found: Choice) -> None:
+    backup = found.plan.backup
+    replay_source.require_tools(found.plan, found.archive)
+    data_directory.check(request.place, workspace, backup)
+    if request.as_live and backup.server_facts:
         bin_dir = workspace.server(request.server).bin_dir
-        programs = client_programs.of_server(chosen.backup.major, _PROGRAMS, bin_dir)
-        loaded_libraries.require(chosen.backup.server_facts.preload_libraries, programs)
-    return chosen
+        programs = client_programs.of_server(backup.major, _PROGRAMS, bin_dir)
+        loaded_libraries.require(backup.server_facts.preload_libraries, programs)
 
 
 def estimate(workspace: Workspace, chosen: RecoveryPlan) -> restore.Estimate:
@@ -141,29 +108,79 @@ def recover(
     PgbackstopError for what PostgreSQL's tools say and for the disk.
     """
     started = time.monotonic()
-    found = archive_reader.read(workspace, request.server, request.storage)
-    chosen = plan(workspace, request, found)
-    who = accounts.account()
-    programs = _programs(workspace, chosen, request)
+    first = plan(workspace, request)
     with contextlib.ExitStack() as stack:
-        for record in chosen.chain:
-            stack.enter_context(workspace.state.lease(record.id))
         current = None
         if request.throwaway is None:
-            current = stack.enter_context(recover_record.recorded(workspace, chosen, request.place.data))
+            current = stack.enter_context(recover_record.recorded(workspace, first.plan, request.place.data))
         stack.enter_context(_disk_errors(request.place))
-        with _step(request, current, "check"):
-            checked = replay_source.check(chosen, found)
-            copied = replay_source.copied_bytes(chosen, found, who)
-            data_directory.check_room(request.place, chosen.backup, copied)
-            if request.as_live:
-                files = backup_files.find(workspace, chosen.backup, request.storage)
-                included_files.require(files, request.place.data, programs, who)
-        on_step(f"checked {units.format_size(checked)} of WAL")
-        socket_folder = stack.enter_context(_sockets(request, who))
+
+        def from_source(source: Source) -> RecoveryRun:
+            found = first
+            if source.storage != first.source.storage:
+                found = choice.within(workspace, request, source)
+                _require_place(workspace, request, found)
+            return _prepared(workspace, request, found, current, stack, on_step, on_progress)
+
+        used, work = sources.first_usable(
+            f"What a recovery of {request.server} needs",
+            workspace.wal_storage(request.server),
+            (first.source, *first.further),
+            from_source,
+        )
+        if current is not None:
+            recover_record.reads(current, work.plan.backup, used, work.segments.notes)
+        _tell_refused(work, current, on_step)
+        progress = _finish(work, request, current, on_step, on_progress) if request.start else None
+    return RecoveryResult(
+        plan=work.plan,
+        source=used,
+        data=request.place.data,
+        recovered=work.recovered if request.start else None,
+        progress=progress,
+        seconds=time.monotonic() - started,
+        failed=tuple(each for each in current.record.checks if not each.ok) if current else (),
+        refused=work.refused,
+    )
+
+
+def _tell_refused(work: RecoveryRun, current: Journal | None, on_step: Callable[[str], None]) -> None:
+    if work.refused:
+        said = f"left at their defaults, as this host refuses them: {', '.join(sorted(work.refused))}"
+        on_step(said)
+        if current is not None:
+            current.warn(f"Settings of the live server are {said}.")
+
+
+def _prepared(  # noqa: PLR0917 - what one attempt shares with the next
+    workspace: Workspace,
+    request: RecoveryRequest,
+    found: Choice,
+    current: Journal | None,
+    stack: contextlib.ExitStack,
+    on_step: Callable[[str], None],
+    on_progress: Callable[[str, float], None],
+) -> RecoveryRun:
+    """The directory filled from one source; empty again where that fails."""
+    chosen, storage, who = found.plan, found.source.storage, accounts.account()
+    programs = _programs(workspace, chosen, request)
+    others = replay_segments.of_others(workspace, request.server, request.sources, found.source)
+    segments = ReplaySegments(chosen=chosen, archive=found.archive, others=others)
+    for record in chosen.chain:
+        stack.enter_context(workspace.state.lease(record.id))
+    with _step(request, current, "check"):
+        checked = segments.check()
+        data_directory.check_room(request.place, chosen.backup, segments.copied_bytes(who))
+        if request.as_live:
+            files = backup_files.find(workspace, chosen.backup, storage)
+            included_files.require(files, request.place.data, programs, who)
+    on_step(f"checked {units.format_size(checked)} of WAL")
+    with contextlib.ExitStack() as until_filled:
+        socket_folder = until_filled.enter_context(_sockets(request, who))
         work = RecoveryRun(
             plan=chosen,
-            archive=found,
+            archive=found.archive,
+            segments=segments,
             place=request.place,
             recovered=_recovered(workspace.server(request.server).user, request, programs, socket_folder),
             action=request.action,
@@ -173,24 +190,13 @@ def recover(
             as_live=request.as_live,
         )
         with _step(request, current, "unpack"), prepare.unfinished(request.place, chosen, who):
-            _fill(partial(backup_files.find, workspace, storage=request.storage), work, on_progress)
-        total = sum(record.size_bytes or 0 for record in chosen.chain)
-        on_step(f"unpacked {units.format_size(total)} into {request.place.data}")
-        if work.refused:
-            said = f"left at their defaults, as this host refuses them: {', '.join(sorted(work.refused))}"
-            on_step(said)
-            if current is not None:
-                current.warn(f"Settings of the live server are {said}.")
-        progress = _finish(work, request, current, on_step, on_progress) if request.start else None
-    return RecoveryResult(
-        plan=chosen,
-        data=request.place.data,
-        recovered=work.recovered if request.start else None,
-        progress=progress,
-        seconds=time.monotonic() - started,
-        failed=tuple(each for each in current.record.checks if not each.ok) if current else (),
-        refused=work.refused,
-    )
+            _fill(partial(backup_files.find, workspace, storage=storage), work, on_progress)
+        stack.enter_context(until_filled.pop_all())
+    total = sum(record.size_bytes or 0 for record in chosen.chain)
+    on_step(f"unpacked {units.format_size(total)} into {request.place.data}")
+    for note in segments.notes:
+        on_step(note)
+    return work
 
 
 def _fill(
@@ -206,7 +212,7 @@ def _fill(
         on_progress("unpacked", min(1.0, count / total))
 
     prepare.fill(files, work.plan, work.place, work.recovered.programs, show)
-    work.wal_folder = replay_source.for_account(work.plan, work.archive, work.place.data, work.recovered.who)
+    work.wal_folder = work.segments.place(work.place.data, work.recovered.who)
     pauses = work.action == "pause"
     handover.write(work.plan, work.recovered, work.wal_folder, pauses=pauses, as_live=work.as_live)
     if work.throwaway is None:

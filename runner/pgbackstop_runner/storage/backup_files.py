@@ -127,15 +127,20 @@ def _as_copied(store: ByteStore, backup: Backup) -> Backup:
 
 
 def in_storage(catalog: Catalog, backups: Sequence[Backup], storage: str) -> list[Backup]:
-    """Those of the backups that the storage holds. Raises CatalogError."""
+    """Those of the backups that the storage holds, as they are there. Raises CatalogError."""
     there = {each.backup for each in _copies(catalog, backups) if each.storage == storage}
-    return [each for each in backups if each.id in there or each.storage == storage]
+    return [
+        each.as_copied() if each.id in there else each
+        for each in backups
+        if each.id in there or each.storage == storage
+    ]
 
 
 def holders(catalog: Catalog, backups: Sequence[Backup]) -> frozenset[str]:
-    """The storages that hold any of the backups. Raises CatalogError."""
+    """The storages that hold any of the backups, or a copy that has outlived one. Raises CatalogError."""
     copies = {each.storage for each in _copies(catalog, backups)}
-    return frozenset(copies | {each.storage for each in backups if each.storage is not None})
+    own = {each.storage for each in backups if each.storage is not None and each.is_available}
+    return frozenset(copies | own)
 
 
 def _copies(catalog: Catalog, backups: Sequence[Backup]) -> Iterator[Copy]:

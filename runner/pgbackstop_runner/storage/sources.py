@@ -74,12 +74,18 @@ def _asked_for(workspace: Workspace, backup: Backup, wanted: str, holders: Seque
 
 
 def first_usable(
-    what: str, own: str | None, sources: Sequence[Source], use: Callable[[Source], T]
+    what: str,
+    own: str | None,
+    sources: Sequence[Source],
+    use: Callable[[Source], T],
+    *,
+    lacks: tuple[type[errors.PgbackstopError], ...] = (),
 ) -> tuple[Source, T]:
     """Use the nearest; where that cannot be read, the next. The one that was used says what was wrong before.
 
-    ``own`` is the storage that is meant by None. Raises what the only one raised, or AttemptFailed with what
-    each of them said; at once what another source would not change.
+    ``own`` is the storage that is meant by None. ``lacks`` are raised by a source that has not what is
+    wanted, which another one may have. Raises what the only one raised; AttemptFailed with what each of them
+    said, or one of ``lacks`` where that was said by the nearest; at once what another would not change.
     """
     passed_over: list[str] = list(sources[0].passed_over)
     first: errors.PgbackstopError | None = None
@@ -88,7 +94,8 @@ def first_usable(
             found = use(source)
         except (errors.PgbackstopError, OSError) as error:
             known = failures.as_error(error)
-            if len(sources) == 1 or not (isinstance(error, OSError) or _is_of_source(known)):
+            of_source = isinstance(known, lacks) or isinstance(error, OSError) or _is_of_source(known)
+            if len(sources) == 1 or not of_source:
                 raise known from error
             first = first or known
             where = f"{source.place(own)}: "
@@ -98,6 +105,8 @@ def first_usable(
             reason = "the nearest that can be read" if passed_over else source.reason
             return dataclasses.replace(source, reason=reason, passed_over=tuple(passed_over)), found
     assert first is not None  # noqa: S101 - there is one source at least
+    if isinstance(first, lacks):
+        raise type(first)(" ".join(passed_over), remedy=first.remedy)
     raise AttemptFailed(
         failures.first_reason(first),
         f"{what} can be read nowhere: {' '.join(passed_over)}",

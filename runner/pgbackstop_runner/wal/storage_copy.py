@@ -114,8 +114,8 @@ class WalCopier:
 
     def _read_backups(self) -> None:
         catalog = self.workspace.catalog
-        backups = [each for each in catalog.physical_backups(self.server) if each.is_available]
-        self._backups = backup_files.in_storage(catalog, backups, self.storage)
+        there = backup_files.in_storage(catalog, list(catalog.physical_backups(self.server)), self.storage)
+        self._backups = [each for each in there if each.is_available]
 
     def _open(self, own: WalIdentity) -> StorageArchive:
         identity.require(self.workspace, self.storage)

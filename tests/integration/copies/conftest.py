@@ -11,13 +11,17 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from pgbackstop_catalog.config.storage import S3Storage
+from pgbackstop_catalog.config.storage import FolderStorage, S3Storage
 from pgbackstop_runner.storage import s3
 from tests.support import ports, sftp_server
 from tests.support.sftp_server import SftpServer
+
+if TYPE_CHECKING:
+    from tests.integration.copies.lost_host import Archived
 
 PATIENCE = 120.0  # seconds; it takes five to ten
 ACCESS_KEY, SECRET_KEY = "backup", "only-of-this-test"
@@ -46,6 +50,21 @@ def sftp() -> Iterator[SftpServer]:
         pytest.skip(reason)
     with sftp_server.running() as server:
         yield server
+
+
+@pytest.fixture(scope="session", params=["folder", "s3"])
+def archived(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["Archived"]:
+    """What tests change of it they put back."""
+    from tests.integration.copies import lost_host  # noqa: PLC0415 - it knows the keys of this module
+
+    folder = tmp_path_factory.mktemp("archived")
+    storage: FolderStorage | S3Storage = FolderStorage(path=folder / "offsite")
+    if request.param == "s3":
+        storage = place(request.getfixturevalue("endpoint"), folder, "archived")
+    with lost_host.archived_in(storage) as made:
+        yield made
 
 
 @contextlib.contextmanager

@@ -172,6 +172,46 @@ class Bucket(Left):
     storage: S3Storage
 
 
+@dataclass(frozen=True)
+class Archived:
+    """A server with a base backup and WAL after it, all in the storage "s3" as well."""
+
+    host: Host
+    storage: FolderStorage | S3Storage
+
+    @property
+    def site(self) -> Site:
+        return self.host.yard.site
+
+    def base(self) -> Path:
+        backup = self.site.newest()
+        return next(self.site.path(backup) / each.path for each in backup.files if "base.tar" in each.path)
+
+    @property
+    def store(self) -> ByteStore:
+        return open.open_store("s3", self.storage)
+
+    def segments(self) -> list[Path]:
+        """Those of the archive in the host's own folder."""
+        return sorted(self.host.yard.archive.glob("*/*.lz4"))
+
+
+@contextlib.contextmanager
+def archived_in(storage: FolderStorage | S3Storage) -> Iterator[Archived]:
+    """Twenty rows after the backup, in three segments."""
+    with a_host(storage) as host:
+        host.yard.receive()
+        host.copy_on()
+        host.yard.backup()
+        for number in range(1, 21):
+            host.yard.server.execute(f"insert into ledger (n) values ({number})")
+            if number % 6 == 0:
+                host.yard.switch()
+        host.yard.switch()
+        host.reaches(now(host.yard.server))
+        yield Archived(host=host, storage=storage)
+
+
 def empty_host(host: Host, storage: AnyStorage) -> Site:
     """A configuration by hand: the server's name, an empty folder, the bucket."""
     return Site(

@@ -3,16 +3,14 @@
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog.config.storage import FolderStorage, S3Storage
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.proof import Proof
 from tests.integration.copies.conftest import place
-from tests.integration.copies.lost_host import Host, a_host, now
+from tests.integration.copies.lost_host import Archived
 from tests.integration.copies.test_reading import Copied, copied, folder_storage
 from tests.integration.drill.conftest import drills, remains
 from tests.integration.restore.test_damaged import flip
@@ -81,39 +79,6 @@ def test_the_backup_and_its_copies_take_turns(database: Database, folder: Path) 
     found = copied(folder, database, more, drill={"copies_in_turn": True})
     assert [drilled(found.site, "shop").copy_in for _ in range(3)] == [None, "remote", None]
     assert drills(found.site)[1].source_reason == "it was its turn"
-
-
-@dataclass(frozen=True)
-class Archived:
-    """A server with a base backup and WAL after it, all in the storage "s3" as well."""
-
-    host: Host
-    storage: FolderStorage | S3Storage
-
-    @property
-    def site(self) -> Site:
-        return self.host.yard.site
-
-    def base(self) -> Path:
-        backup = self.site.newest()
-        return next(self.site.path(backup) / each.path for each in backup.files if "base.tar" in each.path)
-
-
-@pytest.fixture(scope="module", params=["folder", "s3"])
-def archived(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archived]:
-    folder = tmp_path_factory.mktemp("archived")
-    storage: FolderStorage | S3Storage = FolderStorage(path=folder / "offsite")
-    if request.param == "s3":
-        storage = place(request.getfixturevalue("endpoint"), folder, "drill")
-    with a_host(storage) as host:
-        host.yard.receive()
-        host.copy_on()
-        host.yard.backup()
-        for number in range(1, 21):
-            host.yard.server.execute(f"insert into ledger (n) values ({number})")
-        host.yard.switch()
-        host.reaches(now(host.yard.server))
-        yield Archived(host=host, storage=storage)
 
 
 @pytest.mark.parametrize("kind", ["--physical", "--pitr"])
