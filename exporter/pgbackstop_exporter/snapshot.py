@@ -7,7 +7,7 @@ answers: that is the Health of the collector that brought it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from pgbackstop_catalog.config.configuration import Config
@@ -27,7 +27,8 @@ class CopyFacts:
 
     ``newest`` is the id of that backup. ``verified`` and ``drilled`` are when a copy was last read back, and
     last restored for real, ``damaged`` how many were found damaged and not made anew, ``oldest_read`` when
-    that good one was read whose reading is the longest ago.
+    that good one was read whose reading is the longest ago. The two of ``outliving`` are of copies whose
+    backup has expired: they are kept where the storage says how long, and else on their way out.
     """
 
     newest: str = ""
@@ -37,6 +38,13 @@ class CopyFacts:
     drilled: float = 0.0
     damaged: int = 0
     oldest_read: float | None = None
+    outliving_damaged: int = 0
+    outliving_oldest_read: float | None = None
+
+    def all_kept(self) -> CopyFacts:
+        """The facts where copies are kept for longer than what they are of."""
+        oldest = min(filter(None, (self.oldest_read, self.outliving_oldest_read)), default=None)
+        return replace(self, damaged=self.damaged + self.outliving_damaged, oldest_read=oldest)
 
 
 @dataclass(frozen=True, kw_only=True)

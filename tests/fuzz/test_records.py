@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config.plan import Keep
+from pgbackstop_catalog.config.keep import Keep
 from pgbackstop_catalog.decisions import retention, windows
 from pgbackstop_catalog.store import listing, summary
 from pgbackstop_catalog.store.folder import FolderCatalog

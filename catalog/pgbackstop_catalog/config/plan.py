@@ -8,13 +8,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from pgbackstop_catalog.config.keep import DAY, Keep
 from pgbackstop_catalog.config.schedule import Schedule
 from pgbackstop_catalog.config.types import CronExpression, Duration, Size, TablePatternText, TimeZone
 from pgbackstop_catalog.model import Model, utc_now
 from pgbackstop_catalog.records.attempt import BackupType, Name
 
 DAILY_LOGICAL_MAX_AGE = 25 * 3600.0
-DAY = 86400.0
 
 
 class Compression(Model):
@@ -34,43 +34,6 @@ class Assertion(Model):
     sql: str = Field(
         min_length=1, description="one query, run read-only; it must give one row with one value, true"
     )
-
-
-MOST_KEPT = 36_500  # a century of days
-
-
-class Keep(Model):
-    """How long backups are kept. A backup stays while any rule keeps it, and never fewer than ``minimum``."""
-
-    last: int | None = Field(default=None, ge=1, le=MOST_KEPT, description="the newest N good backups")
-    within: Duration | None = Field(default=None, description="every good backup younger than this")
-    daily: int | None = Field(
-        default=None, ge=1, le=MOST_KEPT, description="the newest of each of the last N days that have one"
-    )
-    weekly: int | None = Field(
-        default=None, ge=1, le=MOST_KEPT, description="the newest of each of the last N weeks that have one"
-    )
-    monthly: int | None = Field(
-        default=None, ge=1, le=MOST_KEPT, description="the newest of each of the last N months that have one"
-    )
-    minimum: int = Field(
-        default=2,
-        ge=1,
-        le=MOST_KEPT,
-        description="never fewer good backups than this, whatever the rules say",
-    )
-    records: Duration = Field(default=400 * 86400.0, description="how long records outlive their backups")
-
-    def reach(self, interval: float) -> float:
-        """Seconds that the oldest backup which is kept is old at least, with one every ``interval``."""
-        pauses = (
-            (max(self.last or 1, self.minimum) - 1) * interval,
-            (self.within or 0.0) - interval,
-            ((self.daily or 1) - 1) * max(DAY, interval),
-            ((self.weekly or 1) - 1) * max(7 * DAY, interval),
-            ((self.monthly or 1) - 1) * max(28 * DAY, interval),
-        )
-        return max(pauses)
 
 
 class Incremental(Model):

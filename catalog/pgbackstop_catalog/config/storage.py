@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from pgbackstop_catalog.config.keep import CopyKeep
 from pgbackstop_catalog.config.types import HttpAddress, Size
 from pgbackstop_catalog.model import Model
 
@@ -43,6 +44,10 @@ class Encryption(Model):
 
 _ENCRYPTION = "encrypts what is stored; files as they are when left out"
 _VERIFY = "false: copies there are not read again by themselves, as where each byte that is read costs money"
+_KEEP = (
+    "how long copies there are kept, whatever their plans say, by what is there alone; left out: as long as "
+    "the backups themselves"
+)
 _RATE = "bytes a second, like 10MB, that each process sends or reads at most; no limit when left out"
 
 
@@ -53,6 +58,7 @@ class FolderStorage(Model):
     path: Path = Field(description="the folder; 'pgbackstop storage create' makes it, with mode 0700")
     reserve: Size = Field(default=10**9, description="bytes that a backup must leave free")
     verify: bool = Field(default=True, description=_VERIFY)
+    keep: CopyKeep | None = Field(default=None, description=_KEEP)
     encryption: Encryption | None = Field(default=None, description=f"{_ENCRYPTION}; only for copies")
 
     @property
@@ -81,6 +87,7 @@ class ObjectStorage(Model):
     )
     rate_limit: Size | None = Field(default=None, gt=0, description=_RATE)
     verify: bool = Field(default=True, description=_VERIFY)
+    keep: CopyKeep | None = Field(default=None, description=_KEEP)
     encryption: Encryption | None = Field(default=None, description=_ENCRYPTION)
 
     @model_validator(mode="after")
@@ -235,6 +242,7 @@ class SftpStorage(Model):
     )
     rate_limit: Size | None = Field(default=None, gt=0, description=_RATE)
     verify: bool = Field(default=True, description=_VERIFY)
+    keep: CopyKeep | None = Field(default=None, description=_KEEP)
     encryption: Encryption | None = Field(default=None, description=_ENCRYPTION)
 
     @model_validator(mode="after")

@@ -9,13 +9,13 @@ however long an outage lasts, it takes nothing away.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from pgbackstop_catalog import units
-from pgbackstop_catalog.config.plan import Keep
+from pgbackstop_catalog.config.keep import CopyKeep, Keep
 from pgbackstop_catalog.decisions import vanished
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
@@ -30,11 +30,12 @@ _NEVER = (datetime.min.replace(tzinfo=UTC), "")
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """The verdict on one backup, and why."""
+    """The verdict on one backup, and why; on its copy in ``storage``, where that is judged by itself."""
 
     backup: Backup
     kept: bool
     reasons: tuple[str, ...]
+    storage: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class Retention:
 
 def decide(
     backups: Sequence[Backup],
-    keep: Keep,
+    keep: CopyKeep,
     *,
     now: datetime,
     proven: Collection[str] = (),
@@ -114,6 +115,16 @@ def foldable(backups: Iterable[Backup], keep: Keep, *, now: datetime) -> tuple[B
     )
 
 
+def by_subject(backups: Iterable[Backup]) -> Iterator[list[Backup]]:
+    """A plan that was moved to another server has two subjects: each has its own floor."""
+    ordered = sorted(backups, key=_subject)
+    return (list(group) for _, group in groupby(ordered, key=_subject))
+
+
+def _subject(backup: Backup) -> tuple[str, str]:
+    return (backup.server, backup.database)
+
+
 def _order(backup: Backup) -> tuple[datetime, str]:
     return (backup.finished_at or backup.started_at, backup.id)
 
@@ -126,12 +137,15 @@ def _verdict(backup: Backup, reasons: Sequence[str]) -> Verdict:
     return Verdict(backup=backup, kept=bool(reasons), reasons=tuple(reasons) or (REMOVED,))
 
 
-def _asked_for(whole: Sequence[Backup], keep: Keep, now: datetime) -> Iterable[tuple[Backup, str]]:
+def _asked_for(whole: Sequence[Backup], keep: CopyKeep, now: datetime) -> Iterable[tuple[Backup, str]]:
     """Yield what the plan's own rules keep, each with its reason; ``whole`` is newest first."""
     for number, backup in enumerate(whole[: keep.last or 0], 1):
         yield backup, said("last {number} of {most}", number=number, most=keep.last)
     if keep.within is not None:
         yield from _within(whole, timedelta(seconds=keep.within), now)
+    yield from _newest_of_each(
+        whole, keep.hourly, lambda moment: said("newest of hour {moment:%Y-%m-%d %H}:00", moment=moment)
+    )
     yield from _newest_of_each(
         whole, keep.daily, lambda moment: said("newest of day {moment:%Y-%m-%d}", moment=moment)
     )
@@ -140,6 +154,9 @@ def _asked_for(whole: Sequence[Backup], keep: Keep, now: datetime) -> Iterable[t
     )
     yield from _newest_of_each(
         whole, keep.monthly, lambda moment: said("newest of month {moment:%Y-%m}", moment=moment)
+    )
+    yield from _newest_of_each(
+        whole, keep.yearly, lambda moment: said("newest of year {moment:%Y}", moment=moment)
     )
 
 
@@ -166,7 +183,7 @@ def _newest_of_each(
 
 
 def _held(
-    whole: Sequence[Backup], known: Mapping[str, Backup], keep: Keep, proven: Collection[str]
+    whole: Sequence[Backup], known: Mapping[str, Backup], keep: CopyKeep, proven: Collection[str]
 ) -> Iterable[tuple[Backup, str]]:
     """Yield what stays whatever the rules say: the floor, and the newest one that is known to restore."""
     for backup in _floor(whole, known, keep.minimum):

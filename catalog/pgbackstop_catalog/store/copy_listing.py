@@ -16,7 +16,7 @@ _MOST_BYTES = 2**20
 
 
 class Copies(NamedTuple):
-    """The storages with a whole copy of a backup that is kept, and those with a damaged one, by name."""
+    """The storages that keep a whole copy of a backup, and those that have a damaged one, by name."""
 
     kept: list[str]
     damaged: list[str]
@@ -27,7 +27,7 @@ def storages(root: Path, backups: Iterable[BackupSummary]) -> dict[str, Copies]:
 
     Raises CatalogError where the catalog cannot be read; a record that cannot be read is no copy.
     """
-    plans = {each.id: each.plan for each in backups if each.state != "expired"}
+    plans = {each.id: each.plan for each in backups}
     found: dict[str, Copies] = defaultdict(lambda: Copies([], []))
     for plan in set(plans.values()):
         for path in sorted(listing.newest_first(root, "copies", plan)):

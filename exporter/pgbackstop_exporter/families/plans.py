@@ -211,6 +211,7 @@ class _PlanSeries:
         """Of every storage that copies go to, or that still holds some; it may be left out of ``copies``."""
         for storage, configured in self.storages.items():
             copies = self.facts.copies.get((subject, storage), CopyFacts())
+            copies = copies if configured.keep is None else copies.all_kept()
             if storage not in self.plan.copies and not (copies.damaged or copies.oldest_read):
                 continue
             there = where.plus("storage", storage)

@@ -93,22 +93,27 @@ class PlanSource:
     ) -> dict[tuple[Subject, str], CopyFacts]:
         found: dict[tuple[Subject, str], CopyFacts] = {}
         expired = {each.id for each in attempts if each.expired}
-        for copy in self._copies.digests():
-            each = copy._replace(is_kept=False, is_damaged=False) if copy.backup in expired else copy
+        for each in self._copies.digests():
             key = (each.subject, each.storage)
             failures = 0 if each.backup in tally.folding else each.failures
-            found[key] = _with_copy(found.get(key, CopyFacts()), each, failures)
+            known = found.get(key, CopyFacts())
+            found[key] = _with_copy(known, each, failures, outlives=each.backup in expired)
         copied = {each.newest for each in found.values()}
         finished = {each.id: each.finished for each in attempts if each.id in copied}
         return {key: replace(each, success=finished.get(each.newest, 0.0)) for key, each in found.items()}
 
 
-def _with_copy(known: CopyFacts, each: CopyDigest, failures: int) -> CopyFacts:
+def _with_copy(known: CopyFacts, each: CopyDigest, failures: int, *, outlives: bool) -> CopyFacts:
     """The facts after one more copy, in any order: ids of backups sort by time."""
-    known = replace(known, failures=known.failures + failures, damaged=known.damaged + each.is_damaged)
-    if each.is_kept:
-        oldest = min(filter(None, (known.oldest_read, each.last_read)), default=None)
-        known = replace(known, oldest_read=oldest)
+    known = replace(known, failures=known.failures + failures)
+    read = each.last_read if each.is_kept else None
+    if outlives:
+        oldest = min(filter(None, (known.outliving_oldest_read, read)), default=None)
+        damaged = known.outliving_damaged + each.is_damaged
+        known = replace(known, outliving_damaged=damaged, outliving_oldest_read=oldest)
+    else:
+        oldest = min(filter(None, (known.oldest_read, read)), default=None)
+        known = replace(known, damaged=known.damaged + each.is_damaged, oldest_read=oldest)
     if each.succeeded and each.backup > known.newest:
         known = replace(known, newest=each.backup)
     return known

@@ -23,6 +23,7 @@ _COLUMNS = (
     terminal.Column(title="ID"),
     terminal.Column(title="PLAN"),
     terminal.Column(title="DATABASE"),
+    terminal.Column(title="STORAGE"),
     terminal.Column(title="FINISHED (UTC)"),
     terminal.Column(title="SIZE", right=True),
     terminal.Column(title=""),
@@ -46,7 +47,7 @@ def expire(
     json: options.Json = False,
     log: options.LogLines = False,
 ) -> None:
-    """Remove the backups, copies, WAL and old records that the plan's retention lets go.
+    """Remove the backups, copies, WAL and old records that the plan's and the storages' retention lets go.
 
     What cannot be removed is named, the rest goes on, and the exit code is 1.
     """
@@ -113,7 +114,7 @@ def _name_removed(opened: Workspace, *, quiet: bool) -> None:
 
 
 def _print(verdicts: Iterable[Verdict], *, json: bool, removed: str) -> None:
-    ordered = sorted(verdicts, key=lambda each: each.backup.id, reverse=True)
+    ordered = sorted(verdicts, key=lambda each: (each.backup.id, each.storage or ""), reverse=True)
     if json:
         terminal.document([_document(each) for each in ordered])
     elif ordered:
@@ -141,6 +142,7 @@ def _row(verdict: Verdict, removed: str) -> tuple[str, ...]:
         backup.id,
         backup.plan,
         backup.database or "-",
+        verdict.storage or backup.storage or "",
         f"{backup.finished_at:%Y-%m-%d %H:%M:%S}" if backup.finished_at else "",
         units.format_size(backup.size_bytes or 0),
         "kept" if verdict.kept else removed,
@@ -154,6 +156,7 @@ def _document(verdict: Verdict) -> dict[str, object]:
         "id": backup.id,
         "plan": backup.plan,
         "database": backup.database,
+        "storage": verdict.storage or backup.storage,
         "size_bytes": backup.size_bytes,
         "kept": verdict.kept,
         "reasons": list(verdict.reasons),

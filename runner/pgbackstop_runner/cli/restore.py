@@ -190,8 +190,13 @@ class _Flags:
 def _chosen(opened: Workspace) -> BackupQuery:
     """Let a person choose from a list. Raises NotFound, ConfigError."""
     from pgbackstop_runner.restore import select_backup  # noqa: PLC0415
+    from pgbackstop_runner.storage import backup_files  # noqa: PLC0415
 
-    found = select_backup.restorable(opened.catalog.backups(), select_backup.BackupQuery())[:_LISTED]
+    found = select_backup.restorable(
+        opened.catalog.backups(),
+        select_backup.BackupQuery(),
+        backup_files.having_copies(opened.catalog),
+    )[:_LISTED]
     if not found:
         raise errors.NotFound("There is no logical backup to restore.", remedy="See 'pgbackstop list'.")
     rows = [

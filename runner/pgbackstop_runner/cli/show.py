@@ -56,8 +56,15 @@ def show(
     proofs = [each for each in catalog.proofs(record.plan) if each.backup == record.id]
     plans = locate_catalog.plans(file)
     is_removed = plans is not None and record.plan not in plans
+    kept_in = ", ".join(each.storage for each in copies if each.is_available)
     _section(
-        "", [*_outcome(record, is_removed=is_removed), *_place(record), *_server(record), *_database(record)]
+        "",
+        [
+            *_outcome(record, kept_in, is_removed=is_removed),
+            *_place(record),
+            *_server(record),
+            *_database(record),
+        ],
     )
     _section("Steps", [(step.name, f"{_took(step.duration_seconds)} {step.detail}") for step in record.steps])
     _section("Copies", map(_copy, copies))
@@ -80,8 +87,10 @@ def _section(title: str, facts: Iterable[tuple[str, str]]) -> None:
         terminal.say(f"  {terminal.plain(name):<{width}}  {terminal.plain(text)}".rstrip())
 
 
-def _outcome(record: Backup, *, is_removed: bool) -> Iterator[tuple[str, str]]:
-    status = record.status.value if record.expired_at is None else f"expired {_time(record.expired_at)}"
+def _outcome(record: Backup, kept_in: str, *, is_removed: bool) -> Iterator[tuple[str, str]]:
+    status = record.status.value
+    if record.expired_at is not None:
+        status = f"expired {_time(record.expired_at)}{f', kept in {kept_in}' if kept_in else ''}"
     yield "Backup", record.id
     yield "Status", f"{status}: {record.reason.value}" if record.reason else status
     yield "Message", record.message

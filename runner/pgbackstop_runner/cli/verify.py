@@ -95,7 +95,9 @@ def _run(
 
     done: list[VerifyResult] = []
     busy: errors.Busy | None = None
-    for plan, backups in _in(opened, targets.select(opened, name, every=every), storage).items():
+    for plan, backups in _in(
+        opened, targets.select(opened, name, every=every, storage=storage), storage
+    ).items():
         try:
             if storage is None:
                 done += run.plan(opened, plan, backups, whole=True)

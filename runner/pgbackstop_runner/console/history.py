@@ -79,8 +79,9 @@ class Kept:
 
 
 def retention(workspace: Workspace, plan: str, before: str = "", limit: int = facts.PAGE) -> Kept:
-    """What ``pgbackstop expire --dry-run`` says. Raises NotFound, CatalogError."""
-    every = sorted(run.decide(workspace, plan), key=lambda each: each.backup.id, reverse=True)
+    """What ``pgbackstop expire --dry-run`` says of the backups themselves. Raises NotFound, CatalogError."""
+    own = (each for each in run.decide(workspace, plan) if each.storage is None)
+    every = sorted(own, key=lambda each: each.backup.id, reverse=True)
     going = [each for each in every if not each.kept]
     found = [each for each in every if not before or each.backup.id < before]
     return Kept(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -20,9 +20,9 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.file_list import DamagedFiles
 from pgbackstop_catalog.store import layout
-from pgbackstop_runner.copy import encrypted_copy
+from pgbackstop_runner.copy import encrypted_copy, storage_retention
 from pgbackstop_runner.storage import identity, open, original, stored_backup
-from pgbackstop_runner.storage.protocol import ByteStore, SourceChanged, StoreError
+from pgbackstop_runner.storage.protocol import SourceChanged, StoreError
 from pgbackstop_runner.storage.stored_backup import StoredBackup
 from pgbackstop_runner.system import log, meter
 from pgbackstop_runner.workspace import Workspace
@@ -59,27 +59,21 @@ def run(workspace: Workspace, plan_name: str, *, sleep: Sleep = time.sleep) -> t
 
 
 def missing(workspace: Workspace, plan_name: str) -> tuple[Missing, ...]:
-    """What the plan's storages lack of its available backups, the newest backup first."""
+    """What the plan's storages lack of its available backups, the newest backup first.
+
+    A storage with a ``keep`` of its own lacks nothing that it would not keep.
+    """
     known = {(each.backup, each.storage): each for each in workspace.catalog.copies(plan_name)}
+    belongs = storage_retention.belonging(workspace, plan_name, utc_now())
     return tuple(
         Missing(backup=backup, storage=storage, record=known.get((backup.id, storage)))
         for backup in workspace.catalog.backups(plan_name)
         if backup.is_available
         for storage in workspace.plan(plan_name).copies
-        if storage != backup.storage and not _is_there(workspace, known.get((backup.id, storage)))
+        if storage != backup.storage
+        and (storage not in belongs or backup.id in belongs[storage])
+        and not _is_there(workspace, known.get((backup.id, storage)))
     )
-
-
-def expire(workspace: Workspace, plan_name: str) -> tuple[str, ...]:
-    """Remove the copies of the plan's expired backups; a sentence for each that could not be removed."""
-    close_dead(workspace, plan_name)
-    gone = {each.id: each for each in workspace.catalog.backups(plan_name) if each.expired_at is not None}
-    problems: list[str] = []
-    for copy in list(workspace.catalog.copies(plan_name)):
-        backup = gone.get(copy.backup)
-        if backup is not None and copy.expired_at is None:
-            problems += _expire(workspace, backup, copy)
-    return tuple(problems)
 
 
 def close_dead(workspace: Workspace, plan_name: str) -> None:
@@ -218,28 +212,3 @@ def _beside(
             if encrypted_for is not None and name == layout.RECORD_NAME:
                 content = encrypted_copy.record(content, encrypted_for, sizes)
             yield name, content
-
-
-def _expire(workspace: Workspace, backup: Backup, copy: Copy) -> Iterable[str]:
-    storage = workspace.config.storages.get(copy.storage)
-    if storage is None or backup.location is None:
-        return ()  # nothing says any more where it is: the person who took the storage out knows
-    if PurePosixPath(backup.location).name != backup.id:
-        return (f"The record of backup {backup.id} names {backup.location}, which is not its folder",)
-    try:
-        identity.require(workspace, copy.storage)
-        store = open.open_store(copy.storage, storage)
-        _remove(store, backup.location)
-    except errors.PgbackstopError as error:
-        return (f"The copy of {backup.id} in {copy.storage} cannot be removed: {error}",)
-    workspace.catalog.put(copy.evolve(expired_at=utc_now()))
-    log.logger().info("copy expired", plan=copy.plan, backup=copy.backup, storage=copy.storage)
-    return ()
-
-
-def _remove(store: ByteStore, location: str) -> None:
-    """The commit mark first, so that what is half removed is not taken for a copy."""
-    mark = str(PurePosixPath(location, layout.RECORD_NAME))
-    paths = [path for path, _size in store.files(location)]
-    store.remove([path for path in paths if path == mark])
-    store.remove([path for path in paths if path != mark])

@@ -19,7 +19,7 @@ from pgbackstop_catalog.records.proof import DrillKind
 from pgbackstop_runner.drill.physical import DrillTarget
 from pgbackstop_runner.drill.record import Trigger
 from pgbackstop_runner.recover import source
-from pgbackstop_runner.storage import backup_files
+from pgbackstop_runner.storage import backup_files, sources
 from pgbackstop_runner.storage.sources import Source
 from pgbackstop_runner.wal import archive_reader
 from pgbackstop_runner.wal.archive_reader import Archive
@@ -112,8 +112,7 @@ def in_turn(workspace: Workspace, plan_name: str, request: DrillRequest) -> Dril
     is_named = request.backup or request.time or request.storage
     if is_named or not plan.drill.copies_in_turn:
         return request
-    kept = [each for each in workspace.catalog.backups(plan_name) if each.is_available]
-    there = backup_files.holders(workspace.catalog, kept)
+    there = backup_files.holders(workspace.catalog, list(workspace.catalog.backups(plan_name)))
     holders = [name for name in plan.copies if name in there]
     turn = drills.whose_turn((None, *holders), workspace.catalog.proofs(plan_name))
     return dataclasses.replace(request, storage=turn, in_turn=True)
@@ -182,7 +181,9 @@ def _logical(workspace: Workspace, plan_name: str, request: DrillRequest) -> tup
 
 
 def _named(workspace: Workspace, chosen: Backup, storage: str | None) -> DrillChoice:
-    if not chosen.is_available:
+    if chosen.expired_at is not None and backup_files.having_copies(workspace.catalog)(chosen):
+        storage = storage or sources.of_backup(workspace, chosen)[0].storage
+    elif not chosen.is_available:
         state = "expired" if chosen.expired_at else chosen.status.value
         raise errors.ValidationError(
             f"Backup {chosen.id} cannot be drilled: it is {state}.", remedy="Drill one that is available."

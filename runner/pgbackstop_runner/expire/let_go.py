@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_runner.copy import run as copy_run
+from pgbackstop_runner.copy import expire as copy_expire
 from pgbackstop_runner.expire import removed_plans, wal
 from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.workspace import Workspace
@@ -19,7 +19,7 @@ def run(workspace: Workspace, name: str, *, now: datetime | None = None) -> expi
     removed_plans.find(workspace, name)
     with workspace.state.held(expire_run.lock_name(name), f"Expire of plan {name}"):
         verdicts, problems = expire_run.let_go(workspace, name, now or utc_now())
-        problems += copy_run.expire(workspace, name)
+        problems += copy_expire.everything(workspace, name)
         servers = {each.backup.server for each in verdicts} & workspace.config.servers.keys()
         segments = 0
         for server in sorted(servers):

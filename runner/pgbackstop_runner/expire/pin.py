@@ -14,7 +14,7 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.pin import Pin
 from pgbackstop_catalog.text import said
 from pgbackstop_runner.journal import restore as journal
-from pgbackstop_runner.storage import stored_backup
+from pgbackstop_runner.storage import backup_files, stored_backup
 from pgbackstop_runner.system import log, origin, state_folder
 from pgbackstop_runner.workspace import Workspace
 
@@ -54,7 +54,7 @@ def pin(workspace: Workspace, backup_id: str, how: Pin) -> Backup:
     Raises NothingToPin, NotFound, Busy where the backup is being read, CatalogError.
     """
     with _changing(workspace, backup_id) as backup:
-        if not backup.is_available:
+        if not backup.is_available and not backup_files.having_copies(workspace.catalog)(backup):
             raise NothingToPin(
                 f"Backup {backup.id} is not kept: it is {_state(backup)}.",
                 remedy="Pin one that is available.",

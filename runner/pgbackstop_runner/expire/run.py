@@ -11,18 +11,18 @@ import errno
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from pathlib import Path
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config.plan import Keep
+from pgbackstop_catalog.config.keep import Keep
 from pgbackstop_catalog.decisions import retention
 from pgbackstop_catalog.decisions.counts import folded
 from pgbackstop_catalog.decisions.retention import Verdict
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_runner.copy import run as copy_run
+from pgbackstop_runner.copy import expire as copy_expire
+from pgbackstop_runner.copy import storage_retention
 from pgbackstop_runner.expire import remove, wal
 from pgbackstop_runner.storage import identity, stored_backup
 from pgbackstop_runner.system import log, state_folder
@@ -33,7 +33,8 @@ _NOT_OURS = (stored_backup.Refused, stored_backup.NotConfigured)
 
 @dataclass(frozen=True, kw_only=True)
 class ExpireResult:
-    """What was decided of each backup of a plan, and what could not be done."""
+    """What was decided of each backup of a plan, and of each copy that a storage's own ``keep`` judges; what
+    could not be done."""
 
     verdicts: tuple[Verdict, ...]
     problems: tuple[str, ...] = ()
@@ -58,28 +59,34 @@ def after_success(workspace: Workspace, plan_name: str) -> None:
 
 
 def decide(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -> tuple[Verdict, ...]:
-    """What would be kept and removed, database by database. Raises NotFound, CatalogError."""
-    keep = workspace.plan(plan_name).effective_keep()
+    """What would be kept and removed, database by database; then in each storage that has a ``keep``.
+
+    Raises NotFound, CatalogError.
+    """
+    keep, now = workspace.plan(plan_name).effective_keep(), now or utc_now()
     backups, _ = _judged(workspace, plan_name)
-    return _decide(workspace, plan_name, backups, keep, now or utc_now())
+    own = _decide(workspace, plan_name, backups, keep, now)
+    return own + storage_retention.verdicts(workspace, plan_name, now)
 
 
 def run(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -> ExpireResult:
     """Expire one plan. Raises NotFound, Busy where it is being expired, CatalogError."""
-    keep = workspace.plan(plan_name).effective_keep()
+    keep, moment = workspace.plan(plan_name).effective_keep(), now or utc_now()
     with workspace.state.held(lock_name(plan_name), f"Expire of plan {plan_name}"):
         backups, problems = _judged(workspace, plan_name)
-        verdicts = _decide(workspace, plan_name, backups, keep, now or utc_now())
+        verdicts = _decide(workspace, plan_name, backups, keep, moment)
         # The oldest first: an interrupted run leaves whole chains.
         unknown = _unknown(workspace, plan_name)
         problems += unknown
         going = [] if unknown else [each.backup for each in verdicts if not each.kept]
         for backup in reversed(going):
-            problems += _expire(workspace, backup, now or utc_now())
+            problems += _expire(workspace, backup, moment)
         for backup in backups:
             if backup.expired_at is not None:
                 problems += _remove_leftovers(workspace, backup)
-        problems += copy_run.expire(workspace, plan_name)
+        verdicts += storage_retention.verdicts(workspace, plan_name, moment)
+        if not unknown:
+            problems += copy_expire.of_plan(workspace, plan_name, moment)
         segments, wal_problems = wal.run(workspace, workspace.plan(plan_name).server)
         records = 0 if problems else fold(workspace, plan_name, now=now)
     return ExpireResult(
@@ -140,11 +147,12 @@ def fold(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -
     tally = catalog.totals(plan_name)
     backups = list(catalog.backups(plan_name))
     counted = [each for each in backups if each.id in tally.folding]
+    outlived = copy_expire.outlived(workspace, plan_name)
     old = [
         each
-        for _, group in _by_database(each for each in backups if each.id not in tally.folding)
+        for group in retention.by_subject(each for each in backups if each.id not in tally.folding)
         for each in retention.foldable(group, keep, now=now or utc_now())
-        if _is_gone(workspace, each)
+        if each.id not in outlived and _is_gone(workspace, each)
     ]
     if not old and not tally.folding:
         return 0
@@ -163,7 +171,7 @@ def _decide(
     elsewhere = _elsewhere(workspace, plan_name, backups)
     return tuple(
         verdict
-        for _, group in _by_database(backups)
+        for group in retention.by_subject(backups)
         for verdict in retention.decide(group, keep, now=now, proven=proven, elsewhere=elsewhere).verdicts
     )
 
@@ -190,16 +198,6 @@ def _needed_elsewhere(workspace: Workspace, plan_name: str, backups: Sequence[Ba
 
 def _of_others(workspace: Workspace, plan_name: str, server: str) -> Iterator[Backup]:
     return (each for each in workspace.catalog.physical_backups(server) if each.plan != plan_name)
-
-
-def _by_database(backups: Iterable[Backup]) -> Iterator[tuple[tuple[str, str], list[Backup]]]:
-    """A plan that was moved to another server has two subjects: each has its own floor."""
-    ordered = sorted(backups, key=_subject)
-    return ((subject, list(group)) for subject, group in groupby(ordered, key=_subject))
-
-
-def _subject(backup: Backup) -> tuple[str, str]:
-    return (backup.server, backup.database)
 
 
 def _proven(workspace: Workspace, plan_name: str) -> frozenset[str]:

@@ -20,7 +20,7 @@ from pgbackstop_runner.restore import preflight, readable_backup, roles, select_
 from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
 from pgbackstop_runner.restore.readable_backup import ReadableBackup
 from pgbackstop_runner.restore.select_backup import BackupChoice
-from pgbackstop_runner.storage import fetched
+from pgbackstop_runner.storage import backup_files, fetched
 from pgbackstop_runner.workspace import Workspace
 
 _READ = {True: "read to its end", False: "readable by pg_restore"}
@@ -35,16 +35,10 @@ def plan_restore(workspace: Workspace, request: RestoreRequest) -> Iterator[Rest
     """
     fetched.sweep(workspace)
     choice = select_backup.choose(
-        workspace.catalog.backups(), request.wanted, lambda backup: _has_copy(workspace, backup)
+        workspace.catalog.backups(), request.wanted, backup_files.having_copies(workspace.catalog)
     )
     with readable_backup.opened(workspace, choice.backup, request.storage) as found:
         yield draw(workspace, request, choice, found)
-
-
-def _has_copy(workspace: Workspace, backup: Backup) -> bool:
-    return any(
-        each.backup == backup.id and each.is_available for each in workspace.catalog.copies(backup.plan)
-    )
 
 
 def draw(

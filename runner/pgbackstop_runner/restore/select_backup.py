@@ -30,15 +30,22 @@ class BackupChoice:
     why: str
 
 
-def restorable(backups: Iterable[Backup], wanted: BackupQuery) -> list[Backup]:
-    """The logical backups whose bytes are kept, of the wanted plan and database, the newest first."""
+def restorable(
+    backups: Iterable[Backup],
+    wanted: BackupQuery,
+    has_copy: Callable[[Backup], bool] = lambda _backup: False,
+) -> list[Backup]:
+    """The logical backups whose bytes are kept, of the wanted plan and database, the newest first.
+
+    Of one that has expired they are where it ``has_copy``.
+    """
     return [
         backup
         for backup in backups
         if backup.backup_type == "logical"
-        and backup.is_available
         and wanted.plan in {None, backup.plan}
         and wanted.database in {None, backup.database}
+        and (backup.is_available or (backup.status is Status.SUCCEEDED and has_copy(backup)))
     ]
 
 
@@ -47,13 +54,13 @@ def choose(
     wanted: BackupQuery,
     has_copy: Callable[[Backup], bool] = lambda _backup: False,
 ) -> BackupChoice:
-    """The backup that is meant; one that was found damaged only by its id, and where it ``has_copy``.
+    """The backup that is meant; one that has expired where it ``has_copy``, a damaged one only by its id too.
 
     Raises NotFound, ConfigError where the wish fits more than one database.
     """
     if wanted.backup != LATEST:
         return _named(list(backups), wanted.backup, has_copy)
-    found = restorable(backups, wanted)
+    found = restorable(backups, wanted, has_copy)
     if not found:
         raise errors.NotFound(
             f"There is no logical backup to restore{_of(wanted)}.", remedy="See 'pgbackstop list'."
@@ -91,7 +98,7 @@ def _named(backups: list[Backup], backup_id: str, has_copy: Callable[[Backup], b
             ),
             remedy=_OTHER,
         )
-    if backup.expired_at is not None:
+    if backup.expired_at is not None and not has_copy(backup):
         raise errors.ConfigError(
             said("Backup {id} has expired: its bytes are gone.", id=backup.id), remedy=_OTHER
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -141,6 +142,16 @@ def holders(catalog: Catalog, backups: Sequence[Backup]) -> frozenset[str]:
     copies = {each.storage for each in _copies(catalog, backups)}
     own = {each.storage for each in backups if each.storage is not None and each.is_available}
     return frozenset(copies | own)
+
+
+def having_copies(catalog: Catalog) -> Callable[[Backup], bool]:
+    """Whether some storage has a good copy of a backup; what a plan has is read once. Raises CatalogError."""
+
+    @functools.cache
+    def copied(plan: str) -> frozenset[str]:
+        return frozenset(each.backup for each in catalog.copies(plan) if each.is_available)
+
+    return lambda backup: backup.id in copied(backup.plan)
 
 
 def _copies(catalog: Catalog, backups: Sequence[Backup]) -> Iterator[Copy]:

@@ -48,15 +48,16 @@ def nearest_first(config: Config) -> list[str]:
 def of_backup(workspace: Workspace, backup: Backup, wanted: str | None = None) -> tuple[Source, ...]:
     """Where the backup can be read, the nearest first; only ``wanted``, where that was asked for.
 
-    Its own folder is none of them once it was found damaged. Raises NotFound, CatalogError.
+    Its own folder is none of them once it was found damaged, or has expired. Raises NotFound, CatalogError.
     """
     there = backup_files.holders(workspace.catalog, [backup]) - {backup.storage}
     holders = [name for name in nearest_first(workspace.config) if name in there]
     if wanted is not None:
         return (_asked_for(workspace, backup, wanted, holders),)
-    if backup.is_damaged and holders:
-        damaged = (f"{backup.storage}: it was found damaged.",)
-        return tuple(Source(storage=each, reason=NEAREST, passed_over=damaged) for each in holders)
+    if holders and (backup.is_damaged or backup.expired_at is not None):
+        why = "it has expired there" if backup.expired_at is not None else "it was found damaged"
+        gone = (f"{backup.storage}: {why}.",)
+        return tuple(Source(storage=each, reason=NEAREST, passed_over=gone) for each in holders)
     return tuple(Source(storage=each, reason=NEAREST) for each in (None, *holders))
 
 
@@ -65,7 +66,8 @@ def _asked_for(workspace: Workspace, backup: Backup, wanted: str, holders: Seque
     if wanted == backup.storage:
         return Source(storage=None, reason=ASKED_FOR)
     if wanted not in holders:
-        there = ", ".join(filter(None, (backup.storage, *holders))) or "in none"
+        own = backup.storage if backup.expired_at is None else None
+        there = ", ".join(filter(None, (own, *holders))) or "in none"
         raise errors.NotFound(
             f"The storage {wanted} holds no copy of backup {backup.id}.",
             remedy=f"It is in: {there}. 'pgbackstop copy' makes copies that a plan lacks.",

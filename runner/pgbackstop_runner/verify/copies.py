@@ -37,9 +37,11 @@ def plan(
         reconcile.close_proofs(workspace, plan_name)
         for backup in backups:
             with workspace.state.lease(backup.id):
-                # Nobody expires it from here on; of one that has expired, somebody may be removing the copy.
+                # Nobody lets it go from here on; of one that has expired, somebody may be removing the copy,
+                # unless its storage keeps it for longer.
                 current, copy = workspace.catalog.backup(backup.id), _record(workspace, backup, storage)
-                if current.expired_at is not None or copy is None:
+                outlives = workspace.config.storages[storage].keep is not None
+                if copy is None or (current.expired_at is not None and not outlives):
                     continue
                 if not (asked.scheduled_for and _is_sealed_whole(workspace, current, copy)):
                     yield _one(workspace, current, copy, asked)

@@ -59,14 +59,18 @@ def _there(workspace: Workspace) -> list[Kept]:
 
 
 def _kept(workspace: Workspace, plan: str) -> Iterator[Kept]:
-    """The plan's kept backups, and the copies that are to be read, of damaged backups as well."""
-    backups = {each.id: each for each in workspace.catalog.backups(plan) if each.expired_at is None}
+    """The plan's kept backups, and the copies that are to be read: of damaged backups as well, and of those
+    that a storage keeps for longer."""
+    backups = {each.id: each for each in workspace.catalog.backups(plan)}
     yield from (Kept(backup=each) for each in backups.values() if each.is_available)
     for copy in workspace.catalog.copies(plan):
         storage = workspace.config.storages.get(copy.storage)
-        if storage is not None and storage.verify and copy.is_available and copy.backup in backups:
+        backup = backups.get(copy.backup)
+        if storage is None or backup is None or not (storage.verify and copy.is_available):
+            continue
+        if backup.expired_at is None or storage.keep is not None:
             is_sealed = storage.encryption is not None and storage.encryption.is_sealed
-            yield Kept(backup=backups[copy.backup], copy=copy, is_sealed=is_sealed)
+            yield Kept(backup=backup, copy=copy, is_sealed=is_sealed)
 
 
 def _is_lost(workspace: Workspace, kept: Kept) -> bool:

@@ -7,20 +7,24 @@ from collections.abc import Iterable
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_runner.storage import backup_files
 from pgbackstop_runner.workspace import Workspace
 
 
-def select(workspace: Workspace, name: str | None, *, every: bool) -> dict[str, tuple[Backup, ...]]:
+def select(
+    workspace: Workspace, name: str | None, *, every: bool, storage: str | None = None
+) -> dict[str, tuple[Backup, ...]]:
     """The backups by plan: of a plan or of all of them, the newest of each database, or every one kept.
 
     ``name`` is a plan, or the beginning of a backup's id. An incremental backup brings those under it,
-    oldest first. Raises NotFound where there is nothing, ConfigError for ``every`` with one backup.
+    oldest first. In a further ``storage`` a copy may have outlived what it is of. Raises NotFound where there
+    is nothing, ConfigError for ``every`` with one backup.
     """
     known = {*workspace.config.plans, *workspace.catalog.plans()}
     if name is not None and name not in known:
-        return _one(workspace, name, every=every)
+        return _one(workspace, name, storage, every=every)
     plans = [name] if name is not None else sorted(known)
-    found = {plan: _of_plan(workspace, plan, every=every) for plan in plans}
+    found = {plan: _of_plan(workspace, plan, storage, every=every) for plan in plans}
     if not any(found.values()):
         whose = f"Plan {name} has" if name else "There is"
         raise errors.NotFound(f"{whose} no good backup.", remedy="Make one with 'pgbackstop backup'.")
@@ -56,13 +60,24 @@ def with_parents(wanted: Iterable[Backup], backups: Iterable[Backup]) -> tuple[B
     return tuple(found.values())
 
 
-def _of_plan(workspace: Workspace, plan: str, *, every: bool) -> tuple[Backup, ...]:
-    backups = list(workspace.catalog.backups(plan))
+def _of_plan(workspace: Workspace, plan: str, storage: str | None, *, every: bool) -> tuple[Backup, ...]:
+    backups = _known(workspace, plan, storage)
     wanted = [each for each in backups if each.is_available] if every else newest(backups)
     return with_parents(wanted, backups)
 
 
-def _one(workspace: Workspace, name: str, *, every: bool) -> dict[str, tuple[Backup, ...]]:
+def _known(workspace: Workspace, plan: str, storage: str | None) -> list[Backup]:
+    """The plan's attempts, those that the storage holds as they are there."""
+    backups = list(workspace.catalog.backups(plan))
+    if storage is None:
+        return backups
+    there = {each.id: each for each in backup_files.in_storage(workspace.catalog, backups, storage)}
+    return [there.get(each.id, each) for each in backups]
+
+
+def _one(
+    workspace: Workspace, name: str, storage: str | None, *, every: bool
+) -> dict[str, tuple[Backup, ...]]:
     try:
         backup = workspace.catalog.backup(name)
     except errors.NotFound as error:
@@ -73,9 +88,11 @@ def _one(workspace: Workspace, name: str, *, every: bool) -> dict[str, tuple[Bac
         ) from error
     if every:
         raise errors.ConfigError("--all goes with a plan, not with one backup.", remedy="Leave it out.")
+    backups = _known(workspace, backup.plan, storage)
+    backup = next((each for each in backups if each.id == backup.id), backup)
     if not is_readable(backup):
         state = "has expired" if backup.expired_at else f"is {backup.status.value}"
         raise errors.NotFound(
             f"Backup {backup.id} {state}: there is nothing to read.", remedy="See 'pgbackstop list'."
         )
-    return {backup.plan: with_parents([backup], workspace.catalog.backups(backup.plan))}
+    return {backup.plan: with_parents([backup], backups)}

@@ -9,10 +9,12 @@ import pytest
 
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.proof import Proof
+from pgbackstop_runner.restore.select_backup import BackupQuery
 from tests.integration.copies.conftest import place
 from tests.integration.copies.lost_host import Archived
 from tests.integration.copies.test_reading import Copied, copied, folder_storage
 from tests.integration.drill.conftest import drills, remains
+from tests.integration.restore import places as restores
 from tests.integration.restore.test_damaged import flip
 from tests.support import keys, places
 from tests.support.backups import Site
@@ -108,3 +110,33 @@ def test_a_damaged_base_backup_is_passed_over(archived: Archived) -> None:
     assert "damaged" in proof.source_reason
     own = drilled(archived.site, "main", "--physical")
     assert (own.copy_in, own.source_reason) == (None, "the nearest")
+
+
+def test_what_has_left_the_host_and_is_in_the_bucket_is_still_there(
+    database: Database, endpoint: str, folder: Path
+) -> None:
+    bucket = place(endpoint, folder, "reading-outlived").model_dump(mode="json")
+    keeping = {"remote": {**bucket, "keep": {"last": 5}}}
+    found = copied(folder, database, keeping, keep={"last": 1, "minimum": 1}, drill={"enabled": False})
+    rows = database.row_counts()["orders"]
+    site, old = found.site, found.backup
+    new = site.made("shop")
+    assert not site.path(old).exists()
+    listed = [line.split() for line in site.run("list").stdout.splitlines() if line.startswith(old.id)]
+    assert {"expired", "remote"} <= set(listed[0])
+    assert ", kept in remote" in site.run("show", old.id).stdout
+    told = json.loads(site.run("expire", "--dry-run", "--json").stdout)
+    assert {(each["id"], each["storage"]) for each in told if each["kept"]} == {
+        (new.id, "local"),
+        (new.id, "remote"),
+        (old.id, "remote"),
+    }
+    verified = site.run("verify", "shop", "--all", "--storage", "remote")
+    assert verified.returncode == 0, verified.stderr
+    drilled = site.run("drill", old.id)
+    assert drilled.returncode == 0, drilled.stderr
+    done = restores.restore(site, wanted=BackupQuery(backup=old.id), into="again")
+    assert (done.copy_in, done.warnings) == ("remote", ("local: it has expired there.",))
+    ((count,),) = database.server.execute("select count(*)::int from orders", "again")
+    assert count == rows
+    database.server.execute("drop database again")

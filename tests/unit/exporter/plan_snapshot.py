@@ -14,11 +14,19 @@ DAILY = {"plan": "daily", "server": "main", "database": "shop", "backup_type": "
 
 
 def of(
-    folder: Path, *records: Backup | Copy | Proof, live: dict[str, float] | None = None, **plan: object
+    folder: Path,
+    *records: Backup | Copy | Proof,
+    live: dict[str, float] | None = None,
+    offsite: dict[str, object] | None = None,
+    **plan: object,
 ) -> Snapshot:
-    """The snapshot of a catalog with these records; `plan` changes the daily plan."""
+    """The snapshot of a catalog with these records; `plan` changes the daily plan, `offsite` its storage."""
     catalog(folder, *records)
     daily = {"server": "main", "backup_type": "logical", **plan}
+    storages = {
+        "local": {"kind": "folder", "path": folder},
+        "offsite": {"kind": "s3", "bucket": "backups", **(offsite or {})},
+    }
     found = ServerHealth(
         lsn=None,
         databases=live or {},
@@ -29,7 +37,9 @@ def of(
         last_failed=0.0,
     )
     return Snapshot(
-        settings=Settings(config=config(folder, plans={"daily": daily}), seen_at=SEEN_AT.timestamp()),
+        settings=Settings(
+            config=config(folder, plans={"daily": daily}, storages=storages), seen_at=SEEN_AT.timestamp()
+        ),
         catalog=CatalogSource(folder / "catalog").refresh(),
         servers={} if live is None else {"main": found},
         health={CATALOG: WELL},

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_catalog.config.plan import Keep, Plan
+from pgbackstop_catalog.config.keep import Keep
+from pgbackstop_catalog.config.plan import Plan
 
 
 def test_the_defaults_of_both_types() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog.config.plan import Keep
+from pgbackstop_catalog.config.keep import Keep
 from pgbackstop_catalog.decisions import retention
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup

@@ -36,6 +36,17 @@ def test_copies_are_read_and_found_damaged_by_storage(tmp_path: Path) -> None:
     assert values(found, "backup_copy_damaged", storage="disk") == []
 
 
+def test_copies_that_their_storage_keeps_for_longer_are_judged_on(tmp_path: Path) -> None:
+    """What left the host is not missing there, and its copies are as due to be read as any."""
+    kept, expired, rotten = (backup(NOW - days * DAY) for days in (2, 40, 41))
+    gone = [each.evolve(expired_at=NOW) for each in (expired, rotten)]
+    damaged = copy_of(rotten, status=Status.FAILED, damaged_at=NOW)
+    copies = [copy_of(kept), copy_of(expired), damaged]
+    found = of(tmp_path, kept, *gone, *copies, offsite={"keep": {"last": 50}}, copies=["offsite"])
+    assert value(found, OLDEST_COPY, storage="offsite") == (NOW - 40 * DAY).timestamp()
+    assert value(found, "backup_copy_damaged", storage="offsite") == 1.0
+
+
 def test_a_storage_that_copies_go_to_no_more_still_tells_of_them(tmp_path: Path) -> None:
     rotten = backup(NOW - 3 * DAY)
     found = of(tmp_path, rotten, copy_of(rotten, status=Status.FAILED, damaged_at=NOW), copies=[])

@@ -169,6 +169,16 @@ def test_what_no_backup_there_needs_is_removed_from_there(bench: Bench) -> None:
     assert len(bench.archive.index.refresh()) == 8
 
 
+def test_wal_stays_where_a_copy_outlives_its_backup(bench: Bench) -> None:
+    old = bench.backup(1, 1)
+    bench.archived(1, 2, 3, 4)
+    bench.look()
+    bench.workspace.catalog.put(old.evolve(expired_at=NOW))
+    bench.backup(2, 4)
+    bench.look()
+    assert bench.there() == [1, 2, 3, 4]
+
+
 def test_what_could_not_be_removed_is_removed_when_the_storage_is_back(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,119 @@
+"""The end of copies: with their backups, or where their storage has a ``keep`` of its own, by that.
+
+A copy that somebody reads (a lease of its backup) is left for the next time. One that cannot be removed keeps
+no other from its end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
+from pathlib import PurePosixPath
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.records.copy import Copy
+from pgbackstop_catalog.store import layout
+from pgbackstop_runner.copy import run, storage_retention
+from pgbackstop_runner.storage import identity, open
+from pgbackstop_runner.storage.protocol import ByteStore, StoreError
+from pgbackstop_runner.system import log, state_folder
+from pgbackstop_runner.workspace import Workspace
+
+
+def of_plan(workspace: Workspace, plan_name: str, now: datetime) -> tuple[str, ...]:
+    """Remove the plan's copies whose time is over; a sentence for each that could not be removed.
+
+    Raises CatalogError.
+    """
+    run.close_dead(workspace, plan_name)
+    verdicts = storage_retention.verdicts(workspace, plan_name, now)
+    going = {(each.backup.id, each.storage) for each in verdicts if not each.kept}
+    own_keep = {name for name, each in workspace.config.storages.items() if each.keep is not None}
+    backups = {each.id: each for each in workspace.catalog.backups(plan_name)}
+    return _remove_all(
+        workspace,
+        backups,
+        (
+            each
+            for each in _unexpired(workspace, plan_name)
+            if (
+                (each.backup, each.storage) in going
+                if each.storage in own_keep
+                else each.backup in backups and backups[each.backup].expired_at is not None
+            )
+        ),
+    )
+
+
+def everything(workspace: Workspace, plan_name: str) -> tuple[str, ...]:
+    """The same for all copies of the plan's expired backups, whatever their storage would keep."""
+    run.close_dead(workspace, plan_name)
+    gone = {each.id: each for each in workspace.catalog.backups(plan_name) if each.expired_at is not None}
+    return _remove_all(
+        workspace, gone, (each for each in _unexpired(workspace, plan_name) if each.backup in gone)
+    )
+
+
+def outlived(workspace: Workspace, plan_name: str) -> frozenset[str]:
+    """The ids of the plan's backups that storages with a ``keep`` of their own hold. Raises CatalogError."""
+    storages = workspace.config.storages
+    return frozenset(
+        each.backup
+        for each in _unexpired(workspace, plan_name)
+        if each.storage in storages and storages[each.storage].keep is not None
+    )
+
+
+def _unexpired(workspace: Workspace, plan_name: str) -> Iterator[Copy]:
+    return (each for each in list(workspace.catalog.copies(plan_name)) if each.expired_at is None)
+
+
+def _remove_all(workspace: Workspace, backups: dict[str, Backup], copies: Iterable[Copy]) -> tuple[str, ...]:
+    """The newest first: none goes before what is built on it."""
+    ordered = sorted(copies, key=lambda each: each.backup, reverse=True)
+    return tuple(problem for each in ordered for problem in _expire(workspace, backups[each.backup], each))
+
+
+def _expire(workspace: Workspace, backup: Backup, copy: Copy) -> Iterable[str]:
+    storage = workspace.config.storages.get(copy.storage)
+    if storage is None or backup.location is None:
+        return ()  # nothing says any more where it is: the person who took the storage out knows
+    if PurePosixPath(backup.location).name != backup.id:
+        return (f"The record of backup {backup.id} names {backup.location}, which is not its folder",)
+    try:
+        identity.require(workspace, copy.storage)
+        store = open.open_store(copy.storage, storage)
+        with workspace.state.held(state_folder.lease_name(backup.id), "A restore of it"):
+            _remove(store, backup.location)
+            workspace.catalog.put(copy.evolve(expired_at=utc_now()))
+            workspace.state.discard_lease(backup.id)
+    except errors.Busy:
+        return (f"The copy of {backup.id} in {copy.storage} is in use, and is left for the next time",)
+    except errors.PgbackstopError as error:
+        return (f"The copy of {backup.id} in {copy.storage} cannot be removed: {error}",)
+    log.logger().info("copy expired", plan=copy.plan, backup=copy.backup, storage=copy.storage)
+    return ()
+
+
+def _remove(store: ByteStore, location: str) -> None:
+    """The commit mark first, so that what is half removed is not taken for a copy.
+
+    A file that cannot be removed keeps no other one; the first such error is raised at the end.
+    """
+    mark = str(PurePosixPath(location, layout.RECORD_NAME))
+    paths = [path for path, _size in store.files(location)]
+    store.remove([path for path in paths if path == mark])
+    _remove_each(store, [path for path in paths if path != mark])
+
+
+def _remove_each(store: ByteStore, paths: Collection[str]) -> None:
+    try:
+        store.remove(paths)
+    except StoreError:
+        for path in paths:
+            with contextlib.suppress(StoreError):
+                store.remove([path])
+        raise
