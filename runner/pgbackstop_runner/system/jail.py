@@ -28,6 +28,7 @@ _SYSTEM = tuple(
     Path("/", name)
     for name in ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix/store", "gnu/store")
 )
+_BELOW_SYSTEM = tuple(f"{path}/" for path in _SYSTEM)
 _ETC = tuple(
     Path("/etc", name)
     for name in ("passwd", "group", "nsswitch.conf", "ld.so.cache", "localtime", "timezone", "alternatives")
@@ -195,11 +196,7 @@ def _bubblewrap(cell: Cell, filter_file: int) -> list[str]:
     argv = [str(_BUBBLEWRAP), "--die-with-parent", "--unshare-cgroup-try"]
     argv += ["--unshare-pid", "--unshare-net", "--unshare-ipc"]
     argv += ["--unshare-uts", "--hostname", orphans.HOST_NAME]
-    for path in _SYSTEM:
-        if path.is_symlink():
-            argv += ["--symlink", str(path.readlink()), str(path)]
-        elif path.exists():
-            argv += ["--ro-bind", str(path), str(path)]
+    argv += _system()
     argv += ["--dev", "/dev", "--dir", "/etc", "--dir", "/tmp"]  # noqa: S108 - in the jail
     seen = (*_runnable(cell), *cell.reads, *((cell.jail.sockets,) if cell.connects else ()))
     for path in _above((*seen, *cell.writes)):
@@ -212,10 +209,22 @@ def _bubblewrap(cell: Cell, filter_file: int) -> list[str]:
     return [*argv, "--seccomp", str(filter_file), "--"] if filter_file >= 0 else [*argv, "--"]
 
 
+@cache
+def _system() -> tuple[str, ...]:
+    """bubblewrap's arguments for the system's programs and libraries, which do not move while we run."""
+    argv: list[str] = []
+    for path in _SYSTEM:
+        if path.is_symlink():
+            argv += ["--symlink", str(path.readlink()), str(path)]
+        elif path.exists():
+            argv += ["--ro-bind", str(path), str(path)]
+    return tuple(argv)
+
+
 def _above(paths: Sequence[Path]) -> list[Path]:
     """The folders on the way, which bubblewrap itself would make for root alone above a private one."""
     found = {parent for path in paths for parent in path.parents[:-1]}
-    return sorted(each for each in found if not any(each.is_relative_to(system) for system in _SYSTEM))
+    return sorted(each for each in found if not f"{each}/".startswith(_BELOW_SYSTEM))
 
 
 def _stepping_down(cell: Cell) -> list[str]:

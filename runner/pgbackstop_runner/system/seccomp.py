@@ -12,6 +12,7 @@ import errno
 import platform
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32 = 0x40000000  # x86_64's second table of the same calls
@@ -133,6 +134,7 @@ def is_known(machine: str | None = None) -> bool:
     return (machine or platform.machine()) in _ARCHITECTURES
 
 
+@cache
 def program(*, connects: bool, truncates: bool = True, machine: str | None = None) -> bytes:
     """The filter as the kernel takes it; empty where the processor is not known.
 
