@@ -1,6 +1,6 @@
-"""`pgbackstop` as a process of its own, without the half second of CPU that its imports cost.
+"""`pgbackstop` and its exporter as processes, without the half second of CPU that their imports cost.
 
-One process per session has imported the program and forks for each command: what runs has its own process
+One process per session has imported both programs and forks for each command: what runs has its own process
 id, signals, environment, folder and pipes, as one that was started with ``python -m`` has. What Python reads
 when it starts (its own variables, the locale, libraries to preload) cannot be given to a fork; where that
 differs, and where coverage is measured, a command is started as usual.
@@ -25,9 +25,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
+import pgbackstop_exporter
 import pgbackstop_runner
 
-PROGRAM = "pgbackstop_runner.main"
+RUNNER, EXPORTER = "pgbackstop_runner.main", "pgbackstop_exporter.main"
 _AT_START = ("COV", "FAKETIME", "LANG", "LC_", "LD_", "PYTHON", "TZ")
 _MOST = 1 << 17  # bytes of a request
 
@@ -51,12 +52,13 @@ def start(
     cwd: Path | None = None,
     stdout: int | IO[Any] = subprocess.PIPE,
     stderr: int | IO[Any] = subprocess.PIPE,
+    program: str = RUNNER,
 ) -> subprocess.Popen[str]:
     """``pgbackstop`` with these words, running, with nothing to read; use it in a ``with`` and end it."""
     env = dict(os.environ if env is None else env)
     kind = _Forked if can_fork(env) else subprocess.Popen[str]
     return kind(
-        [sys.executable, "-m", PROGRAM, *words],
+        [sys.executable, "-m", program, *words],
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=stderr,
@@ -83,7 +85,8 @@ class _Forked(subprocess.Popen[str]):
         pipes = given[9:15]  # as Popen has them: for standard input, output and errors, read and write
         self._told, tells = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with tells:
-            request = json.dumps({"words": args[3:], "env": env, "cwd": str(cwd)}).encode()
+            command = {"program": args[2], "words": args[3:], "env": env, "cwd": str(cwd)}
+            request = json.dumps(command).encode()
             socket.send_fds(_server(), [request], [pipes[0], pipes[3], pipes[5], tells.fileno()])
         self._close_pipe_fds(*pipes)  # type: ignore[attr-defined] # of subprocess.Popen, like _child_created
         self.pid = int(self._told.recv(64))
@@ -126,9 +129,10 @@ def _server() -> socket.socket:
 
 def _serve() -> None:
     """Forks for each request until nobody can send one. Returns in a fork, when it is to be the command."""
-    for module in pkgutil.walk_packages(pgbackstop_runner.__path__, "pgbackstop_runner."):
-        if module.name != PROGRAM and not module.name.startswith("pgbackstop_runner.demo"):
-            import_module(module.name)
+    for package in (pgbackstop_runner, pgbackstop_exporter):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if module.name not in {RUNNER, EXPORTER} and not module.name.startswith("pgbackstop_runner.demo"):
+                import_module(module.name)
     tempfile.tempdir = None  # a fork's own environment says it
     gc.freeze()  # or each fork's collection would copy, page by page, what all share
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -173,7 +177,7 @@ def _become(command: dict[str, Any]) -> None:
     os.chdir(command["cwd"])
     sys.path[:] = [command["cwd"], *sys.path[1:]]
     sys.argv[1:] = command["words"]
-    runpy.run_module(PROGRAM, run_name="__main__", alter_sys=True)
+    runpy.run_module(command["program"], run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """The exporter as a process of its own, as a user starts it, and pages parsed by Prometheus' own client."""
 
 import json
-import os
 import signal
 import ssl
 import subprocess
@@ -17,7 +16,7 @@ from typing import Any, Self, TypeVar
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support import storages
+from tests.support import forks, storages
 
 DEADLINE = 60.0  # seconds; what is waited for takes one to fifteen
 T = TypeVar("T")
@@ -67,21 +66,9 @@ class Exporter:
         self, config: Path, *flags: str, prefix: Sequence[str] = (), tls: ssl.SSLContext | None = None
     ) -> None:
         self.tls = tls
-        command = [
-            *prefix,
-            sys.executable,
-            "-m",
-            "pgbackstop_exporter.main",
-            "--web.listen-address=127.0.0.1:0",
-        ]
-        command += [f"--config.file={config}", "--log.format=json", *flags]
+        words = ["--web.listen-address=127.0.0.1:0", f"--config.file={config}", "--log.format=json", *flags]
         self.lines: list[dict[str, Any]] = []
-        self.process = subprocess.Popen(
-            command,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
+        self.process = _started(words, prefix)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.address = ""
@@ -164,4 +151,15 @@ class Exporter:
             try:
                 self.lines.append(json.loads(line))
             except ValueError:
-                self.lines.append({"text": line.decode(errors="replace")})
+                self.lines.append({"text": line})
+
+
+def _started(words: Sequence[str], prefix: Sequence[str]) -> subprocess.Popen[str]:
+    if not prefix:
+        return forks.start(*words, program=forks.EXPORTER, stdout=subprocess.DEVNULL)
+    return subprocess.Popen(
+        [*prefix, sys.executable, "-m", forks.EXPORTER, *words],
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
