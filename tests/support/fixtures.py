@@ -2,8 +2,9 @@
 
 pg15, pg16, pg17, pg18   a server of that major version, shared by the session: do not stop it
 server                   all of them, one after the other
-database                 a fresh database with the small shop, on `server` if the test also asks
-                         for that, else on pg17
+edge_server              the oldest and the newest of them: for what those between do as one of these
+database                 a fresh database with the small shop, on `server` or `edge_server` if the
+                         test also asks for that, else on pg17
 make_server              starts private servers: make_server(16, settings={...}, durable=True)
 private_server           a private pg17, to be stopped and killed
 """
@@ -66,10 +67,19 @@ def server(request: pytest.FixtureRequest) -> Server:
     return found
 
 
+@pytest.fixture(scope="session", params=binaries.EDGES, ids=[f"pg{m}" for m in binaries.EDGES])
+def edge_server(request: pytest.FixtureRequest) -> Server:
+    """The oldest and the newest supported major version, shared by the session."""
+    found = request.getfixturevalue(f"pg{request.param}")
+    assert isinstance(found, Server)
+    return found
+
+
 @pytest.fixture
 def database(request: pytest.FixtureRequest) -> Iterator[Database]:
-    """A fresh database with the small shop; on every major when the test asks for `server` too."""
-    name = "server" if "server" in request.fixturenames else f"pg{binaries.DEFAULT_MAJOR}"
+    """A fresh database with the small shop, on each `server` or `edge_server` that the test asks for too."""
+    asked = [name for name in ("server", "edge_server") if name in request.fixturenames]
+    name = asked[0] if asked else f"pg{binaries.DEFAULT_MAJOR}"
     fresh = databases.clone(request.getfixturevalue(name))
     yield fresh
     fresh.drop()

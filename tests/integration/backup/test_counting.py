@@ -42,8 +42,8 @@ SHOP = {f"public.{name}": count for name, count in shop.ROW_COUNTS.items()}
 
 
 @pytest.fixture
-def site(tmp_path: Path, server: Server, database: Database) -> Site:
-    return Site(folder=tmp_path, server=server, plans={"p": plan(databases=[database.name])})
+def site(tmp_path: Path, edge_server: Server, database: Database) -> Site:
+    return Site(folder=tmp_path, server=edge_server, plans={"p": plan(databases=[database.name])})
 
 
 def settings(site: Site) -> ServerConfig:
@@ -112,7 +112,9 @@ def test_what_changes_under_the_snapshot_is_not_counted_wrong(
 
 
 @pytest.mark.parametrize("lost", [1, row_counts.MOST_SESSIONS - 1, row_counts.MOST_SESSIONS])
-def test_a_lost_session_is_opened_again(site: Site, database: Database, server: Server, lost: int) -> None:
+def test_a_lost_session_is_opened_again(
+    site: Site, database: Database, edge_server: Server, lost: int
+) -> None:
     opened: list[int] = []
     with exported(site, database) as shared:
 
@@ -121,7 +123,7 @@ def test_a_lost_session_is_opened_again(site: Site, database: Database, server: 
             with postgres.connect(settings(site), database.name) as connection:
                 opened.append(connection.info.backend_pid)
                 if len(opened) <= lost:
-                    server.execute(f"select pg_terminate_backend({opened[-1]}, 10000)")
+                    edge_server.execute(f"select pg_terminate_backend({opened[-1]}, 10000)")
                 yield connection
 
         counts = row_counts.Counter(connect, shared.name, shared.tables).finish()
@@ -195,11 +197,11 @@ def test_an_application_beside_it_keeps_its_locks(tmp_path: Path, make_server: M
 
 
 def test_without_a_connection_to_spare_the_dump_has_what_there_is(
-    tmp_path: Path, server: Server, database: Database, make_role: MakeRole
+    tmp_path: Path, edge_server: Server, database: Database, make_role: MakeRole
 ) -> None:
-    role = make_role(server, "connection limit 2", "grant pg_read_all_data to {role}")
+    role = make_role(edge_server, "connection limit 2", "grant pg_read_all_data to {role}")
     plans = {"p": plan(databases=[database.name], role_passwords=False)}
-    backup = made(Site(folder=tmp_path, server=server, plans=plans, server_settings=role))
+    backup = made(Site(folder=tmp_path, server=edge_server, plans=plans, server_settings=role))
     assert sorted([*(backup.row_counts or {}), *backup.uncounted]) == sorted(SHOP)
     assert bool(backup.warnings) == bool(backup.uncounted)
 

@@ -72,9 +72,9 @@ EXCLUDED = {
 WITHOUT_ROWS = {"public.viewed", "public.typed", "public.referred", "public.session"}
 
 
-@pytest.fixture(params=["UTF8", "LATIN1"])
-def database(request: pytest.FixtureRequest, server: Server) -> Iterator[Database]:
-    made = databases.fresh(server, f"encoding '{request.param}' locale 'C' template template0")
+@pytest.fixture
+def database(encoding: str, edge_server: Server) -> Iterator[Database]:
+    made = databases.fresh(edge_server, f"encoding '{encoding}' locale 'C' template template0")
     with made.connect() as connection:
         connection.execute("set client_encoding to utf8")
         connection.execute(SCHEMA.encode())
@@ -82,7 +82,10 @@ def database(request: pytest.FixtureRequest, server: Server) -> Iterator[Databas
     made.drop()
 
 
-@pytest.mark.parametrize("form", FORMATS)
+# The names of tables in that encoding are the server's business and pg_dump's, whatever the format.
+@pytest.mark.parametrize(
+    ("encoding", "form"), [*(("UTF8", form) for form in FORMATS), ("LATIN1", FORMATS[0])]
+)
 def test_the_dump_lacks_what_the_plan_leaves_out_and_everything_says_so(
     database: Database, tmp_path: Path, form: str
 ) -> None:

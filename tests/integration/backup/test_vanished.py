@@ -34,14 +34,14 @@ IN_WORDS = [
 
 
 @pytest.fixture
-def site(tmp_path: Path, server: Server, database: Database) -> Site:
+def site(tmp_path: Path, pg17: Server, database: Database) -> Site:
     database.execute(TABLES)
     settings: dict[str, Any] = {
         "keep": {"last": 1, "minimum": 1},
         "data_loss": {"ignore": ["public.vis*"]},
         "verify": False,
     }
-    return Site(folder=tmp_path, server=server, plans={"p": plan(databases=[database.name], **settings)})
+    return Site(folder=tmp_path, server=pg17, plans={"p": plan(databases=[database.name], **settings)})
 
 
 def made(site: Site) -> Backup:

@@ -78,9 +78,9 @@ def check(proof: Proof, name: str) -> tuple[bool, str]:
     return found.ok, found.detail
 
 
-@pytest.fixture(scope="module", params=binaries.MAJORS, ids=[f"pg{m}" for m in binaries.MAJORS])
+@pytest.fixture(scope="module", params=binaries.EDGES, ids=[f"pg{m}" for m in binaries.EDGES])
 def each(request: pytest.FixtureRequest) -> Iterator[Yard]:
-    """Each major version."""
+    """The oldest and the newest major version; tests of recovery have those between."""
     with Server(binaries.reachable(request.param), settings=yards.SETTINGS) as server, yard(server) as made:
         yield made
 

@@ -12,9 +12,9 @@ from tests.support.servers import Server
 
 
 @pytest.fixture
-def dressed(server: Server, database: Database) -> Database:
+def dressed(edge_server: Server, database: Database) -> Database:
     """The shop with everything that is the database's own and stands in no table."""
-    name = database.name
+    server, name = edge_server, database.name
     server.execute(f'create role {name}_owner; create role "{name} reader"')
     server.execute(f"alter database {name} owner to {name}_owner")
     server.execute(f"alter database {name} set work_mem = '7MB'")
@@ -29,9 +29,9 @@ def dressed(server: Server, database: Database) -> Database:
 
 @pytest.mark.parametrize("kind", places.FORMATS)
 def test_everything_comes_back_and_goes_away_again(
-    kind: str, server: Server, dressed: Database, tmp_path: Path
+    kind: str, edge_server: Server, dressed: Database, tmp_path: Path
 ) -> None:
-    name = dressed.name
+    server, name = edge_server, dressed.name
     place = places.site(tmp_path, server, name, format=kind)
     before = image.of(server, name)
     made = places.backup(place)

@@ -53,7 +53,7 @@ def tablespaces() -> Iterator[Server]:
     yield from _with_tablespace(binaries.DEFAULT_MAJOR)
 
 
-@pytest.fixture(scope="module", params=binaries.MAJORS, ids=[f"pg{m}" for m in binaries.MAJORS])
-def each_with_tablespaces(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """The same of each supported major version."""
+@pytest.fixture(scope="module", params=binaries.EDGES, ids=[f"pg{m}" for m in binaries.EDGES])
+def edge_with_tablespaces(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The same of the oldest and the newest supported major version."""
     yield from _with_tablespace(request.param)

@@ -104,9 +104,10 @@ def test_logical_by_its_hash(
     ids=name_of,
 )
 def test_logical_by_its_content(
-    server: Server, shop: dict[int, databases.Database], copy_of: CopyOf, case: Case
+    edge_server: Server, shop: dict[int, databases.Database], copy_of: CopyOf, case: Case
 ) -> None:
-    site, made = copy_of(server, "logical", databases=[database_of(server, shop)], **LOGICAL[case.kind])
+    databases = [database_of(edge_server, shop)]
+    site, made = copy_of(edge_server, "logical", databases=databases, **LOGICAL[case.kind])
     case.damaged(largest(site.path(made), case.pattern))
     found(site, damage.record_again(site, made), case.check)
 
@@ -154,7 +155,7 @@ def test_physical_by_its_hash(
     ],
     ids=name_of,
 )
-def test_physical_by_its_content(each_with_tablespaces: Server, copy_of: CopyOf, case: Case) -> None:
-    site, made = copy_of(each_with_tablespaces, "physical", **PHYSICAL[case.kind])
+def test_physical_by_its_content(edge_with_tablespaces: Server, copy_of: CopyOf, case: Case) -> None:
+    site, made = copy_of(edge_with_tablespaces, "physical", **PHYSICAL[case.kind])
     case.damaged(largest(site.path(made), case.pattern))
     found(site, damage.record_again(site, made), case.check)

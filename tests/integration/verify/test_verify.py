@@ -61,10 +61,11 @@ def verified(site: Site, *words: str) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("format_", ["custom", "directory", "plain"])
-def test_awkward_tables_pass(server: Server, database: Database, tmp_path: Path, format_: str) -> None:
+def test_awkward_tables_pass(edge_server: Server, database: Database, tmp_path: Path, format_: str) -> None:
     """Each table's rows are counted in the dump's text: none of it may be taken for something else."""
     database.execute(AWKWARD)
-    site = Site(folder=tmp_path, server=server, plans={"p": plan(databases=[database.name], format=format_)})
+    plans = {"p": plan(databases=[database.name], format=format_)}
+    site = Site(folder=tmp_path, server=edge_server, plans=plans)
     (made,) = site.make("p")
     assert made.status is Status.SUCCEEDED, made.message
     assert made.verified_at is not None

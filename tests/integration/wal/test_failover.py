@@ -9,6 +9,7 @@ import pytest
 
 from pgbackstop_catalog.decisions import wal_segments
 from tests.integration.wal.rig import Rig, wait_for
+from tests.support import binaries
 from tests.support.fixtures import MakeServer
 from tests.support.servers import Server
 from tests.support.standbys import ship, standby_of
@@ -34,7 +35,7 @@ def promoted(standby: Server) -> None:
     assert standby.execute("select pg_promote()") == [(True,)]
 
 
-@pytest.mark.parametrize("major", [15, 16, 17, 18])
+@pytest.mark.parametrize("major", binaries.EDGES)
 def test_a_promotion_at_the_end_of_a_segment(major: int, make_server: MakeServer) -> None:
     """The new timeline begins where the archive ends: nothing is missing, nothing comes twice.
 
