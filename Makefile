@@ -1,6 +1,7 @@
 # One line each, the same by hand and in CI. PYTHON, APT=no, PYTEST_ARGS and LOCK_ARGS may be given.
 PYTHON ?= python3
-PYTEST_ARGS ?= -n 3
+# Four on two cores, because many tests wait; stolen, so that what the stack's tests keep waiting is run elsewhere.
+PYTEST_ARGS ?= -n 4 --dist worksteal
 export PYTHON APT
 
 .PHONY: install fmt check test test-fast test-tools fuzz campaign demo bench lock clean

@@ -69,6 +69,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test's folder gives its marker, so that none is forgotten; the stack's tests come first.
 
     They wait for most of their ten minutes: begun last, they would keep a worker while the others are done.
+    What is behind them in their worker's queue is stolen by the others (Makefile).
     """
     for item in items:
         folder = item.path.relative_to(HERE).parts[0]
