@@ -46,13 +46,17 @@ check() {
     esac
 }
 
-unpack() {
+# For a subshell: what it writes is no longer than a segment. Few bytes can stand for those that fill the disk.
+bound() { trap '' XFSZ; ulimit -f $((segment_bytes / 512 + 1)); }
+
+unpack() (
+    bound
     case $1 in
         *.lz4 | *.lz4.partial) lz4 -dc "$1" 2>/dev/null ;;
         *.zst | *.zst.partial) zstd -dcq "$1" 2>/dev/null ;;
         *) cat "$1" ;;
     esac
-}
+)
 
 # Complete segments are in their place, or still wait in incoming/ where nobody has taken them in.
 find_complete() {
@@ -185,7 +189,7 @@ if find_complete "$name"; then
 fi
 
 # The status is the writer's alone: what is cut short by the disk would be a server that lacks its last commits.
-keep_part() { unpack "$source" | cat >"$temporary.part"; }
+keep_part() { unpack "$source" | (bound && cat >"$temporary.part"); }
 
 # The newest segment was still being received: what there is of it counts, up to its last whole byte. Of two
 # attempts at it the longer one; a stream that ends in the middle of a block is what we expect here.

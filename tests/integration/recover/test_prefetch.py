@@ -245,6 +245,28 @@ def test_a_damaged_segment_is_never_given(own: Asker, how: str) -> None:
     assert not [path for path in own.spool() if path.name.endswith(".part")]
 
 
+@pytest.mark.parametrize("place", ["complete", "receiving"])
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_segment_without_an_end_does_not_fill_the_disk(tmp_path: Path, shell: str, place: str) -> None:
+    """A few bytes unpack to as many as somebody wants; the tool tells what it could write of them."""
+    archive, name = tmp_path / "archive", name_of(1)
+    fill(archive, ".lz4", count=1)
+    if place == "receiving":
+        (archive / "receiving").mkdir()
+        next((archive / name[:16]).iterdir()).rename(archive / "receiving" / f"{name}.lz4.partial")
+    with cared_for(an_asker(tmp_path, archive, shell)) as asker:
+        tool = tmp_path / "bin" / "lz4"
+        tool.parent.mkdir()
+        endless = f"head -c {64 * SIZE} /dev/zero"
+        tool.write_text(f"#!/bin/sh\n{endless}\ns=$?\necho $s >>{tmp_path}/written\nexit $s\n")
+        tool.chmod(0o755)
+        status, found, said = asker.ask(name)
+        assert (status, found) == (126, None)
+        assert "restore-wal.sh: cannot " in said
+        assert "0" not in (tmp_path / "written").read_text().split()
+        assert files(asker) == []
+
+
 def test_what_a_killed_unpacking_left_is_not_given(asker: Asker) -> None:
     asker.slow(first=1)
     asker.gets(1)
