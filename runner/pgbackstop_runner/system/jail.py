@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner.system import accounts, landlock, orphans, processes, seccomp
+from pgbackstop_runner.system import accounts, capabilities, landlock, orphans, processes, seccomp
 from pgbackstop_runner.system.accounts import Account
 
 Mechanism = Literal["bubblewrap", "landlock", "none"]
@@ -299,6 +299,8 @@ def _restricted(cell: Cell, rules: landlock.Ruleset, death_signal: int) -> Calla
     step_down = _unconfined(cell, death_signal)
 
     def prepare() -> None:
+        if cell.jail.who.credentials:
+            capabilities.set_apart()
         step_down()
         processes.gain_nothing()
         rules.restrict()

@@ -1,5 +1,6 @@
 """Which jail a host gets, and why; what a filter of system calls lets through."""
 
+import ctypes
 import errno
 import os
 import subprocess
@@ -12,7 +13,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_runner.system import jail, landlock, processes, seccomp
 from pgbackstop_runner.system.accounts import Account
 from pgbackstop_runner.system.jail import Host
-from tests.support import confined
+from tests.support import accounts, confined
 
 NOTHING = Host(bubblewrap_refused="not installed", landlock=0, filtered=True)
 ALL = Host(bubblewrap_refused="", landlock=7, filtered=True)
@@ -125,6 +126,47 @@ def test_nobody_leaves_the_group_that_is_ended() -> None:
     """setsid says that it did it."""
     code = "import os; before = os.getpgid(0); os.fork() or (os.setsid(), print(os.getpgid(0) == before))"
     assert filtered(code) == "True"
+
+
+SHARED = """
+import ctypes, sys
+library = ctypes.CDLL(None, use_errno=True)
+library.shmat.restype = ctypes.c_void_p
+found = library.shmat(int(sys.argv[1]), None, 0)
+print("refused" if found in (None, 2**64 - 1) else ctypes.string_at(found, 6).decode())
+"""
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("mechanism", ["bubblewrap", "landlock"])
+def test_no_memory_is_shared_with_others_where_root_drills(mechanism: jail.Mechanism, tmp_path: Path) -> None:
+    """That of a live server of the same account has its rows, where shared_memory_type is sysv."""
+    assert mechanism != "none"
+    confined.possible(mechanism)
+    library = ctypes.CDLL(None)
+    library.shmat.restype = ctypes.c_void_p
+    segment = library.shmget(0, 4096, 0o1666)
+    ctypes.memmove(library.shmat(segment, None, 0), b"SECRET", 6)
+    try:
+        unprivileged = accounts.unprivileged()
+        who = Account(name="somebody", uid=unprivileged.uid, gid=unprivileged.gid)
+        cell = jail.Jail(mechanism=mechanism, who=who, sockets=tmp_path).worker(Path("/usr/bin"), writes=())
+        argv = ["/usr/bin/python3", "-c", SHARED, str(segment)]
+        seen = subprocess.run(argv, capture_output=True, text=True, check=True)
+        assert seen.stdout == "SECRET\n"
+        with cell.launch(argv) as launch:
+            done = subprocess.run(
+                launch.argv,
+                pass_fds=launch.descriptors,
+                preexec_fn=launch.prepare,
+                capture_output=True,
+                text=True,
+                check=False,
+                cwd="/",
+            )
+        assert done.stdout == "refused\n", done.stderr
+    finally:
+        library.shmctl(segment, 0, None)
 
 
 @pytest.mark.parametrize("mechanism", ["bubblewrap", "landlock"])
