@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_runner.system import jail
 from tests.integration.drill.conftest import drills, remains
 from tests.integration.recover import yard as yards
 from tests.integration.recover.yard import Yard
-from tests.support import backups
+from tests.support import backups, confined
 from tests.support.fixtures import MakeServer
 from tests.support.servers import Server
 
+pytestmark = pytest.mark.root
 # Names that our questions use, in a schema that the database's owner puts before the system's.
 SHADOWS = """
     create schema evil;
@@ -39,12 +41,19 @@ def yard(server: Server) -> Iterator[Yard]:
     made.close()
 
 
-def proven(made: Yard) -> None:
-    """A drill that succeeds, whatever the backup's owner has prepared."""
-    done = made.site.run("drill", "base", "--physical")
+def proven(made: Yard, mechanism: jail.Wish, runner: str = "root") -> None:
+    """A drill in that jail, by root or by a service account, succeeds, whatever the owner has prepared."""
+    who, folder = confined.account(runner), made.folder / f"drills-{runner}"
+    folder.mkdir(mode=0o755, exist_ok=True)
+    made.site.more = {"drills": {"jail": confined.possible(mechanism)}, "drill_folder": str(folder)}
+    made.site.write()
+    if who.uid:
+        confined.give(folder, who)
+        confined.give(made.site.folder, who)
+    done = confined.run_as(who, made.site, "drill", "base", "--physical")
     assert done.returncode == 0, done.stderr
-    (proof,) = drills(made.site)
-    assert proof.status is Status.SUCCEEDED
+    proof, *_ = drills(made.site)
+    assert (proof.status, proof.jail) == (Status.SUCCEEDED, mechanism)
     assert not remains(made.site)
 
 
@@ -53,7 +62,7 @@ def test_names_are_looked_up_in_the_system_schema_alone(yard: Yard) -> None:
         yard.server.execute(SHADOWS, database)
         yard.server.execute(f"alter database {database} set search_path = evil, pg_catalog")
     yard.site.make("base")
-    proven(yard)
+    proven(yard, "landlock")
 
 
 def test_libraries_of_the_backup_are_not_loaded(yard: Yard) -> None:
@@ -67,7 +76,8 @@ def test_libraries_of_the_backup_are_not_loaded(yard: Yard) -> None:
         "; ".join(f"alter {level} set {name} = 'base/evil.so'" for level in levels for name in names[1:])
     )
     yard.site.make("base")
-    proven(yard)
+    proven(yard, "bubblewrap")
+    proven(yard, "landlock", "nobody")
 
 
 def test_an_included_file_leads_to_no_other_folder(yard: Yard) -> None:
@@ -93,5 +103,5 @@ def test_an_included_file_leads_to_no_other_folder(yard: Yard) -> None:
     yard.site.make("base")
     conf.write_text(before)
     backups.until(lambda: yard.server.execute("select 1"), "the server")
-    proven(yard)
+    proven(yard, "landlock")
     assert not mark.exists()
