@@ -14,7 +14,7 @@ from typing import BinaryIO
 from pgbackstop_catalog import regular_file
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import atomic, layout
-from pgbackstop_runner.storage.protocol import StoreError, require_inside, wrong_size
+from pgbackstop_runner.storage.protocol import DEEPEST, StoreError, require_inside, wrong_size
 
 _CHUNK_BYTES = 2**20
 
@@ -74,7 +74,9 @@ class FolderStore:
                 # Nothing found must not read as "all of it is gone" where a disk is not mounted.
                 raise StoreError(f"The storage {self.root} is empty.", remedy="Is its disk mounted?")
             start = self._inside(folder)
-            for parent, _folders, names in os.walk(start, onerror=_raise):
+            for parent, folders, names in os.walk(start, onerror=_raise):
+                if len(Path(parent).parts) - len(start.parts) >= DEEPEST:
+                    folders.clear()
                 for name in sorted(names):
                     path = Path(parent, name)
                     if not path.is_symlink():

@@ -12,6 +12,9 @@ from typing import BinaryIO, Protocol
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import StoredFile
 
+# Folders in each other; a backup of ours has six. Who can write to a storage could nest them without end.
+DEEPEST = 32
+
 
 class StoreError(errors.PgbackstopError):
     """A storage cannot be reached, read or written, or does not hold what was sent to it."""

@@ -28,7 +28,7 @@ from pgbackstop_catalog.config.storage import SftpStorage
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_runner.storage import sftp_login, sftp_session
-from pgbackstop_runner.storage.protocol import StoreError, require_inside, wrong_size
+from pgbackstop_runner.storage.protocol import DEEPEST, StoreError, require_inside, wrong_size
 from pgbackstop_runner.storage.range_reader import RangeReader
 from pgbackstop_runner.storage.sftp_session import Session
 
@@ -210,15 +210,15 @@ class SftpStore:
     def _listed(self, folder: PurePosixPath) -> list[SFTPName]:
         return self.session.call(self.session.listed, str(folder))
 
-    def _below(self, path: PurePosixPath, there: PurePosixPath) -> Iterator[tuple[str, int]]:
+    def _below(self, path: PurePosixPath, there: PurePosixPath, depth: int = 0) -> Iterator[tuple[str, int]]:
         try:
             entries = self._listed(there)
         except asyncssh.SFTPNoSuchFile:  # it is not there, or not any more: it has no files
             return
         for entry in sorted(entries, key=lambda each: str(each.filename)):
             name, mode = str(entry.filename), entry.attrs.permissions or 0
-            if stat.S_ISDIR(mode):
-                yield from self._below(path / name, there / name)
+            if stat.S_ISDIR(mode) and depth < DEEPEST:
+                yield from self._below(path / name, there / name, depth + 1)
             elif stat.S_ISREG(mode):
                 yield str(path / name), entry.attrs.size or 0
 

@@ -21,6 +21,7 @@ from pgbackstop_runner.storage.sftp import SftpStore
 from pgbackstop_runner.system import workers
 from tests.integration.copies.lost_host import Writer, a_host, empty_host, now, recovered
 from tests.support import backups, sftp_server
+from tests.support import places as nested
 from tests.support.cut_connections import Cutter
 from tests.support.sftp_server import SftpServer
 from tests.unit.catalog.builders import NOW
@@ -46,6 +47,16 @@ def alone() -> Iterator[SftpServer]:
         pytest.skip(reason)
     with sftp_server.running() as server:
         yield server
+
+
+def test_folders_nested_without_end_cost_themselves(store: SftpStore, storage: SftpStorage) -> None:
+    store.put_bytes(b"x", "main/backup.json")
+    folder = Path(storage.folder, "main")
+    nested.nest(folder)
+    try:
+        assert list(store.files("main")) == [("main/backup.json", 1)]
+    finally:
+        nested.remove_nest(folder)
 
 
 def test_a_copy_is_made_and_expires(storage: SftpStorage, sftp: SftpServer, tmp_path: Path) -> None:

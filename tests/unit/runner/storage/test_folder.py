@@ -7,6 +7,7 @@ import pytest
 from pgbackstop_runner.storage.folder import FolderStore
 from pgbackstop_runner.storage.protocol import StoreError
 from tests.conformance.storage import StorageContract
+from tests.support import places
 
 
 class TestFolderStore(StorageContract):
@@ -24,6 +25,17 @@ def test_no_empty_folder_stays(tmp_path: Path) -> None:
         store.put_bytes(b"x", path)
     store.remove(paths[:3])
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["main", "main/other"]
+
+
+def test_folders_nested_without_end_cost_themselves(tmp_path: Path) -> None:
+    """Who can write to a storage can make them, and they are none of a backup's."""
+    store = FolderStore(root=tmp_path)
+    store.put_bytes(b"x", "main/backup.json")
+    places.nest(tmp_path / "main")
+    try:
+        assert list(store.files("main")) == [("main/backup.json", 1)]
+    finally:
+        places.remove_nest(tmp_path / "main")
 
 
 @pytest.mark.parametrize("path", ["../outside", "/outside", "a/../../outside", "link/file", "link"])
