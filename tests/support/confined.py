@@ -64,6 +64,14 @@ def closes(path):
     if os.stat(path).st_mode == before:
         raise PermissionError("nothing was changed")
 
+def nests(depth):
+    os.mkdir("closed", 0o300)
+    open("closed/file", "w").close()
+    os.symlink("/", "closed/link")
+    for _ in range(depth):
+        os.mkdir("d")
+        os.chdir("d")
+
 refused, found = 0, {}
 for name, what, *words in json.loads(base64.b64decode(PLAN)):
     try:

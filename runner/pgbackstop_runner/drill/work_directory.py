@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -230,4 +229,5 @@ def _remove(folder: Path) -> None:
     # A process that was just ended may still put a file there under our hands.
     for _ in range(_ATTEMPTS):
         if folder.exists():
-            shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                files.remove_strange_tree(folder)

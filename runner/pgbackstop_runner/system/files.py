@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
+import secrets
 import shutil
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pgbackstop_catalog.records.attempt import Reason
@@ -16,6 +19,7 @@ from pgbackstop_runner.system import log
 
 # Where a backup is unpacked to be read back; swept like a partial one.
 STAGING_SUFFIX = f".verify{layout.PARTIAL_SUFFIX}"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
@@ -54,6 +58,50 @@ def remove_tree(folder: Path) -> None:
 
     if folder.is_dir() and not folder.is_symlink():
         shutil.rmtree(folder, onerror=report)
+
+
+def remove_strange_tree(folder: Path) -> None:
+    """Remove a folder in which others' code has run: those in it may be nested without end, or closed.
+
+    No recursion, and no path that grows: what is in a folder comes up before that is removed. Raises OSError.
+    """
+    top = os.open(folder, _FOLDER)
+    mark = secrets.token_hex(8)
+    numbers = itertools.count()
+    try:
+        while names := os.listdir(top):  # noqa: PTH208 - a Path has no descriptor
+            for name in names:
+                _remove_shallow(top, name, lambda: f"{mark}-{next(numbers)}")
+    finally:
+        os.close(top)
+    folder.rmdir()
+
+
+def _remove_shallow(top: int, name: str, new_name: Callable[[], str]) -> None:
+    """Remove an entry of a folder, whose own folders become entries of that one."""
+    if not _is_folder(top, name):
+        os.unlink(name, dir_fd=top)
+        return
+    inner = os.open(name, _FOLDER, dir_fd=top)
+    try:
+        for each in os.listdir(inner):  # noqa: PTH208
+            if _is_folder(inner, each):
+                os.rename(each, new_name(), src_dir_fd=inner, dst_dir_fd=top)
+            else:
+                os.unlink(each, dir_fd=inner)
+    finally:
+        os.close(inner)
+    os.rmdir(name, dir_fd=top)
+
+
+def _is_folder(parent: int, name: str) -> bool:
+    """Whether it is one; one of ours is opened to us by then."""
+    found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    if not stat.S_ISDIR(found.st_mode):
+        return False
+    if found.st_uid == os.geteuid() and found.st_mode & stat.S_IRWXU != stat.S_IRWXU:
+        os.chmod(name, stat.S_IRWXU, dir_fd=parent)
+    return True
 
 
 def free_bytes(folder: Path) -> int | None:

@@ -162,6 +162,7 @@ def attempts(where: Prison, outside: Outside, mark: str) -> list[Attempt]:
         ("datagram", "sends", list(outside.udp.getsockname())),
         ("signal", "kills", outside.victim.pid),
         ("process left behind", "stays", mark),
+        ("nested folders", "nests", 3_000),
     ]
     return [Attempt(name=name, what=what, arguments=tuple(rest)) for name, what, *rest in words]
 
@@ -184,7 +185,7 @@ def test_a_table_owner_reaches_nothing(
     refused, reached = confined.outcome(where.message)
     assert refused + len(reached) == len(tried)
     # What is started ends with the rest; a namespace has shared memory of its own.
-    assert set(reached) - {"shared memory"} == {"process left behind"}
+    assert set(reached) - {"shared memory"} == {"process left behind", "nested folders"}
     assert not Path("/dev/shm", mark).exists()  # noqa: S108 - looked at
     assert outside.victim.poll() is None
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
