@@ -20,23 +20,30 @@ from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.plan import Compression
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_catalog.records.backup import StoredFile
-from pgbackstop_catalog.store import layout
+from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_runner.backup import readme, snapshot
 from pgbackstop_runner.backup.attempt import Attempt
 from pgbackstop_runner.backup.snapshot import Snapshot
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import dump_files
-from pgbackstop_runner.postgres import client_process, session_options, sessions, shared_names
+from pgbackstop_runner.postgres import (
+    client_process,
+    error_messages,
+    session_options,
+    sessions,
+    shared_names,
+)
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.postgres.row_counts import Table
 from pgbackstop_runner.system import compression as system_compression
-from pgbackstop_runner.system import streams
+from pgbackstop_runner.system import log, streams
 from pgbackstop_runner.system.files import storage_errors
 
 _PIPE_BYTES = 1 << 20
 # pg_dump compresses with zstd since 16; before, its gzip at level 1 is the best of speed and size.
 _ZSTD_SINCE = 16
 _OLD_CLIENT_OPTION = "1"
+_SNAPSHOTS = 3
 _NO_ZSTD = "does not support compression with"
 
 T = TypeVar("T")
@@ -64,14 +71,8 @@ class RolesDump:
 
 def dump(attempt: Attempt, binaries: Binaries, roles: RolesDump, *, role_passwords: bool) -> Dump:
     """Dump the attempt's database. Raises AttemptFailed, ServerUnreachable."""
-    database, plan = attempt.record.database, attempt.plan
-    write = {"custom": _custom, "plain": _plain, "directory": _directory}[attempt.record.format]
-    with snapshot.exported(attempt.server, database, plan) as shared:
-        with attempt.step("dump"), storage_errors(attempt.storage):
-            name, files = write(attempt, binaries, shared)
-        if plan.row_counts:
-            with attempt.step("count rows"):
-                _record_counts(attempt, shared)
+    plan = attempt.plan
+    shared, name, files = _in_a_snapshot_that_lasts(attempt, binaries)
     with attempt.step("globals"), storage_errors(attempt.storage):
         globals_file = _globals(attempt, binaries, roles, shared.roles, passwords=role_passwords)
     attempt.note(
@@ -83,6 +84,33 @@ def dump(attempt: Attempt, binaries: Binaries, roles: RolesDump, *, role_passwor
         source_invalid_indexes=shared.invalid_indexes,
     )
     return Dump(name=name, files=(*files, globals_file), tables=shared.tables)
+
+
+def _in_a_snapshot_that_lasts(
+    attempt: Attempt, binaries: Binaries, left: int = _SNAPSHOTS
+) -> tuple[Snapshot, str, tuple[StoredFile, ...]]:
+    """Dump in a new snapshot where something was dropped before pg_dump had its locks: it has no rows yet."""
+    try:
+        return _in_a_snapshot(attempt, binaries)
+    except AttemptFailed as error:
+        if left <= 1 or not error_messages.is_of_what_vanished(error.problem):
+            raise
+        log.logger().info("again, in a new snapshot", backup=attempt.record.id, why=error.problem)
+    with storage_errors(attempt.storage):
+        attempt.sweep()
+        atomic.make_folder(attempt.folder)
+    return _in_a_snapshot_that_lasts(attempt, binaries, left - 1)
+
+
+def _in_a_snapshot(attempt: Attempt, binaries: Binaries) -> tuple[Snapshot, str, tuple[StoredFile, ...]]:
+    write = {"custom": _custom, "plain": _plain, "directory": _directory}[attempt.record.format]
+    with snapshot.exported(attempt.server, attempt.record.database, attempt.plan) as shared:
+        with attempt.step("dump"), storage_errors(attempt.storage):
+            name, files = write(attempt, binaries, shared)
+        if attempt.plan.row_counts:
+            with attempt.step("count rows"):
+                _record_counts(attempt, shared)
+    return shared, name, files
 
 
 def _record_counts(attempt: Attempt, shared: Snapshot) -> None:

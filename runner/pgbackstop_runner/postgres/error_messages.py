@@ -34,6 +34,11 @@ def diagnosis(tail: str) -> tuple[Reason, str]:
     return (found.reason, found.remedy) if found else (Reason.TOOL, "")
 
 
+def is_of_what_vanished(words: str) -> bool:
+    """Whether pg_dump met what was dropped or renamed after its snapshot, and before it had its locks."""
+    return meaning(words, (_GONE,)) is not None
+
+
 def of_state(sqlstate: str) -> tuple[Reason, str]:
     """The same for a statement of ours: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
     return _STATES.get(sqlstate, (Reason.TOOL, "Look at PostgreSQL's log."))
@@ -89,8 +94,16 @@ _SPECIAL = (
         "octet_length(), and split it. Physical backups hold it as it is.",
     ),
 )
+# pg_dump asks by name and OID for what it saw in its snapshot.
+_GONE = _means(
+    r"(?s)does not exist.*Query was: LOCK TABLE|with OID \d+ does not exist|cache lookup failed for"
+    "|could not open relation with OID",
+    Reason.TOOL,
+    "Tables are dropped or renamed again and again while the dump begins: run it when that rests.",
+)
 TOOLS = (
     *_SPECIAL,
+    _GONE,
     _means(
         "unsupported startup parameter",
         Reason.UNREACHABLE,

@@ -144,6 +144,28 @@ def test_a_snapshot_that_is_gone_is_said_once(site: Site, database: Database) ->
     assert "the snapshot is gone" in warning
 
 
+@pytest.mark.parametrize("form", ["custom", "directory", "plain"])
+def test_a_table_that_goes_before_the_dump_has_its_lock(
+    tmp_path: Path, database: Database, form: str
+) -> None:
+    site = Site(
+        folder=tmp_path, server=database.server, plans={"p": plan(databases=[database.name], format=form)}
+    )
+    waits = "select 1 from pg_locks where not granted and relation = 'orders'::regclass"
+    with database.connect() as other:
+        other.execute("begin")
+        other.execute("lock table orders")
+        with site.start("backup", "p") as backup:
+            until(lambda: database.execute(waits), "the dump at the lock")
+            other.execute("alter table orders rename to sold")
+            other.execute("commit")
+            _out, said = backup.communicate(timeout=120)
+    assert backup.returncode == 0, said
+    assert "again, in a new snapshot" in said
+    assert set(site.newest("p").row_counts or {}) == {*SHOP, "public.sold"} - {"public.orders"}
+    assert site.leftovers() == []
+
+
 def test_nothing_stays_locked(site: Site, database: Database) -> None:
     database.execute("create table many (n int) partition by list (n)")
     for number in range(40):

@@ -28,6 +28,20 @@ def test_known(tail: str, reason: Reason) -> None:
     assert remedy.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("words", "vanished"),
+    [
+        ('ERROR:  relation "public.t" does not exist\npg_dump: detail: Query was: LOCK TABLE public.t', True),
+        ("pg_dump: error: query failed: ERROR:  cache lookup failed for index 4711", True),
+        ("pg_dump: error: schema with OID 4711 does not exist", True),
+        ("ERROR:  canceling statement due to statement timeout\nQuery was: LOCK TABLE public.t", False),
+        ('ERROR:  role "nobody" does not exist', False),
+    ],
+)
+def test_what_a_new_snapshot_is_taken_for(words: str, vanished: bool) -> None:
+    assert error_messages.is_of_what_vanished(words) is vanished
+
+
 @pytest.mark.parametrize("tail", ["", "something new"])
 def test_unknown(tail: str) -> None:
     assert error_messages.diagnosis(tail) == (Reason.TOOL, "")
