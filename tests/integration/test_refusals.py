@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import socket
+import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 import pytest
 
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.server import Server as ServerConfig
 from pgbackstop_runner.failures import is_lost_connection
 from pgbackstop_runner.postgres import refusal_states, refusals, session_options
 from pgbackstop_runner.postgres import sessions as postgres
+from tests.support.backups import until
 from tests.support.servers import Server
 
 
@@ -93,6 +99,52 @@ def test_what_a_refusal_means_in_any_language(
     said = postgres.unreachable(place, case.database, refused.value)
     assert case.says in said.problem
     assert "host and port are right" not in said.remedy
+
+
+WAYS = {
+    "no TLS": ("trust", {"sslmode": "require"}, "by TLS .* server does not support SSL"),
+    "rejected": ("reject", {}, "lets role keeper not into 'private' from here"),
+    "by account": ("ident", {}, "does not take this account for role keeper: FATAL: Ident authentication"),
+}
+
+
+@pytest.mark.parametrize(("method", "more", "said"), WAYS.values(), ids=WAYS.keys())
+def test_what_keeps_us_out(foreign: Server, method: str, more: Mapping[str, Any], said: str) -> None:
+    place = ServerConfig(port=foreign.port, user="keeper", password_file=foreign.password_file, **more)
+
+    def refused() -> bool:
+        try:
+            with postgres.connect(place, "private"):
+                return False
+        except errors.ServerUnreachable as error:
+            return re.search(said, error.problem) is not None
+
+    hba = foreign.data / "pg_hba.conf"
+    before = hba.read_text()
+    hba.write_text(f"host private keeper 127.0.0.1/32 {method}\n{before}")
+    try:
+        foreign.execute("select pg_reload_conf()")
+        until(refused, said)
+    finally:
+        hba.write_text(before)
+        foreign.execute("select pg_reload_conf()")
+
+
+def test_what_is_not_postgresql() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        answer = threading.Thread(target=_answers_as_the_web, args=(listening,))
+        answer.start()
+        place = ServerConfig(port=listening.getsockname()[1], user="keeper")
+        with pytest.raises(errors.ServerUnreachable, match="is not PostgreSQL"), postgres.connect(place):
+            pass
+        answer.join()
+
+
+def _answers_as_the_web(listening: socket.socket) -> None:
+    peer, _address = listening.accept()
+    with peer:
+        peer.recv(8)
+        peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 
 def test_what_the_network_says_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,10 +129,36 @@ SESSIONS = (
         remedy="Correct host of the server, or the name service of this machine.",
     ),
     Meaning(
-        pattern="no pg_hba.conf entry",
+        pattern="no pg_hba.conf entry|pg_hba.conf rejects",
         reason=Reason.UNREACHABLE,
         sentence="PostgreSQL at {where} lets role {user} not into {database!r} from here.",
-        remedy="Add a line for it to pg_hba.conf and reload.",
+        remedy="Add a line for it to pg_hba.conf, before any that rejects it, and reload.",
+    ),
+    Meaning(
+        pattern="[Aa]uthentication failed",  # Peer, Ident, LDAP, PAM, certificate and others
+        reason=Reason.UNREACHABLE,
+        sentence="PostgreSQL at {where} does not take this account for role {user}: {words}.",
+        remedy="See which method pg_hba.conf of the server names for the role: peer and ident ask for an "
+        "account of the same name, or for a line in pg_ident.conf.",
+    ),
+    Meaning(
+        pattern="cannot connect to invalid database",
+        reason=Reason.CONFIGURATION,
+        sentence="Database {database!r} at {where} is what an interrupted DROP DATABASE has left.",
+        remedy="Drop it, or take it out of databases of the plan.",
+    ),
+    Meaning(
+        pattern="received invalid response|expected authentication request",
+        reason=Reason.UNREACHABLE,
+        sentence="What answers at {where} is not PostgreSQL.",
+        remedy="Correct host and port of the server.",
+    ),
+    Meaning(
+        pattern='failed: [^"]*(SSL|certificate)',
+        reason=Reason.UNREACHABLE,
+        sentence="A connection by TLS to PostgreSQL at {where} cannot be made: {words}.",
+        remedy="See sslmode, sslrootcert, sslcert and sslkey of the server here, and ssl of the server "
+        "itself, with its certificate.",
     ),
     Meaning(
         pattern="Connection refused|No such file or directory",

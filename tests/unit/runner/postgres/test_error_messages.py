@@ -101,3 +101,19 @@ def test_statements_of_ours_are_judged_by_their_state(
     said = sessions.broken(error("что-то не так"))
     assert said.reason is reason
     assert words in str(said)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ('failed: root certificate file "/nowhere" does not exist', "by TLS"),
+        ("failed: SSL error: certificate verify failed", "by TLS"),
+        ('to server at "certificate" (::1), port 1 failed: Connection refused', "Nothing answers"),
+        ('failed: FATAL:  cannot connect to invalid database "SSL"', "interrupted DROP DATABASE"),
+        ('failed: FATAL:  password authentication failed for user "SSL"', "refuses the password"),
+    ],
+)
+def test_words_beside_a_name_decide(words: str, says: str) -> None:
+    found = error_messages.meaning(f"connection to server {words}", refusals.SESSIONS)
+    assert found is not None
+    assert says in found.sentence
