@@ -62,16 +62,17 @@ def decide(
     now: datetime,
     proven: Collection[str] = (),
     elsewhere: Iterable[Backup] = (),
+    gone: Collection[str] = (),
 ) -> Retention:
     """The verdict on every available backup of one plan and database, and on damaged ones that were given up.
 
     ``backups`` are all its attempts, in any order. ``proven`` are the ids of backups that a proof has
     restored or read back, beside those whose record says ``verified_at``. ``elsewhere`` are backups of other
-    plans, on which some of these may be built.
+    plans, on which some of these may be built. ``gone`` are the ids of those whose files are gone.
     """
-    known = {backup.id: backup for backup in (*elsewhere, *backups) if backup.is_available}
+    known = {each.id: each for each in (*elsewhere, *backups) if each.is_available and each.id not in gone}
     good = sorted((each for each in backups if each.is_available), key=_order, reverse=True)
-    whole = [backup for backup in good if _chain(backup, known)]
+    whole = [backup for backup in good if backup.id in known and _chain(backup, known)]
     reasons: dict[str, list[str]] = {backup.id: [] for backup in good}
     for backup, reason in _asked_for(whole, keep, now):
         reasons[backup.id].append(reason)
@@ -86,7 +87,7 @@ def decide(
         if child.status is Status.RUNNING and child.parent in reasons:
             reasons[child.parent].append(said("parent of {id}, which is being made", id=child.id))
     _hold_chains(good, known, reasons)
-    _spare_broken(good, whole, reasons)
+    _spare_broken(good, whole, gone, reasons)
     verdicts = [_verdict(backup, reasons[backup.id]) for backup in good]
     verdicts += [
         Verdict(backup=each, kept=False, reasons=(GIVEN_UP,)) for each in backups if _is_given_up(each)
@@ -235,17 +236,21 @@ def _hold_chains(good: Sequence[Backup], known: Mapping[str, Backup], reasons: d
                 reasons[parent.id].append(said("parent of {id}", id=child.id))
 
 
-def _spare_broken(good: Sequence[Backup], whole: Sequence[Backup], reasons: dict[str, list[str]]) -> None:
-    """An incremental whose chain is broken counts for nothing, but outlives no whole backup that is kept.
+def _spare_broken(
+    good: Sequence[Backup], whole: Sequence[Backup], gone: Collection[str], reasons: dict[str, list[str]]
+) -> None:
+    """What is gone, or its chain broken, counts for nothing, and outlives no whole backup that is kept.
 
-    What breaks the chain may be a record that cannot be read today and is mended tomorrow.
+    A record that breaks the chain may be mended tomorrow, and the files may be on a disk that comes back.
     """
     kept = [_order(other) for other in whole if reasons[other.id]]
     is_whole = {other.id for other in whole}
     for backup in good:
         if backup.id not in is_whole and _order(backup) > min(kept, default=_NEVER):
             reasons[backup.id].append(
-                said("its chain is broken: it counts for nothing, and goes with its time")
+                said("its files are gone: it counts for nothing, and goes with its time")
+                if backup.id in gone
+                else said("its chain is broken: it counts for nothing, and goes with its time")
             )
 
 

@@ -169,11 +169,22 @@ def _decide(
 ) -> tuple[Verdict, ...]:
     proven = _proven(workspace, plan_name)
     elsewhere = _elsewhere(workspace, plan_name, backups)
+    gone = frozenset(each.id for each in backups if each.is_available and _is_without_files(workspace, each))
     return tuple(
         verdict
         for group in retention.by_subject(backups)
-        for verdict in retention.decide(group, keep, now=now, proven=proven, elsewhere=elsewhere).verdicts
+        for verdict in retention.decide(
+            group, keep, now=now, proven=proven, elsewhere=elsewhere, gone=gone
+        ).verdicts
     )
+
+
+def _is_without_files(workspace: Workspace, backup: Backup) -> bool:
+    """Whether somebody removed what the record speaks of, or mounted an older state of the storage."""
+    try:
+        return stored_backup.place(workspace.config, backup).is_gone()
+    except (stored_backup.NoPlace, *_NOT_OURS):
+        return False
 
 
 def _elsewhere(workspace: Workspace, plan_name: str, backups: Sequence[Backup]) -> tuple[Backup, ...]:

@@ -58,6 +58,14 @@ class StoredBackup:
         """A file for a tool that needs a path."""
         return self.folder / name
 
+    def is_gone(self) -> bool:
+        """Whether a file is not there, or of another size; what we may not look at is not called gone."""
+        try:
+            wrong = (self._size(each.path) != each.size_bytes for each in self.backup.files)
+            return not self.folder.exists() or any(wrong)
+        except OSError:
+            return False
+
     def _list(self) -> bytes | None:
         try:
             return regular_file.read(self.path(layout.CHECKSUMS_NAME), codec.MOST_BYTES)

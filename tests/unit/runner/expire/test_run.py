@@ -2,8 +2,9 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,27 @@ def test_what_is_being_read_is_left_for_the_next_time(opened: Workspace) -> None
         assert (places.folder_of(opened, backups[2]) / "shop.backup").exists()
     assert run(opened).problems == ()
     assert available(opened) == [backups[0].id]
+
+
+REMOVED: dict[str, Callable[[Path], object]] = {
+    "folder": shutil.rmtree,
+    "file": lambda folder: (folder / "shop.backup").unlink(),
+    "part of a file": lambda folder: (folder / "shop.backup").write_bytes(b""),
+}
+
+
+@pytest.mark.parametrize("away", REMOVED.values(), ids=REMOVED)
+def test_what_somebody_removed_lets_no_other_go(opened: Workspace, away: Callable[[Path], object]) -> None:
+    """An older state of the storage may be mounted there, too: it has its mark."""
+    gone, good, superfluous = places.days(opened, 3)
+    away(places.folder_of(opened, gone))
+    outcome = run(opened)
+    assert outcome.problems == ()
+    assert available(opened) == [gone.id, good.id]
+    assert places.folder_of(opened, good).exists()
+    assert not places.folder_of(opened, superfluous).exists()
+    reasons = {each.backup.id: each.reasons for each in outcome.verdicts}
+    assert reasons[gone.id] == ("its files are gone: it counts for nothing, and goes with its time",)
 
 
 def test_a_chain_goes_only_as_a_whole(opened: Workspace) -> None:
