@@ -67,6 +67,20 @@ find_complete() {
     return 1
 }
 
+# A folder that is there and cannot be looked into, or a link to a disk that is not mounted, would look like the end
+# of the WAL, and a server that lacks its last commits would come up. Before each "not there".
+nothing_hidden() {
+    line='
+'
+    names=$(ls -a "$archive") || refuse "$archive cannot be looked into"
+    for folder in incoming receiving aside "${name%????????}"; do
+        case $line$names$line in
+            *"$line$folder$line"*)
+                (cd "$archive/$folder" && ls) >/dev/null || refuse "$archive/$folder cannot be looked into" ;;
+        esac
+    done
+}
+
 is_whole() { [ "$(wc -c <"$1")" -eq "$segment_bytes" ]; }
 
 # The spool of this start of this server; none where the script is not run by one.
@@ -172,6 +186,7 @@ case $name in
             cp "$source" "$temporary" && mv "$temporary" "$target" || refuse "cannot copy $name"
             exit 0
         done
+        nothing_hidden
         exit 1 ;;
 esac
 
@@ -188,6 +203,7 @@ if find_complete "$name"; then
     exit 0
 fi
 
+nothing_hidden
 # The status is the writer's alone: what is cut short by the disk would be a server that lacks its last commits.
 keep_part() { unpack "$source" | (bound && cat >"$temporary.part"); }
 

@@ -267,6 +267,30 @@ def test_a_segment_without_an_end_does_not_fill_the_disk(tmp_path: Path, shell: 
         assert files(asker) == []
 
 
+@pytest.mark.parametrize(
+    ("hidden", "name"),
+    [
+        (name_of(1)[:16], name_of(1)),
+        ("receiving", name_of(COUNT + 1)),
+        ("aside", name_of(COUNT + 1)),
+        ("incoming", "00000002.history"),
+    ],
+)
+def test_what_cannot_be_looked_into_is_not_the_end_of_the_wal(own: Asker, hidden: str, name: str) -> None:
+    """A server that was told so would come up without its last commits."""
+    folder = own.archive / hidden
+    folder.mkdir(exist_ok=True)
+    before = own.ask(name)[0]
+    away = folder.rename(folder.with_name("away"))
+    folder.symlink_to("/nowhere/mounted")  # what the mode of a folder refuses, it does not refuse to root
+    status, found, said = own.ask(name)
+    assert (status, found) == (126, None)
+    assert f"restore-wal.sh: {folder} cannot be looked into" in said
+    folder.unlink()
+    away.rename(folder)
+    assert own.ask(name)[0] == before == int(name != name_of(1))
+
+
 def test_what_a_killed_unpacking_left_is_not_given(asker: Asker) -> None:
     asker.slow(first=1)
     asker.gets(1)
