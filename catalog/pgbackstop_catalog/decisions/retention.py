@@ -24,6 +24,7 @@ from pgbackstop_catalog.text import Said, said
 REMOVED = said("no rule keeps it")
 GIVEN_UP = said("damaged, and acknowledged")
 BROKEN = said("its chain is broken: it counts for nothing, and goes with its time")
+GONE = said("its files are gone: it counts for nothing, and goes with its time")
 _SHOWN = 3
 _NEVER = (datetime.min.replace(tzinfo=UTC), "")
 
@@ -247,11 +248,7 @@ def _spare_broken(
     is_whole = {other.id for other in whole}
     for backup in good:
         if backup.id not in is_whole and _order(backup) > min(kept, default=_NEVER):
-            reasons[backup.id].append(
-                said("its files are gone: it counts for nothing, and goes with its time")
-                if backup.id in gone
-                else said("its chain is broken: it counts for nothing, and goes with its time")
-            )
+            reasons[backup.id].append(GONE if backup.id in gone else BROKEN)
 
 
 def _some(tables: Sequence[str]) -> str:
