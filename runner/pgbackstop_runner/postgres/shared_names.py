@@ -29,7 +29,8 @@ _NAMES = """
 _OF_SINGLE_BYTES = """
     select datname from pg_catalog.pg_database
     where datallowconn and datconnlimit not in (-2, 0) and pg_catalog.pg_encoding_max_length(encoding) = 1
-      and pg_catalog.has_database_privilege(oid, 'connect') order by datistemplate, datname"""
+      and pg_catalog.has_database_privilege(oid, 'connect')
+    order by encoding = pg_catalog.pg_char_to_encoding('SQL_ASCII'), datistemplate, datname"""
 
 
 class _Loader(TextLoader):

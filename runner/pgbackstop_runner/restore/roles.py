@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from pgbackstop_catalog import errors
 from pgbackstop_runner.formats import dump_metadata, sql_script
@@ -70,10 +71,20 @@ def _run(connection: psycopg.Connection, code: bytes) -> None:
     try:
         with connection.transaction():
             connection.execute(code)
+    except psycopg.errors.CharacterNotInRepertoire:
+        _run_as_letters(connection, own)
     except psycopg.Error:
         if own == code:
             raise
         connection.execute(own)
+
+
+def _run_as_letters(connection: psycopg.Connection, code: bytes) -> None:
+    """Run what globals of SQL_ASCII say of a name that is no text here: in LATIN1 any byte is a letter."""
+    before = connection.info.parameter_status("client_encoding") or "UTF8"
+    connection.execute("set client_encoding to 'LATIN1'")
+    connection.execute(code)
+    connection.execute(sql.SQL("set client_encoding to {}").format(sql.Literal(before)))
 
 
 def in_globals(folder: Path) -> Globals:

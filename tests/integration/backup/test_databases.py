@@ -185,8 +185,14 @@ def test_names_that_were_given_in_another_encoding(make_server: MakeServer, tmp_
     assert set(made) == {"shop", "latin"}
     (warning,) = (each for backup in made.values() for each in backup.warnings)
     assert r"gr\xf6\xdfe is no text in the encoding of postgres" in warning
+    assert site.run("drill", "p").returncode == 0
     assert b'CREATE ROLE "m\xfcller"' in (site.path(made["shop"]) / "globals.sql").read_bytes()
-    server.execute("DROP DATABASE latin")  # nobody can ask for the role any more
+    # Where it is the only one, a database without an encoding; its bytes are no text for a drill's server.
+    server.execute("CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    server.execute("DROP DATABASE latin")
+    assert {each.status for each in site.make("p")} == {Status.SUCCEEDED}
+    assert site.run("drill", "p").returncode == 0
+    server.execute("DROP DATABASE bytes")  # nobody can ask for the role any more
     (refused,) = site.make("p")
     assert refused.reason is Reason.TOOL
     assert (
