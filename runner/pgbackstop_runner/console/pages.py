@@ -76,9 +76,7 @@ class _Pages:
 
     async def operation(self, request: web.Request, visitor: Visitor) -> web.Response:
         operation = self.desk.operations.named(request.match_info["id"])
-        restore = None
-        if operation.verb in {"restore", "undo", "drop", "recover"}:
-            restore = await asyncio.to_thread(restores.of_operation, self.desk.workspace(), operation)
+        restore = await asyncio.to_thread(restores.of_operation, self.desk.workspace(), operation)
         return self.desk.respond(
             "operation.html",
             visitor,

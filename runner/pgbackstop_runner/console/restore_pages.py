@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NoReturn
@@ -13,13 +12,11 @@ from aiohttp import web
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.text import said
-from pgbackstop_runner.console import deeds, facts, guard
+from pgbackstop_runner.console import facts, guard, restoring
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
-from pgbackstop_runner.console.typed import require_text, require_typed
 from pgbackstop_runner.console.wishes import RestoreWish
-from pgbackstop_runner.restore import select_backup, target_database
-from pgbackstop_runner.restore.select_backup import BackupQuery
+from pgbackstop_runner.restore import target_database
 
 
 def add(desk: Desk, app: web.Application) -> None:
@@ -36,16 +33,16 @@ class _Pages:
     desk: Desk
 
     async def beside(self, request: web.Request, visitor: Visitor) -> web.Response:
-        found = await restorable(self.desk, request)
+        found = await restoring.restorable(self.desk, request.match_info["id"])
         into = request.query.get("into") or _proposed(found.record)
         return self._plan(request, visitor, found, _wish(found.record, request.query, into))
 
     async def in_place(self, request: web.Request, visitor: Visitor) -> web.Response:
-        found = await restorable(self.desk, request)
+        found = await restoring.restorable(self.desk, request.match_info["id"])
         return self._plan(request, visitor, found, _wish(found.record, request.query, ""))
 
     async def start_beside(self, request: web.Request, visitor: Visitor) -> NoReturn:
-        found = await restorable(self.desk, request)
+        found = await restoring.restorable(self.desk, request.match_info["id"])
         form = await guard.form(request)
         into = form.get("into", "")
         if not into:
@@ -53,7 +50,7 @@ class _Pages:
         await self._start(request, visitor, found.record, _wish(found.record, form, into))
 
     async def start_in_place(self, request: web.Request, visitor: Visitor) -> NoReturn:
-        found = await restorable(self.desk, request)
+        found = await restoring.restorable(self.desk, request.match_info["id"])
         await self._start(request, visitor, found.record, _wish(found.record, await guard.form(request), ""))
 
     def _plan(
@@ -72,29 +69,9 @@ class _Pages:
     async def _start(
         self, request: web.Request, visitor: Visitor, backup: Backup, wish: RestoreWish
     ) -> NoReturn:
-        subject = f"{backup.server}/{wish.into or backup.database}"
-        self.desk.operations.check("restore", subject)
-        told = self.desk.restore_plans.require(wish)
-        await require_typed(self.desk, request, visitor, told.confirm, f"restore {subject}")
-        confirmed = (f"--yes-replace={told.confirm}",) if told.confirm else ()
-        made = await deeds.fulfil(
-            self.desk,
-            request,
-            visitor.name,
-            "restore",
-            subject,
-            wish=wish,
-            options=confirmed,
-            what=f"{backup.id} into {subject}",
-        )
+        typed = (await guard.form(request)).get("typed", "")
+        made = await restoring.start_restore(self.desk, request, visitor.name, backup, wish, typed=typed)
         raise web.HTTPSeeOther(f"/activity/{made.id}")
-
-
-async def restorable(desk: Desk, request: web.Request) -> facts.Whereabouts:
-    """The backup of the address. Raises NotFound, ConfigError where it is none that can be restored."""
-    found = await asyncio.to_thread(facts.backup, desk.workspace(), request.match_info["id"])
-    select_backup.choose([found.record], BackupQuery(backup=found.record.id))
-    return found
 
 
 def _proposed(backup: Backup) -> str:
@@ -103,10 +80,9 @@ def _proposed(backup: Backup) -> str:
 
 
 def _wish(backup: Backup, given: Mapping[str, str], into: str) -> RestoreWish:
-    require_text(into)
-    return RestoreWish(
-        backup=backup.id,
-        into=into,
+    return restoring.restore_wish(
+        backup,
+        into,
         roles=given.get("globals") == "yes",
-        accept_missing=not into and given.get("accept_missing") == "yes",
+        accept_missing=given.get("accept_missing") == "yes",
     )

@@ -46,6 +46,7 @@ class Drawing:
     told: Told | None = None
     problem: str = ""
     remedy: str = ""
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def is_good(self) -> bool:
@@ -116,6 +117,7 @@ class RestorePlans:
             drawing.problem, drawing.remedy = known.problem, known.remedy
         finally:
             drawing.ended = time.monotonic()
+            drawing.over.set()
 
     def _forget_oldest(self) -> None:
         ended = [wish for wish, each in self._known.items() if each.ended is not None]

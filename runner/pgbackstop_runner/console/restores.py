@@ -15,6 +15,7 @@ from pgbackstop_runner.restore import undo
 from pgbackstop_runner.workspace import Workspace
 
 PAGE: Final = 50
+RESTORING: Final = frozenset({"restore", "undo", "drop", "recover"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,12 @@ def one(workspace: Workspace, restore_id: str) -> Restore:
 
 
 def of_operation(workspace: Workspace, operation: Operation) -> Restore | None:
-    """What the operation restores, or undoes; None before its record is begun. Raises CatalogError."""
+    """What the operation restores, or undoes; None before its record is begun, and for all others.
+
+    Raises CatalogError.
+    """
+    if operation.verb not in RESTORING:
+        return None
     if operation.restore:
         return one(workspace, operation.restore)
     recent = takewhile(lambda each: each.started_at >= operation.started_at, workspace.catalog.restores())

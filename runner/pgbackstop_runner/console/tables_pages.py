@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Literal, NoReturn
@@ -13,16 +12,11 @@ from aiohttp import web
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.text import said
-from pgbackstop_runner.console import deeds, guard
+from pgbackstop_runner.console import guard, restoring
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
-from pgbackstop_runner.console.restore_pages import restorable
-from pgbackstop_runner.console.typed import require_text, require_typed
 from pgbackstop_runner.console.wishes import TablesWish
-from pgbackstop_runner.system import phrases
 
-# As many as one address and one person can hold.
-MOST: Final = 50
 _LISTED: Final = 200
 Way = Literal["tables", "lost"]
 
@@ -40,32 +34,35 @@ def add(desk: Desk, app: web.Application) -> None:
 class _Pages:
     desk: Desk
 
+    async def _backup(self, request: web.Request) -> Backup:
+        return (await restoring.restorable(self.desk, request.match_info["id"])).record
+
     async def beside(self, request: web.Request, visitor: Visitor) -> web.Response:
-        found = (await restorable(self.desk, request)).record
+        found = await self._backup(request)
         schema = request.query.get("schema") or f"restored_{found.started_at:%Y%m%d_%H%M}"
         return self._page(request, visitor, found, "tables", schema)
 
     async def lost(self, request: web.Request, visitor: Visitor) -> web.Response:
-        return self._page(request, visitor, (await restorable(self.desk, request)).record, "lost", "")
+        return self._page(request, visitor, await self._backup(request), "lost", "")
 
     async def start_beside(self, request: web.Request, visitor: Visitor) -> NoReturn:
-        found = (await restorable(self.desk, request)).record
+        found = await self._backup(request)
         schema = (await guard.form(request)).get("schema", "")
         if not schema:
             raise errors.ConfigError(said("The schema has no name."), remedy=said("Give it one."))
-        await self._start(request, visitor, found, _wish(found, await _tables(request), schema))
+        await self._start(
+            request, visitor, found, restoring.tables_wish(found, await _tables(request), schema)
+        )
 
     async def start_lost(self, request: web.Request, visitor: Visitor) -> NoReturn:
         """They come into the live database, whose name is typed for that."""
-        found = (await restorable(self.desk, request)).record
-        wish = _wish(found, await _tables(request), "")
-        await require_typed(self.desk, request, visitor, found.database, f"restore {_subject(found, wish)}")
-        await self._start(request, visitor, found, wish)
+        found = await self._backup(request)
+        await self._start(request, visitor, found, restoring.tables_wish(found, await _tables(request), ""))
 
     def _page(
         self, request: web.Request, visitor: Visitor, backup: Backup, way: Way, schema: str
     ) -> web.Response:
-        wish = _wish(backup, request.query.getall("table", []), schema)
+        wish = restoring.tables_wish(backup, request.query.getall("table", []), schema)
         find = request.query.get("find", "")
         matching = [each for each in known(backup) if find.casefold() in each.casefold()]
         listed = dict.fromkeys((*wish.tables, *islice(matching, _LISTED)))
@@ -86,9 +83,8 @@ class _Pages:
     async def _start(
         self, request: web.Request, visitor: Visitor, backup: Backup, wish: TablesWish
     ) -> NoReturn:
-        subject = _subject(backup, wish)
-        what = f"{backup.id} into {subject}{f' as schema {wish.schema}' if wish.schema else ''}"
-        made = await deeds.fulfil(self.desk, request, visitor.name, "restore", subject, wish=wish, what=what)
+        typed = (await guard.form(request)).get("typed", "")
+        made = await restoring.start_tables(self.desk, request, visitor.name, backup, wish, typed=typed)
         raise web.HTTPSeeOther(f"/activity/{made.id}")
 
 
@@ -101,19 +97,3 @@ async def _tables(request: web.Request) -> list[str]:
     """Each that the form names. Raises ConfigError where it is no form."""
     await guard.form(request)
     return [each for each in (await request.post()).getall("table", []) if isinstance(each, str)]
-
-
-def _wish(backup: Backup, tables: Iterable[str], schema: str) -> TablesWish:
-    """Raises ConfigError for what no table can be, or too many; what there is not is told by the command."""
-    wanted = tuple(dict.fromkeys(tables))
-    require_text(schema, *wanted)
-    if len(wanted) > MOST:
-        raise errors.ConfigError(
-            said("{n} tables are more than {most}.", n=len(wanted), most=MOST),
-            remedy=said("Restore the whole database beside the live one, or a schema by the command line."),
-        )
-    return TablesWish(backup=backup.id, tables=wanted, schema=schema)
-
-
-def _subject(backup: Backup, wish: TablesWish) -> str:
-    return f"{backup.server}/{backup.database}: {phrases.some(wish.tables)}"

@@ -6,9 +6,7 @@ from aiohttp import web
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.text import said
-from pgbackstop_runner.console import guard
 from pgbackstop_runner.console.app import Desk
-from pgbackstop_runner.console.guard import Visitor
 
 
 def require_text(*given: str) -> None:
@@ -17,15 +15,16 @@ def require_text(*given: str) -> None:
         raise errors.ConfigError(said("What was given has a NUL in it."), remedy=said("Write it anew."))
 
 
-async def require_typed(desk: Desk, request: web.Request, visitor: Visitor, name: str, deed: str) -> None:
-    """Raises ConfigError where the form's ``typed`` is not the name; that is in the audit then.
+async def require_typed(
+    desk: Desk, request: web.Request, who: str, name: str, deed: str, *, typed: str
+) -> None:
+    """Raises ConfigError where ``typed`` is not the name; that is in the audit then.
 
     Nothing need be typed where the name is "".
     """
-    typed = (await guard.form(request)).get("typed", "")
     if not name or typed == name:
         return
-    await desk.audited(request, visitor.name, deed, "", "refused: typed name")
+    await desk.audited(request, who, deed, "", "refused: typed name")
     problem = said("The name {name!r} was not typed; nothing was touched.", name=name)
     if typed:
         problem = said("{typed!r} is not {name!r}; nothing was touched.", typed=typed, name=name)

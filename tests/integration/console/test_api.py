@@ -95,8 +95,18 @@ def path_of(endpoint: Endpoint) -> str:
     return endpoint.path.replace("{id}", "nothing")
 
 
+# Where an empty body says too little.
+BODIES: dict[str, object] = {
+    "/backups": {"plan": "nothing"},
+    "/backups/{id}/restore": {"into": "new"},
+    "/backups/{id}/tables": {"tables": ["t"], "into_schema": "new"},
+    "/backups/{id}/lost": {"tables": ["t"]},
+    "/servers/{id}/recover": {"into": "/new"},
+}
+
+
 def body_of(endpoint: Endpoint) -> object:
-    return {"plan": "nothing"} if endpoint.path == "/backups" else {} if endpoint.body else None
+    return BODIES.get(endpoint.path.removesuffix("/plan"), {}) if endpoint.body else None
 
 
 def test_every_endpoint_is_for_its_roles_and_for_nobody_else(site: Site) -> None:
@@ -253,6 +263,46 @@ def test_the_documented_call_before_a_migration_is_answered_when_it_is_safe(site
     assert (code, refused["status"], refused["operation"]["state"]) == (22, 424, "failed"), refused
 
 
+@pytest.mark.integration
+def test_a_restore_from_its_plan_to_its_way_back(site: Site, database: Database) -> None:
+    viewer, operator = token(site, "watch", "viewer"), token(site, "deploy", "operator")
+    admin = token(site, "all", "admin")
+    made = json.loads(operator.ask("POST", "/backups", {"plan": "shop", "wait": True}).text)
+    place = f"/backups/{made['backups'][0]['id']}"
+
+    beside = json.loads(viewer.ask("POST", f"{place}/restore/plan", {"into": f"{database.name}_x"}).text)
+    assert beside["confirm"] == ""
+    assert f"the new database {database.name}_x" in str(beside["lines"])
+    refused = viewer.ask("POST", f"{place}/restore/plan", {"into": database.name})
+    assert (refused.status, "already" in json.loads(refused.text)["detail"]) == (409, True), refused
+    unseen = operator.ask("POST", f"{place}/restore", {"into": f"{database.name}_y"})
+    assert (unseen.status, "seen the plan" in json.loads(unseen.text)["detail"]) == (409, True)
+
+    before = database.rows()
+    database.execute("DELETE FROM orders")
+    told = json.loads(admin.ask("POST", f"{place}/replace/plan", {}).text)
+    assert told["confirm"] == database.name
+    assert admin.ask("POST", f"{place}/replace", {"confirm": "another"}).status == 400
+    done = admin.ask("POST", f"{place}/replace", {"confirm": database.name, "wait": True})
+    assert done.status == 200, done
+    restore = json.loads(done.text)["restore"]
+    assert (restore["status"], restore["operator"]) == ("succeeded", "token all in the console")
+    assert "swap" in [each["name"] for each in restore["steps"]]
+    assert database.rows() == before
+    assert [each["id"] for each in viewer.get("/restores")["restores"]] == [restore["id"]]
+    assert viewer.get(f"/restores/{restore['id']}")["restore"] == restore
+
+    again = admin.ask("POST", f"{place}/replace", {"confirm": database.name})
+    assert again.status == 409, "its plan was another"
+    way = f"/restores/{restore['id']}"
+    assert admin.ask("POST", f"{way}/undo", {"confirm": "another"}).status == 400
+    assert admin.ask("POST", f"{way}/undo", {"confirm": database.name, "wait": True}).status == 200
+    assert database.row_counts()["orders"] == 0, "the old one is back"
+    assert admin.ask("POST", f"{way}/undo", {"confirm": database.name}).status == 409
+    assert admin.ask("POST", f"{way}/drop", {"confirm": database.name}).status == 409
+    Database(server=database.server, name=viewer.get(way)["restore"]["undone_database"]).drop()
+
+
 def test_one_that_the_daemon_or_a_person_makes_already_is_said(site: Site) -> None:
     operator = token(site, "deploy", "operator")
     opened = workspace.open_workspace(site.folder / "pgbackstop.yaml", lambda error: pytest.fail(str(error)))
@@ -327,7 +377,20 @@ def test_a_catalog_that_cannot_be_read_is_told(site: Site) -> None:
 ODD = st.text(st.characters(codec="utf-8"), max_size=30) | st.sampled_from(
     ["", "\0", "../..", "%", "%ff", "--all", "shop", HOSTILE, "1e999", "a" * 3000]
 )
-NAMES = st.sampled_from(["plan", "status", "limit", "after", "database", "wait", "pin", "databases"]) | ODD
+KNOWN = (
+    "plan",
+    "status",
+    "limit",
+    "after",
+    "database",
+    "wait",
+    "pin",
+    "databases",
+    "into",
+    "confirm",
+    "tables",
+)
+NAMES = st.sampled_from(KNOWN) | ODD
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | ODD,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),

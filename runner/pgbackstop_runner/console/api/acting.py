@@ -25,8 +25,8 @@ async def back_up(call: Call) -> Answer:
         pins.made(note=asked.pin.note, until=asked.pin.until)  # refused now, not by the command
     operation = await _start(call, "backup", asked.plan, ("backup", *_options(asked), "--", asked.plan))
     if not asked.wait:
-        return await _begun(call, operation)
-    done = await _ended(call, operation)
+        return await begun(call, operation)
+    done = await ended(call, operation)
     # Read anew: the plan may be another since, or gone.
     plan = call.desk.workspace().config.plans.get(asked.plan)
     if problem := lacking(done, asked, verifies=plan is not None and plan.verify):
@@ -69,7 +69,7 @@ async def _prove(call: Call, verb: Verb) -> Answer:
     asked: models.ProofAsked = call.body
     backup = await deeds.exists(call.desk, call.id)
     operation = await _start(call, verb, backup.id)
-    return Answer(value=await _ended(call, operation)) if asked.wait else await _begun(call, operation)
+    return await answered(call, operation, wait=asked.wait)
 
 
 async def pin(call: Call) -> Answer:
@@ -88,19 +88,25 @@ async def unpin(call: Call) -> Answer:
 async def cancel(call: Call) -> Answer:
     """Ask an operation to end."""
     operation = await deeds.cancel(call.desk, call.request, call.caller, call.id)
-    return await _begun(call, operation)
+    return await begun(call, operation)
 
 
 async def _start(call: Call, verb: Verb, subject: str, arguments: tuple[str, ...] = ()) -> Operation:
     return await deeds.start(call.desk, call.request, call.caller, verb, subject, arguments=arguments)
 
 
-async def _begun(call: Call, operation: Operation) -> Answer:
+async def answered(call: Call, operation: Operation, *, wait: bool) -> Answer:
+    """How it ended, where somebody waits for that, else where to ask. Raises Refused as ``ended`` does."""
+    return Answer(value=await ended(call, operation)) if wait else await begun(call, operation)
+
+
+async def begun(call: Call, operation: Operation) -> Answer:
+    """That it runs, and where to ask how it stands."""
     value = await reading.shown(call.desk, operation)
     return Answer(value=value, status=202, location=f"{BASE}/operations/{operation.id}")
 
 
-async def _ended(call: Call, operation: Operation) -> models.Operation:
+async def ended(call: Call, operation: Operation) -> models.Operation:
     """What became of it. Raises Refused where it did not succeed."""
     operation = await call.desk.operations.ended(operation)
     done = await reading.shown(call.desk, operation)

@@ -40,7 +40,7 @@ def _document() -> _Json:
         "info": {
             "title": "pgbackstop",
             "version": __version__,
-            "summary": "Ask whether you are safe, and back up, verify, drill and pin.",
+            "summary": "Ask whether you are safe; back up, verify, drill, pin, restore and recover.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],

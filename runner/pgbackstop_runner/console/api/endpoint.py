@@ -13,6 +13,10 @@ from pgbackstop_catalog.model import Model
 from pgbackstop_runner.console.app import Desk
 
 BASE: Final = "/api/v1"
+WAITED: Final = {
+    200: "Over, and it succeeded.",
+    202: "Started; Location says where to ask how it stands.",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.ids import BackupId
 from pgbackstop_catalog.records.pin import Note
 from pgbackstop_catalog.records.proof import Proof
+from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.records.vanished import VanishedTable
 from pgbackstop_runner.console.operation import State as OperationState
 from pgbackstop_runner.console.operation import Verb
@@ -223,10 +224,14 @@ class BackupAsked(Model):
     )
 
 
-class ProofAsked(Model):
-    """Verify or drill a backup now."""
+class Started(Model):
+    """What is common to all that can be waited for."""
 
     wait: bool = Field(default=False, description="answer when it is over: 200 when it succeeded, 424 if not")
+
+
+class ProofAsked(Started):
+    """Verify or drill a backup now."""
 
 
 class OperationSummary(Model):
@@ -253,6 +258,9 @@ class Operations(Model):
 class Operation(OperationSummary):
     """What was started here, what it wrote and what it made."""
 
+    restore: Restore | None = Field(
+        default=None, description="the record of what it restores or undoes, with its steps so far"
+    )
     output: str = Field(description="the last lines that it wrote")
     backups: tuple[MadeBackup, ...] = Field(description="the attempts that it made so far")
 

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.vanished import VanishedTable
 from pgbackstop_catalog.store import summary
-from pgbackstop_runner.console import audit, facts, history
+from pgbackstop_runner.console import audit, facts, history, restores
 from pgbackstop_runner.console.alerts import Alert
-from pgbackstop_runner.console.api import models
+from pgbackstop_runner.console.api import models, restore_models
 from pgbackstop_runner.console.api.endpoint import Answer, Call
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.operation import Operation
@@ -174,6 +174,19 @@ async def backup(call: Call) -> Answer:
     return Answer(value=models.BackupDetails(backup=found.record, copies=found.copies, proofs=found.proofs))
 
 
+async def every_restore(call: Call) -> Answer:
+    """One page of restores."""
+    asked: restore_models.RestoresAsked = call.query
+    page = await asyncio.to_thread(restores.page, call.desk.workspace(), asked.after or "")
+    return Answer(value=restore_models.RestorePage(restores=page.shown, after=page.older or None))
+
+
+async def restore(call: Call) -> Answer:
+    """One restore."""
+    found = await asyncio.to_thread(restores.one, call.desk.workspace(), call.id)
+    return Answer(value=restore_models.RestoreDetails(restore=found))
+
+
 async def operations(call: Call) -> Answer:
     """Every operation that is known."""
     every = (models.OperationSummary(**_facts(each)) for each in call.desk.operations.all())
@@ -203,6 +216,7 @@ async def shown(desk: Desk, one: Operation) -> models.Operation:
     made = await asyncio.to_thread(facts.made_by, desk.workspace(), one)
     return models.Operation(
         **_facts(one),
+        restore=await asyncio.to_thread(restores.of_operation, desk.workspace(), one),
         output=desk.operations.words(one),
         backups=tuple(
             models.MadeBackup(

@@ -6,18 +6,17 @@ from functools import partial
 from typing import Final
 
 from pgbackstop_runner.console.api import acting, models, reading
-from pgbackstop_runner.console.api.endpoint import Endpoint
+from pgbackstop_runner.console.api.endpoint import WAITED, Endpoint
+from pgbackstop_runner.console.api.restore_table import RESTORES
 from pgbackstop_runner.overview.document import StatusDocument
 
-_STARTED: Final = {202: "Started; Location says where to ask how it stands."}
-_WAITED: Final = {200: "Over, and it succeeded.", **_STARTED}
 _proof = partial(
     Endpoint,
     method="POST",
     role="operator",
     answer=models.Operation,
     body=models.ProofAsked,
-    good=_WAITED,
+    good=WAITED,
     refusals=(404, 409, 424),
 )
 
@@ -89,7 +88,7 @@ ENDPOINTS: Final = (
         handler=acting.back_up,
         answer=models.Operation,
         body=models.BackupAsked,
-        good=_WAITED,
+        good=WAITED,
         refusals=(404, 409, 424),
     ),
     Endpoint(
@@ -135,6 +134,7 @@ ENDPOINTS: Final = (
         answer=models.BackupDetails,
         refusals=(404, 409),
     ),
+    *RESTORES,
     Endpoint(
         method="GET",
         path="/operations",
