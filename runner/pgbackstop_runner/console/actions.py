@@ -18,6 +18,7 @@ def add(desk: Desk, app: web.Application) -> None:
     actions = _Actions(desk)
     desk.add(app, "POST", "/plans/{plan}/backup", "operator", actions.backup)
     desk.add(app, "POST", "/plans/{plan}/drill", "operator", actions.drill)
+    desk.add(app, "POST", "/plans/{plan}/expire", "admin", actions.expire)
     desk.add(app, "POST", "/backups/{id}/verify", "operator", actions.verify)
     desk.add(app, "POST", "/backups/{id}/drill", "operator", actions.drill_backup)
     desk.add(app, "POST", "/backups/{id}/pin", "operator", actions.pin)
@@ -34,6 +35,11 @@ class _Actions:
 
     async def drill(self, request: web.Request, visitor: Visitor) -> NoReturn:
         await self._start(request, visitor, "drill", self._plan(request))
+
+    async def expire(self, request: web.Request, visitor: Visitor) -> NoReturn:
+        seen = (await guard.form(request)).get("seen", "")
+        made = await deeds.expire(self.desk, request, visitor.name, self._plan(request), seen=seen)
+        raise web.HTTPSeeOther(f"/activity/{made.id}")
 
     async def verify(self, request: web.Request, visitor: Visitor) -> NoReturn:
         found = await deeds.exists(self.desk, request.match_info["id"])

@@ -7,8 +7,10 @@ from datetime import datetime
 
 from aiohttp import web
 
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_runner.console import facts
+from pgbackstop_catalog.text import said
+from pgbackstop_runner.console import facts, history
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.operation import Operation, Verb
 from pgbackstop_runner.console.wishes import Wish
@@ -62,6 +64,21 @@ async def fulfil(
     made = await start(desk, request, who, verb, subject, arguments=arguments, what=what)
     desk.restore_plans.forget(wish)
     return made
+
+
+async def expire(desk: Desk, request: web.Request, who: str, plan: str, *, seen: str) -> Operation:
+    """Remove what somebody saw that retention lets go.
+
+    Raises ValidationError where something else would go by now, NotFound, Busy, CatalogError.
+    """
+    found = await asyncio.to_thread(history.retention, desk.workspace(), plan)
+    if seen != found.seen:
+        raise errors.ValidationError(
+            said("What would go is another by now, or nobody has looked; nothing was removed."),
+            remedy=said("Look at what is kept and what goes."),
+        )
+    what = f"{plan}: {found.goes} backups go, {found.stays} stay"
+    return await start(desk, request, who, "expire", plan, what=what)
 
 
 async def cancel(desk: Desk, request: web.Request, who: str, operation_id: str) -> Operation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -68,7 +69,8 @@ def _took(value: float) -> Said:
 class Kept:
     """One page of what retention says of a plan's backups, the newest first; nothing is removed by that.
 
-    ``goes`` and ``goes_bytes`` are of all pages; ``older`` is where the next page begins, or "".
+    ``goes`` and ``goes_bytes`` are of all pages; ``older`` is where the next page begins, or "". ``seen`` is
+    another where something else would go.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -76,6 +78,7 @@ class Kept:
     goes: int
     goes_bytes: int
     older: str
+    seen: str
 
 
 def retention(workspace: Workspace, plan: str, before: str = "", limit: int = facts.PAGE) -> Kept:
@@ -90,4 +93,5 @@ def retention(workspace: Workspace, plan: str, before: str = "", limit: int = fa
         goes=len(going),
         goes_bytes=sum(each.backup.size_bytes or 0 for each in going),
         older=found[limit - 1].backup.id if len(found) > limit else "",
+        seen=hashlib.sha256(" ".join(each.backup.id for each in going).encode()).hexdigest()[:16],
     )

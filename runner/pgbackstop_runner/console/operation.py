@@ -10,7 +10,7 @@ from pydantic import Field
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import Count, Model, UtcTime
 
-Verb = Literal["backup", "verify", "drill", "restore", "undo", "drop", "recover"]
+Verb = Literal["backup", "verify", "drill", "expire", "restore", "undo", "drop", "recover"]
 State = Literal["running", "ending", "succeeded", "incomplete", "failed", "cancelled", "interrupted"]
 _BACKUP_ID: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6,8}")
 

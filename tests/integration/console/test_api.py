@@ -6,6 +6,7 @@ import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -26,9 +27,10 @@ from pgbackstop_runner.console.api.endpoint import BASE, Endpoint
 from pgbackstop_runner.console.api.table import ENDPOINTS
 from pgbackstop_runner.console.guard import RANKS
 from tests.fuzz import examples
-from tests.integration.console.conftest import DEADLINE, Answer, Site, Visit, serving, until
+from tests.integration.console.conftest import DEADLINE, Answer, Site, Visit, deeds, serving, until
 from tests.integration.console.test_console import HOSTILE, failed
 from tests.support.databases import Database
+from tests.unit.catalog import builders
 
 WHOLE: dict[str, Any] = json.loads(document.text())
 HOW_TO = Path(__file__).parents[3] / "docs" / "how-to" / "back-up-before-a-migration.md"
@@ -98,6 +100,7 @@ def path_of(endpoint: Endpoint) -> str:
 # Where an empty body says too little.
 BODIES: dict[str, object] = {
     "/backups": {"plan": "nothing"},
+    "/plans/{id}/expire": {"seen": ""},
     "/backups/{id}/restore": {"into": "new"},
     "/backups/{id}/tables": {"tables": ["t"], "into_schema": "new"},
     "/backups/{id}/lost": {"tables": ["t"]},
@@ -228,10 +231,10 @@ def test_a_backup_from_the_call_to_its_pin_and_its_proofs(site: Site) -> None:
     assert operator.ask("DELETE", f"/backups/{made['id']}/pin").status == 200
     assert operator.ask("DELETE", f"/backups/{made['id']}/pin").status == 409
     lines = (site.folder / "store/catalog/state/console-audit.jsonl").read_text().splitlines()
-    deeds = [each["action"] for each in map(json.loads, lines) if each["user"] == "token deploy"]
-    assert deeds == ["backup", "verify", "drill", "pin", "unpin", "unpin"]
+    acts = [each["action"] for each in map(json.loads, lines) if each["user"] == "token deploy"]
+    assert acts == ["backup", "verify", "drill", "pin", "unpin", "unpin"]
     told = token(site, "all", "admin").get("/audit")["deeds"]
-    assert [each["action"] for each in reversed(told) if each["user"] == "token deploy"] == deeds
+    assert [each["action"] for each in reversed(told) if each["user"] == "token deploy"] == acts
 
 
 @pytest.mark.integration
@@ -301,6 +304,30 @@ def test_a_restore_from_its_plan_to_its_way_back(site: Site, database: Database)
     assert admin.ask("POST", f"{way}/undo", {"confirm": database.name}).status == 409
     assert admin.ask("POST", f"{way}/drop", {"confirm": database.name}).status == 409
     Database(server=database.server, name=viewer.get(way)["restore"]["undone_database"]).drop()
+
+
+def test_what_goes_is_removed_once_somebody_has_seen_it(site: Site) -> None:
+    """Backups of the plan without bytes: what is removed is told by the records."""
+    admin, ada = token(site, "all", "admin"), site.visit("ada")
+    day = timedelta(days=1)
+    for number in range(12):
+        started = utc_now() - (30 - number) * day
+        site.catalog.put(builders.backup(number, started, plan="shop", server="main", location=None))
+    before = admin.get("/plans/shop/retention")
+    assert before["goes"] == 5
+    assert "nothing was removed" in ada.post("/plans/shop/expire", {"seen": "another"}).text
+    site.catalog.put(builders.backup(20, utc_now() - day, plan="shop", server="main", location=None))
+    stale = admin.ask("POST", "/plans/shop/expire", {"seen": before["seen"]})
+    assert (stale.status, "another by now" in json.loads(stale.text)["detail"]) == (409, True)
+    page = ada.get("/plans/shop/retention").text
+    assert "Remove 6 backups now" in page
+    assert "Remove" not in site.visit("otto").get("/plans/shop/retention").text
+    seen = re.findall(r'name="seen" value="(\w+)"', page)[0]
+    done = admin.ask("POST", "/plans/shop/expire", {"seen": seen, "wait": True})
+    assert (done.status, json.loads(done.text)["verb"]) == (200, "expire"), done
+    assert admin.get("/plans/shop/retention")["goes"] == 0
+    assert sum(each.is_available for each in site.catalog.backups("shop")) == 7
+    assert ("token all", "expire", "asked for") in deeds(site)
 
 
 def test_one_that_the_daemon_or_a_person_makes_already_is_said(site: Site) -> None:

@@ -55,6 +55,14 @@ def _options(asked: models.BackupAsked) -> Iterator[str]:
             yield f"--until={format_time(asked.pin.until)}"
 
 
+async def expire(call: Call) -> Answer:
+    """Remove what retention lets go."""
+    asked: models.ExpireAsked = call.body
+    call.desk.workspace().plan(call.id)
+    made = await deeds.expire(call.desk, call.request, call.caller, call.id, seen=asked.seen)
+    return await answered(call, made, wait=asked.wait)
+
+
 async def verify(call: Call) -> Answer:
     """Read a backup back."""
     return await _prove(call, "verify")

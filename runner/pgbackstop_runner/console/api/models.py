@@ -37,6 +37,12 @@ class Problem(Model):
     operation: Operation | None = Field(default=None, description="what was waited for, where it failed")
 
 
+class Started(Model):
+    """What is common to all that can be waited for."""
+
+    wait: bool = Field(default=False, description="answer when it is over: 200 when it succeeded, 424 if not")
+
+
 class Window(Model):
     """Any moment from ``start`` to ``end`` can be recovered to; ``ends`` and ``reason`` say why it ends."""
 
@@ -114,8 +120,15 @@ class Retention(Model):
     stays: int
     goes: int
     goes_bytes: Count
+    seen: str = Field(description="what says, when it is removed, that this is what would go")
     verdicts: tuple[Verdict, ...]
     after: BackupId | None = Field(description="for the next page; null: this is the last one")
+
+
+class ExpireAsked(Started):
+    """Remove what retention lets go."""
+
+    seen: str = Field(max_length=64, description="what the plan's retention said under seen")
 
 
 class Alert(Model):
@@ -222,12 +235,6 @@ class BackupAsked(Model):
         description="answer when it is over: 200 when every backup is made, on disk and, where the plan "
         "verifies, read back; 424 when not. Never 200 before that.",
     )
-
-
-class Started(Model):
-    """What is common to all that can be waited for."""
-
-    wait: bool = Field(default=False, description="answer when it is over: 200 when it succeeded, 424 if not")
 
 
 class ProofAsked(Started):

@@ -114,6 +114,7 @@ async def retention(call: Call) -> Answer:
             stays=found.stays,
             goes=found.goes,
             goes_bytes=found.goes_bytes,
+            seen=found.seen,
             verdicts=tuple(
                 models.Verdict(
                     backup=each.backup.id,

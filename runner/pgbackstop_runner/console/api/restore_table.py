@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from pgbackstop_catalog.config.console import Role
+from pgbackstop_catalog.config.oidc import Role
 from pgbackstop_runner.console.api import models, reading, restore_models, restoring
 from pgbackstop_runner.console.api.endpoint import WAITED, Endpoint
 

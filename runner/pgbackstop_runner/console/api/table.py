@@ -69,6 +69,18 @@ ENDPOINTS: Final = (
         refusals=(404,),
     ),
     Endpoint(
+        method="POST",
+        path="/plans/{id}/expire",
+        name="expirePlan",
+        role="admin",
+        summary="Remove what retention lets go, which was asked for first; copies, WAL and old records too.",
+        handler=acting.expire,
+        answer=models.Operation,
+        body=models.ExpireAsked,
+        good=WAITED,
+        refusals=(404, 409, 424),
+    ),
+    Endpoint(
         method="GET",
         path="/backups",
         name="getBackups",
