@@ -16,6 +16,7 @@ from pgbackstop_catalog.config.console import Console, split
 from pgbackstop_runner.console import (
     actions,
     connections,
+    download,
     language_choice,
     login,
     pages,
@@ -34,6 +35,7 @@ from pgbackstop_runner.workspace import Workspace
 
 PARTS: Final = (
     login.add,
+    download.add,
     language_choice.add,
     oidc_pages.add,
     pages.add,

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -18,7 +19,7 @@ from pgbackstop_runner.console.api.endpoint import BASE
 from pgbackstop_runner.console.app import Desk, Route
 from pgbackstop_runner.console.guard import RANKS
 from pgbackstop_runner.console.operations import Operations
-from tests.integration.console.conftest import PASSWORD, ROLES, Site, Visit, until
+from tests.integration.console.conftest import PASSWORD, ROLES, Site, Visit, deeds, until
 from tests.support.databases import Database
 from tests.unit.catalog import builders
 
@@ -150,6 +151,47 @@ def test_who_logs_out_is_out(site: Site) -> None:
     assert otto.post("/logout").status == 303
     assert kept.get("/").headers["Location"] == "/login"
     assert kept.ask("GET", "/", None, HX_Request="true").headers["HX-Redirect"] == "/login"
+
+
+def test_an_admin_downloads_the_files_of_a_backup_and_nothing_else(site: Site) -> None:
+    ada, otto = site.visit("ada"), site.visit("otto")
+    started = failed("shop")
+    record = started.evolve(
+        status=Status.SUCCEEDED,
+        reason=None,
+        storage="disk",
+        location=f"backups/main/shop/{started.id}",
+        files=[{"path": path, "size_bytes": 7, "sha256": "0" * 64} for path in ("a/магазин", "link", "gone")],
+    )
+    site.catalog.put(record)
+    folder = site.folder / "store" / str(record.location)
+    (folder / "a").mkdir(parents=True)
+    (folder / "a" / "магазин").write_text("content")
+    (folder / "secret").write_text("not in its list")
+    (folder / "link").symlink_to(site.folder / "pgbackstop.yaml")
+    place = f"/backups/{record.id}/file?name="
+    assert f'href="{place}a/' in ada.get(f"/backups/{record.id}").text
+    assert f'href="{place}a/' not in otto.get(f"/backups/{record.id}").text
+    sent = ada.get(place + quote("a/магазин"))
+    assert (sent.status, sent.text, sent.headers["Content-Length"]) == (200, "content", "7")
+    assert sent.headers["Content-Disposition"].startswith("attachment; filename*=UTF-8''%D0%BC")
+    assert sent.headers["X-Content-Type-Options"] == "nosniff"
+    assert otto.get(place + quote("a/магазин")).status == 403
+    for name in (
+        "secret",
+        "link",
+        "gone",
+        "",
+        ".",
+        "..",
+        "a",
+        "../../../../pgbackstop.yaml",
+        "/etc/passwd",
+        "a%00",
+    ):
+        refused = ada.get(place + (name if "%" in name else quote(name)))
+        assert (refused.status, "has no file" in refused.text) == (404, True), name
+    assert ("ada", "download", "asked for") in deeds(site)
 
 
 def test_files_that_are_listed_beside_them_are_counted(site: Site) -> None:
