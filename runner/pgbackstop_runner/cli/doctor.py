@@ -26,7 +26,7 @@ _WORDS = {"ok": "ok", "missing": "MISSING", "advice": "advice", "unknown": "?"}
 
 @app.command()
 def doctor(json: options.Json = False) -> None:
-    """Say what is missing on this machine, and how to get it: tools, jail, room, clock.
+    """Say what is missing on this machine, and how to get it: tools, jail, storages, clock.
 
     Without a configuration it looks for what everybody needs. What the server and the plans need is
     'pgbackstop check'. Exit code 0 when nothing is missing, 3 when something is that backups, drills or

@@ -1,10 +1,11 @@
-"""``pgbackstop init``: the first configuration, and the SQL of its role, out of five answers."""
+"""``pgbackstop init``: the first configuration, and the SQL of its role, out of a few answers."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -27,6 +28,14 @@ PasswordFileOption = Annotated[
     str | None, typer.Option(help="The file of its password; it is asked for where there is none yet.")
 ]
 StorageOption = Annotated[str | None, typer.Option(help="The folder for the backups.")]
+CopiesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="A storage for copies: s3://BUCKET, https://S3_SERVER/BUCKET, gs://BUCKET, "
+        "azure://ACCOUNT/CONTAINER, each with a /PREFIX, or sftp://USER@HOST/FOLDER.",
+    ),
+]
 TypeOption = Annotated[
     Literal["logical", "physical", "both"] | None, typer.Option(help="Dumps, base backups with WAL, or both.")
 ]
@@ -41,6 +50,7 @@ def init(  # noqa: PLR0913 - each option is an answer
     user: UserOption = None,
     password_file: PasswordFileOption = None,
     storage: StorageOption = None,
+    copies: CopiesOption = None,
     backup_type: TypeOption = None,
     name: NameOption = "main",
     no_input: Annotated[bool, typer.Option("--no-input", help="Ask nothing; defaults stand in.")] = False,
@@ -73,6 +83,7 @@ def init(  # noqa: PLR0913 - each option is an answer
     answers = dataclasses.replace(
         answers,
         storage=storage or _ask(asks, "Folder for the backups", defaults.storage),
+        copies=_copies(copies, asks=asks),
         backup_types=BackupTypes(backup_type or _backup_types(asks=asks)),
     )
     written = files.write(file, answers, password)
@@ -117,6 +128,19 @@ def _with_password(
     return (named if given else answers), None
 
 
+def _copies(given: str | None, *, asks: bool) -> str:
+    """The address of a storage for copies, "" for none. Raises ConfigError, before more is asked."""
+    from pgbackstop_runner.setup import copies  # noqa: PLC0415
+
+    if given is None and asks:
+        terminal.say(f"Copies of the backups can go to {copies.FORMS}.")
+    address = _ask(asks, "Address of a storage for copies", "none") if given is None else given
+    if address == "none":
+        return ""
+    copies.parsed(address)
+    return address
+
+
 def _backup_types(*, asks: bool) -> str:
     answer = _ask(asks, "Back up what: logical, physical or both", "both")
     if answer not in {"logical", "physical", "both"}:
@@ -138,12 +162,33 @@ def _show(written: Written, answers: Answers) -> None:
     terminal.say(f"written: {written.role_script}")
     if password is not None and password.exists():
         terminal.say(f"password: {password}")
+    for line in _for_copies(answers):
+        terminal.say(line)
     terminal.say("\nNext, the role by a superuser, the storage with its disk mounted, and a first backup:")
     terminal.say(f"  {psql} -f {shlex.quote(str(written.role_script))}")
     terminal.say(f"  {psql} -c {shlex.quote(chr(92) + 'password ' + role)}")
     terminal.say(f"  {ours} storage create")
     terminal.say(f"  {ours} check")
     terminal.say(f"  {ours} backup {plan}")
+
+
+def _for_copies(answers: Answers) -> Iterator[str]:
+    """What the storage for copies still lacks: nothing of it is a secret that init would ask for."""
+    from pgbackstop_runner.setup import copies  # noqa: PLC0415
+
+    if not answers.copies:
+        return
+    storage = copies.parsed(answers.copies)
+    yield f"\nThe storage {copies.NAME} needs, beside the configuration, secrets with mode 0600:"
+    host, port = storage.settings.get("host"), storage.settings.get("port", 22)
+    for key, file in storage.needs.items():
+        if key == "known_hosts_file":
+            keyscan = f"ssh-keyscan -p {port} {shlex.quote(str(host))}"
+            yield f"  {keyscan} > {file}   # compare it with what its owner says"
+        elif key == "key_file":
+            yield f"  ssh-keygen -t ed25519 -N '' -f {file}   # its .pub goes to the server"
+        else:
+            yield f"  {file}: the storage's {key.removesuffix('_file').replace('_', ' ')}"
 
 
 def _check(file: Path) -> None:

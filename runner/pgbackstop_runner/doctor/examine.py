@@ -59,7 +59,7 @@ def configured(workspace: Workspace, packages: Packages) -> list[Finding]:
     drills = any(plan.enabled and plan.drill.enabled for plan in config.plans.values())
     choice = jail.choose(jail.host(), config.drills.jail)
     found.append(findings.jail(choice, packages, drills=drills, unconfined=config.drills.unconfined))
-    found += _rooms(workspace)
+    found += _storages(workspace)
     apart = {name: answer.ahead for name, answer in answers.items()}
     found.append(findings.clock(_synchronized(), apart, packages))
     return found
@@ -132,12 +132,15 @@ def _asked(server: Server) -> _Answer:
         return _Answer(major=postgres_facts.major(connection), ahead=clock.offset(connection))
 
 
-def _rooms(workspace: Workspace) -> Iterator[Finding]:
+def _storages(workspace: Workspace) -> Iterator[Finding]:
+    """Each is asked for its mark, those that are remote by their own protocol."""
     for name, storage in workspace.config.storages.items():
+        found = identity.look(workspace, name)
         if isinstance(storage, FolderStorage):
-            problem = identity.look(workspace, name).problem
             free = files.free_bytes(storage.path)
-            yield findings.room(name, str(storage.path), problem, free, storage.reserve)
+            yield findings.room(name, found.place, found.problem, free, storage.reserve)
+        else:
+            yield findings.remote(name, found.place, found.problem)
 
 
 def _synchronized() -> bool | None:

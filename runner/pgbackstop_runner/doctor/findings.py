@@ -88,6 +88,14 @@ def room(name: str, place: str, problem: str, free: int | None, reserve: int) ->
     return Finding(what=what, state="missing", found=words, remedy=remedy)
 
 
+def remote(name: str, place: str, problem: str) -> Finding:
+    """Judge a storage elsewhere."""
+    what = f"storage {name}"
+    if problem:
+        return Finding(what=what, state="missing", found=problem)
+    return Finding(what=what, state="ok", found=f"{place}: reached, and it is the one that the catalog knows")
+
+
 def clock(synchronized: bool | None, apart: Mapping[str, float], packages: Packages) -> Finding:
     """Judge the clock: whether the kernel calls it synchronized, and seconds between it and the servers'."""
     late = {name: seconds for name, seconds in apart.items() if abs(seconds) > _MOST_SECONDS_APART}

@@ -12,11 +12,14 @@ import yaml
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.text import is_name
+from pgbackstop_runner.setup import copies
+from pgbackstop_runner.setup.copies import CopyStorage
 
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*|\d+(\.\d+){3}")
 _ROLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.@-]{0,62}")
 _PLANS = {"logical": "main-logical", "physical": "main-physical"}
 _NAMES = re.compile(r"^(  |    server: )main(-logical|-physical|)\b", re.MULTILINE)
+_MAY_BE_EMPTY = frozenset({"password_file", "copies"})
 _AFTER_PLANS = "\n# Where the records are"
 
 
@@ -30,7 +33,10 @@ class BackupTypes(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """The five answers and the server's name; without ``password_file`` libpq looks for the password."""
+    """The answers and the server's name; without ``password_file`` libpq looks for the password.
+
+    ``copies`` is the address of a storage for copies; none where it is empty.
+    """
 
     host: str = "127.0.0.1"
     port: int = 5432
@@ -39,6 +45,7 @@ class Answers:
     backup_types: BackupTypes = BackupTypes.BOTH
     password_file: str = ""
     name: str = "main"
+    copies: str = ""
 
 
 def check(answers: Answers) -> None:
@@ -55,7 +62,7 @@ def check(answers: Answers) -> None:
         )
     for each in fields(answers):
         value = str(getattr(answers, each.name))
-        if not value.isprintable() or not (value.strip() or each.name == "password_file"):
+        if not value.isprintable() or not (value.strip() or each.name in _MAY_BE_EMPTY):
             raise errors.ConfigError(f"{value!r} cannot be the {each.name}.", remedy="Give another one.")
 
 
@@ -68,6 +75,8 @@ def configuration(answers: Answers) -> str:
     text = _put(text, "path: /var/lib/pgbackstop", f"path: {_scalar(answers.storage)}")
     if answers.password_file:
         text = _put(text, "#password_file: secrets/main", f"password_file: {_scalar(answers.password_file)}")
+    if answers.copies:
+        text = _copied(text, copies.parsed(answers.copies))
     if answers.backup_types is BackupTypes.LOGICAL:
         # WAL serves a physical backup alone, and a slot that nobody reads fills the server's disk.
         text = _put(text, "enabled: true", "enabled: false")
@@ -75,6 +84,16 @@ def configuration(answers: Answers) -> str:
     elif answers.backup_types is BackupTypes.PHYSICAL:
         text = _without(text, "logical", before=f"  {_PLANS['physical']}:")
     return _NAMES.sub(lambda found: found[1] + _scalar(f"{answers.name}{found[2]}"), text)
+
+
+def _copied(text: str, storage: CopyStorage) -> str:
+    """The same with a storage for copies, before the examples of others, and plans that use it."""
+    text = text.replace("  #offsite:\n", f"{storage.lines()}  #another:\n", 1)
+    text = _put(text, "copies: []", f"copies: [{copies.NAME}]")
+    physical = "    backup_type: physical "
+    return text.replace(
+        physical, f"    copies: [{copies.NAME}]                   # further storages\n{physical}", 1
+    )
 
 
 def role_script(user: str) -> str:

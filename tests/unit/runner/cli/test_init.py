@@ -97,8 +97,49 @@ def test_flags_alone_are_enough_and_nothing_is_overwritten(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("address", "place", "needs"),
+    [
+        ("s3://backups", "backups", {"access_key_id_file", "secret_access_key_file"}),
+        ("s3://backups/a/b/", "backups/a/b", {"access_key_id_file", "secret_access_key_file"}),
+        ("https://minio:9000/backups/x", "backups/x", {"access_key_id_file", "secret_access_key_file"}),
+        ("gs://backups/x", "gs://backups/x", {"credentials_file"}),
+        ("azure://me/box/x", "azure://me/box/x", {"account_key_file"}),
+        ("sftp://u@host/~/a%20b", "sftp://u@host:22/~/a b", {"known_hosts_file", "key_file"}),
+        ("sftp://u@[::1]:2222/srv/b", "sftp://u@::1:2222/srv/b", {"known_hosts_file", "key_file"}),
+    ],
+)
+@pytest.mark.parametrize("types", BackupTypes)
+def test_copies_go_to_the_address(
+    tmp_path: Path, types: BackupTypes, address: str, place: str, needs: set[str]
+) -> None:
+    config = read(tmp_path, Answers(copies=address, backup_types=types))
+    storage = config.storages["offsite"]
+    assert storage.place == place
+    named = {key for key, value in storage.model_dump().items() if isinstance(value, Path)}
+    assert named == needs
+    assert {plan.copies for plan in config.plans.values()} == {("offsite",)}
+    assert getattr(storage, "endpoint", None) == ("https://minio:9000" if "minio" in address else None)
+
+
+def test_what_the_storage_of_copies_lacks_is_said(tmp_path: Path) -> None:
+    done = run(tmp_path, "init", "--copies", "sftp://u@backup.example:2222/srv/backups")
+    assert done.returncode == 0, done.stderr
+    assert "ssh-keyscan -p 2222 backup.example > known_hosts" in done.stdout
+    assert "ssh-keygen -t ed25519 -N '' -f secrets/sftp-key" in done.stdout
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--copies", "sftp://u:secret@h/x"], "A password must not stand in an address"),
+        (["--copies", "sftp://h/x"], "is no address of a storage for copies"),
+        (["--copies", "ftp://u@h/x"], "sftp://USER@HOST"),
+        (["--copies", "http://minio/b"], "is no address of a storage for copies"),
+        (["--copies", "azure://account"], "is no address of a storage for copies"),
+        (["--copies", "s3://b?x=1"], "is no address of a storage for copies"),
+        (["--copies", "s3://[::1"], "is no address of a storage for copies"),
+        (["--copies", "s3://"], "is no address of a storage for copies"),
+        (["--copies", "sftp://u@h/../x"], "These answers make no configuration"),
         (["--host", "db:70000"], "'70000' is no port"),
         (["--name", "a b"], "is no name of a server"),
         (["--user", "a'; drop"], "is no role"),
@@ -121,7 +162,7 @@ def test_a_script_of_another_keeps_everything_from_being_written(tmp_path: Path)
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_five_questions_are_asked(tmp_path: Path) -> None:
+def test_six_questions_are_asked(tmp_path: Path) -> None:
     code, said = terminal.answer(
         [*ARGV, "-c", "etc/shop.yaml", "init", "--name", "shop"],
         [
@@ -130,6 +171,7 @@ def test_five_questions_are_asked(tmp_path: Path) -> None:
             ("Password of pgbackstop", "of this test"),
             ("Again", "of this test"),
             ("Folder for the backups", "store"),
+            ("Address of a storage for copies", ""),
             ("Back up what", "physical"),
         ],
         cwd=tmp_path,

@@ -80,3 +80,11 @@ def test_advice_leaves_a_machine_complete() -> None:
     advice, missing = (Finding(what="x", state=state, found="") for state in ("advice", "missing"))
     assert findings.is_complete([advice])
     assert not findings.is_complete([advice, missing])
+
+
+def test_a_storage_elsewhere_is_reached_or_a_backup_has_no_copy() -> None:
+    reached = findings.remote("offsite", "s3/backups", "")
+    assert (reached.what, reached.state) == ("storage offsite", "ok")
+    away = findings.remote("offsite", "s3/backups", "Nobody answers.")
+    assert (away.state, away.found) == ("missing", "Nobody answers.")
+    assert not findings.is_complete([reached, away])
