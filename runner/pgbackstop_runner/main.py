@@ -105,12 +105,15 @@ def _common(
         Path | None,
         typer.Option("--config", "-c", help="The configuration file.", envvar="PGBACKSTOP_CONFIG"),
     ] = None,
+    utc: Annotated[
+        bool, typer.Option("--utc", help="Times in UTC; those of tables are yours at a terminal.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Backups of PostgreSQL that are made, proven and watched: know to which second you can restore."""
-    options.Given.config = config
+    options.Given.config, options.Given.utc = config, utc
 
 
 def run() -> None:

@@ -10,7 +10,7 @@ import typer
 
 from pgbackstop_catalog import errors, units
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import completion, options, prompts, removed_plan_text
+from pgbackstop_runner.cli import completion, options, prompts, removed_plan_text, times
 
 if TYPE_CHECKING:
     from pgbackstop_catalog.decisions.retention import Verdict
@@ -19,16 +19,18 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
-_COLUMNS = (
-    terminal.Column(title="ID"),
-    terminal.Column(title="PLAN"),
-    terminal.Column(title="DATABASE"),
-    terminal.Column(title="STORAGE"),
-    terminal.Column(title="FINISHED (UTC)"),
-    terminal.Column(title="SIZE", right=True),
-    terminal.Column(title=""),
-    terminal.Column(title="WHY"),
-)
+
+def _columns() -> tuple[terminal.Column, ...]:
+    return (
+        terminal.Column(title="ID"),
+        terminal.Column(title="PLAN"),
+        terminal.Column(title="DATABASE"),
+        terminal.Column(title="STORAGE"),
+        terminal.Column(title=times.title("FINISHED")),
+        terminal.Column(title="SIZE", right=True),
+        terminal.Column(title=""),
+        terminal.Column(title="WHY"),
+    )
 
 
 @app.command()
@@ -118,7 +120,7 @@ def _print(verdicts: Iterable[Verdict], *, json: bool, removed: str) -> None:
     if json:
         terminal.document([_document(each) for each in ordered])
     elif ordered:
-        terminal.table(_COLUMNS, (_row(each, removed) for each in ordered))
+        terminal.table(_columns(), (_row(each, removed) for each in ordered))
     else:
         terminal.say("There are no backups that could expire.")
 
@@ -143,7 +145,7 @@ def _row(verdict: Verdict, removed: str) -> tuple[str, ...]:
         backup.plan,
         backup.database or "-",
         verdict.storage or backup.storage or "",
-        f"{backup.finished_at:%Y-%m-%d %H:%M:%S}" if backup.finished_at else "",
+        times.cell(backup.finished_at),
         units.format_size(backup.size_bytes or 0),
         "kept" if verdict.kept else removed,
         "; ".join(verdict.reasons),

@@ -17,24 +17,27 @@ from pgbackstop_catalog.store import copy_listing, listing, summary
 from pgbackstop_catalog.store.copy_listing import Copies
 from pgbackstop_catalog.store.summary import BackupSummary
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import completion, options, removed_plan_text
+from pgbackstop_runner.cli import completion, options, removed_plan_text, times
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 _LONGEST_REASON = 100
-_COLUMNS = (
-    terminal.Column(title="ID"),
-    terminal.Column(title="PLAN"),
-    terminal.Column(title="DATABASE"),
-    terminal.Column(title="TYPE"),
-    terminal.Column(title="FINISHED (UTC)"),
-    terminal.Column(title="SIZE", right=True),
-    terminal.Column(title="TOOK", right=True),
-    terminal.Column(title="STATUS", state=True),
-    terminal.Column(title="AGE", right=True),
-    terminal.Column(title="STORED IN"),
-    terminal.Column(title="REASON"),
-)
+
+
+def _columns() -> tuple[terminal.Column, ...]:
+    return (
+        terminal.Column(title="ID"),
+        terminal.Column(title="PLAN"),
+        terminal.Column(title="DATABASE"),
+        terminal.Column(title="TYPE"),
+        terminal.Column(title=times.title("FINISHED")),
+        terminal.Column(title="SIZE", right=True),
+        terminal.Column(title="TOOK", right=True),
+        terminal.Column(title="STATUS", state=True),
+        terminal.Column(title="AGE", right=True),
+        terminal.Column(title="STORED IN"),
+        terminal.Column(title="REASON"),
+    )
 
 
 class State(enum.StrEnum):
@@ -156,7 +159,7 @@ def _print_whole(shown: Sequence[BackupSummary]) -> None:
 
 def _show(shown: Sequence[BackupSummary], total: int, copies: Mapping[str, Copies]) -> None:
     now = datetime.now(UTC)
-    terminal.table(_COLUMNS, (_row(each, now, copies.get(each.id, Copies([], []))) for each in shown))
+    terminal.table(_columns(), (_row(each, now, copies.get(each.id, Copies([], []))) for each in shown))
     if total > len(shown):
         terminal.say(f"\n{total - len(shown)} older ones exist: --all shows them, --limit some of them.")
 
@@ -169,7 +172,7 @@ def _row(each: BackupSummary, now: datetime, copies: Copies) -> tuple[str, ...]:
         each.plan,
         each.database or "-",
         f"{each.backup_type}, incr." if each.method == "incremental" else each.backup_type,
-        f"{ended:%Y-%m-%d %H:%M:%S}" if each.finished_at else "",
+        times.cell(each.finished_at),
         units.format_size(each.size_bytes) if each.size_bytes is not None else "",
         units.format_duration(each.duration_seconds) if each.duration_seconds is not None else "",
         each.state,

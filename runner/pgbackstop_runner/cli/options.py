@@ -32,6 +32,7 @@ class Given:
 
     config: Path | None = None
     log: bool = False
+    utc: bool = False
 
 
 def _log(wanted: bool) -> None:

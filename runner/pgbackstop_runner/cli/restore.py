@@ -11,7 +11,7 @@ import typer
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.moments import utc_now
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import completion, options, prompts, restore_consent
+from pgbackstop_runner.cli import completion, options, prompts, restore_consent, times
 
 if TYPE_CHECKING:
     from pgbackstop_catalog.records.proof import MissingEntry
@@ -200,11 +200,11 @@ def _chosen(opened: Workspace) -> BackupQuery:
     if not found:
         raise errors.NotFound("There is no logical backup to restore.", remedy="See 'pgbackstop list'.")
     rows = [
-        (each.id, each.server, each.database, f"{each.finished_at:%Y-%m-%d %H:%M:%S}",
+        (each.id, each.server, each.database, times.cell(each.finished_at),
          units.format_size(each.size_bytes or 0))
         for each in found
     ]  # fmt: skip
-    titles = ("ID", "SERVER", "DATABASE", "FINISHED (UTC)", "SIZE")
+    titles = ("ID", "SERVER", "DATABASE", times.title("FINISHED"), "SIZE")
     answer = prompts.one_of(titles, rows, "Number of the backup to restore, or its id")
     return select_backup.BackupQuery(backup=found[answer].id if isinstance(answer, int) else answer)
 

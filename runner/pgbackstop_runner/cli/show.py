@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ import typer
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.decisions import clocks
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import completion, options
+from pgbackstop_runner.cli import completion, options, times
 
 if TYPE_CHECKING:
     from pgbackstop_catalog.records.backup import Backup
@@ -90,7 +89,7 @@ def _section(title: str, facts: Iterable[tuple[str, str]]) -> None:
 def _outcome(record: Backup, kept_in: str, *, is_removed: bool) -> Iterator[tuple[str, str]]:
     status = record.status.value
     if record.expired_at is not None:
-        status = f"expired {_time(record.expired_at)}{f', kept in {kept_in}' if kept_in else ''}"
+        status = f"expired {times.sentence(record.expired_at)}{f', kept in {kept_in}' if kept_in else ''}"
     yield "Backup", record.id
     yield "Status", f"{status}: {record.reason.value}" if record.reason else status
     yield "Message", record.message
@@ -99,13 +98,13 @@ def _outcome(record: Backup, kept_in: str, *, is_removed: bool) -> Iterator[tupl
     yield "Type", " ".join((record.backup_type, record.method if record.backup_type == "physical" else ""))
     yield "Parent", record.parent or ""
     yield "Instead of", record.fallback
-    yield "Due", _time(record.scheduled_for)
-    yield "Started", _time(record.started_at)
-    yield "Finished", _time(record.finished_at)
+    yield "Due", times.sentence(record.scheduled_for)
+    yield "Started", times.sentence(record.started_at)
+    yield "Finished", times.sentence(record.finished_at)
     yield "Took", _took(record.duration_seconds)
     yield "Left out", ", ".join(record.excluded_tables)
     yield "Without rows of", ", ".join(record.schema_only_tables)
-    yield "Verified", f"{_time(record.verified_at)} {record.verification}"
+    yield "Verified", f"{times.sentence(record.verified_at)} {record.verification}"
     yield "Kept", str(record.pinned or "")
     for warning in record.warnings:
         yield "Warning", warning
@@ -161,13 +160,13 @@ def _database(record: Backup) -> Iterator[tuple[str, str]]:
 
 
 def _copy(copy: Copy) -> tuple[str, str]:
-    done = f"{copy.status.value} {_time(copy.finished_at)}"
+    done = f"{copy.status.value} {times.sentence(copy.finished_at)}"
     if copy.expired_at:
-        done = f"expired {_time(copy.expired_at)}"
+        done = f"expired {times.sentence(copy.expired_at)}"
     elif copy.is_damaged:
-        done = f"damaged {_time(copy.damaged_at)}"
+        done = f"damaged {times.sentence(copy.damaged_at)}"
     elif copy.verified_at:
-        done = f"{done}, read back {_time(copy.verified_at)}"
+        done = f"{done}, read back {times.sentence(copy.verified_at)}"
     return copy.storage, f"{done} {copy.message}"
 
 
@@ -178,7 +177,10 @@ def _proof(proof: Proof) -> tuple[str, str]:
         from pgbackstop_runner.cli import drill_table  # noqa: PLC0415
 
         return f"{proof.drill} drill{where}", drill_table.line(proof)
-    return f"{proof.proof}{where}", f"{proof.status.value} {_time(proof.finished_at)} {took} {proof.message}"
+    return (
+        f"{proof.proof}{where}",
+        f"{proof.status.value} {times.sentence(proof.finished_at)} {took} {proof.message}",
+    )
 
 
 def _vanished(record: Backup) -> Iterator[tuple[str, str]]:
@@ -187,7 +189,7 @@ def _vanished(record: Backup) -> Iterator[tuple[str, str]]:
         yield each.table, units.format_loss(each.rows_before, each.rows) + still
     if record.acknowledged:
         taken = record.acknowledged
-        where = f"{_time(taken.at)} by {taken.operator} on {taken.host}"
+        where = f"{times.sentence(taken.at)} by {taken.operator} on {taken.host}"
         yield "acknowledged", f"{where}: {taken.note}" if taken.note else where
     elif record.vanished:
         yield "to do", f"look, put back what is missing, then 'pgbackstop ack {record.id}'"
@@ -225,10 +227,6 @@ def _by_hand(record: Backup) -> None:
         terminal.say(f"  cd {quote(_folder(record))}")
         for command in record.restore_by_hand:
             terminal.say(f"  {terminal.plain(command)}")
-
-
-def _time(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else ""
 
 
 def _took(seconds: float | None) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from pgbackstop_catalog import errors, units
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import options
+from pgbackstop_runner.cli import options, times
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True, help="Tokens of the console's API.", rich_markup_mode=None, add_completion=False
-)
-_COLUMNS = tuple(
-    terminal.Column(title=each) for each in ("NAME", "ROLE", "CREATED (UTC)", "BY", "ENDS (UTC)", "STATE")
 )
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="What uses it, for the audit.")]
 
@@ -49,7 +46,9 @@ def create(
 
     operator = _audited(opened, "token create", name)
     secret, made = tokens.create(opened, name, role.value, seconds=seconds, operator=operator, now=utc_now())
-    terminal.complain(f"Token {made.name}, {made.role}, ends {_time(made.expires_at)} UTC. Keep it well:")
+    terminal.complain(
+        f"Token {made.name}, {made.role}, ends {times.sentence(made.expires_at)}. Keep it well:"
+    )
     terminal.say(secret)
 
 
@@ -64,7 +63,7 @@ def show_list(*, json: options.Json = False) -> None:
     if json:
         terminal.document([each.model_dump(mode="json", exclude={"sha256"}) for each in found])
     elif found:
-        terminal.table(_COLUMNS, (_row(each, utc_now()) for each in found))
+        terminal.table(_columns(), (_row(each, utc_now()) for each in found))
     else:
         terminal.say("There is no token. 'pgbackstop token create NAME' makes one.")
 
@@ -102,11 +101,12 @@ def _duration(text: str) -> float:
     return seconds
 
 
+def _columns() -> tuple[terminal.Column, ...]:
+    titles = ("NAME", "ROLE", times.title("CREATED"), "BY", times.title("ENDS"), "STATE")
+    return tuple(terminal.Column(title=each) for each in titles)
+
+
 def _row(token: Token, now: datetime) -> tuple[str, ...]:
     state = "ended" if token.is_over(now) else "in use"
-    ends = _time(token.expires_at)
-    return token.name, token.role, _time(token.created_at), token.created_by, ends, state
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
+    ends = times.cell(token.expires_at)
+    return token.name, token.role, times.cell(token.created_at), token.created_by, ends, state
