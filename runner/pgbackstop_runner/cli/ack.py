@@ -12,7 +12,9 @@ from pgbackstop_runner.cli import completion, options
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command()
+@app.command(
+    epilog=options.examples("ack 20261122T020000Z-5f3a9c04 --note 'old sessions were removed on purpose'")
+)
 def ack(
     backup: Annotated[
         str,

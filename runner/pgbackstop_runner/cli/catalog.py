@@ -23,7 +23,7 @@ def _group() -> None:
     """Repair the catalog."""
 
 
-@app.command()
+@app.command(epilog=options.examples("catalog rebuild", "catalog rebuild --storage offsite"))
 def rebuild(
     storage: Annotated[
         str | None, typer.Option(help="Only from this storage; from all of them when left out.")
@@ -54,7 +54,7 @@ def rebuild(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog=options.examples("catalog assign old-shop shop-logical"))
 def assign(
     removed_plan: Annotated[
         str, typer.Argument(help="A plan that was renamed, or taken out of the configuration.")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command()
+@app.command(epilog=options.examples("check", "check shop-logical --json"))
 def check(
     plan: Annotated[
         str | None, typer.Argument(metavar="[PLAN]", help="Only this plan.", autocompletion=completion.plans)

@@ -57,7 +57,7 @@ def _of_console(web_config_file: Path | None) -> Iterator[str]:
         yield f"The console's certificate {problem}: browsers will refuse it."
 
 
-@app.command()
+@app.command(epilog=options.examples("config show --json"))
 def show(json: options.Json = False) -> None:
     """Print the configuration as it is understood, defaults included."""
     import yaml  # noqa: PLC0415

@@ -29,7 +29,7 @@ _COLUMNS = (
 )
 
 
-@app.command()
+@app.command(epilog=options.examples("copy", "copy shop-logical --json"))
 def copy(
     plan: Annotated[
         str | None,

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from pgbackstop_runner.cli import options
+
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command("demo")
+@app.command("demo", epilog=options.examples("demo", "demo --once"))
 def show_demo(
     *,
     folder: Annotated[Path, typer.Option(help="Where its state lives; a later run continues it.")] = Path(

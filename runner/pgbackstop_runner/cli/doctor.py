@@ -24,7 +24,7 @@ _COLUMNS = (
 _WORDS = {"ok": "ok", "missing": "MISSING", "advice": "advice", "unknown": "?"}
 
 
-@app.command()
+@app.command(epilog=options.examples("doctor", "doctor --json"))
 def doctor(json: options.Json = False) -> None:
     """Say what is missing on this machine, and how to get it: tools, jail, storages, clock.
 

@@ -33,7 +33,9 @@ def _columns() -> tuple[terminal.Column, ...]:
     )
 
 
-@app.command()
+@app.command(
+    epilog=options.examples("expire --dry-run", "expire shop-logical", "expire --removed-plan old-shop")
+)
 def expire(
     plan: Annotated[
         str | None,

@@ -42,7 +42,13 @@ TypeOption = Annotated[
 NameOption = Annotated[str, typer.Option(help="What the server is called in names of plans and folders.")]
 
 
-@app.command()
+@app.command(
+    epilog=options.examples(
+        "init",
+        "init --host db.internal --user pgbackstop --storage /srv/backups --backup-type both --no-input",
+        "-c /etc/pgbackstop/pgbackstop.yaml init --copies s3://backups/postgresql --check",
+    )
+)
 def init(  # noqa: PLR0913 - each option is an answer
     *,
     host: HostOption = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pgbackstop_runner import terminal
+from pgbackstop_runner.cli import options
 
 app = typer.Typer(
     no_args_is_help=True, help="Keys of encrypted storages.", rich_markup_mode=None, add_completion=False
@@ -25,7 +26,7 @@ def _group() -> None:
     """Keep ``generate`` a word of its own."""
 
 
-@app.command()
+@app.command(epilog=options.examples("key generate /etc/pgbackstop/identity.txt"))
 def generate(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file, which gets the secret key.")],
 ) -> None:

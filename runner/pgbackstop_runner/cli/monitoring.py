@@ -28,7 +28,12 @@ def _group() -> None:
     pass
 
 
-@app.command()
+@app.command(
+    epilog=options.examples(
+        "monitoring export /etc/pgbackstop/monitoring",
+        "monitoring export out --exporter backup.internal:9853",
+    )
+)
 def export(
     folder: Annotated[Path, typer.Argument(help="The folder to write to; it is made where it is missing.")],
     exporter: Annotated[

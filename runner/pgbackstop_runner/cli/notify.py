@@ -50,7 +50,7 @@ ReloadOption = Annotated[
 ]
 
 
-@app.command()
+@app.command(epilog=options.examples("notify config --output /etc/alertmanager/alertmanager.yml"))
 def config(
     output: OutputOption = None,
     version: VersionOption = "0.25",
@@ -81,7 +81,7 @@ def config(
         terminal.complain("Alertmanager has read its configuration again.")
 
 
-@app.command(name="test")
+@app.command(name="test", epilog=options.examples("notify test", "notify test --channel email"))
 def send_test(
     channel: Annotated[
         str, typer.Option(help="Only this one, by its name under notifications; all when left out.")
@@ -114,7 +114,7 @@ def send_test(
     raise typer.Exit(0 if all(verdict.arrived for verdict in done.verdicts) else 1)
 
 
-@app.command()
+@app.command(epilog=options.examples("notify pending --json"))
 def pending(json: options.Json = False) -> None:
     """Show the notifications that are not delivered yet. Exit code 0 whether or not there are any."""
     from pgbackstop_runner.notify import backup_events  # noqa: PLC0415

@@ -12,7 +12,12 @@ from pgbackstop_runner.cli import options
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command()
+@app.command(
+    epilog=options.examples(
+        "pin 20261122T020000Z-5f3a9c04 --note 'before the migration'",
+        "pin 20261122T02 --until 2027-01-31T00:00:00Z",
+    )
+)
 def pin(
     backup: Annotated[str, typer.Argument(metavar="ID", help="The backup, or the beginning of its id.")],
     *,

@@ -46,7 +46,7 @@ _UTF16 = "utf-16"
 _WSL = ("wsl.exe", "--exec")
 
 
-@app.command("print")
+@app.command("print", epilog=options.examples("schedule print --systemd", "schedule print --cron"))
 def print_(
     *,
     cron: Cron = False,
@@ -67,7 +67,9 @@ def print_(
         terminal.say(f"{title}\n{text}")
 
 
-@app.command()
+@app.command(
+    epilog=options.examples("schedule install --systemd --user pgbackstop", "schedule install --cron")
+)
 def install(
     *,
     cron: Cron = False,
@@ -97,7 +99,7 @@ def install(
         _count_from_now()
 
 
-@app.command()
+@app.command(epilog=options.examples("schedule uninstall --systemd"))
 def uninstall(
     *, cron: Cron = False, systemd: Systemd = False, windows: Windows = False, into: Into = None
 ) -> None:

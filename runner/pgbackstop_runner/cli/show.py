@@ -29,7 +29,7 @@ _FILES = (
 )
 
 
-@app.command()
+@app.command(epilog=options.examples("show 20261122T020000Z-5f3a9c04", "show 20261122T02 --json"))
 def show(
     backup: Annotated[
         str,

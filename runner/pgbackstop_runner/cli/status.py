@@ -19,7 +19,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 _NAGIOS_UNKNOWN = 3
 
 
-@app.command()
+@app.command(epilog=options.examples("status", "status --json", "status --nagios"))
 def status(
     *,
     nagios: Annotated[

@@ -26,7 +26,7 @@ _COLUMNS = tuple(
 )
 
 
-@app.command()
+@app.command(epilog=options.examples("storage create", "storage create offsite"))
 def create(
     name: Annotated[
         str | None,
@@ -59,7 +59,7 @@ def create(
         terminal.say(f"The storage {each} is {'made' if made else 'there'}: {mark.id}.")
 
 
-@app.command("list")
+@app.command("list", epilog=options.examples("storage list --json"))
 def list_storages(json: options.Json = False) -> None:
     """Show every storage, and whether it is there. Exit code 1 if one is not."""
     opened = options.open_workspace()

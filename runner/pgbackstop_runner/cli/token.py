@@ -31,7 +31,7 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-@app.command()
+@app.command(epilog=options.examples("token create deploy --role operator --expires 90d"))
 def create(
     name: NameArgument,
     *,
@@ -52,7 +52,7 @@ def create(
     terminal.say(secret)
 
 
-@app.command("list")
+@app.command("list", epilog=options.examples("token list --json"))
 def show_list(*, json: options.Json = False) -> None:
     """List the tokens, those that have ended too; never what programs send."""
     opened = options.open_logged()
@@ -68,7 +68,7 @@ def show_list(*, json: options.Json = False) -> None:
         terminal.say("There is no token. 'pgbackstop token create NAME' makes one.")
 
 
-@app.command()
+@app.command(epilog=options.examples("token revoke deploy"))
 def revoke(name: NameArgument) -> None:
     """Remove a token, which counts at once."""
     opened = options.open_for_work()

@@ -12,7 +12,7 @@ from pgbackstop_runner.cli import options
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command()
+@app.command(epilog=options.examples("unpin 20261122T020000Z-5f3a9c04"))
 def unpin(
     backup: Annotated[str, typer.Argument(metavar="ID", help="The backup, or the beginning of its id.")],
     *,

@@ -10,7 +10,7 @@ import typer
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.text import is_name
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import prompts
+from pgbackstop_runner.cli import options, prompts
 
 app = typer.Typer(
     no_args_is_help=True, help="Users of the console.", rich_markup_mode=None, add_completion=False
@@ -30,7 +30,7 @@ def _group() -> None:
     """Keep ``add`` a word of its own."""
 
 
-@app.command()
+@app.command(epilog=options.examples("user add anna --role operator"))
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name to log in with.")],
     role: Annotated[Role, typer.Option(help="What they may do.")] = Role.VIEWER,

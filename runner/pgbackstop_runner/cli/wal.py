@@ -25,7 +25,7 @@ ServerName = Annotated[
 ]
 
 
-@app.command()
+@app.command(epilog=options.examples("wal receive main"))
 def receive(server: ServerName) -> None:
     """Archive a server's WAL until ended by SIGTERM or Ctrl-C; the daemon runs one for each server."""
     opened = options.open_for_work()
@@ -53,7 +53,7 @@ def receive(server: ServerName) -> None:
     terminal.complain(f"The WAL receiver of {server} has stopped.")
 
 
-@app.command()
+@app.command(epilog=options.examples("wal copy main --once"))
 def copy(
     server: ServerName,
     *,
@@ -84,7 +84,7 @@ def copy(
     loop.run()
 
 
-@app.command()
+@app.command(epilog=options.examples("wal status", "wal status main --json"))
 def status(
     server: Annotated[
         str | None,
@@ -115,7 +115,7 @@ def status(
         raise typer.Exit(errors.CatalogError.exit_code)
 
 
-@app.command("archive-command")
+@app.command("archive-command", epilog=options.examples("wal archive-command main"))
 def archive_command(server: ServerName) -> None:
     """Print the lines for postgresql.conf that archive by command instead of streaming."""
     opened = options.open_logged()

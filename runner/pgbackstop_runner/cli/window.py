@@ -35,7 +35,7 @@ _TITLES = (
 )
 
 
-@app.command()
+@app.command(epilog=options.examples("window", "window main --json"))
 def window(
     server: Annotated[
         str | None,
