@@ -38,12 +38,6 @@ class CopyKeep(Model):
         description="never fewer good backups than this, whatever the rules say",
     )
 
-
-class Keep(CopyKeep):
-    """How long backups are kept. A backup stays while any rule keeps it, and never fewer than ``minimum``."""
-
-    records: Duration = Field(default=400 * 86400.0, description="how long records outlive their backups")
-
     def reach(self, interval: float) -> float:
         """Seconds that the oldest backup which is kept is old at least, with one every ``interval``."""
         pauses = (
@@ -56,3 +50,9 @@ class Keep(CopyKeep):
             ((self.yearly or 1) - 1) * max(365 * DAY, interval),
         )
         return max(pauses)
+
+
+class Keep(CopyKeep):
+    """How long backups are kept. A backup stays while any rule keeps it, and never fewer than ``minimum``."""
+
+    records: Duration = Field(default=400 * 86400.0, description="how long records outlive their backups")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from pgbackstop_catalog.config.keep import CopyKeep
-from pgbackstop_catalog.config.types import HttpAddress, Size
+from pgbackstop_catalog.config.types import Duration, HttpAddress, Size
 from pgbackstop_catalog.model import Model
 
 
@@ -48,6 +48,9 @@ _KEEP = (
     "how long copies there are kept, whatever their plans say, by what is there alone; left out: as long as "
     "the backups themselves"
 )
+_LOCKED = (
+    "how long nothing there can be deleted, as by the bucket's object lock; what is younger is left alone"
+)
 _RATE = "bytes a second, like 10MB, that each process sends or reads at most; no limit when left out"
 
 
@@ -59,6 +62,7 @@ class FolderStorage(Model):
     reserve: Size = Field(default=10**9, description="bytes that a backup must leave free")
     verify: bool = Field(default=True, description=_VERIFY)
     keep: CopyKeep | None = Field(default=None, description=_KEEP)
+    locked_for: Duration | None = Field(default=None, gt=0, description=_LOCKED)
     encryption: Encryption | None = Field(default=None, description=f"{_ENCRYPTION}; only for copies")
 
     @property
@@ -88,6 +92,7 @@ class ObjectStorage(Model):
     rate_limit: Size | None = Field(default=None, gt=0, description=_RATE)
     verify: bool = Field(default=True, description=_VERIFY)
     keep: CopyKeep | None = Field(default=None, description=_KEEP)
+    locked_for: Duration | None = Field(default=None, gt=0, description=_LOCKED)
     encryption: Encryption | None = Field(default=None, description=_ENCRYPTION)
 
     @model_validator(mode="after")
@@ -243,6 +248,7 @@ class SftpStorage(Model):
     rate_limit: Size | None = Field(default=None, gt=0, description=_RATE)
     verify: bool = Field(default=True, description=_VERIFY)
     keep: CopyKeep | None = Field(default=None, description=_KEEP)
+    locked_for: Duration | None = Field(default=None, gt=0, description=_LOCKED)
     encryption: Encryption | None = Field(default=None, description=_ENCRYPTION)
 
     @model_validator(mode="after")

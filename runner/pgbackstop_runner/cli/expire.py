@@ -133,6 +133,9 @@ def _summarise(outcomes: list[run.ExpireResult], *, quiet: bool) -> None:
     if not quiet and (segments or records):
         gone = (units.format_count(segments, "WAL segment"), units.format_count(records, "old record"))
         terminal.say(f"\nAlso removed: {', '.join(gone)}.")
+    for each in () if quiet else outcomes:
+        for sentence in each.locked:
+            terminal.say(f"{sentence}: it goes then.")
     problems = [problem for each in outcomes for problem in each.problems]
     for problem in problems:
         terminal.complain(f"not removed: {problem}")

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.decisions import locks
+from pgbackstop_catalog.model import format_time, utc_now
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.store import layout
@@ -23,8 +25,16 @@ from pgbackstop_runner.system import log, state_folder
 from pgbackstop_runner.workspace import Workspace
 
 
-def of_plan(workspace: Workspace, plan_name: str, now: datetime) -> tuple[str, ...]:
-    """Remove the plan's copies whose time is over; a sentence for each that could not be removed.
+@dataclass(frozen=True, kw_only=True)
+class CopiesExpired:
+    """A sentence for each copy that could not be removed, and for each that may not be yet."""
+
+    problems: tuple[str, ...] = ()
+    locked: tuple[str, ...] = ()
+
+
+def of_plan(workspace: Workspace, plan_name: str, now: datetime) -> CopiesExpired:
+    """Remove the plan's copies whose time is over, but for those that a lock holds still.
 
     Raises CatalogError.
     """
@@ -35,6 +45,7 @@ def of_plan(workspace: Workspace, plan_name: str, now: datetime) -> tuple[str, .
     backups = {each.id: each for each in workspace.catalog.backups(plan_name)}
     return _remove_all(
         workspace,
+        now,
         backups,
         (
             each
@@ -48,33 +59,43 @@ def of_plan(workspace: Workspace, plan_name: str, now: datetime) -> tuple[str, .
     )
 
 
-def everything(workspace: Workspace, plan_name: str) -> tuple[str, ...]:
+def everything(workspace: Workspace, plan_name: str, now: datetime) -> CopiesExpired:
     """The same for all copies of the plan's expired backups, whatever their storage would keep."""
     run.close_dead(workspace, plan_name)
     gone = {each.id: each for each in workspace.catalog.backups(plan_name) if each.expired_at is not None}
     return _remove_all(
-        workspace, gone, (each for each in _unexpired(workspace, plan_name) if each.backup in gone)
+        workspace, now, gone, (each for each in _unexpired(workspace, plan_name) if each.backup in gone)
     )
 
 
 def outlived(workspace: Workspace, plan_name: str) -> frozenset[str]:
-    """The ids of the plan's backups that storages with a ``keep`` of their own hold. Raises CatalogError."""
-    storages = workspace.config.storages
-    return frozenset(
-        each.backup
-        for each in _unexpired(workspace, plan_name)
-        if each.storage in storages and storages[each.storage].keep is not None
-    )
+    """The ids of the plan's backups that storages hold by a ``keep`` or a lock of their own.
+
+    Raises CatalogError.
+    """
+    own = {name for name, each in workspace.config.storages.items() if each.keep or each.locked_for}
+    return frozenset(each.backup for each in _unexpired(workspace, plan_name) if each.storage in own)
 
 
 def _unexpired(workspace: Workspace, plan_name: str) -> Iterator[Copy]:
     return (each for each in list(workspace.catalog.copies(plan_name)) if each.expired_at is None)
 
 
-def _remove_all(workspace: Workspace, backups: dict[str, Backup], copies: Iterable[Copy]) -> tuple[str, ...]:
+def _remove_all(
+    workspace: Workspace, now: datetime, backups: dict[str, Backup], copies: Iterable[Copy]
+) -> CopiesExpired:
     """The newest first: none goes before what is built on it."""
-    ordered = sorted(copies, key=lambda each: each.backup, reverse=True)
-    return tuple(problem for each in ordered for problem in _expire(workspace, backups[each.backup], each))
+    problems: list[str] = []
+    locked: list[str] = []
+    for copy in sorted(copies, key=lambda each: each.backup, reverse=True):
+        storage = workspace.config.storages.get(copy.storage)
+        until = locks.of_copy(storage, copy, now) if storage is not None else None
+        if until is not None:
+            when = format_time(until)
+            locked.append(f"The copy of {copy.backup} in {copy.storage} may not be deleted before {when}")
+        else:
+            problems += _expire(workspace, backups[copy.backup], copy)
+    return CopiesExpired(problems=tuple(problems), locked=tuple(locked))
 
 
 def _expire(workspace: Workspace, backup: Backup, copy: Copy) -> Iterable[str]:

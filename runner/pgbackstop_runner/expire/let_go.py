@@ -19,11 +19,14 @@ def run(workspace: Workspace, name: str, *, now: datetime | None = None) -> expi
     removed_plans.find(workspace, name)
     with workspace.state.held(expire_run.lock_name(name), f"Expire of plan {name}"):
         verdicts, problems = expire_run.let_go(workspace, name, now or utc_now())
-        problems += copy_expire.everything(workspace, name)
+        copies = copy_expire.everything(workspace, name, now or utc_now())
+        problems += copies.problems
         servers = {each.backup.server for each in verdicts} & workspace.config.servers.keys()
         segments = 0
         for server in sorted(servers):
             removed, wal_problems = wal.run(workspace, server)
             segments += removed
             problems += wal_problems
-    return expire_run.ExpireResult(verdicts=verdicts, problems=tuple(problems), wal_segments=segments)
+    return expire_run.ExpireResult(
+        verdicts=verdicts, problems=tuple(problems), locked=copies.locked, wal_segments=segments
+    )

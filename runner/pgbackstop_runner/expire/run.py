@@ -34,10 +34,11 @@ _NOT_OURS = (stored_backup.Refused, stored_backup.NotConfigured)
 @dataclass(frozen=True, kw_only=True)
 class ExpireResult:
     """What was decided of each backup of a plan, and of each copy that a storage's own ``keep`` judges; what
-    could not be done."""
+    could not be done. ``locked`` is what may not be deleted yet."""
 
     verdicts: tuple[Verdict, ...]
     problems: tuple[str, ...] = ()
+    locked: tuple[str, ...] = ()
     wal_segments: int = 0
     records: int = 0
 
@@ -85,13 +86,16 @@ def run(workspace: Workspace, plan_name: str, *, now: datetime | None = None) ->
             if backup.expired_at is not None:
                 problems += _remove_leftovers(workspace, backup)
         verdicts += storage_retention.verdicts(workspace, plan_name, moment)
+        copies = copy_expire.CopiesExpired()
         if not unknown:
-            problems += copy_expire.of_plan(workspace, plan_name, moment)
+            copies = copy_expire.of_plan(workspace, plan_name, moment)
+        problems += copies.problems
         segments, wal_problems = wal.run(workspace, workspace.plan(plan_name).server)
         records = 0 if problems else fold(workspace, plan_name, now=now)
     return ExpireResult(
         verdicts=verdicts,
         problems=tuple(dict.fromkeys((*problems, *wal_problems))),
+        locked=copies.locked,
         wal_segments=segments,
         records=records,
     )

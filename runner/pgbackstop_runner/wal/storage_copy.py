@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.decisions import wal_copies, wal_needs, wal_segments, windows
+from pgbackstop_catalog.decisions import locks, wal_copies, wal_needs, wal_segments, windows
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_segments import Entry, WalIdentity, WalState, WalWindow
 from pgbackstop_catalog.model import utc_now
@@ -265,10 +265,16 @@ class WalCopier:
         needing = {each.id for each in self._backups}
         if needing == self._expired_for:
             return
-        names = wal_needs.superfluous(self._backups, archive.entries)
+        superfluous = wal_needs.superfluous(self._backups, archive.entries)
+        names = {name for name in superfluous if not self._is_locked(archive.entries[name])}
         if names and not self._holds_unknown(archive.store):
             self._remove(archive, names)
-        self._expired_for = needing  # not before: a storage that failed is asked again
+        if len(names) == len(superfluous):
+            self._expired_for = needing  # not before: a storage that failed is asked again
+
+    def _is_locked(self, entry: Entry) -> bool:
+        storage = self.workspace.config.storages[self.storage]
+        return locks.locked_until(storage, entry.archived_at, utc_now()) is not None
 
     def _remove(self, archive: StorageArchive, names: Collection[str]) -> None:
         gone = [archive.entries.pop(name) for name in names]
