@@ -30,6 +30,7 @@ COMMANDS = (
     "status",
     "list",
     "show",
+    "du",
     "verify",
     "expire",
     "ack",

@@ -51,6 +51,7 @@ _KEEP = (
 _LOCKED = (
     "how long nothing there can be deleted, as by the bucket's object lock; what is younger is left alone"
 )
+_LIMIT = "how much may be there; 'pgbackstop du' tells when that is reached. Nothing is refused for it"
 _RATE = "bytes a second, like 10MB, that each process sends or reads at most; no limit when left out"
 
 
@@ -90,6 +91,7 @@ class ObjectStorage(Model):
         description="the class of what is stored, in the provider's words",
     )
     rate_limit: Size | None = Field(default=None, gt=0, description=_RATE)
+    size_limit: Size | None = Field(default=None, gt=0, description=_LIMIT)
     verify: bool = Field(default=True, description=_VERIFY)
     keep: CopyKeep | None = Field(default=None, description=_KEEP)
     locked_for: Duration | None = Field(default=None, gt=0, description=_LOCKED)
@@ -246,6 +248,7 @@ class SftpStorage(Model):
         default=None, description="a file, mode 0600, whose first line is the password"
     )
     rate_limit: Size | None = Field(default=None, gt=0, description=_RATE)
+    size_limit: Size | None = Field(default=None, gt=0, description=_LIMIT)
     verify: bool = Field(default=True, description=_VERIFY)
     keep: CopyKeep | None = Field(default=None, description=_KEEP)
     locked_for: Duration | None = Field(default=None, gt=0, description=_LOCKED)
