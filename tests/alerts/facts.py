@@ -144,7 +144,7 @@ def _plan(world: World, subject: Subject, name: str) -> PlanFacts:
 
 def _copied(world: World, subject: Subject) -> CopyFacts:
     """With the reading that is the longest ago: each was compared when it was made."""
-    pause = world.settings.config.verify.copies_interval
+    pause = world.settings.config.verify.effective_copies_interval()
     oldest = min((each.finished for each in world.attempts[subject] if each.is_available), default=0.0)
     read = max(oldest, world.copies_read.timestamp() - pause)
     return replace(world.copies[subject], oldest_read=read)

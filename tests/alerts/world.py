@@ -252,7 +252,7 @@ class World:
     def _read_copies_again(self, now: datetime) -> None:
         """One that rots was read just before, and is found when its turn comes again."""
         self.copies_read, since = now, self.copy_rots_since
-        pause = timedelta(seconds=self.settings.config.verify.copies_interval)
+        pause = timedelta(seconds=self.settings.config.verify.effective_copies_interval())
         if since is not None and now - since >= pause:
             self.copies[LOGICAL], self.copy_rots_since = replace(self.copies[LOGICAL], damaged=1), None
 

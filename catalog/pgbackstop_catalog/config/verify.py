@@ -26,9 +26,10 @@ class Verify(Model):
     interval: Duration = Field(
         default=3 * 86400.0, description="a backup is not read again before this has passed"
     )
-    copies_interval: Duration = Field(
-        default=14 * 86400.0,
-        description="the same of copies in further storages, where reading may cost money",
+    copies_interval: Duration | None = Field(
+        default=None,
+        description="the same of copies in further storages, where reading may cost money; when left out, "
+        "14d or half of max_age, whichever is less",
     )
     max_age: Duration = Field(
         default=30 * 86400.0,
@@ -37,8 +38,11 @@ class Verify(Model):
 
     @model_validator(mode="after")
     def _turns_come_in_time(self) -> Verify:
-        for name, what in (("interval", "backup"), ("copies_interval", "copy")):
-            interval = float(getattr(self, name))
+        turns = (
+            ("interval", "backup", self.interval),
+            ("copies_interval", "copy", self.effective_copies_interval()),
+        )
+        for name, what, interval in turns:
             if self.max_age <= interval:
                 msg = (
                     f"max_age must be longer than {name} ({units.format_exact_duration(interval)}): "
@@ -50,6 +54,12 @@ class Verify(Model):
     def effective_schedule(self) -> Schedule:
         """When backups are read again."""
         return Schedule(expression=self.schedule, timezone=self.timezone)
+
+    def effective_copies_interval(self) -> float:
+        """Seconds before a copy is read again."""
+        if self.copies_interval is not None:
+            return self.copies_interval
+        return min(14 * 86400.0, self.max_age / 2)
 
     def effective_max_age(self) -> float | None:
         """Seconds after which the newest reading of a backup is too old; None where none is scheduled."""

@@ -112,7 +112,7 @@ def _moment(kept: Kept, read: Mapping[_Key, datetime]) -> datetime | None:
 
 
 def _interval(kept: Kept, limits: Verify) -> timedelta:
-    return timedelta(seconds=limits.interval if kept.copy is None else limits.copies_interval)
+    return timedelta(seconds=limits.interval if kept.copy is None else limits.effective_copies_interval())
 
 
 def _turn(kept: Kept, reason: str) -> Turn:
