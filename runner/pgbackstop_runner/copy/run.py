@@ -7,6 +7,7 @@ copy, its backup stays as it is; what is missing is made the next time.
 from __future__ import annotations
 
 import contextlib
+import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,7 +28,9 @@ from pgbackstop_runner.storage.stored_backup import StoredBackup
 from pgbackstop_runner.system import log, meter
 from pgbackstop_runner.workspace import Workspace
 
-PAUSES = (1.0, 5.0, 20.0)  # seconds before each further attempt
+# Seconds before each further attempt; half of each is left to chance: hosts that failed together shall not
+# meet again.
+PAUSES = (1.0, 5.0, 20.0)
 # To try again changes nothing.
 _FINAL = (SourceChanged, DamagedFiles, identity.NotThere, stored_backup.Lost)
 Sleep = Callable[[float], None]
@@ -147,7 +150,7 @@ def _make(workspace: Workspace, wanted: Missing, sleep: Sleep) -> Copy:
             mended = record.evolve(damaged_at=None)
             return _finish(workspace, mended, started, status=Status.SUCCEEDED, size_bytes=size)
         if pause is not None:
-            sleep(pause)
+            sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
             record = record.evolve(attempts=record.attempts + 1)
     return _finish(workspace, record, started, status=Status.FAILED, message=message)
 

@@ -12,16 +12,19 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.config.storage import ObjectStorage
+from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.storage import secret_files
 from pgbackstop_runner.storage.protocol import StoreError, require_inside, wrong_size
@@ -38,6 +41,7 @@ _CONCURRENCY = 4  # times PART_BYTES is the memory of an upload
 RETRY: RetryConfig = {"max_retries": 3}  # of one request; a whole copy is tried again by its caller
 SILENCE = "60s"  # without a byte of an answer
 SENDING = "600s"  # without an answer to what was sent, the time to send it included
+_OLD_KEYS = ("expiredtoken", "invalidaccesskeyid", "tokenrefreshrequired", "invalidtoken")
 _NO_LIMIT = "30days"  # of a whole request: a large object takes what it takes
 
 
@@ -200,9 +204,28 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 
+def _clock(said: str) -> str:
+    """How far this host's clock is from the server's, where the answer has its time."""
+    found = re.search(r"<ServerTime>([^<]{1,40})</ServerTime>", said)
+    offset = "differs by too much from the server's"
+    with contextlib.suppress(ValueError, TypeError, OverflowError):  # a server may answer anything
+        if found is not None:
+            ahead = (utc_now() - datetime.fromisoformat(found[1])).total_seconds()
+            where = "ahead of" if ahead > 0 else "behind"
+            offset = f"is {units.format_duration(abs(ahead))} {where} the server's"
+    return f"This host's clock {offset}: set it, as by chrony or systemd-timesyncd."
+
+
 def _remedy(error: Exception, name: str) -> str:
-    """What to do; a bucket that wants a checksum, or refuses it, says so in its answer's body."""
+    """What to do; a bucket says in its answer's body what it wants, by the codes of S3.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+    """
     said = str(error).lower()
+    if "requesttimetooskewed" in said:
+        return _clock(str(error))
+    if any(code in said for code in _OLD_KEYS):
+        return f"The keys of {name} have expired or were replaced: put the new ones in their place."
     if "content-md5" in said or "x-amz-checksum" in said or "x-amz-sdk-checksum" in said:
         return (
             f"It is about storages.{name}.checksum: sha256 for a bucket that wants one, as with object lock; "

@@ -1,8 +1,10 @@
 """What a bucket is asked, and how, seen by a proxy before a real server; and slow and dead servers."""
 
 import io
+import re
 import ssl
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.storage import S3Storage
+from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner.storage import bucket as buckets
 from pgbackstop_runner.storage import s3
 from pgbackstop_runner.storage.bucket import Bucket
@@ -84,6 +87,47 @@ def test_a_bucket_that_wants_a_checksum_is_told_by_the_setting(
         bucket(storage, endpoint=address).put_bytes(b"", "mark")
     assert "storages.s3.checksum: sha256" in refused.value.remedy
     bucket(storage, endpoint=address, checksum="sha256").put_bytes(b"", "mark")
+
+
+@pytest.mark.parametrize(
+    ("hours", "told"), [(2, "is 2h..m ahead of"), (-2.99, "is 2h5.m behind"), (None, "too much")]
+)
+def test_a_clock_that_is_wrong_is_told_with_the_offset(
+    storage: S3Storage, gate: Gate, address: str, hours: float | None, told: str
+) -> None:
+    """As Amazon's answers; others may leave their time out."""
+    there = f"{utc_now() - timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}" if hours is not None else ""
+    time = f"<ServerTime>{there}</ServerTime>" if there else ""
+    gate.answers = [refusal("RequestTimeTooSkewed", time)]
+    with pytest.raises(StoreError) as refused:
+        bucket(storage, endpoint=address).put_bytes(b"content", "any")
+    assert re.match(f"This host's clock .*{told}", refused.value.remedy), refused.value.remedy
+
+
+@pytest.mark.parametrize("code", ["ExpiredToken", "InvalidAccessKeyId"])
+def test_keys_that_expire_in_the_middle_of_an_upload_are_told_of(
+    storage: S3Storage, gate: Gate, address: str, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second part is refused; nothing is there afterwards, and the next attempt stores all of it."""
+
+    def refuses(asked: Asked) -> Answer | None:
+        return refusal(code) if "partNumber=2" in asked.target else None
+
+    store = bucket(storage, endpoint=address)
+    content = b"x" * (buckets.PART_BYTES + 1)
+    with monkeypatch.context() as refusing:
+        refusing.setattr(gate, "wants", refuses)
+        with pytest.raises(StoreError) as refused:
+            store.put(io.BytesIO(content), "big", len(content))
+    assert "have expired or were replaced" in refused.value.remedy
+    assert list(store.files("")) == []
+    assert store.put(io.BytesIO(content), "big", len(content)) == len(content)
+
+
+def refusal(code: str, more: str = "") -> Answer:
+    """What S3 answers to a request that it does not take."""
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>No.</Message>{more}</Error>"
+    return Answer(status=403, body=body.encode())
 
 
 def test_the_storage_class(storage: S3Storage, gate: Gate, address: str) -> None:
