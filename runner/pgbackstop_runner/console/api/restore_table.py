@@ -14,14 +14,21 @@ _started = partial(Endpoint, method="POST", answer=models.Operation, good=WAITED
 
 
 def _of(
-    path: str, name: str, role: Role, summary: str, *, body: type[models.Started], read: restoring.Reader
+    path: str,
+    name: str,
+    role: Role,
+    summary: str,
+    *,
+    body: type[models.Started],
+    read: restoring.Reader,
+    planner: Role = "viewer",
 ) -> Iterator[Endpoint]:
-    """What it would do, which everybody may ask, and it itself."""
+    """What it would do, and it itself."""
     yield Endpoint(
         method="POST",
         path=f"{path}/plan",
         name=f"plan{name}",
-        role="viewer",
+        role=planner,
         summary=f"What this would do, once that is known, and touch nothing: {summary}",
         handler=partial(restoring.plan, read),
         answer=restore_models.RestorePlan,
@@ -78,6 +85,7 @@ RESTORES: Final = (
         "Recover a server into a new directory.",
         body=restore_models.RecoverAsked,
         read=restoring.recovery,
+        planner="operator",  # its plan tells whether any folder of the host is empty
     ),
     Endpoint(
         method="GET",
