@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
+from itertools import islice
 from typing import Final, NamedTuple
 
 from prometheus_client import utils
@@ -22,8 +23,9 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
 from pgbackstop_exporter.families.samples import Families, Labels, ages
 from pgbackstop_exporter.metrics.metric import Metric
 
-Family = tuple[Metric, list[tuple[Labels, float]]]
+Family = tuple[Metric, Iterable[tuple[Labels, float]]]
 
+_LINES: Final = 500  # put together at a time
 _OFTEN: Final = {0.0: "0.0", 1.0: "1.0"}
 # https://www.rfc-editor.org/rfc/rfc1952: deflate, no flags, no time, fastest, unknown system
 _GZIP_HEAD: Final = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
@@ -51,13 +53,16 @@ class Form(Enum):
 
 def render(families: Iterable[Family], form: Form) -> str:
     """The families as text, without the end mark of OpenMetrics."""
-    return "".join(_family(metric, samples, form) for metric, samples in families)
+    return "".join(part for family in families for part in _family(family, form))
 
 
-def _family(metric: Metric, samples: list[tuple[Labels, float]], form: Form) -> str:
+def _family(family: Family, form: Form) -> Iterator[str]:
+    metric, samples = family
     name = metric.name
-    lines = [f"{name}{where.text} {_OFTEN.get(value) or _number(value)}\n" for where, value in samples]
-    return _head(metric, form) + "".join(lines)
+    yield _head(metric, form)
+    lines = (f"{name}{where.text} {_OFTEN.get(value) or _number(value)}\n" for where, value in samples)
+    while part := "".join(islice(lines, _LINES)):
+        yield part
 
 
 def _head(metric: Metric, form: Form) -> str:
@@ -85,8 +90,8 @@ class Page:
         self._plain: dict[Form, bytes] = {}
         self._deflated: dict[Form, Deflated] = {}
         for form, compressed in forms:
-            # One family at a time: the lines of a thousand plans at once would take three times the page.
-            parts = (_family(*family, form).encode() for family in families.values.items())
+            # Some lines at a time: those of a thousand plans at once would take three times the page.
+            parts = (part.encode() for family in families.values.items() for part in _family(family, form))
             if compressed:
                 self._deflated[form] = _deflate(parts)
             else:

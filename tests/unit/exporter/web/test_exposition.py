@@ -36,13 +36,12 @@ class Client(Collector):
         self._found, self._now = found, now
 
     def collect(self) -> Iterator[ClientMetric]:
-        for metric, samples in [
-            *self._found.values.items(),
-            *(
-                (metric, families_samples.ages(moments, self._now))
-                for metric, moments in self._found.since.items()
-            ),
-        ]:
+        families: list[exposition.Family] = [*self._found.values.items()]
+        families += [
+            (metric, families_samples.ages(moments, self._now))
+            for metric, moments in self._found.since.items()
+        ]
+        for metric, samples in families:
             name = metric.name.removesuffix("_total") if metric.kind == "counter" else metric.name
             family = ClientMetric(name, metric.help, metric.kind)
             for where, value in samples:
