@@ -3,3 +3,9 @@
 Not tests: they take minutes, and what counts are ratios measured in one run. Each section is a module with
 ``title`` and ``run(options)``, which returns the markdown of its section in ``docs/benchmarks.md``.
 """
+
+import os
+
+# Without bytecode each start compiles all modules anew, which takes longer than most commands: what is
+# measured is an installed program, and pip compiles that.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
