@@ -12,8 +12,8 @@ import yaml
 from pgbackstop_catalog.config import load
 from pgbackstop_catalog.config.notifications import Alertmanager
 from pgbackstop_runner.notify import alertmanager
-from tests.acceptance import delivery_stack
-from tests.acceptance.delivery_stack import TOKEN, Post
+from tests.acceptance import delivery_stack, receivers
+from tests.acceptance.receivers import TOKEN, Receivers
 from tests.support import backups, forks, ports
 
 SECRETS = (TOKEN, "/services/T0/B0/secret", "secret-")
@@ -24,7 +24,7 @@ class Desk:
     """A configuration of pgbackstop, and the Alertmanager that it names; no backups are made here."""
 
     folder: Path
-    post: Post
+    post: Receivers
     port: int
     ending: ExitStack
 
@@ -56,7 +56,7 @@ class Desk:
     def run(self, *words: str) -> tuple[int, str]:
         """Exit code and everything that a person sees; never a secret, never a traceback."""
         done = forks.run(
-            "--config", str(self.file), *words, env=backups.environment(), timeout=delivery_stack.PATIENCE
+            "--config", str(self.file), *words, env=backups.environment(), timeout=receivers.PATIENCE
         )
         seen = done.stdout + done.stderr
         assert "Traceback" not in seen
@@ -92,7 +92,7 @@ class Desk:
 def opened(folder: Path) -> Iterator[Desk]:
     """With three channels; Alertmanager is not started yet."""
     with ExitStack() as ending:
-        post = ending.enter_context(delivery_stack.post_office(folder))
+        post = ending.enter_context(receivers.running(folder))
         made = Desk(folder=folder, post=post, port=ports.free(), ending=ending)
         made.configure()
         yield made

@@ -13,8 +13,8 @@ import pytest
 
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.notify import alertmanager
-from tests.acceptance import delivery_stack
-from tests.acceptance.delivery_stack import Inbox, Post
+from tests.acceptance import delivery_stack, receivers
+from tests.acceptance.receivers import Inbox, Receivers
 from tests.integration.exporter.running import Exporter
 from tests.support import databases, ports
 from tests.support.backups import Site, plan
@@ -30,7 +30,7 @@ class Stack:
     """Everything between a backup and a person."""
 
     site: Site
-    post: Post
+    post: Receivers
     exporter_port: int
     running: ExitStack
 
@@ -63,7 +63,7 @@ def stack(pg17: Server, shop: Database, tmp_path_factory: pytest.TempPathFactory
         site.make(name)
     port = ports.free()
     with ExitStack() as ending:
-        post = ending.enter_context(delivery_stack.post_office(folder))
+        post = ending.enter_context(receivers.running(folder))
         delivery_stack.change(
             site,
             storages={TINY: {"kind": "folder", "path": str(folder / TINY), "reserve": 0}},
@@ -133,8 +133,8 @@ def test_a_failed_backup(stack: Stack, pg17: Server) -> None:
         assert DASHBOARD.format(plan="failing") in words.replace("&amp;", "&")
         assert "alerts/runbooks/BackupFailed.md" in message.text
     # The same found by Prometheus is not told a second time.
-    delivery_stack.until(lambda: "BackupFailed" in _alerts(stack), "Prometheus finds it too")
-    delivery_stack.until(lambda: _alerts(stack).get("BackupFailed") == "suppressed", "it is inhibited")
+    receivers.until(lambda: "BackupFailed" in _alerts(stack), "Prometheus finds it too")
+    receivers.until(lambda: _alerts(stack).get("BackupFailed") == "suppressed", "it is inhibited")
     pg17.execute('create database "not-there-yet"')
     try:
         stack.site.made("failing")
@@ -142,7 +142,7 @@ def test_a_failed_backup(stack: Stack, pg17: Server) -> None:
         stack.inbox.on_each("INFO", "Backed up database not-there-yet on main (plan failing)")
     finally:
         pg17.execute('drop database "not-there-yet"')
-    delivery_stack.until(lambda: "BackupFailed" not in _alerts(stack), "Prometheus finds it mended")
+    receivers.until(lambda: "BackupFailed" not in _alerts(stack), "Prometheus finds it mended")
     assert not [each for each in stack.inbox.messages if "The last backup of" in each.words]
 
 
@@ -180,7 +180,7 @@ def test_a_stopped_exporter(stack: Stack) -> None:
 
 
 def test_the_dead_mans_switch_is_called_and_nobody_else_hears_of_it(stack: Stack) -> None:
-    delivery_stack.until(lambda: stack.inbox.pings, "a call")
+    receivers.until(lambda: stack.inbox.pings, "a call")
     assert stack.inbox.pings[0]["alerts"][0]["labels"]["alertname"] == "Watchdog"
     assert not [each for each in stack.inbox.messages if "Watchdog" in each.words]
 

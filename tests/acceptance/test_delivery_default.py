@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.acceptance import delivery_stack
+from tests.acceptance import delivery_stack, receivers
 from tests.integration.exporter.running import Exporter
 from tests.support import ports
 from tests.support.backups import Site, plan
@@ -32,7 +32,7 @@ def test_a_failed_backup_with_default_intervals(
         site, plans={"found": {**plan(databases=["nowhere"]), "server": "second"}}, servers=_second(site)
     )
     with ExitStack() as ending:
-        post = ending.enter_context(delivery_stack.post_office(tmp_path))
+        post = ending.enter_context(receivers.running(tmp_path))
         delivery_stack.change(site, notifications=post.settings())
         silent = site.file.read_text()
         port = ports.free()

@@ -11,7 +11,7 @@ import yaml
 from pgbackstop_runner.notify import alertmanager
 from tests.acceptance import delivery_desk
 from tests.acceptance.delivery_desk import Desk
-from tests.acceptance.delivery_stack import CHANNELS
+from tests.acceptance.receivers import CHANNELS
 from tests.support import ports
 
 

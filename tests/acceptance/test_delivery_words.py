@@ -8,7 +8,7 @@ import pytest
 
 from pgbackstop_catalog import units
 from pgbackstop_runner.notify import alertmanager
-from tests.acceptance import delivery_desk, delivery_stack
+from tests.acceptance import delivery_desk, receivers
 from tests.acceptance.delivery_desk import Desk
 
 PLAN = {"server": "main", "plan": "nightly", "backup_type": "logical"}
@@ -92,7 +92,7 @@ def test_one_database_hides_no_other(desk: Desk) -> None:
     alertmanager.post(desk.server, [event, *found])
     wanted = {"BackupRunFailed crm": "active", "BackupFailed crm": "suppressed"}
     wanted["BackupFailed locked"] = "active"
-    delivery_stack.until(lambda: states(desk) == wanted, "the event hides what it has told, and no more")
+    receivers.until(lambda: states(desk) == wanted, "the event hides what it has told, and no more")
 
 
 def test_an_event_of_the_whole_plan_hides_each_database(desk: Desk) -> None:
@@ -101,7 +101,7 @@ def test_an_event_of_the_whole_plan_hides_each_database(desk: Desk) -> None:
     alert = fired("BackupFailed", "warning", "crm failed", database="crm", **PLAN, **EXPORTER)
     alertmanager.post(desk.server, [alert])
     wanted = {"BackupRunFailed ": "active", "BackupFailed crm": "suppressed"}
-    delivery_stack.until(lambda: states(desk) == wanted, "the event hides what it has told")
+    receivers.until(lambda: states(desk) == wanted, "the event hides what it has told")
 
 
 def test_a_server_of_another_exporter_hides_nothing(desk: Desk) -> None:
@@ -110,9 +110,9 @@ def test_a_server_of_another_exporter_hides_nothing(desk: Desk) -> None:
     other = {**EXPORTER, "instance": "other:9853"}
     alertmanager.post(desk.server, [down, fired("WalGap", "critical", "a gap", server="main", **other)])
     wanted = {"PostgresUnreachable ": "active", "WalGap ": "active"}
-    delivery_stack.until(lambda: states(desk) == wanted, "both are told")
+    receivers.until(lambda: states(desk) == wanted, "both are told")
     alertmanager.post(desk.server, [fired("WalGap", "critical", "a gap", server="main", **EXPORTER)])
-    delivery_stack.until(
+    receivers.until(
         lambda: any(
             each["status"]["state"] == "suppressed" and each["labels"]["instance"] == "backup:9853"
             for each in alertmanager.alerts(desk.server)

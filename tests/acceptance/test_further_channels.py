@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance import delivery_desk, delivery_stack
+from tests.acceptance import delivery_desk, receivers
 from tests.acceptance.delivery_desk import Desk
-from tests.acceptance.delivery_stack import FURTHER
+from tests.acceptance.receivers import FURTHER
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_what_may_have_been_a_dead_mans_switch_is_called_so(desk: Desk) -> None:
 def test_a_critical_alert_in_the_words_of_each(desk: Desk) -> None:
     desk.start()
     desk.post_alert("BackupTooOld", "critical")
-    delivery_stack.until(
+    receivers.until(
         lambda: {each["channel"] for each in desk.post.inbox.pages} == set(FURTHER), "a message on each"
     )
     (discord, pagerduty, opsgenie, webhook) = (taken(desk, channel)[0] for channel in FURTHER)
@@ -70,9 +70,9 @@ def test_a_critical_alert_in_the_words_of_each(desk: Desk) -> None:
 def test_nobody_is_paged_for_a_good_backup(desk: Desk) -> None:
     desk.start()
     desk.post_alert("BackupFinished", "info")
-    delivery_stack.until(lambda: taken(desk, "discord") and taken(desk, "webhook"), "the news in chats")
+    receivers.until(lambda: taken(desk, "discord") and taken(desk, "webhook"), "the news in chats")
     desk.post_alert("BackupTooOld", "warning")
-    delivery_stack.until(lambda: taken(desk, "pagerduty") and taken(desk, "opsgenie"), "the pages")
+    receivers.until(lambda: taken(desk, "pagerduty") and taken(desk, "opsgenie"), "the pages")
     assert [each["message"]["payload"]["severity"] for each in taken(desk, "pagerduty")] == ["warning"]
     assert [each["message"]["priority"] for each in taken(desk, "opsgenie")] == ["P3"]
 

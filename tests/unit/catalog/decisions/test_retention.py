@@ -4,35 +4,17 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pgbackstop_catalog.config.keep import Keep
 from pgbackstop_catalog.decisions import retention
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.source import ServerFacts
-from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
+from pgbackstop_catalog.records.vanished import Acknowledgement
 from tests.unit.catalog.builders import DAY, NOW, backup, physical
+from tests.unit.catalog.decisions.retained import daily, ids, kept, reasons
 
 OTHER_SYSTEM = ServerFacts(version="17.5", version_number=170005, system_identifier="8")
-
-
-def daily(count: int, **changes: object) -> list[Backup]:
-    """One backup a day, the newest first."""
-    return [backup(number, NOW - number * DAY, **changes) for number in range(count)]
-
-
-def kept(decision: retention.Retention) -> list[str]:
-    return [each.id for each in decision.kept]
-
-
-def reasons(decision: retention.Retention, of: Backup) -> tuple[str, ...]:
-    return next(each.reasons for each in decision.verdicts if each.backup.id == of.id)
-
-
-def ids(backups: list[Backup]) -> list[str]:
-    return [each.id for each in backups]
 
 
 def test_last_keeps_the_newest_and_numbers_them() -> None:
@@ -232,139 +214,7 @@ def test_the_newest_success_and_attempt_are_never_folded() -> None:
     assert retention.foldable([], Keep(), now=NOW) == ()
 
 
-keeps = st.builds(
-    Keep,
-    last=st.none() | st.integers(1, 9),
-    within=st.none() | st.floats(0, 40 * 86400.0),
-    daily=st.none() | st.integers(1, 9),
-    weekly=st.none() | st.integers(1, 5),
-    monthly=st.none() | st.integers(1, 3),
-    minimum=st.integers(1, 5),
-)
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> list[Backup]:
-    """Attempts of a physical plan, good and bad, full and incremental, in any order."""
-    made: list[Backup] = []
-    for number, hours in enumerate(sorted(draw(st.lists(st.integers(0, 2000), max_size=25, unique=True)))):
-        good = [each for each in made if each.status is Status.SUCCEEDED]
-        parent = draw(st.none() | st.sampled_from(good)) if good else None
-        status = draw(st.sampled_from([Status.SUCCEEDED] * 3 + [Status.FAILED, Status.MISSED]))
-        verified = draw(st.sampled_from([None, NOW]))
-        ended = NOW - timedelta(hours=2000 - hours)
-        made.append(physical(number, ended, parent=parent, status=status, verified_at=verified))
-    return draw(st.permutations(made))
-
-
-def good_ones(backups: list[Backup]) -> list[Backup]:
-    found = [each for each in backups if each.status is Status.SUCCEEDED]
-    return sorted(found, key=lambda each: each.started_at, reverse=True)
-
-
-@given(histories(), keeps)
-def test_every_good_backup_has_one_verdict_and_a_reason(backups: list[Backup], keep: Keep) -> None:
-    decision = retention.decide(backups, keep, now=NOW)
-    assert ids([each.backup for each in decision.verdicts]) == ids(good_ones(backups))
-    assert all(each.reasons for each in decision.verdicts)
-    assert {*kept(decision)} | {each.id for each in decision.removed} == set(ids(good_ones(backups)))
-
-
-@given(histories(), keeps)
-def test_never_fewer_than_the_minimum_of_full_ones(backups: list[Backup], keep: Keep) -> None:
-    full = [each for each in good_ones(backups) if each.method == "full"]
-    decision = retention.decide(backups, keep, now=NOW)
-    left = [each for each in decision.kept if each.method == "full"]
-    assert len(left) >= min(keep.minimum, len({each.id for each in full}))
-
-
-@given(histories(), keeps)
-def test_the_newest_and_the_newest_proven_stay(backups: list[Backup], keep: Keep) -> None:
-    decision = retention.decide(backups, keep, now=NOW)
-    good = good_ones(backups)
-    proven = [each for each in good if each.verified_at]
-    assert {each.id for each in [*good[:1], *proven[:1]]} <= set(kept(decision))
-
-
-@given(histories(), keeps)
-def test_a_kept_incremental_has_its_parent(backups: list[Backup], keep: Keep) -> None:
-    decision = retention.decide(backups, keep, now=NOW)
-    there = set(kept(decision))
-    assert all(each.parent in there for each in decision.kept if each.method == "incremental")
-
-
-@given(histories(), keeps)
-def test_what_was_removed_changes_nothing_the_next_time(backups: list[Backup], keep: Keep) -> None:
-    first = retention.decide(backups, keep, now=NOW)
-    gone = {each.id for each in first.removed}
-    after = [each.evolve(expired_at=NOW) if each.id in gone else each for each in backups]
-    assert kept(retention.decide(after, keep, now=NOW)) == kept(first)
-
-
-@given(histories(), keeps)
-def test_failures_and_time_take_nothing(backups: list[Backup], keep: Keep) -> None:
-    first = retention.decide(backups, keep, now=NOW)
-    failures = [backup(900 + day, NOW + day * DAY, status=Status.FAILED) for day in range(1, 5)]
-    later = retention.decide([*backups, *failures], keep, now=NOW + 500 * DAY)
-    assert kept(later) == kept(first)
-
-
 def test_order_is_by_time() -> None:
     decision = retention.decide(daily(9)[::-1], Keep(last=3), now=NOW)
     finished = [each.backup.finished_at for each in decision.verdicts]
     assert all(later > earlier for later, earlier in pairwise(finished) if later and earlier)
-
-
-LOST = VanishedTable(table="public.orders", rows_before=5000, rows=0)
-
-
-def loses(*tables: str) -> list[Backup]:
-    """Five backups; the third newest saw that tables were emptied."""
-    backups = daily(5)
-    full = [each.evolve(row_counts=dict.fromkeys(tables, 5000)) for each in backups[3:]]
-    lost = tuple(LOST.evolve(table=each) for each in tables)
-    return [*backups[:2], backups[2].evolve(vanished=lost), *full]
-
-
-def test_the_last_backup_with_rows_that_vanished_stays_for_thirty_days() -> None:
-    backups, keep = loses("public.orders"), Keep(last=1, minimum=1)
-    decision = retention.decide(backups, keep, now=NOW + 20 * DAY)
-    assert kept(decision) == ids([backups[0], backups[3]])
-    assert reasons(decision, backups[3]) == ("holds rows that vanished since: public.orders",)
-    assert kept(retention.decide(backups, keep, now=NOW + 29 * DAY)) == ids(backups[:1])
-
-
-def test_it_stays_when_the_backup_that_saw_it_has_expired() -> None:
-    backups, keep = loses("public.orders"), Keep(last=1, minimum=1)
-    backups[2] = backups[2].evolve(expired_at=NOW)
-    assert kept(retention.decide(backups, keep, now=NOW)) == ids([backups[0], backups[3]])
-
-
-def test_an_acknowledged_loss_holds_nothing() -> None:
-    backups, keep = loses("public.orders"), Keep(last=1, minimum=1)
-    backups[2] = backups[2].evolve(acknowledged=Acknowledgement(at=NOW, operator="ops"))
-    assert kept(retention.decide(backups, keep, now=NOW)) == ids(backups[:1])
-
-
-def test_many_tables_are_counted_in_the_reason() -> None:
-    backups = loses(*(f"public.t{number}" for number in range(5)))
-    decision = retention.decide(backups, Keep(last=1, minimum=1), now=NOW)
-    assert reasons(decision, backups[3]) == (
-        "holds rows that vanished since: public.t0, public.t1, public.t2 and 2 more",
-    )
-
-
-def test_what_is_held_keeps_what_it_is_built_on() -> None:
-    full = physical(3, NOW - 3 * DAY)
-    child = physical(2, NOW - 2 * DAY, parent=full, row_counts={"public.orders": 5000})
-    newest = physical(1, NOW - DAY, vanished=(LOST,))
-    decision = retention.decide([newest, child, full], Keep(last=1, minimum=1), now=NOW)
-    assert kept(decision) == ids([newest, child, full])
-
-
-def test_the_record_of_an_open_loss_is_not_folded() -> None:
-    backups = [each.evolve(expired_at=NOW) for each in loses("public.orders")]
-    keep = Keep(records=0.0)
-    moment = NOW + timedelta(hours=1)
-    assert backups[2] not in retention.foldable(backups, keep, now=moment)
-    assert backups[2] in retention.foldable(backups, keep, now=NOW + 29 * DAY)
