@@ -41,7 +41,7 @@ def test_a_failed_backup_with_default_intervals(
         written = site.run("notify", "config", "--output", str(config))
         assert written.returncode == 0, written.stderr
         ending.enter_context(delivery_stack.alertmanager(tmp_path, config, port))
-        exporter = ending.enter_context(Exporter(site.file))
+        exporter = ending.enter_context(Exporter(site.file, pauses={}))
         scraped = delivery_stack.prometheus(
             tmp_path,
             exporter=exporter.address.removeprefix("http://"),

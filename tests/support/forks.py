@@ -19,7 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -53,12 +53,20 @@ def start(
     stdout: int | IO[Any] = subprocess.PIPE,
     stderr: int | IO[Any] = subprocess.PIPE,
     program: str = RUNNER,
+    pauses: Mapping[str, float] | None = None,
 ) -> subprocess.Popen[str]:
-    """``pgbackstop`` with these words, running, with nothing to read; use it in a ``with`` and end it."""
+    """``pgbackstop`` with these words, running, with nothing to read; use it in a ``with`` and end it.
+
+    ``pauses`` are other seconds for constants of the program, by ``module.NAME``: what is looked at each
+    minute need not be waited for. They do not count where it cannot be forked.
+    """
     env = dict(os.environ if env is None else env)
-    kind = _Forked if can_fork(env) else subprocess.Popen[str]
+    argv = [sys.executable, "-m", program, *words]
+    kind: Callable[..., subprocess.Popen[str]] = subprocess.Popen[str]
+    if can_fork(env):
+        kind = functools.partial(_Forked, pauses=pauses or {})
     return kind(
-        [sys.executable, "-m", program, *words],
+        argv,
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=stderr,
@@ -80,12 +88,17 @@ def _at_start(env: Mapping[str, str]) -> dict[str, str]:
 class _Forked(subprocess.Popen[str]):
     """A process that the importing one has forked, and of whose end it tells: it is no child of ours."""
 
+    def __init__(self, argv: list[str], *, pauses: Mapping[str, float], **given: Any) -> None:
+        self._pauses = dict(pauses)
+        super().__init__(argv, **given)
+
     def _execute_child(self, args: list[str], *given: Any) -> None:
         cwd, env = given[4:6]
         pipes = given[9:15]  # as Popen has them: for standard input, output and errors, read and write
         self._told, tells = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with tells:
             command = {"program": args[2], "words": args[3:], "env": env, "cwd": str(cwd)}
+            command["pauses"] = self._pauses
             request = json.dumps(command).encode()
             socket.send_fds(_server(), [request], [pipes[0], pipes[3], pipes[5], tells.fileno()])
         self._close_pipe_fds(*pipes)  # type: ignore[attr-defined] # of subprocess.Popen, like _child_created
@@ -177,6 +190,10 @@ def _become(command: dict[str, Any]) -> None:
     os.chdir(command["cwd"])
     sys.path[:] = [command["cwd"], *sys.path[1:]]
     sys.argv[1:] = command["words"]
+    for constant, seconds in command["pauses"].items():
+        module, _, name = constant.rpartition(".")
+        assert name in vars(sys.modules[module]), constant
+        vars(sys.modules[module])[name] = seconds
     runpy.run_module(command["program"], run_name="__main__", alter_sys=True)
 
 

@@ -18,6 +18,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support import forks, storages
 
+# Between two looks of a source, in seconds.
+PAUSES = dict.fromkeys(
+    (
+        "pgbackstop_exporter.supervisor.CATALOG_SECONDS",
+        "pgbackstop_exporter.supervisor.DISK_SECONDS",
+        "pgbackstop_exporter.supervisor.POSTGRES_SECONDS",
+    ),
+    1.0,
+)
 DEADLINE = 60.0  # seconds; what is waited for takes one to fifteen
 T = TypeVar("T")
 
@@ -59,16 +68,22 @@ def write_config(path: Path, document: Mapping[str, Any]) -> Path:
 class Exporter:
     """A running exporter on a free loopback port; ended by its own process id.
 
-    With ``tls`` it is asked over TLS, in that context.
+    With ``tls`` it is asked over TLS, in that context. It looks more often than as shipped, unless ``pauses``
+    say otherwise.
     """
 
     def __init__(
-        self, config: Path, *flags: str, prefix: Sequence[str] = (), tls: ssl.SSLContext | None = None
+        self,
+        config: Path,
+        *flags: str,
+        prefix: Sequence[str] = (),
+        tls: ssl.SSLContext | None = None,
+        pauses: Mapping[str, float] | None = None,
     ) -> None:
         self.tls = tls
         words = ["--web.listen-address=127.0.0.1:0", f"--config.file={config}", "--log.format=json", *flags]
         self.lines: list[dict[str, Any]] = []
-        self.process = _started(words, prefix)
+        self.process = _started(words, prefix, PAUSES if pauses is None else pauses)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.address = ""
@@ -154,9 +169,11 @@ class Exporter:
                 self.lines.append({"text": line})
 
 
-def _started(words: Sequence[str], prefix: Sequence[str]) -> subprocess.Popen[str]:
+def _started(
+    words: Sequence[str], prefix: Sequence[str], pauses: Mapping[str, float]
+) -> subprocess.Popen[str]:
     if not prefix:
-        return forks.start(*words, program=forks.EXPORTER, stdout=subprocess.DEVNULL)
+        return forks.start(*words, program=forks.EXPORTER, stdout=subprocess.DEVNULL, pauses=pauses)
     return subprocess.Popen(
         [*prefix, sys.executable, "-m", forks.EXPORTER, *words],
         stderr=subprocess.PIPE,

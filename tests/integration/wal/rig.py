@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -57,6 +57,7 @@ class Rig:
     password_command: list[str] | None = None
     bin_dir: Path | None = None
     more: dict[str, Any] = field(default_factory=dict)
+    pauses: Mapping[str, float] = field(default_factory=dict)  # of the receiver, as forks.start knows them
     process: subprocess.Popen[str] | None = None
     errors: Path = field(init=False)
 
@@ -116,7 +117,7 @@ class Rig:
         """Start the receiver."""
         with self.errors.open("ab") as errors:
             words = ("--config", str(self.configure()), "wal", "receive", "main")
-            self.process = forks.start(*words, stdout=subprocess.DEVNULL, stderr=errors)
+            self.process = forks.start(*words, stdout=subprocess.DEVNULL, stderr=errors, pauses=self.pauses)
         return self.process
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:

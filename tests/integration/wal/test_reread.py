@@ -25,6 +25,7 @@ def reasons(state: WalState) -> list[tuple[str, str]]:
 
 def test_a_flipped_bit_of_the_archive_is_a_gap_until_it_is_put_back(rig: Rig) -> None:
     rig.more = {"verify": READ_NOW}
+    rig.pauses = {"pgbackstop_runner.wal.maintenance.NAMES_INTERVAL": 1.0}
     rig.start()
     rig.streaming()
     first = rig.fill(3)

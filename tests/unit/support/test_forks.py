@@ -1,6 +1,7 @@
 """A forked command is what a started one is."""
 
 import os
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -49,14 +50,24 @@ def test_what_python_reads_when_it_starts_is_obeyed(name: str) -> None:
     assert not forks.can_fork(os.environ | {name: "another"})
 
 
-def test_one_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+def test_a_constant_is_another(tmp_path: Path) -> None:
+    (tmp_path / "pgbackstop.yaml").write_text(CONFIG)
+    with forks.start("list", cwd=tmp_path, pauses={"pgbackstop_runner.terminal._MOST_LETTERS": 12}) as short:
+        said = short.communicate()[1]
+    assert said.splitlines()[0].startswith("pgbackstop:")
+    assert "The catalog is not there" not in said
+
+
+def test_it_is_waited_for_and_ended_as_any_process(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        (tmp_path / "pgbackstop.yaml").write_text(CONFIG.replace("port: 1,", f"port: {port},"))
-        with pytest.raises(subprocess.TimeoutExpired):
-            forks.run("check", cwd=tmp_path, timeout=1)
         silent.settimeout(60)
-        with silent.accept()[0] as connection:
-            connection.settimeout(60)
-            while connection.recv(1000):
-                pass
+        config = CONFIG.replace("port: 1,", f"port: {silent.getsockname()[1]},")
+        (tmp_path / "pgbackstop.yaml").write_text(config)
+        with forks.start("check", cwd=tmp_path) as process, silent.accept()[0]:
+            process.send_signal(signal.SIGSTOP)  # before it has waited long enough for an answer
+            assert process.poll() is None
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.communicate(timeout=0.01)
+            process.kill()
+            process.communicate()
+    assert process.returncode == -signal.SIGKILL
