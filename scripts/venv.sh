@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes .venv hold exactly what requirements/<set>.txt locks, and this project, editable.
+# Makes .venv, or VENV, hold exactly what requirements/<set>.txt locks, and this project, editable.
 #
 # usage: scripts/venv.sh demo|test
-# environment: PYTHON (default python3), APT=no to leave the system's packages alone
+# environment: PYTHON (default python3), VENV (default .venv), APT=no to leave the system's packages alone
 #
 # A stamp holds the checksum of what was installed. It is compared by content, not by time, because a
 # checkout changes times; the test set holds the demo set with the same pins.
@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 set_name=${1:?usage: scripts/venv.sh demo|test}
 python=${PYTHON:-python3}
-venv=.venv
+venv=${VENV:-.venv}
 
 say() { printf '%s\n' "$*" >&2; }
 
