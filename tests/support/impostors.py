@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 Conversation = Callable[[socket.socket], None]
 AUTHENTICATED = b"R" + struct.pack("!ii", 8, 0)
@@ -27,6 +28,16 @@ def listening(converse: Conversation) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=_accept, args=(server, converse), daemon=True).start()
         yield server.getsockname()[1]
+
+
+@contextlib.contextmanager
+def listening_in(folder: Path, converse: Conversation) -> Iterator[int]:
+    """The same at a socket with a path in the folder, as PostgreSQL calls it."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(folder / ".s.PGSQL.5432"))
+        server.listen()
+        threading.Thread(target=_accept, args=(server, converse), daemon=True).start()
+        yield 5432
 
 
 def _accept(server: socket.socket, converse: Conversation) -> None:

@@ -21,6 +21,8 @@ _KEEPALIVES = {
     "keepalives_interval": "10",
     "keepalives_count": "3",
 }
+# Whoever answers is told no password, whatever PGPASSWORD and ~/.pgpass have: that file cannot be there.
+NO_PASSWORD = {"password": "", "passfile": "/dev/null/none"}
 
 
 def keywords(server: Server, *, database: str | None = None, application_name: str) -> dict[str, str]:
@@ -43,6 +45,7 @@ def keywords(server: Server, *, database: str | None = None, application_name: s
         "application_name": application_name,
         **_KEEPALIVES,
         **{name: str(path) for name, path in files.items() if path is not None},
+        **(NO_PASSWORD if server.is_thrown_away else {}),
     }
 
 

@@ -223,6 +223,11 @@ class Server(Model):
         ports = self._ports * len(self._hosts) if len(self._ports) == 1 else self._ports
         return ", ".join(f"{host}:{port}" for host, port in zip(self._hosts, ports, strict=True))
 
+    @property
+    def is_thrown_away(self) -> bool:
+        """Whether it is one of a drill, which others' code may have taken over."""
+        return False
+
     def for_restores(self) -> Server:
         """The same server, entered as the role that restores."""
         role = self.restore_role
@@ -234,3 +239,11 @@ class Server(Model):
             password_env=role.password_env,
             password_command=role.password_command,
         )
+
+
+class ThrowawayServer(Server):
+    """The server of a drill, in the place of the configured one."""
+
+    @property
+    def is_thrown_away(self) -> bool:
+        return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.config.server import Server, ThrowawayServer
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.proof import CheckResult
 from pgbackstop_runner.drill.record import Drill
@@ -76,7 +76,7 @@ def empty(
 
 def entered(server: Server, ground: DrillDirectory, superuser: str) -> Server:
     """The configured server, but in the place of the throw-away one: no password, no network, no hooks."""
-    return Server(
+    return ThrowawayServer(
         host=str(ground.sockets),
         port=PORT,
         user=superuser,

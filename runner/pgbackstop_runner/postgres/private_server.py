@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import maintenance
+from pgbackstop_catalog.config import conninfo, maintenance
 from pgbackstop_catalog.config.server import USUAL_DATABASE
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner.failures import AttemptFailed
@@ -38,6 +38,7 @@ _QUIT_SECONDS = 10.0
 # What libpq and the server say while it is not ready; anything else does not pass by waiting.
 _NOT_YET = ("starting up", "not yet accepting", "not accepting", "shutting down", "in recovery mode")
 _NOT_THERE = ("No such file", "Connection refused", "timeout expired", "server closed the connection")
+_MOST_OF_LOG = 4 * 2**20  # bytes; what it runs may write without end
 # Nothing of ours is for the server; PATH is for restore_command's lz4 and zstd.
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "TZ", "LD_LIBRARY_PATH")
 
@@ -205,10 +206,11 @@ class PrivateServer:
         return "insufficient parameter settings" in self._words()
 
     def _words(self) -> str:
-        """What the server has said since its last start."""
+        """What the server has said since its last start, or the end of it."""
         with contextlib.suppress(OSError), self.log.open("rb") as log:
-            log.seek(self._log_from)
-            return log.read().decode(errors="replace")
+            size = log.seek(0, os.SEEK_END)
+            log.seek(max(self._log_from, size - _MOST_OF_LOG))
+            return log.read(_MOST_OF_LOG).decode(errors="replace")
         return ""
 
     def connect(self, database: str | None = None, user: str | None = None) -> psycopg.Connection:
@@ -247,6 +249,7 @@ class PrivateServer:
             "user": user or self.asks_as or self.user,
             "dbname": database,
             "connect_timeout": "5",
+            **conninfo.NO_PASSWORD,  # what it runs may answer in its place
         }
 
     def _look(self) -> Progress | None:

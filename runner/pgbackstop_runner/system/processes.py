@@ -137,10 +137,15 @@ def stop(process: subprocess.Popen[bytes], signals: Sequence[int], seconds: floa
             return
 
 
+_MOST_OF_TAIL = 2**16  # bytes
+
+
 def tail(log: Path, lines: int = 3) -> str:
     """The last lines of a log, as one line; a word where there are none."""
     try:
-        content = log.read_text(encoding="utf-8", errors="replace").split("\n")
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _MOST_OF_TAIL))
+            content = file.read(_MOST_OF_TAIL).decode(errors="replace").split("\n")
     except OSError:
         content = []
     return (
