@@ -28,6 +28,9 @@ THROWAWAY = {
     "synchronous_commit": "off",
     "shared_buffers": "128MB",
     "huge_pages": "off",
+    "min_dynamic_shared_memory": "0",
+    "shared_memory_type": "mmap",
+    "wal_buffers": "-1",
     "cluster_name": "pgbackstop_drill",
     # Files in its folder go with it; POSIX shared memory would stay after a SIGKILL.
     "dynamic_shared_memory_type": "mmap",

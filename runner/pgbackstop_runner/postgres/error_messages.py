@@ -78,7 +78,7 @@ def _means(pattern: str, reason: Reason, remedy: str, sentence: str = "") -> Mea
 
 
 # Before anything else: these words bring others with them, which mean something else where they are alone.
-_SPECIAL = (
+SPECIAL = (
     _means("due to conflict with recovery", Reason.TOOL, _CONFLICT),
     _means(
         'could not connect to server "',
@@ -87,6 +87,12 @@ _SPECIAL = (
     ),
     _means("out of shared memory|max_locks_per_transaction", Reason.TOOL, _LOCKS),
     _means("temp_file_limit", Reason.TOOL, _TEMPORARY),
+    _means(
+        "could not resize shared memory segment",
+        Reason.TOOL,
+        "The server's /dev/shm is full, of which a container has 64 MB: give it more (--shm-size), or set "
+        "max_parallel_workers_per_gather and max_parallel_maintenance_workers to 0.",
+    ),
     _means(
         "invalid memory alloc request size|Cannot enlarge string buffer",
         Reason.TOOL,
@@ -102,7 +108,7 @@ _GONE = _means(
     "Tables are dropped or renamed again and again while the dump begins: run it when that rests.",
 )
 TOOLS = (
-    *_SPECIAL,
+    *SPECIAL,
     _GONE,
     _means(
         "unsupported startup parameter",
@@ -140,6 +146,11 @@ TOOLS = (
     _means("permission denied", Reason.RIGHTS, _ROLE),
     _means("would be affected by row-level security", Reason.RIGHTS, _ROLE),
     _means(
+        r"(server|query failed): \S+:  .*(No space left on device|Disk quota exceeded)",
+        Reason.SPACE,
+        "Make room on the server's disk.",
+    ),
+    _means(
         "No space left on device|Disk quota exceeded",
         Reason.SPACE,
         "Make room in the storage, or let fewer backups be kept.",
@@ -167,7 +178,7 @@ TOOLS = (
 )
 # What the tools say while they fill a database.
 RESTORING = (
-    *_SPECIAL,
+    *SPECIAL,
     _means(
         "No space left on device",
         Reason.SPACE,

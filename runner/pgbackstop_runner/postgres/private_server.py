@@ -33,6 +33,7 @@ _USUAL_SUPERUSER = "postgres"
 _ABSENT = ("does not exist", "not permitted to log in")
 _UNKNOWN_WAL = "resource manager with ID"
 _SHOWN = 2
+_NO_MEMORY = re.compile("shared memory.*(Cannot allocate memory|Invalid argument|No space left on device)")
 _FULL = re.compile("No space left on device|Disk quota exceeded")
 _QUIT_SECONDS = 10.0
 # What libpq and the server say while it is not ready; anything else does not pass by waiting.
@@ -276,8 +277,14 @@ class PrivateServer:
         return Progress(in_recovery=row[0], paused=row[1], replayed_lsn=row[2], until=row[3])
 
     def _ended(self) -> errors.PgbackstopError:
-        self.require_room()
         lines = self._words().splitlines()
+        if refused := [line for line in lines if _NO_MEMORY.search(line)]:
+            return errors.PgbackstopError(
+                f"This host has not the memory that the live server's settings ask for: {refused[0]}.",
+                remedy="Recover on a larger host; or lower shared_buffers, max_connections, "
+                f"max_locks_per_transaction or min_dynamic_shared_memory in {self.data}; start it by hand.",
+            )
+        self.require_room()
         if any(TARGET_NOT_REACHED in line for line in lines):
             return NotReached(
                 "The WAL ends without the target.",

@@ -158,6 +158,7 @@ def broken(error: psycopg.Error) -> AttemptFailed:
     if failures.is_lost_connection(error):
         remedy = "Look at PostgreSQL's log."
         return AttemptFailed(Reason.UNREACHABLE, f"The connection was lost: {words}.", remedy=remedy)
-    reason, remedy = error_messages.of_state(state)
+    special = error_messages.meaning(words, error_messages.SPECIAL)
+    reason, remedy = (special.reason, special.remedy) if special else error_messages.of_state(state)
     refused = "refuses" if reason is Reason.RIGHTS else "answered with an error"
     return AttemptFailed(reason, f"PostgreSQL {refused}: {words}.", remedy=remedy)

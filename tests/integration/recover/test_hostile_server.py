@@ -67,6 +67,8 @@ REFUSED = """
     of_a_later_release = on
     wal_level = minimal
 """
+# Memory that no host has: a drill does without, a recovery could only guess how much less will do.
+GREEDY = "min_dynamic_shared_memory = '64TB'\nshared_buffers = '8TB'"
 NAMES = "TimeZone, lc_numeric, max_stack_depth, of_a_later_release, wal_level"
 
 
@@ -81,6 +83,9 @@ def test_what_the_configuration_names_and_the_host_lacks_keeps_nobody(make_yard:
         kept = (clone.data / "postgresql.conf").read_text()
         assert "\n# pgbackstop:     timezone = 'Mars/Phobos'\n" in kept
     assert NAMES in next(yard.site.catalog.restores("main")).warnings[0]
+    configured(yard, f"{REFUSED}\n{GREEDY}")
+    done = yard.recover(yard.target(), "--start", "--port", str(ports.free()), "--immediate")
+    assert "has not the memory that the live server's settings ask for" in backups.sentence(done)
     drilled = yard.site.run("drill", "base")
     assert drilled.returncode == 0, drilled.stderr
     assert f"as this host refuses the source's: {NAMES}" in drilled.stdout

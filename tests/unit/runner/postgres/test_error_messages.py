@@ -29,6 +29,24 @@ def test_known(tail: str, reason: Reason) -> None:
 
 
 @pytest.mark.parametrize(
+    ("tail", "remedy"),
+    [
+        ("pg_dump: error: could not write to output file: No space left on device", "in the storage"),
+        (
+            "pg_dump: detail: Error message from server: FEHLER:  could not write: No space left on device",
+            "on the server's disk",
+        ),
+        (
+            "ERROR:  could not resize shared memory segment to 8 bytes: No space left on device",
+            "The server's /dev/shm",
+        ),
+    ],
+)
+def test_whose_room_is_used_up(tail: str, remedy: str) -> None:
+    assert remedy in error_messages.diagnosis(tail)[1]
+
+
+@pytest.mark.parametrize(
     ("words", "vanished"),
     [
         ('ERROR:  relation "public.t" does not exist\npg_dump: detail: Query was: LOCK TABLE public.t', True),
