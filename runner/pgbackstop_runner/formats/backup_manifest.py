@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pgbackstop_catalog import regular_file
 from pgbackstop_catalog.records import json_text
@@ -19,15 +20,33 @@ NAME = "backup_manifest"
 _MOST_BYTES = 2**32  # of a server with ten million files
 
 
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
-    """The part that a record keeps. ``files`` counts, ``data_bytes`` sums the files of the server."""
+class WalRange(NamedTuple):
+    """WAL that a backup needs to be consistent: several, where a standby changed its timeline meanwhile."""
 
     timeline: int
     start_lsn: str
     stop_lsn: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The part that a record keeps. ``files`` counts, ``data_bytes`` sums the files of the server."""
+
+    wal: tuple[WalRange, ...]
     files: int
     data_bytes: int
+
+    @property
+    def timeline(self) -> int:
+        return self.wal[-1].timeline
+
+    @property
+    def start_lsn(self) -> str:
+        return self.wal[0].start_lsn
+
+    @property
+    def stop_lsn(self) -> str:
+        return self.wal[-1].stop_lsn
 
 
 def read(folder: Path) -> Manifest:
@@ -43,18 +62,17 @@ def parse(content: bytes) -> Manifest:
     """The same, of a manifest's bytes."""
     try:
         document = json_text.parse(content)
-        ranges, files = document["WAL-Ranges"], document["Files"]
-        last = ranges[-1]
+        files, ranges = document["Files"], document["WAL-Ranges"]
         found = Manifest(
-            timeline=last["Timeline"],
-            start_lsn=ranges[0]["Start-LSN"],
-            stop_lsn=last["End-LSN"],
+            wal=tuple(WalRange(each["Timeline"], each["Start-LSN"], each["End-LSN"]) for each in ranges),
             files=len(files),
             data_bytes=sum(each["Size"] for each in files),
         )
         checksum = document["Manifest-Checksum"]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise _unreadable(error) from error
+    if not found.wal:
+        raise AttemptFailed(Reason.INCOMPLETE, f"The {NAME} names no WAL.")
     # The checksum is over everything before the line that holds it.
     end = content.rindex(b"\n", 0, content.rindex(b'"Manifest-Checksum"')) + 1
     if hashlib.sha256(content[:end]).hexdigest() != checksum:

@@ -92,7 +92,9 @@ def test_names_in_another_encoding(pg17: Server, tmp_path: Path) -> None:
 
 def test_which_backups_are_read(pg17: Server, database: Database, tmp_path: Path) -> None:
     logical = plan(databases=[database.name, "postgres"], verify=False)
-    site = Site(folder=tmp_path, server=pg17, plans={"l": logical, "w": plan("physical", verify=False)})
+    folder = tmp_path / 'a "path" of $(shells)'  # pg_verifybackup would start pg_waldump by one
+    folder.mkdir()
+    site = Site(folder=folder, server=pg17, plans={"l": logical, "w": plan("physical", verify=False)})
     old, new = site.make("l"), site.make("l")
     (whole,) = site.make("w")
     assert site.proofs() == []
