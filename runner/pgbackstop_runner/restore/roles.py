@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,8 @@ def _run_as_letters(connection: psycopg.Connection, code: bytes) -> None:
     """Run what globals of SQL_ASCII say of a name that is no text here: in LATIN1 any byte is a letter."""
     before = connection.info.parameter_status("client_encoding") or "UTF8"
     connection.execute("set client_encoding to 'LATIN1'")
-    connection.execute(code)
+    with contextlib.suppress(psycopg.errors.DuplicateObject), connection.transaction():
+        connection.execute(code)
     connection.execute(sql.SQL("set client_encoding to {}").format(sql.Literal(before)))
 
 
