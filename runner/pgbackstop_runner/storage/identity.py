@@ -19,8 +19,7 @@ from pgbackstop_catalog.model import format_time, utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.storage import FormerStorage, StorageMark
 from pgbackstop_catalog.store import layout
-from pgbackstop_catalog.text import said
-from pgbackstop_runner.storage import kept, open
+from pgbackstop_runner.storage import absence, kept, open
 from pgbackstop_runner.storage.protocol import ByteStore, StoreError
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
@@ -28,12 +27,7 @@ from pgbackstop_runner.workspace import Workspace
 _MEND = "If the right storage is mounted there, the mark is mended by"
 
 
-class NotThere(errors.CatalogError):
-    """A storage is not mounted, not the one that the catalog knows, or not made yet."""
-
-
-class MarkDamaged(NotThere):
-    """A mark, or what the catalog knows of it, is no record any more."""
+NotThere = absence.NotThere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +55,15 @@ def require(workspace: Workspace, name: str) -> None:
     mark, known = _mark(store, workspace, name), _known(workspace, name)
     if workspace.catalog.is_there() and workspace.catalog.create():
         log.logger().info("marked the catalog", catalog=workspace.catalog.location)
+    if known is None and mark is not None and (other := _twin(workspace, name, mark)):
+        raise absence.same(workspace.config, name, other)
     if known is None and (mark is not None or _is_from_before_marks(workspace, name, store)):
         _adopt(workspace, name, store)
         mark, known = _mark(store, workspace, name), _known(workspace, name)
     if mark is None:
-        raise _missing(workspace, name)
+        raise absence.missing(workspace.config, name)
     if known is not None and known.id != mark.id:
-        raise _another(workspace, name, mark, known)
+        raise absence.another(workspace.config, name, mark, known)
 
 
 def _adopt(workspace: Workspace, name: str, store: ByteStore) -> None:
@@ -121,10 +117,15 @@ def create(workspace: Workspace, name: str, *, replace: bool = False) -> tuple[S
         store.put_bytes(codec.encode(known.evolve(former=())), layout.STORAGE_MARK)
         return known, False
     if not replace and mark is not None and known is not None:
-        raise _another(workspace, name, mark, known)
+        raise absence.another(workspace.config, name, mark, known)
+    if mark is not None and (other := _twin(workspace, name, mark)):
+        if not replace:
+            raise absence.same(workspace.config, name, other)
+        mark = None
     if mark is None and not replace and next(kept.places(workspace, name), None) is not None:
         raise NotThere(
-            f"{_missing(workspace, name).problem} The catalog keeps backups in it, and finds none there.",
+            f"{absence.missing(workspace.config, name).problem} The catalog keeps backups in it, and finds "
+            "none there.",
             remedy=f"Mount it. If it is lost: 'pgbackstop storage create {name} --replace'.",
         )
     made = mark or StorageMark.new(name, encrypted=store.encrypted_for is not None)
@@ -138,7 +139,7 @@ def _readable(read: Callable[..., StorageMark | None], *where: object) -> Storag
     """What is read; None where it is damaged, too."""
     try:
         return read(*where)
-    except MarkDamaged:
+    except absence.MarkDamaged:
         return None
 
 
@@ -197,9 +198,9 @@ def look(workspace: Workspace, name: str) -> StorageStatus:
     try:
         mark, known = _mark(_opened(workspace, name), workspace, name), workspace.catalog.storage(name)
         if mark is None:
-            raise _missing(workspace, name)
+            raise absence.missing(workspace.config, name)
         if known is not None and known.id != mark.id:
-            raise _another(workspace, name, mark, known)
+            raise absence.another(workspace.config, name, mark, known)
     except errors.PgbackstopError as error:
         return dataclasses.replace(found, problem=str(error))
     return dataclasses.replace(found, id=mark.id)
@@ -222,7 +223,7 @@ def _mark(store: ByteStore, workspace: Workspace, name: str) -> StorageMark | No
     with _damage(name):
         mark = codec.decode(StorageMark, content, where=where)
     if (mark.encryption is not None) != (store.encrypted_for is not None):
-        raise _mixed(name, mark)
+        raise absence.mixed(name, mark)
     return mark
 
 
@@ -240,50 +241,18 @@ def _damage(name: str) -> Iterator[None]:
     except errors.NewerRecord as error:
         raise NotThere(error.problem, remedy=error.remedy) from error
     except errors.CatalogError as error:
-        raise MarkDamaged(error.problem, remedy=f"{_MEND} 'pgbackstop storage create {name}'.") from error
+        raise absence.MarkDamaged(
+            error.problem, remedy=f"{_MEND} 'pgbackstop storage create {name}'."
+        ) from error
 
 
-def _mixed(name: str, mark: StorageMark) -> NotThere:
-    if mark.encryption is not None:
-        return NotThere(
-            f"The storage {name} is encrypted ({mark.encryption}), and the configuration does not say how.",
-            remedy=f"Add storages.{name}.encryption.",
-        )
-    return NotThere(
-        f"The storage {name} is not encrypted, and the configuration says that it is; nothing was touched.",
-        remedy="Let encrypted copies go to another folder or prefix, as a storage with another name.",
-    )
-
-
-def _missing(workspace: Workspace, name: str) -> NotThere:
-    place = workspace.config.storages[name].place
-    return NotThere(
-        said(
-            "The storage {name} is not there: {place} holds no {mark}.",
-            name=name,
-            place=place,
-            mark=layout.STORAGE_MARK,
-        ),
-        remedy=said("Mount it; or, if it is a new one, run 'pgbackstop storage create {name}'.", name=name),
-    )
-
-
-def _another(workspace: Workspace, name: str, mark: StorageMark, known: StorageMark) -> NotThere:
-    place = workspace.config.storages[name].place
-    return NotThere(
-        said(
-            "{place} is not the storage {name}: it is {found}, and the catalog knows {known}.",
-            place=place,
-            name=name,
-            found=mark.id,
-            known=known.id,
-        ),
-        remedy=said(
-            "Mount the right one; or, if this one takes its place, run "
-            "'pgbackstop storage create {name} --replace'.",
-            name=name,
-        ),
-    )
+def _twin(workspace: Workspace, name: str, mark: StorageMark) -> str | None:
+    """The other storage of the configuration that the mark is known as; None where it is nobody else's."""
+    for other in workspace.config.storages:
+        known = _readable(_known, workspace, other) if other != name else None
+        if known is not None and known.id == mark.id:
+            return other
+    return None
 
 
 def _is_from_before_marks(workspace: Workspace, name: str, store: ByteStore) -> bool:

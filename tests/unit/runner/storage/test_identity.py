@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.storage import FormerStorage, StorageMark
 from pgbackstop_catalog.store import layout
@@ -149,3 +151,28 @@ def test_a_storage_without_its_mark_and_its_backups_is_not_made_anew(tmp_path: P
     (tmp_path / "second" / layout.STORAGE_MARK).write_text('{"record_version": 9}')
     with pytest.raises(identity.NotThere, match="newer pgbackstop"):
         identity.create(opened, "second", replace=True)
+
+
+@pytest.mark.parametrize("how", ["the same place", "a copy of it"])
+def test_one_storage_is_not_taken_for_two(tmp_path: Path, how: str) -> None:
+    """What goes to both would be in one, and what expires in one would be gone from both."""
+    second, third = ({"kind": "folder", "path": tmp_path / name} for name in ("second", "third"))
+    opened = places.workspace(tmp_path, copies=("second",), storages={"second": second})
+    places.days(opened, 1)
+    run.run(opened, "main-logical")
+    if how == "the same place":
+        (tmp_path / "third").symlink_to(tmp_path / "second")
+    else:
+        shutil.copytree(tmp_path / "second", tmp_path / "third")
+    both = opened.config.model_dump() | {
+        "storages": {**opened.config.model_dump()["storages"], "third": third}
+    }
+    changed = dataclasses.replace(opened, config=Config.model_validate(both))
+    told = "has the mark of the storage second"
+    assert told in identity.problem(changed, "third")
+    with pytest.raises(identity.NotThere, match=told):
+        identity.create(changed, "third")
+    assert identity.problem(changed, "second") == ""
+    if how == "a copy of it":
+        identity.create(changed, "third", replace=True)
+        assert identity.absent(changed, ["second", "third"]) == {}
