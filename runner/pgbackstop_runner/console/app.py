@@ -43,6 +43,7 @@ STATIC: Final = {
     "console.css": "text/css",
     "htmx-2.0.11.min.js": "text/javascript",
     "local.js": "text/javascript",
+    "worker.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 
@@ -72,6 +73,7 @@ class Desk:
     path: str = ""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _whole: tuple[float, facts.Whole] | None = None
+    _changed_at: float = 0.0
 
     @property
     def console(self) -> Console:
@@ -121,9 +123,14 @@ class Desk:
         """The overview, at most two seconds old, and of after whatever ended here. Raises CatalogError."""
         async with self._turn:
             if self._whole is None or self._is_old(*self._whole):
+                began = time.monotonic()
                 found = await asyncio.to_thread(facts.overview, self.workspace(), utc_now())
-                self._whole = time.monotonic(), found
+                self._whole = began, found
             return self._whole[1]
+
+    def records_changed(self) -> None:
+        """What was read before this moment is old: who is told of the change must find it."""
+        self._changed_at = time.monotonic()
 
     async def alerts(self) -> Alerts | None:
         """What fires, as far as is known; None where no Alertmanager is configured."""
@@ -133,7 +140,7 @@ class Desk:
     def _is_old(self, read_at: float, whole: facts.Whole) -> bool:
         ends = (each.finished_at for each in self.operations.all())
         has_ended = any(end is not None and end >= whole.overview.now for end in ends)
-        return has_ended or time.monotonic() - read_at > _FRESH
+        return has_ended or read_at <= self._changed_at or time.monotonic() - read_at > _FRESH
 
     def respond(
         self, template: str, visitor: Visitor | None, *, status: int = 200, **values: Any

@@ -63,6 +63,16 @@ class Operations:
         """Those that run and those that ended, the newest first."""
         return tuple(reversed(self._known.values()))
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether nothing is started any more."""
+        return self._is_stopping
+
+    def stand(self) -> tuple[object, ...]:
+        """What is another value once one of them began, ended or wrote something."""
+        running = {each: known.tail.words() for each, known in self._running.items()}
+        return tuple((each.id, each.state, running.get(each.id)) for each in self._known.values())
+
     def named(self, operation_id: str) -> Operation:
         """The one of that id. Raises NotFound."""
         if operation_id in self._known:

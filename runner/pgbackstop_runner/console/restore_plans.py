@@ -62,6 +62,10 @@ class RestorePlans:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
+    def stand(self) -> tuple[bool, ...]:
+        """What is another value once a plan was drawn."""
+        return tuple(each.over.is_set() for each in self._known.values())
+
     def require(self, wish: Wish) -> Told:
         """The plan that somebody has seen. Raises ValidationError where nobody has, or it is refused."""
         drawing = self._known.get(wish)

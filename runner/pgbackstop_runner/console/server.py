@@ -17,6 +17,7 @@ from pgbackstop_runner.console import (
     actions,
     connections,
     download,
+    events,
     language_choice,
     login,
     pages,
@@ -36,6 +37,7 @@ from pgbackstop_runner.workspace import Workspace
 PARTS: Final = (
     login.add,
     download.add,
+    events.add,
     language_choice.add,
     oidc_pages.add,
     pages.add,

@@ -233,7 +233,7 @@ def test_pages_of_a_restore_fit_and_are_pictured(
     }
     for name, path in shown.items():
         page.goto(site.address + path)
-        expect(page.locator("[hx-trigger='every 1s']")).to_have_count(0, timeout=PATIENCE)
+        expect(page.locator("#live[hx-get]")).to_have_count(0, timeout=PATIENCE)
         fits(page, name, kept(tmp_path) / f"console-{name}.{look}.png")
     context.close()
 

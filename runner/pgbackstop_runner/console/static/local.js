@@ -19,3 +19,30 @@
   document.addEventListener("DOMContentLoaded", () => write(document));
   document.addEventListener("htmx:load", (event) => write(event.target));
 })();
+
+// What a page shows is asked for anew when the stream says that it changed, and from time to time without one.
+(() => {
+  const topics = ["records", "operations"];
+  const script = document.currentScript.src;
+  let timer = 0;
+  let isStale = false;
+  const changed = (names) => {
+    isStale = document.hidden;
+    if (!isStale) for (const each of names) document.body.dispatchEvent(new Event(each));
+  };
+  const follow = (how, seconds) => {
+    document.documentElement.dataset.follows = how;
+    clearInterval(timer);
+    timer = setInterval(() => changed(topics), seconds * 1000);
+  };
+  follow("polling", 3);
+  document.addEventListener("visibilitychange", () => isStale && changed(topics));
+  if (!window.SharedWorker || !document.querySelector("#live")) return;
+  const { port } = new SharedWorker(new URL("worker.js", script));
+  port.onmessage = ({ data }) => {
+    if (data === "cut") follow("polling", 3);
+    else if (data === "open") follow("stream", 120); // ages grow without anything that happens
+    else changed([data]);
+  };
+  window.addEventListener("pagehide", () => port.postMessage("bye"));
+})();
