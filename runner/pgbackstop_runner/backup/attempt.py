@@ -59,6 +59,7 @@ class Attempt:
     started: float = field(default_factory=time.monotonic)
     written: int = 0
     _shown: float = field(default_factory=time.monotonic)
+    _work: meter.Work | None = None
 
     @property
     def final(self) -> Path:
@@ -84,7 +85,7 @@ class Attempt:
     def step(self, name: str) -> Iterator[None]:
         """Time a step; one log line each."""
         start, before = time.monotonic(), self.written
-        with meter.measured(name):
+        with meter.measured(f"{name} {self.record.database}".strip()) as self._work:
             yield
         seconds = time.monotonic() - start
         self.note(steps=(*self.record.steps, Step(name=name, duration_seconds=round(seconds, 3))))
@@ -100,7 +101,8 @@ class Attempt:
     def progress(self, total_bytes: int) -> None:
         """Show how far it has come, at most every few seconds."""
         self.written = total_bytes
-        meter.reached(total_bytes, self.record.progress_expected_bytes)
+        if self._work is not None:
+            self._work.reached(total_bytes, self.record.progress_expected_bytes)
         now = time.monotonic()
         if now - self._shown >= _PROGRESS_SECONDS:
             self._shown = now

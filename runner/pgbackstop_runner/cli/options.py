@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -122,6 +123,7 @@ def _set_up_log(opened: workspace.Workspace) -> None:
     from pgbackstop_runner.cli import progress_bar  # noqa: PLC0415 - rich costs 60 ms
 
     bar = progress_bar.Bar()
+    atexit.register(bar.show, ())  # also after a signal that came while it was taken away
     meter.watch(bar.show)
     log.configure(opened.config.log, bar.say)
 

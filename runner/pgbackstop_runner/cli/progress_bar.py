@@ -1,12 +1,13 @@
-"""The bar of the work that is being done, at a terminal: on standard error, and gone when it ends."""
+"""Bars of the work that is being done, at a terminal: on standard error, and gone when it ends."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterable
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
@@ -19,20 +20,23 @@ _A_SECOND = 4
 
 
 class Bar:
-    """Shows one piece of work at a time, and lines above it."""
+    """Shows what is being done, a line each, and lines that stay above."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-        self._shown: Progress | None = None
+        self._shown: _Shown | None = None
 
-    def show(self, work: Work | None) -> None:
-        """Show that work instead of what was shown before; None: the terminal is as it was."""
-        if self._shown is not None:
+    def show(self, works: tuple[Work, ...]) -> None:
+        """Show these instead of what was shown before; none: the terminal is as it was."""
+        if not works and self._shown is not None:
             self._shown.stop()
             self._shown = None
-        if work is not None:
-            self._shown = _Shown(work, self._console)
-            self._shown.start()
+        elif works:
+            begun = self._shown or _Shown(self._console)
+            begun.follow(works)
+            if self._shown is None:
+                self._shown = begun
+                begun.start()
 
     def say(self, line: str) -> None:
         """A line that stays."""
@@ -40,12 +44,12 @@ class Bar:
 
 
 class _Shown(Progress):
-    """Looks at the work whenever it is drawn."""
+    """Looks at the works whenever it is drawn."""
 
-    def __init__(self, work: Work, console: Console) -> None:
+    def __init__(self, console: Console) -> None:
         bar = (BarColumn(bar_width=None),) if console.width >= _NARROW else ()
         name = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis"))
-        self._work = work  # which the base draws before it is whole itself
+        self._works: dict[TaskID, Work] = {}  # which the base draws before it is whole itself
         super().__init__(
             SpinnerColumn("line"),
             name,
@@ -58,13 +62,25 @@ class _Shown(Progress):
             redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
             expand=True,
         )
-        self.add_task(words.plain(work.what), total=None)
+
+    def follow(self, works: tuple[Work, ...]) -> None:
+        """A line for each."""
+        known = {task: work for task, work in self._works.items() if work in works}
+        gone, self._works = self._works.keys() - known.keys(), known
+        for task in gone:
+            self.remove_task(task)
+        self._works = known | {
+            self.add_task(words.plain(work.what), total=None): work
+            for work in works
+            if work not in known.values()
+        }
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """As it is at this moment."""
-        done, total = self._work.done, self._work.total
-        for task in self.task_ids:
-            self.update(task, completed=min(done, total) if total else done, total=total or None)
+        for task, work in self._works.items():
+            done, total = work.done, work.total or None
+            with contextlib.suppress(KeyError):  # it has ended at this moment, in its own thread
+                self.update(task, completed=min(done, total) if total else done, total=total)
         yield from super().get_renderables()
 
 

@@ -1,6 +1,6 @@
 """How far this process has come with what it does, for whoever watches; without a watcher it counts nothing.
 
-What an operation does is one piece of work at a time; a smaller one within hides the larger meanwhile.
+A thread does one piece of work at a time; a smaller one within hides the larger meanwhile.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Work:
     """One piece of work; ``done`` and ``total`` are in bytes, None where nobody knows the total.
 
-    ``by_reading``: it has come as far as the tool that does it has read.
+    ``by_reading``: it has come as far as the tool that does it has read. ``is_counted``: as ``count`` says.
     """
 
     what: str
@@ -24,51 +24,68 @@ class Work:
     total: int | None = None
     by_reading: bool = False
     is_counted: bool = False
+    thread: int = field(default_factory=threading.get_ident)
+
+    def reached(self, done: int, total: int | None = None) -> None:
+        """So many bytes altogether, and how many it will be, where that is known by now."""
+        self.done, self.total = done, total or self.total
 
 
-Watcher = Callable[[Work | None], None]
+Watcher = Callable[[tuple[Work, ...]], None]
 
 
 @dataclass
 class _Meter:
     watcher: Watcher | None = None
     works: list[Work] = field(default_factory=list)
-    turn: threading.Lock = field(default_factory=threading.Lock)
-
-    @property
-    def now(self) -> Work | None:
-        return self.works[-1] if self.works else None
+    turn: threading.RLock = field(default_factory=threading.RLock)
 
     def show(self) -> None:
-        if self.watcher is not None:
-            self.watcher(self.now)
+        with self.turn:
+            if self.watcher is not None:
+                self.watcher(tuple({each.thread: each for each in self.works}.values()))
+
+    def begin(self, work: Work) -> None:
+        with self.turn:
+            self.works.append(work)
+            self.show()
+
+    def end(self, work: Work) -> None:
+        with self.turn:
+            if work in self.works:  # a signal may have come before it began
+                self.works.remove(work)
+            self.show()
+
+    def now(self, *, counted: bool) -> Work | None:
+        """The work of that kind in this thread, else in the one that began last: its helpers say nothing."""
+        found = [each for each in self.works if each.is_counted is counted]
+        own = [each for each in found if each.thread == threading.get_ident()]
+        return next(reversed(own or found), None)
 
 
 _METER: Final = _Meter()
 
 
 def watch(watcher: Watcher) -> None:
-    """Call ``watcher`` when a piece of work begins, and with the larger one, or None, when it has ended.
+    """Call ``watcher`` with what is being done, one piece a thread, whenever that is another.
 
-    It looks at the work itself as often as it likes.
+    It looks at the works themselves as often as it likes.
     """
     _METER.watcher = watcher
 
 
 @contextlib.contextmanager
-def measured(what: str, total: Callable[[], int] | None = None) -> Iterator[None]:
-    """A piece of work. With a ``total`` it is done when ``count`` has counted so many bytes."""
+def measured(what: str, total: Callable[[], int] | None = None) -> Iterator[Work | None]:
+    """A piece of work, None where nobody watches. With a ``total``, ``count`` says when it is done."""
     if _METER.watcher is None:
-        yield
+        yield None
         return
     work = Work(what=what, total=total() if total else None, is_counted=total is not None)
-    _METER.works.append(work)
     try:
-        _METER.show()
-        yield
+        _METER.begin(work)
+        yield work
     finally:
-        _METER.works.remove(work)
-        _METER.show()
+        _METER.end(work)
 
 
 @contextlib.contextmanager
@@ -77,7 +94,7 @@ def hidden() -> Iterator[None]:
     if _METER.watcher is None:
         yield
         return
-    _METER.watcher(None)
+    _METER.watcher(())
     try:
         yield
     finally:
@@ -86,27 +103,23 @@ def hidden() -> Iterator[None]:
 
 def count(size: int) -> None:
     """So many bytes more, of work whose total was given; threads may."""
-    work = _METER.now
-    if work is not None and work.is_counted:
+    if _METER.works and (work := _METER.now(counted=True)) is not None:
         with _METER.turn:
             work.done += size
 
 
 def reached(done: int, total: int | None = None) -> None:
-    """So many bytes altogether, and how many it will be, where that is known by now."""
-    work = _METER.now
-    if work is not None and not work.is_counted:
-        work.done, work.total = done, total or work.total
+    """So many bytes altogether, of work that is not counted."""
+    if _METER.works and (work := _METER.now(counted=False)) is not None:
+        work.reached(done, total)
 
 
 def expect(total: int | None, *, by_reading: bool = False) -> None:
     """The work will be done at so many bytes, which ``reached`` tells or a tool has read."""
-    work = _METER.now
-    if work is not None and not work.is_counted:
+    if _METER.works and (work := _METER.now(counted=False)) is not None:
         work.total, work.by_reading = total, by_reading
 
 
 def follows_reading() -> bool:
     """Whether somebody wants to know how much the tool has read."""
-    work = _METER.now
-    return work is not None and work.by_reading
+    return any(each.by_reading for each in _METER.works)

@@ -34,7 +34,7 @@ def test_steps_are_lines_and_what_runs_is_a_bar(tmp_path: Path, database: Databa
             "shop": {
                 "server": "main",
                 "backup_type": "logical",
-                "databases": [database.name],
+                "databases": [database.name, "postgres"],
                 "verify": False,
             }
         },
@@ -44,11 +44,14 @@ def test_steps_are_lines_and_what_runs_is_a_bar(tmp_path: Path, database: Databa
     storages.create_for(file)
     made = seen(tmp_path, "backup", "shop")
     for step in ("dump", "globals", "commit"):
-        assert has(made, rf"  {step}: database {database.name}.* in [\d.]+s"), made
+        for name in (database.name, "postgres"):
+            assert has(made, rf"  {step}: database {name}.* in [\d.]+s"), made
+    assert has(made, f".* dump {database.name} .*"), made
     verified = seen(tmp_path, "verify", "shop")
     assert has(verified, ".* read every byte .*"), verified
     assert has(verified, rf"  verify succeeded: database {database.name}, "), verified
-    restored = seen(tmp_path, "restore", "latest", "--into", f"{database.name}_beside")
+    beside = f"{database.name}_beside"
+    restored = seen(tmp_path, "restore", "latest", "--database", database.name, "--into", beside)
     for step in ("create", "restore", "analyze", "validate"):
-        assert has(restored, rf"  {step}: target {database.name}_beside, in "), restored
-    Database(server=database.server, name=f"{database.name}_beside").drop()
+        assert has(restored, rf"  {step}: target {beside}, in "), restored
+    Database(server=database.server, name=beside).drop()

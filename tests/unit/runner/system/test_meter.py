@@ -1,6 +1,8 @@
 """Work is counted for who watches, and for nobody else."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,45 +12,61 @@ from pgbackstop_runner.system.meter import Work
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Work | None]]:
-    shown: list[Work | None] = []
+def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[Work, ...]]]:
+    shown: list[tuple[Work, ...]] = []
     monkeypatch.setattr(meter, "_METER", meter._Meter())
     meter.watch(shown.append)
     yield shown
     assert meter._METER.works == []
 
 
-def test_a_smaller_piece_hides_the_larger_and_a_question_both(seen: list[Work | None]) -> None:
-    with meter.measured("restore"):
+def test_a_smaller_piece_hides_the_larger_and_a_question_both(seen: list[tuple[Work, ...]]) -> None:
+    with meter.measured("restore") as restore:
         meter.expect(100)
         meter.reached(40)
-        with meter.measured("read", lambda: 7):
+        with meter.measured("read", lambda: 7) as read:
             meter.count(3)
-            meter.reached(99, 99)  # of a tool below: not of what is counted
             meter.count(4)
         with meter.hidden():
             pass
-    restore, read = seen[0], seen[1]
     assert restore is not None
     assert read is not None
-    assert seen == [restore, read, restore, None, restore, None]
+    assert seen == [(restore,), (read,), (restore,), (), (restore,), ()]
     assert (restore.what, restore.done, restore.total) == ("restore", 40, 100)
     assert (read.what, read.done, read.total) == ("read", 7, 7)
 
 
-def test_it_ends_with_what_fails(seen: list[Work | None]) -> None:
+def test_pieces_of_two_threads_stand_beside_each_other(seen: list[tuple[Work, ...]]) -> None:
+    both, counted = threading.Barrier(2, timeout=60), threading.Barrier(2, timeout=60)
+
+    def work(name: str) -> tuple[Work | None, int]:
+        with meter.measured(name, lambda: 10) as mine:
+            both.wait()
+            meter.count(len(name))
+            counted.wait()
+            assert mine is not None
+            return mine, mine.done
+
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(work, ["a", "bbb"]))
+    assert [count for _, count in done] == [1, 3]
+    assert {frozenset(each) for each in seen if len(each) == 2} == {frozenset(each for each, _ in done)}
+    assert seen[-1] == ()
+
+
+def test_it_ends_with_what_fails(seen: list[tuple[Work, ...]]) -> None:
     with pytest.raises(OSError, match="full"), meter.measured("dump"):
         raise OSError("full")
-    assert seen[-1] is None
+    assert seen[-1] == ()
 
 
-def test_files_are_counted_while_they_are_hashed(seen: list[Work | None], tmp_path: Path) -> None:
+@pytest.mark.usefixtures("seen")
+def test_files_are_counted_while_they_are_hashed(tmp_path: Path) -> None:
     names = [f"{number}" for number in range(5)]
     for name in names:
         (tmp_path / name).write_bytes(b"x" * 3 * streams.CHUNK)
-    with meter.measured("hash", lambda: 15 * streams.CHUNK):
+    with meter.measured("hash", lambda: 15 * streams.CHUNK) as work:
         streams.digest_tree(tmp_path, names)
-    work = seen[0]
     assert work is not None
     assert work.done == work.total
 
