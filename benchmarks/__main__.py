@@ -20,7 +20,19 @@ from pgbackstop_catalog import units
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
-SECTIONS = ("logical", "shapes", "physical", "wal", "restore", "recover", "cli", "exporter", "hung", "rules")
+SECTIONS = (
+    "logical",
+    "shapes",
+    "physical",
+    "wal",
+    "restore",
+    "recover",
+    "remote",
+    "cli",
+    "exporter",
+    "hung",
+    "rules",
+)
 
 
 def main() -> int:
