@@ -6,9 +6,8 @@ Settings only; the runner acts.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field
 
 from pgbackstop_catalog.config.channels import (
     Discord,
@@ -20,33 +19,9 @@ from pgbackstop_catalog.config.channels import (
     Telegram,
     Webhook,
 )
-from pgbackstop_catalog.config.types import Duration, HttpAddress, TimeZone
+from pgbackstop_catalog.config.hours import Hours
+from pgbackstop_catalog.config.types import Duration, HttpAddress
 from pgbackstop_catalog.model import Model
-
-Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-WEEKDAYS: Final[tuple[Weekday, ...]] = (
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "saturday",
-    "sunday",
-)
-
-
-def _clock(value: Any) -> Any:
-    """YAML reads 22:00 without quotes as a number of base 60, which is the minute of the day."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 24 * 60:
-        return f"{value // 60:02}:{value % 60:02}"
-    return value
-
-
-TimeOfDay = Annotated[
-    str,
-    BeforeValidator(_clock),
-    Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"),
-]
 
 
 class Alertmanager(Model):
@@ -56,24 +31,8 @@ class Alertmanager(Model):
     timeout: Duration = Field(default=5.0, gt=0, description="how long one notification may take")
 
 
-class QuietHours(Model):
+class QuietHours(Hours):
     """When warnings and news wait; critical alerts always go out."""
-
-    days: tuple[Weekday, ...] = Field(
-        default=WEEKDAYS,
-        min_length=1,
-        description="the days on which the time begins; every day when left out",
-    )
-    start: TimeOfDay = Field(default="00:00", description="when it begins, like 22:00")
-    end: TimeOfDay = Field(default="24:00", description="when it ends; before start, it is on the next day")
-    timezone: TimeZone = Field(default="UTC", description="of these times, as in Europe/Berlin")
-
-    @model_validator(mode="after")
-    def _lasts(self) -> QuietHours:
-        if self.start in {self.end, "24:00"}:
-            msg = "start and end leave no time: for whole days leave both out"
-            raise ValueError(msg)
-        return self
 
 
 class Notifications(Model):

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from pgbackstop_catalog.config.hours import Hours
 from pgbackstop_catalog.config.keep import CopyKeep
 from pgbackstop_catalog.config.types import Duration, HttpAddress, Size
 from pgbackstop_catalog.model import Model
@@ -51,6 +52,7 @@ _KEEP = (
 _LOCKED = (
     "how long nothing there can be deleted, as by the bucket's object lock; what is younger is left alone"
 )
+_RATE_HOURS = "when rate_limit holds; always when left out"
 _LIMIT = "how much may be there; 'pgbackstop du' tells when that is reached. Nothing is refused for it"
 _RATE = "bytes a second, like 10MB, that each process sends or reads at most; no limit when left out"
 
@@ -91,6 +93,7 @@ class ObjectStorage(Model):
         description="the class of what is stored, in the provider's words",
     )
     rate_limit: Size | None = Field(default=None, gt=0, description=_RATE)
+    rate_limit_hours: tuple[Hours, ...] = Field(default=(), description=_RATE_HOURS)
     size_limit: Size | None = Field(default=None, gt=0, description=_LIMIT)
     verify: bool = Field(default=True, description=_VERIFY)
     keep: CopyKeep | None = Field(default=None, description=_KEEP)
@@ -248,6 +251,7 @@ class SftpStorage(Model):
         default=None, description="a file, mode 0600, whose first line is the password"
     )
     rate_limit: Size | None = Field(default=None, gt=0, description=_RATE)
+    rate_limit_hours: tuple[Hours, ...] = Field(default=(), description=_RATE_HOURS)
     size_limit: Size | None = Field(default=None, gt=0, description=_LIMIT)
     verify: bool = Field(default=True, description=_VERIFY)
     keep: CopyKeep | None = Field(default=None, description=_KEEP)

@@ -17,7 +17,8 @@ from typing import Final
 import jinja2
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.config.notifications import WEEKDAYS, Notifications, QuietHours
+from pgbackstop_catalog.config.hours import WEEKDAYS
+from pgbackstop_catalog.config.notifications import Notifications, QuietHours
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.notify import channels, events
 from pgbackstop_runner.notify import secrets as notify_secrets

@@ -19,6 +19,7 @@ from pgbackstop_catalog.config.storage import (
     GcsStorage,
     S3Storage,
 )
+from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner.storage.paced import Pace, PacedStore
 from pgbackstop_runner.storage.protocol import ByteStore
 
@@ -27,7 +28,12 @@ def open_store(name: str, storage: AnyStorage) -> ByteStore:
     """The storage of a configuration. Raises ConfigError for files of keys that cannot be used."""
     store = _plain(name, storage)
     if not isinstance(storage, FolderStorage) and storage.rate_limit is not None:
-        store = PacedStore(inner=store, pace=Pace(storage.rate_limit))
+        hours = storage.rate_limit_hours
+
+        def holds() -> bool:
+            return not hours or any(each.hold(utc_now()) for each in hours)
+
+        store = PacedStore(inner=store, pace=Pace(storage.rate_limit, holds=holds))
     if storage.encryption is None:
         return store
     from pgbackstop_runner.storage.encrypted import EncryptedStore  # noqa: PLC0415 - pyrage is 4 MB

@@ -26,13 +26,17 @@ class Pace:
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        holds: Callable[[], bool] = lambda: True,
     ) -> None:
         self._rate, self._clock, self._sleep = bytes_a_second, clock, sleep
+        self._holds = holds
         self._lock = threading.Lock()
         self._due = 0.0
 
     def take(self, count: int) -> None:
-        """Wait for so many bytes; what was not taken in the past is not saved up."""
+        """Wait for so many bytes; what was not taken in the past is not saved up, nor what was free owed."""
+        if not self._holds():
+            return
         with self._lock:
             now = self._clock()
             self._due = max(self._due, now) + count / self._rate

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.config.notifications import WEEKDAYS, Notifications, QuietHours
+from pgbackstop_catalog.config.hours import WEEKDAYS
+from pgbackstop_catalog.config.notifications import Notifications, QuietHours
 from pgbackstop_runner.notify import alertmanager_config, events
 from pgbackstop_runner.notify.alertmanager_config import Interval
 

@@ -56,6 +56,17 @@ def test_what_is_sent_and_read_takes_its_time(store: PacedStore, clock: Clock) -
     assert clock.now == pytest.approx(2002)
 
 
+def test_outside_of_its_hours_nothing_waits(clock: Clock) -> None:
+    """What was free is not owed when they begin."""
+    free = [True]
+    pace = Pace(10, clock=lambda: clock.now, sleep=clock.sleep, holds=lambda: not free[0])
+    pace.take(10**9)
+    assert clock.now == 1000
+    free[0] = False
+    pace.take(100)
+    assert clock.now == pytest.approx(1010)
+
+
 def test_rest_is_not_saved_up(clock: Clock) -> None:
     pace = clock.pace(10)
     pace.take(10)
