@@ -20,6 +20,8 @@ from pgbackstop_runner.console.api.table import ENDPOINTS
 
 PATH: Final = f"{BASE}/openapi.json"
 _COMMON: Final = (400, 401, 403, 503)
+# As https://www.rfc-editor.org/rfc/rfc9110#section-15.5.14 has it; Python before 3.13 knows the older words.
+_PHRASES: Final = {413: "Content Too Large"}
 _TEMPLATE: Final = "#/components/schemas/{model}"
 _Json = dict[str, Any]
 
@@ -99,7 +101,11 @@ def _responses(endpoint: Endpoint, schemas: dict[_Key, _Json]) -> _Json:
     return {
         **{str(code): {"description": meaning, "content": answer} for code, meaning in endpoint.good.items()},
         **{
-            str(code): {"description": f"{HTTPStatus(code).phrase}.", "content": problem} for code in statuses
+            str(code): {
+                "description": f"{_PHRASES.get(code, HTTPStatus(code).phrase)}.",
+                "content": problem,
+            }
+            for code in statuses
         },
     }
 
