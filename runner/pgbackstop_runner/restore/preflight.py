@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from pgbackstop_catalog import errors, units
+from pgbackstop_catalog import errors, regular_file, units
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.postgres import facts
 from pgbackstop_runner.restore import application_hooks, target_database
@@ -158,6 +158,7 @@ def _in_the_way(old: Database) -> Iterator[tuple[str, str]]:
         )
 
 
+_MOST_OF_CONTROL = 1 << 16  # bytes; it has 8192
 # Nothing is dropped before what replaces it was filled and checked.
 _ROOM = (
     "Make room, or restore into another server by --server. Where neither can be: prove the backup by "
@@ -202,9 +203,12 @@ def free_bytes(connection: psycopg.Connection) -> int | None:
 
 
 def _is_data_of(folder: Path, identity: str) -> bool:
-    """Whether the directory is that server's: pg_control begins with the system identifier."""
+    """Whether the directory is that server's: pg_control begins with the system identifier.
+
+    Another host's server says where it is, and here a pipe may have that name.
+    """
     try:
-        with (folder / "global" / "pg_control").open("rb") as file:
-            return str(int.from_bytes(file.read(8), "little")) == identity
+        content = regular_file.read(folder / "global" / "pg_control", _MOST_OF_CONTROL)
     except OSError:
         return False
+    return str(int.from_bytes(content[:8], "little")) == identity

@@ -1,8 +1,11 @@
 """What is in the way of a restore is told at once, each with its remedy."""
 
+import os
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -199,3 +202,11 @@ def test_a_dump_goes_into_the_same_major_version_or_a_newer_one(
 
 def test_a_backup_that_does_not_say_its_version_is_tried() -> None:
     preflight.same_or_newer(BACKUP, 15)
+
+
+def test_a_pipe_where_a_server_says_that_its_data_is_holds_nobody_up(tmp_path: Path) -> None:
+    """A server of another host names a folder of its own; on this one somebody else may have made it."""
+    (tmp_path / "global").mkdir()
+    os.mkfifo(tmp_path / "global" / "pg_control")
+    says = SimpleNamespace(execute=lambda *_: SimpleNamespace(fetchone=lambda: (str(tmp_path), 1, 1)))
+    assert preflight.free_bytes(cast(psycopg.Connection, says)) is None
