@@ -89,6 +89,8 @@ def decide(
             reasons[child.parent].append(said("parent of {id}, which is being made", id=child.id))
     _hold_chains(good, known, reasons)
     _spare_broken(good, whole, gone, reasons)
+    if gone:
+        _spare_gone(decide(backups, keep, now=now, proven=proven, elsewhere=elsewhere), gone, reasons)
     verdicts = [_verdict(backup, reasons[backup.id]) for backup in good]
     verdicts += [
         Verdict(backup=each, kept=False, reasons=(GIVEN_UP,)) for each in backups if _is_given_up(each)
@@ -249,6 +251,13 @@ def _spare_broken(
     for backup in good:
         if backup.id not in is_whole and _order(backup) > min(kept, default=_NEVER):
             reasons[backup.id].append(GONE if backup.id in gone else BROKEN)
+
+
+def _spare_gone(as_if_there: Retention, gone: Collection[str], reasons: dict[str, list[str]]) -> None:
+    """Their disk may come back: they stay on record as long as if they were there, beside as many others."""
+    for backup in as_if_there.kept:
+        if backup.id in gone and not reasons[backup.id]:
+            reasons[backup.id].append(GONE)
 
 
 def _some(tables: Sequence[str]) -> str:

@@ -132,6 +132,19 @@ def test_what_somebody_removed_lets_no_other_go(opened: Workspace, away: Callabl
     assert reasons[gone.id] == ("its files are gone: it counts for nothing, and goes with its time",)
 
 
+def test_what_somebody_removed_stays_on_record_for_its_time(tmp_path: Path) -> None:
+    """The disk that has it may be mounted again."""
+    opened = places.workspace(tmp_path, keep={"last": 2, "minimum": 1})
+    newest, gone, old, superfluous = places.days(opened, 4)
+    shutil.rmtree(places.folder_of(opened, gone))
+    shutil.rmtree(places.folder_of(opened, superfluous))
+    run(opened)
+    assert available(opened) == [newest.id, gone.id, old.id]
+    shutil.rmtree(places.folder_of(opened, old))
+    run(opened)
+    assert available(opened) == [newest.id, gone.id]
+
+
 def test_a_chain_goes_only_as_a_whole(opened: Workspace) -> None:
     """Fault 22."""
     full = places.stored(opened, builders.physical(1, NOW - 9 * DAY))
