@@ -79,8 +79,9 @@ class _Events:
                 await _send(response, news or ":\n\n")
 
     def _may_listen(self, request: web.Request) -> bool:
-        visitor = guard.visitor(request, self.desk.console, self.desk.sessions)
-        return visitor is not None and not self.desk.operations.is_stopping
+        if request.transport is None or request.transport.is_closing() or self.desk.operations.is_stopping:
+            return False
+        return guard.visitor(request, self.desk.console, self.desk.sessions) is not None
 
     async def _look(self) -> None:
         """Once for all who listen."""
