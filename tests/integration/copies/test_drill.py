@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_runner.restore.select_backup import BackupQuery
@@ -65,7 +66,7 @@ def test_a_dump_is_drilled_from_its_copy(logical: Copied) -> None:
 def test_a_damaged_copy_fails_the_drill_that_was_to_prove_it(database: Database, folder: Path) -> None:
     found = copied(folder, database, {"remote": folder_storage(folder / "remote")})
     found.flip_copy(folder / "remote")
-    proof = drilled(found.site, "shop", "--storage", "remote", code=1)
+    proof = drilled(found.site, "shop", "--storage", "remote", code=errors.Corrupt.exit_code)
     assert (proof.status, proof.reason, proof.copy_in) == (Status.FAILED, Reason.CORRUPT, "remote")
     assert "damaged" in proof.message
     (folder / "remote").rename(folder / "away")
