@@ -161,14 +161,16 @@ class Receiver:
         raise pg_receivewal.explain(words, self.server)
 
     def _watch(self, tool: client_process.Tool) -> None:
-        started = time.monotonic()
+        started, before = time.monotonic(), self.keeper.newest
         while not self.stop.wished and tool.process.poll() is None:
             self.keeper.tick()
             age = self._reply_age()
             if age is not None and age < FRESH_REPLY:
                 self.keeper.well()
-                self.pause, self.without_marker, self.on_its_timeline = FIRST_PAUSE, False, False
-                self.slot_trouble = ""
+                self.pause, self.on_its_timeline = FIRST_PAUSE, False
+                # A server that lacks the WAL says so once the stream has begun: a segment shows the contrary.
+                if self.keeper.newest != before:
+                    self.without_marker, self.slot_trouble = False, ""
             elif (age or 0.0) > STALLED_REPLY and time.monotonic() - started > STALLED_REPLY:
                 raise errors.PgbackstopError(
                     f"pg_receivewal has not answered the server for {age:.0f} s and was ended.",
