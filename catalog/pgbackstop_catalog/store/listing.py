@@ -48,22 +48,23 @@ def folders(root: Path, kind: str, plan: str | None = None) -> list[Path]:
     """The folder of each plan that has records of that kind, or of the one that is named.
 
     What else lies there, like ``lost+found``, ``.snapshot`` or ``@eaDir``, has no plan's name and is skipped.
+    Raises CatalogError where it cannot be known which there are: nothing is read as empty that is away.
     """
     parent = root / kind
     try:
-        if plan is not None and (parent / plan).is_dir():
-            return [parent / plan]
-        if plan is not None:
-            require(root)
-            return []
+        names = set(os.listdir(parent))  # noqa: PTH208 - names, not a Path for each
+        wanted = names if plan is None else names & {plan}
         # A link in a circle is no folder; the entry itself would raise for it.
-        names = os.listdir(parent)  # noqa: PTH208 - names, not a Path for each
-        return [path for each in names if is_name(each) and (path := parent / each).is_dir()]
-    except FileNotFoundError:
-        require(root)
-        return []
+        found = [path for each in wanted if is_name(each) and (path := parent / each).is_dir()]
+    except FileNotFoundError as error:
+        if parent.is_symlink():  # to a disk that is not mounted
+            raise unreadable(parent, error) from error
+        found = []
     except OSError as error:
         raise unreadable(parent, error) from error
+    if not found:
+        require(root)
+    return found
 
 
 def matching(root: Path, backup_id: str) -> list[Path]:

@@ -13,6 +13,7 @@ from typing import Any
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import format_time, utc_now
 from pgbackstop_catalog.records import json_text
+from pgbackstop_catalog.store import listing
 from pgbackstop_runner.workspace import Workspace
 
 _MOST_SHOWN = 200
@@ -60,17 +61,22 @@ def _is_torn(number: int) -> bool:
 
 
 def newest(workspace: Workspace) -> list[dict[str, Any]]:
-    """The last lines, the newest first; what is no line of ours is left out."""
-    return list(reversed(deque(_lines(file_of(workspace)), maxlen=_MOST_SHOWN)))
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The last lines, the newest first; what is no line of ours is left out. Raises CatalogError, OSError."""
     try:
-        with path.open("rb") as read:
-            read.seek(max(0, read.seek(0, os.SEEK_END) - _MOST_READ))
-            text = read.read().decode(errors="replace")
+        text = _end_of(file_of(workspace))
     except FileNotFoundError:
-        return
+        listing.require(workspace.config.catalog_folder())
+        return []
+    return list(reversed(deque(_lines(text), maxlen=_MOST_SHOWN)))
+
+
+def _end_of(path: Path) -> str:
+    with path.open("rb") as read:
+        read.seek(max(0, read.seek(0, os.SEEK_END) - _MOST_READ))
+        return read.read().decode(errors="replace")
+
+
+def _lines(text: str) -> Iterator[dict[str, Any]]:
     for line in text.splitlines():
         try:
             found = json_text.parse(line)

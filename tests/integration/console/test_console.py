@@ -284,17 +284,27 @@ def test_pages_of_many_backups_have_each_once(site: Site) -> None:
 
 
 def test_a_catalog_that_cannot_be_read_is_told_and_the_console_stays(site: Site) -> None:
-    vera = site.visit("vera")
+    record = failed("shop")
+    site.catalog.put(record)
+    ada = site.visit("ada")
+    own = (f"/backups/{record.id}", "/plans/shop", "/plans/shop/retention", "/servers/main/recover")
+    of_backups = ("/", "/backups", "/backups?plan=shop", *own)
     root = site.folder / "store" / "catalog"
     away = root.rename(root.with_name("away"))
-    try:
-        for path in ("/", "/backups"):
-            answer = vera.get(path)
-            assert answer.status == 503, path
-            assert "The catalog is not there" in answer.text
-    finally:
-        away.rename(root)
-    assert until(lambda: vera.get("/").status == 200, "the overview is back")
+    for path in (*of_backups, "/restores", "/audit"):
+        answer = ada.get(path)
+        assert (answer.status, "The catalog is not there" in answer.text) == (503, True), path
+    for path in ("/plans", "/activity"):
+        assert ada.get(path).status == 200, "it is not of the catalog"
+    away.rename(root)
+    away = (root / "backups").rename(root / "away")
+    (root / "backups").symlink_to("not-mounted")
+    for path in of_backups:
+        answer = ada.get(path)
+        assert (answer.status, "The catalog cannot be read" in answer.text) == (503, True), path
+    (root / "backups").unlink()
+    away.rename(root / "backups")
+    assert "failed" in ada.get("/").text
 
 
 def _ended(visit: Visit, place: str) -> bool:

@@ -125,6 +125,7 @@ def test_a_mount_point_is_no_catalog(tmp_path: Path) -> None:
     for act in (
         lambda: list(catalog.backups()),
         lambda: list(catalog.backups("main-logical")),
+        lambda: list(catalog.restores()),
         catalog.plans,
         lambda: catalog.totals("main-logical"),
         lambda: catalog.put(record),
@@ -136,6 +137,20 @@ def test_a_mount_point_is_no_catalog(tmp_path: Path) -> None:
             act()
     assert not catalog.is_there()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["not-mounted", "backups", "catalog.json"], ids=["away", "circle", "file"])
+def test_records_that_are_away_are_not_taken_for_none(catalog: FolderCatalog, target: str) -> None:
+    put(catalog, 1)
+    folder = catalog.root / "backups"
+    folder.rename(catalog.root / "elsewhere")
+    folder.symlink_to(target)
+    for plan in (None, "main-logical"):
+        with pytest.raises(errors.CatalogError, match=r"The catalog cannot be read: .*/backups: "):
+            list(catalog.backups(plan))
+    folder.unlink()
+    (catalog.root / "elsewhere").rename(folder)
+    assert list(catalog.backups("nothing")) == []
 
 
 def test_one_with_records_from_before_there_were_marks_is_there(catalog: FolderCatalog) -> None:
