@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, expect
 
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner.console.api.endpoint import BASE
 from tests.integration.console.conftest import PASSWORD, Site, Visit, followed, serving, until
 from tests.integration.console.test_api import token
+from tests.integration.console.test_browser import PATIENCE
 from tests.integration.console.test_console import failed
 from tests.support.databases import Database
 
@@ -84,6 +86,22 @@ def test_programs_are_answered_and_refused_there(behind: Site, below: str) -> No
     place = begun.headers["Location"]
     assert place.startswith(f"/ops/pgbackstop{BASE}/operations/"), begun
     assert behind.visit().send("GET", place, None, sent).status == 200
+
+
+def test_a_page_follows_by_the_stream_there(behind: Site, browser: Browser) -> None:
+    name, _, value = enter(behind, below="/ops/pgbackstop").cookie.partition("=")
+    overview = f"{behind.address}/ops/pgbackstop/"
+    context = browser.new_context()
+    context.set_default_timeout(PATIENCE)
+    context.add_cookies([{"name": name, "value": value, "url": overview}])
+    page = context.new_page()
+    page.goto(overview)
+    expect(page.locator("html")).to_have_attribute("data-follows", "stream", timeout=PATIENCE)
+    record = failed("shop")
+    behind.catalog.put(record)
+    expect(page.locator(f"#run-{record.id}")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("html")).to_have_attribute("data-follows", "stream")
+    context.close()
 
 
 def test_the_path_without_its_slash_is_the_overview(behind: Site) -> None:

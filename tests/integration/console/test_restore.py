@@ -165,7 +165,7 @@ def test_what_cannot_be_restored_is_refused_in_a_sentence(
     assert not list(site.catalog.restores())
 
 
-def test_the_same_restore_is_not_started_twice_and_a_cancelled_one_leaves_nothing(
+def test_a_restore_goes_on_when_its_session_ends_is_not_started_twice_and_leaves_nothing(
     site: Site, backup: Backup, database: Database, copy: Database
 ) -> None:
     otto, ada = site.visit("otto"), site.visit("ada")
@@ -176,6 +176,11 @@ def test_the_same_restore_is_not_started_twice_and_a_cancelled_one_leaves_nothin
         holder.execute("LOCK TABLE pg_database IN SHARE MODE")
         started = otto.post(path, {"into": copy.name})
         until(lambda: list(site.catalog.restores()), "the restore is on record")
+        otto.post("/logout")
+        assert otto.get(started.headers["Location"]).headers["Location"] == "/login"
+        otto.login("otto")
+        assert f'href="{started.headers["Location"]}"' in otto.get("/activity").text
+        assert ">running</span>" in otto.get(started.headers["Location"]).text
         again = ada.post(path, {"into": copy.name})
         assert (again.status, "runs already, started by otto" in again.text) == (409, True)
         running = until(

@@ -57,6 +57,22 @@ def test_one_that_runs_ends_when_the_daemon_stops_and_no_more_are_started(tmp_pa
     asyncio.run(stopped())
 
 
+def test_of_two_who_start_the_same_at_once_one_is_told_of_the_other(tmp_path: Path) -> None:
+    place = opened(tmp_path)
+
+    async def both() -> None:
+        begun = Operations()
+        starts = (begun.start(place, "drill", "shop", user, ("daemon",)) for user in ("otto", "ada"))
+        made, refused = await asyncio.gather(*starts, return_exceptions=True)
+        assert isinstance(made, Operation)
+        assert str(refused).startswith("drill of shop runs already, started by otto.")
+        assert isinstance(refused, errors.Busy)
+        assert [each.id for each in begun.all()] == [made.id]
+        await asyncio.wait_for(begun.stop(), 120)
+
+    asyncio.run(both())
+
+
 def test_what_goes_on_is_found_by_the_next_daemon_and_by_its_process_alone(tmp_path: Path) -> None:
     place = opened(tmp_path)
     ourselves = processes.identify(os.getpid())
