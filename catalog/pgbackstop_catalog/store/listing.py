@@ -68,8 +68,11 @@ def folders(root: Path, kind: str, plan: str | None = None) -> list[Path]:
 
 
 def matching(root: Path, backup_id: str) -> list[Path]:
-    """The records of attempts whose id begins like this."""
-    return [path for path in newest_first(root, "backups") if path.name.startswith(backup_id)]
+    """The records of attempts whose id begins like this, the newest first. Raises CatalogError."""
+    names = (each for folder in folders(root, "backups") for each in _names(folder))
+    # A Path for each record of the catalog would take longer than to list them all.
+    found = sorted((each for each in names if each[0].startswith(backup_id)), reverse=True)
+    return [folder / name for name, folder in found]
 
 
 def costs_itself(error: OSError) -> bool:
