@@ -25,7 +25,7 @@ _COLUMNS = (
 )
 
 
-@app.command()
+@app.command(epilog=options.examples("du --json"))
 def du(json: options.Json = False) -> None:
     """Say what is stored where: bytes by storage, server, plan and type, WAL too; and when a storage is full.
 
