@@ -29,6 +29,7 @@ SECTIONS = (
     "recover",
     "remote",
     "cli",
+    "console",
     "exporter",
     "hung",
     "rules",
