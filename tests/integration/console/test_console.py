@@ -316,9 +316,10 @@ def _audit(site: Site) -> Path:
 
 
 def test_retention_is_shown_with_its_reasons_before_it_happens(site: Site) -> None:
-    made = [builders.backup(day, utc_now() - day * builders.DAY, plan="shop") for day in range(60)]
-    for record in made:
-        site.catalog.put(record.evolve(size_bytes=10**6))
+    for day in range(60):
+        ended = utc_now() - day * builders.DAY
+        # One without files in its place would count for nothing.
+        site.catalog.put(builders.backup(day, ended, plan="shop", location=None, size_bytes=10**6))
     command = ("-m", "pgbackstop_runner.main", "--config", str(site.folder / "pgbackstop.yaml"))
     said = subprocess.run(
         [sys.executable, *command, "expire", "shop", "--dry-run", "--json"],
