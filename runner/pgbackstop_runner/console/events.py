@@ -16,6 +16,7 @@ from typing import Final
 
 from aiohttp import web
 
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.store import listing
 from pgbackstop_runner.console import guard
 from pgbackstop_runner.console.app import Desk
@@ -112,5 +113,6 @@ def _written(root: Path) -> Iterator[tuple[Path, int]]:
         try:
             for folder in (root / kind, *listing.folders(root, kind)):
                 yield folder, folder.stat().st_mtime_ns
-        except OSError:  # there is none yet, or the catalog is away: the pages say that
+        except (OSError, errors.CatalogError):
+            # There is none yet, or the catalog is away: the pages say that.
             yield root / kind, 0

@@ -88,6 +88,11 @@ def listening(visit: Visit) -> Iterator[http.client.HTTPResponse]:
             yield answer
 
 
+def until_records_changed(told: http.client.HTTPResponse) -> None:
+    while (line := told.readline()) != b"event: records\n":
+        assert line in {b"\n", b":\n", b"data: changed\n"}, line
+
+
 def test_the_stream_tells_that_something_changed_and_ends_with_the_session(fleet: Fleet) -> None:
     vera = Visit(port=fleet.port)
     with listening(vera) as nobody:
@@ -98,10 +103,23 @@ def test_the_stream_tells_that_something_changed_and_ends_with_the_session(fleet
         assert told.headers["Content-Security-Policy"].startswith("default-src 'none'")
         assert told.readline() == b"retry: 3000\n"
         failed(fleet, 3)
-        while (line := told.readline()) != b"event: records\n":
-            assert line in {b"\n", b":\n"}, line
+        until_records_changed(told)
         assert vera.post("/logout").status == 303
         assert set(told.read().splitlines()) <= {b"", b"data: changed", b":", b"event: operations"}
+
+
+def test_the_stream_outlasts_a_catalog_that_is_away(fleet: Fleet) -> None:
+    vera = Visit(port=fleet.port)
+    vera.login("vera")
+    root = fleet.opened.config.catalog_folder()
+    with listening(vera) as told:
+        assert told.readline() == b"retry: 3000\n"
+        away = root.rename(root.with_name("away"))
+        until_records_changed(told)
+        away.rename(root)
+        until_records_changed(told)
+        assert vera.post("/logout").status == 303
+        told.read()  # to its end: it has a place until then
 
 
 def test_too_many_who_listen_are_told_to_ask(fleet: Fleet) -> None:
