@@ -174,6 +174,7 @@ def _subfolders(path: Path, *, files: bool = False) -> set[str] | None:
     """Names of folders, or of record files without their ending; None where ``path`` is not there.
 
     Whatever else lies there, like ``lost+found`` or ``.snapshot``, has no name of ours and is skipped.
+    Raises CatalogError where it cannot be read, or is a link to a disk that is not mounted.
     """
     try:
         with os.scandir(path) as entries:
@@ -181,9 +182,9 @@ def _subfolders(path: Path, *, files: bool = False) -> set[str] | None:
                 # A link in a circle is no folder; the entry itself would raise for it.
                 return {each.name for each in entries if is_name(each.name) and Path(each.path).is_dir()}
             names = [entry.name for entry in entries]
-    except FileNotFoundError:
-        return None
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not path.is_symlink():
+            return None
         raise folder.unreadable(path, error) from error
     ours = {name.removesuffix(folder.SUFFIX) for name in names if name.endswith(folder.SUFFIX)}
     return {name for name in ours if is_name(name)}

@@ -66,6 +66,18 @@ def test_an_empty_mount_point_is_not_taken_for_an_empty_catalog(tmp_path: Path) 
     assert source.facts is before
 
 
+def test_records_behind_a_link_to_a_disk_that_is_away_are_not_taken_for_none(tmp_path: Path) -> None:
+    catalog(tmp_path, backup())
+    folder = tmp_path / "catalog" / "backups"
+    folder.rename(tmp_path / "disk")
+    folder.symlink_to(tmp_path / "not-mounted")
+    source = CatalogSource(tmp_path / "catalog")
+    with pytest.raises(errors.CatalogError, match="cannot be read"):
+        source.refresh()
+    (tmp_path / "disk").rename(tmp_path / "not-mounted")
+    assert runs(source.refresh()) == 1
+
+
 def test_one_unreadable_plan_leaves_the_others(tmp_path: Path) -> None:
     records = catalog(tmp_path, backup(), backup(plan="other"))
     source = CatalogSource(tmp_path / "catalog")
