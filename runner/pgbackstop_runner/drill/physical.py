@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +25,6 @@ from pgbackstop_runner.recover import data_directory, integrity_checks, run
 from pgbackstop_runner.recover.data_directory import DataDirectory
 from pgbackstop_runner.recover.request import DrillOptions, RecoveryRequest
 from pgbackstop_runner.recover.run import RecoveryResult
-from pgbackstop_runner.storage import sources
 from pgbackstop_runner.storage.sources import Source
 from pgbackstop_runner.system import processes
 
@@ -72,13 +70,13 @@ def restore(drill: Drill, site: DrillDirectory, aim: DrillTarget, *, seconds: fl
 
 
 def _recover(drill: Drill, site: DrillDirectory, aim: DrillTarget, seconds: float) -> RecoveryResult:
-    """From the nearest source that is whole: one that is not leaves the folder empty."""
+    """From the nearest source that is whole; a replay that fails is no reason to go on with the next."""
     spaces = {space.oid: site.tablespace(space.oid) for space in data_directory.tablespaces(aim.backup)}
     request = RecoveryRequest(
         server=aim.backup.server,
         target=aim.target,
         place=DataDirectory(data=site.data, tablespaces=spaces),
-        sources=(),
+        sources=aim.sources,
         backup_id=aim.backup.id,
         timeline=aim.chosen.timeline,
         start=True,
@@ -92,27 +90,17 @@ def _recover(drill: Drill, site: DrillDirectory, aim: DrillTarget, seconds: floa
             step=drill.step,
         ),
     )
-    source, outcome = sources.first_usable(
-        f"Backup {aim.backup.id}",
-        drill.workspace.wal_storage(aim.backup.server),
-        aim.sources,
-        lambda each: _recovered(drill, site, aim, dataclasses.replace(request, sources=(each,))),
-    )
-    drill.reads(source)
-    return outcome
-
-
-def _recovered(
-    drill: Drill, site: DrillDirectory, aim: DrillTarget, request: RecoveryRequest
-) -> RecoveryResult:
     try:
-        return run.recover(drill.workspace, request, lambda _words: None)
+        outcome = run.recover(drill.workspace, request, lambda _words: None)
     except (errors.ValidationError, errors.ConfigError):
         raise
     except errors.PgbackstopError as error:
-        damaged = isinstance(error, errors.CatalogError)
+        # Where several were tried, the cause is what was wrong with the nearest.
+        damaged = any(isinstance(each, errors.CatalogError) for each in (error, error.__cause__))
         reason = Reason.CORRUPT if damaged else record.reason_of(error)
         raise AttemptFailed(reason, _explained(error, site, aim.backup)) from error
+    drill.reads(outcome.source)
+    return outcome
 
 
 def _settings(drill: Drill, backup: Backup) -> dict[str, str]:

@@ -164,7 +164,9 @@ def _prepared(  # noqa: PLR0917 - what one attempt shares with the next
     """The directory filled from one source; empty again where that fails."""
     chosen, storage, who = found.plan, found.source.storage, accounts.account()
     programs = _programs(workspace, chosen, request)
-    others = replay_segments.of_others(workspace, request.server, request.sources, found.source)
+    # A drill proves one storage, and takes nothing from another.
+    sources_of_wal = () if request.throwaway is not None else request.sources
+    others = replay_segments.of_others(workspace, request.server, sources_of_wal, found.source)
     segments = ReplaySegments(chosen=chosen, archive=found.archive, others=others)
     for record in chosen.chain:
         stack.enter_context(workspace.state.lease(record.id))

@@ -87,7 +87,8 @@ def first_usable(
 
     ``own`` is the storage that is meant by None. ``lacks`` are raised by a source that has not what is
     wanted, which another one may have. Raises what the only one raised; AttemptFailed with what each of them
-    said, or one of ``lacks`` where that was said by the nearest; at once what another would not change.
+    said, or one of ``lacks`` where that was said by the nearest; at once what another would not change. Where
+    a later one refuses the request, what was wrong with the nearest is said all the same.
     """
     passed_over: list[str] = list(sources[0].passed_over)
     first: errors.PgbackstopError | None = None
@@ -97,6 +98,7 @@ def first_usable(
         except (errors.PgbackstopError, OSError) as error:
             known = failures.as_error(error)
             of_source = isinstance(known, lacks) or isinstance(error, OSError) or _is_of_source(known)
+            of_source |= first is not None and isinstance(known, errors.ValidationError)
             if len(sources) == 1 or not of_source:
                 raise known from error
             first = first or known
@@ -113,7 +115,7 @@ def first_usable(
         failures.first_reason(first),
         f"{what} can be read nowhere: {' '.join(passed_over)}",
         remedy="Nothing was touched. Take another backup, or bring one of these storages back.",
-    )
+    ) from first
 
 
 def _is_of_source(error: errors.PgbackstopError) -> bool:

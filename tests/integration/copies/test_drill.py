@@ -1,13 +1,17 @@
 """Drills prove copies: the one that is asked for, or the nearest that is whole."""
 
+import contextlib
+import hashlib
 import json
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_runner.restore.select_backup import BackupQuery
@@ -111,6 +115,32 @@ def test_a_damaged_base_backup_is_passed_over(archived: Archived) -> None:
     assert "damaged" in proof.source_reason
     own = drilled(archived.site, "main", "--physical")
     assert (own.copy_in, own.source_reason) == (None, "the nearest")
+
+
+@contextlib.contextmanager
+def unreplayable(archived: Archived) -> Iterator[None]:
+    """A segment that has the hash of the index, and no record for PostgreSQL: archived as it is."""
+    segment, index = archived.segments()[-2], archived.host.yard.archive / wal_segments.INDEX_NAME
+    stored, lines = segment.read_bytes(), index.read_text()
+    zeros = bytes(wal_segments.DEFAULT_SEGMENT_BYTES)
+    empty = subprocess.run(["lz4", "-q", "-c"], input=zeros, capture_output=True, check=True).stdout
+    (line,) = (each for each in lines.splitlines() if json.loads(each)["name"] == segment.stem)
+    digest = {"size_bytes": len(empty), "sha256": hashlib.sha256(empty).hexdigest()}
+    segment.write_bytes(empty)
+    index.write_text(lines.replace(line, json.dumps(json.loads(line) | digest)))
+    try:
+        yield
+    finally:
+        segment.write_bytes(stored)
+        index.write_text(lines)
+
+
+def test_a_replay_that_fails_is_told_as_it_is_and_no_other_source_is_tried(archived: Archived) -> None:
+    with unreplayable(archived):
+        proof = drilled(archived.site, "main", "--physical", code=errors.PgbackstopError.exit_code)
+    assert (proof.status, proof.reason, proof.copy_in) == (Status.FAILED, Reason.CORRUPT, None)
+    assert "The replay ended at" in proof.message
+    assert "not empty" not in proof.message
 
 
 def test_what_has_left_the_host_and_is_in_the_bucket_is_still_there(

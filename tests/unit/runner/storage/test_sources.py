@@ -78,3 +78,15 @@ def test_where_none_can_be_read_each_says_why() -> None:
     assert caught.value.reason is Reason.CORRUPT
     said = caught.value.problem
     assert all(each in said for each in ("local: Damaged.", "disk: Unreachable.", "bucket: Unreachable."))
+
+
+def test_a_later_one_that_refuses_the_request_does_not_hide_why_the_nearest_failed() -> None:
+    damaged, refused = AttemptFailed(Reason.CORRUPT, "Damaged."), errors.ValidationError("Not in its window.")
+    used, _read = sources.first_usable("Backup 1", "local", THREE, failing(own=damaged, disk=refused))
+    assert (used.storage, used.passed_over) == ("bucket", ("local: Damaged.", "disk: Not in its window."))
+    with pytest.raises(AttemptFailed, match=r"local: Damaged\. disk: Not in its window\.") as caught:
+        sources.first_usable("Backup 1", "local", THREE[:2], failing(own=damaged, disk=refused))
+    assert (caught.value.reason, caught.value.__cause__) == (Reason.CORRUPT, damaged)
+    with pytest.raises(errors.ValidationError) as first:
+        sources.first_usable("Backup 1", "local", THREE, failing(own=refused))
+    assert first.value is refused
