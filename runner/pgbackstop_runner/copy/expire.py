@@ -7,6 +7,8 @@ no other from its end.
 from __future__ import annotations
 
 import contextlib
+import functools
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,11 +17,12 @@ from pathlib import PurePosixPath
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import locks
 from pgbackstop_catalog.model import format_time, utc_now
+from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.copy import run, storage_retention
-from pgbackstop_runner.storage import identity, open
+from pgbackstop_runner.storage import identity, open, unknown_backups
 from pgbackstop_runner.storage.protocol import ByteStore, StoreError
 from pgbackstop_runner.system import log, state_folder
 from pgbackstop_runner.workspace import Workspace
@@ -43,38 +46,37 @@ def of_plan(workspace: Workspace, plan_name: str, now: datetime) -> CopiesExpire
     going = {(each.backup.id, each.storage) for each in verdicts if not each.kept}
     own_keep = {name for name, each in workspace.config.storages.items() if each.keep is not None}
     backups = {each.id: each for each in workspace.catalog.backups(plan_name)}
-    return _remove_all(
-        workspace,
-        now,
-        backups,
-        (
-            each
-            for each in _unexpired(workspace, plan_name)
-            if (
-                (each.backup, each.storage) in going
-                if each.storage in own_keep
-                else each.backup in backups and backups[each.backup].expired_at is not None
-            )
-        ),
+    unexpired = tuple(_unexpired(workspace, plan_name))
+    leaving = (
+        each
+        for each in unexpired
+        if (
+            (each.backup, each.storage) in going
+            if each.storage in own_keep
+            else each.backup in backups and backups[each.backup].expired_at is not None
+        )
     )
+    return _remove_all(workspace, now, backups, unexpired, leaving)
 
 
 def everything(workspace: Workspace, plan_name: str, now: datetime) -> CopiesExpired:
     """The same for all copies of the plan's expired backups, whatever their storage would keep."""
     run.close_dead(workspace, plan_name)
-    gone = {each.id: each for each in workspace.catalog.backups(plan_name) if each.expired_at is not None}
+    backups = {each.id: each for each in workspace.catalog.backups(plan_name)}
+    gone = {each.id for each in backups.values() if each.expired_at is not None}
+    unexpired = tuple(_unexpired(workspace, plan_name))
     return _remove_all(
-        workspace, now, gone, (each for each in _unexpired(workspace, plan_name) if each.backup in gone)
+        workspace, now, backups, unexpired, (each for each in unexpired if each.backup in gone)
     )
 
 
 def outlived(workspace: Workspace, plan_name: str) -> frozenset[str]:
-    """The ids of the plan's backups that storages hold by a ``keep`` or a lock of their own.
+    """The ids of the plan's backups of which storages hold copies still, by a ``keep``, a lock or a child.
 
     Raises CatalogError.
     """
-    own = {name for name, each in workspace.config.storages.items() if each.keep or each.locked_for}
-    return frozenset(each.backup for each in _unexpired(workspace, plan_name) if each.storage in own)
+    storages = workspace.config.storages
+    return frozenset(each.backup for each in _unexpired(workspace, plan_name) if each.storage in storages)
 
 
 def _unexpired(workspace: Workspace, plan_name: str) -> Iterator[Copy]:
@@ -82,23 +84,62 @@ def _unexpired(workspace: Workspace, plan_name: str) -> Iterator[Copy]:
 
 
 def _remove_all(
-    workspace: Workspace, now: datetime, backups: dict[str, Backup], copies: Iterable[Copy]
+    workspace: Workspace,
+    now: datetime,
+    backups: dict[str, Backup],
+    unexpired: Iterable[Copy],
+    leaving: Iterable[Copy],
 ) -> CopiesExpired:
-    """The newest first: none goes before what is built on it."""
+    """The newest first, and none before what is built on it there."""
     problems: list[str] = []
     locked: list[str] = []
-    for copy in sorted(copies, key=lambda each: each.backup, reverse=True):
-        storage = workspace.config.storages.get(copy.storage)
+    built_on = _built_on(backups, unexpired)
+    unknown = functools.cache(functools.partial(_unknown, workspace))
+    for copy in sorted(leaving, key=lambda each: each.backup, reverse=True):
+        backup, storage = backups[copy.backup], workspace.config.storages.get(copy.storage)
         until = locks.of_copy(storage, copy, now) if storage is not None else None
         if until is not None:
             when = format_time(until)
             locked.append(f"The copy of {copy.backup} in {copy.storage} may not be deleted before {when}")
-        else:
-            problems += _expire(workspace, backups[copy.backup], copy)
-    return CopiesExpired(problems=tuple(problems), locked=tuple(locked))
+        if until is not None or built_on[copy.backup, copy.storage]:
+            continue
+        said = unknown(copy.storage, copy.server) if copy.backup_type == "physical" else ()
+        said = said or _expire(workspace, backup, copy)
+        problems += said
+        if not said:
+            built_on[backup.parent or "", copy.storage].discard(backup.id)
+    return CopiesExpired(problems=tuple(dict.fromkeys(problems)), locked=tuple(locked))
 
 
-def _expire(workspace: Workspace, backup: Backup, copy: Copy) -> Iterable[str]:
+def _built_on(backups: dict[str, Backup], unexpired: Iterable[Copy]) -> dict[tuple[str, str], set[str]]:
+    """By a backup's id and a storage, the incrementals that are there, or on their way, and built on it."""
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for copy in unexpired:
+        backup = backups.get(copy.backup)
+        if backup is not None and backup.parent and copy.status in {Status.SUCCEEDED, Status.RUNNING}:
+            found[backup.parent, copy.storage].add(backup.id)
+    return found
+
+
+def _unknown(workspace: Workspace, storage: str, server: str) -> tuple[str, ...]:
+    """A sentence for each base backup there that nobody speaks for; what it is built on must not go."""
+    settings = workspace.config.storages.get(storage)
+    if settings is None:
+        return ()
+    try:
+        identity.require(workspace, storage)
+        store = open.open_store(storage, settings)
+        ids = unknown_backups.among_copies(workspace.catalog, store, storage, server)
+    except errors.PgbackstopError as error:
+        return (f"Copies in {storage} cannot be removed: {error}",)
+    return tuple(
+        f"Backup {each} in {storage} is not in the catalog, or a record of it cannot be read: no copy of a "
+        f"base backup is removed there. 'pgbackstop catalog rebuild --storage {storage}' mends its records."
+        for each in ids
+    )
+
+
+def _expire(workspace: Workspace, backup: Backup, copy: Copy) -> tuple[str, ...]:
     storage = workspace.config.storages.get(copy.storage)
     if storage is None or backup.location is None:
         return ()  # nothing says any more where it is: the person who took the storage out knows

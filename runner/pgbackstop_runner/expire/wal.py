@@ -9,10 +9,10 @@ from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.wal_needs import superfluous
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_runner.storage import identity, open
+from pgbackstop_runner.storage import identity, open, unknown_backups
 from pgbackstop_runner.storage.protocol import StoreError
 from pgbackstop_runner.system import log
-from pgbackstop_runner.wal import index, unknown_backups
+from pgbackstop_runner.wal import index
 from pgbackstop_runner.workspace import Workspace
 
 

@@ -24,12 +24,12 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_catalog.store import atomic
 from pgbackstop_catalog.store.wal_index import Index
-from pgbackstop_runner.storage import backup_files, identity, original
+from pgbackstop_runner.storage import backup_files, identity, original, unknown_backups
 from pgbackstop_runner.storage import open as storages
 from pgbackstop_runner.storage.protocol import ByteStore, Sealed, SourceChanged
 from pgbackstop_runner.system import log, stop_requests
 from pgbackstop_runner.wal import archive as archives
-from pgbackstop_runner.wal import segment_file, storage_archive, unknown_backups
+from pgbackstop_runner.wal import segment_file, storage_archive
 from pgbackstop_runner.wal.storage_archive import LANES, StorageArchive
 from pgbackstop_runner.wal.unfinished_copy import UnfinishedSegment
 from pgbackstop_runner.workspace import Workspace
@@ -285,8 +285,7 @@ class WalCopier:
         log.logger().info("expired WAL", server=self.server, storage=self.storage, segments=len(gone))
 
     def _holds_unknown(self, store: ByteStore) -> bool:
-        known = self.workspace.catalog.physical_backups(self.server)
-        unknown = unknown_backups.in_store(store, self.server, known)
+        unknown = unknown_backups.among_copies(self.workspace.catalog, store, self.storage, self.server)
         for each in unknown:
             log.logger().warning("WAL is kept for a backup that is not in the catalog", backup=each)
         return bool(unknown)

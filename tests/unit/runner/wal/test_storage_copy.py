@@ -199,13 +199,18 @@ def test_what_could_not_be_removed_is_removed_when_the_storage_is_back(
     assert bench.there() == [5, 6, 7, 8]
 
 
-def test_an_unknown_backup_there_keeps_the_wal(bench: Bench) -> None:
-    """The catalog was lost and begun anew: the bucket knows more than it."""
+@pytest.mark.parametrize("lost", ["backup and copy", "copy"])
+def test_an_unknown_backup_there_keeps_the_wal(bench: Bench, lost: str) -> None:
+    """The catalog was lost and begun anew, or a record of it: the bucket knows more than it."""
     old = bench.backup(1, 2)
     bench.archived(*range(1, 9))
     bench.look()
     bench.backup(2, 6)
-    bench.workspace.catalog.remove(old)
+    if lost == "copy":
+        (record,) = (bench.workspace.config.catalog_folder() / "copies").rglob(f"{old.id}@*")
+        record.unlink()
+    else:
+        bench.workspace.catalog.remove(old)
     bench.look()
     assert bench.there() == list(range(1, 9))
 

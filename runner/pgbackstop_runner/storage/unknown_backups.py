@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import layout
+from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner.storage.protocol import ByteStore
 
 
@@ -19,3 +20,13 @@ def in_store(store: ByteStore, server: str, known: Iterable[Backup]) -> tuple[st
     marks = (PurePosixPath(path) for path, _size in store.files(f"backups/physical/{server}"))
     found = {path.parent.name for path in marks if path.name == layout.RECORD_NAME}
     return tuple(sorted(found - {each.id for each in known}))
+
+
+def among_copies(catalog: Catalog, store: ByteStore, storage: str, server: str) -> tuple[str, ...]:
+    """The ids of those there that the catalog does not know to be there, as backups or as copies of some.
+
+    Raises StoreError, CatalogError.
+    """
+    copied = {each.backup for each in catalog.copies() if each.storage == storage}
+    known = (each for each in catalog.backups() if each.storage == storage or each.id in copied)
+    return in_store(store, server, known)
