@@ -28,7 +28,7 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.storage import secret_files
 from pgbackstop_runner.storage.protocol import StoreError, require_inside, wrong_size
-from pgbackstop_runner.storage.range_reader import RangeReader
+from pgbackstop_runner.storage.range_reader import BUFFER_BYTES, RangeReader
 
 if TYPE_CHECKING:
     from obstore.store import AzureStore, GCSStore, RetryConfig, S3Store
@@ -130,14 +130,14 @@ class Bucket:
     def open(self, path: str, size_bytes: int) -> BinaryIO:
         """By ranges: each is one request with its own time limit and its own retries."""
 
-        def fetch(start: int, length: int) -> bytes:
+        def fetch(start: int, length: int) -> memoryview:
             with self._errors(path):
-                found = bytes(obstore.get_range(self.store, path, start=start, length=length))
+                found = memoryview(obstore.get_range(self.store, path, start=start, length=length))
             if len(found) != length:
                 raise wrong_size(f"{self.name}: {path}", start + len(found), size_bytes)
             return found
 
-        return cast("BinaryIO", io.BufferedReader(RangeReader(fetch, size_bytes), PART_BYTES))
+        return cast("BinaryIO", io.BufferedReader(RangeReader(fetch, size_bytes), BUFFER_BYTES))
 
     def files(self, folder: str) -> Iterator[tuple[str, int]]:
         with self._errors(folder):

@@ -8,17 +8,18 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 RANGE_BYTES = 8 * 2**20
+BUFFER_BYTES = 2**16  # between it and small reads; large ones are copied once, from the range itself
 _AHEAD = 4  # times RANGE_BYTES is the memory of a download
 
 
 class RangeReader(io.RawIOBase):
     """Reads forwards only. ``fetch`` returns so many bytes from a start; what it raises, reading raises."""
 
-    def __init__(self, fetch: Callable[[int, int], bytes], size_bytes: int) -> None:
+    def __init__(self, fetch: Callable[[int, int], bytes | memoryview], size_bytes: int) -> None:
         self._fetch = fetch
         self._size = size_bytes
         self._asked = 0
-        self._coming: deque[Future[bytes]] = deque()
+        self._coming: deque[Future[bytes | memoryview]] = deque()
         self._left = memoryview(b"")
         self._pool = ThreadPoolExecutor(max_workers=_AHEAD, thread_name_prefix="range")
 
