@@ -147,7 +147,7 @@ def test_nobody_is_asked_where_nobody_sits(site: Site, database: Database) -> No
     refused = site.run("restore")
     assert refused.returncode == errors.ConfigError.exit_code
     assert "'latest' fits 2 databases" in refused.stderr
-    assert "→ Name one with --database or --plan." in refused.stderr
+    assert "→ Name one with --database or --plan, or a backup by its id" in refused.stderr
     assert names(database) == {database.name}
 
 

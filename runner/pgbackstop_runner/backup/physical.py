@@ -77,18 +77,29 @@ def newest_chain(available: Sequence[Backup]) -> tuple[Backup, ...]:
 
 def _unfit(attempt: Attempt, parent: Backup) -> str:
     """Why nothing can be built on ``parent``; "" where it can."""
-    facts = attempt.record.server_facts
-    if parent.server_facts is None or facts is None:
-        return f"{parent.id} does not say which server it is of"
-    if parent.server_facts.system_identifier != facts.system_identifier:
-        return f"{parent.id} is of another server (its system identifier differs)"
+    if foreign := _not_of_its_server(attempt.record, parent):
+        return foreign
     try:
         manifest = _manifest(attempt, parent)
     except stored_backup.NotConfigured:
         return f"{parent.id} is in a storage that is not configured any more"
     except errors.PgbackstopError as error:
         return error.problem
+    if parent.storage != attempt.record.storage:
+        # A recovery reads the whole chain from one storage.
+        return f"{parent.id} is in another storage ({parent.storage})"
     return "" if manifest.is_file() else f"{parent.id} has no {backup_manifest.NAME}"
+
+
+def _not_of_its_server(record: Backup, parent: Backup) -> str:
+    """Why a recovery of the record's server would not find ``parent``; "" where it would."""
+    if parent.server_facts is None or record.server_facts is None:
+        return f"{parent.id} does not say which server it is of"
+    if parent.server_facts.system_identifier != record.server_facts.system_identifier:
+        return f"{parent.id} is of another server (its system identifier differs)"
+    if parent.server != record.server:
+        return f"{parent.id} was made when the server was called {parent.server}"
+    return ""
 
 
 def _manifest(attempt: Attempt, parent: Backup) -> Path:

@@ -69,7 +69,8 @@ def choose(
     if len(sources) > 1:
         some = ", ".join(f"{server}/{database}" for server, database in sources[:4])
         raise errors.ConfigError(
-            f"'latest' fits {len(sources)} databases ({some}).", remedy="Name one with --database or --plan."
+            f"'latest' fits {len(sources)} databases ({some}).",
+            remedy="Name one with --database or --plan, or a backup by its id: 'pgbackstop list'.",
         )
     why = f"the newest of {len(found)} good backups" if found[1:] else "the only good backup"
     return BackupChoice(backup=found[0], why=f"{why}{_of(wanted)}")

@@ -8,7 +8,7 @@ import pytest
 
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
-from tests.support.backups import Site, plan, until
+from tests.support.backups import Site, plan, reached, until
 from tests.support.fixtures import MakeServer
 from tests.support.servers import Server
 
@@ -96,6 +96,38 @@ def test_the_parent_is_unfit(
     (full,) = site.make("p")
     damage(site, full)
     fell_back(site, why)
+
+
+@pytest.mark.parametrize(
+    ("moved", "server", "why"),
+    [
+        ({"server": "renamed"}, "renamed", "was made when the server was called main"),
+        ({"storage": "roomy"}, "main", "is in another storage (local)"),
+    ],
+)
+def test_nothing_is_built_on_what_a_recovery_does_not_find(
+    summarizing: Server, tmp_path: Path, moved: dict[str, str], server: str, why: str
+) -> None:
+    """A server gets another name in the configuration, or its plan another storage."""
+    roomy = {"kind": "folder", "path": str(tmp_path / "roomy"), "reserve": 0}
+    site = Site(
+        folder=tmp_path,
+        server=summarizing,
+        plans={"p": INCREMENTAL},
+        more_servers={"renamed": reached(summarizing)},
+        more_storages={"roomy": roomy},
+    )
+    site.make("p")
+    site.plans = {"p": {**INCREMENTAL, **moved}}
+    site.write()
+    (made,) = site.make("p")
+    assert (made.status, made.method) == (Status.SUCCEEDED, "full"), made.message
+    assert why in made.fallback
+    (second,) = site.make("p")
+    assert second.parent == made.id
+    planned = site.run("recover", server, "--into", str(tmp_path / "new"), "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    assert second.id in planned.stdout + planned.stderr
 
 
 def test_the_chain_is_broken(summarizing: Server, tmp_path: Path) -> None:
