@@ -130,6 +130,20 @@ class CatalogContract:
         assert catalog.physical_backups("main") == physical
         assert catalog.physical_backups("other") == []
 
+    def test_physical_backups_of_a_plan_that_became_another(self, catalog: Catalog) -> None:
+        """It was given to another server, and then made dumps."""
+        old, moved = (
+            builders.backup(
+                number, NOW - number * DAY, server=server, plan="main-logical", backup_type="physical"
+            )
+            for number, server in ((3, "main"), (2, "other"))
+        )
+        catalog.put(old)
+        catalog.put(moved)
+        put(catalog, 1)
+        assert catalog.physical_backups("main") == [old]
+        assert catalog.physical_backups("other") == [moved]
+
     def test_what_it_has(self, catalog: Catalog) -> None:
         record = put(catalog, 1)[0]
         wanted: list[AnyRecord] = [record, copy_of(record), proof_of(record, 5), restore_of(record, 1)]

@@ -30,9 +30,10 @@ from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.records.storage import StorageMark
 from pgbackstop_catalog.records.totals import Totals
-from pgbackstop_catalog.store import atomic, listing
+from pgbackstop_catalog.store import atomic, listing, summary
 from pgbackstop_catalog.store.decoded import DecodedRecords
 from pgbackstop_catalog.store.protocol import AnyRecord
+from pgbackstop_catalog.store.read_files import ReadFiles
 from pgbackstop_catalog.text import said
 
 SUFFIX = listing.SUFFIX
@@ -52,6 +53,9 @@ class FolderCatalog:
     root: Path
     on_invalid_record: Callable[[errors.CatalogError], None] = field(default=lambda _error: None)
     _decoded: DecodedRecords = field(default_factory=DecodedRecords, repr=False, compare=False)
+    _subjects: ReadFiles[tuple[str, str]] = field(
+        default_factory=lambda: ReadFiles(most=20_000, weigh=lambda _size: 1), repr=False, compare=False
+    )
 
     @property
     def location(self) -> str:
@@ -103,13 +107,11 @@ class FolderCatalog:
         return self._read(Backup, "backups", plan)
 
     def physical_backups(self, server: str) -> list[Backup]:
-        # A plan's newest record tells of which kind it is: the records of other plans are not read.
-        found: list[Backup] = []
-        for plan in self.plans():
-            newest = next(self.backups(plan), None)
-            if newest is not None and newest.server == server and newest.backup_type == "physical":
-                found += self.backups(plan)
-        return found
+        # A plan may have had another server or kind: each headline tells, and no more is read of others.
+        wanted = (server, "physical")
+        return list(
+            self._read(Backup, "backups", None, lambda path: self._subjects.read(path, _subject) == wanted)
+        )
 
     def copies(self, plan: str | None = None) -> Iterator[Copy]:
         return self._read(Copy, "copies", plan)
@@ -230,10 +232,17 @@ class FolderCatalog:
         """The record files of a folder (``backups``, ``copies``, ``proofs``), the newest first, unread."""
         return listing.newest_first(self.root, folder, plan)
 
-    def _read(self, kind: type[R], folder: str, plan: str | None) -> Iterator[R]:
+    def _read(
+        self,
+        kind: type[R],
+        folder: str,
+        plan: str | None,
+        wanted: Callable[[Path], bool] = lambda _path: True,
+    ) -> Iterator[R]:
         for path in self.entries(folder, plan):
             try:
-                yield self._decoded.read(kind, path)
+                if wanted(path):
+                    yield self._decoded.read(kind, path)
             except FileNotFoundError:
                 continue  # removed since the folder was listed
             except OSError as error:
@@ -261,6 +270,12 @@ class FolderCatalog:
             return self._one(Proof, path).backup == backup_id
         except errors.CatalogError:
             return False
+
+
+def _subject(path: Path) -> tuple[str, str]:
+    """The server of a backup and its kind. Raises as summary.parse does."""
+    headline = summary.parse(path)
+    return headline.server, headline.backup_type
 
 
 @contextmanager

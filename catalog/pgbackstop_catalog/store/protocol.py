@@ -52,7 +52,7 @@ class Catalog(Protocol):
         """All attempts, the newest first."""
 
     def physical_backups(self, server: str) -> list[Backup]:
-        """The server's physical backups of all plans, the newest of each plan first."""
+        """The server's physical backups of all plans, whatever these make now, the newest first."""
 
     def backup(self, backup_id: str) -> Backup:
         """The attempt of that id, or of an unambiguous beginning of it. Raises NotFound."""
