@@ -91,7 +91,7 @@ def _let_go(opened: Workspace, name: str, flags: _Flags) -> None:
     found = removed_plans.find(opened, name)
     what = removed_plan_text.sentence(name, len(found.backups), found.size_bytes)
     if flags.dry_run:
-        terminal.say(f"{what}: all of them would go, with their copies.")
+        terminal.say(f"{what}: all of them would go, with their copies, but what is pinned.")
         return
     if not flags.yes:
         _ask(f"{what}.", name)
@@ -104,7 +104,7 @@ def _ask(what: str, name: str) -> None:
     """Raises ConfigError where the answer is another one."""
     if not prompts.somebody_is_there():
         raise errors.ConfigError(f"{what} Nobody is there to answer.", remedy="Give --yes.")
-    terminal.say(f"{what} All of them go, with their copies; nothing brings them back.")
+    terminal.say(f"{what} All of them go, with their copies, but what is pinned; nothing brings them back.")
     if prompts.text(f"Type {name} to remove them") != name:
         raise errors.ConfigError("That is not its name; nothing was touched.")
 

@@ -102,19 +102,18 @@ def run(workspace: Workspace, plan_name: str, *, now: datetime | None = None) ->
 
 
 def let_go(workspace: Workspace, plan_name: str, now: datetime) -> tuple[tuple[Verdict, ...], list[str]]:
-    """Remove every backup of a plan but what another's are built on; what went, and what could not.
+    """Remove a plan's backups but what is pinned or built on; what went, and what could not.
 
     The caller holds the plan's lock. Raises CatalogError.
     """
     backups, problems = _judged(workspace, plan_name)
-    needed = _needed_elsewhere(workspace, plan_name, backups)
-    going = [each for each in backups if each.is_available and each.id not in needed]
-    problems += [
-        f"{each.id} stays: {child.id} of plan {child.plan} is built on it. Give it to that plan too: "
-        f"'pgbackstop catalog assign {plan_name} {child.plan}'."
-        for each in backups
-        if each.is_available and (child := needed.get(each.id))
-    ]
+    pinned = {
+        each.id: each for each in backups if each.is_available and each.pinned and each.pinned.holds(now)
+    }
+    needed = _with_parents(_needed_elsewhere(workspace, plan_name, backups) | pinned, backups)
+    available = [each for each in backups if each.is_available]
+    going = [each for each in available if each.id not in needed]
+    problems += [_stays(each, needed[each.id]) for each in available if each.id in needed]
     for backup in sorted(going, key=lambda each: each.id, reverse=True):  # none before what is built on it
         problems += _expire(workspace, backup, now)
     for backup in backups:
@@ -122,6 +121,15 @@ def let_go(workspace: Workspace, plan_name: str, now: datetime) -> tuple[tuple[V
             problems += _remove_leftovers(workspace, backup)
     reasons = ("its plan is not in the configuration",)
     return tuple(Verdict(backup=each, kept=False, reasons=reasons) for each in going), problems
+
+
+def _stays(backup: Backup, holder: Backup) -> str:
+    if holder.plan == backup.plan:
+        return f"{backup.id} stays: {holder.id} is pinned. 'pgbackstop unpin {holder.id}' lets it go."
+    return (
+        f"{backup.id} stays: {holder.id} of plan {holder.plan} is built on it. Give it to that plan too: "
+        f"'pgbackstop catalog assign {backup.plan} {holder.plan}'."
+    )
 
 
 def _judged(workspace: Workspace, plan_name: str) -> tuple[list[Backup], list[str]]:
@@ -205,9 +213,15 @@ def _needed_elsewhere(workspace: Workspace, plan_name: str, backups: Sequence[Ba
         for child in _of_others(workspace, plan_name, server):
             if child.is_available and child.parent:
                 found[child.parent] = child
+    return found
+
+
+def _with_parents(held: dict[str, Backup], backups: Sequence[Backup]) -> dict[str, Backup]:
+    """What is held and by what, with all that it is built on."""
+    found = dict(held)
     for each in sorted(backups, key=lambda each: each.id, reverse=True):  # a child before its parent
         if each.id in found and each.parent:
-            found[each.parent] = found[each.id]
+            found.setdefault(each.parent, found[each.id])
     return found
 
 

@@ -19,7 +19,7 @@ from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_runner.backup import assign, reconcile
 from pgbackstop_runner.copy import rebuild_catalog
 from pgbackstop_runner.copy import run as copy_run
-from pgbackstop_runner.expire import let_go, removed_plans
+from pgbackstop_runner.expire import let_go, pin, removed_plans
 from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.storage import identity
 from pgbackstop_runner.system import state_folder
@@ -230,6 +230,23 @@ def test_what_was_given_without_its_parent_is_not_lost(tmp_path: Path) -> None:
     rest = assign.run(workspace, OLD, "main-physical")
     assert [each.id for each in rest.given if each.is_available] == [first.id, full.id]
     assert all(places.folder_of(workspace, each).exists() for each in (full, first, second))
+
+
+def test_what_is_pinned_stays_with_what_it_is_built_on_when_the_plan_is_let_go(tmp_path: Path) -> None:
+    workspace = storages.create(opened(tmp_path / "place", NEW))
+    full = builders.physical(1, NOW - 3 * DAY, plan=OLD)
+    pinned = builders.physical(2, NOW - 2 * DAY, plan=OLD, parent=full)
+    after = builders.physical(3, NOW - DAY, plan=OLD, parent=pinned)
+    for each in (full, pinned, after):
+        places.stored(workspace, each)
+    pin.pin(workspace, pinned.id, pin.made(note="for the audit"))
+    outcome = let_go.run(workspace, OLD)
+    assert [each.backup.id for each in outcome.verdicts] == [after.id]
+    assert [each.split()[0] for each in outcome.problems] == [pinned.id, full.id]
+    assert all(f"pgbackstop unpin {pinned.id}" in each for each in outcome.problems)
+    assert all(places.folder_of(workspace, each).exists() for each in (full, pinned))
+    pin.unpin(workspace, pinned.id)
+    assert [each.backup.id for each in let_go.run(workspace, OLD).verdicts] == [pinned.id, full.id]
 
 
 def test_while_either_plan_is_at_work_nothing_is_given(renamed: Workspace) -> None:
