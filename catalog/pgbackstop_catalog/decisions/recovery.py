@@ -128,7 +128,8 @@ def choose(
     if not usable:
         raise errors.ValidationError(
             "There is no physical backup of this server to recover from.",
-            remedy="Logical backups are restored with 'pgbackstop restore'; see 'pgbackstop list'.",
+            remedy="Logical backups are restored with 'pgbackstop restore'; see 'pgbackstop list'. Those of "
+            "a server that was renamed are under its old name: give it that name in the configuration again.",
         )
     if timeline is not None:
         usable = _leading_to(timeline, usable, known)

@@ -106,7 +106,7 @@ def place(config: Config, backup: Backup) -> StoredBackup:
     except (KeyError, TypeError):
         raise NotConfigured(
             f"Backup {backup.id} is in storage {backup.storage!r}, which is no folder of the configuration.",
-            remedy="Put the storage back into the configuration.",
+            remedy="Put the storage back into the configuration, under that name.",
         ) from None
     folder = storage / backup.location
     if folder.name != backup.id:
