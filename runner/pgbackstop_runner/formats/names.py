@@ -20,12 +20,12 @@ _OF_POSTGRESQL = re.compile(
 def decoded(raw: bytes, encoding: str) -> str:
     """Text of the dump; ``encoding`` is its client_encoding, as PostgreSQL calls it."""
     text = raw.decode(_codec(encoding), errors=_HANDLER)
-    return text if raw.isascii() else text.translate(_differences(encoding).instead)
+    return text if raw.isascii() else text.translate(_differences(_codec(encoding)).instead)
 
 
 def encoded(text: str, encoding: str) -> bytes:
     """The same bytes again."""
-    pythons = text if text.isascii() else text.translate(_differences(encoding).back)
+    pythons = text if text.isascii() else text.translate(_differences(_codec(encoding)).back)
     return pythons.encode(_codec(encoding), errors=_HANDLER)
 
 
@@ -58,8 +58,7 @@ _HANGUL = {b"\xa2\xe8": "㉾", b"\xa4\xd4": "\u3164"}
 
 
 @cache
-def _differences(encoding: str) -> _Differences:
-    codec = _codec(encoding)
+def _differences(codec: str) -> _Differences:
     if codec == "euc_jp":
         instead = str.maketrans("〜‖−¢£¬¦", "～∥－￠￡￢￤")  # noqa: RUF001
         return _Differences(_nec_letters() | _ibm_letters(), instead)

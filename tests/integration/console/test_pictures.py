@@ -273,6 +273,8 @@ def test_the_focus_stays_where_it_is_when_a_page_follows_by_itself(page: Page, f
         page.goto(fleet.address + path)
         page.locator("#live").evaluate("live => { live.dataset.before = 'yes'; }")
         page.locator(link).focus()
+        page.evaluate("document.body.dispatchEvent(new Event('records'))")
+        page.evaluate("document.body.dispatchEvent(new Event('operations'))")
         expect(page.locator("#live[data-before]")).to_have_count(0)
         expect(page.locator(link)).to_be_focused()
 

@@ -55,6 +55,7 @@ async def test_a_failure_is_told_once_and_a_bug_with_its_traceback(
     async def action() -> None:
         raise error
 
+    caplog.set_level("WARNING", "pgbackstop_exporter")  # whatever an exporter in this process was told
     failing = collector(action, Reports())
     assert not (await failing.run()).success
     assert failing.health.error == str(error)

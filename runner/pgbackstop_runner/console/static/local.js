@@ -41,7 +41,7 @@
   const { port } = new SharedWorker(new URL("worker.js", script));
   port.onmessage = ({ data }) => {
     if (data === "cut") follow("polling", 3);
-    else if (data === "open") follow("stream", 120); // ages grow without anything that happens
+    else if (data === "open") follow("stream", 20); // ages grow, and alerts fire, without an event of ours
     else changed([data]);
   };
   window.addEventListener("pagehide", () => port.postMessage("bye"));
