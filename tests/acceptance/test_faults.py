@@ -143,8 +143,9 @@ def test_nothing_secret_is_shown(big: Database, tmp_path: Path) -> None:
     for name in site.plans:
         with site.start("backup", name, env={"THE_PASSWORD": secret}) as runner:
             while runner.poll() is None:
-                for child in psutil.Process(runner.pid).children(recursive=True):
-                    seen.update(_looked_into(child, secret))
+                with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+                    for child in psutil.Process(runner.pid).children(recursive=True):
+                        seen.update(_looked_into(child, secret))
             output, errors = runner.communicate()
         assert runner.returncode == 0, errors
         assert secret not in output + errors

@@ -50,6 +50,7 @@ def test_the_way_that_it_shows_ends_in_a_backup_that_was_read_back(shop: Databas
             ("Password of back-up", PASSWORD),
             ("Again", PASSWORD),
             ("Folder for the backups", "store"),
+            ("Address of a storage for copies", ""),
             ("Back up what", "both"),
         ],
         env=mine,

@@ -51,8 +51,8 @@ class StorageUsage:
 
     @property
     def days_until_full(self) -> float | None:
-        """None where it does not grow, or where nobody knows."""
-        if self.room_bytes is None or self.growth is None or self.growth <= 0:
+        """None where it does not grow, not even by a byte a day, or where nobody knows."""
+        if self.room_bytes is None or self.growth is None or self.growth < 1:
             return None
         return max(0, self.room_bytes) / self.growth
 

@@ -172,16 +172,19 @@ class ArchiveErrors:
                 self.fatal.append(line)
             return True
         self._in_error = False
-        return "warning: " in line
+        return "warning: " in line or "error: " in line
 
     def missing(self) -> tuple[MissingEntry, ...] | None:
         """The entries that failed; None where the errors are others, or are not all told apart."""
         failed = [(number, "\n".join(lines)) for number, lines in self._errors]
-        whole = 0 < len(failed) <= min(self._counted, MOST_ENTRIES)
-        if self.fatal or not whole or any(is_of_server(words) for _, words in failed):
-            return None
         silent = self._seen.keys() - {number for number, _ in failed}
-        beside = [(number, "Its error stands with that of another entry.") for number in sorted(silent)]
+        beside = [(number, "Its error stands among what was said of others.") for number in sorted(silent)]
+        some = self._counted > 0 and bool(failed or beside)
+        needed = self._seen.keys() - self.contents.optional
+        if self.fatal or needed or not some or len(failed) > min(self._counted, MOST_ENTRIES):
+            return None
+        if any(is_of_server(words) for _, words in failed):
+            return None
         return tuple(self._missing(number, words) for number, words in failed + beside)
 
     def _missing(self, number: str, words: str) -> MissingEntry:

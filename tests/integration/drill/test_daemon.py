@@ -41,7 +41,9 @@ def test_a_drill_that_is_due_is_made_and_seen(database: Database) -> None:
             "a good drill",
             patience=3 * backups.PATIENCE,
         )
-    proof = [each for each in drills(site) if each.status is Status.SUCCEEDED][-1]
+    good = [each for each in drills(site) if each.status is Status.SUCCEEDED]
+    assert good, [(each.id, each.status, each.message) for each in drills(site)]
+    proof = good[-1]
     assert (proof.trigger, proof.backup) == ("schedule", backup.id)
     assert proof.scheduled_for is not None
     assert proof.scheduled_for <= proof.started_at

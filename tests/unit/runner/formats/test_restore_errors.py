@@ -47,6 +47,19 @@ def heard(*lines: str, ignored: int = 0) -> ArchiveErrors:
     return errors
 
 
+def test_an_error_among_the_words_of_another_job_is_known_by_its_entry() -> None:
+    """Jobs write a line in several pieces: "finished item 7 …" and "error: " may share one."""
+    mixed = "pg_restore: finished item 3400 TABLE DATA goodserror: could not execute query: ERROR:  violates"
+    errors = heard(KEY[0], mixed, ignored=2)
+    (missing,) = errors.missing() or ()
+    assert missing.entry == "FK CONSTRAINT public orders orders_good_fkey postgres"
+    assert "stands among what was said of others" in missing.error
+    assert errors.hear(mixed)
+    needed = "pg_restore: from TOC entry 3400; 0 16385 TABLE DATA goods postgres"
+    assert heard(needed, mixed, ignored=1).missing() is None
+    assert heard(KEY[0], mixed).missing() is None
+
+
 def test_each_entry_has_its_error_and_its_statement() -> None:
     missing = heard(NOISE[0], *KEY, *NOISE, *INDEX, ignored=2).missing()
     assert missing is not None
