@@ -52,10 +52,10 @@ def folders(root: Path, kind: str, plan: str | None = None) -> list[Path]:
     """
     parent = root / kind
     try:
-        names = set(os.listdir(parent))  # noqa: PTH208 - names, not a Path for each
-        wanted = names if plan is None else names & {plan}
+        with os.scandir(parent) as entries:  # for one plan, too: it is refused where the folder is away
+            names = [entry.name for entry in entries] if plan is None else [plan]
         # A link in a circle is no folder; the entry itself would raise for it.
-        found = [path for each in wanted if is_name(each) and (path := parent / each).is_dir()]
+        found = [path for each in names if is_name(each) and (path := parent / each).is_dir()]
     except FileNotFoundError as error:
         if parent.is_symlink():  # to a disk that is not mounted
             raise unreadable(parent, error) from error
