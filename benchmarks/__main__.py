@@ -8,13 +8,11 @@ import os
 import platform
 import re
 import signal
-import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 
-from benchmarks.common import Options
+from benchmarks.common import Options, Section
 from benchmarks.data import Lab
 from pgbackstop_catalog import units
 
@@ -46,14 +44,11 @@ def main() -> int:
             size_bytes=given.size, rounds=given.rounds, churn=given.churn, barman=given.barman, lab=lab
         )
         for name in given.sections or SECTIONS:
-            module = _module(name)
-            if module is None:
-                print(f"{name}: there is no benchmarks/{name}.py")
-                continue
+            section: Section = importlib.import_module(f"benchmarks.{name}")
             print(f"{name}:", flush=True)
             load = os.getloadavg()[0]
-            text = _measure(name, module, options)
-            _write(name, f"## {getattr(module, 'title', name)}\n\n{_circumstances(load)}\n\n{text}")
+            text = section.run(options)
+            _write(name, f"## {section.title}\n\n{_circumstances(load)}\n\n{text}")
             print(f"\n{text}\n", flush=True)
     return 0
 
@@ -72,20 +67,6 @@ def _arguments() -> argparse.Namespace:
     if unknown:
         parser.error(f"no section {', '.join(sorted(unknown))}: there are {', '.join(SECTIONS)}")
     return given
-
-
-def _module(name: str) -> ModuleType | None:
-    if not (ROOT / "benchmarks" / f"{name}.py").exists():
-        return None
-    return importlib.import_module(f"benchmarks.{name}")
-
-
-def _measure(name: str, module: ModuleType, options: Options) -> str:
-    if hasattr(module, "run"):
-        return str(module.run(options))
-    argv = [sys.executable, "-m", f"benchmarks.{name}"]
-    done = subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    return f"```\n{done.stdout.strip()}\n```"
 
 
 def _circumstances(load: float) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from benchmarks import common
 from benchmarks.common import Options
 from pgbackstop_catalog import units
 from pgbackstop_catalog.records import codec
@@ -109,18 +110,25 @@ def _measured(bench: _Bench, options: Options) -> str:
         ),
     ]
     lines = [
-        "| ours | beside | seconds | beside | as fast as it | target | memory | beside |",
-        "|---|---|---|---|---|---|---|---|",
+        _line(name, peer_name, target, *_rounds(ours, peer, options.rounds))
+        for name, peer_name, target, ours, peer in rows
     ]
-    for name, peer_name, target, ours, peer in rows:
-        mine, theirs = _rounds(ours, peer, options.rounds)
-        own, other = _median(mine), _median(theirs)
-        ratio = f"{other / own:.2f}" if theirs else "-"
-        lines.append(
-            f"| {name} | {peer_name if theirs else 'no rclone here'} | {own:.2f} | "
-            f"{f'{other:.2f}' if theirs else '-'} | {ratio} | ≥ {target} | {_peak(mine)} | {_peak(theirs)} |"
-        )
-    return f"One backup of {units.format_size(bench.file.stat().st_size)}.\n\n" + "\n".join(lines)
+    head = ("ours", "beside", "seconds", "beside", "as fast as it", "target", "memory", "beside")
+    return f"One backup of {units.format_size(bench.file.stat().st_size)}.\n\n{common.table(head, lines)}"
+
+
+def _line(name: str, peer_name: str, target: float, mine: list[_Run], theirs: list[_Run]) -> tuple[str, ...]:
+    own, other = _median(mine), _median(theirs)
+    return (
+        name,
+        peer_name if theirs else "no rclone here",
+        f"{own:.2f}",
+        f"{other:.2f}" if theirs else "-",
+        f"{other / own:.2f}" if theirs else "-",
+        f"≥ {target}",
+        _peak(mine),
+        _peak(theirs),
+    )
 
 
 def _rounds(
