@@ -53,7 +53,7 @@ def _main(group: Any, context: Any) -> str:
             _head("pgbackstop", _first(group)),
             _section("Synopsis", f".B pgbackstop\n{_text('[OPTIONS] COMMAND [ARGUMENTS]')}\n"),
             _section("Description", _paragraphs(group.help)),
-            _section("Options", _listed(_options(group, context))),
+            _section("Options", _listed(_parameters("option", group, context))),
             _section(
                 "Commands",
                 _listed((name, f"{said} See {name.replace(' ', '-')}(1).") for name, said in commands),
@@ -80,8 +80,8 @@ def _body(command: Any, context: Any, title: str) -> str:
     sections = [
         ("Synopsis", f".B {_text(context.command_path)}\n{_text(usage)}\n"),
         ("Description", _paragraphs(command.help)),
-        ("Arguments", _listed(_arguments(command, context))),
-        ("Options", _listed(_options(command, context))),
+        ("Arguments", _listed(_parameters("argument", command, context))),
+        ("Options", _listed(_parameters("option", command, context))),
         ("Examples", _examples(command.epilog)),
     ]
     return "".join(title.format(name.upper()) + text for name, text in sections if text)
@@ -107,15 +107,10 @@ def _exporter(parser: argparse.ArgumentParser) -> str:
     )
 
 
-def _arguments(command: Any, context: Any) -> Rows:
+def _parameters(kind: str, command: Any, context: Any) -> Rows:
+    """Those that are of that kind, "argument" or "option", and not hidden."""
     for each in command.params:
-        if each.param_type_name == "argument" and (record := each.get_help_record(context)):
-            yield record
-
-
-def _options(command: Any, context: Any) -> Rows:
-    for each in command.params:
-        if each.param_type_name == "option" and (record := each.get_help_record(context)):
+        if each.param_type_name == kind and (record := each.get_help_record(context)):
             yield record
 
 
