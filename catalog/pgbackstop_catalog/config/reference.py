@@ -31,8 +31,8 @@ This page is printed by `pgbackstop config reference`; a test compares them.
 
 
 def document() -> str:
-    """The page, in Markdown."""
-    return _HEAD + "".join(_section(place, model) for place, model in sections())
+    """The page, in Markdown; what several kinds of storages have is told once."""
+    return _HEAD + "".join(dict.fromkeys(_section(place, model) for place, model in sections()))
 
 
 def sections() -> Iterator[tuple[str, type[BaseModel]]]:
