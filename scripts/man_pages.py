@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,23 +88,27 @@ def _body(command: Any, context: Any, title: str) -> str:
 
 
 def _exporter(parser: argparse.ArgumentParser) -> str:
-    options = (
-        (
-            f"{', '.join(each.option_strings)}{f' {each.metavar}' if each.metavar else ''}",
-            str(each.help or ""),
-        )
-        for each in parser._actions
-    )
     said = parser.description or ""
+    actions: list[Any] = parser._actions
+    options = [each for each in actions if each.option_strings]
+    commands = [inner for each in actions if not each.option_strings for inner in each._get_subactions()]
     return "".join(
         [
             _head("pgbackstop-exporter", said.partition(". ")[0]),
-            _section("Synopsis", f".B pgbackstop-exporter\n{_text('[OPTIONS]')}\n"),
+            _section("Synopsis", f".B pgbackstop-exporter\n{_text('[OPTIONS] [COMMAND]')}\n"),
             _section("Description", _paragraphs(said)),
-            _section("Options", _listed((name, text.replace("%%", "%")) for name, text in options)),
+            _section("Options", _listed(_told(parser, options))),
+            _section("Commands", _listed(_told(parser, commands))),
             _see_also("pgbackstop"),
         ]
     )
+
+
+def _told(parser: argparse.ArgumentParser, actions: Iterable[Any]) -> Rows:
+    """As ``--help`` tells of them."""
+    formatter: Any = parser._get_formatter()
+    for each in actions:
+        yield formatter._format_action_invocation(each), formatter._expand_help(each)
 
 
 def _parameters(kind: str, command: Any, context: Any) -> Rows:

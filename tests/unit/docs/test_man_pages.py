@@ -44,3 +44,10 @@ def test_roff_warns_of_nothing() -> None:
 
 def test_text_is_no_request(tmp_path: Path) -> None:
     assert man_pages._text(".so /etc/passwd\n'a\\*b") == "\\&.so /etc/passwd\n\\(aqa\\e*b"
+
+
+def test_the_exporters_is_what_its_help_says() -> None:
+    page = man_pages.pages()["pgbackstop-exporter.1"]
+    assert "%(" not in page
+    assert ".B \\-\\-web.telemetry\\-path PATH\n/metrics\n" in page
+    assert ".B metrics\nprint every metric" in page
