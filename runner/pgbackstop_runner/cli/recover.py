@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgbackstop_catalog import errors, units
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.moments import format_time
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import completion, options, prompts
+from pgbackstop_runner.cli import completion, options, prompts, recover_text
 
 if TYPE_CHECKING:
-    from pgbackstop_catalog.config.server import Server
-    from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
+    from pgbackstop_catalog.decisions.recovery import Target
     from pgbackstop_runner.recover.request import RecoveryRequest
-    from pgbackstop_runner.recover.run import RecoveryResult
-    from pgbackstop_runner.storage.sources import Source
     from pgbackstop_runner.workspace import Workspace
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -135,10 +132,10 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
         as_live=as_live,
     )
     found = run.plan(opened, wanted)
-    _show_plan(found.plan, told.into, port if told.start else None)
-    terminal.say(f"  loads  {_loads(found.plan, as_live=as_live)}")
-    _show_source(found.source)
-    terminal.say(f"  time   about {_estimate(opened, found.plan)}")
+    recover_text.show_plan(found.plan, told.into, port if told.start else None)
+    recover_text.show_loaded(found.plan, as_live=as_live)
+    recover_text.show_source(found.source)
+    recover_text.show_time(run.estimate(opened, found.plan))
     if not dry_run:
         if told.by_person:
             prompts.go_on()
@@ -151,7 +148,9 @@ def _recover(opened: Workspace, request: RecoveryRequest) -> None:
 
     shown = terminal.Progress(is_drawn=options.draws_bars())
     outcome = run.recover(opened, request, shown.step, shown.show)
-    _show_outcome(outcome, opened.server(request.server).for_restores(), pause=request.action == "pause")
+    recover_text.show_outcome(
+        outcome, opened.server(request.server).for_restores(), pause=request.action == "pause"
+    )
     if outcome.failed:
         found = "; ".join(f"{each.name}: {each.detail}" for each in outcome.failed)
         raise errors.Corrupt(
@@ -231,13 +230,6 @@ def _moment(opened: Workspace, server: str, copies: str | None) -> Target | None
     return recovery.parse_time(answer) if answer else None
 
 
-def _estimate(opened: Workspace, chosen: RecoveryPlan) -> str:
-    from pgbackstop_runner.recover import run
-
-    found = run.estimate(opened, chosen)
-    return f"{units.format_duration(found.seconds)} ({found.reason})"
-
-
 def _target(
     moment: str | None, lsn: str | None, xid: str | None, name: str | None, *, immediate: bool
 ) -> Target | None:
@@ -270,58 +262,3 @@ def _tablespaces(given: list[str]) -> dict[int, Path]:
             )
         found[int(oid)] = Path(folder).absolute()
     return found
-
-
-def _show_plan(chosen: RecoveryPlan, into: Path, port: int | None) -> None:
-    backup = chosen.backup
-    size = units.format_size(sum(each.size_bytes or 0 for each in chosen.chain))
-    terminal.say(f"Recover {backup.server} to {chosen.target}, timeline {chosen.timeline}, into {into}")
-    terminal.say(f"  from   {' + '.join(each.id for each in chosen.chain)} ({size})")
-    terminal.say(f"  since  {chosen.reason}")
-    if chosen.window is not None:
-        terminal.say(f"  window {format_time(chosen.window.start)} to {format_time(chosen.window.end)}")
-    then = f"started on port {port}" if port is not None else "left for you to start: see RECOVER.md there"
-    terminal.say(f"  then   {then}; nothing that exists is replaced")
-
-
-def _show_source(source: Source) -> None:
-    if source.storage is not None:
-        terminal.say(f"  bytes  all of them from {source.storage}: {source.reason}")
-    for why in source.passed_over:
-        terminal.say(f"         not from {why}")
-
-
-def _loads(chosen: RecoveryPlan, *, as_live: bool) -> str:
-    facts = chosen.backup.server_facts
-    names = ", ".join(facts.preload_libraries) if facts else ""
-    if as_live:
-        return f"what the live server does ({names or 'nothing on record'}); workers of extensions act"
-    without = f" ({names} of the live server)" if names else ""
-    return f"nothing before it is asked{without}, so that no extension's worker acts; else --as-live"
-
-
-def _show_outcome(outcome: RecoveryResult, live: Server, *, pause: bool) -> None:
-    from pgbackstop_runner.recover import handover
-
-    took = units.format_duration(outcome.seconds)
-    if outcome.recovered is None:
-        terminal.say(f"Ready in {took}; how to go on is in {outcome.data / handover.NAME}")
-        return
-    connect = handover.connect(outcome.recovered)
-    if outcome.progress is not None and outcome.progress.paused:
-        terminal.say(f"Paused at the target in {took}; look at it, and let it take over by the second line:")
-        terminal.say(f"  {connect}")
-        terminal.say(f"  {connect} -c 'select pg_wal_replay_resume()'")
-    else:
-        if pause:
-            terminal.say(
-                "It did not pause but took over: nothing was committed after the target to pause at."
-            )
-        terminal.say(f"Recovered in {took}; it runs beside the live server until you stop it:")
-        terminal.say(f"  {connect}")
-    terminal.say("Bring a lost table back into the live server, with the names in place of the capitals:")
-    for line in handover.bring_back(outcome.recovered, live):
-        terminal.say(f"  {line}")
-    made = dict.fromkeys((outcome.data, outcome.recovered.socket_folder))
-    terminal.say(f"Stop it, and then remove {' and '.join(map(str, made))}:")
-    terminal.say(f"  {handover.stop(outcome.recovered)}")

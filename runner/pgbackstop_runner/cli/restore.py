@@ -11,12 +11,11 @@ import typer
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.moments import utc_now
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import completion, options, prompts, restore_consent, times
+from pgbackstop_runner.cli import completion, options, prompts, restore_consent, restore_text, times
 
 if TYPE_CHECKING:
     from pgbackstop_catalog.records.proof import MissingEntry
-    from pgbackstop_catalog.records.restore import Restore
-    from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
+    from pgbackstop_runner.restore.plan import RestoreRequest
     from pgbackstop_runner.restore.select_backup import BackupQuery
     from pgbackstop_runner.workspace import Workspace
 
@@ -214,7 +213,7 @@ def _restore(opened: Workspace, request: RestoreRequest, flags: _Flags) -> None:
 
     with planning.plan_restore(opened, request) as drawn:
         if not flags.json:
-            _show_outline(drawn)
+            restore_text.show_outline(drawn)
         if flags.dry_run:
             if flags.json:
                 terminal.document(drawn.document(utc_now()))
@@ -231,7 +230,7 @@ def _restore(opened: Workspace, request: RestoreRequest, flags: _Flags) -> None:
     if flags.json:
         terminal.value(done)
     else:
-        _show(done)
+        restore_text.show(done)
     if done.missing_entries:
         raise typer.Exit(errors.EntriesMissing.exit_code)
 
@@ -240,45 +239,8 @@ def _accepted(entries: Sequence[MissingEntry]) -> bool:
     """Whether a person takes the database without them."""
     if not prompts.somebody_is_there():
         return False
-    _show_missing(entries)
+    restore_text.show_missing(entries)
     return prompts.agreed("Replace the live database by one without them?")
-
-
-def _show_missing(entries: Sequence[MissingEntry]) -> None:
-    terminal.say(f"NOT restored, of the dump: {len(entries)}")
-    for each in entries:
-        terminal.say(f"  {each.entry}: {each.error}")
-        if each.statement:
-            terminal.say(f"    {each.statement}")
-
-
-def _show_outline(drawn: RestorePlan) -> None:
-    columns = (terminal.Column(title="RESTORE"), terminal.Column(title=""))
-    terminal.table(columns, drawn.lines(utc_now()))
-    terminal.say()
-
-
-def _show(done: Restore) -> None:
-    columns = (terminal.Column(title=""), terminal.Column(title="CHECK"), terminal.Column(title="FOUND"))
-    terminal.table(columns, [("ok" if one.ok else "NO", one.name, one.detail) for one in done.checks])
-    terminal.say()
-    took = units.format_duration(done.duration_seconds or 0)
-    away = (
-        f", {units.format_duration(done.downtime_seconds)} of it without service"
-        if done.downtime_seconds
-        else ""
-    )
-    count = len(done.missing_entries)
-    missing = f" with {count} {'entry' if count == 1 else 'entries'} missing" if count else ""
-    terminal.say(f"{done.id}  {done.target} is restored{missing} from {done.backup} in {took}{away}.")
-    if count:
-        _show_missing(done.missing_entries)
-    if done.is_undoable:
-        terminal.say(f"  The old one is kept as {done.replaced_database}, closed to connections.")
-        terminal.say(f"  Go back:  {options.called()} restore --undo {done.id}")
-        terminal.say(f"  Drop it:  {options.called()} restore --drop-old {done.id}")
-    for warning in done.warnings:
-        terminal.say(f"  note: {warning}")
 
 
 def _undo(opened: Workspace, restore_id: str, given: str | None, timeout: float) -> None:
