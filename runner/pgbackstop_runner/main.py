@@ -68,7 +68,7 @@ class _Lazy(typer.core.TyperGroup):
         return super().get_command(ctx, cmd_name)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> Any:
-        """Complete the name of a command; options of all are not looked at for that."""
+        """Complete the name of a command; options of all 25 are not looked at for that."""
         self._for_names = True
         try:
             return super().shell_complete(ctx, incomplete)

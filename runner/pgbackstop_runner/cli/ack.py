@@ -35,7 +35,7 @@ def ack(
     Exit code 1 where there is nothing to acknowledge.
     """
     opened = options.open_for_work()
-    from pgbackstop_runner.expire import acknowledge
+    from pgbackstop_runner.expire import acknowledge  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
     done = acknowledge.acknowledge(opened, backup, note=note)
     if json:

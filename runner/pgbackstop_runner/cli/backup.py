@@ -71,10 +71,10 @@ def backup(  # noqa: PLR0913 - each option is one independent wish
     if (note or until) and not pin:
         raise errors.ConfigError("--note and --until are of a pin.", remedy="Add --pin.")
     opened = options.open_for_work()
-    from pgbackstop_runner import failures  # psycopg and what hangs on it
-    from pgbackstop_runner.backup import attempt
-    from pgbackstop_runner.backup import run as backup_run
-    from pgbackstop_runner.expire import pin as pins
+    from pgbackstop_runner import failures  # noqa: PLC0415 - psycopg and what hangs on it
+    from pgbackstop_runner.backup import attempt  # noqa: PLC0415
+    from pgbackstop_runner.backup import run as backup_run  # noqa: PLC0415
+    from pgbackstop_runner.expire import pin as pins  # noqa: PLC0415
 
     pinned = pins.made(note=note, until=options.moment(until), operator=operator) if pin else None
     if scheduled:
@@ -103,8 +103,8 @@ def backup(  # noqa: PLR0913 - each option is one independent wish
 
 def _due(opened: Workspace, plan: str, pinned: Pin | None) -> BackupRequest | None:
     """What the plan's schedule asks for now, if anything; what it asked for before is put on record."""
-    from pgbackstop_runner.backup.attempt import BackupRequest
-    from pgbackstop_runner.daemon import outside
+    from pgbackstop_runner.backup.attempt import BackupRequest  # noqa: PLC0415
+    from pgbackstop_runner.daemon import outside  # noqa: PLC0415
 
     order = outside.due_backup(opened, plan, utc_now())
     if order is None:
@@ -113,7 +113,7 @@ def _due(opened: Workspace, plan: str, pinned: Pin | None) -> BackupRequest | No
 
 
 def _show(made: tuple[Backup, ...]) -> None:
-    from pgbackstop_catalog.records.attempt import Status
+    from pgbackstop_catalog.records.attempt import Status  # noqa: PLC0415 - pydantic
 
     for each in made:
         what = each.database or "whole server"

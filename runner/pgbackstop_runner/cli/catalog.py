@@ -36,8 +36,8 @@ def rebuild(
     What is no backup, or not what its record says, is named and left alone; the exit code is then 1.
     """
     opened = options.open_for_work()
-    from pgbackstop_runner.copy import rebuild_catalog
-    from pgbackstop_runner.storage import sources
+    from pgbackstop_runner.copy import rebuild_catalog  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+    from pgbackstop_runner.storage import sources  # noqa: PLC0415
 
     # Folders come first, which hold the originals.
     names = [storage] if storage else sources.nearest_first(opened.config)
@@ -75,7 +75,7 @@ def assign(
     code is then 1. Say it again to end what was interrupted.
     """
     opened = options.open_for_work()
-    from pgbackstop_runner.backup import assign as backup_assign
+    from pgbackstop_runner.backup import assign as backup_assign  # noqa: PLC0415 - pydantic, as above
 
     found = backup_assign.find(opened, removed_plan, plan)
     if not yes:

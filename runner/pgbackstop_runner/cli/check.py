@@ -29,7 +29,7 @@ def check(
     """Check everything that the backups need, without making one. Exit code 3 when something is missing."""
     opened = options.open_logged()
     options.step_down(opened)
-    from pgbackstop_runner.backup import exposure, preflight  # psycopg and what hangs on it
+    from pgbackstop_runner.backup import exposure, preflight  # noqa: PLC0415 - psycopg and what hangs on it
 
     names = [plan] if plan is not None else list(opened.config.plans)
     reports = [preflight.bounded(opened, name) for name in names]
@@ -78,16 +78,16 @@ def _document(report: Report, warnings: list[str], confinement: Choice) -> dict[
 
 def _confinement(opened: Workspace) -> Choice:
     """What a drill would run in here, and why that."""
-    from pgbackstop_runner.system import jail  # it asks what the host has
+    from pgbackstop_runner.system import jail  # noqa: PLC0415 - it asks what the host has
 
     return jail.choose(jail.host(), opened.config.drills.jail)
 
 
 def _drill_warnings(opened: Workspace, report: Report) -> Iterator[str]:
     """Backups need client tools alone, drills the server's programs as well: their lack fails no backup."""
-    from pgbackstop_runner.drill import empty_server
-    from pgbackstop_runner.postgres import client_programs
-    from pgbackstop_runner.system import jail  # it asks what the host has
+    from pgbackstop_runner.drill import empty_server  # noqa: PLC0415
+    from pgbackstop_runner.postgres import client_programs  # noqa: PLC0415
+    from pgbackstop_runner.system import jail  # noqa: PLC0415 - it asks what the host has
 
     plan = opened.config.plans[report.plan]
     if not plan.drill.enabled:

@@ -43,8 +43,8 @@ def storages(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def backups(ctx: typer.Context, incomplete: str) -> list[str]:
     """The ids of the newest backups on record that begin so."""
-    from pgbackstop_catalog.config import locate, locate_catalog  # commands import us in vain
-    from pgbackstop_catalog.store import listing
+    from pgbackstop_catalog.config import locate, locate_catalog  # noqa: PLC0415 - commands import us in vain
+    from pgbackstop_catalog.store import listing  # noqa: PLC0415
 
     with contextlib.suppress(errors.PgbackstopError, OSError):
         root = locate_catalog.named_by(locate.find(_config(ctx)))
@@ -70,7 +70,7 @@ def _config(ctx: typer.Context) -> Path | None:
 
 
 def _document(ctx: typer.Context) -> dict[str, Any]:
-    from pgbackstop_catalog.config import locate
+    from pgbackstop_catalog.config import locate  # noqa: PLC0415
 
     with contextlib.suppress(errors.PgbackstopError, OSError):
         value = locate.document(locate.find(_config(ctx))).value

@@ -24,10 +24,10 @@ app = typer.Typer(
 @app.command()
 def check() -> None:
     """Say every error of the configuration at once, or that there is none; warn of what is open to others."""
-    from pgbackstop_catalog.decisions import drills, locks
-    from pgbackstop_runner.backup import exposure
-    from pgbackstop_runner.notify import channels  # urllib costs 30 ms
-    from pgbackstop_runner.storage import open as storages
+    from pgbackstop_catalog.decisions import drills, locks  # noqa: PLC0415 - pydantic
+    from pgbackstop_runner.backup import exposure  # noqa: PLC0415
+    from pgbackstop_runner.notify import channels  # noqa: PLC0415 - urllib costs 30 ms
+    from pgbackstop_runner.storage import open as storages  # noqa: PLC0415
 
     opened = options.open_workspace()
     for name, storage in opened.config.storages.items():
@@ -53,7 +53,7 @@ def _of_console(web_config_file: Path | None) -> Iterator[str]:
     """What is to be said of the console's certificate. Raises ConfigError where it cannot be used."""
     if web_config_file is None:
         return
-    from pgbackstop_runner.console import tls
+    from pgbackstop_runner.console import tls  # noqa: PLC0415
 
     if problem := tls.read(web_config_file).warning:
         yield f"The console's certificate {problem}: browsers will refuse it."
@@ -62,7 +62,7 @@ def _of_console(web_config_file: Path | None) -> Iterator[str]:
 @app.command(epilog=options.examples("config show --json"))
 def show(json: options.Json = False) -> None:
     """Print the configuration as it is understood, defaults included."""
-    import yaml
+    import yaml  # noqa: PLC0415
 
     opened = options.open_workspace()
     document = opened.config.model_dump(mode="json")
@@ -75,7 +75,7 @@ def show(json: options.Json = False) -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of the configuration, for editors and programs."""
-    from pgbackstop_catalog.config import configuration
+    from pgbackstop_catalog.config import configuration  # noqa: PLC0415
 
     terminal.document(configuration.Config.model_json_schema())
 
@@ -91,6 +91,6 @@ def example() -> None:
 @app.command()
 def reference() -> None:
     """Print every key with its meaning and default, in Markdown."""
-    from pgbackstop_catalog.config import reference as config_reference
+    from pgbackstop_catalog.config import reference as config_reference  # noqa: PLC0415
 
     terminal.say(config_reference.document().rstrip())

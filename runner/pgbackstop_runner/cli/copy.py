@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pgbackstop_catalog import errors, units
+from pgbackstop_catalog import units
 from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import completion, options
 
@@ -44,8 +44,8 @@ def copy(
     Exit code 1 if something could not be copied.
     """
     opened = options.open_for_work()
-    from pgbackstop_catalog.records.attempt import Status
-    from pgbackstop_runner.copy import run
+    from pgbackstop_catalog.records.attempt import Status  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+    from pgbackstop_runner.copy import run  # noqa: PLC0415
 
     plans = [plan] if plan else sorted(opened.config.plans)
     made = [each for name in plans for each in run.run(opened, name)]
@@ -70,8 +70,9 @@ def _servers(opened: Workspace, plans: Sequence[str]) -> list[str]:
 
 def _copy_wal(opened: Workspace, server: str) -> list[str]:
     """Send the WAL that the storages lack, unless a daemon does; returns what went wrong."""
-    from pgbackstop_catalog.decisions import wal_copies
-    from pgbackstop_runner.wal import copy_loop
+    from pgbackstop_catalog import errors  # noqa: PLC0415
+    from pgbackstop_catalog.decisions import wal_copies  # noqa: PLC0415
+    from pgbackstop_runner.wal import copy_loop  # noqa: PLC0415
 
     storages = wal_copies.storages(opened.config, server)
     try:

@@ -15,13 +15,13 @@ def daemon() -> None:
 
     SIGHUP loads the configuration anew; a broken one is refused and the old one stays.
     """
-    from pgbackstop_runner.daemon import service
+    from pgbackstop_runner.daemon import service  # noqa: PLC0415 - only what runs needs it
 
     opened = options.open_logged()
     options.step_down(opened)
     if not opened.config.console.is_served:
         service.run(opened)
         return
-    from pgbackstop_runner.console import server  # aiohttp costs memory, and is for it alone
+    from pgbackstop_runner.console import server  # noqa: PLC0415 - aiohttp costs memory, and is for it alone
 
     service.run(opened, beside=server.served)

@@ -23,6 +23,6 @@ def show_demo(
     ] = False,
 ) -> None:
     """Show everything on a PostgreSQL of its own: no root, no Docker, no configuration; Ctrl-C ends it."""
-    from pgbackstop_runner.demo import run
+    from pgbackstop_runner.demo import run  # noqa: PLC0415
 
     run.run(folder, once=once)

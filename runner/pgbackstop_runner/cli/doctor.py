@@ -33,7 +33,7 @@ def doctor(json: options.Json = False) -> None:
     recoveries will fail without.
     """
     found = _examine()
-    from pgbackstop_runner.doctor import findings
+    from pgbackstop_runner.doctor import findings  # noqa: PLC0415
 
     complete = findings.is_complete(found)
     if json:
@@ -48,9 +48,9 @@ def doctor(json: options.Json = False) -> None:
 
 
 def _examine() -> list[Finding]:
-    from pgbackstop_catalog.config import locate
-    from pgbackstop_runner.doctor import examine  # psycopg and what hangs on it
-    from pgbackstop_runner.doctor.findings import Finding
+    from pgbackstop_catalog.config import locate  # noqa: PLC0415
+    from pgbackstop_runner.doctor import examine  # noqa: PLC0415 - psycopg and what hangs on it
+    from pgbackstop_runner.doctor.findings import Finding  # noqa: PLC0415
 
     packages = examine.packages()
     try:

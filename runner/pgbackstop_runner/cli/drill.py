@@ -104,9 +104,9 @@ def drill(  # noqa: PLR0913 - each option is one independent wish
     """
     kind = _kind(logical=logical, physical=physical, pitr=pitr or time is not None)
     opened = options.open_for_work(as_root=True)
-    from pgbackstop_catalog.decisions import recovery
-    from pgbackstop_runner.daemon import outside
-    from pgbackstop_runner.drill import run, selection  # psycopg and what hangs on it
+    from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
+    from pgbackstop_runner.daemon import outside  # noqa: PLC0415
+    from pgbackstop_runner.drill import run, selection  # noqa: PLC0415 - psycopg and what hangs on it
 
     if scheduled:
         if name is None or kind is not None or database or storage is not None:
@@ -149,7 +149,7 @@ def drill(  # noqa: PLR0913 - each option is one independent wish
 
 def _judge(results: list[Result], *, named: bool) -> None:
     """Raises Exit with the worst code; ValidationError where there was nothing to drill at all."""
-    from pgbackstop_runner.drill.selection import NothingYet
+    from pgbackstop_runner.drill.selection import NothingYet  # noqa: PLC0415
 
     made = [each for each in results if named or not isinstance(each.error, NothingYet)]
     if not made:
@@ -182,7 +182,7 @@ def _show(opened: Workspace, result: Result, *, quietly: bool) -> None:
 
 
 def _show_proof(opened: Workspace, proof: Proof) -> None:
-    from pgbackstop_catalog.records.attempt import Status
+    from pgbackstop_catalog.records.attempt import Status  # noqa: PLC0415 - pydantic
 
     what = proof.database or proof.server
     took = units.format_duration(proof.duration_seconds or 0)

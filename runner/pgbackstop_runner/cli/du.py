@@ -32,8 +32,8 @@ def du(json: options.Json = False) -> None:
     As the records have it: no remote storage is asked. Growth is that of backups in the last 30 days.
     """
     opened = options.open_workspace()
-    from pgbackstop_catalog.model import utc_now
-    from pgbackstop_runner.overview import usage
+    from pgbackstop_catalog.model import utc_now  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+    from pgbackstop_runner.overview import usage  # noqa: PLC0415
 
     found = usage.read(opened, utc_now())
     if json:

@@ -56,7 +56,7 @@ def expire(
     What cannot be removed is named, the rest goes on, and the exit code is 1.
     """
     opened = options.open_for_work()
-    from pgbackstop_runner.expire import run
+    from pgbackstop_runner.expire import run  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
     if removed_plan is not None:
         _let_go(opened, removed_plan, _Flags(plan=plan, yes=yes, dry_run=dry_run, json=json))
@@ -84,7 +84,7 @@ class _Flags:
 
 def _let_go(opened: Workspace, name: str, flags: _Flags) -> None:
     """Raises ConfigError where nobody has said yes."""
-    from pgbackstop_runner.expire import let_go, removed_plans
+    from pgbackstop_runner.expire import let_go, removed_plans  # noqa: PLC0415
 
     if flags.plan is not None:
         raise errors.ConfigError("A plan and --removed-plan exclude each other.", remedy="Leave one out.")
@@ -111,7 +111,7 @@ def _ask(what: str, name: str) -> None:
 
 def _name_removed(opened: Workspace, *, quiet: bool) -> None:
     """What no retention looks at."""
-    from pgbackstop_runner.expire import removed_plans
+    from pgbackstop_runner.expire import removed_plans  # noqa: PLC0415
 
     for each in () if quiet else removed_plans.found(opened):
         terminal.say(f"\n{removed_plan_text.note(each.name, len(each.backups), each.size_bytes)}")

@@ -68,9 +68,9 @@ def init(  # noqa: PLR0913 - each option is an answer
     create-role.sql beside it, and never overwrites a file. Exit code 2 where it writes nothing; with --check
     that of 'pgbackstop check', and the files stay.
     """
-    from pgbackstop_catalog.config import locate  # YAML costs 15 ms
-    from pgbackstop_runner.setup import files
-    from pgbackstop_runner.setup.answers import Answers, BackupTypes
+    from pgbackstop_catalog.config import locate  # noqa: PLC0415 - YAML costs 15 ms
+    from pgbackstop_runner.setup import files  # noqa: PLC0415 - pydantic
+    from pgbackstop_runner.setup.answers import Answers, BackupTypes  # noqa: PLC0415
 
     file = options.Given.config or Path(os.environ.get(locate.ENVIRONMENT) or locate.PLACES[0])
     files.require_new(file)
@@ -122,7 +122,7 @@ def _with_password(
     file: Path, answers: Answers, given: str | None, *, asks: bool
 ) -> tuple[Answers, str | None]:
     """The answers with the password's file, and the password that is to be written there, if any."""
-    from pgbackstop_runner.setup import files
+    from pgbackstop_runner.setup import files  # noqa: PLC0415
 
     named = dataclasses.replace(answers, password_file=given or f"secrets/{answers.name}")
     path = files.password_path(file, named)
@@ -136,7 +136,7 @@ def _with_password(
 
 def _copies(given: str | None, *, asks: bool) -> str:
     """The address of a storage for copies, "" for none. Raises ConfigError, before more is asked."""
-    from pgbackstop_runner.setup import copies
+    from pgbackstop_runner.setup import copies  # noqa: PLC0415
 
     if given is None and asks:
         terminal.say(f"Copies of the backups can go to {copies.FORMS}.")
@@ -180,7 +180,7 @@ def _show(written: Written, answers: Answers) -> None:
 
 def _for_copies(answers: Answers) -> Iterator[str]:
     """What the storage for copies still lacks: nothing of it is a secret that init would ask for."""
-    from pgbackstop_runner.setup import copies
+    from pgbackstop_runner.setup import copies  # noqa: PLC0415
 
     if not answers.copies:
         return
@@ -198,7 +198,7 @@ def _for_copies(answers: Answers) -> Iterator[str]:
 
 
 def _check(file: Path) -> None:
-    from pgbackstop_runner.cli import check
+    from pgbackstop_runner.cli import check  # noqa: PLC0415
 
     terminal.say()
     options.Given.config = file

@@ -34,7 +34,7 @@ def generate(
 
     Standard output is the public key alone.
     """
-    from pgbackstop_runner.storage import age_keys  # pyrage, for this alone
+    from pgbackstop_runner.storage import age_keys  # noqa: PLC0415 - pyrage, for this alone
 
     terminal.say(age_keys.generate(file))
     terminal.complain(_ADVICE.format(file=file))

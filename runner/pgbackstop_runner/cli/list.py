@@ -80,7 +80,7 @@ def show_list(
     if drills:
         _drills(plan, database, limit, json=json)
         return
-    from pgbackstop_catalog.config import locate, locate_catalog  # YAML costs 15 ms
+    from pgbackstop_catalog.config import locate, locate_catalog  # noqa: PLC0415 - YAML costs 15 ms
 
     file = locate.find(options.Given.config)
     root = locate_catalog.named_by(file)
@@ -99,7 +99,7 @@ def show_list(
 
 def _name_removed_plans(root: Path, file: Path) -> None:
     """What no retention looks at: backups of plans that are not in the configuration."""
-    from pgbackstop_catalog.config import locate_catalog
+    from pgbackstop_catalog.config import locate_catalog  # noqa: PLC0415 - as above
 
     configured = locate_catalog.plans(file)
     for folder in sorted(listing.folders(root, "backups")):
@@ -112,7 +112,7 @@ def _name_removed_plans(root: Path, file: Path) -> None:
 
 
 def _drills(plan: str | None, database: str | None, limit: int, *, json: bool) -> None:
-    from pgbackstop_runner.cli import drill_table  # only those who ask wait for pydantic
+    from pgbackstop_runner.cli import drill_table  # noqa: PLC0415 - only those who ask wait for pydantic
 
     opened = options.open_workspace()
     found = drill_table.newest(opened.catalog, plan, database, limit)
@@ -151,8 +151,8 @@ def _choose(paths: Sequence[Path], wanted: _Wanted, limit: int) -> tuple[list[Ba
 
 def _print_whole(shown: Sequence[BackupSummary]) -> None:
     """The whole records, one after the other, however many they are."""
-    from pgbackstop_catalog.records import codec  # only programs wait for pydantic
-    from pgbackstop_catalog.records.backup import Backup
+    from pgbackstop_catalog.records import codec  # noqa: PLC0415 - only programs wait for pydantic
+    from pgbackstop_catalog.records.backup import Backup  # noqa: PLC0415
 
     terminal.values(codec.read(Backup, each.path) for each in shown)
 

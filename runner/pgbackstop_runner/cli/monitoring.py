@@ -57,7 +57,7 @@ def export(
             f"{grafana_url!r} is not a valid address of Grafana.",
             remedy="It begins with https:// or http://.",
         )
-    from pgbackstop_runner.monitoring import files
+    from pgbackstop_runner.monitoring import files  # noqa: PLC0415 - only this command needs it
 
     for path in files.export(folder, exporter=exporter, grafana_url=grafana_url):
         terminal.say(str(path))
@@ -66,7 +66,7 @@ def export(
 
 def _alertmanager(path: Path) -> None:
     """Its configuration, from our own; without one there is nothing to say in it."""
-    from pgbackstop_runner.notify import alertmanager_config, channels  # jinja2 costs 60 ms
+    from pgbackstop_runner.notify import alertmanager_config, channels  # noqa: PLC0415 - jinja2 costs 60 ms
 
     try:
         settings = options.open_workspace().config.notifications

@@ -58,7 +58,7 @@ def config(
     reload: ReloadOption = False,
 ) -> None:
     """Write Alertmanager's configuration from the settings under notifications."""
-    from pgbackstop_runner.notify import alertmanager, alertmanager_config, channels  # jinja2 costs 60 ms
+    from pgbackstop_runner.notify import alertmanager, alertmanager_config, channels  # noqa: PLC0415 - jinja2 costs 60 ms
 
     settings = options.open_workspace().config.notifications
     server = _alertmanager(settings.alertmanager) if reload else None
@@ -92,7 +92,7 @@ def send_test(
     Exit code 0: every channel's service took it. 1: one did not, or Alertmanager does not answer.
     2: there is no Alertmanager or no such channel in the configuration.
     """
-    from pgbackstop_runner.notify import channels, test_message  # urllib and smtplib cost 60 ms
+    from pgbackstop_runner.notify import channels, test_message  # noqa: PLC0415 - urllib and smtplib cost 60 ms
 
     settings = options.open_workspace().config.notifications
     server, names = _alertmanager(settings.alertmanager), channels.configured(settings)
@@ -117,7 +117,7 @@ def send_test(
 @app.command(epilog=options.examples("notify pending --json"))
 def pending(json: options.Json = False) -> None:
     """Show the notifications that are not delivered yet. Exit code 0 whether or not there are any."""
-    from pgbackstop_runner.notify import backup_events
+    from pgbackstop_runner.notify import backup_events  # noqa: PLC0415
 
     outbox = backup_events.outbox(options.open_workspace())
     waiting = [outbox.read(entry) for entry in outbox.entries()]

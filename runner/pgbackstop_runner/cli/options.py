@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import shlex
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -66,26 +65,28 @@ def moment(text: str | None) -> datetime | None:
 
 def called() -> str:
     """How we were called, for commands that a person may paste: the same configuration counts for them."""
+    import shlex  # noqa: PLC0415 - only for messages
+
     return f"pgbackstop -c {shlex.quote(str(Given.config))}" if Given.config else "pgbackstop"
 
 
 def open_workspace() -> workspace.Workspace:
     """The workspace of the configuration that was named. Raises ConfigError."""
-    from pgbackstop_runner import workspace  # pydantic costs 200 ms, which a list does not need
+    from pgbackstop_runner import workspace  # noqa: PLC0415 - pydantic costs 200 ms, which a list does not need
 
     return workspace.open_workspace(Given.config, on_invalid_record=report)
 
 
 def catalog_folder() -> Path:
     """The folder of the catalog, for what reads it without the model. Raises ConfigError."""
-    from pgbackstop_catalog.config import locate, locate_catalog  # YAML costs 15 ms
+    from pgbackstop_catalog.config import locate, locate_catalog  # noqa: PLC0415 - YAML costs 15 ms
 
     return locate_catalog.named_by(locate.find(Given.config))
 
 
 def open_logged() -> workspace.Workspace:
     """The same, with the log set up: what is found on the way may have to be said."""
-    from pgbackstop_runner.system import log
+    from pgbackstop_runner.system import log  # noqa: PLC0415
 
     opened = open_workspace()
     log.configure(opened.config.log)
@@ -97,7 +98,7 @@ def open_for_work(*, as_root: bool = False) -> workspace.Workspace:
 
     Root steps down, but for what it may be needed for (``as_root``).
     """
-    from pgbackstop_runner.system import signals
+    from pgbackstop_runner.system import signals  # noqa: PLC0415
 
     opened = open_workspace()
     _set_up_log(opened)
@@ -114,12 +115,12 @@ def draws_bars() -> bool:
 
 def _set_up_log(opened: workspace.Workspace) -> None:
     """Steps and a bar for a person at a terminal, lines of the log for everybody else."""
-    from pgbackstop_runner.system import log, meter
+    from pgbackstop_runner.system import log, meter  # noqa: PLC0415
 
     if not draws_bars():
         log.configure(opened.config.log)
         return
-    from pgbackstop_runner.cli import progress_bar  # rich costs 60 ms
+    from pgbackstop_runner.cli import progress_bar  # noqa: PLC0415 - rich costs 60 ms
 
     bar = progress_bar.Bar()
     atexit.register(bar.show, ())  # also after a signal that came while it was taken away
@@ -129,7 +130,7 @@ def _set_up_log(opened: workspace.Workspace) -> None:
 
 def step_down(opened: workspace.Workspace) -> None:
     """Let root continue as the owner of the catalog, who is to read what is made. Raises ConfigError."""
-    from pgbackstop_runner.system import accounts, log
+    from pgbackstop_runner.system import accounts, log  # noqa: PLC0415
 
     if name := accounts.become_owner_of(opened.config.catalog_folder()):
         log.logger().info("root continues as the owner of the catalog", user=name)

@@ -29,7 +29,7 @@ def pin(
 ) -> None:
     """Keep a backup, and what it is built on, whatever retention says. A pin that it had is replaced."""
     opened = options.open_for_work()
-    from pgbackstop_runner.expire import pin as pins
+    from pgbackstop_runner.expire import pin as pins  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
     done = pins.pin(opened, backup, pins.made(note=note, until=options.moment(until)))
     if json:

@@ -16,7 +16,7 @@ def somebody_is_there() -> bool:
 
 def text(question: str, default: str = "") -> str:
     """An answer, or the default where only Enter was pressed. Raises ConfigError at the end of the input."""
-    from pgbackstop_runner.system import meter
+    from pgbackstop_runner.system import meter  # noqa: PLC0415 - only where something is asked
 
     with meter.hidden():
         terminal.say(f"{question}{f' [{default}]' if default else ''}:")
@@ -34,7 +34,7 @@ def password(question: str) -> str:
     """
     if not somebody_is_there():
         return sys.stdin.readline().rstrip("\r\n") if sys.stdin is not None else ""
-    from getpass import getpass  # few commands ask for one
+    from getpass import getpass  # noqa: PLC0415 - few commands ask for one
 
     given = getpass(f"{question}: ")
     if given and getpass("Again: ") != given:

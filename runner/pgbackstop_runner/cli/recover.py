@@ -104,9 +104,9 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
     At a terminal, what is left out is asked for.
     """
     opened = options.open_for_work(as_root=True)
-    from pgbackstop_catalog.decisions import recovery
-    from pgbackstop_runner.recover import record, request, run, source  # psycopg and what hangs on it
-    from pgbackstop_runner.recover.data_directory import DataDirectory
+    from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
+    from pgbackstop_runner.recover import record, request, run, source  # noqa: PLC0415 - psycopg and what hangs on it
+    from pgbackstop_runner.recover.data_directory import DataDirectory  # noqa: PLC0415
 
     for closed in record.reconcile(opened):
         terminal.complain(f"recovery {closed.id}: {closed.message}")
@@ -144,7 +144,7 @@ def recover(  # noqa: PLR0913 - each option is one independent wish
 
 def _recover(opened: Workspace, request: RecoveryRequest) -> None:
     """Do it, and show what came of it. Raises Corrupt where what was recovered is not as it should be."""
-    from pgbackstop_runner.recover import run
+    from pgbackstop_runner.recover import run  # noqa: PLC0415
 
     shown = terminal.Progress(is_drawn=options.draws_bars())
     outcome = run.recover(opened, request, shown.step, shown.show)
@@ -219,9 +219,9 @@ def _server(opened: Workspace, wish: RecoverAnswers) -> str:
 
 def _moment(opened: Workspace, server: str, copies: str | None) -> Target | None:
     """The moment that a person wants, with the windows in sight; None is the newest byte received."""
-    from pgbackstop_catalog.decisions import recovery
-    from pgbackstop_runner.recover import source
-    from pgbackstop_runner.wal import archive_reader
+    from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
+    from pgbackstop_runner.recover import source  # noqa: PLC0415
+    from pgbackstop_runner.wal import archive_reader  # noqa: PLC0415
 
     _used, found = source.archive(opened, server, copies)
     for each in archive_reader.windows(opened, server, found):
@@ -234,7 +234,7 @@ def _target(
     moment: str | None, lsn: str | None, xid: str | None, name: str | None, *, immediate: bool
 ) -> Target | None:
     """The target that the options name; None where they name none."""
-    from pgbackstop_catalog.decisions import recovery
+    from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
 
     given = [text for text in (moment, lsn, xid, name) if text is not None]
     if len(given) + immediate > 1:

@@ -59,7 +59,7 @@ def show_time(found: Estimate) -> None:
 
 def show_outcome(outcome: RecoveryResult, live: Server, *, pause: bool) -> None:
     """Where the recovered server is, and what can be done with it."""
-    from pgbackstop_runner.recover import handover
+    from pgbackstop_runner.recover import handover  # noqa: PLC0415
 
     took = units.format_duration(outcome.seconds)
     if outcome.recovered is None:

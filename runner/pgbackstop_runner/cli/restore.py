@@ -136,10 +136,10 @@ def restore(  # noqa: PLR0913 - one parameter an option: typer knows no other wa
 ) -> None:
     """Restore a database from a logical backup; the live one stays until what was restored is checked."""
     opened = options.open_for_work(as_root=True)
-    from pgbackstop_runner.restore import undo as restore_undo  # psycopg and what hangs on it
-    from pgbackstop_runner.restore.plan import RestoreRequest
-    from pgbackstop_runner.restore.select_backup import BackupQuery
-    from pgbackstop_runner.restore.without import Without
+    from pgbackstop_runner.restore import undo as restore_undo  # noqa: PLC0415 - psycopg and what hangs on it
+    from pgbackstop_runner.restore.plan import RestoreRequest  # noqa: PLC0415
+    from pgbackstop_runner.restore.select_backup import BackupQuery  # noqa: PLC0415
+    from pgbackstop_runner.restore.without import Without  # noqa: PLC0415
 
     for closed in restore_undo.reconcile(opened):
         terminal.complain(f"restore {closed.id}: {closed.message}")
@@ -188,8 +188,8 @@ class _Flags:
 
 def _chosen(opened: Workspace) -> BackupQuery:
     """Let a person choose from a list. Raises NotFound, ConfigError."""
-    from pgbackstop_runner.restore import select_backup
-    from pgbackstop_runner.storage import backup_files
+    from pgbackstop_runner.restore import select_backup  # noqa: PLC0415
+    from pgbackstop_runner.storage import backup_files  # noqa: PLC0415
 
     found = select_backup.restorable(
         opened.catalog.backups(),
@@ -209,7 +209,7 @@ def _chosen(opened: Workspace) -> BackupQuery:
 
 
 def _restore(opened: Workspace, request: RestoreRequest, flags: _Flags) -> None:
-    from pgbackstop_runner.restore import planning, run
+    from pgbackstop_runner.restore import planning, run  # noqa: PLC0415
 
     with planning.plan_restore(opened, request) as drawn:
         if not flags.json:
@@ -244,7 +244,7 @@ def _accepted(entries: Sequence[MissingEntry]) -> bool:
 
 
 def _undo(opened: Workspace, restore_id: str, given: str | None, timeout: float) -> None:
-    from pgbackstop_runner.restore import undo as restore_undo
+    from pgbackstop_runner.restore import undo as restore_undo  # noqa: PLC0415
 
     found = restore_undo.find(opened, restore_id)
     restore_undo.require_old(found)
@@ -257,7 +257,7 @@ def _undo(opened: Workspace, restore_id: str, given: str | None, timeout: float)
 
 
 def _drop_old(opened: Workspace, restore_id: str, given: str | None) -> None:
-    from pgbackstop_runner.restore import undo as restore_undo
+    from pgbackstop_runner.restore import undo as restore_undo  # noqa: PLC0415
 
     found = restore_undo.find(opened, restore_id)
     restore_undo.require_old(found, whole=False)
@@ -268,7 +268,7 @@ def _drop_old(opened: Workspace, restore_id: str, given: str | None) -> None:
 
 
 def _clean(opened: Workspace, server: str | None) -> None:
-    from pgbackstop_runner.restore import undo as restore_undo
+    from pgbackstop_runner.restore import undo as restore_undo  # noqa: PLC0415
 
     names = [server] if server is not None else list(opened.config.servers)
     for name in names:

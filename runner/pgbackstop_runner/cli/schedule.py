@@ -85,7 +85,7 @@ def install(
     systemd's own. --windows writes files, and says what to type there. Exit code 2 where a schedule cannot
     be said, a file is another's, or it is not allowed.
     """
-    from pgbackstop_runner.schedules import install as installation
+    from pgbackstop_runner.schedules import install as installation  # noqa: PLC0415
 
     kind = _kind(cron=cron, systemd=systemd, windows=windows)
     if kind == "cron":
@@ -104,7 +104,7 @@ def uninstall(
     *, cron: Cron = False, systemd: Systemd = False, windows: Windows = False, into: Into = None
 ) -> None:
     """Remove the schedules that were installed from this configuration; what is not there is no error."""
-    from pgbackstop_runner.schedules import install as installation
+    from pgbackstop_runner.schedules import install as installation  # noqa: PLC0415
 
     kind, file = _kind(cron=cron, systemd=systemd, windows=windows), _file()
     if kind == "cron":
@@ -116,7 +116,7 @@ def uninstall(
 
 def _count_from_now() -> None:
     """A catalog that is not made yet is no reason to install nothing; then the first run begins to count."""
-    from pgbackstop_runner.daemon import outside  # psycopg and what hangs on it
+    from pgbackstop_runner.daemon import outside  # noqa: PLC0415 - psycopg and what hangs on it
 
     try:
         outside.begin(options.open_workspace(), utc_now())
@@ -134,20 +134,20 @@ def _kind(**given: bool) -> Kind:
 
 def _file() -> Path:
     """The configuration by its full name; an uninstall need not be able to read it."""
-    from pgbackstop_catalog.config import locate
+    from pgbackstop_catalog.config import locate  # noqa: PLC0415
 
     return locate.find(options.Given.config).absolute()
 
 
 def _block(program: str | None) -> tuple[Path, str]:
-    from pgbackstop_runner.schedules import crontab
+    from pgbackstop_runner.schedules import crontab  # noqa: PLC0415
 
     target, jobs = _target(program or _ourselves())
     return target.file, crontab.block(target, jobs, _offset, utc_now())
 
 
 def _contents(kind: Kind, user: str, program: str | None) -> tuple[Mapping[str, str], str]:
-    from pgbackstop_runner.schedules import systemd, task_scheduler
+    from pgbackstop_runner.schedules import systemd, task_scheduler  # noqa: PLC0415
 
     through = _WSL if kind == "windows" and program is None else ()
     target, jobs = _target(program or _ourselves(), through)
@@ -158,13 +158,13 @@ def _contents(kind: Kind, user: str, program: str | None) -> tuple[Mapping[str, 
 
 
 def _mark(kind: Kind, file: Path) -> str:
-    from pgbackstop_runner.schedules import systemd, task_scheduler
+    from pgbackstop_runner.schedules import systemd, task_scheduler  # noqa: PLC0415
 
     return systemd.mark(file) if kind == "systemd" else task_scheduler.mark(file)
 
 
 def _target(program: str, through: tuple[str, ...] = ()) -> tuple[Target, tuple[Job, ...]]:
-    from pgbackstop_runner.schedules import jobs
+    from pgbackstop_runner.schedules import jobs  # noqa: PLC0415
 
     opened = options.open_workspace()
     writes = jobs.writable(opened.config)
@@ -187,7 +187,7 @@ def _offset(moment: datetime) -> timedelta:
 
 
 def _change(kind: Kind, into: Path | None, contents: Mapping[str, str], mark: str) -> None:
-    from pgbackstop_runner.schedules import install as installation
+    from pgbackstop_runner.schedules import install as installation  # noqa: PLC0415
 
     if kind == "windows" and into is None:
         raise errors.ConfigError("The folder for the tasks is not said.", remedy="Give --into DIR.")
@@ -210,7 +210,7 @@ def _change(kind: Kind, into: Path | None, contents: Mapping[str, str], mark: st
 
 def _then(kind: Kind, folder: Path, written: tuple[str, ...], removed: tuple[str, ...]) -> list[str]:
     """What is left to be typed."""
-    from pgbackstop_runner.schedules import systemd, task_scheduler
+    from pgbackstop_runner.schedules import systemd, task_scheduler  # noqa: PLC0415
 
     if kind == "windows":
         lines = [f'schtasks /Create /XML {name} /TN "{task_scheduler.task_name(name)}"' for name in written]

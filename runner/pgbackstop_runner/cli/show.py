@@ -41,8 +41,8 @@ def show(
     json: options.Json = False,
 ) -> None:
     """Show one backup: what became of it, where it is, and the commands that restore it by hand."""
-    from pgbackstop_catalog.config import locate, locate_catalog
-    from pgbackstop_catalog.store import folder
+    from pgbackstop_catalog.config import locate, locate_catalog  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+    from pgbackstop_catalog.store import folder  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
     file = locate.find(options.Given.config)
     root = locate_catalog.named_by(file)
@@ -126,7 +126,7 @@ def _place(record: Backup) -> Iterator[tuple[str, str]]:
 
 def _folder(record: Backup) -> str:
     """The whole path where the configuration tells it, else as the record has it."""
-    from pgbackstop_runner.storage import stored_backup
+    from pgbackstop_runner.storage import stored_backup  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
     try:
         return str(stored_backup.place(options.open_workspace().config, record).folder)
@@ -174,7 +174,7 @@ def _proof(proof: Proof) -> tuple[str, str]:
     took = _took(proof.duration_seconds)
     where = f" of the copy in {proof.copy_in}" if proof.copy_in else ""
     if proof.drill:
-        from pgbackstop_runner.cli import drill_table
+        from pgbackstop_runner.cli import drill_table  # noqa: PLC0415
 
         return f"{proof.drill} drill{where}", drill_table.line(proof)
     return (

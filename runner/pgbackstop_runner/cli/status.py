@@ -42,11 +42,11 @@ def status(
         raise typer.Exit(_for_nagios())
     found = _read()
     if json:
-        from pgbackstop_runner.overview import document
+        from pgbackstop_runner.overview import document  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
         terminal.value(document.status(found))
     else:
-        from pgbackstop_runner.cli import status_text
+        from pgbackstop_runner.cli import status_text  # noqa: PLC0415
 
         status_text.show(found)
     raise typer.Exit(_code(found))
@@ -60,9 +60,9 @@ def _read() -> Overview:
             unreadable[str(error)] = None
             options.report(error)
 
-    from pgbackstop_runner import workspace
-    from pgbackstop_runner.overview import read
-    from pgbackstop_runner.system import log
+    from pgbackstop_runner import workspace  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+    from pgbackstop_runner.overview import read  # noqa: PLC0415
+    from pgbackstop_runner.system import log  # noqa: PLC0415
 
     opened = workspace.open_workspace(options.Given.config, on_invalid_record=remember)
     log.configure_when_needed(opened.config.log)
@@ -82,10 +82,10 @@ def _for_nagios() -> int:
     except errors.PgbackstopError as error:
         return _unknown(error)
     except OSError as error:
-        from pgbackstop_runner import failures
+        from pgbackstop_runner import failures  # noqa: PLC0415
 
         return _unknown(failures.as_error(error))
-    from pgbackstop_runner.cli import status_text
+    from pgbackstop_runner.cli import status_text  # noqa: PLC0415
 
     terminal.say(status_text.nagios_line(found))
     return status_text.NAGIOS_CODES[found.severity]

@@ -47,7 +47,7 @@ def create(
     Refused where the catalog keeps backups in a storage that is not there: its disk may not be mounted.
     """
     opened = options.open_for_work()
-    from pgbackstop_runner.storage import identity
+    from pgbackstop_runner.storage import identity  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
     if replace and not yes:
         _ask(name or "all")
@@ -63,7 +63,7 @@ def create(
 def list_storages(json: options.Json = False) -> None:
     """Show every storage, and whether it is there. Exit code 1 if one is not."""
     opened = options.open_workspace()
-    from pgbackstop_runner.storage import identity
+    from pgbackstop_runner.storage import identity  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
     found = [identity.look(opened, name) for name in opened.config.storages]
     if json:

@@ -41,8 +41,8 @@ def create(
     """Make a token and print it, this once: only its hash is kept. It counts at once."""
     seconds = _duration(expires)
     opened = options.open_for_work()
-    from pgbackstop_catalog.model import utc_now
-    from pgbackstop_runner.console import tokens
+    from pgbackstop_catalog.model import utc_now  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+    from pgbackstop_runner.console import tokens  # noqa: PLC0415
 
     operator = _audited(opened, "token create", name)
     secret, made = tokens.create(opened, name, role.value, seconds=seconds, operator=operator, now=utc_now())
@@ -56,8 +56,8 @@ def create(
 def show_list(*, json: options.Json = False) -> None:
     """List the tokens, those that have ended too; never what programs send."""
     opened = options.open_logged()
-    from pgbackstop_catalog.model import utc_now
-    from pgbackstop_runner.console import tokens
+    from pgbackstop_catalog.model import utc_now  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+    from pgbackstop_runner.console import tokens  # noqa: PLC0415
 
     found = list(tokens.known(opened, options.report))
     if json:
@@ -72,7 +72,7 @@ def show_list(*, json: options.Json = False) -> None:
 def revoke(name: NameArgument) -> None:
     """Remove a token, which counts at once."""
     opened = options.open_for_work()
-    from pgbackstop_runner.console import tokens
+    from pgbackstop_runner.console import tokens  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
     _audited(opened, "token revoke", name)
     tokens.revoke(opened, name)
@@ -81,8 +81,8 @@ def revoke(name: NameArgument) -> None:
 
 def _audited(opened: Workspace, action: str, name: str) -> str:
     """Who does it, once it is in the audit. Raises ConfigError for what is no name, CatalogError."""
-    from pgbackstop_runner.console import audit, tokens
-    from pgbackstop_runner.journal import restore as journal
+    from pgbackstop_runner.console import audit, tokens  # noqa: PLC0415
+    from pgbackstop_runner.journal import restore as journal  # noqa: PLC0415
 
     tokens.require_name(name)
     operator = journal.operator()

@@ -20,7 +20,7 @@ def unpin(
 ) -> None:
     """Let retention judge a pinned backup again; the next expire may take it."""
     opened = options.open_for_work()
-    from pgbackstop_runner.expire import pin
+    from pgbackstop_runner.expire import pin  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
     done = pin.unpin(opened, backup)
     if json:

@@ -44,7 +44,7 @@ def add(
             f"{name!r} is no name.",
             remedy="Use letters, digits, '_', '.', '-', and begin with a letter or digit.",
         )
-    from pgbackstop_runner.system import password_hash  # bcrypt, for this alone
+    from pgbackstop_runner.system import password_hash  # noqa: PLC0415 - bcrypt, for this alone
 
     hashed = password_hash.hashed(prompts.password("Password"))
     terminal.say("console:")

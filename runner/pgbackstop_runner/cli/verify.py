@@ -91,7 +91,7 @@ def _run(
     opened: Workspace, name: str | None, storage: str | None, *, every: bool
 ) -> tuple[list[VerifyResult], errors.Busy | None]:
     """Plan by plan; one that is being verified already does not keep the others from it."""
-    from pgbackstop_runner.verify import copies, run, targets
+    from pgbackstop_runner.verify import copies, run, targets  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
     done: list[VerifyResult] = []
     busy: errors.Busy | None = None
@@ -112,7 +112,7 @@ def _in(
     opened: Workspace, wanted: dict[str, tuple[Backup, ...]], storage: str | None
 ) -> dict[str, tuple[Backup, ...]]:
     """Those of which the storage has a copy, where one is named. Raises NotFound where it has none."""
-    from pgbackstop_runner.verify import copies
+    from pgbackstop_runner.verify import copies  # noqa: PLC0415
 
     if storage is None:
         return wanted
@@ -129,8 +129,8 @@ def _due(
     opened: Workspace, trigger: Trigger, scheduled_for: str | None, *, quietly: bool
 ) -> tuple[list[VerifyResult], list[WalRead]]:
     """What was read of backups, and then of WAL."""
-    from pgbackstop_catalog.model import utc_now
-    from pgbackstop_runner.verify import reread, run, wal_reread
+    from pgbackstop_catalog.model import utc_now  # noqa: PLC0415
+    from pgbackstop_runner.verify import reread, run, wal_reread  # noqa: PLC0415
 
     due = options.moment(scheduled_for)
     asked = run.Asked(trigger=trigger, scheduled_for=due or utc_now())

@@ -34,9 +34,9 @@ def receive(server: ServerName) -> None:
         raise errors.ConfigError(
             f"WAL of {server} is not to be archived.", remedy="Set wal.enabled of the server to true."
         )
-    from pgbackstop_runner.storage import identity
-    from pgbackstop_runner.wal import maintenance
-    from pgbackstop_runner.wal import receiver as wal_receiver
+    from pgbackstop_runner.storage import identity  # noqa: PLC0415
+    from pgbackstop_runner.wal import maintenance  # noqa: PLC0415
+    from pgbackstop_runner.wal import receiver as wal_receiver  # noqa: PLC0415
 
     with opened.state.held(f"wal-{server}", f"The WAL receiver of {server}"):
         kept = maintenance.ArchiveMaintainer(
@@ -65,8 +65,8 @@ def copy(
     """
     opened = options.open_for_work()
     opened.server(server)
-    from pgbackstop_catalog.decisions import wal_copies
-    from pgbackstop_runner.wal import copy_loop
+    from pgbackstop_catalog.decisions import wal_copies  # noqa: PLC0415
+    from pgbackstop_runner.wal import copy_loop  # noqa: PLC0415
 
     storages = wal_copies.storages(opened.config, server)
     if not storages:
@@ -102,8 +102,8 @@ def status(
     if server is not None:
         opened.server(server)
 
-    from pgbackstop_runner.cli import wal_table
-    from pgbackstop_runner.wal import status
+    from pgbackstop_runner.cli import wal_table  # noqa: PLC0415
+    from pgbackstop_runner.wal import status  # noqa: PLC0415
 
     names = [server] if server else list(opened.config.servers)
     reports = [status.report(opened, name) for name in names]
@@ -121,8 +121,8 @@ def archive_command(server: ServerName) -> None:
     opened = options.open_logged()
     configured = opened.server(server)
 
-    from pgbackstop_runner.storage import identity
-    from pgbackstop_runner.wal import archive_command as wal_archive_command
+    from pgbackstop_runner.storage import identity  # noqa: PLC0415
+    from pgbackstop_runner.wal import archive_command as wal_archive_command  # noqa: PLC0415
 
     identity.require(opened, opened.wal_storage(server))
     terminal.say(wal_archive_command.settings(opened.wal_archive(server), configured))

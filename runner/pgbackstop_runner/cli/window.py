@@ -45,7 +45,7 @@ def window(
 ) -> None:
     """Show to which moments one can recover, where the archive has gaps, and what is proven of it."""
     opened = options.open_logged()
-    from pgbackstop_runner.recover import recoverable_windows  # psycopg and what hangs on it
+    from pgbackstop_runner.recover import recoverable_windows  # noqa: PLC0415 - psycopg and what hangs on it
 
     if server is not None:
         opened.server(server)
@@ -143,7 +143,7 @@ def _if_lost(copy: WalCopyState) -> str:
 
 
 def _drill_of_copy(found: Recoverable, copy: WalCopyState, window: WalWindow) -> Proof | None:
-    from pgbackstop_runner.recover import recoverable_windows
+    from pgbackstop_runner.recover import recoverable_windows  # noqa: PLC0415 - as above
 
     return recoverable_windows.furthest_drill_of_copy(copy, window, found.copy_proofs)
 
