@@ -28,7 +28,8 @@ from pgbackstop_runner.workspace import Workspace
 _AT_ONCE: Final = 2
 _MOST_WAITING: Final = 8
 _MOST_KEPT: Final = 64
-# A plan is looked at, and then somebody thinks, and types: it is drawn anew for who comes later.
+# A plan is looked at, and then somebody thinks, and types. For who comes later it is drawn anew, and nothing
+# is started.
 _FRESH: Final = 600.0
 _STOP_SECONDS: Final = 10.0
 # What main.py says of an error, below what was logged.
@@ -39,10 +40,14 @@ _REFUSED: Final = re.compile(
 
 @dataclass(kw_only=True)
 class Drawing:
-    """The plan of one wish: what was ``told``, or the ``problem`` for which nothing was."""
+    """The plan of one wish: what was ``told``, or the ``problem`` for which nothing was.
+
+    ``ended``, and when it was last ``seen``, are seconds of the monotonic clock.
+    """
 
     began_at: datetime = field(default_factory=utc_now)
     ended: float | None = None
+    seen: float = 0.0
     told: Told | None = None
     problem: str = ""
     remedy: str = ""
@@ -67,11 +72,15 @@ class RestorePlans:
         return tuple(each.over.is_set() for each in self._known.values())
 
     def require(self, wish: Wish) -> Told:
-        """The plan that somebody has seen. Raises ValidationError where nobody has, or it is refused."""
+        """The plan that somebody has just seen. Raises ValidationError where nobody has, or it is refused."""
         drawing = self._known.get(wish)
-        if drawing is None or drawing.told is None:
+        if drawing is None or drawing.told is None or time.monotonic() - drawing.seen > _FRESH:
             raise errors.ValidationError(
-                said("Nobody has seen the plan of this, or it cannot be done; nothing was started."),
+                said(
+                    "Nobody has seen the plan of this within {minutes:.0f} minutes, or it cannot be done; "
+                    "nothing was started.",
+                    minutes=_FRESH / 60,
+                ),
                 remedy=said("Look at its plan first."),
             )
         return drawing.told
@@ -91,6 +100,7 @@ class RestorePlans:
         if found is not None and (
             found.ended is None or (found.is_good and time.monotonic() - found.ended < _FRESH)
         ):
+            found.seen = time.monotonic()
             return found
         if sum(each.ended is None for each in self._known.values()) >= _MOST_WAITING:
             raise errors.Busy(
@@ -120,7 +130,7 @@ class RestorePlans:
             known = log.as_error(error)
             drawing.problem, drawing.remedy = known.problem, known.remedy
         finally:
-            drawing.ended = time.monotonic()
+            drawing.ended = drawing.seen = time.monotonic()
             drawing.over.set()
 
     def _forget_oldest(self) -> None:

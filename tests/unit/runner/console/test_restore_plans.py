@@ -1,13 +1,14 @@
 """Plans that people look at: one for all who look, some at a time, and no more than a few that wait."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner.console.restore_plans import RestorePlans
-from pgbackstop_runner.console.wishes import RecoverWish, RestoreWish
+from pgbackstop_runner.console.restore_plans import Drawing, RestorePlans
+from pgbackstop_runner.console.wishes import RecoverWish, RestoreWish, Told
 
 NOWHERE: Any = None
 
@@ -27,6 +28,14 @@ def test_who_looks_at_the_same_restore_waits_for_the_same_plan_and_few_may_wait(
         await plans.stop()
 
     asyncio.run(look())
+
+
+def test_a_plan_is_good_for_ten_minutes_after_somebody_has_seen_it() -> None:
+    wish, now = RestoreWish(backup="a"), time.monotonic()
+    plans = RestorePlans(_known={wish: Drawing(told=Told(), ended=now - 300, seen=now - 601)})
+    with pytest.raises(errors.ValidationError, match="within 10 minutes"):
+        plans.require(wish)
+    assert plans.look(NOWHERE, wish).told == plans.require(wish), "who looks again has seen it"
 
 
 def test_no_name_is_read_as_an_option() -> None:
