@@ -158,6 +158,8 @@ async def _ask(workspace: Workspace, wish: Wish, drawing: Drawing) -> None:
 def _refuse(drawing: Drawing, words: str, code: int) -> None:
     found = _REFUSED.search(words)
     drawing.problem = (
-        found["problem"] if found else f"The plan was not drawn: it ended with exit code {code}."
+        found["problem"]
+        if found
+        else said("The plan was not drawn: it ended with exit code {code}.", code=code)
     )
     drawing.remedy = (found["remedy"] or "") if found else ""

@@ -45,7 +45,7 @@ class _Door:
         """Send somebody to the provider."""
         provider = self._provider()
         if not self._attempts.begin(request.remote or "", "", now=time.monotonic()):
-            return self._again(429, f"More than {_TRIES} sign-ins within a minute. Wait a minute.")
+            return self._again(429, said("More than {n} sign-ins within a minute. Wait a minute.", n=_TRIES))
         try:
             metadata = await provider.metadata()
         except NoEntry as error:
