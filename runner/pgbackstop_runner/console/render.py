@@ -43,7 +43,10 @@ _MARKS: Final = {"good": "✓", "bad": "✕", "warn": "!", "busy": "…"}
 
 
 class _BelowPath(Extension):
-    """Lets every address in a template, all of which begin at the root, begin with the console's path."""
+    """Lets every address in a template begin with the console's path.
+
+    All of them begin at the root; one of somebody else's is written by ``xmlattr``.
+    """
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         """The template with the path before each address."""
