@@ -192,10 +192,13 @@ class Desk:
     def _not_served(self, request: web.Request, error: web.HTTPException) -> web.StreamResponse:
         if problems.is_wanted(request.path, self.path):
             return problems.of_http(error)
-        if isinstance(error, web.HTTPNotFound):
-            return self._refused(
-                request, None, 404, said("There is no such page."), said("Begin at the overview.")
+        # 405: the address of a form. Who chooses a language below what a form answered comes back there.
+        if isinstance(error, web.HTTPNotFound | web.HTTPMethodNotAllowed):
+            answer = self._refused(
+                request, None, error.status, said("There is no such page."), said("Begin at the overview.")
             )
+            answer.headers.update(problems.allowed(error))
+            return answer
         if isinstance(error, web.HTTPRequestEntityTooLarge):
             return self._refused(request, None, 413, said("That is too long."), said("Send less."))
         raise error

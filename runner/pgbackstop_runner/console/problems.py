@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 PREFIX: Final = "/api/"
 MEDIA_TYPE: Final = "application/problem+json"
@@ -52,5 +52,10 @@ def response(refused: Refused) -> web.Response:
 
 def of_http(error: web.HTTPException) -> web.Response:
     """The answer for what aiohttp itself refuses."""
-    allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-    return response(Refused(error.status, f"{error.reason}.", "See /api/v1/openapi.json.", headers=allowed))
+    remedy = "See /api/v1/openapi.json."
+    return response(Refused(error.status, f"{error.reason}.", remedy, headers=allowed(error)))
+
+
+def allowed(error: web.HTTPException) -> dict[str, str]:
+    """The header that a 405 must have; none for others. Pure."""
+    return {hdrs.ALLOW: error.headers[hdrs.ALLOW]} if hdrs.ALLOW in error.headers else {}

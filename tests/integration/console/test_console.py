@@ -104,7 +104,9 @@ def test_forms_of_other_sites_start_nothing(site: Site) -> None:
         site.visit().login("otto", Origin="https://evil.example"),
     ]
     assert [answer.status for answer in refused] == [403] * len(refused)
-    assert otto.get("/plans/shop/backup").status == 405
+    opened = otto.get("/plans/shop/backup")
+    assert (opened.status, opened.headers["Allow"]) == (405, "POST")
+    assert "There is no such page." in opened.text
     assert "Nothing yet." in otto.get("/activity").text
     assert not list(site.catalog.backups())
 
