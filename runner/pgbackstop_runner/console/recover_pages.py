@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import NoReturn
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -15,8 +15,6 @@ from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
 from pgbackstop_runner.console.wishes import RecoverWish
 from pgbackstop_runner.recover import recoverable_windows
-
-_LAST_PORT: Final = 65535
 
 
 def add(desk: Desk, app: web.Application) -> None:

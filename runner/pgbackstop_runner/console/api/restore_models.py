@@ -9,10 +9,12 @@ from pydantic import Field
 from pgbackstop_catalog.model import Model, UtcTime
 from pgbackstop_catalog.records.ids import BackupId
 from pgbackstop_catalog.records.restore import Restore
+from pgbackstop_runner.console import restoring
 from pgbackstop_runner.console.api.models import DatabaseName, Started
 
 Tables = Annotated[
-    tuple[str, ...], Field(min_length=1, max_length=50, description="as the backup names them, quoted")
+    tuple[str, ...],
+    Field(min_length=1, max_length=restoring.MOST_TABLES, description="as the backup names them, quoted"),
 ]
 
 
