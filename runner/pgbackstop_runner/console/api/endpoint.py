@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
 
 from pgbackstop_catalog.config.oidc import Role
 from pgbackstop_catalog.model import Model
+from pgbackstop_runner.console.api import models
 from pgbackstop_runner.console.app import Desk
 
 BASE: Final = "/api/v1"
-WAITED: Final = {
+_WAITED: Final = {
     200: "Over, and it succeeded.",
     202: "Started; Location says where to ask how it stands.",
 }
@@ -59,3 +61,7 @@ class Endpoint:
     body: type[Model] | None = None
     good: Mapping[int, str] = field(default_factory=lambda: {200: "Done."})
     refusals: tuple[int, ...] = ()
+
+
+# One that starts an operation, and waits for it where that is asked for.
+starting = partial(Endpoint, method="POST", answer=models.Operation, good=_WAITED, refusals=(404, 409, 424))

@@ -8,9 +8,7 @@ from typing import Final
 
 from pgbackstop_catalog.config.oidc import Role
 from pgbackstop_runner.console.api import models, reading, restore_models, restoring
-from pgbackstop_runner.console.api.endpoint import WAITED, Endpoint
-
-_started = partial(Endpoint, method="POST", answer=models.Operation, good=WAITED, refusals=(404, 409, 424))
+from pgbackstop_runner.console.api.endpoint import Endpoint, starting
 
 
 def _of(
@@ -35,7 +33,7 @@ def _of(
         body=body,
         refusals=(404, 409),
     )
-    yield _started(
+    yield starting(
         path=path,
         name=f"start{name}",
         role=role,
@@ -107,7 +105,7 @@ RESTORES: Final = (
         answer=restore_models.RestoreDetails,
         refusals=(404,),
     ),
-    _started(
+    starting(
         path="/restores/{id}/undo",
         name="undoRestore",
         role="admin",
@@ -115,7 +113,7 @@ RESTORES: Final = (
         handler=restoring.undo,
         body=restore_models.WayBackAsked,
     ),
-    _started(
+    starting(
         path="/restores/{id}/drop",
         name="dropReplaced",
         role="admin",

@@ -6,19 +6,11 @@ from functools import partial
 from typing import Final
 
 from pgbackstop_runner.console.api import acting, models, reading
-from pgbackstop_runner.console.api.endpoint import WAITED, Endpoint
+from pgbackstop_runner.console.api.endpoint import Endpoint, starting
 from pgbackstop_runner.console.api.restore_table import RESTORES
 from pgbackstop_runner.overview.document import StatusDocument
 
-_proof = partial(
-    Endpoint,
-    method="POST",
-    role="operator",
-    answer=models.Operation,
-    body=models.ProofAsked,
-    good=WAITED,
-    refusals=(404, 409, 424),
-)
+_proof = partial(starting, role="operator", body=models.ProofAsked)
 
 ENDPOINTS: Final = (
     Endpoint(
@@ -68,17 +60,13 @@ ENDPOINTS: Final = (
         query=models.RetentionAsked,
         refusals=(404,),
     ),
-    Endpoint(
-        method="POST",
+    starting(
         path="/plans/{id}/expire",
         name="expirePlan",
         role="admin",
         summary="Remove what retention lets go, which was asked for first; copies, WAL and old records too.",
         handler=acting.expire,
-        answer=models.Operation,
         body=models.ExpireAsked,
-        good=WAITED,
-        refusals=(404, 409, 424),
     ),
     Endpoint(
         method="GET",
@@ -91,17 +79,13 @@ ENDPOINTS: Final = (
         query=models.BackupsAsked,
         refusals=(404,),
     ),
-    Endpoint(
-        method="POST",
+    starting(
         path="/backups",
         name="makeBackups",
         role="operator",
         summary="Make the backups of a plan now; pinned, and answered when they are safe, if asked for.",
         handler=acting.back_up,
-        answer=models.Operation,
         body=models.BackupAsked,
-        good=WAITED,
-        refusals=(404, 409, 424),
     ),
     Endpoint(
         method="GET",
