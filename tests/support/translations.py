@@ -25,6 +25,7 @@ from pgbackstop_catalog.records.attempt import BackupType, Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.restore import HookOutput, Restore, TargetKind, What
 from pgbackstop_runner.console import facts, operation
+from pgbackstop_runner.restore import lost_dependents
 
 ROOT = Path(__file__).parents[2]
 CONSOLE = ROOT / "runner" / "pgbackstop_runner" / "console"
@@ -109,6 +110,7 @@ def _words() -> Iterator[Message]:
     for model, field in ((Backup, "trigger"), (Backup, "method"), (Restore, "method"), (HookOutput, "hook")):
         yield from get_args(model.model_fields[field].annotation)
     yield from facts.STATES
+    yield from (kind.capitalize() for kind in lost_dependents.QUERIES)  # a plan names them
     yield from dict(errors.EXIT_CODES).values()
     yield from (*_STEPS, *_CHECKS, *_OF_PLANS, *_OTHERS)
     yield from ((f"{{n:,g}} {what}", f"{{n:,.0f}} {what}s") for what in _COUNTED)

@@ -16,7 +16,8 @@ _ROUTINE = """
     select exists (select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
       where n.nspname = %(schema)s and p.proname = %(name)s
         and starts_with(%(signature)s, '(' || pg_get_function_arguments(p.oid) || ')'))"""
-_QUERIES = {
+# Whether one is there, by its kind.
+QUERIES = {
     "view": _RELATION,
     "materialized view": _RELATION,
     "table": _RELATION,
@@ -63,5 +64,5 @@ def _is_there(live: psycopg.Connection, dump: DumpMetadata, each: Dependent) -> 
     schema, name = ("", dump.name(each.name)) if each.table else dump_metadata.parts(whole)
     names = {"whole": whole, "schema": schema, "name": name, "table": dump.text(each.table)}
     names["signature"] = dump.text(each.signature)
-    row = live.execute(_QUERIES[each.kind].encode(), names).fetchone()
+    row = live.execute(QUERIES[each.kind].encode(), names).fetchone()
     return row is not None and bool(row[0])

@@ -7,6 +7,7 @@ import string
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -17,6 +18,7 @@ from pgbackstop_catalog import units
 from pgbackstop_catalog.text import Said, joined, said
 from pgbackstop_runner.console import language, render
 from pgbackstop_runner.overview import words
+from pgbackstop_runner.restore import plan
 from tests.support import translations
 
 RUSSIAN = language.language("ru")
@@ -105,6 +107,12 @@ def test_every_step_of_an_operation_is_a_word() -> None:
     steps = set(re.findall(r'(?:\.step\(|_step\(request, current, )"([^"]+)"', source))
     assert len(steps) > 20
     assert steps <= translations.said()
+
+
+def test_what_a_plan_names_is_a_word() -> None:
+    found = set(re.findall(r'yield\s+\(?\s*"([^"]+)",', Path(plan.__file__).read_text()))
+    assert len(found) > 15
+    assert {each if each.isupper() else each.capitalize() for each in found} <= translations.said()
 
 
 def test_numbers_dates_and_plurals_are_those_of_the_language() -> None:
