@@ -41,7 +41,7 @@ _STEPS = (
     *("read", "initdb", "start", "check", "roles", "create", "restore", "analyze", "copy", "swap", "rename"),
     *("drop", "put aside", "foreign keys", "unpack", "replay", "check result", "stop"),
 )
-_CHECKS = ("rows", "left out", "indexes", "constraints", "sequences", "extensions", "collation")
+_CHECKS = ("rows", "left out", "indexes", "constraints", "sequences", "extensions", "collation", "pages")
 _OF_PLANS = (
     *("Backup", "Made", "Holds", "Left out", "Without", "Bytes", "Not from", "Checked", "Into"),
     *("Should take", "Room", "Replaces", "Role", "Tablespace", "Trusts", "Open to", "ATTENTION"),

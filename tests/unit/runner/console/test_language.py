@@ -18,7 +18,8 @@ from pgbackstop_catalog import units
 from pgbackstop_catalog.text import Said, joined, said
 from pgbackstop_runner.console import language, render
 from pgbackstop_runner.overview import words
-from pgbackstop_runner.restore import plan
+from pgbackstop_runner.recover import integrity_checks
+from pgbackstop_runner.restore import content_checks, plan
 from tests.support import translations
 
 RUSSIAN = language.language("ru")
@@ -107,6 +108,13 @@ def test_every_step_of_an_operation_is_a_word() -> None:
     steps = set(re.findall(r'(?:\.step\(|_step\(request, current, )"([^"]+)"', source))
     assert len(steps) > 20
     assert steps <= translations.said()
+
+
+def test_every_check_of_a_restore_or_recovery_is_a_word() -> None:
+    source = "".join(Path(str(each.__file__)).read_text() for each in (content_checks, integrity_checks))
+    found = set(re.findall(r'CheckResult\(\s*name="([^"]+)"', source))
+    assert len(found) > 7
+    assert found <= translations.said()
 
 
 def test_what_a_plan_names_is_a_word() -> None:
