@@ -11,10 +11,10 @@ from aiohttp import hdrs, web
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.oidc import CALLBACK, Oidc
-from pgbackstop_catalog.text import bounded, joined, plain, said
+from pgbackstop_catalog.text import joined, said
 from pgbackstop_runner.console import login
 from pgbackstop_runner.console.app import Desk
-from pgbackstop_runner.console.oidc import person
+from pgbackstop_runner.console.oidc import person, refusal
 from pgbackstop_runner.console.oidc.person import Person
 from pgbackstop_runner.console.oidc.provider import Provider
 from pgbackstop_runner.console.oidc.refusal import NoEntry
@@ -23,7 +23,6 @@ from pgbackstop_runner.console.sessions import Attempts, ByProvider
 
 _COOKIE: Final = "pgbackstop_sign_in"
 _TRIES: Final = 30  # within a minute and from one address, which behind a proxy is everybody's
-_MOST_WORDS: Final = 300
 
 
 def add(desk: Desk, app: web.Application) -> None:
@@ -117,8 +116,7 @@ class _Door:
         if query.get("iss", settings.issuer) != settings.issuer:  # RFC 9207
             raise NoEntry("The answer comes from another issuer.")
         if "error" in query:
-            words = ": ".join(query[key] for key in ("error", "error_description") if key in query)
-            raise NoEntry(f"It refused: {plain(bounded(words, _MOST_WORDS))}.", status=403)
+            raise NoEntry(f"It refused: {refusal.of_error(query)}.", status=403)
         if not (code := query.get("code", "")):
             raise NoEntry("The answer has no code.")
         tokens = await provider.redeem(code, begun.verifier, self.desk.console.redirect_uri)
@@ -130,7 +128,7 @@ class _Door:
         return person.of_claims(settings, claims)
 
     async def _welcome(self, request: web.Request, settings: Oidc, who: Person) -> web.Response:
-        subject = f"{plain(bounded(who.subject, _MOST_WORDS))} of {settings.issuer}"
+        subject = f"{refusal.quoted(who.subject)} of {settings.issuer}"
         await self.desk.audited(request, who.name, "login", subject, "done")
         # A page of ours, and no redirect: what another site began does not send the session's strict cookie.
         response = self.desk.respond("signed_in.html", None, home=f"{self.desk.path}/")

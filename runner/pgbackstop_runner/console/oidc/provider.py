@@ -12,12 +12,10 @@ from urllib.parse import quote_plus, urlsplit
 
 from pydantic import ValidationError
 
-from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import oidc
 from pgbackstop_catalog.config.oidc import Oidc
 from pgbackstop_catalog.config.types import HttpAddress
-from pgbackstop_catalog.text import bounded, plain
-from pgbackstop_runner.console.oidc import fetch
+from pgbackstop_runner.console.oidc import fetch, refusal
 from pgbackstop_runner.console.oidc.refusal import NoEntry
 from pgbackstop_runner.storage import secret_files
 
@@ -29,7 +27,6 @@ V = TypeVar("V")
 _FRESH: Final = 3600.0
 # Whoever knocks again and again makes no more requests to the provider than these.
 _PAUSE: Final = 10.0
-_MOST_WORDS: Final = 300
 
 
 class Metadata(fetch.Outside):
@@ -115,7 +112,7 @@ class Provider:
         }
         answer = await self._ask(metadata.token_endpoint, form=form, headers=headers)
         if answer.status != 200:
-            raise NoEntry(f"It did not accept the sign-in: {_said(answer)}.")
+            raise NoEntry(f"It did not accept the sign-in: {_reason(answer)}.")
         try:
             return Tokens.model_validate(answer.document())
         except ValidationError:
@@ -153,8 +150,8 @@ class Provider:
             first = error.errors(include_url=False, include_input=False)[0]
             raise NoEntry(f"Its configuration document has no usable {first['loc'][0]}.") from None
         if found.issuer != issuer:
-            said = plain(bounded(found.issuer, _MOST_WORDS))
-            raise NoEntry(f"It calls itself {said}, and the configuration calls it {issuer}.")
+            named = refusal.quoted(found.issuer)
+            raise NoEntry(f"It calls itself {named}, and the configuration calls it {issuer}.")
         if unsafe := [each for each in found.addresses if not self._may_ask(each)]:
             raise NoEntry(f"It would have us send secrets in clear, to {urlsplit(unsafe[0]).netloc}.")
         return found
@@ -175,11 +172,9 @@ class Provider:
         return await fetch.ask(url, ca_file=self.settings.ca_file, form=form, headers=headers)
 
 
-def _said(answer: fetch.Answer) -> str:
-    """The error of RFC 6749, 5.2, with what the provider says of it."""
+def _reason(answer: fetch.Answer) -> str:
     try:
-        document = answer.document()
+        words = refusal.of_error(answer.document())
     except NoEntry:
-        return f"it answered {answer.status}"
-    words = ": ".join(str(document[key]) for key in ("error", "error_description") if key in document)
-    return errors.one_line(plain(bounded(words, _MOST_WORDS))) or f"it answered {answer.status}"
+        words = ""
+    return words or f"it answered {answer.status}"
