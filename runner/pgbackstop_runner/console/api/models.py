@@ -24,6 +24,8 @@ from pgbackstop_runner.overview.document import ServerStatus
 State = Literal["available", "expired", "succeeded", "running", "failed", "interrupted", "missed"]
 # PostgreSQL cuts longer names off; NUL is in none.
 DatabaseName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[^\x00]+$")]
+After = Annotated[BackupId | None, Field(description="the next page: what the page before gave as after")]
+NextAfter = Annotated[BackupId | None, Field(description="for the next page; null: this is the last one")]
 
 
 class Problem(Model):
@@ -108,9 +110,7 @@ class RetentionAsked(Model):
     """Which page is wanted."""
 
     limit: int = Field(default=50, ge=1, le=500, description="how many a page has at most")
-    after: BackupId | None = Field(
-        default=None, description="the next page: what the page before gave as after"
-    )
+    after: After = None
 
 
 class Retention(Model):
@@ -122,7 +122,7 @@ class Retention(Model):
     goes_bytes: Count
     seen: str = Field(description="what says, when it is removed, that this is what would go")
     verdicts: tuple[Verdict, ...]
-    after: BackupId | None = Field(description="for the next page; null: this is the last one")
+    after: NextAfter
 
 
 class ExpireAsked(Started):
@@ -175,9 +175,7 @@ class BackupsAsked(Model):
         default=None, description="only these; succeeded is available and expired together"
     )
     limit: int = Field(default=50, ge=1, le=500, description="how many a page has at most")
-    after: BackupId | None = Field(
-        default=None, description="the next page: what the page before gave as after"
-    )
+    after: After = None
 
 
 class BackupSummary(Model):
@@ -203,7 +201,7 @@ class BackupPage(Model):
     """Attempts, the newest first."""
 
     backups: tuple[BackupSummary, ...]
-    after: BackupId | None = Field(description="for the next page; null: this is the last one")
+    after: NextAfter
     unreadable: tuple[str, ...] = Field(description="files that are no records; the others are here")
 
 

@@ -7,10 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from pgbackstop_catalog.model import Model, UtcTime
-from pgbackstop_catalog.records.ids import BackupId
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner.console import restoring
-from pgbackstop_runner.console.api.models import DatabaseName, Started
+from pgbackstop_runner.console.api.models import After, DatabaseName, NextAfter, Started
 
 Tables = Annotated[
     tuple[str, ...],
@@ -85,16 +84,14 @@ class RestorePlan(Model):
 class RestoresAsked(Model):
     """Which page is wanted."""
 
-    after: BackupId | None = Field(
-        default=None, description="the next page: what the page before gave as after"
-    )
+    after: After = None
 
 
 class RestorePage(Model):
     """Restores and recoveries on record, whoever started them, the newest first."""
 
     restores: tuple[Restore, ...]
-    after: BackupId | None = Field(description="for the next page; null: this is the last one")
+    after: NextAfter
 
 
 class RestoreDetails(Model):
