@@ -30,7 +30,10 @@ class WalRange(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """The part that a record keeps. ``files`` counts, ``data_bytes`` sums the files of the server."""
+    """The part that a record keeps. ``files`` counts, ``data_bytes`` sums the files of the server.
+
+    ``wal`` begins with the timeline on which the backup began.
+    """
 
     wal: tuple[WalRange, ...]
     files: int
@@ -64,7 +67,10 @@ def parse(content: bytes) -> Manifest:
         document = json_text.parse(content)
         files, ranges = document["Files"], document["WAL-Ranges"]
         found = Manifest(
-            wal=tuple(WalRange(each["Timeline"], each["Start-LSN"], each["End-LSN"]) for each in ranges),
+            # The server lists the newest timeline first.
+            wal=tuple(
+                sorted(WalRange(each["Timeline"], each["Start-LSN"], each["End-LSN"]) for each in ranges)
+            ),
             files=len(files),
             data_bytes=sum(each["Size"] for each in files),
         )

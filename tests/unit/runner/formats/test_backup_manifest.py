@@ -11,9 +11,11 @@ from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import backup_manifest
 
 FILES = [{"Path": "PG_VERSION", "Size": 3}, {"Path": "base/1/1259", "Size": 8192}]
+# Of a standby that followed a promotion meanwhile. AddWALInfoToBackupManifest of PostgreSQL goes through the
+# timeline's history, whose newest timeline is its first.
 RANGES = [
-    {"Timeline": 1, "Start-LSN": "0/2000028", "End-LSN": "0/3000000"},
     {"Timeline": 2, "Start-LSN": "0/3000000", "End-LSN": "0/3000100"},
+    {"Timeline": 1, "Start-LSN": "0/2000028", "End-LSN": "0/3000000"},
 ]
 
 
