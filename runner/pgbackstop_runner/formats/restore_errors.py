@@ -18,7 +18,8 @@ from pgbackstop_runner.formats.sql_script import Statement
 # More is no restore with something missing.
 MOST_ENTRIES = 1000
 _MOST_FATAL = 20  # lines
-_HEADER = re.compile(r"(?:pg_restore: )*from TOC entry (\d+);")
+# Whatever another job has begun to say before it: overlooked, its entry would not be known to lack something.
+_HEADER = re.compile(r"(?:[a-z_]+: )*from TOC entry (\d+);")
 _ERROR = re.compile(r"(?:pg_restore: )*error: (?:could not execute query: )?(.*)")
 _IGNORED = re.compile(r"(?:pg_restore: )*warning: errors ignored on restore: (\d+)")
 _LISTED = re.compile(r"(\d+); \d+ \d+ (.*)", re.DOTALL)

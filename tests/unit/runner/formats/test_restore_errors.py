@@ -60,6 +60,13 @@ def test_an_error_among_the_words_of_another_job_is_known_by_its_entry() -> None
     assert heard(KEY[0], mixed).missing() is None
 
 
+def test_an_entry_that_is_needed_is_known_among_the_words_of_another_job() -> None:
+    """One had written "pg_restore: error: " when the other wrote header and error of its own entry."""
+    needed = "pg_restore: pg_restore: error: from TOC entry 3400; 0 16385 TABLE DATA goods postgres"
+    words = KEY[1].removeprefix("pg_restore: error: ")
+    assert heard(KEY[0], needed, words, f"pg_restore: {ROWS[1]}", ignored=3).missing() is None
+
+
 def test_each_entry_has_its_error_and_its_statement() -> None:
     missing = heard(NOISE[0], *KEY, *NOISE, *INDEX, ignored=2).missing()
     assert missing is not None
