@@ -29,6 +29,12 @@ TABLE = """
     create function bobs.act() returns trigger language plpgsql as
         $$ begin insert into bobs.loot values (current_user); return new; end $$;
 """
+CHECKED = """
+    create function bobs.checked() returns boolean language plpgsql as
+        $$ begin insert into bobs.loot values (current_user); return true; end $$;
+    create function bobs.indexed(timestamptz) returns boolean immutable language plpgsql as
+        $$ begin return bobs.checked(); end $$;
+"""
 TRAPS = {
     "trigger": """
         create trigger act before insert on pgbackstop.heartbeat
@@ -36,13 +42,28 @@ TRAPS = {
     "rule": """
         create rule act as on insert to pgbackstop.heartbeat do also
             insert into bobs.loot values (current_user)""",
-    "check": """
-        create function bobs.checked() returns boolean language plpgsql as
-            $$ begin insert into bobs.loot values (current_user); return true; end $$;
-        alter table pgbackstop.heartbeat add check (bobs.checked())""",
+    "check": f"{CHECKED} alter table pgbackstop.heartbeat add check (bobs.checked())",
+    "domain": f"""{CHECKED}
+        create domain bobs.moment as timestamptz check (bobs.checked());
+        alter table pgbackstop.heartbeat alter written_at type bobs.moment""",
+    "index": f"{CHECKED} create index on pgbackstop.heartbeat (bobs.indexed(written_at))",
+    "statistics": f"""{CHECKED}
+        create statistics bobs.told on (bobs.indexed('epoch')), previous from pgbackstop.heartbeat;
+        select max(written_at) from pgbackstop.heartbeat""",
+    "policy": f"""{CHECKED}
+        create policy act on pgbackstop.heartbeat with check (bobs.checked());
+        alter table pgbackstop.heartbeat enable row level security, force row level security""",
+    "child": """
+        create table bobs.child () inherits (pgbackstop.heartbeat);
+        create trigger act before delete on bobs.child for each row execute function bobs.act();
+        insert into bobs.child values (now()); delete from pgbackstop.heartbeat""",
+    "partition": f"""{CHECKED}
+        drop table pgbackstop.heartbeat;
+        create table bobs.whole (written_at timestamptz, previous timestamptz)
+            partition by list (bobs.indexed(written_at));
+        create table pgbackstop.heartbeat partition of bobs.whole for values in (true)""",
 }
 BOB = "set session authorization bob;"
-OURS = "alter table pgbackstop.heartbeat owner to postgres; alter schema pgbackstop owner to postgres"
 
 
 @pytest.fixture

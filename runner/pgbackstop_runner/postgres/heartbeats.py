@@ -2,7 +2,8 @@
 
 What is written into a table runs what its owner hung on it, with the rights of whoever writes: any owner of a
 database could make one of that name, for a role that may read every row. So it counts only as heartbeat.sql
-makes it, by somebody who may act for that role anyway.
+makes it, by somebody who may act for that role anyway. Triggers, rules, checks, policies, the checks of a
+domain, expressions of an index, a partition or statistics, and triggers of a table that inherits run it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,15 @@ IS_THERE = f"""
     select exists (
       select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where c.oid = pg_catalog.to_regclass('{drills.TABLE}') and c.relkind = 'r' and c.relnatts = 2
-        and not c.relhastriggers and not c.relhasrules and c.relchecks = 0
+        and not c.relhastriggers and not c.relhasrules and c.relchecks = 0 and not c.relispartition
+        and not exists (
+          select from pg_catalog.pg_attribute
+          where attrelid = c.oid and attnum > 0 and atttypid <> 'pg_catalog.timestamptz'::pg_catalog.regtype)
+        and not exists (
+          select from pg_catalog.pg_depend
+          where refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and refobjid = c.oid
+            and classid = any (
+              '{{pg_catalog.pg_class,pg_catalog.pg_policy,pg_catalog.pg_statistic_ext}}'::pg_catalog.regclass[]))
         and not exists (
           select from pg_catalog.pg_roles owner left join pg_catalog.pg_roles writer on writer.rolname = %s
           where owner.oid in (c.relowner, n.nspowner) and not owner.rolsuper
