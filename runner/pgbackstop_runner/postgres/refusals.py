@@ -12,59 +12,58 @@ from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner.postgres import error_messages
 from pgbackstop_runner.postgres.error_messages import Meaning
 
-_NO_PASSWORD = Meaning(
+
+def _means(pattern: str, sentence: str, remedy: str, reason: Reason = Reason.UNREACHABLE) -> Meaning:
+    return Meaning(pattern=pattern, reason=reason, remedy=remedy, sentence=sentence)
+
+
+_NO_PASSWORD = _means(
     pattern="no password supplied",
-    reason=Reason.UNREACHABLE,
     sentence="PostgreSQL at {where} asks role {user} for a password, and none is configured.",
     remedy="Set password_file or password_command of the server, or let ~/.pgpass of this account (mode "
     "0600) have a line for it.",
 )
-_ANOTHER_ROLE = Meaning(
+_ANOTHER_ROLE = _means(
     pattern="session is (not )?read-only|server is (not )?in hot standby mode",
-    reason=Reason.UNREACHABLE,
     sentence="No server at {where} is what target_session_attrs asks for.",
     remedy="See which of them is the primary and which answer; correct host or target_session_attrs of the "
     "server.",
 )
-_NO_SENDER = Meaning(
+_NO_SENDER = _means(
     pattern='exceeds "?max_wal_senders',
-    reason=Reason.UNREACHABLE,
     sentence="All WAL senders of the server at {where} are in use.",
     remedy="Raise max_wal_senders of the server and restart it.",
 )
-_WRONG_PASSWORD = Meaning(
+_WRONG_PASSWORD = _means(
     pattern="password authentication failed|empty password",
-    reason=Reason.UNREACHABLE,
     sentence="PostgreSQL at {where} refuses the password of role {user}.",
     remedy="Check user and password_file of the server, or what its password_command prints.",
 )
-_NO_DATABASE = Meaning(
+_NO_DATABASE = _means(
     pattern=r"database \".*\" does not exist",
     reason=Reason.CONFIGURATION,
     sentence="There is no database {database!r} on the server at {where}.",
     remedy="Correct databases of the plan, or maintenance_database of the server.",
 )
-_NO_CONNECT = Meaning(
+_NO_CONNECT = _means(
     pattern="permission denied for database",
     reason=Reason.RIGHTS,
     sentence="Role {user} may not connect to database {database!r} at {where}.",
     remedy="Grant it: see docs/how-to/create-the-role.md; or list the database under exclude_databases.",
 )
-_TAKES_NONE = Meaning(
+_TAKES_NONE = _means(
     pattern="not currently accepting connections",
     reason=Reason.CONFIGURATION,
     sentence="Database {database!r} at {where} takes no connections.",
     remedy="Run: alter database ... allow_connections true; or list it under exclude_databases.",
 )
-_NOT_UP = Meaning(
+_NOT_UP = _means(
     pattern="the database system is",
-    reason=Reason.UNREACHABLE,
     sentence="PostgreSQL at {where} is starting, stopping or recovering.",
     remedy="Wait until it is up, and look at its log.",
 )
-_NO_LIBRARY = Meaning(
+_NO_LIBRARY = _means(
     pattern="could not (access|load)",
-    reason=Reason.UNREACHABLE,
     sentence="PostgreSQL at {where} ends each session of role {user} in {database!r}: {words}.",
     remedy="Look at session_preload_libraries and local_preload_libraries of the server, the database and "
     "the role: a library that they name is not to be had.",
@@ -72,17 +71,15 @@ _NO_LIBRARY = Meaning(
 SESSIONS = (
     _NO_PASSWORD,
     _ANOTHER_ROLE,
-    Meaning(
+    _means(
         pattern="authentication method requirement .* failed",
-        reason=Reason.UNREACHABLE,
         sentence="What answers at {where} asks for the password in clear text, "
         "and nothing proves what it is.",
         remedy="Let pg_hba.conf of the server ask for scram-sha-256, or set sslmode: verify-full and "
         "sslrootcert.",
     ),
-    Meaning(
+    _means(
         pattern="unsupported startup parameter",
-        reason=Reason.UNREACHABLE,
         sentence="What answers at {where} is a connection pooler, and backups cannot be made through one.",
         remedy="Set host and port of the server to those of PostgreSQL itself.",
     ),
@@ -90,85 +87,73 @@ SESSIONS = (
     _NO_DATABASE,
     _NO_CONNECT,
     _TAKES_NONE,
-    Meaning(
+    _means(
         pattern="is not permitted to log in",
-        reason=Reason.UNREACHABLE,
         sentence="Role {user} may not log in at {where}.",
         remedy="Run: alter role {user} login.",
     ),
-    Meaning(
+    _means(
         pattern="too many connections for role",
-        reason=Reason.UNREACHABLE,
         sentence="Role {user} has as many connections to {where} as it may.",
         remedy="Run: alter role {user} connection limit -1; or end sessions of that role.",
     ),
-    Meaning(
+    _means(
         pattern="too many connections for database",
-        reason=Reason.UNREACHABLE,
         sentence="Database {database!r} at {where} has as many connections as it may.",
         remedy="Run: alter database ... connection limit -1; or end sessions in it.",
     ),
     _NO_SENDER,
-    Meaning(
+    _means(
         pattern="too many clients|too many connections|remaining connection slots",
-        reason=Reason.UNREACHABLE,
         sentence="PostgreSQL at {where} has no free connection.",
         remedy="Raise max_connections, or end sessions that are idle.",
     ),
     _NOT_UP,
-    Meaning(
+    _means(
         pattern=r"role \".*\" does not exist",
-        reason=Reason.UNREACHABLE,
         sentence="There is no role {user!r} on the server at {where}.",
         remedy="Create it as docs/how-to/create-the-role.md shows, or correct user of the server.",
     ),
-    Meaning(
+    _means(
         pattern="could not translate host name|Name or service not known|failed to resolve",
-        reason=Reason.UNREACHABLE,
         sentence="The host of {where} is unknown.",
         remedy="Correct host of the server, or the name service of this machine.",
     ),
-    Meaning(
+    _means(
         pattern="no pg_hba.conf entry|pg_hba.conf rejects",
-        reason=Reason.UNREACHABLE,
         sentence="PostgreSQL at {where} lets role {user} not into {database!r} from here.",
         remedy="Add a line for it to pg_hba.conf, before any that rejects it, and reload.",
     ),
-    Meaning(
+    _means(
         pattern="[Aa]uthentication failed",  # Peer, Ident, LDAP, PAM, certificate and others
-        reason=Reason.UNREACHABLE,
         sentence="PostgreSQL at {where} does not take this account for role {user}: {words}.",
         remedy="See which method pg_hba.conf of the server names for the role: peer and ident ask for an "
         "account of the same name, or for a line in pg_ident.conf.",
     ),
-    Meaning(
+    _means(
         pattern="cannot connect to invalid database",
         reason=Reason.CONFIGURATION,
         sentence="Database {database!r} at {where} is what an interrupted DROP DATABASE has left.",
         remedy="Drop it, or take it out of databases of the plan.",
     ),
-    Meaning(
+    _means(
         pattern="received invalid response|expected authentication request",
-        reason=Reason.UNREACHABLE,
         sentence="What answers at {where} is not PostgreSQL.",
         remedy="Correct host and port of the server.",
     ),
-    Meaning(
+    _means(
         pattern='failed: [^"]*(SSL|certificate)',
-        reason=Reason.UNREACHABLE,
         sentence="A connection by TLS to PostgreSQL at {where} cannot be made: {words}.",
         remedy="See sslmode, sslrootcert, sslcert and sslkey of the server here, and ssl of the server "
         "itself, with its certificate.",
     ),
-    Meaning(
+    _means(
         pattern="Connection refused|No such file or directory",
-        reason=Reason.UNREACHABLE,
         sentence="Nothing answers at {where}.",
         remedy="Check that PostgreSQL runs and that host and port of the server are right.",
     ),
-    Meaning(
+    _means(
         pattern="timeout expired|timed out",
-        reason=Reason.UNREACHABLE,
         sentence="PostgreSQL at {where} does not answer in time.",
         remedy="Check the network and the server; connect_timeout of the server sets the limit.",
     ),
@@ -177,17 +162,15 @@ SESSIONS = (
 # By SQLSTATE, where the server speaks another language: one of them has several causes, and tells of its own.
 STATES = {
     "28P01": _WRONG_PASSWORD,
-    "28000": Meaning(
+    "28000": _means(
         pattern="",
-        reason=Reason.UNREACHABLE,
         sentence="PostgreSQL at {where} lets role {user} not into {database!r} from here: {words}.",
         remedy="Look at pg_hba.conf of the server, and whether the role exists and may log in.",
     ),
     "3D000": _NO_DATABASE,
     "42501": _NO_CONNECT,
-    "53300": Meaning(
+    "53300": _means(
         pattern="",
-        reason=Reason.UNREACHABLE,
         sentence="PostgreSQL at {where} has no free connection for role {user} to {database!r}: {words}.",
         remedy="Raise max_connections, or the connection limit of the role or the database; or end sessions "
         "that are idle.",
@@ -200,59 +183,46 @@ STATES = {
 STREAMING = (
     _NO_PASSWORD,
     _ANOTHER_ROLE,
-    Meaning(
-        pattern="password authentication failed",
-        reason=Reason.UNREACHABLE,
-        sentence="PostgreSQL at {where} refuses the password of role {user}.",
-        remedy="Check user and password_file of the server, or what its password_command prints.",
-    ),
-    Meaning(
+    _WRONG_PASSWORD,
+    _means(
         pattern="no pg_hba.conf entry",
-        reason=Reason.UNREACHABLE,
         sentence="PostgreSQL at {where} has no pg_hba.conf line that lets role {user} in for replication.",
         remedy="Add 'host replication {user} <address of this machine> scram-sha-256' and reload.",
     ),
-    Meaning(
+    _means(
         pattern="replication role to start walsender|permission denied to start WAL sender",
-        reason=Reason.UNREACHABLE,
         sentence="The role {user} lacks the REPLICATION attribute, which streaming WAL needs.",
         remedy="Run ALTER ROLE {user} REPLICATION as superuser.",
     ),
     _NO_SENDER,
-    Meaning(
+    _means(
         pattern="is active for PID",
-        reason=Reason.UNREACHABLE,
         sentence="The replication slot {slot} is in use by another receiver.",
         remedy="End that one, or give this server a slot of its own (wal.slot).",
     ),
-    Meaning(
+    _means(
         pattern="replication slot .* does not exist",
-        reason=Reason.UNREACHABLE,
         sentence="The replication slot {slot} is gone.",
         remedy="It is made anew with the next attempt.",
     ),
-    Meaning(
+    _means(
         pattern="No space left on device",
-        reason=Reason.UNREACHABLE,
         sentence="The disk of the WAL archive is full.",
         remedy="Make room; the server keeps the WAL until then.",
     ),
-    Meaning(
+    _means(
         pattern='(?m)could not send replication command "START_REPLICATION": *$',
-        reason=Reason.UNREACHABLE,
         sentence="The server at {where} was promoted where the received WAL ends.",
         remedy="Its new timeline is followed by itself.",
     ),
-    Meaning(
+    _means(
         pattern="has already been removed",
-        reason=Reason.UNREACHABLE,
         sentence="The server at {where} has removed WAL that was not received yet.",
         remedy="A new base backup makes the gap harmless.",
     ),
-    Meaning(
+    _means(
         pattern="Connection refused|could not connect|the database system is|closed the connection"
         "|terminating",
-        reason=Reason.UNREACHABLE,
         sentence="The connection to PostgreSQL at {where} was lost.",
         remedy="It is made again by itself; check that the server runs.",
     ),
