@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -145,6 +146,27 @@ def _answers_as_the_web(listening: socket.socket) -> None:
     with peer:
         peer.recv(8)
         peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def test_a_server_that_is_gone_when_it_is_asked_again(tmp_path: Path) -> None:
+    path = tmp_path / ".s.PGSQL.5432"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        answer = threading.Thread(target=_refuses_and_goes, args=(listening, path))
+        answer.start()
+        with pytest.raises(psycopg.OperationalError, match="nichts da"):
+            refusal_states.connect(f"host={tmp_path} port=5432 user=keeper", None)
+        answer.join()
+
+
+def _refuses_and_goes(listening: socket.socket, path: Path) -> None:
+    peer, _address = listening.accept()
+    with peer:
+        peer.recv(4096)
+        path.unlink()
+        fields = b"SFATAL\0VFATAL\0C57P03\0Mnichts da\0\0"
+        peer.sendall(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
 
 
 def test_what_the_network_says_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ What PostgreSQL says before a session begins is in its own language, whatever th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import select
@@ -59,7 +60,8 @@ def _ask(target: str, password: str | None) -> str | None:
         connection = pq.PGconn.connect_start(whole.encode())
         try:
             connection.trace(protocol.fileno())
-            _poll(connection, time.monotonic() + _SECONDS)
+            with contextlib.suppress(psycopg.OperationalError):  # it is gone by now: the first words count
+                _poll(connection, time.monotonic() + _SECONDS)
         finally:
             connection.untrace()  # writes what is buffered
             connection.finish()
