@@ -152,6 +152,8 @@ class _Line:
         made = socket.create_connection(*args, **kwargs)
         with self._turn:
             self._ends.append(socket.socket(fileno=os.dup(made.fileno())))
+        if self.is_overdue:  # while it was made
+            self._hang_up()
         return made
 
     def _hang_up(self) -> None:

@@ -171,3 +171,10 @@ def test_no_reason_holds_the_address(url: str) -> None:
         http.ask(url, timeout=SECONDS)
     assert "secret" not in str(caught.value)
     assert str(caught.value)
+
+
+def test_a_connection_that_is_made_too_late_is_hung_up_on() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as late, http._Line(SECONDS) as line:
+        line._hang_up()
+        with line.connected(late.getsockname(), SECONDS) as made:
+            assert made.recv(1) == b""
