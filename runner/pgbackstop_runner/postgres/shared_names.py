@@ -78,7 +78,7 @@ def database_of_roles(connection: psycopg.Connection) -> str:
     there = connection.info.dbname
     try:
         others = of(connection, _ROLES).others
-    except psycopg.errors.CharacterNotInRepertoire as error:
+    except (psycopg.errors.CharacterNotInRepertoire, psycopg.errors.UntranslatableCharacter) as error:
         others = (str(error).partition("\n")[0],)
     if not others:
         return there

@@ -201,6 +201,23 @@ def test_names_that_were_given_in_another_encoding(make_server: MakeServer, tmp_
     )
 
 
+def test_a_role_whose_name_no_letters_of_the_maintenance_database_are(
+    make_server: MakeServer, tmp_path: Path
+) -> None:
+    """WIN1252, as Windows has it, lacks a second byte of some letters of UTF8, of which Á is one."""
+    server = make_server()
+    create(server, "shop")
+    server.execute("CREATE DATABASE windows TEMPLATE template0 ENCODING 'WIN1252' LOCALE 'C'")
+    server.execute('CREATE ROLE "Álvaro"')
+    settings = {"maintenance_database": "windows"}
+    site = Site(
+        folder=tmp_path, server=server, plans={"p": plan(databases=["shop"])}, server_settings=settings
+    )
+    (made,) = site.make("p")
+    assert made.status is Status.SUCCEEDED, made.message
+    assert 'CREATE ROLE "Álvaro"'.encode() in (site.path(made) / "globals.sql").read_bytes()
+
+
 def test_all_leaves_out_what_restores_fill(database: Database) -> None:
     server = database.server
     beside = f"{database.name}__restore_5f3a9c"
