@@ -95,7 +95,8 @@ def recover(
             if source.storage != first.source.storage:
                 found = choice.within(workspace, request, source)
                 server_directory.require(workspace, request, found)
-            return server_directory.filled(workspace, request, found, steps, stack)
+            with _disk_errors(request.place, only_full=True):  # as it is for every source
+                return server_directory.filled(workspace, request, found, steps, stack)
 
         used, work = sources.first_usable(
             f"What a recovery of {request.server} needs",
@@ -147,11 +148,13 @@ def _finish(work: RecoveryRun, request: RecoveryRequest, steps: Steps) -> Progre
 
 
 @contextlib.contextmanager
-def _disk_errors(wanted: DataDirectory) -> Iterator[None]:
+def _disk_errors(wanted: DataDirectory, *, only_full: bool = False) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        if only_full and not full:
+            raise
         raise AttemptFailed(
             Reason.SPACE if full else Reason.STORAGE,
             f"The recovery into {wanted.data} failed: {error.filename or wanted.data}: {error.strerror}.",

@@ -1,6 +1,7 @@
 """A server is recovered from the nearest that is whole: the backup, and each segment of WAL after it."""
 
 import contextlib
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,6 +104,27 @@ def test_a_storage_that_is_not_there_is_passed_over(archived: Archived) -> None:
     assert planned.returncode == 0, planned.stderr
     assert "all of them from s3: the nearest that can be read" in planned.stdout
     assert "not from local: The storage local is not there" in planned.stdout
+
+
+@pytest.mark.root
+def test_a_place_without_room_is_not_filled_from_each_storage(archived: Archived) -> None:
+    site, into = archived.site, archived.host.yard.target()
+    newest = site.newest()
+    # As a record has it that does not know the size of its server.
+    site.catalog.put(newest.evolve(source_size_bytes=None))
+    into.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", into], check=True)
+    try:
+        done = site.run("recover", "main", "--into", str(into))
+    finally:
+        subprocess.run(["umount", "--lazy", into], check=True)
+        site.catalog.put(newest)
+    assert done.returncode == 1
+    said = backups.sentence(done)
+    assert f"The recovery into {into} failed: " in said
+    assert "No space left on device" in said
+    assert "Make room, or choose another place." in said
+    assert "passed over" not in done.stderr
 
 
 def test_a_target_that_none_reaches_is_refused_with_what_each_has(archived: Archived) -> None:

@@ -123,6 +123,7 @@ def test_a_disk_that_is_full_in_the_middle(history17: Yard, small_disk: Path) ->
         history17.site.catalog.put(newest)
     assert done.returncode == 1
     assert "No space left on device" in backups.sentence(done)
+    assert "Make room, or choose another place." in backups.sentence(done)
     assert [path.name for path in small_disk.iterdir()] == ["other"]
     assert next(iter(history17.site.catalog.restores())).reason is Reason.SPACE
 
