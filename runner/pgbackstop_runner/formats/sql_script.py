@@ -96,10 +96,11 @@ def _end_of_statement(text: _Text, start: int) -> int:
             if match is None:
                 raise _cut_off("a statement")
         token = match.group()
-        body.bare.append((position, match.start()))
+        if _ROUTINE.match(text.buffer, start):
+            body.bare.append((position, match.start()))
         if token != b";":
             position = _after(text, token, match.start(), match.end())
-        elif _ROUTINE.match(text.buffer, start) and body.is_open(text.buffer):
+        elif body.is_open(text.buffer):
             position = match.end()
         else:
             return match.end()
@@ -108,6 +109,8 @@ def _end_of_statement(text: _Text, start: int) -> int:
 @dataclass
 class _Body:
     """Whether BEGIN ATOMIC … END is open; ``bare`` is what stands outside of quotes and was not read yet.
+
+    It is of a routine: in a row of INSERT there may be millions of quotes.
 
     psql, which counts any ``begin`` and not only this one, goes on wherever we do: nothing that it would run
     by itself is hidden. https://www.postgresql.org/docs/current/sql-createfunction.html

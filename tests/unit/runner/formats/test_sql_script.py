@@ -1,6 +1,7 @@
 """Splitting an SQL dump as psql would, however it is read and whatever stands in its quotes."""
 
 import io
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -199,6 +200,19 @@ def test_a_long_statement_is_read_once(statement: bytes) -> None:
     first, *_ = sql_script.pieces(io.BytesIO(code + b"\nSELECT 1;\n"))
     assert first.code == code
     found.note(first.code)
+
+
+def test_quotes_of_a_row_are_not_kept() -> None:
+    """The statement and the window on the script; a note of each quote would be twenty times as much."""
+    script = b"INSERT INTO t VALUES ('" + b"it''s " * MANY + b"');\n"
+    tracemalloc.start()
+    try:
+        kinds = [each.kind for each in sql_script.pieces(io.BytesIO(script))]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert kinds == ["statement", "end"]
+    assert peak < 6 * len(script)
 
 
 def test_a_command_inside_a_statement_is_refused() -> None:
