@@ -74,6 +74,7 @@ def decide(
     known = {each.id: each for each in (*elsewhere, *backups) if each.is_available and each.id not in gone}
     good = sorted((each for each in backups if each.is_available), key=_order, reverse=True)
     whole = [backup for backup in good if backup.id in known and _chain(backup, known)]
+    lost = {backup.id: GONE if backup.id in gone else BROKEN for backup in good if backup not in whole}
     reasons: dict[str, list[str]] = {backup.id: [] for backup in good}
     for backup, reason in _asked_for(whole, keep, now):
         reasons[backup.id].append(reason)
@@ -88,9 +89,9 @@ def decide(
         if child.status is Status.RUNNING and child.parent in reasons:
             reasons[child.parent].append(said("parent of {id}, which is being made", id=child.id))
     _hold_chains(good, known, reasons)
-    _spare_broken(good, whole, gone, reasons)
+    _spare_broken(good, lost, reasons)
     if gone:
-        _spare_gone(decide(backups, keep, now=now, proven=proven, elsewhere=elsewhere), gone, reasons)
+        _spare_gone(decide(backups, keep, now=now, proven=proven, elsewhere=elsewhere), lost, reasons)
     verdicts = [_verdict(backup, reasons[backup.id]) for backup in good]
     verdicts += [
         Verdict(backup=each, kept=False, reasons=(GIVEN_UP,)) for each in backups if _is_given_up(each)
@@ -239,25 +240,26 @@ def _hold_chains(good: Sequence[Backup], known: Mapping[str, Backup], reasons: d
                 reasons[parent.id].append(said("parent of {id}", id=child.id))
 
 
-def _spare_broken(
-    good: Sequence[Backup], whole: Sequence[Backup], gone: Collection[str], reasons: dict[str, list[str]]
-) -> None:
+def _spare_broken(good: Sequence[Backup], lost: Mapping[str, str], reasons: dict[str, list[str]]) -> None:
     """What is gone, or its chain broken, counts for nothing, and outlives no whole backup that is kept.
 
     A record that breaks the chain may be mended tomorrow, and the files may be on a disk that comes back.
     """
-    kept = [_order(other) for other in whole if reasons[other.id]]
-    is_whole = {other.id for other in whole}
+    kept = [_order(other) for other in good if other.id not in lost and reasons[other.id]]
     for backup in good:
-        if backup.id not in is_whole and _order(backup) > min(kept, default=_NEVER):
-            reasons[backup.id].append(GONE if backup.id in gone else BROKEN)
+        if backup.id in lost and _order(backup) > min(kept, default=_NEVER):
+            reasons[backup.id].append(lost[backup.id])
 
 
-def _spare_gone(as_if_there: Retention, gone: Collection[str], reasons: dict[str, list[str]]) -> None:
-    """Their disk may come back: they stay on record as long as if they were there, beside as many others."""
-    for backup in as_if_there.kept:
-        if backup.id in gone and not reasons[backup.id]:
-            reasons[backup.id].append(GONE)
+def _spare_gone(as_if_there: Retention, lost: Mapping[str, str], reasons: dict[str, list[str]]) -> None:
+    """Their disk may come back: whatever would stay if they were there does, beside as many others.
+
+    So do what they are built on and what is built on them: the chain is whole again with the disk.
+    """
+    for verdict in as_if_there.verdicts:
+        backup = verdict.backup
+        if verdict.kept and not reasons[backup.id]:
+            reasons[backup.id] += [lost[backup.id]] if backup.id in lost else verdict.reasons
 
 
 def _some(tables: Sequence[str]) -> str:

@@ -180,6 +180,23 @@ def test_what_cannot_be_a_parent_breaks_the_chain(changes: dict[str, object]) ->
     assert not any(reason.startswith("last") for reason in reasons(decision, child))
 
 
+def test_what_is_built_on_one_that_is_gone_stays_for_the_disk_that_comes_back() -> None:
+    young, old = chain(1), chain(3, first=10, newest=35)
+    decision = retention.decide([*young, *old], Keep(monthly=2, minimum=1), now=NOW, gone={old[2].id})
+    assert kept(decision) == ids([*young, *old])
+    assert reasons(decision, old[0]) == (
+        "its chain is broken: it counts for nothing, and goes with its time",
+    )
+
+
+def test_what_one_that_is_gone_is_built_on_stays_for_the_disk_that_comes_back() -> None:
+    full, other, newest = (physical(number, NOW - (9 - number) * DAY) for number in (1, 2, 9))
+    gone = physical(3, NOW - 6 * DAY, parent=full)
+    decision = retention.decide([newest, gone, other, full], Keep(last=2, minimum=1), now=NOW, gone={gone.id})
+    assert kept(decision) == ids([newest, gone, other, full])
+    assert reasons(decision, full) == (f"parent of {gone.id}",)
+
+
 def test_a_recovery_window_needs_the_backup_before_it() -> None:
     backups = [physical(number, NOW - 7 * number * DAY) for number in range(5)]
     decision = retention.decide(backups, Keep(within=10 * 86400.0, minimum=1), now=NOW)

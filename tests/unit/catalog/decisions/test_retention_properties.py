@@ -87,3 +87,13 @@ def test_failures_and_time_take_nothing(backups: list[Backup], keep: Keep) -> No
     failures = [backup(900 + day, NOW + day * DAY, status=Status.FAILED) for day in range(1, 5)]
     later = retention.decide([*backups, *failures], keep, now=NOW + 500 * DAY)
     assert kept(later) == kept(first)
+
+
+@given(histories(), keeps, st.data())
+def test_what_is_gone_lets_nothing_go_that_would_stay(
+    backups: list[Backup], keep: Keep, data: st.DataObject
+) -> None:
+    good = ids(good_ones(backups))
+    gone = data.draw(st.sets(st.sampled_from(good))) if good else set()
+    if_there = retention.decide(backups, keep, now=NOW)
+    assert set(kept(if_there)) <= set(kept(retention.decide(backups, keep, now=NOW, gone=gone)))
