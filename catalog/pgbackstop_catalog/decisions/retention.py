@@ -81,7 +81,7 @@ def decide(
     for backup, reason in _held(whole, known, keep, proven):
         reasons[backup.id].append(reason)
     for backup in good:
-        if backup.pinned is not None and backup.pinned.holds(now):
+        if backup.is_pinned(now):
             reasons[backup.id].append(str(backup.pinned))
     for holder, tables in vanished.held(backups, whole, now=now).items():
         reasons[holder].append(said("holds rows that vanished since: {tables}", tables=_some(tables)))

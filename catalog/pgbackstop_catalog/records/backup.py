@@ -149,6 +149,10 @@ class Backup(Model):
         """Return whether its bytes are complete and still kept."""
         return self.status is Status.SUCCEEDED and self.expired_at is None
 
+    def is_pinned(self, now: datetime) -> bool:
+        """Return whether a pin holds it."""
+        return self.pinned is not None and self.pinned.holds(now)
+
     @property
     def file_count(self) -> int:
         """How many files it has, or had."""

@@ -7,6 +7,7 @@ no other from its end.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
@@ -53,21 +54,29 @@ def of_plan(workspace: Workspace, plan_name: str, now: datetime) -> CopiesExpire
         if (
             (each.backup, each.storage) in going
             if each.storage in own_keep
-            else each.backup in backups and backups[each.backup].expired_at is not None
+            else each.backup in backups and _has_left(backups[each.backup], now)
         )
     )
     return _remove_all(workspace, now, backups, unexpired, leaving)
 
 
 def everything(workspace: Workspace, plan_name: str, now: datetime) -> CopiesExpired:
-    """The same for all copies of the plan's expired backups, whatever their storage would keep."""
+    """The same for all copies of the plan's expired backups but pinned ones, whatever their storage keeps."""
     run.close_dead(workspace, plan_name)
     backups = {each.id: each for each in workspace.catalog.backups(plan_name)}
-    gone = {each.id for each in backups.values() if each.expired_at is not None}
+    gone = {each.id for each in backups.values() if _has_left(each, now)}
+    pinned = {each.id for each in backups.values() if each.expired_at is not None} - gone
     unexpired = tuple(_unexpired(workspace, plan_name))
-    return _remove_all(
+    done = _remove_all(
         workspace, now, backups, unexpired, (each for each in unexpired if each.backup in gone)
     )
+    staying = (
+        f"The copy of {each.backup} in {each.storage} stays: it is pinned. "
+        f"'pgbackstop unpin {each.backup}' lets it go."
+        for each in unexpired
+        if each.backup in pinned
+    )
+    return dataclasses.replace(done, problems=(*done.problems, *staying))
 
 
 def outlived(workspace: Workspace, plan_name: str) -> frozenset[str]:
@@ -77,6 +86,11 @@ def outlived(workspace: Workspace, plan_name: str) -> frozenset[str]:
     """
     storages = workspace.config.storages
     return frozenset(each.backup for each in _unexpired(workspace, plan_name) if each.storage in storages)
+
+
+def _has_left(backup: Backup, now: datetime) -> bool:
+    """Whether it has expired, and nobody pinned it since for its copies."""
+    return backup.expired_at is not None and not backup.is_pinned(now)
 
 
 def _unexpired(workspace: Workspace, plan_name: str) -> Iterator[Copy]:

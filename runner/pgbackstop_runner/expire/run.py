@@ -107,9 +107,7 @@ def let_go(workspace: Workspace, plan_name: str, now: datetime) -> tuple[tuple[V
     The caller holds the plan's lock. Raises CatalogError.
     """
     backups, problems = _judged(workspace, plan_name)
-    pinned = {
-        each.id: each for each in backups if each.is_available and each.pinned and each.pinned.holds(now)
-    }
+    pinned = {each.id: each for each in backups if each.is_available and each.is_pinned(now)}
     needed = _with_parents(_needed_elsewhere(workspace, plan_name, backups) | pinned, backups)
     available = [each for each in backups if each.is_available]
     going = [each for each in available if each.id not in needed]

@@ -139,9 +139,27 @@ def test_a_pin_keeps_what_has_left_the_host(make: Make) -> None:
 
 def test_a_plan_that_was_removed_lets_them_go_too(make: Make) -> None:
     opened = make(*LONGER)
-    copied(opened, 4)
+    backups = copied(opened, 4)
     expire_run.run(opened, PLAN, now=NOW)
+    pin.pin(opened, backups[2].id, pin.made(note="audit"))
     config = opened.config.model_copy(update={"plans": {}})
     removed = Workspace(file=opened.file, config=config, catalog=opened.catalog)
+    (problem,) = let_go.run(removed, PLAN, now=NOW).problems
+    assert f"The copy of {backups[2].id} in second stays: it is pinned." in problem
+    assert held(opened) == there(opened) == [backups[2].id]
+    pin.unpin(opened, backups[2].id)
     assert let_go.run(removed, PLAN, now=NOW).problems == ()
     assert held(opened) == []
+
+
+def test_a_pin_keeps_what_has_left_the_host_where_keep_was_taken_out(make: Make) -> None:
+    opened = make(*LONGER)
+    backups = copied(opened, 4)
+    expire_run.run(opened, PLAN, now=NOW)
+    pin.pin(opened, backups[1].id, pin.made(note="audit"))
+    settings = opened.config.folder("second").model_copy(update={"keep": None})
+    storages = {**opened.config.storages, "second": settings}
+    config = opened.config.model_copy(update={"storages": storages})
+    without = Workspace(file=opened.file, config=config, catalog=opened.catalog)
+    assert expire_run.run(without, PLAN, now=NOW).problems == ()
+    assert held(opened) == there(opened) == ids(backups[:2])
