@@ -8,7 +8,6 @@ from pathlib import Path
 from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.wal_needs import superfluous
-from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.storage import identity, open, unknown_backups
 from pgbackstop_runner.storage.protocol import StoreError
 from pgbackstop_runner.system import log
@@ -27,7 +26,8 @@ def run(workspace: Workspace, server: str) -> tuple[int, tuple[str, ...]]:
     if unknown := unknown_to_catalog(workspace, server):
         return 0, unknown
     try:
-        names = superfluous(_backups(workspace, server), (entry.name for entry in index.read(archive)))
+        backups = workspace.catalog.physical_backups(server)
+        names = superfluous(backups, (entry.name for entry in index.read(archive)))
         if not names:
             return 0, ()
         paths = index.remove(archive, names)
@@ -61,15 +61,6 @@ def _unknown(workspace: Workspace, server: str, storage: str) -> Iterator[str]:
             f"Backup {each} in {storage} is not in the catalog, or its record cannot be read: nothing that "
             f"it may need is removed. 'pgbackstop catalog rebuild --storage {storage}' mends its record."
         )
-
-
-def _backups(workspace: Workspace, server: str) -> list[Backup]:
-    """Every physical backup of the server, whichever plan made it."""
-    return [
-        each
-        for each in workspace.catalog.backups()
-        if each.server == server and each.backup_type == "physical"
-    ]
 
 
 def _remove(archive: Path, path: Path) -> Iterable[str]:
