@@ -77,7 +77,7 @@ def run(workspace: Workspace, plan_name: str, *, now: datetime | None = None) ->
         backups, problems = _judged(workspace, plan_name)
         verdicts = _decide(workspace, plan_name, backups, keep, moment)
         # The oldest first: an interrupted run leaves whole chains.
-        unknown = _unknown(workspace, plan_name)
+        unknown = _unknown(workspace, backups)
         problems += unknown
         going = [] if unknown else [each.backup for each in verdicts if not each.kept]
         for backup in reversed(going):
@@ -107,6 +107,8 @@ def let_go(workspace: Workspace, plan_name: str, now: datetime) -> tuple[tuple[V
     The caller holds the plan's lock. Raises CatalogError.
     """
     backups, problems = _judged(workspace, plan_name)
+    if unknown := _unknown(workspace, backups):
+        return (), [*problems, *unknown]
     pinned = {each.id: each for each in backups if each.is_available and each.is_pinned(now)}
     needed = _with_parents(_needed_elsewhere(workspace, plan_name, backups) | pinned, backups)
     available = [each for each in backups if each.is_available]
@@ -141,10 +143,10 @@ def _judged(workspace: Workspace, plan_name: str) -> tuple[list[Backup], list[st
     return there, [f"{problem} Nothing of it was judged." for problem in away.values()]
 
 
-def _unknown(workspace: Workspace, plan_name: str) -> tuple[str, ...]:
-    """What may be built on the plan's backups, and nobody can read."""
-    plan = workspace.plan(plan_name)
-    return () if plan.is_logical else wal.unknown_to_catalog(workspace, plan.server)
+def _unknown(workspace: Workspace, backups: Iterable[Backup]) -> tuple[str, ...]:
+    """What may be built on some of the backups, and nobody can read."""
+    servers = sorted({each.server for each in backups if each.backup_type == "physical"})
+    return tuple(sentence for server in servers for sentence in wal.unknown_to_catalog(workspace, server))
 
 
 def fold(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -> int:

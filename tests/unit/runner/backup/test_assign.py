@@ -249,6 +249,24 @@ def test_what_is_pinned_stays_with_what_it_is_built_on_when_the_plan_is_let_go(t
     assert [each.backup.id for each in let_go.run(workspace, OLD).verdicts] == [pinned.id, full.id]
 
 
+def test_a_plan_is_not_let_go_while_a_record_of_its_server_cannot_be_read(tmp_path: Path) -> None:
+    """It may be pinned, or of another plan, and built on these."""
+    workspace = storages.create(opened(tmp_path / "place", NEW))
+    full = builders.physical(1, NOW - 3 * DAY, plan=OLD)
+    child = builders.physical(2, NOW - 2 * DAY, plan=OLD, parent=full)
+    for each in (full, child):
+        places.stored(workspace, each)
+    path = workspace.config.catalog_folder() / "backups" / OLD / f"{child.id}.json"
+    before = path.read_bytes()
+    path.unlink()
+    outcome = let_go.run(workspace, OLD)
+    assert outcome.verdicts == ()
+    assert f"Backup {child.id} in disk is not in the catalog" in outcome.problems[0]
+    assert places.folder_of(workspace, full).exists()
+    path.write_bytes(before)
+    assert [each.backup.id for each in let_go.run(workspace, OLD).verdicts] == [child.id, full.id]
+
+
 def test_while_either_plan_is_at_work_nothing_is_given(renamed: Workspace) -> None:
     names = [f"{kind}-{plan}" for kind in ("plan", "verify", "expire", "copy") for plan in (OLD, NEW)]
     before = whose(renamed)
