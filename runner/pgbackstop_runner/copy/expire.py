@@ -163,6 +163,8 @@ def _expire(workspace: Workspace, backup: Backup, copy: Copy) -> tuple[str, ...]
         identity.require(workspace, copy.storage)
         store = open.open_store(copy.storage, storage)
         with workspace.state.held(state_folder.lease_name(backup.id), "A restore of it"):
+            if workspace.catalog.backup(backup.id).is_pinned(utc_now()):
+                return (f"The copy of {backup.id} in {copy.storage} stays: it was pinned meanwhile",)
             _remove(store, backup.location)
             workspace.catalog.put(copy.evolve(expired_at=utc_now()))
             workspace.state.discard_lease(backup.id)

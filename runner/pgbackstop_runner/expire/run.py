@@ -7,11 +7,9 @@ removed is what a record names.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.keep import Keep
@@ -23,12 +21,10 @@ from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.copy import expire as copy_expire
 from pgbackstop_runner.copy import storage_retention
-from pgbackstop_runner.expire import remove, wal
-from pgbackstop_runner.storage import identity, stored_backup
-from pgbackstop_runner.system import log, state_folder
+from pgbackstop_runner.expire import folders, wal
+from pgbackstop_runner.storage import identity
+from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
-
-_NOT_OURS = (stored_backup.Refused, stored_backup.NotConfigured)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,15 +72,12 @@ def run(workspace: Workspace, plan_name: str, *, now: datetime | None = None) ->
     with workspace.state.held(lock_name(plan_name), f"Expire of plan {plan_name}"):
         backups, problems = _judged(workspace, plan_name)
         verdicts = _decide(workspace, plan_name, backups, keep, moment)
-        # The oldest first: an interrupted run leaves whole chains.
         unknown = _unknown(workspace, backups)
-        problems += unknown
         going = [] if unknown else [each.backup for each in verdicts if not each.kept]
-        for backup in reversed(going):
-            problems += _expire(workspace, backup, moment)
+        problems += [*unknown, *folders.expire(workspace, going, moment)]
         for backup in backups:
             if backup.expired_at is not None:
-                problems += _remove_leftovers(workspace, backup)
+                problems += folders.remove_leftovers(workspace, backup)
         verdicts += storage_retention.verdicts(workspace, plan_name, moment)
         copies = copy_expire.CopiesExpired()
         if not unknown:
@@ -114,11 +107,10 @@ def let_go(workspace: Workspace, plan_name: str, now: datetime) -> tuple[tuple[V
     available = [each for each in backups if each.is_available]
     going = [each for each in available if each.id not in needed]
     problems += [_stays(each, needed[each.id]) for each in available if each.id in needed]
-    for backup in sorted(going, key=lambda each: each.id, reverse=True):  # none before what is built on it
-        problems += _expire(workspace, backup, now)
+    problems += folders.expire(workspace, going, now)
     for backup in backups:
         if backup.expired_at is not None:
-            problems += _remove_leftovers(workspace, backup)
+            problems += folders.remove_leftovers(workspace, backup)
     reasons = ("its plan is not in the configuration",)
     return tuple(Verdict(backup=each, kept=False, reasons=reasons) for each in going), problems
 
@@ -164,7 +156,7 @@ def fold(workspace: Workspace, plan_name: str, *, now: datetime | None = None) -
         each
         for group in retention.by_subject(each for each in backups if each.id not in tally.folding)
         for each in retention.foldable(group, keep, now=now or utc_now())
-        if each.id not in outlived and _is_gone(workspace, each)
+        if each.id not in outlived and folders.is_gone(workspace, each)
     ]
     if not old and not tally.folding:
         return 0
@@ -181,7 +173,9 @@ def _decide(
 ) -> tuple[Verdict, ...]:
     proven = _proven(workspace, plan_name)
     elsewhere = _elsewhere(workspace, plan_name, backups)
-    gone = frozenset(each.id for each in backups if each.is_available and _is_without_files(workspace, each))
+    gone = frozenset(
+        each.id for each in backups if each.is_available and folders.is_without_files(workspace, each)
+    )
     return tuple(
         verdict
         for group in retention.by_subject(backups)
@@ -189,14 +183,6 @@ def _decide(
             group, keep, now=now, proven=proven, elsewhere=elsewhere, gone=gone
         ).verdicts
     )
-
-
-def _is_without_files(workspace: Workspace, backup: Backup) -> bool:
-    """Whether somebody removed what the record speaks of, or mounted an older state of the storage."""
-    try:
-        return stored_backup.place(workspace.config, backup).is_gone()
-    except (stored_backup.NoPlace, *_NOT_OURS):
-        return False
 
 
 def _elsewhere(workspace: Workspace, plan_name: str, backups: Sequence[Backup]) -> tuple[Backup, ...]:
@@ -232,69 +218,3 @@ def _of_others(workspace: Workspace, plan_name: str, server: str) -> Iterator[Ba
 def _proven(workspace: Workspace, plan_name: str) -> frozenset[str]:
     proofs = workspace.catalog.proofs(plan_name)
     return frozenset(proof.backup for proof in proofs if proof.status is Status.SUCCEEDED)
-
-
-def _expire(workspace: Workspace, backup: Backup, now: datetime) -> Iterable[str]:
-    """Mark one backup as expired, then remove its bytes; a sentence for each thing that stays."""
-    try:
-        folder = _folder(workspace, backup)
-        with workspace.state.held(state_folder.lease_name(backup.id), "A restore of it"):
-            expired = backup.evolve(expired_at=now)
-            problems = _mark(workspace, expired)
-            if problems is None:
-                problems = remove.remove(folder) if folder is not None else ()
-            workspace.state.discard_lease(backup.id)
-            log.logger().info("expired", plan=backup.plan, database=backup.database or None, backup=backup.id)
-            return problems
-    except errors.Busy:
-        return (f"{backup.id} is in use, and is left for the next time",)
-    except _NOT_OURS as error:
-        return (str(error),)
-
-
-def _mark(workspace: Workspace, expired: Backup) -> tuple[str, ...] | None:
-    """Write the mark; where the disk is too full for that, remove the bytes first to make the room.
-
-    Returns None when the bytes are still to be removed. Raises CatalogError.
-    """
-    try:
-        workspace.catalog.put(expired)
-    except errors.CatalogError as error:
-        folder = _folder(workspace, expired)
-        if folder is None or not _is_full_disk(error):
-            raise
-        problems = remove.remove(folder)
-        workspace.catalog.put(expired)
-        return problems
-    return None
-
-
-def _is_full_disk(error: errors.CatalogError) -> bool:
-    cause = error.__cause__
-    return isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}
-
-
-def _remove_leftovers(workspace: Workspace, backup: Backup) -> Iterable[str]:
-    """Try once more what an earlier run could not remove."""
-    try:
-        folder = _folder(workspace, backup)
-    except _NOT_OURS:
-        return ()  # said when it expired; nothing here can be done about it
-    return remove.remove(folder) if folder is not None and remove.leftovers(folder) else ()
-
-
-def _folder(workspace: Workspace, backup: Backup) -> Path | None:
-    """The backup's folder; None where its record names none. Raises Refused, NotConfigured."""
-    try:
-        return stored_backup.place(workspace.config, backup).folder
-    except stored_backup.NoPlace:
-        return None
-
-
-def _is_gone(workspace: Workspace, backup: Backup) -> bool:
-    """Whether nothing is left that the record would be needed for."""
-    try:
-        folder = _folder(workspace, backup)
-    except _NOT_OURS:
-        return False
-    return folder is None or not remove.leftovers(folder)

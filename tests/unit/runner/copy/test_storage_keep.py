@@ -13,7 +13,7 @@ from pgbackstop_runner.copy import run
 from pgbackstop_runner.expire import let_go, pin
 from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.restore import select_backup
-from pgbackstop_runner.storage import backup_files, sources
+from pgbackstop_runner.storage import backup_files, identity, sources
 from pgbackstop_runner.verify import copies, reread, targets
 from pgbackstop_runner.verify.run import Asked
 from pgbackstop_runner.workspace import Workspace
@@ -135,6 +135,24 @@ def test_a_pin_keeps_what_has_left_the_host(make: Make) -> None:
     newer = copied(opened, 3, days_later=4)
     expire_run.run(opened, PLAN, now=NOW + 4 * DAY)
     assert held(opened) == there(opened) == ids([*newer, backups[2]])
+
+
+def test_a_pin_that_came_after_retention_judged_holds(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = make(*SHORTER)
+    backups = copied(opened, 2)
+    newest = copied(opened, 1, days_later=1)
+    require = identity.require
+
+    def pinned_meanwhile(workspace: Workspace, name: str) -> None:
+        require(workspace, name)
+        if name == "second":
+            pin.pin(opened, backups[1].id, pin.made())
+
+    with monkeypatch.context() as patched:
+        patched.setattr(identity, "require", pinned_meanwhile)
+        (problem,) = expire_run.run(opened, PLAN, now=NOW).problems
+    assert problem == f"The copy of {backups[1].id} in second stays: it was pinned meanwhile"
+    assert held(opened) == there(opened) == ids([*newest, *backups])
 
 
 def test_a_plan_that_was_removed_lets_them_go_too(make: Make) -> None:

@@ -11,7 +11,7 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import layout
-from pgbackstop_runner.expire import pin
+from pgbackstop_runner.expire import folders, pin
 from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.expire.pin import NothingToPin
 from pgbackstop_runner.workspace import Workspace
@@ -51,6 +51,21 @@ def test_it_keeps_what_an_incremental_is_built_on(opened: Workspace) -> None:
     pin.pin(opened, child.id, pin.made())
     expire_run.run(opened, "main-physical", now=NOW)
     assert available(opened) == [newest.id, child.id, full.id]
+
+
+def test_one_that_came_after_retention_judged_holds(opened: Workspace) -> None:
+    """Expire removes backup by backup, which takes its time."""
+    full = places.stored(opened, builders.physical(1, NOW - 3 * DAY))
+    child = places.stored(opened, builders.physical(2, NOW - 2 * DAY, parent=full))
+    plain = places.stored(opened, builders.physical(3, NOW - DAY))
+    pin.pin(opened, child.id, pin.made())
+    problems = list(folders.expire(opened, [full, child, plain], NOW))
+    assert problems == [
+        f"{child.id} stays: it was pinned meanwhile",
+        f"{full.id} stays: {child.id} is built on it",
+    ]
+    assert available(opened) == [child.id, full.id]
+    assert opened.catalog.backup(child.id).pinned is not None
 
 
 def test_it_is_beside_the_bytes_too(opened: Workspace) -> None:
