@@ -45,10 +45,19 @@ class Receiver:
         self.compression = self.server.wal.compression
         self.timeline = 0  # the server's
         self.on_its_timeline = False  # ours ends where the server's begins
-        self.without_marker = False  # the server could not send from where we stand
+        self.refused_after: Segment | None = None  # the newest when the server could not send what follows
         self.slot_anew = False  # nor from where its slot stands
-        self.slot_trouble = ""  # why the slot was made since WAL came last
+        self.slot_trouble = ""  # why the slot was made
+        self.slot_made_after: Segment | None = None
         self.programs: client_programs.Binaries | None = None
+
+    @property
+    def without_marker(self) -> bool:
+        """Whether the server could not send from where we stand, so that its slot says where it begins.
+
+        It says so once the stream has begun: only a segment shows that it can.
+        """
+        return self.keeper.newest == self.refused_after
 
     def run(self) -> None:
         """Receive until told to stop; then end cleanly. Raises nothing that another attempt may mend."""
@@ -91,6 +100,7 @@ class Receiver:
         self.slot_anew = False
         if reserved.created:
             self.slot_trouble = reserved.trouble or self._missing_slot()
+            self.slot_made_after = self.keeper.newest
             log.logger().info("made the replication slot", slot=self.server.wal.slot, why=self.slot_trouble)
         if self.without_marker:
             self._expect_gap(reserved)
@@ -126,7 +136,8 @@ class Receiver:
         resume = wal_segments.segment_of(reserved.restart_lsn, newest.timeline, size)
         if resume.number > newest.number + 1:
             last = Segment(timeline=newest.timeline, number=resume.number - 1)
-            gap = gaps.expect(newest.next(), last, self.slot_trouble or "the server had removed it")
+            trouble = self.slot_trouble if self.slot_made_after == newest else ""
+            gap = gaps.expect(newest.next(), last, trouble or "the server had removed it")
             if gap is not None:
                 self.keeper.report(gap)
 
@@ -161,16 +172,13 @@ class Receiver:
         raise pg_receivewal.explain(words, self.server)
 
     def _watch(self, tool: client_process.Tool) -> None:
-        started, before = time.monotonic(), self.keeper.newest
+        started = time.monotonic()
         while not self.stop.wished and tool.process.poll() is None:
             self.keeper.tick()
             age = self._reply_age()
             if age is not None and age < FRESH_REPLY:
                 self.keeper.well()
                 self.pause, self.on_its_timeline = FIRST_PAUSE, False
-                # A server that lacks the WAL says so once the stream has begun: a segment shows the contrary.
-                if self.keeper.newest != before:
-                    self.without_marker, self.slot_trouble = False, ""
             elif (age or 0.0) > STALLED_REPLY and time.monotonic() - started > STALLED_REPLY:
                 raise errors.PgbackstopError(
                     f"pg_receivewal has not answered the server for {age:.0f} s and was ended.",
@@ -201,7 +209,7 @@ class Receiver:
             self.pause = 0.0
         elif pg_receivewal.start_was_refused(words):
             self.slot_anew = self.without_marker
-            self.without_marker = True
+            self.refused_after = self.keeper.newest
             self.pause = 0.0
 
     def _accept(self) -> None:

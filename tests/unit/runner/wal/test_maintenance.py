@@ -13,7 +13,7 @@ from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records import codec
 from pgbackstop_runner.system import stop_requests
 from pgbackstop_runner.system.state_folder import StateFolder
-from pgbackstop_runner.wal import archive_command, index, maintenance
+from pgbackstop_runner.wal import archive_command, index, maintenance, receiver
 from tests.support import storages
 from tests.unit.runner.wal import makers
 
@@ -58,6 +58,25 @@ def test_the_state_follows_the_archive(kept: maintenance.ArchiveMaintainer) -> N
     assert found.archived_lsn == found.received_lsn == "0/300000"
     assert found.archive_bytes > 0
     assert found.gaps == ()
+
+
+def test_what_the_server_refused_once_is_asked_for_again_after_the_next_segment(
+    kept: maintenance.ArchiveMaintainer,
+) -> None:
+    """Also where the stream broke off as it came: from a new slot alone WAL would be skipped."""
+    arrive(kept, 1)
+    kept.tick()
+    receiving = receiver.Receiver(kept)
+
+    def refused(segment: int) -> tuple[bool, bool]:
+        receiving._learn(f"requested WAL segment {makers.name(segment)} has already been removed")
+        return receiving.without_marker, receiving.slot_anew
+
+    assert refused(2) == (True, False)
+    arrive(kept, 5)
+    kept.tick()
+    assert not receiving.without_marker
+    assert [refused(6), refused(6)] == [(True, False), (True, True)]
 
 
 def test_an_index_that_could_not_be_written_makes_no_gap(
