@@ -23,7 +23,7 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.copy import run, storage_retention
-from pgbackstop_runner.storage import identity, open, unknown_backups
+from pgbackstop_runner.storage import identity, unknown_backups
 from pgbackstop_runner.storage.protocol import ByteStore, StoreError
 from pgbackstop_runner.system import log, state_folder
 from pgbackstop_runner.workspace import Workspace
@@ -137,12 +137,10 @@ def _built_on(backups: dict[str, Backup], unexpired: Iterable[Copy]) -> dict[tup
 
 def _unknown(workspace: Workspace, storage: str, server: str) -> tuple[str, ...]:
     """A sentence for each base backup there that nobody speaks for; what it is built on must not go."""
-    settings = workspace.config.storages.get(storage)
-    if settings is None:
+    if storage not in workspace.config.storages:
         return ()
     try:
-        identity.require(workspace, storage)
-        store = open.open_store(storage, settings)
+        store = identity.require(workspace, storage)
         ids = unknown_backups.among_copies(workspace.catalog, store, storage, server)
     except errors.PgbackstopError as error:
         return (f"Copies in {storage} cannot be removed: {error}",)
@@ -154,14 +152,12 @@ def _unknown(workspace: Workspace, storage: str, server: str) -> tuple[str, ...]
 
 
 def _expire(workspace: Workspace, backup: Backup, copy: Copy) -> tuple[str, ...]:
-    storage = workspace.config.storages.get(copy.storage)
-    if storage is None or backup.location is None:
+    if copy.storage not in workspace.config.storages or backup.location is None:
         return ()  # nothing says any more where it is: the person who took the storage out knows
     if PurePosixPath(backup.location).name != backup.id:
         return (f"The record of backup {backup.id} names {backup.location}, which is not its folder",)
     try:
-        identity.require(workspace, copy.storage)
-        store = open.open_store(copy.storage, storage)
+        store = identity.require(workspace, copy.storage)
         with workspace.state.held(state_folder.lease_name(backup.id), "A restore of it"):
             if workspace.catalog.backup(backup.id).is_pinned(utc_now()):
                 return (f"The copy of {backup.id} in {copy.storage} stays: it was pinned meanwhile",)

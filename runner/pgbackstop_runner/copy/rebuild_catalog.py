@@ -20,7 +20,7 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.store import layout
 from pgbackstop_catalog.store.protocol import Catalog
-from pgbackstop_runner.storage import identity, open
+from pgbackstop_runner.storage import identity
 from pgbackstop_runner.storage.protocol import ByteStore
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
@@ -56,12 +56,10 @@ def run(workspace: Workspace, storage: str) -> RebuildResult:
     workspace.storage(storage)
     with workspace.state.held("rebuild", "A rebuild of the catalog"):
         workspace.catalog.check_writable()
-        identity.require(workspace, storage)
-        return _run(workspace, storage)
+        return _run(workspace, storage, identity.require(workspace, storage))
 
 
-def _run(workspace: Workspace, storage: str) -> RebuildResult:
-    store = open.open_store(storage, workspace.config.storages[storage])
+def _run(workspace: Workspace, storage: str, store: ByteStore) -> RebuildResult:
     restored: list[Backup | Copy] = []
     garbage: list[str] = []
     known = 0

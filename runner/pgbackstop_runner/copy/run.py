@@ -185,11 +185,10 @@ def _upload(workspace: Workspace, wanted: Missing) -> int:
     """Send every file, the commit mark last; how many bytes. Raises PgbackstopError, OSError."""
     backup = wanted.backup
     stored = stored_backup.find(workspace, backup)
-    identity.require(workspace, wanted.storage)
+    store = identity.require(workspace, wanted.storage)
     with workspace.state.lease(backup.id):
         if not workspace.catalog.backup(backup.id).is_available:
             raise StoreError(f"Backup {backup.id} has expired before its copy was made.")
-        store = open.open_store(wanted.storage, workspace.config.storages[wanted.storage])
         there = PurePosixPath(backup.location or "")
         sizes: dict[str, int] = {}
         files = stored.files()

@@ -16,7 +16,6 @@ from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.store import layout
 from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner.storage import identity, stored_backup
-from pgbackstop_runner.storage import open as storages
 from pgbackstop_runner.storage.protocol import ByteStore
 from pgbackstop_runner.workspace import Workspace
 
@@ -114,8 +113,7 @@ def copied(workspace: Workspace, backup: Backup, storage: str) -> CopiedFiles:
         raise stored_backup.Refused(
             f"The record of backup {backup.id} names {backup.location}, which is not its folder."
         )
-    identity.require(workspace, storage)
-    store = storages.open_store(storage, workspace.config.storages[storage])
+    store = identity.require(workspace, storage)
     return CopiedFiles(store=store, storage=storage, backup=_as_copied(store, backup))
 
 

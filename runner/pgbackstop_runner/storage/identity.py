@@ -45,8 +45,8 @@ class StorageStatus:
         return not self.problem
 
 
-def require(workspace: Workspace, name: str) -> None:
-    """Raises NotThere where the storage is not there, NotFound for one that is not configured.
+def require(workspace: Workspace, name: str) -> ByteStore:
+    """The storage, opened. Raises NotThere where it is not there, NotFound for one that is not configured.
 
     A mark that the catalog has not seen is adopted. A storage from before there were marks is marked, if one
     of the catalog's kept backups is found in it.
@@ -64,6 +64,7 @@ def require(workspace: Workspace, name: str) -> None:
         raise absence.missing(workspace.config, name)
     if known is not None and known.id != mark.id:
         raise absence.another(workspace.config, name, mark, known)
+    return store
 
 
 def _adopt(workspace: Workspace, name: str, store: ByteStore) -> None:

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterator
 
 from pgbackstop_catalog.decisions import wal_segments
-from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.storage.protocol import ByteStore, StoreError
 from pgbackstop_runner.workspace import Workspace
@@ -22,8 +21,7 @@ def places(workspace: Workspace, name: str) -> Iterator[str]:
             yield backup.location
     for copy in workspace.catalog.copies():
         backup_of = known.get(copy.backup)
-        kept = copy.status is Status.SUCCEEDED and copy.expired_at is None
-        if copy.storage == name and kept and backup_of is not None and backup_of.location:
+        if copy.storage == name and copy.is_available and backup_of is not None and backup_of.location:
             yield backup_of.location
 
 

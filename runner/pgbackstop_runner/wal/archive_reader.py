@@ -15,7 +15,7 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import wal_index
 from pgbackstop_runner.storage import backup_files, identity
-from pgbackstop_runner.storage import open as storages
+from pgbackstop_runner.storage.protocol import ByteStore
 from pgbackstop_runner.wal import segment_file, storage_archive
 from pgbackstop_runner.wal.storage_archive import StorageArchive
 from pgbackstop_runner.workspace import Workspace
@@ -53,11 +53,11 @@ def read(workspace: Workspace, server: str, storage: str | None = None) -> Archi
     Raises CatalogError, NotFound, StoreError.
     """
     workspace.server(server)
-    identity.require(workspace, storage or workspace.wal_storage(server))
+    store = identity.require(workspace, storage or workspace.wal_storage(server))
     folder = workspace.wal_archive(server) if storage is None else _mirror(workspace, storage, server)
     try:
         if storage is not None:
-            return _read_copy(workspace, server, storage, folder)
+            return _read_copy(store, server, storage, folder)
         return Archive(
             folder=folder,
             identity=_identity(folder),
@@ -77,8 +77,7 @@ def _mirror(workspace: Workspace, storage: str, server: str) -> Path:
     return workspace.state.wal_copy_index(storage, f".{server}")
 
 
-def _read_copy(workspace: Workspace, server: str, storage: str, folder: Path) -> Archive:
-    store = storages.open_store(storage, workspace.config.storages[storage])
+def _read_copy(store: ByteStore, server: str, storage: str, folder: Path) -> Archive:
     remote = storage_archive.fetch(store, server, folder)
     return Archive(
         folder=folder,

@@ -41,7 +41,7 @@ class ArchiveMaintainer:
     root: Path
     catalog: Catalog
     state: StateFolder
-    require_storage: Callable[[], None] = lambda: None  # raises PgbackstopError where it is not there
+    require_storage: Callable[[], object] = lambda: None  # raises PgbackstopError where it is not there
 
     def __post_init__(self) -> None:
         self.progress = wal_state.Progress(

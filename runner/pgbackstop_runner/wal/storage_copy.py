@@ -25,7 +25,6 @@ from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_catalog.store import atomic
 from pgbackstop_catalog.store.wal_index import Index
 from pgbackstop_runner.storage import backup_files, identity, original, unknown_backups
-from pgbackstop_runner.storage import open as storages
 from pgbackstop_runner.storage.protocol import ByteStore, Sealed, SourceChanged
 from pgbackstop_runner.system import log, stop_requests
 from pgbackstop_runner.wal import archive as archives
@@ -118,8 +117,7 @@ class WalCopier:
         self._backups = [each for each in there if each.is_available]
 
     def _open(self, own: WalIdentity) -> StorageArchive:
-        identity.require(self.workspace, self.storage)
-        store = storages.open_store(self.storage, self.workspace.config.storages[self.storage])
+        store = identity.require(self.workspace, self.storage)
         archive = storage_archive.fetch(store, self.server, self._mirror, records_only=True)
         if archive.identity is None:
             store.put_bytes(codec.encode(own), archive.path(wal_segments.IDENTITY_NAME))

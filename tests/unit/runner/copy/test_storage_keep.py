@@ -14,6 +14,7 @@ from pgbackstop_runner.expire import let_go, pin
 from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.restore import select_backup
 from pgbackstop_runner.storage import backup_files, identity, sources
+from pgbackstop_runner.storage.protocol import ByteStore
 from pgbackstop_runner.verify import copies, reread, targets
 from pgbackstop_runner.verify.run import Asked
 from pgbackstop_runner.workspace import Workspace
@@ -143,10 +144,10 @@ def test_a_pin_that_came_after_retention_judged_holds(make: Make, monkeypatch: p
     newest = copied(opened, 1, days_later=1)
     require = identity.require
 
-    def pinned_meanwhile(workspace: Workspace, name: str) -> None:
-        require(workspace, name)
+    def pinned_meanwhile(workspace: Workspace, name: str) -> ByteStore:
         if name == "second":
             pin.pin(opened, backups[1].id, pin.made())
+        return require(workspace, name)
 
     with monkeypatch.context() as patched:
         patched.setattr(identity, "require", pinned_meanwhile)
