@@ -92,10 +92,13 @@ def _decide(records: StorageRecords, there: Collection[str], now: datetime) -> t
 
 
 def _as_held(backups: Iterable[Backup], there: Collection[str]) -> Iterator[Backup]:
-    """The attempts as the storage knows them: what it has not is gone, but for what it told."""
+    """The attempts as the storage knows them: what it has not is gone, but for what it told.
+
+    That the original was read back proves nothing of a copy.
+    """
     for each in backups:
         if each.id in there:
-            yield each.as_copied()
+            yield each.as_copied().evolve(verified_at=None)
         elif each.status is Status.RUNNING:
             yield each
         else:

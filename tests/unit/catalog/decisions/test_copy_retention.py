@@ -74,6 +74,14 @@ def test_what_was_proven_there_or_pinned_stays() -> None:
     assert backups[6].id in kept(records(backups, copies, Keep(last=1, minimum=1), (here,)))
 
 
+def test_an_original_that_was_read_back_proves_no_copy() -> None:
+    backups = daily(5, verified_at=NOW)
+    copies = [copied(each) for each in backups]
+    copies[3] = copies[3].evolve(verified_at=NOW)
+    found = records(backups, copies, Keep(last=1, minimum=1))
+    assert kept(found) == [backups[0].id, backups[3].id]
+
+
 def test_a_kept_incremental_keeps_what_it_is_built_on_there() -> None:
     full = physical(3, NOW - 3 * DAY, expired_at=NOW)
     child = physical(2, NOW - 2 * DAY, parent=full)
