@@ -119,14 +119,16 @@ def _make(workspace: Workspace, choice: DrillChoice, request: DrillRequest) -> R
     drill = _begin(workspace, choice.backup, choice.kind, request)
     if request.storage != choice.backup.storage:
         drill.note(copy_in=request.storage)  # on record whatever comes of it
+    problem: errors.Ending | None = None
     try:
         _restore(drill, choice)
         if request.in_turn and request.storage is not None:
             drill.note(source_reason="it was its turn")
-        proof, problem = drill.succeed(), None
     except (Exception, errors.Interrupted) as error:
         problem = log.as_error(error, plan=choice.backup.plan, drill=drill.proof.id)
-        proof = drill.fail(problem)
+    # A signal that comes now would make an interrupted drill of a good one that is on record.
+    with signals.deferred():
+        proof = drill.fail(problem) if problem else drill.succeed()
     drill_events.finished(workspace, proof)
     if isinstance(problem, errors.Interrupted):
         raise problem

@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from pgbackstop_catalog.errors import Interrupted
 from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.proof import Proof
+from pgbackstop_catalog.store.folder import FolderCatalog
+from pgbackstop_catalog.store.protocol import AnyRecord
 from pgbackstop_runner.drill import run, work_directory
+from pgbackstop_runner.drill.selection import DrillRequest
 from tests.integration.drill.conftest import drills, remains
 from tests.support import backups
 from tests.support.backups import Site
@@ -92,3 +97,27 @@ def test_sigterm_cleans_up_and_is_on_record(site: Site) -> None:
     (proof,) = drills(site)
     assert (proof.status, proof.reason) == (Status.INTERRUPTED, Reason.INTERRUPTED)
     assert not remains(site)
+
+
+def test_a_good_drill_that_is_on_record_stays_good(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the daemon is stopped the moment after."""
+    put = FolderCatalog.put
+
+    def put_and_end(catalog: FolderCatalog, record: AnyRecord) -> None:
+        put(catalog, record)
+        if isinstance(record, Proof) and record.status is Status.SUCCEEDED:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(FolderCatalog, "put", put_and_end)
+    before = signal.signal(signal.SIGTERM, raise_interrupted)
+    try:
+        with pytest.raises(Interrupted):
+            list(run.run(site.workspace, "daily", DrillRequest()))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert [proof.status for proof in drills(site)] == [Status.SUCCEEDED]
+    assert not remains(site)
+
+
+def raise_interrupted(_number: int, _frame: object) -> None:
+    raise Interrupted("Ended by SIGTERM.")
