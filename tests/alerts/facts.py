@@ -93,10 +93,8 @@ def _catalog(world: World) -> CatalogFacts:
 
 
 def _wal(world: World) -> WalState:
-    windows: tuple[WalWindow, ...] = ()
-    if world.window is not None:
-        base = "20261001T000000Z-000000"
-        windows = (WalWindow(start=world.window, end=world.received, ends="received", backup=base),)
+    start, end, base = world.window, world.received, "20261001T000000Z-000000"
+    windows = (WalWindow(start=start, end=end, ends="received", backup=base),) if start is not None else ()
     return WalState(
         server="main",
         method="stream",
