@@ -29,6 +29,8 @@ import pgbackstop_exporter
 import pgbackstop_runner
 
 RUNNER, EXPORTER = "pgbackstop_runner.main", "pgbackstop_exporter.main"
+# Before any test changes it: the one that the importing process starts with.
+_OURS = dict(os.environ)
 _AT_START = ("COV", "FAKETIME", "LANG", "LC_", "LD_", "PYTHON", "TZ")
 _MOST = 1 << 17  # bytes of a request
 
@@ -78,7 +80,7 @@ def start(
 
 def can_fork(env: Mapping[str, str]) -> bool:
     """Whether a fork of ours would be what a process that starts with this environment is."""
-    return _at_start(env) == _at_start(os.environ) and not any(name.startswith("COV") for name in env)
+    return _at_start(env) == _at_start(_OURS) and not any(name.startswith("COV") for name in env)
 
 
 def _at_start(env: Mapping[str, str]) -> dict[str, str]:
@@ -129,7 +131,7 @@ def _server() -> socket.socket:
             [sys.executable, "-m", "tests.support.forks"],
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=_OURS | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
 
     def end() -> None:
