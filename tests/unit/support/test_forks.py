@@ -1,6 +1,7 @@
 """A forked command is what a started one is."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import forks
+from tests.support import forks, storages
 from tests.support.backups import COMMAND
 
 CONFIG = """\
@@ -20,20 +21,22 @@ plans: {daily: {server: main, backup_type: logical, databases: [shop]}}
 
 @pytest.mark.parametrize(
     ("words", "code"),
-    [(["list", "--json"], 0), (["show", "nothing"], 7), (["backup", "daily"], 7), (["no-command"], 2)],
+    [(["list", "--json"], 0), (["show", "nothing"], 7), (["backup", "daily"], 6), (["no-command"], 2)],
     ids=str,
 )
 def test_it_says_and_ends_as_one_that_was_started(tmp_path: Path, words: list[str], code: int) -> None:
     (tmp_path / "pgbackstop.yaml").write_text(CONFIG)
+    storages.create_for(tmp_path / "pgbackstop.yaml")
     forked = forks.run(*words, cwd=tmp_path)
     started = subprocess.run([*COMMAND, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert forked.returncode == started.returncode
+    assert forked.returncode == started.returncode == code
     assert (forked.stdout, untimed(forked.stderr)) == (started.stdout, untimed(started.stderr))
 
 
 def untimed(said: str) -> str:
-    """Without the log's lines, which have the time in them."""
-    return "\n".join(line for line in said.splitlines() if not line.startswith("timestamp="))
+    """Without the log's lines, which have the time in them, and without that of ids."""
+    lines = (line for line in said.splitlines() if not line.startswith("timestamp="))
+    return re.sub(r"\d{8}T\d{6}Z-[0-9a-f]+", "ID", "\n".join(lines))
 
 
 def test_the_environment_is_the_one_that_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,9 +48,11 @@ def test_the_environment_is_the_one_that_is_given(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("name", ["PYTHONOPTIMIZE", "LC_ALL", "LD_PRELOAD", "TZ"])
-def test_what_python_reads_when_it_starts_is_obeyed(name: str) -> None:
+def test_what_python_reads_when_it_starts_is_obeyed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert forks.can_fork(os.environ)
     assert not forks.can_fork(os.environ | {name: "another"})
+    monkeypatch.setenv(name, "another")  # as a test does that gives none
+    assert not forks.can_fork(os.environ)
 
 
 def test_a_constant_is_another(tmp_path: Path) -> None:
