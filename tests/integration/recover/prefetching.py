@@ -64,6 +64,10 @@ class Asker:
     def ready(self) -> list[str]:
         return [path.name for path in self.spool() if len(path.name) == 24]
 
+    def unpacked(self) -> list[str]:
+        """What lies where PostgreSQL looks: the segment that it asked for, or a part of it."""
+        return [path.name for path in (self.data / "pg_wal").iterdir() if path.is_file()]
+
     def lanes(self) -> list[psutil.Process]:
         """The processes in the background: they have the data directory as their own."""
         found = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -137,7 +136,7 @@ def test_a_segment_without_an_end_does_not_fill_the_disk(tmp_path: Path, shell: 
         assert (status, found) == (126, None)
         assert "restore-wal.sh: cannot " in said
         assert "0" not in (tmp_path / "written").read_text().split()
-        assert files(asker) == []
+        assert asker.unpacked() == []
 
 
 @pytest.mark.parametrize(
@@ -274,67 +273,3 @@ def test_another_timeline_does_not_meet_what_the_first_left(own: Asker) -> None:
         assert own.ask(name_of(number, timeline=2)) == (0, content(number), "")
     own.idle()
     assert own.ready() == [name_of(number, timeline=2) for number in range(20, 30)]
-
-
-@contextlib.contextmanager
-def small_disk(kilobytes: int) -> Iterator[Path]:
-    folder = places.make()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", folder], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
-        places.remove(folder)
-
-
-def filled(folder: Path, *, left: int = 0) -> Path:
-    """A file that takes all of the disk but ``left`` bytes."""
-    other = folder / "other"
-    with other.open("wb", buffering=0) as file:
-        with contextlib.suppress(OSError):
-            while True:
-                file.write(bytes(4096))
-        file.truncate(file.tell() - left)
-    return other
-
-
-def files(asker: Asker) -> list[str]:
-    return [path.name for path in (asker.data / "pg_wal").iterdir() if path.is_file()]
-
-
-@pytest.mark.root
-def test_a_small_disk_is_left_to_the_replay(archive: Path) -> None:
-    with small_disk(SIZE * AHEAD * 2 // 1024) as folder, cared_for(an_asker(folder, archive)) as asker:
-        asker.gets(1)
-        asker.idle()
-        assert asker.ready() == []
-        other = filled(folder)
-        status, found, said = asker.ask(name_of(2))
-        assert (status, found) == (126, None)
-        assert "cannot unpack" in said
-        assert files(asker) == []
-        other.unlink()
-        asker.gets(2)
-
-
-@pytest.mark.root
-@pytest.mark.parametrize("suffix", PACK)
-@pytest.mark.parametrize("shell", SHELLS)
-def test_the_newest_segment_is_not_cut_by_a_full_disk(tmp_path: Path, suffix: str, shell: str) -> None:
-    """It may end early: what the disk has no room for must not look like that."""
-    fill(tmp_path / "archive", suffix, count=1)
-    name = name_of(1)
-    receiving = tmp_path / "archive" / "receiving" / f"{name}{suffix}.partial"
-    receiving.parent.mkdir()
-    next((tmp_path / "archive" / name[:16]).iterdir()).rename(receiving)
-    with (
-        small_disk(SIZE * 4 // 1024) as folder,
-        cared_for(an_asker(folder, tmp_path / "archive", shell)) as asker,
-    ):
-        other = filled(folder, left=SIZE // 4)
-        status, found, said = asker.ask(name)
-        assert (status, found) == (126, None)
-        assert "restore-wal.sh: cannot write" in said
-        assert files(asker) == []
-        other.unlink()
-        asker.gets(1)

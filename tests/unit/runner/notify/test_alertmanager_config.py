@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -12,14 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.config.hours import WEEKDAYS
-from pgbackstop_catalog.config.notifications import Notifications, QuietHours
+from pgbackstop_catalog.config.notifications import Notifications
 from pgbackstop_runner.notify import alertmanager_config, events
-from pgbackstop_runner.notify.alertmanager_config import Interval
 
 TOKEN = "123:abc_-Z"
 WEBHOOK = "https://hooks.slack.com/services/T/B/secret"
@@ -233,38 +228,6 @@ def test_every_alert_that_is_named_exists() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hours", "expected"),
-    [
-        ({}, [("00:00", "24:00", WEEKDAYS)]),
-        ({"start": "01:00", "end": "06:30", "days": ["monday"]}, [("01:00", "06:30", ("monday",))]),
-        (
-            {"start": "22:00", "end": "07:00", "days": ["friday", "sunday"]},
-            [("22:00", "24:00", ("friday", "sunday")), ("00:00", "07:00", ("saturday", "monday"))],
-        ),
-        ({"start": "22:00", "end": "00:00", "days": ["sunday"]}, [("22:00", "24:00", ("sunday",))]),
-    ],
-)
-def test_quiet_hours_may_pass_midnight(hours: dict[str, Any], expected: list[Any]) -> None:
-    made = alertmanager_config.intervals(QuietHours.model_validate({**hours, "timezone": "Asia/Kathmandu"}))
-    assert made == [
-        Interval(start=start, end=end, days=days, location="Asia/Kathmandu") for start, end, days in expected
-    ]
-
-
-@given(start=st.integers(0, 1439), end=st.integers(0, 1439), day=st.sampled_from(WEEKDAYS))
-def test_quiet_hours_last_as_long_as_they_say(start: int, end: int, day: str) -> None:
-    if start == end:
-        return
-    hours = QuietHours.model_validate({"start": start, "end": end, "days": [day]})
-    minutes = [
-        (int(text[:2]) * 60 + int(text[3:]))
-        for each in alertmanager_config.intervals(hours)
-        for text in (each.start, each.end)
-    ]
-    assert sum(minutes[1::2]) - sum(minutes[::2]) == (end - start) % 1440
-
-
-@pytest.mark.parametrize(
     ("text", "version"), [("0.25", (0, 25)), ("v0.28.1", (0, 28)), ("1.0.0-rc.1", (1, 0))]
 )
 def test_versions(text: str, version: tuple[int, int]) -> None:
@@ -309,35 +272,6 @@ def test_a_token_that_is_none(tmp_path: Path) -> None:
     settings = {"telegram": {"bot_token_file": str(tmp_path / "token"), "chat_id": 1}}
     with pytest.raises(errors.ConfigError, match="is no token of a Telegram bot"):
         alertmanager_config.render(Notifications.model_validate(settings))
-
-
-def test_the_file_is_private_and_replaces_what_was_there(tmp_path: Path) -> None:
-    path = tmp_path / "alertmanager.yml"
-    path.write_text("old")
-    path.chmod(0o644)
-    alertmanager_config.write(path, "new")
-    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", 0o600)
-    link = tmp_path / "link.yml"
-    link.symlink_to(path)
-    alertmanager_config.write(link, "newer")
-    assert (link.is_symlink(), path.read_text()) == (True, "newer")
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["alertmanager.yml", "link.yml"]
-
-
-@pytest.mark.root
-def test_root_leaves_the_file_to_its_owner(tmp_path: Path) -> None:
-    path = tmp_path / "alertmanager.yml"
-    path.write_text("old")
-    os.chown(path, 65534, 65534)
-    alertmanager_config.write(path, "new")
-    assert (path.stat().st_uid, path.stat().st_gid) == (65534, 65534)
-
-
-@pytest.mark.parametrize("path", ["nowhere/alertmanager.yml", ".", "/dev/null"])
-def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path, path: str) -> None:
-    with pytest.raises(errors.PgbackstopError, match="cannot be written: "):
-        alertmanager_config.write(tmp_path / path, "text")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_other_command_waits_for_jinja() -> None:
