@@ -3,7 +3,8 @@
 One process per session has imported both programs and forks for each command: what runs has its own process
 id, signals, environment, folder and pipes, as one that was started with ``python -m`` has. What Python reads
 when it starts (its own variables, the locale, libraries to preload) cannot be given to a fork; where that
-differs, and where coverage is measured, a command is started as usual.
+differs, and where coverage is measured, a command is started as usual. /proc shows the importing process's
+words and environment: a test that looks for a program by these, or measures its memory, starts it itself.
 """
 
 import atexit
