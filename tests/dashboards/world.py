@@ -13,12 +13,19 @@ from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_catalog.records.totals import Totals
-from pgbackstop_catalog.store import layout
 from pgbackstop_dashboards import promql
 from tests.dashboards.prometheus import Prometheus
 from tests.integration.exporter.running import Exporter, write_config
 from tests.support.servers import SUPERUSER, Server
-from tests.unit.exporter.builders import DAY, backup, catalog, copy_of, physical, proof_of, restore_of
+from tests.unit.exporter.builders import (
+    DAY,
+    backup,
+    catalog_and_files,
+    copy_of,
+    physical,
+    proof_of,
+    restore_of,
+)
 from tests.unit.exporter.filled import put_state, wal_copy_state, wal_state
 
 RULES = Path(__file__).parents[2] / "alerts" / "pgbackstop.rules.yml"
@@ -106,16 +113,7 @@ def records(now: datetime) -> list[Backup | Copy | Proof]:
 def fill(folder: Path, server: Server, now: datetime) -> None:
     """The catalog with records, the backups' folders, the states of daemon and receiver, and the outbox."""
     found = records(now)
-    filled = catalog(folder, *found)
-    for record in found:
-        if isinstance(record, Backup) and record.is_available:
-            place = layout.backup_folder(
-                backup_type=record.backup_type,
-                server=record.server,
-                database=record.database,
-                backup_id=record.id,
-            )
-            (folder / place).mkdir(parents=True)
+    filled = catalog_and_files(folder, *found)
     filled.put(Totals(plan="late", runs={"shop": 7}, missed={"": 2}))
     for status in (Status.SUCCEEDED, Status.FAILED):
         filled.put(restore_of(backup(now - DAY), status=status))
@@ -163,7 +161,7 @@ def _let_it_look(prometheus: Prometheus, folder: Path) -> None:
         ),
         "a few scrapes of every source",
     )
-    catalog(folder, failed("failed", datetime.now(UTC)))
+    catalog_and_files(folder, failed("failed", datetime.now(UTC)))
     prometheus.until(
         lambda: bool(prometheus.instant("increase(backup_run_failures_total[20s]) > 0")),
         "a failure is counted",

@@ -17,7 +17,7 @@ from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_exporter import reference
 from tests.integration.exporter.running import DEADLINE, Exporter, Scrape, write_config
-from tests.unit.exporter.builders import backup, catalog
+from tests.unit.exporter.builders import backup, backup_folder, catalog, catalog_and_files
 
 DAILY = {"server": "main", "backup_type": "logical"}
 LABELS = {"plan": "daily", "server": "main", "database": "shop", "backup_type": "logical"}
@@ -49,7 +49,7 @@ def test_the_four_metrics_of_the_specification_have_the_values_of_the_records(
     tmp_path: Path, newest: Backup
 ) -> None:
     older = backup(newest.started_at - timedelta(days=1), size_bytes=1, duration_seconds=1.0)
-    catalog(tmp_path, older, newest)
+    catalog_and_files(tmp_path, older, newest)
     with Exporter(configure(tmp_path)) as exporter:
         page = exporter.until_page(is_known)
         disk = exporter.until_page(lambda page: bool(page.values("disk_free_bytes")))
@@ -85,7 +85,7 @@ def test_a_run_shows_from_its_start_to_its_end(tmp_path: Path) -> None:
 
 
 def test_a_catalog_that_is_gone_keeps_its_times_and_says_so(tmp_path: Path, newest: Backup) -> None:
-    catalog(tmp_path, newest)
+    catalog_and_files(tmp_path, newest)
     with Exporter(configure(tmp_path)) as exporter:
         before = exporter.until_page(is_known)
         (tmp_path / "catalog").rename(tmp_path / "elsewhere")
@@ -110,7 +110,7 @@ def test_a_catalog_that_is_gone_keeps_its_times_and_says_so(tmp_path: Path, newe
 def test_garbage_and_records_of_a_newer_version_are_passed_over_and_counted(
     tmp_path: Path, newest: Backup
 ) -> None:
-    records, config = catalog(tmp_path, newest), configure(tmp_path)
+    records, config = catalog_and_files(tmp_path, newest), configure(tmp_path)
     garbage = records.path(newest).with_name("20261122T020000Z-ffffff.json")
     garbage.write_text("{ no record")
     newer = records.path(newest).with_name("20261122T020000Z-eeeeee.json")
@@ -128,7 +128,7 @@ def test_garbage_and_records_of_a_newer_version_are_passed_over_and_counted(
 
 
 def test_a_catalog_that_may_not_be_read_is_told_and_no_error(tmp_path: Path) -> None:
-    catalog(tmp_path, backup())
+    catalog_and_files(tmp_path, backup())
     (tmp_path / "catalog").chmod(0)
     # Root reads everything, unless it is without the capabilities to do so.
     no_override = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
@@ -148,7 +148,7 @@ def test_a_catalog_that_may_not_be_read_is_told_and_no_error(tmp_path: Path) -> 
 def test_a_removed_plan_disappears_and_a_broken_configuration_changes_nothing(
     tmp_path: Path, newest: Backup
 ) -> None:
-    catalog(tmp_path, newest, backup(plan="other"))
+    catalog_and_files(tmp_path, newest, backup(plan="other"))
     config = configure(tmp_path, plans={"daily": DAILY, "other": DAILY})
     with Exporter(config) as exporter:
         exporter.until_page(lambda page: bool(page.values("backup_size_bytes", plan="other")))
@@ -189,7 +189,7 @@ def test_a_reload_over_http_watches_new_servers_and_disks(tmp_path: Path) -> Non
 
 
 def test_the_page_is_negotiated(tmp_path: Path, newest: Backup) -> None:
-    catalog(tmp_path, newest)
+    catalog_and_files(tmp_path, newest)
     accept = {"Accept": "application/openmetrics-text;version=1.0.0", "Accept-Encoding": "gzip"}
     with Exporter(configure(tmp_path)) as exporter:
         exporter.until_page(is_known)
@@ -210,7 +210,7 @@ def test_promtool_finds_nothing_to_say_about_a_live_page(tmp_path: Path, newest:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed: Debian's package prometheus has it")
-    catalog(tmp_path, newest)
+    catalog_and_files(tmp_path, newest)
     with Exporter(configure(tmp_path)) as exporter:
         page = exporter.until_page(is_known)
     answer = subprocess.run(
@@ -221,23 +221,21 @@ def test_promtool_finds_nothing_to_say_about_a_live_page(tmp_path: Path, newest:
 
 def test_a_backup_that_somebody_deleted_does_not_count(tmp_path: Path, newest: Backup) -> None:
     older = backup(newest.started_at - timedelta(days=1))
-    catalog(tmp_path, older, newest)
-    folders = [tmp_path / "backups" / "logical" / "main" / "shop" / each.id for each in (older, newest)]
-    for each in folders:
-        each.mkdir(parents=True)
+    catalog_and_files(tmp_path, older, newest)
+    folder = backup_folder(tmp_path, older)
     with Exporter(configure(tmp_path)) as exporter:
         page = exporter.until_page(lambda page: page.value("backup_available", **LABELS) == 2.0)
         assert page.value("backup_missing", **LABELS) == 0.0
-        folders[0].rmdir()
+        folder.rmdir()
         page = exporter.until_page(lambda page: page.value("backup_missing", **LABELS) == 1.0)
         assert page.value("backup_available", **LABELS) == 1.0
         assert "files of kept backups are gone or have another size: of 1" in exporter.get("/").decode()
-        folders[0].mkdir()
+        folder.mkdir()
         exporter.until_page(lambda page: page.value("backup_missing", **LABELS) == 0.0)
 
 
 def test_people_see_how_each_plan_stands(tmp_path: Path, newest: Backup) -> None:
-    catalog(tmp_path, newest)
+    catalog_and_files(tmp_path, newest)
     with Exporter(configure(tmp_path)) as exporter:
         exporter.until_page(is_known)
         page = exporter.get("/").decode()

@@ -11,6 +11,7 @@ from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.restore import Restore
+from pgbackstop_catalog.store import layout
 from pgbackstop_catalog.store.folder import FolderCatalog
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -120,6 +121,24 @@ def config(folder: Path, **changes: Any) -> Config:
         "catalog": folder / "catalog",
     }
     return Config.model_validate({**values, **changes})
+
+
+def catalog_and_files(folder: Path, *records: Backup | Copy | Proof | Restore) -> FolderCatalog:
+    """A catalog that holds these records, and beside it the folders of the backups that they say are kept."""
+    for record in records:
+        if isinstance(record, Backup) and record.is_available:
+            backup_folder(folder, record).mkdir(parents=True)
+    return catalog(folder, *records)
+
+
+def backup_folder(folder: Path, record: Backup) -> Path:
+    """Where the storage at `folder` has the files of that backup."""
+    return folder / layout.backup_folder(
+        backup_type=record.backup_type,
+        server=record.server,
+        database=record.database,
+        backup_id=record.id,
+    )
 
 
 def catalog(folder: Path, *records: Backup | Copy | Proof | Restore) -> FolderCatalog:
