@@ -24,7 +24,7 @@ from pathlib import Path
 
 from benchmarks import common, data, wal_loss
 from pgbackstop_catalog.decisions import wal_segments
-from tests.integration.wal.rig import Rig, wait_for
+from tests.integration.wal.receiver import Receiver, wait_for
 from tests.support import accounts, places
 from tests.support.servers import Server
 
@@ -151,39 +151,39 @@ def _watch(first: Path, last: Path) -> tuple[float, float]:
 def our_stream(backlog: Backlog, compression: str) -> float:
     """``pgbackstop wal receive``: what counts is the index, which is written last."""
     with _slot(backlog) as slot:
-        rig = Rig(server=backlog.server, wal={"slot": slot, "compression": compression})
-        rig.start()
+        receiver = Receiver(server=backlog.server, wal={"slot": slot, "compression": compression})
+        receiver.start()
         try:
-            return _indexed(rig, backlog)
+            return _indexed(receiver, backlog)
         finally:
-            rig.stop()
-            places.remove(rig.folder)
+            receiver.stop()
+            places.remove(receiver.folder)
 
 
 def our_command(backlog: Backlog, compression: str) -> float:
     """The shipped script as archive_command, and the receiver that checks, hashes and indexes meanwhile."""
-    rig = Rig(server=backlog.server, wal={"method": "archive_command", "compression": compression})
+    receiver = Receiver(server=backlog.server, wal={"method": "archive_command", "compression": compression})
     account = accounts.unprivileged()
-    settings = rig.command("wal", "archive-command", "main").stdout
+    settings = receiver.command("wal", "archive-command", "main").stdout
     command = next(line for line in settings.splitlines() if line.startswith("archive_command"))
     # The server runs the script as its own account, which must reach what the receiver's made.
-    for path in (rig.folder, *rig.folder.rglob("*")):
+    for path in (receiver.folder, *receiver.folder.rglob("*")):
         account.own(path)
-    rig.folder.chmod(0o755)
-    rig.start()
+    receiver.folder.chmod(0o755)
+    receiver.start()
     try:
-        wal_loss.poll((rig.archive / wal_segments.IDENTITY_NAME).exists)  # the receiver is ready
+        wal_loss.poll((receiver.archive / wal_segments.IDENTITY_NAME).exists)  # the receiver is ready
         _archive(backlog, command.partition("=")[2].strip())
-        return _indexed(rig, backlog)
+        return _indexed(receiver, backlog)
     finally:
-        rig.stop()
-        places.remove(rig.folder)
+        receiver.stop()
+        places.remove(receiver.folder)
 
 
-def _indexed(rig: Rig, backlog: Backlog) -> float:
+def _indexed(receiver: Receiver, backlog: Backlog) -> float:
     """The rate by the index, which is written last."""
-    wal_loss.poll(lambda: backlog.names[-1] in rig.entries())
-    entries = rig.entries()
+    wal_loss.poll(lambda: backlog.names[-1] in receiver.entries())
+    entries = receiver.entries()
     first, last = (entries[name].archived_at.timestamp() for name in (backlog.names[0], backlog.names[-1]))
     return _rate(first, last, len(backlog.names))
 

@@ -16,8 +16,8 @@ import psycopg
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_runner.system.state_folder import StateFolder
 from pgbackstop_runner.wal import state as wal_state
-from tests.integration.wal import rig as rigs
-from tests.integration.wal.rig import Rig
+from tests.integration.wal import receiver as receivers
+from tests.integration.wal.receiver import Receiver
 from tests.support import binaries
 from tests.support.servers import Server
 
@@ -45,21 +45,21 @@ def poll(probe: Callable[[], bool]) -> None:
 def lag(seconds: float) -> str:
     """From the moment a segment is full on the server until it is in the index, under pgbench."""
     with Server(binaries.reachable(17), settings=SETTINGS) as server:
-        rig = Rig(server=server)
-        rig.start()
+        receiver = Receiver(server=server)
+        receiver.start()
         try:
-            rig.streaming()
+            receiver.streaming()
             _pgbench(server, "--initialize", "--scale=20", "--quiet")
             server.execute("create table bulk (id int, word text)")
-            script = rig.folder / "bulk.sql"
+            script = receiver.folder / "bulk.sql"
             script.write_text(BULK)
             ends = _positions(server, seconds, f"--file={script}@1")
             time.sleep(2)
-            lags = sorted(_lags(ends, rig))
-            state = rig.state()
+            lags = sorted(_lags(ends, receiver))
+            state = receiver.state()
         finally:
-            rig.stop()
-            rig.close()
+            receiver.stop()
+            receiver.close()
     assert state is not None
     assert not state.gaps
     worst, p95 = lags[-1], lags[int(len(lags) * 0.95)]
@@ -92,9 +92,9 @@ def _positions(server: Server, seconds: float, bulk: str) -> list[tuple[int, flo
     return seen
 
 
-def _lags(seen: list[tuple[int, float]], rig: Rig) -> Iterator[float]:
+def _lags(seen: list[tuple[int, float]], receiver: Receiver) -> Iterator[float]:
     started = seen[0][0]
-    for entry in rig.entries().values():
+    for entry in receiver.entries().values():
         end = wal_segments.Segment.parse(entry.name).next().number * wal_segments.DEFAULT_SEGMENT_BYTES
         closed = next((moment for position, moment in seen if position >= end), None)
         if closed is not None and end > started:
@@ -127,23 +127,23 @@ def rpo(rounds: int) -> str:
 
 def _lost(number: int) -> str:
     with Server(binaries.reachable(17), settings=SETTINGS) as server:
-        rig = Rig(server=server)
-        rig.start()
+        receiver = Receiver(server=server)
+        receiver.start()
         try:
-            rig.streaming()
+            receiver.streaming()
             server.execute("create table heartbeat (id int primary key, at timestamptz not null)")
-            base = rigs.base_backup(server, rig.folder)
+            base = receivers.base_backup(server, receiver.folder)
             _pgbench(server, "--initialize", "--scale=2", "--quiet")
             load = _start_pgbench(server, "--client=2", "--time=120", "--no-vacuum", "--rate=200")
             last = _beat(server, 10.0)
             load.wait(60)
-            poll(lambda: rig.receivewal is None)
-            claimed = wal_state.read(StateFolder(rig.catalog).wal("main"))
-            with rigs.recovered(server, base, rig.archive) as found:
+            poll(lambda: receiver.receivewal is None)
+            claimed = wal_state.read(StateFolder(receiver.catalog).wal("main"))
+            with receivers.recovered(server, base, receiver.archive) as found:
                 row = found.execute("select count(*), max(at) from heartbeat")[0]
         finally:
-            rig.stop()
-            rig.close()
+            receiver.stop()
+            receiver.close()
     count, newest = int(str(row[0])), row[1]
     assert isinstance(newest, datetime)
     assert claimed is not None

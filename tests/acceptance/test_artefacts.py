@@ -86,7 +86,7 @@ def workbench() -> Iterator[Path]:
     places.remove(folder)
 
 
-class Bench:
+class ByHand:
     """Restores physical backups by hand below a folder, as the servers' account."""
 
     def __init__(self, folder: Path, server: Server) -> None:
@@ -139,13 +139,13 @@ def test_physical(edge_server: Server, tmp_path: Path, workbench: Path, method: 
     site = Site(folder=tmp_path, server=edge_server, plans=plans)
     made = site.made("p")
     check_with_standard_tools(site.path(made))
-    bench = Bench(workbench, edge_server)
-    here = bench.brought(site, made)
+    by_hand = ByHand(workbench, edge_server)
+    here = by_hand.brought(site, made)
     data = workbench / "data"
     *unpack, start = [line.replace("/path/to/data", str(data)) for line in commands_by_hand(here)]
     for command in unpack:
-        bench.run(command, here)
-    bench.run(start.partition(" && ")[0], here)  # pg_verifybackup; that it starts is tested on one major
+        by_hand.run(command, here)
+    by_hand.run(start.partition(" && ")[0], here)  # pg_verifybackup; that it starts is tested on one major
 
 
 def test_a_physical_backup_starts_with_its_tablespace(
@@ -166,16 +166,16 @@ def test_a_physical_backup_starts_with_its_tablespace(
     server.stop()
     shutil.move(space, workbench / "was")
     server.folder.chmod(0o777)  # so that the account can make the folder again, as on a new host
-    bench = Bench(workbench, server)
-    here = bench.brought(site, made)
+    by_hand = ByHand(workbench, server)
+    here = by_hand.brought(site, made)
     data = workbench / "data"
     for line in commands_by_hand(here):
-        bench.run(line.replace("/path/to/data", str(data)), here)
+        by_hand.run(line.replace("/path/to/data", str(data)), here)
     try:
-        assert len(bench.rows("far", database.name)) == 1234
-        assert {table: bench.rows(table, database.name) for table in expected} == expected
+        assert len(by_hand.rows("far", database.name)) == 1234
+        assert {table: by_hand.rows(table, database.name) for table in expected} == expected
     finally:
-        bench.stop(data)
+        by_hand.stop(data)
 
 
 def test_an_incremental_backup_starts(make_server: MakeServer, tmp_path: Path, workbench: Path) -> None:
@@ -187,20 +187,20 @@ def test_an_incremental_backup_starts(make_server: MakeServer, tmp_path: Path, w
     made = site.made("p")
     assert (made.method, made.parent) == ("incremental", full.id), made.fallback
     expected = database.rows()
-    bench = Bench(workbench, server)
+    by_hand = ByHand(workbench, server)
     folders = {each.id: workbench / f"data-{each.id}" for each in (full, made)}
     for each in (full, made):
-        here = bench.brought(site, each)
+        here = by_hand.brought(site, each)
         *unpack, last = commands_by_hand(here)
         for line in unpack:
-            bench.run(line.replace("/path/to/data", str(folders[each.id])), here)
+            by_hand.run(line.replace("/path/to/data", str(folders[each.id])), here)
     combined = workbench / "combined"
     combine = last.partition("   #")[0].replace("/path/to/combined", str(combined))
     combine = combine.replace("/path/to/full /path/to/incremental ...", str(folders[full.id]))
-    bench.run(combine.replace("/path/to/data", str(folders[made.id])), workbench)
-    bench.run(f"pg_verifybackup {combined} && pg_ctl -D {combined} start", workbench)
+    by_hand.run(combine.replace("/path/to/data", str(folders[made.id])), workbench)
+    by_hand.run(f"pg_verifybackup {combined} && pg_ctl -D {combined} start", workbench)
     try:
-        assert len(bench.rows("later", database.name)) == 4321
-        assert {table: bench.rows(table, database.name) for table in expected} == expected
+        assert len(by_hand.rows("later", database.name)) == 4321
+        assert {table: by_hand.rows(table, database.name) for table in expected} == expected
     finally:
-        bench.stop(combined)
+        by_hand.stop(combined)

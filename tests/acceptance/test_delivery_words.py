@@ -8,16 +8,16 @@ import pytest
 
 from pgbackstop_catalog import units
 from pgbackstop_runner.notify import alertmanager
-from tests.acceptance import delivery_desk, receivers
-from tests.acceptance.delivery_desk import Desk
+from tests.acceptance import delivery, receivers
+from tests.acceptance.delivery import Delivery
 
 PLAN = {"server": "main", "plan": "nightly", "backup_type": "logical"}
 EXPORTER = {"job": "pgbackstop", "instance": "backup:9853"}
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with delivery_desk.opened(tmp_path) as made:
+def sent(tmp_path: Path) -> Iterator[Delivery]:
+    with delivery.opened(tmp_path) as made:
         yield made
 
 
@@ -32,7 +32,7 @@ def fired(name: str, severity: str, summary: str, **labels: str) -> dict[str, ob
     }
 
 
-def states(made: Desk) -> dict[str, str]:
+def states(made: Delivery) -> dict[str, str]:
     """Whether each alert is told, by name and database."""
     return {
         f"{each['labels']['alertname']} {each['labels'].get('database', '')}": each["status"]["state"]
@@ -40,82 +40,82 @@ def states(made: Desk) -> dict[str, str]:
     }
 
 
-def test_a_subject_names_the_worst_of_all(desk: Desk) -> None:
+def test_a_subject_names_the_worst_of_all(sent: Delivery) -> None:
     """Of those of one message: critical alerts, which no quiet hour holds back, have one of their own."""
-    desk.configure(group_wait="2s")
-    desk.start()
+    sent.configure(group_wait="2s")
+    sent.start()
     alerts = [
         fired("BackupSizeAnomaly", "info", "A backup is small", **PLAN),
         fired("BackupTooOld", "warning", "No backup of database shop", **PLAN),
         fired("BackupDurationAnomaly", "info", "A backup was slow", **PLAN),
     ]
-    alertmanager.post(desk.server, alerts)
-    mail, slack, _ = desk.post.inbox.on_each("A backup is small")
+    alertmanager.post(sent.server, alerts)
+    mail, slack, _ = sent.post.inbox.on_each("A backup is small")
     assert mail.title == "WARNING: No backup of database shop (3 firing)"
     assert slack.title == mail.title
 
 
-def test_news_of_a_plan_are_told_once(desk: Desk) -> None:
+def test_news_of_a_plan_are_told_once(sent: Delivery) -> None:
     """As configured, in 20 s instead of ten minutes: the first have ended when the next are told."""
-    written = desk.write()
+    written = sent.write()
     waits = f"group_interval: {units.format_exact_duration(570)}"
     assert waits in written.read_text()
     written.write_text(written.read_text().replace(waits, "group_interval: 20s"))
-    desk.serve(written)
+    sent.serve(written)
     old = fired("BackupFinished", "info", "Backed up database crm", database="crm", **PLAN)
     ends = {"endsAt": (datetime.now(UTC) + timedelta(seconds=15)).isoformat()}
-    alertmanager.post(desk.server, [old | ends])
-    desk.post.inbox.on_each("Backed up database crm")
+    alertmanager.post(sent.server, [old | ends])
+    sent.post.inbox.on_each("Backed up database crm")
     new = fired("BackupFinished", "info", "Backed up database shop", database="shop", **PLAN)
-    alertmanager.post(desk.server, [new])
-    for message in desk.post.inbox.on_each("Backed up database shop"):
+    alertmanager.post(sent.server, [new])
+    for message in sent.post.inbox.on_each("Backed up database shop"):
         assert "Backed up database crm" not in message.text
 
 
-def test_an_end_that_repaired_nothing_says_so(desk: Desk) -> None:
-    desk.start()
+def test_an_end_that_repaired_nothing_says_so(sent: Delivery) -> None:
+    sent.start()
     alert = fired("BackupSeriesDisappeared", "warning", "The exporter no longer speaks of them", **PLAN)
-    alertmanager.post(desk.server, [alert])
-    desk.post.inbox.on_each("The exporter no longer speaks of them")
-    alertmanager.post(desk.server, [alert | {"endsAt": datetime.now(UTC).isoformat()}])
-    for message in desk.post.inbox.on_each("RESOLVED", "nothing was repaired"):
+    alertmanager.post(sent.server, [alert])
+    sent.post.inbox.on_each("The exporter no longer speaks of them")
+    alertmanager.post(sent.server, [alert | {"endsAt": datetime.now(UTC).isoformat()}])
+    for message in sent.post.inbox.on_each("RESOLVED", "nothing was repaired"):
         assert "othing to do" not in message.text
 
 
-def test_one_database_hides_no_other(desk: Desk) -> None:
-    desk.start()
+def test_one_database_hides_no_other(sent: Delivery) -> None:
+    sent.start()
     event = fired("BackupRunFailed", "warning", "crm failed", database="crm", **PLAN)
     found = [
         fired("BackupFailed", "warning", f"{name} failed", database=name, **PLAN, **EXPORTER)
         for name in ("crm", "locked")
     ]
-    alertmanager.post(desk.server, [event, *found])
+    alertmanager.post(sent.server, [event, *found])
     wanted = {"BackupRunFailed crm": "active", "BackupFailed crm": "suppressed"}
     wanted["BackupFailed locked"] = "active"
-    receivers.until(lambda: states(desk) == wanted, "the event hides what it has told, and no more")
+    receivers.until(lambda: states(sent) == wanted, "the event hides what it has told, and no more")
 
 
-def test_an_event_of_the_whole_plan_hides_each_database(desk: Desk) -> None:
-    desk.start()
-    alertmanager.post(desk.server, [fired("BackupRunFailed", "warning", "all failed", **PLAN)])
+def test_an_event_of_the_whole_plan_hides_each_database(sent: Delivery) -> None:
+    sent.start()
+    alertmanager.post(sent.server, [fired("BackupRunFailed", "warning", "all failed", **PLAN)])
     alert = fired("BackupFailed", "warning", "crm failed", database="crm", **PLAN, **EXPORTER)
-    alertmanager.post(desk.server, [alert])
+    alertmanager.post(sent.server, [alert])
     wanted = {"BackupRunFailed ": "active", "BackupFailed crm": "suppressed"}
-    receivers.until(lambda: states(desk) == wanted, "the event hides what it has told")
+    receivers.until(lambda: states(sent) == wanted, "the event hides what it has told")
 
 
-def test_a_server_of_another_exporter_hides_nothing(desk: Desk) -> None:
-    desk.start()
+def test_a_server_of_another_exporter_hides_nothing(sent: Delivery) -> None:
+    sent.start()
     down = fired("PostgresUnreachable", "critical", "main is silent", server="main", **EXPORTER)
     other = {**EXPORTER, "instance": "other:9853"}
-    alertmanager.post(desk.server, [down, fired("WalGap", "critical", "a gap", server="main", **other)])
+    alertmanager.post(sent.server, [down, fired("WalGap", "critical", "a gap", server="main", **other)])
     wanted = {"PostgresUnreachable ": "active", "WalGap ": "active"}
-    receivers.until(lambda: states(desk) == wanted, "both are told")
-    alertmanager.post(desk.server, [fired("WalGap", "critical", "a gap", server="main", **EXPORTER)])
+    receivers.until(lambda: states(sent) == wanted, "both are told")
+    alertmanager.post(sent.server, [fired("WalGap", "critical", "a gap", server="main", **EXPORTER)])
     receivers.until(
         lambda: any(
             each["status"]["state"] == "suppressed" and each["labels"]["instance"] == "backup:9853"
-            for each in alertmanager.alerts(desk.server)
+            for each in alertmanager.alerts(sent.server)
         ),
         "that of the same exporter is hidden",
     )

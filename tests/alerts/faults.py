@@ -37,7 +37,7 @@ TEN_MINUTES = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class Expectation:
     """One fault. ``by`` tells first, ``within`` that time; ``also`` follow from it while nobody mends it."""
 
     what: str
@@ -57,20 +57,20 @@ class Told:
 
 
 FAULTS = (
-    Told(
+    Expectation(
         what="The daemon dies: nothing starts any more",
         fault=does(schedule=False),
         by="SchedulerDead",
         also=("BackupScheduleMissed", "BackupTooOld"),
     ),
-    Told(
+    Expectation(
         what="Each backup fails",
         fault=does(fail=Reason.TOOL),
         by="BackupFailed",
         within=DAY,
         also=("BackupTooOld",),
     ),
-    Told(
+    Expectation(
         what="No backup of a new installation succeeds",
         fault=does(fail=Reason.RIGHTS),
         by="BackupFailed",
@@ -79,136 +79,136 @@ FAULTS = (
         after=timedelta(),
         is_new=True,
     ),
-    Told(
+    Expectation(
         what="The runner hangs in the middle of a backup",
         fault=does(write=False),
         by="BackupStuck",
         within=DAY,
         also=("BackupTooOld",),
     ),
-    Told(
+    Expectation(
         what="Dumps are half as big as they were, from the same databases",
         fault=does(size=0.45),
         by="BackupSizeAnomaly",
         within=DAY,
     ),
-    Told(
+    Expectation(
         what="Backups take three times as long",
         fault=does(slowness=3.0),
         by="BackupDurationAnomaly",
         within=DAY,
     ),
     *(
-        Told(what=what, fault=once(deletes_one), by="BackupFilesMissing")
+        Expectation(what=what, fault=once(deletes_one), by="BackupFilesMissing")
         for what in (
             "Somebody deletes a backup",
             "A stored file was cut",
             "A data file is gone while its folder stays",
         )
     ),
-    Told(
+    Expectation(
         what="One bit flips in a stored backup",
         fault=once(rots),
         by="BackupDamaged",
         within=4 * DAY,
         days=5,
     ),
-    Told(
+    Expectation(
         what="Backups are not read again any more, and verify.max_age is a week",
         fault=both(does(reread=False), is_told_after_a_week),
         by="BackupNotReread",
         within=8 * DAY,
         days=9,
     ),
-    Told(
+    Expectation(
         what="The WAL archive is not read again any more, and verify.max_age is a week",
         fault=both(does(reread_wal=False), is_told_after_a_week),
         by="WalNotReread",
         within=5 * DAY,
         days=6,
     ),
-    Told(
+    Expectation(
         what="One bit flips in a copy",
         fault=once(copy_rots),
         by="BackupCopyDamaged",
         within=15 * DAY,
         days=16,
     ),
-    Told(
+    Expectation(
         what="Copies cannot be read again any more, and verify.max_age is a week",
         fault=both(does(reread_copies=False), is_told_after_a_week),
         by="BackupCopyNotReread",
         within=3 * DAY,
         days=4,
     ),
-    Told(
+    Expectation(
         what="Somebody deletes all backups of a database",
         fault=once(deletes),
         by="BackupFilesMissing",
         also=("BackupTooFewKept",),
     ),
-    Told(
+    Expectation(
         what="A backup finds two tables emptied that were full in the one before",
         fault=once(empties),
         by="BackupDataVanished",
     ),
-    Told(
+    Expectation(
         what="The storage for copies is out of reach",
         fault=does(copy=False),
         by="WalCopyBehind",
         within=3 * TEN_MINUTES,
         also=("BackupCopyMissing",),
     ),
-    Told(
+    Expectation(
         what="Backups cannot be restored",
         fault=does(restores=False),
         by="BackupDrillFailed",
         within=8 * DAY,
     ),
-    Told(
+    Expectation(
         what="Drills do not run any more",
         fault=does(drill=False),
         by="BackupNotProven",
         within=9 * DAY,
         days=10,
     ),
-    Told(
+    Expectation(
         what="The receiver of WAL is gone",
         fault=both(does(receive=False), now_is(slot_active=False), lags),
         by="WalReceiverDown",
         also=("WalLagging",),
     ),
-    Told(
+    Expectation(
         what="The receiver of WAL does not keep up",
         fault=both(does(receive=False), lags),
         by="WalLagging",
         within=HOUR,
     ),
-    Told(
+    Expectation(
         what="WAL is lost before it was received",
         fault=once(gap),
         by="WalGap",
         within=TEN_MINUTES,
     ),
-    Told(
+    Expectation(
         what="A gap in the WAL heals before anybody saw it",
         fault=once(gap_that_heals),
         by="WalGap",
         within=TEN_MINUTES,
         also=("RecoveryWindowShort",),
     ),
-    Told(
+    Expectation(
         what="The slot holds back more WAL than it may",
         fault=now_is(slot_retained=2 * 10**10),
         by="WalSlotRetention",
     ),
-    Told(
+    Expectation(
         what="What is older than today cannot be recovered any more",
         fault=once(loses_window),
         by="RecoveryWindowShort",
         within=7 * HOUR,
     ),
-    Told(
+    Expectation(
         what="Something else fills a disk of 2 TB by 200 GB a day",
         fault=fills,
         by="BackupDiskFilling",
@@ -218,7 +218,7 @@ FAULTS = (
         days=22,
         disk_size=2000 * GB,
     ),
-    Told(
+    Expectation(
         what="Something else fills a disk of 500 GB by 20 GB an hour",
         fault=fills_fast,
         by="BackupDiskFilling",
@@ -226,68 +226,68 @@ FAULTS = (
         also=("BackupDiskSpaceLow", "BackupWillNotFit"),
         days=1.0,
     ),
-    Told(
+    Expectation(
         what="The disk is full at once",
         fault=now_is(other_files=450 * GB),
         by="BackupDiskSpaceLow",
         also=("BackupWillNotFit",),
     ),
-    Told(
+    Expectation(
         what="A file system finds itself damaged and turns read-only",
         fault=now_is(is_readonly=True),
         by="BackupDiskReadonly",
     ),
-    Told(
+    Expectation(
         what="The disk of the backups hangs",
         fault=now_is(down=frozenset({f"disk:{STORE}"})),
         by="CollectorStale",
     ),
-    Told(
+    Expectation(
         what="PostgreSQL is down",
         fault=now_is(down=frozenset({"postgres:main"})),
         by="PostgresUnreachable",
     ),
-    Told(
+    Expectation(
         what="The catalog cannot be read",
         fault=now_is(down=frozenset({"catalog"})),
         by="CatalogUnreadable",
     ),
-    Told(what="A record is damaged", fault=now_is(unreadable=1), by="CatalogDamaged"),
-    Told(
+    Expectation(what="A record is damaged", fault=now_is(unreadable=1), by="CatalogDamaged"),
+    Expectation(
         what="The exporter is down",
         fault=now_is(is_exporter_up=False),
         by="BackupExporterDown",
         also=("BackupMetricsAbsent",),
     ),
-    Told(
+    Expectation(
         what="A plan is removed by mistake",
         fault=once(removes_plan),
         by="BackupSeriesDisappeared",
         within=3 * TEN_MINUTES,
     ),
-    Told(
+    Expectation(
         what="The configuration has an error when the exporter reads it again",
         fault=cannot_reload,
         by="BackupConfigReloadFailed",
     ),
-    Told(
+    Expectation(
         what="The clock of the runner is a day ahead",
         fault=once(from_tomorrow),
         by="BackupTimestampInFuture",
         also=("BackupCopyMissing",),
     ),
-    Told(
+    Expectation(
         what="The clock of the exporter's host is two hours behind",
         fault=now_is(exporter_ahead=-2 * HOUR),
         by="BackupExporterClockWrong",
         also=("PostgresClockWrong",),
     ),
-    Told(
+    Expectation(
         what="The clock of the PostgreSQL server is ten minutes behind",
         fault=now_is(server_ahead=-TEN_MINUTES),
         by="PostgresClockWrong",
     ),
-    Told(
+    Expectation(
         what="Notifications of the runner do not arrive",
         fault=now_is(pending=2),
         by="NotificationsFailing",

@@ -6,7 +6,7 @@ usage: python -m tests.alerts.reference
 from datetime import timedelta
 from pathlib import Path
 
-from tests.alerts.faults import FAULTS, Told
+from tests.alerts.faults import FAULTS, Expectation
 from tests.alerts.seen import SEEN
 
 PAGE = Path(__file__).parents[2] / "docs/reference/faults-and-alerts.md"
@@ -33,7 +33,7 @@ def text() -> str:
     return _HEAD + "".join(_row(each) for each in FAULTS)
 
 
-def _row(each: Told) -> str:
+def _row(each: Expectation) -> str:
     also = ", ".join(map(_link, each.also))
     within = _in_words(each.within)
     return f"| {each.what} | {_link(each.by)} | {within} | {also} | {SEEN.get(each.what, '')} |\n"

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.alerts import reference, timeline
-from tests.alerts.faults import BEGINS, FAULTS, Told
+from tests.alerts.faults import BEGINS, FAULTS, Expectation
 from tests.alerts.story import EXPORTER
 from tests.alerts.test_rules import RULES, alert_names
 from tests.alerts.timeline import Series
@@ -80,11 +80,11 @@ def test_thirty_days_without_a_false_alarm(
 
 
 @pytest.fixture(scope="module")
-def told(promtool: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Told], Fired]:
+def told(promtool: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Expectation], Fired]:
     """When each alert fired first after the fault; each fault is told once."""
     known: dict[str, Fired] = {}
 
-    def ask(each: Told) -> Fired:
+    def ask(each: Expectation) -> Fired:
         if each.what not in known:
             folder = tmp_path_factory.mktemp("fault")
             world = World(begins=BEGINS, is_new=each.is_new, step=each.step, disk_size=each.disk_size)
@@ -97,7 +97,9 @@ def told(promtool: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[T
 
 
 @pytest.mark.parametrize("each", FAULTS, ids=lambda each: each.what)
-def test_the_fault_is_told_in_time_and_nothing_else_is(each: Told, told: Callable[[Told], Fired]) -> None:
+def test_the_fault_is_told_in_time_and_nothing_else_is(
+    each: Expectation, told: Callable[[Expectation], Fired]
+) -> None:
     found = told(each)
     assert set(found) == {each.by, *each.also}
     assert timedelta() <= found[each.by] <= each.within

@@ -42,7 +42,7 @@ def config() -> Config:
 
 
 @dataclass
-class Does:
+class Behaviour:
     """What works, and how well."""
 
     schedule: bool = True
@@ -94,7 +94,7 @@ class World:
     server_ahead: timedelta = timedelta()
     down: frozenset[str] = frozenset()
     last_good: dict[str, float] = field(default_factory=dict)
-    does: Does = field(default_factory=Does)
+    does: Behaviour = field(default_factory=Behaviour)
     summed: dict[Subject, tuple[list[Attempt], history.History]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from pgbackstop_catalog.config.configuration import Log
 from pgbackstop_runner.system import log
 from tests.campaign import kills
-from tests.campaign.ground import Ground
+from tests.campaign.campaign import Campaign
 from tests.campaign.kills import Kill
 from tests.campaign.operations import OPERATIONS
 from tests.campaign.ways import DISK, WAYS
@@ -38,10 +38,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, _frame: stopped.append(number))
     folder = places.make()
     server = Server(binaries.reachable(asked.postgresql), settings={"autovacuum": "off"})
-    with server, _file_system(folder) as own_disk, Ground.laid(server, folder) as ground:
+    with server, _file_system(folder) as own_disk, Campaign.laid(server, folder) as campaign:
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder / "tmp")
         ways = WAYS | (DISK if own_disk else {})
-        seconds = {each.name: kills.duration(ground, each) for each in chosen}
+        seconds = {each.name: kills.duration(campaign, each) for each in chosen}
         until = time.monotonic() + asked.seconds
         draw = random.Random(asked.seed)  # noqa: S311 - to be repeated
         for number in range(asked.kills):
@@ -51,7 +51,7 @@ def main() -> int:
             seed = f"{asked.seed}-{number}"
             known = seconds[operation.name]
             done.append(
-                kills.kill(ground, operation, way, ways[way], number=number, seed=seed, seconds=known)
+                kills.kill(campaign, operation, way, ways[way], number=number, seed=seed, seconds=known)
             )
             _tell(done[-1], asked.seed)
     places.remove(folder)
@@ -85,7 +85,7 @@ def _tell(kill: Kill, seed: int) -> None:
 
 @contextlib.contextmanager
 def _file_system(folder: Path) -> Iterator[bool]:
-    """A file system of the ground's own, which can be full; only root can make one."""
+    """A file system of the campaign's own, which can be full; only root can make one."""
     mount = ["mount", "-t", "tmpfs", "-o", f"size={_ROOM},mode=755", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode != 0:
         yield False

@@ -17,7 +17,7 @@ import psutil
 
 from pgbackstop_runner import main
 from pgbackstop_runner.system import orphans
-from tests.campaign.ground import Ground, violations
+from tests.campaign.campaign import Campaign, violations
 from tests.campaign.operations import Operation
 from tests.campaign.ways import Way
 from tests.support.backups import gone, until
@@ -37,29 +37,29 @@ class Kill:
     violations: tuple[str, ...]
 
 
-def duration(ground: Ground, operation: Operation) -> float:
+def duration(campaign: Campaign, operation: Operation) -> float:
     """Seconds of the operation that nobody kills. Raises AssertionError where it fails."""
-    words = operation.prepare(ground)
+    words = operation.prepare(campaign)
     start = time.monotonic()
-    pid = _fork(ground, words)
+    pid = _fork(campaign, words)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     seconds = time.monotonic() - start
-    assert code == 0, (operation.name, said(ground))
-    _clear(ground)
+    assert code == 0, (operation.name, said(campaign))
+    _clear(campaign)
     return seconds
 
 
 def kill(
-    ground: Ground, operation: Operation, way: str, deed: Way, *, number: int, seed: str, seconds: float
+    campaign: Campaign, operation: Operation, way: str, deed: Way, *, number: int, seed: str, seconds: float
 ) -> Kill:
     """Kill at a moment of the operation's ``seconds``; everything random comes from the seed."""
     draw = random.Random(seed)  # noqa: S311 - to be repeated
-    words = operation.prepare(ground)
-    pid = _fork(ground, words)
+    words = operation.prepare(campaign)
+    pid = _fork(campaign, words)
     process = psutil.Process(pid)
     time.sleep(draw.uniform(0, seconds * 1.05))
     in_time = process.status() != psutil.STATUS_ZOMBIE
-    deed(process, ground, draw)
+    deed(process, campaign, draw)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     return Kill(
         operation=operation.name,
@@ -67,54 +67,54 @@ def kill(
         number=number,
         code=code,
         in_time=in_time,
-        violations=tuple(_aftermath(ground)),
+        violations=tuple(_aftermath(campaign)),
     )
 
 
-def _aftermath(ground: Ground) -> list[str]:
-    found = [f"it said {word!r}: {said(ground)[-2000:]}" for word in _NEVER if word in said(ground)]
+def _aftermath(campaign: Campaign) -> list[str]:
+    found = [f"it said {word!r}: {said(campaign)[-2000:]}" for word in _NEVER if word in said(campaign)]
     try:
-        until(lambda: gone(_waited_for(ground)), "the end of what it started")
-        ground.tidy()
-        until(lambda: gone(working(ground)), "the end of what the next start ends")
-        found += violations(ground)
+        until(lambda: gone(_waited_for(campaign)), "the end of what it started")
+        campaign.tidy()
+        until(lambda: gone(working(campaign)), "the end of what the next start ends")
+        found += violations(campaign)
     except Exception:
         found.append(traceback.format_exc()[-3000:])
-    _clear(ground)  # so that nothing of it is in the way of the next
+    _clear(campaign)  # so that nothing of it is in the way of the next
     return found
 
 
-def _waited_for(ground: Ground) -> list[psutil.Process]:
+def _waited_for(campaign: Campaign) -> list[psutil.Process]:
     """What ends by itself, or never: all but what waits for who is gone, which the next start ends."""
     orphaned = set(orphans.found())
-    return [each for each in working(ground) if each.pid not in orphaned]
+    return [each for each in working(campaign) if each.pid not in orphaned]
 
 
-def _clear(ground: Ground) -> None:
+def _clear(campaign: Campaign) -> None:
     with contextlib.suppress(FileNotFoundError):
-        (ground.folder / "stderr").unlink()
-    ground.clear()
+        (campaign.folder / "stderr").unlink()
+    campaign.clear()
 
 
-def working(ground: Ground) -> list[psutil.Process]:
-    """Processes that have the ground's folder among their words, but us."""
+def working(campaign: Campaign) -> list[psutil.Process]:
+    """Processes that have the campaign's folder among their words, but us."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            if process.pid != os.getpid() and any(str(ground.folder) in word for word in process.cmdline()):
+            if process.pid != os.getpid() and any(str(campaign.folder) in word for word in process.cmdline()):
                 found.append(process)
     return found
 
 
-def said(ground: Ground) -> str:
+def said(campaign: Campaign) -> str:
     """The standard error of the newest operation."""
     try:
-        return (ground.folder / "stderr").read_text(errors="replace")
+        return (campaign.folder / "stderr").read_text(errors="replace")
     except OSError:
         return ""
 
 
-def _fork(ground: Ground, words: Sequence[str]) -> int:
+def _fork(campaign: Campaign, words: Sequence[str]) -> int:
     """The command as a child that has imported everything already."""
     pid = os.fork()
     if pid:
@@ -123,8 +123,8 @@ def _fork(ground: Ground, words: Sequence[str]) -> int:
     try:
         os.setsid()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the campaign has its own
-        _redirect(ground.folder / "stderr")
-        sys.argv = ["pgbackstop", "--config", str(ground.file), *words]
+        _redirect(campaign.folder / "stderr")
+        sys.argv = ["pgbackstop", "--config", str(campaign.file), *words]
         main.run()
         code = 0
     except SystemExit as end:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tests.campaign.ground import SHOP, Ground
+from tests.campaign.campaign import SHOP, Campaign
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,7 +13,7 @@ class Operation:
     """``prepare`` makes what it needs, and returns the words of the command."""
 
     name: str
-    prepare: Callable[[Ground], Sequence[str]]
+    prepare: Callable[[Campaign], Sequence[str]]
 
 
 def _backup(plan: str) -> Operation:
@@ -21,45 +21,45 @@ def _backup(plan: str) -> Operation:
 
 
 def _restore(name: str, plan: str, *words: str) -> Operation:
-    def prepare(ground: Ground) -> Sequence[str]:
-        ground.mark()
+    def prepare(campaign: Campaign) -> Sequence[str]:
+        campaign.mark()
         return ("restore", "--plan", plan, *words)
 
     return Operation(name=name, prepare=prepare)
 
 
-def _back(ground: Ground) -> Sequence[str]:
-    ground.mark()
-    return ("restore", "--undo", ground.restored("custom"), "--yes-replace", SHOP)
+def _back(campaign: Campaign) -> Sequence[str]:
+    campaign.mark()
+    return ("restore", "--undo", campaign.restored("custom"), "--yes-replace", SHOP)
 
 
-def _drop(ground: Ground) -> Sequence[str]:
-    restored = ground.restored("custom")
+def _drop(campaign: Campaign) -> Sequence[str]:
+    restored = campaign.restored("custom")
     return ("restore", "--drop-old", restored, "--yes-replace", f"{SHOP}__before_{restored[-6:]}")
 
 
-def _copy(ground: Ground) -> Sequence[str]:
-    ground.write(copied=False)
-    ground.backup("dir")
-    ground.write()
+def _copy(campaign: Campaign) -> Sequence[str]:
+    campaign.write(copied=False)
+    campaign.backup("dir")
+    campaign.write()
     return ("copy", "dir")
 
 
-def _expire(ground: Ground) -> Sequence[str]:
-    ground.write(last=5)
+def _expire(campaign: Campaign) -> Sequence[str]:
+    campaign.write(last=5)
     for _ in range(2):
-        ground.backup("dir")
-    ground.write()
+        campaign.backup("dir")
+    campaign.write()
     return ("expire", "dir")
 
 
-def _table(ground: Ground) -> Sequence[str]:
-    ground.server.execute("drop schema if exists back cascade", SHOP)
+def _table(campaign: Campaign) -> Sequence[str]:
+    campaign.server.execute("drop schema if exists back cascade", SHOP)
     return ("restore", "--plan", "custom", "--table", "public.goods", "--into-schema", "back")
 
 
-def _recover(ground: Ground) -> Sequence[str]:
-    return ("recover", "main", "--into", str(ground.folder / "recovered"))
+def _recover(campaign: Campaign) -> Sequence[str]:
+    return ("recover", "main", "--into", str(campaign.folder / "recovered"))
 
 
 def _simple(name: str, *words: str) -> Operation:

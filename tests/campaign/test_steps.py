@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.campaign.ground import Ground, violations
+from tests.campaign.campaign import Campaign, violations
 from tests.campaign.kills import working
 from tests.campaign.operations import OPERATIONS, Operation
 from tests.support import binaries, forks, places
@@ -23,9 +23,9 @@ MOST_STEPS = 30
 
 
 @pytest.fixture(scope="module")
-def ground(module_server: Server) -> Iterator[Ground]:
+def campaign(module_server: Server) -> Iterator[Campaign]:
     folder = places.make()
-    with Ground.laid(module_server, folder) as laid:
+    with Campaign.laid(module_server, folder) as laid:
         yield laid
     places.remove(folder)
 
@@ -40,11 +40,11 @@ def module_server() -> Iterator[Server]:
         yield server
 
 
-def killed_after(ground: Ground, operation: Operation, step: int) -> bool:
+def killed_after(campaign: Campaign, operation: Operation, step: int) -> bool:
     """Kill it right after that line of its log; whether it had as many."""
-    words = operation.prepare(ground)
-    env = environment({"TMPDIR": str(ground.folder / "tmp")})
-    with forks.start("--config", str(ground.file), *words, stdout=subprocess.DEVNULL, env=env) as running:
+    words = operation.prepare(campaign)
+    env = environment({"TMPDIR": str(campaign.folder / "tmp")})
+    with forks.start("--config", str(campaign.file), *words, stdout=subprocess.DEVNULL, env=env) as running:
         assert running.stderr is not None
         lines = 0
         for line in running.stderr:
@@ -59,15 +59,15 @@ def killed_after(ground: Ground, operation: Operation, step: int) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", CHOSEN, ids=[each.name for each in CHOSEN])
 def test_killed_after_each_step(
-    operation: Operation, ground: Ground, monkeypatch: pytest.MonkeyPatch
+    operation: Operation, campaign: Campaign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(ground.folder / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", str(campaign.folder / "tmp"))
     for step in range(1, MOST_STEPS):
-        was_killed = killed_after(ground, operation, step)
-        until(lambda: gone(working(ground)), "the end of what it started")
-        ground.tidy()
-        assert list(violations(ground)) == [], f"after step {step}"
-        ground.clear()
+        was_killed = killed_after(campaign, operation, step)
+        until(lambda: gone(working(campaign)), "the end of what it started")
+        campaign.tidy()
+        assert list(violations(campaign)) == [], f"after step {step}"
+        campaign.clear()
         if not was_killed:
             assert step > 1, "it has no steps"
             return

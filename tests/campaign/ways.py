@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import psutil
 
-from tests.campaign.ground import Ground
+from tests.campaign.campaign import Campaign
 from tests.support.backups import until
 from tests.support.servers import ServerError
 
-Way = Callable[[psutil.Process, Ground, random.Random], None]
+Way = Callable[[psutil.Process, Campaign, random.Random], None]
 
 
 def _send(process: psutil.Process, number: signal.Signals) -> None:
@@ -28,44 +28,44 @@ def _family(process: psutil.Process) -> list[psutil.Process]:
     return []
 
 
-def command(process: psutil.Process, _ground: Ground, _draw: random.Random) -> None:
+def command(process: psutil.Process, _ground: Campaign, _draw: random.Random) -> None:
     """SIGKILL to the command alone; what it started must die by itself."""
     _send(process, signal.SIGKILL)
 
 
-def tree(process: psutil.Process, _ground: Ground, _draw: random.Random) -> None:
+def tree(process: psutil.Process, _ground: Campaign, _draw: random.Random) -> None:
     """SIGKILL to the command and all that it started, as the kernel does where memory is short."""
     for each in (process, *_family(process)):
         _send(each, signal.SIGKILL)
 
 
-def tool(process: psutil.Process, _ground: Ground, draw: random.Random) -> None:
+def tool(process: psutil.Process, _ground: Campaign, draw: random.Random) -> None:
     """SIGKILL to one of its tools; to the command where there is none just then."""
     _send(draw.choice(_family(process) or [process]), signal.SIGKILL)
 
 
-def terminate(process: psutil.Process, _ground: Ground, _draw: random.Random) -> None:
+def terminate(process: psutil.Process, _ground: Campaign, _draw: random.Random) -> None:
     """SIGTERM, as a service manager does."""
     _send(process, signal.SIGTERM)
 
 
-def interrupt(process: psutil.Process, _ground: Ground, _draw: random.Random) -> None:
+def interrupt(process: psutil.Process, _ground: Campaign, _draw: random.Random) -> None:
     """SIGINT, as Ctrl-C does."""
     _send(process, signal.SIGINT)
 
 
-def server(_process: psutil.Process, ground: Ground, _draw: random.Random) -> None:
+def server(_process: psutil.Process, campaign: Campaign, _draw: random.Random) -> None:
     """An immediate shutdown of PostgreSQL; it is started again at once."""
-    ground.server.stop("immediate")
+    campaign.server.stop("immediate")
     for _ in range(5):
         with contextlib.suppress(ServerError):
-            ground.server.start()
+            campaign.server.start()
             return
 
 
-def disk(process: psutil.Process, ground: Ground, _draw: random.Random) -> None:
+def disk(process: psutil.Process, campaign: Campaign, _draw: random.Random) -> None:
     """The disk of catalog and storages is full until the command has ended."""
-    filler = ground.folder / "filler"
+    filler = campaign.folder / "filler"
     with filler.open("wb") as file, contextlib.suppress(OSError):
         while True:
             os.posix_fallocate(file.fileno(), file.tell(), 2**16)
@@ -76,5 +76,5 @@ def disk(process: psutil.Process, ground: Ground, _draw: random.Random) -> None:
 
 
 WAYS: dict[str, Way] = {each.__name__: each for each in (command, tree, tool, terminate, interrupt, server)}
-# Only where the ground is a file system of its own.
+# Only where the campaign is a file system of its own.
 DISK: dict[str, Way] = {"disk": disk}

@@ -15,7 +15,7 @@ INTERPOLATED = {"$__rate_interval": "20s", "$__interval": "5s", "$__range": "60s
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class PlacedQuery:
     """One query with where it stands. ``is_range``: over the time, else at one moment."""
 
     dashboard: str
@@ -55,10 +55,10 @@ def every_panel() -> list[Any]:
     return [(name, panel) for name, document in DOCUMENTS.items() for panel in panels(document)]
 
 
-def _of_panels() -> Iterator[Asked]:
+def _of_panels() -> Iterator[PlacedQuery]:
     for dashboard, panel in every_panel():
         for target in panel["targets"]:
-            yield Asked(
+            yield PlacedQuery(
                 dashboard=dashboard,
                 panel=panel["title"],
                 name=target["refId"],
@@ -67,10 +67,10 @@ def _of_panels() -> Iterator[Asked]:
             )
 
 
-def _of_pages() -> Iterator[Asked]:
+def _of_pages() -> Iterator[PlacedQuery]:
     for dashboard, document in DOCUMENTS.items():
         for annotation in document["annotations"]["list"]:
-            yield Asked(
+            yield PlacedQuery(
                 dashboard=dashboard,
                 panel="annotations",
                 name=annotation["name"],
@@ -79,7 +79,7 @@ def _of_pages() -> Iterator[Asked]:
             )
         for variable in document["templating"]["list"]:
             if variable["type"] == "query":
-                yield Asked(
+                yield PlacedQuery(
                     dashboard=dashboard,
                     panel="variables",
                     name=variable["name"],

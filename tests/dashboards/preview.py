@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tests.dashboards.documents import Asked
+from tests.dashboards.documents import PlacedQuery
 
 Answer = list[dict[str, Any]]
 
 
-def text(answers: Sequence[tuple[Asked, Answer]]) -> str:
+def text(answers: Sequence[tuple[PlacedQuery, Answer]]) -> str:
     """One block for each query: where it stands, and the newest value of each of its series."""
     return "\n".join(f"{asked.id}\n{_series(answer)}" for asked, answer in answers)
 

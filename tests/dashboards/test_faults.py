@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.alerts import timeline
-from tests.alerts.faults import BEGINS, FAULTS, Told
+from tests.alerts.faults import BEGINS, FAULTS, Expectation
 from tests.alerts.seen import SEEN
 from tests.alerts.test_rules import rules
 from tests.alerts.world import World
@@ -29,18 +29,18 @@ PANELS = [
 MANY = "What this page rests on"
 
 
-def instance(told: Told) -> str:
+def instance(told: Expectation) -> str:
     """Each fault has an exporter of its own."""
     return f"fault-{FAULTS.index(told)}:9853"
 
 
-def moment(told: Told) -> datetime:
+def moment(told: Expectation) -> datetime:
     """The step at which the alert should have been told."""
     steps = (told.after + told.within) // told.step
     return BEGINS + steps * told.step
 
 
-def lines(told: Told) -> Iterator[str]:
+def lines(told: Expectation) -> Iterator[str]:
     world = World(begins=BEGINS, is_new=told.is_new, step=told.step, disk_size=told.disk_size)
     own = f'job="pgbackstop",instance="{instance(told)}"'
     now = BEGINS
@@ -73,7 +73,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         yield found
 
 
-def seen(prometheus: Prometheus, told: Told) -> str:
+def seen(prometheus: Prometheus, told: Expectation) -> str:
     """What is alarming, panel by panel."""
     found = [
         f"{heading} **{shown.word(field, value)}**"
@@ -85,7 +85,7 @@ def seen(prometheus: Prometheus, told: Told) -> str:
 
 
 def _values(
-    prometheus: Prometheus, told: Told, panel: dict[str, Any]
+    prometheus: Prometheus, told: Expectation, panel: dict[str, Any]
 ) -> Iterator[tuple[str, shown.Field, float]]:
     for heading, expr, field in shown.fields(panel):
         asked = expr.replace('"$instance"', json.dumps(instance(told)))

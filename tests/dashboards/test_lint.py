@@ -16,7 +16,7 @@ from pgbackstop_exporter.families import unreachable
 from pgbackstop_exporter.metrics.contract import METRICS
 from pgbackstop_exporter.metrics.metric import PLAN, SERVER
 from tests.alerts.test_rules import RULES, alert_names, rules
-from tests.dashboards.documents import ASKED, DOCUMENTS, Asked, every_panel
+from tests.dashboards.documents import ASKED, DOCUMENTS, PlacedQuery, every_panel
 
 EVERY_DOCUMENT = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
 EVERY_PANEL = pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_every_panel_is_explained_and_measured(panel: dict[str, Any]) -> None:
 
 
 @EVERY_QUERY
-def test_rates_are_over_grafanas_interval(asked: Asked) -> None:
+def test_rates_are_over_grafanas_interval(asked: PlacedQuery) -> None:
     for function, over in re.findall(r"\b(\w+)\([^()]*\[([^\]]+)\]", asked.expr):
         if function in {"rate", "irate"}:
             assert over == "$__rate_interval"
@@ -88,7 +88,7 @@ def test_rates_are_over_grafanas_interval(asked: Asked) -> None:
 
 
 @EVERY_QUERY
-def test_graphs_of_counters_are_of_their_steps(asked: Asked) -> None:
+def test_graphs_of_counters_are_of_their_steps(asked: PlacedQuery) -> None:
     for counter in COUNTERS:
         for found in re.finditer(rf"\b{counter}(\{{[^}}]*\}})?", asked.expr):
             before, behind = asked.expr[: found.start()], asked.expr[found.end() :]
@@ -97,7 +97,7 @@ def test_graphs_of_counters_are_of_their_steps(asked: Asked) -> None:
 
 
 @EVERY_QUERY
-def test_an_absent_alert_is_no_good_news(asked: Asked) -> None:
+def test_an_absent_alert_is_no_good_news(asked: PlacedQuery) -> None:
     """Without an exporter, or without rules, nothing fires: that is no 0."""
     assert "or vector(0)" not in asked.expr
     if "ALERTS{" in asked.expr and asked.panel != "annotations":
@@ -155,7 +155,7 @@ OF_ALL = {("plan",), ("reason",), ("storage",), ("channel",), ("alertname", "whe
 
 
 @EVERY_QUERY
-def test_equal_names_of_two_hosts_stay_apart(asked: Asked) -> None:
+def test_equal_names_of_two_hosts_stay_apart(asked: PlacedQuery) -> None:
     for kind, inside in re.findall(r"\b(by|on|ignoring|without)\s*\(([^)]*)\)", asked.expr):
         labels = tuple(filter(None, re.split(r",\s*", inside)))
         if kind == "by":
@@ -167,7 +167,7 @@ def test_equal_names_of_two_hosts_stay_apart(asked: Asked) -> None:
 
 
 @EVERY_QUERY
-def test_what_the_reader_chose_is_what_is_shown(asked: Asked) -> None:
+def test_what_the_reader_chose_is_what_is_shown(asked: PlacedQuery) -> None:
     if asked.panel == "variables":
         return
     labels = {metric.name: metric.labels for metric in METRICS}
@@ -193,7 +193,7 @@ def test_a_moment_that_is_zero_is_never(panel: dict[str, Any]) -> None:
 
 
 @EVERY_QUERY
-def test_moments_are_milliseconds(asked: Asked) -> None:
+def test_moments_are_milliseconds(asked: PlacedQuery) -> None:
     """A timestamp that is no operand of a difference or a comparison is shown, so it must be in ms."""
     name = r"(?:backup_last_success_time|backup_\w+_timestamp_seconds)"
     bare = re.fullmatch(rf"(?:max by \([^)]*\) \(|max\(|min\()?{name}(?:\{{[^}}]*\}})?\)?", asked.expr)

@@ -15,7 +15,7 @@ from pgbackstop_exporter.metrics.contract import METRICS
 from tests.alerts.test_rules import metrics_in as metrics_of_rule
 from tests.alerts.test_rules import rules
 from tests.dashboards import preview, world
-from tests.dashboards.documents import ASKED, Asked, interpolate
+from tests.dashboards.documents import ASKED, PlacedQuery, interpolate
 from tests.dashboards.prometheus import Prometheus, program
 from tests.support.servers import Server
 
@@ -30,7 +30,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory, pg17: Server) -> Iterat
         yield found
 
 
-def ask(prometheus: Prometheus, asked: Asked) -> preview.Answer:
+def ask(prometheus: Prometheus, asked: PlacedQuery) -> preview.Answer:
     look = prometheus.over_time if asked.is_range else prometheus.instant
     return look(asked.interpolated)
 
@@ -40,7 +40,7 @@ EMPTY = {"pgbackstop-backup-history / Free space / B": "a forecast wants two day
 
 
 def test_no_query_is_empty(prometheus: Prometheus) -> None:
-    answers: list[tuple[Asked, preview.Answer]] = []
+    answers: list[tuple[PlacedQuery, preview.Answer]] = []
 
     def are_there() -> bool:
         answers[:] = [(asked, ask(prometheus, asked)) for asked in ASKED]
@@ -96,7 +96,7 @@ def metrics_in(expr: str) -> set[str]:
 
 
 @pytest.mark.parametrize("asked", ASKED, ids=lambda asked: asked.id)
-def test_queries_use_only_what_the_contract_lists(asked: Asked) -> None:
+def test_queries_use_only_what_the_contract_lists(asked: PlacedQuery) -> None:
     known = {metric.name for metric in METRICS} | FOREIGN
     found = metrics_in(asked.expr)
     assert found

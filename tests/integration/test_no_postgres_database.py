@@ -11,7 +11,7 @@ import pytest
 import pgbackstop_runner
 from tests.integration.drill.conftest import drills
 from tests.integration.exporter.running import Exporter
-from tests.integration.recover.yard import SETTINGS, Yard
+from tests.integration.recover.primary import SETTINGS, Primary
 from tests.support import backups, binaries, places
 from tests.support.backups import Site
 from tests.support.fixtures import MakeServer
@@ -78,27 +78,27 @@ def test_physical_backups_wal_and_recovery(server: Server) -> None:
     """Heartbeats are in the one that has their table, here and in what a drill recovers."""
     server.execute("create role pgbackstop")
     server.execute(HEARTBEAT.read_text(), "shop")
-    yard = Yard(server)
-    yard.site.server_settings = {"wal": {}, "heartbeat": {"enabled": True, "interval": 1}}
-    yard.site.write()
+    primary = Primary(server)
+    primary.site.server_settings = {"wal": {}, "heartbeat": {"enabled": True, "interval": 1}}
+    primary.site.write()
     try:
-        with yard.site.start("daemon") as daemon:
+        with primary.site.start("daemon") as daemon:
             backups.until(lambda: beats(server) > 2, "heartbeats")
             daemon.terminate()
             daemon.communicate()
-        yard.receive()
-        yard.backup()
+        primary.receive()
+        primary.backup()
         server.execute("insert into orders values (3)")
-        yard.switch()
-        yard.caught_up()
-        done(yard.site, "check", "base")
-        done(yard.site, "drill", "base")
-        proof = drills(yard.site)[0]
+        primary.switch()
+        primary.caught_up()
+        done(primary.site, "check", "base")
+        done(primary.site, "drill", "base")
+        proof = drills(primary.site)[0]
         assert [each.ok for each in proof.checks if each.name == "heartbeats"] == [True]
         assert proof.rpo_seconds is not None
-        with yard.recovered() as clone:
+        with primary.recovered() as clone:
             where = f"host={clone.data} port={clone.port} user={server.superuser} dbname=shop"
             with psycopg.connect(where, autocommit=True) as connection:
                 assert connection.execute("select count(*) from orders").fetchall() == [(3,)]
     finally:
-        yard.close()
+        primary.close()

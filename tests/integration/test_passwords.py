@@ -12,7 +12,7 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from tests.integration.exporter.running import Exporter
-from tests.integration.wal.rig import Rig
+from tests.integration.wal.receiver import Receiver
 from tests.support.backups import Site, plan
 from tests.support.databases import Database
 from tests.support.servers import Server
@@ -114,27 +114,29 @@ def test_a_command_that_fails_is_one_sentence(tmp_path: Path, pg17: Server) -> N
 
 
 @pytest.fixture
-def rig(private_server: Server) -> Iterator[Rig]:
-    made = Rig(server=private_server)
+def receiver(private_server: Server) -> Iterator[Receiver]:
+    made = Receiver(server=private_server)
     try:
         yield made
     finally:
         made.close()
 
 
-def test_a_restarted_wal_receiver_asks_anew(rig: Rig) -> None:
+def test_a_restarted_wal_receiver_asks_anew(receiver: Receiver) -> None:
     """The token of before is good no more, and the stream was cut."""
-    token = rig.folder / "token"
+    token = receiver.folder / "token"
     token.write_text("first\n")
-    rig.server.execute("create role streamer login replication password 'first'")
-    rig.server.execute("grant pg_monitor to streamer")
-    rig.user, rig.password_command = "streamer", ["cat", str(token)]
-    rig.start()
-    rig.streaming()
+    receiver.server.execute("create role streamer login replication password 'first'")
+    receiver.server.execute("grant pg_monitor to streamer")
+    receiver.user, receiver.password_command = "streamer", ["cat", str(token)]
+    receiver.start()
+    receiver.streaming()
     token.write_text("second\n")
-    rig.server.execute("alter role streamer password 'second'")
-    rig.server.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'streamer'")
-    rig.arrived(rig.fill(2))
-    assert rig.streaming().gaps == ()
-    rig.stop()
-    rig.whole()
+    receiver.server.execute("alter role streamer password 'second'")
+    receiver.server.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'streamer'"
+    )
+    receiver.arrived(receiver.fill(2))
+    assert receiver.streaming().gaps == ()
+    receiver.stop()
+    receiver.whole()

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.dashboards.documents import ASKED, Asked, interpolate
-from tests.stack import chat, outside, stand_ins
+from tests.dashboards.documents import ASKED, PlacedQuery, interpolate
+from tests.stack import chat, external_server, stand_ins
 from tests.stack.engine import GATEWAY, Engine, EngineError, wait_for
-from tests.stack.outside import Outside
+from tests.stack.external_server import ExternalServer
 from tests.stack.running import PATIENCE, Stack, prepared
 from tests.support.certificates import Authority
 from tests.support.fixtures import MakeServer
@@ -99,7 +99,7 @@ def stack(tmp_path: Path, authority: Authority) -> Iterator[Stack]:
         mount(made.engine, disk, f"size={ROOMY}")
         secrets = made.folder / "secrets"
         secrets.mkdir()
-        (secrets / "postgres.password").write_text(f"{outside.PASSWORD}\n")
+        (secrets / "postgres.password").write_text(f"{external_server.PASSWORD}\n")
         (secrets / "slack.url").write_text(f"http://{GATEWAY}:{chat.SLACK_PORT}/services/T0/B0/secret\n")
         (secrets / "telegram.token").write_text(f"{chat.TOKEN}\n")
         made.write(
@@ -148,8 +148,8 @@ def channels(stack: Stack, authority: Authority, tmp_path: Path) -> Iterator[Cha
 
 
 @pytest.fixture
-def server(stack: Stack, make_server: MakeServer) -> Iterator[Outside]:
-    found = Outside(stack.engine, make_server(stand_ins.MAJOR))
+def server(stack: Stack, make_server: MakeServer) -> Iterator[ExternalServer]:
+    found = ExternalServer(stack.engine, make_server(stand_ins.MAJOR))
     try:
         found.start()
         yield found
@@ -158,7 +158,7 @@ def server(stack: Stack, make_server: MakeServer) -> Iterator[Outside]:
 
 
 def test_three_incidents_are_read_in_three_channels(
-    stack: Stack, server: Outside, channels: Channels, tmp_path: Path
+    stack: Stack, server: ExternalServer, channels: Channels, tmp_path: Path
 ) -> None:
     stack.up()
     stack.runner("check")
@@ -191,7 +191,7 @@ def every_panel_is_answered(stack: Stack) -> None:
     assert {f"{asked.panel} / {asked.name}" for asked in empty} <= OF_WHAT_DID_NOT_HAPPEN
 
 
-def ask(stack: Stack, asked: Asked) -> list[dict[str, object]]:
+def ask(stack: Stack, asked: PlacedQuery) -> list[dict[str, object]]:
     """As Grafana does. Raises EngineError where Prometheus does not understand."""
     expr = asked.expr
     for name, value in INTERVALS.items():

@@ -24,7 +24,7 @@ SECRET = "as long as it takes"
 
 
 @dataclass(kw_only=True)
-class House:
+class SignOn:
     site: Site
     provider: subprocess.Popen[bytes]
 
@@ -60,13 +60,13 @@ def provided(authority: Authority, port: int, redirect_uri: str) -> Iterator[sub
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def sign_on(tmp_path: Path) -> Iterator[SignOn]:
     authority, port, provider_port = Authority(tmp_path / "authority"), ports.free(), ports.free()
     secret = tmp_path / "secret"
     secret.write_text(f"{SECRET}\n")
     secret.chmod(0o600)
     settings = {
-        "name": "House of keys",
+        "name": "SignOn of keys",
         "issuer": f"https://localhost:{provider_port}",
         "client_id": "pgbackstop",
         "client_secret_file": str(secret),
@@ -86,7 +86,7 @@ def house(tmp_path: Path) -> Iterator[House]:
         provided(authority, provider_port, redirect_uri) as provider,
         running(tmp_path, file, port) as site,
     ):
-        yield House(site=site, provider=provider)
+        yield SignOn(site=site, provider=provider)
 
 
 @pytest.fixture
@@ -99,9 +99,9 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def sign_in(page: Page, house: House, name: str) -> None:
-    page.goto(house.site.address)
-    page.get_by_role("link", name="Log in by House of keys").click()
+def sign_in(page: Page, sign_on: SignOn, name: str) -> None:
+    page.goto(sign_on.site.address)
+    page.get_by_role("link", name="Log in by SignOn of keys").click()
     page.get_by_placeholder("Enter any login").fill(name)
     page.get_by_placeholder("and password").fill("any")
     page.get_by_role("button", name="Sign-in").click()
@@ -109,26 +109,26 @@ def sign_in(page: Page, house: House, name: str) -> None:
 
 
 def test_people_come_by_their_groups_and_by_a_password_when_the_provider_is_gone(
-    house: House, page: Page
+    sign_on: SignOn, page: Page
 ) -> None:
-    sign_in(page, house, "olga")
-    expect(page.get_by_text("olga (House of keys) · operator")).to_be_visible(timeout=PATIENCE)
-    expect(page).to_have_url(f"{house.site.address}/")
+    sign_in(page, sign_on, "olga")
+    expect(page.get_by_text("olga (SignOn of keys) · operator")).to_be_visible(timeout=PATIENCE)
+    expect(page).to_have_url(f"{sign_on.site.address}/")
     page.reload()
     page.get_by_role("button", name="Log out").click()
-    page.get_by_role("link", name="Log out of House of keys, too").click()
+    page.get_by_role("link", name="Log out of SignOn of keys, too").click()
     page.get_by_role("button", name=re.compile("Yes, sign me out")).click()
-    page.wait_for_url(f"{house.site.address}/login*")
-    sign_in(page, house, "mallory")
-    expect(page.get_by_role("alert")).to_contain_text("mallory (House of keys) may not enter")
-    house.provider.kill()
-    house.provider.wait()
-    page.goto(house.site.address)
+    page.wait_for_url(f"{sign_on.site.address}/login*")
+    sign_in(page, sign_on, "mallory")
+    expect(page.get_by_role("alert")).to_contain_text("mallory (SignOn of keys) may not enter")
+    sign_on.provider.kill()
+    sign_on.provider.wait()
+    page.goto(sign_on.site.address)
     page.get_by_label("Name").fill("vera")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in", exact=True).click()
     expect(page.get_by_text("vera · viewer")).to_be_visible(timeout=PATIENCE)
-    audit = house.audit()
-    assert '"olga (House of keys)"' in audit
-    assert "refused: House of keys: mallory" in audit
-    assert SECRET not in audit + (house.site.folder / "log").read_text()
+    audit = sign_on.audit()
+    assert '"olga (SignOn of keys)"' in audit
+    assert "refused: SignOn of keys: mallory" in audit
+    assert SECRET not in audit + (sign_on.site.folder / "log").read_text()

@@ -10,8 +10,8 @@ import yaml
 from pgbackstop_catalog.model import format_time
 from pgbackstop_catalog.records.attempt import Status
 from tests.integration.console.conftest import Site, console, deeds, ended, planned, running, until
-from tests.integration.recover import yard as yards
-from tests.integration.recover.yard import Clone, Yard
+from tests.integration.recover import primary as primaries
+from tests.integration.recover.primary import Clone, Primary
 from tests.support import ports
 from tests.support.fixtures import MakeServer
 
@@ -20,10 +20,10 @@ PATH = "/servers/main/recover"
 
 
 @pytest.fixture
-def yard(make_server: MakeServer) -> Iterator[Yard]:
-    server = make_server(settings=yards.SETTINGS)
-    server.execute(yards.BEATS)
-    made = Yard(server)
+def primary(make_server: MakeServer) -> Iterator[Primary]:
+    server = make_server(settings=primaries.SETTINGS)
+    server.execute(primaries.BEATS)
+    made = Primary(server)
     try:
         yield made
     finally:
@@ -31,25 +31,25 @@ def yard(make_server: MakeServer) -> Iterator[Yard]:
 
 
 @pytest.fixture
-def recoverable(yard: Yard) -> Iterator[Site]:
+def recoverable(primary: Primary) -> Iterator[Site]:
     """The daemon receives the WAL of a server with a backup and ten heartbeats after it."""
     port = ports.free()
-    file = yard.site.file
+    file = primary.site.file
     file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "console": console(port)}))
-    with running(yard.site.folder, file, port) as made:
-        until(yard.is_streaming, "the stream")
-        yard.backup()
-        yard.beat(1, 10)
-        yard.caught_up()
+    with running(primary.site.folder, file, port) as made:
+        until(primary.is_streaming, "the stream")
+        primary.backup()
+        primary.beat(1, 10)
+        primary.caught_up()
         yield made
 
 
-def test_an_admin_recovers_to_the_moment_before_a_mistake(recoverable: Site, yard: Yard) -> None:
-    commits = yard.commits()
+def test_an_admin_recovers_to_the_moment_before_a_mistake(recoverable: Site, primary: Primary) -> None:
+    commits = primary.commits()
     ada, otto, vera = (recoverable.visit(each) for each in ("ada", "otto", "vera"))
     assert f'href="{PATH}"' in vera.get("/").text
     assert "Any from <time" in vera.get(PATH).text
-    place, port = yard.target(), ports.free()
+    place, port = primary.target(), ports.free()
     # Typed without a zone, as the form says: UTC.
     moment = (commits[5] + (commits[6] - commits[5]) / 2).strftime("%Y-%m-%d %H:%M:%S.%f")
     form = {"moment": moment, "into": str(place), "port": str(port)}
@@ -64,7 +64,7 @@ def test_an_admin_recovers_to_the_moment_before_a_mistake(recoverable: Site, yar
     assert "To start it needs the role admin; yours is operator." in plan
     assert vera.post(PATH, form).status == 403
     assert otto.post(PATH, form).status == 403
-    with yards.ended(place):
+    with primaries.ended(place):
         page = ended(ada, ada.post(PATH, form))
         assert "exit code 0" in page, page
         assert "it runs beside the live server until you stop it" in page
@@ -78,11 +78,11 @@ def test_an_admin_recovers_to_the_moment_before_a_mistake(recoverable: Site, yar
     assert "It cannot be done so" in planned(ada, asked)
 
 
-def test_what_cannot_be_recovered_is_refused_in_a_sentence(recoverable: Site, yard: Yard) -> None:
-    ada, place = recoverable.visit("ada"), str(yard.target())
+def test_what_cannot_be_recovered_is_refused_in_a_sentence(recoverable: Site, primary: Primary) -> None:
+    ada, place = recoverable.visit("ada"), str(primary.target())
     window = ada.get(PATH).text
     assert "Show the plan" in window
-    early = format_time(min(yard.commits().values()) - timedelta(days=400))
+    early = format_time(min(primary.commits().values()) - timedelta(days=400))
     for moment, said in (
         (early, "is before the first moment"),
         ("2999-01-01 00:00:00", "is after the last moment"),

@@ -30,7 +30,7 @@ def waiting(database: Database) -> Iterator[None]:
         yield
 
 
-class House:
+class Restarts:
     """One configuration, and daemons that come and go."""
 
     def __init__(self, folder: Path, database: Database, *, outlive: bool) -> None:
@@ -54,12 +54,12 @@ def begun(site: Site, visit: Visit) -> tuple[str, int]:
 def test_a_backup_goes_on_when_the_daemon_stops_and_the_next_one_can_cancel_it(
     tmp_path: Path, database: Database
 ) -> None:
-    house = House(tmp_path, database, outlive=True)
+    restarts = Restarts(tmp_path, database, outlive=True)
     with waiting(database):
-        with house.daemon() as site:
+        with restarts.daemon() as site:
             place, pid = begun(site, site.visit("otto"))
         assert processes.exists(pid), "it goes on without the daemon"
-        with house.daemon() as site:
+        with restarts.daemon() as site:
             ada = site.visit("ada")
             text = ada.get(place).text
             assert ">running</span>" in text
@@ -75,13 +75,13 @@ def test_a_backup_goes_on_when_the_daemon_stops_and_the_next_one_can_cancel_it(
 
 
 def test_one_that_ended_while_no_daemon_lived_says_how(tmp_path: Path, database: Database) -> None:
-    house = House(tmp_path, database, outlive=True)
-    with waiting(database), house.daemon() as site:
+    restarts = Restarts(tmp_path, database, outlive=True)
+    with waiting(database), restarts.daemon() as site:
         place, pid = begun(site, site.visit("otto"))
         site.daemon.kill()
         site.daemon.wait(DEADLINE)
     until(lambda: not processes.exists(pid), "the backup ends without the daemon")
-    with house.daemon() as site:
+    with restarts.daemon() as site:
         text = site.visit("vera").get(place).text
         assert ">succeeded</span>" in text
         assert "exit code 0" in text
@@ -93,14 +93,14 @@ def test_one_that_ended_while_no_daemon_lived_says_how(tmp_path: Path, database:
 def test_one_that_was_killed_with_its_daemon_is_interrupted_and_says_what_was_left(
     tmp_path: Path, database: Database
 ) -> None:
-    house = House(tmp_path, database, outlive=True)
-    with waiting(database), house.daemon() as site:
+    restarts = Restarts(tmp_path, database, outlive=True)
+    with waiting(database), restarts.daemon() as site:
         place, pid = begun(site, site.visit("otto"))
         # As a service manager ends what is left of a group.
         os.killpg(pid, signal.SIGKILL)
         site.daemon.kill()
         site.daemon.wait(DEADLINE)
-    with house.daemon() as site:
+    with restarts.daemon() as site:
         text = site.visit("vera").get(place).text
         assert ">interrupted</span>" in text
         assert "ended without a word" in text
@@ -112,13 +112,13 @@ def test_one_that_was_killed_with_its_daemon_is_interrupted_and_says_what_was_le
 def test_where_it_may_not_outlive_the_daemon_it_is_ended_and_remembered(
     tmp_path: Path, database: Database
 ) -> None:
-    house = House(tmp_path, database, outlive=False)
-    with waiting(database), house.daemon() as site:
+    restarts = Restarts(tmp_path, database, outlive=False)
+    with waiting(database), restarts.daemon() as site:
         place, pid = begun(site, site.visit("otto"))
         site.daemon.terminate()
         site.daemon.wait(DEADLINE)
         assert not processes.exists(pid)
-    with house.daemon() as site:
+    with restarts.daemon() as site:
         text = site.visit("vera").get(place).text
         assert ">interrupted</span>" in text
         assert "Ended by SIGTERM" in text
@@ -127,17 +127,17 @@ def test_where_it_may_not_outlive_the_daemon_it_is_ended_and_remembered(
 def test_somebody_closes_the_tab_and_finds_it_again_after_a_restart(
     tmp_path: Path, database: Database, page: Page
 ) -> None:
-    house = House(tmp_path, database, outlive=True)
+    restarts = Restarts(tmp_path, database, outlive=True)
     with contextlib.ExitStack() as lock:
         lock.enter_context(waiting(database))
-        with house.daemon() as site:
+        with restarts.daemon() as site:
             enter(page, site, "otto")
             page.get_by_role("link", name="Plans").click()
             page.locator("#backup-shop").click()
             page.wait_for_url(re.compile(r"/activity/\w+$"))
             until(lambda: next(site.catalog.backups("shop"), None), "the run is on record")
             page.goto("about:blank")
-        with house.daemon() as site:
+        with restarts.daemon() as site:
             enter(page, site, "vera")
             page.get_by_role("link", name="Activity").click()
             page.get_by_role("cell").filter(has=page.locator('a[id^="operation-"]')).locator("a").click()

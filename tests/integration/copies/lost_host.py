@@ -16,8 +16,8 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_runner.storage import identity, open
 from pgbackstop_runner.storage.protocol import ByteStore
 from tests.integration.copies.conftest import ACCESS_KEY, SECRET_KEY
-from tests.integration.recover import yard as yards
-from tests.integration.recover.yard import Clone, Yard
+from tests.integration.recover import primary as primaries
+from tests.integration.recover.primary import Clone, Primary
 from tests.support import backups, binaries, ports
 from tests.support.backups import Site
 from tests.support.servers import Server
@@ -29,15 +29,15 @@ TABLE = "create table ledger (n bigint primary key, at timestamptz default clock
 class Host:
     """A backup host that archives, and copies to the bucket; it can be lost."""
 
-    yard: Yard
+    primary: Primary
     copier: subprocess.Popen[str] | None = None
 
     def copy_on(self) -> None:
-        self.copier = self.yard.site.start("wal", "copy", "main")
+        self.copier = self.primary.site.start("wal", "copy", "main")
 
     def state(self) -> WalCopyState | None:
         with contextlib.suppress(FileNotFoundError):
-            return codec.read(WalCopyState, self.yard.site.state.wal_copy("s3", "main"))
+            return codec.read(WalCopyState, self.primary.site.state.wal_copy("s3", "main"))
         return None
 
     def reaches(self, moment: datetime) -> None:
@@ -55,12 +55,12 @@ class Host:
             self.copier.kill()
             self.copier.communicate(timeout=backups.PATIENCE)
             self.copier = None
-        self.yard.stop_receiver(signal.SIGKILL)
+        self.primary.stop_receiver(signal.SIGKILL)
 
     def lose(self) -> None:
         """Store, catalog and configuration are gone."""
         self.kill()
-        shutil.rmtree(self.yard.site.folder)
+        shutil.rmtree(self.primary.site.folder)
 
 
 @dataclass
@@ -99,22 +99,22 @@ class Writer:
 
 @contextlib.contextmanager
 def a_host(storage: AnyStorage) -> Iterator[Host]:
-    with Server(binaries.reachable(binaries.DEFAULT_MAJOR), settings=yards.SETTINGS) as server:
+    with Server(binaries.reachable(binaries.DEFAULT_MAJOR), settings=primaries.SETTINGS) as server:
         server.execute(TABLE)
         wal = {"copy_unfinished": 1}
         s3 = {"s3": storage.model_dump(mode="json")}
-        yard = Yard(server, wal_settings=wal, plan={"copies": ["s3"]}, storages=s3)
-        new = Host(yard)
-        identity.create(yard.site.workspace, "s3")
+        primary = Primary(server, wal_settings=wal, plan={"copies": ["s3"]}, storages=s3)
+        new = Host(primary)
+        identity.create(primary.site.workspace, "s3")
         try:
             yield new
         finally:
             new.kill()
-            yard.close()
+            primary.close()
 
 
 @dataclass(frozen=True)
-class Left:
+class LostHost:
     """What a lost host left: its storage of copies, and the empty host that comes after it."""
 
     host: Host
@@ -156,7 +156,7 @@ class Left:
 
     def refused(self, *words: str, site: Site | None = None) -> str:
         """A recovery that must fail, and leave nothing; what it says."""
-        into = self.host.yard.target()
+        into = self.host.primary.target()
         done = (site or self.site).run("recover", "main", "--into", str(into), *words)
         assert done.returncode != 0, done.stdout
         assert not into.exists()
@@ -166,7 +166,7 @@ class Left:
 
 
 @dataclass(frozen=True)
-class Bucket(Left):
+class Bucket(LostHost):
     """In a bucket."""
 
     storage: S3Storage
@@ -181,7 +181,7 @@ class Archived:
 
     @property
     def site(self) -> Site:
-        return self.host.yard.site
+        return self.host.primary.site
 
     def base(self) -> Path:
         backup = self.site.newest()
@@ -193,22 +193,22 @@ class Archived:
 
     def segments(self) -> list[Path]:
         """Those of the archive in the host's own folder."""
-        return sorted(self.host.yard.archive.glob("*/*.lz4"))
+        return sorted(self.host.primary.archive.glob("*/*.lz4"))
 
 
 @contextlib.contextmanager
 def archived_in(storage: FolderStorage | S3Storage) -> Iterator[Archived]:
     """Twenty rows after the backup, in three segments."""
     with a_host(storage) as host:
-        host.yard.receive()
+        host.primary.receive()
         host.copy_on()
-        host.yard.backup()
+        host.primary.backup()
         for number in range(1, 21):
-            host.yard.server.execute(f"insert into ledger (n) values ({number})")
+            host.primary.server.execute(f"insert into ledger (n) values ({number})")
             if number % 6 == 0:
-                host.yard.switch()
-        host.yard.switch()
-        host.reaches(now(host.yard.server))
+                host.primary.switch()
+        host.primary.switch()
+        host.reaches(now(host.primary.server))
         host.kill()  # or its receiver would find out what a test takes away for a moment
         yield Archived(host=host, storage=storage)
 
@@ -216,8 +216,8 @@ def archived_in(storage: FolderStorage | S3Storage) -> Iterator[Archived]:
 def empty_host(host: Host, storage: AnyStorage) -> Site:
     """A configuration by hand: the server's name, an empty folder, the bucket."""
     return Site(
-        folder=host.yard.folder / "new",
-        server=host.yard.server,
+        folder=host.primary.folder / "new",
+        server=host.primary.server,
         plans={},
         server_settings={"wal": None},
         more_storages={"offsite": storage.model_dump(mode="json")},
@@ -232,8 +232,8 @@ def now(server: Server) -> datetime:
 
 @contextlib.contextmanager
 def recovered(host: Host, site: Site, *words: str) -> Iterator[Clone]:
-    into, port = host.yard.target(), ports.free()
-    with yards.ended(into):
+    into, port = host.primary.target(), ports.free()
+    with primaries.ended(into):
         done = site.run("recover", "main", "--into", str(into), "--start", "--port", str(port), *words)
         assert done.returncode == 0, done.stderr
         yield Clone(data=into, port=port, said=done.stdout)

@@ -120,7 +120,7 @@ def test_a_damaged_base_backup_is_passed_over(archived: Archived) -> None:
 @contextlib.contextmanager
 def unreplayable(archived: Archived) -> Iterator[None]:
     """A segment that has the hash of the index, and no record for PostgreSQL: archived as it is."""
-    segment, index = archived.segments()[-2], archived.host.yard.archive / wal_segments.INDEX_NAME
+    segment, index = archived.segments()[-2], archived.host.primary.archive / wal_segments.INDEX_NAME
     stored, lines = segment.read_bytes(), index.read_text()
     zeros = bytes(wal_segments.DEFAULT_SEGMENT_BYTES)
     empty = subprocess.run(["lz4", "-q", "-c"], input=zeros, capture_output=True, check=True).stdout

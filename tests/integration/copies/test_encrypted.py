@@ -16,9 +16,9 @@ from pgbackstop_catalog.config.storage import AnyStorage, FolderStorage
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup
 from tests.integration.copies.conftest import place
-from tests.integration.copies.lost_host import Left, a_host, empty_host, now, recovered
-from tests.integration.recover.yard import Clone
-from tests.integration.wal import rig
+from tests.integration.copies.lost_host import LostHost, a_host, empty_host, now, recovered
+from tests.integration.recover.primary import Clone
+from tests.integration.wal import receiver
 from tests.support import backups, keys
 from tests.support.keys import Keys
 from tests.support.servers import Server
@@ -29,7 +29,7 @@ HOW_TO = Path(__file__).parents[3] / "docs" / "how-to"
 
 
 @dataclass(frozen=True)
-class Sealed(Left):
+class EncryptedLostHost(LostHost):
     """The storage is encrypted; ``rows`` is what every table held."""
 
     own: Keys
@@ -63,7 +63,9 @@ def rows(server: Server | Clone) -> dict[str, list[tuple[object, ...]]]:
 
 
 @pytest.fixture(scope="module", params=["folder", "s3"])
-def sealed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sealed]:
+def sealed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EncryptedLostHost]:
     """Backed up under load, copied with its WAL, and lost; the catalog is rebuilt without an identity."""
     folder = tmp_path_factory.mktemp("sealed")
     own = keys.generated(folder / "keys")
@@ -72,15 +74,15 @@ def sealed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         storage = place(request.getfixturevalue("endpoint"), folder, "sealed")
     storage = storage.evolve(encryption=own.encryption(reads=False))
     with a_host(storage) as host:
-        server = host.yard.server
+        server = host.primary.server
         pgbench(server, "-i", "-s", "1", "-q")
-        host.yard.receive()
+        host.primary.receive()
         host.copy_on()
         pgbench(server, "-n", "-t", "100", "-c", "2")
-        host.yard.backup()
+        host.primary.backup()
         for _ in range(3):
             pgbench(server, "-n", "-t", "100", "-c", "2")
-            host.yard.switch()
+            host.primary.switch()
         pgbench(server, "-n", "-t", "100", "-c", "2")
         host.reaches(now(server))
         host.lose()
@@ -88,10 +90,10 @@ def sealed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         rebuilt = site.run("catalog", "rebuild", "--storage", "offsite")
         assert rebuilt.returncode == 0, rebuilt.stderr
         site = empty_host(host, storage.evolve(encryption=own.encryption(writes=False)))
-        yield Sealed(host=host, storage=storage, site=site, own=own, rows=rows(server))
+        yield EncryptedLostHost(host=host, storage=storage, site=site, own=own, rows=rows(server))
 
 
-def test_every_row_comes_back(sealed: Sealed) -> None:
+def test_every_row_comes_back(sealed: EncryptedLostHost) -> None:
     with recovered(sealed.host, sealed.site, "--from", "offsite") as clone:
         assert rows(clone) == sealed.rows
         assert len(sealed.rows["pgbench_history"]) == 1000
@@ -100,7 +102,7 @@ def test_every_row_comes_back(sealed: Sealed) -> None:
     assert not any("AGE-SECRET-KEY" in text for text in [*texts, clone.said])
 
 
-def test_segments_whose_index_was_lost_count_too(sealed: Sealed) -> None:
+def test_segments_whose_index_was_lost_count_too(sealed: EncryptedLostHost) -> None:
     with contextlib.ExitStack() as lost:
         for path in sealed.paths("index.jsonl"):
             lost.enter_context(sealed.changed(path, None))
@@ -108,7 +110,7 @@ def test_segments_whose_index_was_lost_count_too(sealed: Sealed) -> None:
             assert rows(clone) == sealed.rows
 
 
-def test_nothing_but_records_is_readable(sealed: Sealed) -> None:
+def test_nothing_but_records_is_readable(sealed: EncryptedLostHost) -> None:
     stored = {path: sealed.store.read(path) for path, _size in sealed.store.files("backups")}
     readable = {path.rpartition("/")[2] for path in stored if not path.endswith(".age")}
     assert readable == RECORDS
@@ -119,10 +121,10 @@ def test_nothing_but_records_is_readable(sealed: Sealed) -> None:
 
 
 @pytest.mark.parametrize("who", ["nobody", "a stranger"])
-def test_without_the_identity_nothing_is_touched(sealed: Sealed, who: str, tmp_path: Path) -> None:
+def test_without_the_identity_nothing_is_touched(sealed: EncryptedLostHost, who: str, tmp_path: Path) -> None:
     stranger = keys.generated(tmp_path) if who == "a stranger" else None
     with sealed.other(sealed.reader(stranger)):
-        into = sealed.host.yard.target()
+        into = sealed.host.primary.target()
         done = sealed.site.run("recover", "main", "--into", str(into), "--from", "offsite")
     assert done.returncode == errors.ConfigError.exit_code, done.stderr
     assert "identity_files" in backups.sentence(done)
@@ -131,7 +133,7 @@ def test_without_the_identity_nothing_is_touched(sealed: Sealed, who: str, tmp_p
 
 @pytest.mark.parametrize("ending", ["base.tar.zst.age", ".lz4.age", ".partial.age"])
 @pytest.mark.parametrize("damage", ["cut off", "changed", "not encrypted"])
-def test_what_was_tampered_with_is_found(sealed: Sealed, ending: str, damage: str) -> None:
+def test_what_was_tampered_with_is_found(sealed: EncryptedLostHost, ending: str, damage: str) -> None:
     path = sealed.paths(ending)[-1]
     content = sealed.store.read(path)
     middle = len(content) // 2
@@ -146,7 +148,7 @@ def test_what_was_tampered_with_is_found(sealed: Sealed, ending: str, damage: st
     assert path.rpartition("/")[2].partition(".")[0] in said
 
 
-def test_plain_files_are_refused_there(sealed: Sealed) -> None:
+def test_plain_files_are_refused_there(sealed: EncryptedLostHost) -> None:
     before = dict(sealed.store.files("backups"))
     with sealed.other(sealed.storage.evolve(encryption=None)):
         done = sealed.site.run("storage", "list")
@@ -157,7 +159,7 @@ def test_plain_files_are_refused_there(sealed: Sealed) -> None:
     assert dict(sealed.store.files("backups")) == before
 
 
-def test_by_hand_with_age_alone(sealed: Sealed, tmp_path: Path) -> None:
+def test_by_hand_with_age_alone(sealed: EncryptedLostHost, tmp_path: Path) -> None:
     """The lines of RESTORE.md and of the manual, on what a client of the storage downloads."""
     if shutil.which("age") is None:
         pytest.skip("no age: scripts/debian-packages.sh installs it")
@@ -174,9 +176,9 @@ def test_by_hand_with_age_alone(sealed: Sealed, tmp_path: Path) -> None:
     for folder in (mark.parent, archive):
         subprocess.run(["bash", "-ec", decrypt], cwd=folder, check=True)
     data = tmp_path / "data"
-    path = f"{sealed.host.yard.server.programs.folder}:{os.environ['PATH']}"
+    path = f"{sealed.host.primary.server.programs.folder}:{os.environ['PATH']}"
     for line in restore:
         words = line.replace("/path/to/data", str(data)).partition(" && pg_ctl")[0]
         subprocess.run(["bash", "-ec", words], cwd=mark.parent, check=True, env={**os.environ, "PATH": path})
-    with rig.recovered(sealed.host.yard.server, data, archive) as server:
+    with receiver.recovered(sealed.host.primary.server, data, archive) as server:
         assert rows(server) == sealed.rows

@@ -17,12 +17,12 @@ from pgbackstop_runner.storage import gcs, s3
 from pgbackstop_runner.storage.bucket import Bucket
 from tests.conformance.storage import StorageContract
 from tests.integration.copies.conftest import OPEN
-from tests.support.http_gate import Gate
+from tests.support.reverse_proxy import ReverseProxy
 
 
 @pytest.fixture
 def address(endpoint: str) -> Iterator[str]:
-    with Gate(server=endpoint, drops=frozenset({"authorization"})).open() as found:
+    with ReverseProxy(server=endpoint, drops=frozenset({"authorization"})).open() as found:
         yield found
 
 

@@ -15,9 +15,9 @@ import yaml
 from pgbackstop_catalog.config.storage import S3Storage
 from tests.integration.copies.conftest import SECRET_KEY, place
 from tests.integration.copies.lost_host import Bucket, Host, Writer, a_host, empty_host, now, recovered
-from tests.integration.recover import yard as yards
-from tests.integration.recover.yard import Clone
-from tests.integration.wal import rig
+from tests.integration.recover import primary as primaries
+from tests.integration.recover.primary import Clone
+from tests.integration.wal import receiver
 from tests.support import backups, forks, ports
 from tests.support.cut_connections import Cutter
 
@@ -38,14 +38,14 @@ def bucket(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """Forty rows in three segments after the backup; the host is lost, and the catalog rebuilt."""
     storage = place(endpoint, tmp_path_factory.mktemp("keys"), "lost")
     with a_host(storage) as host:
-        host.yard.receive()
+        host.primary.receive()
         host.copy_on()
-        host.yard.backup()
+        host.primary.backup()
         for number in range(1, 41):
-            host.yard.server.execute(f"insert into ledger (n) values ({number})")
+            host.primary.server.execute(f"insert into ledger (n) values ({number})")
             if number % 15 == 0:
-                host.yard.switch()
-        host.reaches(now(host.yard.server))
+                host.primary.switch()
+        host.reaches(now(host.primary.server))
         host.lose()
         site = empty_host(host, storage)
         rebuilt = site.run("catalog", "rebuild", "--storage", "offsite")
@@ -54,20 +54,20 @@ def bucket(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def test_everything_that_reached_the_bucket_comes_back(host: Host, storage: S3Storage) -> None:
-    server, writer = host.yard.server, Writer(host.yard.server)
-    host.yard.receive()
+    server, writer = host.primary.server, Writer(host.primary.server)
+    host.primary.receive()
     host.copy_on()
     with writer.writing():
         writer.more(20)
-        host.yard.backup()
+        host.primary.backup()
         for _ in range(3):
             writer.more(100)
-            host.yard.switch()
+            host.primary.switch()
         writer.more(100)
         host.reaches(now(server))
         writer.more(100)
         state = host.state()
-        told = host.yard.site.run("window").stdout
+        told = host.primary.site.run("window").stdout
         host.lose()
         writer.more(20)
     assert state is not None
@@ -98,7 +98,7 @@ def numbers(clone: Clone) -> list[object]:
 
 def test_to_a_moment_before_the_end(bucket: Bucket) -> None:
     """Row 20 was committed then, and row 21 was not."""
-    server = bucket.host.yard.server
+    server = bucket.host.primary.server
     moment = server.execute("select pg_xact_commit_timestamp(xmin) from ledger where n = 20")[0][0]
     assert isinstance(moment, datetime)
     with recovered(bucket.host, bucket.site, "--time", moment.isoformat()) as clone:
@@ -118,17 +118,17 @@ def test_the_how_to_line_by_line(bucket: Bucket) -> None:
     text = HOW_TO.read_text()
     (document,) = (yaml.safe_load(block) for block in blocks(text, "yaml"))
     assert set(document) == {"servers", "storages"}
-    server = bucket.host.yard.server
+    server = bucket.host.primary.server
     # Only what a host with PostgreSQL in the usual place would not need.
     document["servers"]["main"] = {"bin_dir": str(server.programs.folder), "user": "postgres"}
-    folder, into, port = bucket.host.yard.folder / "how-to", bucket.host.yard.target(), ports.free()
+    folder, into, port = bucket.host.primary.folder / "how-to", bucket.host.primary.target(), ports.free()
     document["storages"]["local"] = {"path": str(folder / "local")}
     offsite = bucket.storage.model_dump(mode="json", exclude_defaults=True)
     assert set(document["storages"]["offsite"]) - {"prefix"} <= set(offsite)
     document["storages"]["offsite"] = offsite
     folder.mkdir()
     (folder / "pgbackstop.yaml").write_text(yaml.safe_dump(document))
-    with yards.ended(into):
+    with primaries.ended(into):
         for line in "".join(blocks(text, "sh")).splitlines():
             words = line.replace("/var/lib/postgresql/17/main", str(into)).split()
             assert words[0] == "pgbackstop"
@@ -151,7 +151,9 @@ def test_with_a_client_of_s3_and_standard_tools_alone(bucket: Bucket, tmp_path: 
     unpack = "mkdir base && zstd -dcq {0}/base.tar.zst | tar -xf - -C base"
     unpack += " && zstd -dcq {0}/pg_wal.tar.zst | tar -xf - -C base/pg_wal"
     subprocess.run(["bash", "-ec", unpack.format(mark.parent)], cwd=tmp_path, check=True)
-    with rig.recovered(bucket.host.yard.server, base, tmp_path / "backups/wal_archive/main") as server:
+    with receiver.recovered(
+        bucket.host.primary.server, base, tmp_path / "backups/wal_archive/main"
+    ) as server:
         assert [number for (number,) in server.execute("select n from ledger order by n")] == list(
             range(1, 41)
         )
@@ -159,7 +161,7 @@ def test_with_a_client_of_s3_and_standard_tools_alone(bucket: Bucket, tmp_path: 
 
 def test_by_hand_without_us_or_the_bucket(bucket: Bucket) -> None:
     """Prepared without --start: everything that the server needs is in its directory."""
-    into = bucket.host.yard.target()
+    into = bucket.host.primary.target()
     done = bucket.site.run("recover", "main", "--into", str(into))
     assert done.returncode == 0, done.stderr
     archive = into / "pgbackstop_wal"
@@ -216,18 +218,18 @@ def test_what_is_not_whole_is_told(bucket: Bucket, ending: str, damage: str) -> 
 
 
 def test_the_daemon_copies_on_when_its_copier_is_killed(host: Host) -> None:
-    server = host.yard.server
-    host.yard.receive()
-    host.yard.backup()
-    host.yard.stop_receiver()
-    daemon = host.yard.site.start("daemon")
+    server = host.primary.server
+    host.primary.receive()
+    host.primary.backup()
+    host.primary.stop_receiver()
+    daemon = host.primary.site.start("daemon")
     try:
         host.reaches(now(server))
         killed = host.state()
         assert killed is not None
         assert killed.pid not in {None, daemon.pid}
         os.kill(killed.pid or 0, signal.SIGKILL)
-        host.yard.switch()
+        host.primary.switch()
         host.reaches(now(server))
         state = host.state()
         assert state is not None

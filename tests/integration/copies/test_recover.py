@@ -84,7 +84,7 @@ def test_a_segment_that_the_copy_lacks_comes_from_the_own_folder(archived: Archi
 
 
 def test_the_storage_that_is_asked_for_is_the_only_one(archived: Archived) -> None:
-    into = archived.host.yard.target()
+    into = archived.host.primary.target()
     with flipped(archived.base()):
         done = archived.site.run("recover", "main", "--into", str(into), "--from", "local")
     assert done.returncode == errors.CatalogError.exit_code
@@ -97,7 +97,7 @@ def test_a_storage_that_is_not_there_is_passed_over(archived: Archived) -> None:
     site = archived.site
     with away(site.store / layout.STORAGE_MARK):
         told = site.run("window")
-        into = archived.host.yard.target()
+        into = archived.host.primary.target()
         planned = site.run("recover", "main", "--into", str(into), "--dry-run")
     assert told.returncode == 0, told.stderr
     assert "The window of main is that of s3, not of local: The storage local is not there" in told.stdout
@@ -108,7 +108,7 @@ def test_a_storage_that_is_not_there_is_passed_over(archived: Archived) -> None:
 
 @pytest.mark.root
 def test_a_place_without_room_is_not_filled_from_each_storage(archived: Archived) -> None:
-    site, into = archived.site, archived.host.yard.target()
+    site, into = archived.site, archived.host.primary.target()
     newest = site.newest()
     # As a record has it that does not know the size of its server.
     site.catalog.put(newest.evolve(source_size_bytes=None))
@@ -128,7 +128,7 @@ def test_a_place_without_room_is_not_filled_from_each_storage(archived: Archived
 
 
 def test_a_target_that_none_reaches_is_refused_with_what_each_has(archived: Archived) -> None:
-    into = archived.host.yard.target()
+    into = archived.host.primary.target()
     done = archived.site.run("recover", "main", "--into", str(into), "--time", "2001-01-01T00:00:00Z")
     assert done.returncode == errors.ValidationError.exit_code
     said = backups.sentence(done)

@@ -18,7 +18,7 @@ from tests.integration.exporter.running import Exporter
 from tests.support import backups, keys
 from tests.support.backups import Site
 from tests.support.databases import Database
-from tests.unit.runner.answering import Answering, answering
+from tests.unit.runner.stub_alertmanager import StubAlertmanager, answering
 
 READ_NOW = {"schedule": "* * * * * *", "interval": "0s", "copies_interval": "0s"}
 
@@ -59,7 +59,7 @@ def offsite(request: pytest.FixtureRequest, tmp_path: Path) -> Offsite:
 
 
 @pytest.fixture
-def alertmanager() -> Iterator[Answering]:
+def alertmanager() -> Iterator[StubAlertmanager]:
     with answering() as server:
         yield server
 
@@ -74,7 +74,7 @@ def dump_of(made: Backup, offsite: Offsite) -> str:
 
 
 def test_a_flipped_bit_of_a_copy_is_found_told_and_mended(
-    database: Database, tmp_path: Path, offsite: Offsite, alertmanager: Answering
+    database: Database, tmp_path: Path, offsite: Offsite, alertmanager: StubAlertmanager
 ) -> None:
     plan = backups.plan(
         databases=[database.name],

@@ -18,7 +18,7 @@ from pgbackstop_runner.storage import s3
 from pgbackstop_runner.storage.bucket import Bucket
 from pgbackstop_runner.storage.protocol import StoreError
 from tests.support.certificates import Authority
-from tests.support.http_gate import Answer, Asked, Gate
+from tests.support.reverse_proxy import Answer, Request, ReverseProxy
 
 WANTS_ONE = (
     b"<?xml version='1.0'?>\n<Error><Code>InvalidRequest</Code><Message>Content-MD5 OR x-amz-checksum- HTTP "
@@ -28,13 +28,13 @@ MEGABYTES = 20
 
 
 @pytest.fixture
-def gate(endpoint: str) -> Gate:
-    return Gate(server=endpoint)
+def proxy(endpoint: str) -> ReverseProxy:
+    return ReverseProxy(server=endpoint)
 
 
 @pytest.fixture
-def address(gate: Gate) -> Iterator[str]:
-    with gate.open() as found:
+def address(proxy: ReverseProxy) -> Iterator[str]:
+    with proxy.open() as found:
         yield found
 
 
@@ -52,37 +52,39 @@ def put(store: Bucket) -> bytes:
     return content
 
 
-def sent(gate: Gate, header: str) -> set[str | None]:
+def sent(proxy: ReverseProxy, header: str) -> set[str | None]:
     """The values of a header in all that has bytes of objects."""
-    stored = [each for each in gate.asked if each.method == "PUT"]
+    stored = [each for each in proxy.asked if each.method == "PUT"]
     assert len(stored) == 4  # one, and three parts
     return {each.headers.get(header) for each in stored}
 
 
 @pytest.mark.parametrize("kind", ["sha256", "crc64nvme"])
-def test_a_checksum_goes_with_each_part(storage: S3Storage, gate: Gate, address: str, kind: str) -> None:
+def test_a_checksum_goes_with_each_part(
+    storage: S3Storage, proxy: ReverseProxy, address: str, kind: str
+) -> None:
     put(bucket(storage, endpoint=address, checksum=kind))
-    assert None not in sent(gate, f"x-amz-checksum-{kind}")
+    assert None not in sent(proxy, f"x-amz-checksum-{kind}")
 
 
 @pytest.mark.parametrize("checksum", [None, "none"])
 def test_a_server_that_is_not_amazon_s_gets_none(
-    storage: S3Storage, gate: Gate, address: str, checksum: str | None
+    storage: S3Storage, proxy: ReverseProxy, address: str, checksum: str | None
 ) -> None:
     put(bucket(storage, endpoint=address, checksum=checksum))
-    assert not {name for each in gate.asked for name in each.headers if "checksum" in name}
+    assert not {name for each in proxy.asked for name in each.headers if "checksum" in name}
 
 
 def test_a_bucket_that_wants_a_checksum_is_told_by_the_setting(
-    storage: S3Storage, gate: Gate, address: str, monkeypatch: pytest.MonkeyPatch
+    storage: S3Storage, proxy: ReverseProxy, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bucket with object lock refuses what has none, with 400."""
 
-    def refuses(asked: Asked) -> Answer | None:
+    def refuses(asked: Request) -> Answer | None:
         has_one = any(name.startswith("x-amz-checksum") for name in asked.headers)
         return None if has_one or asked.method != "PUT" else Answer(status=400, body=WANTS_ONE)
 
-    monkeypatch.setattr(gate, "wants", refuses)
+    monkeypatch.setattr(proxy, "wants", refuses)
     with pytest.raises(StoreError) as refused:
         bucket(storage, endpoint=address).put_bytes(b"", "mark")
     assert "storages.s3.checksum: sha256" in refused.value.remedy
@@ -93,12 +95,12 @@ def test_a_bucket_that_wants_a_checksum_is_told_by_the_setting(
     ("hours", "told"), [(2, "is 2h..m ahead of"), (-2.99, "is 2h5.m behind"), (None, "too much")]
 )
 def test_a_clock_that_is_wrong_is_told_with_the_offset(
-    storage: S3Storage, gate: Gate, address: str, hours: float | None, told: str
+    storage: S3Storage, proxy: ReverseProxy, address: str, hours: float | None, told: str
 ) -> None:
     """As Amazon's answers; others may leave their time out."""
     there = f"{utc_now() - timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}" if hours is not None else ""
     time = f"<ServerTime>{there}</ServerTime>" if there else ""
-    gate.answers = [refusal("RequestTimeTooSkewed", time)]
+    proxy.answers = [refusal("RequestTimeTooSkewed", time)]
     with pytest.raises(StoreError) as refused:
         bucket(storage, endpoint=address).put_bytes(b"content", "any")
     assert re.match(f"This host's clock .*{told}", refused.value.remedy), refused.value.remedy
@@ -106,17 +108,17 @@ def test_a_clock_that_is_wrong_is_told_with_the_offset(
 
 @pytest.mark.parametrize("code", ["ExpiredToken", "InvalidAccessKeyId"])
 def test_keys_that_expire_in_the_middle_of_an_upload_are_told_of(
-    storage: S3Storage, gate: Gate, address: str, code: str, monkeypatch: pytest.MonkeyPatch
+    storage: S3Storage, proxy: ReverseProxy, address: str, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second part is refused; nothing is there afterwards, and the next attempt stores all of it."""
 
-    def refuses(asked: Asked) -> Answer | None:
+    def refuses(asked: Request) -> Answer | None:
         return refusal(code) if "partNumber=2" in asked.target else None
 
     store = bucket(storage, endpoint=address)
     content = b"x" * (buckets.PART_BYTES + 1)
     with monkeypatch.context() as refusing:
-        refusing.setattr(gate, "wants", refuses)
+        refusing.setattr(proxy, "wants", refuses)
         with pytest.raises(StoreError) as refused:
             store.put(io.BytesIO(content), "big", len(content))
     assert "have expired or were replaced" in refused.value.remedy
@@ -130,43 +132,45 @@ def refusal(code: str, more: str = "") -> Answer:
     return Answer(status=403, body=body.encode())
 
 
-def test_the_storage_class(storage: S3Storage, gate: Gate, address: str) -> None:
+def test_the_storage_class(storage: S3Storage, proxy: ReverseProxy, address: str) -> None:
     store = bucket(storage, endpoint=address, storage_class="STANDARD_IA")
     store.put_bytes(b"small", "small")
     store.put(io.BytesIO(bytes(10 * 2**20)), "large", 10 * 2**20)
     begun = [
-        each for each in gate.asked if each.method in {"PUT", "POST"} and "partNumber" not in each.target
+        each for each in proxy.asked if each.method in {"PUT", "POST"} and "partNumber" not in each.target
     ]
     classes = [each.headers.get("x-amz-storage-class") for each in begun if "uploadId" not in each.target]
     assert classes == ["STANDARD_IA", "STANDARD_IA"]
 
 
-def test_a_proxy_is_gone_through(storage: S3Storage, gate: Gate, address: str) -> None:
+def test_a_proxy_is_gone_through(storage: S3Storage, proxy: ReverseProxy, address: str) -> None:
     put(bucket(storage, proxy=address))
-    assert all(each.target.startswith(str(storage.endpoint)) for each in gate.asked)
-    assert gate.asked
+    assert all(each.target.startswith(str(storage.endpoint)) for each in proxy.asked)
+    assert proxy.asked
 
 
-def test_a_bucket_before_the_host(storage: S3Storage, gate: Gate, address: str) -> None:
+def test_a_bucket_before_the_host(storage: S3Storage, proxy: ReverseProxy, address: str) -> None:
     """By a proxy, which needs no name service for the bucket's name."""
-    gate.answers = [Answer(status=404)]
+    proxy.answers = [Answer(status=404)]
     store = bucket(storage, endpoint="http://s3.example", addressing="virtual_host", proxy=address)
     assert store.mark() is None
-    assert gate.asked[0].target.startswith(f"http://{storage.bucket}.s3.example/{storage.prefix}storage.json")
+    assert proxy.asked[0].target.startswith(
+        f"http://{storage.bucket}.s3.example/{storage.prefix}storage.json"
+    )
 
 
 def test_a_private_authority_is_trusted_where_it_is_named(
-    storage: S3Storage, gate: Gate, tmp_path: Path
+    storage: S3Storage, proxy: ReverseProxy, tmp_path: Path
 ) -> None:
     authority = Authority(tmp_path / "authority")
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(*authority.issue("server"))
-    with gate.open(tls) as address:
+    with proxy.open(tls) as address:
         put(bucket(storage, endpoint=address, ca_file=authority.file))
-        asked = len(gate.asked)
+        asked = len(proxy.asked)
         with pytest.raises(StoreError, match="The storage s3 cannot be used"):
             bucket(storage, endpoint=address).mark()
-    assert len(gate.asked) == asked
+    assert len(proxy.asked) == asked
 
 
 def test_what_is_no_certificate_is_refused_before_anything_is_asked(
@@ -179,33 +183,33 @@ def test_what_is_no_certificate_is_refused_before_anything_is_asked(
 
 
 def test_a_slow_answer_takes_what_it_takes(
-    storage: S3Storage, gate: Gate, address: str, monkeypatch: pytest.MonkeyPatch
+    storage: S3Storage, proxy: ReverseProxy, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The limit is for silence: this object takes longer than that, and never so long between two pieces."""
     bucket(storage).put_bytes(bytes(1000), "object")
     monkeypatch.setattr(buckets, "SILENCE", "4s")
     monkeypatch.setattr(buckets, "RETRY", {"max_retries": 0})
-    gate.pieces, gate.pause = 10, 0.5
+    proxy.pieces, proxy.pause = 10, 0.5
     assert bucket(storage, endpoint=address).read("object") == bytes(1000)
 
 
 def test_an_answer_that_stops_is_an_error(
-    storage: S3Storage, gate: Gate, address: str, monkeypatch: pytest.MonkeyPatch
+    storage: S3Storage, proxy: ReverseProxy, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket(storage).put_bytes(bytes(1000), "object")
     monkeypatch.setattr(buckets, "SILENCE", "1s")
     monkeypatch.setattr(buckets, "RETRY", {"max_retries": 0})
-    gate.pieces, gate.stops_after = 10, 5
+    proxy.pieces, proxy.stops_after = 10, 5
     with pytest.raises(StoreError, match="object"):
         bucket(storage, endpoint=address).read("object")
 
 
 @pytest.mark.parametrize("status", [500, 503])
 def test_a_server_that_is_busy_is_asked_again(
-    storage: S3Storage, gate: Gate, address: str, status: int
+    storage: S3Storage, proxy: ReverseProxy, address: str, status: int
 ) -> None:
-    gate.answers = [Answer(status=status), Answer(status=status)]
+    proxy.answers = [Answer(status=status), Answer(status=status)]
     store = bucket(storage, endpoint=address)
     store.put_bytes(b"bytes", "object")
     assert store.read("object") == b"bytes"
-    assert [each.method for each in gate.asked] == ["PUT", "PUT", "PUT", "HEAD", "GET"]
+    assert [each.method for each in proxy.asked] == ["PUT", "PUT", "PUT", "HEAD", "GET"]

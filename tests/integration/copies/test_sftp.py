@@ -75,21 +75,21 @@ def test_a_copy_is_made_and_expires(storage: SftpStorage, sftp: SftpServer, tmp_
 def test_everything_that_reached_it_comes_back(storage: SftpStorage) -> None:
     """The host is lost; an empty one recovers the server from the SFTP server alone."""
     with a_host(storage) as host:
-        writer = Writer(host.yard.server)
-        host.yard.receive()
+        writer = Writer(host.primary.server)
+        host.primary.receive()
         host.copy_on()
         with writer.writing():
-            host.yard.backup()
+            host.primary.backup()
             writer.more(50)
-            host.yard.switch()
+            host.primary.switch()
             writer.more(50)
-            host.reaches(now(host.yard.server))
+            host.reaches(now(host.primary.server))
         host.lose()
         new = empty_host(host, storage)
         rebuilt = new.run("catalog", "rebuild", "--storage", "offsite")
         assert rebuilt.returncode == 0, rebuilt.stderr
         with recovered(host, new) as clone:
-            rows, live = clone.execute(ROWS), host.yard.server.execute(ROWS)
+            rows, live = clone.execute(ROWS), host.primary.server.execute(ROWS)
     assert 100 <= len(rows) <= len(live)
     assert rows == live[: len(rows)]
 

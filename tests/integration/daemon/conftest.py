@@ -40,7 +40,7 @@ def until(happens: Callable[[], Any], what: str) -> Any:
 
 
 @dataclass
-class House:
+class Daemons:
     """A folder with a configuration, and the daemons that are started on it."""
 
     folder: Path
@@ -134,8 +134,8 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    made = House(folder=tmp_path)
+def daemons(tmp_path: Path) -> Iterator[Daemons]:
+    made = Daemons(folder=tmp_path)
     yield made
     for daemon in made.started:
         if daemon.poll() is None:

@@ -15,34 +15,34 @@ from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records.attempt import Status
 from tests.integration.daemon import attempts
 from tests.integration.daemon.attempts import EACH_SECOND, SELDOM
-from tests.integration.daemon.conftest import House, until
+from tests.integration.daemon.conftest import Daemons, until
 
 
-def test_runs_what_is_due_and_tells_that_it_lives(house: House) -> None:
-    house.configure({"often": {"schedule": "*/2 * * * * *"}})
-    daemon = house.start_and_wait()
+def test_runs_what_is_due_and_tells_that_it_lives(daemons: Daemons) -> None:
+    daemons.configure({"often": {"schedule": "*/2 * * * * *"}})
+    daemon = daemons.start_and_wait()
     # Where processes start slowly, the next due time may be over before the first run has begun.
-    first = until(lambda: attempts.succeeded(house, "often"), "a success")[-1]
+    first = until(lambda: attempts.succeeded(daemons, "often"), "a success")[-1]
     assert first.trigger == "schedule"
     assert first.scheduled_for is not None
     assert first.scheduled_for <= first.started_at
-    state = house.state()
+    state = daemons.state()
     assert state is not None
     assert state.stopped_at is None
     assert state.first_seen["often"] <= first.scheduled_for < state.next_runs["often"]
-    until(lambda: (later := house.state()) and later.heartbeat_at > state.heartbeat_at, "a heartbeat")
-    assert house.stop(daemon) == 0
-    stopped = house.state()
+    until(lambda: (later := daemons.state()) and later.heartbeat_at > state.heartbeat_at, "a heartbeat")
+    assert daemons.stop(daemon) == 0
+    stopped = daemons.state()
     assert stopped is not None
     assert stopped.stopped_at is not None
     assert stopped.first_seen == state.first_seen
 
 
-def test_two_daemons_on_one_catalog(house: House) -> None:
-    house.configure({"seldom": {"schedule": SELDOM}})
-    daemon = house.start_and_wait()
+def test_two_daemons_on_one_catalog(daemons: Daemons) -> None:
+    daemons.configure({"seldom": {"schedule": SELDOM}})
+    daemon = daemons.start_and_wait()
     second = subprocess.run(
-        [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(house.file), "daemon"],
+        [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(daemons.file), "daemon"],
         capture_output=True,
         text=True,
         check=False,
@@ -53,17 +53,17 @@ def test_two_daemons_on_one_catalog(house: House) -> None:
     assert daemon.poll() is None
 
 
-def test_a_run_waits_for_the_one_before_and_older_ones_are_missed(house: House) -> None:
-    house.configure({"slow": {"schedule": EACH_SECOND}})
-    house.behave("slow", "sleep 3")
-    daemon = house.start_and_wait()
+def test_a_run_waits_for_the_one_before_and_older_ones_are_missed(daemons: Daemons) -> None:
+    daemons.configure({"slow": {"schedule": EACH_SECOND}})
+    daemons.behave("slow", "sleep 3")
+    daemon = daemons.start_and_wait()
 
     def two_runs() -> bool:
-        return len([r for r in house.records("slow") if r.status is Status.SUCCEEDED]) >= 2
+        return len([r for r in daemons.records("slow") if r.status is Status.SUCCEEDED]) >= 2
 
     until(two_runs, "two runs")
-    assert house.stop(daemon) == 0
-    dues = house.by_due("slow")
+    assert daemons.stop(daemon) == 0
+    dues = daemons.by_due("slow")
     missed = [record for record in dues.values() if record.status is Status.MISSED]
     assert missed
     # On a slow machine the run before may not even have begun.
@@ -76,167 +76,169 @@ def test_a_run_waits_for_the_one_before_and_older_ones_are_missed(house: House) 
     assert all(a.finished_at and a.finished_at <= b.started_at for a, b in pairwise(runs))
 
 
-def test_no_more_at_once_than_configured(house: House) -> None:
+def test_no_more_at_once_than_configured(daemons: Daemons) -> None:
     plans = {name: {"schedule": "*/2 * * * * *"} for name in ("a", "b", "c")}
-    house.configure(plans, daemon={"max_parallel": 1})
+    daemons.configure(plans, daemon={"max_parallel": 1})
     for name in plans:
-        house.behave(name, "sleep 0.3")
-    daemon = house.start_and_wait()
+        daemons.behave(name, "sleep 0.3")
+    daemon = daemons.start_and_wait()
     for name in plans:
         until(
-            lambda name=name: [r for r in house.records(name) if r.status is Status.SUCCEEDED],  # type: ignore[misc]
+            lambda name=name: [r for r in daemons.records(name) if r.status is Status.SUCCEEDED],  # type: ignore[misc]
             f"a success of {name}",
         )
-    assert house.stop(daemon) == 0
-    runs = [r for name in plans for r in house.records(name) if r.status is Status.SUCCEEDED]
+    assert daemons.stop(daemon) == 0
+    runs = [r for name in plans for r in daemons.records(name) if r.status is Status.SUCCEEDED]
     spans = sorted((r.started_at, r.finished_at) for r in runs if r.finished_at is not None)
     assert all(earlier[1] <= later[0] for earlier, later in pairwise(spans))
 
 
-def test_a_plan_that_runs_by_hand_is_run_afterwards(house: House) -> None:
-    house.configure({"often": {"schedule": "*/2 * * * * *"}})
-    house.behave("often", "busy")
-    daemon = house.start_and_wait()
-    until(lambda: house.log().count("exit_status=4") >= 2, "it is tried again")
-    assert {record.status for record in house.records("often")} <= {Status.MISSED}
+def test_a_plan_that_runs_by_hand_is_run_afterwards(daemons: Daemons) -> None:
+    daemons.configure({"often": {"schedule": "*/2 * * * * *"}})
+    daemons.behave("often", "busy")
+    daemon = daemons.start_and_wait()
+    until(lambda: daemons.log().count("exit_status=4") >= 2, "it is tried again")
+    assert {record.status for record in daemons.records("often")} <= {Status.MISSED}
     # While it is being tried, the next due time is the one after.
-    until(lambda: attempts.next_run(house, "often") <= datetime.now(UTC), "the due time that waits")
-    house.behave("often", "sleep 0")
-    until(lambda: attempts.succeeded(house, "often"), "a success")
-    assert house.stop(daemon) == 0
-    dues = house.by_due("often")
+    until(lambda: attempts.next_run(daemons, "often") <= datetime.now(UTC), "the due time that waits")
+    daemons.behave("often", "sleep 0")
+    until(lambda: attempts.succeeded(daemons, "often"), "a success")
+    assert daemons.stop(daemon) == 0
+    dues = daemons.by_due("often")
     accounted = sum(max(1, record.missed_runs) for record in dues.values())
     assert accounted == (max(dues) - min(dues)) / timedelta(seconds=2) + 1
 
 
-def test_catches_up_inside_the_grace_and_records_the_rest_as_missed(house: House) -> None:
+def test_catches_up_inside_the_grace_and_records_the_rest_as_missed(daemons: Daemons) -> None:
     schedule = attempts.daily(datetime.now(UTC))
-    house.configure(
+    daemons.configure(
         {"patient": {"schedule": schedule, "grace": "2h"}, "strict": {"schedule": schedule, "grace": "1m"}}
     )
-    assert house.stop(house.start_and_wait()) == 0
-    assert house.records("patient") == house.records("strict") == []
-    state = house.state()
+    assert daemons.stop(daemons.start_and_wait()) == 0
+    assert daemons.records("patient") == daemons.records("strict") == []
+    state = daemons.state()
     assert state is not None
     away_since = datetime.now(UTC) - timedelta(days=3)
-    house.change_state(
+    daemons.change_state(
         counted={name: counted.evolve(since=away_since) for name, counted in state.counted.items()}
     )
-    daemon = house.start_and_wait()
-    caught = until(lambda: [r for r in house.records("patient") if r.trigger == "catch-up"], "a catch-up")[0]
-    assert attempts.finished(house, "patient", 2)
-    assert house.stop(daemon) == 0
-    (missed,) = [record for record in house.records("patient") if record.status is Status.MISSED]
+    daemon = daemons.start_and_wait()
+    caught = until(lambda: [r for r in daemons.records("patient") if r.trigger == "catch-up"], "a catch-up")[
+        0
+    ]
+    assert attempts.finished(daemons, "patient", 2)
+    assert daemons.stop(daemon) == 0
+    (missed,) = [record for record in daemons.records("patient") if record.status is Status.MISSED]
     assert (missed.missed_runs, missed.scheduled_for) == (2, caught.scheduled_for - timedelta(days=1))
-    (strict,) = house.records("strict")
+    (strict,) = daemons.records("strict")
     assert (strict.status, strict.missed_runs, strict.database) == (Status.MISSED, 3, "")
     assert strict.scheduled_for == caught.scheduled_for
     assert strict.message.startswith("3 runs were due and did not start, the last of them at")
     assert "the daemon was not running then" in strict.message
     # Started once more, it neither catches up nor misses anything again.
-    again = house.start_and_wait()
-    assert house.stop(again) == 0
-    assert (len(house.records("patient")), len(house.records("strict"))) == (2, 1)
+    again = daemons.start_and_wait()
+    assert daemons.stop(again) == 0
+    assert (len(daemons.records("patient")), len(daemons.records("strict"))) == (2, 1)
 
 
-def test_a_paused_plan_is_neither_run_nor_missed(house: House) -> None:
-    house.configure({"paused": {"schedule": EACH_SECOND, "enabled": False}, "other": {"schedule": SELDOM}})
-    daemon = house.start_and_wait()
-    beat = house.state()
+def test_a_paused_plan_is_neither_run_nor_missed(daemons: Daemons) -> None:
+    daemons.configure({"paused": {"schedule": EACH_SECOND, "enabled": False}, "other": {"schedule": SELDOM}})
+    daemon = daemons.start_and_wait()
+    beat = daemons.state()
     assert beat is not None
     seconds = timedelta(seconds=3)
-    until(lambda: (now := house.state()) and now.heartbeat_at - beat.heartbeat_at > seconds, "some time")
-    assert house.records("paused") == []
+    until(lambda: (now := daemons.state()) and now.heartbeat_at - beat.heartbeat_at > seconds, "some time")
+    assert daemons.records("paused") == []
     assert "paused" not in beat.next_runs
-    house.configure({"paused": {"schedule": "*/2 * * * * *"}, "other": {"schedule": SELDOM}})
+    daemons.configure({"paused": {"schedule": "*/2 * * * * *"}, "other": {"schedule": SELDOM}})
     resumed = datetime.now(UTC)
     daemon.send_signal(signal.SIGHUP)
-    attempts.finished(house, "paused")
-    assert house.stop(daemon) == 0
-    dues = house.by_due("paused")
+    attempts.finished(daemons, "paused")
+    assert daemons.stop(daemon) == 0
+    dues = daemons.by_due("paused")
     # Where processes start slowly, the next due time may be missed; none from before counts.
     before = max(0, dues[min(dues)].missed_runs - 1)
     assert min(dues) - timedelta(seconds=2) * before >= resumed
 
 
-def test_a_broken_configuration_is_refused_and_a_good_one_loaded(house: House) -> None:
-    house.configure({"old": {"schedule": EACH_SECOND}})
-    daemon = house.start_and_wait()
-    house.configure({"old": {"schedule": "nonsense"}, "new": {"retain": 7}})
+def test_a_broken_configuration_is_refused_and_a_good_one_loaded(daemons: Daemons) -> None:
+    daemons.configure({"old": {"schedule": EACH_SECOND}})
+    daemon = daemons.start_and_wait()
+    daemons.configure({"old": {"schedule": "nonsense"}, "new": {"retain": 7}})
     daemon.send_signal(signal.SIGHUP)
     for words in ("configuration refused", "plans.old.schedule", "plans.new.retain", "no cron expression"):
-        until(lambda words=words: words in house.log(), words)  # type: ignore[misc]
-    attempts.finished(house, "old", len(house.records("old")) + 1)
-    house.configure({"new": {"schedule": EACH_SECOND}})
+        until(lambda words=words: words in daemons.log(), words)  # type: ignore[misc]
+    attempts.finished(daemons, "old", len(daemons.records("old")) + 1)
+    daemons.configure({"new": {"schedule": EACH_SECOND}})
     daemon.send_signal(signal.SIGHUP)
-    attempts.finished(house, "new")
-    state = house.state()
+    attempts.finished(daemons, "new")
+    state = daemons.state()
     assert state is not None
     assert set(state.next_runs) == {"new"}
-    assert house.stop(daemon) == 0
+    assert daemons.stop(daemon) == 0
 
 
 @pytest.mark.parametrize(
     "slip", ["foo: 2001-99-99", "foo: !x y", "<<: x", "a: &a [*a]", "a: " + "[" * 50_000]
 )
-def test_a_slip_of_yaml_leaves_the_daemon_as_it_was(house: House, slip: str) -> None:
-    house.configure({"old": {"schedule": EACH_SECOND}})
-    daemon = house.start_and_wait()
-    with house.file.open("a") as file:
+def test_a_slip_of_yaml_leaves_the_daemon_as_it_was(daemons: Daemons, slip: str) -> None:
+    daemons.configure({"old": {"schedule": EACH_SECOND}})
+    daemon = daemons.start_and_wait()
+    with daemons.file.open("a") as file:
         file.write("\n" + slip + "\n")
     daemon.send_signal(signal.SIGHUP)
-    until(lambda: "configuration refused" in house.log(), "the refusal")
-    assert "Traceback" not in house.log()
-    attempts.finished(house, "old", len(house.records("old")) + 1)
-    assert house.stop(daemon) == 0
+    until(lambda: "configuration refused" in daemons.log(), "the refusal")
+    assert "Traceback" not in daemons.log()
+    attempts.finished(daemons, "old", len(daemons.records("old")) + 1)
+    assert daemons.stop(daemon) == 0
 
 
-def test_another_catalog_needs_another_daemon(house: House, tmp_path: Path) -> None:
-    house.configure({"old": {"schedule": SELDOM}})
-    daemon = house.start_and_wait()
-    house.configure({"old": {"schedule": SELDOM}}, catalog=str(tmp_path / "elsewhere"))
+def test_another_catalog_needs_another_daemon(daemons: Daemons, tmp_path: Path) -> None:
+    daemons.configure({"old": {"schedule": SELDOM}})
+    daemon = daemons.start_and_wait()
+    daemons.configure({"old": {"schedule": SELDOM}}, catalog=str(tmp_path / "elsewhere"))
     daemon.send_signal(signal.SIGHUP)
-    until(lambda: "The catalog is another folder now." in house.log(), "the refusal")
+    until(lambda: "The catalog is another folder now." in daemons.log(), "the refusal")
     assert not (tmp_path / "elsewhere").exists()
-    assert house.stop(daemon) == 0
+    assert daemons.stop(daemon) == 0
 
 
-def test_receivers_are_started_again_and_end_with_the_daemon(house: House) -> None:
-    house.configure({"seldom": {"schedule": SELDOM}}, wal={"enabled": True})
-    daemon = house.start_and_wait()
-    first = until(lambda: house.starts("main"), "a receiver")[0]
+def test_receivers_are_started_again_and_end_with_the_daemon(daemons: Daemons) -> None:
+    daemons.configure({"seldom": {"schedule": SELDOM}}, wal={"enabled": True})
+    daemon = daemons.start_and_wait()
+    first = until(lambda: daemons.starts("main"), "a receiver")[0]
     os.kill(first, signal.SIGKILL)
-    second = until(lambda: house.starts("main")[1:], "a second one")[0]
-    assert "receiver ended" in house.log()
-    house.configure({"seldom": {"schedule": SELDOM}}, wal={"enabled": True, "slot": "another"})
+    second = until(lambda: daemons.starts("main")[1:], "a second one")[0]
+    assert "receiver ended" in daemons.log()
+    daemons.configure({"seldom": {"schedule": SELDOM}}, wal={"enabled": True, "slot": "another"})
     daemon.send_signal(signal.SIGHUP)
-    third = until(lambda: house.starts("main")[2:], "one for the changed server")[0]
+    third = until(lambda: daemons.starts("main")[2:], "one for the changed server")[0]
     assert attempts.is_gone(second)
-    assert house.stop(daemon) == 0
+    assert daemons.stop(daemon) == 0
     assert attempts.is_gone(third)
-    assert len(house.starts("main")) == 3
+    assert len(daemons.starts("main")) == 3
 
 
-def test_a_gap_in_the_wal_is_followed_by_one_base_backup(house: House) -> None:
-    house.configure({"base": {"backup_type": "physical", "schedule": SELDOM}, "dump": {"schedule": SELDOM}})
-    daemon = house.start_and_wait()
-    house.behave("base", "exit 1")
-    _tell_of_gap(house, datetime.now(UTC))
-    failed = attempts.finished(house, "base")[-1]
+def test_a_gap_in_the_wal_is_followed_by_one_base_backup(daemons: Daemons) -> None:
+    daemons.configure({"base": {"backup_type": "physical", "schedule": SELDOM}, "dump": {"schedule": SELDOM}})
+    daemon = daemons.start_and_wait()
+    daemons.behave("base", "exit 1")
+    _tell_of_gap(daemons, datetime.now(UTC))
+    failed = attempts.finished(daemons, "base")[-1]
     assert (failed.trigger, failed.status, failed.scheduled_for) == ("wal-gap", Status.FAILED, None)
-    house.behave("base", "sleep 0")
-    until(lambda: house.records("base")[0].status is Status.SUCCEEDED, "a success after the pause")
-    tries = len(house.records("base"))
-    beat = house.state()
+    daemons.behave("base", "sleep 0")
+    until(lambda: daemons.records("base")[0].status is Status.SUCCEEDED, "a success after the pause")
+    tries = len(daemons.records("base"))
+    beat = daemons.state()
     assert beat is not None
     seconds = timedelta(seconds=4)
-    until(lambda: (now := house.state()) and now.heartbeat_at - beat.heartbeat_at > seconds, "some time")
-    assert len(house.records("base")) == tries
-    assert house.records("dump") == []
-    assert house.stop(daemon) == 0
+    until(lambda: (now := daemons.state()) and now.heartbeat_at - beat.heartbeat_at > seconds, "some time")
+    assert len(daemons.records("base")) == tries
+    assert daemons.records("dump") == []
+    assert daemons.stop(daemon) == 0
 
 
-def _tell_of_gap(house: House, since: datetime) -> None:
+def _tell_of_gap(daemons: Daemons, since: datetime) -> None:
     state = WalState(
         server="main",
         method="stream",
@@ -245,23 +247,23 @@ def _tell_of_gap(house: House, since: datetime) -> None:
         updated_at=since,
         base_backup_wanted_since=since,
     )
-    path = house.root / "state" / "wal" / "main.json"
+    path = daemons.root / "state" / "wal" / "main.json"
     path.parent.mkdir(parents=True)
     path.write_text(state.model_dump_json())
 
 
-def test_no_secret_in_argv_log_or_catalog(house: House) -> None:
+def test_no_secret_in_argv_log_or_catalog(daemons: Daemons) -> None:
     secret = "correct-horse-battery"
-    (house.folder / "password").write_text(secret + "\n")
-    house.configure({"long": {"schedule": EACH_SECOND}}, server={"password_file": "password"})
-    house.behave("long", "sleep 600")
-    daemon = house.start_and_wait()
-    running = attempts.running(house, "long")
+    (daemons.folder / "password").write_text(secret + "\n")
+    daemons.configure({"long": {"schedule": EACH_SECOND}}, server={"password_file": "password"})
+    daemons.behave("long", "sleep 600")
+    daemon = daemons.start_and_wait()
+    running = attempts.running(daemons, "long")
     family = [psutil.Process(daemon.pid), *psutil.Process(daemon.pid).children(recursive=True)]
     assert running.pid in {process.pid for process in family}
     for process in family:
         assert secret not in " ".join(process.cmdline())
         assert secret not in " ".join(process.environ().values())
-    assert house.stop(daemon) == 0
-    written = [path for path in house.root.rglob("*") if path.is_file()] + [house.folder / "log"]
+    assert daemons.stop(daemon) == 0
+    written = [path for path in daemons.root.rglob("*") if path.is_file()] + [daemons.folder / "log"]
     assert [path for path in written if secret.encode() in path.read_bytes()] == []

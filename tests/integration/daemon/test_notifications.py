@@ -15,7 +15,7 @@ from pgbackstop_runner import workspace
 from pgbackstop_runner.expire import acknowledge
 from pgbackstop_runner.notify import alertmanager_config, backup_events, drill_events
 from pgbackstop_runner.notify.alertmanager import post
-from tests.integration.daemon.conftest import Alertmanager, House, until
+from tests.integration.daemon.conftest import Alertmanager, Daemons, until
 from tests.support import forks
 
 # A schedule that is never due while the test runs.
@@ -39,18 +39,18 @@ def _backup() -> Backup:
     )
 
 
-def _configure(house: House, alertmanager: Alertmanager) -> workspace.Workspace:
-    house.configure({"shop": _SELDOM}, notifications={"alertmanager": {"url": alertmanager.url}})
-    return workspace.open_workspace(house.file, on_invalid_record=lambda error: None)
+def _configure(daemons: Daemons, alertmanager: Alertmanager) -> workspace.Workspace:
+    daemons.configure({"shop": _SELDOM}, notifications={"alertmanager": {"url": alertmanager.url}})
+    return workspace.open_workspace(daemons.file, on_invalid_record=lambda error: None)
 
 
-def _command(house: House, *words: str) -> subprocess.CompletedProcess[str]:
-    return forks.run("--config", str(house.file), "notify", *words)
+def _command(daemons: Daemons, *words: str) -> subprocess.CompletedProcess[str]:
+    return forks.run("--config", str(daemons.file), "notify", *words)
 
 
-def test_an_event_arrives(house: House, alertmanager: Alertmanager) -> None:
+def test_an_event_arrives(daemons: Daemons, alertmanager: Alertmanager) -> None:
     alertmanager.start()
-    backup_events.backup_finished(_configure(house, alertmanager), _backup())
+    backup_events.backup_finished(_configure(daemons, alertmanager), _backup())
     (alert,) = alertmanager.alerts()
     assert alert["labels"] == {
         "alertname": "BackupFinished",
@@ -91,9 +91,9 @@ def _from_prometheus(name: str) -> dict[str, object]:
     return {"labels": labels, "startsAt": format_time(datetime.now(UTC))}
 
 
-def test_of_a_failed_drill_people_are_told_once(house: House, alertmanager: Alertmanager) -> None:
+def test_of_a_failed_drill_people_are_told_once(daemons: Daemons, alertmanager: Alertmanager) -> None:
     """The event has the reason; the alert that Prometheus makes of the same record is inhibited by it."""
-    opened = _configure(house, alertmanager)
+    opened = _configure(daemons, alertmanager)
     settings = opened.config.notifications.alertmanager
     assert settings is not None
     alertmanager.start(alertmanager_config.render(opened.config.notifications).text)
@@ -112,10 +112,10 @@ def test_of_a_failed_drill_people_are_told_once(house: House, alertmanager: Aler
 
 
 def test_two_damaged_backups_are_two_alerts_until_somebody_takes_note(
-    house: House, alertmanager: Alertmanager
+    daemons: Daemons, alertmanager: Alertmanager
 ) -> None:
     """Prometheus counts them under the same name, and is silent while the events say which they are."""
-    opened = _configure(house, alertmanager)
+    opened = _configure(daemons, alertmanager)
     settings = opened.config.notifications.alertmanager
     assert settings is not None
     alertmanager.start(alertmanager_config.render(opened.config.notifications).text)
@@ -136,51 +136,51 @@ def test_two_damaged_backups_are_two_alerts_until_somebody_takes_note(
     until(lambda: states() == {first.id: "active", "": "suppressed"}, "one is over")
 
 
-def test_a_good_drill_ends_the_event_of_the_failed_one(house: House, alertmanager: Alertmanager) -> None:
-    opened = _configure(house, alertmanager)
+def test_a_good_drill_ends_the_event_of_the_failed_one(daemons: Daemons, alertmanager: Alertmanager) -> None:
+    opened = _configure(daemons, alertmanager)
     alertmanager.start()
     drill_events.finished(opened, _drill())
     drill_events.finished(opened, _drill(status=Status.SUCCEEDED, reason=None))
     assert [alert["labels"]["alertname"] for alert in alertmanager.alerts()] == ["DrillFinished"]
 
 
-def test_the_daemon_delivers_when_alertmanager_is_back(house: House, alertmanager: Alertmanager) -> None:
-    opened = _configure(house, alertmanager)
+def test_the_daemon_delivers_when_alertmanager_is_back(daemons: Daemons, alertmanager: Alertmanager) -> None:
+    opened = _configure(daemons, alertmanager)
     backup_events.backup_finished(opened, _backup())
     outbox = backup_events.outbox(opened)
     assert (len(outbox.entries()), outbox.failures()) == (1, {"alertmanager": 1})
-    daemon = house.start_and_wait()
+    daemon = daemons.start_and_wait()
     until(lambda: outbox.failures()["alertmanager"] > 1, "the daemon tries again")
     alertmanager.start()
     until(lambda: not outbox.entries(), "the event is delivered")
     assert [alert["labels"]["alertname"] for alert in alertmanager.alerts()] == ["BackupFinished"]
-    assert house.stop(daemon) == 0
+    assert daemons.stop(daemon) == 0
 
 
-def test_a_test_event_is_sent_and_told(house: House, alertmanager: Alertmanager) -> None:
-    _configure(house, alertmanager)
-    refused = _command(house, "test")
+def test_a_test_event_is_sent_and_told(daemons: Daemons, alertmanager: Alertmanager) -> None:
+    _configure(daemons, alertmanager)
+    refused = _command(daemons, "test")
     assert refused.returncode == 1
     assert f"Alertmanager at 127.0.0.1:{alertmanager.port} cannot be reached" in refused.stderr
     alertmanager.start()
-    accepted = _command(house, "test")
+    accepted = _command(daemons, "test")
     assert (accepted.returncode, accepted.stderr) == (0, "")
     assert "accepted a test event" in accepted.stdout
     assert [alert["labels"]["alertname"] for alert in alertmanager.alerts()] == ["BackupNotificationTest"]
 
 
-def test_what_waits_is_shown(house: House, alertmanager: Alertmanager) -> None:
-    opened = _configure(house, alertmanager)
-    assert _command(house, "pending").stdout == "0 waiting, 0 failed tries so far, 0 rejected\n"
+def test_what_waits_is_shown(daemons: Daemons, alertmanager: Alertmanager) -> None:
+    opened = _configure(daemons, alertmanager)
+    assert _command(daemons, "pending").stdout == "0 waiting, 0 failed tries so far, 0 rejected\n"
     backup_events.backup_finished(opened, _backup())
-    shown = _command(house, "pending").stdout
+    shown = _command(daemons, "pending").stdout
     assert "backup-succeeded  Backed up database shop on main (plan shop)" in shown
     assert "1 waiting, 1 failed tries so far, 0 rejected" in shown
-    assert '"kind": "backup-succeeded"' in _command(house, "pending", "--json").stdout
+    assert '"kind": "backup-succeeded"' in _command(daemons, "pending", "--json").stdout
 
 
-def test_without_alertmanager_there_is_nobody_to_tell(house: House) -> None:
-    house.configure({"shop": _SELDOM})
-    told = _command(house, "test")
+def test_without_alertmanager_there_is_nobody_to_tell(daemons: Daemons) -> None:
+    daemons.configure({"shop": _SELDOM})
+    told = _command(daemons, "test")
     assert told.returncode == 2
     assert "notifications.alertmanager.url" in told.stderr

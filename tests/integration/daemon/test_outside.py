@@ -7,21 +7,21 @@ from typing import Any
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.scheduler import Counted
-from tests.integration.daemon.conftest import House
+from tests.integration.daemon.conftest import Daemons
 from tests.support import forks
 from tests.support.databases import Database
 
 
-def run(house: House, *arguments: str) -> list[dict[str, Any]]:
+def run(daemons: Daemons, *arguments: str) -> list[dict[str, Any]]:
     """The records that it made."""
-    done = forks.run("-c", str(house.file), *arguments, "--json")
+    done = forks.run("-c", str(daemons.file), *arguments, "--json")
     assert done.returncode == 0, done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return found
 
 
 def test_what_cron_starts_is_what_is_due_and_what_it_did_not_start_is_missed(
-    house: House, database: Database
+    daemons: Daemons, database: Database
 ) -> None:
     now = utc_now()
     schedule = f"{now.minute} {now.hour} * * *"
@@ -34,22 +34,22 @@ def test_what_cron_starts_is_what_is_due_and_what_it_did_not_start_is_missed(
     }
     plan = {"databases": [database.name], "schedule": schedule, "grace": "2h"}
     drill = {"enabled": True, "schedule": schedule}
-    house.configure({"p": {**plan, "drill": drill}}, server=server)
-    note = house.root / "state" / "schedules" / "backups" / "p.json"
+    daemons.configure({"p": {**plan, "drill": drill}}, server=server)
+    note = daemons.root / "state" / "schedules" / "backups" / "p.json"
     note.parent.mkdir(parents=True)
     since = now - timedelta(days=3, minutes=5)
     note.write_bytes(codec.encode(Counted(schedule=f"{schedule} UTC", since=since)))
 
-    (made,) = run(house, "backup", "p", "--scheduled")
+    (made,) = run(daemons, "backup", "p", "--scheduled")
     due = now.replace(second=0, microsecond=0)
     assert (made["status"], made["trigger"]) == ("succeeded", "schedule")
     assert datetime.fromisoformat(made["scheduled_for"]) == due
-    assert run(house, "backup", "p", "--scheduled") == []
+    assert run(daemons, "backup", "p", "--scheduled") == []
 
-    records = {each["status"]: each for each in run(house, "list")}
+    records = {each["status"]: each for each in run(daemons, "list")}
     assert records["missed"]["missed_runs"] == 3
     assert datetime.fromisoformat(records["missed"]["scheduled_for"]) == due - timedelta(days=1)
 
-    (proof,) = run(house, "drill", "p", "--scheduled")
+    (proof,) = run(daemons, "drill", "p", "--scheduled")
     assert (proof["status"], proof["scheduled_for"]) == ("succeeded", made["scheduled_for"])
-    assert run(house, "drill", "p", "--scheduled") == []
+    assert run(daemons, "drill", "p", "--scheduled") == []

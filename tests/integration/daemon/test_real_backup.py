@@ -9,13 +9,13 @@ import pytest
 import yaml
 
 from pgbackstop_catalog.records.attempt import Status
-from tests.integration.daemon.conftest import DEADLINE, House, until
+from tests.integration.daemon.conftest import DEADLINE, Daemons, until
 from tests.support import backups, storages
 from tests.support.databases import Database
 
 
 @pytest.fixture
-def configured(house: House, database: Database) -> House:
+def configured(daemons: Daemons, database: Database) -> Daemons:
     document = {
         "servers": {"main": backups.reached(database.server)},
         "storages": {"disk": {"kind": "folder", "path": "store", "reserve": 0}},
@@ -29,13 +29,13 @@ def configured(house: House, database: Database) -> House:
             }
         },
     }
-    house.file.write_text(yaml.safe_dump(document))
-    storages.create_for(house.file)
-    return house
+    daemons.file.write_text(yaml.safe_dump(document))
+    storages.create_for(daemons.file)
+    return daemons
 
 
 @pytest.fixture
-def daemon(configured: House) -> subprocess.Popen[bytes]:
+def daemon(configured: Daemons) -> subprocess.Popen[bytes]:
     log = Path(configured.folder / "log")
     with log.open("wb") as written:
         started = subprocess.Popen(
@@ -48,7 +48,7 @@ def daemon(configured: House) -> subprocess.Popen[bytes]:
 
 
 def test_a_due_plan_is_backed_up(
-    configured: House, daemon: subprocess.Popen[bytes], database: Database
+    configured: Daemons, daemon: subprocess.Popen[bytes], database: Database
 ) -> None:
     def succeeded() -> bool:
         return any(record.status is Status.SUCCEEDED for record in configured.records("shop"))

@@ -8,9 +8,9 @@ import psycopg
 import pytest
 
 from pgbackstop_catalog.records.attempt import Status
-from tests.integration.drill.test_pitr import check, drill, yard
-from tests.integration.recover import yard as yards
-from tests.integration.recover.yard import Yard
+from tests.integration.drill.test_pitr import check, drill, primary
+from tests.integration.recover import primary as primaries
+from tests.integration.recover.primary import Primary
 from tests.support import binaries
 from tests.support.servers import Server
 
@@ -30,10 +30,10 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module", params=binaries.MAJORS, ids=[f"pg{m}" for m in binaries.MAJORS])
-def hostile(request: pytest.FixtureRequest) -> Iterator[Yard]:
+def hostile(request: pytest.FixtureRequest) -> Iterator[Primary]:
     """A server that forbids what it can, and in its base backup a prepared transaction that locks a table."""
-    settings = {**yards.SETTINGS, "max_prepared_transactions": "5"}
-    with Server(binaries.reachable(request.param), settings=settings) as server, yard(server) as made:
+    settings = {**primaries.SETTINGS, "max_prepared_transactions": "5"}
+    with Server(binaries.reachable(request.param), settings=settings) as server, primary(server) as made:
         _forbid(server)
         # Read at the next start: what this host has not.
         absent = {"unix_socket_group": "no_such_group"}
@@ -58,7 +58,7 @@ def _forbid(server: Server) -> None:
             connection.execute(f"alter database template1 set {name} = {value}".encode())
 
 
-def test_a_physical_drill(hostile: Yard) -> None:
+def test_a_physical_drill(hostile: Primary) -> None:
     proof = drill(hostile, "--physical")
     assert proof.status is Status.SUCCEEDED, proof.message
     assert check(proof, "heartbeats")[0]
@@ -70,6 +70,6 @@ def test_a_physical_drill(hostile: Yard) -> None:
     assert "not valid, as at the source: postgres.public.once" in check(proof, "indexes")[1]
 
 
-def test_a_recovery(hostile: Yard) -> None:
+def test_a_recovery(hostile: Primary) -> None:
     with hostile.recovered("--immediate", "--check") as clone:
         assert "NOT AS IT SHOULD BE" not in clone.said

@@ -8,8 +8,8 @@ import pytest
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_runner.system import jail
 from tests.integration.drill.conftest import drills, remains
-from tests.integration.recover import yard as yards
-from tests.integration.recover.yard import Yard
+from tests.integration.recover import primary as primaries
+from tests.integration.recover.primary import Primary
 from tests.support import backups, confined
 from tests.support.fixtures import MakeServer
 from tests.support.servers import Server
@@ -29,19 +29,19 @@ SHADOWS = """
 
 @pytest.fixture
 def server(make_server: MakeServer) -> Server:
-    return make_server(settings=yards.SETTINGS)
+    return make_server(settings=primaries.SETTINGS)
 
 
 @pytest.fixture
-def yard(server: Server) -> Iterator[Yard]:
-    made = Yard(server)
+def primary(server: Server) -> Iterator[Primary]:
+    made = Primary(server)
     made.site.server_settings = {"wal": {"enabled": False}}
     made.site.write()
     yield made
     made.close()
 
 
-def proven(made: Yard, mechanism: jail.Wish, runner: str = "root") -> None:
+def proven(made: Primary, mechanism: jail.Wish, runner: str = "root") -> None:
     """A drill in that jail, by root or by a service account, succeeds, whatever the owner has prepared."""
     who, folder = confined.account(runner), made.folder / f"drills-{runner}"
     folder.mkdir(mode=0o755, exist_ok=True)
@@ -57,51 +57,51 @@ def proven(made: Yard, mechanism: jail.Wish, runner: str = "root") -> None:
     assert not remains(made.site)
 
 
-def test_names_are_looked_up_in_the_system_schema_alone(yard: Yard) -> None:
+def test_names_are_looked_up_in_the_system_schema_alone(primary: Primary) -> None:
     for database in ("postgres", "template1"):
-        yard.server.execute(SHADOWS, database)
-        yard.server.execute(f"alter database {database} set search_path = evil, pg_catalog")
-    yard.site.make("base")
-    proven(yard, "landlock")
+        primary.server.execute(SHADOWS, database)
+        primary.server.execute(f"alter database {database} set search_path = evil, pg_catalog")
+    primary.site.make("base")
+    proven(primary, "landlock")
 
 
-def test_libraries_of_the_backup_are_not_loaded(yard: Yard) -> None:
+def test_libraries_of_the_backup_are_not_loaded(primary: Primary) -> None:
     """One that lies in the data directory; the server as it is backed up would load it at its next start."""
     names = ("shared_preload_libraries", "session_preload_libraries", "local_preload_libraries")
     for name in (*names, "jit_provider"):
-        yard.server.execute(f"alter system set {name} = 'base/evil.so'")
+        primary.server.execute(f"alter system set {name} = 'base/evil.so'")
     # A session in which one of these counted would end with "could not access file".
     levels = ("database postgres", "database template1", "role all", "role all in database postgres")
-    yard.server.execute(
+    primary.server.execute(
         "; ".join(f"alter {level} set {name} = 'base/evil.so'" for level in levels for name in names[1:])
     )
-    yard.site.make("base")
-    proven(yard, "bubblewrap")
-    proven(yard, "landlock", "nobody")
+    primary.site.make("base")
+    proven(primary, "bubblewrap")
+    proven(primary, "landlock", "nobody")
 
 
-def test_an_included_file_leads_to_no_other_folder(yard: Yard) -> None:
+def test_an_included_file_leads_to_no_other_folder(primary: Primary) -> None:
     """Neither to another server's data, nor to its port, nor to commands."""
-    (value,) = yard.server.execute("show data_directory")[0]
+    (value,) = primary.server.execute("show data_directory")[0]
     data = Path(str(value))
-    mark = yard.folder / "was-run"
+    mark = primary.folder / "was-run"
     lines = [
-        f"data_directory = '{yard.folder}'",
-        f"hba_file = '{yard.folder}/hba'",
-        f"ident_file = '{yard.folder}/ident'",
+        f"data_directory = '{primary.folder}'",
+        f"hba_file = '{primary.folder}/hba'",
+        f"ident_file = '{primary.folder}/ident'",
         f"external_pid_file = '{mark}'",
         f"archive_cleanup_command = 'touch {mark}'",
         f"recovery_end_command = 'touch {mark}'",
         "listen_addresses = '*'",
-        f"port = {yard.server.port}",
+        f"port = {primary.server.port}",
     ]
     (data / "more.conf").write_text("\n".join(lines) + "\n")
     (data / "more.conf").chmod(0o644)
     conf = data / "postgresql.conf"
     before = conf.read_text()
     conf.write_text(f"{before}\ninclude 'more.conf'\n")
-    yard.site.make("base")
+    primary.site.make("base")
     conf.write_text(before)
-    backups.until(lambda: yard.server.execute("select 1"), "the server")
-    proven(yard, "landlock")
+    backups.until(lambda: primary.server.execute("select 1"), "the server")
+    proven(primary, "landlock")
     assert not mark.exists()

@@ -53,7 +53,7 @@ READER = """
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prison:
+class JailedSite:
     """A site whose drills are made by an account, in a jail of one kind."""
 
     site: Site
@@ -71,7 +71,7 @@ class Prison:
         return proof.message
 
 
-def prison(database: Database, folder: Path, mechanism: jail.Wish, runner: str, **plan: object) -> Prison:
+def jailed(database: Database, folder: Path, mechanism: jail.Wish, runner: str, **plan: object) -> JailedSite:
     site = backed_up(database, folder / "site", **plan)
     secret = site.folder / "password"
     secret.write_text(database.server.password)
@@ -86,7 +86,7 @@ def prison(database: Database, folder: Path, mechanism: jail.Wish, runner: str, 
     if who.uid:
         confined.give(site.folder, who)
         confined.give(folder / "drills", who)
-    return Prison(
+    return JailedSite(
         site=site, mechanism=mechanism, runner=who, inside=who if who.uid else accounts.unprivileged()
     )
 
@@ -104,7 +104,7 @@ def folder() -> Iterator[Path]:
 
 
 @dataclass
-class Outside:
+class Reachable:
     """What there is to be reached: sockets that listen, and a process of the jail's account."""
 
     path: Path
@@ -115,7 +115,7 @@ class Outside:
 
 
 @pytest.fixture
-def outside(folder: Path) -> Iterator[Outside]:
+def outside(folder: Path) -> Iterator[Reachable]:
     abstract = f"\0pgbackstop-{folder.name}"
     path = folder / "open.sock"
     victim = subprocess.Popen(["sleep", "600"], **accounts.unprivileged().credentials)
@@ -133,12 +133,12 @@ def outside(folder: Path) -> Iterator[Outside]:
         for each in (by_path, by_name, tcp):
             each.listen()
         udp.setblocking(False)
-        yield Outside(path=path, abstract=abstract, tcp=tcp, udp=udp, victim=victim)
+        yield Reachable(path=path, abstract=abstract, tcp=tcp, udp=udp, victim=victim)
     victim.kill()
     victim.wait()
 
 
-def attempts(where: Prison, outside: Outside, mark: str) -> list[Attempt]:
+def attempts(where: JailedSite, outside: Reachable, mark: str) -> list[Attempt]:
     site = where.site
     dump = next(path for path in site.path(site.newest()).iterdir() if path.suffix == ".backup")
     words: list[tuple[str, str, *tuple[Any, ...]]] = [
@@ -169,10 +169,10 @@ def attempts(where: Prison, outside: Outside, mark: str) -> list[Attempt]:
 
 @pytest.mark.parametrize("runner", ["root", "nobody"])
 def test_a_table_owner_reaches_nothing(
-    database: Database, folder: Path, mechanism: jail.Wish, runner: str, outside: Outside
+    database: Database, folder: Path, mechanism: jail.Wish, runner: str, outside: Reachable
 ) -> None:
     """A CHECK constraint calls a function, and the drill loads the row as the superuser of its server."""
-    where = prison(database, folder, mechanism, runner)
+    where = jailed(database, folder, mechanism, runner)
     mark = str(10**8 + os.getpid())
     tried = attempts(where, outside, mark)
     quoted = confined.attack(*tried).replace("'", "''")
@@ -201,7 +201,7 @@ def test_a_file_cannot_be_read_into_the_record(
     database: Database, folder: Path, mechanism: jail.Wish, runner: str
 ) -> None:
     """No shell is needed for that."""
-    where = prison(database, folder, mechanism, runner)
+    where = jailed(database, folder, mechanism, runner)
     secrets = [where.site.folder / "password", where.site.file, Path(f"/proc/{os.getpid()}/environ")]
     secrets += [Path("/etc/shadow"), Path("/root/.profile"), Path("/proc/1/environ")]
     paths = ", ".join(f"'{path}'" for path in secrets)
@@ -223,7 +223,7 @@ def test_a_file_cannot_be_read_into_the_record(
 def test_a_good_backup_is_proven_in_each_jail(
     database: Database, folder: Path, mechanism: jail.Wish, runner: str, kind: str
 ) -> None:
-    where = prison(database, folder, mechanism, runner, format=kind)
+    where = jailed(database, folder, mechanism, runner, format=kind)
     done = where.drill()
     assert done.returncode == 0, done.stderr
     (proof,) = drills(where.site)
@@ -232,7 +232,7 @@ def test_a_good_backup_is_proven_in_each_jail(
 
 
 def test_check_says_which_jail_it_is(database: Database, folder: Path, mechanism: jail.Wish) -> None:
-    where = prison(database, folder, mechanism, "nobody")
+    where = jailed(database, folder, mechanism, "nobody")
     done = confined.run_as(where.runner, where.site, "check")
     assert done.returncode == 0, done.stderr
     assert f"jail of drills: {mechanism} (" in done.stdout

@@ -14,8 +14,8 @@ from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_runner.wal import archive_reader
 from tests.integration.drill.conftest import drills, remains
 from tests.integration.exporter.running import Exporter
-from tests.integration.recover import yard as yards
-from tests.integration.recover.yard import Yard
+from tests.integration.recover import primary as primaries
+from tests.integration.recover.primary import Primary
 from tests.support import backups, binaries
 from tests.support.fixtures import MakeServer
 from tests.support.servers import Server
@@ -32,10 +32,10 @@ def prepare(server: Server) -> None:
 
 
 @contextmanager
-def yard(server: Server) -> Iterator[Yard]:
+def primary(server: Server) -> Iterator[Primary]:
     """A base backup, and heartbeats in two segments after it, all received."""
     prepare(server)
-    made = Yard(server)
+    made = Primary(server)
     made.site.server_settings = {"wal": {}, "heartbeat": {"enabled": True}}
     made.site.write()
     try:
@@ -51,19 +51,19 @@ def yard(server: Server) -> Iterator[Yard]:
         made.close()
 
 
-def beat(made: Yard, times: int = 1) -> None:
+def beat(made: Primary, times: int = 1) -> None:
     with made.server.connect() as connection:
         for _ in range(times):
             connection.execute(BEAT)
 
 
-def newest(made: Yard) -> datetime:
+def newest(made: Primary) -> datetime:
     (moment,) = made.server.execute("select max(written_at) from pgbackstop.heartbeat")[0]
     assert isinstance(moment, datetime)
     return moment
 
 
-def drill(made: Yard, *words: str) -> Proof:
+def drill(made: Primary, *words: str) -> Proof:
     """One drill, good or bad, that leaves nothing."""
     done = made.site.run("drill", "base", *words)
     assert backups.sentence(done) or done.returncode == 0
@@ -79,20 +79,23 @@ def check(proof: Proof, name: str) -> tuple[bool, str]:
 
 
 @pytest.fixture(scope="module", params=binaries.EDGES, ids=[f"pg{m}" for m in binaries.EDGES])
-def each(request: pytest.FixtureRequest) -> Iterator[Yard]:
+def each(request: pytest.FixtureRequest) -> Iterator[Primary]:
     """The oldest and the newest major version; tests of recovery have those between."""
-    with Server(binaries.reachable(request.param), settings=yards.SETTINGS) as server, yard(server) as made:
+    with (
+        Server(binaries.reachable(request.param), settings=primaries.SETTINGS) as server,
+        primary(server) as made,
+    ):
         yield made
 
 
 @pytest.fixture
-def single(make_server: MakeServer) -> Iterator[Yard]:
+def single(make_server: MakeServer) -> Iterator[Primary]:
     """One of the test's own, to be damaged."""
-    with yard(make_server(settings=yards.SETTINGS)) as made:
+    with primary(make_server(settings=primaries.SETTINGS)) as made:
         yield made
 
 
-def test_a_physical_drill_goes_to_the_end_of_the_archive(each: Yard) -> None:
+def test_a_physical_drill_goes_to_the_end_of_the_archive(each: Primary) -> None:
     proof = drill(each, "--physical")
     assert (proof.status, proof.drill) == (Status.SUCCEEDED, "physical"), proof.message
     assert proof.proven_until is not None
@@ -103,7 +106,7 @@ def test_a_physical_drill_goes_to_the_end_of_the_archive(each: Yard) -> None:
     assert [step.name for step in proof.steps] == ["check", "unpack", "replay", "check result"]
 
 
-def test_a_drill_to_a_random_moment_says_it_again_for_the_same_seed(each: Yard) -> None:
+def test_a_drill_to_a_random_moment_says_it_again_for_the_same_seed(each: Primary) -> None:
     opened = each.site.workspace
     (window,) = archive_reader.windows(opened, "main", archive_reader.read(opened, "main"))
     proof = drill(each, "--pitr", "--seed", "7")
@@ -116,7 +119,7 @@ def test_a_drill_to_a_random_moment_says_it_again_for_the_same_seed(each: Yard) 
     assert check(proof, "heartbeats")[0]
 
 
-def test_a_moment_that_was_asked_for_is_proven_and_shown(each: Yard) -> None:
+def test_a_moment_that_was_asked_for_is_proven_and_shown(each: Primary) -> None:
     moment = newest(each)
     proof = drill(each, "--time", (moment + timedelta(milliseconds=1)).isoformat())
     assert proof.status is Status.SUCCEEDED, proof.message
@@ -129,7 +132,7 @@ def test_a_moment_that_was_asked_for_is_proven_and_shown(each: Yard) -> None:
     assert page.value(name, server="main") == proven
 
 
-def test_a_moment_outside_of_the_window_is_refused(each: Yard) -> None:
+def test_a_moment_outside_of_the_window_is_refused(each: Primary) -> None:
     before = drills(each.site)
     done = each.site.run("drill", "base", "--time", "2020-01-01T00:00:00Z")
     assert done.returncode == 3
@@ -137,7 +140,7 @@ def test_a_moment_outside_of_the_window_is_refused(each: Yard) -> None:
     assert drills(each.site) == before
 
 
-def test_a_row_that_was_lost_is_found(single: Yard) -> None:
+def test_a_row_that_was_lost_is_found(single: Primary) -> None:
     """Removed on the live server inside the window: the next one names it, and it is not there."""
     single.server.execute(
         "delete from pgbackstop.heartbeat where written_at = "
@@ -151,7 +154,7 @@ def test_a_row_that_was_lost_is_found(single: Yard) -> None:
     assert proof.proven_until is None
 
 
-def test_a_segment_that_is_gone_from_a_claimed_window_fails_the_drill(single: Yard) -> None:
+def test_a_segment_that_is_gone_from_a_claimed_window_fails_the_drill(single: Primary) -> None:
     """The index still has it: the window claims what cannot be replayed, and the drill says so."""
     moment = newest(single)
     backup = single.site.newest()
@@ -169,7 +172,7 @@ def test_a_segment_that_is_gone_from_a_claimed_window_fails_the_drill(single: Ya
     assert proof.target_time is not None
 
 
-def test_a_base_backup_that_is_damaged_is_named(single: Yard) -> None:
+def test_a_base_backup_that_is_damaged_is_named(single: Primary) -> None:
     backup = single.site.newest()
     base = next(single.site.path(backup).glob("base.tar*"))
     content = bytearray(base.read_bytes())
@@ -180,7 +183,7 @@ def test_a_base_backup_that_is_damaged_is_named(single: Yard) -> None:
     assert backup.id in proof.message
 
 
-def test_heartbeats_that_only_the_live_server_has(single: Yard) -> None:
+def test_heartbeats_that_only_the_live_server_has(single: Primary) -> None:
     """The archive lost its end, and the window is believed further than it goes: a drill to it shows it."""
     before = newest(single)
     single.stop_receiver()

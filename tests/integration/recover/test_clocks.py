@@ -13,7 +13,7 @@ from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_exporter.sources.postgres import PostgresSource
 from tests.integration.recover.conftest import MakeYard
-from tests.integration.recover.yard import Yard
+from tests.integration.recover.primary import Primary
 from tests.support import faketime
 
 HOUR = timedelta(hours=1)
@@ -27,7 +27,7 @@ def apart(request: pytest.FixtureRequest) -> timedelta:
 
 
 @pytest.fixture
-def yard(make_yard: MakeYard, apart: timedelta) -> Yard:
+def primary(make_yard: MakeYard, apart: timedelta) -> Primary:
     """A server with that clock: ten heartbeats, a backup, and ten after it, all received."""
     clock = faketime.environment(FAKETIME=f"{apart.total_seconds():+.0f}")
     made = make_yard(environment=clock)
@@ -43,23 +43,23 @@ def near(found: float | None, wanted: timedelta) -> bool:
     return found is not None and abs(found - wanted.total_seconds()) < NEAR.total_seconds()
 
 
-def window(yard: Yard) -> tuple[datetime, datetime]:
-    (found,) = json.loads(yard.site.run("window", "main", "--json").stdout)
+def window(primary: Primary) -> tuple[datetime, datetime]:
+    (found,) = json.loads(primary.site.run("window", "main", "--json").stdout)
     return datetime.fromisoformat(found["start"]), datetime.fromisoformat(found["end"])
 
 
-def test_everything_about_commits_goes_by_the_servers_clock(yard: Yard, apart: timedelta) -> None:
-    record, commits = yard.site.newest(), yard.commits()
-    start, end = window(yard)
+def test_everything_about_commits_goes_by_the_servers_clock(primary: Primary, apart: timedelta) -> None:
+    record, commits = primary.site.newest(), primary.commits()
+    start, end = window(primary)
     assert commits[10] <= start <= commits[11]
     assert commits[20] <= end
 
     moment = commits[15] + (commits[16] - commits[15]) / 2
-    with yard.recovered("--time", moment.isoformat()) as clone:
+    with primary.recovered("--time", moment.isoformat()) as clone:
         assert clone.beats() == list(range(1, 16))
 
     # Before the backup by the server's clock, whatever the host's clock says of it.
-    before = yard.recover(yard.target(), "--time", commits[10].isoformat())
+    before = primary.recover(primary.target(), "--time", commits[10].isoformat())
     assert before.returncode == ValidationError.exit_code
     assert "is inside backup" in before.stderr or "is before the first moment" in before.stderr
 
@@ -67,52 +67,52 @@ def test_everything_about_commits_goes_by_the_servers_clock(yard: Yard, apart: t
     assert near(record.server_facts.clock_offset_seconds, apart)
 
 
-def test_the_offset_is_told(yard: Yard, apart: timedelta) -> None:
-    (report,) = json.loads(yard.site.run("check", "--json").stdout)
+def test_the_offset_is_told(primary: Primary, apart: timedelta) -> None:
+    (report,) = json.loads(primary.site.run("check", "--json").stdout)
     (clock,) = (each for each in report["checks"] if each["name"] == "clock")
     assert ("ahead of this host's" if apart > timedelta() else "behind this host's") in clock["detail"]
     assert clock["ok"]
-    shown = yard.site.run("show", yard.site.newest().id).stdout
+    shown = primary.site.run("show", primary.site.newest().id).stdout
     assert clock["detail"][:30] in shown
 
-    assert near(asyncio.run(asked(yard)), apart)
-    state = json.loads((yard.site.store / "catalog" / "state" / "wal" / "main.json").read_text())
+    assert near(asyncio.run(asked(primary)), apart)
+    state = json.loads((primary.site.store / "catalog" / "state" / "wal" / "main.json").read_text())
     assert near(state["clock_offset_seconds"], apart)
 
 
-async def asked(yard: Yard) -> float | None:
-    source = PostgresSource(yard.site.workspace.server("main"))
+async def asked(primary: Primary) -> float | None:
+    source = PostgresSource(primary.site.workspace.server("main"))
     try:
         return (await source.read()).clock_offset
     finally:
         await source.close()
 
 
-def test_a_drill_to_a_random_moment_proves_one_of_the_servers(yard: Yard) -> None:
-    start, end = window(yard)
-    done = yard.site.run("drill", "base", "--pitr", "--seed", "7")
+def test_a_drill_to_a_random_moment_proves_one_of_the_servers(primary: Primary) -> None:
+    start, end = window(primary)
+    done = primary.site.run("drill", "base", "--pitr", "--seed", "7")
     assert done.returncode == 0, done.stderr
-    proof = drilled(yard)
+    proof = drilled(primary)
     assert proof.status is Status.SUCCEEDED
     assert proof.target_time is not None
     assert start <= proof.target_time <= end
     assert proof.proven_until == proof.target_time
 
 
-def drilled(yard: Yard) -> Proof:
-    return next(each for each in yard.site.proofs() if each.proof == "drill")
+def drilled(primary: Primary) -> Proof:
+    return next(each for each in primary.site.proofs() if each.proof == "drill")
 
 
-def test_the_proof_of_a_whole_recovery_is_not_of_a_moment_to_come(yard: Yard) -> None:
-    done = yard.site.run("drill", "base", "--physical")
+def test_the_proof_of_a_whole_recovery_is_not_of_a_moment_to_come(primary: Primary) -> None:
+    done = primary.site.run("drill", "base", "--physical")
     assert done.returncode == 0, done.stderr
-    until = drilled(yard).proven_until
+    until = drilled(primary).proven_until
     assert until is not None
-    assert yard.commits()[20] - timedelta(milliseconds=1) <= until <= window(yard)[1]
+    assert primary.commits()[20] - timedelta(milliseconds=1) <= until <= window(primary)[1]
 
 
-def test_a_backup_without_a_last_word_of_the_server_reckons_with_the_offset(yard: Yard) -> None:
-    record = yard.site.newest()
+def test_a_backup_without_a_last_word_of_the_server_reckons_with_the_offset(primary: Primary) -> None:
+    record = primary.site.newest()
     told = record.evolve(consistent_at=None)
     assert record.consistent_at is not None
     assert abs(told.recoverable_from - record.consistent_at) < NEAR

@@ -11,22 +11,22 @@ import pytest
 
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_runner.recover.data_directory import UNFINISHED
-from tests.integration.recover import yard as yards
+from tests.integration.recover import primary as primaries
 from tests.integration.recover.conftest import MakeYard
-from tests.integration.recover.yard import Yard
+from tests.integration.recover.primary import Primary
 from tests.support import accounts, backups, places, ports
 
 ATTEMPTS = 5
 
 
-def starts(yard: Yard, data: Path) -> subprocess.CompletedProcess[str]:
+def starts(primary: Primary, data: Path) -> subprocess.CompletedProcess[str]:
     """PostgreSQL itself, asked to start that directory as it stands."""
     who = accounts.unprivileged()
     for path in (data, *data.rglob("*")):
         if not path.is_symlink():
             who.own(path)
     return subprocess.run(
-        [yard.server.programs.tool("postgres"), "-D", str(data), "-p", str(ports.free())],
+        [primary.server.programs.tool("postgres"), "-D", str(data), "-p", str(ports.free())],
         capture_output=True,
         text=True,
         check=False,
@@ -36,14 +36,14 @@ def starts(yard: Yard, data: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def killed_when(yard: Yard, name: str) -> Path:
+def killed_when(primary: Primary, name: str) -> Path:
     """Recovers, and kills it as soon as a file of that name appears; returns the unfinished place.
 
     What is left to do then takes a fraction of a second, so that the kill may come too late.
     """
     for _ in range(ATTEMPTS):
-        place = yard.target()
-        with yard.site.start("recover", "main", "--into", str(place)) as runner:
+        place = primary.target()
+        with primary.site.start("recover", "main", "--into", str(place)) as runner:
             deadline = time.monotonic() + backups.PATIENCE
             while not (place / name).exists() and runner.poll() is None:
                 assert time.monotonic() < deadline
@@ -55,7 +55,7 @@ def killed_when(yard: Yard, name: str) -> Path:
 
 
 @pytest.mark.parametrize("moment", ["global/1260", "global/pg_control", "RECOVER.md", "recovery.signal"])
-def test_killed_at_any_step_it_does_not_start_and_says_so(history17: Yard, moment: str) -> None:
+def test_killed_at_any_step_it_does_not_start_and_says_so(history17: Primary, moment: str) -> None:
     place = killed_when(history17, moment)
 
     refused = starts(history17, place)
@@ -78,7 +78,7 @@ def test_killed_at_any_step_it_does_not_start_and_says_so(history17: Yard, momen
         assert clone.beats() == list(range(1, 41))
 
 
-def test_a_signal_leaves_an_empty_place_and_a_record(history17: Yard) -> None:
+def test_a_signal_leaves_an_empty_place_and_a_record(history17: Primary) -> None:
     place = history17.target()
     place.mkdir()
     with history17.site.start("recover", "main", "--into", str(place)) as runner:
@@ -103,7 +103,7 @@ def small_disk() -> Iterator[Path]:
 
 
 @pytest.mark.root
-def test_a_disk_that_is_known_to_be_too_small(history17: Yard, small_disk: Path) -> None:
+def test_a_disk_that_is_known_to_be_too_small(history17: Primary, small_disk: Path) -> None:
     (small_disk / "other").write_bytes(b"x" * 50_000_000)
     done = history17.recover(small_disk / "data")
     assert done.returncode == 3
@@ -112,7 +112,7 @@ def test_a_disk_that_is_known_to_be_too_small(history17: Yard, small_disk: Path)
 
 
 @pytest.mark.root
-def test_a_disk_that_is_full_in_the_middle(history17: Yard, small_disk: Path) -> None:
+def test_a_disk_that_is_full_in_the_middle(history17: Primary, small_disk: Path) -> None:
     (small_disk / "other").write_bytes(b"x" * 40_000_000)
     newest = history17.site.newest()
     # As a record has it that does not know the size of its server.
@@ -129,44 +129,44 @@ def test_a_disk_that_is_full_in_the_middle(history17: Yard, small_disk: Path) ->
 
 
 def test_limits_raised_after_the_backup(make_yard: MakeYard) -> None:
-    yard = make_yard(server={"max_connections": "20"})
-    yard.receive()
-    yard.backup()
-    yard.beat(1, 5)
-    yard.stop_receiver()
-    yard.server.configure({"max_connections": "60", "max_prepared_transactions": "7"})
-    yard.server.restart()
-    yard.site.write()
-    yard.receive()
-    yard.beat(6, 10)
-    yard.switch()
-    yard.beat(11, 12)
-    yard.caught_up()
-    with yard.recovered() as clone:
+    primary = make_yard(server={"max_connections": "20"})
+    primary.receive()
+    primary.backup()
+    primary.beat(1, 5)
+    primary.stop_receiver()
+    primary.server.configure({"max_connections": "60", "max_prepared_transactions": "7"})
+    primary.server.restart()
+    primary.site.write()
+    primary.receive()
+    primary.beat(6, 10)
+    primary.switch()
+    primary.beat(11, 12)
+    primary.caught_up()
+    with primary.recovered() as clone:
         assert clone.beats() == list(range(1, 13))
         assert "a limit was raised" in clone.said
         assert clone.setting("max_connections") == "60"
 
 
 def test_limits_lower_in_the_configuration_that_came_along(make_yard: MakeYard) -> None:
-    yard = make_yard(server={"max_connections": "60"})
+    primary = make_yard(server={"max_connections": "60"})
     # Written, and never in force: the server was not restarted.
-    yard.server.configure({"max_connections": "10"})
-    yard.receive()
-    yard.backup()
-    yard.beat(1, 5)
-    yard.caught_up()
-    with yard.recovered() as clone:
+    primary.server.configure({"max_connections": "10"})
+    primary.receive()
+    primary.backup()
+    primary.beat(1, 5)
+    primary.caught_up()
+    with primary.recovered() as clone:
         assert clone.beats() == [1, 2, 3, 4, 5]
         assert clone.setting("max_connections") == "60"
 
 
 def test_what_production_says_of_itself_is_not_done_by_a_clone(make_yard: MakeYard) -> None:
-    yard = make_yard()
-    witness = yard.server.folder / "witness"
-    yard.server.configure(
+    primary = make_yard()
+    witness = primary.server.folder / "witness"
+    primary.server.configure(
         {
-            "data_directory": str(yard.server.data),
+            "data_directory": str(primary.server.data),
             "recovery_end_command": f"touch {witness}",
             "archive_cleanup_command": f"touch {witness}",
             "synchronous_standby_names": "",
@@ -175,33 +175,33 @@ def test_what_production_says_of_itself_is_not_done_by_a_clone(make_yard: MakeYa
             "external_pid_file": str(witness),
         }
     )
-    yard.receive()
-    yard.backup()
-    yard.beat(1, 3)
-    yard.caught_up()
-    yard.server.execute("alter system set cluster_name = 'it''s \\ ours'")
-    with yard.recovered() as clone:
+    primary.receive()
+    primary.backup()
+    primary.beat(1, 3)
+    primary.caught_up()
+    primary.server.execute("alter system set cluster_name = 'it''s \\ ours'")
+    with primary.recovered() as clone:
         assert clone.beats() == [1, 2, 3]
         assert clone.setting("data_directory") == str(clone.data)
     assert not witness.exists()
-    assert yard.server.execute("select count(*) from beats") == [(3,)]
+    assert primary.server.execute("select count(*) from beats") == [(3,)]
 
 
 def test_after_the_server_is_killed_the_unfinished_segment_counts(make_yard: MakeYard) -> None:
-    yard = make_yard()
-    yard.receive()
-    yard.backup()
-    yard.beat(1, 10)
-    yard.switch()
-    yard.beat(11, 25)
-    yard.caught_up()
-    yard.server.kill()
-    yard.stop_receiver(signal.SIGKILL)
-    with yard.recovered() as clone:
+    primary = make_yard()
+    primary.receive()
+    primary.backup()
+    primary.beat(1, 10)
+    primary.switch()
+    primary.beat(11, 25)
+    primary.caught_up()
+    primary.server.kill()
+    primary.stop_receiver(signal.SIGKILL)
+    with primary.recovered() as clone:
         assert clone.beats() == list(range(1, 26))
 
 
-def test_no_process_of_a_failed_replay_stays(history17: Yard) -> None:
+def test_no_process_of_a_failed_replay_stays(history17: Primary) -> None:
     place = history17.target()
     done = history17.recover(place, "--start", "--port", str(ports.free()), "--name", "never made")
     assert done.returncode == 1
@@ -215,33 +215,33 @@ def test_no_process_of_a_failed_replay_stays(history17: Yard) -> None:
 
 
 @pytest.fixture
-def small_place(make_yard: MakeYard) -> Iterator[tuple[Yard, Path]]:
-    """A yard, and a place with room for its base backup, and not for what is replayed after it."""
-    yard = make_yard()
-    yard.receive()
-    yard.backup()
-    yard.server.execute(
+def small_place(make_yard: MakeYard) -> Iterator[tuple[Primary, Path]]:
+    """A primary, and a place with room for its base backup, and not for what is replayed after it."""
+    primary = make_yard()
+    primary.receive()
+    primary.backup()
+    primary.server.execute(
         "create table big as select n, repeat(md5(n::text), 40) from generate_series(1, 90000) n"
     )
-    yard.switch()
-    yard.caught_up()
-    place = yard.target()
+    primary.switch()
+    primary.caught_up()
+    place = primary.target()
     place.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=130m", "tmpfs", place], check=True)
     try:
-        yield yard, place
+        yield primary, place
     finally:
-        yards.end(place)
+        primaries.end(place)
         subprocess.run(["umount", "--lazy", place], check=True)
 
 
 @pytest.mark.root
 @pytest.mark.slow
-def test_a_disk_that_fills_while_wal_is_replayed_is_named(small_place: tuple[Yard, Path]) -> None:
-    yard, place = small_place
-    done = yard.recover(place, "--start", "--port", str(ports.free()))
+def test_a_disk_that_fills_while_wal_is_replayed_is_named(small_place: tuple[Primary, Path]) -> None:
+    primary, place = small_place
+    done = primary.recover(place, "--start", "--port", str(ports.free()))
     words = backups.sentence(done)
     assert done.returncode != 0
     assert f"The disk of {place} is full" in words
     assert "No space left on device" in words
-    assert next(iter(yard.site.catalog.restores())).reason is Reason.SPACE
+    assert next(iter(primary.site.catalog.restores())).reason is Reason.SPACE

@@ -7,10 +7,10 @@ import psutil
 import pytest
 
 from pgbackstop_catalog import errors
-from tests.integration.recover import yard as yards
+from tests.integration.recover import primary as primaries
 from tests.integration.recover.conftest import MakeYard
+from tests.integration.recover.primary import Primary
 from tests.integration.recover.test_shapes import by_hand, lines_of
-from tests.integration.recover.yard import Yard
 from tests.support import accounts, backups, binaries, ports
 from tests.support.fixtures import MakeServer
 
@@ -26,33 +26,33 @@ def workers(data: Path) -> int:
     return sum("autoprewarm" in " ".join(title or []) for title in titles)
 
 
-def configured(yard: Yard, more: str) -> None:
+def configured(primary: Primary, more: str) -> None:
     """A backup whose configuration has these lines; the live server never reads them."""
-    files = [yard.server.data / name for name in ("postgresql.conf", "postgresql.auto.conf")]
+    files = [primary.server.data / name for name in ("postgresql.conf", "postgresql.auto.conf")]
     before = [file.read_text() for file in files]
     try:
         for file, text in zip(files, before, strict=True):
             file.write_text(f"{text}\n{more}\n")
-        yard.backup()
+        primary.backup()
     finally:
         for file, text in zip(files, before, strict=True):
             file.write_text(text)
 
 
 def test_started_by_hand_it_runs_in_no_other_folder(make_yard: MakeYard) -> None:
-    yard = make_yard()
-    yard.receive()
+    primary = make_yard()
+    primary.receive()
     for name in ("more.conf", "more/more.conf"):
-        path = yard.server.data / name
+        path = primary.server.data / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text(f"data_directory = '{yard.folder}/other'\nident_file = '{yard.folder}/other'\n")
+        path.write_text(f"data_directory = '{primary.folder}/other'\nident_file = '{primary.folder}/other'\n")
         for each in (path.parent, path):
             accounts.unprivileged().own(each)
-    configured(yard, "include 'more.conf'\n\tINCLUDE_IF_EXISTS = 'more.conf'\ninclude_dir 'more'")
-    place = yard.target()
-    assert yard.recover(place, "--port", str(ports.free()), "--immediate").returncode == 0
+    configured(primary, "include 'more.conf'\n\tINCLUDE_IF_EXISTS = 'more.conf'\ninclude_dir 'more'")
+    place = primary.target()
+    assert primary.recover(place, "--port", str(ports.free()), "--immediate").returncode == 0
     start, wait, _forget, connect = lines_of(place)
-    with yards.ended(place):
+    with primaries.ended(place):
         by_hand(start)
         by_hand(wait)
         asked = f"{connect} -AtXc \"select current_setting('data_directory'), current_setting('ident_file')\""
@@ -73,30 +73,30 @@ NAMES = "TimeZone, lc_numeric, max_stack_depth, of_a_later_release, wal_level"
 
 
 def test_what_the_configuration_names_and_the_host_lacks_keeps_nobody(make_yard: MakeYard) -> None:
-    yard = make_yard()
-    yard.receive()
-    configured(yard, REFUSED)
-    with yard.recovered("--immediate") as clone:
+    primary = make_yard()
+    primary.receive()
+    configured(primary, REFUSED)
+    with primary.recovered("--immediate") as clone:
         assert clone.beats() == []
         assert f"left at their defaults, as this host refuses them: {NAMES}" in clone.said
         assert clone.setting("wal_level") == "replica"
         kept = (clone.data / "postgresql.conf").read_text()
         assert "\n# pgbackstop:     timezone = 'Mars/Phobos'\n" in kept
-    assert NAMES in next(yard.site.catalog.restores("main")).warnings[0]
-    configured(yard, f"{REFUSED}\n{GREEDY}")
-    done = yard.recover(yard.target(), "--start", "--port", str(ports.free()), "--immediate")
+    assert NAMES in next(primary.site.catalog.restores("main")).warnings[0]
+    configured(primary, f"{REFUSED}\n{GREEDY}")
+    done = primary.recover(primary.target(), "--start", "--port", str(ports.free()), "--immediate")
     assert "has not the memory that the live server's settings ask for" in backups.sentence(done)
-    drilled = yard.site.run("drill", "base")
+    drilled = primary.site.run("drill", "base")
     assert drilled.returncode == 0, drilled.stderr
     assert f"as this host refuses the source's: {NAMES}" in drilled.stdout
 
 
 @pytest.fixture(params=binaries.MAJORS, ids=[f"pg{m}" for m in binaries.MAJORS])
-def loud(request: pytest.FixtureRequest, make_yard: MakeYard) -> Yard:
+def loud(request: pytest.FixtureRequest, make_yard: MakeYard) -> Primary:
     """Each session loads a library that lies in the backup, and tells each statement to the log."""
-    yard = make_yard(request.param)
-    library = yard.server.data / "auto_explain.so"
-    shutil.copy(yard.server.programs.tool("postgres").parent.parent / "lib" / library.name, library)
+    primary = make_yard(request.param)
+    library = primary.server.data / "auto_explain.so"
+    shutil.copy(primary.server.programs.tool("postgres").parent.parent / "lib" / library.name, library)
     accounts.unprivileged().own(library)
     settings = {
         "auto_explain.log_min_duration": "0",
@@ -104,15 +104,15 @@ def loud(request: pytest.FixtureRequest, make_yard: MakeYard) -> Yard:
         "session_preload_libraries": "/proc/self/cwd/auto_explain",
     }
     levels = ("database postgres", "role all", "role all in database postgres")
-    yard.server.execute(
+    primary.server.execute(
         "; ".join(f"alter {level} set {name} = '{settings[name]}'" for name in settings for level in levels)
     )
-    yard.receive()
-    yard.backup()
-    return yard
+    primary.receive()
+    primary.backup()
+    return primary
 
 
-def test_our_sessions_load_no_library_of_the_backup(loud: Yard) -> None:
+def test_our_sessions_load_no_library_of_the_backup(loud: Primary) -> None:
     with loud.recovered("--immediate", "--check") as clone:
         log = clone.data / "pgbackstop-recovery.log"
         assert "auto_explain" not in log.read_text()
@@ -122,28 +122,28 @@ def test_our_sessions_load_no_library_of_the_backup(loud: Yard) -> None:
 
 
 def test_workers_of_extensions_are_off_unless_told(make_yard: MakeYard) -> None:
-    yard = make_yard(server=PRELOADED)
-    backups.until(lambda: workers(yard.server.data) == 1, "the worker of the live server")
-    yard.receive()
-    assert yard.backup().server_facts.preload_libraries == ("pg_prewarm",)  # type: ignore[union-attr]
-    with yard.recovered("--immediate") as clone:
+    primary = make_yard(server=PRELOADED)
+    backups.until(lambda: workers(primary.server.data) == 1, "the worker of the live server")
+    primary.receive()
+    assert primary.backup().server_facts.preload_libraries == ("pg_prewarm",)  # type: ignore[union-attr]
+    with primary.recovered("--immediate") as clone:
         assert "loads  nothing before it is asked (pg_prewarm of the live server)" in clone.said
         assert clone.setting("shared_preload_libraries") == ""
         assert workers(clone.data) == 0
-    with yard.recovered("--immediate", "--as-live") as clone:
+    with primary.recovered("--immediate", "--as-live") as clone:
         assert "loads  what the live server does (pg_prewarm)" in clone.said
         backups.until(lambda: workers(clone.data) == 1, "the worker")
 
 
 def test_what_it_preloads_and_the_host_lacks_is_found_before(make_yard: MakeYard) -> None:
-    yard = make_yard()
-    yard.receive()
-    made = yard.backup()
+    primary = make_yard()
+    primary.receive()
+    made = primary.backup()
     assert made.server_facts is not None
     facts = made.server_facts.evolve(preload_libraries=("pg_cron", "base/evil.so", "pg_prewarm"))
-    yard.site.catalog.put(made.evolve(server_facts=facts))
-    place = yard.target()
-    done = yard.recover(place, "--as-live")
+    primary.site.catalog.put(made.evolve(server_facts=facts))
+    place = primary.target()
+    done = primary.recover(place, "--as-live")
     assert done.returncode == errors.ValidationError.exit_code
     assert "preloads what this host does not have: pg_cron." in backups.sentence(done)
     assert not place.exists()
@@ -166,21 +166,21 @@ LACKING = {
 
 
 def test_what_its_configuration_names_and_the_host_lacks_is_found_before(make_yard: MakeYard) -> None:
-    yard = make_yard()
-    yard.receive()
+    primary = make_yard()
+    primary.receive()
     for name, text in {
         "kept.conf": "include 'o''ther.conf'\n",
         "kept/a.conf": "data_directory '/other'\n",
     }.items():
-        path = yard.server.data / name
+        path = primary.server.data / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
         for each in (path.parent, path):
             accounts.unprivileged().own(each)
     for what, (lines, named) in LACKING.items():
-        configured(yard, lines)
-        place = yard.target()
-        done = yard.recover(place, "--as-live", "--immediate")
+        configured(primary, lines)
+        place = primary.target()
+        done = primary.recover(place, "--as-live", "--immediate")
         assert done.returncode == errors.ValidationError.exit_code, (what, done.stderr)
         assert named.format(place=place) in backups.sentence(done), what
         assert not place.exists(), what

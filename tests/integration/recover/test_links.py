@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.recover import yard as yards
-from tests.integration.recover.yard import Yard
+from tests.integration.recover import primary as primaries
+from tests.integration.recover.primary import Primary
 from tests.support import accounts, backups, confined
 from tests.support.fixtures import MakeServer
 
@@ -29,8 +29,8 @@ while True:
 
 
 @pytest.fixture
-def yard(make_server: MakeServer) -> Iterator[Yard]:
-    made = Yard(make_server(settings=yards.SETTINGS))
+def primary(make_server: MakeServer) -> Iterator[Primary]:
+    made = Primary(make_server(settings=primaries.SETTINGS))
     made.site.server_settings = {"wal": {"enabled": False}}
     made.site.write()
     made.site.make("base")
@@ -39,8 +39,8 @@ def yard(make_server: MakeServer) -> Iterator[Yard]:
 
 
 @pytest.mark.parametrize("exchanged", ["", "base", "pg_wal", "pgbackstop-unfinished"])
-def test_a_link_leads_root_nowhere(yard: Yard, exchanged: str) -> None:
-    victim, theirs = yard.folder / "victim", yard.folder / "theirs"
+def test_a_link_leads_root_nowhere(primary: Primary, exchanged: str) -> None:
+    victim, theirs = primary.folder / "victim", primary.folder / "theirs"
     victim.mkdir()
     (victim / "shadow").write_text("root's")
     (victim / "shadow").chmod(0o600)
@@ -58,7 +58,7 @@ def test_a_link_leads_root_nowhere(yard: Yard, exchanged: str) -> None:
     assert attacker.stdout is not None
     assert attacker.stdout.readline() == "waiting\n"
     try:
-        done = yard.recover(place)
+        done = primary.recover(place)
         assert backups.sentence(done) or done.returncode == 0
     finally:
         attacker.kill()

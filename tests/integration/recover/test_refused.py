@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from tests.integration.recover.yard import Yard
+from tests.integration.recover.primary import Primary
 from tests.support import backups
 
 VALIDATION = errors.ValidationError.exit_code
@@ -17,11 +17,11 @@ CATALOG = errors.CatalogError.exit_code
 CONFIG = errors.ConfigError.exit_code
 
 
-def refused(yard: Yard, *words: str, code: int = VALIDATION, into: Path | None = None) -> str:
+def refused(primary: Primary, *words: str, code: int = VALIDATION, into: Path | None = None) -> str:
     """Recovers, which must be refused; returns the sentence. Nothing of the target may be there."""
-    place = into or yard.target()
+    place = into or primary.target()
     before = sorted(place.rglob("*")) if place.exists() else None
-    done = yard.recover(place, *words)
+    done = primary.recover(place, *words)
     assert done.returncode == code, (done.stdout, done.stderr)
     assert (sorted(place.rglob("*")) if place.exists() else None) == before
     return backups.sentence(done)
@@ -49,7 +49,7 @@ def flipped(path: Path) -> bytes:
     return bytes(content)
 
 
-def test_targets_outside_the_window(history17: Yard) -> None:
+def test_targets_outside_the_window(history17: Primary) -> None:
     backup = history17.site.newest()
     assert backup.finished_at
     early = (backup.started_at - timedelta(hours=1)).isoformat()
@@ -66,11 +66,11 @@ def test_targets_outside_the_window(history17: Yard) -> None:
     assert "No backup leads to timeline 9" in refused(history17, "--timeline", "9")
 
 
-def test_a_pause_without_a_target(history17: Yard) -> None:
+def test_a_pause_without_a_target(history17: Primary) -> None:
     assert "no target to pause at" in refused(history17, "--pause", "--start", code=CONFIG)
 
 
-def test_places_that_are_taken(history17: Yard, tmp_path: Path) -> None:
+def test_places_that_are_taken(history17: Primary, tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.mkdir()
     (taken / "precious").write_text("mine")
@@ -84,20 +84,20 @@ def test_places_that_are_taken(history17: Yard, tmp_path: Path) -> None:
     assert "cannot be used" in refused(history17, into=file)
 
 
-def refused_live(yard: Yard) -> str:
-    done = yard.recover(yard.server.data)
+def refused_live(primary: Primary) -> str:
+    done = primary.recover(primary.server.data)
     assert done.returncode == VALIDATION
-    assert yard.server.execute("select count(*) from beats") == [(40,)]
+    assert primary.server.execute("select count(*) from beats") == [(40,)]
     return backups.sentence(done)
 
 
-def test_tablespaces_that_are_not_there(history17: Yard) -> None:
+def test_tablespaces_that_are_not_there(history17: Primary) -> None:
     words = refused(history17, "--tablespace", "99=/new")
     assert "has no tablespace 99" in words
 
 
 @pytest.mark.parametrize("how", ["missing", "flipped", "cut"])
-def test_a_segment_that_is_not_what_was_archived(history17: Yard, how: str) -> None:
+def test_a_segment_that_is_not_what_was_archived(history17: Primary, how: str) -> None:
     path = sorted(history17.archive.glob("0*/*.lz4"))[-1]
     content = {"missing": None, "flipped": flipped(path), "cut": path.read_bytes()[:-20]}[how]
     with replaced(path, content):
@@ -108,7 +108,7 @@ def test_a_segment_that_is_not_what_was_archived(history17: Yard, how: str) -> N
 
 @pytest.mark.parametrize("how", ["missing", "flipped", "cut", "rubbish"])
 @pytest.mark.parametrize("name", ["base.tar.zst", "backup_manifest"])
-def test_a_base_file_that_is_not_what_was_stored(history17: Yard, name: str, how: str) -> None:
+def test_a_base_file_that_is_not_what_was_stored(history17: Primary, name: str, how: str) -> None:
     path = history17.site.path(history17.site.newest()) / name
     changed = {
         "missing": None,
@@ -122,7 +122,7 @@ def test_a_base_file_that_is_not_what_was_stored(history17: Yard, name: str, how
     assert "another copy" in words
 
 
-def test_a_tool_that_is_not_installed(history17: Yard, tmp_path: Path) -> None:
+def test_a_tool_that_is_not_installed(history17: Primary, tmp_path: Path) -> None:
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in ("sh", "dd", "wc", "cat"):
@@ -134,7 +134,7 @@ def test_a_tool_that_is_not_installed(history17: Yard, tmp_path: Path) -> None:
     assert not place.exists()
 
 
-def test_a_dry_run_touches_nothing(history17: Yard) -> None:
+def test_a_dry_run_touches_nothing(history17: Primary) -> None:
     place = history17.target()
     records = len(list(history17.site.catalog.restores()))
     done = history17.recover(place, "--dry-run")

@@ -8,10 +8,10 @@ import pytest
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.attempt import Status
-from tests.integration.recover import yard as yards
+from tests.integration.recover import primary as primaries
 from tests.integration.recover.conftest import MakeYard
+from tests.integration.recover.primary import Primary
 from tests.integration.recover.test_shapes import by_hand, lines_of
-from tests.integration.recover.yard import Yard
 from tests.support import ports
 
 # The index has what the function said when it was built.
@@ -25,30 +25,30 @@ create or replace function twisted(int) returns int immutable language sql as 's
 
 
 def test_a_damaged_index_is_found_by_check(make_yard: MakeYard) -> None:
-    yard = make_yard()
-    yard.receive()
+    primary = make_yard()
+    primary.receive()
     for statement in BROKEN_INDEX.strip().splitlines():
-        yard.server.execute(statement)
-    yard.backup()
-    with yard.recovered("--immediate") as clone:
+        primary.server.execute(statement)
+    primary.backup()
+    with primary.recovered("--immediate") as clone:
         assert "NOT AS IT SHOULD BE" not in clone.said
-    with yard.recovered("--immediate", "--check", code=errors.Corrupt.exit_code) as clone:
+    with primary.recovered("--immediate", "--check", code=errors.Corrupt.exit_code) as clone:
         assert "NOT AS IT SHOULD BE: pages: " in clone.said
         assert "beats_twisted" in clone.said
         assert clone.execute("select 1") == [(1,)]  # a person is to look at it
-    record = next(iter(yard.site.catalog.restores()))
+    record = next(iter(primary.site.catalog.restores()))
     assert record.status is Status.SUCCEEDED
     assert "not as it should be: pages: " in record.warnings[0]
     assert [(check.name, check.ok) for check in record.checks] == [("indexes", True), ("pages", False)]
 
 
-def test_without_the_extension_nothing_is_claimed(history17: Yard) -> None:
+def test_without_the_extension_nothing_is_claimed(history17: Primary) -> None:
     with history17.recovered("--immediate", "--check") as clone:
         assert "checked pages: not checked: no database has the extension amcheck" in clone.said
 
 
 @pytest.mark.parametrize("how", ["damaged", "cut off", "gone"])
-def test_wal_that_is_spoilt_after_it_was_checked(history17: Yard, how: str) -> None:
+def test_wal_that_is_spoilt_after_it_was_checked(history17: Primary, how: str) -> None:
     """Started by hand nobody is there to see it: the server must not come up with less than its target."""
     place = history17.target()
     wanted = ("--time", history17.commits()[33].isoformat())
@@ -59,7 +59,7 @@ def test_wal_that_is_spoilt_after_it_was_checked(history17: Yard, how: str) -> N
     spoilt = {"damaged": whole[:64] + random.Random(1).randbytes(len(whole) - 64), "cut off": whole[:-20]}  # noqa: S311 - the same in every run
     last.unlink() if how == "gone" else last.write_bytes(spoilt[how])
     try:
-        with yards.ended(place):
+        with primaries.ended(place):
             by_hand(start)
             by_hand(wait)
             assert not (place / "postmaster.pid").exists()

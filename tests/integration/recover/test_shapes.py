@@ -13,50 +13,50 @@ import pytest
 import zstandard
 
 from pgbackstop_catalog.records.backup import Backup, StoredFile
-from tests.integration.recover import yard as yards
+from tests.integration.recover import primary as primaries
 from tests.integration.recover.conftest import MakeYard
-from tests.integration.recover.yard import Yard
+from tests.integration.recover.primary import Primary
 from tests.support import accounts, backups, places, ports
 
 
-def with_tablespace(yard: Yard) -> int:
+def with_tablespace(primary: Primary) -> int:
     """A tablespace with a table in it; returns its OID."""
-    location = yard.server.folder / "space"
+    location = primary.server.folder / "space"
     location.mkdir(mode=0o700)
     accounts.unprivileged().own(location)
-    yard.server.execute(f"create tablespace far location '{location}'")
-    yard.server.execute("create table apart tablespace far as select generate_series(1, 1000) as n")
-    ((oid,),) = yard.server.execute("select oid from pg_tablespace where spcname = 'far'")
+    primary.server.execute(f"create tablespace far location '{location}'")
+    primary.server.execute("create table apart tablespace far as select generate_series(1, 1000) as n")
+    ((oid,),) = primary.server.execute("select oid from pg_tablespace where spcname = 'far'")
     return int(str(oid))
 
 
 def test_a_chain_with_a_tablespace(make_yard: MakeYard) -> None:
-    yard = make_yard(server={"summarize_wal": "on"}, plan={"incremental": {"enabled": True}})
-    oid = with_tablespace(yard)
-    yard.receive()
-    yard.backup()
-    yard.beat(1, 5)
-    yard.server.execute("update apart set n = -n where n <= 10")
-    assert yard.backup().method == "incremental"
-    yard.beat(6, 10)
-    assert yard.backup().method == "incremental"
-    yard.beat(11, 15)
-    yard.caught_up()
+    primary = make_yard(server={"summarize_wal": "on"}, plan={"incremental": {"enabled": True}})
+    oid = with_tablespace(primary)
+    primary.receive()
+    primary.backup()
+    primary.beat(1, 5)
+    primary.server.execute("update apart set n = -n where n <= 10")
+    assert primary.backup().method == "incremental"
+    primary.beat(6, 10)
+    assert primary.backup().method == "incremental"
+    primary.beat(11, 15)
+    primary.caught_up()
 
-    bare = yard.target()
-    refused = yard.recover(bare)
+    bare = primary.target()
+    refused = primary.recover(bare)
     assert refused.returncode == 3
     assert f"--tablespace {oid}=" in backups.sentence(refused)
     assert "far (was in" in refused.stderr
     assert not bare.exists()
 
-    nested = yard.recover(bare, "--tablespace", f"{oid}={bare}/inside")
+    nested = primary.recover(bare, "--tablespace", f"{oid}={bare}/inside")
     assert nested.returncode == 3
     assert "are not apart" in backups.sentence(nested)
 
-    place = yard.target()
-    space = yard.folder / "far away = here"
-    with yard.recovered("--tablespace", f"{oid}={space}", into=place) as clone:
+    place = primary.target()
+    space = primary.folder / "far away = here"
+    with primary.recovered("--tablespace", f"{oid}={space}", into=place) as clone:
         assert clone.beats() == list(range(1, 16))
         assert clone.execute("select count(*), sum(n) from apart") == [(1000, 500500 - 110)]
         assert (place / "pg_tblspc" / str(oid)).resolve() == space.resolve()
@@ -71,20 +71,20 @@ def test_whoever_of_the_group_might_read_the_data_directory_still_may(
 ) -> None:
     """As after initdb --allow-group-access; a chain of incrementals, where the version has them."""
     plan = {"incremental": {"enabled": True}} if major >= 17 else {}
-    yard = make_yard(major, plan=plan, server={"summarize_wal": "on"} if plan else {})
-    oid = with_tablespace(yard)
-    yard.server.stop()
-    for folder in (yard.server.data, yard.server.folder / "space"):
+    primary = make_yard(major, plan=plan, server={"summarize_wal": "on"} if plan else {})
+    oid = with_tablespace(primary)
+    primary.server.stop()
+    for folder in (primary.server.data, primary.server.folder / "space"):
         subprocess.run(["chmod", "-R", "g+rX", str(folder)], check=True)
-    yard.server.start()
-    assert yard.server.execute("show data_directory_mode") == [("0750",)]
-    yard.receive()
-    yard.backup()
-    yard.beat(1, 5)
-    assert yard.backup().method == ("incremental" if plan else "full")
-    yard.caught_up()
-    space = yard.folder / "space"
-    with yard.recovered("--tablespace", f"{oid}={space}") as clone:
+    primary.server.start()
+    assert primary.server.execute("show data_directory_mode") == [("0750",)]
+    primary.receive()
+    primary.backup()
+    primary.beat(1, 5)
+    assert primary.backup().method == ("incremental" if plan else "full")
+    primary.caught_up()
+    space = primary.folder / "space"
+    with primary.recovered("--tablespace", f"{oid}={space}") as clone:
         assert clone.setting("data_directory_mode") == "0750"
         closed = {path for folder in (clone.data, space) for path in closed_to_the_group(folder)}
         assert {path for path in closed if path.suffix != ".pid"} == set()
@@ -102,88 +102,88 @@ def closed_to_the_group(folder: Path) -> Iterator[Path]:
 
 
 def test_a_link_in_the_data_directory(make_yard: MakeYard) -> None:
-    yard = make_yard()
-    configuration = yard.server.data / "postgresql.conf"
-    elsewhere = yard.server.folder / "etc.conf"
+    primary = make_yard()
+    configuration = primary.server.data / "postgresql.conf"
+    elsewhere = primary.server.folder / "etc.conf"
     configuration.rename(elsewhere)
     configuration.symlink_to(elsewhere)
-    yard.receive()
-    yard.backup()
-    yard.beat(1, 3)
-    yard.caught_up()
-    with yard.recovered() as clone:
+    primary.receive()
+    primary.backup()
+    primary.beat(1, 3)
+    primary.caught_up()
+    with primary.recovered() as clone:
         assert clone.beats() == [1, 2, 3]
         assert not (clone.data / "postgresql.conf").is_symlink()
 
 
 def test_the_timeline_after_a_promotion_and_the_one_that_was_left(make_yard: MakeYard) -> None:
     """The live server goes back to an earlier state, and on from there: as a person does after a mistake."""
-    yard = make_yard()
-    yard.receive()
-    yard.backup()
-    yard.beat(1, 10)
-    yard.server.execute("select pg_create_restore_point('here')")
-    yard.beat(11, 20)
-    yard.switch()
-    yard.beat(21, 22)
-    yard.caught_up()
-    yard.stop_receiver()
-    yard.server.stop()
+    primary = make_yard()
+    primary.receive()
+    primary.backup()
+    primary.beat(1, 10)
+    primary.server.execute("select pg_create_restore_point('here')")
+    primary.beat(11, 20)
+    primary.switch()
+    primary.beat(21, 22)
+    primary.caught_up()
+    primary.stop_receiver()
+    primary.server.stop()
 
-    place = yard.target()
-    with yard.recovered("--name", "here", into=place) as clone:
+    place = primary.target()
+    with primary.recovered("--name", "here", into=place) as clone:
         assert clone.beats() == list(range(1, 11))
-    become_live(yard, place)
-    yard.receive()
-    yard.beat(101, 110)
-    yard.switch()
-    yard.beat(111, 112)
-    yard.caught_up()
+    become_live(primary, place)
+    primary.receive()
+    primary.beat(101, 110)
+    primary.switch()
+    primary.beat(111, 112)
+    primary.caught_up()
 
     follows = [*range(1, 11), *range(101, 113)]
-    with yard.recovered() as clone:
+    with primary.recovered() as clone:
         assert "timeline 2" in clone.said
         assert clone.beats() == follows
-    with yard.recovered("--timeline", "1") as clone:
+    with primary.recovered("--timeline", "1") as clone:
         assert clone.beats()[:20] == list(range(1, 21))
         assert 101 not in clone.beats()
 
 
-def become_live(yard: Yard, data: Path) -> None:
+def become_live(primary: Primary, data: Path) -> None:
     """The recovered directory takes the live one's place, as RECOVER.md says."""
-    before = yard.server.data
+    before = primary.server.data
     before.rename(before.with_name("before"))
     data.rename(before)
     configuration = before / "postgresql.auto.conf"
     configuration.write_text(configuration.read_text().partition("# pgbackstop: recovery")[0])
-    yard.server.start()
+    primary.server.start()
 
 
 def test_an_archive_that_was_never_begun(make_yard: MakeYard) -> None:
-    yard = make_yard(wal={"enabled": False})
-    yard.beat(1, 3)
-    yard.backup()
-    yard.beat(4, 5)
+    primary = make_yard(wal={"enabled": False})
+    primary.beat(1, 3)
+    primary.backup()
+    primary.beat(4, 5)
     for words in ((), ("--immediate",)):
-        with yard.recovered(*words) as clone:
+        with primary.recovered(*words) as clone:
             assert clone.beats() == [1, 2, 3]
 
 
 def test_segments_that_nobody_has_taken_in_yet(make_yard: MakeYard) -> None:
     """Who takes segments in died with the server: what archive_command wrote last waits in incoming/."""
-    yard = make_yard()
-    yard.receive()
-    yard.backup()
-    yard.beat(1, 3)
-    yard.caught_up()
-    yard.stop_receiver()
-    yard.beat(4, 6)
-    ((name,),) = yard.server.execute("select pg_walfile_name(pg_current_wal_lsn())")
-    yard.switch()
-    waiting = yard.archive / "incoming" / f"{name}.lz4"
+    primary = make_yard()
+    primary.receive()
+    primary.backup()
+    primary.beat(1, 3)
+    primary.caught_up()
+    primary.stop_receiver()
+    primary.beat(4, 6)
+    ((name,),) = primary.server.execute("select pg_walfile_name(pg_current_wal_lsn())")
+    primary.switch()
+    waiting = primary.archive / "incoming" / f"{name}.lz4"
     waiting.parent.mkdir(exist_ok=True)
-    subprocess.run(["lz4", "-q", yard.server.data / "pg_wal" / str(name), waiting], check=True)
-    with yard.recovered() as clone:
+    subprocess.run(["lz4", "-q", primary.server.data / "pg_wal" / str(name), waiting], check=True)
+    with primary.recovered() as clone:
         assert clone.beats() == [1, 2, 3, 4, 5, 6]
 
 
@@ -222,7 +222,7 @@ ENTRIES = {
 
 
 @pytest.mark.parametrize("kind", ENTRIES)
-def test_a_tampered_tar_file_leaves_nothing(history17: Yard, kind: str) -> None:
+def test_a_tampered_tar_file_leaves_nothing(history17: Primary, kind: str) -> None:
     newest = history17.site.newest()
     path = history17.site.path(newest) / "base.tar.zst"
     before = path.read_bytes()
@@ -257,7 +257,7 @@ def temporary() -> Iterator[Path]:
     places.remove(folder)
 
 
-def test_a_place_whose_name_is_too_odd_for_a_socket(history17: Yard, temporary: Path) -> None:
+def test_a_place_whose_name_is_too_odd_for_a_socket(history17: Primary, temporary: Path) -> None:
     place = history17.target().with_name("a place, with more")
     env = {"TMPDIR": str(temporary)}
     failed = history17.recover(place, "--start", "--port", str(ports.free()), "--name", "never made", env=env)
@@ -270,7 +270,7 @@ def test_a_place_whose_name_is_too_odd_for_a_socket(history17: Yard, temporary: 
     (sockets,) = temporary.iterdir()
     sockets.rmdir()  # as a restart of the machine does
     start, wait, _forget, connect = lines_of(place)
-    with yards.ended(place):
+    with primaries.ended(place):
         by_hand(start)
         by_hand(wait)
         assert sockets.stat().st_mode & 0o777 == 0o700
@@ -279,7 +279,7 @@ def test_a_place_whose_name_is_too_odd_for_a_socket(history17: Yard, temporary: 
 
 
 @pytest.mark.parametrize("quiet", [False, True])
-def test_by_hand_without_our_packages(history17: Yard, quiet: bool) -> None:
+def test_by_hand_without_our_packages(history17: Primary, quiet: bool) -> None:
     place = history17.target()
     commits = history17.commits()
     wanted = ("--time", commits[40 if quiet else 33].isoformat())
@@ -287,7 +287,7 @@ def test_by_hand_without_our_packages(history17: Yard, quiet: bool) -> None:
     done = history17.recover(place, "--port", str(port), *wanted)
     assert done.returncode == 0, done.stderr
     start, wait, forget, connect = lines_of(place)
-    with yards.ended(place):
+    with primaries.ended(place):
         by_hand(start)
         by_hand(wait)
         assert (place / "postmaster.pid").exists() != quiet

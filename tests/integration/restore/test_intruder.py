@@ -47,7 +47,7 @@ REFUSED = "permission denied for database"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gate:
+class HeldRestore:
     """A database whose restore waits in the middle."""
 
     database: Database
@@ -80,7 +80,7 @@ class Gate:
 
 
 @pytest.fixture
-def gate(pg17: Server) -> Iterator[Gate]:
+def gate(pg17: Server) -> Iterator[HeldRestore]:
     folder, name = places.make(), f"shop_{secrets.token_hex(4)}"
     pg17.execute(ROLES.format(name=name))
     pg17.execute(f"create database {name} owner owner_{name}")
@@ -88,7 +88,7 @@ def gate(pg17: Server) -> Iterator[Gate]:
     database.execute(GATE.format(name=name))
     site = Site(folder=folder / "site", server=pg17, plans={"daily": backups.plan(databases=[name])})
     site.make("daily")
-    made = Gate(database=database, folder=folder, site=site)
+    made = HeldRestore(database=database, folder=folder, site=site)
     yield made
     for each in (made.copy, name):
         pg17.execute(f'drop database if exists "{each}" with (force)')
@@ -97,7 +97,7 @@ def gate(pg17: Server) -> Iterator[Gate]:
     places.remove(folder)
 
 
-def rights(gate: Gate, database: str) -> tuple[object, ...]:
+def rights(gate: HeldRestore, database: str) -> tuple[object, ...]:
     """Its owner, whom it lets in, and how many."""
     who = f"{{}}_{gate.database.name}"
     (row,) = gate.database.server.execute(
@@ -112,7 +112,7 @@ def rights(gate: Gate, database: str) -> tuple[object, ...]:
     return row
 
 
-def test_nobody_enters_what_a_superuser_fills(gate: Gate) -> None:
+def test_nobody_enters_what_a_superuser_fills(gate: HeldRestore) -> None:
     """He who will own it cannot open it for himself, either."""
     name = gate.database.name
     before = rights(gate, name)
@@ -136,7 +136,7 @@ def test_nobody_enters_what_a_superuser_fills(gate: Gate) -> None:
         gate.as_role(role, gate.copy).close()
 
 
-def test_nobody_enters_what_single_tables_are_taken_from(gate: Gate) -> None:
+def test_nobody_enters_what_single_tables_are_taken_from(gate: HeldRestore) -> None:
     gate.database.execute("alter table gated rename to kept")
     with gate.being_filled("--table", "public.gated") as filled:
         for role in ("intruder", "owner"):
@@ -144,7 +144,7 @@ def test_nobody_enters_what_single_tables_are_taken_from(gate: Gate) -> None:
                 gate.as_role(role, filled)
 
 
-def test_nobody_enters_what_another_role_fills(gate: Gate) -> None:
+def test_nobody_enters_what_another_role_fills(gate: HeldRestore) -> None:
     """Only he who owns it could open it for himself, which the plan of the restore says."""
     name, server = gate.database.name, gate.database.server
     before = rights(gate, name)

@@ -1,5 +1,5 @@
 """The daemon's fixture, for disks that go away under it."""
 
-from tests.integration.daemon.conftest import house
+from tests.integration.daemon.conftest import daemons
 
-__all__ = ["house"]
+__all__ = ["daemons"]

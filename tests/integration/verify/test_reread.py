@@ -12,11 +12,11 @@ from tests.integration.verify import damage
 from tests.support import backups
 from tests.support.backups import Site
 from tests.support.databases import Database
-from tests.unit.runner.answering import Answering, answering
+from tests.unit.runner.stub_alertmanager import StubAlertmanager, answering
 
 
 @pytest.fixture
-def alertmanager() -> Iterator[Answering]:
+def alertmanager() -> Iterator[StubAlertmanager]:
     """Takes what is posted, and keeps it."""
     with answering() as server:
         yield server
@@ -30,7 +30,7 @@ def site_of(database: Database, folder: Path, catalog: Path | None = None, **mor
 
 
 def test_a_flipped_bit_is_found_and_told_and_nobody_typed_verify(
-    database: Database, tmp_path: Path, alertmanager: Answering
+    database: Database, tmp_path: Path, alertmanager: StubAlertmanager
 ) -> None:
     site = site_of(
         database,

@@ -15,8 +15,8 @@ from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.store.wal_index import Index
 from pgbackstop_runner.verify import run
-from tests.integration.recover import yard as yards
-from tests.integration.recover.yard import Yard
+from tests.integration.recover import primary as primaries
+from tests.integration.recover.primary import Primary
 from tests.integration.verify import damage
 from tests.support import binaries
 from tests.support.backups import sentence
@@ -24,15 +24,15 @@ from tests.support.servers import Server
 
 
 @pytest.fixture(scope="module")
-def yard() -> Iterator[Yard]:
+def primary() -> Iterator[Primary]:
     """A backup with four segments after it; the receiver has stopped."""
     try:
         programs = binaries.reachable(binaries.DEFAULT_MAJOR)
     except binaries.NotInstalledError as error:
         pytest.skip(str(error))
-    with Server(programs, settings=yards.SETTINGS) as server:
-        server.execute(yards.BEATS)
-        made = Yard(server, wal_settings={"compression": "zstd"})
+    with Server(programs, settings=primaries.SETTINGS) as server:
+        server.execute(primaries.BEATS)
+        made = Primary(server, wal_settings={"compression": "zstd"})
         try:
             made.receive()
             made.backup()
@@ -46,12 +46,12 @@ def yard() -> Iterator[Yard]:
             made.close()
 
 
-def entries(yard: Yard) -> list[Entry]:
-    return [each for each in Index(yard.archive).refresh().values() if each.is_segment]
+def entries(primary: Primary) -> list[Entry]:
+    return [each for each in Index(primary.archive).refresh().values() if each.is_segment]
 
 
-def check(yard: Yard, *, whole: bool) -> Proof:
-    (outcome,) = run.plan(yard.site.workspace, "base", [yard.site.newest()], whole=whole)
+def check(primary: Primary, *, whole: bool) -> Proof:
+    (outcome,) = run.plan(primary.site.workspace, "base", [primary.site.newest()], whole=whole)
     assert outcome.backup.status is Status.SUCCEEDED
     return outcome.proof
 
@@ -60,52 +60,52 @@ def detail(proof: Proof) -> str:
     return next(each.detail for each in proof.checks if each.name == "wal archive")
 
 
-def test_it_is_read_to_the_end_of_the_window(yard: Yard) -> None:
-    own, everything = check(yard, whole=False), check(yard, whole=True)
+def test_it_is_read_to_the_end_of_the_window(primary: Primary) -> None:
+    own, everything = check(primary, whole=False), check(primary, whole=True)
     assert {own.status, everything.status} == {Status.SUCCEEDED}
     assert own.read_bytes is not None
     assert everything.read_bytes is not None
-    (window,) = json.loads(yard.site.run("window", "--json").stdout)
+    (window,) = json.loads(primary.site.run("window", "--json").stdout)
     for proof in (own, everything):
         assert f"it leads to {window['end']}" in detail(proof)
-    after = sum(each.size_bytes for each in entries(yard)[-3:])
+    after = sum(each.size_bytes for each in entries(primary)[-3:])
     assert everything.read_bytes >= own.read_bytes + after
 
 
-def _is_fixed(yard: Yard, entry: Entry) -> None:
+def _is_fixed(primary: Primary, entry: Entry) -> None:
     """The index says of the damaged segment what it is now."""
-    content = (yard.archive / entry.path).read_bytes()
-    path = yard.archive / wal_segments.INDEX_NAME
+    content = (primary.archive / entry.path).read_bytes()
+    path = primary.archive / wal_segments.INDEX_NAME
     fixed = damage.sha256(content)
     path.write_text(path.read_text().replace(entry.sha256, fixed))
 
 
 @pytest.mark.parametrize("damaged", [damage.flip, damage.cut, damage.remove, damage.cut_frame])
-def test_a_damaged_segment_is_found_and_the_backup_stays(yard: Yard, damaged: damage.Damage) -> None:
-    entry = entries(yard)[-2]
-    path = yard.archive / entry.path
+def test_a_damaged_segment_is_found_and_the_backup_stays(primary: Primary, damaged: damage.Damage) -> None:
+    entry = entries(primary)[-2]
+    path = primary.archive / entry.path
     content = path.read_bytes()
     try:
         damaged(path)
-        done = yard.site.run("verify")
+        done = primary.site.run("verify")
         assert done.returncode == errors.Corrupt.exit_code
         assert "The WAL archive is damaged, the backup is not" in sentence(done)
         assert entry.name in sentence(done)
-        assert yard.site.newest().status is Status.SUCCEEDED
+        assert primary.site.newest().status is Status.SUCCEEDED
     finally:
         path.write_bytes(content)
 
 
 @pytest.mark.parametrize("damaged", [damage.flip, damage.cut_frame])
-def test_where_the_index_says_the_same(yard: Yard, damaged: damage.Damage) -> None:
-    entry = entries(yard)[-2]
-    path, index = yard.archive / entry.path, yard.archive / wal_segments.INDEX_NAME
+def test_where_the_index_says_the_same(primary: Primary, damaged: damage.Damage) -> None:
+    entry = entries(primary)[-2]
+    path, index = primary.archive / entry.path, primary.archive / wal_segments.INDEX_NAME
     content, lines = path.read_bytes(), index.read_bytes()
     assert zstandard.get_frame_parameters(content).has_checksum
     try:
         damaged(path)
-        _is_fixed(yard, entry)
-        proof = check(yard, whole=True)
+        _is_fixed(primary, entry)
+        proof = check(primary, whole=True)
         assert proof.status is Status.FAILED
         assert f"segment {entry.name}" in detail(proof)
     finally:
@@ -113,14 +113,14 @@ def test_where_the_index_says_the_same(yard: Yard, damaged: damage.Damage) -> No
         index.write_bytes(lines)
 
 
-def test_the_window_says_what_is_proven(yard: Yard) -> None:
-    check(yard, whole=False)
-    backup = yard.site.newest()
-    (window,) = json.loads(yard.site.run("window", "--json").stdout)
+def test_the_window_says_what_is_proven(primary: Primary) -> None:
+    check(primary, whole=False)
+    backup = primary.site.newest()
+    (window,) = json.loads(primary.site.run("window", "--json").stdout)
     assert (window["verified_backup"], window["proven_until"]) == (backup.id, None)
     assert backup.verified_at is not None
     assert window["verified_at"] == format_time(backup.verified_at)
-    assert "no drill yet" in yard.site.run("window").stdout
+    assert "no drill yet" in primary.site.run("window").stdout
 
     now = utc_now()
     assert backup.finished_at is not None
@@ -136,10 +136,10 @@ def test_the_window_says_what_is_proven(yard: Yard) -> None:
         finished_at=now,
         proven_until=backup.finished_at,
     )
-    yard.site.catalog.put(drill)
+    primary.site.catalog.put(drill)
     try:
-        (window,) = json.loads(yard.site.run("window", "--json").stdout)
+        (window,) = json.loads(primary.site.run("window", "--json").stdout)
         assert (window["proven_until"], window["proven_by"]) == (format_time(backup.finished_at), drill.id)
-        assert format_time(backup.finished_at) in yard.site.run("window").stdout
+        assert format_time(backup.finished_at) in primary.site.run("window").stdout
     finally:
-        yard.site.catalog.path(drill).unlink()
+        primary.site.catalog.path(drill).unlink()

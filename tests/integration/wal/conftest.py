@@ -1,4 +1,4 @@
-"""The rig as a fixture."""
+"""The receiver as a fixture."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -6,14 +6,14 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests.integration.wal.rig import Rig
+from tests.integration.wal.receiver import Receiver
 from tests.support.servers import Server
 
 
 class MakeRig(Protocol):
-    """Makes a rig; it is taken down when the test ends."""
+    """Makes a receiver; it is taken down when the test ends."""
 
-    def __call__(self, server: Server, **wal: Any) -> Rig: ...
+    def __call__(self, server: Server, **wal: Any) -> Receiver: ...
 
 
 @pytest.fixture
@@ -21,15 +21,15 @@ def make_rig() -> Iterator[MakeRig]:
     """Receivers of the test's own."""
     with ExitStack() as made:
 
-        def make(server: Server, **wal: Any) -> Rig:
-            rig = Rig(server=server, wal=wal)
-            made.callback(rig.close)
-            return rig
+        def make(server: Server, **wal: Any) -> Receiver:
+            receiver = Receiver(server=server, wal=wal)
+            made.callback(receiver.close)
+            return receiver
 
         yield make
 
 
 @pytest.fixture
-def rig(make_rig: MakeRig, private_server: Server) -> Rig:
+def receiver(make_rig: MakeRig, private_server: Server) -> Receiver:
     """A receiver of a private PostgreSQL 17."""
     return make_rig(private_server)

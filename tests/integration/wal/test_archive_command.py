@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_runner.wal import archive_command
-from tests.integration.wal import rig as rigs
+from tests.integration.wal import receiver as receivers
 from tests.integration.wal.conftest import MakeRig
-from tests.integration.wal.rig import Rig, wait_for
+from tests.integration.wal.receiver import Receiver, wait_for
 from tests.support import accounts, backups, places
 from tests.support.fixtures import MakeServer
 
@@ -136,31 +136,31 @@ def test_a_full_disk_is_no_success_and_leaves_nothing(archive: Path, tmp_path: P
 
 
 @pytest.fixture
-def commanded(make_rig: MakeRig, make_server: MakeServer) -> Rig:
+def commanded(make_rig: MakeRig, make_server: MakeServer) -> Receiver:
     """A server that archives with the shipped script, set up by what the command line prints."""
-    rig = make_rig(make_server(settings={"archive_mode": "on"}), method="archive_command")
-    printed = rig.command("wal", "archive-command", "main")
+    receiver = make_rig(make_server(settings={"archive_mode": "on"}), method="archive_command")
+    printed = receiver.command("wal", "archive-command", "main")
     assert printed.returncode == 0
-    catalog = rig.folder / "catalog"  # stays with the account that the receiver runs as
-    for path in (rig.folder, *rig.folder.rglob("*")):
+    catalog = receiver.folder / "catalog"  # stays with the account that the receiver runs as
+    for path in (receiver.folder, *receiver.folder.rglob("*")):
         if not path.is_relative_to(catalog):
             accounts.unprivileged().own(path)
-    with (rig.server.data / "postgresql.conf").open("a") as conf:
+    with (receiver.server.data / "postgresql.conf").open("a") as conf:
         conf.write(printed.stdout)
-    rig.server.execute("select pg_reload_conf()")
-    return rig
+    receiver.server.execute("select pg_reload_conf()")
+    return receiver
 
 
-def archived_by_server(rig: Rig, name: str) -> None:
+def archived_by_server(receiver: Receiver, name: str) -> None:
     """Wait for the server's own view; the script then has the segment in the archive."""
     query = "select coalesce(last_archived_wal, '') from pg_stat_archiver"
-    wait_for("the server archived it", lambda: str(rig.server.execute(query)[0][0]) >= name)
+    wait_for("the server archived it", lambda: str(receiver.server.execute(query)[0][0]) >= name)
 
 
-def test_a_server_archives_and_the_receiver_indexes(commanded: Rig) -> None:
+def test_a_server_archives_and_the_receiver_indexes(commanded: Receiver) -> None:
     server = commanded.server
     server.execute("create table heartbeat (id int)")
-    base = rigs.base_backup(server, commanded.folder)
+    base = receivers.base_backup(server, commanded.folder)
     server.execute("insert into heartbeat select generate_series(1, 100)")
     last = commanded.fill(3)
     archived_by_server(commanded, last)
@@ -176,12 +176,12 @@ def test_a_server_archives_and_the_receiver_indexes(commanded: Rig) -> None:
     commanded.stop()
     commanded.whole()
     server.kill()
-    with rigs.recovered(server, base, commanded.archive) as found:
+    with receivers.recovered(server, base, commanded.archive) as found:
         assert found.execute("select count(*) from heartbeat") == [(100,)]
 
 
 @pytest.mark.parametrize("is_late", [True, False])
-def test_what_the_server_still_has_to_send_is_no_gap(commanded: Rig, is_late: bool) -> None:
+def test_what_the_server_still_has_to_send_is_no_gap(commanded: Receiver, is_late: bool) -> None:
     """After a crash the archiver sends out of order; what it has sent, and is not here, is lost."""
     commanded.server.execute("alter system set archive_command = 'false'")
     commanded.server.execute("select pg_reload_conf()")
@@ -215,7 +215,7 @@ def test_what_the_server_still_has_to_send_is_no_gap(commanded: Rig, is_late: bo
         assert [gap.first for gap in state.gaps] == [names[2]]
 
 
-def test_a_failing_command_is_said(commanded: Rig) -> None:
+def test_a_failing_command_is_said(commanded: Receiver) -> None:
     commanded.server.execute("alter system set archive_command = 'false'")
     commanded.server.execute("select pg_reload_conf()")
     commanded.start()
@@ -229,7 +229,7 @@ def test_a_failing_command_is_said(commanded: Rig) -> None:
 
 
 @pytest.mark.slow
-def test_a_command_that_archives_nothing_is_found_out(commanded: Rig) -> None:
+def test_a_command_that_archives_nothing_is_found_out(commanded: Receiver) -> None:
     commanded.server.execute("alter system set archive_command = 'true'")
     commanded.server.execute("select pg_reload_conf()")
     time.sleep(0.5)

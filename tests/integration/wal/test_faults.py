@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.wal.conftest import MakeRig
-from tests.integration.wal.rig import Rig, wait_for
+from tests.integration.wal.receiver import Receiver, wait_for
 from tests.support import places
 from tests.support.fixtures import MakeServer
 from tests.support.servers import Server
@@ -20,74 +20,74 @@ from tests.support.servers import Server
 FORGETFUL = {"min_wal_size": "32MB", "max_wal_size": "32MB", "wal_keep_size": "0"}
 
 
-def outlive(rig: Rig, count: int = 5) -> str:
+def outlive(receiver: Receiver, count: int = 5) -> str:
     """Write WAL and have the server remove all that it may; returns the newest segment's name."""
     name = ""
     for _ in range(count):
-        name = rig.fill()
-        rig.server.execute("checkpoint")
+        name = receiver.fill()
+        receiver.server.execute("checkpoint")
     return name
 
 
 @pytest.mark.slow
-def test_kills_of_the_receiver_leave_no_gap_and_no_duplicate(rig: Rig) -> None:
+def test_kills_of_the_receiver_leave_no_gap_and_no_duplicate(receiver: Receiver) -> None:
     last = ""
     for round_ in range(5):
-        process = rig.start()
-        rig.streaming()
-        child = rig.receivewal
-        last = rig.fill(3)
+        process = receiver.start()
+        receiver.streaming()
+        child = receiver.receivewal
+        last = receiver.fill(3)
         # Sooner and later after the segments were completed: before, while and after they are taken in.
         time.sleep(0.03 * round_)
-        assert rig.stop(signal.SIGKILL) == -signal.SIGKILL
+        assert receiver.stop(signal.SIGKILL) == -signal.SIGKILL
         assert child is not None
         child.wait(30)  # the kernel ends it with its parent
         assert process.poll() is not None
-    with (rig.archive / "index.jsonl").open("ab") as index:
+    with (receiver.archive / "index.jsonl").open("ab") as index:
         index.write(b'{"name":"0000000100000000000000')
-    rig.start()
-    rig.streaming()
-    rig.arrived(last)
-    rig.arrived(rig.fill())
-    state = rig.until("all are counted", lambda state: state.segments == len(rig.segments()))
+    receiver.start()
+    receiver.streaming()
+    receiver.arrived(last)
+    receiver.arrived(receiver.fill())
+    state = receiver.until("all are counted", lambda state: state.segments == len(receiver.segments()))
     assert state.gaps == ()
     assert state.base_backup_wanted_since is None
-    rig.stop()
-    rig.whole()
+    receiver.stop()
+    receiver.whole()
 
 
-def test_kills_of_pg_receivewal_are_survived(rig: Rig) -> None:
-    rig.start()
-    rig.streaming()
+def test_kills_of_pg_receivewal_are_survived(receiver: Receiver) -> None:
+    receiver.start()
+    receiver.streaming()
     for _ in range(3):
-        child = wait_for("pg_receivewal runs", lambda: rig.receivewal)
-        rig.server.execute("create table if not exists t as select 1 as a")
-        rig.server.execute(
+        child = wait_for("pg_receivewal runs", lambda: receiver.receivewal)
+        receiver.server.execute("create table if not exists t as select 1 as a")
+        receiver.server.execute(
             "insert into t select generate_series(1, 20000)"
         )  # a .partial with something in it
         child.kill()
-        rig.arrived(rig.fill(2))
-    state = rig.until(
+        receiver.arrived(receiver.fill(2))
+    state = receiver.until(
         "it streams", lambda state: state.status == "streaming" and not state.message and state.failures >= 3
     )
     assert state.failures <= 12  # no crash loop
     assert state.gaps == ()
-    rig.stop()
-    rig.whole()
+    receiver.stop()
+    receiver.whole()
 
 
-def test_a_dropped_slot_costs_nothing_while_the_server_still_has_the_wal(rig: Rig) -> None:
-    rig.start()
-    rig.streaming()
-    rig.arrived(rig.fill(2))
-    rig.stop()
-    rig.drop_slot()
-    last = rig.fill(3)
-    rig.start()
-    rig.arrived(last)
-    assert rig.streaming().gaps == ()
-    rig.stop()
-    rig.whole()
+def test_a_dropped_slot_costs_nothing_while_the_server_still_has_the_wal(receiver: Receiver) -> None:
+    receiver.start()
+    receiver.streaming()
+    receiver.arrived(receiver.fill(2))
+    receiver.stop()
+    receiver.drop_slot()
+    last = receiver.fill(3)
+    receiver.start()
+    receiver.arrived(last)
+    assert receiver.streaming().gaps == ()
+    receiver.stop()
+    receiver.whole()
 
 
 @pytest.mark.parametrize("how", ["dropped", "invalidated"])
@@ -95,26 +95,26 @@ def test_a_lost_slot_is_one_gap_and_a_new_base_backup_heals_it(
     make_rig: MakeRig, make_server: MakeServer, how: str
 ) -> None:
     settings = FORGETFUL if how == "dropped" else {**FORGETFUL, "max_slot_wal_keep_size": "32MB"}
-    rig = make_rig(make_server(settings=settings))
-    rig.start()
-    rig.streaming()
-    rig.base_backup_record()
-    before = rig.fill(2)
-    rig.arrived(before)
-    rig.stop()
+    receiver = make_rig(make_server(settings=settings))
+    receiver.start()
+    receiver.streaming()
+    receiver.base_backup_record()
+    before = receiver.fill(2)
+    receiver.arrived(before)
+    receiver.stop()
     if how == "dropped":
-        rig.drop_slot()
-    outlive(rig, 8)
+        receiver.drop_slot()
+    outlive(receiver, 8)
     if how == "invalidated":
         query = "select wal_status from pg_replication_slots"
-        wait_for("the slot is lost", lambda: rig.server.execute(query) == [("lost",)])
-    rig.start()
-    state = rig.until("the gap is on record", lambda state: state.gaps)
-    rig.streaming()
-    last = rig.fill(2)
-    rig.arrived(last)
+        wait_for("the slot is lost", lambda: receiver.server.execute(query) == [("lost",)])
+    receiver.start()
+    state = receiver.until("the gap is on record", lambda state: state.gaps)
+    receiver.streaming()
+    last = receiver.fill(2)
+    receiver.arrived(last)
     time.sleep(3)  # a crash loop, or a second record of the same gap, would show by now
-    state = rig.until("it streams", lambda state: state.status == "streaming" and not state.message)
+    state = receiver.until("it streams", lambda state: state.status == "streaming" and not state.message)
     assert len(state.gaps) == 1
     gap = state.gaps[0]
     assert gap.first == f"{before[:16]}{int(before[16:], 16) + 1:08X}"
@@ -122,95 +122,99 @@ def test_a_lost_slot_is_one_gap_and_a_new_base_backup_heals_it(
     assert state.base_backup_wanted_since == gap.found_at
     assert state.failures <= 3
     missing = set(range(int(gap.first[16:], 16), int(gap.last[16:], 16) + 1))
-    assert not missing & {int(name[16:], 16) for name in rig.segments()}
-    heals(rig)
+    assert not missing & {int(name[16:], 16) for name in receiver.segments()}
+    heals(receiver)
 
 
-def heals(rig: Rig) -> None:
+def heals(receiver: Receiver) -> None:
     """A base backup that starts now makes the gap harmless, for good, and begins a window."""
-    backup = rig.base_backup_record()
-    healed = rig.until("the gap is harmless", lambda state: state.base_backup_wanted_since is None)
+    backup = receiver.base_backup_record()
+    healed = receiver.until("the gap is harmless", lambda state: state.base_backup_wanted_since is None)
     assert healed.missing_segments == 0
     assert healed.gaps[0].acknowledged_by == healed.last_base_backup == backup.id
-    rig.stop()
-    rig.start()
-    again = rig.streaming()
+    receiver.stop()
+    receiver.start()
+    again = receiver.streaming()
     assert again.gaps == healed.gaps
-    report = json.loads(rig.command("wal", "status", "--json").stdout)[0]
+    report = json.loads(receiver.command("wal", "status", "--json").stdout)[0]
     assert [each["ends"] for each in report["windows"]] == ["gap", "received"]
     assert report["windows"][0]["end"] < report["windows"][1]["start"]
     assert healed.gaps[0].first in report["windows"][0]["reason"]
 
 
-def test_a_deleted_segment_is_a_gap_until_it_is_back(rig: Rig) -> None:
-    rig.start()
-    rig.streaming()
-    rig.arrived(rig.fill(4))
-    rig.stop()
-    victim = rig.segments()[1]
-    path = rig.archive / rig.entries()[victim].path
-    kept = rig.folder / path.name
+def test_a_deleted_segment_is_a_gap_until_it_is_back(receiver: Receiver) -> None:
+    receiver.start()
+    receiver.streaming()
+    receiver.arrived(receiver.fill(4))
+    receiver.stop()
+    victim = receiver.segments()[1]
+    path = receiver.archive / receiver.entries()[victim].path
+    kept = receiver.folder / path.name
     shutil.move(path, kept)
-    rig.start()
-    rig.streaming()
-    state = rig.until("the loss is seen", lambda state: state.gaps)
+    receiver.start()
+    receiver.streaming()
+    state = receiver.until("the loss is seen", lambda state: state.gaps)
     assert [(gap.first, gap.last) for gap in state.gaps] == [(victim, victim)]
     assert "deleted" in state.gaps[0].reason
-    rig.stop()
+    receiver.stop()
     shutil.move(kept, path)
-    rig.start()
-    rig.streaming()
-    rig.until("it is whole again", lambda state: not state.gaps and state.base_backup_wanted_since is None)
+    receiver.start()
+    receiver.streaming()
+    receiver.until(
+        "it is whole again", lambda state: not state.gaps and state.base_backup_wanted_since is None
+    )
 
 
-def test_other_content_is_kept_aside_and_archiving_goes_on(rig: Rig) -> None:
-    rig.start()
-    rig.streaming()
-    rig.arrived(rig.fill(2))
-    rig.stop()
-    name = rig.segments()[0]
-    stored = rig.archive / rig.entries()[name].path
+def test_other_content_is_kept_aside_and_archiving_goes_on(receiver: Receiver) -> None:
+    receiver.start()
+    receiver.streaming()
+    receiver.arrived(receiver.fill(2))
+    receiver.stop()
+    name = receiver.segments()[0]
+    stored = receiver.archive / receiver.entries()[name].path
     before = stored.read_bytes()
     raw = subprocess.run(["lz4", "-dcq", stored], capture_output=True, check=True).stdout
-    other = rig.archive / "receiving" / name
+    other = receiver.archive / "receiving" / name
     other.write_bytes(raw[:-100] + b"\1" * 100)
-    same = rig.archive / "receiving" / f"{rig.segments()[1]}.zst"
+    same = receiver.archive / "receiving" / f"{receiver.segments()[1]}.zst"
     again = subprocess.run(
-        ["lz4", "-dcq", rig.archive / rig.entries()[rig.segments()[1]].path], capture_output=True, check=True
+        ["lz4", "-dcq", receiver.archive / receiver.entries()[receiver.segments()[1]].path],
+        capture_output=True,
+        check=True,
     )
     same.write_bytes(
         subprocess.run(["zstd", "-cq"], input=again.stdout, capture_output=True, check=True).stdout
     )
-    rig.start()
-    rig.streaming()
-    state = rig.until("the conflict is on record", lambda state: state.conflicts)
+    receiver.start()
+    receiver.streaming()
+    state = receiver.until("the conflict is on record", lambda state: state.conflicts)
     assert [conflict.name for conflict in state.conflicts] == [name]
-    assert (rig.archive / state.conflicts[0].kept_as).read_bytes() == raw[:-100] + b"\1" * 100
+    assert (receiver.archive / state.conflicts[0].kept_as).read_bytes() == raw[:-100] + b"\1" * 100
     assert stored.read_bytes() == before
     assert not same.exists()
-    rig.arrived(rig.fill())
-    assert f"{name} arrived again with other content" in rig.command("wal", "status").stdout
-    rig.stop()
-    rig.whole()
+    receiver.arrived(receiver.fill())
+    assert f"{name} arrived again with other content" in receiver.command("wal", "status").stdout
+    receiver.stop()
+    receiver.whole()
 
 
 def test_another_cluster_is_refused(
     make_rig: MakeRig, private_server: Server, make_server: MakeServer
 ) -> None:
-    rig = make_rig(private_server)
-    rig.start()
-    rig.streaming()
-    rig.arrived(rig.fill())
-    rig.stop()
-    names = rig.segments()
+    receiver = make_rig(private_server)
+    receiver.start()
+    receiver.streaming()
+    receiver.arrived(receiver.fill())
+    receiver.stop()
+    names = receiver.segments()
     other = make_server()
-    rig.drop_slot()
-    rig.server = other
-    rig.start()
-    state = rig.until("it is refused", lambda state: state.status == "down" and state.message)
+    receiver.drop_slot()
+    receiver.server = other
+    receiver.start()
+    state = receiver.until("it is refused", lambda state: state.status == "down" and state.message)
     assert "holds WAL of system" in state.message
     assert "Move the archive away" in state.message
-    assert rig.segments() == names
+    assert receiver.segments() == names
 
 
 @pytest.fixture
@@ -225,67 +229,69 @@ def small_disk() -> Iterator[Path]:
 @pytest.mark.slow
 @pytest.mark.root
 def test_a_full_disk_is_waited_out(make_rig: MakeRig, private_server: Server, small_disk: Path) -> None:
-    rig = make_rig(private_server)
-    rig.store.symlink_to(small_disk)
-    rig.start()
-    rig.streaming()
-    rig.arrived(rig.fill())
+    receiver = make_rig(private_server)
+    receiver.store.symlink_to(small_disk)
+    receiver.start()
+    receiver.streaming()
+    receiver.arrived(receiver.fill())
     private_server.execute("create table noise (a text)")
     for _ in range(12):  # about 16 MB of WAL each, of which lz4 leaves two thirds
         private_server.execute(
             "insert into noise select md5(random()::text) || md5(random()::text)"
             " from generate_series(1, 120000)"
         )
-    state = rig.until("the disk is full", lambda state: state.status == "down" and "full" in state.message)
+    state = receiver.until(
+        "the disk is full", lambda state: state.status == "down" and "full" in state.message
+    )
     assert "Make room" in state.message
-    assert rig.process is not None
-    assert rig.process.poll() is None
+    assert receiver.process is not None
+    assert receiver.process.poll() is None
     subprocess.run(["mount", "-o", "remount,size=600m", small_disk], check=True)
-    rig.arrived(rig.fill(), 60)
-    state = rig.until("it streams", lambda state: state.status == "streaming" and not state.message)
+    receiver.arrived(receiver.fill(), 60)
+    state = receiver.until("it streams", lambda state: state.status == "streaming" and not state.message)
     assert state.gaps == ()
-    rig.stop()
-    rig.whole()
+    receiver.stop()
+    receiver.whole()
 
 
 def test_refusals_say_what_to_do(make_rig: MakeRig, private_server: Server) -> None:
-    rig = make_rig(private_server)
-    wrong = rig.folder / "wrong"
+    receiver = make_rig(private_server)
+    wrong = receiver.folder / "wrong"
     wrong.write_text("nonsense\n")
     wrong.chmod(0o600)
-    rig.password_file = wrong
-    rig.start()
-    state = rig.until("it is refused", lambda state: state.status == "down" and state.message)
+    receiver.password_file = wrong
+    receiver.start()
+    state = receiver.until("it is refused", lambda state: state.status == "down" and state.message)
     assert "refuses the password of role postgres" in state.message
     assert "password_file" in state.message
-    rig.stop()
+    receiver.stop()
 
     private_server.execute("create role plain login password 'secret'")
-    rig.user = "plain"
+    receiver.user = "plain"
     wrong.write_text("secret\n")
-    rig.start()
-    state = rig.until("it is refused", lambda state: "REPLICATION" in state.message)
+    receiver.start()
+    state = receiver.until("it is refused", lambda state: "REPLICATION" in state.message)
     assert "ALTER ROLE" in state.message
     private_server.execute("alter role plain replication")
-    rig.streaming()
-    rig.arrived(rig.fill())
-    state = rig.until("it streams blind", lambda state: "pg_monitor" in state.message)
+    receiver.streaming()
+    receiver.arrived(receiver.fill())
+    state = receiver.until("it streams blind", lambda state: "pg_monitor" in state.message)
     assert state.status == "streaming"
     private_server.execute("grant pg_monitor to plain")
-    rig.until("it sees", lambda state: state.status == "streaming" and not state.message)
-    rig.stop()
+    receiver.until("it sees", lambda state: state.status == "streaming" and not state.message)
+    receiver.stop()
 
     hba = private_server.data / "pg_hba.conf"
     allowed = hba.read_text()
     hba.write_text("\n".join(line for line in allowed.splitlines() if "replication" not in line) + "\n")
     private_server.execute("select pg_reload_conf()")
-    rig.start()
-    state = rig.until("it is refused", lambda state: "pg_hba.conf" in state.message)
+    receiver.start()
+    state = receiver.until("it is refused", lambda state: "pg_hba.conf" in state.message)
     assert "for replication" in state.message
     hba.write_text(allowed)
     private_server.execute("select pg_reload_conf()")
-    rig.streaming()
-    log = rig.errors.read_text()
+    receiver.streaming()
+    log = receiver.errors.read_text()
     assert "Traceback" not in log
     assert "nonsense" not in log
 
@@ -298,18 +304,18 @@ def test_limits_of_the_server_are_named(
     make_rig: MakeRig, make_server: MakeServer, setting: str, words: str
 ) -> None:
     server = make_server(settings={setting: "1"})
-    rig = make_rig(server)
+    receiver = make_rig(server)
     other = make_rig(server, slot="other")
     if setting == "max_replication_slots":
         server.execute("select pg_create_physical_replication_slot('taken')")
     else:
         other.start()
         other.streaming()
-    rig.start()
-    state = rig.until("it is refused", lambda state: words in state.message)
+    receiver.start()
+    state = receiver.until("it is refused", lambda state: words in state.message)
     assert "Raise" in state.message
     if setting == "max_replication_slots":
         server.execute("select pg_drop_replication_slot('taken')")
     else:
         other.stop()
-    rig.arrived(rig.streaming().last_segment or rig.fill())
+    receiver.arrived(receiver.streaming().last_segment or receiver.fill())

@@ -18,12 +18,12 @@ from pgbackstop_runner.notify.events import Event
 from pgbackstop_runner.workspace import Workspace
 from tests.support import storages
 from tests.unit.catalog.finished import NOW, finished, labels_of
-from tests.unit.runner.answering import Answering
+from tests.unit.runner.stub_alertmanager import StubAlertmanager
 
 
 @pytest.fixture
-def server() -> Iterator[Answering]:
-    with Answering() as answering:
+def server() -> Iterator[StubAlertmanager]:
+    with StubAlertmanager() as answering:
         thread = threading.Thread(target=answering.serve_forever, args=(0.01,))
         thread.start()
         yield answering
@@ -45,7 +45,7 @@ def _workspace(folder: Path, url: str | None) -> Workspace:
 
 
 @pytest.fixture
-def opened(tmp_path: Path, server: Answering) -> Workspace:
+def opened(tmp_path: Path, server: StubAlertmanager) -> Workspace:
     return _workspace(tmp_path, server.url)
 
 
@@ -53,7 +53,7 @@ def _waiting(opened: Workspace) -> list[Path]:
     return backup_events.outbox(opened).entries()
 
 
-def test_only_what_was_told_is_ended(opened: Workspace, server: Answering) -> None:
+def test_only_what_was_told_is_ended(opened: Workspace, server: StubAlertmanager) -> None:
     backup_events.backup_finished(opened, finished(status=Status.FAILED))
     server.received[0]["labels"]["database"] = "other"
     backup_events.backup_finished(opened, finished(status=Status.FAILED))
@@ -67,7 +67,7 @@ def test_only_what_was_told_is_ended(opened: Workspace, server: Answering) -> No
     )
 
 
-def test_the_second_failure_in_a_row_is_critical(opened: Workspace, server: Answering) -> None:
+def test_the_second_failure_in_a_row_is_critical(opened: Workspace, server: StubAlertmanager) -> None:
     def fails(number: int, database: str, status: Status = Status.FAILED) -> None:
         record = finished(id=f"2026112{number}T020000Z-5f3a9c", database=database, status=status)
         opened.catalog.put(record)
@@ -93,7 +93,7 @@ def test_the_second_failure_in_a_row_is_critical(opened: Workspace, server: Answ
     assert "2 failures in a row" in told[-1]["annotations"]["summary"]
 
 
-def test_a_failure_lasts_until_the_next_attempt_is_over(tmp_path: Path, server: Answering) -> None:
+def test_a_failure_lasts_until_the_next_attempt_is_over(tmp_path: Path, server: StubAlertmanager) -> None:
     opened = _workspace(tmp_path, server.url)
     backup_events.announce(opened, finished(plan="main-physical", status=Status.FAILED))
     event = backup_events.outbox(opened).read(_waiting(opened)[0])
@@ -101,7 +101,7 @@ def test_a_failure_lasts_until_the_next_attempt_is_over(tmp_path: Path, server: 
     assert event.ends_at - event.starts_at == timedelta(days=7, hours=7)
 
 
-def test_a_finished_backup_is_told_at_once(opened: Workspace, server: Answering) -> None:
+def test_a_finished_backup_is_told_at_once(opened: Workspace, server: StubAlertmanager) -> None:
     backup_events.backup_finished(opened, finished())
     assert [alert["labels"]["alertname"] for alert in server.received] == ["BackupFinished"]
     assert server.requests == ["POST /api/v2/alerts application/json"]
@@ -109,7 +109,7 @@ def test_a_finished_backup_is_told_at_once(opened: Workspace, server: Answering)
     assert backup_events.outbox(opened).failures() == {}
 
 
-def test_a_running_backup_is_not_told(opened: Workspace, server: Answering) -> None:
+def test_a_running_backup_is_not_told(opened: Workspace, server: StubAlertmanager) -> None:
     backup_events.backup_finished(opened, finished(status=Status.RUNNING, finished_at=None))
     assert server.requests == []
 
@@ -123,7 +123,7 @@ def test_without_alertmanager_nothing_is_queued(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("code", [401, 404, 429, 500, 503, 302])
 def test_what_may_be_accepted_later_is_kept_and_counted(
-    opened: Workspace, server: Answering, code: int
+    opened: Workspace, server: StubAlertmanager, code: int
 ) -> None:
     server.codes = [code]
     backup_events.backup_finished(opened, finished())
@@ -138,7 +138,7 @@ def test_what_may_be_accepted_later_is_kept_and_counted(
 
 @pytest.mark.parametrize("code", [400, 422])
 def test_what_is_refused_is_put_aside_and_the_others_go_on(
-    opened: Workspace, server: Answering, code: int
+    opened: Workspace, server: StubAlertmanager, code: int
 ) -> None:
     for plan in ("first", "second"):
         backup_events.announce(opened, finished(plan=plan))
@@ -149,7 +149,7 @@ def test_what_is_refused_is_put_aside_and_the_others_go_on(
     assert (outbox.rejected(), outbox.failures()) == (1, {"alertmanager": 1})
 
 
-def test_the_first_that_cannot_be_delivered_ends_the_try(opened: Workspace, server: Answering) -> None:
+def test_the_first_that_cannot_be_delivered_ends_the_try(opened: Workspace, server: StubAlertmanager) -> None:
     for _ in range(3):
         backup_events.announce(opened, finished())
     server.codes = [200, 503]
@@ -158,7 +158,7 @@ def test_the_first_that_cannot_be_delivered_ends_the_try(opened: Workspace, serv
     assert "answers 503" in delivery.problem
 
 
-def test_nobody_listens(tmp_path: Path, server: Answering) -> None:
+def test_nobody_listens(tmp_path: Path, server: StubAlertmanager) -> None:
     opened = _workspace(tmp_path, server.url)
     server.server_close()
     backup_events.backup_finished(opened, finished())
@@ -169,7 +169,7 @@ def test_nobody_listens(tmp_path: Path, server: Answering) -> None:
 
 
 def test_an_answer_that_never_comes_is_not_waited_for(opened: Workspace) -> None:
-    with Answering() as mute:
+    with StubAlertmanager() as mute:
         # It listens and accepts, and that is all.
         impatient = Alertmanager(url=mute.url, timeout=0.2)
         with pytest.raises(alertmanager.Unreachable, match="timed out"):
@@ -179,7 +179,7 @@ def test_an_answer_that_never_comes_is_not_waited_for(opened: Workspace) -> None
 @pytest.mark.parametrize("body", [b"<html>Log in</html>", b'[{"labels": {'])
 @pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED])
 def test_a_login_page_is_no_alertmanager(
-    opened: Workspace, server: Answering, body: bytes, status: Status
+    opened: Workspace, server: StubAlertmanager, body: bytes, status: Status
 ) -> None:
     """It answers 200 to everything, and would lose each notice."""
     server.body = body
@@ -193,13 +193,13 @@ def test_a_login_page_is_no_alertmanager(
     assert backup_events.deliver(opened).accepted == 1
 
 
-def test_a_refused_question_does_not_stop_the_news(opened: Workspace, server: Answering) -> None:
+def test_a_refused_question_does_not_stop_the_news(opened: Workspace, server: StubAlertmanager) -> None:
     server.refused = 400
     backup_events.announce(opened, finished())
     assert backup_events.deliver(opened).accepted == 1
 
 
-def test_garbage_in_the_outbox_is_put_aside(opened: Workspace, server: Answering) -> None:
+def test_garbage_in_the_outbox_is_put_aside(opened: Workspace, server: StubAlertmanager) -> None:
     backup_events.announce(opened, finished())
     (opened.state.root / "outbox" / "00000000T000000Z-000000.json").write_text("{")
     delivery = backup_events.deliver(opened)
@@ -217,14 +217,14 @@ def test_a_notice_of_a_newer_version_is_left(opened: Workspace) -> None:
     assert "newer pgbackstop" in delivery.problem
 
 
-def test_the_budget_of_time_ends_a_delivery(opened: Workspace, server: Answering) -> None:
+def test_the_budget_of_time_ends_a_delivery(opened: Workspace, server: StubAlertmanager) -> None:
     backup_events.announce(opened, finished())
     assert backup_events.deliver(opened, seconds=-1).pending == 1
     assert server.requests == []
 
 
 def test_while_another_process_delivers_nothing_is_sent_twice(
-    opened: Workspace, server: Answering, monkeypatch: pytest.MonkeyPatch
+    opened: Workspace, server: StubAlertmanager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backup_events, "_LOCK_PATIENCE", 0.3)
     backup_events.announce(opened, finished())
@@ -233,7 +233,7 @@ def test_while_another_process_delivers_nothing_is_sent_twice(
     assert server.requests == []
 
 
-def test_a_full_catalog_does_not_silence(opened: Workspace, server: Answering) -> None:
+def test_a_full_catalog_does_not_silence(opened: Workspace, server: StubAlertmanager) -> None:
     # A file where the folder should be fails as a full disk does, for root too.
     (opened.state.root / "outbox").write_text("")
     backup_events.backup_finished(opened, finished(status=Status.FAILED, message="No space left on device."))
@@ -266,7 +266,7 @@ def test_the_tally_survives_damage(opened: Workspace) -> None:
     assert outbox.failures() == {"alertmanager": 1}
 
 
-def test_files_are_private(opened: Workspace, server: Answering) -> None:
+def test_files_are_private(opened: Workspace, server: StubAlertmanager) -> None:
     server.codes = [503]
     backup_events.backup_finished(opened, finished())
     modes = {path.name: path.stat().st_mode & 0o777 for path in backup_events.outbox(opened).folder.iterdir()}
@@ -296,7 +296,7 @@ def test_a_notice_reads_back(opened: Workspace) -> None:
 
 
 def test_a_damaged_backup_is_told_with_those_that_are_still_good(
-    opened: Workspace, server: Answering
+    opened: Workspace, server: StubAlertmanager
 ) -> None:
     damaged = finished(status=Status.FAILED, reason=Reason.CORRUPT, verification="failed", message="Cut.")
     built_on_it = finished(id="20261123T020000Z-5f3a9c", parent=damaged.id)

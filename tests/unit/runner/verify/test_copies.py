@@ -20,7 +20,7 @@ from tests.support import keys
 from tests.support.keys import Keys
 from tests.unit.catalog.builders import DAY, NOW
 from tests.unit.runner import places
-from tests.unit.runner.answering import answering
+from tests.unit.runner.stub_alertmanager import answering
 
 PLAN = "main-logical"
 NOW_DUE = {"interval": "0s", "copies_interval": "0s"}

@@ -8,28 +8,30 @@ import pytest
 
 from tests.support import keys
 from tests.unit.runner.wal import makers
-from tests.unit.runner.wal.bench import Bench
+from tests.unit.runner.wal.copying import Copying
 
 
 @pytest.fixture(params=["writes alone", "reads too"])
-def sealed(tmp_path: Path, request: pytest.FixtureRequest) -> Bench:
+def sealed(tmp_path: Path, request: pytest.FixtureRequest) -> Copying:
     """The storage is encrypted; the host that copies has an identity, or has none."""
     own = keys.generated(tmp_path / "keys")
-    return Bench(tmp_path, encryption=own.settings(reads=request.param == "reads too"))
+    return Copying(tmp_path, encryption=own.settings(reads=request.param == "reads too"))
 
 
-def reading(bench: Bench) -> Bench:
+def reading(copying: Copying) -> Copying:
     """The same as a host sees it that can restore."""
-    own = keys.Keys(bench.folder / "keys" / "identity.txt", bench.folder / "keys" / "recipients.txt")
+    own = keys.Keys(copying.folder / "keys" / "identity.txt", copying.folder / "keys" / "recipients.txt")
     encryption = own.encryption(writes=False)
-    offsite = bench.workspace.config.storages["offsite"].evolve(encryption=encryption)
-    config = bench.workspace.config.evolve(storages=bench.workspace.config.storages | {"offsite": offsite})
-    found = copy.copy(bench)
-    found.workspace = dataclasses.replace(bench.workspace, config=config)
+    offsite = copying.workspace.config.storages["offsite"].evolve(encryption=encryption)
+    config = copying.workspace.config.evolve(
+        storages=copying.workspace.config.storages | {"offsite": offsite}
+    )
+    found = copy.copy(copying)
+    found.workspace = dataclasses.replace(copying.workspace, config=config)
     return found
 
 
-def test_encrypted_wal_is_sent_once_and_counted(sealed: Bench) -> None:
+def test_encrypted_wal_is_sent_once_and_counted(sealed: Copying) -> None:
     sealed.backup(1, 5)
     sealed.archived(*range(1, 9))
     state = sealed.look()
@@ -45,7 +47,7 @@ def test_encrypted_wal_is_sent_once_and_counted(sealed: Bench) -> None:
 
 
 @pytest.mark.parametrize("damage", ["deleted", "cut off"])
-def test_encrypted_wal_that_was_lost_is_sent_again(sealed: Bench, damage: str) -> None:
+def test_encrypted_wal_that_was_lost_is_sent_again(sealed: Copying, damage: str) -> None:
     sealed.backup(1, 1)
     sealed.archived(1, 2, 3)
     sealed.look()
@@ -58,7 +60,7 @@ def test_encrypted_wal_that_was_lost_is_sent_again(sealed: Bench, damage: str) -
     assert reading(sealed).there() == [1, 2, 3]
 
 
-def test_encrypted_wal_without_its_index(sealed: Bench) -> None:
+def test_encrypted_wal_without_its_index(sealed: Copying) -> None:
     """A copier was killed before it wrote the line, or somebody deleted the index."""
     sealed.backup(1, 1)
     sealed.archived(1, 2, 3)
@@ -70,7 +72,7 @@ def test_encrypted_wal_without_its_index(sealed: Bench) -> None:
     assert reading(sealed).there() == [1, 2, 3]
 
 
-def test_encrypted_wal_of_another_hash_is_never_replaced(sealed: Bench) -> None:
+def test_encrypted_wal_of_another_hash_is_never_replaced(sealed: Copying) -> None:
     sealed.backup(1, 1)
     sealed.archived(1, 2, 3)
     sealed.look()

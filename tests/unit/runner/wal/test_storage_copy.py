@@ -16,41 +16,41 @@ from pgbackstop_runner.wal.storage_copy import WalCopier
 from tests.unit.catalog import builders
 from tests.unit.catalog.builders import NOW
 from tests.unit.runner.wal import makers
-from tests.unit.runner.wal.bench import Bench
+from tests.unit.runner.wal.copying import Copying
 from tests.unit.runner.wal.makers import SIZE
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+def copying(tmp_path: Path) -> Copying:
+    return Copying(tmp_path)
 
 
-def test_what_a_copied_backup_needs_is_sent_once(bench: Bench) -> None:
-    bench.backup(1, 5)
-    bench.archived(*range(1, 9))
-    state = bench.look()
+def test_what_a_copied_backup_needs_is_sent_once(copying: Copying) -> None:
+    copying.backup(1, 5)
+    copying.archived(*range(1, 9))
+    state = copying.look()
     assert (state.status, state.message, state.segments, state.copied) == ("copying", "", 5, 5)
-    assert bench.there() == [4, 5, 6, 7, 8]  # one more than needed, as everywhere
-    before = {path: path.stat().st_mtime_ns for path in bench.offsite.rglob("*.lz4")}
-    bench.archived(9)
-    state = bench.look()
+    assert copying.there() == [4, 5, 6, 7, 8]  # one more than needed, as everywhere
+    before = {path: path.stat().st_mtime_ns for path in copying.offsite.rglob("*.lz4")}
+    copying.archived(9)
+    state = copying.look()
     assert (state.segments, state.copied, state.last_segment) == (6, 6, makers.name(9))
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_without_a_backup_there_is_nothing_to_send(bench: Bench) -> None:
-    bench.backup(1, 5, copied=False)
-    bench.archived(5, 6)
-    state = bench.look()
+def test_without_a_backup_there_is_nothing_to_send(copying: Copying) -> None:
+    copying.backup(1, 5, copied=False)
+    copying.archived(5, 6)
+    state = copying.look()
     assert (state.status, state.segments) == ("waiting", 0)
-    assert not bench.offsite.exists()
+    assert not copying.offsite.exists()
 
 
 def test_a_copier_that_was_killed_before_the_index_goes_on(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    copying: Copying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.backup(1, 1)
-    bench.archived(1, 2, 3)
+    copying.backup(1, 1)
+    copying.archived(1, 2, 3)
     real = FolderStore.put_bytes
 
     def killed(self: FolderStore, content: bytes, path: str) -> None:
@@ -60,173 +60,173 @@ def test_a_copier_that_was_killed_before_the_index_goes_on(
 
     with monkeypatch.context() as patched:
         patched.setattr(FolderStore, "put_bytes", killed)
-        assert bench.look().status == "down"
-    assert bench.path(2).exists()
-    assert bench.there() == []
-    written = bench.path(2).stat().st_mtime_ns
-    state = bench.look()
+        assert copying.look().status == "down"
+    assert copying.path(2).exists()
+    assert copying.there() == []
+    written = copying.path(2).stat().st_mtime_ns
+    state = copying.look()
     assert (state.status, state.conflicts) == ("copying", ())
-    assert bench.there() == [1, 2, 3]
-    assert bench.path(2).stat().st_mtime_ns == written
+    assert copying.there() == [1, 2, 3]
+    assert copying.path(2).stat().st_mtime_ns == written
 
 
-def test_other_content_is_never_replaced(bench: Bench) -> None:
-    bench.backup(1, 1)
-    bench.archived(1, 2, 3)
-    bench.path(2).parent.mkdir(parents=True)
-    (bench.folder / "theirs").write_bytes(makers.content(2, b"y"))
-    segment_file.compress(bench.folder / "theirs", bench.path(2), "lz4")
-    theirs = bench.path(2).read_bytes()
-    state = bench.look()
+def test_other_content_is_never_replaced(copying: Copying) -> None:
+    copying.backup(1, 1)
+    copying.archived(1, 2, 3)
+    copying.path(2).parent.mkdir(parents=True)
+    (copying.folder / "theirs").write_bytes(makers.content(2, b"y"))
+    segment_file.compress(copying.folder / "theirs", copying.path(2), "lz4")
+    theirs = copying.path(2).read_bytes()
+    state = copying.look()
     assert state.conflicts == (makers.name(2),)
     assert state.missing_segments == 1
-    assert bench.path(2).read_bytes() == theirs
-    assert bench.there() == [1, 3]
+    assert copying.path(2).read_bytes() == theirs
+    assert copying.there() == [1, 3]
 
 
-def test_the_same_content_otherwise_compressed_is_success(bench: Bench) -> None:
-    bench.backup(1, 1)
-    bench.archived(1, 2, 3)
-    place = bench.path(2).with_suffix(".zst")
+def test_the_same_content_otherwise_compressed_is_success(copying: Copying) -> None:
+    copying.backup(1, 1)
+    copying.archived(1, 2, 3)
+    place = copying.path(2).with_suffix(".zst")
     place.parent.mkdir(parents=True)
-    (bench.folder / "same").write_bytes(makers.content(2))
-    segment_file.compress(bench.folder / "same", place, "zstd")
-    state = bench.look()
+    (copying.folder / "same").write_bytes(makers.content(2))
+    segment_file.compress(copying.folder / "same", place, "zstd")
+    state = copying.look()
     assert (state.conflicts, state.missing_segments) == ((), 0)
-    assert bench.there() == [1, 2, 3]
-    assert not bench.path(2).exists()
+    assert copying.there() == [1, 2, 3]
+    assert not copying.path(2).exists()
 
 
 @pytest.mark.parametrize("damage", ["deleted", "cut off"])
-def test_what_the_storage_lost_is_sent_again(bench: Bench, damage: str) -> None:
-    bench.backup(1, 1)
-    bench.archived(1, 2, 3)
-    bench.look()
-    whole = bench.path(2).read_bytes()
+def test_what_the_storage_lost_is_sent_again(copying: Copying, damage: str) -> None:
+    copying.backup(1, 1)
+    copying.archived(1, 2, 3)
+    copying.look()
+    whole = copying.path(2).read_bytes()
     if damage == "deleted":
-        bench.path(2).unlink()
+        copying.path(2).unlink()
     else:
-        bench.path(2).write_bytes(whole[:100])
-    state = bench.look()
+        copying.path(2).write_bytes(whole[:100])
+    state = copying.look()
     assert (state.missing_segments, state.conflicts) == (0, ())
-    assert bench.path(2).read_bytes() == whole
+    assert copying.path(2).read_bytes() == whole
 
 
-def test_a_failed_listing_is_no_empty_storage(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench.backup(1, 1)
-    bench.archived(1, 2)
-    before = bench.look()
+def test_a_failed_listing_is_no_empty_storage(copying: Copying, monkeypatch: pytest.MonkeyPatch) -> None:
+    copying.backup(1, 1)
+    copying.archived(1, 2)
+    before = copying.look()
 
     def fails(*_arguments: object) -> Iterable[tuple[str, int]]:
         raise StoreError("no answer")
 
-    bench.archived(3)
+    copying.archived(3)
     with monkeypatch.context() as patched:
         patched.setattr(FolderStore, "files", fails)
-        state = bench.look()
+        state = copying.look()
     assert (state.status, state.message, state.failures) == ("down", "no answer", before.failures + 1)
     assert (state.segments, state.last_segment) == (2, makers.name(2))
-    assert not bench.path(3).exists()
-    assert bench.look().segments == 3
+    assert not copying.path(3).exists()
+    assert copying.look().segments == 3
 
 
-def test_what_is_damaged_here_is_no_copy_and_holds_up_nothing(bench: Bench) -> None:
-    bench.backup(1, 1)
-    bench.archived(1, 2, 3)
-    local = bench.archive.root / bench.archive.index.entries[makers.name(2)].path
+def test_what_is_damaged_here_is_no_copy_and_holds_up_nothing(copying: Copying) -> None:
+    copying.backup(1, 1)
+    copying.archived(1, 2, 3)
+    local = copying.archive.root / copying.archive.index.entries[makers.name(2)].path
     content = bytearray(local.read_bytes())
     content[50] ^= 1
     local.write_bytes(content)
-    state = bench.look()
+    state = copying.look()
     assert state.conflicts == (makers.name(2),)
     assert state.missing_segments == 1
-    assert bench.there() == [1, 3]
-    assert not bench.path(2).exists()
+    assert copying.there() == [1, 3]
+    assert not copying.path(2).exists()
 
 
-def test_wal_of_another_system_is_not_mixed_in(bench: Bench) -> None:
-    bench.backup(1, 1)
-    bench.archived(1)
-    bench.offsite.mkdir(parents=True)
+def test_wal_of_another_system_is_not_mixed_in(copying: Copying) -> None:
+    copying.backup(1, 1)
+    copying.archived(1)
+    copying.offsite.mkdir(parents=True)
     other = makers.IDENTITY.evolve(system_identifier="42")
-    (bench.offsite / "archive.json").write_bytes(codec.encode(other))
-    state = bench.look()
+    (copying.offsite / "archive.json").write_bytes(codec.encode(other))
+    state = copying.look()
     assert state.status == "down"
     assert "holds WAL of system 42" in state.message
-    assert bench.there() == []
+    assert copying.there() == []
 
 
-def test_what_no_backup_there_needs_is_removed_from_there(bench: Bench) -> None:
-    old = bench.backup(1, 2)
-    bench.backup(2, 6)
-    bench.archived(*range(1, 9))
-    bench.look()
-    assert bench.there() == list(range(1, 9))
-    bench.copied(old, expired_at=NOW)
-    bench.look()
-    assert bench.there() == [5, 6, 7, 8]
-    assert not bench.path(4).exists()
-    assert len(bench.archive.index.refresh()) == 8
+def test_what_no_backup_there_needs_is_removed_from_there(copying: Copying) -> None:
+    old = copying.backup(1, 2)
+    copying.backup(2, 6)
+    copying.archived(*range(1, 9))
+    copying.look()
+    assert copying.there() == list(range(1, 9))
+    copying.copied(old, expired_at=NOW)
+    copying.look()
+    assert copying.there() == [5, 6, 7, 8]
+    assert not copying.path(4).exists()
+    assert len(copying.archive.index.refresh()) == 8
 
 
-def test_wal_stays_where_a_copy_outlives_its_backup(bench: Bench) -> None:
-    old = bench.backup(1, 1)
-    bench.archived(1, 2, 3, 4)
-    bench.look()
-    bench.workspace.catalog.put(old.evolve(expired_at=NOW))
-    bench.backup(2, 4)
-    bench.look()
-    assert bench.there() == [1, 2, 3, 4]
+def test_wal_stays_where_a_copy_outlives_its_backup(copying: Copying) -> None:
+    old = copying.backup(1, 1)
+    copying.archived(1, 2, 3, 4)
+    copying.look()
+    copying.workspace.catalog.put(old.evolve(expired_at=NOW))
+    copying.backup(2, 4)
+    copying.look()
+    assert copying.there() == [1, 2, 3, 4]
 
 
 def test_what_could_not_be_removed_is_removed_when_the_storage_is_back(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    copying: Copying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(storage_copy, "BACKUPS_INTERVAL", 0.0)
-    old = bench.backup(1, 2)
-    bench.backup(2, 6)
-    bench.archived(*range(1, 9))
-    copier = WalCopier(bench.workspace, "main", "offsite")
+    old = copying.backup(1, 2)
+    copying.backup(2, 6)
+    copying.archived(*range(1, 9))
+    copier = WalCopier(copying.workspace, "main", "offsite")
     copier.look()
-    bench.copied(old, expired_at=NOW)
-    offsite = bench.folder / "offsite"
-    offsite.rename(bench.folder / "away")
+    copying.copied(old, expired_at=NOW)
+    offsite = copying.folder / "offsite"
+    offsite.rename(copying.folder / "away")
     with pytest.raises(StoreError) as caught:
         copier.look()
     copier.fail(caught.value)
-    (bench.folder / "away").rename(offsite)
+    (copying.folder / "away").rename(offsite)
     copier.look()
-    assert bench.there() == [5, 6, 7, 8]
+    assert copying.there() == [5, 6, 7, 8]
 
 
 @pytest.mark.parametrize("lost", ["backup and copy", "copy"])
-def test_an_unknown_backup_there_keeps_the_wal(bench: Bench, lost: str) -> None:
+def test_an_unknown_backup_there_keeps_the_wal(copying: Copying, lost: str) -> None:
     """The catalog was lost and begun anew, or a record of it: the bucket knows more than it."""
-    old = bench.backup(1, 2)
-    bench.archived(*range(1, 9))
-    bench.look()
-    bench.backup(2, 6)
+    old = copying.backup(1, 2)
+    copying.archived(*range(1, 9))
+    copying.look()
+    copying.backup(2, 6)
     if lost == "copy":
-        (record,) = (bench.workspace.config.catalog_folder() / "copies").rglob(f"{old.id}@*")
+        (record,) = (copying.workspace.config.catalog_folder() / "copies").rglob(f"{old.id}@*")
         record.unlink()
     else:
-        bench.workspace.catalog.remove(old)
-    bench.look()
-    assert bench.there() == list(range(1, 9))
+        copying.workspace.catalog.remove(old)
+    copying.look()
+    assert copying.there() == list(range(1, 9))
 
 
-def test_an_archive_that_is_gone_takes_nothing_from_the_storage(bench: Bench) -> None:
+def test_an_archive_that_is_gone_takes_nothing_from_the_storage(copying: Copying) -> None:
     """Fault 33: its disk is not mounted."""
-    bench.backup(1, 1)
-    bench.archived(1, 2)
-    bench.look()
-    shutil.rmtree(bench.archive.root)
-    bench.archive.root.mkdir()
-    assert bench.look().status == "waiting"
-    assert bench.there() == [1, 2]
+    copying.backup(1, 1)
+    copying.archived(1, 2)
+    copying.look()
+    shutil.rmtree(copying.archive.root)
+    copying.archive.root.mkdir()
+    assert copying.look().status == "waiting"
+    assert copying.there() == [1, 2]
 
 
-def receiver(bench: Bench, received: int, minute: int) -> None:
+def receiver(copying: Copying, received: int, minute: int) -> None:
     """What the receiver says: so many bytes, and everything committed by that minute."""
     state = WalState(
         server="main",
@@ -240,81 +240,83 @@ def receiver(bench: Bench, received: int, minute: int) -> None:
         received_lsn=format_lsn(received),
         recoverable_until=NOW + 30 * builders.DAY + minute * (builders.DAY / 1440),
     )
-    path = bench.workspace.state.wal("main")
+    path = copying.workspace.state.wal("main")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(codec.encode(state))
 
 
-def test_the_unfinished_segment_counts_with_its_moment(bench: Bench) -> None:
-    bench.backup(1, 1)
-    bench.archived(1, 2)
-    (bench.archive.receiving / f"{makers.name(3)}.lz4.partial").write_bytes(b"beginning")
-    receiver(bench, 3 * SIZE + 9, minute=1)
-    state = bench.look()
+def test_the_unfinished_segment_counts_with_its_moment(copying: Copying) -> None:
+    copying.backup(1, 1)
+    copying.archived(1, 2)
+    (copying.archive.receiving / f"{makers.name(3)}.lz4.partial").write_bytes(b"beginning")
+    receiver(copying, 3 * SIZE + 9, minute=1)
+    state = copying.look()
     assert state.windows[-1].ends == "received"
     assert state.recoverable_until == NOW + 30 * builders.DAY + builders.DAY / 1440
-    found = archive_reader.read(bench.workspace, "main", "offsite")
+    found = archive_reader.read(copying.workspace, "main", "offsite")
     assert [path.read_bytes() for path in replay_source.unfinished(found.folder)] == [b"beginning"]
     # Complete by now: its beginning is not needed any more.
-    (bench.archive.receiving / f"{makers.name(3)}.lz4.partial").unlink()
-    bench.archived(3)
-    receiver(bench, 4 * SIZE, minute=2)
-    assert bench.look().recoverable_until == NOW + 30 * builders.DAY + 2 * builders.DAY / 1440
-    assert not list(bench.offsite.glob("receiving/*.partial"))
+    (copying.archive.receiving / f"{makers.name(3)}.lz4.partial").unlink()
+    copying.archived(3)
+    receiver(copying, 4 * SIZE, minute=2)
+    assert copying.look().recoverable_until == NOW + 30 * builders.DAY + 2 * builders.DAY / 1440
+    assert not list(copying.offsite.glob("receiving/*.partial"))
 
 
-def test_a_moment_is_not_told_before_its_bytes_are_there(bench: Bench) -> None:
-    bench.backup(1, 1)
-    bench.archived(1, 2)
-    receiver(bench, 3 * SIZE + 9, minute=1)  # in segment 3, which is in no file that can be seen
-    state = bench.look()
-    assert not (bench.offsite / "receiving" / "state.json").exists()
+def test_a_moment_is_not_told_before_its_bytes_are_there(copying: Copying) -> None:
+    copying.backup(1, 1)
+    copying.archived(1, 2)
+    receiver(copying, 3 * SIZE + 9, minute=1)  # in segment 3, which is in no file that can be seen
+    state = copying.look()
+    assert not (copying.offsite / "receiving" / "state.json").exists()
     assert state.windows[-1].ends == "archive"
 
 
 def test_what_was_moved_aside_is_there_before_what_replaces_it(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    copying: Copying, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A broken stream begins its segment anew, shorter: the storage has the longer one all the time."""
-    bench.backup(1, 1)
-    bench.archived(1)
+    copying.backup(1, 1)
+    copying.archived(1)
     name = f"{makers.name(2)}.lz4.partial"
-    (bench.archive.receiving / name).write_bytes(b"the longer beginning")
-    receiver(bench, 2 * SIZE + 20, minute=1)
-    bench.look()
-    (bench.archive.receiving / name).rename(bench.archive.root / "aside" / name)
-    (bench.archive.receiving / name).write_bytes(b"new")
+    (copying.archive.receiving / name).write_bytes(b"the longer beginning")
+    receiver(copying, 2 * SIZE + 20, minute=1)
+    copying.look()
+    (copying.archive.receiving / name).rename(copying.archive.root / "aside" / name)
+    (copying.archive.receiving / name).write_bytes(b"new")
     seen = []
     real = FolderStore.put_bytes
 
     def put(self: FolderStore, content: bytes, path: str) -> None:
         real(self, content, path)
-        seen.append({each.read_bytes() for each in bench.offsite.rglob("*.partial")})
+        seen.append({each.read_bytes() for each in copying.offsite.rglob("*.partial")})
 
     monkeypatch.setattr(FolderStore, "put_bytes", put)
-    bench.look()
+    copying.look()
     assert seen
     assert all(b"the longer beginning" in each for each in seen)
 
 
-def test_a_folder_that_any_tool_downloaded_has_lines_that_name_its_files(bench: Bench) -> None:
-    bench.backup(1, 1)
-    bench.archived(1, 2)
-    (bench.archive.receiving / "00000002.history").write_text("1\t0/200000\tno recovery target\n")
-    bench.archive.take([bench.archive.receiving / "00000002.history"])
-    bench.look()
-    for part in bench.offsite.rglob("index.jsonl"):
+def test_a_folder_that_any_tool_downloaded_has_lines_that_name_its_files(copying: Copying) -> None:
+    copying.backup(1, 1)
+    copying.archived(1, 2)
+    (copying.archive.receiving / "00000002.history").write_text("1\t0/200000\tno recovery target\n")
+    copying.archive.take([copying.archive.receiving / "00000002.history"])
+    copying.look()
+    for part in copying.offsite.rglob("index.jsonl"):
         for line in part.read_text().splitlines():
-            assert (bench.offsite / json.loads(line)["path"]).stat().st_size == json.loads(line)["size_bytes"]
-    assert (bench.offsite / "00000002.history").exists()
+            assert (copying.offsite / json.loads(line)["path"]).stat().st_size == json.loads(line)[
+                "size_bytes"
+            ]
+    assert (copying.offsite / "00000002.history").exists()
 
 
-def test_counters_never_fall(bench: Bench) -> None:
-    bench.backup(1, 1)
-    bench.archived(1, 2)
-    bench.look()
-    copier = WalCopier(bench.workspace, "main", "offsite")
+def test_counters_never_fall(copying: Copying) -> None:
+    copying.backup(1, 1)
+    copying.archived(1, 2)
+    copying.look()
+    copier = WalCopier(copying.workspace, "main", "offsite")
     copier.fail(StoreError("no answer"))
     copier.write()
-    again = WalCopier(bench.workspace, "main", "offsite").state
+    again = WalCopier(copying.workspace, "main", "offsite").state
     assert (again.copied, again.failures, again.status) == (2, 1, "waiting")

@@ -12,11 +12,11 @@ from pgbackstop_runner.console.oidc import fetch
 from pgbackstop_runner.console.oidc.refusal import NoEntry
 from tests.support.certificates import Authority
 
-Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+StubAlertmanager = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def server(answering: Answering, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+async def server(answering: StubAlertmanager, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             with contextlib.suppress(ConnectionError):

@@ -11,7 +11,7 @@ from joserfc import jwk, jwt
 
 from pgbackstop_runner.console.oidc import id_token
 from pgbackstop_runner.console.oidc.refusal import NoEntry
-from tests.unit.runner.console.oidc.pretender import new_key
+from tests.unit.runner.console.oidc.stub_provider import new_key
 
 NOW = 1_800_000_000
 KEY = new_key("one")

@@ -23,17 +23,17 @@ from pgbackstop_runner.console.operations import Operations
 from pgbackstop_runner.workspace import Workspace
 from tests.support import ports
 from tests.unit.runner import places
-from tests.unit.runner.console.oidc.pretender import Pretender, answer, new_key
+from tests.unit.runner.console.oidc.stub_provider import StubProvider, answer, new_key
 
 PASSWORD = "correct horse battery"
 HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
 
 
 @dataclass(kw_only=True)
-class House:
+class SignIn:
     """A console, its provider, and a browser."""
 
-    provider: Pretender
+    provider: StubProvider
     opened: Workspace
     address: str
     browser: ClientSession
@@ -81,8 +81,8 @@ async def listening(app: web.Application, port: int) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def house(folder: Path, *, path: str = "", **oidc: Any) -> AsyncIterator[House]:
-    provider, port = Pretender(port=ports.free()), ports.free()
+async def attempt(folder: Path, *, path: str = "", **oidc: Any) -> AsyncIterator[SignIn]:
+    provider, port = StubProvider(port=ports.free()), ports.free()
     console = {
         "listen": f"127.0.0.1:{port}",
         "users": {"ada": {"role": "admin", "password_hash": HASH}},
@@ -98,19 +98,19 @@ async def house(folder: Path, *, path: str = "", **oidc: Any) -> AsyncIterator[H
         ClientSession(cookie_jar=CookieJar(unsafe=True)) as browser,
     ):
         address = f"http://127.0.0.1:{port}{path}"
-        yield House(provider=provider, opened=opened, address=address, browser=browser)
+        yield SignIn(provider=provider, opened=opened, address=address, browser=browser)
 
 
-def within(folder: Path, story: Callable[[House], Awaitable[None]], **options: Any) -> None:
+def within(folder: Path, story: Callable[[SignIn], Awaitable[None]], **options: Any) -> None:
     async def told() -> None:
-        async with house(folder, **options) as place:
+        async with attempt(folder, **options) as place:
             await story(place)
 
     asyncio.run(told())
 
 
 def test_somebody_comes_from_the_provider_and_is_a_viewer(tmp_path: Path) -> None:
-    async def story(place: House) -> None:
+    async def story(place: SignIn) -> None:
         asked = await place.begin()
         assert asked["redirect_uri"] == f"{place.address}/login/oidc/callback"
         assert (asked["tenant"], asked["code_challenge_method"]) == ("1", "S256")
@@ -121,20 +121,20 @@ def test_somebody_comes_from_the_provider_and_is_a_viewer(tmp_path: Path) -> Non
         digest = hashlib.sha256(form["code_verifier"].encode()).digest()
         assert base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == asked["code_challenge"]
         overview = await (await place.get("/")).text()
-        assert "<bdi>anna (House)</bdi> · <bdi>viewer</bdi>" in overview
-        assert place.logins() == [("anna (House)", f"42 of {place.provider.issuer}", "done")]
+        assert "<bdi>anna (SignIn)</bdi> · <bdi>viewer</bdi>" in overview
+        assert place.logins() == [("anna (SignIn)", f"42 of {place.provider.issuer}", "done")]
 
     within(tmp_path, story)
 
 
 def test_below_a_path_of_a_proxy_the_cookies_and_the_way_back_are_there(tmp_path: Path) -> None:
-    async def story(place: House) -> None:
+    async def story(place: SignIn) -> None:
         asked = await place.begin()
         assert asked["redirect_uri"] == f"{place.address}/login/oidc/callback"
         welcome = await place.come_back(asked["state"])
         assert "url=/ops/" in await welcome.text()
         assert welcome.cookies[COOKIE]["path"] == "/ops/"
-        assert "anna (House)" in await (await place.get("/")).text()
+        assert "anna (SignIn)" in await (await place.get("/")).text()
 
     within(tmp_path, story, path="/ops")
 
@@ -143,7 +143,7 @@ def test_the_clients_secret_goes_in_a_header_and_never_stands_anywhere(tmp_path:
     secret = tmp_path / "secret"
     secret.write_text("s3cret/+ ü\n")
 
-    async def story(place: House) -> None:
+    async def story(place: SignIn) -> None:
         seen = list[str]()
 
         def token(request: web.Request) -> web.StreamResponse:
@@ -160,7 +160,7 @@ def test_the_clients_secret_goes_in_a_header_and_never_stands_anywhere(tmp_path:
 
 
 def test_a_secret_that_cannot_be_read_is_said_with_the_other_way_in(tmp_path: Path) -> None:
-    async def story(place: House) -> None:
+    async def story(place: SignIn) -> None:
         refused = await place.sign_in()
         assert refused.status == 503
         assert "cannot be read: No such file" in await refused.text()
@@ -170,12 +170,12 @@ def test_a_secret_that_cannot_be_read_is_said_with_the_other_way_in(tmp_path: Pa
 
 
 def test_other_groups_and_another_provider_count_at_once(tmp_path: Path) -> None:
-    async def story(place: House) -> None:
+    async def story(place: SignIn) -> None:
         place.provider.claims = {"groups": ["dba", "staff"]}
         await place.sign_in()
-        assert "<bdi>anna (House)</bdi> · <bdi>admin</bdi>" in await (await place.get("/")).text()
+        assert "<bdi>anna (SignIn)</bdi> · <bdi>admin</bdi>" in await (await place.get("/")).text()
         place.reload(roles={"operator": ["dba"], "viewer": ["staff"]})
-        assert "<bdi>anna (House)</bdi> · <bdi>operator</bdi>" in await (await place.get("/")).text()
+        assert "<bdi>anna (SignIn)</bdi> · <bdi>operator</bdi>" in await (await place.get("/")).text()
         place.reload(roles={"viewer": ["nobody"]})
         assert (await place.get("/")).headers["Location"] == "/login"
         place.reload(roles={"viewer": ["staff"]}, client_id="another")
@@ -185,7 +185,7 @@ def test_other_groups_and_another_provider_count_at_once(tmp_path: Path) -> None
 
 
 def test_who_logs_out_is_led_to_the_providers_own_page(tmp_path: Path) -> None:
-    async def story(place: House) -> None:
+    async def story(place: SignIn) -> None:
         await place.sign_in()
         page = await (await place.get("/")).text()
         csrf = page.partition('name="csrf" value="')[2].partition('"')[0]
@@ -202,7 +202,7 @@ def test_who_logs_out_is_led_to_the_providers_own_page(tmp_path: Path) -> None:
 
 
 def test_a_state_counts_once_and_in_its_own_browser(tmp_path: Path) -> None:
-    async def story(place: House) -> None:
+    async def story(place: SignIn) -> None:
         first = (await place.begin())["state"]
         assert (await place.come_back(first)).status == 200
         second = (await place.begin())["state"]
@@ -223,7 +223,7 @@ def test_a_state_counts_once_and_in_its_own_browser(tmp_path: Path) -> None:
 
 
 def test_nobody_is_led_elsewhere(tmp_path: Path) -> None:
-    async def story(place: House) -> None:
+    async def story(place: SignIn) -> None:
         evil = (
             "next=//evil.example/&redirect_uri=https://evil.example/&post_logout_redirect_uri=//evil.example"
         )
@@ -236,7 +236,7 @@ def test_nobody_is_led_elsewhere(tmp_path: Path) -> None:
 
 
 def test_no_more_than_thirty_begin_within_a_minute(tmp_path: Path) -> None:
-    async def story(place: House) -> None:
+    async def story(place: SignIn) -> None:
         statuses = [(await place.get("/login/oidc")).status for _ in range(31)]
         assert statuses == [303] * 30 + [429]
         assert place.provider.asked == ["/.well-known/openid-configuration"]
@@ -247,7 +247,7 @@ def test_no_more_than_thirty_begin_within_a_minute(tmp_path: Path) -> None:
 def test_keys_that_were_changed_are_asked_for_and_not_again_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def story(place: House) -> None:
+    async def story(place: SignIn) -> None:
         assert (await place.sign_in()).status == 200
         place.provider.key = new_key("two")
         # Just fetched: whoever brings tokens of unknown keys makes no flood of requests of them.
@@ -261,11 +261,11 @@ def test_keys_that_were_changed_are_asked_for_and_not_again_at_once(
 
 
 def test_a_provider_that_is_away_leaves_the_passwords(tmp_path: Path) -> None:
-    async def story(place: House) -> None:
+    async def story(place: SignIn) -> None:
         refused = await place.get("/login/oidc")
         assert refused.status == 503
         text = await refused.text()
-        assert "House: It cannot be asked: Connect call failed" in text
+        assert "SignIn: It cannot be asked: Connect call failed" in text
         assert "Log in by a name and a password of this console, or try again." in text
         entered = {"name": "ada", "password": PASSWORD}
         here = await place.browser.post(f"{place.address}/login", data=entered, allow_redirects=False)
@@ -276,7 +276,7 @@ def test_a_provider_that_is_away_leaves_the_passwords(tmp_path: Path) -> None:
     within(tmp_path, story, issuer=f"http://127.0.0.1:{ports.free()}")
 
 
-Twist = Callable[[Pretender], Any]
+Twist = Callable[[StubProvider], Any]
 DISCOVERY = "/.well-known/openid-configuration"
 
 
@@ -292,7 +292,7 @@ def raw(body: str, status: int = 200, **headers: str) -> Callable[[web.Request],
     return lambda _request: web.Response(text=body, status=status, headers=headers)
 
 
-def of_another_person(it: Pretender) -> None:
+def of_another_person(it: StubProvider) -> None:
     it.claims["groups"], it.says["/me"] = None, answer(sub="43", groups=["dba"])
 
 
@@ -323,7 +323,7 @@ TWISTS: list[tuple[str, Twist, str]] = [
     ("twist", "sentence"), [each[1:] for each in TWISTS], ids=[each[0] for each in TWISTS]
 )
 def test_what_a_provider_must_not_say_lets_nobody_in(tmp_path: Path, twist: Twist, sentence: str) -> None:
-    async def story(place: House) -> None:
+    async def story(place: SignIn) -> None:
         twist(place.provider)
         refused = await place.sign_in()
         text = await refused.text()
@@ -332,7 +332,7 @@ def test_what_a_provider_must_not_say_lets_nobody_in(tmp_path: Path, twist: Twis
         assert COOKIE not in refused.cookies
         assert 'name="password"' in text
         [(user, _, outcome)] = place.logins()
-        assert (user, outcome.partition(":")[0]) == ("(House)", "refused")
+        assert (user, outcome.partition(":")[0]) == ("(SignIn)", "refused")
 
     within(tmp_path, story)
 
@@ -356,7 +356,7 @@ DISCOVERIES: list[tuple[str, Twist, str]] = [
 def test_nobody_is_sent_to_a_provider_that_says_strange_things_of_itself(
     tmp_path: Path, twist: Twist, sentence: str
 ) -> None:
-    async def story(place: House) -> None:
+    async def story(place: SignIn) -> None:
         twist(place.provider)
         for _ in range(2):  # once more at once: it is not asked again
             refused = await place.get("/login/oidc")
@@ -377,7 +377,7 @@ def test_nobody_is_sent_to_a_provider_that_says_strange_things_of_itself(
     ],
 )
 def test_what_the_browser_brings_is_checked_too(tmp_path: Path, more: str, sentence: str) -> None:
-    async def story(place: House) -> None:
+    async def story(place: SignIn) -> None:
         refused = await place.come_back((await place.begin())["state"], more)
         assert sentence in await refused.text()
         assert "/token" not in place.provider.asked
@@ -386,9 +386,9 @@ def test_what_the_browser_brings_is_checked_too(tmp_path: Path, more: str, sente
 
 
 def test_groups_that_are_in_no_token_are_asked_for(tmp_path: Path) -> None:
-    async def story(place: House) -> None:
+    async def story(place: SignIn) -> None:
         place.provider.says["/me"] = answer(sub="42", realm={"roles": ["dba"]}, email="other@example.com")
         assert (await place.sign_in()).status == 200
-        assert "<bdi>anna (House)</bdi> · <bdi>admin</bdi>" in await (await place.get("/")).text()
+        assert "<bdi>anna (SignIn)</bdi> · <bdi>admin</bdi>" in await (await place.get("/")).text()
 
     within(tmp_path, story, groups_claim="realm.roles")

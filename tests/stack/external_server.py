@@ -15,7 +15,7 @@ CREATE_ROLE = Path(__file__).resolve().parents[2] / "runner" / "pgbackstop_runne
 CONTAINERS = "172.16.0.0/12"
 
 
-class Outside:
+class ExternalServer:
     """It has a database shop. ``server`` is on loopback while it is prepared, and stopped afterwards."""
 
     def __init__(self, engine: Engine, server: Server) -> None:

@@ -46,7 +46,7 @@ def wait_for(what: str, probe: Callable[[], T | None], seconds: float = DEADLINE
 
 
 @dataclass
-class Rig:
+class Receiver:
     """One server, one configuration, one archive; the receiver can be started and killed again and again."""
 
     server: Server

@@ -17,7 +17,7 @@ def new_key(kid: str) -> jwk.ECKey:
 
 
 @dataclass(kw_only=True)
-class Pretender:
+class StubProvider:
     """``says`` answers a path; ``claims`` are those of the next token, beside the usual ones."""
 
     port: int

@@ -34,7 +34,7 @@ CONTENT = """
 """
 
 
-class Road:
+class DemoUser:
     """A running demo and its shop, as somebody with a shell and a browser uses them."""
 
     def __init__(self, demo: Running) -> None:
@@ -93,37 +93,37 @@ class Road:
 
 
 @pytest.fixture
-def road() -> Iterator[Road]:
+def user() -> Iterator[DemoUser]:
     place = places.make()
     try:
         with Running(place / "demo") as demo:
-            yield Road(demo)
+            yield DemoUser(demo)
     finally:
         places.remove(place)
 
 
 @pytest.mark.timeout(900)  # a demo and four restores on a machine that may be busy
-def test_the_road(road: Road) -> None:
+def test_the_road(user: DemoUser) -> None:
     """One demo for all steps: each begins with the shop as the one before left it."""
-    road.sells()
-    application = road.demo.part("pgbackstop_runner.demo.shop_app").pid
+    user.sells()
+    application = user.demo.part("pgbackstop_runner.demo.shop_app").pid
 
-    _a_lost_table_comes_back_as_it_was_the_moment_before(road)
-    _the_recovery_was_told(road)
-    _a_person_at_a_terminal_is_asked_where_nothing_is_said(road)
-    _a_lost_database_comes_back_under_the_application(road)
-    _a_restore_is_undone(road)
-    _a_drill_moves_what_is_proven(road)
+    _a_lost_table_comes_back_as_it_was_the_moment_before(user)
+    _the_recovery_was_told(user)
+    _a_person_at_a_terminal_is_asked_where_nothing_is_said(user)
+    _a_lost_database_comes_back_under_the_application(user)
+    _a_restore_is_undone(user)
+    _a_drill_moves_what_is_proven(user)
 
-    assert road.demo.part("pgbackstop_runner.demo.shop_app").pid == application
-    road.demo.process.send_signal(signal.SIGINT)
-    assert road.demo.process.wait(timeout=60) == 0
-    assert of(road.folder) == []
+    assert user.demo.part("pgbackstop_runner.demo.shop_app").pid == application
+    user.demo.process.send_signal(signal.SIGINT)
+    assert user.demo.process.wait(timeout=60) == 0
+    assert of(user.folder) == []
 
 
-def _lose_the_orders(road: Road) -> tuple[datetime.datetime, tuple[object, ...]]:
+def _lose_the_orders(user: DemoUser) -> tuple[datetime.datetime, tuple[object, ...]]:
     """Drops the table; returns the moment before, and what was in it then."""
-    with road.connect() as connection:
+    with user.connect() as connection:
         connection.execute("lock table orders")  # whoever orders has committed, or waits for what is gone
         before = connection.execute(CONTENT, [2**62]).fetchone()
         moment = connection.execute("select clock_timestamp()").fetchone()
@@ -134,12 +134,12 @@ def _lose_the_orders(road: Road) -> tuple[datetime.datetime, tuple[object, ...]]
     return moment[0], before
 
 
-def _a_lost_table_comes_back_as_it_was_the_moment_before(road: Road) -> None:
-    moment, before = _lose_the_orders(road)
-    assert road.health()[0] == 503
-    eventually(lambda: _window_end(road) > moment, "the WAL of the accident")
-    into, port = road.place / "before", ports.free()
-    told = road.run(
+def _a_lost_table_comes_back_as_it_was_the_moment_before(user: DemoUser) -> None:
+    moment, before = _lose_the_orders(user)
+    assert user.health()[0] == 503
+    eventually(lambda: _window_end(user) > moment, "the WAL of the accident")
+    into, port = user.place / "before", ports.free()
+    told = user.run(
         "recover", "shop", "--time", moment.isoformat(), "--into", str(into), "--start", "--port", str(port)
     )
     lines = [line.strip() for line in told.splitlines()]
@@ -148,27 +148,27 @@ def _a_lost_table_comes_back_as_it_was_the_moment_before(road: Road) -> None:
     stop = next(line for line in lines if "pg_ctl" in line)
     try:
         for line in (dump, load):
-            road.shell(line.replace("DATABASE", "shop").replace("SCHEMA.TABLE", "public.orders"))
+            user.shell(line.replace("DATABASE", "shop").replace("SCHEMA.TABLE", "public.orders"))
         query = KEYS.replace("\n", " ")
-        road.shell(f'{connect.replace("-d postgres", "-d shop")} -At -c "{query}" -o keys.sql')
-        road.shell(load.replace("DATABASE", "shop").replace("lost.sql", "keys.sql"))
+        user.shell(f'{connect.replace("-d postgres", "-d shop")} -At -c "{query}" -o keys.sql')
+        user.shell(load.replace("DATABASE", "shop").replace("lost.sql", "keys.sql"))
     finally:
-        road.shell(stop)
-    with road.connect() as connection:
+        user.shell(stop)
+    with user.connect() as connection:
         assert connection.execute(CONTENT, [before[0]]).fetchone() == before
-    road.sells()
+    user.sells()
     shutil.rmtree(into)
 
 
-def _window_end(road: Road) -> datetime.datetime:
-    windows = json.loads(road.run("window", "shop", "--json"))
+def _window_end(user: DemoUser) -> datetime.datetime:
+    windows = json.loads(user.run("window", "shop", "--json"))
     return max(datetime.datetime.fromisoformat(each["end"]) for each in windows)
 
 
-def _the_recovery_was_told(road: Road) -> None:
-    record = road.restores()[0]
+def _the_recovery_was_told(user: DemoUser) -> None:
+    record = user.restores()[0]
     assert (record.what, record.status, record.target_kind) == ("recover", "succeeded", "time")
-    found = re.findall(r"^Alertmanager +(http\S+)$", road.demo.output.read_text(), re.MULTILINE)
+    found = re.findall(r"^Alertmanager +(http\S+)$", user.demo.output.read_text(), re.MULTILINE)
     for address in found:  # none where the machine has no Alertmanager
         with urllib.request.urlopen(f"{address}/api/v2/alerts", timeout=30) as answer:  # noqa: S310 - the same
             alerts = json.load(answer)
@@ -178,68 +178,68 @@ def _the_recovery_was_told(road: Road) -> None:
         assert {"RestoreStarted", "RestoreFinished"} <= names
 
 
-def _a_person_at_a_terminal_is_asked_where_nothing_is_said(road: Road) -> None:
+def _a_person_at_a_terminal_is_asked_where_nothing_is_said(user: DemoUser) -> None:
     refused = subprocess.run(
-        road.argv("recover"), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        user.argv("recover"), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     assert refused.returncode == 2
     assert "→ Write: pgbackstop recover SERVER --into DIR, where SERVER is one of shop." in refused.stderr
-    into = road.place / "asked"
-    looked = terminal.run(road.argv("recover", "--dry-run"), types=f"\n{into}\nn\n")
+    into = user.place / "asked"
+    looked = terminal.run(user.argv("recover", "--dry-run"), types=f"\n{into}\nn\n")
     assert looked.returncode == 0, looked.stderr
     assert re.search(r"^Any moment from \S+Z to \S+Z can be reached\.$", looked.stdout, re.MULTILINE)
     assert f"Recover shop to latest, timeline 1, into {into}" in looked.stdout, looked.stdout
-    refused = terminal.run(road.argv("recover"), types=f"\n{into}\nn\n\n")
+    refused = terminal.run(user.argv("recover"), types=f"\n{into}\nn\n\n")
     assert refused.returncode == 2
     assert "Nobody said yes; nothing was touched." in refused.stderr
     assert not into.exists()
-    done = terminal.run(road.argv("recover"), types=f"\n{into}\nn\ny\n")
+    done = terminal.run(user.argv("recover"), types=f"\n{into}\nn\ny\n")
     assert done.returncode == 0, done.stderr
     assert (into / "RECOVER.md").exists()
     shutil.rmtree(into)
 
 
-def _a_lost_database_comes_back_under_the_application(road: Road) -> None:
-    with road.connect("postgres") as connection:
+def _a_lost_database_comes_back_under_the_application(user: DemoUser) -> None:
+    with user.connect("postgres") as connection:
         connection.autocommit = True
         connection.execute("drop database shop with (force)")
-    status, text = road.health()
+    status, text = user.health()
     assert (status, json.loads(text)["status"]) == (503, "no database")
-    road.run("restore", "--database", "shop")
-    record = road.restores()[0]
+    user.run("restore", "--database", "shop")
+    record = user.restores()[0]
     assert [(hook.hook, hook.ok) for hook in record.hooks] == [("start", True), ("check", True)]
     assert all(check.ok for check in record.checks)
-    road.sells()
+    user.sells()
 
 
-def _a_restore_is_undone(road: Road) -> None:
-    with road.connect() as connection:
+def _a_restore_is_undone(user: DemoUser) -> None:
+    with user.connect() as connection:
         connection.execute("update products set name = 'Only now' where id = 1")
-    told = road.run("restore", "--database", "shop", "--yes-replace", "shop")
-    record = road.restores()[0]
+    told = user.run("restore", "--database", "shop", "--yes-replace", "shop")
+    record = user.restores()[0]
     hooks = [(hook.hook, hook.ok) for hook in record.hooks]
     assert hooks == [("stop", True), ("start", True), ("check", True)]
     assert record.downtime_seconds is not None
-    assert _first_product(road) == "Product 1"
-    road.sells()
+    assert _first_product(user) == "Product 1"
+    user.sells()
     (undo,) = re.findall(r"restore --undo (\S+)", told)
-    road.run("restore", "--undo", undo, "--yes-replace", "shop")
-    assert _first_product(road) == "Only now"
-    road.sells()
+    user.run("restore", "--undo", undo, "--yes-replace", "shop")
+    assert _first_product(user) == "Only now"
+    user.sells()
 
 
-def _a_drill_moves_what_is_proven(road: Road) -> None:
-    before = _proven(road)
-    assert "restored and checked" in road.run("drill", "shop-physical", "--physical")
-    eventually(lambda: _proven(road) > before, "the proof in the metrics")
+def _a_drill_moves_what_is_proven(user: DemoUser) -> None:
+    before = _proven(user)
+    assert "restored and checked" in user.run("drill", "shop-physical", "--physical")
+    eventually(lambda: _proven(user) > before, "the proof in the metrics")
 
 
-def _proven(road: Road) -> float:
-    found = metrics.value(samples(road.folder), "backup_proven_recoverable_timestamp_seconds", server="shop")
+def _proven(user: DemoUser) -> float:
+    found = metrics.value(samples(user.folder), "backup_proven_recoverable_timestamp_seconds", server="shop")
     return found or 0.0
 
 
-def _first_product(road: Road) -> object:
-    with road.connect() as connection:
+def _first_product(user: DemoUser) -> object:
+    with user.connect() as connection:
         ((name,),) = connection.execute("select name from products where id = 1").fetchall()
     return name

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
-class Answering(ThreadingHTTPServer):
+class StubAlertmanager(ThreadingHTTPServer):
     """A stand-in for what a real Alertmanager does not do on request: it answers with the code it is told.
 
     Whatever arrives is kept; the real one is in tests/integration/daemon.
@@ -28,9 +28,9 @@ class Answering(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def answering() -> Iterator[Answering]:
+def answering() -> Iterator[StubAlertmanager]:
     """One that answers, in a thread of its own."""
-    with Answering() as server:
+    with StubAlertmanager() as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
@@ -41,7 +41,7 @@ def answering() -> Iterator[Answering]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Answering
+    server: StubAlertmanager
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -1,4 +1,4 @@
-"""The ground of a campaign: one server, one small database, a catalog, two storages, all in one folder."""
+"""What a campaign kills in: one server, one small database, a catalog, two storages, all in one folder."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ PLANS: dict[str, dict[str, object]] = {
 
 
 @dataclass
-class Ground:
+class Campaign:
     """Where kills happen. ``marker`` is what the live database has now; backups may have older ones."""
 
     server: Server
@@ -72,18 +72,18 @@ class Ground:
 
     @classmethod
     @contextlib.contextmanager
-    def laid(cls, server: Server, folder: Path) -> Iterator[Ground]:
-        """A ground with a first good backup of each plan."""
-        ground = cls(server=server, folder=folder)
+    def laid(cls, server: Server, folder: Path) -> Iterator[Campaign]:
+        """The campaign after a first good backup of each plan."""
+        campaign = cls(server=server, folder=folder)
         for name in ("store", "second", "tmp", "drills"):
             (folder / name).mkdir()
-        ground.write()
-        storages.create(ground.workspace)
+        campaign.write()
+        storages.create(campaign.workspace)
         server.execute(f"create database {SHOP}")
         server.execute(CONTENT, SHOP)
         for plan in PLANS:
-            ground.backup(plan)
-        yield ground
+            campaign.backup(plan)
+        yield campaign
 
     @property
     def file(self) -> Path:
@@ -170,42 +170,42 @@ class Ground:
             shutil.rmtree(place, ignore_errors=True)
 
 
-def violations(ground: Ground) -> Iterator[str]:
+def violations(campaign: Campaign) -> Iterator[str]:
     """What does not hold after the tidying, in words."""
-    yield from _live(ground)
-    yield from _backups(ground)
-    yield from _records(ground)
-    yield from (f"left behind: {each}" for each in leftovers(ground))
+    yield from _live(campaign)
+    yield from _backups(campaign)
+    yield from _records(campaign)
+    yield from (f"left behind: {each}" for each in leftovers(campaign))
 
 
-def _live(ground: Ground) -> Iterator[str]:
+def _live(campaign: Campaign) -> Iterator[str]:
     try:
-        found = tuple(ground.server.execute(WHOLE, SHOP)[0])
-        ((marker,),) = ground.server.execute("select n from marker", SHOP)
+        found = tuple(campaign.server.execute(WHOLE, SHOP)[0])
+        ((marker,),) = campaign.server.execute("select n from marker", SHOP)
     except psycopg.Error as error:
         yield f"the live database: {error}"
         return
     if found != IS_WHOLE:
         yield f"the live database is not whole: {found}"
-    if marker not in ground.markers:
+    if marker not in campaign.markers:
         yield f"the live database has a marker that nobody made: {marker}"
 
 
-def _backups(ground: Ground) -> Iterator[str]:
-    opened = ground.workspace
+def _backups(campaign: Campaign) -> Iterator[str]:
+    opened = campaign.workspace
     for plan in PLANS:
         available = [each for each in opened.catalog.backups(plan) if each.is_available]
         if not available:
             yield f"plan {plan} has no good backup any more"
         for backup in available:
-            for root in (ground.folder / "store", *_copies(ground, opened, backup)):
+            for root in (campaign.folder / "store", *_copies(campaign, opened, backup)):
                 yield from _bytes(root / str(backup.location), backup)
 
 
-def _copies(ground: Ground, opened: Workspace, backup: Backup) -> Iterator[Path]:
+def _copies(campaign: Campaign, opened: Workspace, backup: Backup) -> Iterator[Path]:
     for copy in opened.catalog.copies(backup.plan):
         if copy.backup == backup.id and copy.status is Status.SUCCEEDED and copy.expired_at is None:
-            yield ground.folder / copy.storage
+            yield campaign.folder / copy.storage
 
 
 def _bytes(folder: Path, backup: Backup) -> Iterator[str]:
@@ -215,8 +215,8 @@ def _bytes(folder: Path, backup: Backup) -> Iterator[str]:
             yield f"a good backup is not: {path}"
 
 
-def _records(ground: Ground) -> Iterator[str]:
-    catalog = ground.workspace.catalog
+def _records(campaign: Campaign) -> Iterator[str]:
+    catalog = campaign.workspace.catalog
     everything: list[Backup | Copy | Proof | Restore] = [
         *catalog.backups(),
         *catalog.copies(),
@@ -226,7 +226,7 @@ def _records(ground: Ground) -> Iterator[str]:
     for record in everything:
         if record.status is Status.RUNNING:
             yield f"a record says running: {record.kind} {getattr(record, 'id', '')}"
-    databases = ground.databases()
+    databases = campaign.databases()
     for restore in catalog.restores():
         if restore.is_unsettled:
             yield f"nothing says what became of a drop or an undo: restore {restore.id}"
@@ -234,23 +234,23 @@ def _records(ground: Ground) -> Iterator[str]:
             yield f"restore {restore.id} is said to be undoable, and {restore.replaced_database} is not there"
 
 
-def leftovers(ground: Ground) -> list[str]:
+def leftovers(campaign: Campaign) -> list[str]:
     """What no operation that is over may leave."""
     known = {SHOP}
-    for restore in ground.workspace.catalog.restores():
+    for restore in campaign.workspace.catalog.restores():
         known |= {restore.replaced_database, restore.undone_database, restore.target}
-    found = [f"database {name}" for name in ground.databases() if name not in known]
-    good = {str(each.location) for each in ground.workspace.catalog.backups() if each.is_available}
+    found = [f"database {name}" for name in campaign.databases() if name not in known]
+    good = {str(each.location) for each in campaign.workspace.catalog.backups() if each.is_available}
     for root in ("store", "second", "tmp"):
-        for parent, folders, names in os.walk(ground.folder / root):
+        for parent, folders, names in os.walk(campaign.folder / root):
             path = Path(parent)
-            inside = path.relative_to(ground.folder / root)
+            inside = path.relative_to(campaign.folder / root)
             if "catalog" not in inside.parts and not folders and not names and len(inside.parts) > 2:
                 found.append(f"empty folder {root}/{inside}")
             found += [f"{root}/{inside}/{name}" for name in names if atomic.is_temporary(path / name)]
             found += [f"{root}/{inside}/{name}" for name in folders if name.endswith(".partial")]
             if "backup.json" in names and str(inside) not in good:
                 found.append(f"{root}/{inside}, which no record knows")
-    found += [f"tmp/{each.name}" for each in (ground.folder / "tmp").iterdir()]
-    found += [str(each) for each in (ground.folder / "store" / "catalog" / "locks").glob("lease-*")]
+    found += [f"tmp/{each.name}" for each in (campaign.folder / "tmp").iterdir()]
+    found += [str(each) for each in (campaign.folder / "store" / "catalog" / "locks").glob("lease-*")]
     return sorted(set(found))

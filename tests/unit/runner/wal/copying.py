@@ -26,7 +26,7 @@ FACTS = ServerFacts(
 
 
 @dataclass
-class Bench:
+class Copying:
     """A server's archive, a storage beside it, and a backup in both."""
 
     folder: Path

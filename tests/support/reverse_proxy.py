@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class Request:
     """A request as it came; the names of headers are in lower case."""
 
     method: str
@@ -33,11 +33,11 @@ class Answer:
 
 
 @dataclass
-class Gate:
+class ReverseProxy:
     """Stands before a server. What a test changes counts from the next request on."""
 
     server: str
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[Request] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)  # in the server's place, one for each next request
     drops: frozenset[str] = frozenset()  # headers that the server does not get
     pause: float = 0.0  # seconds before each piece of an answer
@@ -45,7 +45,7 @@ class Gate:
     stops_after: int | None = None  # pieces; the rest never comes
     over: threading.Event = field(default_factory=threading.Event)
 
-    def wants(self, asked: Asked) -> Answer | None:
+    def wants(self, asked: Request) -> Answer | None:
         """What is refused; a test may put its own in the place of this."""
         return self.answers.pop(0) if self.answers else None
 
@@ -54,7 +54,7 @@ class Gate:
         """Its address, while it stands."""
 
         class Handler(_Handler):
-            gate = self
+            proxy = self
 
         with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
             if tls is not None:
@@ -70,21 +70,21 @@ class Gate:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    gate: Gate
+    proxy: ReverseProxy
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        passed = {name: value for name, value in headers.items() if name not in self.gate.drops}
-        asked = Asked(method=self.command, target=self.path, headers=headers)
-        self.gate.asked.append(asked)
-        refused = self.gate.wants(asked)
+        passed = {name: value for name, value in headers.items() if name not in self.proxy.drops}
+        asked = Request(method=self.command, target=self.path, headers=headers)
+        self.proxy.asked.append(asked)
+        refused = self.proxy.wants(asked)
         if refused is not None:
             self._answer(refused.status, {}, refused.body)
             return
         parts = urlsplit(self.path)
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        connection = http.client.HTTPConnection(urlsplit(self.gate.server).netloc, timeout=120)
+        connection = http.client.HTTPConnection(urlsplit(self.proxy.server).netloc, timeout=120)
         with contextlib.closing(connection):
             connection.request(self.command, target, body, passed)
             with connection.getresponse() as response:
@@ -101,12 +101,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        size = -(-len(body) // self.gate.pieces) or 1
+        size = -(-len(body) // self.proxy.pieces) or 1
         for number, start in enumerate(range(0, len(body), size)):
-            if number == self.gate.stops_after:
-                self.gate.over.wait()
+            if number == self.proxy.stops_after:
+                self.proxy.over.wait()
                 return
-            self.gate.over.wait(self.gate.pause)
+            self.proxy.over.wait(self.proxy.pause)
             with contextlib.suppress(OSError):
                 self.wfile.write(body[start : start + size])
 

@@ -28,7 +28,7 @@ BEATS = "create table beats (n int primary key, at timestamptz not null default 
 
 
 @dataclass
-class Yard:
+class Primary:
     """One live server, its site, its receiver."""
 
     server: Server

@@ -20,7 +20,7 @@ SECRETS = (TOKEN, "/services/T0/B0/secret", "secret-")
 
 
 @dataclass(kw_only=True)
-class Desk:
+class Delivery:
     """A configuration of pgbackstop, and the Alertmanager that it names; no backups are made here."""
 
     folder: Path
@@ -89,10 +89,10 @@ class Desk:
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Desk]:
+def opened(folder: Path) -> Iterator[Delivery]:
     """With three channels; Alertmanager is not started yet."""
     with ExitStack() as ending:
         post = ending.enter_context(receivers.running(folder))
-        made = Desk(folder=folder, post=post, port=ports.free(), ending=ending)
+        made = Delivery(folder=folder, post=post, port=ports.free(), ending=ending)
         made.configure()
         yield made
