@@ -66,7 +66,7 @@ def sign_on(tmp_path: Path) -> Iterator[SignOn]:
     secret.write_text(f"{SECRET}\n")
     secret.chmod(0o600)
     settings = {
-        "name": "SignOn of keys",
+        "name": "House of keys",
         "issuer": f"https://localhost:{provider_port}",
         "client_id": "pgbackstop",
         "client_secret_file": str(secret),
@@ -101,7 +101,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def sign_in(page: Page, sign_on: SignOn, name: str) -> None:
     page.goto(sign_on.site.address)
-    page.get_by_role("link", name="Log in by SignOn of keys").click()
+    page.get_by_role("link", name="Log in by House of keys").click()
     page.get_by_placeholder("Enter any login").fill(name)
     page.get_by_placeholder("and password").fill("any")
     page.get_by_role("button", name="Sign-in").click()
@@ -112,15 +112,15 @@ def test_people_come_by_their_groups_and_by_a_password_when_the_provider_is_gone
     sign_on: SignOn, page: Page
 ) -> None:
     sign_in(page, sign_on, "olga")
-    expect(page.get_by_text("olga (SignOn of keys) · operator")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("olga (House of keys) · operator")).to_be_visible(timeout=PATIENCE)
     expect(page).to_have_url(f"{sign_on.site.address}/")
     page.reload()
     page.get_by_role("button", name="Log out").click()
-    page.get_by_role("link", name="Log out of SignOn of keys, too").click()
+    page.get_by_role("link", name="Log out of House of keys, too").click()
     page.get_by_role("button", name=re.compile("Yes, sign me out")).click()
     page.wait_for_url(f"{sign_on.site.address}/login*")
     sign_in(page, sign_on, "mallory")
-    expect(page.get_by_role("alert")).to_contain_text("mallory (SignOn of keys) may not enter")
+    expect(page.get_by_role("alert")).to_contain_text("mallory (House of keys) may not enter")
     sign_on.provider.kill()
     sign_on.provider.wait()
     page.goto(sign_on.site.address)
@@ -129,6 +129,6 @@ def test_people_come_by_their_groups_and_by_a_password_when_the_provider_is_gone
     page.get_by_role("button", name="Log in", exact=True).click()
     expect(page.get_by_text("vera · viewer")).to_be_visible(timeout=PATIENCE)
     audit = sign_on.audit()
-    assert '"olga (SignOn of keys)"' in audit
-    assert "refused: SignOn of keys: mallory" in audit
+    assert '"olga (House of keys)"' in audit
+    assert "refused: House of keys: mallory" in audit
     assert SECRET not in audit + (sign_on.site.folder / "log").read_text()
