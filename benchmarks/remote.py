@@ -27,8 +27,7 @@ from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_catalog.store import layout
 from pgbackstop_catalog.store.folder import FolderCatalog
 from tests.integration.copies import conftest
-from tests.support import keys, places, ports
-from tests.unit.catalog import builders
+from tests.support import factories, keys, places, ports
 
 title = "Copies in a bucket"
 
@@ -168,7 +167,7 @@ def _timed(argv: list[str], environment: Mapping[str, str] | None = None) -> _Ru
 
 def _prepared(folder: Path, endpoint: str, size: int) -> _Bench:
     store = folder / "store"
-    record = builders.backup(1, builders.NOW)
+    record = factories.backup(1, factories.NOW)
     place = store / str(record.location)
     place.mkdir(parents=True)
     stored = _filled(place / "shop.backup", size)

@@ -11,14 +11,14 @@ from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.records.storage import StorageMark
 from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.store.protocol import AnyRecord, Catalog
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import DAY, NOW
+from tests.support import factories
+from tests.support.factories import DAY, NOW
 
 
 def put(catalog: Catalog, count: int, plan: str = "main-logical", first: int = 0) -> list[Backup]:
     """Attempts of one plan, a day apart, the newest first."""
     made = [
-        builders.backup(first + number, NOW - (first + number) * DAY, plan=plan) for number in range(count)
+        factories.backup(first + number, NOW - (first + number) * DAY, plan=plan) for number in range(count)
     ]
     for record in made:
         catalog.put(record)
@@ -34,14 +34,14 @@ def copy_of(backup: Backup, storage: str = "offsite") -> Copy:
 
 def proof_of(backup: Backup, number: int) -> Proof:
     return Proof(
-        id=builders.backup(number, NOW).id, proof="drill", backup=backup.id, plan=backup.plan, server="main",
+        id=factories.backup(number, NOW).id, proof="drill", backup=backup.id, plan=backup.plan, server="main",
         backup_type="logical", status=Status.SUCCEEDED, started_at=NOW,
     )  # fmt: skip
 
 
 def restore_of(backup: Backup, number: int, server: str = "main") -> Restore:
     return Restore(
-        id=builders.backup(number, NOW - number * DAY).id, server=server, plan=backup.plan, backup=backup.id,
+        id=factories.backup(number, NOW - number * DAY).id, server=server, plan=backup.plan, backup=backup.id,
         database="shop", target="shop_2", method="into", status=Status.SUCCEEDED, started_at=NOW,
     )  # fmt: skip
 
@@ -122,7 +122,7 @@ class CatalogContract:
     def test_physical_backups_of_a_server(self, catalog: Catalog) -> None:
         put(catalog, 1)
         physical = [
-            builders.backup(number, NOW - number * DAY, plan="main-physical", backup_type="physical")
+            factories.backup(number, NOW - number * DAY, plan="main-physical", backup_type="physical")
             for number in range(2)
         ]
         for each in physical:
@@ -133,7 +133,7 @@ class CatalogContract:
     def test_physical_backups_of_a_plan_that_became_another(self, catalog: Catalog) -> None:
         """It was given to another server, and then made dumps."""
         old, moved = (
-            builders.backup(
+            factories.backup(
                 number, NOW - number * DAY, server=server, plan="main-logical", backup_type="physical"
             )
             for number, server in ((3, "main"), (2, "other"))

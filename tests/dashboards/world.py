@@ -16,16 +16,16 @@ from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_dashboards import promql
 from tests.dashboards.prometheus import Prometheus
 from tests.integration.exporter.running import Exporter, write_config
-from tests.support.servers import SUPERUSER, Server
-from tests.unit.exporter.builders import (
+from tests.support.factories import (
     DAY,
-    backup,
     catalog_and_files,
     copy_of,
-    physical,
+    daily,
     proof_of,
     restore_of,
+    weekly,
 )
+from tests.support.servers import SUPERUSER, Server
 from tests.unit.exporter.filled import put_state, wal_copy_state, wal_state
 
 RULES = Path(__file__).parents[2] / "alerts" / "pgbackstop.rules.yml"
@@ -71,7 +71,7 @@ def configure(folder: Path, server: Server) -> Path:
 
 
 def _running(plan: str, started: datetime) -> Backup:
-    return backup(
+    return daily(
         plan=plan,
         status=Status.RUNNING,
         started_at=started,
@@ -83,25 +83,25 @@ def _running(plan: str, started: datetime) -> Backup:
 
 def failed(plan: str, ended: datetime) -> Backup:
     """A scheduled run that failed."""
-    return backup(ended, plan=plan, status=Status.FAILED, reason=Reason.TOOL, scheduled_for=ended)
+    return daily(ended, plan=plan, status=Status.FAILED, reason=Reason.TOOL, scheduled_for=ended)
 
 
 def records(now: datetime) -> list[Backup | Copy | Proof]:
     """What has happened until now."""
     # Due times are handled until now, so that no plan is late at some hours of the day.
     fine = [
-        backup(now - day * DAY - HOUR, plan="fine", scheduled_for=now, size_bytes=10**6 + day * 10**4)
+        daily(now - day * DAY - HOUR, plan="fine", scheduled_for=now, size_bytes=10**6 + day * 10**4)
         for day in range(5)
     ]
-    base = physical(now - 2 * DAY, scheduled_for=now)
+    base = weekly(now - 2 * DAY, scheduled_for=now)
     return [
         *fine,
         copy_of(fine[1], failures=2),
         proof_of(fine[0]),
         proof_of(fine[2], status=Status.FAILED),
         proof_of(fine[1], proof="verify"),
-        *(backup(now - 5 * HOUR, plan=plan) for plan in ("running", "failed", "paused")),
-        *(backup(now - 4 * DAY, plan=plan) for plan in ("late", "stuck")),
+        *(daily(now - 5 * HOUR, plan=plan) for plan in ("running", "failed", "paused")),
+        *(daily(now - 4 * DAY, plan=plan) for plan in ("late", "stuck")),
         failed("failed", now - HOUR),
         _running("running", now),
         _running("stuck", now - 2 * DAY),
@@ -116,7 +116,7 @@ def fill(folder: Path, server: Server, now: datetime) -> None:
     filled = catalog_and_files(folder, *found)
     filled.put(Totals(plan="late", runs={"shop": 7}, missed={"": 2}))
     for status in (Status.SUCCEEDED, Status.FAILED):
-        filled.put(restore_of(backup(now - DAY), status=status))
+        filled.put(restore_of(daily(now - DAY), status=status))
     seen = {name: now if name == "new" else now - 10 * DAY for name in STATES}
     put_state(
         folder,

@@ -40,12 +40,12 @@ from pgbackstop_runner.storage.stored_backup import StoredBackup
 from pgbackstop_runner.system import compression
 from pgbackstop_runner.wal import segment_header
 from tests.fuzz.examples import fuzzed
-from tests.unit.catalog import builders
+from tests.support import factories
 from tests.unit.runner.formats.test_sql_script import DUMP
 
 REFUSED = (errors.PgbackstopError, StoreError)
 ROOM = 1 << 20
-BACKUP = builders.backup(1, builders.NOW)
+BACKUP = factories.backup(1, factories.NOW)
 IDENTITY = pyrage.x25519.Identity.generate()
 
 

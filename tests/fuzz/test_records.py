@@ -24,8 +24,8 @@ from pgbackstop_exporter.sources.catalog import CatalogSource
 from pgbackstop_exporter.web import page
 from pgbackstop_exporter.web.exposition import Form, Page
 from tests.fuzz.examples import fuzzed
+from tests.support.factories import NOW, config
 from tests.unit.exporter import filled
-from tests.unit.exporter.builders import NOW, config
 
 WORDS = (
     *(

@@ -18,8 +18,8 @@ from pgbackstop_runner.backup import reconcile
 from pgbackstop_runner.console.api.endpoint import BASE
 from tests.integration.console.conftest import DEADLINE, Site, deeds, serving, until
 from tests.integration.console.program import over, token
+from tests.support import factories
 from tests.support.databases import Database
-from tests.unit.catalog import builders
 
 HOW_TO = Path(__file__).parents[3] / "docs" / "how-to" / "back-up-before-a-migration.md"
 
@@ -89,11 +89,11 @@ def test_what_goes_is_removed_once_somebody_has_seen_it(site: Site) -> None:
     day = timedelta(days=1)
     for number in range(12):
         started = utc_now() - (30 - number) * day
-        site.catalog.put(builders.backup(number, started, plan="shop", server="main", location=None))
+        site.catalog.put(factories.backup(number, started, plan="shop", server="main", location=None))
     before = admin.get("/plans/shop/retention")
     assert before["goes"] == 5
     assert "nothing was removed" in ada.post("/plans/shop/expire", {"seen": "another"}).text
-    site.catalog.put(builders.backup(20, utc_now() - day, plan="shop", server="main", location=None))
+    site.catalog.put(factories.backup(20, utc_now() - day, plan="shop", server="main", location=None))
     stale = admin.ask("POST", "/plans/shop/expire", {"seen": before["seen"]})
     assert (stale.status, "another by now" in json.loads(stale.text)["detail"]) == (409, True)
     page = ada.get("/plans/shop/retention").text

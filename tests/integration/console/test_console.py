@@ -20,8 +20,8 @@ from pgbackstop_runner.console.app import Desk, Route
 from pgbackstop_runner.console.guard import RANKS
 from pgbackstop_runner.console.operations import Operations
 from tests.integration.console.conftest import PASSWORD, ROLES, Site, Visit, deeds, until
+from tests.support import factories
 from tests.support.databases import Database
-from tests.unit.catalog import builders
 
 HOSTILE = "\u202e<script>alert(1)</script>'\"&\x1b[31m\u0634\u0631\u0643\u0629"
 
@@ -319,9 +319,9 @@ def _audit(site: Site) -> Path:
 
 def test_retention_is_shown_with_its_reasons_before_it_happens(site: Site) -> None:
     for day in range(60):
-        ended = utc_now() - day * builders.DAY
+        ended = utc_now() - day * factories.DAY
         # One without files in its place would count for nothing.
-        site.catalog.put(builders.backup(day, ended, plan="shop", location=None, size_bytes=10**6))
+        site.catalog.put(factories.backup(day, ended, plan="shop", location=None, size_bytes=10**6))
     command = ("-m", "pgbackstop_runner.main", "--config", str(site.folder / "pgbackstop.yaml"))
     said = subprocess.run(
         [sys.executable, *command, "expire", "shop", "--dry-run", "--json"],

@@ -15,8 +15,7 @@ from tests.integration.console import fleet_site
 from tests.integration.console.conftest import DEADLINE, Visit
 from tests.integration.console.fleet import Fleet
 from tests.integration.console.test_browser import PATIENCE, enter
-from tests.support import places, ports
-from tests.unit.catalog import builders
+from tests.support import factories, places, ports
 
 TABS = 10
 
@@ -35,8 +34,8 @@ def fleet(known: Operations) -> Iterator[Fleet]:
 
 def failed(fleet: Fleet, number: int) -> str:
     """Something new on record, as another process writes it; its id."""
-    started = fleet.now + number * builders.DAY
-    made = builders.backup(
+    started = fleet.now + number * factories.DAY
+    made = factories.backup(
         number,
         started,
         plan="shop-logical",

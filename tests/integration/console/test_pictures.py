@@ -19,9 +19,8 @@ from tests.integration.console.conftest import PASSWORD, Site
 from tests.integration.console.fleet import Fleet
 from tests.integration.console.fleet_configuration import DATABASES
 from tests.integration.console.test_browser import PATIENCE, enter
+from tests.support import factories, ports
 from tests.support import places as folders
-from tests.support import ports
-from tests.unit.catalog import builders
 
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 900}},
@@ -295,8 +294,8 @@ def test_plots_have_a_gap_for_each_run_that_failed_and_say_it_in_words(
     site: Site, browser: Browser, tmp_path: Path, look: str
 ) -> None:
     for day in range(30):
-        started = builders.NOW - day * builders.DAY
-        made = builders.backup(day, started, plan="archive", size_bytes=10**9 + (day * 7 % 11) * 10**8)
+        started = factories.NOW - day * factories.DAY
+        made = factories.backup(day, started, plan="archive", size_bytes=10**9 + (day * 7 % 11) * 10**8)
         site.catalog.put(made if day % 10 != 5 else made.evolve(**FAILED))
     context = browser.new_context(**LOOKS[look])
     context.set_default_timeout(PATIENCE)

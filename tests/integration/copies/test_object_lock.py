@@ -15,7 +15,7 @@ from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.storage import identity, s3
 from pgbackstop_runner.workspace import Workspace
 from tests.integration.copies.conftest import ACCESS_KEY, SECRET_KEY
-from tests.unit.catalog.builders import DAY, NOW
+from tests.support.factories import DAY, NOW
 from tests.unit.runner import places
 
 RULE = (

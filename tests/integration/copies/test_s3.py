@@ -21,7 +21,7 @@ from pgbackstop_runner.storage.bucket import Bucket
 from pgbackstop_runner.storage.protocol import StoreError
 from pgbackstop_runner.workspace import Workspace
 from tests.conformance.storage import put
-from tests.unit.catalog.builders import NOW
+from tests.support.factories import NOW
 from tests.unit.runner import places
 
 

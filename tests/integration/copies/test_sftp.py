@@ -23,8 +23,8 @@ from tests.integration.copies.lost_host import Writer, a_host, empty_host, now, 
 from tests.support import backups, sftp_server
 from tests.support import places as nested
 from tests.support.cut_connections import Cutter
+from tests.support.factories import NOW
 from tests.support.sftp_server import SftpServer
-from tests.unit.catalog.builders import NOW
 from tests.unit.runner import places
 
 ROWS = "select n, at, content from ledger order by n"

@@ -10,7 +10,7 @@ from pgbackstop_runner.system.state_folder import StateFolder
 from tests.integration.daemon import attempts
 from tests.integration.daemon.attempts import EACH_SECOND, SELDOM
 from tests.integration.daemon.conftest import DEADLINE, Daemons, until
-from tests.unit.catalog import builders
+from tests.support import factories
 
 
 def test_sigterm_ends_the_backups_and_each_is_on_record(daemons: Daemons) -> None:
@@ -102,7 +102,7 @@ def test_a_killed_child_is_closed_while_the_daemon_goes_on(daemons: Daemons) -> 
 def test_a_killed_run_by_hand_is_closed_while_the_daemon_goes_on(daemons: Daemons) -> None:
     daemons.configure({"weekly": {"schedule": "0 0 1 1 *"}})
     daemons.start_and_wait()
-    running = builders.backup(1, datetime.now(UTC), plan="weekly", status=Status.RUNNING, finished_at=None)
+    running = factories.backup(1, datetime.now(UTC), plan="weekly", status=Status.RUNNING, finished_at=None)
     lock = StateFolder(daemons.root).held(reconcile.lock_name("weekly"), "A backup of plan weekly")
     with lock:
         daemons.catalog.put(running)

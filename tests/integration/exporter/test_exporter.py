@@ -17,7 +17,7 @@ from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_exporter import reference
 from tests.integration.exporter.running import DEADLINE, Exporter, Scrape, write_config
-from tests.unit.exporter.builders import backup, backup_folder, catalog, catalog_and_files
+from tests.support.factories import backup_folder, catalog, catalog_and_files, daily
 
 DAILY = {"server": "main", "backup_type": "logical"}
 LABELS = {"plan": "daily", "server": "main", "database": "shop", "backup_type": "logical"}
@@ -42,13 +42,13 @@ def is_known(page: Scrape) -> bool:
 def newest() -> Backup:
     now = datetime.now(UTC)
     # Due times are handled until now, so that the plan is not late at some hours of the day.
-    return backup(now - timedelta(hours=3), scheduled_for=now)
+    return daily(now - timedelta(hours=3), scheduled_for=now)
 
 
 def test_the_four_metrics_of_the_specification_have_the_values_of_the_records(
     tmp_path: Path, newest: Backup
 ) -> None:
-    older = backup(newest.started_at - timedelta(days=1), size_bytes=1, duration_seconds=1.0)
+    older = daily(newest.started_at - timedelta(days=1), size_bytes=1, duration_seconds=1.0)
     catalog_and_files(tmp_path, older, newest)
     with Exporter(configure(tmp_path)) as exporter:
         page = exporter.until_page(is_known)
@@ -66,7 +66,7 @@ def test_the_four_metrics_of_the_specification_have_the_values_of_the_records(
 
 def test_a_run_shows_from_its_start_to_its_end(tmp_path: Path) -> None:
     records = catalog(tmp_path)
-    running = backup(status=Status.RUNNING, started_at=datetime.now(UTC))
+    running = daily(status=Status.RUNNING, started_at=datetime.now(UTC))
     with Exporter(configure(tmp_path)) as exporter:
         assert exporter.until_page(is_known).value("backup_last_success_time", plan="daily") == 0.0
         records.put(running)
@@ -128,7 +128,7 @@ def test_garbage_and_records_of_a_newer_version_are_passed_over_and_counted(
 
 
 def test_a_catalog_that_may_not_be_read_is_told_and_no_error(tmp_path: Path) -> None:
-    catalog_and_files(tmp_path, backup())
+    catalog_and_files(tmp_path, daily())
     (tmp_path / "catalog").chmod(0)
     # Root reads everything, unless it is without the capabilities to do so.
     no_override = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
@@ -148,7 +148,7 @@ def test_a_catalog_that_may_not_be_read_is_told_and_no_error(tmp_path: Path) -> 
 def test_a_removed_plan_disappears_and_a_broken_configuration_changes_nothing(
     tmp_path: Path, newest: Backup
 ) -> None:
-    catalog_and_files(tmp_path, newest, backup(plan="other"))
+    catalog_and_files(tmp_path, newest, daily(plan="other"))
     config = configure(tmp_path, plans={"daily": DAILY, "other": DAILY})
     with Exporter(config) as exporter:
         exporter.until_page(lambda page: bool(page.values("backup_size_bytes", plan="other")))
@@ -220,7 +220,7 @@ def test_promtool_finds_nothing_to_say_about_a_live_page(tmp_path: Path, newest:
 
 
 def test_a_backup_that_somebody_deleted_does_not_count(tmp_path: Path, newest: Backup) -> None:
-    older = backup(newest.started_at - timedelta(days=1))
+    older = daily(newest.started_at - timedelta(days=1))
     catalog_and_files(tmp_path, older, newest)
     folder = backup_folder(tmp_path, older)
     with Exporter(configure(tmp_path)) as exporter:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.integration.exporter.running import DEADLINE, Exporter, write_config
 from tests.support.crowds import crowd, is_closed
-from tests.unit.exporter.builders import catalog
+from tests.support.factories import catalog
 
 LAST_RELOAD = "backup_config_last_reload_success"
 FILES = 1024  # systemd's limit for a service where a unit names none

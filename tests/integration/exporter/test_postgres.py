@@ -9,8 +9,8 @@ import pytest
 
 from tests.integration.exporter.running import Exporter, Scrape, write_config
 from tests.support.databases import Database
+from tests.support.factories import catalog, catalog_and_files, daily
 from tests.support.servers import SUPERUSER, Server
-from tests.unit.exporter.builders import backup, catalog, catalog_and_files
 
 pytestmark = pytest.mark.integration
 HOURS_AGO = timedelta(hours=3)
@@ -45,7 +45,7 @@ def is_down(page: Scrape) -> bool:
 
 
 def test_a_server_that_dies_is_down_while_ages_grow(tmp_path: Path, private_server: Server) -> None:
-    catalog_and_files(tmp_path, backup(datetime.now(UTC) - HOURS_AGO, database="postgres"))
+    catalog_and_files(tmp_path, daily(datetime.now(UTC) - HOURS_AGO, database="postgres"))
     with Exporter(configure(tmp_path, private_server)) as exporter:
         before = exporter.until_page(lambda page: is_up(page) and bool(page.values("backup_age_seconds")))
         private_server.stop("immediate")
@@ -63,7 +63,7 @@ def test_a_server_that_dies_is_down_while_ages_grow(tmp_path: Path, private_serv
 
 
 def test_a_server_that_hangs_holds_no_scrape_up(tmp_path: Path, private_server: Server) -> None:
-    catalog_and_files(tmp_path, backup(database="postgres"))
+    catalog_and_files(tmp_path, daily(database="postgres"))
     with Exporter(configure(tmp_path, private_server)) as exporter:
         exporter.until_page(is_up)
         processes = [psutil.Process(private_server.pid)]
@@ -104,7 +104,7 @@ def test_what_the_server_says(tmp_path: Path, server: Server) -> None:
 
 
 def test_databases_come_and_go_with_the_server(tmp_path: Path, database: Database) -> None:
-    catalog_and_files(tmp_path, backup(database="dropped_long_ago"))
+    catalog_and_files(tmp_path, daily(database="dropped_long_ago"))
     with Exporter(configure(tmp_path, database.server)) as exporter:
         page = exporter.until_page(lambda page: bool(page.values("backup_enabled", database=database.name)))
         assert page.value("backup_last_success_time", database=database.name) == 0.0

@@ -13,7 +13,7 @@ import pytest
 from pgbackstop_exporter import main
 from tests.integration.exporter.running import DEADLINE, Exporter
 from tests.integration.exporter.test_exporter import configure
-from tests.unit.exporter.builders import catalog
+from tests.support.factories import catalog
 
 ROOT = Path(__file__).parents[3]
 UNITS = ROOT / "packaging" / "systemd"

@@ -23,7 +23,7 @@ from tests.integration.exporter.running import DEADLINE, Exporter
 from tests.integration.exporter.test_exporter import configure, ended
 from tests.support import ports
 from tests.support.certificates import Authority
-from tests.unit.exporter.builders import catalog
+from tests.support.factories import catalog
 
 PASSWORD = "wonder"
 # The least cost that bcrypt has: what is measured here is the answer, not the strength.

@@ -24,16 +24,16 @@ from pgbackstop_exporter.snapshot import (
     postgres_collector,
 )
 from pgbackstop_exporter.sources.catalog import CatalogSource
-from tests.unit.exporter.builders import (
+from tests.support.factories import (
     DAY,
     NOW,
-    backup,
     catalog,
     config,
     copy_of,
-    physical,
+    daily,
     proof_of,
     restore_of,
+    weekly,
 )
 
 WELL = Health(success=True, duration=0.25, last_success=NOW.timestamp())
@@ -102,10 +102,10 @@ def put_state(folder: Path, name: str, state: Model) -> None:
 
 def fill(folder: Path) -> None:
     """A catalog with records of every kind and state."""
-    good = backup(NOW - timedelta(hours=3), verified_at=NOW, scheduled_for=NOW - timedelta(hours=4))
-    base = physical(NOW - timedelta(hours=2))
-    failed = backup(NOW - DAY, status=Status.FAILED)
-    running = backup(status=Status.RUNNING, progress_bytes=5, progress_expected_bytes=9, started_at=NOW)
+    good = daily(NOW - timedelta(hours=3), verified_at=NOW, scheduled_for=NOW - timedelta(hours=4))
+    base = weekly(NOW - timedelta(hours=2))
+    failed = daily(NOW - DAY, status=Status.FAILED)
+    running = daily(status=Status.RUNNING, progress_bytes=5, progress_expected_bytes=9, started_at=NOW)
     drill = proof_of(base, proven_until=NOW)
     records = catalog(folder, good, base, failed, running, copy_of(good, failures=1), proof_of(good), drill)
     records.put(restore_of(good))

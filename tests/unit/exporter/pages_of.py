@@ -4,7 +4,7 @@ from pgbackstop_exporter.families import servers
 from pgbackstop_exporter.families.samples import Families
 from pgbackstop_exporter.snapshot import Snapshot
 from pgbackstop_exporter.web import page
-from tests.unit.exporter.builders import NOW
+from tests.support.factories import NOW
 
 UNIX = NOW.timestamp()
 Sample = tuple[str, dict[str, str], float]

@@ -7,7 +7,7 @@ from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_exporter.snapshot import CATALOG, ServerHealth, Settings, Snapshot
 from pgbackstop_exporter.sources.catalog import CatalogSource
-from tests.unit.exporter.builders import catalog, config
+from tests.support.factories import catalog, config
 from tests.unit.exporter.filled import SEEN_AT, WELL
 
 DAILY = {"plan": "daily", "server": "main", "database": "shop", "backup_type": "logical"}

@@ -14,8 +14,7 @@ from pgbackstop_catalog.store import layout
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.wal import archive, index
 from pgbackstop_runner.workspace import Workspace
-from tests.support import storages
-from tests.unit.catalog import builders
+from tests.support import factories, storages
 
 
 def workspace(folder: Path, *, keep: dict[str, Any] | None = None, **changes: Any) -> Workspace:
@@ -85,10 +84,10 @@ def no_sleep(_seconds: float) -> None:
     """Tests wait for nothing."""
 
 
-def days(opened: Workspace, count: int, *, until: datetime = builders.NOW, **changes: Any) -> list[Backup]:
+def days(opened: Workspace, count: int, *, until: datetime = factories.NOW, **changes: Any) -> list[Backup]:
     """One stored backup a day, the newest first."""
     return [
-        stored(opened, builders.backup(number, until - number * builders.DAY, **changes))
+        stored(opened, factories.backup(number, until - number * factories.DAY, **changes))
         for number in range(count)
     ]
 
@@ -111,14 +110,14 @@ def _segment(number: int) -> WalSegment:
         path=f"{name[:16]}/{name}",
         size_bytes=1,
         sha256="0" * 64,
-        archived_at=builders.NOW,
+        archived_at=factories.NOW,
         covers_until=minute(number),
     )
 
 
 def minute(number: float) -> datetime:
     """The moment that WAL segment ``number`` reaches to."""
-    return builders.NOW + timedelta(minutes=number)
+    return factories.NOW + timedelta(minutes=number)
 
 
 def base_backup(number: int, **changes: Any) -> Backup:
@@ -128,4 +127,4 @@ def base_backup(number: int, **changes: Any) -> Backup:
         "stop_lsn": wal_segments.format_lsn(number * wal_segments.DEFAULT_SEGMENT_BYTES + 900),
         "timeline": 1,
     }
-    return builders.physical(number, minute(number), **{**facts, **changes})
+    return factories.physical(number, minute(number), **{**facts, **changes})

@@ -10,7 +10,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.configuration import Log
 from pgbackstop_runner import terminal
 from pgbackstop_runner.system import log
-from tests.unit.catalog import builders
+from tests.support import factories
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e"
 SHOWN = r"\u001b[2J\u001b]0;owned\u0007\u009b31m\u202e"
@@ -33,7 +33,7 @@ def test_tables_and_progress(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_records_as_json_mean_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    record = builders.backup(1, builders.NOW, database=HOSTILE, message="é\n")
+    record = factories.backup(1, factories.NOW, database=HOSTILE, message="é\n")
     terminal.values([record])
     out = capsys.readouterr().out
     assert "\x9b" not in out

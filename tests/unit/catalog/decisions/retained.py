@@ -2,7 +2,7 @@
 
 from pgbackstop_catalog.decisions import retention
 from pgbackstop_catalog.records.backup import Backup
-from tests.unit.catalog.builders import DAY, NOW, backup
+from tests.support.factories import DAY, NOW, backup
 
 
 def daily(count: int, **changes: object) -> list[Backup]:

@@ -5,11 +5,11 @@ import pytest
 from pgbackstop_catalog.decisions.attempts import Subject, attempt_of, failure_reason
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
-from tests.unit.exporter.builders import DAY, NOW, backup, failed, physical
+from tests.support.factories import DAY, NOW, daily, failed, weekly
 
 
 def test_an_attempt_knows_what_its_record_says() -> None:
-    record = physical(NOW, start_lsn="1/A0000028", timeline=3, verified_at=NOW, method="incremental")
+    record = weekly(NOW, start_lsn="1/A0000028", timeline=3, verified_at=NOW, method="incremental")
     found = attempt_of(record)
     assert found.subject == Subject("main", "", "physical")
     assert (found.start_lsn, found.timeline) == (0x1A0000028, 3)
@@ -19,12 +19,12 @@ def test_an_attempt_knows_what_its_record_says() -> None:
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
-        (backup(), None),
+        (daily(), None),
         (failed(reason=Reason.SPACE), Reason.SPACE),
         (failed(reason=None), Reason.INTERNAL),
-        (backup(status=Status.INTERRUPTED, reason=Reason.TOOL), Reason.INTERRUPTED),
-        (backup(status=Status.MISSED), None),
-        (backup(status=Status.RUNNING), None),
+        (daily(status=Status.INTERRUPTED, reason=Reason.TOOL), Reason.INTERRUPTED),
+        (daily(status=Status.MISSED), None),
+        (daily(status=Status.RUNNING), None),
     ],
 )
 def test_each_failure_has_a_reason_of_the_fixed_list(record: Backup, reason: Reason | None) -> None:
@@ -33,8 +33,8 @@ def test_each_failure_has_a_reason_of_the_fixed_list(record: Backup, reason: Rea
 
 
 def test_a_backup_was_last_read_when_it_was_made_or_read_back() -> None:
-    read = backup(NOW - 2 * DAY, verified_at=NOW - DAY)
-    assert [each.last_read for each in map(attempt_of, (read, backup(NOW)))] == [
+    read = daily(NOW - 2 * DAY, verified_at=NOW - DAY)
+    assert [each.last_read for each in map(attempt_of, (read, daily(NOW)))] == [
         (NOW - DAY).timestamp(),
         NOW.timestamp(),
     ]

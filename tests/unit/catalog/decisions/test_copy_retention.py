@@ -12,7 +12,7 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.pin import Pin
 from pgbackstop_catalog.records.proof import Proof
-from tests.unit.catalog.builders import DAY, NOW, backup, physical
+from tests.support.factories import DAY, NOW, backup, physical
 
 
 def copied(each: Backup, **changes: object) -> Copy:

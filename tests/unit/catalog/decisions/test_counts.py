@@ -10,14 +10,14 @@ from pgbackstop_catalog.decisions.counts import count, folded, tallied
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.totals import Totals
-from tests.unit.exporter.builders import NOW, backup
+from tests.support.factories import NOW, daily
 
 HOUR = timedelta(hours=1)
 
 STATUSES = st.sampled_from([Status.SUCCEEDED, Status.FAILED, Status.INTERRUPTED, Status.MISSED])
 RECORDS = st.lists(
     st.builds(
-        lambda status, database, n: backup(
+        lambda status, database, n: daily(
             NOW - n * HOUR, status=status, database=database, missed_runs=n if status is Status.MISSED else 0
         ),
         STATUSES,

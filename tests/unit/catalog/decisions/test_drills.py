@@ -12,7 +12,7 @@ from pgbackstop_catalog.decisions.drills import Heartbeat, LiveHeartbeats
 from pgbackstop_catalog.decisions.windows import Window
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.proof import Proof
-from tests.unit.catalog.builders import backup
+from tests.support.factories import backup
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 INTERVAL = 10.0

@@ -13,7 +13,7 @@ from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.records.vanished import Acknowledgement
-from tests.unit.exporter.builders import DAY, NOW, backup, failed, physical
+from tests.support.factories import DAY, NOW, daily, failed, weekly
 
 HOUR = timedelta(hours=1)
 
@@ -25,7 +25,7 @@ def attempts(*records: Backup) -> list[Attempt]:
 def due(days_ago: int, *, status: Status = Status.SUCCEEDED, database: str = "shop") -> Backup:
     """A scheduled attempt of that many days ago."""
     moment = NOW - days_ago * DAY
-    return backup(moment, status=status, database=database, scheduled_for=moment, trigger="schedule")
+    return daily(moment, status=status, database=database, scheduled_for=moment, trigger="schedule")
 
 
 def test_no_attempts_are_no_history() -> None:
@@ -35,15 +35,15 @@ def test_no_attempts_are_no_history() -> None:
 
 
 def test_the_newest_success_is_the_one_that_ended_last() -> None:
-    long_one = backup(NOW, started_at=NOW - 5 * HOUR, size_bytes=5)
-    found = history.summarise(attempts(backup(NOW - HOUR, size_bytes=1), long_one))
+    long_one = daily(NOW, started_at=NOW - 5 * HOUR, size_bytes=5)
+    found = history.summarise(attempts(daily(NOW - HOUR, size_bytes=1), long_one))
     assert found.success is not None
     assert (found.last_success, found.success.size) == (NOW.timestamp(), 5)
     assert found.last_attempt == (NOW - HOUR - timedelta(seconds=90)).timestamp()
 
 
 def test_failures_are_counted_since_the_newest_success() -> None:
-    records = [failed(NOW - 3 * DAY), backup(NOW - 2 * DAY), failed(NOW - DAY), failed(NOW)]
+    records = [failed(NOW - 3 * DAY), daily(NOW - 2 * DAY), failed(NOW - DAY), failed(NOW)]
     found = history.summarise(attempts(*records))
     assert found.consecutive_failures == 2
     assert found.last_failure == NOW.timestamp()
@@ -51,8 +51,8 @@ def test_failures_are_counted_since_the_newest_success() -> None:
 
 
 def test_a_missed_run_is_no_attempt_and_no_failure() -> None:
-    missed = backup(status=Status.MISSED, missed_runs=3, scheduled_for=NOW)
-    alone = backup(NOW - DAY, status=Status.MISSED)
+    missed = daily(status=Status.MISSED, missed_runs=3, scheduled_for=NOW)
+    alone = daily(NOW - DAY, status=Status.MISSED)
     found = history.summarise(attempts(missed, alone))
     assert found.counts == Counts(runs=0, failures={}, missed=4)
     assert found.last_attempt == found.last_failure == found.consecutive_failures == 0
@@ -60,8 +60,8 @@ def test_a_missed_run_is_no_attempt_and_no_failure() -> None:
 
 
 def test_a_running_attempt_is_shown_and_not_counted_yet() -> None:
-    running = backup(NOW, status=Status.RUNNING, progress_bytes=7, progress_expected_bytes=9)
-    found = history.summarise(attempts(running, backup(NOW - DAY)))
+    running = daily(NOW, status=Status.RUNNING, progress_bytes=7, progress_expected_bytes=9)
+    found = history.summarise(attempts(running, daily(NOW - DAY)))
     assert found.running is not None
     assert (found.running.progress, found.running.progress_expected) == (7, 9)
     assert found.running.finished == 0.0
@@ -69,8 +69,8 @@ def test_a_running_attempt_is_shown_and_not_counted_yet() -> None:
 
 
 def test_what_has_expired_is_not_available() -> None:
-    records = [backup(NOW, size_bytes=2), backup(NOW - DAY, size_bytes=3)]
-    records.append(backup(NOW - 2 * DAY, expired_at=NOW))
+    records = [daily(NOW, size_bytes=2), daily(NOW - DAY, size_bytes=3)]
+    records.append(daily(NOW - 2 * DAY, expired_at=NOW))
     found = history.summarise(attempts(*records))
     assert (found.available, found.stored_bytes) == (2, 5)
     assert found.oldest == (NOW - DAY).timestamp()
@@ -80,11 +80,11 @@ def test_what_has_expired_is_not_available() -> None:
 def damaged(ended: datetime = NOW, **changes: Any) -> Backup:
     """Stored, read back, and not what it was."""
     condemned: dict[str, Any] = {"status": Status.FAILED, "reason": Reason.CORRUPT, "verification": "failed"}
-    return backup(ended, **{**condemned, **changes})
+    return daily(ended, **{**condemned, **changes})
 
 
 def test_a_damaged_backup_is_no_run_that_failed() -> None:
-    found = history.summarise(attempts(damaged(), backup(NOW - DAY), failed(NOW - 2 * DAY)))
+    found = history.summarise(attempts(damaged(), daily(NOW - DAY), failed(NOW - 2 * DAY)))
     assert found.damaged == 1
     assert (found.consecutive_failures, found.last_failure) == (0, (NOW - 2 * DAY).timestamp())
     assert found.last_success == (NOW - DAY).timestamp()
@@ -112,22 +112,22 @@ def test_a_failed_record_without_an_end_ended_when_it_started() -> None:
 
 
 def test_baselines_are_medians_of_the_newest_comparable_successes() -> None:
-    old = [physical(NOW - n * DAY, size_bytes=10**9, duration_seconds=999.0) for n in range(50, 60)]
-    new = [physical(NOW - n * DAY, size_bytes=100 + n, duration_seconds=float(n)) for n in range(10)]
-    small = [physical(NOW - n * DAY - HOUR, size_bytes=1, method="incremental") for n in range(10)]
+    old = [weekly(NOW - n * DAY, size_bytes=10**9, duration_seconds=999.0) for n in range(50, 60)]
+    new = [weekly(NOW - n * DAY, size_bytes=100 + n, duration_seconds=float(n)) for n in range(10)]
+    small = [weekly(NOW - n * DAY - HOUR, size_bytes=1, method="incremental") for n in range(10)]
     found = history.summarise(attempts(*old, *new, *small))
     assert found.size_baseline == 104.5
     assert found.duration_baseline == 4.5
 
 
 def test_a_success_of_unknown_size_has_no_size_baseline() -> None:
-    found = history.summarise(attempts(backup(size_bytes=None)))
+    found = history.summarise(attempts(daily(size_bytes=None)))
     assert found.size_baseline is None
     assert found.duration_baseline == 90.5
 
 
 def test_records_that_are_being_folded_are_counted_by_the_tally_alone() -> None:
-    records = [failed(NOW - DAY), backup(NOW)]
+    records = [failed(NOW - DAY), daily(NOW)]
     tally = folded(Totals(plan="daily"), records[:1])
     found = history.summarise(attempts(*records), folding=frozenset(tally.folding))
     together = found.counts.plus(tallied(tally, "shop"))
@@ -151,7 +151,7 @@ def test_a_database_is_dropped_when_two_good_runs_in_a_row_are_without_it() -> N
         pytest.param(
             [due(1), due(1, status=Status.FAILED, database="")], id="a run whose process was killed"
         ),
-        pytest.param([backup(NOW)], id="a run by hand"),
+        pytest.param([daily(NOW)], id="a run by hand"),
     ],
 )
 def test_a_database_is_not_taken_for_dropped_by(newest: list[Backup]) -> None:
@@ -160,11 +160,11 @@ def test_a_database_is_not_taken_for_dropped_by(newest: list[Backup]) -> None:
 
 
 def test_nothing_is_dropped_without_scheduled_runs() -> None:
-    assert history.dropped(attempts(backup(NOW), backup(NOW - DAY, database="crm"))) == set()
+    assert history.dropped(attempts(daily(NOW), daily(NOW - DAY, database="crm"))) == set()
 
 
 def test_a_database_that_is_new_is_not_dropped() -> None:
-    records = [due(3), due(2), backup(NOW, database="new")]
+    records = [due(3), due(2), daily(NOW, database="new")]
     assert history.dropped(attempts(*records)) == set()
 
 

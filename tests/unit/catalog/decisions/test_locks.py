@@ -9,7 +9,7 @@ import pytest
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.decisions import locks
-from tests.unit.catalog.builders import DAY, NOW
+from tests.support.factories import DAY, NOW
 
 LOCKED = FolderStorage(path=Path("/offsite"), locked_for=30 * 86400.0)
 

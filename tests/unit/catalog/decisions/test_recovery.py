@@ -11,14 +11,14 @@ from pgbackstop_catalog.decisions.recovery import RecoveryPlan, RecoverySources,
 from pgbackstop_catalog.decisions.wal_segments import Switch
 from pgbackstop_catalog.decisions.windows import Window
 from pgbackstop_catalog.records.backup import Backup
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import DAY, NOW
+from tests.support import factories
+from tests.support.factories import DAY, NOW
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 LATEST = Target(kind="latest")
-OLD = builders.physical(1, NOW - 2 * DAY, start_lsn="0/2000028", stop_lsn="0/2000120", timeline=1)
-NEW = builders.physical(2, NOW - DAY, start_lsn="0/8000028", stop_lsn="0/8000120", timeline=1)
+OLD = factories.physical(1, NOW - 2 * DAY, start_lsn="0/2000028", stop_lsn="0/2000120", timeline=1)
+NEW = factories.physical(2, NOW - DAY, start_lsn="0/8000028", stop_lsn="0/8000120", timeline=1)
 
 
 def window(start: datetime, end: datetime, *, timeline: int = 1, backup: Backup = OLD) -> Window:
@@ -156,7 +156,7 @@ class TestOtherTargets:
         assert "--backup" in plan.reason
 
     def test_no_backup_at_all(self) -> None:
-        known = RecoverySources(backups=[builders.backup(9, NOW)], windows=[])
+        known = RecoverySources(backups=[factories.backup(9, NOW)], windows=[])
         with pytest.raises(errors.ValidationError, match="no physical backup"):
             recovery.choose(LATEST, known)
 
@@ -181,8 +181,8 @@ class TestNamedBackup:
 
 
 class TestChains:
-    middle = builders.physical(3, NOW - 5 * HOUR, parent=NEW, stop_lsn="0/9000000", timeline=1)
-    last = builders.physical(4, NOW - 4 * HOUR, parent=middle, stop_lsn="0/A000000", timeline=1)
+    middle = factories.physical(3, NOW - 5 * HOUR, parent=NEW, stop_lsn="0/9000000", timeline=1)
+    last = factories.physical(4, NOW - 4 * HOUR, parent=middle, stop_lsn="0/A000000", timeline=1)
 
     def test_from_the_full_one_to_the_last(self) -> None:
         plan = choose(at(NOW - HOUR), OLD, NEW, self.middle, self.last)
@@ -205,7 +205,7 @@ class TestTimelines:
     """The server went back to 0/5000000 on timeline 1 and on as timeline 2; NEW was made before that."""
 
     switches = {2: Switch(parent=1, lsn=0x5000000)}  # noqa: RUF012 - a constant
-    after = builders.physical(5, NOW - 2 * HOUR, stop_lsn="0/6000000", timeline=2)
+    after = factories.physical(5, NOW - 2 * HOUR, stop_lsn="0/6000000", timeline=2)
     main = window(NOW - 2 * DAY, NOW, timeline=2)
     abandoned = window(NOW - DAY, NOW - 20 * HOUR, timeline=1, backup=NEW)
 

@@ -14,7 +14,7 @@ from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.proof import Proof
-from tests.unit.catalog.builders import DAY, NOW, backup
+from tests.support.factories import DAY, NOW, backup
 
 BUDGET = 100
 LIMITS = Verify(bytes_per_day=BUDGET, interval=3 * 86400.0)

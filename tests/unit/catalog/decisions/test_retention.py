@@ -11,7 +11,7 @@ from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.source import ServerFacts
 from pgbackstop_catalog.records.vanished import Acknowledgement
-from tests.unit.catalog.builders import DAY, NOW, backup, physical
+from tests.support.factories import DAY, NOW, backup, physical
 from tests.unit.catalog.decisions.retained import daily, ids, kept, reasons
 
 OTHER_SYSTEM = ServerFacts(version="17.5", version_number=170005, system_identifier="8")

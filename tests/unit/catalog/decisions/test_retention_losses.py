@@ -6,7 +6,7 @@ from pgbackstop_catalog.config.keep import Keep
 from pgbackstop_catalog.decisions import retention
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
-from tests.unit.catalog.builders import DAY, NOW, physical
+from tests.support.factories import DAY, NOW, physical
 from tests.unit.catalog.decisions.retained import daily, ids, kept, reasons
 
 LOST = VanishedTable(table="public.orders", rows_before=5000, rows=0)

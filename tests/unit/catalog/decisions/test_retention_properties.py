@@ -9,7 +9,7 @@ from pgbackstop_catalog.config.keep import Keep
 from pgbackstop_catalog.decisions import retention
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
-from tests.unit.catalog.builders import DAY, NOW, backup, physical
+from tests.support.factories import DAY, NOW, backup, physical
 from tests.unit.catalog.decisions.retained import ids, kept
 
 keeps = st.builds(

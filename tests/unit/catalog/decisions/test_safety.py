@@ -13,15 +13,15 @@ from pgbackstop_catalog.decisions.wal_segments import WalGap, WalState
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
-from tests.unit.catalog import builders
+from tests.support import factories
 
-NOON = builders.NOW
+NOON = factories.NOW
 NIGHT = NOON.replace(hour=2)
 HOUR = timedelta(hours=1)
 FAILED = {"status": Status.FAILED, "reason": Reason.TOOL}
 
 
-def subject(*records: Backup, seen: datetime = NOON - 30 * builders.DAY, **plan: object) -> safety.Subject:
+def subject(*records: Backup, seen: datetime = NOON - 30 * factories.DAY, **plan: object) -> safety.Subject:
     """A daily plan at 02:00 UTC with these attempts, and a drill of this week."""
     known = history.summarise(attempt_of(each) for each in records)
     return safety.Subject(
@@ -29,7 +29,7 @@ def subject(*records: Backup, seen: datetime = NOON - 30 * builders.DAY, **plan:
         history=known,
         seen_at=seen.timestamp(),
         handled_until=known.handled_until,
-        drill_success=(NOON - builders.DAY).timestamp(),
+        drill_success=(NOON - factories.DAY).timestamp(),
     )
 
 
@@ -38,12 +38,12 @@ def states(known: safety.Subject, now: datetime = NOON) -> dict[State, Severity]
     return {each.state: each.severity for each in safety.of_subject(known, now.timestamp())}
 
 
-GOOD = builders.backup(1, NIGHT + timedelta(minutes=1), scheduled_for=NIGHT)
+GOOD = factories.backup(1, NIGHT + timedelta(minutes=1), scheduled_for=NIGHT)
 
 
 def test_well_running_and_paused() -> None:
     assert states(subject(GOOD)) == {State.OK: Severity.OK}
-    running = builders.backup(2, NOON, status=Status.RUNNING, finished_at=None)
+    running = factories.backup(2, NOON, status=Status.RUNNING, finished_at=None)
     assert states(subject(GOOD, running)) == {State.RUNNING: Severity.OK}
     assert states(subject(enabled=False)) == {State.PAUSED: Severity.OK}
 
@@ -57,7 +57,7 @@ def test_too_old_begins_after_the_limit() -> None:
 
 def test_in_autumn_a_day_has_an_hour_more() -> None:
     ended = datetime(2026, 10, 24, 20, 1, tzinfo=UTC)
-    before = builders.backup(1, ended)
+    before = factories.backup(1, ended)
     after = ended + 25 * HOUR + timedelta(minutes=30)
     berlin = subject(before, timezone="Europe/Berlin", schedule="0 22 * * *")
     assert State.TOO_OLD not in states(berlin, after)
@@ -71,23 +71,23 @@ def test_never_run_becomes_never_succeeded() -> None:
 
 
 def test_one_failure_warns_and_two_are_critical_until_a_success() -> None:
-    first = builders.backup(2, NOON - 2 * HOUR, **FAILED)
-    second = builders.backup(3, NOON - HOUR, **FAILED)
+    first = factories.backup(2, NOON - 2 * HOUR, **FAILED)
+    second = factories.backup(3, NOON - HOUR, **FAILED)
     assert states(subject(GOOD, first))[State.FAILED] is Severity.WARNING
     assert states(subject(GOOD, first, second))[State.FAILED] is Severity.CRITICAL
-    assert State.FAILED not in states(subject(GOOD, first, second, builders.backup(4, NOON)))
+    assert State.FAILED not in states(subject(GOOD, first, second, factories.backup(4, NOON)))
 
 
 def test_overdue_after_a_quarter_of_an_hour_unless_it_runs() -> None:
-    due = NIGHT + builders.DAY
+    due = NIGHT + factories.DAY
     assert State.OVERDUE not in states(subject(GOOD), due + timedelta(minutes=15))
     assert states(subject(GOOD), due + timedelta(minutes=16))[State.OVERDUE] is Severity.WARNING
-    running = builders.backup(2, NOON, status=Status.RUNNING, finished_at=None)
+    running = factories.backup(2, NOON, status=Status.RUNNING, finished_at=None)
     assert State.OVERDUE not in states(subject(GOOD, running), due + timedelta(minutes=16))
 
 
 def test_missed_is_told_for_six_hours() -> None:
-    missed = builders.backup(2, NOON, started_at=NOON, status=Status.MISSED, finished_at=None, missed_runs=1)
+    missed = factories.backup(2, NOON, started_at=NOON, status=Status.MISSED, finished_at=None, missed_runs=1)
     assert states(subject(GOOD, missed), NOON + 5 * HOUR)[State.MISSED] is Severity.WARNING
     assert State.MISSED not in states(subject(GOOD, missed), NOON + 6 * HOUR)
 
@@ -98,16 +98,16 @@ def test_what_was_stored_is_away_or_cannot_be_seen() -> None:
 
 
 def test_rows_that_vanished_are_told_for_thirty_days() -> None:
-    lost = builders.backup(1, NOON, vanished=(VanishedTable(table="public.a", rows_before=5000, rows=1),))
+    lost = factories.backup(1, NOON, vanished=(VanishedTable(table="public.a", rows_before=5000, rows=1),))
     assert states(subject(lost))[State.VANISHED] is Severity.WARNING
-    assert State.VANISHED not in states(subject(lost), NOON + 31 * builders.DAY)
+    assert State.VANISHED not in states(subject(lost), NOON + 31 * factories.DAY)
 
 
 def test_proofs() -> None:
     good = subject(GOOD)
     failed = replace(good, drill_failure=NOON.timestamp())
     assert states(failed)[State.DRILL_FAILED] is Severity.CRITICAL
-    old = replace(good, drill_success=(NOON - 9 * builders.DAY).timestamp())
+    old = replace(good, drill_success=(NOON - 9 * factories.DAY).timestamp())
     assert states(old)[State.NOT_PROVEN] is Severity.WARNING
     assert states(replace(good, drill_success=0.0))[State.NOT_PROVEN] is Severity.WARNING
     new = replace(subject(GOOD, seen=NIGHT - HOUR), drill_success=0.0)
@@ -172,8 +172,8 @@ def test_a_damaged_copy_is_a_warning() -> None:
 
 
 def test_a_damaged_backup_is_dangerous_until_somebody_takes_note() -> None:
-    damaged = builders.backup(
-        2, NIGHT - builders.DAY, status=Status.FAILED, reason=Reason.CORRUPT, verification="failed"
+    damaged = factories.backup(
+        2, NIGHT - factories.DAY, status=Status.FAILED, reason=Reason.CORRUPT, verification="failed"
     )
     assert states(subject(GOOD, damaged)) == {State.DAMAGED: Severity.CRITICAL}
     seen = damaged.evolve(acknowledged=Acknowledgement(at=NOON, operator="ops"))

@@ -10,7 +10,7 @@ from pgbackstop_catalog.decisions import usage
 from pgbackstop_catalog.decisions.usage import Share, StorageUsage, Stored
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.copy import Copy
-from tests.unit.catalog.builders import DAY, NOW, backup, physical
+from tests.support.factories import DAY, NOW, backup, physical
 
 HERE = Share("disk", "main", "main-logical", "logical")
 

@@ -15,7 +15,7 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.records.source import ServerFacts
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
-from tests.unit.catalog.builders import DAY, NOW, backup
+from tests.support.factories import DAY, NOW, backup
 
 ORDERS = "public.orders"
 LIMITS = DataLoss()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pgbackstop_catalog.decisions import wal_readings
 from pgbackstop_catalog.decisions.wal_readings import WalReadings
 from pgbackstop_catalog.decisions.wal_segments import Entry, Segment
-from tests.unit.catalog.builders import DAY, NOW
+from tests.support.factories import DAY, NOW
 
 INTERVAL = 3 * 86400.0
 NOTHING = WalReadings(server="main", updated_at=NOW)

@@ -16,10 +16,10 @@ from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.ids import begun_at, new_id
 from pgbackstop_catalog.records.totals import Totals
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 
-GOOD = builders.backup(1, NOW, row_counts={"a": 1}, message="ü\n")
+GOOD = factories.backup(1, NOW, row_counts={"a": 1}, message="ü\n")
 moments = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1)).map(  # noqa: DTZ001 - UTC comes next
     lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000, tzinfo=UTC)
 )
@@ -34,7 +34,7 @@ moments = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1)).map(  # noqa:
     status=st.sampled_from(Status),
 )
 def test_what_is_written_is_read_back(moment: datetime, counts: Any, **drawn: Any) -> None:
-    record = builders.backup(1, moment, row_counts=counts, **drawn)
+    record = factories.backup(1, moment, row_counts=counts, **drawn)
     content = codec.encode(record)
     assert codec.decode(Backup, content, where="here") == record
     assert content.endswith(b"\n")

@@ -8,7 +8,7 @@ import pytest
 
 from pgbackstop_catalog.records import codec, file_list
 from pgbackstop_catalog.records.backup import Backup, CopyEncryption, FileList, StoredFile
-from tests.unit.catalog import builders
+from tests.support import factories
 
 FILES = tuple(
     StoredFile(path=f"shop.dir/{number}.dat", size_bytes=number, sha256=f"{number:064x}")
@@ -18,8 +18,8 @@ SIZES = {each.path: each.size_bytes for each in FILES}
 TEXT = file_list.text(FILES)
 
 
-def recorded(files: tuple[StoredFile, ...], kind: Callable[..., Backup] = builders.backup) -> Backup:
-    backup = kind(1, builders.NOW)
+def recorded(files: tuple[StoredFile, ...], kind: Callable[..., Backup] = factories.backup) -> Backup:
+    backup = kind(1, factories.NOW)
     return backup.evolve(**file_list.on_record(backup, files))
 
 
@@ -41,7 +41,7 @@ def test_few_files_are_on_the_record() -> None:
 
 
 def test_those_of_a_physical_backup_always_are() -> None:
-    record = recorded(FILES, builders.physical)
+    record = recorded(FILES, factories.physical)
     assert (record.files, record.file_list) == (FILES, None)
 
 

@@ -14,8 +14,8 @@ from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.store import listing, summary
 from pgbackstop_catalog.store.folder import FolderCatalog
 from tests.conformance.catalog import CatalogContract, proof_of, put
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_a_folder_where_a_record_should_be(catalog: FolderCatalog) -> None:
 def test_what_a_killed_process_left_half_written_is_swept(catalog: FolderCatalog) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         gone.wait()
-    for record in (builders.backup(0, builders.NOW), StorageMark.new("disk"), Totals(plan="main-logical")):
+    for record in (factories.backup(0, factories.NOW), StorageMark.new("disk"), Totals(plan="main-logical")):
         path = catalog.path(record)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_name(f".{path.name}.{gone.pid}.0123456789abcdef.tmp").write_text("{")
@@ -121,7 +121,7 @@ def test_what_a_killed_process_left_half_written_is_swept(catalog: FolderCatalog
 def test_a_mount_point_is_no_catalog(tmp_path: Path) -> None:
     """Neither read as an empty one nor begun anew."""
     catalog = FolderCatalog(tmp_path)
-    record = builders.backup(1, NOW)
+    record = factories.backup(1, NOW)
     for act in (
         lambda: list(catalog.backups()),
         lambda: list(catalog.backups("main-logical")),

@@ -11,13 +11,13 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import listing, summary
 from pgbackstop_catalog.store.read_files import ReadFiles
 from pgbackstop_catalog.store.summary import BackupSummary
-from tests.unit.catalog import builders
+from tests.support import factories
 
 
 def test_a_page_reads_again_what_has_changed_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "backups" / "main-logical"
     folder.mkdir(parents=True)
-    records = [builders.backup(number, builders.NOW) for number in (1, 2, 3)]
+    records = [factories.backup(number, factories.NOW) for number in (1, 2, 3)]
     for record in records:
         (folder / f"{record.id}.json").write_bytes(codec.encode(record))
     known: ReadFiles[BackupSummary] = ReadFiles(most=10, weigh=lambda _size: 1)

@@ -14,11 +14,11 @@ from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_catalog.store import summary
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 
 LOST = VanishedTable(table="b", rows_before=8, rows=0)
-RICH = builders.backup(
+RICH = factories.backup(
     1, NOW, message='said\n  "status": "failed",\n', reason=Reason.TOOL, size_bytes=7, duration_seconds=1.5,
     row_counts={'"public"."status": ': 3},
     vanished=(VanishedTable(table='"a".\n  ]"', rows_before=9, rows=None), LOST),
@@ -56,7 +56,7 @@ def test_the_version_is_the_records() -> None:
     tables=st.dictionaries(st.text(), st.integers(0, 2**63 - 1)),
 )
 def test_whatever_stands_in_a_record(tmp_path_factory: Any, **drawn: Any) -> None:
-    record = builders.backup(
+    record = factories.backup(
         1, NOW, message=drawn["message"], database=drawn["database"], status=drawn["status"],
         reason=drawn["reason"], row_counts=drawn["tables"], expired_at=NOW if drawn["expired"] else None,
     )  # fmt: skip
@@ -128,7 +128,7 @@ def test_the_state(tmp_path: Path, changes: dict[str, Any], state: str) -> None:
 
 
 def test_a_record_of_before_these_fields_is_read(tmp_path: Path) -> None:
-    document = json.loads(codec.encode(builders.backup(1, NOW)))
+    document = json.loads(codec.encode(factories.backup(1, NOW)))
     del document["vanished"], document["acknowledged"]
     content = json.dumps(document, indent=2).encode() + b"\n"
     assert_same(parse(tmp_path, content), codec.decode(Backup, content, where="here"))

@@ -13,8 +13,8 @@ from pgbackstop_exporter.families import plans
 from pgbackstop_exporter.families.samples import Families, labels
 from pgbackstop_exporter.metrics import plan_metrics
 from pgbackstop_exporter.snapshot import Snapshot
+from tests.support.factories import DAY, NOW, daily
 from tests.unit.exporter import filled
-from tests.unit.exporter.builders import DAY, NOW, backup
 from tests.unit.exporter.filled import SEEN_AT
 from tests.unit.exporter.pages_of import value, values
 from tests.unit.exporter.plan_snapshot import DAILY, of
@@ -22,8 +22,8 @@ from tests.unit.exporter.plan_snapshot import DAILY, of
 
 def test_a_new_database_is_due_with_the_next_run_and_shares_what_befell_the_plan(tmp_path: Path) -> None:
     noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
-    lost = backup(NOW, database="", status=Status.FAILED, reason=Reason.UNREACHABLE)
-    found = of(tmp_path, backup(NOW - DAY), lost, live={"shop": 0.0, "new": noon.timestamp()})
+    lost = daily(NOW, database="", status=Status.FAILED, reason=Reason.UNREACHABLE)
+    found = of(tmp_path, daily(NOW - DAY), lost, live={"shop": 0.0, "new": noon.timestamp()})
     night = (noon + timedelta(hours=14)).timestamp()
     assert value(found, "backup_first_due_timestamp_seconds", database="new") == night
     known = value(found, "backup_first_due_timestamp_seconds", database="shop")
@@ -33,7 +33,7 @@ def test_a_new_database_is_due_with_the_next_run_and_shares_what_befell_the_plan
 
 
 def test_the_next_run_of_a_late_plan_is_in_the_past(tmp_path: Path) -> None:
-    old = backup(NOW - 3 * DAY, scheduled_for=datetime(2026, 11, 19, 2, tzinfo=UTC))
+    old = daily(NOW - 3 * DAY, scheduled_for=datetime(2026, 11, 19, 2, tzinfo=UTC))
     found = of(tmp_path, old)
     assert (
         value(found, "backup_next_run_timestamp_seconds", **DAILY)
@@ -50,15 +50,15 @@ def test_due_times_count_anew_after_a_plan_was_resumed(tmp_path: Path) -> None:
         counted={"daily": Counted(schedule="0 2 * * * UTC", since=NOW)},
     )
     filled.put_state(tmp_path, "state/scheduler.json", state)
-    old = backup(NOW - 3 * DAY, scheduled_for=NOW - 3 * DAY)
+    old = daily(NOW - 3 * DAY, scheduled_for=NOW - 3 * DAY)
     tomorrow = datetime(2026, 11, 23, 2, tzinfo=UTC).timestamp()
     assert value(of(tmp_path, old), "backup_next_run_timestamp_seconds", **DAILY) == tomorrow
 
 
 def test_a_scheduled_run_handles_the_due_time_of_databases_it_has_not_reached(tmp_path: Path) -> None:
     due = datetime(2026, 11, 22, 2, tzinfo=UTC)
-    late = backup(NOW - 2 * DAY, database="last", scheduled_for=due - DAY)
-    running = backup(NOW, database="first", status=Status.RUNNING, started_at=due, scheduled_for=due)
+    late = daily(NOW - 2 * DAY, database="last", scheduled_for=due - DAY)
+    running = daily(NOW, database="first", status=Status.RUNNING, started_at=due, scheduled_for=due)
     found = of(tmp_path, late, running)
     assert value(found, "backup_next_run_timestamp_seconds", database="last") == (due + DAY).timestamp()
 
@@ -107,7 +107,7 @@ def test_a_plan_without_drills_expects_no_proof(tmp_path: Path) -> None:
 def test_a_day_of_25_hours_may_have_a_backup_of_25_hours(
     tmp_path: Path, moment: datetime, hours: int
 ) -> None:
-    good = backup(moment - DAY)
+    good = daily(moment - DAY)
     assert limit(of(tmp_path, good, timezone="Europe/Berlin"), moment) == hours * 3600
     assert limit(of(tmp_path, good, timezone="Europe/Berlin", max_age="25h"), moment) == 25 * 3600
     assert limit(of(tmp_path, good, timezone="UTC"), moment) == 25 * 3600
@@ -124,7 +124,7 @@ def test_a_long_run_is_not_late_in_autumn(tmp_path: Path, zone: str, hours: floa
         following = (due + timedelta(days=1)).astimezone(UTC) + timedelta(hours=hours)
         if following - ended <= DAY:
             continue
-        run = backup(ended, started_at=due.astimezone(UTC), duration_seconds=hours * 3600)
+        run = daily(ended, started_at=due.astimezone(UTC), duration_seconds=hours * 3600)
         found = of(tmp_path, run, timezone=zone, schedule="0 2 * * *")
         last_moment = following + timedelta(minutes=59)
         assert limit(found, last_moment) >= (last_moment - ended).total_seconds()

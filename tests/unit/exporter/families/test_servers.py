@@ -11,8 +11,8 @@ from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_exporter.snapshot import Health, Snapshot, disk_collector, postgres_collector
 from pgbackstop_exporter.sources import disks
 from pgbackstop_exporter.sources.stored_backups import StoredBackups
+from tests.support.factories import config
 from tests.unit.exporter import filled
-from tests.unit.exporter.builders import config
 from tests.unit.exporter.pages_of import UNIX, value, value_at, values
 
 ILL = Health(success=False, duration=0.1, last_success=5.0, error="gone")

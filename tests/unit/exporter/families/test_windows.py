@@ -9,7 +9,7 @@ from pgbackstop_catalog.decisions.wal_segments import WalGap, WalWindow
 from pgbackstop_catalog.decisions.windows import Ends
 from pgbackstop_exporter.families import windows
 from pgbackstop_exporter.families.windows import Window
-from tests.unit.exporter.builders import DAY, NOW, physical
+from tests.support.factories import DAY, NOW, weekly
 from tests.unit.exporter.filled import wal_state
 
 SEGMENT = 16 * 2**20
@@ -18,7 +18,7 @@ SEGMENT = 16 * 2**20
 def at(days_ago: int, segment: int, timeline: int | None = 1) -> Attempt:
     """A base backup of that day whose WAL begins in that segment."""
     start = f"0/{segment * SEGMENT + 0x28:X}"
-    return attempt_of(physical(NOW - days_ago * DAY, start_lsn=start, timeline=timeline))
+    return attempt_of(weekly(NOW - days_ago * DAY, start_lsn=start, timeline=timeline))
 
 
 def gap(first: int, last: int, timeline: int = 1) -> WalGap:

@@ -16,8 +16,8 @@ from pgbackstop_exporter.sources import plan
 from pgbackstop_exporter.sources.catalog import CatalogSource
 from pgbackstop_exporter.sources.record_cache import RecordCache
 from tests.support import storages
+from tests.support.factories import DAY, NOW, catalog, copy_of, daily, proof_of, restore_of
 from tests.unit.exporter import filled
-from tests.unit.exporter.builders import DAY, NOW, backup, catalog, copy_of, proof_of, restore_of
 
 SHOP = Subject("main", "shop", "logical")
 
@@ -56,7 +56,7 @@ def test_a_catalog_that_was_never_made_is_an_error_and_an_empty_one_is_not(tmp_p
 
 
 def test_an_empty_mount_point_is_not_taken_for_an_empty_catalog(tmp_path: Path) -> None:
-    catalog(tmp_path, backup())
+    catalog(tmp_path, daily())
     source = CatalogSource(tmp_path / "catalog")
     before = source.refresh()
     (tmp_path / "catalog").rename(tmp_path / "elsewhere")
@@ -67,7 +67,7 @@ def test_an_empty_mount_point_is_not_taken_for_an_empty_catalog(tmp_path: Path) 
 
 
 def test_records_behind_a_link_to_a_disk_that_is_away_are_not_taken_for_none(tmp_path: Path) -> None:
-    catalog(tmp_path, backup())
+    catalog(tmp_path, daily())
     folder = tmp_path / "catalog" / "backups"
     folder.rename(tmp_path / "disk")
     folder.symlink_to(tmp_path / "not-mounted")
@@ -79,13 +79,13 @@ def test_records_behind_a_link_to_a_disk_that_is_away_are_not_taken_for_none(tmp
 
 
 def test_one_unreadable_plan_leaves_the_others(tmp_path: Path) -> None:
-    records = catalog(tmp_path, backup(), backup(plan="other"))
+    records = catalog(tmp_path, daily(), daily(plan="other"))
     source = CatalogSource(tmp_path / "catalog")
     source.refresh()
     broken = tmp_path / "catalog" / "copies" / "other"
     broken.parent.mkdir()
     broken.write_text("a file")
-    records.put(backup())
+    records.put(daily())
     with pytest.raises(errors.CatalogError, match="cannot be read"):
         source.refresh()
     assert source.facts is not None
@@ -94,7 +94,7 @@ def test_one_unreadable_plan_leaves_the_others(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_first_look_knows_nothing(tmp_path: Path) -> None:
-    catalog(tmp_path, backup())
+    catalog(tmp_path, daily())
     (tmp_path / "catalog" / "state").mkdir()
     (tmp_path / "catalog" / "state" / "wal").write_text("a file")
     source = CatalogSource(tmp_path / "catalog")
@@ -131,8 +131,8 @@ def test_a_damaged_state_is_counted_and_the_last_good_one_stays(tmp_path: Path) 
 
 
 def test_counters_do_not_fall_while_records_are_folded_into_the_tally(tmp_path: Path) -> None:
-    old = [backup(NOW - n * DAY, expired_at=NOW) for n in range(1, 4)]
-    records = catalog(tmp_path, backup(), *old)
+    old = [daily(NOW - n * DAY, expired_at=NOW) for n in range(1, 4)]
+    records = catalog(tmp_path, daily(), *old)
     source = CatalogSource(tmp_path / "catalog")
 
     def counted() -> int:
@@ -153,8 +153,8 @@ def test_counters_do_not_fall_while_records_are_folded_into_the_tally(tmp_path: 
 def test_a_fold_in_the_middle_of_a_look_is_looked_at_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = backup(NOW - DAY, expired_at=NOW)
-    records = catalog(tmp_path, backup(), old)
+    old = daily(NOW - DAY, expired_at=NOW)
+    records = catalog(tmp_path, daily(), old)
     refresh = RecordCache.refresh
 
     def folding(self: RecordCache[Backup, Attempt], *, thorough: bool = False) -> bool:
@@ -171,7 +171,7 @@ def test_a_fold_in_the_middle_of_a_look_is_looked_at_again(
 
 
 def test_failed_copies_do_not_fall_when_their_record_goes(tmp_path: Path) -> None:
-    first, second = backup(NOW - DAY), backup()
+    first, second = daily(NOW - DAY), daily()
     records = catalog(tmp_path, first, second)
     failed = copy_of(first, failures=3, status=Status.FAILED)
     records.put(failed)
@@ -198,7 +198,7 @@ def counted(facts: CatalogFacts) -> int:
 
 
 def test_a_copy_that_an_older_backup_got_late_is_not_the_newest_backups(tmp_path: Path) -> None:
-    old, new = backup(NOW - DAY), backup(NOW)
+    old, new = daily(NOW - DAY), daily(NOW)
     late = copy_of(old, finished_at=NOW + DAY)
     catalog(tmp_path, old, new, copy_of(new, finished_at=NOW), late)
     copies = CatalogSource(tmp_path / "catalog").refresh().plans["daily"].copies[SHOP, "offsite"]
@@ -207,7 +207,7 @@ def test_a_copy_that_an_older_backup_got_late_is_not_the_newest_backups(tmp_path
 
 def test_a_copy_counts_by_the_backup_that_it_is_of(tmp_path: Path) -> None:
     """The newest one's copy failed, and an older one's was made after the newest backup."""
-    old, new = backup(NOW - DAY), backup(NOW)
+    old, new = daily(NOW - DAY), daily(NOW)
     failed = copy_of(new, status=Status.FAILED, finished_at=NOW)
     catalog(tmp_path, old, new, failed, copy_of(old, finished_at=NOW + DAY))
     copies = CatalogSource(tmp_path / "catalog").refresh().plans["daily"].copies[SHOP, "offsite"]
@@ -215,10 +215,10 @@ def test_a_copy_counts_by_the_backup_that_it_is_of(tmp_path: Path) -> None:
 
 
 def test_restores_good_bad_and_running_by_database(tmp_path: Path) -> None:
-    records = catalog(tmp_path, backup())
-    records.put(restore_of(backup(), finished_at=NOW - DAY, duration_seconds=7.0))
-    records.put(restore_of(backup(), finished_at=NOW, status=Status.FAILED))
-    records.put(restore_of(backup(database="crm"), finished_at=None, status=Status.RUNNING))
+    records = catalog(tmp_path, daily())
+    records.put(restore_of(daily(), finished_at=NOW - DAY, duration_seconds=7.0))
+    records.put(restore_of(daily(), finished_at=NOW, status=Status.FAILED))
+    records.put(restore_of(daily(database="crm"), finished_at=None, status=Status.RUNNING))
     source = CatalogSource(tmp_path / "catalog")
     assert source.refresh().restores == {
         "main": {
@@ -229,13 +229,13 @@ def test_restores_good_bad_and_running_by_database(tmp_path: Path) -> None:
 
 
 def test_a_restore_that_is_no_record_is_named(tmp_path: Path) -> None:
-    catalog(tmp_path, backup()).put(restore_of(backup()))
+    catalog(tmp_path, daily()).put(restore_of(daily()))
     (tmp_path / "catalog" / "restores" / "main" / "noise.json").write_text("{}")
     assert CatalogSource(tmp_path / "catalog").refresh().unreadable == 1
 
 
 def test_proofs_good_and_bad(tmp_path: Path) -> None:
-    record = backup()
+    record = daily()
     records = catalog(tmp_path, record)
     for changes in (
         {"proof": "verify", "finished_at": NOW},
@@ -252,15 +252,15 @@ def test_proofs_good_and_bad(tmp_path: Path) -> None:
 
 
 def test_a_plan_without_records_is_forgotten(tmp_path: Path) -> None:
-    records = catalog(tmp_path, backup(), backup(plan="other"))
+    records = catalog(tmp_path, daily(), daily(plan="other"))
     source = CatalogSource(tmp_path / "catalog")
     source.refresh()
-    records.path(backup(plan="other")).parent.rename(tmp_path / "moved")
+    records.path(daily(plan="other")).parent.rename(tmp_path / "moved")
     assert set(source.refresh().plans) == {"daily"}
 
 
 def test_all_is_looked_at_thoroughly_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    record = backup(status=Status.FAILED)
+    record = daily(status=Status.FAILED)
     records = catalog(tmp_path, record)
     source = CatalogSource(tmp_path / "catalog")
     source.refresh()

@@ -15,8 +15,8 @@ from pgbackstop_exporter.snapshot import CatalogFacts, Settings, Snapshot
 from pgbackstop_exporter.sources.catalog import CatalogSource
 from pgbackstop_exporter.web import page
 from pgbackstop_exporter.web.exposition import Form, Page
+from tests.support.factories import catalog, config, copy_of, daily, proof_of, restore_of
 from tests.unit.exporter import filled
-from tests.unit.exporter.builders import backup, catalog, config, copy_of, proof_of, restore_of
 
 SHOP = Subject("main", "shop", "logical")
 
@@ -39,7 +39,7 @@ STRAYS = ("backups/.snapshot", "backups/lost+found", "backups/@eaDir", "backups/
 
 @pytest.mark.parametrize("stray", STRAYS)
 def test_a_stray_folder(tmp_path: Path, stray: str) -> None:
-    catalog(tmp_path, backup())
+    catalog(tmp_path, daily())
     (tmp_path / "catalog" / stray).mkdir(parents=True)
     facts, _ = served(tmp_path)
     assert facts.plans["daily"].histories[SHOP].counts.runs == 1
@@ -70,7 +70,7 @@ BACKUP_CHANGES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("changes", BACKUP_CHANGES, ids=lambda each: str(each)[:40])
 def test_a_backup_with_an_impossible_value(tmp_path: Path, changes: dict[str, Any]) -> None:
-    good, bad = backup(), backup()
+    good, bad = daily(), daily()
     records = catalog(tmp_path, good, bad)
     spoiled(records.path(bad), **changes)
     facts, _ = served(tmp_path)
@@ -82,7 +82,7 @@ def test_a_backup_with_an_impossible_value(tmp_path: Path, changes: dict[str, An
     "value", [-1, 2**63, 10**400, "x", [], float("inf")], ids=lambda each: str(each)[:20]
 )
 def test_copies_proofs_and_restores_with_an_impossible_value(tmp_path: Path, value: Any) -> None:
-    one = backup()
+    one = daily()
     records = catalog(tmp_path, one)
     for made, name in ((copy_of(one), "failures"), (proof_of(one), "read_bytes"), (restore_of(one), "pid")):
         records.put(made)
@@ -130,7 +130,7 @@ FILES = ("backups/daily/{id}.json", "copies/daily/{id}@offsite.json", "tallies/d
 @pytest.mark.parametrize("spoil", SPOIL.values(), ids=SPOIL)
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_that_is_no_record(tmp_path: Path, spoil: Callable[[Path], object], name: str) -> None:
-    good, bad = backup(), backup()
+    good, bad = daily(), daily()
     records = catalog(tmp_path, good, bad, copy_of(bad))
     path = tmp_path / "catalog" / name.format(id=bad.id)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -172,7 +172,7 @@ def test_counters_of_deliveries_with_an_impossible_value(tmp_path: Path, failure
 
 
 def test_what_was_repaired_is_read_again(tmp_path: Path) -> None:
-    good, bad = backup(), backup()
+    good, bad = daily(), daily()
     records = catalog(tmp_path, good, bad)
     content = records.path(bad).read_bytes()
     _pipe(records.path(bad))

@@ -9,7 +9,7 @@ from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_exporter.sources import packed_records
-from tests.unit.exporter.builders import DAY, NOW, backup, copy_of, physical, proof_of
+from tests.support.factories import DAY, NOW, copy_of, daily, proof_of, weekly
 
 LOST = tuple(VanishedTable(table=f"public.t{number}", rows_before=5000, rows=0) for number in range(2))
 SEEN = Acknowledgement(at=NOW, operator="ops")
@@ -20,17 +20,17 @@ SHOP = Subject("main", "shop", "logical")
 @pytest.mark.parametrize(
     "record",
     [
-        backup(verified_at=NOW, scheduled_for=NOW - DAY),
-        backup(status=Status.FAILED, finished_at=NOW),
-        backup(status=Status.RUNNING, progress_bytes=3, progress_expected_bytes=8),
-        backup(status=Status.RUNNING),
-        backup(status=Status.MISSED, missed_runs=4),
-        backup(expired_at=NOW, size_bytes=None, source_size_bytes=None),
-        backup(vanished=LOST),
-        backup(vanished=LOST, acknowledged=SEEN),
-        backup(**CONDEMNED),
-        backup(**CONDEMNED, acknowledged=SEEN),
-        physical(method="incremental", start_lsn="1F/A0000028", timeline=7),
+        daily(verified_at=NOW, scheduled_for=NOW - DAY),
+        daily(status=Status.FAILED, finished_at=NOW),
+        daily(status=Status.RUNNING, progress_bytes=3, progress_expected_bytes=8),
+        daily(status=Status.RUNNING),
+        daily(status=Status.MISSED, missed_runs=4),
+        daily(expired_at=NOW, size_bytes=None, source_size_bytes=None),
+        daily(vanished=LOST),
+        daily(vanished=LOST, acknowledged=SEEN),
+        daily(**CONDEMNED),
+        daily(**CONDEMNED, acknowledged=SEEN),
+        weekly(method="incremental", start_lsn="1F/A0000028", timeline=7),
     ],
     ids=lambda record: f"{record.backup_type} {record.status}",
 )
@@ -41,7 +41,7 @@ def test_a_digest_is_the_attempt_itself(record: Backup) -> None:
 
 def test_what_vanished_is_looked_at_until_it_is_acknowledged() -> None:
     packing = packed_records.Attempts()
-    expired = backup(expired_at=NOW, vanished=LOST)
+    expired = daily(expired_at=NOW, vanished=LOST)
     assert not packing.is_final(expired)
     assert packing.is_final(expired.evolve(acknowledged=SEEN))
     assert attempt_of(expired).vanished == 2
@@ -49,13 +49,13 @@ def test_what_vanished_is_looked_at_until_it_is_acknowledged() -> None:
 
 def test_a_damaged_backup_is_looked_at_as_long_as_it_lies_there() -> None:
     packing = packed_records.Attempts()
-    damaged = backup(**CONDEMNED, acknowledged=SEEN)
+    damaged = daily(**CONDEMNED, acknowledged=SEEN)
     assert not packing.is_final(damaged)
     assert packing.is_final(damaged.evolve(expired_at=NOW))
 
 
 def test_digests_of_copies_and_proofs() -> None:
-    record = backup()
+    record = daily()
     copies, proofs = packed_records.Copies(), packed_records.Proofs()
     copied, proof = copy_of(record, failures=2), proof_of(record, proven_until=NOW)
     copy = copies.unpack(f"{record.id}@offsite", copies.pack(copied))

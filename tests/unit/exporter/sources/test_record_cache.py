@@ -13,7 +13,7 @@ from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_exporter.sources import packed_records
 from pgbackstop_exporter.sources.record_cache import RecordCache
-from tests.unit.exporter.builders import NOW, backup, catalog
+from tests.support.factories import NOW, catalog, daily
 
 LONG_AGO = 1_000_000_000 * 10**9
 
@@ -28,7 +28,7 @@ def settle(folder: Path) -> None:
 
 
 def test_a_folder_that_did_not_change_is_not_read(tmp_path: Path) -> None:
-    path = catalog(tmp_path, backup()).path(backup()).parent
+    path = catalog(tmp_path, daily()).path(daily()).parent
     found = shelf(tmp_path)
     settle(path)
     assert found.refresh()
@@ -40,17 +40,17 @@ def test_a_folder_that_did_not_change_is_not_read(tmp_path: Path) -> None:
 
 
 def test_a_young_change_is_looked_at_again(tmp_path: Path) -> None:
-    records = catalog(tmp_path, backup())
+    records = catalog(tmp_path, daily())
     found = shelf(tmp_path)
     assert found.refresh()
     assert not found.refresh()
-    records.put(backup())
+    records.put(daily())
     assert found.refresh()
     assert len(list(found.digests())) == 2
 
 
 def test_a_final_record_is_read_again_only_when_looked_at_thoroughly(tmp_path: Path) -> None:
-    record = backup(status=Status.FAILED)
+    record = daily(status=Status.FAILED)
     records = catalog(tmp_path, record)
     found = shelf(tmp_path)
     found.refresh()
@@ -61,7 +61,7 @@ def test_a_final_record_is_read_again_only_when_looked_at_thoroughly(tmp_path: P
 
 
 def test_a_kept_backup_that_expires_and_one_that_is_removed_are_seen(tmp_path: Path) -> None:
-    record = backup()
+    record = daily()
     records = catalog(tmp_path, record)
     found = shelf(tmp_path)
     found.refresh()
@@ -91,7 +91,7 @@ def _unreadable(path: Path) -> None:
 def test_what_is_no_record_is_a_problem_until_it_changes(
     tmp_path: Path, spoil: Callable[[Path], object], words: str
 ) -> None:
-    good, bad = backup(), backup()
+    good, bad = daily(), daily()
     records = catalog(tmp_path, good, bad)
     spoil(records.path(bad))
     found = shelf(tmp_path)
@@ -109,7 +109,7 @@ def test_what_is_no_record_is_a_problem_until_it_changes(
 
 
 def test_a_record_that_is_mended_is_read(tmp_path: Path) -> None:
-    record = backup()
+    record = daily()
     records = catalog(tmp_path, record)
     records.path(record).write_text("{")
     found = shelf(tmp_path)
@@ -121,7 +121,7 @@ def test_a_record_that_is_mended_is_read(tmp_path: Path) -> None:
 
 
 def test_other_files_are_none_of_ours(tmp_path: Path) -> None:
-    record = backup()
+    record = daily()
     parent = catalog(tmp_path, record).path(record).parent
     for name in (".20261122T020000Z-aaaaaa.json.1.tmp", ".hidden.json", "notes.txt"):
         (parent / name).write_text("x")

@@ -17,15 +17,15 @@ from pgbackstop_exporter.snapshot import CATALOG, Settings, Snapshot
 from pgbackstop_exporter.sources import disks, stored_backups
 from pgbackstop_exporter.sources.catalog import CatalogSource
 from pgbackstop_exporter.sources.stored_backups import StoredBackups
-from tests.unit.exporter.builders import DAY, NOW, backup, catalog, config, physical
+from tests.support.factories import DAY, NOW, catalog, config, daily, weekly
 from tests.unit.exporter.filled import WELL
 from tests.unit.exporter.pages_of import value, values
 
 CONTENT = b"a dump"
 FILE = StoredFile(path="data/dump.zst", size_bytes=len(CONTENT), sha256="0" * 64)
-OLDER, NEWER = backup(NOW - DAY, files=(FILE,)), backup(files=(FILE,))
-BASE = physical(files=(FILE,))
-GONE = backup(NOW - 2 * DAY, expired_at=NOW)
+OLDER, NEWER = daily(NOW - DAY, files=(FILE,)), daily(files=(FILE,))
+BASE = weekly(files=(FILE,))
+GONE = daily(NOW - 2 * DAY, expired_at=NOW)
 LOGICAL = PurePosixPath("backups/logical/main/shop")
 PHYSICAL = PurePosixPath("backups/physical/main")
 
@@ -110,7 +110,7 @@ def test_a_new_storage_is_as_it_should_be(seen: Snapshot, tmp_path: Path) -> Non
 
 
 def test_a_backup_stays_where_it_was_stored_when_its_plan_moves(seen: Snapshot, tmp_path: Path) -> None:
-    moved = backup(NOW - DAY / 2, storage="second")
+    moved = daily(NOW - DAY / 2, storage="second")
     catalog(tmp_path, moved)
     seen = replace(seen, catalog=CatalogSource(tmp_path / "catalog").refresh())
     assert moved.id not in stored_backups.kept(seen, str(tmp_path))[LOGICAL]

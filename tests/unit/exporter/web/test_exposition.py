@@ -20,8 +20,8 @@ from pgbackstop_exporter.metrics import contract, storage_metrics
 from pgbackstop_exporter.web import exposition
 from pgbackstop_exporter.web import page as web_page
 from pgbackstop_exporter.web.exposition import Form, Page
+from tests.support.factories import NOW
 from tests.unit.exporter import filled
-from tests.unit.exporter.builders import NOW
 
 UNIX = NOW.timestamp()
 # The client's modules have no types.

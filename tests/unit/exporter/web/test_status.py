@@ -12,8 +12,8 @@ from pgbackstop_exporter.snapshot import CATALOG, DiskFacts, Health, Snapshot
 from pgbackstop_exporter.web import page, status, status_items
 from pgbackstop_exporter.web.sample_index import SampleIndex
 from pgbackstop_exporter.web.status import State
+from tests.support.factories import NOW
 from tests.unit.exporter import filled
-from tests.unit.exporter.builders import NOW
 
 UNIX = NOW.timestamp()
 HOUR = 3600.0

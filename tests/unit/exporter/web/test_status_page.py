@@ -12,8 +12,8 @@ from pgbackstop_exporter.web import status, status_page
 from pgbackstop_exporter.web.status import PlanRow, State, Status
 from pgbackstop_exporter.web.status_items import Item
 from pgbackstop_exporter.web.status_page import StatusPage
+from tests.support.factories import NOW
 from tests.unit.exporter import filled
-from tests.unit.exporter.builders import NOW
 from tests.unit.exporter.running import in_loop
 
 UNIX = NOW.timestamp()

@@ -24,9 +24,8 @@ from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.storage import identity
 from pgbackstop_runner.system import state_folder
 from pgbackstop_runner.workspace import Workspace, open_workspace
-from tests.support import forks, keys, storages
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import DAY, NOW
+from tests.support import factories, forks, keys, storages
+from tests.support.factories import DAY, NOW
 from tests.unit.runner import places
 
 OLD, NEW = "old-name", "new-name"
@@ -79,7 +78,7 @@ def filled(folder: Path, copied: int) -> Workspace:
         Proof.of(kept[0], "drill", started_at=NOW).evolve(status=Status.SUCCEEDED, finished_at=NOW)
     )
     before.catalog.put(
-        builders.backup(4, NOW - 4 * DAY, plan=OLD).evolve(status=Status.FAILED, location=None)
+        factories.backup(4, NOW - 4 * DAY, plan=OLD).evolve(status=Status.FAILED, location=None)
     )
     return opened(folder, NEW)
 
@@ -88,7 +87,7 @@ def filled(folder: Path, copied: int) -> Workspace:
 def renamed(tmp_path: Path) -> Workspace:
     """The same, with one more backup, that has no copy yet."""
     workspace = filled(tmp_path / "place", copied=2)
-    places.stored(workspace, builders.backup(3, NOW - 3 * DAY, plan=OLD))
+    places.stored(workspace, factories.backup(3, NOW - 3 * DAY, plan=OLD))
     return workspace
 
 
@@ -211,11 +210,11 @@ def test_one_in_use_is_left_for_the_next_time(renamed: Workspace) -> None:
 def test_what_was_given_without_its_parent_is_not_lost(tmp_path: Path) -> None:
     """Neither by the retention of its new plan, nor with all that the old one still has."""
     workspace = storages.create(opened(tmp_path / "place", NEW))
-    full = builders.physical(1, NOW - 3 * DAY, plan=OLD)
-    first = builders.physical(2, NOW - 2 * DAY, plan=OLD, parent=full)
-    second = builders.physical(3, NOW - DAY, plan=OLD, parent=first)
-    alone = builders.physical(4, NOW - 4 * DAY, plan=OLD)
-    newest = builders.physical(5, NOW)  # by itself enough for a floor
+    full = factories.physical(1, NOW - 3 * DAY, plan=OLD)
+    first = factories.physical(2, NOW - 2 * DAY, plan=OLD, parent=full)
+    second = factories.physical(3, NOW - DAY, plan=OLD, parent=first)
+    alone = factories.physical(4, NOW - 4 * DAY, plan=OLD)
+    newest = factories.physical(5, NOW)  # by itself enough for a floor
     for each in (full, first, second, alone, newest):
         places.stored(workspace, each)
     with workspace.state.lease(full.id), workspace.state.lease(first.id), workspace.state.lease(alone.id):
@@ -234,9 +233,9 @@ def test_what_was_given_without_its_parent_is_not_lost(tmp_path: Path) -> None:
 
 def test_what_is_pinned_stays_with_what_it_is_built_on_when_the_plan_is_let_go(tmp_path: Path) -> None:
     workspace = storages.create(opened(tmp_path / "place", NEW))
-    full = builders.physical(1, NOW - 3 * DAY, plan=OLD)
-    pinned = builders.physical(2, NOW - 2 * DAY, plan=OLD, parent=full)
-    after = builders.physical(3, NOW - DAY, plan=OLD, parent=pinned)
+    full = factories.physical(1, NOW - 3 * DAY, plan=OLD)
+    pinned = factories.physical(2, NOW - 2 * DAY, plan=OLD, parent=full)
+    after = factories.physical(3, NOW - DAY, plan=OLD, parent=pinned)
     for each in (full, pinned, after):
         places.stored(workspace, each)
     pin.pin(workspace, pinned.id, pin.made(note="for the audit"))
@@ -252,8 +251,8 @@ def test_what_is_pinned_stays_with_what_it_is_built_on_when_the_plan_is_let_go(t
 def test_a_plan_is_not_let_go_while_a_record_of_its_server_cannot_be_read(tmp_path: Path) -> None:
     """It may be pinned, or of another plan, and built on these."""
     workspace = storages.create(opened(tmp_path / "place", NEW))
-    full = builders.physical(1, NOW - 3 * DAY, plan=OLD)
-    child = builders.physical(2, NOW - 2 * DAY, plan=OLD, parent=full)
+    full = factories.physical(1, NOW - 3 * DAY, plan=OLD)
+    child = factories.physical(2, NOW - 2 * DAY, plan=OLD, parent=full)
     for each in (full, child):
         places.stored(workspace, each)
     path = workspace.config.catalog_folder() / "backups" / OLD / f"{child.id}.json"

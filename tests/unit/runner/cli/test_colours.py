@@ -8,7 +8,7 @@ import pytest
 
 from pgbackstop_catalog.records.attempt import Status
 from tests.support import storages, terminal
-from tests.unit.runner.daemon.records import at, backup
+from tests.support.factories import at, instant
 
 ARGV = [sys.executable, "-m", "pgbackstop_runner.main", "list"]
 CONFIG = "servers: {main: {}}\nstorages: {disk: {path: store}}\n"
@@ -20,8 +20,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "pgbackstop.yaml").write_text(CONFIG)
     catalog = storages.catalog(tmp_path / "store" / "catalog")
     # A plan whose name is a state has no colour.
-    catalog.put(backup(at(1), plan="failed", status=Status.FAILED))
-    catalog.put(backup(at(2), plan="failed"))
+    catalog.put(instant(at(1), plan="failed", status=Status.FAILED))
+    catalog.put(instant(at(2), plan="failed"))
     return tmp_path
 
 

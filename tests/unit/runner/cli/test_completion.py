@@ -11,7 +11,7 @@ import pytest
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from tests.support import storages
-from tests.unit.runner.daemon.records import at, backup
+from tests.support.factories import at, instant
 
 PROGRAM = Path(sys.executable).with_name("pgbackstop")
 CONFIG = """\
@@ -49,7 +49,7 @@ def answers(folder: Path, words: str, **more: str) -> set[str]:
 
 def record(folder: Path, hour: int) -> Backup:
     catalog = storages.catalog(folder / "store" / "catalog")
-    made = backup(at(hour), plan="daily", status=Status.FAILED)
+    made = instant(at(hour), plan="daily", status=Status.FAILED)
     catalog.put(made)
     return made
 

@@ -12,7 +12,7 @@ from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_runner.workspace import Workspace
 from tests.support import forks
-from tests.unit.catalog.builders import DAY
+from tests.support.factories import DAY
 from tests.unit.runner import places
 
 CONFIG = """\

@@ -11,9 +11,8 @@ from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_runner.workspace import Workspace
-from tests.support import forks
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import DAY, NOW
+from tests.support import factories, forks
+from tests.support.factories import DAY, NOW
 from tests.unit.runner import places
 
 CONFIG = """\
@@ -119,7 +118,7 @@ def test_a_removed_plan_is_named_until_a_person_lets_it_go(opened: Workspace) ->
 
 def removed(count: int) -> list[Backup]:
     """Of a plan that no configuration has."""
-    return [builders.backup(900 + number, NOW - number * DAY, plan="old-name") for number in range(count)]
+    return [factories.backup(900 + number, NOW - number * DAY, plan="old-name") for number in range(count)]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from pgbackstop_runner.daemon import state_file
 from pgbackstop_runner.daemon.planner import Planner
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.catalog import builders
+from tests.support import factories
 from tests.unit.runner import places
 
 
@@ -41,7 +41,7 @@ def _root(opened: Workspace) -> Path:
 
 
 def _record(opened: Workspace, **changes: Any) -> str:
-    record = builders.backup(9, builders.NOW)
+    record = factories.backup(9, factories.NOW)
     opened.catalog.put(record)
     path = _root(opened) / "backups" / record.plan / f"{record.id}.json"
     document = json.loads(path.read_text())
@@ -71,7 +71,7 @@ COMMANDS = (
 
 @pytest.mark.parametrize("spoil", SPOIL.values(), ids=SPOIL)
 def test_one_damaged_record(opened: Workspace, spoil: Callable[[Workspace, Path], object]) -> None:
-    good = places.stored(opened, builders.backup(1, datetime.now(UTC) - timedelta(hours=1)))
+    good = places.stored(opened, factories.backup(1, datetime.now(UTC) - timedelta(hours=1)))
     for kind, name in (
         ("backups", "20261122T000000Z-00000f.json"),
         ("copies", f"{good.id}@disk.json"),
@@ -92,7 +92,7 @@ def test_one_damaged_record(opened: Workspace, spoil: Callable[[Workspace, Path]
 
 @pytest.mark.parametrize("stray", ["lost+found", ".snapshot", "@eaDir", "a b"])
 def test_a_stray_folder(opened: Workspace, stray: str) -> None:
-    good = places.stored(opened, builders.backup(1, datetime.now(UTC) - timedelta(hours=1)))
+    good = places.stored(opened, factories.backup(1, datetime.now(UTC) - timedelta(hours=1)))
     for kind in ("backups", "copies", "proofs", "restores"):
         (_root(opened) / kind / stray).mkdir(parents=True)
         (_root(opened) / kind / stray).chmod(0)
@@ -103,7 +103,7 @@ def test_a_stray_folder(opened: Workspace, stray: str) -> None:
 
 @pytest.mark.parametrize("spoil", SPOIL.values(), ids=SPOIL)
 def test_the_daemon_begins(opened: Workspace, spoil: Callable[[Workspace, Path], object]) -> None:
-    places.stored(opened, builders.backup(1, datetime.now(UTC) - timedelta(hours=1)))
+    places.stored(opened, factories.backup(1, datetime.now(UTC) - timedelta(hours=1)))
     log.configure(Log())  # a command of another test may have written to a stream that is closed now
     (_root(opened) / "state").mkdir()
     for name in ("state/scheduler.json", "backups/main-logical/20261122T000000Z-00000f.json"):

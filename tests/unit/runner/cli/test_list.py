@@ -17,8 +17,8 @@ from pgbackstop_catalog.records.source import DatabaseFacts, Extension, ServerFa
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_runner import main
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import DAY, NOW
+from tests.support import factories
+from tests.support.factories import DAY, NOW
 from tests.unit.runner import places
 
 
@@ -40,12 +40,12 @@ def first_words(result: Result) -> list[str]:
 
 def test_the_newest_first_with_what_matters(opened: Workspace) -> None:
     recent = datetime.now(UTC) - timedelta(hours=3, minutes=1)
-    good = builders.backup(1, recent, size_bytes=1_234_567, duration_seconds=41.0)
-    child = builders.physical(2, recent - DAY, parent=builders.physical(3, recent - 2 * DAY))
-    failed = builders.backup(
+    good = factories.backup(1, recent, size_bytes=1_234_567, duration_seconds=41.0)
+    child = factories.physical(2, recent - DAY, parent=factories.physical(3, recent - 2 * DAY))
+    failed = factories.backup(
         4, recent - 3 * DAY, status=Status.FAILED, reason=Reason.TOOL, message="pg_dump:\n\x1b[31mlost\n",
     )  # fmt: skip
-    missed = builders.backup(
+    missed = factories.backup(
         5, recent - 4 * DAY, status=Status.MISSED, finished_at=None, missed_runs=3, message="It was off."
     )
     offsite = Copy.of(good, "offsite", started_at=recent).evolve(status=Status.SUCCEEDED)
@@ -75,7 +75,7 @@ def test_the_newest_first_with_what_matters(opened: Workspace) -> None:
 
 def test_fifty_unless_more_are_wanted(opened: Workspace) -> None:
     for number in range(60):
-        opened.catalog.put(builders.backup(number, NOW - number * DAY))
+        opened.catalog.put(factories.backup(number, NOW - number * DAY))
     found = pgbackstop(opened, "list")
     assert len(first_words(found)) == 50
     assert "10 older ones exist: --all shows them" in found.stdout
@@ -87,11 +87,11 @@ def test_fifty_unless_more_are_wanted(opened: Workspace) -> None:
 
 def test_filters(opened: Workspace) -> None:
     records = {
-        "available": builders.backup(1, NOW),
-        "expired": builders.backup(2, NOW, expired_at=NOW),
-        "failed": builders.backup(3, NOW, status=Status.FAILED),
-        "crm": builders.backup(4, NOW, database="crm", status=Status.MISSED),
-        "physical": builders.physical(5, NOW),
+        "available": factories.backup(1, NOW),
+        "expired": factories.backup(2, NOW, expired_at=NOW),
+        "failed": factories.backup(3, NOW, status=Status.FAILED),
+        "crm": factories.backup(4, NOW, database="crm", status=Status.MISSED),
+        "physical": factories.physical(5, NOW),
     }
     for each in records.values():
         opened.catalog.put(each)
@@ -110,7 +110,7 @@ def test_filters(opened: Workspace) -> None:
 
 
 def test_json_is_the_whole_record(opened: Workspace) -> None:
-    record = builders.backup(1, NOW, row_counts={"a": 1})
+    record = factories.backup(1, NOW, row_counts={"a": 1})
     opened.catalog.put(record)
     listed = json.loads(pgbackstop(opened, "list", "--json").stdout)
     assert listed == [record.model_dump(mode="json")]
@@ -120,12 +120,12 @@ def test_json_is_the_whole_record(opened: Workspace) -> None:
 def test_nothing_yet(opened: Workspace) -> None:
     assert "no backup on record yet" in pgbackstop(opened, "list").stdout
     assert json.loads(pgbackstop(opened, "list", "--json").stdout) == []
-    opened.catalog.put(builders.backup(1, NOW))
+    opened.catalog.put(factories.backup(1, NOW))
     assert "no such backup" in pgbackstop(opened, "list", "--status", "failed").stdout
 
 
 def test_garbage_is_a_warning_and_the_others_are_shown(opened: Workspace) -> None:
-    record = builders.backup(1, NOW)
+    record = factories.backup(1, NOW)
     opened.catalog.put(record)
     (opened.state.root / "backups" / "main-logical" / "garbage.json").write_text("{")
     found = pgbackstop(opened, "list")
@@ -134,7 +134,7 @@ def test_garbage_is_a_warning_and_the_others_are_shown(opened: Workspace) -> Non
 
 
 def test_a_broken_key_elsewhere_hides_no_backup(opened: Workspace) -> None:
-    opened.catalog.put(builders.backup(1, NOW))
+    opened.catalog.put(factories.backup(1, NOW))
     opened.file.write_text(opened.file.read_text() + "plans: {a: {unknown: 1}}\n")
     assert len(first_words(pgbackstop(opened, "list"))) == 1
 
@@ -157,7 +157,7 @@ def test_what_only_reads_imports_nothing_slow(
     opened: Workspace, command: tuple[str, ...], slow: set[str]
 ) -> None:
     """Its time is the time of its imports: pydantic alone takes as long as all of a list may."""
-    opened.catalog.put(builders.backup(1, NOW))
+    opened.catalog.put(factories.backup(1, NOW))
     program = (
         "import atexit, sys; from pgbackstop_runner import main\n"
         f"atexit.register(lambda: print('imported:', *sorted({slow} & set(sys.modules)), file=sys.stderr))\n"
@@ -171,7 +171,7 @@ def test_what_only_reads_imports_nothing_slow(
 def test_show_has_what_the_worst_day_needs(opened: Workspace) -> None:
     record = places.stored(
         opened,
-        builders.backup(
+        factories.backup(
             1,
             NOW,
             duration_seconds=61.0,
@@ -207,7 +207,7 @@ def test_show_has_what_the_worst_day_needs(opened: Workspace) -> None:
 
 
 def test_show_a_failure(opened: Workspace) -> None:
-    record = builders.backup(
+    record = factories.backup(
         1, NOW, status=Status.FAILED, reason=Reason.RIGHTS, message="No right to read table a.", location=None
     )
     opened.catalog.put(record)
@@ -224,9 +224,9 @@ LOST = (
 
 
 def test_what_vanished_in_words(opened: Workspace) -> None:
-    seen = builders.backup(1, NOW, vanished=LOST)
+    seen = factories.backup(1, NOW, vanished=LOST)
     by = Acknowledgement(at=NOW, operator="ops", host="db1", note="Cleaned.")
-    known = builders.backup(2, NOW - DAY, vanished=LOST[1:], acknowledged=by)
+    known = factories.backup(2, NOW - DAY, vanished=LOST[1:], acknowledged=by)
     opened.catalog.put(seen)
     opened.catalog.put(known)
     lines = pgbackstop(opened, "list").stdout.splitlines()
@@ -250,7 +250,7 @@ def test_of_many_files_the_largest_are_shown(opened: Workspace) -> None:
         StoredFile(path=f"shop.dir/{number}.dat", size_bytes=1000 * number, sha256=f"{number:064x}")
         for number in range(1, 41)
     )
-    record = builders.backup(1, NOW, files=files)
+    record = factories.backup(1, NOW, files=files)
     opened.catalog.put(record)
     lines = pgbackstop(opened, "show", record.id).stdout.splitlines()
     shown = [line.split()[0] for line in lines if line.startswith("shop.dir/")]
@@ -259,7 +259,7 @@ def test_of_many_files_the_largest_are_shown(opened: Workspace) -> None:
 
 
 def test_files_that_are_listed_beside_them_are_counted(opened: Workspace) -> None:
-    record = places.stored_many(opened, builders.backup(1, NOW), 150)
+    record = places.stored_many(opened, factories.backup(1, NOW), 150)
     shown = pgbackstop(opened, "show", record.id).stdout
     assert "150, listed in SHA256SUMS in the folder" in shown
     assert "0.dat" not in shown
@@ -268,7 +268,7 @@ def test_files_that_are_listed_beside_them_are_counted(opened: Workspace) -> Non
 
 
 def test_a_damaged_copy_is_named_where_its_backup_is(opened: Workspace) -> None:
-    good, other = builders.backup(1, NOW), builders.backup(2, NOW - DAY)
+    good, other = factories.backup(1, NOW), factories.backup(2, NOW - DAY)
     rotten = Copy.of(good, "offsite", started_at=NOW).evolve(
         status=Status.FAILED, damaged_at=NOW, message="offsite: shop.backup is damaged."
     )
@@ -288,15 +288,15 @@ def test_a_damaged_copy_is_named_where_its_backup_is(opened: Workspace) -> None:
 
 def test_backups_of_a_removed_plan_are_named(opened: Workspace) -> None:
     """The plans of this file are the default ones."""
-    opened.catalog.put(builders.backup(1, NOW, size_bytes=7))
-    opened.catalog.put(builders.backup(2, NOW - DAY, plan="old-name", size_bytes=1_000))
-    opened.catalog.put(builders.backup(3, NOW, plan="older-name", expired_at=NOW))
+    opened.catalog.put(factories.backup(1, NOW, size_bytes=7))
+    opened.catalog.put(factories.backup(2, NOW - DAY, plan="old-name", size_bytes=1_000))
+    opened.catalog.put(factories.backup(3, NOW, plan="older-name", expired_at=NOW))
     listed = pgbackstop(opened, "list").stdout
     assert "Plan old-name is not in the configuration, and keeps 1 backup (1.0 kB)." in listed
     assert "Plan older-name" not in listed
     assert "Plan main-logical" not in listed
     assert "not in the configuration" not in pgbackstop(opened, "list", "main-logical").stdout
-    shown = {number: pgbackstop(opened, "show", builders.backup(number, at).id).stdout
+    shown = {number: pgbackstop(opened, "show", factories.backup(number, at).id).stdout
              for number, at in ((1, NOW), (2, NOW - DAY))}  # fmt: skip
     assert "which is not in the configuration" in shown[2]
     assert "which is not in the configuration" not in shown[1]

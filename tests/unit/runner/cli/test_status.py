@@ -17,8 +17,8 @@ from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner import main
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import DAY
+from tests.support import factories
+from tests.support.factories import DAY
 from tests.unit.runner import places
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -49,8 +49,8 @@ def status(opened: Workspace, *arguments: str) -> Result:
 def backed_up(opened: Workspace) -> None:
     """A good backup of either plan, each proven by a drill."""
     stored = [
-        places.stored(opened, builders.backup(1, NOW - 5 * MINUTE)),
-        places.stored(opened, builders.physical(2, NOW - 4 * MINUTE, **WAL)),
+        places.stored(opened, factories.backup(1, NOW - 5 * MINUTE)),
+        places.stored(opened, factories.physical(2, NOW - 4 * MINUTE, **WAL)),
     ]
     for each in stored:
         proof = Proof.of(each, "drill", started_at=NOW - 2 * MINUTE)
@@ -76,7 +76,7 @@ def test_safe(opened: Workspace) -> None:
 
 def test_what_a_removed_plan_keeps_is_told_and_endangers_nothing(opened: Workspace) -> None:
     backed_up(opened)
-    places.stored(opened, builders.backup(7, NOW - DAY, plan="old-name"))
+    places.stored(opened, factories.backup(7, NOW - DAY, plan="old-name"))
     told = status(opened)
     assert told.exit_code == 0, told.output
     assert "Plan old-name is not in the configuration, and keeps 1 backup (10 B)." in told.stdout
@@ -95,8 +95,8 @@ def test_nothing_yet_is_not_safe_and_only_a_warning(opened: Workspace) -> None:
 
 def test_too_old_and_failed(opened: Workspace) -> None:
     backed_up(opened)
-    places.stored(opened, builders.backup(3, NOW - 2 * DAY, database="crm"))
-    failed = builders.backup(4, NOW - 2 * MINUTE, database="crm", status=Status.FAILED, reason=Reason.TOOL)
+    places.stored(opened, factories.backup(3, NOW - 2 * DAY, database="crm"))
+    failed = factories.backup(4, NOW - 2 * MINUTE, database="crm", status=Status.FAILED, reason=Reason.TOOL)
     opened.catalog.put(failed)
     told = status(opened)
     assert told.exit_code == 1
@@ -107,7 +107,7 @@ def test_too_old_and_failed(opened: Workspace) -> None:
 
 def test_a_warning_is_safe_but(opened: Workspace) -> None:
     backed_up(opened)
-    opened.catalog.put(builders.backup(3, NOW - MINUTE, status=Status.FAILED, reason=Reason.TOOL))
+    opened.catalog.put(factories.backup(3, NOW - MINUTE, status=Status.FAILED, reason=Reason.TOOL))
     told = status(opened)
     assert told.exit_code == 0
     assert told.stdout.startswith("SAFE, but plan main-logical, database shop: the last attempt failed.")
@@ -179,7 +179,7 @@ def test_json(opened: Workspace) -> None:
 
 def test_nagios_reads_the_line(opened: Workspace) -> None:
     backed_up(opened)
-    places.stored(opened, builders.backup(5, NOW - 5 * MINUTE, database="it's|a=b"))
+    places.stored(opened, factories.backup(5, NOW - 5 * MINUTE, database="it's|a=b"))
     told = status(opened, "--nagios")
     assert told.exit_code == 0
     (line,) = told.stdout.splitlines()

@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.support import storages, terminal
-from tests.unit.runner.daemon.records import at, backup
+from tests.support.factories import at, instant
 
 ZONE = "Asia/Kathmandu"  # a quarter of an hour beside the others
 PROGRAM = [sys.executable, "-m", "pgbackstop_runner.main"]
 CONFIG = "servers: {main: {}}\nstorages: {disk: {path: store}}\n"
-MADE = backup(at(1), plan="shop")
+MADE = instant(at(1), plan="shop")
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.copy import run
 from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.workspace import Workspace
+from tests.support import factories
+from tests.support.factories import NOW
 from tests.support.keys import Keys
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import NOW
 from tests.unit.runner import places
 
 
 def test_an_encrypted_copy_says_for_whom_and_how_large(sealed: Workspace, second: Path, own: Keys) -> None:
-    backup = places.stored(sealed, builders.backup(1, NOW), b"only-of-this-test")
+    backup = places.stored(sealed, factories.backup(1, NOW), b"only-of-this-test")
     (made,) = run.run(sealed, "main-logical", sleep=places.no_sleep)
     assert made.status is Status.SUCCEEDED
     copied = places.content(second / str(backup.location))

@@ -17,7 +17,7 @@ from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.storage.folder import FolderStore
 from pgbackstop_runner.storage.protocol import StoreError
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.catalog.builders import DAY, NOW, physical
+from tests.support.factories import DAY, NOW, physical
 from tests.unit.runner import places
 
 

@@ -12,7 +12,7 @@ from pgbackstop_runner.copy import run
 from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.storage.folder import FolderStore
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.catalog.builders import NOW
+from tests.support.factories import NOW
 from tests.unit.runner import places
 
 

@@ -9,8 +9,8 @@ from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.copy import rebuild_catalog, run
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 from tests.unit.runner import places
 
 
@@ -19,7 +19,7 @@ def test_a_dump_whose_list_is_beside_it_is_copied(
     request: pytest.FixtureRequest, second: Path, is_sealed: bool
 ) -> None:
     opened = request.getfixturevalue("sealed" if is_sealed else "opened")
-    backup = places.stored_many(opened, builders.backup(1, NOW))
+    backup = places.stored_many(opened, factories.backup(1, NOW))
     (made,) = run.run(opened, "main-logical", sleep=places.no_sleep)
     assert made.status is Status.SUCCEEDED, made.message
     copied = places.content(second / str(backup.location))
@@ -34,7 +34,7 @@ def test_a_dump_whose_list_is_beside_it_is_copied(
 
 @pytest.mark.parametrize("damage", ["gone", "changed", "a file less"])
 def test_a_damaged_list_makes_no_copy(opened: Workspace, second: Path, damage: str) -> None:
-    backup = places.stored_many(opened, builders.backup(1, NOW))
+    backup = places.stored_many(opened, factories.backup(1, NOW))
     folder = places.folder_of(opened, backup)
     if damage == "changed":
         (folder / layout.CHECKSUMS_NAME).write_bytes(b"changed\n")

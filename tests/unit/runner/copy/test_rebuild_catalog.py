@@ -18,9 +18,8 @@ from pgbackstop_runner.copy import rebuild_catalog, run
 from pgbackstop_runner.storage import identity
 from pgbackstop_runner.storage.identity import NotThere
 from pgbackstop_runner.workspace import Workspace
-from tests.support import forks, keys
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import NOW
+from tests.support import factories, forks, keys
+from tests.support.factories import NOW
 from tests.unit.runner import places
 
 
@@ -56,10 +55,10 @@ def rewrite(opened: Workspace, backup: Backup, **changes: Any) -> None:
 
 def test_a_lost_catalog_comes_back_as_it_was(opened: Workspace) -> None:
     places.days(opened, 3)
-    full = places.stored(opened, builders.physical(7, NOW))
-    places.stored(opened, builders.physical(8, NOW, parent=full))
-    places.stored(opened, builders.backup(9, NOW, database="a/b").evolve(
-        location=f"backups/logical/main/a%2Fb/{builders.backup(9, NOW).id}"
+    full = places.stored(opened, factories.physical(7, NOW))
+    places.stored(opened, factories.physical(8, NOW, parent=full))
+    places.stored(opened, factories.backup(9, NOW, database="a/b").evolve(
+        location=f"backups/logical/main/a%2Fb/{factories.backup(9, NOW).id}"
     ))  # fmt: skip
     before = records(opened)
     lose(opened)
@@ -84,7 +83,7 @@ def test_it_comes_back_from_the_copies_too(opened: Workspace) -> None:
 
 def test_a_list_beside_the_bytes_is_read(opened: Workspace) -> None:
     _whole, listless, changed, less = (
-        places.stored_many(opened, builders.backup(number, NOW)) for number in range(4)
+        places.stored_many(opened, factories.backup(number, NOW)) for number in range(4)
     )
     (places.folder_of(opened, listless) / layout.CHECKSUMS_NAME).unlink()
     (places.folder_of(opened, changed) / layout.CHECKSUMS_NAME).write_bytes(b"changed\n")

@@ -15,8 +15,8 @@ from pgbackstop_runner.storage import folder as storage_folder
 from pgbackstop_runner.storage import open
 from pgbackstop_runner.storage.folder import FolderStore
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import DAY, NOW
+from tests.support import factories
+from tests.support.factories import DAY, NOW
 from tests.unit.runner import places
 
 
@@ -34,8 +34,8 @@ def test_a_copy_is_the_same_tree(opened: Workspace, second: Path) -> None:
 
 def test_the_newest_first_and_nothing_twice(opened: Workspace) -> None:
     backups = places.days(opened, 3)
-    places.stored(opened, builders.backup(9, NOW - 9 * DAY, expired_at=NOW))
-    opened.catalog.put(builders.backup(10, NOW, status=Status.FAILED))
+    places.stored(opened, factories.backup(9, NOW - 9 * DAY, expired_at=NOW))
+    opened.catalog.put(factories.backup(10, NOW, status=Status.FAILED))
     made = run.run(opened, "main-logical", sleep=places.no_sleep)
     assert [each.backup for each in made] == [each.id for each in backups]
     assert run.run(opened, "main-logical", sleep=places.no_sleep) == ()
@@ -154,7 +154,7 @@ def test_the_record_beside_the_copy_is_the_commit_mark(
 
 
 def test_a_backup_without_a_place_has_no_copy(opened: Workspace) -> None:
-    opened.catalog.put(builders.backup(1, NOW, location=None))
+    opened.catalog.put(factories.backup(1, NOW, location=None))
     (failed,) = run.run(opened, "main-logical", sleep=places.no_sleep)
     assert "names no folder" in failed.message
 

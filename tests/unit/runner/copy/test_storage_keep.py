@@ -18,7 +18,7 @@ from pgbackstop_runner.storage.protocol import ByteStore
 from pgbackstop_runner.verify import copies, reread, targets
 from pgbackstop_runner.verify.run import Asked
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.catalog.builders import DAY, NOW
+from tests.support.factories import DAY, NOW
 from tests.unit.runner import places
 
 PLAN = "main-logical"

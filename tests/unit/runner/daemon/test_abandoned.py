@@ -15,7 +15,7 @@ from pgbackstop_runner.backup import reconcile
 from pgbackstop_runner.daemon import abandoned
 from pgbackstop_runner.drill import run as drill_run
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.catalog import builders
+from tests.support import factories
 from tests.unit.runner import places
 
 PLAN = "main-logical"
@@ -27,7 +27,7 @@ def opened(tmp_path: Path) -> Workspace:
 
 
 def running(opened: Workspace, **changes: Any) -> Backup:
-    record = builders.backup(1, datetime.now(UTC), status=Status.RUNNING, finished_at=None, **changes)
+    record = factories.backup(1, datetime.now(UTC), status=Status.RUNNING, finished_at=None, **changes)
     opened.catalog.put(record)
     return record
 
@@ -57,7 +57,7 @@ def test_the_daemon_s_own_is_left_to_it(opened: Workspace) -> None:
 
 @pytest.mark.parametrize("is_held", [True, False])
 def test_a_drill_by_hand(opened: Workspace, is_held: bool) -> None:
-    backup = places.stored(opened, builders.backup(1, datetime.now(UTC)))
+    backup = places.stored(opened, factories.backup(1, datetime.now(UTC)))
     drill = Proof.of(backup, "drill", started_at=datetime.now(UTC))
     opened.catalog.put(drill)
     if is_held:

@@ -12,7 +12,7 @@ from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.daemon import due_times
 from pgbackstop_runner.daemon.plan_state import Missed, Order
 from tests.support import storages
-from tests.unit.runner.daemon.records import at, backup
+from tests.support.factories import at, instant
 
 PLAN = Plan(server="main", backup_type="logical")
 ORDER = Order(plan="shop", trigger="schedule", asked=at(2), due=at(2))
@@ -27,26 +27,26 @@ def catalog(tmp_path: Path) -> FolderCatalog:
     ("records", "newest"),
     [
         ([], None),
-        ([backup(at(2))], None),
-        ([backup(at(2, 1), scheduled_for=at(2))], at(2)),
+        ([instant(at(2))], None),
+        ([instant(at(2, 1), scheduled_for=at(2))], at(2)),
         # A run by hand, and afterwards.
-        ([backup(at(2, 1), scheduled_for=at(2)), backup(at(5))], at(2)),
+        ([instant(at(2, 1), scheduled_for=at(2)), instant(at(5))], at(2)),
         # One that waited long began after a newer one was recorded as missed.
         (
             [
-                backup(at(5), scheduled_for=at(3)),
-                backup(at(4), scheduled_for=at(4), status=Status.MISSED, missed_runs=1),
-                backup(at(2), scheduled_for=at(2)),
+                instant(at(5), scheduled_for=at(3)),
+                instant(at(4), scheduled_for=at(4), status=Status.MISSED, missed_runs=1),
+                instant(at(2), scheduled_for=at(2)),
             ],
             at(4),
         ),
         # Written by a clock that was years ahead.
         (
-            [backup(at(2), scheduled_for=at(2)), backup(at(9), scheduled_for=at(2) + timedelta(days=900))],
+            [instant(at(2), scheduled_for=at(2)), instant(at(9), scheduled_for=at(2) + timedelta(days=900))],
             at(2),
         ),
         # Written by a clock that was an hour ahead: to repeat nothing, it counts.
-        ([backup(at(7), scheduled_for=at(7))], at(7)),
+        ([instant(at(7), scheduled_for=at(7))], at(7)),
     ],
 )
 def test_newest_due(catalog: FolderCatalog, records: list[Backup], newest: datetime | None) -> None:
@@ -57,7 +57,7 @@ def test_newest_due(catalog: FolderCatalog, records: list[Backup], newest: datet
 
 def test_newest_due_reads_no_further_than_it_must(catalog: FolderCatalog) -> None:
     for hour in range(1, 20):
-        catalog.put(backup(at(hour, 1), scheduled_for=at(hour)))
+        catalog.put(instant(at(hour, 1), scheduled_for=at(hour)))
     read: list[Backup] = []
 
     class Counting(FolderCatalog):
@@ -72,12 +72,12 @@ def test_newest_due_reads_no_further_than_it_must(catalog: FolderCatalog) -> Non
 
 def test_of_order(catalog: FolderCatalog) -> None:
     assert due_times.of_order(catalog, ORDER, at(2)) == ()
-    ours = [backup(at(2, 0, 7), scheduled_for=at(2), trigger="schedule", database=name) for name in "ab"]
+    ours = [instant(at(2, 0, 7), scheduled_for=at(2), trigger="schedule", database=name) for name in "ab"]
     others = [
-        backup(at(2, 0, 8)),
-        backup(at(2, 0, 8), trigger="wal-gap"),
-        backup(at(2, 0, 8), trigger="schedule", scheduled_for=at(1)),
-        backup(at(2, 0, 6), trigger="schedule", scheduled_for=at(2)),
+        instant(at(2, 0, 8)),
+        instant(at(2, 0, 8), trigger="wal-gap"),
+        instant(at(2, 0, 8), trigger="schedule", scheduled_for=at(1)),
+        instant(at(2, 0, 6), trigger="schedule", scheduled_for=at(2)),
     ]
     for record in (*ours, *others):
         catalog.put(record)

@@ -10,7 +10,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_runner.daemon import outside
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.runner.daemon.records import at, backup
+from tests.support.factories import at, instant
 from tests.unit.runner.daemon.test_planner import workspace_with
 
 SOON = timedelta(seconds=1)
@@ -22,7 +22,7 @@ def _missed(workspace: Workspace) -> list[tuple[int, object]]:
 
 
 def _started(workspace: Workspace, hour: int) -> None:
-    workspace.catalog.put(backup(at(hour), scheduled_for=at(hour)))
+    workspace.catalog.put(instant(at(hour), scheduled_for=at(hour)))
 
 
 def test_the_first_run_is_for_the_newest_due_time_and_misses_nothing(tmp_path: Path) -> None:

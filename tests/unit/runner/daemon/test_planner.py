@@ -12,7 +12,7 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.daemon.planner import Planner
 from pgbackstop_runner.workspace import Workspace
 from tests.support import storages
-from tests.unit.runner.daemon.records import at, backup
+from tests.support.factories import at, instant
 
 
 def workspace_with(folder: Path, **plans: Any) -> Workspace:
@@ -79,7 +79,7 @@ def test_what_cannot_be_recorded_now_is_recorded_later(tmp_path: Path) -> None:
 
 def test_a_restart_goes_on_from_the_records(tmp_path: Path) -> None:
     workspace = workspace_with(tmp_path, shop={})
-    workspace.catalog.put(backup(at(2), scheduled_for=at(2), trigger="schedule"))
+    workspace.catalog.put(instant(at(2), scheduled_for=at(2), trigger="schedule"))
     planner, _ = _planner(workspace, at(4, 20))
     planner.look(at(4, 20))
     assert _queue(planner) == [("shop", at(4))]
@@ -132,7 +132,7 @@ def test_missed_runs_of_a_plan_that_is_gone_are_nobodys(tmp_path: Path) -> None:
     assert told == []
 
 
-@pytest.mark.parametrize("record", [backup(at(2), scheduled_for=at(2), trigger="schedule")])
+@pytest.mark.parametrize("record", [instant(at(2), scheduled_for=at(2), trigger="schedule")])
 def test_a_record_of_the_daemons_own_is_written_with_the_next_look(tmp_path: Path, record: Backup) -> None:
     planner, told = _planner(workspace_with(tmp_path, shop={}), at(1))
     planner.put(record)
@@ -149,6 +149,6 @@ def test_what_is_missed_behind_a_run_is_recorded_after_it(tmp_path: Path) -> Non
     planner.look(at(4))  # takes the place of the one that waited
     assert told == []
     catalog = planner.workspace.catalog
-    catalog.put(backup(at(2), scheduled_for=at(2), trigger="schedule", status=Status.RUNNING))
+    catalog.put(instant(at(2), scheduled_for=at(2), trigger="schedule", status=Status.RUNNING))
     planner.look(at(4, 1))
     assert [(record.status, record.scheduled_for) for record in told] == [(Status.MISSED, at(3))]

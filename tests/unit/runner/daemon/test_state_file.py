@@ -13,7 +13,7 @@ from pgbackstop_runner.daemon import state_file
 from pgbackstop_runner.daemon.state_file import SchedulerFacts
 from pgbackstop_runner.system.state_folder import StateFolder
 from tests.support import storages
-from tests.unit.runner.daemon.records import at
+from tests.support.factories import at
 
 NOTHING = SchedulerFacts(first_seen={}, counted={})
 NIGHTLY = "0 2 * * * UTC"

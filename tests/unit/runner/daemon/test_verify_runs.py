@@ -14,8 +14,8 @@ from pgbackstop_runner.daemon.one_child import OneChild
 from pgbackstop_runner.daemon.settings import Settings, VerifyOrder, verify_command
 from pgbackstop_runner.daemon.verify_runs import Rereads
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import DAY, NOW
+from tests.support import factories
+from tests.support.factories import DAY, NOW
 from tests.unit.runner import places
 
 FOUR = NOW.replace(hour=4)  # when it is due by default; NOW is noon
@@ -49,7 +49,7 @@ def opened(tmp_path: Path) -> Workspace:
 
 
 def read_before(opened: Workspace, **changes: Any) -> None:
-    made = builders.backup(1, NOW - 9 * DAY)
+    made = factories.backup(1, NOW - 9 * DAY)
     opened.catalog.put(made)
     opened.catalog.put(Proof.of(made, "verify", started_at=FOUR - DAY).evolve(**changes))
 

@@ -7,7 +7,7 @@ import pytest
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.daemon import wal_gaps
-from tests.unit.runner.daemon.records import at, backup
+from tests.support.factories import at, instant
 
 GAP = at(3)
 FAILED = {"status": Status.FAILED, "reason": Reason.TOOL}
@@ -17,16 +17,16 @@ FAILED = {"status": Status.FAILED, "reason": Reason.TOOL}
     ("backups", "wanted"),
     [
         ([], True),
-        ([backup(at(2))], True),
-        ([backup(at(2), **FAILED)], True),
-        ([backup(at(4))], False),
-        ([backup(at(4), status=Status.RUNNING, finished_at=None)], False),
-        ([backup(at(4), **FAILED)], True),
-        ([backup(at(4, 30), **FAILED)], False),
-        ([backup(at(4), finished_at=None, **FAILED)], True),
-        ([backup(at(4), status=Status.MISSED, missed_runs=1)], True),
-        ([backup(at(4, 10), status=Status.MISSED, missed_runs=1), backup(at(4))], False),
-        ([backup(at(4), **FAILED), backup(at(3, 30))], True),
+        ([instant(at(2))], True),
+        ([instant(at(2), **FAILED)], True),
+        ([instant(at(4))], False),
+        ([instant(at(4), status=Status.RUNNING, finished_at=None)], False),
+        ([instant(at(4), **FAILED)], True),
+        ([instant(at(4, 30), **FAILED)], False),
+        ([instant(at(4), finished_at=None, **FAILED)], True),
+        ([instant(at(4), status=Status.MISSED, missed_runs=1)], True),
+        ([instant(at(4, 10), status=Status.MISSED, missed_runs=1), instant(at(4))], False),
+        ([instant(at(4), **FAILED), instant(at(3, 30))], True),
     ],
 )
 def test_wants_run(backups: list[Backup], wanted: bool) -> None:

@@ -16,8 +16,8 @@ from pgbackstop_catalog.records.proof import DrillKind
 from pgbackstop_runner.drill import selection
 from pgbackstop_runner.drill.selection import DrillRequest
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import DAY, NOW
+from tests.support import factories
+from tests.support.factories import DAY, NOW
 from tests.unit.runner import places
 
 ANY = DrillRequest()
@@ -95,11 +95,11 @@ def test_the_kinds_that_a_plan_gets(
 def test_the_newest_good_backup_of_each_database(tmp_path: Path) -> None:
     opened = workspace(tmp_path)
     old, shop, blog = (
-        builders.backup(1, NOW - 2 * DAY),
-        builders.backup(2, NOW - DAY),
-        builders.backup(3, NOW - DAY, database="blog"),
+        factories.backup(1, NOW - 2 * DAY),
+        factories.backup(2, NOW - DAY),
+        factories.backup(3, NOW - DAY, database="blog"),
     )
-    put(opened, old, shop, blog, builders.backup(4, NOW, status=Status.FAILED))
+    put(opened, old, shop, blog, factories.backup(4, NOW, status=Status.FAILED))
     chosen = selection.choices(opened, LOGICAL, "logical", ANY)
     assert [(choice.backup, choice.aim) for choice in chosen] == [(blog, None), (shop, None)]
     only = selection.choices(opened, LOGICAL, "logical", DrillRequest(databases=("shop",)))
@@ -113,7 +113,7 @@ def test_a_plan_that_never_had_a_backup_is_told_from_one_that_lost_them(
     plan: str, kind: DrillKind, tmp_path: Path
 ) -> None:
     opened = workspace(tmp_path)
-    made = builders.backup(1, NOW, plan=plan, backup_type=opened.plan(plan).backup_type)
+    made = factories.backup(1, NOW, plan=plan, backup_type=opened.plan(plan).backup_type)
     put(opened, made.evolve(status=Status.FAILED))
     assert selection.about(opened, plan) is None
     with pytest.raises(selection.NothingYet):
@@ -128,12 +128,12 @@ def test_a_plan_that_never_had_a_backup_is_told_from_one_that_lost_them(
 def test_what_cannot_be_drilled_is_the_newest_that_once_was_good(tmp_path: Path) -> None:
     opened = workspace(tmp_path)
     expired, corrupt = (
-        builders.backup(1, NOW - DAY, expired_at=NOW),
-        builders.backup(2, NOW, status=Status.FAILED, verification="failed"),
+        factories.backup(1, NOW - DAY, expired_at=NOW),
+        factories.backup(2, NOW, status=Status.FAILED, verification="failed"),
     )
     put(opened, expired, corrupt)
     assert selection.about(opened, LOGICAL) == corrupt
-    good = builders.backup(0, NOW - 2 * DAY)
+    good = factories.backup(0, NOW - 2 * DAY)
     put(opened, good)
     assert selection.about(opened, LOGICAL) == good
 
@@ -198,8 +198,8 @@ def test_without_a_seed_moments_differ(with_window: Workspace) -> None:
 def test_a_backup_that_is_named_is_drilled_and_not_the_newest(tmp_path: Path) -> None:
     opened = workspace(tmp_path, main={"wal": {"enabled": False}})
     lsn: dict[str, Any] = {"start_lsn": "0/2000028", "stop_lsn": "0/2000100", "timeline": 1}
-    older = [builders.backup(1, NOW - DAY), builders.physical(2, NOW - DAY, **lsn)]
-    newer = [builders.backup(3, NOW), builders.physical(4, NOW, **lsn)]
+    older = [factories.backup(1, NOW - DAY), factories.physical(2, NOW - DAY, **lsn)]
+    newer = [factories.backup(3, NOW), factories.physical(4, NOW, **lsn)]
     put(opened, *older, *newer)
     for each, kind in zip(older, ("logical", "physical"), strict=True):
         found = selection.backup(opened, each.id)
@@ -214,6 +214,6 @@ def test_a_backup_that_is_named_is_drilled_and_not_the_newest(tmp_path: Path) ->
 
 def test_a_named_backup_that_is_gone_is_said(tmp_path: Path) -> None:
     opened = workspace(tmp_path)
-    gone = builders.backup(1, NOW, expired_at=NOW)
+    gone = factories.backup(1, NOW, expired_at=NOW)
     with pytest.raises(errors.ValidationError, match="cannot be drilled: it is expired"):
         selection.choices(opened, LOGICAL, "logical", DrillRequest(backup=gone))

@@ -16,8 +16,8 @@ from pgbackstop_runner.expire import acknowledge
 from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.expire.acknowledge import NothingToAcknowledge
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import DAY, NOW
+from tests.support import factories
+from tests.support.factories import DAY, NOW
 from tests.unit.runner import places
 
 CONDEMNED: dict[str, Any] = {
@@ -38,9 +38,9 @@ def opened(tmp_path: Path) -> Workspace:
 def backups(opened: Workspace) -> list[Backup]:
     """The second of three saw that what the first one has is gone; the newest first."""
     return [
-        places.stored(opened, builders.backup(3, NOW, row_counts={"public.orders": 0})),
-        places.stored(opened, builders.backup(2, NOW - DAY, row_counts={"public.orders": 0}, vanished=LOST)),
-        places.stored(opened, builders.backup(1, NOW - 2 * DAY, row_counts={"public.orders": 5000})),
+        places.stored(opened, factories.backup(3, NOW, row_counts={"public.orders": 0})),
+        places.stored(opened, factories.backup(2, NOW - DAY, row_counts={"public.orders": 0}, vanished=LOST)),
+        places.stored(opened, factories.backup(1, NOW - 2 * DAY, row_counts={"public.orders": 5000})),
     ]
 
 
@@ -100,8 +100,8 @@ def test_a_backup_that_expired_can_still_be_acknowledged(opened: Workspace, back
 
 
 def test_a_damaged_backup_stays_until_it_is_acknowledged_and_goes_then(opened: Workspace) -> None:
-    good = places.stored(opened, builders.backup(2, NOW))
-    damaged = places.stored(opened, builders.backup(1, NOW - DAY)).evolve(**CONDEMNED)
+    good = places.stored(opened, factories.backup(2, NOW))
+    damaged = places.stored(opened, factories.backup(1, NOW - DAY)).evolve(**CONDEMNED)
     opened.catalog.put(damaged)
     folder = places.folder_of(opened, damaged)
     expire_run.run(opened, "main-logical", now=NOW)
@@ -118,8 +118,8 @@ def test_a_damaged_backup_stays_until_it_is_acknowledged_and_goes_then(opened: W
 
 
 def test_of_what_waits_the_damaged_one_is_named_too(opened: Workspace) -> None:
-    good = places.stored(opened, builders.backup(2, NOW))
-    damaged = builders.backup(1, NOW - DAY, **CONDEMNED)
+    good = places.stored(opened, factories.backup(2, NOW))
+    damaged = factories.backup(1, NOW - DAY, **CONDEMNED)
     opened.catalog.put(damaged)
     with pytest.raises(NothingToAcknowledge) as refused:
         acknowledge.acknowledge(opened, good.id)

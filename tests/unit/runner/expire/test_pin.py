@@ -15,8 +15,8 @@ from pgbackstop_runner.expire import folders, pin
 from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.expire.pin import NothingToPin
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import DAY, NOW
+from tests.support import factories
+from tests.support.factories import DAY, NOW
 from tests.unit.runner import places
 
 HOUR = timedelta(hours=1)
@@ -45,9 +45,9 @@ def test_it_stays_until_its_end_or_until_it_is_unpinned(opened: Workspace) -> No
 
 
 def test_it_keeps_what_an_incremental_is_built_on(opened: Workspace) -> None:
-    full = places.stored(opened, builders.physical(1, NOW - 3 * DAY))
-    child = places.stored(opened, builders.physical(2, NOW - 2 * DAY, parent=full))
-    newest = places.stored(opened, builders.physical(3, NOW))
+    full = places.stored(opened, factories.physical(1, NOW - 3 * DAY))
+    child = places.stored(opened, factories.physical(2, NOW - 2 * DAY, parent=full))
+    newest = places.stored(opened, factories.physical(3, NOW))
     pin.pin(opened, child.id, pin.made())
     expire_run.run(opened, "main-physical", now=NOW)
     assert available(opened) == [newest.id, child.id, full.id]
@@ -55,9 +55,9 @@ def test_it_keeps_what_an_incremental_is_built_on(opened: Workspace) -> None:
 
 def test_one_that_came_after_retention_judged_holds(opened: Workspace) -> None:
     """Expire removes backup by backup, which takes its time."""
-    full = places.stored(opened, builders.physical(1, NOW - 3 * DAY))
-    child = places.stored(opened, builders.physical(2, NOW - 2 * DAY, parent=full))
-    plain = places.stored(opened, builders.physical(3, NOW - DAY))
+    full = places.stored(opened, factories.physical(1, NOW - 3 * DAY))
+    child = places.stored(opened, factories.physical(2, NOW - 2 * DAY, parent=full))
+    plain = places.stored(opened, factories.physical(3, NOW - DAY))
     pin.pin(opened, child.id, pin.made())
     problems = list(folders.expire(opened, [full, child, plain], NOW))
     assert problems == [
@@ -69,7 +69,7 @@ def test_one_that_came_after_retention_judged_holds(opened: Workspace) -> None:
 
 
 def test_it_is_beside_the_bytes_too(opened: Workspace) -> None:
-    stored = places.stored(opened, builders.backup(1, NOW))
+    stored = places.stored(opened, factories.backup(1, NOW))
     done = pin.pin(opened, stored.id, pin.made(note="release", operator="token deploy"))
     assert str(done.pinned) == "pinned by token deploy: release"
     assert (places.folder_of(opened, done) / layout.RECORD_NAME).read_bytes() == codec.encode(done)
@@ -78,7 +78,7 @@ def test_it_is_beside_the_bytes_too(opened: Workspace) -> None:
 
 @pytest.mark.parametrize("changes", [{"expired_at": NOW}, {"status": Status.FAILED}])
 def test_what_is_not_kept_cannot_be_pinned(opened: Workspace, changes: dict[str, object]) -> None:
-    gone = builders.backup(1, NOW, **changes)
+    gone = factories.backup(1, NOW, **changes)
     opened.catalog.put(gone)
     with pytest.raises(NothingToPin, match="is not kept"):
         pin.pin(opened, gone.id, pin.made())
@@ -88,7 +88,7 @@ def test_what_is_not_kept_cannot_be_pinned(opened: Workspace, changes: dict[str,
 
 def test_what_is_being_read_is_left_alone(opened: Workspace) -> None:
     """A verify writes the record anew when it ends, and would forget the pin."""
-    stored: Backup = places.stored(opened, builders.backup(1, NOW))
+    stored: Backup = places.stored(opened, factories.backup(1, NOW))
     with opened.state.lease(stored.id), pytest.raises(errors.Busy):
         pin.pin(opened, stored.id, pin.made())
     assert opened.catalog.backup(stored.id).pinned is None

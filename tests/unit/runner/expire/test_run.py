@@ -17,9 +17,8 @@ from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_runner.expire import remove
 from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.workspace import Workspace
-from tests.support import skips
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import DAY, NOW
+from tests.support import factories, skips
+from tests.support.factories import DAY, NOW
 from tests.unit.runner import places
 
 
@@ -55,7 +54,7 @@ def test_the_dry_run_says_the_same_and_removes_nothing(opened: Workspace) -> Non
 
 def test_each_database_has_its_own_floor(opened: Workspace) -> None:
     shop = places.days(opened, 2)
-    old = places.stored(opened, builders.backup(50, NOW - 300 * DAY, database="crm"))
+    old = places.stored(opened, factories.backup(50, NOW - 300 * DAY, database="crm"))
     run(opened)
     assert set(available(opened)) == {shop[0].id, old.id}
 
@@ -63,7 +62,7 @@ def test_each_database_has_its_own_floor(opened: Workspace) -> None:
 def test_a_prefix_of_a_name_is_no_reason(opened: Workspace) -> None:
     """Fault 28: shop's retention must not touch shop2's folder, nor a stranger's beside it."""
     places.days(opened, 3)
-    other = builders.backup(70, NOW - 9 * DAY, database="shop2")
+    other = factories.backup(70, NOW - 9 * DAY, database="shop2")
     other = places.stored(opened, other.evolve(location=f"backups/logical/main/shop2/{other.id}"))
     stranger = places.folder_of(opened, other).parent.parent / "shop" / "20200101T000000Z-000000"
     stranger.mkdir(parents=True)
@@ -78,7 +77,7 @@ def test_a_good_backup_outlives_any_outage(opened: Workspace) -> None:
     opened = places.workspace(opened.file.parent, keep={"within": "3d", "minimum": 1})
     for day in range(1, 60):
         opened.catalog.put(
-            builders.backup(800 + day, NOW + day * DAY, status=Status.FAILED, location=None, storage=None)
+            factories.backup(800 + day, NOW + day * DAY, status=Status.FAILED, location=None, storage=None)
         )
     expire_run.run(opened, "main-logical", now=NOW + 60 * DAY)
     assert available(opened) == [each.id for each in good]
@@ -143,11 +142,11 @@ def test_what_somebody_removed_stays_on_record_for_its_time(tmp_path: Path) -> N
 
 def test_a_chain_goes_only_as_a_whole(opened: Workspace) -> None:
     """Fault 22."""
-    full = places.stored(opened, builders.physical(1, NOW - 9 * DAY))
-    child = places.stored(opened, builders.physical(2, NOW - 8 * DAY, parent=full))
+    full = places.stored(opened, factories.physical(1, NOW - 9 * DAY))
+    child = places.stored(opened, factories.physical(2, NOW - 8 * DAY, parent=full))
     run(opened, "main-physical")
     assert available(opened, "main-physical") == [child.id, full.id]
-    newer = places.stored(opened, builders.physical(3, NOW))
+    newer = places.stored(opened, factories.physical(3, NOW))
     run(opened, "main-physical")
     assert available(opened, "main-physical") == [newer.id]
 
@@ -197,7 +196,7 @@ def test_a_full_disk_can_be_emptied(small_disk: Path) -> None:
     """Fault 19: storage and catalog on one disk without a free byte."""
     opened = places.workspace(small_disk)
     backups = [
-        places.stored(opened, builders.backup(number, NOW - number * DAY), content=os.urandom(200_000))
+        places.stored(opened, factories.backup(number, NOW - number * DAY), content=os.urandom(200_000))
         for number in range(3)
     ]
     fill(small_disk / "filler")

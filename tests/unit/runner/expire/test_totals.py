@@ -14,8 +14,8 @@ from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import DAY, NOW
+from tests.support import factories
+from tests.support.factories import DAY, NOW
 from tests.unit.runner import places
 
 
@@ -26,9 +26,9 @@ def opened(tmp_path: Path) -> Workspace:
 
 def old_failures(opened: Workspace, count: int) -> list[Backup]:
     """Failures that are older than any record is kept, with one newer attempt."""
-    opened.catalog.put(builders.backup(1, NOW, location=None, storage=None))
+    opened.catalog.put(factories.backup(1, NOW, location=None, storage=None))
     failures = [
-        builders.backup(
+        factories.backup(
             100 + number, NOW - (500 + number) * DAY,
             status=Status.FAILED, reason=Reason.TOOL, location=None, storage=None,
         )
@@ -94,7 +94,7 @@ def test_a_crash_at_any_step_of_folding_counts_nothing_twice(
 
 def test_a_record_outlives_bytes_that_could_not_be_removed(opened: Workspace) -> None:
     places.days(opened, 1)
-    stuck = places.stored(opened, builders.backup(9, NOW - 900 * DAY))
+    stuck = places.stored(opened, factories.backup(9, NOW - 900 * DAY))
     opened.catalog.put(stuck.evolve(expired_at=NOW - 899 * DAY))
     assert expire_run.fold(opened, "main-logical", now=NOW) == 0
     assert expire_run.run(opened, "main-logical", now=NOW).records == 1

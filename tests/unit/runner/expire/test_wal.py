@@ -15,15 +15,15 @@ from pgbackstop_catalog.records.source import ServerFacts
 from pgbackstop_runner.expire import run
 from pgbackstop_runner.wal import index
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import DAY, NOW
+from tests.support import factories
+from tests.support.factories import DAY, NOW
 from tests.unit.runner import places
 
 NAMES = [f"00000001000000000000000{number}" for number in range(1, 10)]
 
 
 def physical(number: int, start_lsn: str | None, **changes: Any) -> Backup:
-    return builders.physical(number, NOW - number * DAY, start_lsn=start_lsn, **changes)
+    return factories.physical(number, NOW - number * DAY, start_lsn=start_lsn, **changes)
 
 
 def facts(segment_bytes: int) -> ServerFacts:

@@ -18,8 +18,7 @@ from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_runner.formats import tar_extract
 from pgbackstop_runner.storage.stored_backup import StoredBackup
 from pgbackstop_runner.system import streams
-from tests.support import places
-from tests.unit.catalog import builders
+from tests.support import factories, places
 
 PACK: dict[str, Callable[[bytes], bytes]] = {".zst": zstandard.compress, ".gz": gzip.compress, "": bytes}
 
@@ -42,7 +41,7 @@ def stored(folder: Path, content: bytes, suffix: str) -> StoredFile:
 
 
 def source(folder: Path) -> StoredBackup:
-    return StoredBackup(backup=builders.backup(1, builders.NOW), folder=folder)
+    return StoredBackup(backup=factories.backup(1, factories.NOW), folder=folder)
 
 
 def tree(folder: Path) -> dict[str, bytes]:

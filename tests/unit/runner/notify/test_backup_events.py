@@ -17,7 +17,7 @@ from pgbackstop_runner.notify import alertmanager, backup_events, events
 from pgbackstop_runner.notify.events import Event
 from pgbackstop_runner.workspace import Workspace
 from tests.support import storages
-from tests.unit.catalog.finished import NOW, finished, labels_of
+from tests.unit.runner.notify.finished_backup import NOW, finished, labels_of
 from tests.unit.runner.stub_alertmanager import StubAlertmanager
 
 

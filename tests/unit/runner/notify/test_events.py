@@ -10,7 +10,7 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_runner.notify import events
-from tests.unit.catalog.finished import NOW, finished, labels_of
+from tests.unit.runner.notify.finished_backup import NOW, finished, labels_of
 
 
 def test_a_success_in_words() -> None:

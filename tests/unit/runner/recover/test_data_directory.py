@@ -10,11 +10,10 @@ import pytest
 from pgbackstop_catalog import errors
 from pgbackstop_runner.recover import data_directory
 from pgbackstop_runner.recover.data_directory import DataDirectory
-from tests.support import accounts
-from tests.unit.catalog import builders
+from tests.support import accounts, factories
 from tests.unit.runner import places
 
-BACKUP = builders.backup(1, builders.NOW, backup_type="physical", plan="main-physical")
+BACKUP = factories.backup(1, factories.NOW, backup_type="physical", plan="main-physical")
 
 
 @contextmanager

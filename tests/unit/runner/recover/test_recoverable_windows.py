@@ -18,11 +18,11 @@ from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_runner import main
 from pgbackstop_runner.recover import recoverable_windows
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 from tests.unit.runner import places
 
-BACKUP = builders.physical(1, NOW)
+BACKUP = factories.physical(1, NOW)
 WINDOW = Window(
     start=NOW, end=NOW + timedelta(hours=1), ends="received", reason="", backup=BACKUP.id, timeline=1
 )
@@ -69,7 +69,7 @@ def test_the_newest_backup_of_the_window_that_was_read_back() -> None:
         (61, {"verified_at": NOW}),  # after the window
     ]
     backups = [
-        builders.physical(number, NOW + timedelta(minutes=minutes), **changes)
+        factories.physical(number, NOW + timedelta(minutes=minutes), **changes)
         for number, (minutes, changes) in enumerate(minutes_and_changes)
     ]
     assert recoverable_windows.newest_verified(WINDOW, backups) == backups[2]

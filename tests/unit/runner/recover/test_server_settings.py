@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
 from pgbackstop_runner.recover import server_settings
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 
-BACKUP = builders.physical(1, NOW, start_lsn="0/2000028", stop_lsn="0/2000120", timeline=1)
+BACKUP = factories.physical(1, NOW, start_lsn="0/2000028", stop_lsn="0/2000120", timeline=1)
 WORDS = st.text(st.characters(exclude_characters="\0\n", exclude_categories=["Cs"]), min_size=1)
 
 

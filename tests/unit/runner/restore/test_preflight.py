@@ -22,9 +22,9 @@ from pgbackstop_runner.restore.preflight import TargetFacts
 from pgbackstop_runner.restore.select_backup import BackupChoice, BackupQuery
 from pgbackstop_runner.restore.target_database import Database
 from pgbackstop_runner.storage.sources import Source
-from tests.unit.catalog import builders
+from tests.support import factories
 
-BACKUP = builders.backup(1, builders.NOW, source_size_bytes=1000)
+BACKUP = factories.backup(1, factories.NOW, source_size_bytes=1000)
 
 
 def facts(**changes: Any) -> TargetFacts:
@@ -161,7 +161,7 @@ def test_room_is_missing_only_where_a_second_copy_is_made_and_both_sizes_are_kno
     is_second = plan.method != "selection"
     missing = is_second and needed is not None and free is not None and needed > free
     assert len(sentences(plan)) == missing
-    told = dict(plan.lines(builders.NOW)).get("room")
+    told = dict(plan.lines(factories.NOW)).get("room")
     assert (told is not None) == (is_second and needed is not None)
     if told and free is not None:
         assert told.endswith(f"{units.format_size(free)} are free on the server's disk")
@@ -169,18 +169,18 @@ def test_room_is_missing_only_where_a_second_copy_is_made_and_both_sizes_are_kno
 
 def test_a_program_is_told_every_line_and_what_confirms_the_restore() -> None:
     roles = {"missing_roles": frozenset({"app", "shop"})}
-    found = outline({"roles": True}, **roles).document(builders.NOW)
+    found = outline({"roles": True}, **roles).document(factories.NOW)
     assert found["role"] == [f"{name} is created from the backup's globals" for name in ("app", "shop")]
     assert found["confirm"] == "shop"
     assert "left out" not in found
     assert isinstance(found["backup"], str)
-    assert outline({"into": "other"}, replaced=None).document(builders.NOW)["confirm"] == ""
+    assert outline({"into": "other"}, replaced=None).document(factories.NOW)["confirm"] == ""
 
 
 def test_what_the_backup_lacks_by_its_plan_is_told_before_it_replaces_anything() -> None:
     logs = tuple(f"public.log_{number}" for number in range(22))
     backup = BACKUP.evolve(excluded_tables=logs, schema_only_tables=("public.session",))
-    found = outline(choice=BackupChoice(backup=backup, why="")).document(builders.NOW)
+    found = outline(choice=BackupChoice(backup=backup, why="")).document(factories.NOW)
     assert found["left out"] == [
         f"by its plan, {', '.join(logs[:20])} and 2 more",
         "by its plan, the rows of public.session",

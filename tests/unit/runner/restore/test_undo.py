@@ -12,10 +12,10 @@ from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.recover import record as recover_record
 from pgbackstop_runner.restore import undo
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.catalog import builders
+from tests.support import factories
 from tests.unit.runner import places
 
-BACKUP = builders.backup(1, builders.NOW)
+BACKUP = factories.backup(1, factories.NOW)
 RUNNING = Restore(
     id=BACKUP.id,
     server="main",
@@ -23,11 +23,11 @@ RUNNING = Restore(
     backup=BACKUP.id,
     target="shop",
     status=Status.RUNNING,
-    started_at=builders.NOW,
+    started_at=factories.NOW,
     step="start",
 )
 DONE = RUNNING.evolve(
-    status=Status.SUCCEEDED, finished_at=builders.NOW, step="", replaced_database="shop__before"
+    status=Status.SUCCEEDED, finished_at=factories.NOW, step="", replaced_database="shop__before"
 )
 RECOVERIES = {"what": "recover", "method": "into", "target": "/var/tmp/recovered"}  # noqa: S108 - never made
 Reconcile = Callable[[Workspace], tuple[Restore, ...]]

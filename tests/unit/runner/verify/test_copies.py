@@ -17,8 +17,8 @@ from pgbackstop_runner.verify import copies, reread
 from pgbackstop_runner.verify.run import Asked, VerifyResult
 from pgbackstop_runner.workspace import Workspace
 from tests.support import keys
+from tests.support.factories import DAY, NOW
 from tests.support.keys import Keys
-from tests.unit.catalog.builders import DAY, NOW
 from tests.unit.runner import places
 from tests.unit.runner.stub_alertmanager import answering
 

@@ -8,8 +8,8 @@ from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
 from pgbackstop_runner.verify import run
 from pgbackstop_runner.verify.run import Asked
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 from tests.unit.runner import places
 
 SEEN = Acknowledgement(at=NOW, operator="ops")
@@ -31,7 +31,7 @@ def verify(opened: Workspace, backup: Backup, asked: Asked = Asked()) -> Backup:
 
 def test_damage_is_news_whatever_somebody_took_note_of_before(tmp_path: Path) -> None:
     opened = places.workspace(tmp_path)
-    made = rotten(opened, builders.backup(1, NOW, vanished=LOST, acknowledged=SEEN))
+    made = rotten(opened, factories.backup(1, NOW, vanished=LOST, acknowledged=SEEN))
     found = verify(opened, made)
     assert (found.status, found.reason, found.is_damaged) == (Status.FAILED, Reason.CORRUPT, True)
     assert found.acknowledged is None
@@ -39,14 +39,14 @@ def test_damage_is_news_whatever_somebody_took_note_of_before(tmp_path: Path) ->
 
 def test_damage_that_was_acknowledged_stays_so_when_it_is_read_once_more(tmp_path: Path) -> None:
     opened = places.workspace(tmp_path)
-    found = verify(opened, rotten(opened, builders.backup(1, NOW)))
+    found = verify(opened, rotten(opened, factories.backup(1, NOW)))
     opened.catalog.put(found.evolve(acknowledged=SEEN))
     assert verify(opened, found).acknowledged == SEEN
 
 
 def test_the_proof_says_who_asked_and_for_when(tmp_path: Path) -> None:
     opened = places.workspace(tmp_path)
-    made = rotten(opened, builders.backup(1, NOW))
+    made = rotten(opened, factories.backup(1, NOW))
     verify(opened, made, Asked(trigger="catch-up", scheduled_for=NOW))
     verify(opened, made)
     by_hand, asked = opened.catalog.proofs(made.plan)

@@ -13,8 +13,8 @@ from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_runner.verify import targets
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import DAY, NOW
+from tests.support import factories
+from tests.support.factories import DAY, NOW
 from tests.unit.runner import places
 
 FILES = (StoredFile(path="shop.backup", size_bytes=1, sha256="0" * 64),)
@@ -41,33 +41,33 @@ def put(opened: Workspace, *backups: Backup) -> None:
     ],
 )
 def test_where_there_are_bytes_to_read(changes: dict[str, Any], readable: bool) -> None:
-    assert targets.is_readable(builders.backup(1, NOW, **changes)) is readable
+    assert targets.is_readable(factories.backup(1, NOW, **changes)) is readable
 
 
 def test_the_newest_good_one_of_each_database() -> None:
     backups = [
-        builders.backup(4, NOW, database="shop", status=Status.FAILED),
-        builders.backup(3, NOW - DAY, database="blog"),
-        builders.backup(2, NOW - DAY, database="shop"),
-        builders.backup(1, NOW - 2 * DAY, database="shop"),
+        factories.backup(4, NOW, database="shop", status=Status.FAILED),
+        factories.backup(3, NOW - DAY, database="blog"),
+        factories.backup(2, NOW - DAY, database="shop"),
+        factories.backup(1, NOW - 2 * DAY, database="shop"),
     ]
     assert targets.newest(backups) == (backups[1], backups[2])
     assert targets.newest([]) == ()
 
 
 def test_those_that_it_is_built_on_come_first_and_once() -> None:
-    full = builders.physical(1, NOW)
-    second = builders.physical(2, NOW + DAY, parent=full)
-    third = builders.physical(3, NOW + 2 * DAY, parent=second)
-    sibling = builders.physical(4, NOW + 3 * DAY, parent=full)
+    full = factories.physical(1, NOW)
+    second = factories.physical(2, NOW + DAY, parent=full)
+    third = factories.physical(3, NOW + 2 * DAY, parent=second)
+    sibling = factories.physical(4, NOW + 3 * DAY, parent=full)
     backups = [sibling, third, second, full]
     assert targets.with_parents([third], backups) == (full, second, third)
     assert targets.with_parents([third, sibling], backups) == (full, second, third, sibling)
 
 
 def test_a_chain_goes_as_far_as_there_are_bytes() -> None:
-    full = builders.physical(1, NOW, expired_at=NOW)
-    second = builders.physical(2, NOW + DAY, parent=full)
+    full = factories.physical(1, NOW, expired_at=NOW)
+    second = factories.physical(2, NOW + DAY, parent=full)
     assert targets.with_parents([second], [second, full]) == (second,)
 
 
@@ -75,7 +75,7 @@ def test_a_chain_goes_as_far_as_there_are_bytes() -> None:
 def histories(draw: st.DrawFn) -> list[Backup]:
     """Backups, each of which names any other, itself or none as its parent: circles too."""
     count = draw(st.integers(1, 7))
-    backups = [builders.physical(number, NOW + timedelta(hours=number)) for number in range(count)]
+    backups = [factories.physical(number, NOW + timedelta(hours=number)) for number in range(count)]
     parents = draw(st.lists(st.none() | st.integers(0, count - 1), min_size=count, max_size=count))
     return [
         backup.evolve(parent=None if parent is None else backups[parent].id)
@@ -104,9 +104,9 @@ def test_a_parent_is_read_before_what_is_built_on_it(backups: list[Backup]) -> N
 @pytest.fixture
 def opened(tmp_path: Path) -> Workspace:
     made = places.workspace(tmp_path)
-    full = builders.physical(3, NOW)
-    put(made, builders.backup(1, NOW - DAY), builders.backup(2, NOW), full)
-    put(made, builders.physical(4, NOW + DAY, parent=full), builders.backup(5, NOW, plan="gone"))
+    full = factories.physical(3, NOW)
+    put(made, factories.backup(1, NOW - DAY), factories.backup(2, NOW), full)
+    put(made, factories.physical(4, NOW + DAY, parent=full), factories.backup(5, NOW, plan="gone"))
     return made
 
 
@@ -130,7 +130,7 @@ def test_of_a_plan_or_of_all(
 
 
 def test_one_backup_and_those_that_it_is_built_on(opened: Workspace) -> None:
-    backup_id = builders.physical(4, NOW + DAY).id
+    backup_id = factories.physical(4, NOW + DAY).id
     assert numbers(targets.select(opened, backup_id[:9], every=False)) == {"main-physical": [3, 4]}
 
 
@@ -138,7 +138,7 @@ def test_what_cannot_be_verified_is_said(opened: Workspace, tmp_path: Path) -> N
     with pytest.raises(errors.NotFound, match="no plan and no backup 'nightly'") as caught:
         targets.select(opened, "nightly", every=False)
     assert "main-logical, main-physical" in caught.value.remedy
-    backup = builders.backup(6, NOW + 2 * DAY, expired_at=NOW + 3 * DAY)
+    backup = factories.backup(6, NOW + 2 * DAY, expired_at=NOW + 3 * DAY)
     put(opened, backup)
     with pytest.raises(errors.NotFound, match="has expired: there is nothing to read"):
         targets.select(opened, backup.id, every=False)

@@ -14,8 +14,8 @@ from pgbackstop_catalog.store import layout
 from pgbackstop_runner.wal import archive_reader, copy_loop
 from pgbackstop_runner.wal.archive import Archive
 from pgbackstop_runner.workspace import Workspace
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 from tests.unit.runner import places
 from tests.unit.runner.wal import makers
 from tests.unit.runner.wal.makers import SIZE
@@ -50,8 +50,10 @@ class Copying:
     def backup(self, number: int, segment: int, *, copied: bool = True) -> Backup:
         """One that starts in that segment."""
         lsn = format_lsn(segment * SIZE + 40)
-        ended = NOW + number * builders.DAY
-        record = builders.physical(number, ended, start_lsn=lsn, stop_lsn=lsn, timeline=1, server_facts=FACTS)
+        ended = NOW + number * factories.DAY
+        record = factories.physical(
+            number, ended, start_lsn=lsn, stop_lsn=lsn, timeline=1, server_facts=FACTS
+        )
         self.workspace.catalog.put(record)
         if copied:
             self.copied(record)

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan, Target
 from pgbackstop_catalog.decisions.wal_segments import Entry, Segment, Switch, format_lsn
 from pgbackstop_runner.wal import segment_path
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 
 SIZE = 16 << 20
 START, STOP = 4, 6  # the segments in which the backup began and ended
-BACKUP = builders.physical(
+BACKUP = factories.physical(
     1, NOW, start_lsn=format_lsn(START * SIZE + 40), stop_lsn=format_lsn(STOP * SIZE + 100), timeline=1
 )
 LATEST = Target(kind="latest")

@@ -13,8 +13,8 @@ from pgbackstop_runner.storage.folder import FolderStore
 from pgbackstop_runner.storage.protocol import StoreError
 from pgbackstop_runner.wal import archive_reader, replay_source, segment_file, storage_copy
 from pgbackstop_runner.wal.storage_copy import WalCopier
-from tests.unit.catalog import builders
-from tests.unit.catalog.builders import NOW
+from tests.support import factories
+from tests.support.factories import NOW
 from tests.unit.runner.wal import makers
 from tests.unit.runner.wal.copying import Copying
 from tests.unit.runner.wal.makers import SIZE
@@ -238,7 +238,7 @@ def receiver(copying: Copying, received: int, minute: int) -> None:
         segment_bytes=SIZE,
         timeline=1,
         received_lsn=format_lsn(received),
-        recoverable_until=NOW + 30 * builders.DAY + minute * (builders.DAY / 1440),
+        recoverable_until=NOW + 30 * factories.DAY + minute * (factories.DAY / 1440),
     )
     path = copying.workspace.state.wal("main")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -252,14 +252,14 @@ def test_the_unfinished_segment_counts_with_its_moment(copying: Copying) -> None
     receiver(copying, 3 * SIZE + 9, minute=1)
     state = copying.look()
     assert state.windows[-1].ends == "received"
-    assert state.recoverable_until == NOW + 30 * builders.DAY + builders.DAY / 1440
+    assert state.recoverable_until == NOW + 30 * factories.DAY + factories.DAY / 1440
     found = archive_reader.read(copying.workspace, "main", "offsite")
     assert [path.read_bytes() for path in replay_source.unfinished(found.folder)] == [b"beginning"]
     # Complete by now: its beginning is not needed any more.
     (copying.archive.receiving / f"{makers.name(3)}.lz4.partial").unlink()
     copying.archived(3)
     receiver(copying, 4 * SIZE, minute=2)
-    assert copying.look().recoverable_until == NOW + 30 * builders.DAY + 2 * builders.DAY / 1440
+    assert copying.look().recoverable_until == NOW + 30 * factories.DAY + 2 * factories.DAY / 1440
     assert not list(copying.offsite.glob("receiving/*.partial"))
 
 

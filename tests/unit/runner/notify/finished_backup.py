@@ -3,26 +3,22 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
+from tests.support import factories
 
 NOW = datetime(2026, 11, 22, 2, 3, 4, tzinfo=UTC)
 
 
 def finished(**changes: Any) -> Backup:
     """A good one, unless a test says otherwise."""
-    return Backup(
-        id="20261122T020000Z-5f3a9c",
-        plan="shop-daily",
-        server="main",
-        database="shop",
-        backup_type="logical",
-        status=Status.SUCCEEDED,
-        started_at=NOW - timedelta(minutes=3),
-        finished_at=NOW,
-        duration_seconds=185.0,
-        size_bytes=4_200_000,
-    ).evolve(**changes)
+    facts: dict[str, Any] = {
+        "id": "20261122T020000Z-5f3a9c",
+        "plan": "shop-daily",
+        "started_at": NOW - timedelta(minutes=3),
+        "duration_seconds": 185.0,
+        "size_bytes": 4_200_000,
+    }
+    return factories.backup(1, NOW, **facts).evolve(**changes)
 
 
 def labels_of(alerts: list[dict[str, Any]]) -> list[tuple[str, str, str | None]]:
