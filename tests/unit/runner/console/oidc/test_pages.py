@@ -121,8 +121,8 @@ def test_somebody_comes_from_the_provider_and_is_a_viewer(tmp_path: Path) -> Non
         digest = hashlib.sha256(form["code_verifier"].encode()).digest()
         assert base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == asked["code_challenge"]
         overview = await (await place.get("/")).text()
-        assert "<bdi>anna (SignIn)</bdi> · <bdi>viewer</bdi>" in overview
-        assert place.logins() == [("anna (SignIn)", f"42 of {place.provider.issuer}", "done")]
+        assert "<bdi>anna (House)</bdi> · <bdi>viewer</bdi>" in overview
+        assert place.logins() == [("anna (House)", f"42 of {place.provider.issuer}", "done")]
 
     within(tmp_path, story)
 
@@ -134,7 +134,7 @@ def test_below_a_path_of_a_proxy_the_cookies_and_the_way_back_are_there(tmp_path
         welcome = await place.come_back(asked["state"])
         assert "url=/ops/" in await welcome.text()
         assert welcome.cookies[COOKIE]["path"] == "/ops/"
-        assert "anna (SignIn)" in await (await place.get("/")).text()
+        assert "anna (House)" in await (await place.get("/")).text()
 
     within(tmp_path, story, path="/ops")
 
@@ -173,9 +173,9 @@ def test_other_groups_and_another_provider_count_at_once(tmp_path: Path) -> None
     async def story(place: SignIn) -> None:
         place.provider.claims = {"groups": ["dba", "staff"]}
         await place.sign_in()
-        assert "<bdi>anna (SignIn)</bdi> · <bdi>admin</bdi>" in await (await place.get("/")).text()
+        assert "<bdi>anna (House)</bdi> · <bdi>admin</bdi>" in await (await place.get("/")).text()
         place.reload(roles={"operator": ["dba"], "viewer": ["staff"]})
-        assert "<bdi>anna (SignIn)</bdi> · <bdi>operator</bdi>" in await (await place.get("/")).text()
+        assert "<bdi>anna (House)</bdi> · <bdi>operator</bdi>" in await (await place.get("/")).text()
         place.reload(roles={"viewer": ["nobody"]})
         assert (await place.get("/")).headers["Location"] == "/login"
         place.reload(roles={"viewer": ["staff"]}, client_id="another")
@@ -265,7 +265,7 @@ def test_a_provider_that_is_away_leaves_the_passwords(tmp_path: Path) -> None:
         refused = await place.get("/login/oidc")
         assert refused.status == 503
         text = await refused.text()
-        assert "SignIn: It cannot be asked: Connect call failed" in text
+        assert "House: It cannot be asked: Connect call failed" in text
         assert "Log in by a name and a password of this console, or try again." in text
         entered = {"name": "ada", "password": PASSWORD}
         here = await place.browser.post(f"{place.address}/login", data=entered, allow_redirects=False)
@@ -332,7 +332,7 @@ def test_what_a_provider_must_not_say_lets_nobody_in(tmp_path: Path, twist: Twis
         assert COOKIE not in refused.cookies
         assert 'name="password"' in text
         [(user, _, outcome)] = place.logins()
-        assert (user, outcome.partition(":")[0]) == ("(SignIn)", "refused")
+        assert (user, outcome.partition(":")[0]) == ("(House)", "refused")
 
     within(tmp_path, story)
 
@@ -389,6 +389,6 @@ def test_groups_that_are_in_no_token_are_asked_for(tmp_path: Path) -> None:
     async def story(place: SignIn) -> None:
         place.provider.says["/me"] = answer(sub="42", realm={"roles": ["dba"]}, email="other@example.com")
         assert (await place.sign_in()).status == 200
-        assert "<bdi>anna (SignIn)</bdi> · <bdi>admin</bdi>" in await (await place.get("/")).text()
+        assert "<bdi>anna (House)</bdi> · <bdi>admin</bdi>" in await (await place.get("/")).text()
 
     within(tmp_path, story, groups_claim="realm.roles")
