@@ -1,112 +1,18 @@
-"""People come from a provider, and a provider that lies, floods or is away lets nobody in."""
+"""People come from a provider, by its word and in their own browser, and go again."""
 
-import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import bcrypt
 import pytest
-from aiohttp import ClientResponse, ClientSession, CookieJar, web
+from aiohttp import ClientSession, CookieJar, web
 
-from pgbackstop_runner.console import audit, login, pages
-from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import COOKIE
-from pgbackstop_runner.console.oidc import pages as oidc_pages
 from pgbackstop_runner.console.oidc import provider as oidc_provider
-from pgbackstop_runner.console.operations import Operations
-from pgbackstop_runner.workspace import Workspace
 from tests.support import ports
-from tests.unit.runner import places
-from tests.unit.runner.console.oidc.stub_provider import StubProvider, answer, new_key
-
-PASSWORD = "correct horse battery"
-HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
-
-
-@dataclass(kw_only=True)
-class SignIn:
-    """A console, its provider, and a browser."""
-
-    provider: StubProvider
-    opened: Workspace
-    address: str
-    browser: ClientSession
-
-    async def get(self, path: str, browser: ClientSession | None = None) -> ClientResponse:
-        got = await (browser or self.browser).get(self.address + path, allow_redirects=False)
-        await got.read()
-        return got
-
-    async def begin(self) -> dict[str, str]:
-        """Go to the provider; what it is asked."""
-        sent = await self.get("/login/oidc")
-        assert sent.status == 303, await sent.text()
-        query = parse_qs(urlsplit(sent.headers["Location"]).query)
-        asked = {name: values[0] for name, values in query.items()}
-        self.provider.nonce = asked["nonce"]
-        return asked
-
-    async def come_back(self, state: str, more: str = "code=one") -> ClientResponse:
-        return await self.get(f"/login/oidc/callback?state={state}&{more}")
-
-    async def sign_in(self) -> ClientResponse:
-        return await self.come_back((await self.begin())["state"])
-
-    def logins(self) -> list[tuple[str, str, str]]:
-        return [(each["user"], each["subject"], each["outcome"]) for each in audit.newest(self.opened)]
-
-    def reload(self, **oidc: Any) -> None:
-        """As SIGHUP does."""
-        console = self.opened.config.console
-        assert console.oidc is not None
-        changed = console.evolve(oidc=console.oidc.evolve(**oidc))
-        object.__setattr__(self.opened, "config", self.opened.config.evolve(console=changed))
-
-
-@asynccontextmanager
-async def listening(app: web.Application, port: int) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        yield
-    finally:
-        await runner.cleanup()
-
-
-@asynccontextmanager
-async def attempt(folder: Path, *, path: str = "", **oidc: Any) -> AsyncIterator[SignIn]:
-    provider, port = StubProvider(port=ports.free()), ports.free()
-    console = {
-        "listen": f"127.0.0.1:{port}",
-        "users": {"ada": {"role": "admin", "password_hash": HASH}},
-        "oidc": provider.settings(**oidc),
-        **({"public_url": f"http://127.0.0.1:{port}{path}"} if path else {}),
-    }
-    opened = places.workspace(folder, console=console)
-    desk = Desk(workspace=lambda: opened, operations=Operations(), path=path)
-    app = desk.application(login.add, oidc_pages.add, pages.add)
-    async with (
-        listening(provider.application(), provider.port),
-        listening(app, port),
-        ClientSession(cookie_jar=CookieJar(unsafe=True)) as browser,
-    ):
-        address = f"http://127.0.0.1:{port}{path}"
-        yield SignIn(provider=provider, opened=opened, address=address, browser=browser)
-
-
-def within(folder: Path, story: Callable[[SignIn], Awaitable[None]], **options: Any) -> None:
-    async def told() -> None:
-        async with attempt(folder, **options) as place:
-            await story(place)
-
-    asyncio.run(told())
+from tests.unit.runner.console.oidc.sign_in import PASSWORD, SignIn, within
+from tests.unit.runner.console.oidc.stub_provider import answer, new_key
 
 
 def test_somebody_comes_from_the_provider_and_is_a_viewer(tmp_path: Path) -> None:
@@ -274,115 +180,6 @@ def test_a_provider_that_is_away_leaves_the_passwords(tmp_path: Path) -> None:
         assert (await place.get("/login/oidc/end")).status == 503
 
     within(tmp_path, story, issuer=f"http://127.0.0.1:{ports.free()}")
-
-
-Twist = Callable[[StubProvider], Any]
-DISCOVERY = "/.well-known/openid-configuration"
-
-
-def claiming(**claims: Any) -> Twist:
-    return lambda it: it.claims.update(claims)
-
-
-def saying(path: str, said: Callable[[web.Request], web.StreamResponse]) -> Twist:
-    return lambda it: it.says.update({path: said})
-
-
-def raw(body: str, status: int = 200, **headers: str) -> Callable[[web.Request], web.StreamResponse]:
-    return lambda _request: web.Response(text=body, status=status, headers=headers)
-
-
-def of_another_person(it: StubProvider) -> None:
-    it.claims["groups"], it.says["/me"] = None, answer(sub="43", groups=["dba"])
-
-
-TWISTS: list[tuple[str, Twist, str]] = [
-    ("an old token", claiming(exp=1), "has expired"),
-    ("a key of none", saying("/keys", answer(keys=[new_key("x").as_dict(private=False)])), "not publish"),
-    ("too long", saying("/token", raw("x" * 600_000)), "more than 524288 bytes"),
-    ("no group", claiming(groups=[]), "names no group."),
-    ("groups of others", claiming(groups=["x"]), "names no group that may."),
-    ("groups that are none", claiming(groups={"staff": 1}), "names no group."),
-    ("endless groups", claiming(groups=["x"] * 2000), "more than 1000 groups"),
-    ("claims of another person", of_another_person, "names no group."),
-    ("no keys", saying("/keys", answer(keys=[])), "publishes no key"),
-    ("secret keys", saying("/keys", answer(keys=[{"kty": "oct", "k": "AA"}, 1, {"kty": "RSA"}])), "no key"),
-    (
-        "an unknown code",
-        saying("/token", answer(400, error="invalid_grant", error_description="<b>\x1b[31m")),
-        "invalid_grant: &lt;b&gt;\\u001b[31m",
-    ),
-    ("no JSON", saying("/token", raw("<html>")), "no JSON object"),
-    ("deep JSON", saying("/token", raw("[" * 200_000)), "no JSON object"),
-    ("led elsewhere", saying("/keys", raw("", 302, Location="http://evil.example")), "no JSON object"),
-    ("no ID token", saying("/token", answer(access_token="x")), "gave no ID token"),
-]
-
-
-@pytest.mark.parametrize(
-    ("twist", "sentence"), [each[1:] for each in TWISTS], ids=[each[0] for each in TWISTS]
-)
-def test_what_a_provider_must_not_say_lets_nobody_in(tmp_path: Path, twist: Twist, sentence: str) -> None:
-    async def story(place: SignIn) -> None:
-        twist(place.provider)
-        refused = await place.sign_in()
-        text = await refused.text()
-        assert refused.status in {403, 503}
-        assert sentence in text
-        assert COOKIE not in refused.cookies
-        assert 'name="password"' in text
-        [(user, _, outcome)] = place.logins()
-        assert (user, outcome.partition(":")[0]) == ("(House)", "refused")
-
-    within(tmp_path, story)
-
-
-DISCOVERIES: list[tuple[str, Twist, str]] = [
-    (
-        "another issuer",
-        lambda it: it.document.update(issuer="https://evil.example"),
-        "calls itself https://e",
-    ),
-    ("in clear", lambda it: it.document.update(token_endpoint="http://192.0.2.1/"), "in clear, to 192.0.2.1"),
-    ("no address", lambda it: it.document.update(jwks_uri="javascript:alert(1)"), "no usable jwks_uri"),
-    ("not there", saying(DISCOVERY, answer(404)), "it answered 404"),
-    ("too large", lambda it: it.document.update(more="x" * 600_000), "more than 524288 bytes"),
-]
-
-
-@pytest.mark.parametrize(
-    ("twist", "sentence"), [each[1:] for each in DISCOVERIES], ids=[each[0] for each in DISCOVERIES]
-)
-def test_nobody_is_sent_to_a_provider_that_says_strange_things_of_itself(
-    tmp_path: Path, twist: Twist, sentence: str
-) -> None:
-    async def story(place: SignIn) -> None:
-        twist(place.provider)
-        for _ in range(2):  # once more at once: it is not asked again
-            refused = await place.get("/login/oidc")
-            assert refused.status == 503
-            assert sentence in await refused.text()
-            assert "Log in by a name and a password of this console" in await refused.text()
-        assert place.provider.asked == [DISCOVERY]
-
-    within(tmp_path, story)
-
-
-@pytest.mark.parametrize(
-    ("more", "sentence"),
-    [
-        ("error=access_denied&error_description=no%1b", "It refused: access_denied: no\\u001b."),
-        ("code=one&iss=https://evil.example", "another issuer"),
-        ("", "has no code"),
-    ],
-)
-def test_what_the_browser_brings_is_checked_too(tmp_path: Path, more: str, sentence: str) -> None:
-    async def story(place: SignIn) -> None:
-        refused = await place.come_back((await place.begin())["state"], more)
-        assert sentence in await refused.text()
-        assert "/token" not in place.provider.asked
-
-    within(tmp_path, story)
 
 
 def test_groups_that_are_in_no_token_are_asked_for(tmp_path: Path) -> None:
