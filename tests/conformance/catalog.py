@@ -3,16 +3,14 @@
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.records.storage import StorageMark
 from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.store.protocol import AnyRecord, Catalog
 from tests.support import factories
-from tests.support.factories import DAY, NOW
+from tests.support.factories import DAY, NOW, copy_of
 
 
 def put(catalog: Catalog, count: int, plan: str = "main-logical", first: int = 0) -> list[Backup]:
@@ -25,25 +23,15 @@ def put(catalog: Catalog, count: int, plan: str = "main-logical", first: int = 0
     return made
 
 
-def copy_of(backup: Backup, storage: str = "offsite") -> Copy:
-    return Copy(
-        backup=backup.id, plan=backup.plan, server="main", backup_type="logical", storage=storage,
-        status=Status.SUCCEEDED, started_at=NOW,
-    )  # fmt: skip
-
-
 def proof_of(backup: Backup, number: int) -> Proof:
-    return Proof(
-        id=factories.backup(number, NOW).id, proof="drill", backup=backup.id, plan=backup.plan, server="main",
-        backup_type="logical", status=Status.SUCCEEDED, started_at=NOW,
-    )  # fmt: skip
+    return factories.proof_of(backup, id=factories.backup(number).id)
 
 
 def restore_of(backup: Backup, number: int, server: str = "main") -> Restore:
-    return Restore(
-        id=factories.backup(number, NOW - number * DAY).id, server=server, plan=backup.plan, backup=backup.id,
-        database="shop", target="shop_2", method="into", status=Status.SUCCEEDED, started_at=NOW,
-    )  # fmt: skip
+    moment = NOW - number * DAY
+    return factories.restore_of(
+        backup, id=factories.backup(number, moment).id, server=server, target="shop_2", started_at=moment
+    )
 
 
 class CatalogContract:
@@ -170,7 +158,7 @@ class CatalogContract:
         one, other = put(catalog, 2)
         for number, record in enumerate((one, other)):
             catalog.put(copy_of(record))
-            catalog.put(copy_of(record, "tape"))
+            catalog.put(copy_of(record, storage="tape"))
             catalog.put(proof_of(record, number))
         catalog.remove(one)
         catalog.remove(one)

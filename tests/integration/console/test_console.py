@@ -13,7 +13,6 @@ import pytest
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup, FileList
-from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_runner.console import server
 from pgbackstop_runner.console.api.endpoint import BASE
 from pgbackstop_runner.console.app import Desk, Route
@@ -38,19 +37,7 @@ def routes() -> list[Route]:
 
 
 def failed(plan: str, *, database: str = "", message: str = "") -> Backup:
-    now = utc_now()
-    return Backup(
-        id=new_id(now),
-        plan=plan,
-        server="main",
-        database=database,
-        backup_type="logical",
-        status=Status.FAILED,
-        reason=Reason.TOOL,
-        message=message,
-        started_at=now,
-        finished_at=now,
-    )
+    return factories.failed(utc_now(), plan=plan, database=database, message=message)
 
 
 def path_of(route: Route) -> str:

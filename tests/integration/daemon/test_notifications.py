@@ -16,7 +16,7 @@ from pgbackstop_runner.expire import acknowledge
 from pgbackstop_runner.notify import alertmanager_config, backup_events, drill_events
 from pgbackstop_runner.notify.alertmanager import post
 from tests.integration.daemon.conftest import Alertmanager, Daemons, until
-from tests.support import forks
+from tests.support import factories, forks
 
 # A schedule that is never due while the test runs.
 _SELDOM = {"schedule": "0 2 29 2 *", "drill": {"schedule": "0 5 29 2 *"}}
@@ -24,19 +24,7 @@ _RULES = Path(__file__).parents[3] / "alerts" / "pgbackstop.rules.yml"
 
 
 def _backup() -> Backup:
-    now = datetime.now(UTC)
-    return Backup(
-        id="20261122T020000Z-5f3a9c",
-        plan="shop",
-        server="main",
-        database="shop",
-        backup_type="logical",
-        status=Status.SUCCEEDED,
-        started_at=now,
-        finished_at=now,
-        duration_seconds=1.0,
-        size_bytes=1000,
-    )
+    return factories.daily(datetime.now(UTC), plan="shop", id="20261122T020000Z-5f3a9c")
 
 
 def _configure(daemons: Daemons, alertmanager: Alertmanager) -> workspace.Workspace:

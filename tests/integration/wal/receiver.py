@@ -20,14 +20,12 @@ import psutil
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_catalog.store import wal_index
 from pgbackstop_catalog.store.folder import FolderCatalog
 from pgbackstop_runner.system.state_folder import StateFolder
 from pgbackstop_runner.wal import state as wal_state
-from tests.support import accounts, forks, install_postgres, places, storages
+from tests.support import accounts, factories, forks, install_postgres, places, storages
 from tests.support.servers import Server
 
 DEADLINE = 60.0  # seconds; what is waited for takes one or two
@@ -231,19 +229,8 @@ class Receiver:
         """A record of a physical backup that has just succeeded, in the catalog."""
         now = utc_now()
         lsn = str(self.server.execute("select pg_current_wal_lsn()")[0][0])
-        values: dict[str, Any] = {
-            "id": new_id(now),
-            "plan": "main-physical",
-            "server": "main",
-            "backup_type": "physical",
-            "status": Status.SUCCEEDED,
-            "started_at": now,
-            "finished_at": utc_now(),
-            "start_lsn": lsn,
-            "stop_lsn": lsn,
-            "timeline": 1,
-        }
-        record = Backup(**{**values, **changes})
+        facts: dict[str, Any] = {"started_at": now, "start_lsn": lsn, "stop_lsn": lsn, "timeline": 1}
+        record = factories.instant(utc_now(), plan="main-physical", **{**facts, **changes})
         FolderCatalog(self.catalog).put(record)
         return record
 

@@ -9,24 +9,16 @@ import psycopg
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_runner import failures
+from tests.support import factories
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 def made(reason: Reason | None) -> Backup:
-    return Backup(
-        id=new_id(NOW),
-        plan="p",
-        server="s",
-        backup_type="logical",
-        status=Status.SUCCEEDED if reason is None else Status.FAILED,
-        reason=reason,
-        started_at=NOW,
-    )
+    return factories.daily() if reason is None else factories.failed(reason=reason)
 
 
 @pytest.mark.parametrize(

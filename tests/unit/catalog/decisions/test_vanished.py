@@ -15,6 +15,7 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.records.source import ServerFacts
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
+from tests.support import factories
 from tests.support.factories import DAY, NOW, backup
 
 ORDERS = "public.orders"
@@ -42,18 +43,8 @@ def told(*counts: int | None, limits: DataLoss = LIMITS) -> list[str]:
 
 
 def restored(ended: datetime, **changes: Any) -> Restore:
-    facts: dict[str, Any] = {
-        "id": f"{ended:%Y%m%dT%H%M%SZ}-000001",
-        "server": "main",
-        "plan": "main-logical",
-        "backup": f"{ended:%Y%m%dT%H%M%SZ}-000000",
-        "database": "shop",
-        "target": "shop",
-        "status": Status.SUCCEEDED,
-        "started_at": ended - timedelta(minutes=5),
-        "finished_at": ended,
-    }
-    return Restore.model_validate({**facts, **changes})
+    facts: dict[str, Any] = {"started_at": ended - timedelta(minutes=5), "finished_at": ended}
+    return factories.restore_of(backup(0, ended), **{**facts, **changes})
 
 
 @pytest.mark.parametrize(

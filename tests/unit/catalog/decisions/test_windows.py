@@ -11,6 +11,7 @@ from pgbackstop_catalog.decisions.wal_segments import Entry, Segment, Switch, Wa
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.source import ServerFacts
+from tests.support import factories
 
 START = datetime(2026, 11, 22, 2, tzinfo=UTC)
 SIZE = wal_segments.DEFAULT_SEGMENT_BYTES
@@ -35,19 +36,13 @@ def entry(number: int, timeline: int = 1, covers: datetime | None = None) -> Ent
 
 def backup(number: int, **changes: Any) -> Backup:
     """A base backup that begins and ends in segment ``number`` and finishes in that minute."""
-    values: dict[str, Any] = {
-        "id": f"20261122T{number:06d}Z-000000",
-        "plan": "main-physical",
-        "server": "main",
-        "backup_type": "physical",
-        "status": Status.SUCCEEDED,
+    facts: dict[str, Any] = {
         "started_at": minute(number - 0.5),
-        "finished_at": minute(number),
         "start_lsn": wal_segments.format_lsn(number * SIZE + 40),
         "stop_lsn": wal_segments.format_lsn(number * SIZE + 900),
         "timeline": 1,
     }
-    return Backup(**{**values, **changes})
+    return factories.physical(number, minute(number), **{**facts, **changes})
 
 
 def state(received: int | None = None, *, until: float | None = None, **changes: Any) -> WalState:
@@ -154,15 +149,15 @@ def test_backups_that_cannot_be_restored_do_not_count() -> None:
         backup(3, finished_at=None),
         backup(3, server_facts=ServerFacts(version="17", version_number=170000, system_identifier="8")),
         backup(3, method="incremental"),
-        backup(3, method="incremental", parent="20261122T000009Z-000000"),
+        backup(3, parent=backup(9)),
     ]
     for each in useless:
         assert windows.windows([each], [entry(3), entry(4)], state(5, until=5)) == ()
 
 
 def test_an_incremental_one_needs_all_its_parents() -> None:
-    full, middle = backup(3), backup(4, method="incremental", parent=backup(3).id)
-    last = backup(5, method="incremental", parent=middle.id)
+    full, middle = backup(3), backup(4, parent=backup(3))
+    last = backup(5, parent=middle)
     entries = [entry(number) for number in (6, 7)]
     found = windows.windows([full, middle, last], entries, None)
     assert (minute(5), minute(7), "archive") in spans(found)

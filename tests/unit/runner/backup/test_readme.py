@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog.records.attempt import Status
-from pgbackstop_catalog.records.backup import Backup, StoredFile
+from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_catalog.records.source import Tablespace
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.backup import readme
+from tests.support import factories
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 FILES = ("16400.tar.zst", "backup_manifest", "base.tar.zst", "pg_wal.tar.gz")
@@ -63,14 +63,10 @@ def test_incremental_and_unknown_tablespace() -> None:
 
 
 def test_document(tmp_path: Path) -> None:
-    made = Backup(
-        id=new_id(NOW),
-        plan="p",
+    made = factories.backup(
+        1,
         server="s",
         database="new\nline",
-        backup_type="logical",
-        status=Status.SUCCEEDED,
-        started_at=NOW,
         parent=new_id(NOW),
         files=(StoredFile(path="a.backup", size_bytes=1, sha256="0" * 64),),
         restore_by_hand=("first", "second"),

@@ -5,26 +5,16 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_runner.backup import size_forecast
+from tests.support import factories
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 sizes = st.integers(min_value=1, max_value=10**15)
 
 
 def backup(size: int | None, source: int | None = None) -> Backup:
-    return Backup(
-        id=new_id(NOW),
-        plan="p",
-        server="s",
-        backup_type="logical",
-        status=Status.SUCCEEDED,
-        started_at=NOW,
-        size_bytes=size,
-        source_size_bytes=source,
-    )
+    return factories.daily(size_bytes=size, source_size_bytes=source)
 
 
 def test_first_guess() -> None:

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.demo import metrics
+from tests.support import factories
 
 PAGE = r"""# HELP backup_last_success_time When.
 # TYPE backup_last_success_time gauge
@@ -20,17 +20,8 @@ FINISHED = datetime.fromtimestamp(1795373717.452, UTC)
 
 
 def backup(**changes: object) -> Backup:
-    content = {
-        "id": "20261122T185517Z-21f16d",
-        "plan": "p",
-        "server": "s",
-        "database": 'a "b", c',
-        "backup_type": "logical",
-        "status": Status.SUCCEEDED,
-        "started_at": FINISHED - timedelta(seconds=1),
-        "finished_at": FINISHED,
-    }
-    return Backup.model_validate({**content, **changes})
+    facts = {"plan": "p", "server": "s", "database": 'a "b", c'}
+    return factories.backup(1, FINISHED, **{**facts, **changes})
 
 
 def test_samples() -> None:

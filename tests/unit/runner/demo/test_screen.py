@@ -9,6 +9,7 @@ from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.demo import screen
+from tests.support import factories
 
 NOW = datetime(2026, 11, 22, 18, 56, 30, tzinfo=UTC)
 
@@ -23,14 +24,13 @@ def backup(plan: str, database: str, second: int, **changes: object) -> Backup:
         "server": "shop",
         "database": database,
         "backup_type": backup_type,
-        "status": "succeeded",
         "started_at": NOW.replace(minute=55, second=second),
-        "finished_at": NOW.replace(minute=55, second=second + 1),
         "duration_seconds": 0.668,
         "size_bytes": 4_659_823,
         "location": f"{folder}{identity}",
     }
-    return Backup.model_validate({**content, **changes})
+    ended = NOW.replace(minute=55, second=second + 1)
+    return factories.backup(second, ended, **{**content, **changes})
 
 
 LOGICAL = backup("shop-logical", "shop", 16)

@@ -3,9 +3,9 @@
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.formats import table_selection
 from pgbackstop_runner.formats.dump_metadata import DumpMetadata
+from tests.support import factories
 
 STATEMENTS = (
     b"ALTER TABLE ONLY public.days ATTACH PARTITION public.days_24 DEFAULT;",
@@ -30,19 +30,7 @@ def chosen(
     found = DumpMetadata()
     for statement in STATEMENTS:
         found.note(statement)
-    backup = Backup.model_validate(
-        {
-            "id": "20261122T020000Z-0a1b2c",
-            "plan": "p",
-            "server": "main",
-            "database": "shop",
-            "backup_type": "logical",
-            "status": "succeeded",
-            "started_at": "2026-11-22T02:00:00Z",
-            "row_counts": rows,
-            "uncounted": uncounted,
-        }
-    )
+    backup = factories.backup(1, row_counts=rows, uncounted=uncounted)
     return table_selection.choose(backup, found, tables, schemas)
 
 

@@ -12,6 +12,7 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_runner.restore import select_backup, target_database
 from pgbackstop_runner.restore.select_backup import BackupQuery
+from tests.support import factories
 
 NOW = datetime(2026, 11, 22, 2, tzinfo=UTC)
 
@@ -19,30 +20,13 @@ NOW = datetime(2026, 11, 22, 2, tzinfo=UTC)
 def backup(number: int, **more: Any) -> Backup:
     """The older the greater its number."""
     moment = NOW - timedelta(days=number)
-    settings = {"plan": "daily", "server": "main", "database": "shop", "backup_type": "logical", **more}
-    return Backup(
-        id=f"{moment:%Y%m%dT%H%M%SZ}-00000{number}",
-        **{"status": Status.SUCCEEDED, "started_at": moment, "source_size_bytes": 10**9, **settings},
-    )
+    facts: dict[str, Any] = {"plan": "daily", "started_at": moment, "source_size_bytes": 10**9}
+    return factories.backup(number, moment, **{**facts, **more})
 
 
 def restored(number: int, seconds: float, **more: Any) -> Restore:
-    moment = NOW - timedelta(days=number)
-    return Restore(
-        id=f"{moment:%Y%m%dT%H%M%SZ}-10000{number}",
-        **{
-            "server": "main",
-            "plan": "daily",
-            "backup": backup(number).id,
-            "database": "shop",
-            "target": "shop",
-            "status": Status.SUCCEEDED,
-            "started_at": moment,
-            "duration_seconds": seconds,
-            "source_size_bytes": 5 * 10**8,
-            **more,
-        },
-    )
+    facts: dict[str, Any] = {"duration_seconds": seconds, "source_size_bytes": 5 * 10**8}
+    return factories.restore_of(backup(number), **{**facts, **more})
 
 
 HISTORY = (

@@ -16,15 +16,8 @@ from tests.support import factories
 from tests.unit.runner import places
 
 BACKUP = factories.backup(1, factories.NOW)
-RUNNING = Restore(
-    id=BACKUP.id,
-    server="main",
-    plan="main-logical",
-    backup=BACKUP.id,
-    target="shop",
-    status=Status.RUNNING,
-    started_at=factories.NOW,
-    step="start",
+RUNNING = factories.restore_of(
+    BACKUP, status=Status.RUNNING, finished_at=None, duration_seconds=None, step="start"
 )
 DONE = RUNNING.evolve(
     status=Status.SUCCEEDED, finished_at=factories.NOW, step="", replaced_database="shop__before"

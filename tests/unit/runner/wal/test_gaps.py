@@ -10,9 +10,9 @@ from pgbackstop_catalog.decisions.wal_segments import Segment
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_runner.wal.archive import Archive
 from pgbackstop_runner.wal.gaps import Gaps, read
+from tests.support import factories
 from tests.unit.runner.wal import makers
 
 
@@ -29,15 +29,7 @@ def archive(tmp_path: Path) -> Archive:
 def backup(seconds: float, **changes: Any) -> Backup:
     """A physical backup that started so many seconds from now."""
     moment = utc_now() + timedelta(seconds=seconds)
-    values: dict[str, Any] = {
-        "id": new_id(moment),
-        "plan": "main-physical",
-        "server": "main",
-        "backup_type": "physical",
-        "status": Status.SUCCEEDED,
-        "started_at": moment,
-    }
-    return Backup(**{**values, **changes})
+    return factories.physical(0, moment, started_at=moment, **changes)
 
 
 def spans(gaps: Gaps) -> list[tuple[str, str, int]]:
