@@ -16,7 +16,9 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import locate
+from pgbackstop_catalog.config.catalog_place import CatalogDatabase, CatalogInPostgres, CatalogPlace
 from pgbackstop_catalog.config.console import Console
 from pgbackstop_catalog.config.notifications import Notifications
 from pgbackstop_catalog.config.plan import Plan
@@ -74,8 +76,10 @@ class Config(Model):
         "plan (daily at 02:00) and a physical one (Sunday at 03:00), both UTC",
     )
     storages: dict[Name, Storage] = Field(min_length=1, description="places for bytes, by name")
-    catalog: Path | None = Field(
-        default=None, description="a folder; catalog in the first folder storage when left out"
+    catalog: CatalogPlace | None = Field(
+        default=None,
+        description="a folder, or a database of PostgreSQL that several hosts share; when left out, the "
+        "folder catalog in the first folder storage",
     )
     drill_folder: Path | None = Field(
         default=None,
@@ -125,8 +129,18 @@ class Config(Model):
             raise TypeError
         return storage
 
+    @property
+    def catalog_database(self) -> CatalogDatabase | None:
+        """The database of a catalog in PostgreSQL; None where it is a folder."""
+        return self.catalog.postgres if isinstance(self.catalog, CatalogInPostgres) else None
+
     def catalog_folder(self) -> Path:
-        """The folder of the catalog."""
+        """The folder of the catalog. Raises ConfigError where it is in PostgreSQL."""
+        if isinstance(self.catalog, CatalogInPostgres):
+            raise errors.ConfigError(
+                "This needs a catalog in a folder, and the configuration names one in PostgreSQL.",
+                remedy="Name a folder for the catalog.",
+            )
         return self.catalog or self.folder(None).path / "catalog"
 
     def drill_root(self) -> Path:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.config import password_command, service_file
+from pgbackstop_catalog.config.connection import Connection
 from pgbackstop_catalog.config.server import Server
 
 # A peer that vanished without a word is noticed in about a minute instead of the kernel's two hours.
@@ -32,20 +33,32 @@ def keywords(server: Server, *, database: str | None = None, application_name: s
     """
     if server.service is not None:
         service_file.settings(server.service)
-    files = {"sslrootcert": server.sslrootcert, "sslcert": server.sslcert, "sslkey": server.sslkey}
+    name = database if database is not None else server.maintenance_database
     return {
         **({"service": server.service} if server.service else {}),
-        "host": server.host,
-        "port": str(server.port),
-        "user": server.user,
-        "dbname": database if database is not None else server.maintenance_database,
-        "target_session_attrs": server.target_session_attrs,
-        "sslmode": server.sslmode,
-        "connect_timeout": str(max(2, round(server.connect_timeout))),
+        **of_database(server, name, application_name=application_name),
+        **(NO_PASSWORD if server.is_thrown_away else {}),
+    }
+
+
+def of_database(connection: Connection, database: str, *, application_name: str) -> dict[str, str]:
+    """libpq keywords of a connection to one database, without the password."""
+    files = {
+        "sslrootcert": connection.sslrootcert,
+        "sslcert": connection.sslcert,
+        "sslkey": connection.sslkey,
+    }
+    return {
+        "host": connection.host,
+        "port": str(connection.port),
+        "user": connection.user,
+        "dbname": database,
+        "target_session_attrs": connection.target_session_attrs,
+        "sslmode": connection.sslmode,
+        "connect_timeout": str(max(2, round(connection.connect_timeout))),
         "application_name": application_name,
         **_KEEPALIVES,
         **{name: str(path) for name, path in files.items() if path is not None},
-        **(NO_PASSWORD if server.is_thrown_away else {}),
     }
 
 
@@ -80,7 +93,7 @@ def with_required_methods(keywords: Mapping[str, str], libpq: int) -> dict[str, 
     return {**keywords, "require_auth": methods} if methods else dict(keywords)
 
 
-def password(server: Server, *, seconds: float = password_command.SECONDS) -> str | None:
+def password(server: Connection, *, seconds: float = password_command.SECONDS) -> str | None:
     """The password, or None where libpq shall look for it itself (~/.pgpass, peer, certificates).
 
     To be asked for each connection and each tool: what a command gives is good for some minutes, and may

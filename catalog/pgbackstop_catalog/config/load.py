@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pgbackstop_catalog.config import locate, service_file
+from pgbackstop_catalog.config.catalog_place import TAGS
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.storage import KINDS
 from pgbackstop_catalog.config.yaml_file import BadConfig, Document, Problem
@@ -70,9 +71,10 @@ def _problem(document: Document, error: Any) -> Problem:
 
 
 def _without_tag(loc: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the place without pydantic's name of the storage's kind, which is no key of the file."""
-    is_tagged = len(loc) > 2 and loc[0] == "storages" and loc[2] in KINDS
-    return (*loc[:2], *loc[3:]) if is_tagged else loc
+    """Return the place without pydantic's name of a kind, of a storage or the catalog: no key of the file."""
+    if len(loc) > 2 and loc[0] == "storages" and loc[2] in KINDS:
+        return (*loc[:2], *loc[3:])
+    return loc[:1] + loc[2:] if len(loc) > 1 and loc[0] == "catalog" and loc[1] in TAGS else loc
 
 
 _MAPPING = "must be a mapping: write its keys below it, indented, or leave it out"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Iterator
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -104,6 +104,8 @@ def _words(annotation: Any, field: FieldInfo) -> Iterator[str]:
     origin = get_origin(annotation)
     if described:
         yield described
+    elif origin is Annotated:
+        yield from _words(get_args(annotation)[0], field)
     elif origin is Literal:
         yield ", ".join(f"`{each}`" for each in get_args(annotation))
     elif origin in {Union, types.UnionType}:

@@ -70,6 +70,45 @@ def test_files_of_keys_are_found_from_its_own_folder(file: Path) -> None:
     assert encryption.identity_files == (file.parent / "keys" / "one", Path("/etc/two"))
 
 
+CATALOG = """\
+catalog:
+  postgres:
+    host: [one.example, two.example]
+    database: fleet
+    password_file: keys/catalog
+"""
+
+
+def test_a_catalog_in_postgresql(file: Path) -> None:
+    file.write_text(GOOD + CATALOG)
+    config = load.load(file)
+    place = config.catalog_database
+    assert place is not None
+    assert place.password_file == file.parent / "keys" / "catalog"
+    assert (place.address, place.database) == ("one.example:5432, two.example:5432", "fleet")
+    with pytest.raises(errors.ConfigError, match="names one in PostgreSQL"):
+        config.catalog_folder()
+    with pytest.raises(errors.ConfigError, match="names one in PostgreSQL"):
+        locate_catalog.named_by(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "catalog: {postgres: {password: x}}",
+            "11: catalog.postgres.password: a secret must not stand in this",
+        ),
+        ("catalog: {folder: x}", "11: catalog.folder: unknown key"),
+        ("catalog: {}", "11: catalog.postgres: is missing"),
+        ("catalog: 5", "11: catalog: input is not a valid path"),
+        ("catalog: {postgres: {password_env: A, password_file: b}}", "11: catalog.postgres: give one of"),
+    ],
+)
+def test_a_catalog_that_is_none(file: Path, text: str, problem: str) -> None:
+    assert any(each.startswith(problem) for each in problems(file, GOOD + text)), problems(file, GOOD + text)
+
+
 def test_without_plans_each_server_gets_the_two_of_the_specification(file: Path) -> None:
     file.write_text(GOOD)
     plans = load.load(file).plans

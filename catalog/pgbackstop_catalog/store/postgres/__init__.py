@@ -1,0 +1,1 @@
+"""A catalog in PostgreSQL: the connection, the schema's migrations, the records."""
