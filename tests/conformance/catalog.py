@@ -178,3 +178,29 @@ class CatalogContract:
         catalog.check_writable()
         catalog.sweep("main-logical")
         assert list(catalog.backups()) == records
+
+    def test_letters_that_no_database_has(self, catalog: Catalog) -> None:
+        """NUL is kept or shown as the symbol for it, half a surrogate pair as a question mark."""
+        record = put(catalog, 1)[0]
+        catalog.put(record.evolve(message="a\0b\\u0000 \\\\\0 c", host="caf\udce9"))
+        found = catalog.backup(record.id)
+        assert found.message.replace("\u2400", "\0") == "a\0b\\u0000 \\\\\0 c"
+        assert found.host == "caf?"
+
+    def test_more_records_than_are_read_at_once(self, catalog: Catalog) -> None:
+        records = put(catalog, 450)
+        assert list(catalog.backups()) == records
+        assert list(catalog.backups("main-logical")) == records
+
+    def test_a_record_of_many_megabytes(self, catalog: Catalog) -> None:
+        small, large = put(catalog, 2)
+        large = large.evolve(row_counts={f"public.table_{number}": number for number in range(200_000)})
+        catalog.put(large)
+        assert list(catalog.backups()) == [small, large]
+
+    def test_what_changes_while_it_is_read_is_read_changed(self, catalog: Catalog) -> None:
+        one, other = put(catalog, 2)
+        reading = catalog.backups()
+        assert next(reading) == one
+        catalog.put(other.evolve(message="changed"))
+        assert list(reading) == [other.evolve(message="changed")]

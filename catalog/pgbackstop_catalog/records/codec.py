@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Final, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.model import Model
@@ -18,8 +20,12 @@ MOST_BYTES: Final = 2**28
 
 
 def encode(record: Model) -> bytes:
-    """Indented JSON with a final newline."""
-    return record.model_dump_json(indent=2).encode() + b"\n"
+    """Indented JSON with a final newline. What is no text, half a surrogate pair, becomes a question mark."""
+    try:
+        return record.model_dump_json(indent=2).encode() + b"\n"
+    except PydanticSerializationError:
+        text = json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False)
+        return text.encode(errors="replace") + b"\n"
 
 
 def read(kind: type[V], path: Path) -> V:

@@ -94,7 +94,7 @@ def require(connection: psycopg.Connection) -> None:
     if found < ours:
         raise errors.CatalogError(
             f"The catalog's database is of an older pgbackstop (schema {found}; this one needs {ours}).",
-            remedy="Upgrade pgbackstop on all hosts, then run 'pgbackstop storage create'.",
+            remedy="Upgrade pgbackstop on all hosts, then run 'pgbackstop catalog upgrade'.",
         )
 
 
