@@ -34,7 +34,7 @@ def _section(group: Group) -> str:
 
 
 def _table_row(metric: Metric) -> str:
-    labels = f" `{{{', '.join(metric.labels)}}}`" if metric.labels else ""
+    labels = f" `{metric.shown_labels}`" if metric.shown_labels else ""
     notes = [note for note, holds in _notes(metric) if holds]
     marks = f" *({', '.join(notes)})*" if notes else ""
     return f"| `{metric.name}`{labels}{marks} | {metric.help} | {metric.source} |\n"
@@ -45,8 +45,9 @@ def _notes(metric: Metric) -> tuple[tuple[str, bool], ...]:
 
 
 def _paragraph(metric: Metric) -> str:
-    labels = f"{{{', '.join(metric.labels)}}}" if metric.labels else ""
-    return f"{metric.name}{labels} ({metric.kind})\n    {metric.help}\n    From: {metric.source}.\n"
+    return (
+        f"{metric.name}{metric.shown_labels} ({metric.kind})\n    {metric.help}\n    From: {metric.source}.\n"
+    )
 
 
 if __name__ == "__main__":

@@ -111,7 +111,9 @@ class Supervisor:
             (CATALOG, root): partial(self._watch_catalog, root)
         }
         for name, server in config.servers.items():
-            wanted[name, server] = partial(self._watch_server, name, server)
+            # Labels are no reason to connect anew.
+            asked = server.model_dump_json(exclude={"labels"})
+            wanted[name, asked] = partial(self._watch_server, name, server)
         for path in disks.paths(config):
             wanted["disk", path, root] = partial(self._watch_disk, path)
         return wanted

@@ -126,6 +126,7 @@ NOT_SHOWN = {
         "show and list say of each copy what proved it",
     ),
     "backup_unconfigured_plan_bytes": "nothing is wrong: status, list and expire name the plan",
+    "backup_server_info": "it has the labels of a fleet; what joins it knows their names",
     "backup_age_seconds": "queries compute the age themselves, so that it grows while the exporter is away",
     "backup_postgres_clock_offset_seconds": "its alert is on the first screen where the clocks differ",
     "backup_wal_last_gap_timestamp_seconds": "its alert is on the first screen, and Gaps are those that last",

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pgbackstop_catalog.config.connection import Connection, from_one_place
-from pgbackstop_catalog.config.types import Duration, HttpAddress, Size
+from pgbackstop_catalog.config.types import Duration, FreeLabels, HttpAddress, Size
 from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records.attempt import Name
 
@@ -151,6 +151,10 @@ class Server(Connection):
     application: Application = Field(
         default=Application.defaults(),
         description="what is stopped before a restore and started after it",
+    )
+    labels: FreeLabels = Field(
+        default={},
+        description="free labels for Prometheus, as in team: payments, on backup_server_info",
     )
 
     @property

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from pgbackstop_catalog import units
-from pgbackstop_catalog.config import table_pattern
+from pgbackstop_catalog.config import labels, table_pattern
 from pgbackstop_catalog.config.schedule import Schedule
 from pgbackstop_catalog.model import utc_now
 
@@ -69,6 +69,18 @@ def _http_address(value: str) -> str:
     return value
 
 
+def _label_name(value: str) -> str:
+    if problem := labels.problem_of_name(value):
+        raise ValueError(problem)
+    return value
+
+
+def _label_value(value: str) -> str:
+    if problem := labels.problem_of_value(value):
+        raise ValueError(problem)
+    return value
+
+
 def _is_http(value: str) -> bool:
     try:
         parts = urlsplit(value)
@@ -105,4 +117,8 @@ TimeZone = Annotated[str, AfterValidator(_zone)]
 CronExpression = Annotated[str, AfterValidator(_due_some_day)]
 HttpAddress = Annotated[
     str, AfterValidator(_http_address), Field(json_schema_extra={"pattern": r"^https?://[^\s@]+$"})
+]
+FreeLabels = Annotated[
+    dict[Annotated[str, AfterValidator(_label_name)], Annotated[str, AfterValidator(_label_value)]],
+    Field(max_length=labels.MOST),
 ]

@@ -16,7 +16,8 @@ Kind = Literal["gauge", "counter"]
 class Metric:
     """One family. ``help`` gives unit and meaning; ``source`` where the value comes from.
 
-    ``volatile`` families are left out while their source fails; the others keep their last value.
+    ``volatile`` families are left out while their source fails; the others keep their last value. One with
+    ``free_labels`` has those of the configuration, too.
     """
 
     name: str
@@ -25,6 +26,13 @@ class Metric:
     help: str
     source: str
     volatile: bool = False
+    free_labels: bool = False
+
+    @property
+    def shown_labels(self) -> str:
+        """``{server, database}``; "" where it has none."""
+        names = (*self.labels, *(["…"] if self.free_labels else []))
+        return f"{{{', '.join(names)}}}" if names else ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,13 @@ RESTORE_DURATION: Final = metric.Metric(
     help="Wall time of the newest successful restore; absent until there is one.",
     source="restore records",
 )
+INFO: Final = metric.server(
+    "backup_server_info",
+    "1 for each configured server, with its free labels; others join it: `metric * on (server) "
+    "group_left (team) backup_server_info`.",
+    metric.CONFIG,
+    free_labels=True,
+)
 POSTGRES_UP: Final = metric.server(
     "backup_postgres_up", "1 when the server answered, 0 when it did not.", metric.ASKED
 )
@@ -149,7 +156,7 @@ GROUP: Final = metric.Group(
     about="WAL series exist where the server's WAL is archived, recoverable times where it "
     "has a physical plan.",
     metrics=(
-        *(POSTGRES_UP, POSTGRES_UNREACHABLE, CLOCK_OFFSET, EARLIEST, LATEST, WINDOW_TARGET, PROVEN),
+        *(INFO, POSTGRES_UP, POSTGRES_UNREACHABLE, CLOCK_OFFSET, EARLIEST, LATEST, WINDOW_TARGET, PROVEN),
         *(WAL_RECEIVED, WAL_LAG_BYTES, WAL_LAG, WAL_MISSING, WAL_LAST_GAP),
         *(WAL_SEGMENTS, WAL_FAILURES, WAL_ARCHIVE, WAL_OLDEST_VERIFICATION),
         *(SLOT_ACTIVE, SLOT_RETAINED, SLOT_LIMIT, WAL_READY),

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pgbackstop_catalog.config import labels as free_labels
 from pgbackstop_exporter import reference
 from pgbackstop_exporter.metrics.contract import METRICS
 from tests.unit.exporter import filled, pages_of
@@ -51,5 +52,10 @@ def test_the_reference_is_the_one_that_the_contract_gives() -> None:
 def test_the_printed_contract_names_every_metric_with_labels_and_kind() -> None:
     text = reference.as_text()
     for metric in METRICS:
-        labels = f"{{{', '.join(metric.labels)}}}" if metric.labels else ""
-        assert f"{metric.name}{labels} ({metric.kind})\n    {metric.help}\n" in text
+        labels = ", ".join(metric.labels) + (", …" if metric.free_labels else "")
+        shown = f"{{{labels}}}" if labels else ""
+        assert f"{metric.name}{shown} ({metric.kind})\n    {metric.help}\n" in text
+
+
+def test_no_free_label_can_have_the_name_of_one_of_ours() -> None:
+    assert {label for metric in METRICS for label in metric.labels} <= free_labels.OURS

@@ -29,7 +29,7 @@ def keys(place: str, value: Any) -> set[str]:
     """The keys of a document, as the reference names their places."""
     if isinstance(value, list):
         return set().union(*(keys(place + "[]", each) for each in value))
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or place.endswith(".labels"):  # whose names are the reader's own
         return set()
     if place in {"servers", "storages", "plans", "console.users"}:
         return set().union(*(keys(place + ".NAME", each) for each in value.values()))

@@ -116,6 +116,31 @@ def test_without_plans_each_server_gets_the_two_of_the_specification(file: Path)
     assert schedules == {"main-logical": "0 2 * * *", "main-physical": "0 3 * * 0"}
 
 
+def test_free_labels_are_read_as_they_are_written(file: Path) -> None:
+    file.write_text(GOOD.replace("host: db.example", "labels: {team: Zahlungen & Co, tier_2: '1'}"))
+    assert load.load(file).servers["main"].labels == {"team": "Zahlungen & Co", "tier_2": "1"}
+
+
+BAD_LABELS = {
+    "tea-m: x": "servers.main.labels.tea-m: is no name of a label",
+    "9team: x": "servers.main.labels.9team: is no name of a label",
+    "__name__: x": "servers.main.labels.__name__: begins with __, which Prometheus keeps",
+    "instance: x": "servers.main.labels.instance: is a label that Prometheus or Alertmanager attaches",
+    "severity: x": "servers.main.labels.severity: is a label that Prometheus or Alertmanager attaches",
+    "plan: x": "servers.main.labels.plan: is a label of pgbackstop's own metrics",
+    "tier: 1": "servers.main.labels.tier: must be text: quote it",
+    'team: ""': "servers.main.labels.team: is empty, which Prometheus takes for no label",
+    r'team: "a\nb"': "servers.main.labels.team: holds letters that cannot be printed",
+    f"team: {'x' * 201}": "servers.main.labels.team: has more than 200 letters",
+}
+
+
+@pytest.mark.parametrize("label", BAD_LABELS)
+def test_a_label_that_prometheus_would_not_take_or_has_already_is_refused(file: Path, label: str) -> None:
+    [problem] = problems(file, GOOD.replace("host: db.example", f"labels: {{{label}}}"))
+    assert problem.startswith(f"3: {BAD_LABELS[label]}")
+
+
 WRONG = {
     "an unknown key": (
         "servers: {main: {hots: x}}\nstorages: {disk: {path: s}}",
