@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from pgbackstop_runner.system import jail
+from pgbackstop_runner.system import jail, jail_choice
+from pgbackstop_runner.system.jail_choice import Wish
 from tests.support import backups
 from tests.support.accounts import Account
 
@@ -155,9 +156,9 @@ def run_as(who: Account, site: backups.Site, *words: str) -> subprocess.Complete
     )
 
 
-def possible(wish: jail.Wish) -> jail.Wish:
+def possible(wish: Wish) -> Wish:
     """The mechanism; skips where this host does not let anybody have it."""
-    choice = jail.choose(jail.host(), wish)
+    choice = jail_choice.choose(jail.host(), wish)
     if choice.mechanism == "none":
         pytest.skip(choice.reason)
     return wish

@@ -7,7 +7,6 @@ facts that it needs.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 
 import psycopg
 
@@ -17,7 +16,6 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions import clocks
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_catalog.records.source import ServerFacts
 from pgbackstop_runner.backup import (
     connection_limits,
     databases,
@@ -25,11 +23,11 @@ from pgbackstop_runner.backup import (
     replication_checks,
     size_forecast,
 )
+from pgbackstop_runner.backup.preflight_report import Report
 from pgbackstop_runner.failures import AttemptFailed, first_reason
 from pgbackstop_runner.postgres import client_programs, left_out, sessions, undumped, versions
 from pgbackstop_runner.postgres import facts as postgres_facts
 from pgbackstop_runner.postgres.client_programs import Binaries
-from pgbackstop_runner.postgres.left_out import LeftOut
 from pgbackstop_runner.storage import identity
 from pgbackstop_runner.storage.protocol import StoreError
 from pgbackstop_runner.system import files, memory, signals
@@ -38,64 +36,6 @@ from pgbackstop_runner.workspace import Workspace
 # What a person waits for, with very many databases; and what the answers about all of them take.
 _LONGEST_SECONDS = 300.0
 _MOST_BYTES = 2**30
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One thing that was looked at. ``database`` is "" for what concerns the whole run."""
-
-    name: str
-    ok: bool
-    detail: str
-    remedy: str = ""
-    reason: Reason = Reason.CONFIGURATION
-    database: str = ""
-
-
-@dataclass
-class Report:
-    """All checks of a plan, and the facts that were found on the way."""
-
-    plan: str
-    checks: list[Check] = field(default_factory=list)
-    databases: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()  # a sentence each
-    facts: ServerFacts | None = None
-    rights: postgres_facts.Rights | None = None
-    tools: Binaries | None = None
-    source_sizes: dict[str, int] = field(default_factory=dict)
-    forecasts: dict[str, int] = field(default_factory=dict)
-    undumped: dict[str, undumped.Undumped] = field(default_factory=dict)
-    omitted: dict[str, LeftOut] = field(default_factory=dict)
-
-    @property
-    def ok(self) -> bool:
-        """Whether the backup may start."""
-        return all(check.ok for check in self.checks)
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """A sentence for each thing that is newer than what was tested: for a check, and not for each run."""
-        server = versions.untested("The server is", self.facts.major) if self.facts else ""
-        tools = versions.untested("The client tools are", self.tools.major) if self.tools else ""
-        return tuple(each for each in (server, tools) if each)
-
-    def add(self, name: str, ok: bool, detail: str, **more: str | Reason) -> None:
-        """Add one check."""
-        self.checks.append(Check(name=name, ok=ok, detail=detail, **more))  # type: ignore[arg-type] # checked by Check
-
-    def require(self, database: str) -> tuple[ServerFacts, postgres_facts.Rights, Binaries]:
-        """What the flow needs, for one database. Raises AttemptFailed with everything that is wrong."""
-        wrong = [check for check in self.checks if not check.ok and check.database in {"", database}]
-        if wrong:
-            problem = " ".join(check.detail for check in wrong)
-            remedy = " ".join(dict.fromkeys(check.remedy for check in wrong if check.remedy))
-            raise AttemptFailed(wrong[0].reason, problem, remedy=remedy)
-        # Every check passed, so all three were found.
-        assert self.facts is not None  # noqa: S101
-        assert self.rights is not None  # noqa: S101
-        assert self.tools is not None  # noqa: S101
-        return self.facts, self.rights, self.tools
 
 
 def bounded(workspace: Workspace, plan_name: str) -> Report:

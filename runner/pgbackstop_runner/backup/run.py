@@ -24,7 +24,7 @@ from pgbackstop_runner.backup import (
     row_comparison,
 )
 from pgbackstop_runner.backup.attempt import Attempt, BackupRequest
-from pgbackstop_runner.backup.preflight import Report
+from pgbackstop_runner.backup.preflight_report import Report
 from pgbackstop_runner.copy import run as copy_run
 from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.failures import AttemptFailed

@@ -12,8 +12,8 @@ from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import completion, options
 
 if TYPE_CHECKING:
-    from pgbackstop_runner.backup.preflight import Report
-    from pgbackstop_runner.system.jail import Choice
+    from pgbackstop_runner.backup.preflight_report import Report
+    from pgbackstop_runner.system.jail_choice import Choice
     from pgbackstop_runner.workspace import Workspace
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -78,16 +78,16 @@ def _document(report: Report, warnings: list[str], confinement: Choice) -> dict[
 
 def _confinement(opened: Workspace) -> Choice:
     """What a drill would run in here, and why that."""
-    from pgbackstop_runner.system import jail  # noqa: PLC0415 - it asks what the host has
+    from pgbackstop_runner.system import jail, jail_choice  # noqa: PLC0415 - it asks what the host has
 
-    return jail.choose(jail.host(), opened.config.drills.jail)
+    return jail_choice.choose(jail.host(), opened.config.drills.jail)
 
 
 def _drill_warnings(opened: Workspace, report: Report) -> Iterator[str]:
     """Backups need client tools alone, drills the server's programs as well: their lack fails no backup."""
     from pgbackstop_runner.drill import empty_server  # noqa: PLC0415
     from pgbackstop_runner.postgres import client_programs  # noqa: PLC0415
-    from pgbackstop_runner.system import jail  # noqa: PLC0415 - it asks what the host has
+    from pgbackstop_runner.system import jail_choice  # noqa: PLC0415
 
     plan = opened.config.plans[report.plan]
     if not plan.drill.enabled:
@@ -104,7 +104,7 @@ def _drill_warnings(opened: Workspace, report: Report) -> Iterator[str]:
         return
     needed = empty_server.LOGICAL_PROGRAMS if plan.is_logical else empty_server.PHYSICAL_PROGRAMS
     try:
-        jail.require(choice, unconfined=where.unconfined)
+        jail_choice.require(choice, unconfined=where.unconfined)
         client_programs.of_server(report.facts.major, needed, opened.config.servers[plan.server].bin_dir)
     except errors.ConfigError as error:
         yield f"drills of this plan will fail. {error}"

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
 
-from pgbackstop_runner.system import processes
+from pgbackstop_runner.system import prctl
 
 # How often a child's log is passed on, in seconds.
 PACE = 0.25
@@ -128,7 +128,7 @@ async def start(
             env={**os.environ, **(env or {})},
             stderr=log,
             start_new_session=True,
-            preexec_fn=processes.dying_with_us(),
+            preexec_fn=prctl.dying_with_us(),
         )
     except BaseException:
         if log is not None:

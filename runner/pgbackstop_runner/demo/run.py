@@ -25,7 +25,7 @@ from pgbackstop_runner.demo.status import DemoStatus
 from pgbackstop_runner.demo.supervisor import Supervisor
 from pgbackstop_runner.demo.traffic import OrderTraffic
 from pgbackstop_runner.storage import identity
-from pgbackstop_runner.system import processes, signals
+from pgbackstop_runner.system import prctl, processes, signals
 from pgbackstop_runner.system.state_folder import StateFolder
 
 REDRAW_SECONDS = 5
@@ -47,7 +47,7 @@ def run(folder: Path, *, once: bool) -> None:
     catalog.create()
     with StateFolder(catalog.root).held("demo", f"A demo in {demo_status.shown(place.folder)}"):
         signals.install()
-        processes.adopt_orphans()
+        prctl.adopt_orphans()
         with _crew(place) as (crew, state):
             seen, trickle = _raise_curtain(place, crew, state, watched=not once)
             try:

@@ -20,7 +20,7 @@ from pgbackstop_runner.drill import empty_server
 from pgbackstop_runner.postgres import client_programs, clock, sessions, versions
 from pgbackstop_runner.postgres import facts as postgres_facts
 from pgbackstop_runner.storage import identity
-from pgbackstop_runner.system import files, jail
+from pgbackstop_runner.system import files, jail, jail_choice
 from pgbackstop_runner.workspace import Workspace
 
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronized
@@ -40,7 +40,7 @@ def machine(packages: Packages) -> list[Finding]:
     return [
         _any_tools(packages),
         *(findings.tool(name, shutil.which(name), packages, needed=False) for name in ("zstd", "lz4")),
-        findings.jail(jail.choose(jail.host()), packages, drills=False, unconfined=False),
+        findings.jail(jail_choice.choose(jail.host()), packages, drills=False, unconfined=False),
         findings.clock(_synchronized(), {}, packages),
     ]
 
@@ -57,7 +57,7 @@ def configured(workspace: Workspace, packages: Packages) -> list[Finding]:
     for tool in ("zstd", "lz4"):
         found.append(findings.tool(tool, shutil.which(tool), packages, needed=tool in used))
     drills = any(plan.enabled and plan.drill.enabled for plan in config.plans.values())
-    choice = jail.choose(jail.host(), config.drills.jail)
+    choice = jail_choice.choose(jail.host(), config.drills.jail)
     found.append(findings.jail(choice, packages, drills=drills, unconfined=config.drills.unconfined))
     found += _storages(workspace)
     apart = {name: answer.ahead for name, answer in answers.items()}

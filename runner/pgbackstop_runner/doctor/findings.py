@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pgbackstop_catalog import units
-from pgbackstop_runner.system.jail import Choice
+from pgbackstop_runner.system.jail_choice import Choice
 
 # missing: a backup, or what the configuration asks for, will fail. advice: it works, but not as well.
 State = Literal["ok", "missing", "advice", "unknown"]

@@ -16,7 +16,7 @@ from pgbackstop_runner.drill.record import Drill
 from pgbackstop_runner.drill.selection import DrillChoice, DrillRequest
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.notify import drill_events
-from pgbackstop_runner.system import jail, log, signals
+from pgbackstop_runner.system import jail, jail_choice, log, signals
 from pgbackstop_runner.workspace import Workspace
 
 
@@ -145,9 +145,9 @@ def _restore(drill: Drill, choice: DrillChoice) -> None:
         remedy="Raise max_duration of the plan's drill if that is right.",
     )
     where = drill.workspace.config.drills
-    confinement = jail.choose(jail.host(), where.jail)
+    confinement = jail_choice.choose(jail.host(), where.jail)
     drill.note(jail=confinement.mechanism)
-    jail.require(confinement, unconfined=where.unconfined)
+    jail_choice.require(confinement, unconfined=where.unconfined)
     with (
         work_directory.prepared(drill.workspace, drill.proof.plan, drill.proof.id, confinement) as site,
         signals.deadline(seconds, late),

@@ -22,9 +22,10 @@ from pgbackstop_catalog.store import atomic, listing
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import socket_directory
 from pgbackstop_runner.storage import identity
-from pgbackstop_runner.system import accounts, files, jail, log, processes, signals
+from pgbackstop_runner.system import accounts, files, log, processes, signals
 from pgbackstop_runner.system.accounts import Account
 from pgbackstop_runner.system.jail import Jail
+from pgbackstop_runner.system.jail_choice import Choice
 from pgbackstop_runner.workspace import Workspace
 
 PREFIX = "pgbackstop-drill-"
@@ -64,7 +65,7 @@ class DrillDirectory:
 
 
 @contextlib.contextmanager
-def prepared(workspace: Workspace, plan: str, drill_id: str, choice: jail.Choice) -> Iterator[DrillDirectory]:
+def prepared(workspace: Workspace, plan: str, drill_id: str, choice: Choice) -> Iterator[DrillDirectory]:
     """Make the folders; whatever runs and lies there is gone at the end.
 
     Raises AttemptFailed, ConfigError.
@@ -77,7 +78,7 @@ def prepared(workspace: Workspace, plan: str, drill_id: str, choice: jail.Choice
             _clear(note)
 
 
-def _made(workspace: Workspace, note: Path, drill_id: str, choice: jail.Choice) -> DrillDirectory:
+def _made(workspace: Workspace, note: Path, drill_id: str, choice: Choice) -> DrillDirectory:
     """The first place where the server's account can work, and nobody can put another in its place."""
     who = accounts.account()
     if workspace.config.drill_folder is None:

@@ -1,7 +1,6 @@
 """Running PostgreSQL's tools: no secret in argv or environment, no exit status lost, no orphan, no hang.
 
-The password reaches libpq in a file that has no name in any folder (memfd), so that nothing is left of it
-when we are killed. A tool dies with the runner, and so do its own children, even when we end by SIGKILL.
+A tool dies with the runner, and so do its own children, even when we end by SIGKILL.
 """
 
 from __future__ import annotations
@@ -18,29 +17,17 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from pgbackstop_catalog import text, units
-from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.postgres import error_messages
-from pgbackstop_runner.system import meter, processes
+from pgbackstop_runner.postgres import client_environment, error_messages
+from pgbackstop_runner.system import meter, prctl, processes
 from pgbackstop_runner.system.jail import Cell, Launch
 
 TAIL_LINES = 20
 _SHELL_SIGNALS = 128
 _MOST_OF_LINE = 2**20  # bytes; a server may have said it
 _LAST_WORDS_SECONDS = 2.0
-_KEPT_ENVIRONMENT = (
-    "PATH",
-    "HOME",
-    "TMPDIR",
-    "LD_LIBRARY_PATH",
-    "TZ",
-    "KRB5CCNAME",
-    "PGPASSFILE",
-    "PGSERVICEFILE",
-    "PGSYSCONFDIR",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +192,8 @@ def start(  # noqa: PLR0913 - each is one independent wish
     In a jail there is no password. Raises AttemptFailed (client) where it cannot be
     started.
     """
-    with _environment(password, _target(argv)) as (environment, inherited), _launched(cell, argv) as launch:
+    connecting = client_environment.connecting(argv, password)
+    with connecting as (environment, inherited), _launched(cell, argv) as launch:
         try:
             process = subprocess.Popen(
                 launch.argv,
@@ -238,7 +226,7 @@ def start(  # noqa: PLR0913 - each is one independent wish
 def _launched(cell: Cell | None, argv: Sequence[str]) -> Iterator[Launch]:
     """How it is started, in a jail or as one of ours."""
     if cell is None:
-        yield Launch(argv=[*argv], prepare=processes.dying_with_us())
+        yield Launch(argv=[*argv], prepare=prctl.dying_with_us())
         return
     with cell.launch(argv) as launch:
         yield launch
@@ -266,14 +254,14 @@ def listing(name: str, argv: Sequence[str], *, seconds: float) -> str:
 
     Bytes that are no UTF-8 (names in a database of another encoding) come as replacement characters.
     """
-    with _environment(None) as (environment, _):
-        try:
-            done = subprocess.run(argv, capture_output=True, env=environment, timeout=seconds, check=False)
-        except subprocess.TimeoutExpired as error:
-            limit = units.format_duration(seconds)
-            raise AttemptFailed(Reason.TIMEOUT, f"{name} ran longer than {limit} and was ended.") from error
-        except OSError as error:
-            raise _not_startable(name, error) from error
+    environment = client_environment.of_ours()
+    try:
+        done = subprocess.run(argv, capture_output=True, env=environment, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired as error:
+        limit = units.format_duration(seconds)
+        raise AttemptFailed(Reason.TIMEOUT, f"{name} ran longer than {limit} and was ended.") from error
+    except OSError as error:
+        raise _not_startable(name, error) from error
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip()
         raise AttemptFailed(Reason.TOOL, f"{name} ended with exit status {done.returncode}: {words}")
@@ -308,38 +296,3 @@ def _start_threads(tool: Tool, on_line: Callable[[str], object] | None) -> None:
         thread = threading.Thread(target=target, daemon=True, name=f"{tool.name}-{target.__name__}")
         thread.start()
         tool.threads.append(thread)
-
-
-def small_environment() -> dict[str, str]:
-    """What PostgreSQL's programs get of ours; in English, so that messages can be recognised."""
-    return {**{name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}, "LC_ALL": "C"}
-
-
-def _target(argv: Sequence[str]) -> str:
-    """The connection string that a tool is told, if any."""
-    return next((each.partition("=")[2] for each in argv if each.startswith("--dbname=")), "")
-
-
-@contextlib.contextmanager
-def _environment(password: str | None, target: str = "") -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
-    """The environment of a tool, and the descriptors that it inherits."""
-    environment = small_environment()
-    if target:
-        from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415 - 100 ms that only operations pay
-
-        keywords = {name: str(value) for name, value in conninfo_to_dict(target).items()}
-        methods = conninfo.required_methods(keywords)
-        # In the environment, where a libpq before 16 passes over it; an empty value would admit no method.
-        environment |= {"PGREQUIREAUTH": methods} if methods else {}
-    if password is None:
-        yield environment, ()
-        return
-    descriptor = os.memfd_create("pgpass", 0)
-    try:
-        # libpq ignores a password file that others may read.
-        os.fchmod(descriptor, 0o600)
-        escaped = password.replace("\\", "\\\\").replace(":", "\\:")
-        os.write(descriptor, f"*:*:*:*:{escaped}\n".encode())
-        yield {**environment, "PGPASSFILE": f"/proc/self/fd/{descriptor}"}, (descriptor,)
-    finally:
-        os.close(descriptor)

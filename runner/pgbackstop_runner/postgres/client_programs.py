@@ -17,8 +17,9 @@ from pathlib import Path
 from pgbackstop_catalog import errors
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import client_process
-from pgbackstop_runner.system import accounts, jail
+from pgbackstop_runner.system import accounts, jail, jail_choice
 from pgbackstop_runner.system.jail import Cell, Jail
+from pgbackstop_runner.system.jail_choice import Wish
 
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
 # Where Debian, Red Hat and PostgreSQL's own build put each version. Debian's /usr/bin/pg_dump is a
@@ -75,9 +76,9 @@ def find(server_major: int, bin_dir: Path | None = None) -> Binaries:
     return min(usable, key=lambda each: each.major)
 
 
-def confined(found: Binaries, wish: jail.Wish) -> Binaries:
+def confined(found: Binaries, wish: Wish) -> Binaries:
     """The same, so that what reads a backup's content runs in the jail that this host has, if it has one."""
-    choice = jail.choose(jail.host(), wish)
+    choice = jail_choice.choose(jail.host(), wish)
     kept = Jail(mechanism=choice.mechanism, who=accounts.account(), sockets=Path("/"))
     return found if choice.mechanism == "none" else dataclasses.replace(found, reading=kept)
 

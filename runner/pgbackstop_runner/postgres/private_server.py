@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import re
 import signal
 import subprocess
 import time
@@ -17,9 +16,7 @@ from typing import IO, TYPE_CHECKING
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import conninfo, maintenance
 from pgbackstop_catalog.config.server import USUAL_DATABASE
-from pgbackstop_catalog.records.attempt import Reason
-from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.postgres import session_options
+from pgbackstop_runner.postgres import recovery_log, session_options
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.system import processes
 from pgbackstop_runner.system.accounts import Account, no_link
@@ -28,28 +25,18 @@ from pgbackstop_runner.system.jail import Cell, Launch
 if TYPE_CHECKING:
     import psycopg
 
-TARGET_NOT_REACHED = "recovery ended before configured recovery target was reached"
 _USUAL_SUPERUSER = "postgres"
 _ABSENT = ("does not exist", "not permitted to log in")
-_UNKNOWN_WAL = "resource manager with ID"
-_SHOWN = 2
-_NO_MEMORY = re.compile("shared memory.*(Cannot allocate memory|Invalid argument|No space left on device)")
-_FULL = re.compile("No space left on device|Disk quota exceeded")
 _QUIT_SECONDS = 10.0
 # What libpq and the server say while it is not ready; anything else does not pass by waiting.
 _NOT_YET = ("starting up", "not yet accepting", "not accepting", "shutting down", "in recovery mode")
 _NOT_THERE = ("No such file", "Connection refused", "timeout expired", "server closed the connection")
-_MOST_OF_LOG = 4 * 2**20  # bytes; what it runs may write without end
 # Nothing of ours is for the server; PATH is for restore_command's lz4 and zstd.
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "TZ", "LD_LIBRARY_PATH")
 
 
 class TooLow(errors.PgbackstopError):
     """The primary raised a limit after the backup, and the replay waits for a restart with a higher one."""
-
-
-class NotReached(errors.PgbackstopError):
-    """The WAL ended before the target, which PostgreSQL takes for an error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,14 +157,16 @@ class PrivateServer:
     ) -> Progress:
         """Wait until recovery is over, or paused at its target; returns how far it came.
 
-        Raises NotReached where the WAL ended before the target, TooLow where it ``pauses`` without being
-        told to, PgbackstopError where the server ends or ``seconds`` pass.
+        Raises NotReached (recovery_log) where the WAL ended before the target, TooLow where it ``pauses``
+        without being told to, PgbackstopError where the server ends or ``seconds`` pass.
         """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             assert self.process is not None  # noqa: S101 - started before
             if processes.has_ended(self.process.pid):
-                raise self._ended()
+                raise recovery_log.why_it_ended(
+                    self._lines(), data=self.data, log=self.log, restore_script=self.restore_script
+                )
             progress = self._look()
             if progress is not None:
                 on_progress(progress)
@@ -195,24 +184,15 @@ class PrivateServer:
 
         ``refusal`` is what it told a session: on a full disk its log may lack that.
         """
-        full = [line for line in (*self._words().splitlines(), refusal) if _FULL.search(line)]
-        if full:
-            raise AttemptFailed(
-                Reason.SPACE,
-                f"The disk of {self.data} is full: {full[-1]}.",
-                remedy="Make room there, or recover on a larger disk.",
-            )
+        if full := recovery_log.full_disk((*self._lines(), refusal), self.data):
+            raise full
 
     def _is_too_low(self) -> bool:
-        return "insufficient parameter settings" in self._words()
+        return recovery_log.is_too_low(self._lines())
 
-    def _words(self) -> str:
+    def _lines(self) -> list[str]:
         """What the server has said since its last start, or the end of it."""
-        with contextlib.suppress(OSError), self.log.open("rb") as log:
-            size = log.seek(0, os.SEEK_END)
-            log.seek(max(self._log_from, size - _MOST_OF_LOG))
-            return log.read(_MOST_OF_LOG).decode(errors="replace")
-        return ""
+        return recovery_log.read(self.log, self._log_from)
 
     def connect(self, database: str | None = None, user: str | None = None) -> psycopg.Connection:
         """A connection through the private socket, in autocommit. Raises psycopg's errors."""
@@ -275,30 +255,3 @@ class PrivateServer:
             raise errors.PgbackstopError(f"The recovered server lets nobody in: {message}") from error
         assert row is not None  # noqa: S101 - the query gives one row
         return Progress(in_recovery=row[0], paused=row[1], replayed_lsn=row[2], until=row[3])
-
-    def _ended(self) -> errors.PgbackstopError:
-        lines = self._words().splitlines()
-        if refused := [line for line in lines if _NO_MEMORY.search(line)]:
-            return errors.PgbackstopError(
-                f"This host has not the memory that the live server's settings ask for: {refused[0]}.",
-                remedy="Recover on a larger host; or lower shared_buffers, max_connections, "
-                f"max_locks_per_transaction or min_dynamic_shared_memory in {self.data}; start it by hand.",
-            )
-        self.require_room()
-        if any(TARGET_NOT_REACHED in line for line in lines):
-            return NotReached(
-                "The WAL ends without the target.",
-                remedy="See 'pgbackstop window'. A target before the backup needs an earlier one: --backup.",
-            )
-        fatal = [
-            line
-            for line in lines
-            if "FATAL" in line or "PANIC" in line or (self.restore_script and self.restore_script in line)
-        ]
-        if any(_UNKNOWN_WAL in line for line in lines):
-            return errors.PgbackstopError(
-                "The WAL has records of an extension whose library is not preloaded.",
-                remedy="Install the extension here; 'pgbackstop recover' preloads it with --as-live.",
-            )
-        said = " / ".join((fatal or lines or ["it said nothing"])[-_SHOWN:])
-        return errors.PgbackstopError(f"The recovered server ended: {said}", remedy=f"See {self.log}.")

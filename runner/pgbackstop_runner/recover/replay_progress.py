@@ -12,7 +12,13 @@ from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.recovery import RecoveryPlan
 from pgbackstop_catalog.model import format_time
-from pgbackstop_runner.postgres import control_data, loaded_libraries, private_server, refused_settings
+from pgbackstop_runner.postgres import (
+    control_data,
+    loaded_libraries,
+    private_server,
+    recovery_log,
+    refused_settings,
+)
 from pgbackstop_runner.postgres.private_server import PrivateServer, Progress
 from pgbackstop_runner.recover import server_settings
 from pgbackstop_runner.recover.data_directory import DataDirectory
@@ -117,7 +123,7 @@ def replay_all(
     """Start, and watch to the end. Raises PgbackstopError; the server is stopped then."""
     try:
         progress = _watch(work, on_step, on_progress, exact_target=True)
-    except private_server.NotReached:
+    except recovery_log.NotReached:
         if work.plan.target.kind != "time":
             raise
         # The window covers the moment, so all that was committed before it is in the archive; where the

@@ -1,7 +1,7 @@
 """A jail for what executes the content of a database: throw-away servers, and the tools that fill them.
 
-In it there is no configuration, no password, no storage and no network; all processes end together. Which
-mechanism makes it is a decision over what this host has. The reasons stand in docs/explanation/jail.md.
+In it there is no configuration, no password, no storage and no network; all processes end together. The
+reasons stand in docs/explanation/jail.md.
 """
 
 from __future__ import annotations
@@ -14,14 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
-from pgbackstop_catalog import errors
-from pgbackstop_runner.system import accounts, capabilities, landlock, orphans, processes, seccomp
+from pgbackstop_runner.system import accounts, capabilities, landlock, orphans, prctl, processes, seccomp
 from pgbackstop_runner.system.accounts import Account
+from pgbackstop_runner.system.jail_choice import Host, Mechanism
 
-Mechanism = Literal["bubblewrap", "landlock", "none"]
-Wish = Literal["auto", "bubblewrap", "landlock"]
 _BUBBLEWRAP, _SETPRIV = Path("/usr/bin/bwrap"), Path("/usr/bin/setpriv")
 # Programs and libraries of the system; what is a link on most hosts stays one.
 _SYSTEM = tuple(
@@ -36,55 +33,7 @@ _ETC = tuple(
 _DEVICES = tuple(Path("/dev", name) for name in ("null", "zero", "full", "random", "urandom"))
 # What an installation of PostgreSQL has beside its bin; what else is there may be somebody's home.
 _BESIDE_BIN = ("lib", "lib32", "lib64", "libexec", "share")
-_OLDEST_LANDLOCK = 2  # before it no file could be moved to another folder
 _TRIAL_SECONDS = 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class Host:
-    """What this host can make a jail of: why bubblewrap does not work, or nothing; Landlock's version."""
-
-    bubblewrap_refused: str
-    landlock: int
-    filtered: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """The mechanism, and why it is that one."""
-
-    mechanism: Mechanism
-    reason: str
-
-
-def choose(host: Host, wish: Wish = "auto") -> Choice:
-    """The strongest jail that the host has, or that was asked for; "none" where it cannot be had."""
-    has_landlock = host.landlock >= _OLDEST_LANDLOCK and host.filtered
-    no_landlock = (
-        "there is no filter of system calls for this processor"
-        if not host.filtered
-        else "the kernel has no Landlock of version 2 (Linux 5.19), or it is switched off"
-    )
-    if wish != "landlock" and not host.bubblewrap_refused:
-        return Choice(mechanism="bubblewrap", reason="bubblewrap works here")
-    if wish == "bubblewrap":
-        return Choice(mechanism="none", reason=f"bubblewrap: {host.bubblewrap_refused}")
-    if has_landlock:
-        reason = f"Landlock version {host.landlock} with a filter of system calls"
-        why = "asked for by drills.jail" if wish == "landlock" else f"bubblewrap: {host.bubblewrap_refused}"
-        return Choice(mechanism="landlock", reason=f"{reason}; {why}")
-    refused = f"bubblewrap: {host.bubblewrap_refused}; " if wish == "auto" else ""
-    return Choice(mechanism="none", reason=f"{refused}Landlock: {no_landlock}")
-
-
-def require(choice: Choice, *, unconfined: bool) -> None:
-    """Raises ConfigError where there is no jail and nobody has said that there need be none."""
-    if choice.mechanism == "none" and not unconfined:
-        raise errors.ConfigError(
-            f"A drill would run what the database contains without a jail ({choice.reason}).",
-            remedy="Install bubblewrap, or use a kernel with Landlock; see docs/explanation/jail.md before "
-            "setting drills.unconfined: true.",
-        )
 
 
 @cache
@@ -153,7 +102,7 @@ class Cell:
                     inside = [*_bubblewrap(self, descriptor), *_stepping_down(self), *argv]
                     yield Launch(
                         argv=inside,
-                        prepare=processes.dying_with_us(signal.SIGKILL),
+                        prepare=prctl.dying_with_us(signal.SIGKILL),
                         descriptors=(descriptor,) if descriptor >= 0 else (),
                     )
             case "landlock":
@@ -295,14 +244,14 @@ def _rules(cell: Cell) -> landlock.Ruleset:
 def _restricted(cell: Cell, rules: landlock.Ruleset, death_signal: int) -> Callable[[], None]:
     """For the child between fork and exec: everything is looked up and allocated before."""
     truncates = landlock.controls_truncate(landlock.version())
-    install = processes.filtering(seccomp.program(connects=cell.connects, truncates=truncates))
+    install = prctl.filtering(seccomp.program(connects=cell.connects, truncates=truncates))
     step_down = _unconfined(cell, death_signal)
 
     def prepare() -> None:
         if cell.jail.who.credentials:
             capabilities.set_apart()
         step_down()
-        processes.gain_nothing()
+        prctl.gain_nothing()
         rules.restrict()
         install()
 
@@ -310,7 +259,7 @@ def _restricted(cell: Cell, rules: landlock.Ruleset, death_signal: int) -> Calla
 
 
 def _unconfined(cell: Cell, death_signal: int) -> Callable[[], None]:
-    die = processes.dying_with_us(death_signal)
+    die = prctl.dying_with_us(death_signal)
     who = cell.jail.who
 
     def prepare() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from pgbackstop_catalog.errors import Interrupted
-from pgbackstop_runner.system import log, processes, signals
+from pgbackstop_runner.system import log, prctl, signals
 
 _NUMBER = 8  # bytes; pipe(7): what is that short is written and read whole
 
@@ -48,7 +48,7 @@ def _wait(pid: int) -> int:
 
 
 def _start(work: Callable[[int], object], numbers: int, giver: int) -> int:
-    dies_with_us = processes.dying_with_us()
+    dies_with_us = prctl.dying_with_us()
     with warnings.catch_warnings():
         # Of other threads, whose locks stay taken in the child: here there are none of ours.
         warnings.simplefilter("ignore", DeprecationWarning)

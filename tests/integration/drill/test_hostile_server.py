@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog.records.attempt import Status
-from pgbackstop_runner.system import jail
+from pgbackstop_runner.system.jail_choice import Wish
 from tests.integration.drill.conftest import drills, remains
 from tests.integration.recover import primary as primaries
 from tests.integration.recover.primary import Primary
@@ -41,7 +41,7 @@ def primary(server: Server) -> Iterator[Primary]:
     made.close()
 
 
-def proven(made: Primary, mechanism: jail.Wish, runner: str = "root") -> None:
+def proven(made: Primary, mechanism: Wish, runner: str = "root") -> None:
     """A drill in that jail, by root or by a service account, succeeds, whatever the owner has prepared."""
     who, folder = confined.account(runner), made.folder / f"drills-{runner}"
     folder.mkdir(mode=0o755, exist_ok=True)

@@ -14,6 +14,7 @@ import yaml
 
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_runner.system import jail
+from pgbackstop_runner.system.jail_choice import Wish
 from tests.integration.drill.conftest import backed_up, drills, remains
 from tests.support import accounts, backups, confined, places
 from tests.support.accounts import Account
@@ -71,7 +72,7 @@ class JailedSite:
         return proof.message
 
 
-def jailed(database: Database, folder: Path, mechanism: jail.Wish, runner: str, **plan: object) -> JailedSite:
+def jailed(database: Database, folder: Path, mechanism: Wish, runner: str, **plan: object) -> JailedSite:
     site = backed_up(database, folder / "site", **plan)
     secret = site.folder / "password"
     secret.write_text(database.server.password)
@@ -92,7 +93,7 @@ def jailed(database: Database, folder: Path, mechanism: jail.Wish, runner: str, 
 
 
 @pytest.fixture(params=["bubblewrap", "landlock"])
-def mechanism(request: pytest.FixtureRequest) -> jail.Wish:
+def mechanism(request: pytest.FixtureRequest) -> Wish:
     return confined.possible(request.param)
 
 
@@ -169,7 +170,7 @@ def attempts(where: JailedSite, outside: Reachable, mark: str) -> list[Attempt]:
 
 @pytest.mark.parametrize("runner", ["root", "nobody"])
 def test_a_table_owner_reaches_nothing(
-    database: Database, folder: Path, mechanism: jail.Wish, runner: str, outside: Reachable
+    database: Database, folder: Path, mechanism: Wish, runner: str, outside: Reachable
 ) -> None:
     """A CHECK constraint calls a function, and the drill loads the row as the superuser of its server."""
     where = jailed(database, folder, mechanism, runner)
@@ -198,7 +199,7 @@ def test_a_table_owner_reaches_nothing(
 
 @pytest.mark.parametrize("runner", ["root", "nobody"])
 def test_a_file_cannot_be_read_into_the_record(
-    database: Database, folder: Path, mechanism: jail.Wish, runner: str
+    database: Database, folder: Path, mechanism: Wish, runner: str
 ) -> None:
     """No shell is needed for that."""
     where = jailed(database, folder, mechanism, runner)
@@ -221,7 +222,7 @@ def test_a_file_cannot_be_read_into_the_record(
 @pytest.mark.parametrize("runner", ["root", "nobody"])
 @pytest.mark.parametrize("kind", ["custom", "directory", "plain"])
 def test_a_good_backup_is_proven_in_each_jail(
-    database: Database, folder: Path, mechanism: jail.Wish, runner: str, kind: str
+    database: Database, folder: Path, mechanism: Wish, runner: str, kind: str
 ) -> None:
     where = jailed(database, folder, mechanism, runner, format=kind)
     done = where.drill()
@@ -231,7 +232,7 @@ def test_a_good_backup_is_proven_in_each_jail(
     assert not remains(where.site)
 
 
-def test_check_says_which_jail_it_is(database: Database, folder: Path, mechanism: jail.Wish) -> None:
+def test_check_says_which_jail_it_is(database: Database, folder: Path, mechanism: Wish) -> None:
     where = jailed(database, folder, mechanism, "nobody")
     done = confined.run_as(where.runner, where.site, "check")
     assert done.returncode == 0, done.stderr

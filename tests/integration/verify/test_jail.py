@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pgbackstop_runner.system import jail
+from pgbackstop_runner.system.jail_choice import Wish
 from tests.support import backups, binaries, confined, places
 from tests.support.backups import Site
 from tests.support.confined import Attempt
@@ -21,7 +21,7 @@ TOOLS = [("rows", "pg_restore"), ("base", "pg_verifybackup"), ("base", "pg_waldu
 
 
 @pytest.fixture(params=["bubblewrap", "landlock"])
-def mechanism(request: pytest.FixtureRequest) -> jail.Wish:
+def mechanism(request: pytest.FixtureRequest) -> Wish:
     return confined.possible(request.param)
 
 
@@ -62,9 +62,7 @@ def attempts(site: Site, plan: str, listener: Path) -> list[Attempt]:
 
 
 @pytest.mark.parametrize(("plan", "tool"), TOOLS)
-def test_a_tool_that_was_taken_over(
-    site: Site, folder: Path, mechanism: jail.Wish, plan: str, tool: str
-) -> None:
+def test_a_tool_that_was_taken_over(site: Site, folder: Path, mechanism: Wish, plan: str, tool: str) -> None:
     listener = folder / f"{tool}-{mechanism}.sock"
     with socket.socket(socket.AF_UNIX) as wire:
         wire.bind(str(listener))

@@ -4,7 +4,7 @@ import pytest
 
 from pgbackstop_runner.doctor import findings
 from pgbackstop_runner.doctor.findings import Finding, Packages
-from pgbackstop_runner.system.jail import Choice, Mechanism
+from pgbackstop_runner.system.jail_choice import Choice, Mechanism
 
 DEBIAN = Packages(family=frozenset({"ubuntu", "debian"}))
 REDHAT = Packages(family=frozenset({"rocky", "rhel", "fedora"}))

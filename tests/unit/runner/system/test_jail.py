@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner.system import jail, landlock, processes, seccomp
+from pgbackstop_runner.system import jail, jail_choice, landlock, prctl, seccomp
 from pgbackstop_runner.system.accounts import Account
-from pgbackstop_runner.system.jail import Host
+from pgbackstop_runner.system.jail_choice import Host, Mechanism, Wish
 from tests.support import accounts, confined
 
 NOTHING = Host(bubblewrap_refused="not installed", landlock=0, filtered=True)
@@ -36,19 +36,19 @@ ALL = Host(bubblewrap_refused="", landlock=7, filtered=True)
         (NOTHING, "landlock", "none", "Landlock: the kernel"),
     ],
 )
-def test_the_choice_and_its_reason(host: Host, wish: jail.Wish, mechanism: str, reason: str) -> None:
-    choice = jail.choose(host, wish)
+def test_the_choice_and_its_reason(host: Host, wish: Wish, mechanism: str, reason: str) -> None:
+    choice = jail_choice.choose(host, wish)
     assert choice.mechanism == mechanism
     assert reason in choice.reason
 
 
 def test_without_a_jail_a_person_must_have_said_so() -> None:
-    choice = jail.choose(NOTHING)
+    choice = jail_choice.choose(NOTHING)
     with pytest.raises(errors.ConfigError, match="without a jail") as refused:
-        jail.require(choice, unconfined=False)
+        jail_choice.require(choice, unconfined=False)
     assert "drills.unconfined" in refused.value.remedy
-    jail.require(choice, unconfined=True)
-    jail.require(jail.choose(ALL), unconfined=False)
+    jail_choice.require(choice, unconfined=True)
+    jail_choice.require(jail_choice.choose(ALL), unconfined=False)
 
 
 def test_a_processor_without_a_filter_has_none() -> None:
@@ -70,10 +70,10 @@ def test_no_jump_leaves_the_filter(machine: str) -> None:
 
 def filtered(code: str, *, connects: bool = False, truncates: bool = True) -> str:
     """What a Python program prints under the filter."""
-    install = processes.filtering(seccomp.program(connects=connects, truncates=truncates))
+    install = prctl.filtering(seccomp.program(connects=connects, truncates=truncates))
 
     def prepare() -> None:
-        processes.gain_nothing()
+        prctl.gain_nothing()
         install()
 
     done = subprocess.run(
@@ -139,7 +139,7 @@ print("refused" if found in (None, 2**64 - 1) else ctypes.string_at(found, 6).de
 
 @pytest.mark.root
 @pytest.mark.parametrize("mechanism", ["bubblewrap", "landlock"])
-def test_no_memory_is_shared_with_others_where_root_drills(mechanism: jail.Mechanism, tmp_path: Path) -> None:
+def test_no_memory_is_shared_with_others_where_root_drills(mechanism: Mechanism, tmp_path: Path) -> None:
     """That of a live server of the same account has its rows, where shared_memory_type is sysv."""
     assert mechanism != "none"
     confined.possible(mechanism)
@@ -170,7 +170,7 @@ def test_no_memory_is_shared_with_others_where_root_drills(mechanism: jail.Mecha
 
 
 @pytest.mark.parametrize("mechanism", ["bubblewrap", "landlock"])
-def test_programs_in_a_home_do_not_open_it(mechanism: jail.Mechanism, tmp_path: Path) -> None:
+def test_programs_in_a_home_do_not_open_it(mechanism: Mechanism, tmp_path: Path) -> None:
     """PostgreSQL may be installed with the prefix of somebody's home, beside his passwords."""
     assert mechanism != "none"
     confined.possible(mechanism)

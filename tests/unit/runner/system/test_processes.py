@@ -91,8 +91,8 @@ def test_a_part_dies_with_us_and_its_orphans_are_ours(tmp_path: Path) -> None:
     program = textwrap.dedent("""
         import sys, time
         from pathlib import Path
-        from pgbackstop_runner.system import processes
-        processes.adopt_orphans()
+        from pgbackstop_runner.system import prctl, processes
+        prctl.adopt_orphans()
         log = Path(sys.argv[1])
         part = processes.start(["sh", "-c", "sleep 61 & echo $!"], log=log)
         part.wait()
