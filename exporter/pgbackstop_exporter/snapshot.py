@@ -15,6 +15,7 @@ from pgbackstop_catalog.decisions import subjects
 from pgbackstop_catalog.decisions.attempts import Attempt, Subject
 from pgbackstop_catalog.decisions.history import History
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
+from pgbackstop_catalog.decisions.wal_holds import WalHold
 from pgbackstop_catalog.decisions.wal_readings import WalReadings
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records.scheduler import SchedulerState
@@ -106,6 +107,7 @@ class CatalogFacts:
     wal: Mapping[str, WalState] = field(default_factory=dict)
     wal_readings: Mapping[str, WalReadings] = field(default_factory=dict)
     wal_copies: Mapping[tuple[str, str], WalCopyState] = field(default_factory=dict)
+    wal_holds: Mapping[tuple[str, str], WalHold] = field(default_factory=dict)
     restores: Mapping[str, Mapping[str, RestoreFacts]] = field(default_factory=dict)
     scheduler: SchedulerState | None = None
     pending: int = 0

@@ -76,6 +76,13 @@ CASES = [
         at={3: "warning", 10: None},
         labels=SERVER,
     ),
+    Case(
+        alert="WalCopyGap",
+        story="given up an hour ago, and never again",
+        series={'backup_wal_copy_given_up_timestamp_seconds{storage="offsite"}': f"0x60 3600{HELD}"},
+        at={HOUR - 1: None, HOUR + 2: "warning", 20 * HOUR: "warning", 26 * HOUR: None},
+        labels=SERVER,
+    ),
     server(
         "WalGap",
         "a gap, until a base backup",

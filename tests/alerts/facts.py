@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.attempts import Subject
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
+from pgbackstop_catalog.decisions.wal_holds import WalHold
 from pgbackstop_catalog.decisions.wal_readings import WalReadings
 from pgbackstop_catalog.decisions.wal_segments import WalState, WalWindow
 from pgbackstop_catalog.records.scheduler import SchedulerState
@@ -80,6 +81,7 @@ def _catalog(world: World) -> CatalogFacts:
             "main": WalReadings(server="main", updated_at=world.wal_read, oldest=world.wal_read - pause)
         },
         wal_copies={("main", "offsite"): _wal_copy(world)},
+        wal_holds={("main", "offsite"): _wal_hold(world)},
         scheduler=SchedulerState(
             pid=1,
             host="h",
@@ -119,6 +121,10 @@ def _wal_copy(world: World) -> WalCopyState:
         updated_at=world.copied,
         recoverable_until=world.copied if PHYSICAL in world.copies else None,
     )
+
+
+def _wal_hold(world: World) -> WalHold:
+    return WalHold(server="main", storage="offsite", updated_at=world.copied, given_up_at=world.given_up)
 
 
 def _plan(world: World, subject: Subject, name: str) -> PlanFacts:

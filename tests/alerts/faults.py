@@ -19,6 +19,7 @@ from tests.alerts.changes import (
     from_tomorrow,
     gap,
     gap_that_heals,
+    gives_up_wal_of_copies,
     is_told_after_a_week,
     lags,
     loses_window,
@@ -158,6 +159,12 @@ FAULTS = (
         by="WalCopyBehind",
         within=3 * TEN_MINUTES,
         also=("BackupCopyMissing",),
+    ),
+    Expectation(
+        what="A storage for copies was away for so long that WAL which it needs is removed here",
+        fault=once(gives_up_wal_of_copies),
+        by="WalCopyGap",
+        within=TEN_MINUTES,
     ),
     Expectation(
         what="Backups cannot be restored",

@@ -77,6 +77,7 @@ class World:
     copies_read: datetime = field(init=False)
     window: datetime | None = None
     gaps: tuple[WalGap, ...] = ()
+    given_up: datetime | None = None
     wal_read: datetime = field(init=False)
     lag: int = 0
     slot_active: bool = True

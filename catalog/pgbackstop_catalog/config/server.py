@@ -46,6 +46,12 @@ class Wal(Model):
         ge=1,
         description="how often the segment that is being received is copied, too: what a lost host may cost",
     )
+    hold_for_copies: Duration = Field(
+        default=14 * 86400.0,
+        ge=0,
+        description="how long a segment that no backup here needs any more waits, from when it was archived, "
+        "for a further storage that needs it and has not got it yet; 0: not at all",
+    )
     retain_slot_bytes: Size = Field(
         default=10 * 10**9,
         description="how much WAL the slot may hold back on the server before it is alerted",

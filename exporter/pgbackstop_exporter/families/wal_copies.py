@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pgbackstop_catalog.decisions import wal_copies
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
+from pgbackstop_catalog.decisions.wal_holds import WalHold
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_exporter.families import windows
 from pgbackstop_exporter.families.samples import Families, Labels, labels
@@ -19,7 +20,9 @@ def add_wal_copies(families: Families, snapshot: Snapshot) -> None:
     for server in config.servers:
         for storage in wal_copies.storages(config, server):
             state = catalog.wal_copies.get((server, storage))
-            _add(families, labels(server=server, storage=storage), state, catalog.wal.get(server))
+            where = labels(server=server, storage=storage)
+            _add(families, where, state, catalog.wal.get(server))
+            _add_hold(families, where, catalog.wal_holds.get((server, storage)))
 
 
 def _add(families: Families, where: Labels, state: WalCopyState | None, receiver: WalState | None) -> None:
@@ -35,6 +38,12 @@ def _add(families: Families, where: Labels, state: WalCopyState | None, receiver
     families.add(storage_metrics.WAL_COPY_BYTES, where, state.stored_bytes if state else 0)
     families.add(storage_metrics.WAL_COPY_SEGMENTS, where, state.copied if state else 0)
     families.add(storage_metrics.WAL_COPY_FAILURES, where, state.failures if state else 0)
+
+
+def _add_hold(families: Families, where: Labels, hold: WalHold | None) -> None:
+    given_up = hold.given_up_at if hold else None
+    families.add(storage_metrics.WAL_COPY_HELD, where, hold.segments if hold else 0)
+    families.add(storage_metrics.WAL_COPY_GIVEN_UP, where, given_up.timestamp() if given_up else 0.0)
 
 
 def _earliest(state: WalCopyState | None) -> float:

@@ -44,6 +44,16 @@ class Group:
     metrics: tuple[Metric, ...]
 
 
+# Where values come from.
+RECORDS: Final = "backup records"
+CONFIG: Final = "configuration"
+PROOFS: Final = "proof records"
+COPIES: Final = "copy records"
+WAL: Final = "state of the WAL receiver"
+WAL_COPIER: Final = "state of the WAL copier"
+EXPIRE: Final = "notes of expire"
+ASKED: Final = "PostgreSQL"
+
 PLAN: Final = ("plan", "server", "database", "backup_type")
 PLAN_COPY: Final = (*PLAN, "storage")
 SERVER: Final = ("server",)
@@ -66,9 +76,9 @@ def server(name: str, text: str, source: str, **more: bool) -> Metric:
     return Metric(name=name, kind="gauge", labels=SERVER, help=text, source=source, **more)
 
 
-def wal_copy(name: str, text: str) -> Metric:
+def wal_copy(name: str, text: str, source: str = WAL_COPIER) -> Metric:
     """A gauge of each server and further storage."""
-    return Metric(name=name, kind="gauge", labels=WAL_COPY, help=text, source=WAL_COPIER)
+    return Metric(name=name, kind="gauge", labels=WAL_COPY, help=text, source=source)
 
 
 def disk(name: str, text: str) -> Metric:
@@ -84,13 +94,3 @@ def own(name: str, text: str, source: str, labels: tuple[str, ...] = ()) -> Metr
 def counter(name: str, labels: tuple[str, ...], text: str, source: str) -> Metric:
     """A counter; its name ends in ``_total``."""
     return Metric(name=name, kind="counter", labels=labels, help=text, source=source)
-
-
-# Where values come from.
-RECORDS: Final = "backup records"
-CONFIG: Final = "configuration"
-PROOFS: Final = "proof records"
-COPIES: Final = "copy records"
-WAL: Final = "state of the WAL receiver"
-WAL_COPIER: Final = "state of the WAL copier"
-ASKED: Final = "PostgreSQL"

@@ -7,7 +7,8 @@ from typing import Final
 from pgbackstop_exporter.metrics import metric
 
 WAL_COPY_UP: Final = metric.wal_copy(
-    "backup_wal_copy_up", "1 when the last try to copy WAL to the storage went well or had nothing to do."
+    "backup_wal_copy_up",
+    "1 when the last try to copy WAL to the storage went well or had nothing to do.",
 )
 WAL_COPY_EARLIEST: Final = metric.wal_copy(
     "backup_wal_copy_earliest_recoverable_timestamp_seconds",
@@ -23,10 +24,23 @@ WAL_COPY_LAG: Final = metric.wal_copy(
     "Seconds since that moment, computed at the scrape: what would be lost with the server and this host.",
 )
 WAL_COPY_PENDING: Final = metric.wal_copy(
-    "backup_wal_copy_pending_segments", "Segments that are archived and not in the storage yet."
+    "backup_wal_copy_pending_segments",
+    "Segments that are archived and not in the storage yet.",
 )
 WAL_COPY_MISSING: Final = metric.wal_copy(
-    "backup_wal_copy_missing_segments", "Segments that are missing between those that the storage holds."
+    "backup_wal_copy_missing_segments",
+    "Segments that are missing between those that the storage holds.",
+)
+WAL_COPY_HELD: Final = metric.wal_copy(
+    "backup_wal_copy_held_segments",
+    "Segments that no backup on this host needs any more, kept until this storage has them.",
+    metric.EXPIRE,
+)
+WAL_COPY_GIVEN_UP: Final = metric.wal_copy(
+    "backup_wal_copy_given_up_timestamp_seconds",
+    "Unix time at which WAL that this storage needs and lacks was last removed from the archive: it waited "
+    "as long as wal.hold_for_copies says, or the disk was nearly full; 0 = never.",
+    metric.EXPIRE,
 )
 WAL_COPY_BYTES: Final = metric.wal_copy("backup_wal_copy_bytes", "Stored bytes of WAL in the storage.")
 WAL_COPY_SEGMENTS: Final = metric.counter(
@@ -74,7 +88,8 @@ WAL_COPIES: Final = metric.Group(
     "the ones that its settings name.",
     metrics=(
         *(WAL_COPY_UP, WAL_COPY_EARLIEST, WAL_COPY_LATEST, WAL_COPY_LAG, WAL_COPY_PENDING),
-        *(WAL_COPY_MISSING, WAL_COPY_BYTES, WAL_COPY_SEGMENTS, WAL_COPY_FAILURES),
+        *(WAL_COPY_MISSING, WAL_COPY_HELD, WAL_COPY_GIVEN_UP),
+        *(WAL_COPY_BYTES, WAL_COPY_SEGMENTS, WAL_COPY_FAILURES),
     ),
 )
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
+from pgbackstop_catalog.decisions.wal_holds import WalHold
 from pgbackstop_catalog.decisions.wal_readings import WalReadings
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records import codec
@@ -24,7 +25,7 @@ from pgbackstop_exporter import log
 from pgbackstop_exporter.snapshot import CatalogFacts
 from pgbackstop_exporter.sources.plan import PlanSource
 from pgbackstop_exporter.sources.restores import RestoreSource
-from pgbackstop_exporter.sources.state_file import StateFile
+from pgbackstop_exporter.sources.state_file import StateFile, V
 
 # How often files that should not change are looked at all the same: a person may have repaired one.
 _THOROUGH_SECONDS: Final = 600.0
@@ -41,6 +42,7 @@ class CatalogSource:
         self._wal: dict[str, StateFile[WalState]] = {}
         self._wal_readings: dict[str, StateFile[WalReadings]] = {}
         self._wal_copies: dict[tuple[str, str], StateFile[WalCopyState]] = {}
+        self._wal_holds: dict[tuple[str, str], StateFile[WalHold]] = {}
         self._restores: dict[str, RestoreSource] = {}
         self._thorough_at = time.monotonic()
         self._failures: dict[str, int] = {}
@@ -109,7 +111,8 @@ class CatalogSource:
         parent = self._root / "state" / "wal_readings"
         for name in (_subfolders(parent, files=True) or set()) - set(self._wal_readings):
             self._wal_readings[name] = StateFile(parent / f"{name}{folder.SUFFIX}", WalReadings)
-        self._find_wal_copies(self._root / "state" / "wal_copies")
+        _find(self._root / "state" / "wal_copies", self._wal_copies, WalCopyState)
+        _find(self._root / "state" / "wal_holds", self._wal_holds, WalHold)
         for file in self._state_files():
             try:
                 file.refresh()
@@ -117,19 +120,13 @@ class CatalogSource:
                 failed.append(error)
         return failed
 
-    def _find_wal_copies(self, parent: Path) -> None:
-        for storage in _subfolders(parent) or ():
-            for server in _subfolders(parent / storage, files=True) or ():
-                if (server, storage) not in self._wal_copies:
-                    path = parent / storage / f"{server}{folder.SUFFIX}"
-                    self._wal_copies[server, storage] = StateFile(path, WalCopyState)
-
     def _state_files(self) -> list[StateFile[Any]]:
         return [
             self._scheduler,
             *self._wal.values(),
             *self._wal_readings.values(),
             *self._wal_copies.values(),
+            *self._wal_holds.values(),
         ]
 
     def _facts(self) -> CatalogFacts:
@@ -138,6 +135,7 @@ class CatalogSource:
             wal={name: file.value for name, file in self._wal.items() if file.value},
             wal_readings={name: file.value for name, file in self._wal_readings.items() if file.value},
             wal_copies={where: file.value for where, file in self._wal_copies.items() if file.value},
+            wal_holds={where: file.value for where, file in self._wal_holds.items() if file.value},
             restores={name: source.facts for name, source in self._restores.items()},
             scheduler=self._scheduler.value,
             pending=len(_subfolders(self._root / "outbox", files=True) or ()),
@@ -168,6 +166,15 @@ class CatalogSource:
             return False
         self._thorough_at = time.monotonic()
         return True
+
+
+def _find(parent: Path, known: dict[tuple[str, str], StateFile[V]], kind: type[V]) -> None:
+    """Add the files of each server and storage that are new."""
+    for storage in _subfolders(parent) or ():
+        for server in _subfolders(parent / storage, files=True) or ():
+            if (server, storage) not in known:
+                path = parent / storage / f"{server}{folder.SUFFIX}"
+                known[server, storage] = StateFile(path, kind)
 
 
 def _subfolders(path: Path, *, files: bool = False) -> set[str] | None:

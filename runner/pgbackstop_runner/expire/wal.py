@@ -8,6 +8,7 @@ from pathlib import Path
 from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.wal_needs import superfluous
+from pgbackstop_runner.expire import wal_holds
 from pgbackstop_runner.storage import identity, open, unknown_backups
 from pgbackstop_runner.storage.protocol import StoreError
 from pgbackstop_runner.system import log
@@ -27,14 +28,16 @@ def run(workspace: Workspace, server: str) -> tuple[int, tuple[str, ...]]:
         return 0, unknown
     try:
         backups = workspace.catalog.physical_backups(server)
-        names = superfluous(backups, (entry.name for entry in index.read(archive)))
-        if not names:
-            return 0, ()
-        paths = index.remove(archive, names)
+        entries = index.read(archive)
+        names = superfluous(backups, (entry.name for entry in entries))
+        holds = wal_holds.find(workspace, server, [each for each in entries if each.name in names])
+        paths = index.remove(archive, names - holds.held) if names > holds.held else ()
     except OSError as error:
         return 0, (f"The WAL archive {archive} cannot be trimmed: {error.strerror or error}",)
     problems = [problem for path in paths for problem in _remove(archive, path)]
-    log.logger().info("expired WAL", server=server, segments=len(paths))
+    problems += wal_holds.tell(workspace, server, holds)
+    if paths:
+        log.logger().info("expired WAL", server=server, segments=len(paths))
     return len(paths), tuple(problems)
 
 

@@ -88,8 +88,6 @@ def fetch(store: ByteStore, server: str, mirror: Path, *, records_only: bool = F
     ``records_only`` leaves out what PostgreSQL wrote, which may be encrypted: histories, unfinished segments.
     """
     folder = layout.wal_folder(server)
-    shutil.rmtree(mirror, ignore_errors=True)
-    atomic.make_folder(mirror)
     # The state first: what it promises is in the files that are looked at after it.
     loose = {path for name in LOOSE for path, _size in store.files(str(folder / name))}
     state_path = str(folder / STATE)
@@ -100,6 +98,9 @@ def fetch(store: ByteStore, server: str, mirror: Path, *, records_only: bool = F
     names = [name for name in sizes if _is_record(name) or (not records_only and _is_small(name))]
     with ThreadPoolExecutor(LANES) as pool:
         contents = dict(zip(names, pool.map(store.read, (str(folder / name) for name in names)), strict=True))
+    # Not before: what was known last stays while the storage is away.
+    shutil.rmtree(mirror, ignore_errors=True)
+    atomic.make_folder(mirror)
     _write(mirror, contents)
     identity = contents.get(wal_segments.IDENTITY_NAME)
     return StorageArchive(

@@ -18,7 +18,7 @@ from typing import Any
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import locks, wal_copies, wal_needs, wal_segments, windows
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
-from pgbackstop_catalog.decisions.wal_segments import Entry, WalIdentity, WalState, WalWindow
+from pgbackstop_catalog.decisions.wal_segments import Entry, WalIdentity, WalSegment, WalState, WalWindow
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, StoredFile
@@ -28,7 +28,7 @@ from pgbackstop_runner.storage import backup_files, identity, original, unknown_
 from pgbackstop_runner.storage.protocol import ByteStore, Sealed, SourceChanged
 from pgbackstop_runner.system import log, stop_requests
 from pgbackstop_runner.wal import archive as archives
-from pgbackstop_runner.wal import segment_file, storage_archive
+from pgbackstop_runner.wal import index, segment_file, storage_archive
 from pgbackstop_runner.wal.storage_archive import LANES, StorageArchive
 from pgbackstop_runner.wal.unfinished_copy import UnfinishedSegment
 from pgbackstop_runner.workspace import Workspace
@@ -138,6 +138,7 @@ class WalCopier:
         for lost in [each for each in archive.entries.values() if not archive.is_there(each)]:
             log.logger().error("WAL was lost", server=self.server, storage=self.storage, segment=lost.name)
             del archive.entries[lost.name]
+            index.remove(self._mirror, {lost.name})
             if lost.name in local and local[lost.name].sha256 == lost.sha256:
                 archive.sizes.pop(lost.path, None)
 
@@ -173,6 +174,8 @@ class WalCopier:
         archive.sizes |= {each.path: each.there_bytes for each in sent}
         archive.write_index(storage_archive.part_of(each.name) for each in sent)
         if sent:
+            # By it, expire knows what the storage has while that is away.
+            index.append(self._mirror, (WalSegment(**each._asdict()) for each in sent))
             self._update(copied=self.state.copied + len(sent), copied_at=utc_now())
 
     def _send_one(self, archive: StorageArchive, entry: Entry) -> Entry | None:

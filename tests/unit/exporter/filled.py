@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
+from pgbackstop_catalog.decisions.wal_holds import WalHold
 from pgbackstop_catalog.decisions.wal_readings import WalReadings
 from pgbackstop_catalog.decisions.wal_segments import WalGap, WalState, WalWindow
 from pgbackstop_catalog.model import Model
@@ -116,6 +117,8 @@ def fill(folder: Path) -> None:
     put_state(folder, "state/wal/main.json", wal_state(windows=(window,)))
     put_state(folder, "state/wal_readings/main.json", WalReadings(server="main", updated_at=NOW, oldest=NOW))
     put_state(folder, "state/wal_copies/offsite/main.json", wal_copy_state(windows=(window,)))
+    held = WalHold(server="main", storage="offsite", updated_at=NOW, segments=5, given_up=2, given_up_at=NOW)
+    put_state(folder, "state/wal_holds/offsite/main.json", held)
     outbox = folder / "catalog" / "outbox"
     outbox.mkdir()
     (outbox / "1.json").write_text("{}")

@@ -47,6 +47,16 @@ def test_a_storage_without_a_backup_has_no_moment(tmp_path: Path) -> None:
     assert value(found, "backup_wal_copy_latest_recoverable_timestamp_seconds", **WHERE) == 0.0
 
 
+def test_what_waits_here_and_what_was_given_up(tmp_path: Path) -> None:
+    found = filled.snapshot(tmp_path)
+    assert value(found, "backup_wal_copy_held_segments", **WHERE) == 5
+    assert value(found, "backup_wal_copy_given_up_timestamp_seconds", **WHERE) == UNIX
+    assert found.catalog is not None
+    bare = replace(found, catalog=replace(found.catalog, wal_holds={}))
+    assert value(bare, "backup_wal_copy_held_segments", **WHERE) == 0
+    assert value(bare, "backup_wal_copy_given_up_timestamp_seconds", **WHERE) == 0
+
+
 def test_no_copies_no_series(tmp_path: Path) -> None:
     found = filled.snapshot(tmp_path)
     changed = found.settings.config.evolve(servers={"main": Server(wal=Wal(copies=()))})

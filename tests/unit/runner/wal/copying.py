@@ -31,11 +31,13 @@ class Copying:
 
     folder: Path
     encryption: dict[str, object] | None = None
+    keep: dict[str, object] | None = None
     workspace: Workspace = field(init=False)
     archive: Archive = field(init=False)
 
     def __post_init__(self) -> None:
         settings = {"kind": "folder", "path": self.folder / "offsite", "encryption": self.encryption}
+        settings |= {"keep": self.keep} if self.keep else {}
         offsite = {"offsite": settings}
         self.workspace = places.workspace(self.folder, copies=("offsite",), storages=offsite)
         root = self.workspace.wal_archive("main")
