@@ -17,7 +17,7 @@ from pgbackstop_runner.postgres.private_server import PrivateServer
 from pgbackstop_runner.system import accounts
 
 PORT = 5432  # only a part of the socket's name: nothing listens on a network
-LOGICAL_PROGRAMS = ("initdb", "postgres", "pg_restore", "psql", "vacuumdb")
+LOGICAL_PROGRAMS = ("initdb", "postgres", "pg_restore", "psql")
 PHYSICAL_PROGRAMS = ("postgres", "pg_controldata", "pg_ctl")
 _START_SECONDS = 120.0
 # What it holds is thrown away, and it must not take the memory that the live server's settings ask for.

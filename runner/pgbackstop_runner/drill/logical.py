@@ -94,7 +94,7 @@ def _fill(
         new_database.load(current, drawn, name)
     drill.note(missing_entries=current.record.missing_entries)
     with drill.step("analyze"):
-        new_database.analyze(drawn, name)
+        new_database.analyze(current, drawn, name)
     with drill.step("validate"):
         drill.check(*new_database.check(current, drawn, name))
         with target_database.connect(drawn.server) as connection:

@@ -33,7 +33,7 @@ _OF_SCRIPT = re.compile(
 _NO_ERRORS = frozenset({"00", "01", "02"})
 # The server has no room or ends: that says nothing of an entry. 53: insufficient resources, 57: operator
 # intervention. https://www.postgresql.org/docs/current/errcodes-appendix.html
-_SERVER_STATES = ("53", "57", "58030")
+SERVER_STATES = ("53", "57", "58030")
 _SERVER_WORDS = re.compile(
     "server closed the connection|no connection to the server|connection to server was lost"
     "|terminating connection|No space left on device|Disk quota exceeded|out of shared memory|out of memory"
@@ -210,7 +210,7 @@ class ScriptErrors:
         """The entries that failed; None where the server as a whole was the cause."""
         found = list[MissingEntry]()
         for number, state, words in self._told():
-            if state.startswith(_SERVER_STATES) or is_of_server(words):
+            if state.startswith(SERVER_STATES) or is_of_server(words):
                 return None
             piece = self.statements.get(number)
             entry = entry_of(piece, self.encoding) if piece else f"line {number}"

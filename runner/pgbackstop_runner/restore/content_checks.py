@@ -166,14 +166,14 @@ def _sequences(connection: psycopg.Connection, dumped: dict[str, tuple[int, bool
     """At or beyond the greatest value of the column that each belongs to (the least where it counts down)."""
     rows = connection.execute(
         """select quote_ident(n.nspname) || '.' || quote_ident(s.relname), n.nspname, s.relname,
-                  tn.nspname, t.relname, a.attname, q.seqincrement > 0,
+                  t.oid, a.attname, q.seqincrement > 0,
                   exists (select from pg_depend e where e.classid = 'pg_class'::regclass
                           and e.objid = s.oid and e.deptype = 'e')
            from pg_depend d
            join pg_class s on s.oid = d.objid and s.relkind = 'S'
            join pg_namespace n on n.oid = s.relnamespace
            join pg_sequence q on q.seqrelid = s.oid
-           join pg_class t on t.oid = d.refobjid join pg_namespace tn on tn.oid = t.relnamespace
+           join pg_class t on t.oid = d.refobjid
            join pg_attribute a on a.attrelid = t.oid and a.attnum = d.refobjsubid
            where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass
              and d.deptype in ('a', 'i') and t.relkind in ('r', 'p')
@@ -195,25 +195,37 @@ def _sequences(connection: psycopg.Connection, dumped: dict[str, tuple[int, bool
 
 
 def _is_behind(connection: psycopg.Connection, row: Sequence[object]) -> bool:
-    schema, name, table_schema, table, column, ascending = map(str, row)
-    query = sql.SQL(
-        "select s.last_value, s.is_called, (select {best}({column}) from {table}) from {sequence} s"
-    )
-    up = ascending == "True"
-    found = connection.execute(
-        query.format(
-            best=sql.SQL("max" if up else "min"),
-            column=sql.Identifier(column),
-            table=sql.Identifier(table_schema, table),
-            sequence=sql.Identifier(schema, name),
-        )
-    ).fetchone()
-    if found is None or found[2] is None:
+    schema, name, table, column, ascending = row
+    query = sql.SQL("select last_value, is_called from {}").format(sql.Identifier(str(schema), str(name)))
+    found = connection.execute(query).fetchone()
+    values = list(_values(connection, table, str(column), ascending=ascending is True))
+    if found is None or not values:
         return False
-    last, called, best = found
-    if not called:
-        return bool(best >= last) if up else bool(best <= last)
-    return bool(best > last) if up else bool(best < last)
+    last, called = found
+    if ascending:
+        return bool(max(values) > last if called else max(values) >= last)
+    return bool(min(values) < last if called else min(values) <= last)
+
+
+def _values(connection: psycopg.Connection, table: object, column: str, *, ascending: bool) -> Iterator[int]:
+    """The furthest value of a column in a table and in each of its partitions and children that is here.
+
+    Asked each by itself: a query of them all would read the foreign ones too.
+    """
+    query = sql.SQL("select {best}({column}) from only {table}")
+    best, identifier = sql.SQL("max" if ascending else "min"), sql.Identifier(column)
+    for schema, name in connection.execute(_WITH_ROWS, (table,)).fetchall():
+        asked = query.format(best=best, column=identifier, table=sql.Identifier(schema, name))
+        row = connection.execute(asked).fetchone()
+        if row is not None and row[0] is not None:
+            yield row[0]
+
+
+_WITH_ROWS = """
+    with recursive family (oid) as (
+      select %s::oid union select i.inhrelid from pg_inherits i join family f on f.oid = i.inhparent)
+    select n.nspname, c.relname from family f join pg_class c on c.oid = f.oid and c.relkind = 'r'
+    join pg_namespace n on n.oid = c.relnamespace"""
 
 
 def _changed(connection: psycopg.Connection, dumped: dict[str, tuple[int, bool]]) -> Iterator[str]:

@@ -6,12 +6,11 @@ import psycopg
 from psycopg import sql
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.records.proof import CheckResult
 from pgbackstop_runner.formats import database_statements
 from pgbackstop_runner.journal.restore import Journal
-from pgbackstop_runner.postgres import client_process, sessions
-from pgbackstop_runner.restore import archive_load, content_checks, target_database
+from pgbackstop_runner.postgres import sessions
+from pgbackstop_runner.restore import content_checks, table_statistics, target_database
 from pgbackstop_runner.restore import load as restore_load
 from pgbackstop_runner.restore.dump_source import Only, Source
 from pgbackstop_runner.restore.plan import RestorePlan
@@ -29,7 +28,7 @@ def fill(current: Journal, outline: RestorePlan, name: str) -> None:
     with current.step("restore"):
         load(current, outline, name)
     with current.step("analyze"):
-        analyze(outline, name)
+        analyze(current, outline, name)
     with current.step("validate"):
         validate(current, outline, name)
 
@@ -110,18 +109,11 @@ def _jobs(workspace: Workspace, outline: RestorePlan) -> int:
     return outline.request.jobs or (plan.jobs if plan else 2)
 
 
-def analyze(outline: RestorePlan, name: str) -> None:
-    """A dump has no statistics: without them the first queries after the swap would take minutes."""
-    argv = [
-        outline.binaries.path("vacuumdb"),
-        "--analyze-only",
-        "--quiet",
-        "--no-password",
-        "--jobs=2",
-        f"--dbname={archive_load.connection_string(outline.server, name)}",
-    ]
-    password = conninfo.password(outline.server)
-    client_process.run("vacuumdb", argv, password=password, cell=outline.binaries.cell())
+def analyze(current: Journal, outline: RestorePlan, name: str) -> None:
+    """Let the planner know what is in it; what cannot be had is told, and costs nothing else."""
+    with sessions.connect(outline.server, name, statement_timeout=0) as connection:
+        for problem in table_statistics.gather(connection):
+            current.warn(problem)
 
 
 def validate(current: Journal, outline: RestorePlan, name: str) -> None:

@@ -129,7 +129,7 @@ def _installed(folder: Path) -> Iterator[Path]:
 
 def _linked(folder: Path) -> Iterator[Path]:
     """Where PostgreSQL's programs lie that are only linked into the folder."""
-    others = (folder / name for name in ("postgres", "psql", "initdb", "vacuumdb"))
+    others = (folder / name for name in ("postgres", "psql", "initdb"))
     yield from (each.resolve().parent for each in (*others, *folder.glob("pg_*")) if each.is_symlink())
 
 

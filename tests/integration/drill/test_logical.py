@@ -137,7 +137,7 @@ def test_server_programs_that_are_not_installed(site: Site) -> None:
     """A host with client tools alone, as many backup hosts are."""
     clients = site.folder / "clients"
     clients.mkdir()
-    for name in ("pg_dump", "pg_dumpall", "pg_restore", "psql", "vacuumdb"):
+    for name in ("pg_dump", "pg_dumpall", "pg_restore", "psql"):
         (clients / name).symlink_to(site.server.programs.tool(name))
     there = Site(
         folder=site.folder,
