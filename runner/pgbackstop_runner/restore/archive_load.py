@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pgbackstop_catalog.config import conninfo
@@ -17,6 +19,7 @@ from pgbackstop_runner.restore.dump_source import Source
 
 APPLICATION_NAME = "pgbackstop restore"
 _AFTER_DATA = "--section=post-data"
+_EVENT_TRIGGER = re.compile(r"\d+; \d+ \d+ (?:(?:COMMENT|SECURITY LABEL) - )?EVENT TRIGGER ")
 _SECTIONS = (("--section=pre-data", "--section=data"), (_AFTER_DATA,))
 
 
@@ -29,10 +32,9 @@ def fill(server: Server, database: str, binaries: Binaries, source: Source) -> N
     """Restore the archive; entries that could not be are noted in the source. Raises AttemptFailed."""
     lines = dump_metadata.contents(binaries, source.path)
     late = dump_metadata.contents(binaries, source.path, _AFTER_DATA)
-    wanted = source.entries(lines)
-    with contextlib.ExitStack() as stack:
-        use = stack.enter_context(dump_metadata.wanted_entries(wanted)) if wanted is not None else None
-        for sections in _SECTIONS if source.rows_first else ((),):
+    for wanted, sections in _parts(source, lines):
+        with contextlib.ExitStack() as stack:
+            use = stack.enter_context(dump_metadata.wanted_entries(wanted)) if wanted is not None else None
             argv = [
                 binaries.path("pg_restore"),
                 *([f"--use-list={use}"] if use else []),
@@ -47,6 +49,22 @@ def fill(server: Server, database: str, binaries: Binaries, source: Source) -> N
             reads = [source.path, *([Path(use)] if use else [])]
             heard = ArchiveErrors(contents=Contents.of(lines, late, source.encoding))
             _run(server, binaries, source, argv, reads, heard)
+
+
+def _parts(source: Source, lines: list[str]) -> Iterator[tuple[list[str] | None, Sequence[str]]]:
+    """What is restored one after the other: the entries, None where all are wanted, and the sections of them.
+
+    Event triggers come last: several jobs of pg_restore, and servers before 17, would let one act on a
+    materialized view that is filled.
+    """
+    wanted = source.entries(lines)
+    triggers = [each for each in wanted or lines if _EVENT_TRIGGER.match(each)]
+    if triggers:
+        wanted = [each for each in wanted or lines if each not in triggers]
+    for sections in _SECTIONS if source.rows_first else ((),):
+        yield wanted, sections
+    if triggers:
+        yield triggers, ()
 
 
 def _run(  # noqa: PLR0917 - what pg_restore is given, and who hears it

@@ -39,6 +39,9 @@ _VERBOSE = "--set=VERBOSITY=verbose"
 _TABLE = re.compile(
     rb"CREATE (?:UNLOGGED )?TABLE (" + sql_script.IDENTIFIER + rb"\." + sql_script.IDENTIFIER + rb") "
 )
+_EVENT_TRIGGER = re.compile(
+    rb"(?:CREATE|ALTER|COMMENT ON|SECURITY LABEL FOR " + sql_script.IDENTIFIER + rb" ON) EVENT TRIGGER "
+)
 _SETTING = re.compile(rb"SET ([a-z_]+) = |SELECT pg_catalog\.set_config\('([a-z_]+)'")
 
 
@@ -80,7 +83,7 @@ class _Script:
         for text in (*self.prelude(), _ERRORS_ALONE):
             line += text.count(b"\n")
             yield text
-        for piece in (*self._after_data, *self.pieces):
+        for piece in _event_triggers_last(itertools.chain(self._after_data, self.pieces)):
             if COPY.match(piece.code):
                 raise AttemptFailed(Reason.CORRUPT, "The dump has rows where pg_dump never writes any.")
             line += piece.text.count(b"\n")
@@ -105,6 +108,17 @@ class _Script:
         self.spool.enter_context(file)
         self.configuration.append((piece, file))
         return file
+
+
+def _event_triggers_last(pieces: Iterable[Statement]) -> Iterator[Statement]:
+    """The same statements; none acts on a materialized view that is filled, as before 17 it would."""
+    triggers = list[Statement]()
+    for piece in pieces:
+        if _EVENT_TRIGGER.match(piece.code):
+            triggers.append(piece)
+        else:
+            yield piece
+    yield from triggers
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,6 +73,56 @@ def test_they_are_named_and_the_rest_is_there(
     database.server.execute(f'drop database "{done.target}"')
 
 
+# A function that keeps everybody from everything, also what makes a view's rows.
+FORBIDDING = """
+    create materialized view totals as select customer_id, count(*) from orders group by 1;
+    create function forbid() returns event_trigger language plpgsql as $$ begin raise 'not today'; end $$;
+    create event trigger forbidding on ddl_command_start execute function forbid();
+    alter event trigger forbidding enable always;
+    comment on event trigger forbidding is 'by the book'"""
+
+
+@pytest.mark.usefixtures("edge_server")
+@pytest.mark.parametrize("kind", places.FORMATS)
+def test_event_triggers_act_on_nothing_of_a_restore(kind: str, database: Database, tmp_path: Path) -> None:
+    database.execute(FORBIDDING)
+    place = places.site(tmp_path, database.server, database.name, format=kind, jobs=4)
+    places.backup(place)
+    done = places.restore(place, into=f"{database.name}_copy")
+    assert named(done) == set()
+    for question in (
+        "select * from totals order by 1",
+        "select evtname, evtenabled, obj_description(oid, 'pg_event_trigger') from pg_event_trigger",
+    ):
+        assert database.server.execute(question, done.target) == database.execute(question)
+    database.server.execute(f'drop database "{done.target}"')
+
+
+def test_a_restored_subscription_connects_to_nobody(database: Database, tmp_path: Path) -> None:
+    connection = "host=127.0.0.1 port=1 dbname=publisher"
+    database.execute(
+        f"create subscription feed connection '{connection}' publication news with (connect = false)"
+    )
+    copy = f"{database.name}_copy"
+    try:
+        database.execute("alter subscription feed enable")
+        place = places.site(tmp_path, database.server, database.name)
+        places.backup(place)
+        done = places.restore(place, into=copy)
+        assert named(done) == set()
+        enabled = "select d.datname, subenabled from pg_subscription join pg_database d on d.oid = subdbid"
+        assert set(database.execute(enabled)) == {(database.name, True), (copy, False)}
+    finally:
+        for (name,) in database.server.execute(
+            "select datname from pg_subscription join pg_database d on d.oid = subdbid"
+        ):
+            with database.server.connect(str(name)) as session:
+                session.execute("alter subscription feed disable")
+                session.execute("alter subscription feed set (slot_name = none)")
+                session.execute("drop subscription feed")
+        database.server.execute(f"drop database if exists {copy}")
+
+
 @pytest.mark.parametrize("kind", places.FORMATS)
 def test_a_label_whose_provider_is_not_here(kind: str, database: Database, tmp_path: Path) -> None:
     """What PostgreSQL only warns of, as of publications without wal_level = logical, is no missing entry."""
