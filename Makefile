@@ -10,7 +10,7 @@ export PYTHON APT
 install: ; @scripts/venv.sh test
 fmt: install ; .venv/bin/ruff check --fix . && .venv/bin/ruff format .
 check: install ; .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
-test-tools: install ; @scripts/debian-packages.sh && .venv/bin/python -m tests.support.install_postgres && .venv/bin/python -m tests.support.install_stack && .venv/bin/python -m tests.support.install_grafana_ui && .venv/bin/python -m tests.support.install_azurite && .venv/bin/python -m tests.support.install_oidc_provider
+test-tools: install ; @scripts/debian-packages.sh && .venv/bin/python -m tests.support.install_postgres && .venv/bin/python -m tests.support.install_stack && .venv/bin/python -m tests.support.install_grafana_ui && .venv/bin/python -m tests.support.install_azurite && .venv/bin/python -m tests.support.install_oidc_provider && .venv/bin/python -m tests.support.install_helm
 test: test-tools ; .venv/bin/pytest $(PYTEST_ARGS)
 test-fast: install ; .venv/bin/pytest $(PYTEST_ARGS) tests/unit
 # What needs no server, on the newest Python that we support, where that is installed.

@@ -1,12 +1,16 @@
 """The runner's health: its daemon has a fresh heartbeat, and every server lets the role in.
 
-Exit status 0 or 1, and one sentence for each thing that is wrong; `docker inspect` keeps the last ones.
+usage: healthy.py [daemon]
+
+With the word it is the daemon alone, for who starts the container anew where that fails: no server comes
+back by that. Exit status 0 or 1, and one sentence for each thing that is wrong; `docker inspect` keeps the
+last ones.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,10 +29,10 @@ STATE = Path("state", "scheduler.json")
 STALE_SECONDS = 60.0
 
 
-def problems(config: Config) -> Iterator[str]:
+def problems(config: Config, *, servers: bool = True) -> Iterator[str]:
     """What is wrong, in sentences."""
     yield from _daemon(config.catalog_folder() / STATE)
-    for name, server in config.servers.items():
+    for name, server in config.servers.items() if servers else ():
         yield from _server(name, server)
 
 
@@ -58,10 +62,10 @@ def _server(name: str, server: Server) -> Iterator[str]:
         yield f"Server {name}: {str(error).strip()}"
 
 
-def main() -> int:
+def main(words: Sequence[str]) -> int:
     """Print what is wrong and return the exit status."""
     try:
-        found = list(problems(load.load(locate.find(None))))
+        found = list(problems(load.load(locate.find(None)), servers="daemon" not in words))
     except errors.PgbackstopError as error:
         found = [str(error)]
     sys.stdout.writelines(f"{problem}\n" for problem in found or ["healthy"])
@@ -69,4 +73,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -111,7 +111,7 @@ Hosts = Annotated[
 Ports = Annotated[
     int | str,
     BeforeValidator(_ports),
-    WithJsonSchema({"type": ["integer", "array"], "minimum": 1, "maximum": 65535}),
+    WithJsonSchema({"type": ["integer", "string", "array"], "minimum": 1, "maximum": 65535}),
 ]
 TimeZone = Annotated[str, AfterValidator(_zone)]
 CronExpression = Annotated[str, AfterValidator(_due_some_day)]

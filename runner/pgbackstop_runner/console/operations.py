@@ -295,5 +295,7 @@ def outlives(setting: bool | None, *, pid: int, parent: int) -> bool:
 
     Where nothing is set they are, unless process 1 started us or is us: a service manager kills whatever is
     left of its service, and a container ends with its first process. So they are ended in time, and tidy up.
+    A parent 0 is outside of our processes' namespace: we are the first of a container of several, as where
+    the containers of a pod share theirs.
     """
-    return 1 not in {pid, parent} if setting is None else setting
+    return not {pid, parent} & {0, 1} if setting is None else setting

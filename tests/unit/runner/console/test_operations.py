@@ -152,5 +152,6 @@ def test_process_1_takes_everything_with_it_unless_somebody_says_otherwise() -> 
     assert operations.outlives(None, pid=50, parent=40)
     assert not operations.outlives(None, pid=50, parent=1)
     assert not operations.outlives(None, pid=1, parent=0)
+    assert not operations.outlives(None, pid=7, parent=0)
     assert operations.outlives(True, pid=50, parent=1)
     assert not operations.outlives(False, pid=50, parent=40)

@@ -1,0 +1,107 @@
+{{/* The name of every object: the release's, with the chart's where it does not say so itself. */}}
+{{- define "pgbackstop.fullname" -}}
+{{- $name := .Release.Name -}}
+{{- if not (contains .Chart.Name $name) }}{{ $name = printf "%s-%s" $name .Chart.Name }}{{ end -}}
+{{- $name | trunc 46 | trimSuffix "-" -}}
+{{- end }}
+
+{{- define "pgbackstop.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "pgbackstop.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "pgbackstop.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "pgbackstop.serviceAccount" -}}
+{{- if .Values.serviceAccount.create }}{{ .Values.serviceAccount.name | default (include "pgbackstop.fullname" .) }}
+{{- else }}{{ .Values.serviceAccount.name | default "default" }}{{ end }}
+{{- end }}
+
+{{/* pgbackstop.yaml of the runner, where the console listens to the pod's own address. */}}
+{{- define "pgbackstop.runnerConfig" -}}
+{{- $config := deepCopy .Values.config -}}
+{{- if not $config.servers }}{{ fail "config.servers names no PostgreSQL server: name one, or name a Secret with the whole configuration in existingConfig.secretName." }}{{ end -}}
+{{- $console := $config.console | default dict -}}
+{{- if $console.users }}{{ fail "config.console.users holds hashes of passwords, and config becomes a ConfigMap: use config.console.oidc, or put the whole configuration into a Secret and name it in existingConfig.secretName." }}{{ end -}}
+{{- if .Values.console.enabled -}}
+{{- if not $console.oidc }}{{ fail "Nobody could log in to the console: set config.console.oidc, or put a configuration with users into a Secret and name it in existingConfig.secretName." }}{{ end -}}
+{{- $_ := set $config "console" (merge (dict "listen" "0.0.0.0:9854" "public_url" .Values.console.publicUrl) $console) -}}
+{{- else -}}
+{{- $config = omit $config "console" -}}
+{{- end -}}
+{{- toYaml $config -}}
+{{- end }}
+
+{{/* That of the exporter, which faces the network and lets nobody into a console. */}}
+{{- define "pgbackstop.exporterConfig" -}}
+{{- toYaml (omit .Values.config "console") -}}
+{{- end }}
+
+{{/* A container may nothing: it runs as who the image says, writes to its volumes alone, and gains no rights. */}}
+{{- define "pgbackstop.confined" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{- define "pgbackstop.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{/* Of whoever runs pgbackstop itself. */}}
+{{- define "pgbackstop.runnerMounts" -}}
+- {name: backups, mountPath: /var/lib/pgbackstop}
+- {name: catalog, mountPath: /var/lib/pgbackstop-catalog}
+- {name: tmp, mountPath: /tmp}
+- {name: runner-config, mountPath: /etc/pgbackstop, readOnly: true}
+{{- range .Values.secrets }}
+- {name: {{ printf "secret-%s" .name | quote }}, mountPath: {{ printf "/run/secrets/%s" .name | quote }}, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{/* Configuration and secrets as files; group 10001, which the processes have, reads them. */}}
+{{- define "pgbackstop.configVolumes" -}}
+- name: tmp
+  emptyDir: {}
+- name: runner-config
+  {{- include "pgbackstop.configSource" (dict "root" . "key" .Values.existingConfig.runnerKey "who" "runner") | nindent 2 }}
+{{- range .Values.secrets }}
+- name: {{ printf "secret-%s" .name | quote }}
+  secret:
+    secretName: {{ .name | quote }}
+    defaultMode: 0440
+    {{- with .items }}
+    items: {{- toYaml . | nindent 6 }}
+    {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "pgbackstop.configSource" -}}
+{{- $items := printf "items: [{key: %s, path: pgbackstop.yaml}]" (quote .key) -}}
+{{- if .root.Values.existingConfig.secretName -}}
+secret:
+  secretName: {{ .root.Values.existingConfig.secretName | quote }}
+  defaultMode: 0440
+  {{ $items }}
+{{- else -}}
+configMap:
+  name: {{ include "pgbackstop.fullname" .root }}-{{ .who }}
+{{- end }}
+{{- end }}
+
+{{- define "pgbackstop.claim" -}}
+{{- $one := index .root.Values.persistence .name -}}
+{{- $one.existingClaim | default (printf "%s-%s-0" .name (include "pgbackstop.fullname" .root)) -}}
+{{- end }}
