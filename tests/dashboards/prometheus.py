@@ -1,5 +1,7 @@
 """A real Prometheus on a free loopback port, ended by its own process id."""
 
+from __future__ import annotations
+
 import json
 import shutil
 import subprocess
@@ -7,7 +9,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,7 +32,8 @@ def program(name: str) -> str:
 class Prometheus:
     """Scrapes ``target`` (host:port) every second, nothing where that is empty; evaluates ``rules`` as often.
 
-    ``jobs`` are further settings of each scrape of it, by the job's name.
+    ``jobs`` are further settings of each scrape of it, by the job's name; ``external_labels`` those of what
+    it writes to ``receiver``, another one whose ``flags`` let it receive. As an ``agent`` it does only that.
     """
 
     def __init__(
@@ -40,6 +43,10 @@ class Prometheus:
         rules: Path | None = None,
         *,
         jobs: Mapping[str, Mapping[str, Any]] | None = None,
+        external_labels: Mapping[str, str] | None = None,
+        receiver: Prometheus | None = None,
+        agent: bool = False,
+        flags: Sequence[str] = (),
     ) -> None:
         self._log = folder / "prometheus.log"
         self._address = f"127.0.0.1:{ports.free()}"
@@ -47,8 +54,13 @@ class Prometheus:
         config.write_text(
             yaml.safe_dump(
                 {
-                    "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-                    "rule_files": [str(rules)] if rules else [],
+                    "global": {
+                        "scrape_interval": "1s",
+                        "evaluation_interval": "1s",
+                        "external_labels": dict(external_labels or {}),
+                    },
+                    **({"rule_files": [str(rules)]} if rules else {}),
+                    **({"remote_write": [{"url": receiver.write_address}]} if receiver else {}),
                     "scrape_configs": [
                         {"job_name": name, "static_configs": [{"targets": [target]}], **settings}
                         for name, settings in (jobs or {"pgbackstop": {}}).items()
@@ -62,8 +74,10 @@ class Prometheus:
                 [
                     program("prometheus"),
                     f"--config.file={config}",
-                    f"--storage.tsdb.path={folder / 'tsdb'}",
                     f"--web.listen-address={self._address}",
+                    f"--storage.{'agent' if agent else 'tsdb'}.path={folder / 'data'}",
+                    *(["--enable-feature=agent"] if agent else []),
+                    *flags,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -89,6 +103,11 @@ class Prometheus:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    @property
+    def write_address(self) -> str:
+        """Where others write to."""
+        return f"http://{self._address}/api/v1/write"
 
     def instant(self, expr: str) -> list[dict[str, Any]]:
         """The newest values. Fails with Prometheus' own words where it does not understand."""

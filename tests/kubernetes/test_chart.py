@@ -228,6 +228,9 @@ def test_the_rules_find_the_job(full: list[dict[str, Any]]) -> None:
         "job": "pgbackstop",
         "instance": f"{chart.NAMESPACE}/{NAME}",
     }
+    moved = {**FULL, "serviceMonitor": {**FULL["serviceMonitor"], "instance": "north/shop"}}
+    (endpoint,) = one(chart.rendered(moved), "ServiceMonitor")["spec"]["endpoints"]
+    assert {"targetLabel": "instance", "replacement": "north/shop"} in endpoint["relabelings"]
     assert endpoint["port"] in {each["name"] for each in one(full, "Service")["spec"]["ports"]}
 
 
