@@ -112,7 +112,7 @@ class Supervisor:
         }
         for name, server in config.servers.items():
             # Labels are no reason to connect anew.
-            asked = server.model_dump_json(exclude={"labels"})
+            asked = server.model_dump_json(exclude={"labels", "group"})
             wanted[name, asked] = partial(self._watch_server, name, server)
         for path in disks.paths(config):
             wanted["disk", path, root] = partial(self._watch_disk, path)

@@ -5,7 +5,7 @@ keys are errors. Secrets never stand in the file: they are read from ``*_file`` 
 
 Each part of the file has its module, and none of them knows this one or its neighbours: ``server``,
 ``plan``, ``storage``, ``verify``, ``console``, ``notifications`` (with its ``channels``). ``types`` are what
-they share.
+they share, and a ``group`` is made of keys of servers and plans.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import locate
 from pgbackstop_catalog.config.catalog_place import CatalogDatabase, CatalogInPostgres, CatalogPlace
 from pgbackstop_catalog.config.console import Console
+from pgbackstop_catalog.config.group import Group
 from pgbackstop_catalog.config.notifications import Notifications
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
@@ -73,7 +74,11 @@ class Config(Model):
     plans: dict[Name, Plan] = Field(
         default_factory=dict,
         description="what is backed up, how and when, by name; when left out, each server gets a logical "
-        "plan (daily at 02:00) and a physical one (Sunday at 03:00), both UTC",
+        "plan (daily at 02:00) and a physical one (Sunday at 03:00), both UTC; one by the name of a "
+        "group's changes that one",
+    )
+    groups: dict[Name, Group] = Field(
+        default={}, description="defaults and plans of many servers at once, by name; see servers.NAME.group"
     )
     storages: dict[Name, Storage] = Field(min_length=1, description="places for bytes, by name")
     catalog: CatalogPlace | None = Field(

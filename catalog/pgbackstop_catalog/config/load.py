@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from pgbackstop_catalog.config import locate, service_file
+from pgbackstop_catalog.config import expand, locate, service_file
 from pgbackstop_catalog.config.catalog_place import TAGS
 from pgbackstop_catalog.config.configuration import Config
+from pgbackstop_catalog.config.origins import Origins
 from pgbackstop_catalog.config.storage import KINDS
 from pgbackstop_catalog.config.yaml_file import BadConfig, Document, Problem
 
@@ -31,23 +34,39 @@ _SECRETS = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A configuration, and where each of its values comes from."""
+
+    config: Config
+    origins: Origins
+
+
 def load(path: Path) -> Config:
     """Read and check the file. Raises BadConfig with every problem, ConfigError where it cannot be read."""
+    return read(path).config
+
+
+def read(path: Path) -> Loaded:
+    """The same, with the origins of the values."""
     document = locate.document(path)
     if not isinstance(document.value, dict):
         raise BadConfig([document.problem((), "must be a mapping with servers and storages")])
     problems = list(document.problems)
+    absolute = _absolute(document, document.value, (), problems)
+    expanded = expand.expand(absolute)
+    origins = Origins(document=document, expanded=expanded)
+    problems += [document.problem(loc, text) for loc, text in expanded.problems]
     config = None
     try:
-        absolute = _absolute(document, document.value, (), problems)
-        config = Config.model_validate(absolute)
+        config = Config.model_validate(expanded.value)
     except ValidationError as error:
-        problems += [_problem(document, each) for each in error.errors(include_url=False)]
+        problems += _problems(origins, error)
     if config is not None:
-        problems += [document.problem(loc, text) for loc, text in _crossings(config)]
+        problems += [_told_at(origins, loc, text) for loc, text in _crossings(config)]
     if problems or config is None:
-        raise BadConfig(sorted(problems, key=lambda problem: problem.line))
-    return _with_services(document, config)
+        raise BadConfig(sorted(dict.fromkeys(problems), key=lambda problem: problem.line))
+    return Loaded(config=_with_services(document, config), origins=origins)
 
 
 def _with_services(document: Document, config: Config) -> Config:
@@ -64,10 +83,18 @@ def _with_services(document: Document, config: Config) -> Config:
     return config.evolve(servers=found) if found != config.servers else config
 
 
-def _problem(document: Document, error: Any) -> Problem:
-    loc = tuple(str(part) for part in _without_tag(error["loc"]))
-    key = ".".join(part for part in loc if part != _KEY_ITSELF)
-    return document.problem(loc, _sentence(error, loc), key=key)
+def _problems(origins: Origins, error: ValidationError) -> Iterator[Problem]:
+    """Each once: what is wrong with a group is wrong with everything that was made of it."""
+    # What a group says of itself comes first.
+    every = sorted(error.errors(include_url=False), key=lambda each: each["loc"][:1] != ("groups",))
+    for each in every:
+        loc = tuple(str(part) for part in _without_tag(each["loc"]))
+        yield _told_at(origins, loc, _sentence(each, loc))
+
+
+def _told_at(origins: Origins, loc: tuple[str, ...], text: str) -> Problem:
+    origin = origins.nearest(tuple(part for part in loc if part != _KEY_ITSELF))
+    return origins.document.problem(origin.loc, text)
 
 
 def _without_tag(loc: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pgbackstop_catalog.config import locate
+from pgbackstop_catalog.config import expand, locate
 
 
 def named_by(file: Path) -> Path:
@@ -31,7 +31,8 @@ def plans(file: Path) -> frozenset[str] | None:
     document = locate.document(file).value
     if not isinstance(document, dict):
         return None
-    named, servers = document.get("plans"), document.get("servers")
+    written = expand.expand(document).value
+    named, servers = written.get("plans"), written.get("servers")
     if named is None and isinstance(servers, dict):
         return frozenset(f"{server}-{kind}" for server in servers for kind in locate.DEFAULT_PLANS)
     return frozenset(map(str, named)) if isinstance(named, dict) else None

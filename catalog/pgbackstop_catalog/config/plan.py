@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -90,17 +90,21 @@ PROVIDERS_OWN = frozenset(
 )
 
 
-class Plan(Model):
-    """A plan: what to back up from a server, how, when, where to, how long to keep, how old is too old."""
-
+class _OfServer(Model):
     server: Name = Field(description="which of the servers")
+
+
+class PlanTemplate(Model):
+    """A plan but for its server, as groups have it for each of theirs."""
+
     backup_type: BackupType = Field(
         description="logical: pg_dump, one database at a time; physical: pg_basebackup, the whole server"
     )
     enabled: bool = Field(default=True, description="false pauses the plan; paused is not late")
     schedule: CronExpression | None = Field(
         default=None,
-        description="cron expression; 0 2 * * * (logical) and 0 3 * * 0 (physical) when left out",
+        description="cron expression; 0 2 * * * (logical) and 0 3 * * 0 (physical) when left out; H is "
+        "chosen by the plan's name, as in H H(1-4) * * *",
     )
     timezone: TimeZone = Field(
         default="UTC", description="the time zone of the schedule, as in Europe/Berlin"
@@ -192,7 +196,7 @@ class Plan(Model):
     )
 
     @model_validator(mode="after")
-    def _fits_its_type(self) -> Plan:
+    def _fits_its_type(self) -> Self:
         allowed = {"logical": ("custom", "plain", "directory"), "physical": ("tar",)}[self.backup_type]
         if self.format is not None and self.format not in allowed:
             msg = f"format {self.format!r} does not fit a {self.backup_type} plan: use {' or '.join(allowed)}"
@@ -271,3 +275,7 @@ class Plan(Model):
         if self.rpo_target is not None:
             return self.rpo_target
         return timedelta(days=1 if self.is_logical else 7).total_seconds()
+
+
+class Plan(PlanTemplate, _OfServer):
+    """A plan: what to back up from a server, how, when, where to, how long to keep, how old is too old."""

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from pgbackstop_catalog import units
 from pgbackstop_catalog.config.configuration import Config
+from pgbackstop_catalog.config.group import Group
 
 _HEAD = """\
 # Configuration
@@ -49,6 +50,8 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
 
 def _below(place: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
     yield place, model
+    if model is Group:  # whose keys are those of servers and plans
+        return
     for name, field in model.model_fields.items():
         here = f"{place}.{name}".lstrip(".") + _step(field.annotation)
         for inner in models_in(field.annotation):

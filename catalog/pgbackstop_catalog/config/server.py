@@ -158,6 +158,7 @@ class Server(Connection):
         default=Application.defaults(),
         description="what is stopped before a restore and started after it",
     )
+    group: Name | None = Field(default=None, description="the group whose defaults and plans it has")
     labels: FreeLabels = Field(
         default={},
         description="free labels for Prometheus, as in team: payments, on backup_server_info",

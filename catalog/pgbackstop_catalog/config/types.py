@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from pgbackstop_catalog import units
-from pgbackstop_catalog.config import labels, table_pattern
+from pgbackstop_catalog.config import hashed_schedule, labels, table_pattern
 from pgbackstop_catalog.config.schedule import Schedule
 from pgbackstop_catalog.model import utc_now
 
@@ -47,8 +48,9 @@ def _zone(value: str) -> str:
     return value
 
 
+@functools.lru_cache(maxsize=4096)
 def _due_some_day(value: str) -> str:
-    if next(Schedule(expression=value).after(utc_now()), None) is None:
+    if next(Schedule(expression=hashed_schedule.resolved(value, "")).after(utc_now()), None) is None:
         msg = f"{value!r} is never due"
         raise ValueError(msg)
     return value

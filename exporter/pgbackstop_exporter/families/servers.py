@@ -22,7 +22,8 @@ def add_servers(families: Families, snapshot: Snapshot) -> None:
     """Every series of every configured server."""
     for name, server in snapshot.settings.config.servers.items():
         where = labels(server=name)
-        families.add(server_metrics.INFO, labels(server=name, **server.labels), 1)
+        group = {"group": server.group} if server.group else {}
+        families.add(server_metrics.INFO, labels(server=name, **group, **server.labels), 1)
         collector = postgres_collector(name)
         facts = snapshot.servers.get(name)
         state = snapshot.catalog.wal.get(name) if snapshot.catalog else None

@@ -30,8 +30,8 @@ RESTORE_DURATION: Final = metric.Metric(
 )
 INFO: Final = metric.server(
     "backup_server_info",
-    "1 for each configured server, with its free labels; others join it: `metric * on (server) "
-    "group_left (team) backup_server_info`.",
+    "1 for each configured server, with its group, if any, and its free labels; others join it: `metric * on "
+    "(server) group_left (team) backup_server_info`.",
     metric.CONFIG,
     free_labels=True,
 )

@@ -70,11 +70,11 @@ def _config(ctx: typer.Context) -> Path | None:
 
 
 def _document(ctx: typer.Context) -> dict[str, Any]:
-    from pgbackstop_catalog.config import locate  # noqa: PLC0415
+    from pgbackstop_catalog.config import expand, locate  # noqa: PLC0415
 
     with contextlib.suppress(errors.PgbackstopError, OSError):
         value = locate.document(locate.find(_config(ctx))).value
-        return value if isinstance(value, dict) else {}
+        return expand.expand(value).value if isinstance(value, dict) else {}
     return {}
 
 

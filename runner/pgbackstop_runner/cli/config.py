@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from pgbackstop_catalog import units
+from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.moments import utc_now
 from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import options
@@ -36,6 +37,8 @@ def check() -> None:
     servers = units.format_count(len(opened.config.servers), "server")
     plans = units.format_count(len(opened.config.plans), "plan")
     terminal.say(f"{opened.file}: right ({servers}, {plans}, catalog in {opened.catalog.location})")
+    if opened.config.groups:
+        _tell_groups(opened.file)
     for gap in channels.gaps(opened.config.notifications):
         terminal.complain(f"warning: {gap}")
     for name, plan in opened.config.plans.items():
@@ -49,6 +52,14 @@ def check() -> None:
         terminal.complain(f"warning: {open_to_others}")
 
 
+def _tell_groups(file: Path) -> None:
+    from pgbackstop_catalog.config import load  # noqa: PLC0415 - pydantic
+    from pgbackstop_runner.cli import config_origins  # noqa: PLC0415
+
+    for line in config_origins.group_lines(load.read(file)):
+        terminal.say(line)
+
+
 def _of_console(web_config_file: Path | None) -> Iterator[str]:
     """What is to be said of the console's certificate. Raises ConfigError where it cannot be used."""
     if web_config_file is None:
@@ -59,9 +70,26 @@ def _of_console(web_config_file: Path | None) -> Iterator[str]:
         yield f"The console's certificate {problem}: browsers will refuse it."
 
 
-@app.command(epilog=options.examples("config show --json"))
-def show(json: options.Json = False) -> None:
-    """Print the configuration as it is understood, defaults included."""
+@app.command(
+    epilog=options.examples("config show --json", "config show --origin", "config show --origin pay-001")
+)
+def show(
+    name: Annotated[
+        str | None, typer.Argument(help="With --origin: only this server, plan, group or storage.")
+    ] = None,
+    *,
+    origin: Annotated[
+        bool,
+        typer.Option("--origin", help="Each value with where it comes from: a line, a group, a default."),
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Print the configuration as it is understood, groups written out, defaults included."""
+    if origin:
+        _show_origins(name, json=json)
+        return
+    if name is not None:
+        raise errors.ConfigError(f"{name!r} chooses among origins only.", remedy="Add --origin.")
     import yaml  # noqa: PLC0415
 
     opened = options.open_workspace()
@@ -70,6 +98,17 @@ def show(json: options.Json = False) -> None:
         terminal.document(document)
     else:
         terminal.say(yaml.safe_dump(document, sort_keys=False, default_flow_style=False).rstrip())
+
+
+def _show_origins(name: str | None, *, json: bool) -> None:
+    from pgbackstop_catalog.config import load, locate  # noqa: PLC0415 - pydantic
+    from pgbackstop_runner.cli import config_origins  # noqa: PLC0415
+
+    found = config_origins.values(load.read(locate.find(options.Given.config)), name)
+    if json:
+        terminal.values(found)
+    else:
+        config_origins.show(found)
 
 
 @app.command()

@@ -46,8 +46,8 @@ def test_a_server_that_is_down_keeps_times_and_drops_the_rest(tmp_path: Path) ->
 
 def test_free_labels_stand_on_the_info_of_their_server_alone(tmp_path: Path) -> None:
     without = filled.snapshot(tmp_path)
-    found = with_server(without, Server(labels={"team": 'pay"ments', "tier": "1"}))
-    assert value(found, "backup_server_info", server="main", team='pay"ments', tier="1") == 1.0
+    found = with_server(without, Server(group="g", labels={"team": 'pay"ments', "tier": "1"}))
+    assert value(found, "backup_server_info", server="main", group="g", team='pay"ments', tier="1") == 1.0
     assert values(found, "backup_postgres_up", team='pay"ments') == []
     assert value(without, "backup_server_info", server="main") == 1.0
 
