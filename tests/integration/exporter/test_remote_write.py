@@ -14,7 +14,7 @@ from pgbackstop_catalog.records.attempt import Status
 from tests.dashboards.prometheus import Prometheus
 from tests.integration.exporter.running import Exporter
 from tests.integration.exporter.test_exporter import configure
-from tests.unit.exporter.builders import backup, catalog_and_files
+from tests.support.factories import catalog_and_files, daily
 
 RULES = Path(__file__).parents[3] / "alerts" / "pgbackstop.rules.yml"
 HERE = {"cluster": "north"}
@@ -27,8 +27,8 @@ FAILED = {"alertname": "BackupFailed", "alertstate": "firing", "plan": "daily"}
 def target(tmp_path: Path) -> Iterator[str]:
     """Of an exporter that knows a good backup, and a newer one that failed."""
     now = datetime.now(UTC)
-    good = backup(now - timedelta(hours=3), scheduled_for=now)
-    bad = backup(now - timedelta(hours=1), status=Status.FAILED, scheduled_for=now)
+    good = daily(now - timedelta(hours=3), scheduled_for=now)
+    bad = daily(now - timedelta(hours=1), status=Status.FAILED, scheduled_for=now)
     catalog_and_files(tmp_path, good, bad)
     with Exporter(configure(tmp_path)) as exporter:
         yield exporter.address.removeprefix("http://")
