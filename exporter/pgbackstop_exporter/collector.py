@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from pgbackstop_catalog import errors
-from pgbackstop_exporter import log
+from pgbackstop_exporter import log, unreachable
 from pgbackstop_exporter.snapshot import Health
 
 
@@ -78,7 +78,8 @@ class Collector:
     def _land(self) -> None:
         flight, duration = self._flight, time.monotonic() - self._took_off
         if flight is None or not flight.done():
-            self._failed(f"no result after {self._timeout:g} s; it is given time to end", duration)
+            problem = f"no result after {self._timeout:g} s; it is given time to end"
+            self._failed(problem, duration, unreachable.LATE)
             return
         self._flight = None
         error = flight.exception()
@@ -87,14 +88,15 @@ class Collector:
             return
         if not isinstance(error, errors.PgbackstopError | OSError):
             log.bug(f"collector {self.name} met a bug", error)
-        self._failed(str(error), duration)
+        reason = error.reason if isinstance(error, unreachable.Unreachable) else unreachable.OTHER
+        self._failed(str(error), duration, reason)
 
     def _succeeded(self, duration: float) -> None:
         if self.health.error:
             log.info("collector works again", collector=self.name)
         self.health = Health(success=True, duration=duration, last_success=time.time())
 
-    def _failed(self, problem: str, duration: float) -> None:
+    def _failed(self, problem: str, duration: float, reason: str) -> None:
         if problem != self.health.error:
             log.warning("collector failed", collector=self.name, problem=problem)
-        self.health = replace(self.health, success=False, duration=duration, error=problem)
+        self.health = replace(self.health, success=False, duration=duration, error=problem, reason=reason)

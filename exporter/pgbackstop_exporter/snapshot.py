@@ -151,12 +151,16 @@ class DiskFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Health:
-    """How a collector fares; ``last_success`` 0 is never, ``duration`` None before the first run."""
+    """How a collector fares; ``last_success`` 0 is never, ``duration`` None before the first run.
+
+    ``reason`` is why a server did not answer, in fixed words.
+    """
 
     success: bool = False
     duration: float | None = None
     last_success: float = 0.0
     error: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

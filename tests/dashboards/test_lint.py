@@ -12,7 +12,7 @@ import pytest
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_dashboards import alerts, promql, theme
 from pgbackstop_dashboards.rows import restorable
-from pgbackstop_exporter.families import unreachable
+from pgbackstop_exporter import unreachable
 from pgbackstop_exporter.metrics.contract import METRICS
 from pgbackstop_exporter.metrics.metric import PLAN, SERVER
 from tests.alerts.test_rules import RULES, alert_names, rules

@@ -10,7 +10,8 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.attempts import Attempt
 from pgbackstop_catalog.decisions.wal_segments import WalState
-from pgbackstop_exporter.families import unreachable, windows
+from pgbackstop_exporter import unreachable
+from pgbackstop_exporter.families import windows
 from pgbackstop_exporter.families.samples import NONE, Families, Labels, labels
 from pgbackstop_exporter.metrics import exporter_metrics, server_metrics
 from pgbackstop_exporter.snapshot import CATALOG, CatalogFacts, ServerHealth, Snapshot, postgres_collector
@@ -34,7 +35,7 @@ def add_servers(families: Families, snapshot: Snapshot) -> None:
                     server=name,
                     host=server.host,
                     port=str(server.port),
-                    reason=unreachable.reason(snapshot.health[collector].error),
+                    reason=snapshot.health[collector].reason or unreachable.OTHER,
                 )
                 families.add(server_metrics.POSTGRES_UNREACHABLE, asked, 1)
         _add_promise(families, where, snapshot.settings.config, name)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 import time
+from functools import partial
 from typing import Any, Final
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from psycopg.types.string import TextLoader
 
 from pgbackstop_catalog import errors
@@ -14,8 +18,10 @@ from pgbackstop_catalog.config import conninfo, maintenance
 from pgbackstop_catalog.config.plan import PROVIDERS_OWN
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import restore
-from pgbackstop_exporter import threads
+from pgbackstop_exporter import threads, unreachable
 from pgbackstop_exporter.snapshot import ServerHealth
+from pgbackstop_exporter.sources import refusal_state
+from pgbackstop_exporter.unreachable import Unreachable
 
 APPLICATION_NAME: Final = "pgbackstop-exporter"
 # Prometheus gives a scrape 10 s by default; a read that takes longer than this tells of a sick server.
@@ -25,6 +31,8 @@ _PASSWORD_SECONDS: Final = 4.0  # below the limit of all, so that it is the comm
 _OPTIONS: Final = (
     "-c search_path= -c default_transaction_read_only=on -c statement_timeout=3000 -c lock_timeout=1000"
 )
+# The severity, in any language, that a server's answer begins with; what libpq or the network say has none.
+_ANSWER: Final = re.compile(r" failed: \S+:  ")
 _WAL: Final = """
     select (case when pg_is_in_recovery() then pg_last_wal_receive_lsn() else pg_current_wal_lsn() end
             - '0/0')::bigint"""
@@ -63,16 +71,16 @@ class PostgresSource:
         self._first_seen: dict[str, float] = {}
 
     async def read(self) -> ServerHealth:
-        """What the server says now. Raises ServerUnreachable or ConfigError; the next call connects anew."""
+        """What the server says now. Raises Unreachable or ConfigError; the next call connects anew."""
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 return await self._ask(await self._connected())
         except TimeoutError as error:
             await self.close()
-            raise self._unreachable(f"no answer within {TIMEOUT_SECONDS:g} s") from error
+            raise self._unreachable(f"no answer within {TIMEOUT_SECONDS:g} s", unreachable.LATE) from error
         except psycopg.Error as error:
             await self.close()
-            raise self._unreachable(str(error).strip()) from error
+            raise self._unreachable(str(error).strip(), await self._reason(error)) from error
         except BaseException:
             await self.close()
             raise
@@ -100,7 +108,15 @@ class PostgresSource:
         return await self._open(maintenance.another(str(name) for (name,) in rows))
 
     async def _open(self, database: str | None) -> Connection:
-        keywords: dict[str, Any] = {
+        keywords = await self._keywords(database)
+        connection = await psycopg.AsyncConnection.connect(**keywords, autocommit=True)
+        connection.adapters.register_loader("name", _Names)
+        if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+            await connection.execute("set client_encoding to 'SQL_ASCII'")  # which has any bytes
+        return connection
+
+    async def _keywords(self, database: str | None) -> dict[str, Any]:
+        return {
             **conninfo.with_required_methods(
                 conninfo.keywords(self._server, database=database, application_name=APPLICATION_NAME),
                 psycopg.pq.version(),
@@ -111,11 +127,6 @@ class PostgresSource:
             "options": _OPTIONS,
             "client_encoding": "UTF8",
         }
-        connection = await psycopg.AsyncConnection.connect(**keywords, autocommit=True)
-        connection.adapters.register_loader("name", _Names)
-        if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
-            await connection.execute("set client_encoding to 'SQL_ASCII'")  # which has any bytes
-        return connection
 
     def _password(self) -> str | None:
         return conninfo.password(self._server, seconds=_PASSWORD_SECONDS)
@@ -145,9 +156,22 @@ class PostgresSource:
         self._first_seen = {name: self._first_seen.get(name, now) for name in sorted(names)}
         return self._first_seen
 
-    def _unreachable(self, why: str) -> errors.ServerUnreachable:
-        return errors.ServerUnreachable(
+    async def _reason(self, error: psycopg.Error) -> str:
+        """By SQLSTATE, by what libpq says, or by the SQLSTATE of another attempt."""
+        if found := unreachable.of_state(error.sqlstate) or unreachable.of_words(str(error)):
+            return found
+        state = None
+        if _ANSWER.search(str(error)):
+            with contextlib.suppress(errors.PgbackstopError):  # password_command may have less luck now
+                target = make_conninfo(**await self._keywords(None))
+                ask = partial(refusal_state.ask, target, seconds=float(_CONNECT_SECONDS))
+                state = await threads.run(ask, name="refusal")
+        return unreachable.of_state(state) or unreachable.OTHER
+
+    def _unreachable(self, why: str, reason: str) -> Unreachable:
+        return Unreachable(
             f"PostgreSQL at {self._server.address} did not answer: {errors.one_line(why).rstrip('.?')}.",
+            reason=reason,
             remedy="Check that it runs, and host, port, role and password in the configuration.",
         )
 

@@ -1,6 +1,7 @@
 """The exporter and a real PostgreSQL that dies, hangs, comes back, and says only what a role may see."""
 
 import signal
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import psutil
 import pytest
 
 from tests.integration.exporter.running import Exporter, Scrape, write_config
+from tests.support.binaries import Binaries
 from tests.support.databases import Database
 from tests.support.factories import catalog, catalog_and_files, daily
 from tests.support.servers import SUPERUSER, Server
@@ -175,3 +177,41 @@ def test_whose_database_it_is_runs_nothing_as_our_role(tmp_path: Path, private_s
     with Exporter(configure(tmp_path, private_server, maintenance_database="app")) as exporter:
         exporter.until_page(is_up)
     assert "LOOT" not in private_server.log.read_text()
+
+
+GERMAN = Path("/usr/share/locale/de/LC_MESSAGES/postgres-15.mo")
+LABEL = "backup_postgres_unreachable_info"
+
+
+@pytest.fixture
+def german() -> Iterator[Server]:
+    """A server that speaks German: as packaged, because wheels have no translations."""
+    folder = Path("/usr/lib/postgresql/15/bin")
+    if not (GERMAN.exists() and folder.exists()):
+        pytest.skip("needs PostgreSQL 15 with its translations: install Debian's postgresql-15")
+    programs = Binaries(major=15, folder=folder, version="15", origin="system")
+    settings = {"lc_messages": "C.UTF-8"}
+    with Server(programs, settings=settings, environment={"LANGUAGE": "de"}) as server:
+        yield server
+
+
+def test_why_a_server_that_speaks_another_language_does_not_answer(tmp_path: Path, german: Server) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("falsch\n")
+    config = configure(tmp_path, german)
+    right = config.read_text()
+
+    def told(reason: str) -> Callable[[Scrape], bool]:
+        return lambda page: page.value(LABEL, server="main", reason=reason) == 1.0
+
+    config.write_text(right.replace(str(german.password_file), str(secret)))
+    with Exporter(config) as exporter:
+        exporter.until_page(told("login refused"))
+    config.write_text(right.replace("maintenance_database: postgres", "maintenance_database: fort"))
+    with Exporter(config) as exporter:
+        exporter.until_page(told("no such role or database"))
+    german.execute("create role seher login connection limit 0")
+    german.execute(f"alter role seher password '{german.password}'")
+    config.write_text(right.replace(f"user: {SUPERUSER}", "user: seher"))
+    with Exporter(config) as exporter:
+        exporter.until_page(told("too many connections"))
