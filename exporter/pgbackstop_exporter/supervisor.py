@@ -42,6 +42,7 @@ _DISK_TIMEOUT: Final = 5.0
 def read_settings(path: Path) -> Settings:
     """The configuration file as it is now. Raises ConfigError."""
     config = load.load(path)
+    config.catalog_folder()  # which an exporter reads
     try:
         return Settings(config=config, seen_at=path.stat().st_mtime)
     except OSError as error:
@@ -106,9 +107,9 @@ class Supervisor:
     def _wanted(self) -> dict[Hashable, Callable[[], Coroutine[None, None, None]]]:
         """A coroutine for each source, by all that it depends on: what is equal goes on undisturbed."""
         config = self.snapshot.settings.config
-        root = config.catalog_folder()
+        root, state = config.catalog_folder(), config.state_root()
         wanted: dict[Hashable, Callable[[], Coroutine[None, None, None]]] = {
-            (CATALOG, root): partial(self._watch_catalog, root)
+            (CATALOG, root, state): partial(self._watch_catalog, root, state)
         }
         for name, server in config.servers.items():
             # Labels are no reason to connect anew.
@@ -118,8 +119,8 @@ class Supervisor:
             wanted["disk", path, root] = partial(self._watch_disk, path)
         return wanted
 
-    async def _watch_catalog(self, root: Path) -> None:
-        source = CatalogSource(root)
+    async def _watch_catalog(self, root: Path, state: Path) -> None:
+        source = CatalogSource(root, state)
 
         async def read() -> None:
             try:

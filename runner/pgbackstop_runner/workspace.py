@@ -15,8 +15,7 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.config.storage import AnyStorage
 from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.store import layout
-from pgbackstop_catalog.store.folder import FolderCatalog
+from pgbackstop_catalog.store import layout, opened
 from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_catalog.text import said, word
 from pgbackstop_runner.system.state_folder import StateFolder
@@ -37,7 +36,19 @@ class Workspace:
     @property
     def state(self) -> StateFolder:
         """This host's locks, leases and what its processes know."""
-        return StateFolder(self.config.catalog_folder())
+        return StateFolder(self.config.state_root())
+
+    def own_plans(self) -> tuple[str, ...]:
+        """The plans whose records this host closes, reads again and judges, sorted. Raises CatalogError.
+
+        Of a catalog that hosts share those that it has configured: it sees no lock of another host.
+        """
+        shared = self.config.catalog_database is not None
+        return tuple(sorted({*self.config.plans, *(() if shared else self.catalog.plans())}))
+
+    def is_own(self, server: str) -> bool:
+        """Return whether this host closes the records of restores into that server, by the same rule."""
+        return self.config.catalog_database is None or server in self.config.servers
 
     def said(self, kind: type[V], path: Path) -> V | None:
         """What a process of this host last wrote of itself; None where there is nothing that can be read.
@@ -88,7 +99,7 @@ def open_workspace(given: Path | None, on_invalid_record: Callable[[errors.Catal
     """Load the configuration. Raises ConfigError."""
     file = locate.find(given)
     config = load.load(file)
-    catalog = FolderCatalog(config.catalog_folder(), on_invalid_record=on_invalid_record)
+    catalog = opened.catalog(config.catalog_place(), on_invalid_record)
     return Workspace(file=file, config=config, catalog=catalog, on_invalid_record=on_invalid_record)
 
 

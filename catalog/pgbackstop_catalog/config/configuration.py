@@ -86,6 +86,11 @@ class Config(Model):
         description="a folder, or a database of PostgreSQL that several hosts share; when left out, the "
         "folder catalog in the first folder storage",
     )
+    state_folder: Path | None = Field(
+        default=None,
+        description="where this host keeps its locks, and what its processes know; the catalog's folder when "
+        "left out, with a catalog in PostgreSQL state in the first folder storage",
+    )
     drill_folder: Path | None = Field(
         default=None,
         description="where throw-away servers live; drills in the first folder storage when left out",
@@ -138,6 +143,16 @@ class Config(Model):
     def catalog_database(self) -> CatalogDatabase | None:
         """The database of a catalog in PostgreSQL; None where it is a folder."""
         return self.catalog.postgres if isinstance(self.catalog, CatalogInPostgres) else None
+
+    def catalog_place(self) -> Path | CatalogDatabase:
+        """The folder or the database of the catalog."""
+        return self.catalog_database or self.catalog_folder()
+
+    def state_root(self) -> Path:
+        """The folder of this host's state: locks, what waits to be delivered, what its processes know."""
+        if self.state_folder is not None:
+            return self.state_folder
+        return self.catalog_folder() if self.catalog_database is None else self.folder(None).path / "state"
 
     def catalog_folder(self) -> Path:
         """The folder of the catalog. Raises ConfigError where it is in PostgreSQL."""

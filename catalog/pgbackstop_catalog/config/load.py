@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,23 @@ from typing import Any
 from pydantic import ValidationError
 
 from pgbackstop_catalog.config import expand, locate, service_file
-from pgbackstop_catalog.config.catalog_place import TAGS
+from pgbackstop_catalog.config.catalog_place import TAGS, CatalogDatabase, CatalogInPostgres
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.origins import Origins
 from pgbackstop_catalog.config.storage import KINDS
 from pgbackstop_catalog.config.yaml_file import BadConfig, Document, Problem
 
 # Beside these, every key that ends in _file or _files.
-_PATH_KEYS = {"path", "catalog", "drill_folder", "sslrootcert", "sslcert", "sslkey", "bin_dir"}
+_PATH_KEYS = {
+    "path",
+    "catalog",
+    "state_folder",
+    "drill_folder",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "bin_dir",
+}
 _KEY_ITSELF = "[key]"  # pydantic's place of a mapping's key, which is no key below it
 _SECRETS = {
     "password",
@@ -67,6 +77,19 @@ def read(path: Path) -> Loaded:
     if problems or config is None:
         raise BadConfig(sorted(dict.fromkeys(problems), key=lambda problem: problem.line))
     return Loaded(config=_with_services(document, config), origins=origins)
+
+
+def catalog_database(path: Path) -> CatalogDatabase | None:
+    """The database of the catalog, whatever else is wrong in the file; None where it names none rightly.
+
+    Raises ConfigError where the file cannot be read.
+    """
+    document = locate.document(path)
+    value = document.value.get("catalog") if isinstance(document.value, dict) else None
+    with suppress(ValidationError):
+        absolute = _absolute(document, value, ("catalog",), [])
+        return CatalogInPostgres.model_validate(absolute).postgres
+    return None
 
 
 def _with_services(document: Document, config: Config) -> Config:

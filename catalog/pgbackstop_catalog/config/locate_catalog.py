@@ -1,4 +1,4 @@
-"""The catalog's folder, and the names of the plans, from the configuration's file alone.
+"""The catalog's place, and the names of the plans, from the configuration's file alone.
 
 What only reads the catalog needs one key of the file. It must answer even on the day when some other key
 is wrong, and without the model, whose import takes longer than a list may.
@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pgbackstop_catalog.config import expand, locate
 
+if TYPE_CHECKING:
+    from pgbackstop_catalog.config.catalog_place import CatalogDatabase
 
-def named_by(file: Path) -> Path:
-    """The folder of the catalog that ``file`` names. Raises ConfigError where it names none."""
+
+def named_by(file: Path) -> Path | CatalogDatabase:
+    """The folder or the database of the catalog, as ``file`` has it. Raises ConfigError where it has none."""
     folder = _plain_case(file)
     if folder is not None:
         return folder
     from pgbackstop_catalog.config import load  # noqa: PLC0415 - says what is wrong, with file, line and key
 
-    return load.load(file).catalog_folder()
+    return load.catalog_database(file) or load.load(file).catalog_place()
 
 
 def plans(file: Path) -> frozenset[str] | None:

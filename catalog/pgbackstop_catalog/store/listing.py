@@ -13,6 +13,7 @@ from pgbackstop_catalog.text import is_name
 
 SUFFIX = ".json"
 MARK = "catalog.json"
+STATE_MARK = "state.json"
 
 
 def is_there(root: Path) -> bool:
@@ -31,6 +32,15 @@ def require(root: Path) -> None:
     if not is_there(root):
         raise errors.CatalogError(
             f"The catalog is not there: {root} holds no {MARK}.",
+            remedy="Mount its disk; or, if it is a new one, run 'pgbackstop storage create'.",
+        )
+
+
+def require_state(root: Path) -> None:
+    """Raises CatalogError where neither a state folder nor a catalog, which has the state in it, is there."""
+    if not ((root / STATE_MARK).is_file() or is_there(root)):
+        raise errors.CatalogError(
+            f"The catalog is not there, or this host's state: {root} holds neither {MARK} nor {STATE_MARK}.",
             remedy="Mount its disk; or, if it is a new one, run 'pgbackstop storage create'.",
         )
 

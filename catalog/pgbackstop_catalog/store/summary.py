@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.store import listing
@@ -51,6 +51,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 # What spans lines, where there is any; old records have neither.
 _VANISHED = re.compile(rb'\n  "vanished": (\[\n.*?\n  \])', re.DOTALL)
 _ACKNOWLEDGED = b'\n  "acknowledged": {'
+_COUNTED = ("excluded_tables", "schema_only_tables")
 _LEFT_OUT = re.compile(rb'\n  "(excluded_tables|schema_only_tables)": (\[\n.*?\n  \])', re.DOTALL)
 _LINE = re.compile(rf'\n  ("(?:{"|".join((*_TYPES, "record_version", "kind"))})": [^\n]*)'.encode())
 
@@ -83,7 +84,7 @@ class BackupSummary:
     is_acknowledged: bool
     excluded_tables: int
     schema_only_tables: int
-    path: Path
+    path: Path | None
 
     @property
     def state(self) -> str:
@@ -128,6 +129,27 @@ def parse(path: Path) -> BackupSummary:
         return _by_the_codec(path)
 
 
+KEYS: Final = (*_TYPES, "record_version", "kind", "vanished", "acknowledged", *_COUNTED)
+
+
+def of_document(document: dict[str, Any]) -> BackupSummary:
+    """The headline of a record's JSON, which may lack keys that are not in KEYS.
+
+    Raises ValueError, TypeError, KeyError or ArithmeticError for what is unusual: the codec shall judge it.
+    """
+    scalars = {name: document[name] for name in (*_TYPES, "record_version", "kind")}
+    nested = {
+        "vanished": _losses(document.get("vanished", ())),
+        "is_acknowledged": document.get("acknowledged") is not None,
+        **{name: len(document.get(name, ())) for name in _COUNTED},
+    }
+    return _headline(scalars, nested, None)
+
+
+def _losses(tables: Any) -> tuple[tuple[str, int, int | None], ...]:
+    return tuple(_loss(each["table"], each["rows_before"], each["rows"]) for each in tables)
+
+
 def _scalars(content: bytes) -> dict[str, Any]:
     """The keys of a list, from JSON as the codec and jq indent it: two spaces before each key of the record.
 
@@ -143,14 +165,14 @@ def _vanished(content: bytes) -> dict[str, Any]:
     found = _VANISHED.search(content)
     tables: Any = json.loads(found[1]) if found else ()
     return {
-        "vanished": tuple(_loss(each["table"], each["rows_before"], each["rows"]) for each in tables),
+        "vanished": _losses(tables),
         "is_acknowledged": _ACKNOWLEDGED in content,
     }
 
 
 def _left_out(content: bytes) -> dict[str, Any]:
     lengths = {name.decode(): len(json.loads(names)) for name, names in _LEFT_OUT.findall(content)}
-    return {"excluded_tables": 0, "schema_only_tables": 0, **lengths}
+    return {**dict.fromkeys(_COUNTED, 0), **lengths}
 
 
 def _loss(table: Any, before: Any, rows: Any) -> tuple[str, int, int | None]:
@@ -161,7 +183,7 @@ def _loss(table: Any, before: Any, rows: Any) -> tuple[str, int, int | None]:
     return table, before, rows
 
 
-def _headline(scalars: dict[str, Any], nested: dict[str, Any], path: Path) -> BackupSummary:
+def _headline(scalars: dict[str, Any], nested: dict[str, Any], path: Path | None) -> BackupSummary:
     if scalars.pop("record_version") != _VERSION or scalars.pop("kind") != "backup":
         raise ValueError
     for name, types in _TYPES.items():

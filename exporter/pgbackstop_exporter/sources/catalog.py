@@ -34,11 +34,13 @@ _THOROUGH_SECONDS: Final = 600.0
 class CatalogSource:
     """Reads a catalog folder; for one thread at a time. ``facts`` is None until the first good look."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, state: Path | None = None) -> None:
+        """``root`` is the folder of the records, ``state`` that of the host's state if it is another."""
         self.facts: CatalogFacts | None = None
         self._root = root
+        self._state = state or root
         self._plans: dict[str, PlanSource] = {}
-        self._scheduler = StateFile(root / "state" / "scheduler.json", SchedulerState)
+        self._scheduler = StateFile(self._state / "state" / "scheduler.json", SchedulerState)
         self._wal: dict[str, StateFile[WalState]] = {}
         self._wal_readings: dict[str, StateFile[WalReadings]] = {}
         self._wal_copies: dict[tuple[str, str], StateFile[WalCopyState]] = {}
@@ -105,14 +107,14 @@ class CatalogSource:
 
     def _refresh_states(self) -> list[errors.CatalogError]:
         failed: list[errors.CatalogError] = []
-        parent = self._root / "state" / "wal"
+        parent = self._state / "state" / "wal"
         for name in (_subfolders(parent, files=True) or set()) - set(self._wal):
             self._wal[name] = StateFile(parent / f"{name}{folder.SUFFIX}", WalState)
-        parent = self._root / "state" / "wal_readings"
+        parent = self._state / "state" / "wal_readings"
         for name in (_subfolders(parent, files=True) or set()) - set(self._wal_readings):
             self._wal_readings[name] = StateFile(parent / f"{name}{folder.SUFFIX}", WalReadings)
-        _find(self._root / "state" / "wal_copies", self._wal_copies, WalCopyState)
-        _find(self._root / "state" / "wal_holds", self._wal_holds, WalHold)
+        _find(self._state / "state" / "wal_copies", self._wal_copies, WalCopyState)
+        _find(self._state / "state" / "wal_holds", self._wal_holds, WalHold)
         for file in self._state_files():
             try:
                 file.refresh()
@@ -138,7 +140,7 @@ class CatalogSource:
             wal_holds={where: file.value for where, file in self._wal_holds.items() if file.value},
             restores={name: source.facts for name, source in self._restores.items()},
             scheduler=self._scheduler.value,
-            pending=len(_subfolders(self._root / "outbox", files=True) or ()),
+            pending=len(_subfolders(self._state / "outbox", files=True) or ()),
             notification_failures=self._channel_failures(),
             unreadable=len(self._problems()),
         )
@@ -146,7 +148,7 @@ class CatalogSource:
     def _channel_failures(self) -> dict[str, int]:
         """Failed deliveries by channel, as the runner counts them; the last known where it cannot be read."""
         with suppress(OSError, errors.CatalogError):
-            self._failures = codec.read(DeliveryFailures, self._root / "outbox" / "tally.state").failures
+            self._failures = codec.read(DeliveryFailures, self._state / "outbox" / "tally.state").failures
         return self._failures
 
     def _problems(self) -> list[str]:

@@ -29,10 +29,10 @@ def lock_name(plan: str) -> str:
 
 
 def everything(workspace: Workspace) -> None:
-    """Reconcile every plan that is not running now, configured or not. Raises CatalogError."""
+    """Reconcile every plan of this host that is not running now, configured or not. Raises CatalogError."""
     for name, problem in identity.absent(workspace, workspace.config.storages).items():
         log.logger().error("a storage is not there", storage=name, message=problem)
-    for plan in sorted({*workspace.config.plans, *workspace.catalog.plans()}):
+    for plan in workspace.own_plans():
         with contextlib.suppress(errors.Busy), workspace.state.held(lock_name(plan), plan):
             one_plan(workspace, plan)
 

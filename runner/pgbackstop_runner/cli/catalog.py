@@ -1,4 +1,4 @@
-"""``pgbackstop catalog``: rebuild, assign."""
+"""``pgbackstop catalog``: rebuild, assign, upgrade."""
 
 from __future__ import annotations
 
@@ -92,6 +92,29 @@ def assign(
         terminal.complain(f"not given: {problem}")
     if outcome.problems:
         raise typer.Exit(1)
+
+
+@app.command(epilog=options.examples("catalog upgrade"))
+def upgrade() -> None:
+    """Bring the schema of a catalog in PostgreSQL to what this version needs.
+
+    Older versions refuse it from then on: upgrade pgbackstop on all hosts first. A catalog in a folder needs
+    nothing.
+    """
+    opened = options.open_for_work()
+    place = opened.config.catalog_database
+    if place is None:
+        terminal.say(f"The catalog is a folder, which needs no upgrade: {opened.catalog.location}.")
+        return
+    from pgbackstop_catalog.store.postgres import connection, schema  # noqa: PLC0415 - psycopg
+
+    with connection.opened(place) as session:
+        if schema.version(session) == 0:
+            schema.require(session)
+        applied = schema.migrate(session)
+        now = schema.version(session)
+    names = ", ".join(f"{each.number} {each.name}" for each in applied) or "nothing was to be done"
+    terminal.say(f"The catalog's schema is {now}: {names}.")
 
 
 def _ask(what: str) -> None:

@@ -44,11 +44,11 @@ def storages(ctx: typer.Context, incomplete: str) -> list[str]:
 def backups(ctx: typer.Context, incomplete: str) -> list[str]:
     """The ids of the newest backups on record that begin so."""
     from pgbackstop_catalog.config import locate, locate_catalog  # noqa: PLC0415 - commands import us in vain
-    from pgbackstop_catalog.store import listing  # noqa: PLC0415
+    from pgbackstop_catalog.store import opened  # noqa: PLC0415
 
     with contextlib.suppress(errors.PgbackstopError, OSError):
-        root = locate_catalog.named_by(locate.find(_config(ctx)))
-        found = (path.stem for path in listing.newest_first(root, "backups"))
+        place = locate_catalog.named_by(locate.find(_config(ctx)))
+        found = opened.backup_list(place, lambda _error: None).ids()
         return list(islice((name for name in found if name.startswith(incomplete)), _MOST_IDS))
     return []
 

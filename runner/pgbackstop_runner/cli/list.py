@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 
 from pgbackstop_catalog import errors, units
-from pgbackstop_catalog.store import copy_listing, listing, summary
+from pgbackstop_catalog.store import opened
+from pgbackstop_catalog.store.backup_list import BackupList
 from pgbackstop_catalog.store.copy_listing import Copies
 from pgbackstop_catalog.store.summary import BackupSummary
 from pgbackstop_runner import terminal
@@ -83,32 +84,32 @@ def show_list(
     from pgbackstop_catalog.config import locate, locate_catalog  # noqa: PLC0415 - YAML costs 15 ms
 
     file = locate.find(options.Given.config)
-    root = locate_catalog.named_by(file)
-    paths = list(listing.newest_first(root, "backups", plan))
+    place = locate_catalog.named_by(file)
+    backups = opened.backup_list(place, options.report)
+    every = backups.count(plan)
     wanted = _Wanted(states=frozenset(status or ()), database=database)
-    shown, total = _choose(paths, wanted, limit=len(paths) if everything else limit)
+    shown, total = _choose(backups, plan, wanted, every, limit=every if everything else limit)
     if json:
-        _print_whole(shown)
+        terminal.values(backups.record(each) for each in shown)  # however many they are
     elif shown:
-        _show(shown, total, copy_listing.storages(root, shown))
+        _show(shown, total, backups.copies(shown))
     else:
-        terminal.say("There is no such backup on record." if paths or plan else _NONE_YET)
-    if plan is None and not json:
-        _name_removed_plans(root, file)
+        terminal.say("There is no such backup on record." if every or plan else _NONE_YET)
+    if plan is None and not json and isinstance(place, Path):  # in a shared one, plans are other hosts'
+        _name_removed_plans(backups, file)
 
 
-def _name_removed_plans(root: Path, file: Path) -> None:
+def _name_removed_plans(backups: BackupList, file: Path) -> None:
     """What no retention looks at: backups of plans that are not in the configuration."""
     from pgbackstop_catalog.config import locate_catalog  # noqa: PLC0415 - as above
 
     configured = locate_catalog.plans(file)
-    for folder in sorted(listing.folders(root, "backups")):
-        if configured is None or folder.name in configured:
+    for plan in backups.plans():
+        if configured is None or plan in configured:
             continue
-        every = summary.read(listing.newest_first(root, "backups", folder.name), options.report)
-        sizes = [each.size_bytes or 0 for each in every if each.state == State.AVAILABLE]
+        sizes = [each.size_bytes or 0 for each in backups.summaries(plan) if each.state == State.AVAILABLE]
         if sizes:
-            terminal.say(f"\n{removed_plan_text.note(folder.name, len(sizes), sum(sizes))}")
+            terminal.say(f"\n{removed_plan_text.note(plan, len(sizes), sum(sizes))}")
 
 
 def _drills(plan: str | None, database: str | None, limit: int, *, json: bool) -> None:
@@ -141,20 +142,14 @@ class _Wanted:
         return of_state and self.database in {None, each.database}
 
 
-def _choose(paths: Sequence[Path], wanted: _Wanted, limit: int) -> tuple[list[BackupSummary], int]:
+def _choose(
+    backups: BackupList, plan: str | None, wanted: _Wanted, every: int, *, limit: int
+) -> tuple[list[BackupSummary], int]:
     """The newest ``limit`` that are wanted, and how many there are in all."""
     if wanted.all:
-        return list(islice(summary.read(paths, options.report), limit)), len(paths)
-    found = [each for each in summary.read(paths, options.report) if each in wanted]
+        return list(islice(backups.summaries(plan), limit)), every
+    found = [each for each in backups.summaries(plan) if each in wanted]
     return found[:limit], len(found)
-
-
-def _print_whole(shown: Sequence[BackupSummary]) -> None:
-    """The whole records, one after the other, however many they are."""
-    from pgbackstop_catalog.records import codec  # noqa: PLC0415 - only programs wait for pydantic
-    from pgbackstop_catalog.records.backup import Backup  # noqa: PLC0415
-
-    terminal.values(codec.read(Backup, each.path) for each in shown)
 
 
 def _show(shown: Sequence[BackupSummary], total: int, copies: Mapping[str, Copies]) -> None:

@@ -77,13 +77,6 @@ def open_workspace() -> workspace.Workspace:
     return workspace.open_workspace(Given.config, on_invalid_record=report)
 
 
-def catalog_folder() -> Path:
-    """The folder of the catalog, for what reads it without the model. Raises ConfigError."""
-    from pgbackstop_catalog.config import locate, locate_catalog  # noqa: PLC0415 - YAML costs 15 ms
-
-    return locate_catalog.named_by(locate.find(Given.config))
-
-
 def open_logged() -> workspace.Workspace:
     """The same, with the log set up: what is found on the way may have to be said."""
     from pgbackstop_runner.system import log  # noqa: PLC0415
@@ -129,10 +122,10 @@ def _set_up_log(opened: workspace.Workspace) -> None:
 
 
 def step_down(opened: workspace.Workspace) -> None:
-    """Let root continue as the owner of the catalog, who is to read what is made. Raises ConfigError."""
+    """Let root continue as the owner of the state, who is to read what is made. Raises ConfigError."""
     from pgbackstop_runner.system import accounts, log  # noqa: PLC0415
 
-    if name := accounts.become_owner_of(opened.config.catalog_folder()):
+    if name := accounts.become_owner_of(opened.config.state_root()):
         log.logger().info("root continues as the owner of the catalog", user=name)
 
 

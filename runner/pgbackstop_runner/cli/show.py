@@ -42,11 +42,10 @@ def show(
 ) -> None:
     """Show one backup: what became of it, where it is, and the commands that restore it by hand."""
     from pgbackstop_catalog.config import locate, locate_catalog  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
-    from pgbackstop_catalog.store import folder  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+    from pgbackstop_catalog.store import opened  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
     file = locate.find(options.Given.config)
-    root = locate_catalog.named_by(file)
-    catalog = folder.FolderCatalog(root, on_invalid_record=options.report)
+    catalog = opened.catalog(locate_catalog.named_by(file), options.report)
     record = catalog.backup(backup)
     if json:
         terminal.value(record)

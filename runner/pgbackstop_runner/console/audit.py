@@ -65,7 +65,7 @@ def newest(workspace: Workspace) -> list[dict[str, Any]]:
     try:
         text = _end_of(file_of(workspace))
     except FileNotFoundError:
-        listing.require(workspace.config.catalog_folder())
+        listing.require_state(workspace.state.root)
         return []
     return list(reversed(deque(_lines(text), maxlen=_MOST_SHOWN)))
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,9 @@ from typing import Final
 from aiohttp import web
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.store import listing
+from pgbackstop_catalog.config.catalog_place import CatalogDatabase
+from pgbackstop_catalog.store import opened
+from pgbackstop_catalog.store.backup_list import BackupList
 from pgbackstop_runner.console import guard
 from pgbackstop_runner.console.app import Desk
 from pgbackstop_runner.console.guard import Visitor
@@ -29,7 +32,6 @@ _PACE: Final = 1.0
 _PATIENCE: Final = 20.0
 _SILENCE: Final = 15.0
 _LONGEST: Final = 600.0
-_KINDS: Final = ("backups", "copies", "proofs", "restores")
 
 
 def add(desk: Desk, app: web.Application) -> None:
@@ -46,6 +48,7 @@ class _Events:
     listeners: int = 0
     _seen: dict[str, object] = field(default_factory=dict)
     _looked_at: float = 0.0
+    _list: tuple[Path | CatalogDatabase, BackupList] | None = None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def listen(self, request: web.Request, _visitor: Visitor) -> web.StreamResponse:
@@ -89,11 +92,19 @@ class _Events:
         async with self._turn:
             if time.monotonic() - self._looked_at < _PACE / 2:
                 return
-            root = self.desk.workspace().config.catalog_folder()
-            if self._note("records", await asyncio.to_thread(lambda: tuple(_written(root)))):
+            if self._note("records", await asyncio.to_thread(self._records)):
                 self.desk.records_changed()
             self._note("operations", (self.desk.operations.stand(), self.desk.restore_plans.stand()))
             self._looked_at = time.monotonic()
+
+    def _records(self) -> Hashable:
+        """How the records stand; None while the catalog is away, which the pages say."""
+        place = self.desk.workspace().config.catalog_place()
+        if self._list is None or self._list[0] != place:
+            self._list = (place, opened.backup_list(place, lambda _error: None))
+        with suppress(errors.CatalogError):
+            return self._list[1].stand()
+        return None
 
     def _note(self, topic: str, found: object) -> bool:
         has_changed = topic not in self._seen or self._seen[topic] != found
@@ -105,14 +116,3 @@ class _Events:
 async def _send(response: web.StreamResponse, text: str) -> None:
     async with asyncio.timeout(_PATIENCE):
         await response.write(text.encode())
-
-
-def _written(root: Path) -> Iterator[tuple[Path, int]]:
-    """When each folder of records was changed last: each record is put into its place by a rename."""
-    for kind in _KINDS:
-        try:
-            for folder in (root / kind, *listing.folders(root, kind)):
-                yield folder, folder.stat().st_mtime_ns
-        except (OSError, errors.CatalogError):
-            # There is none yet, or the catalog is away: the pages say that.
-            yield root / kind, 0

@@ -15,8 +15,7 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_catalog.records.proof import Proof
-from pgbackstop_catalog.store import listing, summary
-from pgbackstop_catalog.store.folder import FolderCatalog
+from pgbackstop_catalog.store import opened
 from pgbackstop_catalog.store.read_files import ReadFiles
 from pgbackstop_catalog.store.summary import BackupSummary
 from pgbackstop_catalog.text import said
@@ -50,11 +49,11 @@ class Whole:
 
 def overview(workspace: Workspace, now: datetime) -> Whole:
     """Everything that the first page says. Raises CatalogError."""
-    opened, unreadable = _watched(workspace)
-    found = read.overview(opened, unreadable, now)
+    watched, unreadable = _watched(workspace)
+    found = read.overview(watched, unreadable, now)
     return Whole(
         overview=found,
-        recent=tuple(islice(_summaries(opened, None, unreadable), _RECENT)),
+        recent=tuple(islice(_summaries(watched, None, unreadable), _RECENT)),
         unreadable=tuple(unreadable),
     )
 
@@ -66,7 +65,7 @@ def _watched(workspace: Workspace) -> tuple[Workspace, dict[str, None]]:
     def remember(error: errors.CatalogError) -> None:
         unreadable[str(error)] = None
 
-    catalog = FolderCatalog(workspace.config.catalog_folder(), on_invalid_record=remember)
+    catalog = opened.catalog(workspace.config.catalog_place(), remember)
     return replace(workspace, catalog=catalog, on_invalid_record=remember), unreadable
 
 
@@ -97,8 +96,8 @@ def backups(workspace: Workspace, wanted: Filter, limit: int = PAGE) -> Page:
     """A page of attempts. Raises NotFound for a plan that is not configured, CatalogError."""
     if wanted.plan:
         workspace.plan(wanted.plan)
-    opened, unreadable = _watched(workspace)
-    every = _summaries(opened, wanted.plan or None, unreadable, before=wanted.before)
+    watched, unreadable = _watched(workspace)
+    every = _summaries(watched, wanted.plan or None, unreadable, before=wanted.before)
     found = tuple(islice(filter(wanted.wants, every), limit + 1))
     older = found[limit - 1].id if len(found) > limit else ""
     return Page(shown=found[:limit], older=older, unreadable=tuple(unreadable))
@@ -112,9 +111,9 @@ def summaries(workspace: Workspace, plan: str) -> Iterator[BackupSummary]:
 def _summaries(
     workspace: Workspace, plan: str | None, unreadable: dict[str, None], *, before: str = ""
 ) -> Iterator[BackupSummary]:
-    paths = listing.newest_first(workspace.config.catalog_folder(), "backups", plan)
-    wanted = (path for path in paths if not before or path.stem < before)
-    return summary.read(wanted, lambda error: unreadable.update({str(error): None}), _KNOWN)
+    place = workspace.config.catalog_place()
+    backups = opened.backup_list(place, lambda error: unreadable.update({str(error): None}), _KNOWN)
+    return backups.summaries(plan, before=before)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,14 +127,14 @@ class Whereabouts:
 
 def backup(workspace: Workspace, backup_id: str) -> Whereabouts:
     """The attempt of exactly that id. Raises NotFound, CatalogError."""
-    opened, _ = _watched(workspace)
-    record = opened.catalog.backup(backup_id)
+    watched, _ = _watched(workspace)
+    record = watched.catalog.backup(backup_id)
     if record.id != backup_id:
         raise errors.NotFound(said("There is no backup {id!r}.", id=backup_id))
     return Whereabouts(
         record=record,
-        copies=tuple(each for each in opened.catalog.copies(record.plan) if each.backup == record.id),
-        proofs=tuple(each for each in opened.catalog.proofs(record.plan) if each.backup == record.id),
+        copies=tuple(each for each in watched.catalog.copies(record.plan) if each.backup == record.id),
+        proofs=tuple(each for each in watched.catalog.proofs(record.plan) if each.backup == record.id),
     )
 
 
@@ -143,9 +142,9 @@ def made_by(workspace: Workspace, operation: Operation) -> tuple[Backup, ...]:
     """The attempts that an operation made so far, the oldest first. Raises CatalogError."""
     if operation.verb != "backup":
         return ()
-    opened, _ = _watched(workspace)
+    watched, _ = _watched(workspace)
     since = new_id(operation.started_at - timedelta(seconds=_SET_BACK))
-    recent = takewhile(lambda each: each.id >= since, opened.catalog.backups(operation.subject))
+    recent = takewhile(lambda each: each.id >= since, watched.catalog.backups(operation.subject))
     return tuple(reversed([each for each in recent if each.operation == operation.id]))
 
 

@@ -100,7 +100,7 @@ def known(workspace: Workspace, on_invalid: Callable[[errors.CatalogError], None
     try:
         paths = sorted(path for path in folder.iterdir() if path.suffix == _SUFFIX)
     except FileNotFoundError:
-        listing.require(workspace.state.root)  # else nobody could tell whether there are any
+        listing.require_state(workspace.state.root)  # else nobody could tell whether there are any
         return
     except OSError as error:
         raise errors.CatalogError(f"The tokens cannot be read: {folder}: {error.strerror}.") from error

@@ -67,7 +67,7 @@ def _search(workspace: Workspace, ours: frozenset[str]) -> None:
 def close(workspace: Workspace, ours: frozenset[str] = frozenset()) -> None:
     """Close the running records whose process is gone: nobody holds their lock. Raises CatalogError."""
     catalog, since = workspace.catalog, utc_now() - _LOOKS_BACK
-    for plan in catalog.plans():
+    for plan in workspace.own_plans():
         proofs = [each for each in _recent(catalog.proofs(plan), since) if each.status is Status.RUNNING]
         if plan not in ours and (proofs or _runs(_recent(catalog.backups(plan), since))):
             with contextlib.suppress(errors.Busy), workspace.state.held(reconcile.lock_name(plan), plan):

@@ -60,7 +60,7 @@ def newest_due(workspace: Workspace, now: datetime) -> datetime | None:
     return max(
         (
             proof.scheduled_for
-            for plan in workspace.catalog.plans()
+            for plan in workspace.own_plans()
             for proof in itertools.takewhile(
                 lambda each: each.started_at >= now - _LOOKS_BACK, workspace.catalog.proofs(plan)
             )

@@ -51,9 +51,7 @@ def run(workspace: Workspace, plan_name: str, request: DrillRequest) -> Iterator
 
 def everything(workspace: Workspace) -> None:
     """Close and clear what killed drills of any plan left. Raises CatalogError."""
-    for plan in sorted(
-        {*workspace.config.plans, *workspace.catalog.plans(), *work_directory.plans(workspace)}
-    ):
+    for plan in sorted({*workspace.own_plans(), *work_directory.plans(workspace)}):
         with contextlib.suppress(errors.Busy), workspace.state.held(lock_name(plan), plan):
             tidy(workspace, plan)
 

@@ -183,7 +183,7 @@ def _sockets(root: Path, drill_id: str) -> Path:
 def _write_note(path: Path, ground: DrillDirectory) -> None:
     document = {"root": str(ground.root), "sockets": str(ground.sockets.parent)}
     try:
-        listing.require(path.parents[3])  # of <catalog>/state/drills/<plan>/<id>.json
+        listing.require_state(path.parents[3])  # of <catalog>/state/drills/<plan>/<id>.json
         atomic.make_folder(path.parent)
         atomic.write(path, json.dumps(document).encode())
     except OSError as error:

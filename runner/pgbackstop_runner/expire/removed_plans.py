@@ -25,7 +25,7 @@ class RemovedPlan:
 
 def found(workspace: Workspace) -> Iterator[RemovedPlan]:
     """Those that keep backups, by name. Raises CatalogError."""
-    for name in workspace.catalog.plans():
+    for name in workspace.own_plans():
         if name not in workspace.config.plans:
             kept = _kept(workspace, name)
             if kept:

@@ -30,7 +30,7 @@ class Outbox:
 
     def put(self, event: Event, now: datetime) -> None:
         """Keep a notice durably."""
-        listing.require(self.folder.parent)
+        listing.require_state(self.folder.parent)
         with _writing(self.folder):
             atomic.make_folder(self.folder)
             atomic.write(self.folder / f"{new_id(now)}.json", codec.encode(event))

@@ -84,11 +84,12 @@ def reconcile(workspace: Workspace) -> tuple[Restore, ...]:
         closed
         for restore in list(workspace.catalog.restores())
         if restore.status is Status.RUNNING
+        and workspace.is_own(restore.server)
         and restore.what == "logical"  # recoveries have other locks: see recover.journal
         and (closed := _close(workspace, restore)) is not None
     )
     for restore in list(workspace.catalog.restores()):
-        if restore.is_unsettled:
+        if restore.is_unsettled and workspace.is_own(restore.server):
             with contextlib.suppress(errors.Busy), _locked(workspace, restore) as now:
                 _settle(workspace, now)
     return closed_now

@@ -72,7 +72,9 @@ def jobs(config: Config) -> tuple[Job, ...]:
 def writable(config: Config) -> tuple[Path, ...]:
     """Return the folders that jobs write to."""
     folders = [each.path for each in config.storages.values() if isinstance(each, FolderStorage)]
-    folders += [each for each in (config.catalog, config.drill_folder) if isinstance(each, Path)]
+    folders += [
+        each for each in (config.catalog, config.state_folder, config.drill_folder) if isinstance(each, Path)
+    ]
     return tuple(dict.fromkeys(folders))
 
 

@@ -167,7 +167,7 @@ def create_catalog(workspace: Workspace, *, replace: bool = False) -> bool:
     disk that is not mounted, or lost.
     """
     if workspace.catalog.is_there() or replace:
-        return workspace.catalog.create()
+        return _create(workspace)
     for name in workspace.config.storages:
         with contextlib.suppress(StoreError):
             mark = _mark(_opened(workspace, name), workspace, name)
@@ -178,7 +178,13 @@ def create_catalog(workspace: Workspace, *, replace: bool = False) -> bool:
                     remedy="Mount it. If it is lost: 'pgbackstop storage create --replace', "
                     "then 'pgbackstop catalog rebuild'.",
                 )
-    return workspace.catalog.create()
+    return _create(workspace)
+
+
+def _create(workspace: Workspace) -> bool:
+    made = workspace.catalog.create()
+    workspace.state.create()
+    return made
 
 
 def create_all(workspace: Workspace, *, replace: bool = False) -> None:

@@ -1,9 +1,10 @@
 """This host's own state: locks and leases, what waits to be delivered, what runs here.
 
-It lies in the catalog's folder today, and is no part of the catalog: records may be shared by several hosts,
-a lock of the kernel is one host's. Its locks are flock on small files, so the kernel releases them when their
-process dies.
+It lies in the catalog's folder unless the configuration names another, and is no part of the catalog: records
+may be shared by several hosts, a lock of the kernel is one host's. Its locks are flock on small files, so the
+kernel releases them when their process dies.
 
+    state.json                               its mark, where it is not in the catalog's folder
     locks/<name>.lock                        held by one process, or leased by many
     outbox/                                  notifications that wait
     state/scheduler.json                     what the daemon knows
@@ -66,9 +67,19 @@ class StateFolder:
         """The file of since when a plan's due times count, where there is no daemon."""
         return self.root / "state" / "schedules" / what / f"{plan}.json"
 
+    def create(self) -> None:
+        """Begin the folder where there is none, nor a catalog. Raises CatalogError."""
+        mark = self.root / listing.STATE_MARK
+        try:
+            if not mark.exists() and not listing.is_there(self.root):
+                atomic.make_folder(self.root)
+                atomic.write(mark, b"{}\n", shared=True)
+        except OSError as error:
+            raise _unwritable(mark, error) from error
+
     def make(self, folder: Path) -> None:
         """Make a folder of the state, where the catalog is there. Raises CatalogError, OSError."""
-        listing.require(self.root)
+        listing.require_state(self.root)
         atomic.make_folder(folder)
 
     def wal(self, server: str) -> Path:
@@ -220,7 +231,7 @@ def _is_current(descriptor: int, path: Path) -> bool:
 
 
 def _open(path: Path) -> int:
-    listing.require(path.parent.parent)
+    listing.require_state(path.parent.parent)
     try:
         atomic.make_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, atomic.FILE_MODE)

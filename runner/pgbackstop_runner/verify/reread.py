@@ -19,7 +19,7 @@ from pgbackstop_runner.workspace import Workspace
 def choose(workspace: Workspace, asked: Asked) -> Turns:
     """Whose turn it is at that due time, or now. Raises CatalogError."""
     catalog = workspace.catalog
-    proofs = (each for plan in catalog.plans() for each in catalog.proofs(plan))
+    proofs = (each for plan in workspace.own_plans() for each in catalog.proofs(plan))
     due = asked.scheduled_for or utc_now()
     limits = workspace.config.verify
     day = due.astimezone(ZoneInfo(limits.timezone)).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -51,7 +51,7 @@ def _read(workspace: Workspace, turn: Turn, asked: Asked) -> Iterator[VerifyResu
 
 def _there(workspace: Workspace) -> list[Kept]:
     """What is kept in storages that are there, or that are not configured, as its proof then says."""
-    kept = [each for plan in workspace.catalog.plans() for each in _kept(workspace, plan)]
+    kept = [each for plan in workspace.own_plans() for each in _kept(workspace, plan)]
     away = identity.absent(workspace, {each.storage for each in kept})
     for problem in away.values():
         log.logger().warning("nothing is read there", message=problem)

@@ -23,7 +23,7 @@ def select(
     known = {*workspace.config.plans, *workspace.catalog.plans()}
     if name is not None and name not in known:
         return _one(workspace, name, storage, every=every)
-    plans = [name] if name is not None else sorted(known)
+    plans = [name] if name is not None else workspace.own_plans()
     found = {plan: _of_plan(workspace, plan, storage, every=every) for plan in plans}
     if not any(found.values()):
         whose = f"Plan {name} has" if name else "There is"

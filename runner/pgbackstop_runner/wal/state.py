@@ -53,7 +53,7 @@ class Progress:
 
     def write(self) -> None:
         """Replace the file, without waiting for the disk. Raises CatalogError, OSError."""
-        listing.require(self.path.parents[2])  # of <catalog>/state/wal/<server>.json
+        listing.require_state(self.path.parents[2])  # of <catalog>/state/wal/<server>.json
         atomic.make_folder(self.path.parent)
         self.update()
         atomic.write(self.path, codec.encode(self.state), durable=False, shared=True)

@@ -7,7 +7,7 @@ is bounded however many records there are, and no transaction stays open while s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, LiteralString, TypeVar
 
@@ -34,7 +34,6 @@ R = TypeVar("R", bound=AnyRecord)
 PAGE: Final = 200  # records
 _PAGE_BYTES: Final = 4_000_000
 _QUIET_SECONDS: Final = 60.0
-_AFTER_ALL: Final = "~"  # sorts after every name
 _PUT: Final[LiteralString] = """
     insert into pgbackstop.records (kind, scope, name, document, bytes) values (%s, %s, %s, %s::jsonb, %s)
     on conflict (kind, scope, name) do update set document = excluded.document, bytes = excluded.bytes"""
@@ -54,18 +53,16 @@ _MATCHING: Final[LiteralString] = """
 _PLANS: Final[LiteralString] = "select distinct scope from pgbackstop.records where kind = 'backup'"
 # The newest of a page, as many as have room in memory together, one at least.
 _PAGED: Final[LiteralString] = """
-    select scope, name, document::text from (
+    select scope, name, {document} from (
         select *, sum(bytes) over (order by name desc, scope desc) - bytes as before from (
             select scope, name, document, bytes from pgbackstop.records
             where kind = %(kind)s and (name, scope) < (%(name)s, %(scope)s) {wanted}
             order by name desc, scope desc limit %(page)s
         ) as page
     ) as counted where before < %(bytes)s order by name desc, scope desc"""
-_ALL: Final[LiteralString] = _PAGED.replace("{wanted}", "")
-_OF_SCOPE: Final[LiteralString] = _PAGED.replace("{wanted}", "and scope = %(wanted)s")
-_PHYSICAL: Final[LiteralString] = _PAGED.replace(
-    "{wanted}", "and server = %(wanted)s and backup_type = 'physical'"
-)
+_WHOLE: Final[LiteralString] = "document::text"
+_OF_SCOPE: Final[LiteralString] = "and scope = %(wanted)s"
+_PHYSICAL: Final[LiteralString] = "and server = %(wanted)s and backup_type = 'physical'"
 
 
 @dataclass
@@ -102,10 +99,10 @@ class PostgresCatalog:
         return self.session.run(schema.version, needs_schema=False) > 0
 
     def storages(self) -> Iterator[StorageMark]:
-        yield from reversed(list(self._read(StorageMark, "storage", _ALL)))
+        yield from reversed(list(self._read(StorageMark, "storage")))
 
     def storage(self, name: str) -> StorageMark | None:
-        return self._get(StorageMark, Key("storage", "", name))
+        return self.get(StorageMark, Key("storage", "", name))
 
     def put(self, record: AnyRecord) -> None:
         row = _row(rows.key(record), record)
@@ -132,13 +129,13 @@ class PostgresCatalog:
         self._changes += 1
 
     def backups(self, plan: str | None = None) -> Iterator[Backup]:
-        return self._read(Backup, "backup", _ALL if plan is None else _OF_SCOPE, plan)
+        return self._read(Backup, "backup", plan)
 
     def physical_backups(self, server: str) -> list[Backup]:
-        return list(self._read(Backup, "backup", _PHYSICAL, server))
+        return list(self._read(Backup, "backup", server, wanted=_PHYSICAL))
 
     def backup(self, backup_id: str) -> Backup:
-        matches = self.session.run(lambda connection: connection.execute(_MATCHING, (backup_id,)).fetchall())
+        matches = self.ask(_MATCHING, (backup_id,))
         if not matches:
             raise errors.NotFound(
                 said("There is no backup {id!r}.", id=backup_id), remedy=said("See 'pgbackstop list'.")
@@ -154,7 +151,7 @@ class PostgresCatalog:
                 ),
                 remedy=said("Give more of the id."),
             )
-        found = self._get(Backup, Key("backup", *matches[0]))
+        found = self.get(Backup, Key("backup", *matches[0]))
         return found if found is not None else self.backup(backup_id)  # removed since
 
     def has(self, record: AnyRecord) -> bool:
@@ -168,13 +165,13 @@ class PostgresCatalog:
             return False
 
     def copies(self, plan: str | None = None) -> Iterator[Copy]:
-        return self._read(Copy, "copy", _ALL if plan is None else _OF_SCOPE, plan)
+        return self._read(Copy, "copy", plan)
 
     def proofs(self, plan: str | None = None) -> Iterator[Proof]:
-        return self._read(Proof, "proof", _ALL if plan is None else _OF_SCOPE, plan)
+        return self._read(Proof, "proof", plan)
 
     def restores(self, server: str | None = None) -> Iterator[Restore]:
-        return self._read(Restore, "restore", _ALL if server is None else _OF_SCOPE, server)
+        return self._read(Restore, "restore", server)
 
     def totals(self, plan: str) -> Totals:
         key = Key("tally", plan, "")
@@ -190,8 +187,7 @@ class PostgresCatalog:
             return Totals(plan=plan)
 
     def plans(self) -> tuple[str, ...]:
-        found = self.session.run(lambda connection: connection.execute(_PLANS).fetchall())
-        return tuple(sorted(str(plan) for (plan,) in found))
+        return tuple(sorted(str(plan) for (plan,) in self.ask(_PLANS, ())))
 
     def reassign(self, record: Backup | Copy | Proof, old: str, new: str) -> None:
         given = record.evolve(plan=new)
@@ -223,42 +219,54 @@ class PostgresCatalog:
 
         self.session.run(write)
 
-    def _document(self, key: Key) -> str | None:
-        row = self.session.run(lambda connection: connection.execute(_GET, key).fetchone())
-        return str(row[0]) if row else None
-
-    def _get(self, kind: type[R], key: Key) -> R | None:
+    def get(self, kind: type[R], key: Key) -> R | None:
+        """The record of that key. Raises NewerRecord, and CatalogError for a row that is no record."""
         content = self._document(key)
         return _decoded(kind, content, key) if content is not None else None
 
-    def _read(self, kind: type[R], name: str, query: LiteralString, wanted: str | None = None) -> Iterator[R]:
-        for key, content in self._documents(name, query, wanted):
+    def ask(self, query: LiteralString, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """The rows of a question of ours. Raises CatalogError."""
+        return self.session.run(lambda connection: connection.execute(query, values).fetchall())
+
+    def documents(
+        self,
+        kind: str,
+        scope: str | None,
+        *,
+        wanted: LiteralString = _OF_SCOPE,
+        document: LiteralString = _WHOLE,
+        before: str = "",
+        keys: Sequence[str] = (),
+    ) -> Iterator[tuple[Key, str]]:
+        """The documents of a kind, the newest first; what this process changes meanwhile is seen.
+
+        ``wanted`` are those of the scope, if one is given. Raises CatalogError.
+        """
+        query = _PAGED.replace("{wanted}", "" if scope is None else wanted).replace("{document}", document)
+        values = {"kind": kind, "wanted": scope, "page": PAGE, "bytes": _PAGE_BYTES, "keys": list(keys)}
+        last = Key(kind, "", before or rows.AFTER_ALL)
+        while page := self.ask(query, {**values, "name": last.name, "scope": last.scope}):
+            changes = self._changes
+            for found, name, content in page:
+                last = Key(kind, found, name)
+                yield last, content
+                if changes != self._changes:
+                    break
+
+    def _document(self, key: Key) -> str | None:
+        row = self.ask(_GET, key)
+        return str(row[0][0]) if row else None
+
+    def _read(
+        self, kind: type[R], name: str, scope: str | None = None, *, wanted: LiteralString = _OF_SCOPE
+    ) -> Iterator[R]:
+        for key, content in self.documents(name, scope, wanted=wanted):
             try:
                 yield _decoded(kind, content, key)
             except errors.NewerRecord:
                 raise
             except errors.CatalogError as error:
                 self.on_invalid_record(error)
-
-    def _documents(
-        self, kind: str, query: LiteralString, wanted: str | None = None
-    ) -> Iterator[tuple[Key, str]]:
-        """The documents of a kind, the newest first; what this process changes meanwhile is seen."""
-        last = Key(kind, "", _AFTER_ALL)
-        while page := self._page(query, last, wanted):
-            changes = self._changes
-            for scope, name, content in page:
-                last = Key(kind, scope, name)
-                yield last, content
-                if changes != self._changes:
-                    break
-
-    def _page(self, query: LiteralString, last: Key, wanted: str | None) -> list[tuple[Any, ...]]:
-        values = {
-            "kind": last.kind, "name": last.name, "scope": last.scope, "wanted": wanted,
-            "page": PAGE, "bytes": _PAGE_BYTES,
-        }  # fmt: skip
-        return self.session.run(lambda connection: connection.execute(query, values).fetchall())
 
 
 def _row(key: Key, record: AnyRecord) -> tuple[str, str, str, str, int]:

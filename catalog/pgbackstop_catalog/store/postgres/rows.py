@@ -19,6 +19,9 @@ _NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 _SYMBOL_FOR_NUL: Final = rb"\1\\u2400"
 
 
+AFTER_ALL: Final = "~"  # sorts after every name
+
+
 class Key(NamedTuple):
     """What a row is known by: the record's kind, the folder that it would lie in, and its name there."""
 

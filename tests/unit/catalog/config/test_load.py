@@ -88,8 +88,15 @@ def test_a_catalog_in_postgresql(file: Path) -> None:
     assert (place.address, place.database) == ("one.example:5432, two.example:5432", "fleet")
     with pytest.raises(errors.ConfigError, match="names one in PostgreSQL"):
         config.catalog_folder()
-    with pytest.raises(errors.ConfigError, match="names one in PostgreSQL"):
-        locate_catalog.named_by(file)
+    assert config.state_root() == file.parent / "store" / "state"
+    file.write_text(GOOD + CATALOG + "state_folder: mine\nnonsense: 1\n")
+    assert locate_catalog.named_by(file) == place
+    file.write_text(GOOD + "state_folder: mine\n")
+    config = load.load(file)
+    assert (config.state_root(), config.catalog_folder().parent) == (
+        file.parent / "mine",
+        file.parent / "store",
+    )
 
 
 @pytest.mark.parametrize(
