@@ -13,8 +13,7 @@ import psycopg
 import pytest
 
 from pgbackstop_catalog.records.attempt import Reason, Status
-from pgbackstop_catalog.records.backup import Backup
-from tests.support import databases, storages
+from tests.acceptance.bulk import BULK, failed
 from tests.support.backups import (
     Site,
     clients,
@@ -27,32 +26,8 @@ from tests.support.backups import (
 )
 from tests.support.databases import Database
 from tests.support.fixtures import MakeServer
-from tests.support.servers import Server
-
-# Random text does not compress: a dump of it is about as big as the table, and more than a pipe holds.
-BULK = "CREATE TABLE bulk AS SELECT md5(n::text || '{seed}') AS t FROM generate_series(1, {rows}) AS n"
-
 
 ATTEMPTS = 5  # of what must come between two things that the machine does
-
-
-@pytest.fixture(scope="module")
-def big(pg17: Server) -> Iterator[Database]:
-    """A database of some 35 MB."""
-    made = databases.clone(pg17)
-    made.execute(BULK.format(seed="big", rows=500_000))
-    yield made
-    made.drop()
-
-
-def failed(site: Site, plan_name: str, reason: Reason) -> Backup:
-    """The newest attempt failed for that reason, and nothing of it is left."""
-    made = site.newest(plan_name)
-    assert (made.status, made.reason) == (Status.FAILED, reason), made.message
-    assert made.location is None
-    assert site.leftovers() == []
-    assert not list(site.store.glob("backups/**/*.*"))
-    return made
 
 
 @pytest.mark.parametrize("settings", [{}, {"format": "plain"}, {"format": "directory"}], ids=str)
@@ -253,76 +228,3 @@ def _bytes(site: Site) -> int:
         paths = site.store.glob("backups/**/*.partial/**/*")
         return sum(path.stat().st_size for path in paths if path.is_file())
     return 0
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-@pytest.mark.root  # mounts
-def test_the_forecast_refuses(big: Database, tmp_path: Path, small_disk: Path) -> None:
-    """Fault 19: what will not fit is refused before it begins."""
-    (small_disk / "ballast").write_bytes(bytes(50_000_000))
-    site = _on(small_disk, big, tmp_path, {"p": plan(databases=[big.name])})
-    done = site.run("backup", "p")
-    assert done.returncode == 5
-    assert "is too full: about" in sentence(done)
-    assert "Make room" in sentence(done)
-    made = failed(site, "p", Reason.SPACE)
-    assert [step.name for step in made.steps] == ["validate"]
-
-
-@pytest.mark.root  # mounts
-@pytest.mark.parametrize("name", ["custom", "plain", "directory", "physical"])
-def test_the_disk_is_full_all_the_same(big: Database, tmp_path: Path, small_disk: Path, name: str) -> None:
-    """Fault 19: the forecast was wrong. The bytes go, and the catalog on the same disk has its record."""
-    # So slow that it is not over before the disk is full; a dump waits for a lock besides.
-    chosen = (
-        plan("physical", max_rate="1MB") if name == "physical" else plan(databases=[big.name], format=name)
-    )
-    site = _on(small_disk, big, tmp_path, {"p": chosen})
-    with site.start("backup", "p") as runner:
-        with big.connect() as holder:
-            holder.execute("BEGIN; LOCK TABLE bulk IN ACCESS EXCLUSIVE MODE")
-            group = waiting_client(runner, "pg_basebackup" if name == "physical" else "pg_dump").pid
-            os.killpg(group, signal.SIGSTOP)
-            try:
-                status = os.statvfs(small_disk)
-                (small_disk / "ballast").write_bytes(bytes(status.f_bavail * status.f_frsize - 3_000_000))
-            finally:
-                os.killpg(group, signal.SIGCONT)
-        _, errors = runner.communicate(timeout=60)
-    assert runner.returncode == 5, errors
-    made = failed(site, "p", Reason.SPACE)
-    assert "Make room" in made.message
-    (small_disk / "ballast").unlink()
-    assert site.leftovers() == []
-
-
-def _on(disk: Path, database: Database, folder: Path, plans: dict[str, dict[str, object]]) -> Site:
-    return Site(
-        folder=folder / "site",
-        server=database.server,
-        plans=plans,
-        storage_settings={"path": str(disk / "store")},
-    )
-
-
-@pytest.mark.root  # mounts
-def test_the_store_is_read_only(big: Database, tmp_path: Path, small_disk: Path) -> None:
-    site = _on(small_disk, big, tmp_path, {"p": plan(databases=[big.name])})
-    site.catalog_folder = tmp_path / "catalog"
-    site.write()
-    storages.create_for(site.file)
-    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-    done = site.run("backup", "p")
-    assert done.returncode == 5
-    assert "cannot be written" in sentence(done)
-    assert "Read-only file system" in sentence(done)
-    assert site.newest("p").reason is Reason.STORAGE

@@ -21,7 +21,7 @@ HEARTBEAT = Path(pgbackstop_runner.__file__).with_name("heartbeat.sql")
 SESSIONS = "select distinct datname from pg_stat_activity where application_name = 'pgbackstop-exporter'"
 
 
-@pytest.fixture(params=binaries.MAJORS, ids=[f"pg{m}" for m in binaries.MAJORS])
+@pytest.fixture(params=binaries.EDGES, ids=[f"pg{m}" for m in binaries.EDGES])
 def server(request: pytest.FixtureRequest, make_server: MakeServer) -> Server:
     """It has the databases archive and shop."""
     made = make_server(request.param, superuser="boss", settings=SETTINGS)
