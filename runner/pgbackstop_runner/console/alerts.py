@@ -12,7 +12,7 @@ from typing import Any, Final
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.notifications import Alertmanager
 from pgbackstop_catalog.text import said
-from pgbackstop_runner.notify import alertmanager, events
+from pgbackstop_runner.notify import alertmanager, event_alerts
 from pgbackstop_runner.system import log
 
 # Seconds: how long a page waits for the first answer, how long one is shown without asking again, and at all.
@@ -23,7 +23,7 @@ _MOST: Final = 50
 # Where the rules' runbooks lie, wherever that is.
 _RUNBOOKS: Final = "/alerts/runbooks/"
 _RANKS: Final = {"critical": 0, "warning": 1}
-_EVENTS: Final = frozenset(events.ALERT_NAMES.values())
+_EVENTS: Final = frozenset(event_alerts.ALERT_NAMES.values())
 
 
 @dataclass(frozen=True, kw_only=True)

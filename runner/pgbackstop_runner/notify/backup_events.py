@@ -19,7 +19,7 @@ from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.vanished import Acknowledgement
-from pgbackstop_runner.notify import alertmanager, events
+from pgbackstop_runner.notify import alertmanager, event_alerts, events
 from pgbackstop_runner.notify.events import Event
 from pgbackstop_runner.notify.outbox import Outbox
 from pgbackstop_runner.system import log
@@ -181,13 +181,13 @@ def _deliver(waiting: Outbox, settings: Alertmanager, *, deadline: float) -> Del
 
 
 def _post(event: Event, settings: Alertmanager, now: datetime) -> None:
-    alertmanager.post(settings, [events.to_alert(event, now), *_ends(event, settings)])
+    alertmanager.post(settings, [event_alerts.to_alert(event, now), *_ends(event, settings)])
     log.logger().info("notification accepted", channel=CHANNEL, kind=event.kind, plan=event.plan or None)
 
 
 def _ends(event: Event, settings: Alertmanager) -> list[dict[str, object]]:
     """Of what the event puts right, that which Alertmanager has. Raises Unreachable."""
-    ends = events.ends(event)
+    ends = event_alerts.ends(event)
     try:
         told = [each.get("labels") for each in alertmanager.alerts(settings, plan=event.plan)] if ends else []
     except alertmanager.Refused as error:  # the question, not the news

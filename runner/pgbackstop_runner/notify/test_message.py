@@ -19,7 +19,7 @@ from typing import Any
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.notifications import Alertmanager, Notifications
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_runner.notify import alertmanager, diagnosis, events
+from pgbackstop_runner.notify import alertmanager, diagnosis, event_alerts, events
 from pgbackstop_runner.notify.channels import INTEGRATIONS
 
 _SECONDS = 30.0  # a mail server may think for long
@@ -94,7 +94,7 @@ def run(settings: Notifications, server: Alertmanager, channels: Sequence[str], 
 def _send(server: Alertmanager, only: str) -> dict[str, Any]:
     """The alert as Alertmanager has it, once it has seen to it."""
     now, mark = utc_now(), secrets.token_hex(4)
-    alert = events.to_alert(events.of_test(now), now)
+    alert = event_alerts.to_alert(events.of_test(now), now)
     labels: dict[str, str] = {"test": mark, **({"test_channel": only} if only else {})}
     alertmanager.post(server, [{**alert, "labels": {**_labels(alert), **labels}}])
     found: list[dict[str, Any]] = []

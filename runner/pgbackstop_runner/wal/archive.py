@@ -14,11 +14,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.wal_segments import Entry, Segment, WalConflict, WalIdentity, WalSegment
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import atomic
 from pgbackstop_catalog.store.wal_index import Index
 from pgbackstop_runner.wal import index, segment_file, segment_header
@@ -260,30 +258,6 @@ def switches(root: Path, entries: Iterable[Entry]) -> dict[int, wal_segments.Swi
                 if switch is not None:
                     found[int(entry.name[:8], 16)] = switch
     return found
-
-
-def read_identity(root: Path) -> WalIdentity | None:
-    """Whose WAL the archive holds; None for an archive that is not there. Raises CatalogError, OSError."""
-    path = root / wal_segments.IDENTITY_NAME
-    if not path.exists():
-        return None
-    return codec.read(WalIdentity, path)
-
-
-def open_identity(root: Path, system_identifier: str, segment_bytes: int) -> WalIdentity:
-    """Whose WAL the archive holds; a new one is the server's. Raises ConfigError for another system's."""
-    identity = read_identity(root)
-    if identity is None:
-        atomic.make_folder(root)
-        identity = WalIdentity(system_identifier=system_identifier, segment_bytes=segment_bytes)
-        atomic.write(root / wal_segments.IDENTITY_NAME, codec.encode(identity))
-    if identity.system_identifier != system_identifier:
-        raise errors.ConfigError(
-            f"The archive {root} holds WAL of system {identity.system_identifier}, "
-            f"and the server is system {system_identifier}.",
-            remedy="Move the archive away if the server was created anew, or give this server another name.",
-        )
-    return identity
 
 
 def _is_leftover(number: int | None, oldest: int | None) -> bool:

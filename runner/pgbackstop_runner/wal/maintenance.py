@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +17,15 @@ from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner.system import log, stop_requests
 from pgbackstop_runner.system.state_folder import StateFolder
 from pgbackstop_runner.wal import archive as archives
-from pgbackstop_runner.wal import archive_command, archiver_queue, pg_receivewal, readings, sampler
+from pgbackstop_runner.wal import (
+    archive_command,
+    archive_disk,
+    archive_identity,
+    archiver_queue,
+    pg_receivewal,
+    readings,
+    sampler,
+)
 from pgbackstop_runner.wal import gaps as gap_memory
 from pgbackstop_runner.wal import state as wal_state
 
@@ -69,7 +75,7 @@ class ArchiveMaintainer:
     def open_known(self) -> None:
         """Open an archive that exists, so that it is kept while the server is down. Raises as below."""
         self.require_storage()
-        identity = archives.read_identity(self.root)
+        identity = archive_identity.read(self.root)
         if identity is not None:
             self.open_archive(identity.system_identifier, identity.segment_bytes)
         elif self.progress.state.last_segment:
@@ -80,7 +86,7 @@ class ArchiveMaintainer:
 
     def open_archive(self, system_identifier: str, segment_bytes: int) -> None:
         """Open the archive and mend what a crash left. Raises ConfigError for another system's, OSError."""
-        identity = archives.open_identity(self.root, system_identifier, segment_bytes)
+        identity = archive_identity.ensure(self.root, system_identifier, segment_bytes)
         if self.archive is not None:
             return
         opened = archives.Archive(
@@ -194,19 +200,10 @@ class ArchiveMaintainer:
 
     def trouble(self, error: Exception) -> None:
         """Put an error into the state and the log, once for each new text."""
-        told = explain(error)
+        told = archive_disk.explain(error)
         if str(told) != self.progress.state.message:
             log.logger().error("WAL is not received", server=self.name, reason=str(told))
         self.progress.fail(told)
-
-    def has_room(self) -> bool:
-        """Whether two more segments fit into the archive's disk, as far as that can be known."""
-        size = self.archive.identity.segment_bytes if self.archive else 0
-        try:
-            status = os.statvfs(self.root)
-        except OSError:
-            return True  # what is wrong is said where the archive is used
-        return status.f_bavail * status.f_frsize >= 2 * size
 
     def _count(self, batch: archives.Batch) -> None:
         state, archive = self.progress.state, self.archive
@@ -300,17 +297,3 @@ class ArchiveMaintainer:
 def _never(_first: Segment, _last: Segment) -> bool:
     """A stream has an order: what it left out does not come any more."""
     return False
-
-
-def explain(error: Exception) -> errors.PgbackstopError:
-    """One sentence with what to do, for what the operating system refused."""
-    if isinstance(error, errors.PgbackstopError):
-        return error
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return errors.PgbackstopError(
-            "The disk of the WAL archive is full.",
-            remedy="Make room; the server keeps the WAL until then.",
-        )
-    return errors.PgbackstopError(
-        f"The WAL archive cannot be written: {error}.", remedy="Check the folder's owner, mode and mount."
-    )

@@ -22,8 +22,8 @@ from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.postgres import client_process, client_programs, sessions
 from pgbackstop_runner.postgres import facts as postgres_facts
 from pgbackstop_runner.system import log, stop_requests
-from pgbackstop_runner.wal import archiver_check, pg_receivewal, slot
-from pgbackstop_runner.wal.maintenance import ArchiveMaintainer, explain
+from pgbackstop_runner.wal import archive_disk, archiver_check, pg_receivewal, slot
+from pgbackstop_runner.wal.maintenance import ArchiveMaintainer
 
 TICK = 0.1  # seconds, as those below
 FIRST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE_FOR_ROOM = 1.0, 30.0, 5.0
@@ -144,8 +144,8 @@ class Receiver:
     def _stream(self) -> None:
         archive, programs = self.keeper.archive, self.programs
         assert archive is not None and programs is not None  # noqa: S101, PT018 - _open sets both
-        if not self.keeper.has_room():
-            raise explain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        if not self._has_room():
+            raise archive_disk.explain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         pg_receivewal.remove_markers(archive.receiving)
         pg_receivewal.set_partial_aside(archive.root)
         marker = self.keeper.newest
@@ -223,9 +223,14 @@ class Receiver:
                 self.keeper.trouble(problem)
             time.sleep(TICK)
 
+    def _has_room(self) -> bool:
+        """Whether two more segments fit into the archive's disk, as far as that can be known."""
+        archive = self.keeper.archive
+        return archive is None or archive_disk.has_room(archive.root, 2 * archive.identity.segment_bytes)
+
     def _rest(self) -> None:
         """Pause before the next attempt; it ends early when there is room again on a disk that was full."""
-        full = not self.keeper.has_room()
+        full = not self._has_room()
         until = time.monotonic() + min(self.pause, LONGEST_PAUSE_FOR_ROOM if full else LONGEST_PAUSE)
         while time.monotonic() < until and not self.stop.wished:
             self.keeper.tick()

@@ -28,7 +28,7 @@ from pgbackstop_runner.storage import backup_files, identity, original, unknown_
 from pgbackstop_runner.storage.protocol import ByteStore, Sealed, SourceChanged
 from pgbackstop_runner.system import log, stop_requests
 from pgbackstop_runner.wal import archive as archives
-from pgbackstop_runner.wal import index, segment_file, storage_archive
+from pgbackstop_runner.wal import archive_identity, index, segment_file, storage_archive
 from pgbackstop_runner.wal.storage_archive import LANES, StorageArchive
 from pgbackstop_runner.wal.unfinished_copy import UnfinishedSegment
 from pgbackstop_runner.workspace import Workspace
@@ -65,7 +65,7 @@ class WalCopier:
 
     def look(self) -> None:
         """Send all that lacks now."""
-        own = archives.read_identity(self._root)
+        own = archive_identity.read(self._root)
         if self._backups_due():
             self._read_backups()
         if own is None or not self._backups:

@@ -21,7 +21,7 @@ from pgbackstop_catalog.records.source import ServerFacts
 from pgbackstop_catalog.records.vanished import VanishedTable
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner import workspace as workspaces
-from pgbackstop_runner.wal import archive, index
+from pgbackstop_runner.wal import archive_identity, index
 from pgbackstop_runner.workspace import Workspace
 from tests.integration.console.fleet_configuration import DATABASES, DAY, HOUR, MINUTE, document
 from tests.support import storages
@@ -148,7 +148,7 @@ def _physical(fleet: Fleet) -> None:
             tools={"pg_basebackup": "17.6"},
         )
     folder = fleet.opened.wal_archive("shop")
-    archive.open_identity(folder, "7", 16 * 1024 * 1024)
+    archive_identity.ensure(folder, "7", 16 * 1024 * 1024)
     numbers = [*range(4, 80), *range(100, 169)]
     index.append(folder, [segment(each, first_at + 15 * MINUTE * (each - 4)) for each in numbers])
     gap = WalGap(

@@ -12,7 +12,7 @@ from pgbackstop_catalog.records import codec, file_list
 from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_catalog.store import layout
 from pgbackstop_catalog.store.folder import FolderCatalog
-from pgbackstop_runner.wal import archive, index
+from pgbackstop_runner.wal import archive_identity, index
 from pgbackstop_runner.workspace import Workspace
 from tests.support import factories, storages
 
@@ -95,7 +95,7 @@ def days(opened: Workspace, count: int, *, until: datetime = factories.NOW, **ch
 def archived(opened: Workspace, first: int, last: int, *, state: WalState | None = None) -> None:
     """Segments of server main in its archive's index; each covers one minute more than the one before."""
     folder = opened.wal_archive("main")
-    archive.open_identity(folder, "7", wal_segments.DEFAULT_SEGMENT_BYTES)
+    archive_identity.ensure(folder, "7", wal_segments.DEFAULT_SEGMENT_BYTES)
     index.append(folder, [_segment(number) for number in range(first, last + 1)])
     if state is not None:
         path = opened.state.wal("main")

@@ -14,7 +14,7 @@ import yaml
 
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.config.notifications import Notifications
-from pgbackstop_runner.notify import alertmanager_config, events
+from pgbackstop_runner.notify import alertmanager_config, event_alerts, events
 
 TOKEN = "123:abc_-Z"
 WEBHOOK = "https://hooks.slack.com/services/T/B/secret"
@@ -217,7 +217,7 @@ def test_news_last_a_little_longer_than_further_ones_wait(everything: dict[str, 
 def test_every_alert_that_is_named_exists() -> None:
     rules = yaml.safe_load(RULES.read_text())
     known = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
-    known |= set(events.ALERT_NAMES.values())
+    known |= set(event_alerts.ALERT_NAMES.values())
     document = rendered({"slack": None})
     matchers = [each for rule in document["inhibit_rules"] for each in rule["source_matchers"]]
     matchers += [each for rule in document["inhibit_rules"] for each in rule["target_matchers"]]

@@ -13,7 +13,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.notifications import Alertmanager
 from pgbackstop_catalog.records.attempt import Reason, Status
-from pgbackstop_runner.notify import alertmanager, backup_events, events
+from pgbackstop_runner.notify import alertmanager, backup_events, event_alerts, events
 from pgbackstop_runner.notify.events import Event
 from pgbackstop_runner.workspace import Workspace
 from tests.support import storages
@@ -173,7 +173,7 @@ def test_an_answer_that_never_comes_is_not_waited_for(opened: Workspace) -> None
         # It listens and accepts, and that is all.
         impatient = Alertmanager(url=mute.url, timeout=0.2)
         with pytest.raises(alertmanager.Unreachable, match="timed out"):
-            alertmanager.post(impatient, [events.to_alert(events.of_test(NOW), NOW)])
+            alertmanager.post(impatient, [event_alerts.to_alert(events.of_test(NOW), NOW)])
 
 
 @pytest.mark.parametrize("body", [b"<html>Log in</html>", b'[{"labels": {'])

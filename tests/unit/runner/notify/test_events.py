@@ -9,7 +9,7 @@ from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
-from pgbackstop_runner.notify import events
+from pgbackstop_runner.notify import event_alerts, events
 from tests.unit.runner.notify.finished_backup import NOW, finished, labels_of
 
 
@@ -69,7 +69,7 @@ def test_a_running_backup_is_no_event() -> None:
 def test_an_alert_has_labels_without_empty_ones_and_ends() -> None:
     event = events.of_backup(finished(database=""))
     assert event is not None
-    alert = events.to_alert(event, NOW)
+    alert = event_alerts.to_alert(event, NOW)
     assert alert["labels"] == {
         "alertname": "BackupFinished",
         "plan": "shop-daily",
@@ -84,7 +84,7 @@ def test_an_alert_has_labels_without_empty_ones_and_ends() -> None:
 def test_a_success_ends_what_was_told_of_the_database_and_of_the_whole_plan() -> None:
     event = events.of_backup(finished())
     assert event is not None
-    ends = events.ends(event)
+    ends = event_alerts.ends(event)
     assert {end["endsAt"] for end in ends} == {"2026-11-22T02:03:04.000Z"}
     assert labels_of(ends) == [
         (name, severity, database)
@@ -100,14 +100,14 @@ def test_a_success_ends_what_was_told_of_the_database_and_of_the_whole_plan() ->
 def test_a_failure_ends_nothing_and_names_its_runbook() -> None:
     event = events.of_backup(finished(status=Status.FAILED))
     assert event is not None
-    assert events.ends(event) == []
-    assert "alerts/runbooks/BackupFailed.md" in str(events.to_alert(event, NOW)["annotations"])
+    assert event_alerts.ends(event) == []
+    assert "alerts/runbooks/BackupFailed.md" in str(event_alerts.to_alert(event, NOW)["annotations"])
 
 
 def test_an_event_that_waited_too_long_gets_its_length_anew() -> None:
     event = events.of_backup(finished())
     assert event is not None
-    assert events.to_alert(event, NOW + timedelta(days=1))["endsAt"] == "2026-11-23T02:13:04.000Z"
+    assert event_alerts.to_alert(event, NOW + timedelta(days=1))["endsAt"] == "2026-11-23T02:13:04.000Z"
 
 
 LOST = (
@@ -128,7 +128,7 @@ def test_a_backup_that_saw_data_vanish_is_good_and_critical_news() -> None:
         "20261122T020000Z-5f3a9c is good"
     )
     assert "'pgbackstop ack 20261122T020000Z-5f3a9c'" in event.description
-    ended = {name for name, _severity, _database in labels_of(events.ends(event))}
+    ended = {name for name, _severity, _database in labels_of(event_alerts.ends(event))}
     assert ended == {"BackupRunFailed", "BackupRunMissed"}
 
 
@@ -138,11 +138,11 @@ def test_an_acknowledgement_ends_it_and_says_who() -> None:
     assert event.summary == "ops acknowledged that data of database shop on main (plan shop-daily) vanished"
     assert "1,204,331 → 0 rows. ops says: Cleaned on purpose. Nothing is held" in event.description
     assert event.starts_at == by.at
-    ends = events.ends(event)
+    ends = event_alerts.ends(event)
     assert labels_of(ends) == [("DataVanished", "critical", "shop"), ("DataVanished", "critical", None)]
     seen = events.of_backup(finished(vanished=LOST[:1]))
     assert seen is not None
-    assert events.to_alert(seen, NOW)["labels"] == ends[0]["labels"]
+    assert event_alerts.to_alert(seen, NOW)["labels"] == ends[0]["labels"]
 
 
 CONDEMNED = {
@@ -165,14 +165,14 @@ def test_a_damaged_backup_is_critical_and_says_what_is_still_good() -> None:
         "shop.backup has 12 bytes instead of 4200000. It cannot be relied on."
     )
     assert "Still good, as far as is known: 1, the newest 20261121T020000Z-5f3a9c, of" in event.description
-    assert events.ends(event) == []
+    assert event_alerts.ends(event) == []
     assert "'pgbackstop ack 20261122T020000Z-5f3a9c'" in event.description
 
 
 def test_two_damaged_backups_of_one_database_are_two_alerts() -> None:
     both = [finished(**CONDEMNED), finished(**CONDEMNED, id="20261121T020000Z-5f3a9c")]
     alerts: list[dict[str, Any]] = [
-        events.to_alert(events.of_damage(each, good=[], found_at=NOW), NOW) for each in both
+        event_alerts.to_alert(events.of_damage(each, good=[], found_at=NOW), NOW) for each in both
     ]
     assert labels_of(alerts) == [("BackupDamaged", "critical", "shop")] * 2
     assert [alert["labels"]["backup"] for alert in alerts] == [each.id for each in both]
@@ -182,7 +182,7 @@ def test_no_other_event_has_the_id_of_a_backup_as_a_label() -> None:
     for each in (finished(), finished(status=Status.FAILED), finished(vanished=LOST)):
         event = events.of_backup(each)
         assert event is not None
-        alert: dict[str, Any] = events.to_alert(event, NOW)
+        alert: dict[str, Any] = event_alerts.to_alert(event, NOW)
         assert "backup" not in alert["labels"]
 
 
@@ -195,8 +195,8 @@ def test_an_acknowledged_damage_ends_the_alert_of_that_backup() -> None:
         "20261122T020000Z-5f3a9c"
     )
     assert "ops says: The disk is new. Its bytes are removed" in event.description
-    told = events.to_alert(events.of_damage(damaged, good=[], found_at=NOW), NOW)
-    assert told["labels"] in [each["labels"] for each in events.ends(event)]
+    told = event_alerts.to_alert(events.of_damage(damaged, good=[], found_at=NOW), NOW)
+    assert told["labels"] in [each["labels"] for each in event_alerts.ends(event)]
 
 
 def rotten_copy(of: Backup, storage: str = "offsite") -> Copy:
@@ -231,7 +231,7 @@ def test_a_damaged_copy_of_a_damaged_backup_is_critical_and_names_the_copies_tha
 def test_two_damaged_copies_of_one_backup_are_two_alerts() -> None:
     made = finished()
     alerts: list[dict[str, Any]] = [
-        events.to_alert(
+        event_alerts.to_alert(
             events.of_damaged_copy(made, rotten_copy(made, storage), others=[], found_at=NOW), NOW
         )
         for storage in ("offsite", "third")

@@ -12,7 +12,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.wal_segments import Segment, Switch
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.wal import archive as archives
-from pgbackstop_runner.wal import gaps, index, pg_receivewal, segment_file
+from pgbackstop_runner.wal import archive_identity, gaps, index, pg_receivewal, segment_file
 from tests.unit.runner.wal import makers
 
 
@@ -174,10 +174,10 @@ def test_what_an_earlier_version_left_is_not_written_to(tmp_path: Path) -> None:
 
 def test_another_systems_archive_is_refused(tmp_path: Path) -> None:
     root = tmp_path / "archive"
-    first = archives.open_identity(root, "7", makers.SIZE)
-    assert archives.open_identity(root, "7", makers.SIZE) == first
+    first = archive_identity.ensure(root, "7", makers.SIZE)
+    assert archive_identity.ensure(root, "7", makers.SIZE) == first
     with pytest.raises(errors.ConfigError, match="holds WAL of system 7, and the server is system 8"):
-        archives.open_identity(root, "8", makers.SIZE)
+        archive_identity.ensure(root, "8", makers.SIZE)
 
 
 def test_expired_segments_are_no_gap(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records import codec
 from pgbackstop_runner.system import stop_requests
 from pgbackstop_runner.system.state_folder import StateFolder
-from pgbackstop_runner.wal import archive_command, index, maintenance, receiver
+from pgbackstop_runner.wal import archive_command, archive_disk, index, maintenance, receiver
 from tests.support import storages
 from tests.unit.runner.wal import makers
 
@@ -150,7 +150,7 @@ def test_an_archive_that_is_not_mounted_is_not_made_anew(
     ],
 )
 def test_every_refusal_is_a_sentence(error: Exception, words: str) -> None:
-    assert words in str(maintenance.explain(error))
+    assert words in str(archive_disk.explain(error))
 
 
 def test_leftovers_of_an_archive_command_go_once_they_are_old(kept: maintenance.ArchiveMaintainer) -> None:
