@@ -25,7 +25,7 @@ app = typer.Typer(
 @app.command()
 def check() -> None:
     """Say every error of the configuration at once, or that there is none; warn of what is open to others."""
-    from pgbackstop_catalog.decisions import drills, locks  # noqa: PLC0415 - pydantic
+    from pgbackstop_catalog.decisions import catalog_backup, drills, locks  # noqa: PLC0415 - pydantic
     from pgbackstop_runner.backup import exposure  # noqa: PLC0415
     from pgbackstop_runner.notify import channels  # noqa: PLC0415 - urllib costs 30 ms
     from pgbackstop_runner.storage import open as storages  # noqa: PLC0415
@@ -46,6 +46,8 @@ def check() -> None:
             terminal.complain(f"warning: {unproven}")
     for contradiction in locks.contradictions(opened.config, utc_now()):
         terminal.complain(f"warning: {contradiction}")
+    if unsaved := catalog_backup.missing(opened.config):
+        warnings.append(unsaved)
     for warning in warnings:
         terminal.complain(f"warning: {warning}")
     for open_to_others in exposure.warnings(opened.config):

@@ -45,6 +45,13 @@ def test_a_backup_is_made_listed_and_shown(site: Site) -> None:
     assert {each.status for each in site.workspace.catalog.proofs()} == {Status.SUCCEEDED}
 
 
+def test_the_check_asks_for_a_backup_of_it(site: Site) -> None:
+    assert "catalog's database" not in site.run("config", "check").stderr
+    site.plans["fleet"]["databases"] = ["postgres"]  # type: ignore[index]
+    site.write()
+    assert "No plan here backs up the catalog's database" in site.run("config", "check").stderr
+
+
 def test_only_state_lies_on_the_disk(site: Site) -> None:
     site.run("backup", "fleet")
     state = site.store / "state"
