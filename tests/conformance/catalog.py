@@ -76,6 +76,7 @@ class CatalogContract:
         copy, proof, tally = copy_of(record), proof_of(record, 5), Totals(plan=record.plan, runs={"shop": 3})
         for each in (copy, proof, tally):
             catalog.put(each)
+        assert list(catalog.tallies()) == [tally]
         assert list(catalog.copies()) == [copy]
         assert list(catalog.proofs(record.plan)) == [proof]
         assert catalog.totals(record.plan) == tally

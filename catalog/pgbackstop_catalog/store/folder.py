@@ -135,6 +135,10 @@ class FolderCatalog:
             self.on_invalid_record(error)  # Prometheus expects that a counter may begin anew
             return Totals(plan=plan)
 
+    def tallies(self) -> Iterator[Totals]:
+        plans = (path.stem for path in sorted((self.root / "tallies").glob(f"[!.]*{SUFFIX}")))
+        return (found for plan in plans if (found := self.totals(plan)) != Totals(plan=plan))
+
     def plans(self) -> tuple[str, ...]:
         return tuple(sorted(folder.name for folder in listing.folders(self.root, "backups")))
 

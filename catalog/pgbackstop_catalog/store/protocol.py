@@ -72,6 +72,9 @@ class Catalog(Protocol):
     def totals(self, plan: str) -> Totals:
         """Return what a plan's removed records had counted; zeros where nothing was removed yet."""
 
+    def tallies(self) -> Iterator[Totals]:
+        """The totals of every plan that has some, whether or not it has records."""
+
     def plans(self) -> tuple[str, ...]:
         """Every plan that has a record, whether or not it is still configured."""
 

@@ -1,7 +1,8 @@
-"""``pgbackstop catalog``: rebuild, assign, upgrade."""
+"""``pgbackstop catalog``: rebuild, assign, migrate, upgrade."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -92,6 +93,61 @@ def assign(
         terminal.complain(f"not given: {problem}")
     if outcome.problems:
         raise typer.Exit(1)
+
+
+@app.command(
+    epilog=options.examples(
+        "catalog migrate --from /var/lib/pgbackstop/catalog",
+        "catalog migrate --to /var/lib/pgbackstop/catalog",
+    )
+)
+def migrate(
+    *,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="A folder, whose records the configured catalog gets.")
+    ] = None,
+    target: Annotated[
+        Path | None, typer.Option("--to", help="A folder, which gets the records of the configured catalog.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace records that differ, of a migration that was begun.")
+    ] = False,
+    json: options.Json = False,
+) -> None:
+    """Bring all records from a folder into a catalog in PostgreSQL, or back; nothing is removed.
+
+    Stop the daemon and the timers first. Say it again to go on with what was interrupted; a catalog that has
+    other records is refused. A record that cannot be read is named and left; the exit code is then 1.
+    """
+    opened = options.open_for_work()
+    from pgbackstop_catalog.store import opened as catalogs  # noqa: PLC0415 - pydantic, as above
+    from pgbackstop_runner.copy import migrate_catalog  # noqa: PLC0415
+
+    other = source or target
+    if other is None or (source is not None and target is not None):
+        raise errors.ConfigError("Which way?", remedy="Give --from FOLDER or --to FOLDER, one of them.")
+    problems: list[str] = []
+    folder, configured = (
+        catalogs.catalog(place, lambda error: problems.append(str(error)))
+        for place in (other.absolute(), opened.config.catalog_place())
+    )
+    here, there = (folder, configured) if source is not None else (configured, folder)
+    with opened.state.held("rebuild", "A rebuild or migration of the catalog"):
+        result = migrate_catalog.run(here, there, replace=replace, tell=_tell_written)
+    if json:
+        terminal.document({name: dict(getattr(result, name)) for name in ("written", "known", "total")})
+    else:
+        counted = ", ".join(f"{kind} {number}" for kind, number in sorted(result.total.items()))
+        terminal.say(f"Written: {result.written.total()}; were there already: {result.known.total()}.")
+        terminal.say(f"{there.location} has now: {counted or 'no record'}.")
+    for problem in dict.fromkeys(problems):
+        terminal.complain(f"not migrated: {problem}")
+    if problems:
+        raise typer.Exit(1)
+
+
+def _tell_written(number: int) -> None:
+    terminal.complain(f"{number} records written")
 
 
 @app.command(epilog=options.examples("catalog upgrade"))

@@ -186,6 +186,9 @@ class PostgresCatalog:
             self.on_invalid_record(error)  # Prometheus expects that a counter may begin anew
             return Totals(plan=plan)
 
+    def tallies(self) -> Iterator[Totals]:
+        return self._read(Totals, "tally")
+
     def plans(self) -> tuple[str, ...]:
         return tuple(sorted(str(plan) for (plan,) in self.ask(_PLANS, ())))
 
