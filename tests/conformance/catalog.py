@@ -133,6 +133,32 @@ class CatalogContract:
         assert catalog.physical_backups("main") == [old]
         assert catalog.physical_backups("other") == [moved]
 
+    def test_physical_proofs_of_a_server(self, catalog: Catalog) -> None:
+        dumped = put(catalog, 1)[0]
+        physical = factories.backup(3, NOW, plan="main-physical", backup_type="physical")
+        mine = [proof_of(physical, number).evolve(backup_type="physical") for number in (9, 8)]
+        for each in (proof_of(dumped, 7), *mine):
+            catalog.put(each)
+        for _ in range(2):
+            assert catalog.physical_proofs("main") == mine
+            assert catalog.physical_proofs("other") == []
+
+    def test_physical_backups_that_come_change_and_go(self, catalog: Catalog) -> None:
+        """The same catalog is asked again and again, within a second."""
+        old, new = (
+            factories.backup(number, NOW - number * DAY, plan="main-physical", backup_type="physical")
+            for number in (2, 1)
+        )
+        catalog.put(old)
+        assert catalog.physical_backups("main") == [old]
+        catalog.put(new)
+        assert catalog.physical_backups("main") == [new, old]
+        expired = old.evolve(expired_at=NOW)
+        catalog.put(expired)
+        assert catalog.physical_backups("main") == [new, expired]
+        catalog.remove(new)
+        assert catalog.physical_backups("main") == [expired]
+
     def test_what_it_has(self, catalog: Catalog) -> None:
         record = put(catalog, 1)[0]
         wanted: list[AnyRecord] = [record, copy_of(record), proof_of(record, 5), restore_of(record, 1)]

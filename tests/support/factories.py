@@ -38,9 +38,17 @@ def backup(number: int, ended: datetime = NOW, **changes: Any) -> Backup:
         "started_at": started,
         "finished_at": ended,
         "storage": "disk",
-        "location": f"backups/logical/main/shop/{backup_id}",
     }
-    return Backup.model_validate({**facts, **changes})
+    made = Backup.model_validate({**facts, **changes})
+    return made if "location" in changes else made.evolve(location=_location(made))
+
+
+def _location(made: Backup) -> str:
+    return str(
+        layout.backup_folder(
+            backup_type=made.backup_type, server=made.server, database=made.database, backup_id=made.id
+        )
+    )
 
 
 def physical(number: int, ended: datetime = NOW, *, parent: Backup | None = None, **changes: Any) -> Backup:
@@ -53,8 +61,7 @@ def physical(number: int, ended: datetime = NOW, *, parent: Backup | None = None
         "method": "incremental" if parent else "full",
         "parent": parent.id if parent else None,
     }
-    made = backup(number, ended, **{**facts, **changes})
-    return made.evolve(location=f"backups/physical/main/{made.id}")
+    return backup(number, ended, **{**facts, **changes})
 
 
 def instant(moment: datetime, **changes: Any) -> Backup:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from heapq import nlargest
 from statistics import median
 from typing import Final
@@ -138,6 +139,8 @@ def next_run(schedule: Schedule, *, handled_until: float, first_seen: float) -> 
     return first_due(schedule, handled_until or first_seen)
 
 
+# Asked for the same three moments of each plan at every look.
+@lru_cache(maxsize=4096)
 def first_due(schedule: Schedule, first_seen: float) -> float:
     """Return when a plan that was first seen then is due for the first time."""
     return schedule.next_after(datetime.fromtimestamp(first_seen, UTC)).timestamp()

@@ -10,7 +10,7 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store.read_files import ReadFiles
 
 V = TypeVar("V", bound=Model)
-_MOST_BYTES = 16_000_000  # of files; what is decoded is some five times as large
+_MOST_BYTES = 4_000_000  # of files; what is decoded is some five times as large
 
 
 class DecodedRecords:

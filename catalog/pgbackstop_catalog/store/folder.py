@@ -16,9 +16,9 @@ is reported and passed over, never removed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,16 +30,17 @@ from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.records.storage import StorageMark
 from pgbackstop_catalog.records.totals import Totals
-from pgbackstop_catalog.store import atomic, listing, summary
+from pgbackstop_catalog.store import atomic, listing
 from pgbackstop_catalog.store.decoded import DecodedRecords
+from pgbackstop_catalog.store.physical_index import PhysicalIndex
 from pgbackstop_catalog.store.protocol import AnyRecord
-from pgbackstop_catalog.store.read_files import ReadFiles
 from pgbackstop_catalog.text import said
 
 SUFFIX = listing.SUFFIX
 unreadable = listing.unreadable
 R = TypeVar("R", Backup, Copy, Proof, Restore)
 One = TypeVar("One", Backup, Proof, Totals)
+Physical = TypeVar("Physical", Backup, Proof)
 
 
 @dataclass
@@ -53,8 +54,10 @@ class FolderCatalog:
     root: Path
     on_invalid_record: Callable[[errors.CatalogError], None] = field(default=lambda _error: None)
     _decoded: DecodedRecords = field(default_factory=DecodedRecords, repr=False, compare=False)
-    _subjects: ReadFiles[tuple[str, str]] = field(
-        default_factory=lambda: ReadFiles(most=20_000, weigh=lambda _size: 1), repr=False, compare=False
+    _physical: dict[str, PhysicalIndex] = field(
+        default_factory=lambda: {"backups": PhysicalIndex(), "proofs": PhysicalIndex()},
+        repr=False,
+        compare=False,
     )
 
     @property
@@ -72,6 +75,9 @@ class FolderCatalog:
 
     def is_there(self) -> bool:
         return listing.is_there(self.root)
+
+    def telling(self, on_invalid_record: Callable[[errors.CatalogError], None]) -> FolderCatalog:
+        return replace(self, on_invalid_record=on_invalid_record)
 
     def storages(self) -> Iterator[StorageMark]:
         for path in sorted((self.root / "storages").glob(f"[!.]*{SUFFIX}")):
@@ -107,17 +113,16 @@ class FolderCatalog:
         return self._read(Backup, "backups", plan)
 
     def physical_backups(self, server: str) -> list[Backup]:
-        # A plan may have had another server or kind: each headline tells, and no more is read of others.
-        wanted = (server, "physical")
-        return list(
-            self._read(Backup, "backups", None, lambda path: self._subjects.read(path, _subject) == wanted)
-        )
+        return self._of_physical(Backup, "backups", server)
 
     def copies(self, plan: str | None = None) -> Iterator[Copy]:
         return self._read(Copy, "copies", plan)
 
     def proofs(self, plan: str | None = None) -> Iterator[Proof]:
         return self._read(Proof, "proofs", plan)
+
+    def physical_proofs(self, server: str) -> list[Proof]:
+        return self._of_physical(Proof, "proofs", server)
 
     def restores(self, server: str | None = None) -> Iterator[Restore]:
         return self._read(Restore, "restores", server)
@@ -236,17 +241,19 @@ class FolderCatalog:
         """The record files of a folder (``backups``, ``copies``, ``proofs``), the newest first, unread."""
         return listing.newest_first(self.root, folder, plan)
 
-    def _read(
-        self,
-        kind: type[R],
-        folder: str,
-        plan: str | None,
-        wanted: Callable[[Path], bool] = lambda _path: True,
-    ) -> Iterator[R]:
-        for path in self.entries(folder, plan):
+    def _of_physical(self, kind: type[Physical], folder: str, server: str) -> list[Physical]:
+        # A plan may have had another server or kind: each record tells, and no more is read of others.
+        paths = self._physical[folder].paths(listing.folders(self.root, folder), server)
+        wanted = (server, "physical")
+        return [each for each in self._decode(kind, paths) if (each.server, each.backup_type) == wanted]
+
+    def _read(self, kind: type[R], folder: str, plan: str | None) -> Iterator[R]:
+        return self._decode(kind, self.entries(folder, plan))
+
+    def _decode(self, kind: type[R], paths: Iterable[Path]) -> Iterator[R]:
+        for path in paths:
             try:
-                if wanted(path):
-                    yield self._decoded.read(kind, path)
+                yield self._decoded.read(kind, path)
             except FileNotFoundError:
                 continue  # removed since the folder was listed
             except OSError as error:
@@ -274,12 +281,6 @@ class FolderCatalog:
             return self._one(Proof, path).backup == backup_id
         except errors.CatalogError:
             return False
-
-
-def _subject(path: Path) -> tuple[str, str]:
-    """The server of a backup and its kind. Raises as summary.parse does."""
-    headline = summary.parse(path)
-    return headline.server, headline.backup_type
 
 
 @contextmanager

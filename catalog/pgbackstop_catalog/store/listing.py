@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import heapq
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pgbackstop_catalog.text import is_name
 SUFFIX = ".json"
 MARK = "catalog.json"
 STATE_MARK = "state.json"
+_YOUNG_NS = 2_000_000_000  # as git takes it for its "racy" index
 
 
 def is_there(root: Path) -> bool:
@@ -50,8 +52,8 @@ def newest_first(root: Path, kind: str, plan: str | None = None) -> Iterator[Pat
 
     Raises CatalogError where a folder cannot be read. A folder that does not exist has no records.
     """
-    names = (_names(each) for each in folders(root, kind, plan))
-    return (folder / name for name, folder in heapq.merge(*names, reverse=True))
+    found = (_names(each) for each in folders(root, kind, plan))
+    return (folder / name for name, folder in heapq.merge(*found, reverse=True))
 
 
 def folders(root: Path, kind: str, plan: str | None = None) -> list[Path]:
@@ -63,9 +65,9 @@ def folders(root: Path, kind: str, plan: str | None = None) -> list[Path]:
     parent = root / kind
     try:
         with os.scandir(parent) as entries:  # for one plan, too: it is refused where the folder is away
-            names = [entry.name for entry in entries] if plan is None else [plan]
+            there = [entry.name for entry in entries] if plan is None else [plan]
         # A link in a circle is no folder; the entry itself would raise for it.
-        found = [path for each in names if is_name(each) and (path := parent / each).is_dir()]
+        found = [path for each in there if is_name(each) and (path := parent / each).is_dir()]
     except FileNotFoundError as error:
         if parent.is_symlink():  # to a disk that is not mounted
             raise unreadable(parent, error) from error
@@ -79,9 +81,9 @@ def folders(root: Path, kind: str, plan: str | None = None) -> list[Path]:
 
 def matching(root: Path, backup_id: str) -> list[Path]:
     """The records of attempts whose id begins like this, the newest first. Raises CatalogError."""
-    names = (each for folder in folders(root, "backups") for each in _names(folder))
+    every = (each for folder in folders(root, "backups") for each in _names(folder))
     # A Path for each record of the catalog would take longer than to list them all.
-    found = sorted((each for each in names if each[0].startswith(backup_id)), reverse=True)
+    found = sorted((each for each in every if each[0].startswith(backup_id)), reverse=True)
     return [folder / name for name, folder in found]
 
 
@@ -98,14 +100,25 @@ def unreadable(path: Path, error: OSError) -> errors.CatalogError:
     )
 
 
-def _names(folder: Path) -> list[tuple[str, Path]]:
-    """Names of record files with their folder, the newest first; hidden and other ones are none of ours."""
+def names(folder: Path) -> list[str]:
+    """The names of a folder's record files, in no order. Raises CatalogError where it cannot be read."""
     try:
-        names = [entry.name for entry in os.scandir(folder)]
+        # Many thousand: no Path and no call for each.
+        return [each for each in os.listdir(folder) if each.endswith(SUFFIX) and each[0] != "."]  # noqa: PTH208
     except OSError as error:
         raise unreadable(folder, error) from error
-    return [(name, folder) for name in sorted(names, reverse=True) if _is_record_name(name)]
 
 
-def _is_record_name(name: str) -> bool:
+def _names(folder: Path) -> list[tuple[str, Path]]:
+    """Names of record files with their folder, the newest first."""
+    return [(name, folder) for name in sorted(names(folder), reverse=True)]
+
+
+def is_young(changed_ns: int) -> bool:
+    """Whether a change after the look may leave that time as it is: a file system's clock ticks coarsely."""
+    return time.time_ns() - changed_ns < _YOUNG_NS
+
+
+def is_record_name(name: str) -> bool:
+    """Whether a file of that name is a record of ours: nothing hidden, nothing of another ending."""
     return name.endswith(SUFFIX) and not name.startswith(".")

@@ -6,9 +6,10 @@ tests/conformance/catalog.py. A host's locks and leases are no part of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.proof import Proof
@@ -35,6 +36,9 @@ class Catalog(Protocol):
 
     def is_there(self) -> bool:
         """Whether it has been begun, and is not a disk that is not mounted."""
+
+    def telling(self, on_invalid_record: Callable[[errors.CatalogError], None]) -> Catalog:
+        """The same, with another one who hears of what is no record; what was read already is shared."""
 
     def storages(self) -> Iterator[StorageMark]:
         """The storages that it knows, by their name in the configuration."""
@@ -65,6 +69,9 @@ class Catalog(Protocol):
 
     def proofs(self, plan: str | None = None) -> Iterator[Proof]:
         """All proofs, the newest first."""
+
+    def physical_proofs(self, server: str) -> list[Proof]:
+        """The proofs of the server's physical backups, the newest first."""
 
     def restores(self, server: str | None = None) -> Iterator[Restore]:
         """All restores into a server, or into any, the newest first."""

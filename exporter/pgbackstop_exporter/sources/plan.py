@@ -13,10 +13,10 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.totals import Totals
+from pgbackstop_catalog.store import packed_records
+from pgbackstop_catalog.store.packed_records import CopyDigest, ProofDigest
+from pgbackstop_catalog.store.record_cache import RecordCache
 from pgbackstop_exporter.snapshot import CopyFacts, KeptBackup, PlanFacts, ProofFacts
-from pgbackstop_exporter.sources import packed_records
-from pgbackstop_exporter.sources.packed_records import CopyDigest, ProofDigest
-from pgbackstop_exporter.sources.record_cache import RecordCache
 from pgbackstop_exporter.sources.state_file import StateFile
 
 # A fold writes the tally at least twice, so a reader that finds it unchanged saw none begin or end.
@@ -43,7 +43,7 @@ class PlanSource:
     def problems(self) -> list[str]:
         """What was passed over, one sentence each."""
         shelves = (self._backups, self._copies, self._proofs)
-        return [each for shelf in shelves for each in shelf.problems.values()] + self._tally.problems
+        return [str(each) for shelf in shelves for each in shelf.problems.values()] + self._tally.problems
 
     @property
     def looked_at(self) -> int:

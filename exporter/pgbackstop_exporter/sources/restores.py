@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from pgbackstop_catalog.records.restore import Restore
+from pgbackstop_catalog.store import packed_records
+from pgbackstop_catalog.store.packed_records import RestoreDigest
+from pgbackstop_catalog.store.record_cache import RecordCache
 from pgbackstop_exporter.snapshot import RestoreFacts
-from pgbackstop_exporter.sources import packed_records
-from pgbackstop_exporter.sources.packed_records import RestoreDigest
-from pgbackstop_exporter.sources.record_cache import RecordCache
 
 
 class RestoreSource:
@@ -23,7 +23,7 @@ class RestoreSource:
     @property
     def problems(self) -> list[str]:
         """What was passed over, one sentence each."""
-        return list(self._shelf.problems.values())
+        return [str(each) for each in self._shelf.problems.values()]
 
     def refresh(self, *, thorough: bool) -> None:
         """Look for changes. Raises CatalogError; the facts then stay as they were."""

@@ -65,7 +65,7 @@ def _watched(workspace: Workspace) -> tuple[Workspace, dict[str, None]]:
     def remember(error: errors.CatalogError) -> None:
         unreadable[str(error)] = None
 
-    catalog = opened.catalog(workspace.config.catalog_place(), remember)
+    catalog = workspace.catalog.telling(remember)
     return replace(workspace, catalog=catalog, on_invalid_record=remember), unreadable
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache, partial
+from typing import cast
 
 from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.decisions import history, safety
+from pgbackstop_catalog.config.storage import FolderStorage
+from pgbackstop_catalog.decisions import safety
 from pgbackstop_catalog.decisions import subjects as decisions_subjects
-from pgbackstop_catalog.decisions.attempts import Subject, attempt_of
-from pgbackstop_catalog.records.attempt import Status
-from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_catalog.records.copy import Copy
-from pgbackstop_catalog.records.proof import Proof
+from pgbackstop_catalog.decisions.attempts import Attempt, Subject
+from pgbackstop_catalog.records.attempt import BackupType
 from pgbackstop_catalog.records.scheduler import SchedulerState
-from pgbackstop_runner.storage import identity, stored_backup
+from pgbackstop_catalog.store import layout
+from pgbackstop_runner.overview import plan_records
+from pgbackstop_runner.overview.plan_records import PlanRecords
+from pgbackstop_runner.storage import identity
 from pgbackstop_runner.workspace import Workspace
 
 
@@ -33,16 +36,14 @@ class SubjectStatus:
 def read(workspace: Workspace, daemon: SchedulerState | None, now: float) -> Iterator[SubjectStatus]:
     """Every database of every plan. Raises CatalogError, ConfigError."""
     problem = cache(partial(identity.problem, workspace))
-    for name, plan in workspace.config.plans.items():
+    for name, records in plan_records.read(workspace):
         yield from _PlanReading(
             workspace=workspace,
             name=name,
-            plan=plan,
+            plan=workspace.config.plans[name],
             daemon=daemon,
             problem=problem,
-            backups=tuple(workspace.catalog.backups(name)),
-            proofs=tuple(workspace.catalog.proofs(name)),
-            copies=tuple(workspace.catalog.copies(name)),
+            records=records,
         ).subjects(now)
 
 
@@ -53,27 +54,23 @@ class _PlanReading:
     plan: Plan
     daemon: SchedulerState | None
     problem: Callable[[str], str]
-    backups: tuple[Backup, ...]
-    proofs: tuple[Proof, ...]
-    copies: tuple[Copy, ...]
+    records: PlanRecords
 
     def subjects(self, now: float) -> Iterator[SubjectStatus]:
-        attempts = [attempt_of(each) for each in self.backups]
-        known = decisions_subjects.histories(attempts)
-        handled = max((each.scheduled for each in attempts), default=0.0)
-        for database in decisions_subjects.databases(self.plan, known, history.dropped(attempts), None):
+        known, dropped = self.records.histories, self.records.dropped
+        for database in decisions_subjects.databases(self.plan, known, dropped, None):
             subject = Subject(self.plan.server, database, self.plan.backup_type)
             own = decisions_subjects.of(known, subject)
-            drills = [each for each in self.proofs if each.proof == "drill" and each.database == database]
+            handled = max(own.handled_until, self.records.scheduled_until, self._counted_since())
             facts = safety.Subject(
                 plan=self.plan,
                 history=own,
                 seen_at=self._seen_at(),
-                handled_until=max(own.handled_until, handled, self._counted_since()),
-                drill_success=_newest(each for each in drills if each.status is Status.SUCCEEDED),
-                drill_failure=_newest(each for each in drills if each.status is Status.FAILED),
-                missing=sum(self._is_missing(each) for each in self._kept(subject)),
-                damaged_copies=self._damaged_copies(database),
+                handled_until=handled,
+                drill_success=self.records.drilled.get(database, 0.0),
+                drill_failure=self.records.drill_failed.get(database, 0.0),
+                missing=sum(self._is_missing(each) for each in self.records.kept.get(database, ())),
+                damaged_copies=self.records.damaged_copies.get(database, 0),
                 problem=self.problem(self.workspace.storage_of(self.plan)[0]),
             )
             yield SubjectStatus(
@@ -89,25 +86,18 @@ class _PlanReading:
         counted = self.daemon.counted.get(self.name) if self.daemon else None
         return counted.since.timestamp() if counted else 0.0
 
-    def _damaged_copies(self, database: str) -> int:
-        there = {each.id for each in self.backups if each.expired_at is None and each.database == database}
-        return sum(each.is_damaged and each.backup in there for each in self.copies)
-
-    def _kept(self, subject: Subject) -> Iterator[Backup]:
-        return (each for each in self.backups if each.is_available and each.database == subject.database)
-
-    def _is_missing(self, backup: Backup) -> bool:
+    def _is_missing(self, kept: Attempt) -> bool:
         """Whether it is gone from the storage of its record, which is there and was not replaced since."""
-        try:
-            folder = stored_backup.place(self.workspace.config, backup).folder
-        except (stored_backup.NoPlace, stored_backup.NotConfigured, stored_backup.Refused):
+        storage = self.workspace.config.storages.get(kept.storage)
+        if not isinstance(storage, FolderStorage):
             return False
-        storage = str(backup.storage)
-        if folder.is_dir() or self.problem(storage):
+        subject = kept.subject
+        folder = layout.backup_folder(
+            backup_type=cast(BackupType, subject.backup_type),
+            server=subject.server,
+            database=subject.database,
+            backup_id=kept.id,
+        )
+        if os.path.isdir(f"{storage.path}/{folder}") or self.problem(kept.storage):  # noqa: PTH112 - of thousands
             return False
-        return not identity.lost(self.workspace, storage, backup.started_at)
-
-
-def _newest(proofs: Iterable[Proof]) -> float:
-    ended: list[datetime] = [each.finished_at for each in proofs if each.finished_at is not None]
-    return max((each.timestamp() for each in ended), default=0.0)
+        return not identity.lost(self.workspace, kept.storage, datetime.fromtimestamp(kept.started, UTC))

@@ -57,7 +57,7 @@ def read(workspace: Workspace, server: str) -> Recoverable:
     """
     used, found = source.archive(workspace, server)
     known = archive_reader.known(workspace, server, found)
-    every = [each for each in workspace.catalog.proofs() if each.server == server]
+    every = workspace.catalog.physical_proofs(server)
     proofs = [each for each in every if each.copy_in == used.storage]
     return Recoverable(
         server=server,

@@ -118,11 +118,7 @@ def known(
     workspace: Workspace, server: str, archive: Archive, timeline: int | None = None
 ) -> recovery.RecoverySources:
     """What the server can be recovered from; with a timeline, only along the way that leads to it."""
-    backups = [
-        each
-        for each in workspace.catalog.backups()
-        if each.server == server and each.backup_type == "physical"
-    ]
+    backups = workspace.catalog.physical_backups(server)
     if archive.storage is not None:
         backups = backup_files.in_storage(workspace.catalog, backups, archive.storage)
     switches = archive.switches

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, LiteralString, TypeVar
 
 import psycopg
@@ -98,6 +98,9 @@ class PostgresCatalog:
     def is_there(self) -> bool:
         return self.session.run(schema.version, needs_schema=False) > 0
 
+    def telling(self, on_invalid_record: Callable[[errors.CatalogError], None]) -> PostgresCatalog:
+        return replace(self, on_invalid_record=on_invalid_record)
+
     def storages(self) -> Iterator[StorageMark]:
         yield from reversed(list(self._read(StorageMark, "storage")))
 
@@ -169,6 +172,9 @@ class PostgresCatalog:
 
     def proofs(self, plan: str | None = None) -> Iterator[Proof]:
         return self._read(Proof, "proof", plan)
+
+    def physical_proofs(self, server: str) -> list[Proof]:
+        return list(self._read(Proof, "proof", server, wanted=_PHYSICAL))
 
     def restores(self, server: str | None = None) -> Iterator[Restore]:
         return self._read(Restore, "restore", server)

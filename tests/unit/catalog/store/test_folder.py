@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors, regular_file
+from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.storage import StorageMark
 from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.store import listing, summary
@@ -60,6 +61,22 @@ def test_garbage_is_reported_and_passed_over(
     assert list(catalog.backups()) == records
     assert [("20990101T000000Z-000000.json" in str(error)) for error in garbage] == [True]
     assert (folder / "20990101T000000Z-000000.json").read_text() == "garbage"
+
+
+def test_another_hears_of_garbage_among_physical_backups_until_it_is_mended(
+    catalog: FolderCatalog, garbage: list[errors.CatalogError]
+) -> None:
+    record = factories.physical(1, factories.NOW)
+    catalog.put(record)
+    path = catalog.path(record)
+    path.write_text("garbage")
+    mine: list[errors.CatalogError] = []
+    for _ in range(2):
+        assert catalog.telling(mine.append).physical_backups("main") == []
+    assert [str(path) in str(each) for each in mine] == [True, True]
+    path.write_bytes(codec.encode(record))
+    assert catalog.telling(mine.append).physical_backups("main") == [record]
+    assert (len(mine), garbage) == (2, [])
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE], ids=["sector", "stale"])

@@ -10,11 +10,11 @@ from pgbackstop_catalog.decisions.counts import folded
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.totals import Totals
+from pgbackstop_catalog.store.record_cache import RecordCache
 from pgbackstop_exporter.snapshot import CatalogFacts, RestoreFacts
 from pgbackstop_exporter.sources import catalog as sources_catalog
 from pgbackstop_exporter.sources import plan
 from pgbackstop_exporter.sources.catalog import CatalogSource
-from pgbackstop_exporter.sources.record_cache import RecordCache
 from tests.support import storages
 from tests.support.factories import DAY, NOW, catalog, copy_of, daily, proof_of, restore_of
 from tests.unit.exporter import filled

@@ -8,7 +8,7 @@ from pgbackstop_catalog.decisions.attempts import Subject, attempt_of
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
-from pgbackstop_exporter.sources import packed_records
+from pgbackstop_catalog.store import packed_records
 from tests.support.factories import DAY, NOW, copy_of, daily, proof_of, weekly
 
 LOST = tuple(VanishedTable(table=f"public.t{number}", rows_before=5000, rows=0) for number in range(2))
@@ -71,7 +71,13 @@ def test_digests_of_copies_and_proofs() -> None:
         NOW.timestamp() + 60,
         60.0,
         NOW.timestamp(),
+        False,
     )
+    assert [
+        (found.succeeded, found.failed)
+        for status in (Status.FAILED, Status.INTERRUPTED)
+        for found in (proofs.unpack("", proofs.pack(proof.evolve(status=status))),)
+    ] == [(False, True), (False, False)]
     running = {"status": Status.RUNNING, "finished_at": None, "duration_seconds": None}
     assert (
         copies.unpack("", copies.pack(copied.evolve(status=Status.FAILED, finished_at=None))).last_read == 0.0

@@ -11,8 +11,8 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.attempts import Attempt
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_exporter.sources import packed_records
-from pgbackstop_exporter.sources.record_cache import RecordCache
+from pgbackstop_catalog.store import packed_records
+from pgbackstop_catalog.store.record_cache import RecordCache
 from tests.support.factories import NOW, catalog, daily
 
 LONG_AGO = 1_000_000_000 * 10**9
@@ -97,7 +97,7 @@ def test_what_is_no_record_is_a_problem_until_it_changes(
     found = shelf(tmp_path)
     assert found.refresh()
     assert [each.id for each in found.digests()] == [good.id]
-    assert [words in problem for problem in found.problems.values()] == [True]
+    assert [words in str(problem) for problem in found.problems.values()] == [True]
     assert not found.refresh()
     for path in records.path(good).parent.glob("*"):
         if path != records.path(good):

@@ -43,7 +43,8 @@ class CopyDigest(NamedTuple):
 class ProofDigest(NamedTuple):
     """One proof; ``proven_until`` is the moment that a drill recovered to.
 
-    ``copy_in`` is the storage whose copy was proven, "" for the backup itself.
+    ``copy_in`` is the storage whose copy was proven, "" for the backup itself. One that was interrupted has
+    neither ``succeeded`` nor ``failed``.
     """
 
     subject: Subject
@@ -53,6 +54,7 @@ class ProofDigest(NamedTuple):
     finished: float
     duration: float
     proven_until: float
+    failed: bool
 
 
 class RestoreDigest(NamedTuple):
@@ -240,7 +242,8 @@ class Proofs:
 
     def pack(self, record: Proof) -> bytes:
         target = (Subject(record.server, record.database, record.backup_type), record.copy_in or "")
-        flags = (record.proof == "drill") | (record.status is Status.SUCCEEDED) << 1
+        status = record.status
+        flags = (record.proof == "drill") | (status is Status.SUCCEEDED) << 1 | (status is Status.FAILED) << 2
         finished = record.finished_at.timestamp() if record.finished_at else 0.0
         proven = record.proven_until.timestamp() if record.proven_until else 0.0
         number = self._targets.of(target)
@@ -249,7 +252,8 @@ class Proofs:
     def unpack(self, name: str, packed: bytes) -> ProofDigest:
         target, flags, finished, duration, proven = self._layout.unpack(packed)
         subject, copy_in = self._targets.values[target]
-        return ProofDigest(subject, copy_in, bool(flags & 1), bool(flags & 2), finished, duration, proven)
+        is_drill, succeeded, failed = (bool(flags & bit) for bit in (1, 2, 4))
+        return ProofDigest(subject, copy_in, is_drill, succeeded, finished, duration, proven, failed)
 
 
 class Restores:
