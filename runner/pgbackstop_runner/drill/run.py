@@ -11,7 +11,7 @@ from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.proof import DrillKind, Proof
-from pgbackstop_runner.drill import logical, physical, selection, work_directory
+from pgbackstop_runner.drill import disk_watch, logical, physical, selection, work_directory
 from pgbackstop_runner.drill.record import Drill
 from pgbackstop_runner.drill.selection import DrillChoice, DrillRequest
 from pgbackstop_runner.failures import AttemptFailed
@@ -148,7 +148,7 @@ def _restore(drill: Drill, choice: DrillChoice) -> None:
     jail_choice.require(confinement, unconfined=where.unconfined)
     with (
         work_directory.prepared(drill.workspace, drill.proof.plan, drill.proof.id, confinement) as site,
-        signals.deadline(seconds, late),
+        signals.deadline(seconds, late, watch=disk_watch.watch(site.root)),
     ):
         if choice.aim is None:
             logical.restore(drill, site, choice.backup, choice.storage)

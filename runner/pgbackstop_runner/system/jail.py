@@ -15,7 +15,16 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pgbackstop_runner.system import accounts, capabilities, landlock, orphans, prctl, processes, seccomp
+from pgbackstop_runner.system import (
+    accounts,
+    capabilities,
+    landlock,
+    orphans,
+    prctl,
+    process_limit,
+    processes,
+    seccomp,
+)
 from pgbackstop_runner.system.accounts import Account
 from pgbackstop_runner.system.jail_choice import Host, Mechanism
 
@@ -102,7 +111,7 @@ class Cell:
                     inside = [*_bubblewrap(self, descriptor), *_stepping_down(self), *argv]
                     yield Launch(
                         argv=inside,
-                        prepare=prctl.dying_with_us(signal.SIGKILL),
+                        prepare=process_limit.bounded(prctl.dying_with_us(signal.SIGKILL)),
                         descriptors=(descriptor,) if descriptor >= 0 else (),
                     )
             case "landlock":
@@ -266,4 +275,4 @@ def _unconfined(cell: Cell, death_signal: int) -> Callable[[], None]:
         who.become(reads_all=cell.reads_all)
         die()  # afterwards: another account forgets the signal
 
-    return prepare
+    return process_limit.bounded(prepare)

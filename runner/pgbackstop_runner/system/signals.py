@@ -8,14 +8,16 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from pgbackstop_catalog.errors import Interrupted, PgbackstopError
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _AGAIN_SECONDS = 0.05
+_WATCH_SECONDS = 1.0
 _HELD_BACK = (*SIGNALS, signal.SIGALRM)
+Watch = Callable[[], PgbackstopError | None]
 
 
 class _Signalled(Interrupted):
@@ -69,22 +71,32 @@ def deferred() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def deadline(seconds: float, error: PgbackstopError) -> Iterator[None]:
+def deadline(seconds: float, error: PgbackstopError, *, watch: Watch | None = None) -> Iterator[None]:
     """Raise ``error`` where the main thread is when the block takes longer, whatever it waits for.
 
-    A timer that runs already is set again afterwards. In another thread than the main one, where no signal
-    arrives, it does nothing.
+    What ``watch`` returns, asked each second, is raised in the same way. A timer that runs already is set
+    again afterwards. In another thread than the main one, where no signal arrives, it does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    start = time.monotonic()
+    end = start + seconds
+
+    def wind() -> float:
+        rest = max(end - time.monotonic(), 0.001)
+        return signal.setitimer(signal.ITIMER_REAL, rest if watch is None else min(rest, _WATCH_SECONDS))[0]
+
     def ring(_number: int, _frame: FrameType | None) -> None:
-        raise error
+        if watch is None or time.monotonic() >= end:
+            raise error
+        if (problem := watch()) is not None:
+            raise problem
+        wind()
 
     before = signal.signal(signal.SIGALRM, ring)
-    start = time.monotonic()
-    left, _ = signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+    left = wind()
     try:
         yield
     finally:

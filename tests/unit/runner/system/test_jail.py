@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner.system import jail, jail_choice, landlock, prctl, seccomp
+from pgbackstop_runner.system import jail, jail_choice, landlock, prctl, process_limit, seccomp
 from pgbackstop_runner.system.accounts import Account
 from pgbackstop_runner.system.jail_choice import Host, Mechanism, Wish
 from tests.support import accounts, confined
@@ -167,6 +167,26 @@ def test_no_memory_is_shared_with_others_where_root_drills(mechanism: Mechanism,
         assert done.stdout == "refused\n", done.stderr
     finally:
         library.shmctl(segment, 0, None)
+
+
+@pytest.mark.parametrize("mechanism", ["bubblewrap", "landlock", "none"])
+def test_processes_are_not_without_number(mechanism: Mechanism, tmp_path: Path) -> None:
+    if mechanism != "none":
+        confined.possible(mechanism)
+    who = Account(name="", uid=os.geteuid(), gid=os.getegid())
+    cell = jail.Jail(mechanism=mechanism, who=who, sockets=tmp_path).worker(Path("/usr/bin"), writes=())
+    code = "import resource; print(resource.getrlimit(resource.RLIMIT_NPROC)[1])"
+    with cell.launch(["/usr/bin/python3", "-c", code]) as launch:
+        done = subprocess.run(
+            launch.argv,
+            pass_fds=launch.descriptors,
+            preexec_fn=launch.prepare,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+        )
+    assert 0 < int(done.stdout) <= process_limit.MOST_PROCESSES, done.stderr
 
 
 @pytest.mark.parametrize("mechanism", ["bubblewrap", "landlock"])

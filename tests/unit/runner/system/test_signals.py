@@ -80,6 +80,23 @@ def test_deadline() -> None:
         never.wait(60)
 
 
+def test_a_watch_is_asked_until_it_finds_something() -> None:
+    found = iter((None, None, PgbackstopError("Too much.")))
+    with (
+        pytest.raises(PgbackstopError, match="Too much"),
+        signals.deadline(600, PgbackstopError("Too late."), watch=lambda: next(found)),
+    ):
+        threading.Event().wait(60)
+
+
+def test_a_watch_keeps_no_deadline_away() -> None:
+    with (
+        pytest.raises(PgbackstopError, match="Too late"),
+        signals.deadline(0.05, PgbackstopError("Too late."), watch=lambda: None),
+    ):
+        threading.Event().wait(60)
+
+
 def test_a_deadline_that_is_met_leaves_no_timer() -> None:
     before = signal.getsignal(signal.SIGALRM)
     left, _ = signal.setitimer(signal.ITIMER_REAL, 100)
