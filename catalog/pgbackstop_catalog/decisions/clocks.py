@@ -8,6 +8,9 @@ from pgbackstop_catalog import units
 
 # Below it the two agree as well as anybody needs; the alert PostgresClockWrong has the same limit.
 NOTEWORTHY = 60.0  # seconds
+# A record that is dated later than this from now is of a clock that was wrong, or is; the alert
+# BackupTimestampInFuture has the same limit.
+AHEAD = 300.0  # seconds
 
 
 def offset(before: datetime, theirs: datetime, after: datetime) -> float:

@@ -14,7 +14,7 @@ from typing import Final
 
 from pgbackstop_catalog import units
 from pgbackstop_catalog.config.plan import Plan
-from pgbackstop_catalog.decisions import expectations, history, vanished
+from pgbackstop_catalog.decisions import clocks, expectations, history, vanished
 from pgbackstop_catalog.decisions.history import History
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.text import joined, said, said_of
@@ -145,6 +145,13 @@ def _age(known: Subject, now: float) -> Iterator[Finding]:
     newest = known.history.last_success
     if not newest:
         yield _never(known, limit, now)
+    elif newest - now > clocks.AHEAD:
+        ahead = units.format_duration(newest - now)
+        reason = said(
+            "the newest good backup is dated {ahead} from now, so that its age is unknown: look at the clock",
+            ahead=ahead,
+        )
+        yield _finding(State.UNKNOWN, Severity.WARNING, reason)
     elif now - newest > limit:
         age = units.format_duration(now - newest)
         reason = said(

@@ -13,6 +13,7 @@ from typing import Final
 from aiohttp import web
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.text import said
@@ -34,7 +35,7 @@ _OPTIONS: Final[dict[Verb, str]] = {"undo": "--undo", "drop": "--drop-old"}
 async def restorable(desk: Desk, backup_id: str) -> facts.Whereabouts:
     """The backup of that id. Raises NotFound, ConfigError where it is none that can be restored."""
     found = await asyncio.to_thread(facts.backup, desk.workspace(), backup_id)
-    select_backup.choose([found.record], BackupQuery(backup=found.record.id))
+    select_backup.choose([found.record], BackupQuery(backup=found.record.id), now=utc_now())
     return found
 
 

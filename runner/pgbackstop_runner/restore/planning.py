@@ -8,6 +8,7 @@ from collections.abc import Iterator, Set
 from pathlib import Path
 
 from pgbackstop_catalog.config.server import Server
+from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import restore
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.formats import dump_metadata, table_selection
@@ -34,9 +35,8 @@ def plan_restore(workspace: Workspace, request: RestoreRequest) -> Iterator[Rest
     ServerUnreachable, AttemptFailed (corrupt), StoreError, CatalogError.
     """
     fetched.sweep(workspace)
-    choice = select_backup.choose(
-        workspace.catalog.backups(), request.wanted, backup_files.having_copies(workspace.catalog)
-    )
+    has_copy = backup_files.having_copies(workspace.catalog)
+    choice = select_backup.choose(workspace.catalog.backups(), request.wanted, has_copy, now=utc_now())
     with readable_backup.opened(workspace, choice.backup, request.storage) as found:
         yield draw(workspace, request, choice, found)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions import clocks
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.text import said, word
@@ -53,9 +55,12 @@ def choose(
     backups: Iterable[Backup],
     wanted: BackupQuery,
     has_copy: Callable[[Backup], bool] = lambda _backup: False,
+    *,
+    now: datetime,
 ) -> BackupChoice:
     """The backup that is meant; one that has expired where it ``has_copy``, a damaged one only by its id too.
 
+    One that a wrong clock has dated in the future is the newest only where there is no other.
     Raises NotFound, ConfigError where the wish fits more than one database.
     """
     if wanted.backup != LATEST:
@@ -73,7 +78,10 @@ def choose(
             remedy="Name one with --database or --plan, or a backup by its id: 'pgbackstop list'.",
         )
     why = f"the newest of {len(found)} good backups" if found[1:] else "the only good backup"
-    return BackupChoice(backup=found[0], why=f"{why}{_of(wanted)}")
+    usual = [each for each in found if (each.started_at - now).total_seconds() <= clocks.AHEAD]
+    if passed := len(found) - len(usual) if usual else 0:
+        why += f" but for {passed} dated in the future"
+    return BackupChoice(backup=(usual or found)[0], why=f"{why}{_of(wanted)}")
 
 
 def _named(backups: list[Backup], backup_id: str, has_copy: Callable[[Backup], bool]) -> BackupChoice:

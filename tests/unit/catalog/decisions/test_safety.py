@@ -55,6 +55,12 @@ def test_too_old_begins_after_the_limit() -> None:
     assert late[State.TOO_OLD] is Severity.CRITICAL
 
 
+def test_the_age_of_what_is_dated_in_the_future_is_unknown() -> None:
+    ended = NIGHT + timedelta(minutes=1)
+    assert states(subject(GOOD), ended - timedelta(minutes=5)) == {State.OK: Severity.OK}
+    assert states(subject(GOOD), ended - timedelta(minutes=6)) == {State.UNKNOWN: Severity.WARNING}
+
+
 def test_in_autumn_a_day_has_an_hour_more() -> None:
     ended = datetime(2026, 10, 24, 20, 1, tzinfo=UTC)
     before = factories.backup(1, ended)

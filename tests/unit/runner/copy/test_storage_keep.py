@@ -71,7 +71,7 @@ def test_what_the_storage_keeps_longer_stays_and_is_read(make: Make) -> None:
     assert (source.storage, source.passed_over) == ("second", ("disk: it has expired there.",))
     query = select_backup.BackupQuery(backup=outlived.id)
     having = backup_files.having_copies(opened.catalog)
-    assert select_backup.choose(opened.catalog.backups(), query, having).backup == outlived
+    assert select_backup.choose(opened.catalog.backups(), query, having, now=NOW).backup == outlived
     turns = reread.choose(opened, Asked(trigger="schedule", scheduled_for=NOW + 90 * DAY))
     assert {(each.backup.id, each.storage) for each in turns.now} == {
         (backups[0].id, "disk"),

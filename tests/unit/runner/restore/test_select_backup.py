@@ -51,7 +51,7 @@ HISTORY = (
     ],
 )
 def test_the_newest_good_one_that_fits(wanted: BackupQuery, number: int) -> None:
-    assert select_backup.choose(HISTORY, wanted).backup.id == backup(number).id
+    assert select_backup.choose(HISTORY, wanted, now=NOW).backup.id == backup(number).id
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_the_newest_good_one_that_fits(wanted: BackupQuery, number: int) -> None
 )
 def test_what_cannot_be_restored_is_said(wanted: BackupQuery, words: str) -> None:
     with pytest.raises(errors.PgbackstopError, match=words):
-        select_backup.choose(HISTORY, wanted)
+        select_backup.choose(HISTORY, wanted, now=NOW)
 
 
 def test_the_estimate_learns_from_earlier_restores() -> None:
@@ -99,3 +99,11 @@ def test_names_fit_and_tell_what_they_are(name: str) -> None:
     assert len(made.encode()) <= 63
     assert made.endswith("__restore_5f3a9c")
     assert name.startswith(made.removesuffix("__restore_5f3a9c"))
+
+
+def test_one_of_the_future_is_the_newest_only_where_there_is_no_other() -> None:
+    ahead, usual = backup(-3650), backup(1)
+    chosen = select_backup.choose([ahead, usual], BackupQuery(), now=NOW)
+    assert chosen.backup == usual
+    assert chosen.why == "the newest of 2 good backups but for 1 dated in the future"
+    assert select_backup.choose([ahead], BackupQuery(), now=NOW).backup == ahead
