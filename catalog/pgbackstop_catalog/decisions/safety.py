@@ -59,6 +59,7 @@ class State(StrEnum):
     GAP = "gap"
     SILENT = "silent"
     UNREADABLE = "unreadable"
+    NO_COPIES = "no copies"
     UNKNOWN = "unknown"
 
 
@@ -236,6 +237,14 @@ def of_daemon(heartbeat: datetime, now: float) -> tuple[Finding, ...]:
         return ()
     reason = said("the daemon has shown no sign of life for {silent}", silent=units.format_duration(silent))
     return (_finding(State.SILENT, Severity.CRITICAL, reason),)
+
+
+def of_copies(problems: Iterable[str]) -> tuple[Finding, ...]:
+    """What keeps copies from further storages, a sentence for each of these."""
+    return tuple(
+        _finding(State.NO_COPIES, Severity.WARNING, said("no copies are made: {problem}", problem=each))
+        for each in problems
+    )
 
 
 def of_catalog(unreadable: int) -> tuple[Finding, ...]:

@@ -65,9 +65,8 @@ def folders(root: Path, kind: str, plan: str | None = None) -> list[Path]:
     parent = root / kind
     try:
         with os.scandir(parent) as entries:  # for one plan, too: it is refused where the folder is away
-            there = [entry.name for entry in entries] if plan is None else [plan]
-        # A link in a circle is no folder; the entry itself would raise for it.
-        found = [path for each in there if is_name(each) and (path := parent / each).is_dir()]
+            names = [entry.name for entry in entries] if plan is None else [plan]
+        found = [path for each in names if is_name(each) and is_folder(path := parent / each)]
     except FileNotFoundError as error:
         if parent.is_symlink():  # to a disk that is not mounted
             raise unreadable(parent, error) from error
@@ -77,6 +76,23 @@ def folders(root: Path, kind: str, plan: str | None = None) -> list[Path]:
     if not found:
         require(root)
     return found
+
+
+def is_folder(path: Path) -> bool:
+    """Whether it is one, or a link to one; a link in a circle is none.
+
+    Raises CatalogError for a link to a disk that is not mounted.
+    """
+    if path.is_dir():
+        return True
+    if path.is_symlink():
+        try:
+            path.stat()
+        except FileNotFoundError as error:
+            raise unreadable(path, error) from error
+        except OSError:
+            return False
+    return False
 
 
 def matching(root: Path, backup_id: str) -> list[Path]:

@@ -56,7 +56,9 @@ class RecordCache(Generic[R, D]):
         """
         try:
             changed_ns = self.path.stat().st_mtime_ns
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if self.path.is_symlink():  # to a disk that is not mounted
+                raise listing.unreadable(self.path, error) from error
             changed_ns = -1
         except OSError as error:
             raise listing.unreadable(self.path, error) from error

@@ -188,8 +188,7 @@ def _subfolders(path: Path, *, files: bool = False) -> set[str] | None:
     try:
         with os.scandir(path) as entries:
             if not files:
-                # A link in a circle is no folder; the entry itself would raise for it.
-                return {each.name for each in entries if is_name(each.name) and Path(each.path).is_dir()}
+                return {each.name for each in entries if is_name(each.name) and _is_folder(Path(each.path))}
             names = [entry.name for entry in entries]
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not path.is_symlink():
@@ -197,3 +196,11 @@ def _subfolders(path: Path, *, files: bool = False) -> set[str] | None:
         raise folder.unreadable(path, error) from error
     ours = {name.removesuffix(folder.SUFFIX) for name in names if name.endswith(folder.SUFFIX)}
     return {name for name in ours if is_name(name)}
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is one, or a link to a disk that is not mounted: whoever reads it says so."""
+    try:
+        return listing.is_folder(path)
+    except errors.CatalogError:
+        return True

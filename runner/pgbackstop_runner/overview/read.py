@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.decisions import safety
+from pgbackstop_catalog.config.storage import FolderStorage
+from pgbackstop_catalog.decisions import safety, wal_copies
 from pgbackstop_catalog.decisions.safety import Finding, Severity
+from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_catalog.text import said
 from pgbackstop_runner.expire import removed_plans
@@ -17,6 +19,7 @@ from pgbackstop_runner.overview import subjects
 from pgbackstop_runner.overview.subjects import SubjectStatus
 from pgbackstop_runner.recover import recoverable_windows
 from pgbackstop_runner.recover.recoverable_windows import Recoverable
+from pgbackstop_runner.storage import identity
 from pgbackstop_runner.wal import state as wal_state
 from pgbackstop_runner.workspace import Workspace
 
@@ -88,7 +91,7 @@ def overview(workspace: Workspace, unreadable: Collection[str], now: datetime) -
     found = tuple(subjects.read(workspace, daemon, now.timestamp()))
     servers = tuple(_server(workspace, name, found) for name in workspace.config.servers)
     general = safety.of_daemon(daemon.heartbeat_at, now.timestamp()) if daemon else ()
-    general += safety.of_catalog(len(unreadable))
+    general += safety.of_catalog(len(unreadable)) + safety.of_copies(_absent(workspace))
     return Overview(
         now=now,
         subjects=found,
@@ -96,6 +99,28 @@ def overview(workspace: Workspace, unreadable: Collection[str], now: datetime) -
         findings=safety.worst_first(general),
         removed_plans=tuple(removed_plans.found(workspace)),
     )
+
+
+def _absent(workspace: Workspace) -> Iterator[str]:
+    """Why a further storage of some plan is not there: of a folder as it is now, of others as their copiers
+    last found them."""
+    config = workspace.config
+    plans = [each for each in config.plans.values() if each.enabled]
+    wanted = {name for plan in plans for name in plan.copies}
+    for server in config.servers:
+        wanted.update(wal_copies.storages(config, server))
+    copiers = [(name, server) for name, server in workspace.state.wal_copied() if server in config.servers]
+    for name in sorted(wanted & config.storages.keys()):
+        if isinstance(config.storages[name], FolderStorage):
+            told = [identity.look(workspace, name).problem]
+        else:
+            states = (
+                workspace.said(WalCopyState, workspace.state.wal_copy(*each))
+                for each in copiers
+                if each[0] == name
+            )
+            told = [each.message for each in states if each is not None and each.status == "down"]
+        yield from filter(None, told[:1])
 
 
 def _server(workspace: Workspace, name: str, found: tuple[SubjectStatus, ...]) -> ServerStatus:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from pgbackstop_catalog.config.storage import FolderStorage
-from pgbackstop_catalog.decisions import usage, wal_copies
+from pgbackstop_catalog.decisions import usage
 from pgbackstop_catalog.decisions.usage import Share, StorageUsage, Usage
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
-from pgbackstop_catalog.store import wal_index
+from pgbackstop_catalog.store import layout, wal_index
+from pgbackstop_catalog.text import is_name
 from pgbackstop_runner.system import files
 from pgbackstop_runner.workspace import Workspace
 
@@ -43,17 +45,30 @@ def read(workspace: Workspace, now: datetime) -> DiskUsage:
 
 
 def _wal(workspace: Workspace) -> Iterator[Usage]:
-    """That of each server, in the storage of its archive and in those that it is copied to."""
-    for server in workspace.config.servers:
-        own = wal_index.Index(workspace.wal_archive(server)).refresh().values()
-        if own:
-            share = Share(workspace.wal_storage(server), server, "", "WAL")
+    """That of each server, in the storage of its archive and in those that it was copied to."""
+    for storage, server, folder in _archives(workspace):
+        own = wal_index.Index(folder).refresh().values()
+        if any(each.is_segment for each in own):
+            share = Share(storage, server, "", "WAL")
             yield Usage(share=share, size_bytes=sum(each.there_bytes for each in own), count=len(own))
-        for storage in wal_copies.storages(workspace.config, server):
-            state = workspace.said(WalCopyState, workspace.state.wal_copy(storage, server))
-            if state is not None and state.stored_bytes:
-                share = Share(storage, server, "", "WAL")
-                yield Usage(share=share, size_bytes=state.stored_bytes, count=state.segments)
+    for storage, server in workspace.state.wal_copied():
+        state = workspace.said(WalCopyState, workspace.state.wal_copy(storage, server))
+        if state is not None and state.stored_bytes:
+            share = Share(storage, server, "", "WAL")
+            yield Usage(share=share, size_bytes=state.stored_bytes, count=state.segments)
+
+
+def _archives(workspace: Workspace) -> Iterator[tuple[str, str, Path]]:
+    """Storage, server and folder: those of the configuration, and of servers that were renamed or removed."""
+    servers = workspace.config.servers
+    for server in servers:
+        yield workspace.wal_storage(server), server, workspace.wal_archive(server)
+    for name, storage in workspace.config.storages.items():
+        if isinstance(storage, FolderStorage):
+            parent = storage.path / layout.wal_folder("server").parent
+            for folder in sorted(parent.iterdir()) if parent.is_dir() else ():
+                if folder.name not in servers and is_name(folder.name):
+                    yield name, folder.name, folder
 
 
 def _room(workspace: Workspace, name: str, stored_bytes: int) -> int | None:

@@ -36,6 +36,7 @@ from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.model import format_time, utc_now
 from pgbackstop_catalog.records import json_text
 from pgbackstop_catalog.store import atomic, listing
+from pgbackstop_catalog.text import is_name
 from pgbackstop_runner.system import origin, orphans
 
 # Of what is written into the folder for temporary files, with atomic.temporary_beside.
@@ -93,6 +94,11 @@ class StateFolder:
     def wal_copy(self, storage: str, server: str) -> Path:
         """The file of what is known of a server's WAL in a further storage."""
         return self.root / "state" / "wal_copies" / storage / f"{server}.json"
+
+    def wal_copied(self) -> list[tuple[str, str]]:
+        """Storage and server of each of these files, also of those that are not configured any more."""
+        found = (self.root / "state" / "wal_copies").glob(f"*/[!.]*{listing.SUFFIX}")
+        return sorted((path.parent.name, path.stem) for path in found if is_name(path.stem))
 
     def wal_copy_index(self, storage: str, server: str) -> Path:
         """The folder of what was read about it from that storage."""

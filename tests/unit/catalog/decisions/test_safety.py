@@ -41,6 +41,13 @@ def states(known: safety.Subject, now: datetime = NOON) -> dict[State, Severity]
 GOOD = factories.backup(1, NIGHT + timedelta(minutes=1), scheduled_for=NIGHT)
 
 
+def test_a_storage_that_gets_no_copies_is_a_warning_with_its_reason() -> None:
+    (finding,) = safety.of_copies(["it is away"])
+    assert (finding.state, finding.severity) == (State.NO_COPIES, Severity.WARNING)
+    assert finding.reason == "no copies are made: it is away"
+    assert safety.of_copies([]) == ()
+
+
 def test_well_running_and_paused() -> None:
     assert states(subject(GOOD)) == {State.OK: Severity.OK}
     running = factories.backup(2, NOON, status=Status.RUNNING, finished_at=None)

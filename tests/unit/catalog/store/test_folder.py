@@ -170,6 +170,22 @@ def test_records_that_are_away_are_not_taken_for_none(catalog: FolderCatalog, ta
     assert list(catalog.backups("nothing")) == []
 
 
+def test_a_plan_whose_records_are_away_is_not_taken_for_one_without(catalog: FolderCatalog) -> None:
+    put(catalog, 1)
+    folder = catalog.root / "backups" / "main-logical"
+    folder.rename(catalog.root / "elsewhere")
+    folder.symlink_to("not-mounted")
+    for plan in (None, "main-logical"):
+        with pytest.raises(errors.CatalogError, match=r"The catalog cannot be read: .*/main-logical: "):
+            list(catalog.backups(plan))
+    with pytest.raises(errors.CatalogError, match="cannot be read"):
+        catalog.plans()
+    assert list(catalog.backups("nothing")) == []
+    folder.unlink()
+    folder.symlink_to(catalog.root / "elsewhere")
+    assert len(list(catalog.backups("main-logical"))) == 1
+
+
 def test_one_with_records_from_before_there_were_marks_is_there(catalog: FolderCatalog) -> None:
     records = put(catalog, 1)
     (catalog.root / listing.MARK).unlink()

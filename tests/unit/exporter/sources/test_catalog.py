@@ -78,6 +78,20 @@ def test_records_behind_a_link_to_a_disk_that_is_away_are_not_taken_for_none(tmp
     assert runs(source.refresh()) == 1
 
 
+def test_a_plan_behind_such_a_link_keeps_what_was_known_and_leaves_the_others(tmp_path: Path) -> None:
+    catalog(tmp_path, daily(), daily(plan="other"))
+    source = CatalogSource(tmp_path / "catalog")
+    source.refresh()
+    folder = tmp_path / "catalog" / "backups" / "other"
+    folder.rename(tmp_path / "disk")
+    folder.symlink_to(tmp_path / "not-mounted")
+    with pytest.raises(errors.CatalogError, match="cannot be read"):
+        source.refresh()
+    assert source.facts is not None
+    assert set(source.facts.plans) == {"daily", "other"}
+    assert all(each.histories for each in source.facts.plans.values())
+
+
 def test_one_unreadable_plan_leaves_the_others(tmp_path: Path) -> None:
     records = catalog(tmp_path, daily(), daily(plan="other"))
     source = CatalogSource(tmp_path / "catalog")

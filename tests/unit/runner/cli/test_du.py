@@ -69,6 +69,22 @@ def test_bytes_by_storage_and_plan_with_wal_and_a_forecast(opened: Workspace) ->
     assert lines[-1] == "unknown holds 0 B"
 
 
+def test_wal_of_a_server_that_was_renamed_is_told(opened: Workspace) -> None:
+    places.archived(opened, 1, 3)
+    now = utc_now()
+    state = opened.state.wal_copy("offsite", "main")
+    state.parent.mkdir(parents=True)
+    about = {"server": "main", "storage": "offsite", "status": "stopped", "started_at": now}
+    said = WalCopyState.model_validate({**about, "updated_at": now, "stored_bytes": 30_000, "segments": 2})
+    state.write_bytes(codec.encode(said))
+    opened.file.write_text(CONFIG.replace("main:", "renamed:").replace("server: main", "server: renamed"))
+    told = json.loads(forks.run("--config", str(opened.file), "du", "--json").stdout)
+    assert [(each["storage"], each["server"], each["count"]) for each in told["shares"]] == [
+        ("disk", "main", 3),
+        ("offsite", "main", 2),
+    ]
+
+
 def test_where_nothing_is_stored_each_storage_says_so(opened: Workspace) -> None:
     done = forks.run("--config", str(opened.file), "du")
     assert done.returncode == 0, done.stderr

@@ -123,6 +123,22 @@ def test_a_backup_whose_folder_is_gone(opened: Workspace) -> None:
     assert "1 kept backup is not where it was stored" in told.stdout
 
 
+def test_a_further_storage_that_is_not_there_is_a_warning(opened: Workspace) -> None:
+    backed_up(opened)
+    storages = "disk: {kind: folder, path: store}, second: {kind: folder, path: second}"
+    copied = CONFIGURATION.replace("disk: {kind: folder, path: store}", storages)
+    opened.file.write_text(copied.replace("backup_type: logical,", "backup_type: logical, copies: [second],"))
+    told = status(opened)
+    assert told.exit_code == 0
+    assert told.stdout.startswith("SAFE, but no copies are made: The storage second is not there: ")
+    assert "pgbackstop storage create second" in told.stdout
+    assert status(opened, "--nagios").exit_code == 1
+    assert json.loads(status(opened, "--json").stdout)["findings"][0]["state"] == "no copies"
+    made = CliRunner().invoke(main.app, ["--config", str(opened.file), "storage", "create", "second"])
+    assert made.exit_code == 0, made.output
+    assert status(opened, "--nagios").exit_code == 0
+
+
 def test_a_plan_that_moved_keeps_what_it_had_elsewhere(opened: Workspace) -> None:
     backed_up(opened)
     moved = CONFIGURATION.replace("path: store}", "path: store}, new: {kind: folder, path: new}")
