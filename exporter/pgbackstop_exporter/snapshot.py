@@ -107,6 +107,7 @@ class CatalogFacts:
     wal: Mapping[str, WalState] = field(default_factory=dict)
     wal_readings: Mapping[str, WalReadings] = field(default_factory=dict)
     wal_copies: Mapping[tuple[str, str], WalCopyState] = field(default_factory=dict)
+    wal_copy_readings: Mapping[tuple[str, str], WalReadings] = field(default_factory=dict)
     wal_holds: Mapping[tuple[str, str], WalHold] = field(default_factory=dict)
     restores: Mapping[str, Mapping[str, RestoreFacts]] = field(default_factory=dict)
     scheduler: SchedulerState | None = None

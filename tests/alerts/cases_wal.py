@@ -10,6 +10,7 @@ NOT_READ: dict[str, str | float] = {
     'backup_verification_max_age_seconds{plan="weekly",database="",backup_type="physical"}': 30 * 86400,
     'backup_verification_max_age_seconds{plan="daily",database="shop",backup_type="logical"}': 30 * 86400,
 }
+OLDEST_COPY = 'backup_wal_copy_oldest_verification_timestamp_seconds{storage="offsite"}'
 
 CASES = [
     server("WalNotReread", "not for a month, on a server of two plans", NOT_READ, {5: "warning"}),
@@ -18,6 +19,16 @@ CASES = [
         "it is read",
         {**NOT_READ, "backup_wal_oldest_verification_timestamp_seconds": f"-{LONG_AGO}x60 0{HELD}"},
         {HOUR - 5: "warning", HOUR + 5: None},
+    ),
+    Case(
+        alert="WalCopyNotReread",
+        story="not for a month, on a server of two plans, and then it is read",
+        series={
+            **NOT_READ,
+            OLDEST_COPY: f"-{LONG_AGO}x60 0{HELD}",
+        },
+        at={5: "warning", HOUR + 5: None},
+        labels=SERVER,
     ),
     server(
         "WalNotReread",
@@ -81,6 +92,13 @@ CASES = [
         story="given up an hour ago, and never again",
         series={'backup_wal_copy_given_up_timestamp_seconds{storage="offsite"}': f"0x60 3600{HELD}"},
         at={HOUR - 1: None, HOUR + 2: "warning", 20 * HOUR: "warning", 26 * HOUR: None},
+        labels=SERVER,
+    ),
+    Case(
+        alert="WalCopyDamaged",
+        story="damaged, and sent again an hour later",
+        series={'backup_wal_copy_damaged_segments{storage="offsite"}': f"0x5 2x60 0{HELD}"},
+        at={8: None, 20: "warning", 60: "warning", 70: None},
         labels=SERVER,
     ),
     server(

@@ -72,6 +72,10 @@ def gap(world: World, now: datetime) -> None:
     world.gaps = (WalGap(timeline=1, first=name, last=name, segments=1, found_at=now),)
 
 
+def wal_copy_rots(world: World, now: datetime) -> None:
+    world.wal_copy_rots_since = now
+
+
 def gives_up_wal_of_copies(world: World, now: datetime) -> None:
     world.given_up = now
 

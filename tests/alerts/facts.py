@@ -7,7 +7,7 @@ from pgbackstop_catalog.decisions import history
 from pgbackstop_catalog.decisions.attempts import Subject
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_holds import WalHold
-from pgbackstop_catalog.decisions.wal_readings import WalReadings
+from pgbackstop_catalog.decisions.wal_readings import DamagedSegment, WalReadings
 from pgbackstop_catalog.decisions.wal_segments import WalState, WalWindow
 from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_catalog.records.totals import Totals
@@ -81,6 +81,7 @@ def _catalog(world: World) -> CatalogFacts:
             "main": WalReadings(server="main", updated_at=world.wal_read, oldest=world.wal_read - pause)
         },
         wal_copies={("main", "offsite"): _wal_copy(world)},
+        wal_copy_readings={("main", "offsite"): _wal_copy_readings(world)},
         wal_holds={("main", "offsite"): _wal_hold(world)},
         scheduler=SchedulerState(
             pid=1,
@@ -120,6 +121,15 @@ def _wal_copy(world: World) -> WalCopyState:
         started_at=world.begins,
         updated_at=world.copied,
         recoverable_until=world.copied if PHYSICAL in world.copies else None,
+    )
+
+
+def _wal_copy_readings(world: World) -> WalReadings:
+    interval = timedelta(seconds=world.settings.config.verify.effective_copies_interval())
+    oldest, since = world.copies_read - interval, world.wal_copy_rots_since
+    damaged = (DamagedSegment(name=f"{1:024X}", found_at=since),) if since else ()
+    return WalReadings(
+        server="main", storage="offsite", updated_at=world.copies_read, oldest=oldest, damaged=damaged
     )
 
 

@@ -27,6 +27,7 @@ from tests.alerts.changes import (
     once,
     removes_plan,
     rots,
+    wal_copy_rots,
 )
 from tests.alerts.timeline import Fault
 from tests.alerts.world import GB, STORE
@@ -136,11 +137,18 @@ FAULTS = (
         days=16,
     ),
     Expectation(
+        what="A segment of WAL in a storage for copies is found damaged, and is not in the archive any more",
+        fault=once(wal_copy_rots),
+        by="WalCopyDamaged",
+        within=2 * TEN_MINUTES,
+    ),
+    Expectation(
         what="Copies cannot be read again any more, and verify.max_age is a week",
         fault=both(does(reread_copies=False), is_told_after_a_week),
         by="BackupCopyNotReread",
         within=3 * DAY,
         days=4,
+        also=("WalCopyNotReread",),
     ),
     Expectation(
         what="Somebody deletes all backups of a database",

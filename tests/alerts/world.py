@@ -87,6 +87,7 @@ class World:
     missing: frozenset[str] = frozenset()
     rotten: frozenset[str] = frozenset()
     copy_rots_since: datetime | None = None
+    wal_copy_rots_since: datetime | None = None
     disk_size: float = 500 * GB
     other_files: float = 0.0
     is_readonly: bool = False

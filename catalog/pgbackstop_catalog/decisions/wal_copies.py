@@ -61,6 +61,14 @@ def storages(config: Config, server: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in wanted if name != own))
 
 
+def is_read_again(config: Config, storage: str) -> bool:
+    """Whether WAL in that storage is read again by schedule: not where that may cost money, nor where nothing
+    on this host opens it."""
+    settings = config.storages[storage]
+    is_sealed = settings.encryption is not None and settings.encryption.is_sealed
+    return config.verify.enabled and settings.verify and not is_sealed
+
+
 def missing(entries: Iterable[Entry], switches: Mapping[int, Switch], segment_bytes: int) -> int:
     """How many segments lack between those that a storage holds."""
     held = [Segment.parse(each.name, segment_bytes) for each in entries if each.is_segment]

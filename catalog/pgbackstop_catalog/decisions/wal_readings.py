@@ -41,11 +41,13 @@ class DamagedSegment(Model):
 
 
 class WalReadings(Model):
-    """What was read back of a server's WAL archive; one file for each server, written by verify."""
+    """What was read back of a server's WAL archive, or of its copy in a further storage; one file for each,
+    written by verify, and by the copier where it has mended something."""
 
     record_version: Literal[1] = 1
     kind: Literal["wal-readings"] = "wal-readings"
     server: Name
+    storage: Name | None = Field(default=None, description="the further storage; the archive itself without")
     updated_at: UtcTime
     readings: tuple[WalReading, ...] = Field(default=(), description="the oldest first")
     damaged: tuple[DamagedSegment, ...] = ()

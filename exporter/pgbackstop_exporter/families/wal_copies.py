@@ -5,6 +5,7 @@ from __future__ import annotations
 from pgbackstop_catalog.decisions import wal_copies
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_holds import WalHold
+from pgbackstop_catalog.decisions.wal_readings import WalReadings
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_exporter.families import windows
 from pgbackstop_exporter.families.samples import Families, Labels, labels
@@ -22,6 +23,8 @@ def add_wal_copies(families: Families, snapshot: Snapshot) -> None:
             state = catalog.wal_copies.get((server, storage))
             where = labels(server=server, storage=storage)
             _add(families, where, state, catalog.wal.get(server))
+            if wal_copies.is_read_again(config, storage):
+                _add_readings(families, where, catalog.wal_copy_readings.get((server, storage)))
             _add_hold(families, where, catalog.wal_holds.get((server, storage)))
 
 
@@ -38,6 +41,13 @@ def _add(families: Families, where: Labels, state: WalCopyState | None, receiver
     families.add(storage_metrics.WAL_COPY_BYTES, where, state.stored_bytes if state else 0)
     families.add(storage_metrics.WAL_COPY_SEGMENTS, where, state.copied if state else 0)
     families.add(storage_metrics.WAL_COPY_FAILURES, where, state.failures if state else 0)
+
+
+def _add_readings(families: Families, where: Labels, readings: WalReadings | None) -> None:
+    oldest = readings.oldest if readings else None
+    families.add(storage_metrics.WAL_COPY_DAMAGED, where, len(readings.damaged) if readings else 0)
+    read = oldest.timestamp() if oldest else None
+    families.add(storage_metrics.WAL_COPY_OLDEST_VERIFICATION, where, read)
 
 
 def _add_hold(families: Families, where: Labels, hold: WalHold | None) -> None:

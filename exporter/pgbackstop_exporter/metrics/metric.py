@@ -51,6 +51,7 @@ PROOFS: Final = "proof records"
 COPIES: Final = "copy records"
 WAL: Final = "state of the WAL receiver"
 WAL_COPIER: Final = "state of the WAL copier"
+READINGS: Final = "what was read back"
 EXPIRE: Final = "notes of expire"
 ASKED: Final = "PostgreSQL"
 

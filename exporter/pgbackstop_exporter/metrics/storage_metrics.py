@@ -42,6 +42,17 @@ WAL_COPY_GIVEN_UP: Final = metric.wal_copy(
     "as long as wal.hold_for_copies says, or the disk was nearly full; 0 = never.",
     metric.EXPIRE,
 )
+WAL_COPY_DAMAGED: Final = metric.wal_copy(
+    "backup_wal_copy_damaged_segments",
+    "Segments in the storage that were read back, are damaged or missing, and were not sent again.",
+    metric.READINGS,
+)
+WAL_COPY_OLDEST_VERIFICATION: Final = metric.wal_copy(
+    "backup_wal_copy_oldest_verification_timestamp_seconds",
+    "Unix time at which that segment in the storage was read back, or archived, whose reading is the longest "
+    "ago; absent where its WAL is not read again: by verify: false, or because no identity here opens it.",
+    metric.READINGS,
+)
 WAL_COPY_BYTES: Final = metric.wal_copy("backup_wal_copy_bytes", "Stored bytes of WAL in the storage.")
 WAL_COPY_SEGMENTS: Final = metric.counter(
     "backup_wal_copy_segments_total", metric.WAL_COPY, "Segments sent to the storage.", metric.WAL_COPIER
@@ -89,6 +100,7 @@ WAL_COPIES: Final = metric.Group(
     metrics=(
         *(WAL_COPY_UP, WAL_COPY_EARLIEST, WAL_COPY_LATEST, WAL_COPY_LAG, WAL_COPY_PENDING),
         *(WAL_COPY_MISSING, WAL_COPY_HELD, WAL_COPY_GIVEN_UP),
+        *(WAL_COPY_DAMAGED, WAL_COPY_OLDEST_VERIFICATION),
         *(WAL_COPY_BYTES, WAL_COPY_SEGMENTS, WAL_COPY_FAILURES),
     ),
 )

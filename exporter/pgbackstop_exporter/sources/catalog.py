@@ -44,6 +44,7 @@ class CatalogSource:
         self._wal: dict[str, StateFile[WalState]] = {}
         self._wal_readings: dict[str, StateFile[WalReadings]] = {}
         self._wal_copies: dict[tuple[str, str], StateFile[WalCopyState]] = {}
+        self._wal_copy_readings: dict[tuple[str, str], StateFile[WalReadings]] = {}
         self._wal_holds: dict[tuple[str, str], StateFile[WalHold]] = {}
         self._restores: dict[str, RestoreSource] = {}
         self._thorough_at = time.monotonic()
@@ -114,6 +115,7 @@ class CatalogSource:
         for name in (_subfolders(parent, files=True) or set()) - set(self._wal_readings):
             self._wal_readings[name] = StateFile(parent / f"{name}{folder.SUFFIX}", WalReadings)
         _find(self._state / "state" / "wal_copies", self._wal_copies, WalCopyState)
+        _find(self._state / "state" / "wal_copy_readings", self._wal_copy_readings, WalReadings)
         _find(self._state / "state" / "wal_holds", self._wal_holds, WalHold)
         for file in self._state_files():
             try:
@@ -128,6 +130,7 @@ class CatalogSource:
             *self._wal.values(),
             *self._wal_readings.values(),
             *self._wal_copies.values(),
+            *self._wal_copy_readings.values(),
             *self._wal_holds.values(),
         ]
 
@@ -137,6 +140,9 @@ class CatalogSource:
             wal={name: file.value for name, file in self._wal.items() if file.value},
             wal_readings={name: file.value for name, file in self._wal_readings.items() if file.value},
             wal_copies={where: file.value for where, file in self._wal_copies.items() if file.value},
+            wal_copy_readings={
+                where: file.value for where, file in self._wal_copy_readings.items() if file.value
+            },
             wal_holds={where: file.value for where, file in self._wal_holds.items() if file.value},
             restores={name: source.facts for name, source in self._restores.items()},
             scheduler=self._scheduler.value,

@@ -148,7 +148,8 @@ def _due(
 
 def _wal(read: WalRead) -> str:
     size = units.format_size(read.read_bytes)
-    return f"Read {units.format_count(read.segments, 'segment')} of the WAL of {read.server}, {size}."
+    where = f" in {read.storage}" if read.storage else ""
+    return f"Read {units.format_count(read.segments, 'segment')} of the WAL of {read.server}{where}, {size}."
 
 
 def _judge(done: list[VerifyResult], busy: errors.Busy | None, wal: list[WalRead]) -> None:
@@ -164,6 +165,12 @@ def _judge(done: list[VerifyResult], busy: errors.Busy | None, wal: list[WalRead
         )
     for each in wal:
         for problem in each.damaged.values():
+            if each.storage is not None:
+                raise errors.Corrupt(
+                    f"The copy of the WAL of {each.server} in {each.storage} is damaged: {problem}.",
+                    remedy="The daemon's copier, or 'pgbackstop copy', sends it again if the archive still "
+                    f"has it; else see 'pgbackstop window {each.server}'.",
+                )
             raise errors.Corrupt(
                 f"The WAL archive of {each.server} is damaged: {problem}.",
                 remedy="Backups and the WAL before it are good. Put it back from a copy, or make a new "

@@ -16,6 +16,7 @@ kernel releases them when their process dies.
     state/wal_readings/<server>.json         what was read back of its archive, and found
     state/wal_copies/<storage>/<server>.json what is known of its WAL in a further storage
     state/wal_copies/<storage>/<server>/     the index of that WAL, as it was read from the storage
+    state/wal_copy_readings/<storage>/<server>.json  what was read back there, and found
     state/wal_holds/<storage>/<server>.json  what of its WAL is kept for that storage alone
     state/drills/<plan>/<id>.json            where drills work, for the sweep after a crash
 """
@@ -103,6 +104,10 @@ class StateFolder:
     def wal_copy_index(self, storage: str, server: str) -> Path:
         """The folder of what was read about it from that storage."""
         return self.root / "state" / "wal_copies" / storage / server
+
+    def wal_copy_readings(self, storage: str, server: str) -> Path:
+        """The file of what was read back of a server's WAL in a further storage."""
+        return self.root / "state" / "wal_copy_readings" / storage / f"{server}.json"
 
     def wal_hold(self, storage: str, server: str) -> Path:
         """The file of what of a server's WAL is kept for a further storage alone."""

@@ -1,61 +1,105 @@
-"""The WAL archives read again with what backups leave of a day's bytes.
+"""WAL archives, and their copies in further storages, read again with what backups leave of a day's bytes.
 
-A damaged segment is put on record; whoever keeps the archive takes it for a gap from then on, which ends the
-recovery window before it, is told, and makes the daemon take a base backup.
+A damaged segment is put on record. Whoever keeps the archive takes it for a gap from then on, which ends the
+recovery window before it, is told, and makes the daemon take a base backup. In a further storage the copier
+sends it again, where the archive still has it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path, PurePosixPath
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.decisions import wal_readings
+from pgbackstop_catalog.decisions import wal_copies, wal_readings
 from pgbackstop_catalog.decisions.wal_readings import WalReadings
 from pgbackstop_catalog.decisions.wal_segments import Entry
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_runner.system import log, signals
+from pgbackstop_runner.storage.protocol import Damaged, StoreError
+from pgbackstop_runner.system import log, signals, streams
 from pgbackstop_runner.verify import wal_archive
 from pgbackstop_runner.wal import archive_reader, readings
 from pgbackstop_runner.wal.archive_reader import Archive
+from pgbackstop_runner.wal.storage_archive import StorageArchive
 from pgbackstop_runner.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
 class WalRead:
-    """What was read of one archive, and the problem of each segment that was found damaged."""
+    """What was read of one archive, or of its copy in ``storage``, and the problem of each segment that was
+    found damaged."""
 
     server: str
+    storage: str | None
     segments: int
     read_bytes: int
     damaged: dict[str, str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """A server's archive, or its copy in a further storage; ``path`` is what is known of readings."""
+
+    server: str
+    storage: str | None
+    path: Path
+    interval: float
+
+    def known(self) -> WalReadings:
+        fresh = WalReadings(server=self.server, storage=self.storage, updated_at=utc_now())
+        return readings.read(self.path) or fresh
+
+
 def spent(workspace: Workspace, since: datetime) -> int:
-    """Bytes of all archives that were read from then on."""
-    return sum(_known(workspace, server).spent(since) for server in workspace.config.servers)
+    """Bytes of all archives and copies that were read from then on."""
+    return sum(each.known().spent(since) for each in _places(workspace))
 
 
 def read(workspace: Workspace, bytes_left: int) -> Iterator[WalRead]:
-    """Read what is due, archive by archive. What cannot be read is logged. Raises Interrupted, OSError."""
-    for server, settings in workspace.config.servers.items():
-        if not settings.wal.enabled or bytes_left <= 0:
-            continue
+    """Read what is due: of archives, then of copies. What cannot be read is logged.
+
+    Raises Interrupted, OSError.
+    """
+    for place in _places(workspace):
+        if bytes_left <= 0:
+            return
         try:
-            archive = archive_reader.read(workspace, server)
+            archive = archive_reader.read(workspace, place.server, place.storage)
         except errors.PgbackstopError as error:
-            log.logger().warning("WAL is not read again", server=server, message=str(error))
+            log.logger().warning(
+                "WAL is not read again", server=place.server, storage=place.storage, message=str(error)
+            )
             continue
-        done = _read(workspace, server, archive, bytes_left)
+        done = _read(workspace, place, archive, bytes_left)
         bytes_left -= done.read_bytes
         if done.segments:
             yield done
 
 
-def _read(workspace: Workspace, server: str, archive: Archive, bytes_left: int) -> WalRead:
-    known, interval = _known(workspace, server), workspace.config.verify.interval
-    due = wal_readings.due(archive.entries, known, interval=interval, now=utc_now())
+def _places(workspace: Workspace) -> Iterator[_Place]:
+    """The archives first. Copies that nothing here opens, or that cost money to read, are left out."""
+    config, state = workspace.config, workspace.state
+    servers = [name for name, settings in config.servers.items() if settings.wal.enabled]
+    for server in servers:
+        path = state.wal_readings(server)
+        yield _Place(server=server, storage=None, path=path, interval=config.verify.interval)
+    for server in servers:
+        for name in wal_copies.storages(config, server):
+            if wal_copies.is_read_again(config, name):
+                yield _Place(
+                    server=server,
+                    storage=name,
+                    path=state.wal_copy_readings(name, server),
+                    interval=config.verify.effective_copies_interval(),
+                )
+
+
+def _read(workspace: Workspace, place: _Place, archive: Archive, bytes_left: int) -> WalRead:
+    entries: Mapping[str, Entry] = archive.remote.entries if archive.remote else archive.entries
+    due = wal_readings.due(entries, place.known(), interval=place.interval, now=utc_now())
     done: list[Entry] = []
     found: dict[str, str] = {}
     try:
@@ -64,18 +108,36 @@ def _read(workspace: Workspace, server: str, archive: Archive, bytes_left: int) 
             done.append(entry)
             if problem:
                 found[entry.name] = problem
-                log.logger().error("WAL is damaged", server=server, segment=entry.name, problem=problem)
+                log.logger().error(
+                    "WAL is damaged",
+                    server=place.server,
+                    storage=place.storage,
+                    segment=entry.name,
+                    problem=problem,
+                )
     finally:
-        with signals.deferred():
-            now_known = wal_readings.after(known, archive.entries, done, found, utc_now())
-            readings.write(workspace.state.wal_readings(server), now_known)
-    size = sum(each.size_bytes for each in done)
-    return WalRead(server=server, segments=len(done), read_bytes=size, damaged=found)
+        found = _still_listed(workspace, place, found)
+        with signals.deferred(), workspace.state.turn(readings.TURN):
+            now_known = wal_readings.after(place.known(), entries, done, found, utc_now())
+            readings.write(place.path, now_known)
+    return WalRead(
+        server=place.server,
+        storage=place.storage,
+        segments=len(done),
+        read_bytes=sum(each.size_bytes for each in done),
+        damaged=found,
+    )
 
 
-def _known(workspace: Workspace, server: str) -> WalReadings:
-    known = readings.read(workspace.state.wal_readings(server))
-    return known or WalReadings(server=server, updated_at=utc_now())
+def _still_listed(workspace: Workspace, place: _Place, found: dict[str, str]) -> dict[str, str]:
+    """Without what has expired in a further storage since it was listed."""
+    if not found or place.storage is None:
+        return found
+    try:
+        remote = archive_reader.read(workspace, place.server, place.storage).remote
+    except errors.PgbackstopError:
+        return found
+    return {name: problem for name, problem in found.items() if remote and name in remote.entries}
 
 
 def _affordable(due: Iterator[Entry], bytes_left: int) -> Iterator[Entry]:
@@ -89,9 +151,26 @@ def _affordable(due: Iterator[Entry], bytes_left: int) -> Iterator[Entry]:
 def _damage(archive: Archive, entry: Entry) -> str:
     """What cannot be read has had its turn, and is not condemned."""
     try:
-        return wal_archive.damage(archive, entry)
+        return _of_copy(archive.remote, entry) if archive.remote else wal_archive.damage(archive, entry)
     except FileNotFoundError:
         return ""  # it has expired meanwhile, or is lost, which the gaps tell
     except OSError as error:
         log.logger().warning("WAL cannot be read", segment=entry.name, message=error.strerror)
-        return ""
+    except StoreError as error:
+        log.logger().warning("WAL cannot be read", segment=entry.name, message=str(error))
+    return ""
+
+
+def _of_copy(remote: StorageArchive, entry: Entry) -> str:
+    """Why a segment is not what was sent; empty where it is. Raises StoreError."""
+    folder = remote.path(str(PurePosixPath(entry.path).parent))
+    if dict(remote.store.files(folder)).get(remote.path(entry.path)) != entry.there_bytes:
+        return f"segment {entry.name} is missing, or not whole"
+    digest = hashlib.sha256()
+    try:
+        with remote.store.open(remote.path(entry.path), entry.there_bytes) as stream:
+            while chunk := stream.read(streams.CHUNK):
+                digest.update(chunk)
+    except Damaged as error:
+        return f"segment {entry.name}: {error.problem}"
+    return "" if digest.hexdigest() == entry.sha256 else f"segment {entry.name} is not what was archived"

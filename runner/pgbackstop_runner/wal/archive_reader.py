@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import wal_index
 from pgbackstop_runner.storage import backup_files, identity
 from pgbackstop_runner.storage.protocol import ByteStore
-from pgbackstop_runner.wal import segment_file, storage_archive
+from pgbackstop_runner.wal import readings, segment_file, storage_archive
 from pgbackstop_runner.wal.storage_archive import StorageArchive
 from pgbackstop_runner.workspace import Workspace
 
@@ -57,7 +57,8 @@ def read(workspace: Workspace, server: str, storage: str | None = None) -> Archi
     folder = workspace.wal_archive(server) if storage is None else _mirror(workspace, storage, server)
     try:
         if storage is not None:
-            return _read_copy(store, server, storage, folder)
+            damaged = readings.damaged(workspace.state.wal_copy_readings(storage, server))
+            return _read_copy(store, server, storage, folder, damaged)
         return Archive(
             folder=folder,
             identity=_identity(folder),
@@ -77,12 +78,17 @@ def _mirror(workspace: Workspace, storage: str, server: str) -> Path:
     return workspace.state.wal_copy_index(storage, f".{server}")
 
 
-def _read_copy(store: ByteStore, server: str, storage: str, folder: Path) -> Archive:
+def _read_copy(
+    store: ByteStore, server: str, storage: str, folder: Path, damaged: Collection[str]
+) -> Archive:
+    """What verify has found damaged is as good as missing."""
     remote = storage_archive.fetch(store, server, folder)
     return Archive(
         folder=folder,
         identity=remote.identity,
-        entries=remote.unlisted() | remote.entries,
+        entries={
+            name: entry for name, entry in (remote.unlisted() | remote.entries).items() if name not in damaged
+        },
         state=remote.state,
         switches=_switches(folder),
         storage=storage,

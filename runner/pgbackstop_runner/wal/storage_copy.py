@@ -21,14 +21,14 @@ from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_segments import Entry, WalIdentity, WalSegment, WalState, WalWindow
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
-from pgbackstop_catalog.records.backup import Backup, StoredFile
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import atomic
 from pgbackstop_catalog.store.wal_index import Index
-from pgbackstop_runner.storage import backup_files, identity, original, unknown_backups
+from pgbackstop_runner.storage import backup_files, identity, unknown_backups
 from pgbackstop_runner.storage.protocol import ByteStore, Sealed, SourceChanged
 from pgbackstop_runner.system import log, stop_requests
 from pgbackstop_runner.wal import archive as archives
-from pgbackstop_runner.wal import archive_identity, index, segment_file, storage_archive
+from pgbackstop_runner.wal import archive_identity, copy_mending, index, segment_file, storage_archive
 from pgbackstop_runner.wal.storage_archive import LANES, StorageArchive
 from pgbackstop_runner.wal.unfinished_copy import UnfinishedSegment
 from pgbackstop_runner.workspace import Workspace
@@ -60,6 +60,7 @@ class WalCopier:
         self._told: tuple[object, ...] = ()
         self._expired_for: set[str] = set()
         self._unfinished = UnfinishedSegment(self._root)
+        self._mending = copy_mending.CopyMending(self.workspace, self.server, self.storage)
         self._backups_due = stop_requests.Every(BACKUPS_INTERVAL)
         self._unfinished_due = stop_requests.Every(self.workspace.server(self.server).wal.copy_unfinished)
 
@@ -75,6 +76,7 @@ class WalCopier:
         archive = self._archive or self._open(own)
         self._expire(archive)
         self._send_complete(archive)
+        self._mending.look(archive, self._root, self._index.entries)
         if self._unfinished_due():
             self._send_unfinished(archive, own)
         self._tell_windows(archive)
@@ -195,14 +197,11 @@ class WalCopier:
         return self._put(archive, entry)
 
     def _put(self, archive: StorageArchive, entry: Entry) -> Entry | None:
-        file = StoredFile(path=entry.path, size_bytes=entry.size_bytes, sha256=entry.sha256)
         try:
-            with original.opened(self._root / entry.path, file) as stream:
-                size = archive.store.put(stream, archive.path(entry.path), file.size_bytes)
+            return copy_mending.send(archive, self._root, entry)
         except SourceChanged as error:
             self._refuse(entry, str(error))
             return None
-        return entry if archive.store.encrypted_for is None else entry._replace(stored_bytes=size)
 
     def _compare(self, archive: StorageArchive, entry: Entry, twin: str) -> Entry | None:
         """What the storage has under that name already: by content, which compressors do not change."""
@@ -245,15 +244,16 @@ class WalCopier:
         )
 
     def _tell_windows(self, archive: StorageArchive) -> None:
-        stamp = (self._stamp, len(archive.entries), archive.state and archive.state.updated_at)
+        good = self._mending.good(archive.entries.values())
+        stamp = (self._stamp, len(archive.entries), len(good), archive.state and archive.state.updated_at)
         if stamp == self._told:
             return
         self._told = stamp
-        switches = archives.switches(self._root, archive.entries.values())
-        found = windows.windows(self._backups, archive.entries.values(), archive.state, switches)
+        switches = archives.switches(self._root, good)
+        found = windows.windows(self._backups, good, archive.state, switches)
         size = archive.state.segment_bytes if archive.state else wal_segments.DEFAULT_SEGMENT_BYTES
         self._update(
-            missing_segments=wal_copies.missing(archive.entries.values(), switches, size),
+            missing_segments=wal_copies.missing(good, switches, size),
             recoverable_until=windows.latest(found),
             windows=tuple(
                 WalWindow(start=each.start, end=each.end, ends=each.ends, backup=each.backup)

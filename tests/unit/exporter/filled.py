@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_holds import WalHold
-from pgbackstop_catalog.decisions.wal_readings import WalReadings
+from pgbackstop_catalog.decisions.wal_readings import DamagedSegment, WalReadings
 from pgbackstop_catalog.decisions.wal_segments import WalGap, WalState, WalWindow
 from pgbackstop_catalog.model import Model
 from pgbackstop_catalog.records import codec
@@ -117,6 +117,11 @@ def fill(folder: Path) -> None:
     put_state(folder, "state/wal/main.json", wal_state(windows=(window,)))
     put_state(folder, "state/wal_readings/main.json", WalReadings(server="main", updated_at=NOW, oldest=NOW))
     put_state(folder, "state/wal_copies/offsite/main.json", wal_copy_state(windows=(window,)))
+    damaged = DamagedSegment(name=f"{1:024X}", found_at=NOW)
+    readings = WalReadings(
+        server="main", storage="offsite", updated_at=NOW, oldest=NOW - DAY, damaged=(damaged,)
+    )
+    put_state(folder, "state/wal_copy_readings/offsite/main.json", readings)
     held = WalHold(server="main", storage="offsite", updated_at=NOW, segments=5, given_up=2, given_up_at=NOW)
     put_state(folder, "state/wal_holds/offsite/main.json", held)
     outbox = folder / "catalog" / "outbox"

@@ -57,6 +57,24 @@ def test_what_waits_here_and_what_was_given_up(tmp_path: Path) -> None:
     assert value(bare, "backup_wal_copy_given_up_timestamp_seconds", **WHERE) == 0
 
 
+def test_when_it_was_read_back_and_what_was_found(tmp_path: Path) -> None:
+    found = filled.snapshot(tmp_path)
+    assert value(found, "backup_wal_copy_damaged_segments", **WHERE) == 1
+    assert value(found, "backup_wal_copy_oldest_verification_timestamp_seconds", **WHERE) == UNIX - 86400
+    assert found.catalog is not None
+    bare = replace(found, catalog=replace(found.catalog, wal_copy_readings={}))
+    assert value(bare, "backup_wal_copy_damaged_segments", **WHERE) == 0
+    assert values(bare, "backup_wal_copy_oldest_verification_timestamp_seconds") == []
+
+
+def test_nothing_is_said_of_readings_where_nothing_is_read(tmp_path: Path) -> None:
+    found = filled.snapshot(tmp_path)
+    config = found.settings.config
+    storages = {**config.storages, "offsite": config.storages["offsite"].evolve(verify=False)}
+    changed = replace(found.settings, config=config.evolve(storages=storages))
+    assert values(replace(found, settings=changed), "backup_wal_copy_damaged_segments") == []
+
+
 def test_no_copies_no_series(tmp_path: Path) -> None:
     found = filled.snapshot(tmp_path)
     changed = found.settings.config.evolve(servers={"main": Server(wal=Wal(copies=()))})

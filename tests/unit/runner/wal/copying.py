@@ -24,6 +24,8 @@ FACTS = ServerFacts(
     version="17.5", version_number=170005, system_identifier=str(makers.SYSTEM), wal_segment_bytes=SIZE
 )
 
+NOW_DUE = {"interval": "0s", "copies_interval": "0s"}
+
 
 @dataclass
 class Copying:
@@ -39,7 +41,7 @@ class Copying:
         settings = {"kind": "folder", "path": self.folder / "offsite", "encryption": self.encryption}
         settings |= {"keep": self.keep} if self.keep else {}
         offsite = {"offsite": settings}
-        self.workspace = places.workspace(self.folder, copies=("offsite",), storages=offsite)
+        self.workspace = places.workspace(self.folder, copies=("offsite",), storages=offsite, verify=NOW_DUE)
         root = self.workspace.wal_archive("main")
         root.mkdir(parents=True)
         (root / "archive.json").write_bytes(codec.encode(makers.IDENTITY))
