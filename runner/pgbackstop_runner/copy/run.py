@@ -7,7 +7,6 @@ copy, its backup stays as it is; what is missing is made the next time.
 from __future__ import annotations
 
 import contextlib
-import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,11 +24,10 @@ from pgbackstop_runner.copy import encrypted_copy, storage_retention
 from pgbackstop_runner.storage import identity, open, original, stored_backup
 from pgbackstop_runner.storage.protocol import SourceChanged, StoreError
 from pgbackstop_runner.storage.stored_backup import StoredBackup
-from pgbackstop_runner.system import log, meter
+from pgbackstop_runner.system import log, meter, pauses
 from pgbackstop_runner.workspace import Workspace
 
-# Seconds before each further attempt; half of each is left to chance: hosts that failed together shall not
-# meet again.
+# Seconds before each further attempt.
 PAUSES = (1.0, 5.0, 20.0)
 # To try again changes nothing.
 _FINAL = (SourceChanged, DamagedFiles, identity.NotThere, stored_backup.Lost)
@@ -150,7 +148,7 @@ def _make(workspace: Workspace, wanted: Missing, sleep: Sleep) -> Copy:
             mended = record.evolve(damaged_at=None)
             return _finish(workspace, mended, started, status=Status.SUCCEEDED, size_bytes=size)
         if pause is not None:
-            sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+            sleep(pauses.left_to_chance(pause))
             record = record.evolve(attempts=record.attempts + 1)
     return _finish(workspace, record, started, status=Status.FAILED, message=message)
 

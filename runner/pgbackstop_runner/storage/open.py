@@ -12,16 +12,22 @@ encrypted.py   around any of them
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
+
 from pgbackstop_catalog.config.storage import (
     AnyStorage,
     AzureStorage,
     FolderStorage,
     GcsStorage,
+    ObjectStorage,
     S3Storage,
 )
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner.storage.paced import Pace, PacedStore
 from pgbackstop_runner.storage.protocol import ByteStore
+
+_KEPT = 16  # clients of buckets, each with its connections
 
 
 def open_store(name: str, storage: AnyStorage) -> ByteStore:
@@ -46,6 +52,19 @@ def _plain(name: str, storage: AnyStorage) -> ByteStore:
         from pgbackstop_runner.storage.folder import FolderStore  # noqa: PLC0415 - only the kind in use
 
         return FolderStore(root=storage.path)
+    if isinstance(storage, S3Storage | GcsStorage | AzureStorage):
+        return _bucket(name, storage, _stamps(storage))
+    from pgbackstop_runner.storage.sftp import SftpStore  # noqa: PLC0415 - asyncssh costs 0.2 s
+
+    return SftpStore.connect(name, storage)
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def _bucket(
+    name: str, storage: S3Storage | GcsStorage | AzureStorage, _keys: tuple[object, ...]
+) -> ByteStore:
+    """The same for the same settings, as long as their files are the same: a client costs tens of
+    milliseconds, and brings its connections."""
     if isinstance(storage, S3Storage):
         from pgbackstop_runner.storage import s3  # noqa: PLC0415 - obstore is 40 MB
 
@@ -54,10 +73,19 @@ def _plain(name: str, storage: AnyStorage) -> ByteStore:
         from pgbackstop_runner.storage import gcs  # noqa: PLC0415
 
         return gcs.connect(name, storage)
-    if isinstance(storage, AzureStorage):
-        from pgbackstop_runner.storage import azure  # noqa: PLC0415
+    from pgbackstop_runner.storage import azure  # noqa: PLC0415
 
-        return azure.connect(name, storage)
-    from pgbackstop_runner.storage.sftp import SftpStore  # noqa: PLC0415 - asyncssh costs 0.2 s
+    return azure.connect(name, storage)
 
-    return SftpStore.connect(name, storage)
+
+def _stamps(storage: ObjectStorage) -> tuple[object, ...]:
+    """What tells files of keys from those that take their place."""
+    return tuple(_stamp(value) for _name, value in storage if isinstance(value, Path))
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        status = path.stat()
+    except OSError:  # to be said by whoever reads it
+        return ()
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size

@@ -5,7 +5,6 @@ A storage that is slow, or not there, holds up itself alone; it is tried again a
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Iterable
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
-from pgbackstop_runner.system import log, stop_requests
+from pgbackstop_runner.system import log, pauses, stop_requests
 from pgbackstop_runner.wal.storage_copy import WalCopier
 from pgbackstop_runner.workspace import Workspace
 
@@ -85,8 +84,7 @@ def _keep_copying(copier: WalCopier, over: threading.Event) -> None:
         if due() or before.status != copier.state.status or before.windows != copier.state.windows:
             _write(copier)
         pause = FIRST_PAUSE if good else min(pause * 2, LONGEST_PAUSE)
-        # Not all at one moment after an outage that many had.
-        over.wait(TICK if good else pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+        over.wait(TICK if good else pauses.left_to_chance(pause))
     copier.stopped()
     _write(copier)
 
