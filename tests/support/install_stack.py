@@ -28,10 +28,12 @@ PACKAGES = (
     "libreadline8",
     "libssl3",
     "libxml2",
+    "lz4",
     "python3",
     "python3-pip",
     "python3-venv",
     "tzdata",
+    "zstd",
 )
 PIP_CONF = "[global]\nno-index = true\nfind-links = /wheels\n"
 # Lists and archives of packages are the greater part of a fresh system, and nothing is installed later.
