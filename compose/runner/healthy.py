@@ -31,7 +31,7 @@ STALE_SECONDS = 60.0
 
 def problems(config: Config, *, servers: bool = True) -> Iterator[str]:
     """What is wrong, in sentences."""
-    yield from _daemon(config.catalog_folder() / STATE)
+    yield from _daemon(config.state_root() / STATE)
     for name, server in config.servers.items() if servers else ():
         yield from _server(name, server)
 

@@ -253,7 +253,24 @@ def test_the_policy_lets_through_what_is_configured(full: list[dict[str, Any]]) 
     assert all(opened.values()), "a rule without peers lets everybody in"
 
 
-def test_one_daemon_serves_a_catalog(objects: list[dict[str, Any]]) -> None:
+def test_servers_of_groups_and_a_shared_catalog_can_be_reached(tmp_path: Path) -> None:
+    shared = {"host": "catalog.databases.svc", "port": 5439, "password_file": "/run/secrets/catalog/password"}
+    config = {
+        "groups": {"pay": {"servers": ["pay-[1:2]"], "server": {"host": "{server}.svc", "port": 5438}}},
+        "catalog": {"postgres": shared},
+        "state_folder": "/var/lib/pgbackstop-catalog/catalog",
+    }
+    objects = chart.rendered({"config": config})
+    for who in ("runner", "exporter"):
+        found = loaded(tmp_path, one(objects, "ConfigMap", f"{NAME}-{who}"))
+        assert [server.host for server in found.servers.values()] == ["pay-1.svc", "pay-2.svc"]
+        assert found.catalog_database.host == "catalog.databases.svc"
+        assert str(found.state_root().parent) == "/var/lib/pgbackstop-catalog"
+    egress = one(objects, "NetworkPolicy")["spec"]["egress"]
+    assert {5438, 5439} < {each["port"] for rule in egress for each in rule["ports"]}
+
+
+def test_one_daemon_has_the_state(objects: list[dict[str, Any]]) -> None:
     assert one(objects, "StatefulSet")["spec"]["replicas"] == 1
 
 
