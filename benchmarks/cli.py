@@ -21,6 +21,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from benchmarks import common
 from pgbackstop_catalog.records import codec
@@ -36,13 +37,17 @@ _PROGRAM = Path(sys.executable).with_name("pgbackstop")
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A command line over so many records, and how long it may take."""
+    """A command line over so many records, and how long it may take.
+
+    With ``servers`` there are so many of a group, with two plans each, which share the records.
+    """
 
     name: str
     records: int
     arguments: tuple[str, ...]
     target_ms: float | None = None
     code: int = 0
+    servers: int = 0
 
 
 CASES = (
@@ -54,14 +59,32 @@ CASES = (
     Case(name="list, newest 50 of 10,000", records=10_000, arguments=("list",), target_ms=250),
     Case(name="list --all, 10,000 records", records=10_000, arguments=("list", "--all"), target_ms=1000),
     Case(name="list --status failed, 10,000", records=10_000, arguments=("list", "--status", "failed")),
+    Case(name="list, 1,000 servers", records=10_000, arguments=("list",), servers=1000),
+    Case(name="config check, 1,000 servers", records=10_000, arguments=("config", "check"), servers=1000),
+    Case(
+        name="fleet status, 1,000 servers",
+        records=10_000,
+        arguments=("fleet", "status"),
+        servers=1000,
+        target_ms=2500,
+        code=1,  # nothing runs here either
+    ),
+    Case(
+        name="fleet search, 1,000 servers",
+        records=10_000,
+        arguments=("fleet", "search", "server-0042"),
+        servers=1000,
+        target_ms=2500,
+    ),
 )
 
 
 def measure(runs: int) -> list[dict[str, object]]:
     """Median and best of each case, in milliseconds."""
     with tempfile.TemporaryDirectory(prefix="pgbackstop-bench-") as folder:
-        configs = {count: _fill(Path(folder), count) for count in {case.records for case in CASES}}
-        return [_result(case, configs[case.records], runs) for case in CASES]
+        wanted = {(case.records, case.servers) for case in CASES}
+        configs = {each: _fill(Path(folder), *each) for each in wanted}
+        return [_result(case, configs[case.records, case.servers], runs) for case in CASES]
 
 
 def _result(case: Case, config: Path, runs: int) -> dict[str, object]:
@@ -93,13 +116,40 @@ def _processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _fill(folder: Path, count: int) -> Path:
-    """A configuration whose catalog holds ``count`` records."""
-    home = folder / str(count)
-    backups = home / "store" / "catalog" / "backups" / "main-logical"
+def _fill(folder: Path, count: int, servers: int) -> Path:
+    """A configuration whose catalog holds ``count`` records, of one server or of many."""
+    home = folder / f"{count}-{servers}"
+    home.mkdir()
+    config = home / "pgbackstop.yaml"
+    config.write_text(_FLEET.replace("COUNT", str(servers)) if servers else _ONE)
+    if servers:
+        for number in range(servers):
+            for kind in ("logical", "physical"):
+                _fill_plan(home, count // servers // 2, f"server-{number + 1:04}", kind)
+    else:
+        _fill_plan(home, count, "main", "logical")
+    storages.create_for(config)
+    return config
+
+
+_ONE = "servers: {main: {}}\nstorages: {disk: {kind: folder, path: store}}\n"
+_FLEET = """
+storages: {disk: {kind: folder, path: store}}
+groups:
+  all:
+    servers: ["server-[0001:COUNT]"]
+    labels: {team: payments}
+    plans:
+      logical: {backup_type: logical, schedule: "H H * * *"}
+      physical: {backup_type: physical, schedule: "H H * * *"}
+"""
+
+
+def _fill_plan(home: Path, count: int, server: str, kind: Literal["logical", "physical"]) -> None:
+    backups = home / "store" / "catalog" / "backups" / f"{server}-{kind}"
     backups.mkdir(parents=True)
     newest = datetime(2026, 11, 22, 2, tzinfo=UTC)
-    model = codec.encode(_record(0, newest)), codec.encode(_record(9, newest))
+    model = codec.encode(_record(0, newest, server, kind)), codec.encode(_record(9, newest, server, kind))
     for number in range(count):
         moment = newest - timedelta(hours=number)
         backup_id = f"{moment:%Y%m%dT%H%M%SZ}-{number:06x}"
@@ -107,20 +157,16 @@ def _fill(folder: Path, count: int) -> Path:
         first, _, rest = text.partition(b'"id": "')
         content = first + b'"id": "' + backup_id.encode() + rest[len(backup_id) :]
         (backups / f"{backup_id}.json").write_bytes(content)
-    config = home / "pgbackstop.yaml"
-    config.write_text("servers: {main: {}}\nstorages: {disk: {kind: folder, path: store}}\n")
-    storages.create_for(config)
-    return config
 
 
-def _record(number: int, moment: datetime) -> Backup:
+def _record(number: int, moment: datetime, server: str, kind: Literal["logical", "physical"]) -> Backup:
     failed = number % 10 == 9
     return Backup(
         id=f"{moment:%Y%m%dT%H%M%SZ}-{number:06x}",
-        plan="main-logical",
-        server="main",
-        database="shop",
-        backup_type="logical",
+        plan=f"{server}-{kind}",
+        server=server,
+        database="shop" if kind == "logical" else "",
+        backup_type=kind,
         status=Status.FAILED if failed else Status.SUCCEEDED,
         message="pg_dump ended with status 1: connection lost" if failed else "",
         started_at=moment,

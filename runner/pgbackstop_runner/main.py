@@ -28,6 +28,7 @@ COMMANDS = (
     "notify",
     "monitoring",
     "status",
+    "fleet",
     "list",
     "show",
     "du",

@@ -221,7 +221,7 @@ def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
     return moment.astimezone(zone).utcoffset() or timedelta()
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=16384)
 def _longest_pause(expression: str, year: int) -> timedelta:
     fields = _parse(expression, datetime(year, 1, 1, tzinfo=UTC))
     times = sorted(
@@ -231,11 +231,21 @@ def _longest_pause(expression: str, year: int) -> timedelta:
         for second in fields.seconds
     )
     within = max((later - earlier for earlier, later in pairwise(times)), default=0)
+    days = _most_days(" ".join(expression.split()[-3:]), year)
+    return timedelta(seconds=max(within, days * 86400 - (times[-1] - times[0])))
+
+
+@functools.lru_cache(maxsize=1024)
+def _most_days(days_of: str, year: int) -> int:
+    """The most days from one to the next that the last three fields match.
+
+    Apart from the times: the plans of a fleet have a thousand of these, and few kinds of days.
+    """
+    fields = _parse(f"0 0 {days_of}", datetime(year, 1, 1, tzinfo=UTC))
     first = date(year, 1, 1).toordinal()
     horizon = range(first, date(year + _HORIZON_YEARS, 1, 1).toordinal())
     days = [day for day in horizon if _matches(fields, date.fromordinal(day))]
-    pause = max((later - earlier for earlier, later in pairwise(days)), default=len(horizon))
-    return timedelta(seconds=max(within, pause * 86400 - (times[-1] - times[0])))
+    return max((later - earlier for earlier, later in pairwise(days)), default=len(horizon))
 
 
 def _matches(fields: CronSim, day: date) -> bool:

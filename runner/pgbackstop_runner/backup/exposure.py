@@ -19,12 +19,21 @@ _UNVERIFIED = frozenset({"disable", "allow", "prefer"})
 
 def warnings(config: Config) -> Iterator[str]:
     """Everything that is open, a sentence each with what to do."""
-    for name, server in config.servers.items():
-        yield from of_connection(name, server)
+    yield from _connections(config)
     yield from _secrets(config.model_dump())
     for storage in config.storages.values():
         if isinstance(storage, FolderStorage):
             yield from _folder(storage.path)
+
+
+def _connections(config: Config) -> Iterator[str]:
+    """Of the servers of a group that are open alike, the first stands for all."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for name, server in config.servers.items():
+        for sentence in of_connection(name, server):
+            alike.setdefault((server.group or f"/{name}", server.sslmode), []).append(sentence)
+    for (group, _), (first, *others) in alike.items():
+        yield f"{first}; the same of {len(others)} more of group {group}" if others else first
 
 
 def of_connection(name: str, server: Server) -> Iterator[str]:

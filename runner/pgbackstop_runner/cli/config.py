@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.moments import utc_now
 from pgbackstop_runner import terminal
 from pgbackstop_runner.cli import options
+
+if TYPE_CHECKING:
+    from pgbackstop_runner.workspace import Workspace
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,9 +44,9 @@ def check() -> None:
         _tell_groups(opened.file)
     for gap in channels.gaps(opened.config.notifications):
         terminal.complain(f"warning: {gap}")
-    for name, plan in opened.config.plans.items():
-        if unproven := drills.outlived(name, plan, utc_now()):
-            terminal.complain(f"warning: {unproven}")
+    unproven = {name: drills.outlived(name, plan, utc_now()) for name, plan in opened.config.plans.items()}
+    for warning in _once_for_each_group(opened, {name: each for name, each in unproven.items() if each}):
+        terminal.complain(f"warning: {warning}")
     for contradiction in locks.contradictions(opened.config, utc_now()):
         terminal.complain(f"warning: {contradiction}")
     if unsaved := catalog_backup.missing(opened.config):
@@ -52,6 +55,18 @@ def check() -> None:
         terminal.complain(f"warning: {warning}")
     for open_to_others in exposure.warnings(opened.config):
         terminal.complain(f"warning: {open_to_others}")
+
+
+def _once_for_each_group(opened: Workspace, found: dict[str, str]) -> Iterator[str]:
+    """The warnings by plan; of the plans that a group made alike, the first stands for all."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for name in found:
+        server = opened.config.plans[name].server
+        group = opened.config.servers[server].group or ""
+        alike.setdefault((group, name.removeprefix(server) if group else name), []).append(name)
+    for (group, _), (first, *others) in alike.items():
+        more = f" The same of {len(others)} more plans of group {group}." if others else ""
+        yield f"{found[first]}{more}"
 
 
 def _tell_groups(file: Path) -> None:

@@ -131,7 +131,7 @@ def _server(workspace: Workspace, name: str, found: tuple[SubjectStatus, ...]) -
         server=name,
         databases_of=_moment(min((each.last_success for each in logical if each.success), default=0.0)),
         proven_at=_moment(max(drills, default=0.0)),
-        findings=_wal(workspace, name),
+        findings=wal_findings(workspace, name),
     )
     try:
         recoverable = recoverable_windows.read(workspace, name)
@@ -156,7 +156,8 @@ def _with_unknown(status: ServerStatus, *whys: str) -> ServerStatus:
     return replace(status, findings=safety.worst_first(findings))
 
 
-def _wal(workspace: Workspace, name: str) -> tuple[Finding, ...]:
+def wal_findings(workspace: Workspace, name: str) -> tuple[Finding, ...]:
+    """What is wrong with the WAL of a server; nothing where none is archived."""
     if not workspace.server(name).wal.enabled:
         return ()
     return safety.of_wal(

@@ -59,3 +59,13 @@ def test_check_counts_the_servers_of_a_group_and_names_what_differs(file: Path) 
     told = forks.run("--config", str(file), "config", "check").stdout
     assert "right (3 servers, 3 plans" in told
     assert "group payments: 3 servers, each with logical; changed for one: servers.pay-2.port\n" in told
+
+
+def test_what_is_wrong_with_all_of_a_group_is_said_once(file: Path) -> None:
+    file.write_text(GROUPS.replace("schedule: ", "keep: {last: 1, minimum: 1}, schedule: "))
+    told = forks.run("--config", str(file), "config", "check").stderr.splitlines()
+    [drill] = [line for line in told if "is drilled every" in line]
+    assert "Plan pay-1-logical keeps" in drill
+    assert drill.endswith("The same of 2 more plans of group payments.")
+    [open_to_others] = [line for line in told if "whoever stands between" in line]
+    assert open_to_others.endswith("; the same of 2 more of group payments")
