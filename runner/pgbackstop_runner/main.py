@@ -29,6 +29,7 @@ COMMANDS = (
     "monitoring",
     "status",
     "fleet",
+    "discovery",
     "list",
     "show",
     "du",

@@ -20,6 +20,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import locate
 from pgbackstop_catalog.config.catalog_place import CatalogDatabase, CatalogInPostgres, CatalogPlace
 from pgbackstop_catalog.config.console import Console
+from pgbackstop_catalog.config.discovery import Discovery
 from pgbackstop_catalog.config.group import Group
 from pgbackstop_catalog.config.notifications import Notifications
 from pgbackstop_catalog.config.plan import Plan
@@ -70,7 +71,10 @@ class Log(Model):
 class Config(Model):
     """The whole file."""
 
-    servers: dict[Name, Server] = Field(min_length=1, description="what is protected, by name")
+    servers: dict[Name, Server] = Field(
+        default={},
+        description="what is protected, by name; may be left out where groups or discovery give some",
+    )
     plans: dict[Name, Plan] = Field(
         default_factory=dict,
         description="what is backed up, how and when, by name; when left out, each server gets a logical "
@@ -79,6 +83,9 @@ class Config(Model):
     )
     groups: dict[Name, Group] = Field(
         default={}, description="defaults and plans of many servers at once, by name; see servers.NAME.group"
+    )
+    discovery: dict[Name, Discovery] = Field(
+        default={}, description="lists of servers that somebody else keeps, by name"
     )
     storages: dict[Name, Storage] = Field(min_length=1, description="places for bytes, by name")
     catalog: CatalogPlace | None = Field(

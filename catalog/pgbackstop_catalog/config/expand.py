@@ -14,6 +14,7 @@ from typing import Any, Final
 from pgbackstop_catalog.config import hashed_schedule, locate, name_range
 
 Loc = tuple[str, ...]
+Servers = dict[str, dict[str, dict[str, Any]]]  # as pgbackstop_catalog.config.discovered has them
 # Of these one alone may be given: a server's own takes the place of its group's.
 _ONE_OF: Final = (("password_file", "password_env", "password_command"), ("command", "url"))
 
@@ -31,20 +32,24 @@ class PlanOfGroup:
 class Expanded:
     """The content with every server and plan written out, and what they were made of.
 
-    ``groups`` has the group of each server that is in one; ``problems`` are told at a place of the file.
+    ``groups`` has the group of each server that is in one, ``sources`` whence each was discovered that was;
+    ``problems`` are told at a place of the file.
     """
 
     value: dict[str, Any]
     groups: dict[str, str] = field(default_factory=dict)
     plans: dict[str, PlanOfGroup] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
     problems: list[tuple[Loc, str]] = field(default_factory=list)
 
 
-def expand(content: Mapping[str, Any]) -> Expanded:
-    """Write out the groups of a file's content."""
+def expand(content: Mapping[str, Any], discovered: Servers | None = None) -> Expanded:
+    """Write out the groups of a file's content, with the servers that were discovered."""
     found = Expanded(value=dict(content))
-    if mapping(content.get("groups")):
-        found.value["servers"] = _servers(content, found)
+    if discovered:
+        found.value["servers"] = _with_discovered(content.get("servers"), discovered, found)
+    if discovered or mapping(content.get("groups")):
+        found.value["servers"] = _servers(found)
         found.value["plans"] = _plans(content, found)
     _give_times(found.value)
     return found
@@ -55,8 +60,20 @@ def mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _servers(content: Mapping[str, Any], found: Expanded) -> Any:
-    groups, servers = mapping(content["groups"]), content.get("servers")
+def _with_discovered(servers: Any, discovered: Servers, found: Expanded) -> Any:
+    """What the file says itself counts more, and null there leaves a server out; the first source wins."""
+    if servers is not None and not isinstance(servers, dict):
+        return servers
+    known: dict[str, Any] = {}
+    for source, each in discovered.items():
+        for name, entry in each.items():
+            if name not in known:
+                known[name], found.sources[name] = entry, source
+    return merged(known, servers or {})
+
+
+def _servers(found: Expanded) -> Any:
+    groups, servers = mapping(found.value.get("groups")), found.value.get("servers")
     if servers is not None and not isinstance(servers, dict):
         return servers
     members = dict(_members(groups, found))
@@ -102,7 +119,7 @@ def _members(groups: Mapping[str, Any], found: Expanded) -> Iterator[tuple[str, 
 
 
 def _plans(content: Mapping[str, Any], found: Expanded) -> Any:
-    groups, own = mapping(content["groups"]), content.get("plans")
+    groups, own = mapping(content.get("groups")), content.get("plans")
     if own is not None and not isinstance(own, dict):
         return own
     written = dict(own or {})

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pgbackstop_catalog.config import expand, locate, service_file
+from pgbackstop_catalog.config import discovered, expand, locate, service_file
 from pgbackstop_catalog.config.catalog_place import TAGS, CatalogDatabase, CatalogInPostgres
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.origins import Origins
@@ -27,6 +27,7 @@ _PATH_KEYS = {
     "sslcert",
     "sslkey",
     "bin_dir",
+    "files",
 }
 _KEY_ITSELF = "[key]"  # pydantic's place of a mapping's key, which is no key below it
 _SECRETS = {
@@ -57,15 +58,16 @@ def load(path: Path) -> Config:
     return read(path).config
 
 
-def read(path: Path) -> Loaded:
-    """The same, with the origins of the values."""
+def read(path: Path, discovered_servers: discovered.Servers | None = None) -> Loaded:
+    """The same, with the origins of the values; or as it would be if those servers had been discovered."""
     document = locate.document(path)
     if not isinstance(document.value, dict):
         raise BadConfig([document.problem((), "must be a mapping with servers and storages")])
     problems = list(document.problems)
     absolute = _absolute(document, document.value, (), problems)
-    expanded = expand.expand(absolute)
-    origins = Origins(document=document, expanded=expanded)
+    known = discovered.servers(absolute, path) if discovered_servers is None else discovered_servers
+    expanded = expand.expand(absolute, known)
+    origins = Origins(document=document, expanded=expanded, discovered=known)
     problems += [document.problem(loc, text) for loc, text in expanded.problems]
     config = None
     try:
@@ -172,6 +174,8 @@ def _absolute(document: Document, value: Any, loc: tuple[str, ...], problems: li
 def _crossings(config: Config) -> list[tuple[tuple[str, ...], str]]:
     """Yield what no single value can see: names of nothing, and storages that cannot do what is asked."""
     found: list[tuple[tuple[str, ...], str]] = []
+    if not config.servers and not config.discovery:
+        found.append((("servers",), "is empty: add one, or groups or discovery that give some"))
     folders = set(config.own_folders)
     if not folders:
         found.append(

@@ -6,7 +6,10 @@ It does not import the model, which takes longer than a list may.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import yaml_file
@@ -47,3 +50,35 @@ def absolute(path: str, file: Path) -> Path:
     except RuntimeError as error:
         msg = f"{path!r} names a home that does not exist; write the path from / on"
         raise ValueError(msg) from error
+
+
+def plain_catalog(content: Mapping[str, Any], file: Path) -> Path | None:
+    """The folder of the catalog that a file's content names; None where the model shall judge."""
+    named, first = content.get("catalog"), _first_folder(content.get("storages"))
+    with suppress(ValueError):
+        if isinstance(named, str):
+            return absolute(named, file)
+        if first is not None and named is None:
+            return absolute(first, file) / "catalog"
+    return None
+
+
+def plain_state(content: Mapping[str, Any], file: Path) -> Path | None:
+    """The folder of the host's own state that it means; None where the model shall judge."""
+    named, first = content.get("state_folder"), _first_folder(content.get("storages"))
+    with suppress(ValueError):
+        if isinstance(named, str):
+            return absolute(named, file)
+        if isinstance(content.get("catalog"), dict):  # in PostgreSQL
+            return absolute(first, file) / "state" if first is not None else None
+    return plain_catalog(content, file)
+
+
+def _first_folder(storages: Any) -> str | None:
+    for storage in storages.values() if isinstance(storages, dict) else ():
+        if not isinstance(storage, dict) or storage.get("encryption") is not None:
+            continue  # encrypted ones are for copies
+        if storage.get("kind", "folder") == "folder":
+            path = storage.get("path")
+            return path if isinstance(path, str) else None
+    return None

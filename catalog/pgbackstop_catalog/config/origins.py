@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pgbackstop_catalog.config.expand import Expanded, Loc, mapping
+from pgbackstop_catalog.config.expand import Expanded, Loc, Servers, mapping
 from pgbackstop_catalog.config.yaml_file import Document
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """The key of the file that a value comes from; ``group`` is the group that gave it, else ``""``."""
+    """The key of the file that a value comes from; ``group`` or ``source`` gave it, or it stands there."""
 
     loc: Loc
     group: str = ""
+    source: str = ""
 
     @property
     def key(self) -> str:
@@ -29,6 +30,7 @@ class Origins:
 
     document: Document
     expanded: Expanded
+    discovered: Servers = field(default_factory=dict)
 
     def of(self, loc: Loc) -> Origin | None:
         """That of the value at ``loc`` of the configuration; None for a default."""
@@ -44,7 +46,7 @@ class Origins:
         """That of the value, or of the nearest mapping around it that stands in the file."""
         for end in range(len(loc), 0, -1):
             if found := self.of(loc[:end]):
-                return Origin(loc=(*found.loc, *loc[end:]), group=found.group)
+                return replace(found, loc=found.loc if found.source else (*found.loc, *loc[end:]))
         return Origin(loc=loc)
 
     def own_of_group(self, group: str) -> Iterator[Loc]:
@@ -61,6 +63,9 @@ class Origins:
         return self.document.problem(origin.loc, "").line
 
     def _of_server(self, server: str, rest: Loc) -> Origin | None:
+        source = self.expanded.sources.get(server, "")
+        if source and _has(self.discovered.get(source, {}).get(server), rest):
+            return Origin(loc=("discovery", source), source=source)
         group = self.expanded.groups.get(server)
         if group is None:
             return None

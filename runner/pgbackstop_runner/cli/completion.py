@@ -70,11 +70,13 @@ def _config(ctx: typer.Context) -> Path | None:
 
 
 def _document(ctx: typer.Context) -> dict[str, Any]:
-    from pgbackstop_catalog.config import expand, locate  # noqa: PLC0415
+    from pgbackstop_catalog.config import discovered, expand, locate  # noqa: PLC0415
 
     with contextlib.suppress(errors.PgbackstopError, OSError):
-        value = locate.document(locate.find(_config(ctx))).value
-        return expand.expand(value).value if isinstance(value, dict) else {}
+        file = locate.find(_config(ctx))
+        value = locate.document(file).value
+        if isinstance(value, dict):
+            return expand.expand(value, discovered.servers(value, file)).value
     return {}
 
 

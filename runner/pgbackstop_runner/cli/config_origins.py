@@ -19,13 +19,16 @@ class Value(Model):
 
     key: str
     value: Any
-    origin: Literal["file", "group", "service", "default"]
+    origin: Literal["file", "group", "discovery", "service", "default"]
     group: str = ""
+    source: str = ""
     line: int = 0
 
     @property
     def words(self) -> str:
         """Where it comes from, for people."""
+        if self.origin == "discovery":
+            return f"discovery {self.source}"
         if self.origin == "group":
             return f"group {self.group}, line {self.line}"
         return f"line {self.line}" if self.origin == "file" else self.origin
@@ -67,6 +70,8 @@ def group_lines(loaded: Loaded) -> Iterator[str]:
 
 def _value(loaded: Loaded, loc: tuple[str, ...], value: Any) -> Value:
     key, origin = ".".join(loc), loaded.origins.of(loc)
+    if origin is not None and origin.source:
+        return Value(key=key, value=value, origin="discovery", source=origin.source)
     if origin is not None:
         kind: Literal["group", "file"] = "group" if origin.group else "file"
         line = loaded.origins.line(origin)

@@ -21,6 +21,7 @@ from pgbackstop_runner.backup import reconcile
 from pgbackstop_runner.daemon import heartbeats, state_file, wal_gaps, wal_receivers
 from pgbackstop_runner.daemon.abandoned import AbandonedRuns
 from pgbackstop_runner.daemon.backup_runs import Runs
+from pgbackstop_runner.daemon.discoveries import Discoveries
 from pgbackstop_runner.daemon.drill_runs import Drills
 from pgbackstop_runner.daemon.notification_retries import NotificationRetrier
 from pgbackstop_runner.daemon.one_child import OneChild
@@ -82,6 +83,7 @@ class Service:
     rereads: Rereads
     abandoned: AbandonedRuns
     heartbeats: ServerTasks
+    discoveries: Discoveries
     recorded: list[Backup]
     started_at: datetime
     wake: asyncio.Event
@@ -108,6 +110,7 @@ class Service:
             rereads=Rereads(settings=settings, child=child(what="verify")),
             abandoned=AbandonedRuns(settings=settings),
             heartbeats=heartbeats.tasks(),
+            discoveries=Discoveries(wake=wake),
             recorded=recorded,
             started_at=utc_now(),
             wake=wake,
@@ -131,6 +134,7 @@ class Service:
                 *(each.stop() for each in self._server_tasks),
                 self.courier.stop(),
                 self.abandoned.stop(),
+                self.discoveries.stop(),
                 stop_beside(),
             )
             self._heartbeat(utc_now(), stopped=True)
@@ -138,6 +142,7 @@ class Service:
 
     async def turn(self, now: datetime) -> None:
         """One look at everything."""
+        self.reload_wanted |= self.discoveries.look(self.workspace)
         if self.reload_wanted:
             self.reload_wanted = False
             await self._reload(now)

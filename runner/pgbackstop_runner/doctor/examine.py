@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import platform
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.config.storage import FolderStorage
+from pgbackstop_runner.discovery import statuses
 from pgbackstop_runner.doctor import findings
 from pgbackstop_runner.doctor.findings import Finding, Packages
 from pgbackstop_runner.drill import empty_server
@@ -60,6 +62,7 @@ def configured(workspace: Workspace, packages: Packages) -> list[Finding]:
     choice = jail_choice.choose(jail.host(), config.drills.jail)
     found.append(findings.jail(choice, packages, drills=drills, unconfined=config.drills.unconfined))
     found += _storages(workspace)
+    found += (findings.discovery(each, each.age(time.time())) for each in statuses.read(workspace))
     apart = {name: answer.ahead for name, answer in answers.items()}
     found.append(findings.clock(_synchronized(), apart, packages))
     return found

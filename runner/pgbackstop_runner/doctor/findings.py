@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pgbackstop_catalog import units
+from pgbackstop_runner.discovery.statuses import DiscoveryStatus
 from pgbackstop_runner.system.jail_choice import Choice
 
 # missing: a backup, or what the configuration asks for, will fail. advice: it works, but not as well.
@@ -45,6 +46,19 @@ class Packages:
             hint = " (from yum.postgresql.org where the distribution lacks it)" if major else ""
             return f"dnf install {_REDHAT.get(name, name).format(major=major)}{hint}"
         return f"install {debian}"
+
+
+def discovery(source: DiscoveryStatus, age: str) -> Finding:
+    """Judge a source of servers: while it gives nothing, those that it gave stay."""
+    what = f"discovery {source.source}"
+    known = units.format_count(source.servers, "server")
+    if source.last_asked is None:
+        remedy = "run 'pgbackstop discovery refresh', or the daemon"
+        return Finding(what=what, state="missing", found="nobody has asked it yet", remedy=remedy)
+    if source.problem:
+        words = f"{source.problem}; last answer {age}, its {known} stay"
+        return Finding(what=what, state="advice", found=words, remedy="mend it, or the configuration")
+    return Finding(what=what, state="ok", found=f"{known}, last answer {age}")
 
 
 def tool(name: str, path: str | None, packages: Packages, *, needed: bool) -> Finding:

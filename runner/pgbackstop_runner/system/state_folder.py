@@ -19,6 +19,7 @@ kernel releases them when their process dies.
     state/wal_copy_readings/<storage>/<server>.json  what was read back there, and found
     state/wal_holds/<storage>/<server>.json  what of its WAL is kept for that storage alone
     state/drills/<plan>/<id>.json            where drills work, for the sweep after a crash
+    state/discovery/{servers,status}/<source>.json  see pgbackstop_catalog.config.discovered
 """
 
 from __future__ import annotations

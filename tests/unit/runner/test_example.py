@@ -33,7 +33,7 @@ def keys(place: str, value: Any) -> set[str]:
         return set()
     if place in {"groups.NAME.server", "groups.NAME.plans"}:  # the keys of servers and plans
         return set()
-    if place in {"servers", "storages", "groups", "plans", "console.users"}:
+    if place in {"servers", "storages", "groups", "discovery", "plans", "console.users"}:
         return set().union(*(keys(place + ".NAME", each) for each in value.values()))
     here = {f"{place}.{name}".lstrip(".") for name in value}
     return here.union(*(keys(f"{place}.{name}".lstrip("."), each) for name, each in value.items()))
