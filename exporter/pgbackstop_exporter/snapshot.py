@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from pgbackstop_catalog.config.configuration import Config
+from pgbackstop_catalog.config.discovered import Servers
 from pgbackstop_catalog.decisions import subjects
 from pgbackstop_catalog.decisions.attempts import Attempt, Subject
 from pgbackstop_catalog.decisions.history import History
@@ -166,11 +167,24 @@ class Health:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The configuration in use. ``seen_at`` is the age of its file: since when its plans are expected."""
+    """The configuration in use. ``seen_at`` is the age of its file: since when its plans are expected.
+
+    ``discovered`` are the servers that it was read with, as pgbackstop_catalog.config.discovered has them.
+    """
 
     config: Config
     seen_at: float
+    discovered: Servers = field(default_factory=dict)
     reload_success: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscoveryFacts:
+    """How a source of servers fares: whether its list was last taken, when, and how many it has."""
+
+    success: bool
+    last_success: float
+    servers: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +196,7 @@ class Snapshot:
     servers: Mapping[str, ServerHealth] = field(default_factory=dict)
     disks: Mapping[str, DiskFacts] = field(default_factory=dict)
     health: Mapping[str, Health] = field(default_factory=dict)
+    discovery: Mapping[str, DiscoveryFacts] = field(default_factory=dict)
 
     def is_up(self, collector: str) -> bool:
         """Whether the collector's last run ended well."""
@@ -203,6 +218,7 @@ class Snapshot:
 
 
 CATALOG = "catalog"
+DISCOVERY = "discovery"
 
 
 def postgres_collector(server: str) -> str:

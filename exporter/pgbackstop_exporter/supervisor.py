@@ -15,18 +15,20 @@ from typing import Final
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import load
+from pgbackstop_catalog.config.discovered import Servers
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_exporter import log, threads
 from pgbackstop_exporter.collector import Collector
 from pgbackstop_exporter.snapshot import (
     CATALOG,
+    DISCOVERY,
     Health,
     Settings,
     Snapshot,
     disk_collector,
     postgres_collector,
 )
-from pgbackstop_exporter.sources import disks, stored_backups
+from pgbackstop_exporter.sources import discovery, disks, stored_backups
 from pgbackstop_exporter.sources.catalog import CatalogSource
 from pgbackstop_exporter.sources.postgres import TIMEOUT_SECONDS, PostgresSource
 from pgbackstop_exporter.sources.stored_backups import StoredBackups
@@ -34,6 +36,7 @@ from pgbackstop_exporter.sources.stored_backups import StoredBackups
 CATALOG_SECONDS: Final = 5.0  # a finished run is to be visible within 30 s
 POSTGRES_SECONDS: Final = 15.0  # Prometheus' scrape interval
 DISK_SECONDS: Final = 15.0
+DISCOVERY_SECONDS: Final = 15.0
 # In which not one more record was read; however many there are, the first look may take its time.
 _CATALOG_TIMEOUT: Final = 30.0
 _DISK_TIMEOUT: Final = 5.0
@@ -41,10 +44,12 @@ _DISK_TIMEOUT: Final = 5.0
 
 def read_settings(path: Path) -> Settings:
     """The configuration file as it is now. Raises ConfigError."""
-    config = load.load(path)
-    config.catalog_folder()  # which an exporter reads
+    loaded = load.read(path)
+    loaded.config.catalog_folder()  # which an exporter reads
     try:
-        return Settings(config=config, seen_at=path.stat().st_mtime)
+        return Settings(
+            config=loaded.config, seen_at=path.stat().st_mtime, discovered=loaded.origins.discovered
+        )
     except OSError as error:
         raise errors.ConfigError(f"The configuration {path} is gone: {error.strerror}.") from error
 
@@ -117,6 +122,8 @@ class Supervisor:
             wanted[name, asked] = partial(self._watch_server, name, server)
         for path in disks.paths(config):
             wanted["disk", path, root] = partial(self._watch_disk, path)
+        if config.discovery:
+            wanted[DISCOVERY, state] = self._watch_discovery
         return wanted
 
     async def _watch_catalog(self, root: Path, state: Path) -> None:
@@ -164,6 +171,21 @@ class Supervisor:
 
         await self._loop(name, read, interval=DISK_SECONDS, limit=_DISK_TIMEOUT)
 
+    async def _watch_discovery(self) -> None:
+        """Other servers than the configuration was read with have it read again, once for each change."""
+        refused: Servers = {}
+
+        async def read() -> None:
+            nonlocal refused
+            settings = self.snapshot.settings
+            found = await threads.run(partial(discovery.read, settings.config, self._path), name=DISCOVERY)
+            if found.facts != self.snapshot.discovery:
+                self._update(replace(self.snapshot, discovery=found.facts))
+            if found.servers not in (settings.discovered, refused) and await self.reload():
+                refused = found.servers
+
+        await self._loop(DISCOVERY, read, interval=DISCOVERY_SECONDS, limit=_DISK_TIMEOUT)
+
     async def _loop(
         self, name: str, action: Callable[[], Coroutine[None, None, None]], *, interval: float, limit: float
     ) -> None:
@@ -185,7 +207,7 @@ class Supervisor:
         """Leave out what belongs to servers and disks that are configured no more."""
         config = self.snapshot.settings.config
         paths = disks.paths(config)
-        names = {CATALOG, *map(postgres_collector, config.servers), *map(disk_collector, paths)}
+        names = {CATALOG, DISCOVERY, *map(postgres_collector, config.servers), *map(disk_collector, paths)}
         snapshot = self.snapshot
         self._update(
             replace(
@@ -193,5 +215,8 @@ class Supervisor:
                 servers={name: facts for name, facts in snapshot.servers.items() if name in config.servers},
                 disks={path: facts for path, facts in snapshot.disks.items() if path in paths},
                 health={name: health for name, health in snapshot.health.items() if name in names},
+                discovery={
+                    name: facts for name, facts in snapshot.discovery.items() if name in config.discovery
+                },
             )
         )

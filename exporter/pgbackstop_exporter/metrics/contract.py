@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from pgbackstop_exporter.metrics import exporter_metrics, plan_metrics, server_metrics, storage_metrics
+from pgbackstop_exporter.metrics import (
+    discovery_metrics,
+    exporter_metrics,
+    plan_metrics,
+    server_metrics,
+    storage_metrics,
+)
 
 GROUPS: Final = (
     plan_metrics.GROUP,
@@ -13,6 +19,7 @@ GROUPS: Final = (
     server_metrics.RESTORES,
     storage_metrics.DISKS,
     storage_metrics.UNCONFIGURED_PLANS,
+    discovery_metrics.GROUP,
     exporter_metrics.GROUP,
 )
 METRICS: Final = tuple(metric for group in GROUPS for metric in group.metrics)

@@ -22,6 +22,7 @@ from tests.support import forks, storages
 PAUSES = dict.fromkeys(
     (
         "pgbackstop_exporter.supervisor.CATALOG_SECONDS",
+        "pgbackstop_exporter.supervisor.DISCOVERY_SECONDS",
         "pgbackstop_exporter.supervisor.DISK_SECONDS",
         "pgbackstop_exporter.supervisor.POSTGRES_SECONDS",
     ),

@@ -16,6 +16,7 @@ from pgbackstop_catalog.store import atomic
 from pgbackstop_exporter.metrics import plan_metrics, server_metrics, storage_metrics
 from pgbackstop_exporter.snapshot import (
     CATALOG,
+    DiscoveryFacts,
     DiskFacts,
     Health,
     ServerHealth,
@@ -154,4 +155,5 @@ def snapshot(folder: Path) -> Snapshot:
             postgres_collector("main"): WELL,
             disk_collector(str(folder)): WELL,
         },
+        discovery={"racks": DiscoveryFacts(success=True, last_success=NOW.timestamp(), servers=1)},
     )
