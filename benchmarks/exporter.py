@@ -142,7 +142,7 @@ def time_client(config: Path, root: Path, repeats: int) -> tuple[float, int]:
     """Median seconds of generate_latest for the same families, and their number of series."""
     snapshot = Snapshot(
         settings=supervisor.read_settings(config),
-        catalog=CatalogSource(root).refresh(),
+        catalog=CatalogSource.of_folder(root).refresh(),
         health={CATALOG: Health(success=True, duration=0.1, last_success=time.time())},
     )
     found = web_page.build(snapshot, now=time.time())

@@ -20,6 +20,7 @@ from pgbackstop_catalog.decisions.wal_holds import WalHold
 from pgbackstop_catalog.decisions.wal_readings import WalReadings
 from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records.scheduler import SchedulerState
+from pgbackstop_catalog.records.storage import StorageMark
 from pgbackstop_catalog.records.totals import Totals
 
 
@@ -102,6 +103,7 @@ class CatalogFacts:
     """The catalog as a whole; ``unreadable`` files are no records, or of a newer version.
 
     ``restores`` are by server, then by the database that was backed up (``""``: the whole server).
+    ``storages`` are those that a catalog in PostgreSQL knows.
     """
 
     plans: Mapping[str, PlanFacts] = field(default_factory=dict)
@@ -111,6 +113,7 @@ class CatalogFacts:
     wal_copy_readings: Mapping[tuple[str, str], WalReadings] = field(default_factory=dict)
     wal_holds: Mapping[tuple[str, str], WalHold] = field(default_factory=dict)
     restores: Mapping[str, Mapping[str, RestoreFacts]] = field(default_factory=dict)
+    storages: Mapping[str, StorageMark] = field(default_factory=dict)
     scheduler: SchedulerState | None = None
     pending: int = 0
     notification_failures: Mapping[str, int] = field(default_factory=dict)

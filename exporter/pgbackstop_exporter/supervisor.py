@@ -15,6 +15,7 @@ from typing import Final
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import load
+from pgbackstop_catalog.config.catalog_place import CatalogDatabase
 from pgbackstop_catalog.config.discovered import Servers
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_exporter import log, threads
@@ -31,6 +32,8 @@ from pgbackstop_exporter.snapshot import (
 from pgbackstop_exporter.sources import discovery, disks, stored_backups
 from pgbackstop_exporter.sources.catalog import CatalogSource
 from pgbackstop_exporter.sources.postgres import TIMEOUT_SECONDS, PostgresSource
+from pgbackstop_exporter.sources.record_database import DatabaseRecords
+from pgbackstop_exporter.sources.record_folders import FolderRecords
 from pgbackstop_exporter.sources.stored_backups import StoredBackups
 
 CATALOG_SECONDS: Final = 5.0  # a finished run is to be visible within 30 s
@@ -45,7 +48,6 @@ _DISK_TIMEOUT: Final = 5.0
 def read_settings(path: Path) -> Settings:
     """The configuration file as it is now. Raises ConfigError."""
     loaded = load.read(path)
-    loaded.config.catalog_folder()  # which an exporter reads
     try:
         return Settings(
             config=loaded.config, seen_at=path.stat().st_mtime, discovered=loaded.origins.discovered
@@ -112,22 +114,24 @@ class Supervisor:
     def _wanted(self) -> dict[Hashable, Callable[[], Coroutine[None, None, None]]]:
         """A coroutine for each source, by all that it depends on: what is equal goes on undisturbed."""
         config = self.snapshot.settings.config
-        root, state = config.catalog_folder(), config.state_root()
+        place, state = config.catalog_place(), config.state_root()
         wanted: dict[Hashable, Callable[[], Coroutine[None, None, None]]] = {
-            (CATALOG, root, state): partial(self._watch_catalog, root, state)
+            (CATALOG, str(place), state): partial(self._watch_catalog, place, state)
         }
         for name, server in config.servers.items():
             # Labels are no reason to connect anew.
             asked = server.model_dump_json(exclude={"labels", "group"})
             wanted[name, asked] = partial(self._watch_server, name, server)
         for path in disks.paths(config):
-            wanted["disk", path, root] = partial(self._watch_disk, path)
+            wanted["disk", path, str(place)] = partial(self._watch_disk, path)
         if config.discovery:
             wanted[DISCOVERY, state] = self._watch_discovery
         return wanted
 
-    async def _watch_catalog(self, root: Path, state: Path) -> None:
-        source = CatalogSource(root, state)
+    async def _watch_catalog(self, place: Path | CatalogDatabase, state: Path) -> None:
+        source = CatalogSource(
+            FolderRecords(place) if isinstance(place, Path) else DatabaseRecords(place), state
+        )
 
         async def read() -> None:
             try:
@@ -161,11 +165,12 @@ class Supervisor:
 
     async def _watch_disk(self, path: str) -> None:
         name = disk_collector(path)
-        stored = StoredBackups(Path(path), self.snapshot.settings.config.catalog_folder())
+        stored = StoredBackups(Path(path), self.snapshot.settings.config.catalog_place())
 
         async def read() -> None:
             kept = stored_backups.kept(self.snapshot, path)
-            look = partial(disks.look, self.snapshot.settings.config, path, stored, kept)
+            marks = self.snapshot.catalog.storages if self.snapshot.catalog else {}
+            look = partial(disks.look, self.snapshot.settings.config, path, stored, kept, marks)
             facts = await threads.run(look, name=name)
             self._update(replace(self.snapshot, disks={**self.snapshot.disks, path: facts}))
 

@@ -106,7 +106,7 @@ def test_edited_catalogs(edits: list[tuple[int, int, Any]]) -> None:
 
 
 def exported(folder: Path) -> None:
-    facts = CatalogSource(folder / "catalog").refresh()
+    facts = CatalogSource.of_folder(folder / "catalog").refresh()
     settings = Settings(config=config(folder), seen_at=0.0)
     now = time.time()
     families = page.build(Snapshot(settings=settings, catalog=facts), now=now)

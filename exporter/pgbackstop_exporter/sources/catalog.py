@@ -5,8 +5,8 @@ What cannot be read leaves what was known before: after an unreadable folder the
 
 from __future__ import annotations
 
-import os
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -19,11 +19,12 @@ from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.delivery import DeliveryFailures
 from pgbackstop_catalog.records.scheduler import SchedulerState
-from pgbackstop_catalog.store import folder, listing
-from pgbackstop_catalog.text import is_name
+from pgbackstop_catalog.store import folder
 from pgbackstop_exporter import log
 from pgbackstop_exporter.snapshot import CatalogFacts
+from pgbackstop_exporter.sources import record_folders
 from pgbackstop_exporter.sources.plan import PlanSource
+from pgbackstop_exporter.sources.record_folders import FolderRecords, Records
 from pgbackstop_exporter.sources.restores import RestoreSource
 from pgbackstop_exporter.sources.state_file import StateFile, V
 
@@ -32,13 +33,13 @@ _THOROUGH_SECONDS: Final = 600.0
 
 
 class CatalogSource:
-    """Reads a catalog folder; for one thread at a time. ``facts`` is None until the first good look."""
+    """Reads a catalog; for one thread at a time. ``facts`` is None until the first good look."""
 
-    def __init__(self, root: Path, state: Path | None = None) -> None:
-        """``root`` is the folder of the records, ``state`` that of the host's state if it is another."""
+    def __init__(self, records: Records, state: Path) -> None:
+        """``state`` is the folder of the host's state, which is the catalog's where that is a folder."""
         self.facts: CatalogFacts | None = None
-        self._root = root
-        self._state = state or root
+        self._records = records
+        self._state = state
         self._plans: dict[str, PlanSource] = {}
         self._scheduler = StateFile(self._state / "state" / "scheduler.json", SchedulerState)
         self._wal: dict[str, StateFile[WalState]] = {}
@@ -51,6 +52,11 @@ class CatalogSource:
         self._failures: dict[str, int] = {}
         self._told: frozenset[str] = frozenset()
 
+    @classmethod
+    def of_folder(cls, root: Path) -> CatalogSource:
+        """That of a folder with its host's state in it."""
+        return cls(FolderRecords(root), root)
+
     @property
     def looked_at(self) -> int:
         """How many records were looked at so far; may be asked while another thread refreshes."""
@@ -58,10 +64,14 @@ class CatalogSource:
 
     def refresh(self) -> CatalogFacts:
         """Look for changes. Raises CatalogError when a part cannot be read, after reading the others."""
-        names = self._plan_names()
         thorough = self._is_thorough()
-        failed = self._refresh_plans(names, thorough=thorough)
-        failed += self._refresh_restores(thorough=thorough)
+        failed: list[errors.CatalogError] = []
+        try:
+            failed += self._records.run(lambda: self._refresh_records(thorough=thorough), thorough=thorough)
+        except errors.CatalogError as error:
+            if self.facts is None or self._records.storages is None:  # a folder has the state in it
+                raise
+            failed.append(error)
         failed += self._refresh_states()
         if failed and self.facts is None:
             raise failed[0]
@@ -71,48 +81,24 @@ class CatalogSource:
             raise failed[0]
         return self.facts
 
-    def _plan_names(self) -> set[str]:
-        """Every plan with records. Raises CatalogError where the folder is gone or cannot be read."""
-        names = _subfolders(self._root / "backups")
-        if names is None and (self._plans or not listing.is_there(self._root)):
-            raise errors.CatalogError(
-                f"The catalog is not there: {self._root}.",
-                remedy="Mount its disk; or, if it is a new one, run 'pgbackstop storage create'.",
-            )
-        return (names or set()) | (_subfolders(self._root / "tallies", files=True) or set())
-
-    def _refresh_plans(self, names: set[str], *, thorough: bool) -> list[errors.CatalogError]:
-        failed: list[errors.CatalogError] = []
-        for name in names - set(self._plans):
-            self._plans[name] = PlanSource(self._root, name)
-        for name in set(self._plans) - names:
+    def _refresh_records(self, *, thorough: bool) -> list[errors.CatalogError]:
+        plans = self._records.plans()
+        for name in plans - set(self._plans):
+            self._plans[name] = PlanSource(self._records, name)
+        for name in set(self._plans) - plans:
             del self._plans[name]
-        for source in self._plans.values():
-            try:
-                source.refresh(thorough=thorough)
-            except errors.CatalogError as error:
-                failed.append(error)
-        return failed
-
-    def _refresh_restores(self, *, thorough: bool) -> list[errors.CatalogError]:
-        failed: list[errors.CatalogError] = []
-        parent = self._root / "restores"
-        for name in (_subfolders(parent) or set()) - set(self._restores):
-            self._restores[name] = RestoreSource(parent / name)
-        for source in self._restores.values():
-            try:
-                source.refresh(thorough=thorough)
-            except errors.CatalogError as error:
-                failed.append(error)
-        return failed
+        failed = _refreshed(self._plans.values(), thorough=thorough)
+        for name in self._records.servers() - set(self._restores):
+            self._restores[name] = RestoreSource(self._records, name)
+        return failed + _refreshed(self._restores.values(), thorough=thorough)
 
     def _refresh_states(self) -> list[errors.CatalogError]:
         failed: list[errors.CatalogError] = []
         parent = self._state / "state" / "wal"
-        for name in (_subfolders(parent, files=True) or set()) - set(self._wal):
+        for name in (record_folders.names(parent, files=True) or set()) - set(self._wal):
             self._wal[name] = StateFile(parent / f"{name}{folder.SUFFIX}", WalState)
         parent = self._state / "state" / "wal_readings"
-        for name in (_subfolders(parent, files=True) or set()) - set(self._wal_readings):
+        for name in (record_folders.names(parent, files=True) or set()) - set(self._wal_readings):
             self._wal_readings[name] = StateFile(parent / f"{name}{folder.SUFFIX}", WalReadings)
         _find(self._state / "state" / "wal_copies", self._wal_copies, WalCopyState)
         _find(self._state / "state" / "wal_copy_readings", self._wal_copy_readings, WalReadings)
@@ -145,8 +131,9 @@ class CatalogSource:
             },
             wal_holds={where: file.value for where, file in self._wal_holds.items() if file.value},
             restores={name: source.facts for name, source in self._restores.items()},
+            storages=self._records.storages or {},
             scheduler=self._scheduler.value,
-            pending=len(_subfolders(self._state / "outbox", files=True) or ()),
+            pending=len(record_folders.names(self._state / "outbox", files=True) or ()),
             notification_failures=self._channel_failures(),
             unreadable=len(self._problems()),
         )
@@ -176,37 +163,21 @@ class CatalogSource:
         return True
 
 
+def _refreshed(sources: Iterable[PlanSource | RestoreSource], *, thorough: bool) -> list[errors.CatalogError]:
+    """Why some of them could not be read."""
+    failed: list[errors.CatalogError] = []
+    for source in sources:
+        try:
+            source.refresh(thorough=thorough)
+        except errors.CatalogError as error:
+            failed.append(error)
+    return failed
+
+
 def _find(parent: Path, known: dict[tuple[str, str], StateFile[V]], kind: type[V]) -> None:
     """Add the files of each server and storage that are new."""
-    for storage in _subfolders(parent) or ():
-        for server in _subfolders(parent / storage, files=True) or ():
+    for storage in record_folders.names(parent) or ():
+        for server in record_folders.names(parent / storage, files=True) or ():
             if (server, storage) not in known:
                 path = parent / storage / f"{server}{folder.SUFFIX}"
                 known[server, storage] = StateFile(path, kind)
-
-
-def _subfolders(path: Path, *, files: bool = False) -> set[str] | None:
-    """Names of folders, or of record files without their ending; None where ``path`` is not there.
-
-    Whatever else lies there, like ``lost+found`` or ``.snapshot``, has no name of ours and is skipped.
-    Raises CatalogError where it cannot be read, or is a link to a disk that is not mounted.
-    """
-    try:
-        with os.scandir(path) as entries:
-            if not files:
-                return {each.name for each in entries if is_name(each.name) and _is_folder(Path(each.path))}
-            names = [entry.name for entry in entries]
-    except OSError as error:
-        if isinstance(error, FileNotFoundError) and not path.is_symlink():
-            return None
-        raise folder.unreadable(path, error) from error
-    ours = {name.removesuffix(folder.SUFFIX) for name in names if name.endswith(folder.SUFFIX)}
-    return {name for name in ours if is_name(name)}
-
-
-def _is_folder(path: Path) -> bool:
-    """Whether it is one, or a link to a disk that is not mounted: whoever reads it says so."""
-    try:
-        return listing.is_folder(path)
-    except errors.CatalogError:
-        return True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -24,13 +25,14 @@ from pgbackstop_exporter.snapshot import DiskFacts
 from pgbackstop_exporter.sources.stored_backups import Kept, StoredBackups
 
 _MOUNTS: Final = Path("/proc/self/mountinfo")
+_NO_MARKS: Final[Mapping[str, StorageMark]] = {}
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")  # how a space stands in a path there
 
 
 def paths(config: Config) -> tuple[str, ...]:
-    """The folders of storages, and the catalog's where it lies outside all of them."""
+    """The folders of storages, and the catalog's or else the state's where it lies outside all of them."""
     folders = {each.path for each in config.storages.values() if isinstance(each, FolderStorage)}
-    catalog = config.catalog_folder()
+    catalog = config.state_root() if config.catalog_database else config.catalog_folder()
     if not any(catalog.is_relative_to(each) for each in folders):
         folders.add(catalog)
     return tuple(sorted(map(str, folders)))
@@ -51,12 +53,15 @@ def read(path: str, stored: StoredBackups, kept: Kept) -> DiskFacts:
     )
 
 
-def look(config: Config, path: str, stored: StoredBackups, kept: Kept) -> DiskFacts:
+def look(
+    config: Config, path: str, stored: StoredBackups, kept: Kept, marks: Mapping[str, StorageMark] = _NO_MARKS
+) -> DiskFacts:
     """The same of a storage or catalog that is mounted. Raises CatalogError where it is not there, OSError.
 
-    The disk that holds its mount point says nothing of it.
+    The disk that holds its mount point says nothing of it. ``marks`` are the storages that a catalog in
+    PostgreSQL knows.
     """
-    known = _require(config, Path(path))
+    known = _require(config, Path(path), marks)
     found = read(path, stored, kept)
     lost = {each for each in found.missing if known and all(_is_lost(mark, each) for mark in known)}
     return replace(found, lost=frozenset(lost))
@@ -69,7 +74,7 @@ def _is_lost(mark: StorageMark, backup_id: str) -> bool:
     return False
 
 
-def _require(config: Config, path: Path) -> list[StorageMark]:
+def _require(config: Config, path: Path, marks: Mapping[str, StorageMark]) -> list[StorageMark]:
     """What the catalog knows of the storages of that path.
 
     Raises CatalogError where the storage of that path is not mounted, or another one is.
@@ -77,7 +82,7 @@ def _require(config: Config, path: Path) -> list[StorageMark]:
     storages = config.storages.items()
     names = [name for name, each in storages if isinstance(each, FolderStorage) and each.path == path]
     if not names:
-        listing.require(path)  # of the catalog
+        listing.require_state(path)  # of the catalog
         return []
     place = path / layout.STORAGE_MARK
     try:
@@ -87,8 +92,8 @@ def _require(config: Config, path: Path) -> list[StorageMark]:
             f"The storage {names[0]} is not there: {path} holds no {place.name}.",
             remedy=f"Mount it; or, if it is a new one, run 'pgbackstop storage create {names[0]}'.",
         ) from None
-    catalog = FolderCatalog(config.catalog_folder())
-    known = [mark for mark in map(catalog.storage, names) if mark is not None]
+    known_by = marks.get if config.catalog_database else FolderCatalog(config.catalog_folder()).storage
+    known = [mark for mark in map(known_by, names) if mark is not None]
     for mark in known:
         if mark.id != found.id:
             raise errors.CatalogError(

@@ -5,39 +5,28 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from pgbackstop_catalog.decisions import history, subjects
 from pgbackstop_catalog.decisions.attempts import Attempt, Subject
-from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_catalog.records.copy import Copy
-from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.store import packed_records
 from pgbackstop_catalog.store.packed_records import CopyDigest, ProofDigest
-from pgbackstop_catalog.store.record_cache import RecordCache
 from pgbackstop_exporter.snapshot import CopyFacts, KeptBackup, PlanFacts, ProofFacts
-from pgbackstop_exporter.sources.state_file import StateFile
+from pgbackstop_exporter.sources.record_folders import Records
 
 # A fold writes the tally at least twice, so a reader that finds it unchanged saw none begin or end.
 _TRIES = 5
 
 
 class PlanSource:
-    """Reads one plan's folders; ``facts`` are a new value whenever something changed."""
+    """Reads one plan's records; ``facts`` are a new value whenever something changed."""
 
-    def __init__(self, root: Path, plan: str) -> None:
+    def __init__(self, records: Records, plan: str) -> None:
         self.facts = PlanFacts(tally=Totals(plan=plan))
-        self._backups: RecordCache[Backup, Attempt] = RecordCache(
-            root / "backups" / plan, packed_records.Attempts()
-        )
-        self._copies: RecordCache[Copy, CopyDigest] = RecordCache(
-            root / "copies" / plan, packed_records.Copies()
-        )
-        self._proofs: RecordCache[Proof, ProofDigest] = RecordCache(
-            root / "proofs" / plan, packed_records.Proofs()
-        )
-        self._tally = StateFile(root / "tallies" / f"{plan}.json", Totals)
+        self._backups = records.cache(plan, packed_records.Attempts())
+        self._copies = records.cache(plan, packed_records.Copies())
+        self._proofs = records.cache(plan, packed_records.Proofs())
+        self._tally = records.tally(plan)
 
     @property
     def problems(self) -> list[str]:

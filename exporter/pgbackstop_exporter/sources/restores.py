@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
-from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.store import packed_records
 from pgbackstop_catalog.store.packed_records import RestoreDigest
-from pgbackstop_catalog.store.record_cache import RecordCache
 from pgbackstop_exporter.snapshot import RestoreFacts
+from pgbackstop_exporter.sources.record_folders import Records
 
 
 class RestoreSource:
-    """Reads one server's folder; ``facts`` by database are a new value whenever something changed."""
+    """Reads one server's restores; ``facts`` by database are a new value whenever something changed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, records: Records, server: str) -> None:
         self.facts: Mapping[str, RestoreFacts] = {}
-        self._shelf: RecordCache[Restore, RestoreDigest] = RecordCache(path, packed_records.Restores())
+        self._shelf = records.cache(server, packed_records.Restores())
 
     @property
     def problems(self) -> list[str]:

@@ -16,11 +16,14 @@ from pathlib import Path, PurePosixPath
 from typing import Final, cast
 
 from pgbackstop_catalog import errors, regular_file
+from pgbackstop_catalog.config.catalog_place import CatalogDatabase
 from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.records import codec, file_list
 from pgbackstop_catalog.records.attempt import BackupType
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import layout
+from pgbackstop_catalog.store.postgres.catalog import PostgresCatalog
+from pgbackstop_catalog.store.postgres.rows import Key
 from pgbackstop_exporter.snapshot import Snapshot
 
 # By the parent of their folders, the ids of backups and the plan of each.
@@ -55,11 +58,11 @@ def kept(snapshot: Snapshot, path: str) -> Kept:
 
 
 class StoredBackups:
-    """The backups of one storage; ``catalog`` is the catalog's folder."""
+    """The backups of one storage; ``catalog`` is the catalog's folder or database."""
 
-    def __init__(self, root: Path, catalog: Path) -> None:
+    def __init__(self, root: Path, catalog: Path | CatalogDatabase) -> None:
         self._root = root
-        self._records = catalog / "backups"
+        self._catalog = catalog if isinstance(catalog, Path) else PostgresCatalog(catalog, read_only=True)
         self._round: Iterator[None] = iter(())
         self._damaged: set[str] = set()
 
@@ -98,10 +101,14 @@ class StoredBackups:
     def _record(self, plan: str, backup_id: str) -> Backup | None:
         """Of an available backup; None where it cannot be read, as the catalog's collector tells."""
         try:
-            record = codec.read(Backup, self._records / plan / f"{backup_id}.json")
+            record: Backup | None
+            if isinstance(self._catalog, Path):
+                record = codec.read(Backup, self._catalog / "backups" / plan / f"{backup_id}.json")
+            else:
+                record = self._catalog.get(Backup, Key("backup", plan, backup_id))
         except (OSError, errors.CatalogError):
             return None
-        return record if record.is_available else None
+        return record if record is not None and record.is_available else None
 
 
 def _is_wrong(record: Backup, folder: Path) -> Generator[None, None, bool]:

@@ -147,7 +147,7 @@ def snapshot(folder: Path) -> Snapshot:
     disk = DiskFacts(free=10, size=100, free_inodes=5, is_readonly=False)
     return Snapshot(
         settings=Settings(config=config(folder), seen_at=SEEN_AT.timestamp()),
-        catalog=CatalogSource(folder / "catalog").refresh(),
+        catalog=CatalogSource.of_folder(folder / "catalog").refresh(),
         servers={"main": server},
         disks={str(folder): disk},
         health={

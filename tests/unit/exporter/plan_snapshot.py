@@ -40,7 +40,7 @@ def of(
         settings=Settings(
             config=config(folder, plans={"daily": daily}, storages=storages), seen_at=SEEN_AT.timestamp()
         ),
-        catalog=CatalogSource(folder / "catalog").refresh(),
+        catalog=CatalogSource.of_folder(folder / "catalog").refresh(),
         servers={} if live is None else {"main": found},
         health={CATALOG: WELL},
     )

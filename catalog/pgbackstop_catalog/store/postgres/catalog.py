@@ -75,12 +75,13 @@ class PostgresCatalog:
 
     place: CatalogDatabase
     on_invalid_record: Callable[[errors.CatalogError], None] = field(default=lambda _error: None)
+    read_only: bool = False
     session: Session = field(init=False, repr=False, compare=False)
     _quiet_until: float = field(default=0.0, init=False, repr=False, compare=False)
     _changes: int = field(default=0, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self.session = Session(self.place)
+        self.session = Session(self.place, read_only=self.read_only)
 
     @property
     def location(self) -> str:

@@ -163,7 +163,7 @@ def test_a_physical_backup_of_another_server_is_not_this_plans(tmp_path: Path) -
     catalog(tmp_path, weekly(server="old"))
     found = Snapshot(
         settings=Settings(config=config(tmp_path), seen_at=0.0),
-        catalog=CatalogSource(tmp_path / "catalog").refresh(),
+        catalog=CatalogSource.of_folder(tmp_path / "catalog").refresh(),
     )
     assert value(found, "backup_last_success_time", plan="weekly") == 0.0
 

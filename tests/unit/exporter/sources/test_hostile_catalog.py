@@ -23,7 +23,7 @@ SHOP = Subject("main", "shop", "logical")
 
 def served(root: Path) -> tuple[CatalogFacts, str]:
     """What the source finds, and the page that is made of it; no error may end either."""
-    facts = CatalogSource(root / "catalog").refresh()
+    facts = CatalogSource.of_folder(root / "catalog").refresh()
     settings = Settings(config=config(root), seen_at=0.0)
     families: Families = page.build(Snapshot(settings=settings, catalog=facts), now=time.time())
     body = Page(families, [(Form.TEXT, False)]).body(
@@ -176,7 +176,7 @@ def test_what_was_repaired_is_read_again(tmp_path: Path) -> None:
     records = catalog(tmp_path, good, bad)
     content = records.path(bad).read_bytes()
     _pipe(records.path(bad))
-    source = CatalogSource(tmp_path / "catalog")
+    source = CatalogSource.of_folder(tmp_path / "catalog")
     assert source.refresh().unreadable == 1
     records.path(bad).unlink()
     records.path(bad).write_bytes(content)

@@ -42,7 +42,7 @@ def seen(tmp_path: Path) -> Snapshot:
     }
     return Snapshot(
         settings=Settings(config=config(tmp_path, plans=plans), seen_at=NOW.timestamp()),
-        catalog=CatalogSource(tmp_path / "catalog").refresh(),
+        catalog=CatalogSource.of_folder(tmp_path / "catalog").refresh(),
         health={CATALOG: WELL},
     )
 
@@ -112,7 +112,7 @@ def test_a_new_storage_is_as_it_should_be(seen: Snapshot, tmp_path: Path) -> Non
 def test_a_backup_stays_where_it_was_stored_when_its_plan_moves(seen: Snapshot, tmp_path: Path) -> None:
     moved = daily(NOW - DAY / 2, storage="second")
     catalog(tmp_path, moved)
-    seen = replace(seen, catalog=CatalogSource(tmp_path / "catalog").refresh())
+    seen = replace(seen, catalog=CatalogSource.of_folder(tmp_path / "catalog").refresh())
     assert moved.id not in stored_backups.kept(seen, str(tmp_path))[LOGICAL]
 
 
