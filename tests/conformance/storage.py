@@ -22,7 +22,13 @@ def source(path: Path, content: bytes) -> StoredFile:
 def put(store: ByteStore, original: Path, path: str, expected: StoredFile) -> int:
     """Store a file as copies are; how many bytes are stored."""
     with originals.opened(original, expected) as stream:
-        return store.put(stream, path, expected.size_bytes)
+        sent = store.put(stream, path, expected.size_bytes)
+    with store.open_stored(path, sent.size_bytes) as stored:
+        digest = hashlib.sha256()
+        while chunk := stored.read(2**20):
+            digest.update(chunk)
+    assert digest.hexdigest() == sent.sha256
+    return sent.size_bytes
 
 
 class StorageContract:

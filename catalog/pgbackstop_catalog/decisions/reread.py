@@ -23,7 +23,8 @@ from pgbackstop_catalog.records.proof import Proof
 class Kept:
     """A backup that is kept in its own storage, or its ``copy`` in another one.
 
-    ``is_sealed`` where nothing on this host opens the copy: of such a one sizes alone are compared.
+    ``is_sealed`` where nothing on this host opens the copy, and nobody knows what was sent of it: of such a
+    one sizes alone are compared.
     """
 
     backup: Backup

@@ -93,6 +93,9 @@ class WalSegment(Model):
     stored_bytes: Count | None = Field(
         default=None, description="in an encrypted storage: its size there; size_bytes and sha256 are inside"
     )
+    stored_sha256: str | None = Field(
+        default=None, pattern=r"^[0-9a-f]{64}$", description="in an encrypted storage: of the bytes there"
+    )
 
 
 class WalIdentity(Model):
@@ -288,6 +291,7 @@ class Entry(NamedTuple):
     archived_at: datetime
     covers_until: datetime | None
     stored_bytes: int | None = None
+    stored_sha256: str | None = None
 
     @property
     def there_bytes(self) -> int:

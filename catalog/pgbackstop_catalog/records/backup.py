@@ -55,6 +55,11 @@ class CopyEncryption(Model):
     stored_bytes: dict[RelativePath, Count] = Field(
         description="how large each file is when it is encrypted; size_bytes and sha256 are of its content"
     )
+    stored_sha256: dict[RelativePath, Sha256] = Field(
+        default_factory=dict,
+        description="of each file as it is encrypted: who has no identity can tell by it if it is whole; "
+        "not there in copies of older versions",
+    )
 
 
 class Backup(Model):

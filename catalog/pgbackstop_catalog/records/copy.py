@@ -29,6 +29,9 @@ class Copy(Model):
     finished_at: UtcTime | None = None
     duration_seconds: Seconds | None = None
     size_bytes: Count | None = None
+    has_stored_digests: bool = Field(
+        default=False, description="whether it is encrypted, and the record beside it has digests of that"
+    )
     attempts: Count = 1
     failures: Count = 0
     message: str = ""

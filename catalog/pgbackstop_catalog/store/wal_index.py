@@ -97,7 +97,9 @@ def _entry(document: Any) -> wal_segments.Entry:
     name, path, size, sha256 = (document[key] for key in ("name", "path", "size_bytes", "sha256"))
     if not _NAME.fullmatch(name) or not _is_inside(path) or not _SHA256.fullmatch(sha256):
         raise ValueError
-    stored = document.get("stored_bytes")
+    stored, digest = document.get("stored_bytes"), document.get("stored_sha256")
+    if digest is not None and not _SHA256.fullmatch(digest):
+        raise ValueError
     for each in (size, 0 if stored is None else stored):
         if type(each) is not int or not 0 <= each < MOST_BYTES:
             raise ValueError
@@ -109,6 +111,7 @@ def _entry(document: Any) -> wal_segments.Entry:
         archived_at=_moment(document["archived_at"]),
         covers_until=_moment(covers) if covers else None,
         stored_bytes=stored,
+        stored_sha256=digest,
     )
 
 

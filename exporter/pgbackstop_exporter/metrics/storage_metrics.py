@@ -50,7 +50,7 @@ WAL_COPY_DAMAGED: Final = metric.wal_copy(
 WAL_COPY_OLDEST_VERIFICATION: Final = metric.wal_copy(
     "backup_wal_copy_oldest_verification_timestamp_seconds",
     "Unix time at which that segment in the storage was read back, or archived, whose reading is the longest "
-    "ago; absent where its WAL is not read again: by verify: false, or because no identity here opens it.",
+    "ago; absent where its WAL is not read again, by verify: false.",
     metric.READINGS,
 )
 WAL_COPY_BYTES: Final = metric.wal_copy("backup_wal_copy_bytes", "Stored bytes of WAL in the storage.")

@@ -8,6 +8,7 @@ from textwrap import dedent
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup, CopyEncryption
 from pgbackstop_catalog.store import layout
+from pgbackstop_runner.storage.protocol import Sent
 
 # As docs/how-to/encrypt-copies.md has it.
 DECRYPT = (
@@ -16,9 +17,13 @@ DECRYPT = (
 )
 
 
-def record(content: bytes, recipients: tuple[str, ...], sizes: Mapping[str, int]) -> bytes:
-    """``backup.json`` of the copy: it says for whom the files are encrypted, and how large they are then."""
-    encryption = CopyEncryption(recipients=recipients, stored_bytes=dict(sizes))
+def record(content: bytes, recipients: tuple[str, ...], sent: Mapping[str, Sent]) -> bytes:
+    """``backup.json`` of the copy: it says for whom the files are encrypted, and what they are then."""
+    encryption = CopyEncryption(
+        recipients=recipients,
+        stored_bytes={path: each.size_bytes for path, each in sent.items()},
+        stored_sha256={path: each.sha256 for path, each in sent.items()},
+    )
     return codec.encode(codec.decode(Backup, content, where=layout.RECORD_NAME).evolve(encryption=encryption))
 
 

@@ -125,7 +125,9 @@ def _restore(workspace: Workspace, storage: str, found: _Found) -> list[Backup |
     else:
         record = record.evolve(plan=known)
     if storage != record.storage:
-        copy = _copy(record, storage)
+        encryption = found.record.encryption
+        digests = encryption is not None and bool(encryption.stored_sha256)
+        copy = _copy(record, storage).evolve(has_stored_digests=digests)
         if not workspace.catalog.has(copy):
             workspace.catalog.put(copy)
             written.append(copy)

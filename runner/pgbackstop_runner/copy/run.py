@@ -22,7 +22,7 @@ from pgbackstop_catalog.records.file_list import DamagedFiles
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.copy import encrypted_copy, storage_retention
 from pgbackstop_runner.storage import identity, open, original, stored_backup
-from pgbackstop_runner.storage.protocol import SourceChanged, StoreError
+from pgbackstop_runner.storage.protocol import Sent, SourceChanged, StoreError
 from pgbackstop_runner.storage.stored_backup import StoredBackup
 from pgbackstop_runner.system import log, meter, pauses
 from pgbackstop_runner.workspace import Workspace
@@ -145,7 +145,8 @@ def _make(workspace: Workspace, wanted: Missing, sleep: Sleep) -> Copy:
             if isinstance(error, _FINAL):
                 break
         else:
-            mended = record.evolve(damaged_at=None)
+            is_encrypted = workspace.config.storages[wanted.storage].encryption is not None
+            mended = record.evolve(damaged_at=None, has_stored_digests=is_encrypted)
             return _finish(workspace, mended, started, status=Status.SUCCEEDED, size_bytes=size)
         if pause is not None:
             sleep(pauses.left_to_chance(pause))
@@ -188,20 +189,20 @@ def _upload(workspace: Workspace, wanted: Missing) -> int:
         if not workspace.catalog.backup(backup.id).is_available:
             raise StoreError(f"Backup {backup.id} has expired before its copy was made.")
         there = PurePosixPath(backup.location or "")
-        sizes: dict[str, int] = {}
+        sent: dict[str, Sent] = {}
         files = stored.files()
         with meter.measured(f"copy to {wanted.storage}", lambda: sum(each.size_bytes for each in files)):
             for file in files:
                 with original.opened(stored.path(file.path), file) as stream:
-                    sizes[file.path] = store.put(stream, str(there / file.path), file.size_bytes)
-        beside = dict(_beside(stored, store.encrypted_for, sizes))
+                    sent[file.path] = store.put(stream, str(there / file.path), file.size_bytes)
+        beside = dict(_beside(stored, store.encrypted_for, sent))
         for name, content in beside.items():
             store.put_bytes(content, str(there / name))
-    return sum(sizes.values()) + sum(map(len, beside.values()))
+    return sum(each.size_bytes for each in sent.values()) + sum(map(len, beside.values()))
 
 
 def _beside(
-    stored: StoredBackup, encrypted_for: tuple[str, ...] | None, sizes: dict[str, int]
+    stored: StoredBackup, encrypted_for: tuple[str, ...] | None, sent: dict[str, Sent]
 ) -> Iterator[tuple[str, bytes]]:
     """The two files for people, which no record lists, and the commit mark last."""
     for name in (layout.CHECKSUMS_NAME, layout.RESTORE_NAME, layout.RECORD_NAME):
@@ -210,5 +211,5 @@ def _beside(
             if encrypted_for is not None and name == layout.RESTORE_NAME:
                 content = encrypted_copy.restore_text(content, encrypted_for)
             if encrypted_for is not None and name == layout.RECORD_NAME:
-                content = encrypted_copy.record(content, encrypted_for, sizes)
+                content = encrypted_copy.record(content, encrypted_for, sent)
             yield name, content

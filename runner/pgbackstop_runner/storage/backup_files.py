@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, ClassVar, Protocol
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records import codec, file_list
@@ -40,6 +40,7 @@ class BackupFiles(Protocol):
 class CopiedFiles:
     """Those of a copy; where it is encrypted, ``backup`` is the record beside it."""
 
+    what: ClassVar[str] = "files"
     store: ByteStore
     storage: str
     backup: Backup
@@ -72,6 +73,12 @@ class CopiedFiles:
             with self.open(min(self._sizes, key=self._sizes.__getitem__)) as stream:
                 stream.read(1)
 
+    def as_stored(self) -> EncryptedFiles | None:
+        """The same without an identity; None where the record beside an encrypted copy has no digests."""
+        if self.backup.encryption is None or not self.backup.encryption.stored_sha256:
+            return None
+        return EncryptedFiles(store=self.store, storage=self.storage, backup=self.backup)
+
     def problem(self) -> str:
         """Which file is not there, or not as long as it was stored; "" where none is.
 
@@ -95,6 +102,27 @@ class CopiedFiles:
 
     def _path(self, name: str) -> str:
         return str(PurePosixPath(self.backup.location or "", name))
+
+
+class EncryptedFiles(CopiedFiles):
+    """Those of an encrypted copy as they are stored, for a host without an identity."""
+
+    what = "files as they are encrypted"
+
+    def files(self) -> tuple[StoredFile, ...]:
+        encryption = self.backup.encryption
+        digests = encryption.stored_sha256 if encryption else {}
+        sizes = self.backup.sizes_of_copy(listed := super().files())
+        try:
+            return tuple(
+                StoredFile(path=each.path, size_bytes=sizes[each.path], sha256=digests[each.path])
+                for each in listed
+            )
+        except KeyError as error:
+            raise file_list.damaged_list(self.backup, f"has no digest of {error}") from None
+
+    def open(self, name: str) -> BinaryIO:
+        return self.store.open_stored(self._path(name), self._sizes[name])
 
 
 def find(workspace: Workspace, backup: Backup, storage: str | None = None) -> BackupFiles:

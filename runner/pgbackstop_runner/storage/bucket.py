@@ -27,7 +27,7 @@ from pgbackstop_catalog.config.storage import ObjectStorage
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.storage import secret_files
-from pgbackstop_runner.storage.protocol import StoreError, require_inside, wrong_size
+from pgbackstop_runner.storage.protocol import Sent, StoreError, require_inside, wrong_size
 from pgbackstop_runner.storage.range_reader import BUFFER_BYTES, RangeReader
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Bucket:
     def encrypted_for(self) -> None:
         return None
 
-    def put(self, source: BinaryIO, path: str, most_bytes: int) -> int:
+    def put(self, source: BinaryIO, path: str, most_bytes: int) -> Sent:
         part = max(PART_BYTES, -(-most_bytes // _MOST_PARTS))
         sent = _Digests()
         with self._errors(path):
@@ -110,7 +110,7 @@ class Bucket:
                     attributes=self.attributes,
                 )
             self._compare(path, sent)
-        return sent.size
+        return Sent(sent.size, str(sent.sha256.hexdigest()))
 
     def put_bytes(self, content: bytes, path: str) -> None:
         with self._errors(path):
@@ -138,6 +138,9 @@ class Bucket:
             return found
 
         return cast("BinaryIO", io.BufferedReader(RangeReader(fetch, size_bytes), BUFFER_BYTES))
+
+    def open_stored(self, path: str, size_bytes: int) -> BinaryIO:
+        return self.open(path, size_bytes)
 
     def files(self, folder: str) -> Iterator[tuple[str, int]]:
         with self._errors(folder):

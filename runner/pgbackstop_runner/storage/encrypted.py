@@ -20,7 +20,7 @@ from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.storage import age_keys, age_stream
 from pgbackstop_runner.storage.age_keys import Recipient
-from pgbackstop_runner.storage.protocol import ByteStore, Sealed
+from pgbackstop_runner.storage.protocol import ByteStore, Sealed, Sent
 
 _RECORDS = frozenset(
     {
@@ -60,7 +60,7 @@ class EncryptedStore:
     def encrypted_for(self) -> tuple[str, ...]:
         return tuple(each.fingerprint for each in self.recipients)
 
-    def put(self, source: BinaryIO, path: str, most_bytes: int) -> int:
+    def put(self, source: BinaryIO, path: str, most_bytes: int) -> Sent:
         if _is_record(path):
             return self.inner.put(source, path, most_bytes)
         keys = self._keys()
@@ -88,6 +88,9 @@ class EncryptedStore:
             return self.inner.open(path, size_bytes)
         identities = self._identities(path)
         return age_stream.decrypting(self.inner.open(_there(path), size_bytes), identities, self._where(path))
+
+    def open_stored(self, path: str, size_bytes: int) -> BinaryIO:
+        return self.inner.open(_there(path), size_bytes)
 
     def files(self, folder: str) -> Iterator[tuple[str, int]]:
         """Files that are neither encrypted nor records are none of ours, and not told."""

@@ -41,7 +41,7 @@ def read(copy: CopiedFiles, on_bytes: Callable[[int], None] = lambda _count: Non
     """
     wanted = copy.files()
     _all(copy, wanted, lambda _stored: contextlib.nullcontext(_Nowhere()), on_bytes)
-    return f"sha256 of {len(wanted)} files in {copy.storage}"
+    return f"sha256 of {len(wanted)} {copy.what} in {copy.storage}"
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from pgbackstop_catalog import regular_file
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import atomic, layout
-from pgbackstop_runner.storage.protocol import DEEPEST, StoreError, require_inside, wrong_size
+from pgbackstop_runner.storage.protocol import DEEPEST, Sent, StoreError, require_inside, wrong_size
 
 _CHUNK_BYTES = 2**20
 
@@ -29,7 +29,7 @@ class FolderStore:
     def encrypted_for(self) -> None:
         return None
 
-    def put(self, source: BinaryIO, path: str, most_bytes: int) -> int:
+    def put(self, source: BinaryIO, path: str, most_bytes: int) -> Sent:
         with _errors(self.root):
             target = self._inside(path)
             atomic.make_folder(target.parent)
@@ -42,7 +42,7 @@ class FolderStore:
             finally:
                 temporary.unlink(missing_ok=True)
             atomic.sync_folder(target.parent)
-            return size
+            return Sent(size, digest)
 
     def put_bytes(self, content: bytes, path: str) -> None:
         with _errors(self.root):
@@ -67,6 +67,9 @@ class FolderStore:
                 opened.close()
                 raise wrong_size(str(self.root / path), found, size_bytes)
             return opened
+
+    def open_stored(self, path: str, size_bytes: int) -> BinaryIO:
+        return self.open(path, size_bytes)
 
     def files(self, folder: str) -> Iterator[tuple[str, int]]:
         with _errors(self.root):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
-from pgbackstop_runner.storage.protocol import ByteStore
+from pgbackstop_runner.storage.protocol import ByteStore, Sent
 
 _PIECE_BYTES = 2**16
 
@@ -55,7 +55,7 @@ class PacedStore:
     def encrypted_for(self) -> tuple[str, ...] | None:
         return self.inner.encrypted_for
 
-    def put(self, source: BinaryIO, path: str, most_bytes: int) -> int:
+    def put(self, source: BinaryIO, path: str, most_bytes: int) -> Sent:
         with io.BufferedReader(_Paced(source, self.pace, closes=False), _PIECE_BYTES) as stream:
             return self.inner.put(cast("BinaryIO", stream), path, most_bytes)
 
@@ -74,6 +74,9 @@ class PacedStore:
     def open(self, path: str, size_bytes: int) -> BinaryIO:
         stream = _Paced(self.inner.open(path, size_bytes), self.pace, closes=True)
         return cast("BinaryIO", io.BufferedReader(stream, _PIECE_BYTES))
+
+    def open_stored(self, path: str, size_bytes: int) -> BinaryIO:
+        return self.open(path, size_bytes)
 
     def files(self, folder: str) -> Iterator[tuple[str, int]]:
         return self.inner.files(folder)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import StoredFile
@@ -57,6 +57,13 @@ class SourceChanged(StoreError):
         )
 
 
+class Sent(NamedTuple):
+    """What is stored of a stream: after it was encrypted, where that is done."""
+
+    size_bytes: int
+    sha256: str
+
+
 class ByteStore(Protocol):
     """A storage that keeps files under paths. Sizes are those of what is stored."""
 
@@ -64,10 +71,10 @@ class ByteStore(Protocol):
     def encrypted_for(self) -> tuple[str, ...] | None:
         """Whose identities open its files, by fingerprints; None where they are not encrypted."""
 
-    def put(self, source: BinaryIO, path: str, most_bytes: int) -> int:
+    def put(self, source: BinaryIO, path: str, most_bytes: int) -> Sent:
         """Store all of a stream, of so many bytes at most, and compare what is stored with what was read.
 
-        Returns how many bytes are stored. What reading raises is raised, and nothing is stored then.
+        Returns what is stored. What reading raises is raised, and nothing is stored then.
         """
 
     def put_bytes(self, content: bytes, path: str) -> None:
@@ -81,6 +88,9 @@ class ByteStore(Protocol):
 
     def open(self, path: str, size_bytes: int) -> BinaryIO:
         """A file of that size as a stream from its beginning; reading raises StoreError."""
+
+    def open_stored(self, path: str, size_bytes: int) -> BinaryIO:
+        """The same as it is stored: without an identity, where it is encrypted."""
 
     def files(self, folder: str) -> Iterator[tuple[str, int]]:
         """Path and bytes of every file below a folder; none where it is not there."""

@@ -28,7 +28,7 @@ from pgbackstop_catalog.config.storage import SftpStorage
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_runner.storage import sftp_login, sftp_session
-from pgbackstop_runner.storage.protocol import DEEPEST, StoreError, require_inside, wrong_size
+from pgbackstop_runner.storage.protocol import DEEPEST, Sent, StoreError, require_inside, wrong_size
 from pgbackstop_runner.storage.range_reader import RangeReader
 from pgbackstop_runner.storage.sftp_session import Session
 
@@ -54,7 +54,7 @@ class SftpStore:
     def encrypted_for(self) -> None:
         return None
 
-    def put(self, source: BinaryIO, path: str, most_bytes: int) -> int:
+    def put(self, source: BinaryIO, path: str, most_bytes: int) -> Sent:
         with self._errors(path):
             target = self._inside(path)
             self._sweep(target.parent)
@@ -67,7 +67,7 @@ class SftpStore:
             except BaseException:
                 self.session.clean_up(SFTPClient.remove, temporary)
                 raise
-            return size
+            return Sent(size, digest)
 
     def put_bytes(self, content: bytes, path: str) -> None:
         self.put(io.BytesIO(content), path, len(content))
@@ -93,6 +93,9 @@ class SftpStore:
             return found
 
         return cast("BinaryIO", io.BufferedReader(RangeReader(fetch, size_bytes), _CHUNK_BYTES))
+
+    def open_stored(self, path: str, size_bytes: int) -> BinaryIO:
+        return self.open(path, size_bytes)
 
     def files(self, folder: str) -> Iterator[tuple[str, int]]:
         with self._errors(folder):

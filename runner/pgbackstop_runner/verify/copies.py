@@ -1,7 +1,8 @@
 """Copies read back from further storages, every byte compared with the record; nothing is kept of them.
 
 The record has the hash of each file as it was when the backup itself was checked, so that what is equal is as
-good as that. A damaged copy condemns itself alone: ``copy`` makes it again while the backup is whole.
+good as that; without an identity, what is encrypted is compared with what was sent. A damaged copy condemns
+itself alone: ``copy`` makes it again while the backup is whole.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ def plan(
 ) -> Iterator[VerifyResult]:
     """Read the copies of one plan's backups in that storage. Raises Busy, CatalogError, Interrupted.
 
-    Where nothing on this host opens them, a schedule is content when every file is there and has its size: no
-    proof tells of that, because nothing was read.
+    Where nothing on this host opens them, the encrypted bytes are compared with what was sent. Copies of
+    older versions have no digests of it: then a schedule is content when every file is there and has its
+    size, and no proof tells of that, because nothing was read.
     """
     with workspace.state.held(reconcile.verify_lock(plan_name), f"A verify of plan {plan_name}"):
         reconcile.close_proofs(workspace, plan_name)
@@ -73,17 +75,22 @@ def _is_readable(copy: Copy) -> bool:
 
 
 def _is_sealed_whole(workspace: Workspace, backup: Backup, copy: Copy) -> bool:
-    """Whether the copy cannot be opened here, and has every file in its size."""
-    encryption = workspace.config.storages[copy.storage].encryption
-    if encryption is None or not encryption.is_sealed:
+    """Whether the copy cannot be read here, and has every file in its size."""
+    if not _is_sealed(workspace, copy):
         return False
     try:
-        problem = backup_files.copied(workspace, backup, copy.storage).problem()
+        files = backup_files.copied(workspace, backup, copy.storage)
+        problem = files.problem() or ("it can be read" if files.as_stored() else "")
     except (errors.PgbackstopError, OSError):
         return False  # to be said in its proof
     if not problem:
         log.logger().info("sizes compared", plan=backup.plan, backup=backup.id, storage=copy.storage)
     return not problem
+
+
+def _is_sealed(workspace: Workspace, copy: Copy) -> bool:
+    encryption = workspace.config.storages[copy.storage].encryption
+    return encryption is not None and encryption.is_sealed
 
 
 def _one(workspace: Workspace, backup: Backup, copy: Copy, asked: Asked) -> VerifyResult:
@@ -130,7 +137,8 @@ def _read(
         files = backup_files.copied(workspace, backup, copy.storage)
         if problem := files.problem():
             raise Damaged(f"{problem}.", remedy="Make it again: 'pgbackstop copy'.")
-        return fetched.read(files, on_bytes), None
+        as_stored = files.as_stored() if _is_sealed(workspace, copy) else None
+        return fetched.read(as_stored or files, on_bytes), None
     except (errors.PgbackstopError, OSError) as error:
         return "", failures.as_error(error)
 

@@ -70,6 +70,7 @@ def _kept(workspace: Workspace, plan: str) -> Iterator[Kept]:
             continue
         if backup.expired_at is None or storage.keep is not None:
             is_sealed = storage.encryption is not None and storage.encryption.is_sealed
+            is_sealed = is_sealed and not copy.has_stored_digests
             yield Kept(backup=backup, copy=copy, is_sealed=is_sealed)
 
 

@@ -18,10 +18,11 @@ from pgbackstop_catalog.decisions import wal_copies, wal_readings
 from pgbackstop_catalog.decisions.wal_readings import WalReadings
 from pgbackstop_catalog.decisions.wal_segments import Entry
 from pgbackstop_catalog.model import utc_now
+from pgbackstop_runner.storage import identity
 from pgbackstop_runner.storage.protocol import Damaged, StoreError
 from pgbackstop_runner.system import log, signals, streams
 from pgbackstop_runner.verify import wal_archive
-from pgbackstop_runner.wal import archive_reader, readings
+from pgbackstop_runner.wal import archive_reader, readings, storage_archive
 from pgbackstop_runner.wal.archive_reader import Archive
 from pgbackstop_runner.wal.storage_archive import StorageArchive
 from pgbackstop_runner.workspace import Workspace
@@ -41,12 +42,16 @@ class WalRead:
 
 @dataclass(frozen=True, kw_only=True)
 class _Place:
-    """A server's archive, or its copy in a further storage; ``path`` is what is known of readings."""
+    """A server's archive, or its copy in a further storage; ``path`` is what is known of readings.
+
+    Of a copy that nothing here opens, ``is_sealed``, the encrypted bytes are compared with what was sent.
+    """
 
     server: str
     storage: str | None
     path: Path
     interval: float
+    is_sealed: bool = False
 
     def known(self) -> WalReadings:
         fresh = WalReadings(server=self.server, storage=self.storage, updated_at=utc_now())
@@ -67,7 +72,7 @@ def read(workspace: Workspace, bytes_left: int) -> Iterator[WalRead]:
         if bytes_left <= 0:
             return
         try:
-            archive = archive_reader.read(workspace, place.server, place.storage)
+            archive = _open(workspace, place)
         except errors.PgbackstopError as error:
             log.logger().warning(
                 "WAL is not read again", server=place.server, storage=place.storage, message=str(error)
@@ -80,7 +85,7 @@ def read(workspace: Workspace, bytes_left: int) -> Iterator[WalRead]:
 
 
 def _places(workspace: Workspace) -> Iterator[_Place]:
-    """The archives first. Copies that nothing here opens, or that cost money to read, are left out."""
+    """The archives first. Copies that cost money to read are left out."""
     config, state = workspace.config, workspace.state
     servers = [name for name, settings in config.servers.items() if settings.wal.enabled]
     for server in servers:
@@ -89,22 +94,35 @@ def _places(workspace: Workspace) -> Iterator[_Place]:
     for server in servers:
         for name in wal_copies.storages(config, server):
             if wal_copies.is_read_again(config, name):
+                encryption = config.storages[name].encryption
                 yield _Place(
                     server=server,
                     storage=name,
                     path=state.wal_copy_readings(name, server),
                     interval=config.verify.effective_copies_interval(),
+                    is_sealed=encryption is not None and encryption.is_sealed,
                 )
 
 
-def _read(workspace: Workspace, place: _Place, archive: Archive, bytes_left: int) -> WalRead:
-    entries: Mapping[str, Entry] = archive.remote.entries if archive.remote else archive.entries
+def _open(workspace: Workspace, place: _Place) -> Archive | StorageArchive:
+    """Raises StoreError, CatalogError, NotFound."""
+    if place.storage is None:
+        return archive_reader.read(workspace, place.server)
+    store = identity.require(workspace, place.storage)
+    mirror = workspace.state.wal_copy_index(place.storage, f".verify-{place.server}")
+    return storage_archive.fetch(store, place.server, mirror, records_only=True)
+
+
+def _read(workspace: Workspace, place: _Place, archive: Archive | StorageArchive, bytes_left: int) -> WalRead:
+    entries: Mapping[str, Entry] = archive.entries
+    if place.is_sealed:  # those of older versions have no digest of what is encrypted
+        entries = {name: each for name, each in entries.items() if each.stored_sha256}
     due = wal_readings.due(entries, place.known(), interval=place.interval, now=utc_now())
     done: list[Entry] = []
     found: dict[str, str] = {}
     try:
         for entry in _affordable(due, bytes_left):
-            problem = _damage(archive, entry)
+            problem = _damage(archive, entry, is_sealed=place.is_sealed)
             done.append(entry)
             if problem:
                 found[entry.name] = problem
@@ -134,10 +152,10 @@ def _still_listed(workspace: Workspace, place: _Place, found: dict[str, str]) ->
     if not found or place.storage is None:
         return found
     try:
-        remote = archive_reader.read(workspace, place.server, place.storage).remote
+        entries = _open(workspace, place).entries
     except errors.PgbackstopError:
         return found
-    return {name: problem for name, problem in found.items() if remote and name in remote.entries}
+    return {name: problem for name, problem in found.items() if name in entries}
 
 
 def _affordable(due: Iterator[Entry], bytes_left: int) -> Iterator[Entry]:
@@ -148,10 +166,12 @@ def _affordable(due: Iterator[Entry], bytes_left: int) -> Iterator[Entry]:
         yield entry
 
 
-def _damage(archive: Archive, entry: Entry) -> str:
+def _damage(archive: Archive | StorageArchive, entry: Entry, *, is_sealed: bool) -> str:
     """What cannot be read has had its turn, and is not condemned."""
     try:
-        return _of_copy(archive.remote, entry) if archive.remote else wal_archive.damage(archive, entry)
+        if isinstance(archive, Archive):
+            return wal_archive.damage(archive, entry)
+        return _of_copy(archive, entry, is_sealed=is_sealed)
     except FileNotFoundError:
         return ""  # it has expired meanwhile, or is lost, which the gaps tell
     except OSError as error:
@@ -161,16 +181,18 @@ def _damage(archive: Archive, entry: Entry) -> str:
     return ""
 
 
-def _of_copy(remote: StorageArchive, entry: Entry) -> str:
+def _of_copy(remote: StorageArchive, entry: Entry, *, is_sealed: bool) -> str:
     """Why a segment is not what was sent; empty where it is. Raises StoreError."""
     folder = remote.path(str(PurePosixPath(entry.path).parent))
     if dict(remote.store.files(folder)).get(remote.path(entry.path)) != entry.there_bytes:
         return f"segment {entry.name} is missing, or not whole"
     digest = hashlib.sha256()
+    opened = remote.store.open_stored if is_sealed else remote.store.open
     try:
-        with remote.store.open(remote.path(entry.path), entry.there_bytes) as stream:
+        with opened(remote.path(entry.path), entry.there_bytes) as stream:
             while chunk := stream.read(streams.CHUNK):
                 digest.update(chunk)
     except Damaged as error:
         return f"segment {entry.name}: {error.problem}"
-    return "" if digest.hexdigest() == entry.sha256 else f"segment {entry.name} is not what was archived"
+    wanted = entry.stored_sha256 if is_sealed else entry.sha256
+    return "" if digest.hexdigest() == wanted else f"segment {entry.name} is not what was archived"

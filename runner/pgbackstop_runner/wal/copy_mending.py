@@ -69,5 +69,7 @@ def send(archive: StorageArchive, root: Path, entry: Entry) -> Entry:
     """
     file = StoredFile(path=entry.path, size_bytes=entry.size_bytes, sha256=entry.sha256)
     with original.opened(root / entry.path, file) as stream:
-        size = archive.store.put(stream, archive.path(entry.path), file.size_bytes)
-    return entry if archive.store.encrypted_for is None else entry._replace(stored_bytes=size)
+        sent = archive.store.put(stream, archive.path(entry.path), file.size_bytes)
+    if archive.store.encrypted_for is None:
+        return entry
+    return entry._replace(stored_bytes=sent.size_bytes, stored_sha256=sent.sha256)

@@ -1,5 +1,6 @@
 """Encrypted copies are made, listed and removed by a host that cannot read them."""
 
+import hashlib
 from pathlib import Path
 
 from pgbackstop_catalog.records import codec
@@ -26,6 +27,9 @@ def test_an_encrypted_copy_says_for_whom_and_how_large(sealed: Workspace, second
     (recipient,) = record.encryption.recipients
     assert recipient in own.recipients.read_text()
     assert record.encryption.stored_bytes == {"shop.backup": len(copied["shop.backup.age"])}
+    digest = hashlib.sha256(copied["shop.backup.age"]).hexdigest()
+    assert record.encryption.stored_sha256 == {"shop.backup": digest}
+    assert made.has_stored_digests
     assert record.evolve(encryption=None) == backup
     assert copied["RESTORE.md"].endswith(b"# Restore by hand\n")
     assert recipient.encode() in copied["RESTORE.md"]

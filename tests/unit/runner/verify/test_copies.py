@@ -1,5 +1,6 @@
 """Copies in further storages are read back: what rots there is found, on record, and made anew."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -186,11 +187,36 @@ def test_nobody_reads_what_is_being_made(tmp_path: Path, second: Path) -> None:
     assert read(opened) == []
 
 
-def test_of_a_copy_that_nothing_here_opens_the_sizes_are_compared(
+def test_of_a_copy_that_nothing_here_opens_the_encrypted_bytes_are_compared(
     tmp_path: Path, second: Path, own: Keys
 ) -> None:
     opened = workspace(tmp_path, encryption=own.settings(reads=False))
     _backup, folder = copied(opened, second)
+    assert [each.is_sealed for each in reread.choose(opened, BY_SCHEDULE).now] == [False, False]
+    (good,) = read(opened)
+    assert good.passed
+    assert good.proof.tool == "sha256 of 1 files as they are encrypted in second"
+    assert copy_of(opened).verified_at is not None
+    flip(folder / f"shop.backup{layout.ENCRYPTED_SUFFIX}")
+    (bad,) = read(opened)
+    assert (bad.is_damaged, bad.proof.reason) == (True, Reason.CORRUPT)
+
+
+def without_digests(opened: Workspace, folder: Path) -> None:
+    """As older versions made copies."""
+    path = folder / layout.RECORD_NAME
+    record = json.loads(path.read_bytes())
+    del record["encryption"]["stored_sha256"]
+    path.write_text(json.dumps(record))
+    opened.catalog.put(copy_of(opened).evolve(has_stored_digests=False))
+
+
+def test_of_an_older_copy_that_nothing_here_opens_the_sizes_are_compared(
+    tmp_path: Path, second: Path, own: Keys
+) -> None:
+    opened = workspace(tmp_path, encryption=own.settings(reads=False))
+    _backup, folder = copied(opened, second)
+    without_digests(opened, folder)
     assert [(each.copy is not None, each.is_sealed) for each in reread.choose(opened, BY_SCHEDULE).now] == [
         (False, False),
         (True, True),

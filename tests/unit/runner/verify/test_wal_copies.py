@@ -112,9 +112,15 @@ def test_an_encrypted_copy_is_read_and_mended_where_an_identity_opens_it(tmp_pat
     assert read_copies(copying)[0].damaged == {}
 
 
-def test_where_nothing_opens_it_it_is_left_alone(tmp_path: Path) -> None:
+def test_where_nothing_opens_it_the_encrypted_bytes_are_compared_and_mended(tmp_path: Path) -> None:
     own = keys.generated(tmp_path / "keys")
-    assert read_copies(sent(tmp_path, recipients_file=own.recipients)) == []
+    copying = sent(tmp_path, recipients_file=own.recipients)
+    (read,) = read_copies(copying)
+    assert (read.segments, read.damaged) == (4, {})
+    flip(copying.path(2))
+    assert list(read_copies(copying)[0].damaged) == [makers.name(2)]
+    assert copying.look().status == "copying"
+    assert read_copies(copying)[0].damaged == {}
 
 
 def test_a_storage_that_is_away_condemns_nothing(copying: Copying) -> None:
