@@ -115,16 +115,13 @@ def test_labels_in_selectors_are_those_of_the_contract() -> None:
 NOT_SHOWN = {
     **dict.fromkeys(
         (
-            "backup_copy_damaged",
             "backup_copy_oldest_verification_timestamp_seconds",
+            "backup_wal_copy_oldest_verification_timestamp_seconds",
             "backup_wal_oldest_verification_timestamp_seconds",
         ),
-        "its alert is on the first screen where something is damaged, or not read for too long",
+        "its alert is on the first screen where something was not read for too long",
     ),
-    **dict.fromkeys(
-        ("backup_copy_verified_timestamp_seconds", "backup_copy_drill_success_timestamp_seconds"),
-        "show and list say of each copy what proved it",
-    ),
+    "backup_wal_copy_given_up_timestamp_seconds": "its alert is on the first screen; Missing shows the gap",
     "backup_unconfigured_plan_bytes": "nothing is wrong: status, list and expire name the plan",
     "backup_server_info": "it has the labels of a fleet; what joins it knows their names",
     **dict.fromkeys(

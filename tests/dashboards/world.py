@@ -132,6 +132,8 @@ def fill(folder: Path, server: Server, now: datetime) -> None:
     put_state(folder, "state/wal_copies/offsite/main.json", copier)
     read = WalReadings(server="main", updated_at=now, oldest=now - DAY)
     put_state(folder, "state/wal_readings/main.json", read)
+    copied = read.evolve(storage="offsite")
+    put_state(folder, "state/wal_copy_readings/offsite/main.json", copied)
     outbox = folder / "catalog" / "outbox"
     outbox.mkdir()
     (outbox / "tally.state").write_text('{"failures": {"alertmanager": 3}}')

@@ -36,7 +36,7 @@ INTERVALS = {"$__rate_interval": "1m", "$__interval": "15s", "$__range": "1h"}
 # fires, and a Prometheus of some days.
 OF_WHAT_DID_NOT_HAPPEN = {
     *(f"Attempts and backups / {name}" for name in "BKLM"),
-    *(f"Copies by storage / {name}" for name in "ABC"),
+    *(f"Copies by storage / {name}" for name in "ABCDEF"),
     *(f"Every plan / {name}" for name in "BL"),
     "Failed tries to copy / A",
     "Free space / B",
@@ -46,7 +46,7 @@ OF_WHAT_DID_NOT_HAPPEN = {
     "Proof of the limit / A",
     "Restored in / A",
     *(f"To which second can each server be restored? / {name}" for name in "GK"),
-    *(f"WAL in other storages / {name}" for name in "ABCDEFGHI"),
+    *(f"WAL in other storages / {name}" for name in "ABCDEFGHIJK"),
     *(f"What fires / {name}" for name in "AB"),
     *(f"What is proven of every plan / {name}" for name in "ACE"),
     "Written by the running backup / B",

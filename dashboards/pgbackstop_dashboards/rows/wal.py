@@ -168,13 +168,16 @@ def _copies() -> Panel:
         "WAL in other storages",
         "What each storage alone can recover, as when the backup host is lost. Behind: since the latest "
         "moment; the alert WalCopyBehind fires a quarter of an hour after the archive. Waiting: archived "
-        "segments that are not there yet. Missing: between those that are.",
+        "segments that are not there yet. Missing: between those that are. Damaged: read back, and not sent "
+        "again. Held: kept here for that storage alone.",
         Query(expr=_each_copy("up"), column="Copier"),
         Query(expr=promql.moment(_each_copy("latest_recoverable_timestamp_seconds")), column="Until"),
         Query(expr=promql.moment(_each_copy("earliest_recoverable_timestamp_seconds")), column="From"),
         Query(expr=_each_copy("lag_seconds"), column="Behind"),
         Query(expr=_each_copy("pending_segments"), column="Waiting"),
         Query(expr=_each_copy("missing_segments"), column="Missing"),
+        Query(expr=_each_copy("damaged_segments"), column="Damaged"),
+        Query(expr=_each_copy("held_segments"), column="Held"),
         Query(expr=_each_copy("bytes"), column="Stored"),
         Query(expr=_rate_of_copy("segments_total"), column="Sent in an hour"),
         Query(expr=_rate_of_copy("failures_total"), column="Failures"),
@@ -193,6 +196,8 @@ def _copies() -> Panel:
             panels.stopwatch("Behind"),
             panels.column("Waiting", 80),
             panels.column("Missing", 80, steps=theme.NONE_IS_GOOD),
+            panels.column("Damaged", 90, steps=theme.NONE_IS_GOOD),
+            panels.column("Held", 70),
             panels.column("Stored", 100, unit="decbytes", decimals=1),
             panels.column("Sent in an hour", 130, decimals=0),
             panels.column("Failures", 80, decimals=0),
