@@ -8,7 +8,7 @@ from typing import Final
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions.safety import Severity
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import removed_plan_text
+from pgbackstop_runner.cli import removed_plan_text, times
 from pgbackstop_runner.overview import words
 from pgbackstop_runner.overview.read import Overview
 
@@ -16,9 +16,7 @@ from pgbackstop_runner.overview.read import Overview
 NAGIOS_CODES: Final = {Severity.OK: 0, Severity.WARNING: 1, Severity.CRITICAL: 2, Severity.UNKNOWN: 3}
 
 _RIGHT: Final = ("AGE", "LIMIT")
-_COLUMNS = tuple(
-    terminal.Column(title=each, right=each in _RIGHT, state=each == "STATE") for each in words.PLAN_TITLES
-)
+_TIMES: Final = ("NEWEST GOOD", "NEXT RUN")
 
 
 def show(found: Overview) -> None:
@@ -26,12 +24,19 @@ def show(found: Overview) -> None:
     terminal.say(words.headline(found))
     terminal.say()
     for server in found.servers:
-        terminal.say(f"{server.server}: {words.restorable(server)}; {words.proven(server)}.")
+        told = words.restorable(server, times.sentence), words.proven(server, times.sentence)
+        terminal.say(f"{server.server}: {'; '.join(told)}.")
     if found.subjects:
         terminal.say()
-        terminal.table(_COLUMNS, (words.row(each, found.now) for each in found.subjects))
+        columns = [_column(each) for each in words.PLAN_TITLES]
+        terminal.table(columns, (words.row(each, found.now, times.cell) for each in found.subjects))
     for each in found.removed_plans:
         terminal.say(f"\n{removed_plan_text.note(each.name, len(each.backups), each.size_bytes)}")
+
+
+def _column(title: str) -> terminal.Column:
+    shown = times.title(title) if title in _TIMES else title
+    return terminal.Column(title=shown, right=title in _RIGHT, state=title == "STATE")
 
 
 def nagios_line(found: Overview) -> str:

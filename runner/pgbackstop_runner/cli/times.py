@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 
+from pgbackstop_catalog.moments import format_time
 from pgbackstop_runner.cli import options
 
 
@@ -25,6 +26,11 @@ def sentence(moment: datetime | None) -> str:
     if moment is None:
         return ""
     return f"{moment.astimezone() if _are_local() else moment:%Y-%m-%d %H:%M:%S %Z}"
+
+
+def exact(moment: datetime) -> str:
+    """A time that can be given to ``recover`` as it stands: ISO 8601, to the millisecond, with its zone."""
+    return moment.astimezone().isoformat(timespec="milliseconds") if _are_local() else format_time(moment)
 
 
 def _are_local() -> bool:

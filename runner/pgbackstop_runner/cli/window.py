@@ -10,7 +10,7 @@ import typer
 from pgbackstop_catalog import units
 from pgbackstop_catalog.moments import format_time
 from pgbackstop_runner import terminal
-from pgbackstop_runner.cli import completion, options
+from pgbackstop_runner.cli import completion, options, times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,14 +25,15 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 _TITLES = (
     "SERVER",
     "STORAGE",
-    "FROM (UTC)",
-    "TO (UTC)",
+    "FROM",
+    "TO",
     "PROVEN UNTIL",
     "TIMELINE",
     "BEGINS WITH",
     "READ BACK",
     "ENDS WITH",
 )
+_TIMES = ("FROM", "TO")
 
 
 @app.command(epilog=options.examples("window", "window main --json"))
@@ -68,7 +69,8 @@ def window(
         _copy_row(each, copy, window) for each in found for copy in each.copies for window in copy.windows
     ]
     if rows:
-        terminal.table([terminal.Column(title=title) for title in _TITLES], rows)
+        titles = [times.title(each) if each in _TIMES else each for each in _TITLES]
+        terminal.table([terminal.Column(title=each) for each in titles], rows)
     else:
         terminal.say("There is no recovery window: no physical backup with the WAL that follows it.")
     for each in found:
@@ -87,13 +89,17 @@ def _not_proven(found: Recoverable) -> str:
     return "expired" if found.expired_proof is not None else "no drill yet"
 
 
+def _exact(drill: Proof | None) -> str:
+    return times.exact(drill.proven_until) if drill and drill.proven_until else ""
+
+
 def _expired(found: Recoverable) -> str | None:
     proof = found.expired_proof
     if proof is None or proof.proven_until is None:
         return None
     return (
         f"Of {found.server}, none of what is kept was drilled; the last proof, to "
-        f"{format_time(proof.proven_until)}, has expired. Drill now: 'pgbackstop drill {found.server}'."
+        f"{times.exact(proof.proven_until)}, has expired. Drill now: 'pgbackstop drill {found.server}'."
     )
 
 
@@ -106,9 +112,9 @@ def _row(found: Recoverable, span: Span) -> tuple[str, ...]:
     return (
         found.server,
         found.storage,
-        format_time(window.start),
-        format_time(window.end),
-        _time(drill.proven_until if drill else None) or _not_proven(found),
+        times.exact(window.start),
+        times.exact(window.end),
+        _exact(drill) or _not_proven(found),
         str(window.timeline),
         window.backup,
         span.verified.id if span.verified else "none yet",
@@ -122,9 +128,9 @@ def _copy_row(found: Recoverable, copy: WalCopyState, window: WalWindow) -> tupl
     return (
         copy.server,
         copy.storage,
-        format_time(window.start),
-        format_time(window.end),
-        _time(drill.proven_until if drill else None) or "no drill yet",
+        times.exact(window.start),
+        times.exact(window.end),
+        _exact(drill) or "no drill yet",
         "",
         window.backup,
         "none yet",
@@ -134,7 +140,7 @@ def _copy_row(found: Recoverable, copy: WalCopyState, window: WalWindow) -> tupl
 
 def _if_lost(copy: WalCopyState) -> str:
     """To which second, if all that is left is that storage."""
-    reach = format_time(copy.recoverable_until) if copy.recoverable_until else "no moment yet"
+    reach = times.exact(copy.recoverable_until) if copy.recoverable_until else "no moment yet"
     trouble = f"; {copy.message}" if copy.message else ""
     lacks = (
         f"; {units.format_missing(copy.missing_segments, 'segment')} there" if copy.missing_segments else ""
@@ -166,7 +172,7 @@ def _copy_document(found: Recoverable, copy: WalCopyState, window: WalWindow) ->
 
 def _gap(server: str, gap: WalGap) -> str:
     harmless = f"; harmless since backup {gap.acknowledged_by}" if gap.acknowledged_by else ""
-    found = format_time(gap.found_at)
+    found = times.exact(gap.found_at)
     why = f": {gap.reason}" if gap.reason else ""
     size = units.format_count(gap.segments, "segment")
     return f"Gap of {server}: {size}, {gap.first} to {gap.last}, found {found}{why}{harmless}."

@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.notifications import Alertmanager
 from pgbackstop_catalog.records import json_text
+from pgbackstop_catalog.text import Said, said
 from pgbackstop_runner.system import http
 
 # What Alertmanager and proxies answer to a body that they do not take. Any other 4xx (401, 404, 429) is
@@ -37,9 +38,9 @@ class Refused(NotAccepted):
 
 def post(settings: Alertmanager, alerts: Sequence[dict[str, object]]) -> None:
     """Raises Unreachable, Refused; returns when Alertmanager has them, which it says by 200 and no words."""
-    said = _ask(settings, "/api/v2/alerts", data=json.dumps(alerts).encode())
-    if said.strip():
-        _from_json(settings, said)
+    answer = _ask(settings, "/api/v2/alerts", data=json.dumps(alerts).encode())
+    if answer.strip():
+        _from_json(settings, answer)
 
 
 def alerts(settings: Alertmanager, **labels: str) -> list[dict[str, Any]]:
@@ -61,9 +62,9 @@ def reload(settings: Alertmanager) -> None:
     _ask(settings, "/-/reload", data=b"")
 
 
-def place(settings: Alertmanager) -> str:
+def place(settings: Alertmanager) -> Said:
     """How a person is told of it."""
-    return f"Alertmanager at {_address(settings)}"
+    return said("Alertmanager at {address}", address=_address(settings))
 
 
 def _address(settings: Alertmanager) -> str:
@@ -81,8 +82,8 @@ def _ask(settings: Alertmanager, path: str, *, data: bytes | None = None) -> byt
         )
     except http.NoAnswer as error:
         raise Unreachable(
-            f"{place(settings)} cannot be reached: {error}.",
-            remedy="See that it runs, and check notifications.alertmanager.url.",
+            said("{place} cannot be reached: {why}.", place=place(settings), why=str(error)),
+            remedy=said("See that it runs, and check notifications.alertmanager.url."),
         ) from error
     if not answer.is_good:
         raise _refusal(place(settings), answer)
@@ -99,17 +100,23 @@ def _from_json(settings: Alertmanager, body: bytes) -> Any:
 
 def _no_alertmanager(settings: Alertmanager) -> Unreachable:
     return Unreachable(
-        f"What answers at {_address(settings)} does not speak like Alertmanager.",
-        remedy="Check notifications.alertmanager.url, and what stands before it.",
+        said("What answers at {address} does not speak like Alertmanager.", address=_address(settings)),
+        remedy=said("Check notifications.alertmanager.url, and what stands before it."),
     )
 
 
 def _refusal(who: str, answer: http.Answer) -> NotAccepted:
-    said = errors.one_line(answer.text)[:_MOST_CHARACTERS]
+    told = {
+        "place": who,
+        "status": str(answer.status),
+        "words": errors.one_line(answer.text)[:_MOST_CHARACTERS],
+    }
     if answer.status in _MALFORMED:
         return Refused(
-            f"{who} refuses the notification ({answer.status}): {said}", remedy="Report this, please."
+            said("{place} refuses the notification ({status}): {words}", **told),
+            remedy=said("Report this, please."),
         )
     return Unreachable(
-        f"{who} answers {answer.status}: {said}", remedy="Check notifications.alertmanager.url and its log."
+        said("{place} answers {status}: {words}", **told),
+        remedy=said("Check notifications.alertmanager.url and its log."),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -11,16 +12,19 @@ from pgbackstop_catalog.text import Said, joined, said, word
 from pgbackstop_runner.overview.read import Overview, ServerStatus
 from pgbackstop_runner.overview.subjects import SubjectStatus
 
-PLAN_TITLES: Final = (
-    "PLAN",
-    "DATABASE",
-    "STATE",
-    "NEWEST GOOD (UTC)",
-    "AGE",
-    "LIMIT",
-    "NEXT RUN (UTC)",
-    "REASON",
-)
+PLAN_TITLES: Final = ("PLAN", "DATABASE", "STATE", "NEWEST GOOD", "AGE", "LIMIT", "NEXT RUN", "REASON")
+# How a moment is told: in a sentence with its zone, in a table as its titles say.
+Tell = Callable[[datetime], str]
+
+
+def shown(when: datetime) -> Said:
+    """``2026-11-22 02:00:00``, in UTC."""
+    return said("{moment:%Y-%m-%d %H:%M:%S}", moment=when.astimezone(UTC))
+
+
+def in_utc(when: datetime) -> Said:
+    """``2026-11-22 02:00:00 UTC``."""
+    return said("{moment} UTC", moment=shown(when))
 
 
 def headline(found: Overview) -> Said:
@@ -59,17 +63,17 @@ def _line(reason: str) -> str:
     return reason if is_ours else errors.one_line(reason)
 
 
-def restorable(server: ServerStatus) -> Said:
+def restorable(server: ServerStatus, tell: Tell = in_utc) -> Said:
     """To which moments it can be restored."""
     told: list[str] = []
     if server.earliest and server.latest:
-        told.append(_moments(server.earliest, server.latest))
+        told.append(_moments(tell(server.earliest), tell(server.latest)))
     if server.databases_of:
-        since = shown(server.databases_of)
+        since = tell(server.databases_of)
         told.append(
-            said("each database with a backup as of {since} UTC or later", since=since)
+            said("each database with a backup as of {since} or later", since=since)
             if told
-            else said("database by database, each with a backup as of {since} UTC or later", since=since)
+            else said("database by database, each with a backup as of {since} or later", since=since)
         )
     unreadable = [each.reason for each in server.findings if each.severity is Severity.UNKNOWN]
     if unreadable:
@@ -77,26 +81,24 @@ def restorable(server: ServerStatus) -> Said:
     return said("can be restored {how}", how=joined(", ", told)) if told else said("cannot be restored")
 
 
-def _moments(earliest: datetime, latest: datetime) -> Said:
+def _moments(earliest: str, latest: str) -> Said:
     """A base backup without WAL after it brings back one moment only."""
     if earliest == latest:
-        return said("to {moment} UTC", moment=shown(latest))
-    return said(
-        "to any moment from {earliest} to {latest} UTC", earliest=shown(earliest), latest=shown(latest)
-    )
+        return said("to {moment}", moment=latest)
+    return said("to any moment from {earliest} to {latest}", earliest=earliest, latest=latest)
 
 
-def proven(server: ServerStatus) -> Said:
+def proven(server: ServerStatus, tell: Tell = in_utc) -> Said:
     """To which moment a drill restored it, and when."""
     if server.proven_until and server.proven_at:
-        until, at = shown(server.proven_until), shown(server.proven_at)
-        return said("proven to {until} UTC on {at} UTC", until=until, at=at)
+        until, at = tell(server.proven_until), tell(server.proven_at)
+        return said("proven to {until} on {at}", until=until, at=at)
     if server.proven_at:
-        return said("a drill succeeded on {at} UTC", at=shown(server.proven_at))
+        return said("a drill succeeded on {at}", at=tell(server.proven_at))
     return said("not proven by a drill yet")
 
 
-def row(one: SubjectStatus, now: datetime) -> tuple[str, ...]:
+def row(one: SubjectStatus, now: datetime, tell: Tell = shown) -> tuple[str, ...]:
     """What ``PLAN_TITLES`` name, of one database of a plan or of its server."""
     newest, first = one.known.history.last_success, one.findings[0]
     age = now.timestamp() - newest
@@ -104,10 +106,10 @@ def row(one: SubjectStatus, now: datetime) -> tuple[str, ...]:
         one.plan,
         one.subject.database or "-",
         word(first.state.value),
-        shown(moment(newest)) if newest else word("never"),
+        tell(moment(newest)) if newest else word("never"),
         units.format_duration(max(0.0, age)) if newest else "",
         units.format_duration(one.known.max_age(now.timestamp())),
-        shown(moment(one.known.next_run)) if one.known.plan.enabled else "",
+        tell(moment(one.known.next_run)) if one.known.plan.enabled else "",
         joined("; ", [_line(each.reason) for each in one.findings if each.reason]),
     )
 
@@ -115,8 +117,3 @@ def row(one: SubjectStatus, now: datetime) -> tuple[str, ...]:
 def moment(unix: float) -> datetime:
     """The moment of these Unix seconds."""
     return datetime.fromtimestamp(unix, UTC)
-
-
-def shown(when: datetime) -> Said:
-    """``2026-11-22 02:00:00``, in UTC."""
-    return said("{moment:%Y-%m-%d %H:%M:%S}", moment=when.astimezone(UTC))

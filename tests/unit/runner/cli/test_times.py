@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.support import storages, terminal
+from pgbackstop_catalog.decisions import recovery
+from pgbackstop_catalog.store.folder import FolderCatalog
+from tests.support import factories, storages, terminal
 from tests.support.factories import at, instant
 
 ZONE = "Asia/Kathmandu"  # a quarter of an hour beside the others
@@ -23,9 +25,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def seen(folder: Path, *arguments: str) -> str:
+def watched(folder: Path, *arguments: str) -> tuple[int, str]:
     environment = {"TERM": "xterm", "TZ": ZONE}
-    status, said = terminal.watched([*PROGRAM, *arguments], cwd=folder, env=environment)
+    return terminal.watched([*PROGRAM, *arguments], cwd=folder, env=environment, columns=250)
+
+
+def seen(folder: Path, *arguments: str) -> str:
+    status, said = watched(folder, *arguments)
     assert status == 0, said
     return said
 
@@ -49,3 +55,23 @@ def test_a_pipe_has_utc(folder: Path) -> None:
     said = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=True, env=env).stdout
     assert f"{MADE.finished_at:%Y-%m-%d %H:%M:%S}" in said
     assert "FINISHED (UTC)" in said
+
+
+def test_moments_to_recover_to_are_told_in_the_zone_and_can_be_given_to_recover(folder: Path) -> None:
+    storages.create_for(folder / "pgbackstop.yaml")
+    ended = at(1, 2, 3)
+    base = factories.physical(1, ended, start_lsn="0/2000028", stop_lsn="0/2000100", timeline=1)
+    FolderCatalog(folder / "store" / "catalog").put(base)
+    own = ended.astimezone(ZoneInfo(ZONE))
+    code, said = watched(folder, "status")
+    assert code == 1  # there is no plan
+    assert f"main: can be restored to {own:%Y-%m-%d %H:%M:%S} +0545;" in " ".join(said.split())
+    assert f"to {ended:%Y-%m-%d %H:%M:%S} UTC;" in " ".join(watched(folder, "--utc", "status")[1].split())
+    told = seen(folder, "window")
+    moment = own.isoformat(timespec="milliseconds")
+    assert moment in told
+    assert recovery.parse_time(moment).moment == ended
+    assert "FROM (UTC)" not in told
+    asked = seen(folder, "--utc", "window")
+    assert "FROM (UTC)" in asked
+    assert "2026-11-22T01:02:03.000Z" in asked

@@ -12,6 +12,7 @@ import pytest
 from pgbackstop_catalog.config.notifications import Alertmanager
 from pgbackstop_runner.console import alerts
 from pgbackstop_runner.console.alerts import AlertWatch
+from pgbackstop_runner.console.language import language
 
 RUNBOOK = "https://example.org/fork/alerts/runbooks/BackupTooOld.md"
 
@@ -98,3 +99,6 @@ def test_one_that_is_not_there_is_unknown_and_says_why() -> None:
     found = alerts.read(Alertmanager(url="http://127.0.0.1:9"))
     assert found.firing == ()
     assert "Alertmanager at 127.0.0.1:9 cannot be reached" in found.problem
+    russian = language("ru")
+    assert russian.sentence(found.place) == "Alertmanager на 127.0.0.1:9"
+    assert russian.sentence(found.problem).startswith("Alertmanager на 127.0.0.1:9 недоступен: ")
