@@ -102,7 +102,7 @@ def test_names_fit_and_tell_what_they_are(name: str) -> None:
 
 
 def test_one_of_the_future_is_the_newest_only_where_there_is_no_other() -> None:
-    ahead, usual = backup(-3650), backup(1)
+    ahead, usual = backup(9, started_at=NOW + timedelta(days=3650)), backup(1)
     chosen = select_backup.choose([ahead, usual], BackupQuery(), now=NOW)
     assert chosen.backup == usual
     assert chosen.why == "the newest of 2 good backups but for 1 dated in the future"
