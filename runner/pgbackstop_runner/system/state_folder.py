@@ -25,6 +25,7 @@ kernel releases them when their process dies.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -206,6 +207,10 @@ class StateFolder:
         return self.root / "locks" / f"{name}.lock"
 
 
+# https://man7.org/linux/man-pages/man2/flock.2.html; as NFS without its lock daemon, and some of FUSE.
+_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
+
+
 def _locked(path: Path, operation: int) -> int:
     """A descriptor of the file that stands under the name now, locked. Raises BlockingIOError, CatalogError.
 
@@ -217,8 +222,13 @@ def _locked(path: Path, operation: int) -> int:
             fcntl.flock(descriptor, operation)
             if _is_current(descriptor, path):
                 return descriptor
-        except BaseException:
+        except BaseException as error:
             os.close(descriptor)
+            if isinstance(error, OSError) and error.errno in _NO_LOCKS:
+                raise errors.CatalogError(
+                    f"The file system of {path.parent} knows no locks: {error.strerror}.",
+                    remedy="Set state_folder to a folder on a disk of this host.",
+                ) from error
             raise
         os.close(descriptor)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from pgbackstop_runner.workspace import Workspace
 
 # pg_verifybackup reads tar files since 18, but no WAL in them.
 _TAR_SINCE = 18
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}  # link(2)
 
 
 def gzip_ends(folder: Path, files: Sequence[StoredFile]) -> str:
@@ -103,7 +106,7 @@ def _in_tar(
     with _staging(stored.folder, _wal_bytes(stored.backup)) as staging:
         # It minds strangers, so it gets the backup's own files alone.
         for each in files:
-            (staging / each.path).hardlink_to(stored.path(each.path))
+            _beside(stored.path(each.path), staging / each.path)
         reader.run("pg_verifybackup", staging, "--quiet", "--no-parse-wal", str(staging))
         remove_tree(staging)
         # Its folder comes with base.tar, and pg_wal.tar has files for it.
@@ -172,7 +175,7 @@ def _unpack(stored: StoredBackup, files: Sequence[StoredFile], staging: Path) ->
     for each in files:
         if ".tar" not in each.path:
             staging.mkdir(mode=0o700, exist_ok=True)
-            (staging / each.path).hardlink_to(stored.path(each.path))
+            _beside(stored.path(each.path), staging / each.path)
             continue
         target = staging / _destination(each.path)
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -180,6 +183,16 @@ def _unpack(stored: StoredBackup, files: Sequence[StoredFile], staging: Path) ->
             room -= tar_extract.tar(stored, each, target, room=room)
         except errors.CatalogError as error:
             raise AttemptFailed(Reason.CORRUPT, error.problem, remedy=error.remedy) from error
+
+
+def _beside(stored: Path, path: Path) -> None:
+    """The same file under a further name; a copy where the file system has no such names (SMB, exFAT)."""
+    try:
+        path.hardlink_to(stored)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shutil.copyfile(stored, path)
 
 
 def _destination(name: str) -> PurePosixPath:

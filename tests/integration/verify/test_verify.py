@@ -1,7 +1,9 @@
 """`pgbackstop verify` as a person uses it: which backups it reads, what it says, what is on record then."""
 
 import contextlib
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -144,6 +146,20 @@ def test_damage_is_told_and_mended(pg17: Server, copy_of: CopyOf, tmp_path: Path
     record = site.newest()
     assert (record.status, record.reason, record.message) == (Status.SUCCEEDED, None, "")
     assert record.verified_at is not None
+
+
+def test_a_file_system_without_links(
+    edge_server: Server, copy_of: CopyOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As SMB and exFAT are; what the tests run on has links."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    site, made = copy_of(edge_server, "physical")
+    (outcome,) = run.plan(site.workspace, "p", [made], whole=True)
+    assert outcome.proof.status is Status.SUCCEEDED, outcome.proof.message
 
 
 def test_a_disk_that_is_not_mounted_condemns_nothing(pg17: Server, copy_of: CopyOf) -> None:

@@ -1,5 +1,7 @@
 """Locks that the kernel releases."""
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -60,6 +62,21 @@ def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
         assert StateFolder(tmp_path).is_held("plan-p")
         process.kill()
     until(lambda: not StateFolder(tmp_path).is_held("plan-p"), "the lock")
+
+
+@pytest.mark.parametrize("way", ["held", "turn", "lease"])
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """As NFS without its lock daemon is; what the tests run on has locks."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    state = StateFolder(tmp_path)
+    ways = {"held": state.held("plan-p", "it"), "turn": state.turn("copy-p"), "lease": state.lease("id")}
+    with pytest.raises(errors.CatalogError, match="knows no locks") as refused, ways[way]:
+        pytest.fail("held")
+    assert "state_folder" in refused.value.remedy
 
 
 def test_many_may_lease(tmp_path: Path) -> None:
