@@ -9,16 +9,25 @@ Exit status 0, or 2 with one sentence about a setting that cannot be used.
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import bcrypt
 import yaml
+from stack_settings import (
+    FOR_GROUP,
+    FOR_OWNER,
+    BadSetting,
+    Places,
+    given,
+    is_yes,
+    keep_random,
+    number,
+    write,
+)
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import load
@@ -27,48 +36,19 @@ from pgbackstop_runner.notify import alertmanager_config
 from pgbackstop_runner.storage import identity
 from pgbackstop_runner.system import password_hash
 
-CONFIG = Path("/etc/pgbackstop")
-SETUP = Path("/setup")
-GIVEN = Path("/run/secrets")
-BACKUPS = Path("/var/lib/pgbackstop")
 DEMO_HOST = "demo-postgres"
 SHOP = "http://demo-shop:8000"
 SHOP_TOKEN = "shop.token"  # noqa: S105 - the name of its file
 CA = "ca.pem"
-# Readers in other images have a user of their own and this group; each volume has one reader.
-FOR_GROUP = 0o640
-FOR_OWNER = 0o600
-
-
-class BadSetting(Exception):
-    """A setting that cannot be used, in a sentence that says what to do."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Places:
-    """Where setup reads and writes; tests have others."""
-
-    config: Path = CONFIG
-    setup: Path = SETUP
-    given: Path = GIVEN
-    backups: Path = BACKUPS
-
-    @property
-    def alertmanager(self) -> Path:
-        return self.setup / "alertmanager"
-
-    @property
-    def exporter(self) -> Path:
-        return self.setup / "exporter"
 
 
 def prepare(settings: Mapping[str, str], places: Places) -> list[str]:
     """Write everything; returns what a person should know. Raises BadSetting."""
     demo = settings["POSTGRES_HOST"] == DEMO_HOST
-    _keep_random(places.setup / "grafana" / "admin.password")
+    keep_random(places.setup / "grafana" / "admin.password")
     _passwords(settings, places, demo=demo)
     channels = _channels(settings, places)
-    own = _given(places, "pgbackstop_config", "PGBACKSTOP_CONFIG_FILE")
+    own = given(places, "pgbackstop_config", "PGBACKSTOP_CONFIG_FILE")
     first = not (places.config / "pgbackstop.yaml").exists()
     document = own or _yaml(_document(settings, places, channels, demo=demo))
     write(places.config / "pgbackstop.yaml", document, FOR_OWNER)
@@ -98,16 +78,16 @@ def _storages(places: Places) -> list[str]:
 
 
 def _passwords(settings: Mapping[str, str], places: Places, *, demo: bool) -> None:
-    given = _given(places, "postgres_password", "POSTGRES_PASSWORD_FILE")
-    if not given and not demo:
+    password = given(places, "postgres_password", "POSTGRES_PASSWORD_FILE")
+    if not password and not demo:
         raise BadSetting(
             "POSTGRES_PASSWORD_FILE names no file, or an empty one: write the password of the role into a "
             "file and name it in .env."
         )
     for name in ("postgres", "shop", "pgbackstop") if demo else ():
-        _keep_random(places.setup / "demo" / f"{name}.password")
-    password = given or (places.setup / "demo" / "pgbackstop.password").read_text()
-    certificate = _given(places, "postgres_sslrootcert", "POSTGRES_SSLROOTCERT_FILE")
+        keep_random(places.setup / "demo" / f"{name}.password")
+    password = password or (places.setup / "demo" / "pgbackstop.password").read_text()
+    certificate = given(places, "postgres_sslrootcert", "POSTGRES_SSLROOTCERT_FILE")
     for folder, mode in ((places.config, FOR_OWNER), (places.exporter, FOR_GROUP)):
         write(folder / "postgres.password", password, mode)
         _write_or_remove(folder / CA, certificate, mode)
@@ -121,7 +101,7 @@ def _demo(places: Places) -> None:
     server, shop = places.setup / "demo", places.setup / "demo-shop"
     write(places.config / "restore.password", (server / "postgres.password").read_text(), FOR_OWNER)
     write(shop / "shop.password", (server / "shop.password").read_text(), FOR_GROUP)
-    _keep_random(shop / "maintenance.token")
+    keep_random(shop / "maintenance.token")
     write(places.config / SHOP_TOKEN, (shop / "maintenance.token").read_text(), FOR_OWNER)
 
 
@@ -141,7 +121,7 @@ def _postgres_exporter(settings: Mapping[str, str], folder: Path, password: str,
     _write_or_remove(folder / CA, certificate, FOR_GROUP)
     if certificate:
         parameters["sslrootcert"] = f"/run/postgres-exporter/{CA}"
-    address = f"{settings['POSTGRES_HOST']}:{_number(settings, 'POSTGRES_PORT')}"
+    address = f"{settings['POSTGRES_HOST']}:{number(settings, 'POSTGRES_PORT')}"
     write(folder / "uri", f"{address}/postgres?{urlencode(parameters)}", FOR_GROUP)
     write(folder / "user", settings["POSTGRES_USER"], FOR_GROUP)
     write(folder / "password", password, FOR_GROUP)
@@ -159,7 +139,7 @@ def _document(
 ) -> dict[str, Any]:
     server: dict[str, Any] = {
         "host": settings["POSTGRES_HOST"],
-        "port": _number(settings, "POSTGRES_PORT"),
+        "port": number(settings, "POSTGRES_PORT"),
         "user": settings["POSTGRES_USER"],
         "password_file": "postgres.password",
         "sslmode": settings["POSTGRES_SSLMODE"],
@@ -193,7 +173,7 @@ def _console_hash(places: Places) -> str:
     """Of the admin's random password; the same as before, because another one would end every session."""
     kept = places.config / "console.password"
     stored = places.config / "console.hash"
-    _keep_random(kept, FOR_OWNER)
+    keep_random(kept, FOR_OWNER)
     password = kept.read_text().strip()
     if not stored.exists() or not bcrypt.checkpw(password.encode(), stored.read_bytes()):
         try:
@@ -239,7 +219,7 @@ def _channels(settings: Mapping[str, str], places: Places) -> dict[str, Any]:
     if telegram:
         found["telegram"] = {
             "bot_token_file": telegram,
-            "chat_id": _number(settings, "ALERT_TELEGRAM_CHAT_ID"),
+            "chat_id": number(settings, "ALERT_TELEGRAM_CHAT_ID"),
         }
     watchdog = secret("watchdog_url", "ALERT_WATCHDOG_URL_FILE")
     if watchdog:
@@ -257,7 +237,7 @@ def _email(settings: Mapping[str, str], secret: Callable[[str, str], str | None]
         "to": [each.strip() for each in settings["ALERT_EMAIL_TO"].split(",") if each.strip()],
         "sender": settings["ALERT_EMAIL_FROM"],
         "smarthost": settings["ALERT_SMTP_SERVER"],
-        "require_tls": _yes(settings, "ALERT_SMTP_REQUIRE_TLS"),
+        "require_tls": is_yes(settings, "ALERT_SMTP_REQUIRE_TLS"),
         **login,
         **({"password_file": password} if password else {}),
     }
@@ -265,64 +245,13 @@ def _email(settings: Mapping[str, str], secret: Callable[[str, str], str | None]
 
 def _secret_of_channel(places: Places, name: str, setting: str) -> str | None:
     """Alertmanager sees it under the same path."""
-    text = _given(places, name, setting)
+    text = given(places, name, setting)
     path = places.alertmanager / name.replace("_", ".")
     if not text:
         path.unlink(missing_ok=True)
         return None
     write(path, text.strip(), FOR_GROUP)
     return str(path)
-
-
-def _given(places: Places, name: str, setting: str) -> str:
-    """What stands in the file that the setting names; empty where it names none."""
-    try:
-        return (places.given / name).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ""
-    except IsADirectoryError:
-        raise BadSetting(
-            f"{setting} names a folder, or a file that is not there: correct it in .env."
-        ) from None
-    except PermissionError:
-        raise BadSetting(
-            f"{setting} names a file that the stack's user (uid 10001) may not read: `chmod 0644` it, and "
-            "keep others out by `chmod 0700` of its folder; or `chown 10001` it."
-        ) from None
-    except UnicodeDecodeError:
-        raise BadSetting(f"{setting} names a file that is no UTF-8 text.") from None
-
-
-def _number(settings: Mapping[str, str], name: str) -> int:
-    try:
-        return int(settings[name])
-    except ValueError:
-        raise BadSetting(f"{name} must be a number, not {settings[name]!r}: correct it in .env.") from None
-
-
-def _yes(settings: Mapping[str, str], name: str) -> bool:
-    if settings[name] not in {"true", "false"}:
-        raise BadSetting(f"{name} must be true or false, not {settings[name]!r}: correct it in .env.")
-    return settings[name] == "true"
-
-
-def _keep_random(path: Path, mode: int = FOR_GROUP) -> None:
-    if not path.exists():
-        write(path, secrets.token_urlsafe(24), mode)
-
-
-def write(path: Path, text: str, mode: int) -> None:
-    """Replace the file, which never has more rights than ``mode``."""
-    partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(
-        os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8"
-    ) as file:
-        file.write(text)
-        os.fchmod(file.fileno(), mode)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _alertmanager(places: Places) -> None:

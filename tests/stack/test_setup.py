@@ -1,8 +1,7 @@
 """What setup writes from the settings of .env, and what it says where one of them cannot be used."""
 
-import importlib.util
+import importlib
 import stat
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,17 +10,14 @@ import bcrypt
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+RUNNER = Path(__file__).resolve().parents[2] / "compose" / "runner"
 
 
 def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("stack_setup", ROOT / "compose" / "runner" / "setup.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["stack_setup"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    """As a program is loaded that lies there."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.syspath_prepend(str(RUNNER))
+        return importlib.import_module("setup")
 
 
 setup = _load()
