@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from pgbackstop_dashboards import backup_history, backup_plan, backup_status, grafana
+from pgbackstop_dashboards import backup_fleet, backup_history, backup_plan, backup_status, grafana
 
 FOLDER: Final = Path(__file__).parents[1]
-PAGES: Final = (backup_status.page, backup_plan.page, backup_history.page)
+PAGES: Final = (backup_status.page, backup_plan.page, backup_history.page, backup_fleet.page)
 
 
 def files() -> dict[str, str]:

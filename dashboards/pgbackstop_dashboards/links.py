@@ -9,6 +9,7 @@ from pgbackstop_dashboards.model import Link
 STATUS_UID: Final = "pgbackstop-backup-status"
 PLAN_UID: Final = "pgbackstop-backup-plan"
 HISTORY_UID: Final = "pgbackstop-backup-history"
+FLEET_UID: Final = "pgbackstop-backup-fleet"
 PROJECT: Final = "https://github.com/pgbackstop/pgbackstop/blob/main"
 RUNBOOKS: Final = f"{PROJECT}/alerts/runbooks"
 

@@ -22,6 +22,17 @@ def fleet() -> tuple[Variable, ...]:
     return _narrowing(dict.fromkeys(("instance", "server", "database", "plan", "backup_type"), True))
 
 
+def by_team() -> tuple[Variable, ...]:
+    """Everything, and the teams of those servers last: the free label of that name."""
+    team = Variable(
+        name="team",
+        title="Team",
+        description="The free label team of servers; all of them have those without one, too.",
+        series='backup_server_info{instance=~"$instance",server=~"$server"}',
+    )
+    return (*fleet(), team)
+
+
 def one_plan() -> tuple[Variable, ...]:
     """One plan and one of its databases. Of any exporter, unless a link says which: the first by its name may
     be one that was there in the days that are shown, and is no more.

@@ -151,7 +151,7 @@ def test_limits_are_dashed_and_no_entries_of_the_legend(panel: dict[str, Any]) -
 
 
 # Sums over all that is shown, whoever scraped it.
-OF_ALL = {("plan",), ("reason",), ("storage",), ("channel",), ("alertname", "where")}
+OF_ALL = {("plan",), ("reason",), ("storage",), ("team",), ("channel",), ("alertname", "where")}
 
 
 @EVERY_QUERY

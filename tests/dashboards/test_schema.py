@@ -72,7 +72,8 @@ def test_it_opens_as_designed(document: dict[str, Any]) -> None:
     assert document["refresh"] in {"1m", "5m"}
     first, *others = [each["name"] for each in document["templating"]["list"]]
     assert first == "datasource"
-    assert set(others) == {"instance", "server", "database", "plan", "backup_type"}
+    of_teams = {"team"} if document["uid"] == "pgbackstop-backup-fleet" else set()
+    assert set(others) == {"instance", "server", "database", "plan", "backup_type", *of_teams}
 
 
 def test_the_page_of_one_plan_shows_one_database() -> None:

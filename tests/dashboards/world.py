@@ -57,6 +57,7 @@ def configure(folder: Path, server: Server) -> Path:
                 "port": server.port,
                 "user": SUPERUSER,
                 "password_file": server.password_file,
+                "labels": {"team": "shop"},
                 "wal": {"slot": SLOT, "copies": ["offsite"]},
             }
         },
