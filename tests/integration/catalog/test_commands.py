@@ -11,14 +11,17 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import listing
+from pgbackstop_catalog.store import opened as opened_catalogs
 from pgbackstop_catalog.store.postgres import connection
 from pgbackstop_runner.backup import reconcile
+from pgbackstop_runner.console import facts
 from pgbackstop_runner.daemon import abandoned
 from pgbackstop_runner.restore import undo
 from tests.conformance.catalog import restore_of
 from tests.integration.catalog.conftest import keys, place_on
 from tests.support import factories, ports
 from tests.support.backups import Site, plan, sentence, waiting_client
+from tests.support.factories import DAY
 from tests.support.fixtures import MakeServer
 from tests.support.servers import Server
 
@@ -43,6 +46,36 @@ def test_a_backup_is_made_listed_and_shown(site: Site) -> None:
     assert site.run("expire", "--dry-run").returncode == 0
     assert site.run("verify", record.id).returncode == 0
     assert {each.status for each in site.workspace.catalog.proofs()} == {Status.SUCCEEDED}
+
+
+def test_the_console_pages_through_it(site: Site) -> None:
+    now = utc_now().replace(microsecond=0)
+    records = [factories.backup(number, now - number * DAY, plan="fleet") for number in range(5)]
+    for each in records:
+        site.workspace.catalog.put(each)
+    opened = site.workspace
+    page = facts.backups(opened, facts.Filter(plan="fleet"), limit=3)
+    assert [each.id for each in page.shown] == [each.id for each in records[:3]]
+    rest = facts.backups(opened, facts.Filter(plan="fleet", before=page.older), limit=3)
+    assert [each.id for each in rest.shown] == [each.id for each in records[3:]]
+    assert [each.id for each in facts.overview(opened, utc_now()).recent] == [each.id for each in records]
+    assert facts.backup(opened, records[0].id).record == records[0]
+    unusual = records[0].evolve(vanished=(), excluded_tables=("public.log",), message="left out")
+    site.workspace.catalog.put(unusual)
+    shown = facts.backups(opened, facts.Filter()).shown[0]
+    assert (shown.excluded_tables, shown.message, shown.size_bytes) == (1, "left out", unusual.size_bytes)
+    assert shown.finished_at == unusual.finished_at
+
+
+def test_completion_offers_its_ids(site: Site) -> None:
+    record = factories.backup(1, utc_now(), plan="fleet")
+    site.workspace.catalog.put(record)
+    offered = opened_catalogs.backup_list(site.workspace.config.catalog_place(), lambda _error: None)
+    assert list(offered.ids()) == [record.id]
+    stand = offered.stand()
+    assert offered.stand() == stand
+    site.workspace.catalog.put(record.evolve(message="changed"))
+    assert offered.stand() != stand
 
 
 def test_the_check_asks_for_a_backup_of_it(site: Site) -> None:

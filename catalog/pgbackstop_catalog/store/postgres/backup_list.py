@@ -16,10 +16,10 @@ from pgbackstop_catalog.store.postgres.catalog import PostgresCatalog
 from pgbackstop_catalog.store.postgres.rows import Key
 from pgbackstop_catalog.store.summary import BackupSummary
 
-_KEYS: Final[LiteralString] = """(
-    select jsonb_object_agg(key, value)::text
-    from pg_catalog.jsonb_each(case jsonb_typeof(document) when 'object' then document else '{}' end)
-    where key = any(%(keys)s))"""
+# All but what is not shown: a row is unpacked once for that, and once for each key that were taken out of it.
+_SHOWN: Final[LiteralString] = """
+    (case jsonb_typeof(document) when 'object' then document - %(keys)s::text[] else '{}' end)::text"""
+_NOT_SHOWN: Final = tuple(sorted(Backup.model_fields.keys() - {*summary.KEYS}))
 _IDS: Final[LiteralString] = """
     select name from pgbackstop.records where kind = 'backup' and name < %s order by name desc limit 1000"""
 _COUNT: Final[LiteralString] = """
@@ -46,10 +46,10 @@ class PostgresBackupList:
         self._catalog = PostgresCatalog(place, on_invalid_record=on_invalid_record)
 
     def summaries(self, plan: str | None = None, *, before: str = "") -> Iterator[BackupSummary]:
-        shown = self._catalog.documents("backup", plan, document=_KEYS, keys=summary.KEYS, before=before)
+        shown = self._catalog.documents("backup", plan, document=_SHOWN, keys=_NOT_SHOWN, before=before)
         for key, content in shown:
             try:
-                yield summary.of_document(json.loads(content or "{}"))
+                yield summary.of_document(json.loads(content))
             except (ValueError, TypeError, KeyError, ArithmeticError, AttributeError):
                 yield from self._judged(key)
 
