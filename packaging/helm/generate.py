@@ -22,8 +22,6 @@ def generated() -> str:
     config = Config.model_json_schema()
     # Where a reference of the configuration leads to.
     schema["$defs"] = config.pop("$defs")
-    # A Secret may hold the whole file; the templates ask for servers where none does.
-    del config["properties"]["servers"]["minProperties"]
     schema["properties"]["config"] = config
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
