@@ -9,6 +9,7 @@ from typing import Any
 
 from pgbackstop_catalog.config import conninfo
 from pgbackstop_catalog.config.configuration import Config
+from pgbackstop_catalog.config.connection import Connection
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.config.storage import FolderStorage
 
@@ -32,17 +33,27 @@ def _connections(config: Config) -> Iterator[str]:
     for name, server in config.servers.items():
         for sentence in of_connection(name, server):
             alike.setdefault((server.group or f"/{name}", server.sslmode), []).append(sentence)
+    place = config.catalog_database
+    if place is not None and _is_open(place):
+        yield (
+            f"the catalog: with sslmode {place.sslmode} whoever stands between here and {place.host} can "
+            "read its records and answer in its place; set sslmode: verify-full, and sslrootcert"
+        )
     for (group, _), (first, *others) in alike.items():
         yield f"{first}; the same of {len(others)} more of group {group}" if others else first
 
 
 def of_connection(name: str, server: Server) -> Iterator[str]:
     """What whoever stands between us and the server may do."""
-    if server.sslmode in _UNVERIFIED and not conninfo.is_local(server.host):
+    if _is_open(server):
         yield (
             f"server {name}: with sslmode {server.sslmode} whoever stands between here and {server.host} can "
             "read the backups and answer in its place; set sslmode: verify-full, and sslrootcert"
         )
+
+
+def _is_open(connection: Connection) -> bool:
+    return connection.sslmode in _UNVERIFIED and not conninfo.is_local(connection.host)
 
 
 def _secrets(document: Any, key: str = "") -> Iterator[str]:

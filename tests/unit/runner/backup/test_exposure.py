@@ -6,6 +6,7 @@ import pytest
 
 from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_runner.backup import exposure
+from tests.support import factories
 
 
 def warnings(folder: Path, **server: object) -> list[str]:
@@ -73,3 +74,12 @@ def test_a_storage_that_everybody_may_write_to(store: Path) -> None:
 )
 def test_a_connection_that_others_may_read(store: Path, host: str, sslmode: str, told: bool) -> None:
     assert bool(warnings(store.parent, host=host, sslmode=sslmode)) is told
+
+
+@pytest.mark.parametrize(
+    ("sslmode", "told"), [("prefer", ["the catalog: with sslmode prefer"]), ("verify-full", [])]
+)
+def test_a_catalog_in_postgresql_that_others_may_read(store: Path, sslmode: str, told: list[str]) -> None:
+    config = factories.config(store.parent, catalog={"postgres": {"host": "db.example", "sslmode": sslmode}})
+    found = [each for each in exposure.warnings(config) if "the catalog" in each]
+    assert [each[: len("the catalog: with sslmode prefer")] for each in found] == told
