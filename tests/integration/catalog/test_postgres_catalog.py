@@ -141,8 +141,10 @@ def test_an_outcome_outlives_a_restart_of_the_database(make_server: MakeServer) 
     with pytest.raises(errors.CatalogError, match="does not answer"):
         catalog.put_progress(running)
     catalog.put_progress(running)  # without another try
-    with pytest.raises(errors.CatalogError, match="does not answer"):
-        catalog.put(running)
+    catalog.session.patience = _Restarting(server)  # in which nobody waits here
+    for impatient in (running, record.evolve(status=Status.MISSED)):
+        with pytest.raises(errors.CatalogError, match="does not answer"):
+            catalog.put(impatient)
     with pytest.raises(errors.CatalogError, match="does not answer"):
         list(catalog.backups())
     catalog.session.patience = (0.01,)

@@ -110,7 +110,8 @@ class PostgresCatalog:
 
     def put(self, record: AnyRecord) -> None:
         row = _row(rows.key(record), record)
-        is_outcome = getattr(record, "status", None) not in {None, Status.RUNNING}
+        # The daemon puts missed runs again by itself, and has others to start meanwhile.
+        is_outcome = getattr(record, "status", None) not in {None, Status.RUNNING, Status.MISSED}
         run = self.session.run_patiently if is_outcome else self.session.run
         run(lambda connection: connection.execute(_PUT, row))
         self._changes += 1
