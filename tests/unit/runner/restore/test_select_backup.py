@@ -18,10 +18,10 @@ NOW = datetime(2026, 11, 22, 2, tzinfo=UTC)
 
 
 def backup(number: int, **more: Any) -> Backup:
-    """The older the greater its number."""
+    """The older the greater its number; one of the future has a negative one."""
     moment = NOW - timedelta(days=number)
     facts: dict[str, Any] = {"plan": "daily", "started_at": moment, "source_size_bytes": 10**9}
-    return factories.backup(number, moment, **{**facts, **more})
+    return factories.backup(abs(number), moment, **{**facts, **more})
 
 
 def restored(number: int, seconds: float, **more: Any) -> Restore:
