@@ -6,6 +6,7 @@ New sentences stand in ``ru.po`` without a translation then, and those that nobo
 """
 
 import contextlib
+import functools
 import io
 import itertools
 from collections.abc import Iterator
@@ -58,9 +59,10 @@ _OTHERS = (
 )
 
 
-def said() -> set[Message]:
-    """All that pages say of themselves."""
-    return {*_in_templates(), *_in_python(), *_words()}
+@functools.cache
+def said() -> frozenset[Message]:
+    """All that pages say of themselves; every source is read for it, once."""
+    return frozenset({*_in_templates(), *_in_python(), *_words()})
 
 
 def translated(language: str) -> Catalog:
