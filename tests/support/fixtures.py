@@ -9,7 +9,7 @@ make_server              starts private servers: make_server(16, settings={...},
 private_server           a private pg17, to be stopped and killed
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Protocol
 
@@ -31,6 +31,7 @@ class MakeServer(Protocol):
         durable: bool = False,
         environment: Mapping[str, str] | None = None,
         superuser: str = SUPERUSER,
+        initdb: Sequence[str] = (),
     ) -> Server: ...
 
 
@@ -97,6 +98,7 @@ def make_server() -> Iterator[MakeServer]:
             durable: bool = False,
             environment: Mapping[str, str] | None = None,
             superuser: str = SUPERUSER,
+            initdb: Sequence[str] = (),
         ) -> Server:
             new = Server(
                 _programs(major),
@@ -104,6 +106,7 @@ def make_server() -> Iterator[MakeServer]:
                 durable=durable,
                 environment=environment,
                 superuser=superuser,
+                initdb=initdb,
             )
             return started.enter_context(new)
 

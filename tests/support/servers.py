@@ -14,7 +14,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -58,7 +58,7 @@ class Server:
 
     `settings` go into postgresql.conf over BASE_SETTINGS. `durable` turns fsync on, which costs
     seconds; only tests about durability of the server's own files need it. `environment` is for the
-    server alone, `superuser` its first role.
+    server alone, `superuser` its first role, `initdb` has more options of that program.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Server:
         durable: bool = False,
         environment: Mapping[str, str] | None = None,
         superuser: str = SUPERUSER,
+        initdb: Sequence[str] = (),
     ) -> None:
         self.programs = programs
         self.major = programs.major
@@ -84,6 +85,7 @@ class Server:
         self._account = accounts.unprivileged()
         self._settings = {**BASE_SETTINGS, "fsync": "on" if durable else "off", **(settings or {})}
         self._environment = dict(environment or {})
+        self._initdb = tuple(initdb)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -145,7 +147,7 @@ class Server:
         self._account.own(self.password_file)
         command = [str(self.programs.tool("initdb")), f"--pgdata={self.data}", f"--username={self.superuser}"]
         command += ["--auth=scram-sha-256", f"--pwfile={self.password_file}", "--no-sync"]
-        command += ["--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums"]
+        command += ["--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums", *self._initdb]
         answer = subprocess.run(
             command, capture_output=True, text=True, check=False, cwd="/", **self._account.credentials
         )

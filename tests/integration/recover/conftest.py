@@ -21,7 +21,10 @@ class MakeYard(Protocol):
 
 @pytest.fixture
 def make_yard(make_server: MakeServer) -> Iterator[MakeYard]:
-    """Yards of the test's own; ``server`` has more settings of the server, ``wal`` and ``plan`` of ours."""
+    """Yards of the test's own.
+
+    ``server`` has more settings of the server, ``initdb`` options of that, ``wal`` and ``plan`` ours.
+    """
     with ExitStack() as made:
 
         def make(major: int = binaries.DEFAULT_MAJOR, **settings: Any) -> Primary:
@@ -29,6 +32,7 @@ def make_yard(make_server: MakeServer) -> Iterator[MakeYard]:
                 major,
                 settings={**primaries.SETTINGS, **settings.get("server", {})},
                 environment=settings.get("environment"),
+                initdb=settings.get("initdb", ()),
             )
             server.execute(primaries.BEATS)
             new = Primary(server, settings.get("wal", {}), settings.get("plan", {}))

@@ -96,6 +96,40 @@ def closed_to_the_group(folder: Path) -> Iterator[Path]:
                 yield path
 
 
+@pytest.mark.parametrize(("major", "size"), [(15, 64), (18, 1)])
+def test_segments_of_another_size(make_yard: MakeYard, major: int, size: int) -> None:
+    """The usual one is 16 MB; initdb takes 1 to 1024."""
+    primary = make_yard(major, initdb=[f"--wal-segsize={size}"], server={"min_wal_size": f"{2 * size}MB"})
+    primary.receive()
+    primary.backup()
+    primary.beat(1, 5)
+    primary.switch()
+    primary.beat(6, 10)
+    primary.caught_up()
+    read = primary.site.run("verify")
+    assert read.returncode == 0, read.stderr
+    with primary.recovered() as clone:
+        assert clone.setting("wal_segment_size") == f"{size}MB"
+        assert clone.beats() == list(range(1, 11))
+
+
+def test_a_tablespace_with_an_odd_name(make_yard: MakeYard) -> None:
+    primary = make_yard()
+    location = primary.server.folder / "t b%s\\p ü"
+    location.mkdir(mode=0o700)
+    accounts.unprivileged().own(location)
+    with primary.server.connect() as connection:
+        connection.execute(f"""create tablespace "odd ""name; ü" location '{location}'""".encode())
+        connection.execute(b"""create table apart tablespace "odd ""name; \xc3\xbc" as select 7 as n""")
+    primary.backup()
+    refused = primary.recover(primary.target())
+    assert refused.returncode == 3
+    assert f'odd "name; ü (was in {location})' in backups.sentence(refused)
+    ((oid,),) = primary.server.execute("select oid from pg_tablespace where spcname like 'odd%'")
+    with primary.recovered("--immediate", "--tablespace", f"{oid}={primary.folder}/o 'd\\d") as clone:
+        assert clone.execute("select n from apart") == [(7,)]
+
+
 def test_a_link_in_the_data_directory(make_yard: MakeYard) -> None:
     primary = make_yard()
     configuration = primary.server.data / "postgresql.conf"

@@ -57,6 +57,17 @@ DATABASE = """
     grant team to club;
     reset role;
 """
+# Since 16 a membership says what it is good for.
+OPTIONS = """
+    grant club to granted with admin true, inherit false, set false;
+    grant team to member with inherit true, set false;
+    set role granted;
+    grant club to grantor with inherit false, set true;
+    reset role"""
+KNOWN_OPTIONS = """
+    select pg_get_userbyid(roleid), pg_get_userbyid(member), admin_option, inherit_option, set_option
+    from pg_auth_members where roleid >= 16384 and pg_get_userbyid(member) <> 'chair'
+    order by 1, 2, 3, 4, 5"""
 # What PostgreSQL knows of roles in the database, but for superusers, of whom the first is in none of it.
 KNOWN = """
     select * from (
@@ -86,6 +97,8 @@ def source(request: pytest.FixtureRequest, make_server: MakeServer) -> Server:
     server.execute("grant club to chair with admin option")
     server.execute("create database shop")
     server.execute(DATABASE, "shop")
+    if server.major >= 16:
+        server.execute(OPTIONS)
     return server
 
 
@@ -123,6 +136,8 @@ def test_every_role_that_the_dump_names(site: Site, source: Server, target: Serv
     site.made(kind)
     restored(site, kind, "--globals")
     assert target.execute(KNOWN) == source.execute(KNOWN)
+    if source.major >= 16:
+        assert target.execute(KNOWN_OPTIONS) == source.execute(KNOWN_OPTIONS)
     assert roles(target) == SUPERUSERS | NAMED | GROUPS
 
 
