@@ -94,11 +94,12 @@ def test_a_damaged_copy_that_was_put_right_is_good_again(database: Database, tmp
 
 
 def test_a_copy_that_cannot_be_read_stays_what_it_was(database: Database, tmp_path: Path) -> None:
-    own = keys.generated(tmp_path / "keys")
-    sealed = folder_storage(tmp_path / "remote", encryption=own.settings(reads=False))
-    found = copied(tmp_path, database, {"remote": sealed})
+    own, stranger = keys.generated(tmp_path / "keys"), keys.generated(tmp_path / "others")
+    encryption = own.settings(reads=False) | stranger.settings(writes=False)
+    closed = folder_storage(tmp_path / "remote", encryption=encryption)
+    found = copied(tmp_path, database, {"remote": closed})
     before = copy_of(found)
-    for _ in ("sealed", "away"):
+    for _ in ("the wrong identity", "away"):
         done = found.site.run("verify", found.backup.id, "--storage", "remote")
         assert done.returncode == 1, done.stderr
         assert "not verified" in backups.sentence(done)
@@ -106,6 +107,18 @@ def test_a_copy_that_cannot_be_read_stays_what_it_was(database: Database, tmp_pa
         assert proof_of(found).status is Status.FAILED
         if (tmp_path / "remote").exists():
             (tmp_path / "remote").rename(tmp_path / "away")
+
+
+def test_without_an_identity_the_encrypted_bytes_are_compared(database: Database, tmp_path: Path) -> None:
+    own = keys.generated(tmp_path / "keys")
+    sealed = folder_storage(tmp_path / "remote", encryption=own.settings(reads=False))
+    found = copied(tmp_path, database, {"remote": sealed})
+    assert found.site.run("verify", found.backup.id, "--storage", "remote").returncode == 0
+    assert "files as they are encrypted in remote" in str(proof_of(found).tool)
+    stored = next((tmp_path / "remote").rglob("*.age"))
+    stored.write_bytes(stored.read_bytes()[:-1] + b"?")
+    done = found.site.run("verify", found.backup.id, "--storage", "remote")
+    assert done.returncode == errors.Corrupt.exit_code, done.stderr
 
 
 def test_a_storage_without_a_copy_is_refused(database: Database, tmp_path: Path) -> None:
