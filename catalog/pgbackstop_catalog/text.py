@@ -68,6 +68,24 @@ def said_of(one: str, many: str, n: float, **values: Any) -> Said:
     return Said(whole, one, many, {"n": n, **values})
 
 
+def taken_apart(value: Any) -> Any:
+    """What was said, as JSON has it; any other value as it is, a moment as the text that it makes."""
+    if isinstance(value, Said) and value.pattern:
+        values = {name: taken_apart(each) for name, each in value.values.items()}
+        return {"pattern": value.pattern, "many": value.many, "values": values}
+    return value if isinstance(value, str | int | float) else str(value)
+
+
+def put_together(document: Any) -> Any:
+    """What ``taken_apart`` made, as it was said. Raises KeyError, TypeError, ValueError for anything else."""
+    if not isinstance(document, dict):
+        return document
+    values = {name: put_together(each) for name, each in document["values"].items()}
+    if document["many"]:
+        return said_of(document["pattern"], document["many"], **values)
+    return said(document["pattern"], **values)
+
+
 def word(text: str) -> Said:
     """A word that has a translation of its own."""
     return Said(text, text)

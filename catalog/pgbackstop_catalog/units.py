@@ -73,9 +73,10 @@ def format_count(number: float, what: str) -> Said:
     return said_of(f"{{n:,g}} {what}", f"{{n:,.0f}} {what}s", number)
 
 
-def format_rows(counts: Collection[int]) -> str:
+def format_rows(counts: Collection[int]) -> Said:
     """``1,204 rows in 3 tables``: a count for each table."""
-    return f"{format_count(sum(counts), 'row')} in {format_count(len(counts), 'table')}"
+    rows, tables = format_count(sum(counts), "row"), format_count(len(counts), "table")
+    return said("{rows} in {tables}", rows=rows, tables=tables)
 
 
 def format_missing(number: float, what: str) -> Said:

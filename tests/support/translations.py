@@ -48,7 +48,7 @@ _OF_PLANS = (
     *("Should take", "Room", "Replaces", "Role", "Tablespace", "Trusts", "Open to", "ATTENTION"),
     *("Table", "Foreign key", "Stop", "Start", "Check"),
 )
-_COUNTED = ("table", "WAL segment", "segment")
+_COUNTED = ("table", "row", "connection", "WAL segment", "segment")
 _OTHERS = (
     *("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
     *("undone", "entries missing", "kept", "goes", "gap", "paused", "incr."),

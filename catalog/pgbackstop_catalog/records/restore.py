@@ -19,6 +19,7 @@ from pgbackstop_catalog.records.attempt import RECORD_VERSION, Name, Reason, Sta
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.ids import BackupId
 from pgbackstop_catalog.records.proof import CheckResult, MissingEntry
+from pgbackstop_catalog.text import said, word
 
 What = Literal["logical", "recover"]
 TargetKind = Literal["latest", "time", "lsn", "xid", "name", "immediate"]
@@ -143,8 +144,8 @@ def estimate(backup: Backup, earlier: Iterable[Restore]) -> Estimate:
     ]
     size = backup.source_size_bytes or backup.size_bytes or 0
     if rates and size:
-        return Estimate(seconds=size / median(rates), reason=f"as fast as the last {len(rates)}")
+        return Estimate(seconds=size / median(rates), reason=said("as fast as the last {n}", n=len(rates)))
     if alike:
         seconds = max(restore.duration_seconds or 0.0 for restore in alike)
-        return Estimate(seconds=seconds, reason=f"as long as the last {len(alike)}")
-    return Estimate(seconds=size / FIRST_GUESS_BYTES_A_SECOND, reason="guessed from its size")
+        return Estimate(seconds=seconds, reason=said("as long as the last {n}", n=len(alike)))
+    return Estimate(seconds=size / FIRST_GUESS_BYTES_A_SECOND, reason=word("guessed from its size"))

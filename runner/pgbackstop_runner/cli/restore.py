@@ -209,14 +209,14 @@ def _chosen(opened: Workspace) -> BackupQuery:
 
 
 def _restore(opened: Workspace, request: RestoreRequest, flags: _Flags) -> None:
-    from pgbackstop_runner.restore import planning, run  # noqa: PLC0415
+    from pgbackstop_runner.restore import plan_text, planning, run  # noqa: PLC0415
 
     with planning.plan_restore(opened, request) as drawn:
         if not flags.json:
             restore_text.show_outline(drawn)
         if flags.dry_run:
             if flags.json:
-                terminal.document(drawn.document(utc_now()))
+                terminal.document(plan_text.document(drawn, utc_now()))
             return
         if drawn.phrase:
             what = f"This replaces the database {drawn.database}."

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 def show_outline(drawn: RestorePlan) -> None:
     """The plan, before anything is done."""
+    from pgbackstop_runner.restore import plan_text  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
+
     columns = (terminal.Column(title="RESTORE"), terminal.Column(title=""))
-    terminal.table(columns, drawn.lines(utc_now()))
+    terminal.table(columns, plan_text.lines(drawn, utc_now()))
     terminal.say()
 
 

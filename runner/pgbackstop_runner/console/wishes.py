@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from pgbackstop_catalog.text import put_together
+
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
@@ -73,11 +75,9 @@ class TablesWish:
 
 
 def _restore_told(output: bytes) -> Told:
-    found: dict[str, str | list[str]] = json.loads(output)
-    confirm, trust = str(found.pop("confirm")), tuple(found.pop("trust"))
-    every = ((what, [how] if isinstance(how, str) else how) for what, how in found.items())
-    lines = tuple((what, each) for what, how in every for each in how)
-    return Told(lines=lines, confirm=confirm, trust=trust)
+    found = json.loads(output)
+    lines = tuple((what, put_together(each)) for what, how in found["patterns"].items() for each in how)
+    return Told(lines=lines, confirm=str(found["confirm"]), trust=tuple(found["trust"]))
 
 
 @dataclass(frozen=True, kw_only=True)

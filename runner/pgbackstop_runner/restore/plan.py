@@ -1,30 +1,23 @@
-"""What a restore was asked for and what it will do: for people, the dry run, and the deed."""
+"""What a restore was asked for and what it will do: for the dry run, and the deed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pgbackstop_catalog import units
 from pgbackstop_catalog.config.server import Hook, Server
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.restore import Estimate
 from pgbackstop_runner.formats.dump_metadata import DumpMetadata
 from pgbackstop_runner.formats.table_selection import TableSelection
 from pgbackstop_runner.postgres.client_programs import Binaries
-from pgbackstop_runner.restore import application_hooks
 from pgbackstop_runner.restore.select_backup import BackupChoice, BackupQuery
 from pgbackstop_runner.restore.target_database import Database
 from pgbackstop_runner.restore.without import NOTHING, Without
 from pgbackstop_runner.storage.sources import Source
-from pgbackstop_runner.system import phrases
 from pgbackstop_runner.system.jail import Jail
-
-# As many as a person reads before a restore.
-_SHOWN_TABLES = 20
 
 Method = Literal["swap", "in-place", "into", "selection"]
 
@@ -152,104 +145,6 @@ class RestorePlan:
             return ""
         return self.database if self.same_server else f"{self.database} on server {self.identity}"
 
-    def lines(self, now: datetime) -> Iterator[tuple[str, str]]:
-        """The plan, as pairs of what and how, for people."""
-        backup = self.backup
-        yield "backup", f"{backup.id} of plan {backup.plan}: {self.choice.why}"
-        yield "made", _age(backup, now)
-        yield "holds", _size(backup)
-        yield from _left_out(backup, self.request.without)
-        yield "bytes", f"from {self.source.place(backup.storage)}: {self.source.reason}"
-        for why in self.source.passed_over:
-            yield "not from", why
-        yield "checked", self.checked
-        yield "into", f"{self._destination()}, on server {self.server_name}"
-        yield "should take", f"about {units.format_duration(self.estimate.seconds)} ({self.estimate.reason})"
-        if self.needed_bytes is not None:
-            yield "room", f"about {units.format_size(self.needed_bytes)} are needed, {self._free()}"
-        if self.replaces and self.replaced is not None:
-            yield "replaces", self._replacing(self.replaced)
-        yield from self._selected()
-        for name, hook in self.hooks():
-            yield name, application_hooks.describe(hook)
-        yield from self._rights()
-        if not self.same_server:
-            yield "ATTENTION", "this is another server than the one that was backed up"
-
-    def _rights(self) -> Iterator[tuple[str, str]]:
-        """What is made on the server beside the database, and who could act in it."""
-        for name in sorted(self.missing_roles):
-            yield "role", f"{name} is created from the backup's globals"
-        for name in sorted(self.missing_tablespaces):
-            yield "tablespace", f"{name} is not on this server: its tables go to the default one"
-        if self.trusted_with_superuser:
-            owners = phrases.some(sorted(self.trusted_with_superuser))
-            yield (
-                "trusts",
-                f"what {owners} wrote (functions, constraints, expressions) may run as superuser "
-                f"{self.acts_as} while it is filled; a restore_role that is none keeps them from that",
-            )
-        if self.owner_besides:
-            yield (
-                "open to",
-                f"{self.owner_besides}, who owns the database and could let himself in while it is filled",
-            )
-
-    def document(self, now: datetime) -> dict[str, str | list[str]]:
-        """The plan for programs: a list where a kind has several lines.
-
-        ``confirm``: the phrase, or ""; ``trust``: the owners whom somebody must trust, as a list.
-        """
-        found: dict[str, list[str]] = {}
-        for what, how in self.lines(now):
-            found.setdefault(what, []).append(how)
-        return {
-            "confirm": self.phrase,
-            "trust": sorted(self.trusted_with_superuser),
-            **{what: how[0] if len(how) == 1 else how for what, how in found.items()},
-        }
-
-    def _destination(self) -> str:
-        beside = f"{self.database}, filled beside the live one and swapped in by a rename"
-        if self.under_its_name:
-            bound = ", ".join(self.bound_extensions)
-            beside = (
-                f"{self.database}, filled under its name, as {bound} needs it; the live one is put aside "
-                "meanwhile, and gets its name back if anything fails"
-            )
-        words = {
-            "swap": beside,
-            "in-place": f"{beside}; then the old one is DROPPED, and there is no undo",
-            "into": f"the new database {self.database}",
-            "selection": f"the database {self.database}",
-        }
-        return words[self.method]
-
-    def _free(self) -> str:
-        if self.free_bytes is None:
-            return "and the server's disk cannot be seen from here"
-        return f"{units.format_size(self.free_bytes)} are free on the server's disk"
-
-    def _replacing(self, old: Database) -> str:
-        size = units.format_size(old.size_bytes)
-        fate = (
-            "dropped at the end" if self.method == "in-place" else "kept under another name until you drop it"
-        )
-        return f"{old.name} ({size}, {units.format_count(old.connections, 'connection')} ended): it is {fate}"
-
-    def _selected(self) -> Iterator[tuple[str, str]]:
-        if self.family is None:
-            return
-        tables = list(self.family.tables.items())
-        for name, rows in tables[:_SHOWN_TABLES]:
-            yield "table", f"{name}, {'not counted' if rows is None else units.format_count(rows, 'row')}"
-        if len(tables) > _SHOWN_TABLES:
-            yield "table", f"and {len(tables) - _SHOWN_TABLES} more"
-        for key in self.family.other_keys if self.keys_return else ():
-            yield "foreign key", f"{key.name} of {key.table} points to it: made again where it is gone"
-        for each in self.family.dependents if self.keys_return else ():
-            yield each.kind, f"depends on it; where it is gone, make it again: {self.statement(each.code)}"
-
     def statement(self, code: bytes) -> str:
         """A statement of the dump on one line."""
         return " ".join(self.blueprint.text(code).split())
@@ -266,24 +161,3 @@ class RestorePlan:
         ):
             if hook is not None:
                 yield name, hook
-
-
-def _left_out(backup: Backup, without: Without) -> Iterator[tuple[str, str]]:
-    """What is not in the backup, or shall not be restored: whoever replaces a database by it loses that."""
-    if without:
-        yield "without", f"the extension {without}"
-    told = (("", backup.excluded_tables), ("the rows of ", backup.schema_only_tables))
-    for rows_of, names in told:
-        if names:
-            more = f" and {len(names) - _SHOWN_TABLES} more" if len(names) > _SHOWN_TABLES else ""
-            yield "left out", f"by its plan, {rows_of}{', '.join(names[:_SHOWN_TABLES])}{more}"
-
-
-def _age(backup: Backup, now: datetime) -> str:
-    age = units.format_duration(max(0.0, (now - backup.started_at).total_seconds()))
-    return f"{backup.started_at:%Y-%m-%d %H:%M:%S} UTC, {age} ago"
-
-
-def _size(backup: Backup) -> str:
-    rows = f", {units.format_rows(backup.row_counts.values())}" if backup.row_counts else ""
-    return f"{units.format_size(backup.size_bytes or 0)} ({backup.format}){rows}"

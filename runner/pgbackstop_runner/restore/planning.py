@@ -11,6 +11,7 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import restore
 from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.text import joined, word
 from pgbackstop_runner.formats import dump_metadata, table_selection
 from pgbackstop_runner.formats.dump_metadata import DumpMetadata
 from pgbackstop_runner.formats.table_selection import TableSelection
@@ -24,7 +25,7 @@ from pgbackstop_runner.restore.select_backup import BackupChoice
 from pgbackstop_runner.storage import backup_files, fetched
 from pgbackstop_runner.workspace import Workspace
 
-_READ = {True: "read to its end", False: "readable by pg_restore"}
+_READ = {True: word("read to its end"), False: word("readable by pg_restore")}
 
 
 @contextlib.contextmanager
@@ -79,7 +80,7 @@ def draw(
             ),
             missing_tablespaces=frozenset(found.tablespaces) - target_database.tablespaces(connection),
             estimate=restore.estimate(backup, workspace.catalog.restores(server_name)),
-            checked=f"{readable.checked}; {_READ[backup.format == 'plain']}",
+            checked=joined("; ", (readable.checked, _READ[backup.format == "plain"])),
             superusers=target_database.superusers(connection),
             acts_as=target_database.current_role(connection),
             live_owners=_live_owners(server, database)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgbackstop_catalog.records.backup import Backup, StoredFile
+from pgbackstop_catalog.text import said
 from pgbackstop_runner.restore import verify_files
 from pgbackstop_runner.storage import fetched, sources, stored_backup
 from pgbackstop_runner.storage.sources import Source
@@ -26,8 +27,10 @@ class ReadableBackup:
     @property
     def checked(self) -> str:
         """What was compared."""
-        where = f" in {self.source.storage}" if self.source.storage else ""
-        return f"sha256 of {len(self.files)} files{where}"
+        n, storage = len(self.files), self.source.storage
+        if storage is None:
+            return said("sha256 of {n} files", n=n)
+        return said("sha256 of {n} files in {storage}", n=n, storage=storage)
 
 
 @contextlib.contextmanager

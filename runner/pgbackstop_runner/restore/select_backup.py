@@ -10,7 +10,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import clocks
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_catalog.text import said, word
+from pgbackstop_catalog.text import joined, said, word
 
 LATEST = "latest"
 
@@ -77,11 +77,12 @@ def choose(
             f"'latest' fits {len(sources)} databases ({some}).",
             remedy="Name one with --database or --plan, or a backup by its id: 'pgbackstop list'.",
         )
-    why = f"the newest of {len(found)} good backups" if found[1:] else "the only good backup"
+    why = said("the newest of {n} good backups", n=len(found)) if found[1:] else said("the only good backup")
     usual = [each for each in found if (each.started_at - now).total_seconds() <= clocks.AHEAD]
     if passed := len(found) - len(usual) if usual else 0:
-        why += f" but for {passed} dated in the future"
-    return BackupChoice(backup=(usual or found)[0], why=f"{why}{_of(wanted)}")
+        why = said("{why} but for {n} dated in the future", why=why, n=passed)
+    whose = _of(wanted)
+    return BackupChoice(backup=(usual or found)[0], why=joined("", (why, whose)) if whose else why)
 
 
 def _named(backups: list[Backup], backup_id: str, has_copy: Callable[[Backup], bool]) -> BackupChoice:
@@ -111,13 +112,13 @@ def _named(backups: list[Backup], backup_id: str, has_copy: Callable[[Backup], b
         raise errors.ConfigError(
             said("Backup {id} has expired: its bytes are gone.", id=backup.id), remedy=_OTHER
         )
-    return BackupChoice(backup=backup, why="it was asked for")
+    return BackupChoice(backup=backup, why=said("it was asked for"))
 
 
 _OTHER = said("Choose another: 'pgbackstop list --status available'.")
 
 
 def _of(wanted: BackupQuery) -> str:
-    parts = [f" of plan {wanted.plan}"] if wanted.plan else []
-    parts += [f" of database {wanted.database}"] if wanted.database else []
-    return "".join(parts)
+    parts = [said(" of plan {plan}", plan=wanted.plan)] if wanted.plan else []
+    parts += [said(" of database {database}", database=wanted.database)] if wanted.database else []
+    return joined("", parts) if parts else ""

@@ -12,6 +12,7 @@ from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.config.storage import FolderStorage
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.text import said, word
 from pgbackstop_runner import failures
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.storage import backup_files
@@ -20,7 +21,7 @@ from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
 T = TypeVar("T")
-ASKED_FOR, NEAREST = "as asked for", "the nearest"
+ASKED_FOR, NEAREST = word("as asked for"), word("the nearest")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class Source:
 
     def place(self, own: str | None) -> str:
         """The name of the storage; ``own`` is that of the backup itself."""
-        return self.storage or own or "the backup's own folder"
+        return self.storage or own or said("the backup's own folder")
 
 
 def nearest_first(config: Config) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.restore import Restore
-from pgbackstop_runner.restore import planning, run
+from pgbackstop_runner.restore import plan_text, planning, run
 from pgbackstop_runner.restore.plan import RestoreRequest
 from pgbackstop_runner.restore.select_backup import BackupQuery
 from tests.support import backups
@@ -54,7 +54,7 @@ def lines(place: Site, **request: Any) -> list[tuple[str, str]]:
     """What a dry run tells."""
     wish = RestoreRequest(**{"wanted": BackupQuery(), **request})
     with planning.plan_restore(place.workspace, wish) as drawn:
-        return list(drawn.lines(utc_now()))
+        return list(plan_text.lines(drawn, utc_now()))
 
 
 def kill_at(place: Site, moment: str, gate: Path, *words: str) -> None:

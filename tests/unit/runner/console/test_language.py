@@ -19,7 +19,7 @@ from pgbackstop_catalog.text import Said, joined, said
 from pgbackstop_runner.console import language, render
 from pgbackstop_runner.overview import words
 from pgbackstop_runner.recover import integrity_checks
-from pgbackstop_runner.restore import content_checks, plan
+from pgbackstop_runner.restore import content_checks, plan_text
 from tests.support import translations
 
 RUSSIAN = language.language("ru")
@@ -118,7 +118,7 @@ def test_every_check_of_a_restore_or_recovery_is_a_word() -> None:
 
 
 def test_what_a_plan_names_is_a_word() -> None:
-    found = set(re.findall(r'yield\s+\(?\s*"([^"]+)",', Path(plan.__file__).read_text()))
+    found = set(re.findall(r'yield\s+\(?\s*"([^"]+)",', Path(plan_text.__file__).read_text()))
     assert len(found) > 15
     assert {each if each.isupper() else each.capitalize() for each in found} <= translations.said()
 

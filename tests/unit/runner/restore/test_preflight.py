@@ -1,5 +1,6 @@
 """What is in the way of a restore is told at once, each with its remedy."""
 
+import json
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,9 +15,11 @@ from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.config.server import Application, Hook, Server
 from pgbackstop_catalog.records.restore import Estimate
 from pgbackstop_catalog.records.source import ServerFacts
+from pgbackstop_runner.console.language import language
+from pgbackstop_runner.console.wishes import RestoreWish
 from pgbackstop_runner.formats.dump_metadata import DumpMetadata
 from pgbackstop_runner.postgres.client_programs import Binaries
-from pgbackstop_runner.restore import preflight
+from pgbackstop_runner.restore import plan_text, preflight, select_backup
 from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
 from pgbackstop_runner.restore.preflight import TargetFacts
 from pgbackstop_runner.restore.select_backup import BackupChoice, BackupQuery
@@ -161,7 +164,7 @@ def test_room_is_missing_only_where_a_second_copy_is_made_and_both_sizes_are_kno
     is_second = plan.method != "selection"
     missing = is_second and needed is not None and free is not None and needed > free
     assert len(sentences(plan)) == missing
-    told = dict(plan.lines(factories.NOW)).get("room")
+    told = dict(plan_text.lines(plan, factories.NOW)).get("room")
     assert (told is not None) == (is_second and needed is not None)
     if told and free is not None:
         assert told.endswith(f"{units.format_size(free)} are free on the server's disk")
@@ -169,18 +172,31 @@ def test_room_is_missing_only_where_a_second_copy_is_made_and_both_sizes_are_kno
 
 def test_a_program_is_told_every_line_and_what_confirms_the_restore() -> None:
     roles = {"missing_roles": frozenset({"app", "shop"})}
-    found = outline({"roles": True}, **roles).document(factories.NOW)
+    found = plan_text.document(outline({"roles": True}, **roles), factories.NOW)
     assert found["role"] == [f"{name} is created from the backup's globals" for name in ("app", "shop")]
     assert found["confirm"] == "shop"
     assert "left out" not in found
     assert isinstance(found["backup"], str)
-    assert outline({"into": "other"}, replaced=None).document(factories.NOW)["confirm"] == ""
+    assert found["patterns"]["role"][0]["values"] == {"name": "app"}
+    assert plan_text.document(outline({"into": "other"}, replaced=None), factories.NOW)["confirm"] == ""
+
+
+def test_the_console_says_a_plan_in_another_language() -> None:
+    chosen = select_backup.choose([BACKUP], BackupQuery(), now=factories.NOW)
+    plan = outline({"in_place": True}, choice=chosen, same_server=False, missing_roles=frozenset({"app"}))
+    output = json.dumps(plan_text.document(plan, factories.NOW)).encode()
+    told = RestoreWish(backup=BACKUP.id).told(output)
+    assert [(what, str(how)) for what, how in told.lines] == list(plan_text.lines(plan, factories.NOW))
+    russian = {what: language("ru").sentence(how) for what, how in told.lines}
+    assert russian["backup"] == f"{BACKUP.id} плана main-logical: единственная хорошая копия"
+    assert russian["replaces"] == "shop (1,0 кБ, завершается 0 соединений): в конце она будет удалена"
+    assert russian["role"] == "app создаётся из глобальных объектов копии"
 
 
 def test_what_the_backup_lacks_by_its_plan_is_told_before_it_replaces_anything() -> None:
     logs = tuple(f"public.log_{number}" for number in range(22))
     backup = BACKUP.evolve(excluded_tables=logs, schema_only_tables=("public.session",))
-    found = outline(choice=BackupChoice(backup=backup, why="")).document(factories.NOW)
+    found = plan_text.document(outline(choice=BackupChoice(backup=backup, why="")), factories.NOW)
     assert found["left out"] == [
         f"by its plan, {', '.join(logs[:20])} and 2 more",
         "by its plan, the rows of public.session",
