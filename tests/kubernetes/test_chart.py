@@ -270,6 +270,14 @@ def test_servers_of_groups_and_a_shared_catalog_can_be_reached(tmp_path: Path) -
     assert {5438, 5439} < {each["port"] for rule in egress for each in rule["ports"]}
 
 
+def test_a_list_of_servers_is_enough() -> None:
+    objects = chart.rendered(
+        {"config": {"discovery": {"fleet": {"url": "https://cmdb.example.com/databases"}}}}
+    )
+    config = yaml.safe_load(one(objects, "ConfigMap", f"{NAME}-runner")["data"]["pgbackstop.yaml"])
+    assert config["discovery"].keys() == {"fleet"}
+
+
 def test_one_daemon_has_the_state(objects: list[dict[str, Any]]) -> None:
     assert one(objects, "StatefulSet")["spec"]["replicas"] == 1
 

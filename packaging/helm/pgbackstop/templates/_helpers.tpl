@@ -25,7 +25,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{/* pgbackstop.yaml of the runner, where the console listens to the pod's own address. */}}
 {{- define "pgbackstop.runnerConfig" -}}
 {{- $config := deepCopy .Values.config -}}
-{{- if not (or $config.servers $config.groups) }}{{ fail "config.servers names no PostgreSQL server: name one, or name a Secret with the whole configuration in existingConfig.secretName." }}{{ end -}}
+{{- if not (or $config.servers $config.groups $config.discovery) }}{{ fail "config.servers names no PostgreSQL server: name one, or name a Secret with the whole configuration in existingConfig.secretName." }}{{ end -}}
 {{- $console := $config.console | default dict -}}
 {{- if $console.users }}{{ fail "config.console.users holds hashes of passwords, and config becomes a ConfigMap: use config.console.oidc, or put the whole configuration into a Secret and name it in existingConfig.secretName." }}{{ end -}}
 {{- if .Values.console.enabled -}}
