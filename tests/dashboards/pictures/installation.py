@@ -8,7 +8,7 @@ has lasted long enough.
 import json
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -65,7 +65,7 @@ def running(state: State, folder: Path) -> Iterator[Installation]:
         file.write("# EOF\n")
     command = [program("promtool"), "tsdb", "create-blocks-from", "--max-block-duration=720h", "openmetrics"]
     done = subprocess.run(
-        [*command, str(samples), str(folder / "tsdb")], capture_output=True, text=True, check=False
+        [*command, str(samples), str(folder / "data")], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     with Prometheus(folder, "", _rules(folder) if state.has_rules else None) as prometheus:
@@ -95,6 +95,7 @@ class _Part:
     world: World
     fault: timeline.Fault | None
     fleet: tuple[Labels, ...]
+    teams: Mapping[str, str]
     is_first: bool
 
     def at(self, moment: datetime, *, is_faulty: bool) -> Iterator[str]:
@@ -108,7 +109,10 @@ class _Part:
             for name, where, value in timeline.scrape(self.world, moment):
                 own = _parsed(where)
                 for labels in _meant(own, self.fleet, is_first=self.is_first):
-                    yield f"{name}{_labels(own | labels)} {value!r} {stamp}\n"
+                    told = own | labels
+                    if name == "backup_server_info":
+                        told["team"] = self.teams.get(told["server"], "")
+                    yield f"{name}{_labels(told)} {value!r} {stamp}\n"
 
 
 def _told(state: State, first: datetime, last: datetime) -> Iterator[str]:
@@ -119,6 +123,7 @@ def _told(state: State, first: datetime, last: datetime) -> Iterator[str]:
             world=World(begins=first, is_new=state.is_new, step=STEP),
             fault=fault,
             fleet=fleet,
+            teams=state.teams,
             is_first=number == 0,
         )
         for number, (fault, fleet) in enumerate(whole)

@@ -13,6 +13,7 @@ HOUR = timedelta(hours=1)
 STATUS = "pgbackstop-backup-status"
 PLAN = "pgbackstop-backup-plan"
 HISTORY = "pgbackstop-backup-history"
+FLEET = "pgbackstop-backup-fleet"
 WIDE, PHONE = 1920, 412
 Labels = dict[str, str]
 
@@ -22,7 +23,7 @@ class State:
     """``fault`` began ``ago``. ``says``, ``never``: words that panels must have, and must not, by title.
     ``sees``: what a person on call sees, for the reference.
 
-    ``also``: what other databases of a fleet suffer, each with its fault and labels.
+    ``also``: what other databases of a fleet suffer, each with its fault and labels. ``teams``: of servers.
     """
 
     name: str
@@ -37,6 +38,7 @@ class State:
     light: bool = False
     fleet: tuple[Labels, ...] = ({},)
     also: tuple[tuple[Fault, Labels], ...] = ()
+    teams: Mapping[str, str] = field(default_factory=dict)
     says: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     never: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -247,11 +249,16 @@ STATES = (
         ),
         ago=30 * HOUR,
         days=4,
-        pages=(STATUS, HISTORY),
+        teams={"prod-eu-1": "payments", "prod-us-1": "payments", "analytics": "data"},
+        pages=(STATUS, HISTORY, FLEET),
         says={
             NUMBER: ("3",),
             NOT_WELL: ("invoices", "payments", "search"),
             SERVERS: ("prod-eu-1", "analytics"),
+            "Servers that need somebody": ("2",),
+            "By state": ("ok", "late"),
+            "By team": ("payments", "data"),
+            "Every server": ("prod-eu-1", "prod-us-1", "analytics", "payments"),
         },
     ),
     State(
