@@ -25,6 +25,6 @@ lock() {
 lock test --group build --extra test pyproject.toml
 lock demo --group build --extra demo --constraints requirements/test.txt pyproject.toml
 lock build --group build --constraints requirements/test.txt
-lock runner --extra runner --constraints requirements/test.txt pyproject.toml
+lock runner --extra fleet --constraints requirements/test.txt pyproject.toml
 lock exporter --extra exporter --constraints requirements/test.txt pyproject.toml
 lock shop --group shop --constraints requirements/test.txt

@@ -24,6 +24,7 @@ COMMANDS = (
     "check",
     "doctor",
     "daemon",
+    "worker",
     "schedule",
     "notify",
     "monitoring",

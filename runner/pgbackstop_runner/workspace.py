@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import load, locate
@@ -18,7 +18,14 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import layout, opened
 from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_catalog.text import said, word
+from pgbackstop_runner.system import origin
 from pgbackstop_runner.system.state_folder import StateFolder
+
+
+class _OfHost(Protocol):
+    @property
+    def host(self) -> str: ...
+
 
 V = TypeVar("V", bound=Model)
 T = TypeVar("T")
@@ -49,6 +56,13 @@ class Workspace:
     def is_own(self, server: str) -> bool:
         """Return whether this host closes the records of restores into that server, by the same rule."""
         return self.config.catalog_database is None or server in self.config.servers
+
+    def knows_fate_of(self, record: _OfHost) -> bool:
+        """Return whether this host's locks say if the process behind a record lives.
+
+        Workers have all plans in common, and no lock of another host.
+        """
+        return not self.config.workers.enabled or record.host in {"", origin.here()["host"]}
 
     def said(self, kind: type[V], path: Path) -> V | None:
         """What a process of this host last wrote of itself; None where there is nothing that can be read.

@@ -44,6 +44,21 @@ class Daemon(Model):
     )
 
 
+class Workers(Model):
+    """How workers on several hosts share the runs; they need a catalog in PostgreSQL."""
+
+    enabled: bool = Field(
+        default=False,
+        description="plans that are due are run by 'pgbackstop worker', on any host, not by daemons",
+    )
+    per_server: int = Field(
+        default=1, ge=1, le=64, description="how many runs of a server go at once, on all hosts"
+    )
+    per_storage: int = Field(
+        default=4, ge=1, le=1000, description="how many runs into a storage go at once, on all hosts"
+    )
+
+
 class Drills(Model):
     """Where drills run what a database contains; see docs/explanation/jail.md."""
 
@@ -110,6 +125,9 @@ class Config(Model):
         default=Notifications.defaults(), description="who hears of finished and failed backups"
     )
     daemon: Daemon = Field(default=Daemon.defaults(), description="how plans are run when they are due")
+    workers: Workers = Field(
+        default=Workers.defaults(), description="how workers on several hosts share the runs"
+    )
     console: Console = Field(
         default=Console.defaults(), description="the web console, and who may do what there"
     )

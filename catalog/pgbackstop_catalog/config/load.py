@@ -199,6 +199,10 @@ def _crossings(config: Config) -> list[tuple[tuple[str, ...], str]]:
     for name, server in config.servers.items():
         found += _copies_problems(config, ("servers", name, "wal", "copies"), server.wal.copies or ())
         found += _storage_problem(config, ("servers", name, "wal", "storage"), server.wal.storage, folders)
+    if config.workers.enabled and config.catalog_database is None:
+        found.append(
+            (("workers", "enabled"), "workers share a catalog in PostgreSQL: name its database under catalog")
+        )
     return found
 
 

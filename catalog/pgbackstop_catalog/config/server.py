@@ -147,6 +147,10 @@ class Server(Connection):
         default=None,
         description="folder of pg_dump and the other client tools; found by major version when left out",
     )
+    queue: Name = Field(
+        default="default",
+        description="with workers: which of them back it up, those that take from this queue",
+    )
     wal: Wal = Field(default=Wal.defaults(), description="how its WAL is archived")
     heartbeat: Heartbeat = Field(
         default=Heartbeat.defaults(), description="rows that let drills measure what would be lost"

@@ -43,7 +43,7 @@ def one_plan(workspace: Workspace, plan: str) -> tuple[Backup, ...]:
     workspace.state.sweep()
     closed: list[Backup] = []
     for record in list(workspace.catalog.backups(plan)):
-        if record.status is Status.RUNNING:
+        if _left_something(record) and workspace.knows_fate_of(record):
             try:
                 closed.append(_close(workspace, record))
             except identity.NotThere as error:
@@ -56,10 +56,20 @@ def one_plan(workspace: Workspace, plan: str) -> tuple[Backup, ...]:
     return tuple(closed)
 
 
+def _left_something(record: Backup) -> bool:
+    """Whether it says that it runs, or was taken from this host, by another one that could not sweep here."""
+    return record.status is Status.RUNNING or (
+        record.status is Status.INTERRUPTED and record.location is not None
+    )
+
+
 def _close(workspace: Workspace, record: Backup) -> Backup:
     stored = stored_backup.find_known(workspace, record)
     folder = stored.folder if stored else None
-    message = f"The process that made it (pid {record.pid} on {record.host}) ended without a word."
+    message = (
+        record.message
+        or f"The process that made it (pid {record.pid} on {record.host}) ended without a word."
+    )
     try:
         committed = _commit_mark(folder)
     except errors.NewerRecord:
@@ -76,13 +86,14 @@ def _close(workspace: Workspace, record: Backup) -> Backup:
     closed = record.evolve(
         status=Status.INTERRUPTED,
         reason=Reason.INTERRUPTED,
-        finished_at=utc_now(),
+        finished_at=record.finished_at or utc_now(),
         location=None,
         message=message,
     )
     workspace.catalog.put(closed)
     log.logger().warning("closed as interrupted", plan=record.plan, backup=record.id)
-    backup_events.backup_finished(workspace, closed)
+    if record.status is Status.RUNNING:
+        backup_events.backup_finished(workspace, closed)
     return closed
 
 

@@ -87,7 +87,11 @@ def close_dead(workspace: Workspace, plan_name: str) -> None:
 
 def _close_dead(workspace: Workspace, plan_name: str) -> None:
     """With the lock in hand: what has its commit mark, which comes last, counts."""
-    running = [each for each in workspace.catalog.copies(plan_name) if each.status is Status.RUNNING]
+    running = [
+        each
+        for each in workspace.catalog.copies(plan_name)
+        if each.status is Status.RUNNING and _is_ours(workspace, each)
+    ]
     away = identity.absent(workspace, (each.storage for each in running))
     for copy in running:
         if copy.storage in away:
@@ -101,6 +105,14 @@ def _close_dead(workspace: Workspace, plan_name: str) -> None:
             copy.evolve(status=status, size_bytes=size, finished_at=utc_now(), message=message)
         )
         log.logger().warning(f"closed as {status}", plan=plan_name, copy=copy.backup, storage=copy.storage)
+
+
+def _is_ours(workspace: Workspace, copy: Copy) -> bool:
+    """Whether this host makes it: copies are made where their backup is."""
+    try:
+        return workspace.knows_fate_of(workspace.catalog.backup(copy.backup))
+    except errors.NotFound:
+        return True
 
 
 def _stored_bytes(workspace: Workspace, copy: Copy) -> int | None:

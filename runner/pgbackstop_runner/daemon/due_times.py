@@ -13,7 +13,8 @@ from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner.daemon.plan_state import CREDIBLE, Missed, Order
 from pgbackstop_runner.system import origin
 
-_KILLED = (-9, -15, -2, -1, errors.Interrupted.exit_code)
+# Exit statuses of what a signal ended.
+KILLED = (-9, -15, -2, -1, errors.Interrupted.exit_code)
 _REASONS = {
     errors.ConfigError.exit_code: Reason.CONFIGURATION,
     errors.NotFound.exit_code: Reason.CONFIGURATION,
@@ -72,7 +73,7 @@ def lost(plan: Plan, order: Order, now: datetime, *, exit_code: int, words: str)
     """The record of a run whose process ended before it could make one."""
     how = f"was ended by signal {-exit_code}" if exit_code < 0 else f"ended with exit status {exit_code}"
     last = words.strip()[-_MOST_WORDS:] or "it said nothing"
-    killed = exit_code in _KILLED
+    killed = exit_code in KILLED
     reason = Reason.INTERRUPTED if killed else _REASONS.get(exit_code, Reason.INTERNAL)
     return _record(order.plan, plan, now).evolve(
         status=Status.INTERRUPTED if killed else Status.FAILED,
@@ -80,6 +81,17 @@ def lost(plan: Plan, order: Order, now: datetime, *, exit_code: int, words: str)
         scheduled_for=order.due,
         reason=reason,
         message=f"The backup's process {how} before it could record anything: {last}",
+    )
+
+
+def abandoned(plan: Plan, order: Order, now: datetime, *, message: str) -> Backup:
+    """The record of a run that ended with what watched over it, before it could make one."""
+    return _record(order.plan, plan, now).evolve(
+        status=Status.INTERRUPTED,
+        trigger=order.trigger,
+        scheduled_for=order.due,
+        reason=Reason.INTERRUPTED,
+        message=message,
     )
 
 

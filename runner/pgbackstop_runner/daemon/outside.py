@@ -53,6 +53,9 @@ def due_backup(workspace: Workspace, name: str, now: datetime) -> Order | None:
     Raises NotFound for an unknown plan, CatalogError.
     """
     plan = workspace.plan(name)
+    if workspace.config.workers.enabled:
+        log.logger().info("left to workers, which run what is due", plan=name)
+        return None
     file = workspace.state.schedule("backups", name)
     with workspace.state.turn(f"schedule-{name}"):
         if not plan.enabled:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import schedule as schedules
 from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.model import format_time
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.daemon import due_times, plan_state, state_file
-from pgbackstop_runner.daemon.plan_state import Missed, Observation, Order, PlanState
+from pgbackstop_runner.daemon.plan_state import CREDIBLE, Missed, Observation, Order, PlanState
 from pgbackstop_runner.daemon.state_file import SchedulerFacts
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
@@ -70,6 +71,15 @@ class Planner:
             )
             self._apply(seen, now)
         self.write(now)
+
+    def pass_by(self, now: datetime) -> None:
+        """Let due times go by: workers make their runs, and record what was missed."""
+        self.known = state_file.believed(self.known, now)
+        for name, plan in self._scheduled():
+            state = self.states[name]
+            handled = now if state.handled_until - now > CREDIBLE else state.handled_until
+            due = schedules.past(plan.effective_schedule(), handled_until=handled, now=now)
+            self.states[name] = replace(state, handled_until=due[-1] if due else handled, waiting=None)
 
     def waiting(self) -> Iterator[Order]:
         """What could start now: what has waited longest first."""

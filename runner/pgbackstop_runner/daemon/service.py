@@ -149,13 +149,19 @@ class Service:
         self.runs.reap()
         for each in self._server_tasks:
             each.check()
-        self.planner.look(now)
-        self._look_for_gaps(now)
-        self.runs.start_waiting()
+        self._look_for_runs(now)
         self._look_for_proofs(now)
         self.abandoned.look(self.workspace, self.runs.tasks)
         self._tell()
         self._heartbeat(now)
+
+    def _look_for_runs(self, now: datetime) -> None:
+        if self.workspace.config.workers.enabled:
+            self.planner.pass_by(now)
+            return
+        self.planner.look(now)
+        self._look_for_gaps(now)
+        self.runs.start_waiting()
 
     @property
     def _server_tasks(self) -> tuple[ServerTasks, ...]:

@@ -64,7 +64,8 @@ def tidy(workspace: Workspace, plan_name: str) -> tuple[Proof, ...]:
 
 def _closed(workspace: Workspace, plan_name: str) -> Iterator[Proof]:
     for proof in list(workspace.catalog.proofs(plan_name)):
-        if proof.proof == "drill" and proof.status is Status.RUNNING:
+        is_running = proof.proof == "drill" and proof.status is Status.RUNNING
+        if is_running and workspace.knows_fate_of(proof):
             over = proof.evolve(
                 status=Status.INTERRUPTED,
                 reason=Reason.INTERRUPTED,

@@ -73,7 +73,10 @@ def reconcile(workspace: Workspace) -> tuple[Restore, ...]:
     running = [
         restore
         for restore in list(workspace.catalog.restores())
-        if restore.what == "recover" and restore.status is Status.RUNNING and workspace.is_own(restore.server)
+        if restore.what == "recover"
+        and restore.status is Status.RUNNING
+        and workspace.is_own(restore.server)
+        and workspace.knows_fate_of(restore)
     ]
     return tuple(closed for restore in running if (closed := _close(workspace, restore)) is not None)
 

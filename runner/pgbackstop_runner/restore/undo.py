@@ -85,6 +85,7 @@ def reconcile(workspace: Workspace) -> tuple[Restore, ...]:
         for restore in list(workspace.catalog.restores())
         if restore.status is Status.RUNNING
         and workspace.is_own(restore.server)
+        and workspace.knows_fate_of(restore)
         and restore.what == "logical"  # recoveries have other locks: see recover.journal
         and (closed := _close(workspace, restore)) is not None
     )

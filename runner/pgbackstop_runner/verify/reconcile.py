@@ -22,7 +22,8 @@ def verify_lock(plan: str) -> str:
 def close_proofs(workspace: Workspace, plan: str) -> None:
     """Close what a verify that was killed left; its lock is held. The backups stay as on record."""
     for proof in list(workspace.catalog.proofs(plan)):
-        if proof.proof == "verify" and proof.status is Status.RUNNING:
+        is_running = proof.proof == "verify" and proof.status is Status.RUNNING
+        if is_running and workspace.knows_fate_of(proof):
             _close_proof(workspace, proof)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Final, LiteralString
+from typing import Any, Final, LiteralString
 
 import psycopg
 
@@ -42,23 +42,30 @@ def connect(place: CatalogDatabase, *, read_only: bool = False) -> psycopg.Conne
 
     Raises CatalogError where the database does not answer or let us in, ConfigError for its password.
     """
-    settings = {**_SETTINGS, "default_transaction_read_only": "on" if read_only else "off"}
-    keywords = conninfo.of_database(place, place.database, application_name=APPLICATION_NAME)
-    password = conninfo.password(place)
+    given = arguments(place, default_transaction_read_only="on" if read_only else "off")
     with explained(place):
-        connection = psycopg.connect(
-            **conninfo.with_required_methods(keywords, psycopg.pq.version()),  # type: ignore[arg-type]
-            password=password,
-            options=" ".join(f"-c {name}={value}" for name, value in settings.items()),
-            client_encoding="UTF8",
-            autocommit=True,
-        )
+        connection = psycopg.connect(**given, autocommit=True)
         try:
             _prepare(connection, place)
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def arguments(place: CatalogDatabase, **settings: str) -> dict[str, Any]:
+    """Return psycopg's arguments of a session, with the password; ``settings`` go before our own.
+
+    Raises ConfigError for the password.
+    """
+    keywords = conninfo.of_database(place, place.database, application_name=APPLICATION_NAME)
+    options = " ".join(f"-c {name}={value}" for name, value in {**_SETTINGS, **settings}.items())
+    return {
+        **conninfo.with_required_methods(keywords, psycopg.pq.version()),
+        "password": conninfo.password(place),
+        "options": options,
+        "client_encoding": "UTF8",
+    }
 
 
 @contextlib.contextmanager

@@ -108,6 +108,7 @@ def test_a_catalog_in_postgresql(file: Path) -> None:
         ),
         ("catalog: {folder: x}", "11: catalog.folder: unknown key"),
         ("catalog: {}", "11: catalog.postgres: is missing"),
+        ("workers: {enabled: true}", "11: workers.enabled: workers share a catalog in PostgreSQL"),
         ("catalog: 5", "11: catalog: input is not a valid path"),
         ("catalog: {postgres: {password_env: A, password_file: b}}", "11: catalog.postgres: give one of"),
     ],

@@ -1,5 +1,6 @@
 """What cron or a timer is to start, and what it never started."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,13 @@ def test_what_is_on_record_is_not_due_again(tmp_path: Path) -> None:
     _started(workspace, 2)
     assert outside.due_backup(workspace, "shop", at(2, 20)) is None
     assert _missed(workspace) == []
+
+
+def test_nothing_is_due_here_where_workers_make_the_runs(tmp_path: Path) -> None:
+    workspace = workspace_with(tmp_path, shop={})
+    shared = workspace.config.evolve(workers=workspace.config.workers.evolve(enabled=True))
+    assert outside.due_backup(replace(workspace, config=shared), "shop", at(5) + SOON) is None
+    assert outside.due_backup(workspace, "shop", at(5) + SOON) is not None
 
 
 def test_runs_that_nothing_started_are_missed_at_the_next_one(tmp_path: Path) -> None:

@@ -54,6 +54,17 @@ def test_what_has_waited_longest_is_first(tmp_path: Path) -> None:
     assert _queue(planner) == [("b", at(2)), ("c", at(2))]
 
 
+def test_due_times_go_by_where_workers_make_the_runs(tmp_path: Path) -> None:
+    planner, told = _planner(workspace_with(tmp_path, shop={}), at(1))
+    planner.look(at(2))
+    planner.pass_by(at(2, 10))
+    assert _queue(planner) == []  # what waited is theirs, too
+    assert planner.next_runs() == {"shop": at(3)}
+    planner.pass_by(at(5, 10))
+    assert planner.next_runs() == {"shop": at(6)}
+    assert (told, list(planner.workspace.catalog.backups("shop"))) == ([], [])
+
+
 def test_missed_runs_are_recorded_and_told(tmp_path: Path) -> None:
     planner, told = _planner(workspace_with(tmp_path, shop={}), at(1))
     planner.look(at(4, 40))

@@ -1,0 +1,133 @@
+"""The end of an attempt: its records say how it went, and its row follows from them.
+
+Records come first and the row last, in one step that may be repeated: whoever dies in between is followed by
+another worker that sees the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import timedelta
+
+import psycopg
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.model import format_time, utc_now
+from pgbackstop_catalog.records.attempt import Reason, Status
+from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_runner.backup import reconcile
+from pgbackstop_runner.daemon import due_times
+from pgbackstop_runner.daemon.plan_state import Missed
+from pgbackstop_runner.fleet import decisions, due_runs, engine
+from pgbackstop_runner.fleet.decisions import Ended, Verdict
+from pgbackstop_runner.fleet.settings import Settings
+from pgbackstop_runner.fleet.values import Attempt, State
+from pgbackstop_runner.notify import backup_events
+from pgbackstop_runner.system import log
+from pgbackstop_runner.workspace import Workspace
+
+
+def ended(
+    connection: psycopg.Connection,
+    workspace: Workspace,
+    attempt: Attempt,
+    ended: Ended,
+    settings: Settings,
+) -> None:
+    """Follow an attempt of ours whose process has ended. Raises CatalogError, psycopg's errors."""
+    with connection.transaction():
+        if not due_runs.hold_attempt(connection, attempt):
+            log.logger().warning("ended after it was taken from us", **_facts(attempt))
+            return
+        records = due_times.of_order(workspace.catalog, attempt.order, attempt.started)
+        if any(record.status is Status.RUNNING for record in records):
+            _reconcile(workspace, attempt.key.plan)
+        waits = due_runs.waits(connection, attempt.key.plan)
+        verdict = decisions.after_end(ended, waits, has_records=bool(records))
+        if not records and (record := _needed(workspace, attempt, ended, verdict)):
+            _put(workspace, record)
+        pause = settings.busy_pause if ended.was_busy else 0.0
+        _close(connection, attempt, verdict, pause)
+
+
+def lost(connection: psycopg.Connection, workspace: Workspace, attempt: Attempt, settings: Settings) -> None:
+    """Take a run from a worker that gives no sign. Raises CatalogError, psycopg's errors."""
+    silent = timedelta(seconds=settings.reaped_after)
+    with connection.transaction():
+        if not due_runs.hold_attempt(connection, attempt, silent=silent):
+            return
+        message = f"The worker {attempt.worker} gave no sign for {settings.reaped_after:g} s."
+        records = _explained(workspace, attempt, message)
+        verdict = decisions.after_death(
+            records,
+            due_runs.waits(connection, attempt.key.plan),
+            deaths=due_runs.count_death(connection, attempt),
+            most=settings.most_deaths,
+        )
+        _close(connection, attempt, verdict)
+    log.logger().warning(
+        "taken from a lost worker", worker=attempt.worker, reason=verdict.reason, **_facts(attempt)
+    )
+
+
+def _close(connection: psycopg.Connection, attempt: Attempt, verdict: Verdict, pause: float = 0.0) -> None:
+    due_runs.close(connection, attempt, verdict)
+    if verdict.state is State.QUEUED:
+        not_before = due_runs.now(connection) + timedelta(seconds=pause) if pause else None
+        engine.defer(connection, due_runs.task_of(connection, attempt.key), not_before=not_before)
+
+
+def _explained(workspace: Workspace, attempt: Attempt, message: str) -> tuple[Backup, ...]:
+    """The records of a lost attempt, none of them running any more; one of ours where it left none."""
+    if any(_runs(record) for record in _records(workspace, attempt)):
+        _reconcile(workspace, attempt.key.plan)  # its worker may have been one of this host
+    for record in _records(workspace, attempt):
+        if _runs(record):
+            _put(workspace, _interrupted(record, message))
+    plan = workspace.config.plans.get(attempt.key.plan)
+    if plan is not None and not _records(workspace, attempt):
+        _put(workspace, due_times.abandoned(plan, attempt.order, utc_now(), message=message))
+    return _records(workspace, attempt)
+
+
+def _records(workspace: Workspace, attempt: Attempt) -> tuple[Backup, ...]:
+    return due_times.of_order(workspace.catalog, attempt.order, attempt.started)
+
+
+def _runs(record: Backup) -> bool:
+    return record.status is Status.RUNNING
+
+
+def _interrupted(record: Backup, message: str) -> Backup:
+    """Its location stays, for its own host to sweep there when it is back."""
+    return record.evolve(
+        status=Status.INTERRUPTED,
+        reason=Reason.INTERRUPTED,
+        finished_at=utc_now(),
+        message=message,
+    )
+
+
+def _needed(workspace: Workspace, attempt: Attempt, ended: Ended, verdict: Verdict) -> Backup | None:
+    """The record of an attempt that left none; None where there is nothing to record."""
+    plan, now = workspace.plan(attempt.key.plan), utc_now()
+    if not ended.was_busy:
+        return due_times.lost(plan, attempt.order, now, exit_code=ended.exit_status, words=ended.words)
+    if verdict.state is State.MISSED:
+        one = Missed(plan=attempt.key.plan, runs=1, newest=attempt.key.due, reason=verdict.reason)
+        return due_times.missed(plan, one, now)
+    return None
+
+
+def _put(workspace: Workspace, record: Backup) -> None:
+    workspace.catalog.put(record)
+    backup_events.backup_finished(workspace, record)
+
+
+def _reconcile(workspace: Workspace, plan: str) -> None:
+    with contextlib.suppress(errors.Busy), workspace.state.held(reconcile.lock_name(plan), plan):
+        reconcile.one_plan(workspace, plan)
+
+
+def _facts(attempt: Attempt) -> dict[str, object]:
+    return {"plan": attempt.key.plan, "due": format_time(attempt.key.due), "attempt": attempt.number}

@@ -1,0 +1,234 @@
+"""A worker: it queues what is due, takes runs, keeps them by heartbeats, and takes over from the dead."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Concatenate, NoReturn, ParamSpec, TypeVar
+
+import psycopg
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.config import discovered, yaml_file
+from pgbackstop_catalog.model import utc_now
+from pgbackstop_runner.daemon.discoveries import Discoveries
+from pgbackstop_runner.fleet import due_runs, engine, rounds, settle
+from pgbackstop_runner.fleet.attempts import Attempts
+from pgbackstop_runner.fleet.database import Database
+from pgbackstop_runner.fleet.decisions import Ended, Limits
+from pgbackstop_runner.fleet.settings import Settings
+from pgbackstop_runner.fleet.values import Attempt, Key
+from pgbackstop_runner.system import log
+from pgbackstop_runner.workspace import Workspace
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """What a worker is there for: the queues it takes from, how many runs at once, how long it may drain."""
+
+    queues: tuple[str, ...]
+    concurrency: int
+    drain: float = 0.0
+
+
+def run(workspace: Workspace, offer: Offer, settings: Settings | None = None) -> None:
+    """Run until SIGTERM or SIGINT. Raises ConfigError, CatalogError where the database is not to be had."""
+    database = Database.of(workspace)
+    database.check()
+    database.ask(engine.prepare)
+    loop = WorkerLoop(workspace=workspace, database=database, offer=offer, settings=settings or Settings())
+    asyncio.run(loop.serve())
+
+
+@dataclass
+class WorkerLoop:
+    """One worker; its name is of this process alone, so that one that is started anew is another one."""
+
+    workspace: Workspace
+    database: Database
+    offer: Offer
+    settings: Settings
+    name: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}")
+    attempts: Attempts = field(init=False)
+    _room: asyncio.Event = field(default_factory=asyncio.Event)
+    _stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _answered: float = field(default_factory=time.monotonic)
+    _discoveries: Discoveries = field(init=False)
+    _lists: tuple[int, ...] = field(init=False)
+    _reload_wanted: bool = False
+    _problems: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._discoveries = Discoveries(wake=self._wake)
+        self._lists = _kept_lists(self.workspace)
+        self.attempts = Attempts(settings=self.settings, settle=self._settle)
+
+    async def serve(self) -> None:
+        """Until a signal ends it; then it takes nothing more, drains, and hands back what still runs."""
+        self._listen()
+        log.logger().info("worker started", worker=self.name, queues=",".join(self.offer.queues))
+        async with asyncio.TaskGroup() as group:
+            pulling = group.create_task(self._pulls())
+            others = [group.create_task(each()) for each in (self._beats, self._watch, self._rounds)]
+            await self._stop.wait()
+            log.logger().info("worker stops", worker=self.name, runs=len(self.attempts))
+            pulling.cancel()
+            await asyncio.wait({pulling})
+            await self.attempts.drained(self.offer.drain)
+            await self.attempts.stop(self.workspace.config.daemon.stop_timeout)
+            for each in others:
+                each.cancel()
+            await self._discoveries.stop()
+        log.logger().info("worker stopped", worker=self.name)
+
+    async def _beats(self) -> None:
+        while True:
+            # Before it is asked: the row's own time is later, so we give up before anybody takes over.
+            asked, beating = time.monotonic(), self.attempts.beating()
+            try:
+                kept = await self._asked(due_runs.beat, beating)
+            except errors.CatalogError as error:
+                self._told("heartbeat", str(error))
+            else:
+                self._told("heartbeat")
+                self._answered = asked
+                self.attempts.lose(beating - kept)
+            await asyncio.sleep(self.settings.heartbeat)
+
+    async def _watch(self) -> None:
+        """End everything when the database has been silent for too long: others may take over then."""
+        while (left := self._answered + self.settings.lost_after - time.monotonic()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(left)
+        log.logger().error("cut off from the database: the worker ends its runs and itself", worker=self.name)
+        await self.attempts.kill()
+        _end_at_once()
+
+    async def _rounds(self) -> None:
+        while True:
+            self._follow_lists()
+            if self._reload_wanted:
+                self._reload_wanted = False
+                self._reload()
+            seconds = self.settings.heartbeat
+            try:
+                seconds = await self._asked(rounds.go, self.workspace, self.settings)
+                self._told("round")
+            except errors.CatalogError as error:
+                self._told("round", str(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), seconds)
+            self._wake.clear()
+
+    async def _pulls(self) -> None:
+        """Take tasks while there is room for their runs."""
+        while True:
+            self._see_room()
+            await self._room.wait()
+            try:
+                await engine.pull(
+                    self.database.arguments, self.offer.queues, self._take, polling=self.settings.heartbeat
+                )
+            except (errors.PgbackstopError, *engine.ERRORS) as error:
+                self._told("tasks", errors.one_line(error.__cause__ or error))
+                await asyncio.sleep(self.settings.retry_pause)
+
+    async def _take(self, key: Key) -> bool:
+        """Claim a run and start it, where that may be; returns whether there is room for another."""
+        workspace = self.workspace
+        if key.plan in workspace.config.plans:
+            claimed = await self._asked(self._claimed, workspace, key)
+            if claimed is not None:
+                self.attempts.start(claimed, workspace, self._see_room)
+        self._see_room()
+        return self._room.is_set()
+
+    def _claimed(self, connection: psycopg.Connection, workspace: Workspace, key: Key) -> Attempt | None:
+        workers = workspace.config.workers
+        limits = Limits(per_server=workers.per_server, per_storage=workers.per_storage)
+        with connection.transaction():
+            got = due_runs.claim(connection, key, worker=self.name, started=utc_now(), limits=limits)
+            if isinstance(got, Attempt):
+                return got
+            if got:
+                rounds.look_again(connection, key, self.settings)
+                log.logger().debug("waits for room", plan=key.plan, reason=got)
+        return None
+
+    async def _settle(self, workspace: Workspace, attempt: Attempt, ended: Ended) -> None:
+        await self._asked(settle.ended, workspace, attempt, ended, self.settings)
+
+    async def _asked(
+        self, question: Callable[Concatenate[psycopg.Connection, P], T], *args: P.args, **named: P.kwargs
+    ) -> T:
+        """Ask the database off the event loop. Raises CatalogError."""
+        return await asyncio.to_thread(lambda: self.database.ask(question, *args, **named))
+
+    def _see_room(self) -> None:
+        if len(self.attempts) < self.offer.concurrency:
+            self._room.set()
+        else:
+            self._room.clear()
+
+    def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._want_reload)
+
+    def _want_reload(self) -> None:
+        self._reload_wanted = True
+        self._wake.set()
+
+    def _follow_lists(self) -> None:
+        """Ask discovery's sources when they are due; a daemon of this host may have kept their lists, too."""
+        self._discoveries.look(self.workspace)
+        lists = _kept_lists(self.workspace)
+        self._reload_wanted |= lists != self._lists
+        self._lists = lists
+
+    def _reload(self) -> None:
+        try:
+            fresh = self.workspace.reopened()
+            if Database.of(fresh) != self.database or fresh.state != self.workspace.state:
+                raise errors.ConfigError(
+                    "The catalog is another one now.", remedy="Start the worker anew for that."
+                )
+        except yaml_file.BadConfig as error:
+            for problem in error.problems:
+                log.logger().error("configuration refused", problem=str(problem))
+        except errors.PgbackstopError as error:
+            log.logger().error("configuration refused", problem=str(error))
+        else:
+            self.workspace = fresh
+            log.logger().info("configuration loaded", file=str(fresh.file), plans=len(fresh.config.plans))
+
+    def _told(self, what: str, problem: str = "") -> None:
+        """Say what is in trouble, once for each problem; without one it is well again."""
+        if problem and problem != self._problems.get(what):
+            log.logger().error("the catalog's database is in trouble", at=what, problem=problem)
+        self._problems[what] = problem
+
+
+def _kept_lists(workspace: Workspace) -> tuple[int, ...]:
+    """When each list of discovered servers was last kept; 0 for never."""
+    root = workspace.state.root
+    paths = (discovered.servers_file(root, source) for source in sorted(workspace.config.discovery))
+    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
+
+
+def _end_at_once() -> NoReturn:
+    """End this process, whatever waits for the network: nothing that it began is left."""
+    sys.stderr.flush()
+    os._exit(errors.CatalogError.exit_code)
