@@ -18,6 +18,7 @@ import yaml
 
 from tests.support import ports
 
+DATA = "data"  # where its samples lie, in the folder of a test
 DEADLINE = 90.0  # seconds; what is waited for takes one to twenty
 
 
@@ -75,7 +76,7 @@ class Prometheus:
                     program("prometheus"),
                     f"--config.file={config}",
                     f"--web.listen-address={self._address}",
-                    f"--storage.{'agent' if agent else 'tsdb'}.path={folder / 'data'}",
+                    f"--storage.{'agent' if agent else 'tsdb'}.path={folder / DATA}",
                     *(["--enable-feature=agent"] if agent else []),
                     *flags,
                 ],

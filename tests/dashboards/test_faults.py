@@ -15,7 +15,7 @@ from tests.alerts.test_rules import rules
 from tests.alerts.world import World
 from tests.dashboards import shown
 from tests.dashboards.documents import DOCUMENTS
-from tests.dashboards.prometheus import Prometheus, program
+from tests.dashboards.prometheus import DATA, Prometheus, program
 
 # These repeat the alert, which has a column of its own; the others say it in their own words.
 OF_ALERTS = {"Critical alerts", "What fires"}
@@ -68,7 +68,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
             file.writelines(lines(told))
         file.write("# EOF\n")
     command = [program("promtool"), "tsdb", "create-blocks-from", "--max-block-duration=720h", "openmetrics"]
-    subprocess.run([*command, samples, folder / "tsdb"], check=True, capture_output=True)
+    subprocess.run([*command, samples, folder / DATA], check=True, capture_output=True)
     with Prometheus(folder, "") as found:
         yield found
 
