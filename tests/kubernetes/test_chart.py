@@ -278,6 +278,26 @@ def test_a_list_of_servers_is_enough() -> None:
     assert config["discovery"].keys() == {"fleet"}
 
 
+def test_null_takes_away_what_a_group_says(tmp_path: Path) -> None:
+    group = {
+        "servers": ["pay-[1:2]"],
+        "server": {"host": "{server}.svc", "port": 5438},
+        "plans": {kind: {"backup_type": kind} for kind in ("logical", "physical")},
+    }
+    config = {
+        "groups": {"pay": group},
+        "servers": {"pay-1": None, "pay-2": {"port": None}},
+        "plans": {"pay-2-physical": None},
+    }
+    objects = chart.rendered({"config": config})
+    found = loaded(tmp_path, one(objects, "ConfigMap", f"{NAME}-runner"))
+    assert found.plans.keys() == {"pay-1-logical", "pay-1-physical", "pay-2-logical"}
+    assert [server.port for server in found.servers.values()] == [5438, 5432]
+    group["server"] = {"port": None}
+    refused = chart.rendered_by(tmp_path, {"config": config})
+    assert "at '/config/groups/pay/server/port'" in refused.stderr
+
+
 def test_one_daemon_has_the_state(objects: list[dict[str, Any]]) -> None:
     assert one(objects, "StatefulSet")["spec"]["replicas"] == 1
 
