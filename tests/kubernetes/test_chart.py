@@ -298,6 +298,12 @@ def test_null_takes_away_what_a_group_says(tmp_path: Path) -> None:
     assert "at '/config/groups/pay/server/port'" in refused.stderr
 
 
+def test_a_preparation_may_have_several_lines() -> None:
+    objects = chart.rendered({**SMALL, "runner": {"prepare": "first\nsecond"}})
+    (script,) = chart.pods(objects)[0]["initContainers"][0]["args"]
+    assert script.splitlines()[-2:] == ["first", "second"]
+
+
 def test_one_daemon_has_the_state(objects: list[dict[str, Any]]) -> None:
     assert one(objects, "StatefulSet")["spec"]["replicas"] == 1
 
