@@ -136,7 +136,9 @@ def test_the_test_looks_at_the_volumes_of_the_runner(objects: list[dict[str, Any
     doctor = one(objects, "Pod", f"{NAME}-doctor")
     assert claims(doctor["spec"]) == of_runner
     assert len(of_runner) == 2
-    assert doctor["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    annotations = doctor["metadata"]["annotations"]
+    assert annotations["helm.sh/hook"] == "test"
+    assert annotations["helm.sh/hook-delete-policy"] == "before-hook-creation", "its logs are to be read"
 
 
 def claims(pod: dict[str, Any]) -> set[str]:
