@@ -108,9 +108,9 @@ class Pod:
 
     def address(self) -> str:
         """Its address in the engine's network."""
-        return self.engine.run(
-            "docker", "inspect", "--format", "{{.NetworkSettings.IPAddress}}", PAUSE
-        ).strip()
+        # Engines since 29 no longer say it beside the networks.
+        ask = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        return self.engine.run("docker", "inspect", "--format", ask, PAUSE).strip()
 
     def _probe(self, container: dict[str, Any], probe: dict[str, Any]) -> None:
         if "exec" in probe:
