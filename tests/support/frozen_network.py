@@ -1,4 +1,4 @@
-"""A way to a server that can be frozen: connections stay, and nothing passes, as behind a broken switch."""
+"""A TCP proxy that can be frozen: connections stay, and nothing passes, as behind a broken switch."""
 
 import contextlib
 import socket
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Way:
+class FreezableProxy:
     """Stands before a server on a port of its own, and passes on until it is frozen."""
 
     target: tuple[str, int]
@@ -24,7 +24,7 @@ class Way:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
-        """Be there, until the block ends."""
+        """Listen until the block ends."""
         self._thawed.set()
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = listener.getsockname()[1]
@@ -43,8 +43,9 @@ class Way:
         with contextlib.suppress(OSError):
             while True:
                 client = listener.accept()[0]
+                self._sockets.append(client)
                 server = socket.create_connection(self.target)
-                self._sockets += [client, server]
+                self._sockets.append(server)
                 for ends in ((client, server), (server, client)):
                     passing = threading.Thread(target=self._pass_on, args=ends)
                     passing.start()

@@ -10,7 +10,7 @@ from pgbackstop_catalog.records.attempt import Status
 from tests.integration.daemon.attempts import SELDOM
 from tests.integration.daemon.conftest import DEADLINE, until
 from tests.integration.fleet.conftest import Fleet
-from tests.support.frozen_network import Way
+from tests.support.frozen_network import FreezableProxy
 
 # Longer than a starved process of a test is held up, and as short as waiting for it can be borne.
 REAPED = ("--reaped-after", "8")
@@ -77,13 +77,13 @@ def test_a_run_is_given_up_when_its_workers_die(fleet: Fleet) -> None:
 def test_a_worker_that_is_cut_off_ends_its_run_before_another_begins_it(fleet: Fleet) -> None:
     fleet.configure_due("once")
     fleet.behave("once", "sleep 600")
-    way = Way(target=("127.0.0.1", fleet.server.port))
-    with way.opened():
-        cut = fleet.start("a", "--lost-after", "6", port=way.port)
+    proxy = FreezableProxy(target=("127.0.0.1", fleet.server.port))
+    with proxy.opened():
+        cut = fleet.start("a", "--lost-after", "6", port=proxy.port)
         fleet.running("once")
         children = cut.children()
         assert len(children) == 1
-        way.freeze()
+        proxy.freeze()
         fleet.behave("once", "sleep 0")
         fleet.start("b", "--reaped-after", "20")
         assert cut.process is not None
