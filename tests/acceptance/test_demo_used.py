@@ -103,7 +103,7 @@ def user() -> Iterator[DemoUser]:
 
 
 @pytest.mark.timeout(900)  # a demo and four restores on a machine that may be busy
-def test_the_road(user: DemoUser) -> None:
+def test_the_shop_is_lost_and_restored(user: DemoUser) -> None:
     """One demo for all steps: each begins with the shop as the one before left it."""
     user.sells()
     application = user.demo.part("pgbackstop_runner.demo.shop_app").pid

@@ -17,7 +17,7 @@ class Operation:
 
 
 def _backup(plan: str) -> Operation:
-    return Operation(name=f"backup {plan}", prepare=lambda _ground: ("backup", plan))
+    return Operation(name=f"backup {plan}", prepare=lambda _campaign: ("backup", plan))
 
 
 def _restore(name: str, plan: str, *words: str) -> Operation:
@@ -63,7 +63,7 @@ def _recover(campaign: Campaign) -> Sequence[str]:
 
 
 def _simple(name: str, *words: str) -> Operation:
-    return Operation(name=name, prepare=lambda _ground: words)
+    return Operation(name=name, prepare=lambda _campaign: words)
 
 
 OPERATIONS = (

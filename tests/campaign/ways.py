@@ -28,28 +28,28 @@ def _family(process: psutil.Process) -> list[psutil.Process]:
     return []
 
 
-def command(process: psutil.Process, _ground: Campaign, _draw: random.Random) -> None:
+def command(process: psutil.Process, _campaign: Campaign, _draw: random.Random) -> None:
     """SIGKILL to the command alone; what it started must die by itself."""
     _send(process, signal.SIGKILL)
 
 
-def tree(process: psutil.Process, _ground: Campaign, _draw: random.Random) -> None:
+def tree(process: psutil.Process, _campaign: Campaign, _draw: random.Random) -> None:
     """SIGKILL to the command and all that it started, as the kernel does where memory is short."""
     for each in (process, *_family(process)):
         _send(each, signal.SIGKILL)
 
 
-def tool(process: psutil.Process, _ground: Campaign, draw: random.Random) -> None:
+def tool(process: psutil.Process, _campaign: Campaign, draw: random.Random) -> None:
     """SIGKILL to one of its tools; to the command where there is none just then."""
     _send(draw.choice(_family(process) or [process]), signal.SIGKILL)
 
 
-def terminate(process: psutil.Process, _ground: Campaign, _draw: random.Random) -> None:
+def terminate(process: psutil.Process, _campaign: Campaign, _draw: random.Random) -> None:
     """SIGTERM, as a service manager does."""
     _send(process, signal.SIGTERM)
 
 
-def interrupt(process: psutil.Process, _ground: Campaign, _draw: random.Random) -> None:
+def interrupt(process: psutil.Process, _campaign: Campaign, _draw: random.Random) -> None:
     """SIGINT, as Ctrl-C does."""
     _send(process, signal.SIGINT)
 

@@ -1,4 +1,4 @@
-"""Yards as fixtures."""
+"""Primaries as fixtures."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,15 +13,15 @@ from tests.support.fixtures import MakeServer
 from tests.support.servers import Server
 
 
-class MakeYard(Protocol):
+class MakePrimary(Protocol):
     """Makes a primary with a private server of that major version, heartbeats' table included."""
 
     def __call__(self, major: int = binaries.DEFAULT_MAJOR, **settings: Any) -> Primary: ...
 
 
 @pytest.fixture
-def make_yard(make_server: MakeServer) -> Iterator[MakeYard]:
-    """Yards of the test's own.
+def make_primary(make_server: MakeServer) -> Iterator[MakePrimary]:
+    """Primaries of the test's own.
 
     ``server`` has more settings of the server, ``initdb`` options of that, ``wal`` and ``plan`` ours.
     """

@@ -12,7 +12,7 @@ from pgbackstop_catalog.errors import ValidationError
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_exporter.sources.postgres import PostgresSource
-from tests.integration.recover.conftest import MakeYard
+from tests.integration.recover.conftest import MakePrimary
 from tests.integration.recover.primary import Primary
 from tests.support import faketime
 
@@ -27,10 +27,10 @@ def apart(request: pytest.FixtureRequest) -> timedelta:
 
 
 @pytest.fixture
-def primary(make_yard: MakeYard, apart: timedelta) -> Primary:
+def primary(make_primary: MakePrimary, apart: timedelta) -> Primary:
     """A server with that clock: ten heartbeats, a backup, and ten after it, all received."""
     clock = faketime.environment(FAKETIME=f"{apart.total_seconds():+.0f}")
-    made = make_yard(environment=clock)
+    made = make_primary(environment=clock)
     made.receive()
     made.beat(1, 10)
     made.backup()

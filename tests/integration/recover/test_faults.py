@@ -12,7 +12,7 @@ import pytest
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_runner.recover.data_directory import UNFINISHED
 from tests.integration.recover import primary as primaries
-from tests.integration.recover.conftest import MakeYard
+from tests.integration.recover.conftest import MakePrimary
 from tests.integration.recover.primary import Primary
 from tests.support import accounts, backups, places, ports
 
@@ -128,8 +128,8 @@ def test_a_disk_that_is_full_in_the_middle(history17: Primary, small_disk: Path)
     assert next(iter(history17.site.catalog.restores())).reason is Reason.SPACE
 
 
-def test_limits_raised_after_the_backup(make_yard: MakeYard) -> None:
-    primary = make_yard(server={"max_connections": "20"})
+def test_limits_raised_after_the_backup(make_primary: MakePrimary) -> None:
+    primary = make_primary(server={"max_connections": "20"})
     primary.receive()
     primary.backup()
     primary.beat(1, 5)
@@ -148,8 +148,8 @@ def test_limits_raised_after_the_backup(make_yard: MakeYard) -> None:
         assert clone.setting("max_connections") == "60"
 
 
-def test_limits_lower_in_the_configuration_that_came_along(make_yard: MakeYard) -> None:
-    primary = make_yard(server={"max_connections": "60"})
+def test_limits_lower_in_the_configuration_that_came_along(make_primary: MakePrimary) -> None:
+    primary = make_primary(server={"max_connections": "60"})
     # Written, and never in force: the server was not restarted.
     primary.server.configure({"max_connections": "10"})
     primary.receive()
@@ -161,8 +161,8 @@ def test_limits_lower_in_the_configuration_that_came_along(make_yard: MakeYard) 
         assert clone.setting("max_connections") == "60"
 
 
-def test_what_production_says_of_itself_is_not_done_by_a_clone(make_yard: MakeYard) -> None:
-    primary = make_yard()
+def test_what_production_says_of_itself_is_not_done_by_a_clone(make_primary: MakePrimary) -> None:
+    primary = make_primary()
     witness = primary.server.folder / "witness"
     primary.server.configure(
         {
@@ -187,8 +187,8 @@ def test_what_production_says_of_itself_is_not_done_by_a_clone(make_yard: MakeYa
     assert primary.server.execute("select count(*) from beats") == [(3,)]
 
 
-def test_after_the_server_is_killed_the_unfinished_segment_counts(make_yard: MakeYard) -> None:
-    primary = make_yard()
+def test_after_the_server_is_killed_the_unfinished_segment_counts(make_primary: MakePrimary) -> None:
+    primary = make_primary()
     primary.receive()
     primary.backup()
     primary.beat(1, 10)
@@ -215,9 +215,9 @@ def test_no_process_of_a_failed_replay_stays(history17: Primary) -> None:
 
 
 @pytest.fixture
-def small_place(make_yard: MakeYard) -> Iterator[tuple[Primary, Path]]:
+def small_place(make_primary: MakePrimary) -> Iterator[tuple[Primary, Path]]:
     """A primary, and a place with room for its base backup, and not for what is replayed after it."""
-    primary = make_yard()
+    primary = make_primary()
     primary.receive()
     primary.backup()
     primary.server.execute(

@@ -8,7 +8,7 @@ import pytest
 
 from pgbackstop_catalog import errors
 from tests.integration.recover import primary as primaries
-from tests.integration.recover.conftest import MakeYard
+from tests.integration.recover.conftest import MakePrimary
 from tests.integration.recover.primary import Primary
 from tests.integration.recover.test_shapes import by_hand, lines_of
 from tests.support import accounts, backups, binaries, ports
@@ -39,8 +39,8 @@ def configured(primary: Primary, more: str) -> None:
             file.write_text(text)
 
 
-def test_started_by_hand_it_runs_in_no_other_folder(make_yard: MakeYard) -> None:
-    primary = make_yard()
+def test_started_by_hand_it_runs_in_no_other_folder(make_primary: MakePrimary) -> None:
+    primary = make_primary()
     primary.receive()
     for name in ("more.conf", "more/more.conf"):
         path = primary.server.data / name
@@ -72,8 +72,8 @@ GREEDY = "min_dynamic_shared_memory = '64TB'\nshared_buffers = '8TB'"
 NAMES = "TimeZone, lc_numeric, max_stack_depth, of_a_later_release, wal_level"
 
 
-def test_what_the_configuration_names_and_the_host_lacks_keeps_nobody(make_yard: MakeYard) -> None:
-    primary = make_yard()
+def test_what_the_configuration_names_and_the_host_lacks_keeps_nobody(make_primary: MakePrimary) -> None:
+    primary = make_primary()
     primary.receive()
     configured(primary, REFUSED)
     with primary.recovered("--immediate") as clone:
@@ -92,9 +92,9 @@ def test_what_the_configuration_names_and_the_host_lacks_keeps_nobody(make_yard:
 
 
 @pytest.fixture(params=binaries.MAJORS, ids=[f"pg{m}" for m in binaries.MAJORS])
-def loud(request: pytest.FixtureRequest, make_yard: MakeYard) -> Primary:
+def loud(request: pytest.FixtureRequest, make_primary: MakePrimary) -> Primary:
     """Each session loads a library that lies in the backup, and tells each statement to the log."""
-    primary = make_yard(request.param)
+    primary = make_primary(request.param)
     library = primary.server.data / "auto_explain.so"
     shutil.copy(primary.server.programs.tool("postgres").parent.parent / "lib" / library.name, library)
     accounts.unprivileged().own(library)
@@ -121,8 +121,8 @@ def test_our_sessions_load_no_library_of_the_backup(loud: Primary) -> None:
         backups.until(lambda: "Query Text" in log.read_text(), "the library of the session")
 
 
-def test_workers_of_extensions_are_off_unless_told(make_yard: MakeYard) -> None:
-    primary = make_yard(server=PRELOADED)
+def test_workers_of_extensions_are_off_unless_told(make_primary: MakePrimary) -> None:
+    primary = make_primary(server=PRELOADED)
     backups.until(lambda: workers(primary.server.data) == 1, "the worker of the live server")
     primary.receive()
     assert primary.backup().server_facts.preload_libraries == ("pg_prewarm",)  # type: ignore[union-attr]
@@ -135,8 +135,8 @@ def test_workers_of_extensions_are_off_unless_told(make_yard: MakeYard) -> None:
         backups.until(lambda: workers(clone.data) == 1, "the worker")
 
 
-def test_what_it_preloads_and_the_host_lacks_is_found_before(make_yard: MakeYard) -> None:
-    primary = make_yard()
+def test_what_it_preloads_and_the_host_lacks_is_found_before(make_primary: MakePrimary) -> None:
+    primary = make_primary()
     primary.receive()
     made = primary.backup()
     assert made.server_facts is not None
@@ -165,8 +165,8 @@ LACKING = {
 }
 
 
-def test_what_its_configuration_names_and_the_host_lacks_is_found_before(make_yard: MakeYard) -> None:
-    primary = make_yard()
+def test_what_its_configuration_names_and_the_host_lacks_is_found_before(make_primary: MakePrimary) -> None:
+    primary = make_primary()
     primary.receive()
     for name, text in {
         "kept.conf": "include 'o''ther.conf'\n",

@@ -9,7 +9,7 @@ import pytest
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.attempt import Status
 from tests.integration.recover import primary as primaries
-from tests.integration.recover.conftest import MakeYard
+from tests.integration.recover.conftest import MakePrimary
 from tests.integration.recover.primary import Primary
 from tests.integration.recover.test_shapes import by_hand, lines_of
 from tests.support import ports
@@ -24,8 +24,8 @@ create or replace function twisted(int) returns int immutable language sql as 's
 """
 
 
-def test_a_damaged_index_is_found_by_check(make_yard: MakeYard) -> None:
-    primary = make_yard()
+def test_a_damaged_index_is_found_by_check(make_primary: MakePrimary) -> None:
+    primary = make_primary()
     primary.receive()
     for statement in BROKEN_INDEX.strip().splitlines():
         primary.server.execute(statement)

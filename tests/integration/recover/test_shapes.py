@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.recover import primary as primaries
-from tests.integration.recover.conftest import MakeYard
+from tests.integration.recover.conftest import MakePrimary
 from tests.integration.recover.primary import Primary
 from tests.support import accounts, backups, places, ports
 
@@ -25,8 +25,8 @@ def with_tablespace(primary: Primary) -> int:
     return int(str(oid))
 
 
-def test_a_chain_with_a_tablespace(make_yard: MakeYard) -> None:
-    primary = make_yard(server={"summarize_wal": "on"}, plan={"incremental": {"enabled": True}})
+def test_a_chain_with_a_tablespace(make_primary: MakePrimary) -> None:
+    primary = make_primary(server={"summarize_wal": "on"}, plan={"incremental": {"enabled": True}})
     oid = with_tablespace(primary)
     primary.receive()
     primary.backup()
@@ -62,11 +62,11 @@ def test_a_chain_with_a_tablespace(make_yard: MakeYard) -> None:
 
 @pytest.mark.parametrize("major", [15, 17, 18])
 def test_whoever_of_the_group_might_read_the_data_directory_still_may(
-    make_yard: MakeYard, major: int
+    make_primary: MakePrimary, major: int
 ) -> None:
     """As after initdb --allow-group-access; a chain of incrementals, where the version has them."""
     plan = {"incremental": {"enabled": True}} if major >= 17 else {}
-    primary = make_yard(major, plan=plan, server={"summarize_wal": "on"} if plan else {})
+    primary = make_primary(major, plan=plan, server={"summarize_wal": "on"} if plan else {})
     oid = with_tablespace(primary)
     primary.server.stop()
     for folder in (primary.server.data, primary.server.folder / "space"):
@@ -97,9 +97,9 @@ def closed_to_the_group(folder: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(("major", "size"), [(15, 64), (18, 1)])
-def test_segments_of_another_size(make_yard: MakeYard, major: int, size: int) -> None:
+def test_segments_of_another_size(make_primary: MakePrimary, major: int, size: int) -> None:
     """The usual one is 16 MB; initdb takes 1 to 1024."""
-    primary = make_yard(major, initdb=[f"--wal-segsize={size}"], server={"min_wal_size": f"{2 * size}MB"})
+    primary = make_primary(major, initdb=[f"--wal-segsize={size}"], server={"min_wal_size": f"{2 * size}MB"})
     primary.receive()
     primary.backup()
     primary.beat(1, 5)
@@ -113,8 +113,8 @@ def test_segments_of_another_size(make_yard: MakeYard, major: int, size: int) ->
         assert clone.beats() == list(range(1, 11))
 
 
-def test_a_tablespace_with_an_odd_name(make_yard: MakeYard) -> None:
-    primary = make_yard()
+def test_a_tablespace_with_an_odd_name(make_primary: MakePrimary) -> None:
+    primary = make_primary()
     location = primary.server.folder / "t b%s\\p ü"
     location.mkdir(mode=0o700)
     accounts.unprivileged().own(location)
@@ -130,8 +130,8 @@ def test_a_tablespace_with_an_odd_name(make_yard: MakeYard) -> None:
         assert clone.execute("select n from apart") == [(7,)]
 
 
-def test_a_link_in_the_data_directory(make_yard: MakeYard) -> None:
-    primary = make_yard()
+def test_a_link_in_the_data_directory(make_primary: MakePrimary) -> None:
+    primary = make_primary()
     configuration = primary.server.data / "postgresql.conf"
     elsewhere = primary.server.folder / "etc.conf"
     configuration.rename(elsewhere)
@@ -145,9 +145,9 @@ def test_a_link_in_the_data_directory(make_yard: MakeYard) -> None:
         assert not (clone.data / "postgresql.conf").is_symlink()
 
 
-def test_the_timeline_after_a_promotion_and_the_one_that_was_left(make_yard: MakeYard) -> None:
+def test_the_timeline_after_a_promotion_and_the_one_that_was_left(make_primary: MakePrimary) -> None:
     """The live server goes back to an earlier state, and on from there: as a person does after a mistake."""
-    primary = make_yard()
+    primary = make_primary()
     primary.receive()
     primary.backup()
     primary.beat(1, 10)
@@ -188,8 +188,8 @@ def become_live(primary: Primary, data: Path) -> None:
     primary.server.start()
 
 
-def test_an_archive_that_was_never_begun(make_yard: MakeYard) -> None:
-    primary = make_yard(wal={"enabled": False})
+def test_an_archive_that_was_never_begun(make_primary: MakePrimary) -> None:
+    primary = make_primary(wal={"enabled": False})
     primary.beat(1, 3)
     primary.backup()
     primary.beat(4, 5)
@@ -198,9 +198,9 @@ def test_an_archive_that_was_never_begun(make_yard: MakeYard) -> None:
             assert clone.beats() == [1, 2, 3]
 
 
-def test_segments_that_nobody_has_taken_in_yet(make_yard: MakeYard) -> None:
+def test_segments_that_nobody_has_taken_in_yet(make_primary: MakePrimary) -> None:
     """Who takes segments in died with the server: what archive_command wrote last waits in incoming/."""
-    primary = make_yard()
+    primary = make_primary()
     primary.receive()
     primary.backup()
     primary.beat(1, 3)
