@@ -37,7 +37,7 @@ packages="
 # chromium: pictures of the dashboards; cron: crontab, which judges the lines for it; debootstrap, docker.io: the stack on an engine of its own, with images
 # made here; faketime: another date for a process; groff-base: reads the man pages; iproute2: network namespaces; iptables: the engine in its
 # namespace wants it; lib*: the PostgreSQL wheels link them; lz4, zstd: artefacts must be readable by the
-# standard tools; npm: Grafana's components, which draw the dashboards' panels; openssh-server: a real SFTP server
+# standard tools; npm: Grafana's components, which draw the dashboards' panels, and Helm; openssh-server: a real SFTP server
 # for copies; postgresql-15: a full build
 # (ICU, zstd), which the wheel of 15 is not; prometheus: promtool and a real scraper; prometheus-alertmanager:
 # real alerts; prometheus-postgres-exporter: a part of the stack; tzdata: the wheels read the system's time zones; wine: runs the scripts for Windows.
@@ -90,8 +90,10 @@ if [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 0755 "$policy"
 fi
+# Slim images leave out all translations; a test needs a server that speaks another language.
+translations="--path-include=/usr/share/locale/de/LC_MESSAGES/postgres-*"
 # shellcheck disable=SC2086  # a list of words
-DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $available >/dev/null
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o Dpkg::Options::="$translations" $available >/dev/null
 
 # Not started now is not enough: on a person's machine they would start with the next boot.
 if command -v systemctl >/dev/null; then
