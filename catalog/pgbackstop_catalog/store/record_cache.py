@@ -71,7 +71,8 @@ class RecordCache(Generic[R, D]):
             return False
         has_changed = self._read({_name(each) for each in entries}, versions)
         self._seen_ns = None if listing.is_young(changed_ns) else changed_ns
-        self._seen_files = files
+        # What could not be opened may be open the next time, and looks no different.
+        self._seen_files = None if _UNKNOWN in self._problem_versions.values() else files
         return has_changed
 
     def digests(self) -> Iterator[D]:

@@ -1,5 +1,6 @@
 """A folder of records: what changed is read, what did not is not, and what is no record is named."""
 
+import errno
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.decisions.attempts import Attempt
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_catalog.store import packed_records
+from pgbackstop_catalog.store import listing, packed_records
 from pgbackstop_catalog.store.record_cache import RecordCache
 from tests.support.factories import NOW, catalog, daily
 
@@ -145,3 +146,24 @@ def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
     found = shelf(tmp_path)
     assert not found.refresh()
     assert list(found.digests()) == []
+
+
+def test_a_record_that_could_not_be_opened_once_is_tried_again_though_it_looks_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = catalog(tmp_path, daily())
+    monkeypatch.setattr(listing, "is_young", lambda _changed_ns: False)
+    opened = regular_file.descriptor
+
+    def without_descriptors(_path: str) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    found = shelf(tmp_path)
+    monkeypatch.setattr(regular_file, "descriptor", without_descriptors)
+    found.refresh(thorough=True)
+    assert list(found.digests()) == []
+    assert found.problems
+    monkeypatch.setattr(regular_file, "descriptor", opened)
+    assert found.refresh(thorough=True)
+    assert len(list(found.digests())) == len(list(records.backups()))
+    assert not found.problems
