@@ -27,6 +27,7 @@ class PlanSource:
         self._copies = records.cache(plan, packed_records.Copies())
         self._proofs = records.cache(plan, packed_records.Proofs())
         self._tally = records.tally(plan)
+        self._has_changed = False
 
     @property
     def problems(self) -> list[str]:
@@ -41,21 +42,20 @@ class PlanSource:
 
     def refresh(self, *, thorough: bool) -> None:
         """Look for changes. Raises CatalogError; the facts then stay as they were."""
-        changed = self._refresh_counted(thorough)
-        changed |= self._proofs.refresh(thorough=thorough)
-        if changed:
+        self._refresh_counted(thorough)
+        self._has_changed |= self._proofs.refresh(thorough=thorough)
+        if self._has_changed or self.facts.tally != self._current_tally():
             self.facts = self._summarise()
+            self._has_changed = False
 
-    def _refresh_counted(self, thorough: bool) -> bool:
+    def _refresh_counted(self, thorough: bool) -> None:
         """Records and tally as of one moment: what is being folded is counted once."""
-        changed = False
         for _ in range(_TRIES):
             self._tally.refresh()
-            changed |= self._backups.refresh(thorough=thorough)
-            changed |= self._copies.refresh(thorough=thorough)
+            self._has_changed |= self._backups.refresh(thorough=thorough)
+            self._has_changed |= self._copies.refresh(thorough=thorough)
             if not self._tally.refresh():
                 break
-        return changed or self.facts.tally != self._current_tally()
 
     def _current_tally(self) -> Totals:
         return self._tally.value or Totals(plan=self.facts.tally.plan)

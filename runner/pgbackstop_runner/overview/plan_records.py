@@ -94,8 +94,10 @@ class _Reader:
     def read(self, workspace: Workspace) -> PlanRecords:
         caches = (self._backups, self._copies, self._proofs)
         with self._lock:
-            has_changed = [each.refresh(thorough=True) for each in caches]
-            if self._read is None or any(has_changed):
+            for each in caches:  # one may raise: what changed in those before it is not forgotten
+                if each.refresh(thorough=True):
+                    self._read = None
+            if self._read is None:
                 self._read = _summarise(
                     list(self._backups.digests()), list(self._copies.digests()), list(self._proofs.digests())
                 )

@@ -10,6 +10,7 @@ from pgbackstop_catalog.decisions.counts import folded
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.totals import Totals
+from pgbackstop_catalog.store import listing
 from pgbackstop_catalog.store.record_cache import RecordCache
 from pgbackstop_exporter.snapshot import CatalogFacts, RestoreFacts
 from pgbackstop_exporter.sources import catalog as sources_catalog
@@ -106,6 +107,23 @@ def test_one_unreadable_plan_leaves_the_others(tmp_path: Path) -> None:
     assert source.facts is not None
     assert runs(source.facts) == 2
     assert source.facts.plans["other"].histories[SHOP].counts.runs == 1
+
+
+def test_what_changed_beside_records_that_were_unreadable_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "is_young", lambda _changed_ns: False)
+    records = catalog(tmp_path, daily())
+    source = CatalogSource.of_folder(tmp_path / "catalog")
+    source.refresh()
+    broken = tmp_path / "catalog" / "proofs" / "daily"
+    broken.parent.mkdir(exist_ok=True)
+    broken.write_text("a file")
+    records.put(daily())
+    with pytest.raises(errors.CatalogError, match="cannot be read"):
+        source.refresh()
+    broken.unlink()
+    assert runs(source.refresh()) == 2
 
 
 def test_an_unreadable_first_look_knows_nothing(tmp_path: Path) -> None:

@@ -163,6 +163,26 @@ def test_a_catalog_that_is_away_is_not_taken_for_an_empty_one(opened: Workspace)
     assert available(opened) == [record.id]
 
 
+def test_what_changed_beside_records_that_were_unreadable_is_not_forgotten(
+    opened: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "is_young", lambda _changed_ns: False)
+    first, second = factories.backup(1, NOW - DAY), factories.backup(2, NOW)
+    for each in (first, proof_of(first)):
+        opened.catalog.put(each)
+    assert available(opened) == [first.id]
+    proofs = opened.config.catalog_folder() / "proofs" / PLAN
+    away = proofs.with_name("@away")
+    proofs.rename(away)
+    proofs.write_text("a file")
+    opened.catalog.put(second)
+    with pytest.raises(errors.CatalogError, match="cannot be read"):
+        look(opened)
+    proofs.unlink()
+    away.rename(proofs)
+    assert available(opened) == [first.id, second.id]
+
+
 def test_drills_and_copies_are_counted_for_their_database(opened: Workspace) -> None:
     record = factories.backup(1, NOW)
     for each in (
