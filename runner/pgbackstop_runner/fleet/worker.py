@@ -17,7 +17,7 @@ from typing import Concatenate, NoReturn, ParamSpec, TypeVar
 import psycopg
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.config import discovered, yaml_file
+from pgbackstop_catalog.config import yaml_file
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner.daemon.discoveries import Discoveries
 from pgbackstop_runner.fleet import due_runs, engine, rounds, settle
@@ -66,13 +66,11 @@ class WorkerLoop:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _answered: float = field(default_factory=time.monotonic)
     _discoveries: Discoveries = field(init=False)
-    _lists: tuple[int, ...] = field(init=False)
     _reload_wanted: bool = False
     _problems: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._discoveries = Discoveries(wake=self._wake)
-        self._lists = _kept_lists(self.workspace)
         self.attempts = Attempts(settings=self.settings, settle=self._settle)
 
     async def serve(self) -> None:
@@ -117,7 +115,7 @@ class WorkerLoop:
 
     async def _rounds(self) -> None:
         while True:
-            self._follow_lists()
+            self._reload_wanted |= self._discoveries.look(self.workspace)
             if self._reload_wanted:
                 self._reload_wanted = False
                 self._reload()
@@ -191,13 +189,6 @@ class WorkerLoop:
         self._reload_wanted = True
         self._wake.set()
 
-    def _follow_lists(self) -> None:
-        """Ask discovery's sources when they are due; a daemon of this host may have kept their lists, too."""
-        self._discoveries.look(self.workspace)
-        lists = _kept_lists(self.workspace)
-        self._reload_wanted |= lists != self._lists
-        self._lists = lists
-
     def _reload(self) -> None:
         try:
             fresh = self.workspace.reopened()
@@ -219,13 +210,6 @@ class WorkerLoop:
         if problem and problem != self._problems.get(what):
             log.logger().error("the catalog's database is in trouble", at=what, problem=problem)
         self._problems[what] = problem
-
-
-def _kept_lists(workspace: Workspace) -> tuple[int, ...]:
-    """When each list of discovered servers was last kept; 0 for never."""
-    root = workspace.state.root
-    paths = (discovered.servers_file(root, source) for source in sorted(workspace.config.discovery))
-    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
 
 
 def _end_at_once() -> NoReturn:
