@@ -36,6 +36,8 @@ class Origins:
         """That of the value at ``loc`` of the configuration; None for a default."""
         if _has(self.document.value, loc):
             return Origin(loc=loc)
+        if not _has(self.expanded.value, loc):  # a group's, say, whose place another key took
+            return None
         if loc[:1] == ("servers",) and len(loc) > 1:
             return self._of_server(loc[1], loc[2:])
         if loc[:1] == ("plans",) and len(loc) > 1:

@@ -78,6 +78,7 @@ def _value(loaded: Loaded, loc: tuple[str, ...], value: Any) -> Value:
         return Value(key=key, value=value, origin=kind, group=origin.group, line=line)
     is_of_service = (
         loc[0] == "servers"
+        and len(loc) > 2  # not where there are none
         and loaded.config.servers[loc[1]].service is not None
         and loc[2] in loaded.config.servers[loc[1]].model_fields_set
     )
