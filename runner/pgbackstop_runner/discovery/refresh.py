@@ -17,7 +17,7 @@ from pgbackstop_runner.discovery.targets import Refused
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
-# An answer without most of what was known is taken for a broken one.
+# An answer without most of what was known is taken for a broken one, and so is an empty one.
 _SHARE: Final = 0.5
 _FEW: Final = 4
 
@@ -96,7 +96,8 @@ def _judge(
 ) -> None:
     before = known.get(source, {})
     gone = set(before) - set(found)
-    if len(before) >= _FEW and len(gone) > _SHARE * len(before) and not accept:
+    lacks_most = not found or (len(before) >= _FEW and len(gone) > _SHARE * len(before))
+    if before and lacks_most and not accept:
         raise Refused(
             f"{len(gone)} of {len(before)} servers are missing in it; if that is meant, run "
             f"'pgbackstop discovery refresh {source} --accept'"
