@@ -61,7 +61,10 @@ def mapping(value: Any) -> dict[str, Any]:
 
 
 def _with_discovered(servers: Any, discovered: Servers, found: Expanded) -> Any:
-    """What the file says itself counts more, and null there leaves a server out; the first source wins."""
+    """What the file says itself counts more, and null there leaves a server out; the first source wins.
+
+    Null stays right while no source has the server.
+    """
     if servers is not None and not isinstance(servers, dict):
         return servers
     known: dict[str, Any] = {}
@@ -69,7 +72,8 @@ def _with_discovered(servers: Any, discovered: Servers, found: Expanded) -> Any:
         for name, entry in each.items():
             if name not in known:
                 known[name], found.sources[name] = entry, source
-    return merged(known, servers or {})
+    left_in = {name: own for name, own in (servers or {}).items() if own is not None or name in known}
+    return merged(known, left_in)
 
 
 def _servers(found: Expanded) -> Any:
@@ -131,8 +135,7 @@ def _plans(content: Mapping[str, Any], found: Expanded) -> Any:
         has_some = {each.server for each in found.plans.values()}
         for server in mapping(found.value["servers"]):
             if str(server) not in has_some:
-                for kind in locate.DEFAULT_PLANS:
-                    written.setdefault(f"{server}-{kind}", {"server": server, "backup_type": kind})
+                _add_default_plans(written, str(server), found)
     return written
 
 
@@ -154,6 +157,15 @@ def _add_plan(written: dict[Any, Any], plan: PlanOfGroup, common: dict[str, Any]
     if mapping(own).get("server", plan.server) != plan.server:
         problem = f"group {plan.group!r} makes the plan of that name for {plan.server!r}; take another name"
         found.problems.append((("plans", name, "server"), problem))
+
+
+def _add_default_plans(written: dict[Any, Any], server: str, found: Expanded) -> None:
+    for kind in locate.DEFAULT_PLANS:
+        name = f"{server}-{kind}"
+        if made := found.plans.get(name):
+            place = ("groups", made.group, "plans", made.template)
+            found.problems.append((place, f"makes a second plan {name!r}, of {made.server} and of {server}"))
+        written[name] = {"server": server, "backup_type": kind}
 
 
 def merged(common: Any, own: Any) -> Any:

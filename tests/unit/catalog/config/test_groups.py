@@ -118,6 +118,7 @@ def test_every_value_has_its_origin(file: Path) -> None:
     assert of("servers/pay-2/labels/team") == ("groups.payments.labels.team", "payments", 5)
     assert of("servers/pay-2/labels/tier") == ("servers.pay-2.labels.tier", "", 14)
     assert of("servers/pay-1/user") is None
+    assert of("servers/pay-2/password_file") is None
     assert of("plans/pay-1-logical/keep/daily") == (
         "groups.payments.plans.logical.keep.daily",
         "payments",
@@ -190,6 +191,19 @@ groups:
     plans: {b-c: {backup_type: logical}, c: {backup_type: logical}}
 """
     assert problems(file, text) == ["5: groups.g.plans.c: makes a second plan 'a-b-c', of a-b and of a"]
+
+
+def test_a_plan_of_a_group_does_not_take_the_place_of_another_server_s_default_plan(file: Path) -> None:
+    text = """\
+storages: {disk: {path: store}}
+groups:
+  g:
+    servers: [a]
+    plans: {b-logical: {backup_type: logical}}
+servers: {a-b: {}}
+"""
+    told = "5: groups.g.plans.b-logical: makes a second plan 'a-b-logical', of a and of a-b"
+    assert problems(file, text) == [told]
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,17 @@ def test_the_configuration_s_own_word_counts_more_and_null_leaves_a_server_out(o
     assert (config.servers["pay-1"].host, config.servers["pay-1"].port) == ("pay-1", 6432)
 
 
+def test_null_for_a_server_that_no_source_has_is_right(opened: Workspace) -> None:
+    config = configured(opened.file.parent, CONFIGURATION + "servers: {pay-2: null}\n")
+    assert servers(config) == []
+    listed(config, "pay-1", "pay-2")
+    assert asked(config).problem == ""
+    assert servers(config) == ["pay-1"]
+    listed(config, "pay-1")
+    assert asked(config).gone == ("pay-2",)
+    assert servers(config) == ["pay-1"]
+
+
 BROKEN = {
     "half a list": '[{"targets": ["pay-1:54',
     "no list": '{"targets": []}',
@@ -134,6 +145,16 @@ def test_most_servers_do_not_go_at_once_unless_a_person_says_so(opened: Workspac
     assert len(servers(opened)) == 6
     assert asked(opened, accept=True).problem == ""
     assert servers(opened) == ["pay-0"]
+
+
+def test_an_empty_list_takes_not_even_one_server_away_unless_a_person_says_so(opened: Workspace) -> None:
+    listed(opened, "pay-1")
+    asked(opened)
+    listed(opened)
+    assert "1 of 1 servers are missing in it" in asked(opened).problem
+    assert servers(opened) == ["pay-1"]
+    assert asked(opened, accept=True).gone == ("pay-1",)
+    assert asked(opened).problem == ""
 
 
 def test_two_sources_do_not_tell_of_one_server(opened: Workspace) -> None:
@@ -237,6 +258,12 @@ def test_the_commands_say_what_came_and_went(opened: Workspace) -> None:
     assert (status["source"], status["servers"]) == ("racks", 1)
     assert "holds no list of targets" in call(opened, "discovery", "status").stdout
     assert getattr(call(opened, "discovery", "refresh", "other").exception, "exit_code", None) == 7
+
+
+def test_origins_are_shown_before_anything_was_discovered(opened: Workspace) -> None:
+    told = call(opened, "config", "show", "--origin")
+    assert told.exit_code == 0, told.exception
+    assert "discovery.racks.group" in told.stdout
 
 
 def test_where_a_discovered_value_comes_from_is_told(opened: Workspace) -> None:
