@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pgbackstop_catalog.config import discovered
 from pgbackstop_catalog.config.configuration import Config
+from pgbackstop_catalog.store import listing
 from pgbackstop_exporter.snapshot import DiscoveryFacts
 
 
@@ -20,9 +21,12 @@ class Discovered:
 
 
 def read(config: Config, file: Path) -> Discovered:
-    """As it is now. Raises ConfigError where it cannot be read."""
+    """As it is now. Raises ConfigError where it cannot be read, CatalogError where the host's state is away:
+    a list of a disk that is not mounted is not taken for an empty one.
+    """
     sources = {name: {"group": source.group} for name, source in config.discovery.items()}
     state = config.state_root()
+    listing.require_state(state)
     servers = discovered.servers({"state_folder": str(state), "discovery": sources}, file)
     return Discovered(
         servers=servers,
