@@ -119,7 +119,8 @@ class _GetsAreRedirected(urllib.request.HTTPRedirectHandler):
     def redirect_request(  # noqa: PLR0917 - as urllib calls it
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
-        if req.get_method() != "GET":
+        # urllib would follow to FTP, too, where nobody hangs up on who takes too long.
+        if req.get_method() != "GET" or urlsplit(newurl).scheme not in {"http", "https"}:
             return None
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

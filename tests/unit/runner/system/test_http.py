@@ -14,11 +14,11 @@ SECONDS = 30.0
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Says what it was asked; /moved leads to /elsewhere, /teapot is none, /endless has no end."""
+    """Says what it was asked; /moved leads to /elsewhere, /to-ftp away, /endless has no end."""
 
     def do_GET(self) -> None:
-        self.send_response({"/moved": 302, "/teapot": 418}.get(self.path, 200))
-        self.send_header("Location", "/elsewhere")
+        self.send_response({"/moved": 302, "/to-ftp": 302, "/teapot": 418}.get(self.path, 200))
+        self.send_header("Location", "ftp://127.0.0.1:1/list" if self.path == "/to-ftp" else "/elsewhere")
         self.end_headers()
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
         words = [
@@ -76,6 +76,11 @@ def test_a_redirected_get_is_followed_without_the_secret(address: str) -> None:
 
 def test_a_redirected_post_is_not_followed(address: str) -> None:
     answer = http.ask(f"{address}/moved", timeout=SECONDS, method="POST", data=b"")
+    assert (answer.status, answer.is_good) == (302, False)
+
+
+def test_a_get_is_not_redirected_to_another_protocol(address: str) -> None:
+    answer = http.ask(f"{address}/to-ftp", timeout=SECONDS)
     assert (answer.status, answer.is_good) == (302, False)
 
 
