@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import platform
+from collections import defaultdict
 
 import pgbackstop_catalog
 from pgbackstop_catalog.config.configuration import Config
+from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.attempts import Attempt
@@ -21,29 +23,23 @@ SOURCE = "catalog"
 
 def add_servers(families: Families, snapshot: Snapshot) -> None:
     """Every series of every configured server."""
+    plans, physical, proven = _plans(snapshot), _physical_backups(snapshot), _proven_until(snapshot)
     for name, server in snapshot.settings.config.servers.items():
         where = labels(server=name)
         group = {"group": server.group} if server.group else {}
         families.add(server_metrics.INFO, labels(server=name, **group, **server.labels), 1)
-        collector = postgres_collector(name)
         facts = snapshot.servers.get(name)
         state = snapshot.catalog.wal.get(name) if snapshot.catalog else None
-        if snapshot.has_run(collector):
-            families.add(server_metrics.POSTGRES_UP, where, snapshot.is_up(collector))
-            if not snapshot.is_up(collector):
-                asked = labels(
-                    server=name,
-                    host=server.host,
-                    port=str(server.port),
-                    reason=snapshot.health[collector].reason or unreachable.OTHER,
-                )
-                families.add(server_metrics.POSTGRES_UNREACHABLE, asked, 1)
-        _add_promise(families, where, snapshot.settings.config, name)
+        _add_reachability(families, name, server, snapshot)
+        if server.wal.enabled:
+            _add_promise(families, where, plans[name])
+        if snapshot.catalog and not all(each.is_logical for each in plans[name]):
+            window = windows.window(physical[name], state if server.wal.enabled else None)
+            _add_recovery(families, where, window, proven[name])
         if snapshot.catalog:
-            _add_recovery(families, where, snapshot, name)
             _add_restores(families, name, snapshot.catalog)
         if server.wal.enabled and snapshot.catalog:
-            _add_wal(families, where, state, _physical_backups(snapshot, name))
+            _add_wal(families, where, state, physical[name])
             readings = snapshot.catalog.wal_readings.get(name)
             oldest = readings.oldest if readings else None
             read = oldest.timestamp() if oldest else None
@@ -52,34 +48,42 @@ def add_servers(families: Families, snapshot: Snapshot) -> None:
             families.add(server_metrics.SLOT_LIMIT, where, server.wal.retain_slot_bytes)
         if facts:
             _add_archiver(families, where, facts)
-        if facts and snapshot.is_up(collector):
+        if facts and snapshot.is_up(postgres_collector(name)):
             _add_volatile(families, where, facts, state if server.wal.enabled else None)
             if _has_slot(server):
                 families.add(server_metrics.SLOT_ACTIVE, where, facts.slot_active)
                 families.add(server_metrics.SLOT_RETAINED, where, facts.slot_retained)
 
 
+def _add_reachability(families: Families, name: str, server: Server, snapshot: Snapshot) -> None:
+    collector = postgres_collector(name)
+    if not snapshot.has_run(collector):
+        return
+    families.add(server_metrics.POSTGRES_UP, labels(server=name), snapshot.is_up(collector))
+    if not snapshot.is_up(collector):
+        asked = labels(
+            server=name,
+            host=server.host,
+            port=str(server.port),
+            reason=snapshot.health[collector].reason or unreachable.OTHER,
+        )
+        families.add(server_metrics.POSTGRES_UNREACHABLE, asked, 1)
+
+
 def _has_slot(server: Server) -> bool:
     return server.wal.enabled and server.wal.method == "stream"
 
 
-def _add_recovery(families: Families, where: Labels, snapshot: Snapshot, server: str) -> None:
-    catalog, config = snapshot.catalog, snapshot.settings.config
-    if catalog is None or not _has_physical_plan(config, server):
-        return
-    archives = config.servers[server].wal.enabled
-    backups = _physical_backups(snapshot, server)
-    window = windows.window(backups, catalog.wal.get(server) if archives else None)
+def _add_recovery(families: Families, where: Labels, window: windows.Window, proven: float) -> None:
     families.add(server_metrics.EARLIEST, where, window.earliest)
     families.add(server_metrics.LATEST, where, window.latest)
-    families.add(server_metrics.PROVEN, where, _proven_until(catalog, server))
+    families.add(server_metrics.PROVEN, where, proven)
 
 
-def _add_promise(families: Families, where: Labels, config: Config, server: str) -> None:
-    """Nothing is promised where no WAL is archived: each backup is a moment of its own then."""
-    plans = [each for each in config.plans.values() if each.server == server and each.enabled]
-    promised = max((each.effective_recovery_window() for each in plans), default=0.0)
-    if promised and config.servers[server].wal.enabled:
+def _add_promise(families: Families, where: Labels, plans: list[Plan]) -> None:
+    """Where no WAL is archived nothing is promised: each backup is a moment of its own then."""
+    promised = max((each.effective_recovery_window() for each in plans if each.enabled), default=0.0)
+    if promised:
         families.add(server_metrics.WINDOW_TARGET, where, promised)
 
 
@@ -91,26 +95,32 @@ def _add_restores(families: Families, server: str, catalog: CatalogFacts) -> Non
         families.add(server_metrics.RESTORE_DURATION, where, facts.duration)
 
 
-def _has_physical_plan(config: Config, server: str) -> bool:
-    return any(plan.server == server and not plan.is_logical for plan in config.plans.values())
+def _plans(snapshot: Snapshot) -> defaultdict[str, list[Plan]]:
+    """Those of each server, gathered once: a fleet has as many servers as plans."""
+    found = defaultdict[str, list[Plan]](list)
+    for plan in snapshot.settings.config.plans.values():
+        found[plan.server].append(plan)
+    return found
 
 
-def _physical_backups(snapshot: Snapshot, server: str) -> list[Attempt]:
-    plans, missing = snapshot.catalog.plans.values() if snapshot.catalog else (), snapshot.missing
-    every = (each for plan in plans for each in plan.physical)
-    return [each for each in every if each.subject.server == server and each.id not in missing]
+def _physical_backups(snapshot: Snapshot) -> defaultdict[str, list[Attempt]]:
+    """Those of each server that are not missing."""
+    found, missing = defaultdict[str, list[Attempt]](list), snapshot.missing
+    for plan in snapshot.catalog.plans.values() if snapshot.catalog else ():
+        for each in plan.physical:
+            if each.id not in missing:
+                found[each.subject.server].append(each)
+    return found
 
 
-def _proven_until(catalog: CatalogFacts, server: str) -> float:
-    return max(
-        (
-            proofs.proven_until
-            for plan in catalog.plans.values()
-            for subject, proofs in plan.proofs.items()
-            if subject.server == server and subject.backup_type == "physical"
-        ),
-        default=0.0,
-    )
+def _proven_until(snapshot: Snapshot) -> defaultdict[str, float]:
+    """The newest moment of each server that a drill has recovered to; 0 where there is none."""
+    found = defaultdict[str, float](float)
+    for plan in snapshot.catalog.plans.values() if snapshot.catalog else ():
+        for subject, proofs in plan.proofs.items():
+            if subject.backup_type == "physical":
+                found[subject.server] = max(found[subject.server], proofs.proven_until)
+    return found
 
 
 def _add_wal(families: Families, where: Labels, state: WalState | None, backups: list[Attempt]) -> None:
