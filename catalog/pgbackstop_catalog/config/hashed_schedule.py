@@ -8,7 +8,6 @@ https://www.jenkins.io/doc/book/pipeline/syntax/#cron-syntax
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import Final
 
@@ -44,4 +43,6 @@ def _part(part: str, limits: tuple[int, int], seed: str) -> str:
 
 
 def _number(seed: str) -> int:
+    import hashlib  # noqa: PLC0415 - it loads OpenSSL, and most files have no H
+
     return int.from_bytes(hashlib.sha256(seed.encode(errors="replace")).digest()[:8])
