@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -89,7 +90,10 @@ def overview(workspace: Workspace, unreadable: Collection[str], now: datetime) -
     """Read it; ``unreadable`` fills on the way, by ``workspace.on_invalid_record``. Raises CatalogError."""
     daemon = workspace.said(SchedulerState, workspace.state.scheduler)
     found = tuple(subjects.read(workspace, daemon, now.timestamp()))
-    servers = tuple(_server(workspace, name, found) for name in workspace.config.servers)
+    by_server = defaultdict[str, list[SubjectStatus]](list)
+    for each in found:
+        by_server[each.subject.server].append(each)
+    servers = tuple(_server(workspace, name, by_server[name]) for name in workspace.config.servers)
     general = safety.of_daemon(daemon.heartbeat_at, now.timestamp()) if daemon else ()
     general += safety.of_catalog(len(unreadable)) + safety.of_copies(_absent(workspace))
     return Overview(
@@ -123,8 +127,7 @@ def _absent(workspace: Workspace) -> Iterator[str]:
         yield from filter(None, told[:1])
 
 
-def _server(workspace: Workspace, name: str, found: tuple[SubjectStatus, ...]) -> ServerStatus:
-    own = [each for each in found if each.subject.server == name]
+def _server(workspace: Workspace, name: str, own: list[SubjectStatus]) -> ServerStatus:
     logical = [each.known.history for each in own if each.subject.backup_type == "logical"]
     drills = [each.known.drill_success for each in own]
     common = ServerStatus(
