@@ -78,6 +78,18 @@ def test_completion_offers_its_ids(site: Site) -> None:
     assert offered.stand() != stand
 
 
+def test_a_list_is_another_one_after_a_transaction_that_ends_late(site: Site) -> None:
+    early, late = (factories.backup(n, utc_now(), plan="fleet") for n in (1, 2))
+    catalog, place = site.workspace.catalog, site.workspace.config.catalog_place()
+    catalog.put(early)
+    offered = opened_catalogs.backup_list(place, lambda _error: None)
+    with connection.opened(site.workspace.config.catalog_database) as slow, slow.transaction():  # type: ignore[arg-type]
+        slow.execute("update pgbackstop.records set bytes = bytes where kind = 'backup'")
+        catalog.put(late)  # by a transaction of a higher number
+        stand = offered.stand()
+    assert offered.stand() != stand
+
+
 def test_the_check_asks_for_a_backup_of_it(site: Site) -> None:
     assert "catalog's database" not in site.run("config", "check").stderr
     site.plans["fleet"]["databases"] = ["postgres"]  # type: ignore[index]

@@ -25,8 +25,10 @@ _IDS: Final[LiteralString] = """
 _COUNT: Final[LiteralString] = """
     select count(*) from pgbackstop.records
     where kind = 'backup' and (%(plan)s::text is null or scope = %(plan)s)"""
-# What removes records writes a tally.
-_STAND: Final[LiteralString] = "select max(changed_by)::text from pgbackstop.records"
+# What removes records writes a tally. A transaction that still runs may write rows older than the newest.
+_STAND: Final[LiteralString] = """
+    select newest::text, least(newest, pg_snapshot_xmin(pg_current_snapshot()))::text
+      from (select max(changed_by) as newest from pgbackstop.records) as records"""
 _COPIES: Final[LiteralString] = """
     select backup, document ->> 'storage', coalesce(status = 'succeeded', false),
            document ->> 'damaged_at' is not null
