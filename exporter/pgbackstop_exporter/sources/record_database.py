@@ -44,7 +44,7 @@ _CHANGED: Final[LiteralString] = """
     select distinct kind, scope from pgbackstop.records
      where changed_by >= %s::xid8
        and changed_by < pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())"""
-_SCOPES: Final[LiteralString] = "select distinct kind, scope from pgbackstop.records"
+_SCOPES: Final[LiteralString] = "select kind, scope, count(*) from pgbackstop.records group by kind, scope"
 _REVISIONS: Final[LiteralString] = """
     select name, changed_by::text from pgbackstop.records where kind = %s and scope = %s"""
 _DOCUMENTS: Final[LiteralString] = """
@@ -64,7 +64,7 @@ class DatabaseRecords:
         self._session = Session(place, read_only=True)
         self._connection: psycopg.Connection | None = None
         self._since = ""
-        self._scopes: frozenset[tuple[str, str]] = frozenset()
+        self._scopes: Mapping[tuple[str, str], int] = {}  # how many rows each has
         self._caches: dict[tuple[str, str], _DatabaseCache[Any, Any] | _DatabaseTally] = {}
 
     def run(self, work: Callable[[], T], *, thorough: bool) -> T:
@@ -106,16 +106,15 @@ class DatabaseRecords:
         return self._connection.execute(query, values).fetchall()
 
     def _find_changes(self, *, everything: bool) -> None:
-        rows = self.ask(_SCOPES) if everything else self.ask(_CHANGED, self._since)
-        changed = {(str(kind), str(scope)) for kind, scope in rows}
+        changed = set() if everything else {(kind, scope) for kind, scope in self.ask(_CHANGED, self._since)}
         if not changed and not everything:
             return
-        self._scopes = frozenset((str(kind), str(scope)) for kind, scope in self.ask(_SCOPES))
-        # What removes records writes the totals of their plan.
-        emptied = {scope for kind, scope in changed if kind == "tally"}
-        for (kind, scope), cache in self._caches.items():
-            cache.is_changed |= everything or (kind, scope) in changed or scope in emptied
-        if ("storage", "") in changed:
+        # What removes records writes the totals of their plan, or gives them to another plan.
+        before, self._scopes = self._scopes, {(kind, scope): n for kind, scope, n in self.ask(_SCOPES)}
+        for key, cache in self._caches.items():
+            is_other = key in changed or self._scopes.get(key) != before.get(key)
+            cache.is_changed |= everything or is_other
+        if everything or ("storage", "") in changed:
             self.storages = self._read_storages()
 
     def _read_storages(self) -> dict[str, StorageMark]:

@@ -106,6 +106,19 @@ def test_a_transaction_that_ends_late_is_seen(fleet: PostgresCatalog, source: Ca
     assert max(sum(each.counts.failures.values()) for each in seen.histories.values()) == 1
 
 
+def test_backups_that_are_given_to_another_plan_are_those_of_that_plan(
+    fleet: PostgresCatalog, source: CatalogSource
+) -> None:
+    records = put(fleet, 2)
+    fleet.put(Totals(plan="main-logical", runs={"shop": 2}))
+    assert source.refresh().plans["main-logical"].kept
+    for record in records:
+        fleet.reassign(record, "main-logical", "new")
+    plans = source.refresh().plans
+    kept = {name: {each for ids in plan.kept.values() for each in ids} for name, plan in plans.items()}
+    assert kept == {"main-logical": set(), "new": {record.id for record in records}}
+
+
 def test_rows_that_are_no_records_are_counted(fleet: PostgresCatalog, source: CatalogSource) -> None:
     put(fleet, 2)
     with connection.opened(fleet.place) as opened:
