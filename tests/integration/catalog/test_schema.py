@@ -124,5 +124,7 @@ def test_a_database_of_another_encoding_is_refused(place: CatalogDatabase, edge_
 def test_one_that_does_not_answer_is_one_sentence(place: CatalogDatabase, tmp_path: Path) -> None:
     with pytest.raises(errors.CatalogError, match="does not answer"):
         connection.connect(place.evolve(port=ports.free()))
-    with pytest.raises(errors.ConfigError, match="cannot be read"):
+    with pytest.raises(
+        errors.CatalogError, match=r"catalog's database .*: The password file .* cannot be read"
+    ):
         connection.connect(place.evolve(password_file=tmp_path / "none"))

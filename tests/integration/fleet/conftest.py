@@ -1,6 +1,7 @@
 """Hosts that share a catalog in PostgreSQL, each with its own state, and the workers on them."""
 
 import itertools
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,6 +68,11 @@ class Fleet:
     document: dict[str, Any] = field(default_factory=dict)
     hosts: dict[str, Host] = field(default_factory=dict)
     first_due: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def password_file(self) -> Path:
+        """A copy that a test may take away."""
+        return self.folder / "catalog.password"
 
     def configure(self, plans: Plans, **more: Any) -> None:
         """What every host is configured with from now on; running workers hear of it by ``reload``."""
@@ -195,7 +201,7 @@ class Fleet:
             "host": "127.0.0.1",
             "port": port,
             "user": self.server.superuser,
-            "password_file": str(self.server.password_file),
+            "password_file": str(self.password_file),
             "database": self.database,
         }
         file = self.folder / f"{name}.yaml"
@@ -214,6 +220,7 @@ def _fleet(folder: Path, server: Server) -> Iterator[Fleet]:
     name = f"fleet_{next(_NUMBERS)}"
     server.execute(f"create database {name} encoding 'UTF8' template template0")
     made = Fleet(folder=folder, server=server, database=name)
+    shutil.copy(server.password_file, made.password_file)
     yield made
     made.close()
     if server.running:

@@ -123,6 +123,20 @@ def test_a_stopped_worker_hands_its_run_back(fleet: Fleet) -> None:
     assert fleet.rows("select deaths from pgbackstop.due_run") == [(0,)]
 
 
+def test_a_worker_waits_for_a_password_that_is_away(fleet: Fleet) -> None:
+    fleet.configure_due("once")
+    fleet.behave("once", "sleep 600")
+    host = fleet.start("a")
+    fleet.running("once")
+    away = fleet.password_file.rename(fleet.folder / "away")
+    until(lambda: {"at=heartbeat", "at=round"} <= set(host.log().split()), "it is told")
+    away.rename(fleet.password_file)
+    ((then,),) = fleet.rows("select now() from pgbackstop.due_run where state = 'running'")
+    until(lambda: fleet.rows("select max(heartbeat_at) from pgbackstop.due_run") > [(then,)], "a heartbeat")
+    assert len(host.children()) == 1
+    assert host.stop() == 0
+
+
 def test_a_worker_drains(fleet: Fleet) -> None:
     fleet.configure_due("once")
     fleet.behave("once", "sleep 4")

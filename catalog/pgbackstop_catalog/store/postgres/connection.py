@@ -40,9 +40,13 @@ _DURABLE: Final[LiteralString] = """
 def connect(place: CatalogDatabase, *, read_only: bool = False) -> psycopg.Connection:
     """Open a session with the catalog's database, in autocommit; the caller closes it.
 
-    Raises CatalogError where the database does not answer or let us in, ConfigError for its password.
+    Raises CatalogError where the database does not answer or let us in, or its password is not to be had.
     """
-    given = arguments(place, default_transaction_read_only="on" if read_only else "off")
+    try:
+        given = arguments(place, default_transaction_read_only="on" if read_only else "off")
+    except errors.ConfigError as error:
+        # A command may give it a moment later: whoever waits for the catalog waits for that, too.
+        raise errors.CatalogError(f"{_where(place)}: {error.problem}", remedy=error.remedy) from error
     with explained(place):
         connection = psycopg.connect(**given, autocommit=True)
         try:
@@ -95,8 +99,12 @@ def _prepare(connection: psycopg.Connection, place: CatalogDatabase) -> None:
     connection.execute(_DURABLE)
 
 
+def _where(place: CatalogDatabase) -> str:
+    return f"The catalog's database {place.database} at {place.address}"
+
+
 def _sentence(place: CatalogDatabase, error: psycopg.Error) -> errors.CatalogError:
-    where = f"The catalog's database {place.database} at {place.address}"
+    where = _where(place)
     words = errors.one_line(error).rstrip(".")
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return errors.CatalogError(
