@@ -79,7 +79,7 @@ class Attempts:
         """End what is going, which goes back into the queue; each has its time to leave its record."""
         self.stopping = True
         await children.stop(list(self._children.values()), seconds=seconds)
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._tasks, return_exceptions=True)  # of which _end tells
 
     def _end(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -38,7 +38,7 @@ def _apart() -> Iterator[None]:
     """Let what cannot be done now, and is tried again in the next round, not keep us from the rest."""
     try:
         yield
-    except errors.CatalogError as error:
+    except (errors.PgbackstopError, OSError) as error:
         log.logger().error("a round was cut short", problem=str(error))
 
 

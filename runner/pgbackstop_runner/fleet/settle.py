@@ -125,8 +125,12 @@ def _put(workspace: Workspace, record: Backup) -> None:
 
 
 def _reconcile(workspace: Workspace, plan: str) -> None:
-    with contextlib.suppress(errors.Busy), workspace.state.held(reconcile.lock_name(plan), plan):
-        reconcile.one_plan(workspace, plan)
+    """Close what this host's processes left; where its disks do not let us, a later run of the plan does."""
+    try:
+        with contextlib.suppress(errors.Busy), workspace.state.held(reconcile.lock_name(plan), plan):
+            reconcile.one_plan(workspace, plan)
+    except OSError as error:
+        log.logger().error("cannot be swept now", plan=plan, problem=str(error))
 
 
 def _facts(attempt: Attempt) -> dict[str, object]:

@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from pgbackstop_catalog.records.attempt import Status
+from pgbackstop_runner.system import origin
 from tests.integration.daemon.attempts import SELDOM
 from tests.integration.daemon.conftest import DEADLINE, until
 from tests.integration.fleet.conftest import Fleet
@@ -56,6 +57,25 @@ def test_a_worker_that_died_before_any_record_is_explained(fleet: Fleet) -> None
         lambda: [r for r in fleet.records("once") if r.status is Status.INTERRUPTED], "an explanation"
     )[0]
     assert record.message == "The worker a gave no sign for 8 s."
+
+
+def test_a_disk_that_answers_with_errors_does_not_keep_runs_from_being_taken(fleet: Fleet) -> None:
+    fleet.configure_due("once")
+    fleet.behave("once", "sleep 600")
+    dying = fleet.start("a")
+    first = fleet.running("once")
+    dying.kill()
+    # The system refuses to look at it, as at a file system in trouble.
+    left = first.evolve(host=origin.here()["host"], storage="disk", location=f"{'x' * 300}/{first.id}")
+    fleet.rows(
+        f"update pgbackstop.records set document = '{left.model_dump_json()}' where name = '{left.id}'"
+    )
+    fleet.behave("once", "sleep 0")
+    host = fleet.start("b", *REAPED)
+    until(lambda: fleet.states("once") == ["succeeded"], "it is made again")
+    assert "cannot be swept now" in host.log()
+    interrupted = fleet.records("once")[-1]
+    assert (interrupted.status, interrupted.location) == (Status.INTERRUPTED, left.location)
 
 
 def test_a_run_is_given_up_when_its_workers_die(fleet: Fleet) -> None:
