@@ -33,7 +33,10 @@ def found(workspace: Workspace) -> Iterator[RemovedPlan]:
 
 
 def find(workspace: Workspace, name: str) -> RemovedPlan:
-    """The removed plan of that name. Raises ConfigError for a configured one, NotFound for any other."""
+    """The removed plan of that name.
+
+    Raises ConfigError for a configured one, and for one that may be another host's; NotFound for any other.
+    """
     if name in workspace.config.plans:
         raise errors.ConfigError(
             f"Plan {name} is in the configuration: its own retention judges its backups.",
@@ -45,7 +48,14 @@ def find(workspace: Workspace, name: str) -> RemovedPlan:
             f"There is no backup of a plan {name!r} on record.",
             remedy=f"Removed plans that keep backups: {known}.",
         )
-    return RemovedPlan(name=name, backups=_kept(workspace, name))
+    kept = _kept(workspace, name)
+    if strange := sorted({each.server for each in kept if not workspace.is_own(each.server)}):
+        raise errors.ConfigError(
+            f"Plan {name} has backups of server {strange[0]}, which is not in this configuration: in a "
+            "catalog that hosts share the plan may be another host's. Nothing was changed.",
+            remedy="Say it on the host of that server, or configure the server here.",
+        )
+    return RemovedPlan(name=name, backups=kept)
 
 
 def _kept(workspace: Workspace, name: str) -> tuple[Backup, ...]:

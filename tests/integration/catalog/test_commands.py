@@ -67,6 +67,19 @@ def test_the_console_pages_through_it(site: Site) -> None:
     assert shown.finished_at == unusual.finished_at
 
 
+def test_a_plan_of_another_host_is_not_taken_for_a_removed_one(site: Site) -> None:
+    theirs = factories.backup(1, utc_now(), plan="theirs", server="far")
+    ours = factories.backup(2, utc_now(), plan="renamed", server="main").evolve(storage=None, location=None)
+    for record in (theirs, ours):
+        site.workspace.catalog.put(record)
+    refused = site.run("expire", "--removed-plan", "theirs", "--yes")
+    assert refused.returncode == 2
+    assert "the plan may be another host's" in refused.stderr
+    assert site.workspace.catalog.backup(theirs.id).expired_at is None
+    assert site.run("expire", "--removed-plan", "renamed", "--yes").returncode == 0
+    assert site.workspace.catalog.backup(ours.id).expired_at is not None
+
+
 def test_completion_offers_its_ids(site: Site) -> None:
     record = factories.backup(1, utc_now(), plan="fleet")
     site.workspace.catalog.put(record)
