@@ -21,6 +21,7 @@ from pgbackstop_catalog.store import atomic
 from pgbackstop_catalog.store.wal_index import Index
 from pgbackstop_runner.storage import backup_files
 from pgbackstop_runner.system import log
+from pgbackstop_runner.wal import readings
 from pgbackstop_runner.workspace import Workspace
 
 LEAST_FREE = (
@@ -76,7 +77,9 @@ def _lost(workspace: Workspace, server: str, storage: str, found: Holds, names: 
 def _waiting(workspace: Workspace, server: str, names: Sequence[str]) -> Iterator[Waiting]:
     for storage in wal_copies.storages(workspace.config, server):
         state = workspace.said(WalCopyState, workspace.state.wal_copy(storage, server))
-        has = Index(workspace.state.wal_copy_index(storage, server)).refresh().keys()
+        listed = Index(workspace.state.wal_copy_index(storage, server)).refresh().keys()
+        # Only from here can the copier send those again.
+        has = listed - readings.damaged(workspace.state.wal_copy_readings(storage, server))
         refused = state.conflicts if state else ()
         found = wal_holds.waiting(storage, _there(workspace, server, storage), names, {*has, *refused})
         if found is not None:
@@ -84,10 +87,10 @@ def _waiting(workspace: Workspace, server: str, names: Sequence[str]) -> Iterato
 
 
 def _there(workspace: Workspace, server: str, storage: str) -> list[Backup]:
-    """The base backups in a storage; a copy that goes with its backup needs nothing once that has gone."""
-    backups = list(workspace.catalog.physical_backups(server))
+    """The base backups in a storage; a copy that goes with its backup, and is not pinned, needs none."""
+    backups, now = list(workspace.catalog.physical_backups(server)), utc_now()
     if workspace.config.storages[storage].keep is None:
-        backups = [each for each in backups if each.expired_at is None]
+        backups = [each for each in backups if each.expired_at is None or each.is_pinned(now)]
     return backup_files.in_storage(workspace.catalog, backups, storage)
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from pgbackstop_catalog.decisions.wal_holds import WalHold
+from pgbackstop_catalog.decisions.wal_readings import DamagedSegment, WalReadings
 from pgbackstop_catalog.decisions.wal_segments import WalSegment
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records.pin import Pin
 from pgbackstop_runner.expire import wal, wal_holds
-from pgbackstop_runner.wal import index
+from pgbackstop_runner.wal import index, readings
 from tests.unit.runner.wal import makers
 from tests.unit.runner.wal.copying import Copying
 
@@ -96,6 +98,29 @@ def test_a_storage_whose_copies_go_with_their_backups_keeps_nothing_here(tmp_pat
     only_newest_stays(copying)
     assert expire(copying) == (6, ())
     assert not copying.workspace.state.wal_hold("offsite", "main").exists() or not hold(copying).segments
+
+
+def test_what_a_pin_holds_there_waits_for_its_wal(tmp_path: Path) -> None:
+    copying = Copying(tmp_path)
+    record = copying.backup(1, 1)
+    copying.archived(1, 2, 3, 4)
+    copying.look()
+    away(copying)
+    copying.archived(5, 6, 7, 8)
+    only_newest_stays(copying)
+    expired = copying.workspace.catalog.backup(record.id)
+    copying.workspace.catalog.put(expired.evolve(pinned=Pin(at=utc_now(), operator="ann")))
+    assert expire(copying) == (4, ())
+    assert here(copying) == [5, 6, 7, 8]
+
+
+def test_what_is_damaged_there_waits_to_be_sent_again(copying: Copying) -> None:
+    found = DamagedSegment(name=makers.name(3), found_at=utc_now())
+    known = WalReadings(server="main", storage="offsite", updated_at=utc_now(), damaged=(found,))
+    readings.write(copying.workspace.state.wal_copy_readings("offsite", "main"), known)
+    only_newest_stays(copying)
+    assert expire(copying) == (2, ())
+    assert here(copying) == [3, 4, 5, 6, 7, 8]
 
 
 def test_past_the_limit_it_goes_and_that_is_told(copying: Copying) -> None:
