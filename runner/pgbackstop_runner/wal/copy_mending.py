@@ -19,11 +19,15 @@ from pgbackstop_runner.workspace import Workspace
 
 @dataclass
 class CopyMending:
-    """What verify has found in one storage; each is tried once after each reading."""
+    """What verify has found in one storage; each is tried once after each reading.
+
+    But for those that were ``refused``: by their name, the storage had something else than the archive here.
+    """
 
     workspace: Workspace
     server: str
     storage: str
+    refused: set[str] = field(default_factory=set)
     _tried: dict[str, datetime] = field(default_factory=dict)
     _damaged: frozenset[str] = frozenset()
 
@@ -46,7 +50,7 @@ class CopyMending:
 
     def _mend(self, archive: StorageArchive, root: Path, entry: Entry | None, name: str) -> bool:
         there = archive.entries.get(name)
-        if entry is None or there is None:
+        if entry is None or there is None or name in self.refused:
             return False
         try:
             sent = send(archive, root, entry)

@@ -166,8 +166,7 @@ class WalCopier:
 
     def _is_new(self, archive: StorageArchive, entry: Entry) -> bool:
         there = archive.entries.get(entry.name)
-        known = there is not None and there.sha256 == entry.sha256
-        return not known and self._compared.get(entry.name) != entry.sha256
+        return entry.sha256 not in {there and there.sha256, self._compared.get(entry.name)}
 
     def _send(self, archive: StorageArchive, batch: list[Entry]) -> None:
         with ThreadPoolExecutor(LANES) as pool:
@@ -223,6 +222,7 @@ class WalCopier:
 
     def _refuse(self, entry: Entry, reason: str) -> None:
         self._compared[entry.name] = entry.sha256
+        self._mending.refused.add(entry.name)
         log.logger().error("segment not copied", server=self.server, storage=self.storage, reason=reason)
         self._update(conflicts=(*self.state.conflicts, entry.name)[-_REMEMBERED:])
 

@@ -102,6 +102,20 @@ def test_an_archive_that_is_damaged_too_mends_nothing(copying: Copying) -> None:
     assert copying.path(2).read_bytes() == rotten
 
 
+def test_a_damaged_copy_of_other_content_is_not_replaced(copying: Copying) -> None:
+    """What is archived here by that name is of another history than what is around it there."""
+    flip(copying.path(2))
+    rotten = copying.path(2).read_bytes()
+    read_copies(copying)
+    for path in index.remove(copying.workspace.wal_archive("main"), {makers.name(2)}):
+        path.unlink()
+    copying.archive = makers.opened(copying.workspace.wal_archive("main"))
+    copying.archived(2, fill=b"y")
+    state = copying.look()
+    assert (state.conflicts, state.missing_segments) == ((makers.name(2),), 1)
+    assert copying.path(2).read_bytes() == rotten
+
+
 def test_an_encrypted_copy_is_read_and_mended_where_an_identity_opens_it(tmp_path: Path) -> None:
     own = keys.generated(tmp_path / "keys")
     copying = sent(tmp_path, recipients_file=own.recipients, identity_files=[own.identity])
