@@ -15,6 +15,9 @@ from pgbackstop_catalog import errors
 from pgbackstop_runner.formats import restore_errors
 from pgbackstop_runner.system import phrases
 
+# What a function of the database says may differ from table to table.
+MOST_REASONS = 10
+_OTHERS = "each for a reason of its own"
 _ANALYZE = sql.SQL("analyze {}")
 
 
@@ -26,7 +29,8 @@ def gather(connection: psycopg.Connection) -> Iterator[str]:
     problems: dict[str, list[str]] = {}
     for schema, name, is_far in connection.execute(_TABLES).fetchall():
         if problem := _problem(connection, schema, name, is_far=is_far):
-            problems.setdefault(problem, []).append(f"{schema}.{name}")
+            reason = problem if problem in problems or len(problems) < MOST_REASONS else _OTHERS
+            problems.setdefault(reason, []).append(f"{schema}.{name}")
     for problem, names in problems.items():
         told = phrases.some(names)
         yield f"The planner has no statistics of {told}: {problem}. Run ANALYZE on them when that is mended."

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pgbackstop_runner.restore import table_statistics
 from tests.integration.restore import places
 from tests.support.backups import Site
 from tests.support.databases import Database
@@ -22,6 +23,29 @@ insert into parted select 7 from generate_series(1, 100);
 insert into parted select 99 from generate_series(1, 100);
 """
 ANALYSED = "select distinct tablename, inherited from pg_stats where schemaname = 'public' order by 1, 2"
+
+# Each table has a reason of its own.
+MANY = f"""
+do $many$ begin
+  for i in 1 .. {table_statistics.MOST_REASONS + 5} loop
+    execute format('create table known_%1$s (n int)', i);
+    execute format('create function picky_%1$s(text) returns text language plpgsql immutable
+      as $$ begin perform count(*) from known_%1$s; return $1; end $$', i);
+    execute format('create table names_%1$s (n text, m text)', i);
+    execute format('create statistics on_names_%1$s on (picky_%1$s(n)), m from names_%1$s', i);
+    execute format('insert into names_%1$s values (1, 2), (3, 4)', i);
+  end loop;
+end $many$
+"""
+
+
+@pytest.mark.usefixtures("edge_server")
+def test_reasons_without_end_are_told_in_few_sentences(database: Database, place: Site) -> None:
+    database.execute(MANY)
+    places.backup(place)
+    told = [each for each in places.restore(place).warnings if "no statistics" in each]
+    assert len(told) == table_statistics.MOST_REASONS + 1
+    assert "and 2 more: each for a reason of its own. Run ANALYZE" in told[-1]
 
 
 @pytest.mark.usefixtures("edge_server")
