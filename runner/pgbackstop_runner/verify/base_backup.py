@@ -150,11 +150,7 @@ def _wal_bytes(backup: Backup) -> int:
 @contextmanager
 def _staging(folder: Path, needed: int) -> Iterator[Path]:
     """An empty folder beside the backup with that much room; it is gone afterwards."""
-    free = free_bytes(folder) or 0
-    if free < needed:
-        room = f"{units.format_size(needed)} needed, {units.format_size(free)} free"
-        problem = f"There is no room to unpack the backup for pg_verifybackup: {room}."
-        raise AttemptFailed(Reason.SPACE, problem, remedy="Make room in the storage.")
+    _require_room(folder, needed)
     staging = staging_of(folder)
     remove_tree(staging)
     try:
@@ -163,6 +159,14 @@ def _staging(folder: Path, needed: int) -> Iterator[Path]:
             yield staging
     finally:
         remove_tree(staging)
+
+
+def _require_room(folder: Path, needed: int) -> None:
+    free = free_bytes(folder) or 0
+    if free < needed:
+        room = f"{units.format_size(needed)} needed, {units.format_size(free)} free"
+        problem = f"There is no room to unpack the backup for pg_verifybackup: {room}."
+        raise AttemptFailed(Reason.SPACE, problem, remedy="Make room in the storage.")
 
 
 def staging_of(folder: Path) -> Path:
@@ -192,6 +196,7 @@ def _beside(stored: Path, path: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
+        _require_room(path.parent, stored.stat().st_size)
         shutil.copyfile(stored, path)
 
 

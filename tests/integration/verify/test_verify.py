@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import layout
-from pgbackstop_runner.verify import reconcile, run, targets
+from pgbackstop_runner.verify import base_backup, reconcile, run, targets
 from tests.integration.exporter.running import Exporter
 from tests.integration.verify import damage
 from tests.integration.verify.conftest import CopyOf
@@ -153,13 +154,27 @@ def test_a_file_system_without_links(
 ) -> None:
     """As SMB and exFAT are; what the tests run on has links."""
 
-    def refuse(*_: object) -> None:
-        raise OSError(errno.EPERM, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(os, "link", refuse_link)
     site, made = copy_of(edge_server, "physical")
     (outcome,) = run.plan(site.workspace, "p", [made], whole=True)
     assert outcome.proof.status is Status.SUCCEEDED, outcome.proof.message
+
+
+def refuse_link(*_: object) -> None:
+    raise OSError(errno.EPERM, "Operation not permitted")
+
+
+def test_a_disk_is_not_filled_where_a_file_system_without_links_needs_copies(
+    edge_server: Server, copy_of: CopyOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "link", refuse_link)
+    free = itertools.chain([10**12], itertools.repeat(10))  # it fills once the staging folder is made
+    monkeypatch.setattr(base_backup, "free_bytes", lambda _folder: next(free))
+    site, made = copy_of(edge_server, "physical")
+    (outcome,) = run.plan(site.workspace, "p", [made], whole=True)
+    assert outcome.proof.reason is Reason.SPACE
+    assert "There is no room" in outcome.proof.message
+    assert site.newest().status is Status.SUCCEEDED
 
 
 def test_a_disk_that_is_not_mounted_condemns_nothing(pg17: Server, copy_of: CopyOf) -> None:
