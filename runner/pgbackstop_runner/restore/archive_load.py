@@ -58,9 +58,10 @@ def _parts(source: Source, lines: list[str]) -> Iterator[tuple[list[str] | None,
     materialized view that is filled.
     """
     wanted = source.entries(lines)
-    triggers = [each for each in wanted or lines if _EVENT_TRIGGER.match(each)]
+    entries = lines if wanted is None else wanted
+    triggers = [each for each in entries if _EVENT_TRIGGER.match(each)]
     if triggers:
-        wanted = [each for each in wanted or lines if each not in triggers]
+        wanted = [each for each in entries if not _EVENT_TRIGGER.match(each)]
     for sections in _SECTIONS if source.rows_first else ((),):
         yield wanted, sections
     if triggers:
