@@ -13,7 +13,6 @@ downloaded by any tool, is an archive that restore-wal.sh reads.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -99,8 +98,6 @@ def fetch(store: ByteStore, server: str, mirror: Path, *, records_only: bool = F
     with ThreadPoolExecutor(LANES) as pool:
         contents = dict(zip(names, pool.map(store.read, (str(folder / name) for name in names)), strict=True))
     # Not before: what was known last stays while the storage is away.
-    shutil.rmtree(mirror, ignore_errors=True)
-    atomic.make_folder(mirror)
     _write(mirror, contents)
     identity = contents.get(wal_segments.IDENTITY_NAME)
     return StorageArchive(
@@ -126,12 +123,19 @@ def _is_small(relative: str) -> bool:
 
 
 def _write(mirror: Path, contents: dict[str, bytes]) -> None:
-    """One index of its parts, and the others under their names."""
+    """One index of its parts, and the others under their names; nothing else is left.
+
+    The index is there all the time: expire reads it, and would take one that lacks for an empty storage.
+    """
     index = b"".join(_whole_lines(contents[name]) for name in sorted(contents) if _is_index(name))
     others = {name: content for name, content in contents.items() if not _is_index(name)}
-    for name, content in {**others, wal_segments.INDEX_NAME: index}.items():
+    files = {**others, wal_segments.INDEX_NAME: index}
+    for name, content in files.items():
         atomic.make_folder((mirror / name).parent)
         atomic.write(mirror / name, content, durable=False)
+    for path in mirror.rglob("*"):
+        if not path.is_dir() and str(path.relative_to(mirror)) not in files:
+            path.unlink(missing_ok=True)
 
 
 def _is_index(name: str) -> bool:

@@ -1,5 +1,6 @@
 """WAL on its way to a further storage: what was sent counts once it is listed, and is never replaced."""
 
+import errno
 import json
 import shutil
 from collections.abc import Iterable
@@ -7,9 +8,11 @@ from collections.abc import Iterable
 import pytest
 
 from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.store import atomic
+from pgbackstop_runner.storage import identity
 from pgbackstop_runner.storage.folder import FolderStore
 from pgbackstop_runner.storage.protocol import StoreError
-from pgbackstop_runner.wal import segment_file, storage_copy
+from pgbackstop_runner.wal import index, segment_file, storage_archive, storage_copy
 from pgbackstop_runner.wal.storage_copy import WalCopier
 from tests.support.factories import NOW
 from tests.unit.runner.wal import makers
@@ -119,6 +122,29 @@ def test_a_failed_listing_is_no_empty_storage(copying: Copying, monkeypatch: pyt
     assert (state.segments, state.last_segment) == (2, makers.name(2))
     assert not copying.path(3).exists()
     assert copying.look().segments == 3
+
+
+def test_a_full_disk_leaves_what_was_known_of_the_storage(
+    copying: Copying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By it, expire knows what may go; what the storage has no more is forgotten."""
+    copying.backup(1, 1)
+    copying.archived(1, 2)
+    copying.look()
+    mirror = copying.workspace.state.wal_copy_index("offsite", "main")
+    store = identity.require(copying.workspace, "offsite")
+
+    def full(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(atomic, "write", full)
+        with pytest.raises(OSError, match="No space"):
+            storage_archive.fetch(store, "main", mirror, records_only=True)
+    assert [each.name for each in index.read(mirror)] == [makers.name(1), makers.name(2)]
+    (mirror / "00000002.history").write_text("")
+    storage_archive.fetch(store, "main", mirror, records_only=True)
+    assert sorted(path.name for path in mirror.iterdir() if path.is_file()) == ["archive.json", "index.jsonl"]
 
 
 def test_what_is_damaged_here_is_no_copy_and_holds_up_nothing(copying: Copying) -> None:
