@@ -40,6 +40,7 @@ def snapshot(world: World, now: datetime) -> Snapshot:
             duration=0.1,
             last_success=world.last_good.get(name, 0.0),
             error="connection refused" if name in world.down else "",
+            reason="connection refused" if name in world.down else "",
         )
         for name in collectors
     }

@@ -192,13 +192,22 @@ def test_every_page_speaks_russian_to_who_wants_it(
 def test_the_first_line_says_whether_one_is_safe(page: Page, fleet: Fleet) -> None:
     page.goto(fleet.address)
     expect(page.locator("h1")).to_have_text(
-        "NOT SAFE: server shop: 20 WAL segments are missing (and 7 more)."
+        "NOT SAFE: server shop: 20 WAL segments are missing (and 8 more)."
     )
     expect(page).to_have_title("NOT SAFE · Backups of the shop")
     states = set(page.locator(".wide .badge").all_inner_texts())
     assert states == {"ok", "too old", "paused", "never run", "unknown"}
     wrong = set(page.locator(".findings .badge").all_inner_texts())
-    assert wrong == {"gap", "failed", "overdue", "too old", "never run", "unknown", "rows vanished"}
+    assert wrong == {
+        "gap",
+        "failed",
+        "overdue",
+        "too old",
+        "never run",
+        "unknown",
+        "rows vanished",
+        "no copies",
+    }
     assert page.locator("rect.window").count() == 2
     expect(page.get_by_text(re.compile("^Not recoverable: from .* to .* UTC\\.$"))).to_be_visible()
     for database in DATABASES:
