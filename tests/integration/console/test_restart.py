@@ -44,6 +44,11 @@ class Restarts:
         return running(self.folder, self.file, self.port)
 
 
+def words(text: str) -> str:
+    """What a page says, without its marks."""
+    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
+
+
 def begun(site: Site, visit: Visit) -> tuple[str, int]:
     """A backup that is on record and waits: its page, and its process."""
     place = visit.post("/plans/shop/backup").headers["Location"]
@@ -102,7 +107,7 @@ def test_one_that_was_killed_with_its_daemon_is_interrupted_and_says_what_was_le
         site.daemon.wait(DEADLINE)
     with restarts.daemon() as site:
         text = site.visit("vera").get(place).text
-        assert ">interrupted</span>" in text
+        assert ">interrupted</span>" in text, words(text)
         assert "ended without a word" in text
         record = next(site.catalog.backups("shop"))
         assert (record.status, record.pid) == (Status.INTERRUPTED, pid)
@@ -120,7 +125,7 @@ def test_where_it_may_not_outlive_the_daemon_it_is_ended_and_remembered(
         assert not processes.exists(pid)
     with restarts.daemon() as site:
         text = site.visit("vera").get(place).text
-        assert ">interrupted</span>" in text
+        assert ">interrupted</span>" in text, words(text)
         assert "Ended by SIGTERM" in text
 
 
