@@ -28,6 +28,8 @@ class DiscoveryStatus(Model):
 
 def read(workspace: Workspace) -> list[DiscoveryStatus]:
     """All of them. Raises ConfigError."""
+    if not workspace.config.discovery:
+        return []
     document = locate.document(workspace.file).value
     servers = discovered.servers(document, workspace.file) if isinstance(document, dict) else {}
     return [_status(workspace, name, len(servers.get(name, {}))) for name in workspace.config.discovery]

@@ -83,7 +83,9 @@ def stored(fleet: Fleet, plan: str, ended: datetime, database: str, size: int, *
     config = fleet.opened.config.plans[plan]
     storage = config.storage or "disk"
     name = layout.folder_name(database or "base")
-    location = f"backups/{config.backup_type}/{config.server}/{name}/{backup_id}"
+    location = layout.backup_folder(
+        backup_type=config.backup_type, server=config.server, database=database, backup_id=backup_id
+    )
     facts: dict[str, Any] = {
         "id": backup_id,
         "plan": plan,
@@ -97,7 +99,7 @@ def stored(fleet: Fleet, plan: str, ended: datetime, database: str, size: int, *
         "finished_at": ended,
         "duration_seconds": 41.7,
         "storage": storage,
-        "location": location,
+        "location": str(location),
         "size_bytes": size,
         "source_size_bytes": size * 12,
         "files": (StoredFile(path=f"{name}.backup", size_bytes=size, sha256=sha256),),
