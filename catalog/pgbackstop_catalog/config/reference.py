@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import types
 from collections.abc import Iterator
@@ -70,7 +71,7 @@ def _section(place: str, model: type[BaseModel]) -> str:
     if "kind" in model.model_fields:
         title += f" with `kind: {get_args(model.model_fields['kind'].annotation)[0]}`"
     rows = "".join(_row(name, field) for name, field in model.model_fields.items())
-    about = (model.__doc__ or "").replace("``", "`")
+    about = inspect.cleandoc(model.__doc__ or "").replace("``", "`")
     return f"\n## {title}\n\n{about}\n\n| key | value | default | meaning |\n|---|---|---|---|\n{rows}"
 
 
