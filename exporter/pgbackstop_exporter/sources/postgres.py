@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import time
 from functools import partial
 from typing import Any, Final
@@ -13,14 +12,13 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.types.string import TextLoader
 
-from pgbackstop_catalog import errors
+from pgbackstop_catalog import errors, refusal_state
 from pgbackstop_catalog.config import conninfo, maintenance
 from pgbackstop_catalog.config.plan import PROVIDERS_OWN
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records import restore
 from pgbackstop_exporter import threads, unreachable
 from pgbackstop_exporter.snapshot import ServerHealth
-from pgbackstop_exporter.sources import refusal_state
 from pgbackstop_exporter.unreachable import Unreachable
 
 APPLICATION_NAME: Final = "pgbackstop-exporter"
@@ -31,8 +29,6 @@ _PASSWORD_SECONDS: Final = 4.0  # below the limit of all, so that it is the comm
 _OPTIONS: Final = (
     "-c search_path= -c default_transaction_read_only=on -c statement_timeout=3000 -c lock_timeout=1000"
 )
-# The severity, in any language, that a server's answer begins with; what libpq or the network say has none.
-_ANSWER: Final = re.compile(r" failed: \S+:  ")
 _WAL: Final = """
     select (case when pg_is_in_recovery() then pg_last_wal_receive_lsn() else pg_current_wal_lsn() end
             - '0/0')::bigint"""
@@ -161,7 +157,7 @@ class PostgresSource:
         if found := unreachable.of_state(error.sqlstate) or unreachable.of_words(str(error)):
             return found
         state = None
-        if _ANSWER.search(str(error)):
+        if refusal_state.is_answer(str(error)):
             with contextlib.suppress(errors.PgbackstopError):  # password_command may have less luck now
                 target = make_conninfo(**await self._keywords(None))
                 ask = partial(refusal_state.ask, target, seconds=float(_CONNECT_SECONDS))

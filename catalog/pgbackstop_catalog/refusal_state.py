@@ -1,6 +1,6 @@
 """The SQLSTATE of a server that lets nobody in: libpq's message lacks it, so the protocol is read along.
 
-The runner does the same; the two programs never meet, and the catalog speaks to no server.
+What PostgreSQL says before a session begins is in its own language, whatever the session asks for.
 """
 
 from __future__ import annotations
@@ -15,10 +15,17 @@ from typing import Final
 import psycopg
 from psycopg import pq
 
+# The severity, in any language, that a server's answer begins with; what libpq or the network say has none.
+_ANSWER: Final = re.compile(r" failed: \S+:  ")
 # https://www.postgresql.org/docs/current/protocol-error-fields.html
 _STATE: Final = re.compile(rb'\tErrorResponse\t S "[^"]*" V "[^"]*" C "([0-9A-Z]{5})"')
 _MOST_BYTES: Final = 1 << 20
 _DONE: Final = (pq.PollingStatus.OK, pq.PollingStatus.FAILED)
+
+
+def is_answer(words: str) -> bool:
+    """Whether a server said this of a connection, and not libpq or the network."""
+    return _ANSWER.search(words) is not None
 
 
 def ask(target: str, *, seconds: float) -> str | None:
@@ -41,6 +48,7 @@ def ask(target: str, *, seconds: float) -> str | None:
 
 
 def _poll(connection: pq.abc.PGconn, deadline: float) -> None:
+    """Until it is connected, refused, or too late."""
     status = pq.PollingStatus.WRITING
     while status not in _DONE and (left := deadline - time.monotonic()) > 0:
         reads = [connection.socket] if status == pq.PollingStatus.READING else []
