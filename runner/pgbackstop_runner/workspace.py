@@ -65,7 +65,7 @@ class Workspace:
         return not self.config.workers.enabled or record.host in {"", origin.here()["host"]}
 
     def said(self, kind: type[V], path: Path) -> V | None:
-        """What a process of this host last wrote of itself; None where there is nothing that can be read.
+        """A record, or what a process of this host last wrote of itself; None where none can be read.
 
         Raises NewerRecord, OSError.
         """

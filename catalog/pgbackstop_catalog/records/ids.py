@@ -5,10 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from pydantic import StringConstraints
+
+from pgbackstop_catalog import errors
+from pgbackstop_catalog.text import said
 
 BackupId = Annotated[str, StringConstraints(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{6}(?:[0-9a-f]{2})?$")]
 # Within a process no id is given twice, not even for one moment, and processes begin where chance puts them.
@@ -29,3 +33,21 @@ def new_id(moment: datetime) -> str:
     """
     utc = moment.astimezone(UTC)
     return f"{utc:%Y%m%dT%H%M%SZ}-{utc.microsecond >> 4:04x}{next(_numbers[0]) & 0xFFFF:04x}"
+
+
+def require_one(backup_id: str, found: Sequence[str]) -> None:
+    """Require one attempt alone whose id begins like this, of the ids that were found. Raises NotFound."""
+    if not found:
+        raise errors.NotFound(
+            said("There is no backup {id!r}.", id=backup_id), remedy=said("See 'pgbackstop list'.")
+        )
+    if len(found) > 1:
+        raise errors.NotFound(
+            said(
+                "{id!r} is the beginning of {n} backups ({some}).",
+                id=backup_id,
+                n=len(found),
+                some=", ".join(found[:3]),
+            ),
+            remedy=said("Give more of the id."),
+        )

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pgbackstop_catalog import errors
-from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records import codec, ids
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.proof import Proof
@@ -34,7 +34,6 @@ from pgbackstop_catalog.store import atomic, listing
 from pgbackstop_catalog.store.decoded import DecodedRecords
 from pgbackstop_catalog.store.physical_index import PhysicalIndex
 from pgbackstop_catalog.store.protocol import AnyRecord
-from pgbackstop_catalog.text import said
 
 SUFFIX = listing.SUFFIX
 unreadable = listing.unreadable
@@ -149,21 +148,7 @@ class FolderCatalog:
 
     def backup(self, backup_id: str) -> Backup:
         matches = listing.matching(self.root, backup_id)
-        if not matches:
-            raise errors.NotFound(
-                said("There is no backup {id!r}.", id=backup_id), remedy=said("See 'pgbackstop list'.")
-            )
-        if len(matches) > 1:
-            some = ", ".join(path.stem for path in matches[:3])
-            raise errors.NotFound(
-                said(
-                    "{id!r} is the beginning of {n} backups ({some}).",
-                    id=backup_id,
-                    n=len(matches),
-                    some=some,
-                ),
-                remedy=said("Give more of the id."),
-            )
+        ids.require_one(backup_id, [path.stem for path in matches])
         return self._one(Backup, matches[0])
 
     def has(self, record: AnyRecord) -> bool:

@@ -103,17 +103,10 @@ def _wanted(labels: list[str]) -> Callable[[Workspace], list[str]]:
 
 
 def _read(choose: Callable[[Workspace], list[str]]) -> Fleet:
-    unreadable: dict[str, None] = {}
+    opened, unreadable = options.open_for_overview()
 
-    def remember(error: errors.CatalogError) -> None:
-        if str(error) not in unreadable:
-            unreadable[str(error)] = None
-            options.report(error)
+    from pgbackstop_runner.overview import fleet  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
-    from pgbackstop_runner import workspace  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
-    from pgbackstop_runner.overview import fleet  # noqa: PLC0415
-
-    opened = workspace.open_workspace(options.Given.config, on_invalid_record=remember)
     return fleet.fleet(opened, choose(opened), unreadable, datetime.now(UTC))
 
 

@@ -77,6 +77,23 @@ def open_workspace() -> workspace.Workspace:
     return workspace.open_workspace(Given.config, on_invalid_record=report)
 
 
+def open_for_overview() -> tuple[workspace.Workspace, dict[str, None]]:
+    """The same, and what of the catalog was found unreadable, each told once; it grows while one reads."""
+    from pgbackstop_runner import workspace  # noqa: PLC0415 - pydantic, see open_workspace
+    from pgbackstop_runner.system import log  # noqa: PLC0415
+
+    unreadable: dict[str, None] = {}
+
+    def remember(error: errors.CatalogError) -> None:
+        if str(error) not in unreadable:
+            unreadable[str(error)] = None
+            report(error)
+
+    opened = workspace.open_workspace(Given.config, on_invalid_record=remember)
+    log.configure_when_needed(opened.config.log)
+    return opened, unreadable
+
+
 def open_logged() -> workspace.Workspace:
     """The same, with the log set up: what is found on the way may have to be said."""
     from pgbackstop_runner.system import log  # noqa: PLC0415

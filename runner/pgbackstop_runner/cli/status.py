@@ -53,19 +53,10 @@ def status(
 
 
 def _read() -> Overview:
-    unreadable: dict[str, None] = {}
+    opened, unreadable = options.open_for_overview()
 
-    def remember(error: errors.CatalogError) -> None:
-        if str(error) not in unreadable:
-            unreadable[str(error)] = None
-            options.report(error)
+    from pgbackstop_runner.overview import read  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
 
-    from pgbackstop_runner import workspace  # noqa: PLC0415 - pydantic, see pgbackstop_runner.main
-    from pgbackstop_runner.overview import read  # noqa: PLC0415
-    from pgbackstop_runner.system import log  # noqa: PLC0415
-
-    opened = workspace.open_workspace(options.Given.config, on_invalid_record=remember)
-    log.configure_when_needed(opened.config.log)
     return read.overview(opened, unreadable, datetime.now(UTC))
 
 

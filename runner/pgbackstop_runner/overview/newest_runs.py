@@ -12,9 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from pgbackstop_catalog import errors, regular_file
+from pgbackstop_catalog import regular_file
 from pgbackstop_catalog.decisions.attempts import Attempt, Subject, attempt_of
-from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.proof import Proof
@@ -149,14 +148,7 @@ def _drill(workspace: Workspace, path: Path) -> tuple[str, Status, float] | None
 
 def _by_the_codec(workspace: Workspace, kind: type[R], path: Path) -> R | None:
     try:
-        return codec.read(kind, path)
-    except FileNotFoundError:
-        return None
-    except errors.NewerRecord:
-        raise
-    except errors.CatalogError as error:
-        workspace.on_invalid_record(error)
-        return None
+        return workspace.said(kind, path)
     except OSError as error:
         raise listing.unreadable(path, error) from error
 

@@ -15,7 +15,7 @@ import psycopg
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.catalog_place import CatalogDatabase
-from pgbackstop_catalog.records import codec
+from pgbackstop_catalog.records import codec, ids
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
@@ -27,7 +27,6 @@ from pgbackstop_catalog.store.postgres import rows, schema
 from pgbackstop_catalog.store.postgres.rows import Key
 from pgbackstop_catalog.store.postgres.session import Session
 from pgbackstop_catalog.store.protocol import AnyRecord
-from pgbackstop_catalog.text import said
 
 R = TypeVar("R", bound=AnyRecord)
 
@@ -141,21 +140,7 @@ class PostgresCatalog:
 
     def backup(self, backup_id: str) -> Backup:
         matches = self.ask(_MATCHING, (backup_id,))
-        if not matches:
-            raise errors.NotFound(
-                said("There is no backup {id!r}.", id=backup_id), remedy=said("See 'pgbackstop list'.")
-            )
-        if len(matches) > 1:
-            some = ", ".join(str(name) for _, name in matches[:3])
-            raise errors.NotFound(
-                said(
-                    "{id!r} is the beginning of {n} backups ({some}).",
-                    id=backup_id,
-                    n=len(matches),
-                    some=some,
-                ),
-                remedy=said("Give more of the id."),
-            )
+        ids.require_one(backup_id, [name for _, name in matches])
         found = self.get(Backup, Key("backup", *matches[0]))
         return found if found is not None else self.backup(backup_id)  # removed since
 
