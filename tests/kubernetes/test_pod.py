@@ -55,12 +55,8 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 @pytest.fixture
 def server(stack: Stack, make_server: MakeServer) -> Iterator[ExternalServer]:
-    found = ExternalServer(stack.engine, make_server(stand_ins.MAJOR))
-    try:
-        found.start()
+    with ExternalServer.running(stack.engine, make_server(stand_ins.MAJOR)) as found:
         yield found
-    finally:
-        found.stop()
 
 
 @pytest.mark.usefixtures("server")

@@ -1,8 +1,11 @@
 """A PostgreSQL that was there before the stack, prepared as the manual says, in the engine's network."""
 
+import contextlib
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 from tests.stack.engine import GATEWAY, Engine
 from tests.support import accounts
@@ -32,6 +35,17 @@ class ExternalServer:
                 f"host {each} pgbackstop {CONTAINERS} scram-sha-256\n" for each in ("all", "replication")
             )
         server.stop()
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls, engine: Engine, server: Server) -> Iterator[Self]:
+        """Prepared, and started until the end of this."""
+        found = cls(engine, server)
+        try:
+            found.start()
+            yield found
+        finally:
+            found.stop()
 
     def start(self) -> None:
         """Start it where containers reach it; whether it answers is for them to find out."""

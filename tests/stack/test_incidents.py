@@ -157,12 +157,8 @@ def channels(stack: Stack, authority: Authority, tmp_path: Path) -> Iterator[Cha
 
 @pytest.fixture
 def server(stack: Stack, make_server: MakeServer) -> Iterator[ExternalServer]:
-    found = ExternalServer(stack.engine, make_server(stand_ins.MAJOR))
-    try:
-        found.start()
+    with ExternalServer.running(stack.engine, make_server(stand_ins.MAJOR)) as found:
         yield found
-    finally:
-        found.stop()
 
 
 def test_three_incidents_are_read_in_three_channels(

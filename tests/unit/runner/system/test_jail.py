@@ -19,6 +19,20 @@ NOTHING = Host(bubblewrap_refused="not installed", landlock=0, filtered=True)
 ALL = Host(bubblewrap_refused="", landlock=7, filtered=True)
 
 
+def within(cell: jail.Cell, argv: list[str]) -> subprocess.CompletedProcess[str]:
+    """What a program in that cell ended with and wrote."""
+    with cell.launch(argv) as launch:
+        return subprocess.run(
+            launch.argv,
+            pass_fds=launch.descriptors,
+            preexec_fn=launch.prepare,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+        )
+
+
 @pytest.mark.parametrize(
     ("host", "wish", "mechanism", "reason"),
     [
@@ -154,16 +168,7 @@ def test_no_memory_is_shared_with_others_where_root_drills(mechanism: Mechanism,
         argv = ["/usr/bin/python3", "-c", SHARED, str(segment)]
         seen = subprocess.run(argv, capture_output=True, text=True, check=True)
         assert seen.stdout == "SECRET\n"
-        with cell.launch(argv) as launch:
-            done = subprocess.run(
-                launch.argv,
-                pass_fds=launch.descriptors,
-                preexec_fn=launch.prepare,
-                capture_output=True,
-                text=True,
-                check=False,
-                cwd="/",
-            )
+        done = within(cell, argv)
         assert done.stdout == "refused\n", done.stderr
     finally:
         library.shmctl(segment, 0, None)
@@ -176,16 +181,7 @@ def test_processes_are_not_without_number(mechanism: Mechanism, tmp_path: Path) 
     who = Account(name="", uid=os.geteuid(), gid=os.getegid())
     cell = jail.Jail(mechanism=mechanism, who=who, sockets=tmp_path).worker(Path("/usr/bin"), writes=())
     code = "import resource; print(resource.getrlimit(resource.RLIMIT_NPROC)[1])"
-    with cell.launch(["/usr/bin/python3", "-c", code]) as launch:
-        done = subprocess.run(
-            launch.argv,
-            pass_fds=launch.descriptors,
-            preexec_fn=launch.prepare,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd="/",
-        )
+    done = within(cell, ["/usr/bin/python3", "-c", code])
     assert 0 < int(done.stdout) <= process_limit.MOST_PROCESSES, done.stderr
 
 
@@ -202,15 +198,7 @@ def test_programs_in_a_home_do_not_open_it(mechanism: Mechanism, tmp_path: Path)
     who = Account(name="", uid=os.geteuid(), gid=os.getegid())
     cell = jail.Jail(mechanism=mechanism, who=who, sockets=tmp_path).reader(home / "bin")
     script = 'for each do cat "$each" 2>/dev/null && echo; done'
-    with cell.launch(["/bin/sh", "-c", script, "sh", *map(str, paths)]) as launch:
-        done = subprocess.run(
-            launch.argv,
-            pass_fds=launch.descriptors,
-            preexec_fn=launch.prepare,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    done = within(cell, ["/bin/sh", "-c", script, "sh", *map(str, paths)])
     assert done.stdout.split() == ["psql", "libpq.so", "tsearch"], done.stderr
 
 
