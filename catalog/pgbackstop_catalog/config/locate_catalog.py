@@ -36,6 +36,6 @@ def plans(file: Path) -> frozenset[str] | None:
         return None
     written = expand.expand(document, discovered.servers(document, file)).value
     named, servers = written.get("plans"), written.get("servers")
-    if named is None and isinstance(servers, dict):
+    if not named and isinstance(servers, dict):  # as the model takes it
         return frozenset(f"{server}-{kind}" for server in servers for kind in locate.DEFAULT_PLANS)
     return frozenset(map(str, named)) if isinstance(named, dict) else None

@@ -90,6 +90,21 @@ def test_the_names_of_plans_are_known_without_the_model(file: Path) -> None:
     assert frozenset(loaded(file).config.plans) == locate_catalog.plans(file)
 
 
+@pytest.mark.parametrize(
+    "plans",
+    [
+        "",
+        "plans:",
+        "plans: {}",
+        "groups: {g: {servers: [m], plans: {nightly: {backup_type: logical}}}}\nplans: {m-nightly: null}",
+    ],
+)
+def test_where_no_plan_is_left_both_have_the_default_ones(file: Path, plans: str) -> None:
+    text = f"storages: {{disk: {{path: s}}}}\nservers: {{m: {{}}}}\n{plans}\n"
+    names = frozenset(loaded(file, text).config.plans)
+    assert names == locate_catalog.plans(file) == frozenset({"m-logical", "m-physical"})
+
+
 def test_a_server_without_a_group_keeps_the_default_plans_beside_groups(file: Path) -> None:
     text = GROUPS.replace("alone: {group: bare}", "alone: {}")
     assert {"alone-logical", "alone-physical"} <= set(loaded(file, text).config.plans)
