@@ -134,8 +134,8 @@ def _set_up_log(opened: workspace.Workspace) -> None:
 
     bar = progress_bar.Bar()
     atexit.register(bar.show, ())  # also after a signal that came while it was taken away
-    meter.watch(bar.show)
-    log.configure(opened.config.log, bar.say)
+    meter.watch(bar)
+    log.configure(opened.config.log, meter.say)
 
 
 def step_down(opened: workspace.Workspace) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 
 @dataclass(kw_only=True, eq=False)
@@ -31,19 +31,28 @@ class Work:
         self.done, self.total = done, total or self.total
 
 
-Watcher = Callable[[tuple[Work, ...]], None]
+class Display(Protocol):
+    """Where a person sees what is done."""
+
+    def show(self, works: tuple[Work, ...]) -> None:
+        """Show these, one piece a thread, instead of those before; look at them as often as you like."""
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
 
 
 @dataclass
 class _Meter:
-    watcher: Watcher | None = None
+    display: Display | None = None
     works: list[Work] = field(default_factory=list)
+    elsewhere: list[Work] = field(default_factory=list)
     turn: threading.RLock = field(default_factory=threading.RLock)
 
     def show(self) -> None:
         with self.turn:
-            if self.watcher is not None:
-                self.watcher(tuple({each.thread: each for each in self.works}.values()))
+            if self.display is not None:
+                own = {each.thread: each for each in self.works}
+                self.display.show((*own.values(), *self.elsewhere))
 
     def begin(self, work: Work) -> None:
         with self.turn:
@@ -66,18 +75,34 @@ class _Meter:
 _METER: Final = _Meter()
 
 
-def watch(watcher: Watcher) -> None:
-    """Call ``watcher`` with what is being done, one piece a thread, whenever that is another.
+def watch(display: Display) -> None:
+    """Show there what is begun from now on; in a forked process too, whatever its parent did meanwhile."""
+    _METER.display, _METER.works, _METER.elsewhere, _METER.turn = display, [], [], threading.RLock()
 
-    It looks at the works themselves as often as it likes.
-    """
-    _METER.watcher = watcher
+
+def is_watched() -> bool:
+    """Whether somebody sees what is done."""
+    return _METER.display is not None
+
+
+def say(line: str) -> None:
+    """A line that stays, where somebody watches; it comes between two drawings."""
+    with _METER.turn:
+        if _METER.display is not None:
+            _METER.display.say(line)
+
+
+def show_elsewhere(before: Collection[Work], now: Collection[Work]) -> None:
+    """Show works of another process beside ours, instead of those of it before."""
+    with _METER.turn:
+        _METER.elsewhere = [each for each in _METER.elsewhere if each not in before] + list(now)
+        _METER.show()
 
 
 @contextlib.contextmanager
 def measured(what: str, total: Callable[[], int] | None = None) -> Iterator[Work | None]:
     """A piece of work, None where nobody watches. With a ``total``, ``count`` says when it is done."""
-    if _METER.watcher is None:
+    if _METER.display is None:
         yield None
         return
     work = Work(what=what, total=total() if total else None, is_counted=total is not None)
@@ -91,10 +116,10 @@ def measured(what: str, total: Callable[[], int] | None = None) -> Iterator[Work
 @contextlib.contextmanager
 def hidden() -> Iterator[None]:
     """Show nothing meanwhile: a person is asked."""
-    if _METER.watcher is None:
+    if _METER.display is None:
         yield
         return
-    _METER.watcher(())
+    _METER.display.show(())
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from pgbackstop_catalog.errors import Interrupted
-from pgbackstop_runner.system import log, prctl, signals
+from pgbackstop_runner.system import log, prctl, relayed, signals
 
 _NUMBER = 8  # bytes; pipe(7): what is that short is written and read whole
 
@@ -23,11 +23,13 @@ def run(work: Callable[[int], object], count: int, *, at_once: int) -> None:
     """
     numbers, giver = os.pipe()
     living: set[int] = set()
+    displays = relayed.Displays()
     try:
         for _ in range(min(at_once, count)):
             with signals.deferred():
-                living.add(_start(work, numbers, giver))
+                living.add(_start(work, numbers, giver, displays))
         os.close(numbers)
+        displays.start()
         with contextlib.suppress(BrokenPipeError), os.fdopen(giver, "wb", buffering=0) as to_do:
             for number in range(count):
                 to_do.write(number.to_bytes(_NUMBER, "big"))
@@ -39,6 +41,7 @@ def run(work: Callable[[int], object], count: int, *, at_once: int) -> None:
                 os.kill(pid, signal.SIGTERM)
         for pid in living:
             _wait(pid)
+        displays.end()
 
 
 def _wait(pid: int) -> int:
@@ -47,16 +50,17 @@ def _wait(pid: int) -> int:
     return pid
 
 
-def _start(work: Callable[[int], object], numbers: int, giver: int) -> int:
+def _start(work: Callable[[int], object], numbers: int, giver: int, displays: relayed.Displays) -> int:
     dies_with_us = prctl.dying_with_us()
-    with warnings.catch_warnings():
+    with displays.forking() as show_by_us, warnings.catch_warnings():
         # Of other threads, whose locks stay taken in the child: here there are none of ours.
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
-    if not pid:
-        dies_with_us()
-        os.close(giver)
-        _work(work, numbers)
+        if not pid:
+            dies_with_us()
+            show_by_us()
+            os.close(giver)
+            _work(work, numbers)
     return pid
 
 

@@ -47,6 +47,8 @@ def test_steps_are_lines_and_what_runs_is_a_bar(tmp_path: Path, database: Databa
         for name in (database.name, "postgres"):
             assert has(made, rf"  {step}: database {name}.* in [\d.]+s"), made
     assert has(made, f".* dump {database.name} .*"), made
+    for bar in (line for line in made if "━" in line):
+        assert not re.search(r"━ +[-|/\\] ", bar), f"two processes drew on one line: {bar}"
     verified = seen(tmp_path, "verify", "shop")
     assert has(verified, ".* read every byte .*"), verified
     assert has(verified, rf"  verify succeeded: database {database.name}, "), verified

@@ -11,12 +11,26 @@ from pgbackstop_runner.system import meter, streams
 from pgbackstop_runner.system.meter import Work
 
 
+class Seen:
+    """A display that remembers."""
+
+    def __init__(self) -> None:
+        self.works: list[tuple[Work, ...]] = []
+        self.lines: list[str] = []
+
+    def show(self, works: tuple[Work, ...]) -> None:
+        self.works.append(works)
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[Work, ...]]]:
-    shown: list[tuple[Work, ...]] = []
+    display = Seen()
     monkeypatch.setattr(meter, "_METER", meter._Meter())
-    meter.watch(shown.append)
-    yield shown
+    meter.watch(display)
+    yield display.works
     assert meter._METER.works == []
 
 
