@@ -153,6 +153,7 @@ class WalState(Model):
     method: Literal["stream", "archive_command"]
     status: Literal["streaming", "connecting", "down", "stopped"]
     message: str = ""
+    host: str = Field(default="", description="where it runs")
     pid: Count | None = None
     started_at: UtcTime
     updated_at: UtcTime

@@ -11,7 +11,17 @@ from pgbackstop_runner.overview import words
 from pgbackstop_runner.overview.fleet import Fleet, FleetPlan, FleetServer
 
 _RIGHT: Final = ("AGE",)
-_STATUS: Final = ("SERVER", "GROUP", "STATE", "PLAN", "DATABASE", "NEWEST GOOD (UTC)", "AGE", "REASON")
+_STATUS: Final = (
+    "SERVER",
+    "GROUP",
+    "STATE",
+    "PLAN",
+    "DATABASE",
+    "NEWEST GOOD (UTC)",
+    "AGE",
+    "WAL BY",
+    "REASON",
+)
 _FOUND: Final = ("SERVER", "GROUP", "PLAN", "DATABASE", "STATE", "NEWEST GOOD (UTC)", "LABELS")
 
 
@@ -46,6 +56,7 @@ def _row(server: FleetServer, found: Fleet) -> tuple[str, ...]:
         (plan.database if plan else "") or "-",
         _moment(plan),
         age,
+        "-" if server.receiver is None else server.receiver or "nobody",
         errors.one_line(server.finding.reason),
     )
 

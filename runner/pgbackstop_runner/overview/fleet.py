@@ -18,6 +18,7 @@ from pgbackstop_catalog.decisions.attempts import Subject
 from pgbackstop_catalog.decisions.safety import Finding, Severity
 from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_runner.overview import newest_runs, read
+from pgbackstop_runner.wal import state as wal_state
 from pgbackstop_runner.workspace import Workspace
 
 
@@ -33,7 +34,10 @@ class FleetPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class FleetServer:
-    """A server; ``worst`` is the first of its plans where that is what ``finding`` is about."""
+    """A server; ``worst`` is the first of its plans where that is what ``finding`` is about.
+
+    ``receiver`` is the host that receives its WAL, empty where none does, None where none is to.
+    """
 
     name: str
     group: str
@@ -41,6 +45,7 @@ class FleetServer:
     plans: tuple[FleetPlan, ...]
     finding: Finding
     worst: FleetPlan | None
+    receiver: str | None
 
     @property
     def every_label(self) -> dict[str, str]:
@@ -116,7 +121,13 @@ def _server(
         plans=found,
         finding=finding,
         worst=worst,
+        receiver=_receiver(workspace, name) if server.wal.enabled else None,
     )
+
+
+def _receiver(workspace: Workspace, name: str) -> str:
+    state = wal_state.read(workspace.state.wal(name))
+    return state.host if state and wal_state.is_received(workspace, name, state) else ""
 
 
 def _plan(

@@ -9,7 +9,10 @@ from pgbackstop_runner.overview.fleet import FleetServer as ReadServer
 
 
 class FleetServer(Model):
-    """A server by its worst plan; ``plan`` and ``database`` are empty where it is about the server."""
+    """A server by its worst plan; ``plan`` and ``database`` are empty where it is about the server.
+
+    ``wal_receiver`` is the host that receives its WAL, empty where none does, null where none is to.
+    """
 
     server: str
     group: str
@@ -21,6 +24,7 @@ class FleetServer(Model):
     database: str
     last_success: UtcTime | None
     plans: int
+    wal_receiver: str | None
 
 
 class FleetStatus(Model):
@@ -84,4 +88,5 @@ def _server(one: ReadServer) -> FleetServer:
         database=worst.database if worst else "",
         last_success=words.moment(worst.last_success) if worst and worst.last_success else None,
         plans=len({each.plan for each in one.plans}),
+        wal_receiver=one.receiver,
     )

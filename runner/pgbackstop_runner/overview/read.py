@@ -163,9 +163,8 @@ def wal_findings(workspace: Workspace, name: str) -> tuple[Finding, ...]:
     """What is wrong with the WAL of a server; nothing where none is archived."""
     if not workspace.server(name).wal.enabled:
         return ()
-    return safety.of_wal(
-        wal_state.read(workspace.state.wal(name)), is_received=workspace.state.is_held(f"wal-{name}")
-    )
+    state = wal_state.read(workspace.state.wal(name))
+    return safety.of_wal(state, is_received=wal_state.is_received(workspace, name, state))
 
 
 def _moment(unix: float) -> datetime | None:

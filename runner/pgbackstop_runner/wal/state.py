@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,11 @@ from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import atomic, listing
+from pgbackstop_runner.system import origin
+from pgbackstop_runner.workspace import Workspace
+
+# Of hosts that share the archives: as long as a lease lasts.
+_FRESH_SECONDS = 60.0
 
 
 def read(path: Path) -> WalState | None:
@@ -20,6 +24,15 @@ def read(path: Path) -> WalState | None:
         return codec.read(WalState, path)
     except (OSError, errors.CatalogError):
         return None
+
+
+def is_received(workspace: Workspace, server: str, state: WalState | None) -> bool:
+    """Whether a receiver lives: on this host by its lock, on another one by what its worker told ours."""
+    if workspace.state.is_held(f"wal-{server}"):
+        return True
+    if state is None or not workspace.config.workers.enabled or state.status == "stopped":
+        return False
+    return (utc_now() - state.updated_at).total_seconds() < _FRESH_SECONDS
 
 
 class Progress:
@@ -34,7 +47,7 @@ class Progress:
         )
         self.state = fresh if before is None else before
         self.update(
-            method=method, slot=slot, status="connecting", message="", pid=os.getpid(), started_at=now
+            method=method, slot=slot, status="connecting", message="", started_at=now, **origin.here()
         )
 
     def update(self, **changes: Any) -> None:

@@ -85,7 +85,7 @@ def report(workspace: Workspace, name: str) -> Report:
             "method": server.wal.method,
             "archive": str(archive),
             "archive_problem": problem,
-            "receiver_running": workspace.state.is_held(f"wal-{name}"),
+            "receiver_running": wal_state.is_received(workspace, name, state),
             "state": state,
             **held,
             **_ask(server, state),

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from pgbackstop_catalog.decisions.wal_segments import WalState
+from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.proof import Proof
@@ -120,6 +122,30 @@ def test_programs_get_states_labels_and_the_worst_plan(opened: Workspace) -> Non
     first = document["servers"][0]
     assert (first["server"], first["plan"], first["database"]) == ("pay-2", "pay-2-logical", "crm")
     assert first["labels"] == {"team": "payments"}
+
+
+def test_who_receives_the_wal_is_said(opened: Workspace) -> None:
+    opened.file.write_text(CONFIGURATION.replace("shop:\n    wal: {enabled: false}", "shop:"))
+    state = WalState(
+        server="shop",
+        method="stream",
+        status="streaming",
+        host="backup1",
+        started_at=NOW,
+        updated_at=NOW,
+    )
+    opened.state.make(opened.state.wal("shop").parent)
+    opened.state.wal("shop").write_bytes(codec.encode(state))
+
+    def receivers() -> dict[str, str | None]:
+        document = json.loads(call(opened, "status", "--json").stdout)
+        return {each["server"]: each["wal_receiver"] for each in document["servers"]}
+
+    assert receivers() == {"shop": "", "pay-1": None, "pay-2": None}
+    assert " nobody " in call(opened, "status").stdout
+    with opened.state.held("wal-shop", "The receiver"):
+        assert receivers() == {"shop": "backup1", "pay-1": None, "pay-2": None}
+        assert " backup1 " in call(opened, "status").stdout
 
 
 def test_a_server_without_a_plan_is_not_known(opened: Workspace) -> None:
