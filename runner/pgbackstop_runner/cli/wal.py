@@ -26,18 +26,34 @@ ServerName = Annotated[
 
 
 @app.command(epilog=options.examples("wal receive main"))
-def receive(server: ServerName) -> None:
-    """Archive a server's WAL until ended by SIGTERM or Ctrl-C; the daemon runs one for each server."""
+def receive(
+    server: ServerName,
+    *,
+    tenure: Annotated[
+        int | None, typer.Option(help="The descriptor of how long a worker's lease lasts.", hidden=True)
+    ] = None,
+) -> None:
+    """Archive a server's WAL until ended by SIGTERM or Ctrl-C; the daemon runs one for each server.
+
+    With workers these do, on one host after the other, and by hand it is refused.
+    """
     opened = options.open_for_work()
     configured = opened.server(server)
     if not configured.wal.enabled:
         raise errors.ConfigError(
             f"WAL of {server} is not to be archived.", remedy="Set wal.enabled of the server to true."
         )
+    if opened.config.workers.enabled and tenure is None:
+        raise errors.ConfigError(
+            f"Workers receive the WAL of {server}; of two receivers one would be in the other's way.",
+            remedy="Start 'pgbackstop worker' here, too; 'pgbackstop fleet status' says who receives.",
+        )
     from pgbackstop_runner.storage import identity  # noqa: PLC0415
-    from pgbackstop_runner.wal import maintenance  # noqa: PLC0415
+    from pgbackstop_runner.system.tenure import Tenure  # noqa: PLC0415
+    from pgbackstop_runner.wal import lease, maintenance  # noqa: PLC0415
     from pgbackstop_runner.wal import receiver as wal_receiver  # noqa: PLC0415
 
+    held = None if tenure is None else lease.Lease(tenure=Tenure(tenure))
     with opened.state.held(f"wal-{server}", f"The WAL receiver of {server}"):
         kept = maintenance.ArchiveMaintainer(
             name=server,
@@ -47,7 +63,9 @@ def receive(server: ServerName) -> None:
             state=opened.state,
             require_storage=partial(identity.require, opened, opened.wal_storage(server)),
         )
-        receiver = wal_receiver.Receiver(kept)
+        if held is not None:
+            kept.require_lease = held.require
+        receiver = wal_receiver.Receiver(kept, lease=held)
         receiver.stop.install()
         receiver.run()
     terminal.complain(f"The WAL receiver of {server} has stopped.")

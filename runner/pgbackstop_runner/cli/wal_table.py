@@ -86,7 +86,7 @@ def _remarks(report: Report) -> Iterator[str]:
 def _lacks(report: Report) -> Iterator[str]:
     name = report.server
     if not report.receiver_running:
-        yield f"{name}: no receiver runs; 'pgbackstop daemon' or 'pgbackstop wal receive {name}' starts one"
+        yield f"{name}: no receiver runs; 'pgbackstop daemon' starts one, or 'pgbackstop worker' in a fleet"
     if report.slot_exists is False:
         yield f"{name}: the server has no replication slot for us; the receiver makes it"
     if not report.windows and not report.archive_problem:

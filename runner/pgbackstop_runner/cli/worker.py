@@ -29,20 +29,27 @@ def worker(
     concurrency: Annotated[
         int, typer.Option(min=1, max=64, help="How many runs go at once in this worker.")
     ] = 2,
+    receivers: Annotated[
+        int, typer.Option(min=0, max=10_000, help="How many servers' WAL this worker receives at most.")
+    ] = 100,
     drain: Annotated[
         str, typer.Option(help="How long runs may go on after SIGTERM; then other workers make them.")
     ] = "0s",
 ) -> None:
-    """Share the runs of plans that are due with workers on other hosts, until SIGTERM.
+    """Share the runs of plans that are due, and the WAL, with workers on other hosts, until SIGTERM.
 
     The catalog's database decides: each due time is run once, the run of a worker that died is made again by
     another one, and a worker that is cut off from the database ends its runs and itself (exit code 5), to be
-    started anew by what supervises it. SIGHUP loads the configuration anew.
+    started anew by what supervises it. The WAL of each server is received by one of them, and by another one
+    when that is lost. SIGHUP loads the configuration anew.
     """
     opened = options.open_logged()
     options.step_down(opened)
     flow = _flow()
-    flow.run(opened, flow.Offer(queues=_names(queues), concurrency=concurrency, drain=_seconds(drain)))
+    offer = flow.Offer(
+        queues=_names(queues), concurrency=concurrency, receivers=receivers, drain=_seconds(drain)
+    )
+    flow.run(opened, offer)
 
 
 def _flow() -> ModuleType:

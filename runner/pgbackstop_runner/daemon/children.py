@@ -113,11 +113,13 @@ async def start(
     keep_words: bool,
     output: int | Literal["words"] | None = None,
     env: Mapping[str, str] | None = None,
+    inherited: Sequence[int] = (),
 ) -> Child:
     """Start a child. Raises OSError where that is impossible.
 
     ``output`` is the descriptor of its standard output, which is ours where that is left out; with "words"
-    what it prints is kept as what it logs is. ``env`` is added to our environment.
+    what it prints is kept as what it logs is. ``env`` is added to our environment. It inherits
+    the descriptors ``inherited`` under their numbers.
     """
     log = os.memfd_create("log", os.MFD_CLOEXEC) if keep_words else None
     try:
@@ -128,6 +130,7 @@ async def start(
             env={**os.environ, **(env or {})},
             stderr=log,
             start_new_session=True,
+            pass_fds=inherited,
             preexec_fn=prctl.dying_with_us(),
         )
     except BaseException:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.decisions import wal_copies
@@ -15,22 +16,42 @@ from pgbackstop_runner.daemon.settings import Settings
 from pgbackstop_runner.system import log
 from pgbackstop_runner.workspace import Workspace
 
+Keep = Callable[[Workspace, str], Coroutine[None, None, None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Program:
+    """What runs for a server, and the descriptors that it has of us."""
+
+    what: str
+    argv: Callable[[Workspace, str], list[str]]
+    inherited: Sequence[int] = ()
+
 
 def receivers(settings: Settings) -> ServerTasks:
-    """One for each server that archives its WAL."""
-    command = functools.partial(_keep_running, settings, "receiver", settings.receive)
-    return ServerTasks(wants=_archives, keep=command)
+    """One for each server that archives its WAL, unless workers receive it."""
+    return ServerTasks(wants=_archives, keep=receiver(settings))
+
+
+def receiver(settings: Settings, words: Sequence[str] = (), inherited: Sequence[int] = ()) -> Keep:
+    """What keeps one running; ``words`` are added to its command line, descriptors are ``inherited``."""
+
+    def argv(workspace: Workspace, server: str) -> list[str]:
+        return [*settings.receive(workspace, server), *words]
+
+    program = _Program(what="receiver", argv=argv, inherited=inherited)
+    return functools.partial(_keep_running, settings, program)
 
 
 def copiers(settings: Settings) -> ServerTasks:
     """One for each server whose WAL goes to further storages."""
-    command = functools.partial(_keep_running, settings, "WAL copier", settings.copy_wal)
-    return ServerTasks(wants=_copies, keep=command)
+    program = _Program(what="WAL copier", argv=settings.copy_wal)
+    return ServerTasks(wants=_copies, keep=functools.partial(_keep_running, settings, program))
 
 
 def _archives(workspace: Workspace, name: str) -> Server | None:
     server = workspace.server(name)
-    return server if server.wal.enabled else None
+    return server if server.wal.enabled and not workspace.config.workers.enabled else None
 
 
 def _copies(workspace: Workspace, name: str) -> object:
@@ -42,27 +63,25 @@ def _copies(workspace: Workspace, name: str) -> object:
     )
 
 
-async def _keep_running(
-    settings: Settings,
-    what: str,
-    command: Callable[[Workspace, str], list[str]],
-    workspace: Workspace,
-    server: str,
-) -> None:
+async def _keep_running(settings: Settings, program: _Program, workspace: Workspace, server: str) -> None:
     backoff = Backoff(first=settings.first_pause, longest=settings.longest_pause, healthy=settings.healthy)
     while True:
-        lasted = await _once(what, command(workspace, server), workspace, server)
+        lasted = await _once(program, workspace, server)
         backoff = backoff.after(lasted)
-        log.logger().warning(f"{what} will be started again", server=server, pause_seconds=backoff.pause)
+        log.logger().warning(
+            f"{program.what} will be started again", server=server, pause_seconds=backoff.pause
+        )
         await asyncio.sleep(backoff.pause)
 
 
-async def _once(what: str, argv: list[str], workspace: Workspace, server: str) -> float:
+async def _once(program: _Program, workspace: Workspace, server: str) -> float:
     """Run it to its end; returns how many seconds it lasted."""
-    bound = log.logger().bind(server=server)
+    bound, what = log.logger().bind(server=server), program.what
     try:
         # Its log goes straight into ours: it writes for months, and its state file has its last words.
-        child = await children.start(argv, keep_words=False)
+        child = await children.start(
+            program.argv(workspace, server), keep_words=False, inherited=program.inherited
+        )
     except OSError as error:
         bound.error(f"{what} cannot be started", problem=error.strerror)
         return 0.0

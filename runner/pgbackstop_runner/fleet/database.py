@@ -48,6 +48,12 @@ class Database:
         with self._opened() as opened:
             return question(opened, *args, **named)
 
+    async def asked(
+        self, question: Callable[Concatenate[psycopg.Connection, P], T], *args: P.args, **named: P.kwargs
+    ) -> T:
+        """The same off the event loop."""
+        return await asyncio.to_thread(lambda: self.ask(question, *args, **named))
+
     async def arguments(self) -> dict[str, Any]:
         """The arguments of a connection of the engine, whose names are not qualified. Raises ConfigError."""
         return await asyncio.to_thread(connection.arguments, self.place, search_path="pgbackstop_queue")

@@ -1,7 +1,8 @@
-"""Who may run, and what becomes of a run whose worker is lost. Pure."""
+"""Who may run, what becomes of a run whose worker is lost, and who receives whose WAL. Pure."""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -120,3 +121,33 @@ def after_end(ended: Ended, waits: Waits, *, has_records: bool) -> Verdict:
         return once_more(waits, "a run started by hand was still going", otherwise=State.MISSED)
     state = State.SUCCEEDED if ended.exit_status == 0 else State.FAILED
     return Verdict(state=state, reason=f"exit status {ended.exit_status}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WalLease:
+    """Which worker receives the WAL of a server, whether that is over, and what ``state`` it told last."""
+
+    server: str
+    worker: str
+    is_over: bool
+    state: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WalRoom:
+    """How many receivers more a worker may have, and how many of them it may begin at once."""
+
+    most: int
+    at_once: int
+
+
+def leases_to_take(
+    able: Iterable[str], leases: Iterable[WalLease], *, worker: str, room: WalRoom
+) -> tuple[str, ...]:
+    """The servers whose WAL a worker should begin to receive, of those that it is ``able`` to.
+
+    Few at a time, and in an order of its own, so that workers that look at the same time share them.
+    """
+    taken = {lease.server for lease in leases if not lease.is_over}
+    free = sorted(set(able) - taken, key=lambda server: zlib.crc32(f"{worker} {server}".encode()))
+    return tuple(free[: max(0, min(room.most, room.at_once))])

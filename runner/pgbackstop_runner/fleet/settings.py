@@ -26,8 +26,10 @@ class Settings:
     lost_after: float = 30.0
     # How long a run may take to end when it is told to.
     kill_after: float = 10.0
-    # A run without a heartbeat for this long is taken from its worker.
+    # A run without a heartbeat for this long is taken from its worker; so long is a lease on WAL, too.
     reaped_after: float = 60.0
+    # How many receivers of WAL are begun in one look; other workers look as often, and take their share.
+    leases_at_once: int = 10
     # How often a worker may die under a run before it is given up.
     most_deaths: int = 3
     # How long a run that has no room waits until it is looked at again, and one that runs by hand.

@@ -1,4 +1,4 @@
-"""A worker: it queues what is due, takes runs, keeps them by heartbeats, and takes over from the dead."""
+"""A worker: it queues what is due, takes runs and WAL, keeps them by heartbeats, takes over from the dead."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import secrets
 import signal
 import socket
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Concatenate, NoReturn, ParamSpec, TypeVar
+from typing import NoReturn
 
 import psycopg
 
@@ -26,19 +25,21 @@ from pgbackstop_runner.fleet.database import Database
 from pgbackstop_runner.fleet.decisions import Ended, Limits
 from pgbackstop_runner.fleet.settings import Settings
 from pgbackstop_runner.fleet.values import Attempt, Key
-from pgbackstop_runner.system import log
+from pgbackstop_runner.fleet.wal_receivers import WalReceivers
+from pgbackstop_runner.system import log, tenure
+from pgbackstop_runner.system.tenure import Tenure
 from pgbackstop_runner.workspace import Workspace
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """What a worker is there for: the queues it takes from, how many runs at once, how long it may drain."""
+    """What a worker is there for: the queues it takes from, how many runs and WAL receivers at once, how long
+    it may drain.
+    """
 
     queues: tuple[str, ...]
     concurrency: int
+    receivers: int = 100
     drain: float = 0.0
 
 
@@ -64,7 +65,8 @@ class WorkerLoop:
     _room: asyncio.Event = field(default_factory=asyncio.Event)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
-    _answered: float = field(default_factory=time.monotonic)
+    _tenure: Tenure = field(init=False)
+    _receivers: WalReceivers = field(init=False)
     _discoveries: Discoveries = field(init=False)
     _reload_wanted: bool = False
     _problems: dict[str, str] = field(default_factory=dict)
@@ -72,13 +74,22 @@ class WorkerLoop:
     def __post_init__(self) -> None:
         self._discoveries = Discoveries(wake=self._wake)
         self.attempts = Attempts(settings=self.settings, settle=self._settle)
+        self._tenure = Tenure.begin(tenure.now() + self.settings.lost_after)
+        self._receivers = WalReceivers(
+            worker=self.name,
+            queues=self.offer.queues,
+            most=self.offer.receivers,
+            database=self.database,
+            settings=self.settings,
+            tenure=self._tenure,
+        )
 
     async def serve(self) -> None:
         """Until a signal ends it; then it takes nothing more, drains, and hands back what still runs."""
         self._listen()
         log.logger().info("worker started", worker=self.name, queues=",".join(self.offer.queues))
         async with asyncio.TaskGroup() as group:
-            pulling = group.create_task(self._pulls())
+            pulling, receiving = group.create_task(self._pulls()), group.create_task(self._receives())
             others = [group.create_task(each()) for each in (self._beats, self._watch, self._rounds)]
             await self._stop.wait()
             log.logger().info("worker stops", worker=self.name, runs=len(self.attempts))
@@ -86,7 +97,8 @@ class WorkerLoop:
             await asyncio.wait({pulling})
             await self.attempts.drained(self.offer.drain)
             await self.attempts.stop(self.workspace.config.daemon.stop_timeout)
-            for each in others:
+            await asyncio.wait({receiving}, timeout=self.workspace.config.daemon.stop_timeout)
+            for each in (receiving, *others):
                 each.cancel()
             await self._discoveries.stop()
         log.logger().info("worker stopped", worker=self.name)
@@ -94,21 +106,28 @@ class WorkerLoop:
     async def _beats(self) -> None:
         while True:
             # Before it is asked: the row's own time is later, so we give up before anybody takes over.
-            asked, beating = time.monotonic(), self.attempts.beating()
+            asked, beating = tenure.now(), self.attempts.beating()
             try:
-                kept = await self._asked(due_runs.beat, beating)
+                kept, lost = await self.database.asked(self._renewed, beating)
             except errors.CatalogError as error:
                 self._told("heartbeat", str(error))
             else:
                 self._told("heartbeat")
-                self._answered = asked
+                self._tenure.extend(asked + self.settings.lost_after)
                 self.attempts.lose(beating - kept)
+                self._receivers.lose(lost)
             await asyncio.sleep(self.settings.heartbeat)
+
+    def _renewed(
+        self, connection: psycopg.Connection, beating: frozenset[Attempt]
+    ) -> tuple[frozenset[Attempt], frozenset[str]]:
+        """The attempts that are still ours, and the leases that are not."""
+        return due_runs.beat(connection, beating), self._receivers.renewed(connection)
 
     async def _watch(self) -> None:
         """End everything when the database has been silent for too long: others may take over then."""
-        while (left := self._answered + self.settings.lost_after - time.monotonic()) > 0:  # noqa: ASYNC110
-            await asyncio.sleep(left)
+        while left := self._tenure.left():  # noqa: ASYNC110
+            await asyncio.sleep(min(left, self.settings.heartbeat))
         log.logger().error("cut off from the database: the worker ends its runs and itself", worker=self.name)
         await self.attempts.kill()
         _end_at_once()
@@ -121,13 +140,28 @@ class WorkerLoop:
                 self._reload()
             seconds = self.settings.heartbeat
             try:
-                seconds = await self._asked(rounds.go, self.workspace, self.settings)
+                seconds = await self.database.asked(rounds.go, self.workspace, self.settings)
                 self._told("round")
             except errors.CatalogError as error:
                 self._told("round", str(error))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), seconds)
             self._wake.clear()
+
+    async def _receives(self) -> None:
+        """Receive the WAL of servers that nobody else receives, and hand it over at the end."""
+        while not self._stop.is_set():
+            await self._trying(self._receivers.look)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), self.settings.heartbeat)
+        await self._trying(self._receivers.stop)
+
+    async def _trying(self, deed: Callable[[Workspace], Awaitable[None]]) -> None:
+        try:
+            await deed(self.workspace)
+            self._told("WAL")
+        except (errors.PgbackstopError, OSError) as error:
+            self._told("WAL", str(error))
 
     async def _pulls(self) -> None:
         """Take tasks while there is room for their runs."""
@@ -146,7 +180,7 @@ class WorkerLoop:
         """Claim a run and start it, where that may be; returns whether there is room for another."""
         workspace = self.workspace
         if key.plan in workspace.config.plans:
-            claimed = await self._asked(self._claimed, workspace, key)
+            claimed = await self.database.asked(self._claimed, workspace, key)
             if claimed is not None:
                 self.attempts.start(claimed, workspace, self._see_room)
         self._see_room()
@@ -165,13 +199,7 @@ class WorkerLoop:
         return None
 
     async def _settle(self, workspace: Workspace, attempt: Attempt, ended: Ended) -> None:
-        await self._asked(settle.ended, workspace, attempt, ended, self.settings)
-
-    async def _asked(
-        self, question: Callable[Concatenate[psycopg.Connection, P], T], *args: P.args, **named: P.kwargs
-    ) -> T:
-        """Ask the database off the event loop. Raises CatalogError."""
-        return await asyncio.to_thread(lambda: self.database.ask(question, *args, **named))
+        await self.database.asked(settle.ended, workspace, attempt, ended, self.settings)
 
     def _see_room(self) -> None:
         if len(self.attempts) < self.offer.concurrency:

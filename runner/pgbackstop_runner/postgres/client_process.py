@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
 from pgbackstop_catalog import text, units
@@ -184,13 +185,14 @@ def start(  # noqa: PLR0913 - each is one independent wish
     pipe_output: bool = False,
     silent: bool = False,
     on_line: Callable[[str], object] | None = None,
+    folder: Path | None = None,
     cell: Cell | None = None,
 ) -> Iterator[Tool]:
     """Start a tool, in the jail's ``cell`` if it reads what is hostile; an exception in the block ends it.
 
-    ``on_line`` hears its standard error, and says False of a line that is none of its last words.
-    In a jail there is no password. Raises AttemptFailed (client) where it cannot be
-    started.
+    ``folder`` is where it works, ours when left out. ``on_line`` hears its standard error, and says False of
+    a line that is none of its last words. In a jail there is no password. Raises AttemptFailed (client)
+    where it cannot be started.
     """
     connecting = client_environment.connecting(argv, password)
     with connecting as (environment, inherited), _launched(cell, argv) as launch:
@@ -202,7 +204,7 @@ def start(  # noqa: PLR0913 - each is one independent wish
                 stderr=subprocess.PIPE,
                 env=environment if cell is None else processes.small_environment(),
                 pass_fds=(*inherited, *launch.descriptors),
-                cwd=None if cell is None else "/",
+                cwd=folder if cell is None else "/",
                 start_new_session=True,
                 preexec_fn=launch.prepare,  # noqa: PLW1509 - see there
             )

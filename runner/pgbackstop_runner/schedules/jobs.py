@@ -47,7 +47,10 @@ class Target:
 
 
 def jobs(config: Config) -> tuple[Job, ...]:
-    """Return the jobs of every plan that is not paused, and of every server whose WAL is archived."""
+    """Return the jobs of every plan that is not paused, and of every server whose WAL is archived.
+
+    Workers receive it where there are some.
+    """
     found = []
     for name, plan in config.plans.items():
         if plan.enabled:
@@ -62,7 +65,7 @@ def jobs(config: Config) -> tuple[Job, ...]:
             Job(name="verify", description="verify", arguments=("verify", "--due"), schedule=schedule)
         )
     for name, server in config.servers.items():
-        if server.wal.enabled:
+        if server.wal.enabled and not config.workers.enabled:
             found.append(_of_wal("receive", name))
         if wal_copies.storages(config, name):
             found.append(_of_wal("copy", name))

@@ -48,6 +48,7 @@ class ArchiveMaintainer:
     catalog: Catalog
     state: StateFolder
     require_storage: Callable[[], object] = lambda: None  # raises PgbackstopError where it is not there
+    require_lease: Callable[[], object] = lambda: None  # does not return where another host may receive now
 
     def __post_init__(self) -> None:
         self.progress = wal_state.Progress(
@@ -57,10 +58,8 @@ class ArchiveMaintainer:
         self.archive: archives.Archive | None = None
         self.gaps: gap_memory.Gaps | None = None
         self.newest: Segment | None = None
-        self._state_due, self._names_due = (
-            stop_requests.Every(STATE_INTERVAL),
-            stop_requests.Every(NAMES_INTERVAL),
-        )
+        self._state_due = stop_requests.Every(STATE_INTERVAL)
+        self._names_due = stop_requests.Every(NAMES_INTERVAL)
         self._backups_due = stop_requests.Every(BACKUPS_INTERVAL)
         self._windows_due = stop_requests.Every(WINDOWS_INTERVAL)
         self._blocked, self._unwritten = False, ""  # the archive cannot be written; why the state cannot
@@ -121,6 +120,7 @@ class ArchiveMaintainer:
             self.write_state()
 
     def _work(self) -> None:
+        self.require_lease()
         try:
             if self.archive is not None and self._torn:
                 self._count(self.archive.adopt())
@@ -156,6 +156,7 @@ class ArchiveMaintainer:
         folder = self.archive.receiving if self.streams else self.archive.incoming
         waiting = self.archive.waiting(folder)
         for start in range(0, len(waiting), BATCH):
+            self.require_lease()
             self._count(self.archive.take(waiting[start : start + BATCH]))
 
     def observe(self) -> None:

@@ -74,6 +74,29 @@ def remove_markers(receiving: Path) -> None:
             path.unlink()
 
 
+def renew_folder(archive: Path) -> None:
+    """Give what is begun now a folder that no other pg_receivewal has open, with what lay in the one before.
+
+    One of a host that was frozen writes by the folder that it began in: it finds no name of ours there.
+    Raises OSError.
+    """
+    receiving = archive / wal_segments.RECEIVING_NAME
+    former = archive / f"{wal_segments.RECEIVING_NAME}.former"
+    atomic.make_folder(receiving)
+    _empty(former, receiving)
+    receiving.rename(former)
+    atomic.make_folder(receiving)
+    _empty(former, receiving)
+    atomic.sync_folder(receiving)
+
+
+def _empty(former: Path, receiving: Path) -> None:
+    if former.is_dir():
+        for path in former.iterdir():
+            path.rename(receiving / path.name)
+        former.rmdir()
+
+
 def set_partial_aside(archive: Path) -> None:
     """Move what an earlier connection left unfinished; of two for one segment the longer one stays."""
     aside = archive / wal_segments.ASIDE_NAME

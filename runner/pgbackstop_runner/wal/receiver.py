@@ -10,6 +10,7 @@ import errno
 import os
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psycopg
 
@@ -23,6 +24,7 @@ from pgbackstop_runner.postgres import client_process, client_programs, sessions
 from pgbackstop_runner.postgres import facts as postgres_facts
 from pgbackstop_runner.system import log, stop_requests
 from pgbackstop_runner.wal import archive_disk, archiver_check, pg_receivewal, slot
+from pgbackstop_runner.wal.lease import Lease
 from pgbackstop_runner.wal.maintenance import ArchiveMaintainer
 
 TICK = 0.1  # seconds, as those below
@@ -34,9 +36,10 @@ STALLED_REPLY = 60.0
 
 @dataclass
 class Receiver:
-    """Runs until told to stop."""
+    """Runs until told to stop; in a fleet at most as long as its ``lease``."""
 
     keeper: ArchiveMaintainer
+    lease: Lease | None = None
     stop: stop_requests.Stop = field(default_factory=stop_requests.Stop)
 
     def __post_init__(self) -> None:
@@ -61,6 +64,8 @@ class Receiver:
 
     def run(self) -> None:
         """Receive until told to stop; then end cleanly. Raises nothing that another attempt may mend."""
+        if self.lease is not None:
+            self.lease.watch()
         self.keeper.write_state()
         self.keeper.sampler.start()
         try:
@@ -125,6 +130,8 @@ class Receiver:
             return None
         self.timeline = facts.timeline or 0
         self.programs = client_programs.find(postgres_facts.major(connection), self.server.bin_dir)
+        if self.lease is not None:
+            slot.end_user(connection, self.server.wal.slot)
         return slot.ensure(connection, self.server.wal.slot, anew=self.slot_anew)
 
     def _expect_gap(self, reserved: slot.Slot) -> None:
@@ -146,6 +153,8 @@ class Receiver:
         assert archive is not None and programs is not None  # noqa: S101, PT018 - _open sets both
         if not self._has_room():
             raise archive_disk.explain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        if self.lease is not None:
+            pg_receivewal.renew_folder(archive.root)
         pg_receivewal.remove_markers(archive.receiving)
         pg_receivewal.set_partial_aside(archive.root)
         marker = self.keeper.newest
@@ -153,12 +162,15 @@ class Receiver:
             if self.on_its_timeline:
                 marker = Segment(timeline=self.timeline, number=marker.number)
             pg_receivewal.place_marker(archive.receiving, marker, archive.identity.segment_bytes)
-        argv = pg_receivewal.arguments(self.server, programs, archive.receiving, self.compression)
+        # By the folder and not by its name, which another host's may have one day.
+        directory, folder = (Path(), archive.receiving) if self.lease else (archive.receiving, None)
+        argv = pg_receivewal.arguments(self.server, programs, directory, self.compression)
         if not self.stop.wished:
-            self._run_tool(argv)
+            self._run_tool(argv, folder)
 
-    def _run_tool(self, argv: list[str]) -> None:
-        with client_process.start("pg_receivewal", argv, password=conninfo.password(self.server)) as tool:
+    def _run_tool(self, argv: list[str], folder: Path | None) -> None:
+        password = conninfo.password(self.server)
+        with client_process.start("pg_receivewal", argv, password=password, folder=folder) as tool:
             log.logger().info("pg_receivewal started", server=self.keeper.name, pid=tool.process.pid)
             self.keeper.progress.update(status="connecting")
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import psycopg
@@ -41,6 +42,19 @@ def ensure(connection: psycopg.Connection, name: str, *, anew: bool = False) -> 
         _execute(connection, name, "select pg_drop_replication_slot(%s)")
         return _create(connection, name, "the server had removed WAL that the slot was to keep")
     return Slot(restart_lsn=restart_lsn, created=False)
+
+
+def end_user(connection: psycopg.Connection, name: str) -> None:
+    """End whoever receives through the slot: it has lost the lease, and its host may be frozen or cut off.
+
+    Where the role may not, the server does so itself when it has not heard of it for wal_sender_timeout.
+    """
+    with contextlib.suppress(pg.InsufficientPrivilege):
+        connection.execute(
+            "select pg_terminate_backend(active_pid, 5000) from pg_replication_slots"
+            " where slot_name = %s and active_pid is not null",
+            (name,),
+        )
 
 
 def _create(connection: psycopg.Connection, name: str, trouble: str) -> Slot:

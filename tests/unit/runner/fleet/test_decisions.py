@@ -1,4 +1,4 @@
-"""Who may run, and what becomes of a run behind its attempt."""
+"""Who may run, what becomes of a run behind its attempt, and who receives whose WAL."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner.fleet import decisions
-from pgbackstop_runner.fleet.decisions import Ended, Limits, Running, Waits
+from pgbackstop_runner.fleet.decisions import Ended, Limits, Running, Waits, WalLease, WalRoom
 from pgbackstop_runner.fleet.settings import Settings
 from pgbackstop_runner.fleet.values import Active, Key, State
 from tests.support import factories
@@ -104,3 +104,34 @@ def test_a_run_ends_where_it_is_lost_before_it_may_begin_elsewhere() -> None:
     settings = Settings()
     assert settings.heartbeat < settings.lost_after
     assert settings.lost_after + settings.kill_after < settings.reaped_after
+
+
+ROOM = WalRoom(most=100, at_once=10)
+
+
+@pytest.mark.parametrize(
+    ("leases", "taken"),
+    [
+        ([], {"shop", "stock"}),
+        ([WalLease(server="shop", worker="b", is_over=False)], {"stock"}),
+        ([WalLease(server="shop", worker="b", is_over=True)], {"shop", "stock"}),
+        ([WalLease(server="away", worker="b", is_over=True)], {"shop", "stock"}),
+    ],
+)
+def test_what_nobody_receives_is_taken(leases: list[WalLease], taken: set[str]) -> None:
+    assert set(decisions.leases_to_take(["shop", "stock"], leases, worker="a", room=ROOM)) == taken
+
+
+@pytest.mark.parametrize(("most", "at_once", "count"), [(100, 10, 10), (3, 10, 3), (0, 10, 0), (-1, 10, 0)])
+def test_receivers_are_begun_a_few_at_a_time(most: int, at_once: int, count: int) -> None:
+    servers, room = [f"pay-{number}" for number in range(50)], WalRoom(most=most, at_once=at_once)
+    chosen = decisions.leases_to_take(servers, [], worker="a", room=room)
+    assert len(chosen) == len(set(chosen)) == count
+
+
+def test_workers_that_look_at_the_same_time_want_different_servers() -> None:
+    servers = [f"pay-{number}" for number in range(1000)]
+    first, second = (
+        set(decisions.leases_to_take(servers, [], worker=each, room=ROOM)) for each in ("a", "b")
+    )
+    assert first != second

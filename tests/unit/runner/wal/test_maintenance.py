@@ -179,3 +179,18 @@ def test_the_script_of_an_earlier_version_is_renewed(tmp_path: Path) -> None:
 
 def test_no_script_is_put_where_none_was(kept: maintenance.ArchiveMaintainer) -> None:
     assert not (kept.root / archive_command.SCRIPT_NAME).exists()
+
+
+def test_nothing_is_archived_by_a_lease_that_is_over(kept: maintenance.ArchiveMaintainer) -> None:
+    class Ended(BaseException):
+        """Stands for the end of the process."""
+
+    def end() -> None:
+        raise Ended
+
+    arrive(kept, 1)
+    kept.require_lease = end
+    for write in (kept.tick, kept.take_in):
+        with pytest.raises(Ended):
+            write()
+    assert state(kept).segments == 0

@@ -1,5 +1,6 @@
 """How pg_receivewal is started, and what its last words mean."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,29 @@ def partial(folder: Path, number: int, size: int, timeline: int = 1) -> Path:
     path = folder / f"{makers.name(number, timeline)}.lz4.partial"
     path.write_bytes(b"p" * size)
     return path
+
+
+def test_who_has_the_folder_before_open_finds_no_name_in_the_new_one(tmp_path: Path) -> None:
+    archive = makers.opened(tmp_path)
+    partial(archive.receiving, 5, 100)
+    before = os.open(archive.receiving, os.O_PATH | os.O_DIRECTORY)
+    try:
+        pg_receivewal.renew_folder(tmp_path)
+        assert [path.stat().st_size for path in archive.receiving.iterdir()] == [100]
+        assert list(Path(f"/proc/self/fd/{before}").iterdir()) == []
+        with pytest.raises(FileNotFoundError):
+            os.open("new", os.O_WRONLY | os.O_CREAT, dir_fd=before)
+    finally:
+        os.close(before)
+
+
+def test_what_a_crash_left_in_the_folder_before_is_found(tmp_path: Path) -> None:
+    archive = makers.opened(tmp_path)
+    partial(archive.receiving, 5, 100)
+    archive.receiving.rename(tmp_path / "receiving.former")
+    pg_receivewal.renew_folder(tmp_path)
+    assert [path.stat().st_size for path in archive.receiving.iterdir()] == [100]
+    assert not (tmp_path / "receiving.former").exists()
 
 
 def test_an_unfinished_segment_is_kept_until_it_is_complete(tmp_path: Path) -> None:
