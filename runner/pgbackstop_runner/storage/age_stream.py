@@ -5,11 +5,12 @@ pyrage reads one stream and writes another, so it works in a thread of its own, 
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import io
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
 import pyrage  # type: ignore[import-untyped]
@@ -17,7 +18,7 @@ import pyrage  # type: ignore[import-untyped]
 from pgbackstop_runner.storage.protocol import Damaged, Sealed, StoreError
 
 _BUFFER_BYTES = 2**20
-_PIPE_BYTES = 2**16
+_PIPE_BYTES = 2**20  # as much as the kernel grants without rights
 _CHUNK_BYTES, _TAG_BYTES = 2**16, 16  # of the format
 _MOST_OF_RECIPIENT = 2**12  # a line of the header; 750 bytes for an RSA key of 4096 bits
 
@@ -28,7 +29,7 @@ def most_bytes(content: int, recipients: int) -> int:
     return content + (chunks + 1) * _TAG_BYTES + (recipients + 1) * _MOST_OF_RECIPIENT
 
 
-@contextmanager
+@contextlib.contextmanager
 def encrypting(source: BinaryIO, recipients: Sequence[Any]) -> Iterator[BinaryIO]:
     """The stream encrypted; reading raises what reading the source raises."""
     reading = _Reading(source)
@@ -101,6 +102,10 @@ class _Worked(io.RawIOBase):
         self._source = source
         self._error: BaseException | None = None
         self._reader, writer = os.pipe()
+        with contextlib.suppress(
+            PermissionError
+        ):  # where a user has many already; a small one is only slower
+            fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._thread = threading.Thread(target=self._run, args=(work, writer), name="age", daemon=True)
         self._thread.start()
 

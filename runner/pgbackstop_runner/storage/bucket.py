@@ -14,6 +14,7 @@ import hashlib
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -26,7 +27,7 @@ from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.config.storage import ObjectStorage
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.store import layout
-from pgbackstop_runner.storage import secret_files
+from pgbackstop_runner.storage import hashed, secret_files
 from pgbackstop_runner.storage.protocol import Sent, StoreError, require_inside, wrong_size
 from pgbackstop_runner.storage.range_reader import BUFFER_BYTES, RangeReader
 
@@ -89,28 +90,24 @@ class Bucket:
 
     def put(self, source: BinaryIO, path: str, most_bytes: int) -> Sent:
         part = max(PART_BYTES, -(-most_bytes // _MOST_PARTS))
-        sent = _Digests()
-        with self._errors(path):
+        stream = hashed.reader(source)
+        with self._errors(path), _PartDigests() as digests:
             if most_bytes <= part:
-                obstore.put(
-                    self.sender,
-                    path,
-                    sent.add(source.read()),
-                    use_multipart=False,
-                    attributes=self.attributes,
-                )
+                content: bytes | Iterator[bytes] = digests.add(stream.read())
             else:
-                parts = map(sent.add, iter(partial(source.read, part), b""))
-                obstore.put(
-                    self.sender,
-                    path,
-                    parts,
-                    chunk_size=part,
-                    max_concurrency=_CONCURRENCY,
-                    attributes=self.attributes,
-                )
-            self._compare(path, sent)
-        return Sent(sent.size, str(sent.sha256.hexdigest()))
+                content = map(digests.add, iter(partial(stream.read, part), b""))
+            obstore.put(
+                self.sender,
+                path,
+                content,
+                use_multipart=most_bytes > part,
+                chunk_size=part,
+                max_concurrency=_CONCURRENCY,
+                attributes=self.attributes,
+            )
+            sent = stream.all_read()
+            self._compare(path, sent, digests.etags())
+        return sent
 
     def put_bytes(self, content: bytes, path: str) -> None:
         with self._errors(path):
@@ -153,18 +150,18 @@ class Bucket:
             with self._errors(path), contextlib.suppress(NotFoundError, FileNotFoundError):
                 obstore.delete(self.store, path)
 
-    def _compare(self, path: str, sent: _Digests) -> None:
+    def _compare(self, path: str, sent: Sent, etags: set[str]) -> None:
         meta = obstore.head(self.store, path)
-        if meta["size"] != sent.size:
-            raise StoreError(f"{self.name} holds {meta['size']} of the {sent.size} bytes of {path}.")
-        if (meta.get("e_tag") or "").strip('"') not in sent.etags() and not self._reads_back(path, sent):
+        if meta["size"] != sent.size_bytes:
+            raise StoreError(f"{self.name} holds {meta['size']} of the {sent.size_bytes} bytes of {path}.")
+        if (meta.get("e_tag") or "").strip('"') not in etags and not self._reads_back(path, sent):
             raise StoreError(f"{self.name} holds other bytes than were sent of {path}.")
 
-    def _reads_back(self, path: str, sent: _Digests) -> bool:
+    def _reads_back(self, path: str, sent: Sent) -> bool:
         found = hashlib.sha256()
         for chunk in obstore.get(self.store, path).stream(min_chunk_size=PART_BYTES):
             found.update(chunk)
-        return found.hexdigest() == str(sent.sha256.hexdigest())
+        return found.hexdigest() == sent.sha256
 
     @contextlib.contextmanager
     def _errors(self, path: str) -> Iterator[None]:
@@ -178,24 +175,30 @@ class Bucket:
             ) from error
 
 
-@dataclass
-class _Digests:
-    """What was sent: SHA-256 of all of it, MD5 of each part."""
+class _PartDigests:
+    """The MD5 of each part, made by a thread beside the sending; one part at most is held for it."""
 
-    sha256: Any = field(default_factory=hashlib.sha256)
-    size: int = 0
-    parts: list[bytes] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="md5")
+        self._parts: list[Future[bytes]] = []
+
+    def __enter__(self) -> _PartDigests:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self._worker.shutdown()
 
     def add(self, content: bytes) -> bytes:
-        self.sha256.update(content)
-        self.size += len(content)
-        self.parts.append(_md5(content))
+        if self._parts:
+            self._parts[-1].result()
+        self._parts.append(self._worker.submit(_md5, content))
         return content
 
     def etags(self) -> set[str]:
         """What S3 answers for these parts."""
-        whole = {f"{_md5(b''.join(self.parts)).hex()}-{len(self.parts)}"}
-        return whole | ({self.parts[0].hex()} if len(self.parts) == 1 else set())
+        parts = [each.result() for each in self._parts]
+        whole = {f"{_md5(b''.join(parts)).hex()}-{len(parts)}"}
+        return whole | ({parts[0].hex()} if len(parts) == 1 else set())
 
 
 def _md5(content: bytes) -> bytes:

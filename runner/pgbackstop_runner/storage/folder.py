@@ -14,6 +14,8 @@ from typing import BinaryIO
 from pgbackstop_catalog import regular_file
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import atomic, layout
+from pgbackstop_runner.storage import hashed
+from pgbackstop_runner.storage.hashed import HashedReader
 from pgbackstop_runner.storage.protocol import DEEPEST, Sent, StoreError, require_inside, wrong_size
 
 _CHUNK_BYTES = 2**20
@@ -36,13 +38,13 @@ class FolderStore:
             atomic.sweep_abandoned(target.parent)  # what a copy that was killed left of the same files
             temporary = atomic.temporary_beside(target)
             try:
-                size, digest = _copy(source, temporary)
-                _compare(temporary, path, size, digest)
+                sent = _copy(hashed.reader(source), temporary)
+                _compare(temporary, path, sent)
                 temporary.replace(target)
             finally:
                 temporary.unlink(missing_ok=True)
             atomic.sync_folder(target.parent)
-            return Sent(size, digest)
+            return sent
 
     def put_bytes(self, content: bytes, path: str) -> None:
         with _errors(self.root):
@@ -105,23 +107,21 @@ class FolderStore:
         return target
 
 
-def _copy(source: BinaryIO, target: Path) -> tuple[int, str]:
-    """Copy durably; returns the bytes and the SHA-256 of what was read."""
-    digest, size = hashlib.sha256(), 0
+def _copy(source: HashedReader, target: Path) -> Sent:
+    """Copy durably; returns what was read."""
     with os.fdopen(atomic.create(target), "wb") as writer:
         while chunk := source.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            size += writer.write(chunk)
+            writer.write(chunk)
         writer.flush()
         os.fsync(writer.fileno())
-    return size, digest.hexdigest()
+    return source.all_read()
 
 
-def _compare(path: Path, name: str, size: int, digest: str) -> None:
+def _compare(path: Path, name: str, sent: Sent) -> None:
     """Raises StoreError where the file does not hold what was read."""
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != digest or path.stat().st_size != size:
+    if found != sent.sha256 or path.stat().st_size != sent.size_bytes:
         raise StoreError(
             f"The copy of {name} is not what was written (SHA-256 {found[:12]}…).",
             remedy="Look at the storage's disk, and at the memory of this host.",

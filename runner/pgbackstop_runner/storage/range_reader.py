@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-RANGE_BYTES = 8 * 2**20
+RANGE_BYTES = 4 * 2**20
 BUFFER_BYTES = 2**16  # between it and small reads; large ones are copied once, from the range itself
-_AHEAD = 4  # times RANGE_BYTES is the memory of a download
+_AHEAD = 4  # a client holds each twice while it puts its pieces together, and two files are read at once
 
 
 class RangeReader(io.RawIOBase):

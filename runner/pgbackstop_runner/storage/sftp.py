@@ -27,7 +27,8 @@ from asyncssh import SFTPAttrs, SFTPClient, SFTPClientFile, SFTPName
 from pgbackstop_catalog.config.storage import SftpStorage
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import atomic, layout
-from pgbackstop_runner.storage import sftp_login, sftp_session
+from pgbackstop_runner.storage import hashed, sftp_login, sftp_session
+from pgbackstop_runner.storage.hashed import HashedReader
 from pgbackstop_runner.storage.protocol import DEEPEST, Sent, StoreError, require_inside, wrong_size
 from pgbackstop_runner.storage.range_reader import RangeReader
 from pgbackstop_runner.storage.sftp_session import Session
@@ -61,13 +62,13 @@ class SftpStore:
             temporary = str(target.with_name(atomic.temporary_beside(Path(target.name)).name))
             try:
                 with self._made(temporary, target.parent) as file:
-                    size, digest = self._send(source, file)
-                self._compare(temporary, path, size, digest)
+                    sent = self._send(hashed.reader(source), file)
+                self._compare(temporary, path, sent)
                 self.session.call(SFTPClient.posix_rename, temporary, str(target))
             except BaseException:
                 self.session.clean_up(SFTPClient.remove, temporary)
                 raise
-            return Sent(size, digest)
+            return sent
 
     def put_bytes(self, content: bytes, path: str) -> None:
         self.put(io.BytesIO(content), path, len(content))
@@ -162,29 +163,27 @@ class SftpStore:
             if not self.session.call(SFTPClient.isdir, str(folder)):  # another was faster
                 raise
 
-    def _send(self, source: BinaryIO, file: SFTPClientFile) -> tuple[int, str]:
-        """How many bytes were sent, and their SHA-256."""
-        digest, size = hashlib.sha256(), 0
+    def _send(self, source: HashedReader, file: SFTPClientFile) -> Sent:
+        start = 0
         on_their_way: deque[Future[int]] = deque()
         for chunk in iter(partial(source.read, _CHUNK_BYTES), b""):
-            digest.update(chunk)
-            on_their_way.append(self.session.start(sftp_session.write, file, chunk, size))
-            size += len(chunk)
+            on_their_way.append(self.session.start(sftp_session.write, file, chunk, start))
+            start += len(chunk)
             if len(on_their_way) == _AHEAD:
                 on_their_way.popleft().result()
         for each in on_their_way:
             each.result()
-        return size, digest.hexdigest()
+        return source.all_read()
 
-    def _compare(self, there: str, path: str, size: int, digest: str) -> None:
+    def _compare(self, there: str, path: str, sent: Sent) -> None:
         found, count = hashlib.sha256(), 0
         with self._opened(there) as file:
             for chunk in self._chunks(file):
                 found.update(chunk)
                 count += len(chunk)
-        if count != size:
-            raise StoreError(f"{self.name} holds {count} of the {size} bytes of {path}.")
-        if found.hexdigest() != digest:
+        if count != sent.size_bytes:
+            raise StoreError(f"{self.name} holds {count} of the {sent.size_bytes} bytes of {path}.")
+        if found.hexdigest() != sent.sha256:
             raise StoreError(f"{self.name} holds other bytes than were sent of {path}.")
 
     def _chunks(self, file: SFTPClientFile) -> Iterator[bytes]:

@@ -106,7 +106,7 @@ def test_the_checksum_of_parts_is_the_bucket_s_own(
 def test_another_etag_is_settled_by_reading_back(
     storage: S3Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(buckets._Digests, "etags", lambda _self: set[str]())
+    monkeypatch.setattr(buckets._PartDigests, "etags", lambda _self: set[str]())
     bucket = s3.connect("s3", storage)
     expected = big_file(tmp_path / "file", 20)
     put(bucket, tmp_path / "file", "file", expected)

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
@@ -14,6 +13,8 @@ from pgbackstop_runner.copy import run
 from pgbackstop_runner.storage import folder as storage_folder
 from pgbackstop_runner.storage import open
 from pgbackstop_runner.storage.folder import FolderStore
+from pgbackstop_runner.storage.hashed import HashedReader
+from pgbackstop_runner.storage.protocol import Sent
 from pgbackstop_runner.workspace import Workspace
 from tests.support import factories
 from tests.support.factories import DAY, NOW
@@ -93,7 +94,7 @@ def test_bytes_that_change_on_their_way_are_tried_again(
     places.days(opened, 1)
     real, spoilt = storage_folder._copy, list[Path]()
 
-    def spoil(source: BinaryIO, target: Path) -> tuple[int, str]:
+    def spoil(source: HashedReader, target: Path) -> Sent:
         written = real(source, target)
         if not spoilt:
             spoilt.append(target)
