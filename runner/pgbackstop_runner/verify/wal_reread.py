@@ -7,11 +7,12 @@ sends it again, where the archive still has it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.decisions import wal_copies, wal_readings
@@ -126,15 +127,8 @@ def _read(workspace: Workspace, place: _Place, archive: Archive | StorageArchive
             done.append(entry)
             if problem:
                 found[entry.name] = problem
-                log.logger().error(
-                    "WAL is damaged",
-                    server=place.server,
-                    storage=place.storage,
-                    segment=entry.name,
-                    problem=problem,
-                )
     finally:
-        found = _still_listed(workspace, place, found)
+        found = _confirmed(workspace, place, archive, found)
         with signals.deferred(), workspace.state.turn(readings.TURN):
             now_known = wal_readings.after(place.known(), entries, done, found, utc_now())
             readings.write(place.path, now_known)
@@ -147,15 +141,25 @@ def _read(workspace: Workspace, place: _Place, archive: Archive | StorageArchive
     )
 
 
-def _still_listed(workspace: Workspace, place: _Place, found: dict[str, str]) -> dict[str, str]:
-    """Without what has expired in a further storage since it was listed."""
-    if not found or place.storage is None:
-        return found
-    try:
-        entries = _open(workspace, place).entries
-    except errors.PgbackstopError:
-        return found
-    return {name: problem for name, problem in found.items() if name in entries}
+def _confirmed(
+    workspace: Workspace, place: _Place, archive: Archive | StorageArchive, found: dict[str, str]
+) -> dict[str, str]:
+    """Without what has expired or was sent since a further storage was listed; each is told."""
+    if found and isinstance(archive, StorageArchive):
+        with contextlib.suppress(errors.PgbackstopError):
+            now = _open(workspace, place)
+            assert isinstance(now, StorageArchive)  # noqa: S101 - as what was opened before
+            found = {name: problem for name, problem in found.items() if _is_as_it_was(name, archive, now)}
+    for name, problem in found.items():
+        log.logger().error(
+            "WAL is damaged", server=place.server, storage=place.storage, segment=name, problem=problem
+        )
+    return found
+
+
+def _is_as_it_was(name: str, before: StorageArchive, now: StorageArchive) -> bool:
+    entry = before.entries[name]
+    return now.entries.get(name) == entry and now.is_there(entry) == before.is_there(entry)
 
 
 def _affordable(due: Iterator[Entry], bytes_left: int) -> Iterator[Entry]:
@@ -183,8 +187,7 @@ def _damage(archive: Archive | StorageArchive, entry: Entry, *, is_sealed: bool)
 
 def _of_copy(remote: StorageArchive, entry: Entry, *, is_sealed: bool) -> str:
     """Why a segment is not what was sent; empty where it is. Raises StoreError."""
-    folder = remote.path(str(PurePosixPath(entry.path).parent))
-    if dict(remote.store.files(folder)).get(remote.path(entry.path)) != entry.there_bytes:
+    if not remote.is_there(entry):
         return f"segment {entry.name} is missing, or not whole"
     digest = hashlib.sha256()
     opened = remote.store.open_stored if is_sealed else remote.store.open

@@ -1,14 +1,18 @@
 """Copies of WAL are read back: what rots there is found, on record, sent again, and a gap until then."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pgbackstop_catalog.decisions.wal_readings import WalReadings
 from pgbackstop_catalog.records import codec
+from pgbackstop_runner.storage.folder import FolderStore
 from pgbackstop_runner.verify import wal_reread
 from pgbackstop_runner.verify.wal_reread import WalRead
-from pgbackstop_runner.wal import archive_reader, index
+from pgbackstop_runner.wal import archive_reader, index, storage_archive
+from pgbackstop_runner.wal.storage_archive import StorageArchive
 from tests.support import keys
 from tests.support.factories import NOW
 from tests.unit.runner.wal import makers
@@ -58,6 +62,39 @@ def test_no_more_is_read_than_is_left_of_the_day(copying: Copying) -> None:
     sizes = [copying.path(number).stat().st_size for number in (1, 2, 3, 4)]
     (read,) = read_copies(copying, sum(sizes) + sum(sizes[:2]))  # the archive comes first
     assert read.segments == 2
+
+
+def test_a_storage_is_listed_once_however_many_segments_are_read(
+    copying: Copying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copying.archived(5, 6, 7, 8)
+    copying.look()
+    listed: list[str] = []
+    real = FolderStore.files
+
+    def files(self: FolderStore, folder: str) -> Iterator[tuple[str, int]]:
+        listed.append(folder)
+        return real(self, folder)
+
+    monkeypatch.setattr(FolderStore, "files", files)
+    assert read_copies(copying)[0].segments == 8
+    assert len(listed) == len(set(listed))
+
+
+def test_what_is_sent_while_others_are_read_is_not_missing(
+    copying: Copying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its line was read after the storage was listed."""
+    real = storage_archive.fetch
+
+    def listed_before(*given: Any, **options: Any) -> StorageArchive:
+        found = real(*given, **options)
+        monkeypatch.undo()
+        del found.sizes[found.entries[makers.name(4)].path]
+        return found
+
+    monkeypatch.setattr(storage_archive, "fetch", listed_before)
+    assert read_copies(copying)[0].damaged == {}
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut off", "deleted"])
