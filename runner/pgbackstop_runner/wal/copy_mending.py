@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,13 +21,13 @@ from pgbackstop_runner.workspace import Workspace
 class CopyMending:
     """What verify has found in one storage; each is tried once after each reading.
 
-    But for those that were ``refused``: by their name, the storage had something else than the archive here.
+    But for ``conflicts``: by their name, the storage had something else than the archive here.
     """
 
     workspace: Workspace
     server: str
     storage: str
-    refused: set[str] = field(default_factory=set)
+    conflicts: Container[str]
     _tried: dict[str, datetime] = field(default_factory=dict)
     _damaged: frozenset[str] = frozenset()
 
@@ -50,7 +50,7 @@ class CopyMending:
 
     def _mend(self, archive: StorageArchive, root: Path, entry: Entry | None, name: str) -> bool:
         there = archive.entries.get(name)
-        if entry is None or there is None or name in self.refused:
+        if entry is None or there is None or name in self.conflicts:
             return False
         try:
             sent = send(archive, root, entry)

@@ -29,6 +29,7 @@ from pgbackstop_runner.storage.protocol import ByteStore, Sealed, SourceChanged
 from pgbackstop_runner.system import log, stop_requests
 from pgbackstop_runner.wal import archive as archives
 from pgbackstop_runner.wal import archive_identity, copy_mending, index, segment_file, storage_archive
+from pgbackstop_runner.wal.copy_conflicts import CopyConflicts
 from pgbackstop_runner.wal.storage_archive import LANES, StorageArchive
 from pgbackstop_runner.wal.unfinished_copy import UnfinishedSegment
 from pgbackstop_runner.workspace import Workspace
@@ -55,12 +56,13 @@ class WalCopier:
         self._index = Index(self._root)
         self._archive: StorageArchive | None = None
         self._backups: list[Backup] = []
-        self._compared: dict[str, str] = {}  # what the storage has otherwise compressed, or conflicts
+        self._compared: dict[str, str] = {}  # what the storage has otherwise compressed
+        self._conflicts = CopyConflicts(self.server, self.storage, self._root)
         self._stamp: tuple[object, ...] = ()
         self._told: tuple[object, ...] = ()
         self._expired_for: set[str] = set()
         self._unfinished = UnfinishedSegment(self._root)
-        self._mending = copy_mending.CopyMending(self.workspace, self.server, self.storage)
+        self._mending = copy_mending.CopyMending(self.workspace, self.server, self.storage, self._conflicts)
         self._backups_due = stop_requests.Every(BACKUPS_INTERVAL)
         self._unfinished_due = stop_requests.Every(self.workspace.server(self.server).wal.copy_unfinished)
 
@@ -147,6 +149,8 @@ class WalCopier:
     def _send_complete(self, archive: StorageArchive) -> None:
         """Send what is archived since the look before."""
         local = self._index.refresh()
+        if self._conflicts.settled(archive, local):
+            self._stamp = ()
         stamp = (len(local), list(local)[-1:], [each.id for each in self._backups])
         if stamp == self._stamp:
             return
@@ -155,6 +159,7 @@ class WalCopier:
         for start in range(0, len(wanted), BATCH):
             self._send(archive, wanted[start : start + BATCH])
             self._count(archive, pending=max(0, len(wanted) - start - BATCH))
+        self._update(conflicts=tuple(self._conflicts)[-_REMEMBERED:])
         self._count(archive, pending=len(self._wanted(archive)) if wanted else 0)
         self._stamp = stamp
 
@@ -166,7 +171,8 @@ class WalCopier:
 
     def _is_new(self, archive: StorageArchive, entry: Entry) -> bool:
         there = archive.entries.get(entry.name)
-        return entry.sha256 not in {there and there.sha256, self._compared.get(entry.name)}
+        known = {there and there.sha256, self._compared.get(entry.name)}
+        return entry.sha256 not in known and entry.name not in self._conflicts
 
     def _send(self, archive: StorageArchive, batch: list[Entry]) -> None:
         with ThreadPoolExecutor(LANES) as pool:
@@ -190,7 +196,7 @@ class WalCopier:
                 return self._compare(archive, entry, twins[0])
             except Sealed:
                 if entry.name in archive.entries:
-                    self._refuse(entry, f"{self.storage} has {entry.name} with another hash.")
+                    self._conflicts.refuse(archive, entry, "It is there with another hash.")
                     return None
                 # Without a line it does not count: a copier ended while it sent it.
         return self._put(archive, entry)
@@ -199,7 +205,7 @@ class WalCopier:
         try:
             return copy_mending.send(archive, self._root, entry)
         except SourceChanged as error:
-            self._refuse(entry, str(error))
+            self._conflicts.refuse(archive, entry, str(error))
             return None
 
     def _compare(self, archive: StorageArchive, entry: Entry, twin: str) -> Entry | None:
@@ -210,7 +216,7 @@ class WalCopier:
             copy.write_bytes(content)
             stored, theirs = segment_file.stored(copy), _digest(copy)
         if theirs is None or theirs != _digest(source) or segment_file.stored(source).sha256 != entry.sha256:
-            self._refuse(entry, f"{self.storage} has {entry.name} with other content.")
+            self._conflicts.refuse(archive, entry, "It is there with other content.")
             return None
         self._compared[entry.name] = entry.sha256
         if entry.name in archive.entries:
@@ -219,12 +225,6 @@ class WalCopier:
         return entry._replace(
             path=twin, size_bytes=stored.size_bytes, sha256=stored.sha256, stored_bytes=there
         )
-
-    def _refuse(self, entry: Entry, reason: str) -> None:
-        self._compared[entry.name] = entry.sha256
-        self._mending.refused.add(entry.name)
-        log.logger().error("segment not copied", server=self.server, storage=self.storage, reason=reason)
-        self._update(conflicts=(*self.state.conflicts, entry.name)[-_REMEMBERED:])
 
     def _send_unfinished(self, archive: StorageArchive, own: WalIdentity) -> None:
         try:

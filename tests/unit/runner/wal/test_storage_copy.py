@@ -12,7 +12,7 @@ from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.storage import identity
 from pgbackstop_runner.storage.folder import FolderStore
 from pgbackstop_runner.storage.protocol import StoreError
-from pgbackstop_runner.wal import index, segment_file, storage_archive, storage_copy
+from pgbackstop_runner.wal import copy_conflicts, index, segment_file, storage_archive, storage_copy
 from pgbackstop_runner.wal.storage_copy import WalCopier
 from tests.support.factories import NOW
 from tests.unit.runner.wal import makers
@@ -76,6 +76,69 @@ def test_other_content_is_never_replaced(copying: Copying) -> None:
     assert state.missing_segments == 1
     assert copying.path(2).read_bytes() == theirs
     assert copying.there() == [1, 3]
+
+
+def in_conflict(copying: Copying) -> WalCopier:
+    """A copier that goes on, and has found other content under the name of the second segment."""
+    copying.backup(1, 1)
+    copying.archived(1, 2, 3)
+    copying.path(2).parent.mkdir(parents=True)
+    (copying.folder / "theirs").write_bytes(makers.content(2, b"y"))
+    segment_file.compress(copying.folder / "theirs", copying.path(2), "lz4")
+    copier = WalCopier(copying.workspace, "main", "offsite")
+    for _ in range(2):
+        copier.look()
+        assert copier.state.conflicts == (makers.name(2),)
+    return copier
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced by the same, otherwise compressed"])
+def test_a_conflict_ends_when_the_storage_has_something_else(
+    copying: Copying, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(copy_conflicts, "INTERVAL", 0.0)
+    copier = in_conflict(copying)
+    copying.path(2).unlink()
+    if how != "removed":
+        (copying.folder / "same").write_bytes(makers.content(2))
+        segment_file.compress(copying.folder / "same", copying.path(2).with_suffix(".zst"), "zstd")
+    copier.look()
+    assert (copier.state.conflicts, copier.state.missing_segments) == ((), 0)
+    assert copying.path(2).exists() is (how == "removed")
+    assert copying.there() == [1, 2, 3]
+
+
+def test_a_conflict_ends_with_its_segment(copying: Copying) -> None:
+    copier = in_conflict(copying)
+    for path in index.remove(copying.workspace.wal_archive("main"), {makers.name(2)}):
+        path.unlink()
+    copier.look()
+    assert copier.state.conflicts == ()
+    assert copying.path(2).exists()
+
+
+def test_what_is_mended_here_is_sent(copying: Copying) -> None:
+    copying.backup(1, 1)
+    copying.archived(1, 2, 3)
+    local = copying.archive.root / copying.archive.index.entries[makers.name(2)].path
+    whole = local.read_bytes()
+    local.write_bytes(whole[:-1] + b"?")
+    copier = WalCopier(copying.workspace, "main", "offsite")
+    copier.look()
+    assert list(copier.state.conflicts) == [makers.name(2)]
+    atomic.write(local, whole)
+    copier.look()
+    assert not copier.state.conflicts
+    assert copier.state.missing_segments == 0
+    assert copying.path(2).read_bytes() == whole
+
+
+def test_a_conflict_that_an_earlier_copier_told_is_not_told_for_ever(copying: Copying) -> None:
+    copier = in_conflict(copying)
+    copier.write()
+    copying.path(2).unlink()
+    assert copying.look().conflicts == ()
+    assert copying.there() == [1, 2, 3]
 
 
 def test_the_same_content_otherwise_compressed_is_success(copying: Copying) -> None:
