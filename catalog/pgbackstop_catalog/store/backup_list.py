@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.store import copy_listing, listing, summary
 from pgbackstop_catalog.store.copy_listing import Copies
-from pgbackstop_catalog.store.read_files import ReadFiles
+from pgbackstop_catalog.store.known_summaries import KnownSummaries
 from pgbackstop_catalog.store.summary import BackupSummary
 
 if TYPE_CHECKING:
@@ -45,22 +45,25 @@ class BackupList(Protocol):
 
 
 class FolderBackupList:
-    """Of a catalog in a folder; what is ``known`` is read again only where its file is another."""
+    """Of a catalog in a folder; what is ``known`` is not read again."""
 
     def __init__(
         self,
         root: Path,
         on_invalid_record: Callable[[errors.CatalogError], None],
-        known: ReadFiles[BackupSummary] | None = None,
+        known: KnownSummaries | None = None,
     ) -> None:
         self._root = root
         self._on_invalid_record = on_invalid_record
         self._known = known
 
     def summaries(self, plan: str | None = None, *, before: str = "") -> Iterator[BackupSummary]:
+        if self._known is not None:
+            folders = listing.folders(self._root, "backups", plan)
+            return self._known.summaries(folders, self._on_invalid_record, before=before)
         paths = listing.newest_first(self._root, "backups", plan)
         wanted = (path for path in paths if not before or path.stem < before)
-        return summary.read(wanted, self._on_invalid_record, self._known)
+        return summary.read(wanted, self._on_invalid_record)
 
     def ids(self) -> Iterator[str]:
         return (path.stem for path in listing.newest_first(self._root, "backups"))

@@ -11,9 +11,8 @@ from pgbackstop_catalog import errors
 if TYPE_CHECKING:
     from pgbackstop_catalog.config.catalog_place import CatalogDatabase
     from pgbackstop_catalog.store.backup_list import BackupList
+    from pgbackstop_catalog.store.known_summaries import KnownSummaries
     from pgbackstop_catalog.store.protocol import Catalog
-    from pgbackstop_catalog.store.read_files import ReadFiles
-    from pgbackstop_catalog.store.summary import BackupSummary
 
 
 def catalog(
@@ -32,7 +31,7 @@ def catalog(
 def backup_list(
     place: Path | CatalogDatabase,
     on_invalid_record: Callable[[errors.CatalogError], None],
-    known: ReadFiles[BackupSummary] | None = None,
+    known: KnownSummaries | None = None,
 ) -> BackupList:
     """What lists read of the catalog there; of a folder without the model, and no file that is ``known``."""
     if isinstance(place, Path):

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
-_Version = tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Entry(Generic[V]):
-    version: _Version
+    version: int
     weight: int
     value: V
 
@@ -40,7 +39,8 @@ class ReadFiles(Generic[V]):
             found = os.stat(name)  # noqa: PTH116 - before it is read: what replaces it has another version
         except OSError:
             return reader(path)  # which says what is wrong with it
-        version = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        # A number: of many thousand files the times themselves would take as much room as what was read.
+        version = hash((found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
         with self._lock:
             entry = self._entries.get(name)
             if entry is not None and entry.version == version:

@@ -54,14 +54,7 @@ class RecordCache(Generic[R, D]):
 
         Raises CatalogError where the folder is there and cannot be read.
         """
-        try:
-            changed_ns = self.path.stat().st_mtime_ns
-        except FileNotFoundError as error:
-            if self.path.is_symlink():  # to a disk that is not mounted
-                raise listing.unreadable(self.path, error) from error
-            changed_ns = -1
-        except OSError as error:
-            raise listing.unreadable(self.path, error) from error
+        changed_ns = self._changed_ns()
         if changed_ns == self._seen_ns and not thorough:
             return False
         entries = self._entries() if changed_ns >= 0 else []
@@ -75,10 +68,28 @@ class RecordCache(Generic[R, D]):
         self._seen_files = None if _UNKNOWN in self._problem_versions.values() else files
         return has_changed
 
+    def is_settled(self) -> bool:
+        """Whether no record came, went or was replaced since the last look, and each file was one.
+
+        What was written in its place does not show. Raises CatalogError, as ``refresh`` does.
+        """
+        return not self.problems and self._changed_ns() == self._seen_ns
+
     def digests(self) -> Iterator[D]:
         """Every record's digest, in no order."""
         for name, packed, _row in self._unpacked():
             yield self._packing.unpack(name, packed)
+
+    def _changed_ns(self) -> int:
+        """When the folder was changed last; -1 where there is none. Raises CatalogError."""
+        try:
+            return self.path.stat().st_mtime_ns
+        except FileNotFoundError as error:
+            if self.path.is_symlink():  # to a disk that is not mounted
+                raise listing.unreadable(self.path, error) from error
+            return -1
+        except OSError as error:
+            raise listing.unreadable(self.path, error) from error
 
     def _unpacked(self) -> Iterator[tuple[str, bytes, bytes]]:
         rows, position = zlib.decompress(self._rows), 0

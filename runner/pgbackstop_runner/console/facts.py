@@ -16,7 +16,7 @@ from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.store import opened
-from pgbackstop_catalog.store.read_files import ReadFiles
+from pgbackstop_catalog.store.known_summaries import KnownSummaries
 from pgbackstop_catalog.store.summary import BackupSummary
 from pgbackstop_catalog.text import said
 from pgbackstop_runner.console.operation import Operation
@@ -29,8 +29,8 @@ PAGE: Final = 50
 _SET_BACK: Final = 3600.0
 STATES: Final = ("available", "expired", "running", "failed", "interrupted", "missed")
 _RECENT: Final = 30
-# A filter looks at every attempt on record: 10,000 are parsed in 0.4 s, and compared with these in 0.05.
-_KNOWN: Final[ReadFiles[BackupSummary]] = ReadFiles(most=20_000, weigh=lambda _size: 1)
+# A filter looks at every attempt on record: 10,000 are parsed in 0.4 s, and looked through in 0.03.
+_KNOWN: Final = KnownSummaries(most=20_000)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,14 @@
 """What the overview needs of each plan's records; of what was read before, only what changed is read again.
 
-A console that is looked at reads it every two seconds. Each file's state is looked at each time, whoever
-wrote it and how; a plan of which no file is another than before costs no more than that.
+A console that is looked at reads it every two seconds. A record that comes, goes or is replaced moves the
+time of its folder, and is seen at the next look. Each file's own state is looked at when its folder has
+moved, and else once a minute, for what somebody has written in its place.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +27,9 @@ from pgbackstop_catalog.store.packed_records import CopyDigest, ProofDigest, Rec
 from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_catalog.store.record_cache import RecordCache
 from pgbackstop_runner.workspace import Workspace
+
+# How long a folder that has not moved is trusted: to look at 10,000 files takes 45 ms.
+_TRUSTED_SECONDS = 60.0
 
 R = TypeVar("R", Backup, Copy, Proof)
 D = TypeVar("D")
@@ -90,13 +95,18 @@ class _Reader:
         self._copies = RecordCache(root / "copies" / plan, packed_records.Copies())
         self._proofs = RecordCache(root / "proofs" / plan, packed_records.Proofs())
         self._read: PlanRecords | None = None
+        self._looked_at = -_TRUSTED_SECONDS
 
     def read(self, workspace: Workspace) -> PlanRecords:
         caches = (self._backups, self._copies, self._proofs)
         with self._lock:
+            now = time.monotonic()
+            is_trusted = now - self._looked_at < _TRUSTED_SECONDS
             for each in caches:  # one may raise: what changed in those before it is not forgotten
-                if each.refresh(thorough=True):
+                if not (is_trusted and each.is_settled()) and each.refresh(thorough=True):
                     self._read = None
+            if not is_trusted:
+                self._looked_at = now
             if self._read is None:
                 self._read = _summarise(
                     list(self._backups.digests()), list(self._copies.digests()), list(self._proofs.digests())

@@ -77,11 +77,26 @@ def test_a_record_that_is_written_anew_with_its_old_time(
     if not is_young:
         monkeypatch.setattr(listing, "is_young", lambda _changed_ns: False)
     assert available(opened) == [record.id]
+    monkeypatch.setattr(plan_records, "_TRUSTED_SECONDS", 0.0)  # the minute is over
     failed = record.evolve(status=Status.FAILED, reason=Reason.TOOL, expired_at=None)
     write(path, codec.encode(failed))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     os.utime(path.parent, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert available(opened) == []
+
+
+def test_files_are_not_looked_at_one_by_one_while_their_folders_stand_still(
+    opened: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = factories.backup(1, NOW - DAY), factories.backup(2, NOW)
+    opened.catalog.put(first)
+    os.utime(path_of(opened, first).parent, (1_000_000, 1_000_000))  # long ago
+    monkeypatch.setattr(plan_records, "_TRUSTED_SECONDS", float("inf"))
+    read = look(opened)
+    in_its_place(path_of(opened, first), codec.encode(first.evolve(expired_at=NOW)))
+    assert look(opened) is read
+    opened.catalog.put(second)  # which moves the folder: all of it is looked at
+    assert available(opened) == [second.id]
 
 
 def test_records_that_come_and_go_within_the_second(opened: Workspace) -> None:
