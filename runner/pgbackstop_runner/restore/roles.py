@@ -58,26 +58,41 @@ def create(outline: RestorePlan) -> frozenset[str]:
         target_database.connect(outline.server, away_from=(outline.database,)) as connection,
         connection.transaction(),
     ):
+        ours = set[bytes]()
         for _name, code in about_roles:
-            _run(connection, code)
+            _run(connection, code, ours)
     return frozenset(created)
 
 
-def _run(connection: psycopg.Connection, code: bytes) -> None:
-    """A membership whose grantor may not grant it here is granted by us.
+def _run(connection: psycopg.Connection, code: bytes, ours: set[bytes]) -> None:
+    """A membership whose grantor may not grant it here is granted by us, and then among ``ours``.
 
     Since 16 only the first superuser may grant without the ADMIN option, and here another may be the first.
     """
-    own = _GRANTED_BY.sub(b";", code) if _MEMBER.match(code) else code
+    membership = _MEMBER.match(code)
+    own = _GRANTED_BY.sub(b";", code) if membership else code
     try:
         with connection.transaction():
             connection.execute(code)
     except psycopg.errors.CharacterNotInRepertoire:
         _run_as_letters(connection, own)
     except psycopg.Error:
-        if own == code:
+        if membership is None or own == code:
             raise
-        connection.execute(own)
+        connection.execute(added(membership[0], own) if membership[0] in ours else own)
+        ours.add(membership[0])
+
+
+def added(membership: bytes, code: bytes) -> bytes:
+    """What that grant of a membership gives beyond an earlier one by the same grantor.
+
+    The options of several grantors hold side by side; a second GRANT of one takes what the first one gave.
+    """
+    options = code.removeprefix(membership).removeprefix(b" WITH ").removesuffix(b";").split(b", ")
+    given = [each for each in options if each and not each.endswith(b" FALSE")]
+    if any(each.startswith(b"INHERIT ") for each in options) and b"SET FALSE" not in options:
+        given.append(b"SET TRUE")  # what pg_dumpall leaves out, of 16 and later
+    return membership + (b" WITH " + b", ".join(given) if given else b"") + b";"
 
 
 def _run_as_letters(connection: psycopg.Connection, code: bytes) -> None:

@@ -63,11 +63,14 @@ OPTIONS = """
     grant team to member with inherit true, set false;
     set role granted;
     grant club to grantor with inherit false, set true;
-    reset role"""
+    reset role;
+    grant club to member with inherit false, set false"""
+# What several grantors gave, as chair did and boss, holds side by side: neither may grant there.
 KNOWN_OPTIONS = """
-    select pg_get_userbyid(roleid), pg_get_userbyid(member), admin_option, inherit_option, set_option
+    select pg_get_userbyid(roleid), pg_get_userbyid(member),
+      bool_or(admin_option), bool_or(inherit_option), bool_or(set_option)
     from pg_auth_members where roleid >= 16384 and pg_get_userbyid(member) <> 'chair'
-    order by 1, 2, 3, 4, 5"""
+    group by 1, 2 order by 1, 2"""
 # What PostgreSQL knows of roles in the database, but for superusers, of whom the first is in none of it.
 KNOWN = """
     select * from (
@@ -77,8 +80,8 @@ KNOWN = """
       union all
       select 'set', setconfig::text, '', pg_get_userbyid(setrole) from pg_db_role_setting where setrole <> 0
       union all
-      select 'member', pg_get_userbyid(roleid), admin_option::text, pg_get_userbyid(member)
-      from pg_auth_members where roleid >= 16384
+      select 'member', pg_get_userbyid(roleid), bool_or(admin_option)::text, pg_get_userbyid(member)
+      from pg_auth_members where roleid >= 16384 group by roleid, member
       union all
       select 'role', rolsuper::text, rolcanlogin::text, rolname from pg_roles where oid >= 16384
     ) known where role not in ('boss', 'postgres', 'chair', 'unrelated') order by 1, 2, 3, 4"""

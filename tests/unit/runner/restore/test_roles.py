@@ -95,6 +95,22 @@ def test_a_role_that_is_nowhere(folder: Path) -> None:
     assert roles.statements(folder, frozenset({"nobody", "somebody"})) == []
 
 
+@pytest.mark.parametrize(
+    ("grant", "given"),
+    [
+        (b"", b""),
+        (b" WITH ADMIN OPTION", b" WITH ADMIN OPTION"),
+        (b" WITH INHERIT TRUE", b" WITH INHERIT TRUE, SET TRUE"),
+        (b" WITH INHERIT FALSE", b" WITH SET TRUE"),
+        (b" WITH INHERIT FALSE, SET FALSE", b""),
+        (b" WITH ADMIN OPTION, INHERIT TRUE, SET FALSE", b" WITH ADMIN OPTION, INHERIT TRUE"),
+    ],
+)
+def test_a_further_grant_takes_nothing_away(grant: bytes, given: bytes) -> None:
+    membership = b'GRANT club TO "a WITH SET FALSE, b"'
+    assert roles.added(membership, membership + grant + b";") == membership + given + b";"
+
+
 @given(
     names=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1), unique=True)
 )
