@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.attempt import Reason
+from pgbackstop_runner.backup import psql_reading as before_dump
 from pgbackstop_runner.backup.attempt import Attempt
 from pgbackstop_runner.backup.logical import Dump
 from pgbackstop_runner.failures import AttemptFailed
+from pgbackstop_runner.formats import psql_reading
 from pgbackstop_runner.formats.dump_files import GLOBALS
 from pgbackstop_runner.postgres import client_process, client_programs
 from pgbackstop_runner.postgres.client_programs import Binaries
@@ -20,6 +23,8 @@ from pgbackstop_runner.system import streams
 from pgbackstop_runner.verify import dump as dumps
 
 _TIMEOUT = 600
+# Of statements that psql would misread: how many are named, and by how many bytes.
+_NAMED, _SHOWN = 4, 60
 
 
 def check(attempt: Attempt, binaries: Binaries, dump: Dump) -> None:
@@ -77,7 +82,15 @@ def _listed_tables(binaries: Binaries, path: Path) -> Iterator[int]:
 
 
 def _plain(path: Path, tables: int) -> None:
-    """pg_dump writes a last line; what lacks it was cut off."""
-    found = len(dumps.scan(path).found)
+    """pg_dump writes a last line; what lacks it was cut off. What psql would misread it could not restore."""
+    misread = list[str]()
+
+    def look(code: bytes) -> None:
+        if psql_reading.is_misread(code) and len(misread) < _NAMED:
+            misread.append(errors.one_line(code[:_SHOWN].decode(errors="replace")))
+
+    found = len(dumps.scan(path, look))
+    if misread:
+        raise before_dump.refusal(misread)
     if found < tables:
         raise AttemptFailed(Reason.INCOMPLETE, f"The dump has the rows of {found} tables of {tables}.")

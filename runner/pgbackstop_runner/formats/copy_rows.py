@@ -1,4 +1,4 @@
-"""Counting the rows in a dump's text while it passes by. Pure.
+"""Counting the rows in a text of pg_restore while it passes by. Pure.
 
 pg_dump and pg_restore announce the rows of a table in a comment, then send them with COPY, one a line, and
 end them with a line of backslash and dot. A line break in a value is escaped, so lines are rows:
@@ -15,10 +15,10 @@ from typing import NamedTuple
 _ANNOUNCED = b"; Type: TABLE DATA; Schema: "
 _FOLLOWED = b"\n--\n\nCOPY "
 _COPY = re.compile(rb"(.*?) FROM stdin;\n", re.DOTALL)
+_COPIED = re.compile(rb"COPY (.*) FROM stdin;\Z", re.DOTALL)
 _END = b"\n\\.\n"
 # Names and columns of one table. What is announced and does not go on like this is no COPY.
 _LONGEST_COPY = 4 * 2**20
-_TAIL_BYTES = 512
 _PART = r'"(?:[^"]|"")*"|[^".\s(]+'
 _NAME = re.compile(rf"({_PART})\.({_PART})")
 
@@ -34,11 +34,13 @@ class Name(NamedTuple):
 
 
 class Scanner:
-    """What a dump's text can be written to; ``found`` has the tables whose rows are complete."""
+    """What the text of rows alone can be written to; ``found`` has the tables whose rows are complete.
+
+    In a whole dump a function's body could look like them: that is read by its statements.
+    """
 
     def __init__(self) -> None:
         self.found: list[tuple[Name, int]] = []
-        self.tail = b""
         self._pending = b""
         self._table: Name | None = None
         self._rows = 0
@@ -51,7 +53,6 @@ class Scanner:
     def write(self, data: bytes | memoryview) -> int:
         """Take the next piece."""
         self._pending += data
-        self.tail = (self.tail + bytes(data[-_TAIL_BYTES:]))[-_TAIL_BYTES:]
         while self._inside() if self._table is not None else self._outside():
             pass
         return len(data)
@@ -89,6 +90,12 @@ class Scanner:
         self._table = None
         self._pending = self._pending[end + len(_END) :]
         return True
+
+
+def copied(statement: bytes) -> Name | None:
+    """The table whose rows follow a statement, if they do."""
+    match = _COPIED.match(statement)
+    return parse(match[1].decode(errors="replace")) if match else None
 
 
 def parse(quoted: str) -> Name:

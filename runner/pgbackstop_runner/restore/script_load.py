@@ -20,7 +20,14 @@ from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_catalog.records.proof import MissingEntry
 from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.formats import database_statements, dump_metadata, names, restore_errors, sql_script
+from pgbackstop_runner.formats import (
+    database_statements,
+    dump_metadata,
+    names,
+    psql_reading,
+    restore_errors,
+    sql_script,
+)
 from pgbackstop_runner.formats.restore_errors import ScriptErrors
 from pgbackstop_runner.formats.sql_script import Statement
 from pgbackstop_runner.postgres import client_process
@@ -241,13 +248,20 @@ def restricted(content: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def filtered(script_file: IO[bytes], source: Source, server_major: int) -> Iterator[Statement]:
-    """The script without what leads out of its database, or what the server does not understand."""
+    """The script without what leads out of its database, or what server or psql do not understand."""
     wanted = True
     for piece in sql_script.pieces(script_file):
         # Rows go with the COPY before them.
         wanted = wanted if piece.kind == "rows" else _is_kept(piece, source, server_major)
         if wanted:
-            yield piece
+            yield _as_psql_reads(piece)
+
+
+def _as_psql_reads(piece: Statement) -> Statement:
+    """The same for the server, whatever psql knows of functions and variables."""
+    if piece.kind != "statement" or (code := psql_reading.as_meant(piece.code)) == piece.code:
+        return piece
+    return Statement(kind="statement", text=piece.text.removesuffix(piece.code) + code, code=code)
 
 
 def _is_kept(piece: Statement, source: Source, server_major: int) -> bool:

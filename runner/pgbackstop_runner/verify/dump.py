@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from pgbackstop_catalog import units
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.formats import dump_files, zstd_frames
-from pgbackstop_runner.formats.copy_rows import Scanner, differences
+from pgbackstop_runner.formats import copy_rows, dump_files, sql_script, zstd_frames
+from pgbackstop_runner.formats.copy_rows import Name, Scanner, differences
 from pgbackstop_runner.postgres import client_process
 from pgbackstop_runner.postgres.client_process import Limits
 from pgbackstop_runner.postgres.client_programs import Binaries
@@ -20,6 +20,10 @@ from pgbackstop_runner.verify import tool_failure
 
 _LAST_LINE = b"-- PostgreSQL database dump complete"
 _LAST_LINE_OF_GLOBALS = b"-- PostgreSQL database cluster dump complete"
+_TAIL_BYTES = 512
+_LINES_AROUND = 2  # the line feed before the first row, and the line after the last one
+
+Rows = Sequence[tuple[Name, int]]
 
 
 def ends(folder: Path, files: Iterable[StoredFile]) -> str:
@@ -36,18 +40,30 @@ def _is_empty_object(stored: StoredFile) -> bool:
     return stored.size_bytes == 0 and Path(stored.path).name.startswith("blob_")
 
 
-def scan(path: Path) -> Scanner:
-    """Decompress a plain dump to its end. Raises AttemptFailed (incomplete), OSError."""
-    scanner = Scanner()
+def scan(path: Path, look: Callable[[bytes], None] | None = None) -> Rows:
+    """Decompress a plain dump to its end; ``look`` is shown each statement.
+
+    Read as statements: what stands in a function's body only looks like rows. Raises AttemptFailed (corrupt;
+    incomplete), OSError.
+    """
+    found, tail = list[tuple[Name, int]](), b""
     with compression.opened(path) as file:
-        while chunk := file.read(streams.CHUNK):
-            scanner.write(chunk)
-    if _LAST_LINE not in scanner.tail:
+        for piece in sql_script.pieces(file):
+            if piece.kind == "rows":
+                name, count = found[-1]
+                found[-1] = name, count + piece.text.count(b"\n")
+                continue
+            tail = (tail + piece.text[-_TAIL_BYTES:])[-_TAIL_BYTES:]
+            if table := copy_rows.copied(piece.code):
+                found.append((table, -_LINES_AROUND))
+            if look is not None and piece.kind == "statement":
+                look(piece.code)
+    if _LAST_LINE not in tail:
         raise AttemptFailed(Reason.INCOMPLETE, "The dump ends before pg_dump's last line.")
-    return scanner
+    return found
 
 
-def read_text(folder: Path, files: Iterable[StoredFile]) -> Scanner:
+def read_text(folder: Path, files: Iterable[StoredFile]) -> Rows:
     """The same of a stored one, which had that line. Raises AttemptFailed (corrupt), OSError."""
     try:
         return scan(folder / name_of(files))
@@ -55,7 +71,7 @@ def read_text(folder: Path, files: Iterable[StoredFile]) -> Scanner:
         raise tool_failure.corrupt(error.problem) from error
 
 
-def read_archive(folder: Path, files: Iterable[StoredFile], binaries: Binaries, limits: Limits) -> Scanner:
+def read_archive(folder: Path, files: Iterable[StoredFile], binaries: Binaries, limits: Limits) -> Rows:
     """Decompress every row of an archive. Raises AttemptFailed (corrupt, client, stalled).
 
     What is before and after the rows is in the list that pg_restore reads first.
@@ -72,17 +88,17 @@ def read_archive(folder: Path, files: Iterable[StoredFile], binaries: Binaries, 
             tool.finish()
     except AttemptFailed as error:
         raise tool_failure.of_tool(error) from error
-    return scanner
-
-
-def counted(backup: Backup, scanner: Scanner) -> str:
-    """Compare the rows with those of the snapshot that was dumped. Raises AttemptFailed (corrupt)."""
     if scanner.unfinished is not None:
         raise tool_failure.corrupt(f"The dump ends within the rows of {scanner.unfinished}.")
+    return scanner.found
+
+
+def counted(backup: Backup, found: Rows) -> str:
+    """Compare the rows with those of the snapshot that was dumped. Raises AttemptFailed (corrupt)."""
     if backup.row_counts is None:
-        counts = [rows for _, rows in scanner.found]
+        counts = [rows for _, rows in found]
         return f"{units.format_rows(counts)}; the record has none to compare with"
-    wrong = differences(backup.row_counts, scanner.found)
+    wrong = differences(backup.row_counts, found)
     if wrong:
         raise tool_failure.corrupt(f"The dump is not what was counted: {phrases.some(wrong)}.")
     return f"{units.format_rows(backup.row_counts.values())} as counted"
