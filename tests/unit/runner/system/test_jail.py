@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pgbackstop_catalog import errors
@@ -183,6 +184,37 @@ def test_processes_are_not_without_number(mechanism: Mechanism, tmp_path: Path) 
     code = "import resource; print(resource.getrlimit(resource.RLIMIT_NPROC)[1])"
     done = within(cell, ["/usr/bin/python3", "-c", code])
     assert 0 < int(done.stdout) <= process_limit.MOST_PROCESSES, done.stderr
+
+
+@pytest.mark.parametrize("mechanism", ["bubblewrap", "landlock", "none"])
+def test_what_takes_all_memory_is_ended_before_anything_else(mechanism: Mechanism, tmp_path: Path) -> None:
+    if mechanism != "none":
+        confined.possible(mechanism)
+    unprivileged = accounts.unprivileged()
+    who = Account(name="somebody", uid=unprivileged.uid, gid=unprivileged.gid)
+    cell = jail.Jail(mechanism=mechanism, who=who, sockets=tmp_path).worker(Path("/usr/bin"), writes=())
+    with (
+        cell.launch(["/bin/sh", "-c", "cat; :"]) as launch,
+        subprocess.Popen(
+            launch.argv,
+            pass_fds=launch.descriptors,
+            preexec_fn=launch.prepare,  # noqa: PLW1509 - there is one thread
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd="/",
+        ) as started,
+    ):
+        assert started.stdin is not None
+        assert started.stdout is not None
+        started.stdin.write(b"there\n")
+        started.stdin.flush()
+        assert started.stdout.readline() == b"there\n"
+        family = [started.pid, *(each.pid for each in psutil.Process(started.pid).children(recursive=True))]
+        scores = [Path(f"/proc/{each}/oom_score_adj").read_bytes().strip() for each in family]
+        started.stdin.close()
+    assert len(family) > 1
+    assert set(scores) == {process_limit.FIRST_OF_ALL}
+    assert Path("/proc/self/oom_score_adj").read_bytes().strip() != process_limit.FIRST_OF_ALL
 
 
 @pytest.mark.parametrize("mechanism", ["bubblewrap", "landlock"])
