@@ -107,7 +107,9 @@ def drill(  # noqa: PLR0913 - each option is one independent wish
     from pgbackstop_catalog.decisions import recovery  # noqa: PLC0415
     from pgbackstop_runner.daemon import outside  # noqa: PLC0415
     from pgbackstop_runner.drill import run, selection  # noqa: PLC0415 - psycopg and what hangs on it
+    from pgbackstop_runner.system import process_limit  # noqa: PLC0415
 
+    process_limit.offer()  # what a drill's server answers may have no end either
     if scheduled:
         if name is None or kind is not None or database or storage is not None:
             raise errors.ConfigError(

@@ -41,7 +41,7 @@ _NOT_VALID = re.compile(
     + rb") .*NOT (?:VALID|ENFORCED);\Z",
     re.DOTALL,
 )
-_SETVAL = re.compile(rb"SELECT pg_catalog\.setval\('((?:[^']|'')*)', (-?\d+), (true|false)\);\Z")
+_SETVAL = re.compile(rb"SELECT pg_catalog\.setval\('((?:[^']|'')*)', (-?\d{1,19}), (true|false)\);\Z")
 _PARTITION = re.compile(rb"ALTER TABLE ONLY (" + _QUALIFIED + rb") ATTACH PARTITION (" + _QUALIFIED + rb") ")
 _FOREIGN_KEY = re.compile(
     rb"ALTER TABLE (?:ONLY )?(" + _QUALIFIED + rb")\s+ADD CONSTRAINT (" + _IDENTIFIER + rb") FOREIGN KEY "

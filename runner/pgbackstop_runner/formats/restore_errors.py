@@ -18,13 +18,15 @@ from pgbackstop_runner.formats.sql_script import Statement
 # More is no restore with something missing.
 MOST_ENTRIES = 1000
 _MOST_FATAL = 20  # lines
+# Of one error: its message is whatever a function of the database raises.
+_MOST_LINES = 200
 # Whatever another job has begun to say before it: overlooked, its entry would not be known to lack something.
-_HEADER = re.compile(r"(?:[a-z_]+: )*from TOC entry (\d+);")
+_HEADER = re.compile(r"(?:[a-z_]+: )*from TOC entry (\d{1,9});")
 _ERROR = re.compile(r"(?:pg_restore: )*error: (?:could not execute query: )?(.*)")
-_IGNORED = re.compile(r"(?:pg_restore: )*warning: errors ignored on restore: (\d+)")
+_IGNORED = re.compile(r"(?:pg_restore: )*warning: errors ignored on restore: (\d{1,9})\Z")
 _LISTED = re.compile(r"(\d+); \d+ \d+ (.*)", re.DOTALL)
 _COMMAND = "Command was: "
-_PSQL = re.compile(r"psql:<stdin>:(\d+): \S+:\s+([0-9A-Z]{5}): (.*)")
+_PSQL = re.compile(r"psql:<stdin>:(\d{1,18}): \S+:\s+([0-9A-Z]{5}): (.*)")
 _OF_SCRIPT = re.compile(
     rb"^-- (?:Data for )?Name: (?P<name>.*); Type: (?P<type>[A-Z ]+); "
     rb"Schema: (?P<schema>.*?)(?:; Owner: .*)?$",
@@ -157,18 +159,20 @@ class ArchiveErrors:
         """Learn from one line; whether it is more than what --verbose tells of each entry."""
         if header := _HEADER.match(line):
             self._entry = header[1]
-            self._seen[self._entry] = None
+            if self._entry in self.contents.entries or len(self._seen) <= MOST_ENTRIES:
+                self._seen[self._entry] = None
         elif error := _ERROR.match(line):
             self._in_error = True
             if len(self._errors) <= MOST_ENTRIES:
                 self._errors.append((self._entry, [error[1]]))
-            if self._entry not in self.contents.optional:
+            if self._entry not in self.contents.optional and len(self.fatal) < _MOST_FATAL:
                 self.fatal.append(line)
             return True
         elif ignored := _IGNORED.match(line):
             self._counted = int(ignored[1])
         elif self._in_error and not line.startswith("pg_restore: "):
-            self._errors[-1][1].append(line)
+            if len(self._errors[-1][1]) < _MOST_LINES:
+                self._errors[-1][1].append(line)
             if 0 < len(self.fatal) < _MOST_FATAL:
                 self.fatal.append(line)
             return True

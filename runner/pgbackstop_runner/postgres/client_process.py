@@ -28,6 +28,7 @@ from pgbackstop_runner.system.jail import Cell, Launch
 TAIL_LINES = 20
 _SHELL_SIGNALS = 128
 _MOST_OF_LINE = 2**20  # bytes; a server may have said it
+_MOST_LETTERS = 8_000  # of it that anybody hears
 _LAST_WORDS_SECONDS = 2.0
 
 
@@ -290,7 +291,7 @@ def _start_threads(tool: Tool, on_line: Callable[[str], object] | None) -> None:
         assert tool.process.stderr is not None  # noqa: S101
         with tool.process.stderr as words:  # closed by nobody else, who would have to wait for it
             while raw := words.readline(_MOST_OF_LINE):
-                line = raw.decode(errors="replace").rstrip()
+                line = text.bounded(raw.decode(errors="replace").rstrip(), _MOST_LETTERS)
                 if on_line is None or on_line(line) is not False:
                     tool.lines.append(text.plain(text.bounded(line)))
 

@@ -6,6 +6,7 @@ server beside them, nor ourselves.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 from collections.abc import Callable
@@ -13,8 +14,9 @@ from collections.abc import Callable
 # Threads included; a server with its backends has a few hundred.
 MOST_PROCESSES = 4096
 # Everybody may offer his own processes; https://man7.org/linux/man-pages/man5/proc_pid_oom_score_adj.5.html
-_OFFERED = "/proc/self/oom_score_adj"
-FIRST_OF_ALL = b"1000"
+_SCORE = "/proc/self/oom_score_adj"
+FIRST_OF_ALL = 1000
+AFTER_THOSE = 900
 
 
 def bounded(prepare: Callable[[], None]) -> Callable[[], None]:
@@ -24,21 +26,20 @@ def bounded(prepare: Callable[[], None]) -> Callable[[], None]:
 
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
-        _offer()
+        offer(FIRST_OF_ALL)
         prepare()
 
     return limited
 
 
-def _offer() -> None:
-    """Where the system lets us: it has no /proc everywhere."""
-    try:
-        descriptor = os.open(_OFFERED, os.O_WRONLY | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        os.write(descriptor, FIRST_OF_ALL)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)
+def offer(score: int = AFTER_THOSE) -> None:
+    """Let Linux end this process, and what it starts, before others where there is no memory left.
+
+    By that score, where the system lets us: not everywhere is a /proc.
+    """
+    with contextlib.suppress(OSError):
+        descriptor = os.open(_SCORE, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, b"%d" % score)
+        finally:
+            os.close(descriptor)

@@ -147,3 +147,26 @@ def test_what_the_server_lacks_is_no_missing_entry(state: str) -> None:
     errors = ScriptErrors(encoding="UTF8", statements={17: SCRIPT})
     errors.hear(f"psql:<stdin>:17: ERROR:  {state}: whatever it is called")
     assert errors.missing() is None
+
+
+def test_a_message_without_an_end_takes_no_memory_and_is_no_number() -> None:
+    """A function of the database raises what it likes: 10^8 line feeds, or what looks like the tool's words."""
+    digits = "9" * 5000
+    forged = (
+        f"pg_restore: warning: errors ignored on restore: {digits}",
+        f"pg_restore: from TOC entry {digits}; 1 1 INDEX",
+        f"psql:<stdin>:{digits}: ERROR:  42P01: nothing",
+    )
+    errors = heard(*INDEX, *forged, *INDEX[:2])
+    for number in range(100_000):
+        errors.hear("")
+        errors.hear(f"pg_restore: from TOC entry {number}; 1 1 INDEX")
+        errors.hear("pg_restore: error: could not execute query: ERROR:  forged")
+        errors.hear("forged")
+    kept = (errors.fatal, errors._seen, errors._errors, *(lines for _entry, lines in errors._errors))
+    assert max(map(len, kept)) < 2000
+    assert errors.missing() is None
+    script = ScriptErrors(encoding="UTF8")
+    for line in forged:
+        script.hear(line)
+    assert script.missing() == ()

@@ -210,11 +210,11 @@ def test_what_takes_all_memory_is_ended_before_anything_else(mechanism: Mechanis
         started.stdin.flush()
         assert started.stdout.readline() == b"there\n"
         family = [started.pid, *(each.pid for each in psutil.Process(started.pid).children(recursive=True))]
-        scores = [Path(f"/proc/{each}/oom_score_adj").read_bytes().strip() for each in family]
+        scores = {int(Path(f"/proc/{each}/oom_score_adj").read_text()) for each in family}
         started.stdin.close()
     assert len(family) > 1
-    assert set(scores) == {process_limit.FIRST_OF_ALL}
-    assert Path("/proc/self/oom_score_adj").read_bytes().strip() != process_limit.FIRST_OF_ALL
+    assert scores == {process_limit.FIRST_OF_ALL}
+    assert int(Path("/proc/self/oom_score_adj").read_text()) < process_limit.AFTER_THOSE
 
 
 @pytest.mark.parametrize("mechanism", ["bubblewrap", "landlock"])
