@@ -7,7 +7,7 @@ from typing import Final
 # Watchdog always fires, so it is left out.
 NAMES: Final = (
     "Backup.*|Recovery.*|Wal.*|PostgresUnreachable|PostgresClockWrong|Catalog.*|Collector.*|Scheduler.*|"
-    "Notifications.*|Monitoring.*"
+    "Worker.*|Queue.*|Discovery.*|Notifications.*|Monitoring.*"
 )
 _FIRING: Final = f'alertstate="firing",alertname=~"{NAMES}"'
 # Absent where Prometheus does not evaluate the rules, so that nothing fires whatever happens.

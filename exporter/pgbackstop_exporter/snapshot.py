@@ -99,11 +99,38 @@ class PlanFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WorkerFacts:
+    """A worker that did not stop: alive, or dead and not started anew."""
+
+    host: str
+    queues: tuple[str, ...]
+    is_alive: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DueRun:
+    """A run that waits in a queue since ``asked``, or runs."""
+
+    plan: str
+    queue: str
+    is_running: bool
+    asked: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetFacts:
+    """The workers of a catalog in PostgreSQL, and the runs that they share."""
+
+    workers: tuple[WorkerFacts, ...] = ()
+    runs: tuple[DueRun, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class CatalogFacts:
     """The catalog as a whole; ``unreadable`` files are no records, or of a newer version.
 
     ``restores`` are by server, then by the database that was backed up (``""``: the whole server).
-    ``storages`` are those that a catalog in PostgreSQL knows.
+    ``storages`` are those that a catalog in PostgreSQL knows, ``fleet`` the workers around it.
     """
 
     plans: Mapping[str, PlanFacts] = field(default_factory=dict)
@@ -114,6 +141,7 @@ class CatalogFacts:
     wal_holds: Mapping[tuple[str, str], WalHold] = field(default_factory=dict)
     restores: Mapping[str, Mapping[str, RestoreFacts]] = field(default_factory=dict)
     storages: Mapping[str, StorageMark] = field(default_factory=dict)
+    fleet: FleetFacts | None = None
     scheduler: SchedulerState | None = None
     pending: int = 0
     notification_failures: Mapping[str, int] = field(default_factory=dict)

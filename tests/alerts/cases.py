@@ -3,6 +3,7 @@
 from tests.alerts import (
     cases_backups,
     cases_disks,
+    cases_fleet,
     cases_monitoring,
     cases_prometheus,
     cases_proofs,
@@ -17,6 +18,7 @@ CASES = [
     *cases_wal.CASES,
     *cases_disks.CASES,
     *cases_monitoring.CASES,
+    *cases_fleet.CASES,
     *cases_prometheus.CASES,
 ]
 # By its nature this one is never quiet.

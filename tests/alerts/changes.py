@@ -84,6 +84,10 @@ def loses_window(world: World, now: datetime) -> None:
     world.window = now
 
 
+def finds_no_room(world: World, now: datetime) -> None:
+    world.waiting_since = now
+
+
 def deletes(world: World, _now: datetime) -> None:
     world.missing = frozenset(each.id for each in world.attempts[LOGICAL])
 

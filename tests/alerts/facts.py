@@ -15,16 +15,20 @@ from pgbackstop_exporter.snapshot import (
     CATALOG,
     CatalogFacts,
     CopyFacts,
+    DiscoveryFacts,
     DiskFacts,
+    DueRun,
+    FleetFacts,
     Health,
     KeptBackup,
     PlanFacts,
     ServerHealth,
     Snapshot,
+    WorkerFacts,
     disk_collector,
     postgres_collector,
 )
-from tests.alerts.world import NAMES, PHYSICAL, STORE, World
+from tests.alerts.world import HOSTS, LOGICAL, NAMES, PHYSICAL, STORE, World
 
 
 def snapshot(world: World, now: datetime) -> Snapshot:
@@ -57,6 +61,11 @@ def snapshot(world: World, now: datetime) -> Snapshot:
         servers={"main": _server(world)},
         disks={STORE: disk},
         health=health,
+        discovery={
+            "inventory": DiscoveryFacts(
+                success=world.does.discover, last_success=world.listed.timestamp(), servers=0
+            )
+        },
     )
 
 
@@ -91,9 +100,21 @@ def _catalog(world: World) -> CatalogFacts:
             heartbeat_at=world.heartbeat,
             first_seen=dict.fromkeys(NAMES.values(), datetime.fromtimestamp(world.settings.seen_at, UTC)),
         ),
+        fleet=_fleet(world),
         pending=world.pending,
         unreadable=world.unreadable,
     )
+
+
+def _fleet(world: World) -> FleetFacts:
+    workers = tuple(
+        WorkerFacts(host=host, queues=("default",), is_alive=host not in world.dead_hosts) for host in HOSTS
+    )
+    since, plan = world.waiting_since, NAMES[LOGICAL]
+    if since is None:
+        return FleetFacts(workers=workers)
+    waits = DueRun(plan=plan, queue="default", is_running=False, asked=since.timestamp())
+    return FleetFacts(workers=workers, runs=(waits,))
 
 
 def _wal(world: World) -> WalState:

@@ -16,6 +16,7 @@ from tests.alerts.changes import (
     empties,
     fills,
     fills_fast,
+    finds_no_room,
     from_tomorrow,
     gap,
     gap_that_heals,
@@ -30,7 +31,7 @@ from tests.alerts.changes import (
     wal_copy_rots,
 )
 from tests.alerts.timeline import Fault
-from tests.alerts.world import GB, STORE
+from tests.alerts.world import GB, HOSTS, STORE
 
 # The noon of a Sunday in winter: a physical backup was made in the night, and the next drill is tomorrow.
 BEGINS = datetime(2026, 11, 8, 12, tzinfo=UTC)
@@ -266,6 +267,29 @@ FAULTS = (
         what="The catalog cannot be read",
         fault=now_is(down=frozenset({"catalog"})),
         by="CatalogUnreadable",
+    ),
+    Expectation(
+        what="One of two hosts with workers dies",
+        fault=now_is(dead_hosts=frozenset(HOSTS[:1])),
+        by="WorkerLost",
+    ),
+    Expectation(
+        what="All hosts with workers die",
+        fault=now_is(dead_hosts=frozenset(HOSTS)),
+        by="QueueWithoutWorker",
+        also=("WorkerLost",),
+    ),
+    Expectation(
+        what="A backup is due, and no worker has room for it",
+        fault=once(finds_no_room),
+        by="QueueWaitTooLong",
+        within=HOUR + 2 * TEN_MINUTES,
+    ),
+    Expectation(
+        what="The list of servers that discovery asks for is not taken any more",
+        fault=does(discover=False),
+        by="DiscoveryStale",
+        within=HOUR + 2 * TEN_MINUTES,
     ),
     Expectation(what="A record is damaged", fault=now_is(unreadable=1), by="CatalogDamaged"),
     Expectation(

@@ -20,6 +20,7 @@ ZONE = "Europe/Berlin"
 GB = 10**9
 LOGICAL = Subject("main", "shop", "logical")
 PHYSICAL = Subject("main", "", "physical")
+HOSTS = ("backup-1", "backup-2")
 SIZES = {LOGICAL: 8 * GB, PHYSICAL: 60 * GB}
 KEPT = {LOGICAL: 7, PHYSICAL: 4}
 NAMES = {LOGICAL: "main-logical", PHYSICAL: "main-physical"}
@@ -32,13 +33,16 @@ def config() -> Config:
         for name, plan in default_plans(["main"]).items()
     }
     plans["main-logical"]["databases"] = ["shop"]
-    return Config.model_validate(
+    found = Config.model_validate(
         {
             "servers": {"main": {}},
             "plans": plans,
+            "discovery": {"inventory": {"files": ["/srv/inventory/*.json"]}},
             "storages": {"local": {"path": STORE}, "offsite": {"kind": "s3", "bucket": "backups"}},
         }
     )
+    # Two hosts have workers, as if the catalog were in PostgreSQL.
+    return found.model_copy(update={"workers": found.workers.evolve(enabled=True)})
 
 
 @dataclass
@@ -54,6 +58,7 @@ class Behaviour:
     reread_wal: bool = True
     reread_copies: bool = True
     receive: bool = True
+    discover: bool = True
     fail: Reason | None = None
     size: float = 1.0
     slowness: float = 1.0
@@ -73,6 +78,7 @@ class World:
     due: dict[str, datetime] = field(default_factory=dict)
     heartbeat: datetime = field(init=False)
     received: datetime = field(init=False)
+    listed: datetime = field(init=False)
     copied: datetime = field(init=False)
     copies_read: datetime = field(init=False)
     window: datetime | None = None
@@ -95,6 +101,8 @@ class World:
     exporter_ahead: timedelta = timedelta()
     server_ahead: timedelta = timedelta()
     down: frozenset[str] = frozenset()
+    dead_hosts: frozenset[str] = frozenset()
+    waiting_since: datetime | None = None
     last_good: dict[str, float] = field(default_factory=dict)
     does: Behaviour = field(default_factory=Behaviour)
     summed: dict[Subject, tuple[list[Attempt], history.History]] = field(default_factory=dict)
@@ -102,7 +110,8 @@ class World:
     def __post_init__(self) -> None:
         seen = self.begins if self.is_new else self.begins - timedelta(days=60)
         self.settings = Settings(config=config(), seen_at=seen.timestamp())
-        self.heartbeat = self.received = self.copied = self.copies_read = self.wal_read = self.begins
+        self.heartbeat = self.listed = self.begins
+        self.received = self.copied = self.copies_read = self.wal_read = self.begins
         for subject, name in NAMES.items():
             plan = self.settings.config.plans[name]
             for job, schedule in (
@@ -149,10 +158,15 @@ class World:
                 self.due["verify"] = self.settings.config.verify.effective_schedule().next_after(now)
         for subject in NAMES:
             self._get_on(subject, now)
+        self._stay_up_to_date(now)
+
+    def _stay_up_to_date(self, now: datetime) -> None:
         if self.does.receive:
             self.received = now
         if self.does.copy:
             self.copied = self.received
+        if self.does.discover:
+            self.listed = now
 
     def _is_running(self, subject: Subject) -> bool:
         return any(each.status is Status.RUNNING for each in self.attempts[subject])

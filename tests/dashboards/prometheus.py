@@ -31,7 +31,9 @@ def program(name: str) -> str:
 
 
 class Prometheus:
-    """Scrapes ``target`` (host:port) every second, nothing where that is empty; evaluates ``rules`` as often.
+    """Scrapes ``target`` (host:port, or several) every second, nothing where that is empty.
+
+    It evaluates ``rules`` as often.
 
     ``jobs`` are further settings of each scrape of it, by the job's name; ``external_labels`` those of what
     it writes to ``receiver``, another one whose ``flags`` let it receive. As an ``agent`` it does only that.
@@ -40,7 +42,7 @@ class Prometheus:
     def __init__(
         self,
         folder: Path,
-        target: str,
+        target: str | Sequence[str],
         rules: Path | None = None,
         *,
         jobs: Mapping[str, Mapping[str, Any]] | None = None,
@@ -52,6 +54,7 @@ class Prometheus:
         self._log = folder / "prometheus.log"
         self._address = f"127.0.0.1:{ports.free()}"
         config = folder / "prometheus.yml"
+        targets = [target] if isinstance(target, str) else list(target)
         config.write_text(
             yaml.safe_dump(
                 {
@@ -63,7 +66,7 @@ class Prometheus:
                     **({"rule_files": [str(rules)]} if rules else {}),
                     **({"remote_write": [{"url": receiver.write_address}]} if receiver else {}),
                     "scrape_configs": [
-                        {"job_name": name, "static_configs": [{"targets": [target]}], **settings}
+                        {"job_name": name, "static_configs": [{"targets": targets}], **settings}
                         for name, settings in (jobs or {"pgbackstop": {}}).items()
                         if target
                     ],

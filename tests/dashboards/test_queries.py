@@ -124,14 +124,7 @@ NOT_SHOWN = {
     ),
     "backup_wal_copy_given_up_timestamp_seconds": "its alert is on the first screen; Missing shows the gap",
     "backup_unconfigured_plan_bytes": "nothing is wrong: status, list and expire name the plan",
-    **dict.fromkeys(
-        (
-            "backup_discovery_success",
-            "backup_discovery_last_success_timestamp_seconds",
-            "backup_discovery_servers",
-        ),
-        "discovery status and doctor say how a source fares, and why",
-    ),
+    "backup_discovery_success": "one try of many; discovery status and doctor say why it failed",
     "backup_age_seconds": "queries compute the age themselves, so that it grows while the exporter is away",
     "backup_postgres_clock_offset_seconds": "its alert is on the first screen where the clocks differ",
     "backup_wal_last_gap_timestamp_seconds": "its alert is on the first screen, and Gaps are those that last",

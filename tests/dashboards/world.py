@@ -1,11 +1,13 @@
 """An installation in which every panel has something to show: plans in every state, WAL, proofs."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pgbackstop_catalog.config import discovered
 from pgbackstop_catalog.decisions.wal_readings import WalReadings
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
@@ -31,6 +33,7 @@ from tests.unit.exporter.filled import put_state, wal_copy_state, wal_state
 RULES = Path(__file__).parents[2] / "alerts" / "pgbackstop.rules.yml"
 HOUR = timedelta(hours=1)
 SLOT = "dashboards"
+FLEET = "dashboards_fleet"
 STATES = {
     "fine": promql.OK,
     "running": promql.RUNNING,
@@ -141,15 +144,56 @@ def fill(folder: Path, server: Server, now: datetime) -> None:
 
 
 @contextmanager
+def _around_workers(folder: Path, server: Server) -> Iterator[Exporter]:
+    """Another exporter, of a catalog in PostgreSQL whose worker lives, and of a list that was taken."""
+    server.execute(f"create database {FLEET} encoding 'UTF8' template template0")
+    try:
+        config = _configure_workers(folder, server)
+        server.execute(
+            "insert into pgbackstop.worker values ('a', 'a', '{default}', now(), now(), '1 day')", FLEET
+        )
+        now = datetime.now(UTC).timestamp()
+        taken = discovered.status_file(folder / "state", "racks")
+        taken.parent.mkdir(parents=True)
+        taken.write_text(json.dumps({"asked_at": now, "answered_at": now, "problem": ""}))
+        with Exporter(config) as exporter:
+            yield exporter
+    finally:
+        server.execute(f"drop database {FLEET} with (force)")
+
+
+def _configure_workers(folder: Path, server: Server) -> Path:
+    place = {
+        "host": "127.0.0.1",
+        "port": server.port,
+        "user": SUPERUSER,
+        "password_file": server.password_file,
+        "database": FLEET,
+    }
+    document = {
+        "storages": {"local": {"kind": "folder", "path": folder / "store"}},
+        "discovery": {"racks": {"files": [folder / "racks.json"]}},
+        "workers": {"enabled": True},
+        "catalog": {"postgres": place},
+        "state_folder": folder / "state",
+    }
+    folder.mkdir()
+    return write_config(folder / "pgbackstop.yaml", document)
+
+
+@contextmanager
 def running(folder: Path, server: Server) -> Iterator[Prometheus]:
-    """A Prometheus that has scraped the exporter of that world, and has seen one run fail."""
+    """A Prometheus that has scraped the exporters of that world, and has seen one run fail."""
     now = datetime.now(UTC)
     server.execute(f"SELECT pg_create_physical_replication_slot('{SLOT}', true)")
     try:
         fill(folder, server, now)
-        with Exporter(configure(folder, server)) as exporter:
-            target = exporter.address.removeprefix("http://")
-            with Prometheus(folder, target, RULES) as prometheus:
+        with (
+            Exporter(configure(folder, server)) as exporter,
+            _around_workers(folder / "fleet", server) as other,
+        ):
+            targets = [each.address.removeprefix("http://") for each in (exporter, other)]
+            with Prometheus(folder, targets, RULES) as prometheus:
                 _let_it_look(prometheus, folder)
                 yield prometheus
     finally:

@@ -57,6 +57,9 @@ class Workers(Model):
     per_storage: int = Field(
         default=4, ge=1, le=1000, description="how many runs into a storage go at once, on all hosts"
     )
+    max_wait: Duration = Field(
+        default=3600.0, gt=0, description="how long a due run may wait for a worker before an alert says so"
+    )
 
 
 class Drills(Model):

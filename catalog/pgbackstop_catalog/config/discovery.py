@@ -24,6 +24,11 @@ class Discovery(Model):
         default=None, description="with url: a file, mode 0600, with the token that is sent as Bearer"
     )
     interval: Duration = Field(default=60.0, ge=5, description="how often the daemon asks for it")
+    max_age: Duration = Field(
+        default=3600.0,
+        gt=0,
+        description="how long its list may go without being taken before an alert says so",
+    )
     timeout: Duration = Field(default=10.0, gt=0, le=300, description="with url: how long each step may take")
     group: Name | None = Field(default=None, description="the group of its servers where it names none")
 

@@ -17,7 +17,7 @@ _NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
 OURS: Final = frozenset(
     {
         *("plan", "server", "database", "backup_type", "storage", "path", "group"),
-        *("source", "collector", "channel", "host", "port", "reason"),
+        *("source", "collector", "channel", "queue", "host", "port", "reason"),
         *("version", "revision", "python_version"),
     }
 )

@@ -10,6 +10,7 @@ from pgbackstop_exporter.metrics import (
     plan_metrics,
     server_metrics,
     storage_metrics,
+    worker_metrics,
 )
 
 GROUPS: Final = (
@@ -20,6 +21,7 @@ GROUPS: Final = (
     storage_metrics.DISKS,
     storage_metrics.UNCONFIGURED_PLANS,
     discovery_metrics.GROUP,
+    worker_metrics.GROUP,
     exporter_metrics.GROUP,
 )
 METRICS: Final = tuple(metric for group in GROUPS for metric in group.metrics)

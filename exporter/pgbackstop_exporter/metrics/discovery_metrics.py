@@ -20,9 +20,15 @@ LAST_SUCCESS: Final = metric.own(
 SERVERS: Final = metric.own(
     "backup_discovery_servers", "Servers of the source's list that was last taken.", _FOUND, _SOURCE
 )
+MAX_AGE: Final = metric.own(
+    "backup_discovery_max_age_seconds",
+    "Limit of the time since the source's list was last taken.",
+    metric.CONFIG,
+    _SOURCE,
+)
 
 GROUP: Final = metric.Group(
     title="Per source of servers",
     about="For each source under `discovery`. While its list is not taken, the servers of the last one stay.",
-    metrics=(SUCCESS, LAST_SUCCESS, SERVERS),
+    metrics=(SUCCESS, LAST_SUCCESS, SERVERS, MAX_AGE),
 )

@@ -132,6 +132,7 @@ class CatalogSource:
             wal_holds={where: file.value for where, file in self._wal_holds.items() if file.value},
             restores={name: source.facts for name, source in self._restores.items()},
             storages=self._records.storages or {},
+            fleet=self._records.fleet,
             scheduler=self._scheduler.value,
             pending=len(record_folders.names(self._state / "outbox", files=True) or ()),
             notification_failures=self._channel_failures(),

@@ -26,6 +26,8 @@ from pgbackstop_catalog.store.postgres.rows import Key
 from pgbackstop_catalog.store.postgres.session import Session
 from pgbackstop_catalog.store.record_cache import RecordCache
 from pgbackstop_catalog.text import is_name
+from pgbackstop_exporter.snapshot import FleetFacts
+from pgbackstop_exporter.sources import workers
 from pgbackstop_exporter.sources.record_folders import TallySource
 
 R = TypeVar("R", bound=Backup | Copy | Proof | Restore)
@@ -61,6 +63,7 @@ class DatabaseRecords:
 
     def __init__(self, place: CatalogDatabase) -> None:
         self.storages: Mapping[str, StorageMark] = {}
+        self.fleet: FleetFacts | None = None
         self._session = Session(place, read_only=True)
         self._connection: psycopg.Connection | None = None
         self._since = ""
@@ -75,6 +78,7 @@ class DatabaseRecords:
                 since = str(self.ask(_OLDEST_RUNNING)[0][0])
                 self._find_changes(everything=thorough or not self._since)
                 found = work()
+                self.fleet = workers.read(self.ask)
             self._since = since
             return found
 

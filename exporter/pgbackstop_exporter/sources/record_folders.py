@@ -18,6 +18,7 @@ from pgbackstop_catalog.store import folder, listing
 from pgbackstop_catalog.store.packed_records import RecordCodec
 from pgbackstop_catalog.store.record_cache import RecordCache
 from pgbackstop_catalog.text import is_name
+from pgbackstop_exporter.snapshot import FleetFacts
 from pgbackstop_exporter.sources.state_file import StateFile
 
 R = TypeVar("R", bound=Backup | Copy | Proof | Restore)
@@ -48,6 +49,10 @@ class Records(Protocol):
     def storages(self) -> Mapping[str, StorageMark] | None:
         """The storages that the catalog knows; None where a file says it."""
 
+    @property
+    def fleet(self) -> FleetFacts | None:
+        """The workers around the catalog, as of the last look; None where there can be none."""
+
     def run(self, work: Callable[[], T], *, thorough: bool) -> T:
         """Return what ``work`` makes of the records, as of one moment if that can be. Raises CatalogError."""
 
@@ -68,6 +73,7 @@ class FolderRecords:
     """The records of a catalog in a folder."""
 
     storages = None
+    fleet = None
 
     def __init__(self, root: Path) -> None:
         self._root = root

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from pgbackstop_exporter import log, threads
-from pgbackstop_exporter.families import discovery, disks, plans, servers, wal_copies
+from pgbackstop_exporter.families import discovery, disks, plans, servers, wal_copies, workers
 from pgbackstop_exporter.families.samples import Families
 from pgbackstop_exporter.snapshot import Snapshot
 from pgbackstop_exporter.supervisor import Supervisor
@@ -29,6 +29,7 @@ def build(snapshot: Snapshot, *, now: float) -> Families:
     wal_copies.add_wal_copies(families, snapshot)
     disks.add(families, snapshot)
     discovery.add(families, snapshot)
+    workers.add(families, snapshot)
     servers.add_self(families, snapshot, revision=REVISION)
     return families
 

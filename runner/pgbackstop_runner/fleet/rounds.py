@@ -9,7 +9,7 @@ from datetime import timedelta
 import psycopg
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner.fleet import due_runs, engine, schedule, settle, unwritten
+from pgbackstop_runner.fleet import due_runs, engine, presence, schedule, settle, unwritten
 from pgbackstop_runner.fleet.settings import Settings
 from pgbackstop_runner.fleet.values import Key
 from pgbackstop_runner.notify import backup_events
@@ -65,3 +65,4 @@ def _remember(connection: psycopg.Connection, settings: Settings) -> None:
             engine.defer(connection, task)
     engine.tidy(connection)
     due_runs.forget(connection, settings.kept)
+    presence.forget(connection, settings.dead_kept)

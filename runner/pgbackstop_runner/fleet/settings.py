@@ -39,5 +39,7 @@ class Settings:
     forgotten_after: float = 30.0
     # Between tries to reach the database.
     retry_pause: float = 1.0
+    # How long a worker that died, and that nobody started anew, is told of.
+    dead_kept: timedelta = timedelta(days=1)
     # How long finished runs stay in the table; the records say more, and stay longer.
     kept: timedelta = timedelta(days=35)

@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import NoReturn
 
 import psycopg
@@ -19,10 +20,11 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config import yaml_file
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner.daemon.discoveries import Discoveries
-from pgbackstop_runner.fleet import due_runs, engine, rounds, settle
+from pgbackstop_runner.fleet import due_runs, engine, presence, rounds, settle
 from pgbackstop_runner.fleet.attempts import Attempts
 from pgbackstop_runner.fleet.database import Database
 from pgbackstop_runner.fleet.decisions import Ended, Limits
+from pgbackstop_runner.fleet.presence import Presence
 from pgbackstop_runner.fleet.settings import Settings
 from pgbackstop_runner.fleet.values import Attempt, Key
 from pgbackstop_runner.fleet.wal_receivers import WalReceivers
@@ -95,6 +97,7 @@ class WorkerLoop:
             log.logger().info("worker stops", worker=self.name, runs=len(self.attempts))
             pulling.cancel()
             await asyncio.wait({pulling})
+            await self._leave()
             await self.attempts.drained(self.offer.drain)
             await self.attempts.stop(self.workspace.config.daemon.stop_timeout)
             await asyncio.wait({receiving}, timeout=self.workspace.config.daemon.stop_timeout)
@@ -122,7 +125,25 @@ class WorkerLoop:
         self, connection: psycopg.Connection, beating: frozenset[Attempt]
     ) -> tuple[frozenset[Attempt], frozenset[str]]:
         """The attempts that are still ours, and the leases that are not."""
-        return due_runs.beat(connection, beating), self._receivers.renewed(connection)
+        kept = due_runs.beat(connection, beating)
+        # Who drains has taken its row away, for it takes no runs.
+        if not presence.beat(connection, self.name) and not self._stop.is_set():
+            presence.begin(connection, self._presence())
+        return kept, self._receivers.renewed(connection)
+
+    def _presence(self) -> Presence:
+        return Presence(
+            name=self.name,
+            host=socket.gethostname(),
+            queues=self.offer.queues,
+            lost_after=timedelta(seconds=self.settings.reaped_after),
+        )
+
+    async def _leave(self) -> None:
+        try:
+            await self.database.asked(presence.stop, self.name)
+        except errors.CatalogError as error:
+            self._told("leave", str(error))  # it is told of as one that died
 
     async def _watch(self) -> None:
         """End everything when the database has been silent for too long: others may take over then."""

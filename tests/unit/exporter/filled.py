@@ -1,8 +1,10 @@
 """A snapshot in which every metric has a value: all sources there are, all of them well."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from pgbackstop_catalog.config.configuration import Config
 from pgbackstop_catalog.decisions.wal_copies import WalCopyState
 from pgbackstop_catalog.decisions.wal_holds import WalHold
 from pgbackstop_catalog.decisions.wal_readings import DamagedSegment, WalReadings
@@ -18,10 +20,13 @@ from pgbackstop_exporter.snapshot import (
     CATALOG,
     DiscoveryFacts,
     DiskFacts,
+    DueRun,
+    FleetFacts,
     Health,
     ServerHealth,
     Settings,
     Snapshot,
+    WorkerFacts,
     disk_collector,
     postgres_collector,
 )
@@ -45,7 +50,16 @@ OF_TROUBLE = {
     server_metrics.POSTGRES_UNREACHABLE.name,
     storage_metrics.UNCONFIGURED.name,
 }
+FLEET = FleetFacts(
+    workers=(WorkerFacts(host="backup-1", queues=("default",), is_alive=True),),
+    runs=(DueRun(plan="daily", queue="default", is_running=False, asked=NOW.timestamp()),),
+)
 SEEN_AT = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def with_workers(config: Config) -> Config:
+    """The same with workers, as if its catalog were in PostgreSQL."""
+    return config.model_copy(update={"workers": config.workers.evolve(enabled=True)})
 
 
 def wal_state(**changes: object) -> WalState:
@@ -144,10 +158,11 @@ def snapshot(folder: Path) -> Snapshot:
         last_failed=2.0,
         clock_offset=0.5,
     )
+    configured = config(folder, discovery={"racks": {"files": ["racks.json"]}})
     disk = DiskFacts(free=10, size=100, free_inodes=5, is_readonly=False)
     return Snapshot(
-        settings=Settings(config=config(folder), seen_at=SEEN_AT.timestamp()),
-        catalog=CatalogSource.of_folder(folder / "catalog").refresh(),
+        settings=Settings(config=with_workers(configured), seen_at=SEEN_AT.timestamp()),
+        catalog=replace(CatalogSource.of_folder(folder / "catalog").refresh(), fleet=FLEET),
         servers={"main": server},
         disks={str(folder): disk},
         health={
