@@ -91,6 +91,8 @@ class RecordCodec(Protocol[R, D_co]):
 class _Numbers(Generic[V]):
     """Values that repeat in many digests, each kept once and known by a number."""
 
+    __slots__ = ("_numbers", "values")  # of a thousand plans there are six thousand
+
     def __init__(self) -> None:
         self._numbers: dict[V, int] = {}
         self.values: list[V] = []
@@ -108,6 +110,8 @@ class Attempts:
     kind = Backup
     _layout = struct.Struct("<HBBBHdddddqqqQIHH")
     size = _layout.size
+
+    __slots__ = ("_storages", "_subjects")
 
     def __init__(self) -> None:
         self._subjects: _Numbers[Subject] = _Numbers()
@@ -191,6 +195,8 @@ class Copies:
     _layout = struct.Struct("<HBdQ")
     size = _layout.size
 
+    __slots__ = ("_targets",)
+
     def __init__(self) -> None:
         self._targets: _Numbers[tuple[Subject, str]] = _Numbers()
 
@@ -228,6 +234,8 @@ class Proofs:
     _layout = struct.Struct("<HBddd")
     size = _layout.size
 
+    __slots__ = ("_targets",)
+
     def __init__(self) -> None:
         self._targets: _Numbers[tuple[Subject, str]] = _Numbers()
 
@@ -262,6 +270,8 @@ class Restores:
     kind = Restore
     _layout = struct.Struct("<HBdd")
     size = _layout.size
+
+    __slots__ = ("_databases",)
 
     def __init__(self) -> None:
         self._databases: _Numbers[str] = _Numbers()

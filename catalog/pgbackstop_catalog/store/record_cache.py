@@ -36,10 +36,24 @@ D = TypeVar("D")
 
 
 class RecordCache(Generic[R, D]):
-    """The digests of one folder. Not for two threads at once."""
+    """The digests of one folder. Not for two threads at once.
+
+    An exporter has three for each plan, so that each is small: no more than these values, and a path as text.
+    """
+
+    __slots__ = (
+        "_folder",
+        "_packing",
+        "_problem_versions",
+        "_rows",
+        "_seen_files",
+        "_seen_ns",
+        "looked_at",
+        "problems",
+    )
 
     def __init__(self, path: Path, packing: RecordCodec[R, D]) -> None:
-        self.path = path
+        self._folder = str(path)
         self.problems: dict[str, errors.CatalogError] = {}
         self.looked_at = 0  # files, ever: another thread sees by it that a long look gets on
         self._packing = packing
@@ -47,6 +61,11 @@ class RecordCache(Generic[R, D]):
         self._problem_versions: dict[str, int] = {}
         self._seen_ns: int | None = None
         self._seen_files: int | None = None
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return Path(self._folder)
 
     def refresh(self, *, thorough: bool = False) -> bool:
         """Look for changes; whether there were any. ``thorough`` trusts no time of the folder, and looks at
@@ -201,7 +220,7 @@ class RecordCache(Generic[R, D]):
         return record
 
     def _file(self, name: str) -> str:
-        return f"{self.path}/{name}{listing.SUFFIX}"
+        return f"{self._folder}/{name}{listing.SUFFIX}"
 
 
 def _name(entry: os.DirEntry[str]) -> str:

@@ -8,20 +8,28 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
+from typing import TypeVar
 
 from pgbackstop_exporter.metrics.contract import METRICS
 from pgbackstop_exporter.metrics.metric import Metric
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Label names and values, and how they stand in a page: sorted by name.
+    """Label names and values.
 
     ``flat`` is name, value, name, value: a pair would be a tuple for each, 3 MB of a thousand plans.
     """
 
     flat: tuple[str, ...]
-    text: str
+    _text: str | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def text(self) -> str:
+        """How they stand in a page: sorted by name."""
+        return _text(self.flat) if self._text is None else self._text
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -29,18 +37,19 @@ class Labels:
         return tuple(zip(self.flat[::2], self.flat[1::2], strict=True))
 
     def plus(self, name: str, value: str) -> Labels:
-        """These and one more."""
-        return _labels((*self.flat, name, value))
+        """These and one more. Few samples have them, so that their text is made for each, and not kept."""
+        return Labels((*self.flat, name, value))
 
 
 def labels(**values: str) -> Labels:
     """Labels of these names and values."""
-    return _labels(tuple(chain.from_iterable(values.items())))
+    flat = tuple(chain.from_iterable(values.items()))
+    return Labels(flat, _text(flat))
 
 
-def _labels(flat: tuple[str, ...]) -> Labels:
+def _text(flat: tuple[str, ...]) -> str:
     parts = sorted(map(_part, flat[::2], flat[1::2]))
-    return Labels(flat, "{" + ",".join(parts) + "}" if parts else "")
+    return "{" + ",".join(parts) + "}" if parts else ""
 
 
 @lru_cache(maxsize=1024)  # the same few reasons and servers come back with every plan
@@ -99,6 +108,6 @@ class Families:
                 yield metric, ages(self.since[metric], now)
 
 
-def ages(moments: Iterable[tuple[Labels, float]], now: float) -> list[tuple[Labels, float]]:
+def ages(moments: Iterable[tuple[T, float]], now: float) -> list[tuple[T, float]]:
     """How long ago each moment was, in seconds to the millisecond."""
     return [(where, round(now - moment, 3)) for where, moment in moments]

@@ -21,6 +21,8 @@ _TRIES = 5
 class PlanSource:
     """Reads one plan's records; ``facts`` are a new value whenever something changed."""
 
+    __slots__ = ("_backups", "_copies", "_has_changed", "_proofs", "_tally", "facts")
+
     def __init__(self, records: Records, plan: str) -> None:
         self.facts = PlanFacts(tally=Totals(plan=plan))
         self._backups = records.cache(plan, packed_records.Attempts())

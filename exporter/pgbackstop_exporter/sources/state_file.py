@@ -16,6 +16,8 @@ V = TypeVar("V", bound=Model)
 class StateFile(Generic[V]):
     """The file's last good value; None until there is one."""
 
+    __slots__ = ("_kind", "_path", "_seen", "problems", "value")
+
     def __init__(self, path: Path, kind: type[V]) -> None:
         self.value: V | None = None
         self.problems: list[str] = []

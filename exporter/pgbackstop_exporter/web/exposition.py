@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import struct
 import zlib
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
-from itertools import islice
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from prometheus_client import utils
@@ -58,9 +59,13 @@ def render(families: Iterable[Family], form: Form) -> str:
 
 def _family(family: Family, form: Form) -> Iterator[str]:
     metric, samples = family
+    return _parts(metric, ((where.text, value) for where, value in samples), form)
+
+
+def _parts(metric: Metric, samples: Iterable[tuple[str, float]], form: Form) -> Iterator[str]:
     name = metric.name
     yield _head(metric, form)
-    lines = (f"{name}{where.text} {_OFTEN.get(value) or _number(value)}\n" for where, value in samples)
+    lines = (f"{name}{where} {_OFTEN.get(value) or _number(value)}\n" for where, value in samples)
     while part := "".join(islice(lines, _LINES)):
         yield part
 
@@ -82,11 +87,31 @@ class Deflated(NamedTuple):
     size: int
 
 
+class _Moments(NamedTuple):
+    """Samples that age: their labels as they stand in a page, one a line, and since when each counts.
+
+    One text instead of many values that live as long as the page: those keep the memory that was taken
+    beside them while it was built, 5 MB for a thousand plans.
+    """
+
+    labels: str
+    since: array[float]
+
+    @classmethod
+    def of(cls, samples: Iterable[tuple[Labels, float]]) -> _Moments:
+        where, since = zip(*samples, strict=True)
+        return cls("\n".join(each.text for each in where), array("d", since))
+
+    def parts(self, metric: Metric, form: Form, now: float) -> Iterator[str]:
+        samples = zip(self.labels.split("\n"), self.since, strict=True)
+        return _parts(metric, ages(samples, now), form)
+
+
 class Page:
     """One build of the families, in the forms that were asked for; it does not hold the families."""
 
     def __init__(self, families: Families, forms: Iterable[tuple[Form, bool]]) -> None:
-        self._since = families.since
+        self._moments = {metric: _Moments.of(samples) for metric, samples in families.since.items()}
         self._plain: dict[Form, bytes] = {}
         self._deflated: dict[Form, Deflated] = {}
         for form, compressed in forms:
@@ -110,8 +135,8 @@ class Page:
         return _gzip(self._deflated[form], tail) if compressed else self._plain[form] + tail
 
     def _tail(self, form: Form, extra: Families, now: float) -> bytes:
-        aged = [(metric, ages(moments, now)) for metric, moments in self._since.items()]
-        text = render([*aged, *extra.values.items()], form)
+        aged = (each.parts(metric, form, now) for metric, each in self._moments.items())
+        text = "".join(chain.from_iterable(aged)) + render(extra.values.items(), form)
         return (text + "# EOF\n" if form is Form.OPENMETRICS else text).encode()
 
 
