@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import signal
 import sys
 
@@ -24,6 +25,8 @@ def run() -> None:
         raise SystemExit(3)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.set_threshold(_OBJECTS_A_COLLECTION)
+    # Else pydantic reads the entry points of whatever is installed, for plugins that would judge our values.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     atexit.register(gc.freeze)  # nor look at every object once more for the process to end
     from pgbackstop_runner import main  # noqa: PLC0415 - this is what takes its time
 

@@ -241,6 +241,8 @@ def _most_days(days_of: str, year: int) -> int:
 
     Apart from the times: the plans of a fleet have a thousand of these, and few kinds of days.
     """
+    if days_of == "* * *":  # as most have it; to look at each day takes 15 ms
+        return 1
     fields = _parse(f"0 0 {days_of}", datetime(year, 1, 1, tzinfo=UTC))
     first = date(year, 1, 1).toordinal()
     horizon = range(first, date(year + _HORIZON_YEARS, 1, 1).toordinal())

@@ -76,6 +76,8 @@ def _harmless(backup: Backup) -> Iterator[None]:
 
 def announce(workspace: Workspace, backup: Backup) -> None:
     """Queue what there is to tell of an attempt; where the outbox cannot be written, send it right away."""
+    if workspace.config.notifications.alertmanager is None:
+        return  # the schedule would be looked through for how long the event lasts
     made = _event(workspace, backup)
     if made is not None:
         _keep(workspace, made)

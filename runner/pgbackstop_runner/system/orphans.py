@@ -34,7 +34,7 @@ def found() -> Iterator[int]:
 
 def _is_jail(process: Path) -> bool:
     words = (process / "cmdline").read_bytes().split(b"\0")
-    return Path(os.fsdecode(words[0])).name == "bwrap" and HOST_NAME.encode() in words
+    return HOST_NAME.encode() in words and Path(os.fsdecode(words[0])).name == "bwrap"
 
 
 def _is_first_inside(process: Path) -> bool:
