@@ -58,7 +58,7 @@ class Route:
 
 
 @dataclass
-class Desk:
+class ConsoleContext:
     """All that the pages share."""
 
     workspace: Callable[[], Workspace]
@@ -80,7 +80,7 @@ class Desk:
         """Its configuration, as it is after the last reload."""
         return self.workspace().config.console
 
-    def application(self, *parts: Callable[[Desk, web.Application], None]) -> web.Application:
+    def application(self, *parts: Callable[[ConsoleContext, web.Application], None]) -> web.Application:
         """The application; each part adds its pages."""
         app = web.Application(
             middlewares=[

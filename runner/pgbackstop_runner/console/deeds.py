@@ -11,14 +11,14 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.text import said
 from pgbackstop_runner.console import facts, history
-from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.app import ConsoleContext
 from pgbackstop_runner.console.operation import Operation, Verb
 from pgbackstop_runner.console.wishes import Wish
 from pgbackstop_runner.expire import pin as pins
 
 
 async def start(
-    desk: Desk,
+    context: ConsoleContext,
     request: web.Request,
     who: str,
     verb: Verb,
@@ -33,16 +33,16 @@ async def start(
     ``what`` is the subject in the audit, where that says more. Raises Busy, CatalogError where it cannot be
     audited.
     """
-    desk.operations.check(verb, subject)
-    await desk.audited(request, who, verb, what or subject, "asked for")
+    context.operations.check(verb, subject)
+    await context.audited(request, who, verb, what or subject, "asked for")
     plain = (verb, "--", subject)  # "--": a name is never read as an option
-    return await desk.operations.start(
-        desk.workspace(), verb, subject, who, arguments or plain, restore=restore
+    return await context.operations.start(
+        context.workspace(), verb, subject, who, arguments or plain, restore=restore
     )
 
 
 async def fulfil(
-    desk: Desk,
+    context: ConsoleContext,
     request: web.Request,
     who: str,
     verb: Verb,
@@ -57,56 +57,64 @@ async def fulfil(
     Whom the plan names as trusted is trusted, and nobody who has come since.
     Raises ValidationError where nobody has seen the plan, and what ``start`` raises.
     """
-    desk.operations.check(verb, subject)
-    told = desk.restore_plans.require(wish)
+    context.operations.check(verb, subject)
+    told = context.restore_plans.require(wish)
     trust = (f"--trust={each}" for each in told.trust)
     arguments = wish.arguments(*options, *trust)
-    made = await start(desk, request, who, verb, subject, arguments=arguments, what=what)
-    desk.restore_plans.forget(wish)
+    made = await start(context, request, who, verb, subject, arguments=arguments, what=what)
+    context.restore_plans.forget(wish)
     return made
 
 
-async def expire(desk: Desk, request: web.Request, who: str, plan: str, *, seen: str) -> Operation:
+async def expire(
+    context: ConsoleContext, request: web.Request, who: str, plan: str, *, seen: str
+) -> Operation:
     """Remove what somebody saw that retention lets go.
 
     Raises ValidationError where something else would go by now, NotFound, Busy, CatalogError.
     """
-    found = await asyncio.to_thread(history.retention, desk.workspace(), plan)
+    found = await asyncio.to_thread(history.retention, context.workspace(), plan)
     if seen != found.seen:
         raise errors.ValidationError(
             said("What would go is another by now, or nobody has looked; nothing was removed."),
             remedy=said("Look at what is kept and what goes."),
         )
     what = f"{plan}: {found.goes} backups go, {found.stays} stay"
-    return await start(desk, request, who, "expire", plan, what=what)
+    return await start(context, request, who, "expire", plan, what=what)
 
 
-async def cancel(desk: Desk, request: web.Request, who: str, operation_id: str) -> Operation:
+async def cancel(context: ConsoleContext, request: web.Request, who: str, operation_id: str) -> Operation:
     """Ask an operation to end; one that has ended stays as it is. Raises NotFound, CatalogError."""
-    operation = desk.operations.named(operation_id)
+    operation = context.operations.named(operation_id)
     if operation.is_running:
-        await desk.audited(request, who, "cancel", f"{operation.verb} {operation.subject}", "done")
-        await desk.operations.cancel(desk.workspace().state, operation, who)
-    return desk.operations.named(operation_id)
+        await context.audited(request, who, "cancel", f"{operation.verb} {operation.subject}", "done")
+        await context.operations.cancel(context.workspace().state, operation, who)
+    return context.operations.named(operation_id)
 
 
 async def pin(
-    desk: Desk, request: web.Request, who: str, backup_id: str, *, note: str, until: datetime | None
+    context: ConsoleContext,
+    request: web.Request,
+    who: str,
+    backup_id: str,
+    *,
+    note: str,
+    until: datetime | None,
 ) -> Backup:
     """Keep a backup. Raises NothingToPin, NotFound, Busy, ConfigError, CatalogError."""
     how = pins.made(note=note, until=until, operator=who)
-    await exists(desk, backup_id)
-    await desk.audited(request, who, "pin", backup_id, "asked for")
-    return await asyncio.to_thread(pins.pin, desk.workspace(), backup_id, how)
+    await exists(context, backup_id)
+    await context.audited(request, who, "pin", backup_id, "asked for")
+    return await asyncio.to_thread(pins.pin, context.workspace(), backup_id, how)
 
 
-async def unpin(desk: Desk, request: web.Request, who: str, backup_id: str) -> Backup:
+async def unpin(context: ConsoleContext, request: web.Request, who: str, backup_id: str) -> Backup:
     """Let retention judge a backup again. Raises NothingToPin, NotFound, Busy, CatalogError."""
-    await exists(desk, backup_id)
-    await desk.audited(request, who, "unpin", backup_id, "asked for")
-    return await asyncio.to_thread(pins.unpin, desk.workspace(), backup_id)
+    await exists(context, backup_id)
+    await context.audited(request, who, "unpin", backup_id, "asked for")
+    return await asyncio.to_thread(pins.unpin, context.workspace(), backup_id)
 
 
-async def exists(desk: Desk, backup_id: str) -> Backup:
+async def exists(context: ConsoleContext, backup_id: str) -> Backup:
     """The attempt of exactly that id. Raises NotFound, CatalogError."""
-    return (await asyncio.to_thread(facts.backup, desk.workspace(), backup_id)).record
+    return (await asyncio.to_thread(facts.backup, context.workspace(), backup_id)).record

@@ -19,7 +19,7 @@ from pgbackstop_catalog import errors, regular_file
 from pgbackstop_catalog.store import layout
 from pgbackstop_catalog.text import said
 from pgbackstop_runner.console import deeds, guard
-from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.app import ConsoleContext
 from pgbackstop_runner.console.guard import Visitor
 from pgbackstop_runner.storage import stored_backup
 from pgbackstop_runner.storage.stored_backup import StoredBackup
@@ -30,27 +30,32 @@ _AT_ONCE: Final = 4
 _PATIENCE: Final = 60.0
 
 
-def add(desk: Desk, app: web.Application) -> None:
+def add(context: ConsoleContext, app: web.Application) -> None:
     """Add this address."""
-    desk.add(app, "GET", "/backups/{id}/file", "admin", _Downloads(desk).send)
+    context.add(app, "GET", "/backups/{id}/file", "admin", _Downloads(context).send)
 
 
 @dataclass
 class _Downloads:
-    desk: Desk
+    context: ConsoleContext
     going: int = 0
 
     async def send(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
-        backup, name = await deeds.exists(self.desk, request.match_info["id"]), request.query.get("name", "")
+        backup, name = (
+            await deeds.exists(self.context, request.match_info["id"]),
+            request.query.get("name", ""),
+        )
         if self.going >= _AT_ONCE:
             raise errors.Busy(
                 said("{n} files are being sent already.", n=_AT_ONCE), remedy=said("Wait until one is there.")
             )
         self.going += 1
         try:
-            stored = await asyncio.to_thread(stored_backup.find, self.desk.workspace(), backup)
+            stored = await asyncio.to_thread(stored_backup.find, self.context.workspace(), backup)
             with await asyncio.to_thread(opened, stored, name) as file:
-                await self.desk.audited(request, visitor.name, "download", f"{backup.id} {name}", "asked for")
+                await self.context.audited(
+                    request, visitor.name, "download", f"{backup.id} {name}", "asked for"
+                )
                 return await _sent(request, file, name)
         finally:
             self.going -= 1

@@ -22,7 +22,7 @@ from pgbackstop_catalog.config.catalog_place import CatalogDatabase
 from pgbackstop_catalog.store import opened
 from pgbackstop_catalog.store.backup_list import BackupList
 from pgbackstop_runner.console import guard
-from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.app import ConsoleContext
 from pgbackstop_runner.console.guard import Visitor
 
 _MOST: Final = 32
@@ -34,16 +34,16 @@ _SILENCE: Final = 15.0
 _LONGEST: Final = 600.0
 
 
-def add(desk: Desk, app: web.Application) -> None:
+def add(context: ConsoleContext, app: web.Application) -> None:
     """Add the stream."""
-    desk.add(app, "GET", "/events", "viewer", _Events(desk).listen)
+    context.add(app, "GET", "/events", "viewer", _Events(context).listen)
 
 
 @dataclass
 class _Events:
     """All that is told to those who listen: how often each topic changed."""
 
-    desk: Desk
+    context: ConsoleContext
     versions: dict[str, int] = field(default_factory=dict)
     listeners: int = 0
     _seen: dict[str, object] = field(default_factory=dict)
@@ -83,9 +83,9 @@ class _Events:
                 await _send(response, news or ":\n\n")
 
     def _may_listen(self, request: web.Request) -> bool:
-        if request.transport is None or request.transport.is_closing() or self.desk.operations.is_stopping:
+        if request.transport is None or request.transport.is_closing() or self.context.operations.is_stopping:
             return False
-        return guard.visitor(request, self.desk.console, self.desk.sessions) is not None
+        return guard.visitor(request, self.context.console, self.context.sessions) is not None
 
     async def _look(self) -> None:
         """Once for all who listen."""
@@ -93,13 +93,13 @@ class _Events:
             if time.monotonic() - self._looked_at < _PACE / 2:
                 return
             if self._note("records", await asyncio.to_thread(self._records)):
-                self.desk.records_changed()
-            self._note("operations", (self.desk.operations.stand(), self.desk.restore_plans.stand()))
+                self.context.records_changed()
+            self._note("operations", (self.context.operations.stand(), self.context.restore_plans.stand()))
             self._looked_at = time.monotonic()
 
     def _records(self) -> Hashable:
         """How the records stand; None while the catalog is away, which the pages say."""
-        place = self.desk.workspace().config.catalog_place()
+        place = self.context.workspace().config.catalog_place()
         if self._list is None or self._list[0] != place:
             self._list = (place, opened.backup_list(place, lambda _error: None))
         with suppress(errors.CatalogError):

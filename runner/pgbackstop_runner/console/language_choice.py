@@ -11,19 +11,19 @@ from yarl import URL
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.text import said
 from pgbackstop_runner.console import guard, language
-from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.app import ConsoleContext
 
 _SECONDS: Final = 365 * 86_400
 
 
-def add(desk: Desk, app: web.Application) -> None:
+def add(context: ConsoleContext, app: web.Application) -> None:
     """Add this form, which stands below every page."""
-    desk.add_public(app, "POST", "/language", _Choice(desk).choose)
+    context.add_public(app, "POST", "/language", _Choice(context).choose)
 
 
 @dataclass(frozen=True)
 class _Choice:
-    desk: Desk
+    context: ConsoleContext
 
     async def choose(self, request: web.Request) -> NoReturn:
         code = (await guard.form(request)).get("language", "")
@@ -31,15 +31,15 @@ class _Choice:
             raise errors.ConfigError(
                 said("There is no such language."), remedy=said("Take one of those below the page.")
             )
-        response = web.HTTPSeeOther(came_from(request, self.desk.path))
+        response = web.HTTPSeeOther(came_from(request, self.context.path))
         response.set_cookie(
             language.COOKIE,
             code,
             max_age=_SECONDS,
             httponly=True,
             samesite="Lax",
-            secure=self.desk.console.is_https,
-            path=f"{self.desk.path}/",
+            secure=self.context.console.is_https,
+            path=f"{self.context.path}/",
         )
         raise response
 

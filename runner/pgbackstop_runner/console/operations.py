@@ -17,9 +17,9 @@ from typing import Any, Final
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.model import utc_now
-from pgbackstop_catalog.text import said, word
+from pgbackstop_catalog.text import said
 from pgbackstop_runner import failures
-from pgbackstop_runner.console import command_line, operation_store
+from pgbackstop_runner.console import command_line, operation_limits, operation_store
 from pgbackstop_runner.console.operation import Operation, Verb
 from pgbackstop_runner.daemon import children
 from pgbackstop_runner.daemon.children import Tail
@@ -30,7 +30,6 @@ from pgbackstop_runner.system.state_folder import StateFolder
 from pgbackstop_runner.system.survivors import Survivor
 from pgbackstop_runner.workspace import Workspace
 
-MOST_AT_ONCE: Final = 4
 _MOST_KEPT: Final = 200
 _CANNOT_START: Final = 126
 
@@ -95,27 +94,7 @@ class Operations:
 
     def check(self, verb: Verb, subject: str) -> None:
         """Raises Busy where the same runs already, or as many as may, or the daemon stops."""
-        if self._is_stopping:
-            raise errors.Busy(
-                said("The daemon stops; nothing is started."), remedy=said("Try again once it is back.")
-            )
-        running = [each for each in self._known.values() if each.is_running]
-        for each in running:
-            if (each.verb, each.subject) == (verb, subject):
-                raise errors.Busy(
-                    said(
-                        "{verb} of {subject} runs already, started by {user}.",
-                        verb=word(verb),
-                        subject=subject,
-                        user=each.user,
-                    ),
-                    remedy=said("Watch that one under Activity, or cancel it there."),
-                )
-        if len(running) >= MOST_AT_ONCE:
-            raise errors.Busy(
-                said("{n} operations of the console run already.", n=len(running)),
-                remedy=said("Wait until one has ended, or cancel one under Activity."),
-            )
+        operation_limits.check(self._known.values(), verb, subject, is_stopping=self._is_stopping)
 
     async def adopt(self, folder: StateFolder) -> None:
         """Know what the daemons before have started; what still runs is followed from here on."""

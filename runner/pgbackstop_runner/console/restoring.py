@@ -18,7 +18,7 @@ from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.restore import Restore
 from pgbackstop_catalog.text import said
 from pgbackstop_runner.console import deeds, facts
-from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.app import ConsoleContext
 from pgbackstop_runner.console.operation import Operation, Verb
 from pgbackstop_runner.console.typed import require_text, require_typed
 from pgbackstop_runner.console.wishes import RecoverWish, RestoreWish, TablesWish
@@ -32,9 +32,9 @@ _LAST_PORT: Final = 65535
 _OPTIONS: Final[dict[Verb, str]] = {"undo": "--undo", "drop": "--drop-old"}
 
 
-async def restorable(desk: Desk, backup_id: str) -> facts.Whereabouts:
+async def restorable(context: ConsoleContext, backup_id: str) -> facts.Whereabouts:
     """The backup of that id. Raises NotFound, ConfigError where it is none that can be restored."""
-    found = await asyncio.to_thread(facts.backup, desk.workspace(), backup_id)
+    found = await asyncio.to_thread(facts.backup, context.workspace(), backup_id)
     select_backup.choose([found.record], BackupQuery(backup=found.record.id), now=utc_now())
     return found
 
@@ -82,38 +82,42 @@ def _in_utc(moment: str) -> str:
 
 
 async def start_restore(
-    desk: Desk, request: web.Request, who: str, backup: Backup, wish: RestoreWish, *, typed: str
+    context: ConsoleContext, request: web.Request, who: str, backup: Backup, wish: RestoreWish, *, typed: str
 ) -> Operation:
     """Raises ConfigError where what it replaces was not typed, and what ``deeds.fulfil`` raises."""
     subject = f"{backup.server}/{wish.into or backup.database}"
-    desk.operations.check("restore", subject)
-    told = desk.restore_plans.require(wish)
-    await require_typed(desk, request, who, told.confirm, f"restore {subject}", typed=typed)
+    context.operations.check("restore", subject)
+    told = context.restore_plans.require(wish)
+    await require_typed(context, request, who, told.confirm, f"restore {subject}", typed=typed)
     confirmed = (f"--yes-replace={told.confirm}",) if told.confirm else ()
     what = f"{backup.id} into {subject}"
-    return await deeds.fulfil(desk, request, who, "restore", subject, wish=wish, options=confirmed, what=what)
+    return await deeds.fulfil(
+        context, request, who, "restore", subject, wish=wish, options=confirmed, what=what
+    )
 
 
 async def start_tables(
-    desk: Desk, request: web.Request, who: str, backup: Backup, wish: TablesWish, *, typed: str
+    context: ConsoleContext, request: web.Request, who: str, backup: Backup, wish: TablesWish, *, typed: str
 ) -> Operation:
     """Those that come into the live database need its name, typed. Raises as ``start_restore`` does."""
     subject = f"{backup.server}/{backup.database}: {phrases.some(wish.tables)}"
     name = "" if wish.schema else backup.database
-    await require_typed(desk, request, who, name, f"restore {subject}", typed=typed)
+    await require_typed(context, request, who, name, f"restore {subject}", typed=typed)
     what = f"{backup.id} into {subject}{f' as schema {wish.schema}' if wish.schema else ''}"
-    return await deeds.fulfil(desk, request, who, "restore", subject, wish=wish, what=what)
+    return await deeds.fulfil(context, request, who, "restore", subject, wish=wish, what=what)
 
 
-async def start_recovery(desk: Desk, request: web.Request, who: str, wish: RecoverWish) -> Operation:
+async def start_recovery(
+    context: ConsoleContext, request: web.Request, who: str, wish: RecoverWish
+) -> Operation:
     """Nothing that exists is replaced. Raises what ``deeds.fulfil`` raises."""
     subject = f"{wish.server} into {wish.into}"
     what = f"{subject} to {wish.moment or 'the newest byte'}"
-    return await deeds.fulfil(desk, request, who, "recover", subject, wish=wish, what=what)
+    return await deeds.fulfil(context, request, who, "recover", subject, wish=wish, what=what)
 
 
 async def start_way_back(
-    desk: Desk, request: web.Request, who: str, verb: Verb, found: Restore, *, typed: str
+    context: ConsoleContext, request: web.Request, who: str, verb: Verb, found: Restore, *, typed: str
 ) -> Operation:
     """Undo a restore, or drop its old database: what is replaced or dropped is typed.
 
@@ -122,9 +126,9 @@ async def start_way_back(
     undo.require_old(found, whole=verb == "undo")
     name = found.target if verb == "undo" else found.replaced_database
     subject = f"{found.server}/{name}"
-    await require_typed(desk, request, who, name, f"{verb} {subject}", typed=typed)
+    await require_typed(context, request, who, name, f"{verb} {subject}", typed=typed)
     return await deeds.start(
-        desk,
+        context,
         request,
         who,
         verb,

@@ -28,7 +28,7 @@ from pgbackstop_runner.console import (
     tls,
 )
 from pgbackstop_runner.console.api import door
-from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.app import ConsoleContext
 from pgbackstop_runner.console.oidc import pages as oidc_pages
 from pgbackstop_runner.console.operations import Operations, outlives
 from pgbackstop_runner.system import log
@@ -57,26 +57,26 @@ async def served(
     """Served while the body runs; gives what ends all that was started here, or leaves it going."""
     config = workspace().config
     host, port = split(config.console.listen)
-    desk = Desk(
+    context = ConsoleContext(
         workspace=workspace,
         operations=operations or await _operations(workspace()),
         path=config.console.path,
     )
-    runner = web.AppRunner(desk.application(*PARTS), access_log=None, shutdown_timeout=2.0)
+    runner = web.AppRunner(context.application(*PARTS), access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     site = AsyncExitStack()
     try:
-        context = await asyncio.to_thread(_context, config.console)
-        await site.enter_async_context(connections.listening(runner, host, port, context))
-        log.logger().info("console served", address=config.console.listen, tls=context is not None)
+        encryption = await asyncio.to_thread(_encryption, config.console)
+        await site.enter_async_context(connections.listening(runner, host, port, encryption))
+        log.logger().info("console served", address=config.console.listen, tls=encryption is not None)
     except (OSError, errors.ConfigError) as error:
         problem = str(error) if isinstance(error, errors.ConfigError) else error.strerror
         log.logger().error("the console is not served", address=config.console.listen, problem=problem)
     try:
-        yield desk.stop
+        yield context.stop
     finally:
         await site.aclose()
-        await desk.stop()
+        await context.stop()
         await runner.cleanup()
 
 
@@ -91,7 +91,7 @@ async def _operations(workspace: Workspace) -> Operations:
     return made
 
 
-def _context(console: Console) -> ssl.SSLContext | None:
+def _encryption(console: Console) -> ssl.SSLContext | None:
     if console.web_config_file is None:
         return None
     found = tls.read(console.web_config_file)

@@ -13,7 +13,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.text import said
 from pgbackstop_runner.console import guard, restoring
-from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.app import ConsoleContext
 from pgbackstop_runner.console.guard import Visitor
 from pgbackstop_runner.console.wishes import TablesWish
 
@@ -21,21 +21,21 @@ _LISTED: Final = 200
 Way = Literal["tables", "lost"]
 
 
-def add(desk: Desk, app: web.Application) -> None:
+def add(context: ConsoleContext, app: web.Application) -> None:
     """Add these pages and forms. What writes beside the live tables only, an operator may."""
-    pages = _Pages(desk)
-    desk.add(app, "GET", "/backups/{id}/tables", "viewer", pages.beside)
-    desk.add(app, "POST", "/backups/{id}/tables", "operator", pages.start_beside)
-    desk.add(app, "GET", "/backups/{id}/lost", "viewer", pages.lost)
-    desk.add(app, "POST", "/backups/{id}/lost", "admin", pages.start_lost)
+    pages = _Pages(context)
+    context.add(app, "GET", "/backups/{id}/tables", "viewer", pages.beside)
+    context.add(app, "POST", "/backups/{id}/tables", "operator", pages.start_beside)
+    context.add(app, "GET", "/backups/{id}/lost", "viewer", pages.lost)
+    context.add(app, "POST", "/backups/{id}/lost", "admin", pages.start_lost)
 
 
 @dataclass(frozen=True)
 class _Pages:
-    desk: Desk
+    context: ConsoleContext
 
     async def _backup(self, request: web.Request) -> Backup:
-        return (await restoring.restorable(self.desk, request.match_info["id"])).record
+        return (await restoring.restorable(self.context, request.match_info["id"])).record
 
     async def beside(self, request: web.Request, visitor: Visitor) -> web.Response:
         found = await self._backup(request)
@@ -66,8 +66,10 @@ class _Pages:
         find = request.query.get("find", "")
         matching = [each for each in known(backup) if find.casefold() in each.casefold()]
         listed = dict.fromkeys((*wish.tables, *islice(matching, _LISTED)))
-        shown = self.desk.restore_plans.shown(self.desk.workspace(), wish, request) if wish.tables else None
-        return self.desk.respond(
+        shown = (
+            self.context.restore_plans.shown(self.context.workspace(), wish, request) if wish.tables else None
+        )
+        return self.context.respond(
             "restore_tables.html",
             visitor,
             record=backup,
@@ -84,7 +86,7 @@ class _Pages:
         self, request: web.Request, visitor: Visitor, backup: Backup, wish: TablesWish
     ) -> NoReturn:
         typed = (await guard.form(request)).get("typed", "")
-        made = await restoring.start_tables(self.desk, request, visitor.name, backup, wish, typed=typed)
+        made = await restoring.start_tables(self.context, request, visitor.name, backup, wish, typed=typed)
         raise web.HTTPSeeOther(f"/activity/{made.id}")
 
 

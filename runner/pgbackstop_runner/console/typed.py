@@ -6,7 +6,7 @@ from aiohttp import web
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.text import said
-from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.app import ConsoleContext
 
 
 def require_text(*given: str) -> None:
@@ -16,7 +16,7 @@ def require_text(*given: str) -> None:
 
 
 async def require_typed(
-    desk: Desk, request: web.Request, who: str, name: str, deed: str, *, typed: str
+    context: ConsoleContext, request: web.Request, who: str, name: str, deed: str, *, typed: str
 ) -> None:
     """Raises ConfigError where ``typed`` is not the name; that is in the audit then.
 
@@ -24,7 +24,7 @@ async def require_typed(
     """
     if not name or typed == name:
         return
-    await desk.audited(request, who, deed, "", "refused: typed name")
+    await context.audited(request, who, deed, "", "refused: typed name")
     problem = said("The name {name!r} was not typed; nothing was touched.", name=name)
     if typed:
         problem = said("{typed!r} is not {name!r}; nothing was touched.", typed=typed, name=name)

@@ -4,7 +4,7 @@ import re
 
 from pgbackstop_runner.console import server
 from pgbackstop_runner.console.api.endpoint import BASE
-from pgbackstop_runner.console.app import Desk, Route
+from pgbackstop_runner.console.app import ConsoleContext, Route
 from pgbackstop_runner.console.guard import RANKS
 from pgbackstop_runner.console.operations import Operations
 from tests.integration.console.conftest import PASSWORD, ROLES, Site, Visit
@@ -16,9 +16,9 @@ def routes() -> list[Route]:
     def nowhere() -> None:
         raise AssertionError
 
-    desk = Desk(workspace=nowhere, operations=Operations())  # type: ignore[arg-type]
-    desk.application(*server.PARTS)
-    return desk.routes
+    context = ConsoleContext(workspace=nowhere, operations=Operations())  # type: ignore[arg-type]
+    context.application(*server.PARTS)
+    return context.routes
 
 
 def path_of(route: Route) -> str:

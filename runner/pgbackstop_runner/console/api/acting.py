@@ -20,7 +20,7 @@ _SAID: Final = "pgbackstop: "
 async def back_up(call: Call) -> Answer:
     """Make the backups of a plan; waits for them where that is asked for."""
     asked: models.BackupAsked = call.body
-    call.desk.workspace().plan(asked.plan)
+    call.context.workspace().plan(asked.plan)
     if asked.pin is not None:
         pins.made(note=asked.pin.note, until=asked.pin.until)  # refused now, not by the command
     operation = await _start(call, "backup", asked.plan, ("backup", *_options(asked), "--", asked.plan))
@@ -28,7 +28,7 @@ async def back_up(call: Call) -> Answer:
         return await begun(call, operation)
     done = await ended(call, operation)
     # Read anew: the plan may be another since, or gone.
-    plan = call.desk.workspace().config.plans.get(asked.plan)
+    plan = call.context.workspace().config.plans.get(asked.plan)
     if problem := lacking(done, asked, verifies=plan is not None and plan.verify):
         raise _refused(done, problem)
     return Answer(value=done)
@@ -58,8 +58,8 @@ def _options(asked: models.BackupAsked) -> Iterator[str]:
 async def expire(call: Call) -> Answer:
     """Remove what retention lets go."""
     asked: models.ExpireAsked = call.body
-    call.desk.workspace().plan(call.id)
-    made = await deeds.expire(call.desk, call.request, call.caller, call.id, seen=asked.seen)
+    call.context.workspace().plan(call.id)
+    made = await deeds.expire(call.context, call.request, call.caller, call.id, seen=asked.seen)
     return await answered(call, made, wait=asked.wait)
 
 
@@ -75,7 +75,7 @@ async def drill(call: Call) -> Answer:
 
 async def _prove(call: Call, verb: Verb) -> Answer:
     asked: models.ProofAsked = call.body
-    backup = await deeds.exists(call.desk, call.id)
+    backup = await deeds.exists(call.context, call.id)
     operation = await _start(call, verb, backup.id)
     return await answered(call, operation, wait=asked.wait)
 
@@ -83,24 +83,24 @@ async def _prove(call: Call, verb: Verb) -> Answer:
 async def pin(call: Call) -> Answer:
     """Keep a backup."""
     asked: models.PinAsked = call.body
-    await deeds.pin(call.desk, call.request, call.caller, call.id, note=asked.note, until=asked.until)
+    await deeds.pin(call.context, call.request, call.caller, call.id, note=asked.note, until=asked.until)
     return await reading.backup(call)
 
 
 async def unpin(call: Call) -> Answer:
     """Let retention judge a backup again."""
-    await deeds.unpin(call.desk, call.request, call.caller, call.id)
+    await deeds.unpin(call.context, call.request, call.caller, call.id)
     return await reading.backup(call)
 
 
 async def cancel(call: Call) -> Answer:
     """Ask an operation to end."""
-    operation = await deeds.cancel(call.desk, call.request, call.caller, call.id)
+    operation = await deeds.cancel(call.context, call.request, call.caller, call.id)
     return await begun(call, operation)
 
 
 async def _start(call: Call, verb: Verb, subject: str, arguments: tuple[str, ...] = ()) -> Operation:
-    return await deeds.start(call.desk, call.request, call.caller, verb, subject, arguments=arguments)
+    return await deeds.start(call.context, call.request, call.caller, verb, subject, arguments=arguments)
 
 
 async def answered(call: Call, operation: Operation, *, wait: bool) -> Answer:
@@ -110,14 +110,14 @@ async def answered(call: Call, operation: Operation, *, wait: bool) -> Answer:
 
 async def begun(call: Call, operation: Operation) -> Answer:
     """That it runs, and where to ask how it stands."""
-    value = await reading.shown(call.desk, operation)
+    value = await reading.shown(call.context, operation)
     return Answer(value=value, status=202, location=f"{BASE}/operations/{operation.id}")
 
 
 async def ended(call: Call, operation: Operation) -> models.Operation:
     """What became of it. Raises Refused where it did not succeed."""
-    operation = await call.desk.operations.ended(operation)
-    done = await reading.shown(call.desk, operation)
+    operation = await call.context.operations.ended(operation)
+    done = await reading.shown(call.context, operation)
     if operation.is_running:
         raise _refused(done, "The daemon stops; what was started goes on.", status=503)
     if done.state == "succeeded":

@@ -15,7 +15,7 @@ from pgbackstop_runner.console import problems, tokens
 from pgbackstop_runner.console.api import document
 from pgbackstop_runner.console.api.endpoint import BASE, Call, Endpoint
 from pgbackstop_runner.console.api.table import ENDPOINTS
-from pgbackstop_runner.console.app import Desk, Route
+from pgbackstop_runner.console.app import ConsoleContext, Route
 from pgbackstop_runner.console.guard import RANKS
 from pgbackstop_runner.console.problems import Refused
 from pgbackstop_runner.console.tokens import Token
@@ -24,24 +24,24 @@ from pgbackstop_runner.system import log
 _MOST_ERRORS: Final = 3
 
 
-def add(desk: Desk, app: web.Application) -> None:
+def add(context: ConsoleContext, app: web.Application) -> None:
     """Add every endpoint, and the document that describes them, which needs no token."""
-    desk.add_public(app, "GET", document.PATH, _described)
+    context.add_public(app, "GET", document.PATH, _described)
     for each in ENDPOINTS:
         route = Route(method=each.method, path=BASE + each.path, role=each.role)
-        desk.add_route(app, route, partial(_answer, desk, each))
+        context.add_route(app, route, partial(_answer, context, each))
 
 
 async def _described(_request: web.Request) -> web.Response:
     return web.Response(text=document.text(), content_type="application/json")
 
 
-async def _answer(desk: Desk, endpoint: Endpoint, request: web.Request) -> web.Response:
+async def _answer(context: ConsoleContext, endpoint: Endpoint, request: web.Request) -> web.Response:
     try:
-        token = await _let_in(desk, endpoint, request)
+        token = await _let_in(context, endpoint, request)
         answer = await endpoint.handler(
             Call(
-                desk=desk,
+                context=context,
                 request=request,
                 caller=_named(token),
                 query=_query(endpoint, request),
@@ -58,12 +58,12 @@ async def _answer(desk: Desk, endpoint: Endpoint, request: web.Request) -> web.R
     )
 
 
-async def _let_in(desk: Desk, endpoint: Endpoint, request: web.Request) -> Token:
+async def _let_in(context: ConsoleContext, endpoint: Endpoint, request: web.Request) -> Token:
     """The token that a request carries. Raises Refused where it is none that may, CatalogError."""
-    token = await _token(desk, request)
+    token = await _token(context, request)
     if RANKS[token.role] < RANKS[endpoint.role]:
         action = f"{request.method} {request.path}"
-        await desk.audited(request, _named(token), action, "", "refused: role")
+        await context.audited(request, _named(token), action, "", "refused: role")
         raise Refused(
             403,
             f"This needs the role {endpoint.role}; that of the token {token.name} is {token.role}.",
@@ -72,11 +72,11 @@ async def _let_in(desk: Desk, endpoint: Endpoint, request: web.Request) -> Token
     return token
 
 
-async def _token(desk: Desk, request: web.Request) -> Token:
+async def _token(context: ConsoleContext, request: web.Request) -> Token:
     scheme, _, secret = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme.lower() != "bearer" or not secret.strip():
         raise _unknown("This needs a token: the header Authorization: Bearer TOKEN.", "Bearer")
-    found = await asyncio.to_thread(tokens.of, desk.workspace(), secret.strip(), _report)
+    found = await asyncio.to_thread(tokens.of, context.workspace(), secret.strip(), _report)
     if found is None:
         raise _unknown("There is no such token: it was revoked, or never made.")
     if found.is_over(utc_now()):

@@ -12,7 +12,7 @@ from aiohttp import web
 from pgbackstop_catalog.config.oidc import Role
 from pgbackstop_catalog.model import Model
 from pgbackstop_runner.console.api import models
-from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.app import ConsoleContext
 
 BASE: Final = "/api/v1"
 _WAITED: Final = {
@@ -25,7 +25,7 @@ _WAITED: Final = {
 class Call:
     """One request that is let in: who asks, and what the endpoint's models made of it."""
 
-    desk: Desk
+    context: ConsoleContext
     request: web.Request
     caller: str
     query: Any = None

@@ -16,7 +16,7 @@ from pgbackstop_runner.console import audit, facts, history, restores
 from pgbackstop_runner.console.alerts import Alert
 from pgbackstop_runner.console.api import models, restore_models
 from pgbackstop_runner.console.api.endpoint import Answer, Call
-from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.app import ConsoleContext
 from pgbackstop_runner.console.operation import Operation
 from pgbackstop_runner.overview import document
 from pgbackstop_runner.overview.read import ServerStatus
@@ -25,12 +25,12 @@ from pgbackstop_runner.recover.recoverable_windows import Span
 
 async def status(call: Call) -> Answer:
     """As ``pgbackstop status --json``."""
-    return Answer(value=document.status((await call.desk.whole()).overview))
+    return Answer(value=document.status((await call.context.whole()).overview))
 
 
 async def alerts(call: Call) -> Answer:
     """What fires."""
-    found = await call.desk.alerts()
+    found = await call.context.alerts()
     if found is None or found.problem:
         problem = found.problem if found else "No Alertmanager is configured."
         return Answer(value=models.Alerts(alerts=None, problem=problem))
@@ -52,7 +52,7 @@ def _alert(one: Alert) -> models.Alert:
 
 async def servers(call: Call) -> Answer:
     """Every server with its windows."""
-    overview = (await call.desk.whole()).overview
+    overview = (await call.context.whole()).overview
     return Answer(value=models.Servers(at=overview.now, servers=tuple(map(_server, overview.servers))))
 
 
@@ -84,7 +84,7 @@ def _window(span: Span) -> models.Window:
 
 async def plans(call: Call) -> Answer:
     """Every plan with its next runs."""
-    found = await asyncio.to_thread(facts.plans, call.desk.workspace(), utc_now())
+    found = await asyncio.to_thread(facts.plans, call.context.workspace(), utc_now())
     return Answer(value=models.Plans(plans=tuple(map(_plan, found))))
 
 
@@ -106,7 +106,7 @@ async def retention(call: Call) -> Answer:
     """What stays of a plan, and what goes."""
     asked: models.RetentionAsked = call.query
     found = await asyncio.to_thread(
-        history.retention, call.desk.workspace(), call.id, asked.after or "", asked.limit
+        history.retention, call.context.workspace(), call.id, asked.after or "", asked.limit
     )
     return Answer(
         value=models.Retention(
@@ -140,7 +140,7 @@ async def backups(call: Call) -> Answer:
         state=asked.status or "",
         before=asked.after or "",
     )
-    page = await asyncio.to_thread(facts.backups, call.desk.workspace(), wanted, asked.limit)
+    page = await asyncio.to_thread(facts.backups, call.context.workspace(), wanted, asked.limit)
     return Answer(
         value=models.BackupPage(
             backups=tuple(map(_summary, page.shown)), after=page.older or None, unreadable=page.unreadable
@@ -171,37 +171,37 @@ def _summary(one: summary.BackupSummary) -> models.BackupSummary:
 
 async def backup(call: Call) -> Answer:
     """One attempt."""
-    found = await asyncio.to_thread(facts.backup, call.desk.workspace(), call.id)
+    found = await asyncio.to_thread(facts.backup, call.context.workspace(), call.id)
     return Answer(value=models.BackupDetails(backup=found.record, copies=found.copies, proofs=found.proofs))
 
 
 async def every_restore(call: Call) -> Answer:
     """One page of restores."""
     asked: restore_models.RestoresAsked = call.query
-    page = await asyncio.to_thread(restores.page, call.desk.workspace(), asked.after or "")
+    page = await asyncio.to_thread(restores.page, call.context.workspace(), asked.after or "")
     return Answer(value=restore_models.RestorePage(restores=page.shown, after=page.older or None))
 
 
 async def restore(call: Call) -> Answer:
     """One restore."""
-    found = await asyncio.to_thread(restores.one, call.desk.workspace(), call.id)
+    found = await asyncio.to_thread(restores.one, call.context.workspace(), call.id)
     return Answer(value=restore_models.RestoreDetails(restore=found))
 
 
 async def operations(call: Call) -> Answer:
     """Every operation that is known."""
-    every = (models.OperationSummary(**_facts(each)) for each in call.desk.operations.all())
+    every = (models.OperationSummary(**_facts(each)) for each in call.context.operations.all())
     return Answer(value=models.Operations(operations=tuple(every)))
 
 
 async def operation(call: Call) -> Answer:
     """How an operation stands."""
-    return Answer(value=await shown(call.desk, call.desk.operations.named(call.id)))
+    return Answer(value=await shown(call.context, call.context.operations.named(call.id)))
 
 
 async def deeds(call: Call) -> Answer:
     """Who did what."""
-    lines = await asyncio.to_thread(audit.newest, call.desk.workspace())
+    lines = await asyncio.to_thread(audit.newest, call.context.workspace())
     return Answer(value=models.Audit(deeds=tuple(_deeds(lines))))
 
 
@@ -212,13 +212,13 @@ def _deeds(lines: list[dict[str, Any]]) -> Iterator[models.Deed]:
             yield models.Deed.model_validate(line)
 
 
-async def shown(desk: Desk, one: Operation) -> models.Operation:
+async def shown(context: ConsoleContext, one: Operation) -> models.Operation:
     """An operation with the backups that it made so far. Raises CatalogError."""
-    made = await asyncio.to_thread(facts.made_by, desk.workspace(), one)
+    made = await asyncio.to_thread(facts.made_by, context.workspace(), one)
     return models.Operation(
         **_facts(one),
-        restore=await asyncio.to_thread(restores.of_operation, desk.workspace(), one),
-        output=desk.operations.words(one),
+        restore=await asyncio.to_thread(restores.of_operation, context.workspace(), one),
+        output=context.operations.words(one),
         backups=tuple(
             models.MadeBackup(
                 id=each.id,

@@ -35,7 +35,9 @@ async def beside(call: Call) -> Wanted:
     wish = restoring.restore_wish(backup, asked.into, roles=asked.globals, accept_missing=False)
     return Wanted(
         wish=wish,
-        start=partial(restoring.start_restore, call.desk, call.request, call.caller, backup, wish, typed=""),
+        start=partial(
+            restoring.start_restore, call.context, call.request, call.caller, backup, wish, typed=""
+        ),
     )
 
 
@@ -47,7 +49,13 @@ async def in_place(call: Call) -> Wanted:
     return Wanted(
         wish=wish,
         start=partial(
-            restoring.start_restore, call.desk, call.request, call.caller, backup, wish, typed=asked.confirm
+            restoring.start_restore,
+            call.context,
+            call.request,
+            call.caller,
+            backup,
+            wish,
+            typed=asked.confirm,
         ),
     )
 
@@ -70,7 +78,7 @@ async def _tables(call: Call, wanted: tuple[str, ...], schema: str, typed: str) 
     return Wanted(
         wish=wish,
         start=partial(
-            restoring.start_tables, call.desk, call.request, call.caller, backup, wish, typed=typed
+            restoring.start_tables, call.context, call.request, call.caller, backup, wish, typed=typed
         ),
     )
 
@@ -78,22 +86,22 @@ async def _tables(call: Call, wanted: tuple[str, ...], schema: str, typed: str) 
 async def recovery(call: Call) -> Wanted:
     """A server into a directory."""
     asked: restore_models.RecoverAsked = call.body
-    call.desk.workspace().server(call.id)
+    call.context.workspace().server(call.id)
     moment = format_time(asked.time) if asked.time is not None else ""
     wish = restoring.recover_wish(call.id, asked.into, moment, str(asked.port or ""))
     return Wanted(
-        wish=wish, start=partial(restoring.start_recovery, call.desk, call.request, call.caller, wish)
+        wish=wish, start=partial(restoring.start_recovery, call.context, call.request, call.caller, wish)
     )
 
 
 async def _backup(call: Call) -> Backup:
-    return (await restoring.restorable(call.desk, call.id)).record
+    return (await restoring.restorable(call.context, call.id)).record
 
 
 async def plan(read: Reader, call: Call) -> Answer:
     """What it would do, once that is known. Raises Refused where it cannot be done."""
     wanted = await read(call)
-    drawing = call.desk.restore_plans.look(call.desk.workspace(), wanted.wish)
+    drawing = call.context.restore_plans.look(call.context.workspace(), wanted.wish)
     await drawing.over.wait()
     return Answer(value=_told(drawing))
 
@@ -116,9 +124,9 @@ async def drop(call: Call) -> Answer:
 
 async def _way_back(call: Call, verb: Verb) -> Answer:
     asked: restore_models.WayBackAsked = call.body
-    found = await asyncio.to_thread(restores.one, call.desk.workspace(), call.id)
+    found = await asyncio.to_thread(restores.one, call.context.workspace(), call.id)
     made = await restoring.start_way_back(
-        call.desk, call.request, call.caller, verb, found, typed=asked.confirm
+        call.context, call.request, call.caller, verb, found, typed=asked.confirm
     )
     return await acting.answered(call, made, wait=asked.wait)
 

@@ -13,7 +13,7 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.oidc import CALLBACK, Oidc
 from pgbackstop_catalog.text import joined, said
 from pgbackstop_runner.console import login
-from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.app import ConsoleContext
 from pgbackstop_runner.console.oidc import person, refusal
 from pgbackstop_runner.console.oidc.person import Person
 from pgbackstop_runner.console.oidc.provider import Provider
@@ -25,17 +25,17 @@ _COOKIE: Final = "pgbackstop_sign_in"
 _TRIES: Final = 30  # within a minute and from one address, which behind a proxy is everybody's
 
 
-def add(desk: Desk, app: web.Application) -> None:
+def add(context: ConsoleContext, app: web.Application) -> None:
     """Add these pages."""
-    door = _Door(desk)
-    desk.add_public(app, "GET", "/login/oidc", door.begin)
-    desk.add_public(app, "GET", CALLBACK, door.end)
-    desk.add_public(app, "GET", "/login/oidc/end", door.leave)
+    door = _Door(context)
+    context.add_public(app, "GET", "/login/oidc", door.begin)
+    context.add_public(app, "GET", CALLBACK, door.end)
+    context.add_public(app, "GET", "/login/oidc/end", door.leave)
 
 
 @dataclass
 class _Door:
-    desk: Desk
+    context: ConsoleContext
     _sign_ins: SignIns = field(default_factory=SignIns)
     _attempts: Attempts = field(default_factory=lambda: Attempts(tries=_TRIES))
     _known: Provider | None = None
@@ -53,7 +53,7 @@ class _Door:
         asked = {
             "response_type": "code",
             "client_id": provider.settings.client_id,
-            "redirect_uri": self.desk.console.redirect_uri,
+            "redirect_uri": self.context.console.redirect_uri,
             "scope": " ".join(provider.settings.scopes),
             "state": made.state,
             "nonce": made.nonce,
@@ -68,7 +68,7 @@ class _Door:
             max_age=int(SECONDS),
             httponly=True,
             samesite="Lax",
-            secure=self.desk.console.is_https,
+            secure=self.context.console.is_https,
             path=self._cookie_path,
         )
         return response
@@ -91,7 +91,7 @@ class _Door:
         except (NoEntry, errors.ConfigError) as error:
             status = error.status if isinstance(error, NoEntry) else 503
             problem = self._advised(provider.settings, error)
-            await self.desk.audited(
+            await self.context.audited(
                 request, f"({provider.settings.name})", "login", "", f"refused: {problem}"
             )
             return self._again(status, problem)
@@ -108,7 +108,7 @@ class _Door:
         if address is None:
             has_none = said("{name} has no page to log out. Close the browser.", name=provider.settings.name)
             return self._again(404, has_none)
-        back = self.desk.console.redirect_uri.removesuffix(CALLBACK) + "/login"
+        back = self.context.console.redirect_uri.removesuffix(CALLBACK) + "/login"
         return _led_to(address, {"client_id": provider.settings.client_id, "post_logout_redirect_uri": back})
 
     async def _person(self, provider: Provider, query: Any, begun: SignIn) -> Person:
@@ -119,7 +119,7 @@ class _Door:
             raise NoEntry(f"It refused: {refusal.of_error(query)}.", status=403)
         if not (code := query.get("code", "")):
             raise NoEntry("The answer has no code.")
-        tokens = await provider.redeem(code, begun.verifier, self.desk.console.redirect_uri)
+        tokens = await provider.redeem(code, begun.verifier, self.context.console.redirect_uri)
         claims = await _claims(provider, tokens.id_token, begun)
         if not person.has_groups(settings, claims):
             told = await provider.userinfo(tokens)
@@ -129,17 +129,17 @@ class _Door:
 
     async def _welcome(self, request: web.Request, settings: Oidc, who: Person) -> web.Response:
         subject = f"{refusal.quoted(who.subject)} of {settings.issuer}"
-        await self.desk.audited(request, who.name, "login", subject, "done")
+        await self.context.audited(request, who.name, "login", subject, "done")
         # A page of ours, and no redirect: what another site began does not send the session's strict cookie.
-        response = self.desk.respond("signed_in.html", None, home=f"{self.desk.path}/")
+        response = self.context.respond("signed_in.html", None, home=f"{self.context.path}/")
         entered = ByProvider(issuer=settings.issuer, client_id=settings.client_id, groups=who.groups)
-        login.let_in(self.desk, response, who.name, entered)
+        login.let_in(self.context, response, who.name, entered)
         response.del_cookie(_COOKIE, path=self._cookie_path)
         return response
 
     def _provider(self) -> Provider:
         """As the configuration has it now. Raises HTTPNotFound where it has none."""
-        settings = self.desk.console.oidc
+        settings = self.context.console.oidc
         if settings is None:
             raise web.HTTPNotFound
         if self._known is None or self._known.settings != settings:
@@ -148,18 +148,18 @@ class _Door:
 
     @property
     def _cookie_path(self) -> str:
-        return f"{self.desk.path}/login/oidc"
+        return f"{self.context.path}/login/oidc"
 
     def _advised(self, settings: Oidc, error: NoEntry | errors.ConfigError) -> str:
         """What the login page says; what a provider did wrong stays in English, as in the log."""
         told = said("{name}: {problem}", name=settings.name, problem=error.problem)
-        if not self.desk.console.users or getattr(error, "status", 503) != 503:
+        if not self.context.console.users or getattr(error, "status", 503) != 503:
             return told
         advice = said("Log in by a name and a password of this console, or try again.")
         return joined(" ", (told, advice))
 
     def _again(self, status: int, problem: str) -> web.Response:
-        return login.page(self.desk, status=status, problem=problem)
+        return login.page(self.context, status=status, problem=problem)
 
 
 async def _claims(provider: Provider, token: str, begun: SignIn) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from aiohttp import ClientSession, web
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner.console import tokens
 from pgbackstop_runner.console.api import document, door
-from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.app import ConsoleContext
 from pgbackstop_runner.console.operations import Operations
 from pgbackstop_runner.workspace import Workspace
 from tests.support import ports
@@ -19,8 +19,8 @@ from tests.unit.runner import places
 async def answered(opened: Workspace, path: str) -> tuple[int, str, str]:
     """Status, media type and text of an answer of the API."""
     secret, _ = tokens.create(opened, "watch", "viewer", seconds=3600, operator="us", now=utc_now())
-    desk = Desk(workspace=lambda: opened, operations=Operations())
-    runner = web.AppRunner(desk.application(door.add))
+    context = ConsoleContext(workspace=lambda: opened, operations=Operations())
+    runner = web.AppRunner(context.application(door.add))
     await runner.setup()
     try:
         host, _, port = opened.config.console.listen.partition(":")

@@ -12,7 +12,7 @@ import bcrypt
 from aiohttp import ClientResponse, ClientSession, CookieJar, web
 
 from pgbackstop_runner.console import audit, login, pages
-from pgbackstop_runner.console.app import Desk
+from pgbackstop_runner.console.app import ConsoleContext
 from pgbackstop_runner.console.oidc import pages as oidc_pages
 from pgbackstop_runner.console.operations import Operations
 from pgbackstop_runner.workspace import Workspace
@@ -85,8 +85,8 @@ async def attempt(folder: Path, *, path: str = "", **oidc: Any) -> AsyncIterator
         **({"public_url": f"http://127.0.0.1:{port}{path}"} if path else {}),
     }
     opened = places.workspace(folder, console=console)
-    desk = Desk(workspace=lambda: opened, operations=Operations(), path=path)
-    app = desk.application(login.add, oidc_pages.add, pages.add)
+    context = ConsoleContext(workspace=lambda: opened, operations=Operations(), path=path)
+    app = context.application(login.add, oidc_pages.add, pages.add)
     async with (
         listening(provider.application(), provider.port),
         listening(app, port),
