@@ -20,7 +20,7 @@ from pgbackstop_runner.restore.plan import RestorePlan, RestoreRequest
 from pgbackstop_runner.restore.readable_backup import ReadableBackup
 from pgbackstop_runner.restore.roles import Globals
 from pgbackstop_runner.restore.select_backup import BackupChoice, BackupQuery
-from pgbackstop_runner.system import accounts
+from pgbackstop_runner.system import accounts, log
 from pgbackstop_runner.workspace import Workspace
 
 _SUPERUSER = "postgres"
@@ -106,12 +106,19 @@ def _fill(
 def _with_all_roles(drawn: RestorePlan, globals_: Globals) -> RestorePlan:
     """Not only the roles that the dump needs: after a disaster all of them are wanted."""
     with target_database.connect(drawn.server) as connection:
-        missing = (drawn.missing_roles | globals_.roles) - target_database.roles(connection)
+        missing = target_database.lacking_roles(connection, drawn.missing_roles | globals_.roles)
     return dataclasses.replace(drawn, missing_roles=missing)
 
 
-def _unrecorded(drill: Drill, workspace: Workspace, name: str) -> Journal:
+class _Unrecorded(Journal):
     """What the steps of a restore write to; the drill's record is the proof, so this is never saved."""
+
+    def warn(self, text: str) -> None:
+        """Log it: what is warned of in an empty server is not the live one's, and comes in each drill."""
+        log.logger().info(text, drill=self.record.id)
+
+
+def _unrecorded(drill: Drill, workspace: Workspace, name: str) -> Journal:
     proof = drill.proof
     record = Restore(
         id=proof.id,
@@ -124,4 +131,4 @@ def _unrecorded(drill: Drill, workspace: Workspace, name: str) -> Journal:
         status=Status.RUNNING,
         started_at=proof.started_at,
     )
-    return Journal(workspace=workspace, record=record)
+    return _Unrecorded(workspace=workspace, record=record)

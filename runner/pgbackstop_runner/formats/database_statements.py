@@ -54,16 +54,21 @@ def renamed(code: bytes, name: bytes) -> bytes:
     return code[: match.start("name")] + name + code[match.end("name") :] if match else code
 
 
+def creates(code: bytes) -> bool:
+    """Whether a statement makes the database; others say something of it."""
+    return code.startswith(_CREATES)
+
+
 def taking_no_connections(code: bytes) -> bytes:
     """CREATE DATABASE of one that lets nobody in yet, no superuser either; any other statement as it is."""
-    if not code.startswith(_CREATES):
+    if not creates(code):
         return code
     return code.removesuffix(b";") + b" ALLOW_CONNECTIONS = false;"
 
 
 def tablespaces(code: bytes, encoding: str) -> frozenset[str]:
     """The tablespace that CREATE DATABASE names, if it does."""
-    if not code.startswith(_CREATES):
+    if not creates(code):
         return frozenset()
     return frozenset(sql_script.unquoted(name, encoding) for name in _TABLESPACE.findall(code))
 

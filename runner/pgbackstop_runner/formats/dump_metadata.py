@@ -89,8 +89,8 @@ class DumpMetadata:
             self.database[about].append(code)
             self.tablespaces |= database_statements.tablespaces(code, self.encoding)
         self._note_dependents(code)
-        self.roles.update(map(self.name, role_names.named(code)))
-        self.owners.update(map(self.name, role_names.owners(code)))
+        self.roles.update(map(role_names.called, role_names.named(code)))
+        self.owners.update(map(role_names.called, role_names.owners(code)))
         for pattern, learn in _LESSONS:
             if match := pattern.match(code):
                 learn(self, match)
@@ -154,12 +154,6 @@ _LESSONS: tuple[tuple[re.Pattern[bytes], Learn], ...] = (
     (_SUBSCRIPTION, lambda found, match: found.subscriptions.add(found.name(match[1]))),
     (_ENCODING, lambda found, match: setattr(found, "encoding", match[1].decode())),
 )
-
-
-def encoding_in(code: bytes) -> str:
-    """The client_encoding that a statement sets, as PostgreSQL calls it; "" where it sets none."""
-    match = _ENCODING.match(code)
-    return match[1].decode() if match else ""
 
 
 def is_foreign_key(code: bytes) -> bool:

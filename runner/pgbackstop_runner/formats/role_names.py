@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from pgbackstop_runner.formats import sql_script
+from pgbackstop_runner.postgres import shared_names
 
 _IDENTIFIER = sql_script.IDENTIFIER
 _OWNER = re.compile(rb"OWNER TO (" + _IDENTIFIER + rb");\Z")
@@ -30,6 +31,15 @@ _OTHERS = (
 )
 # No role is called so.
 _KEYWORDS = frozenset({b"PUBLIC", b"public", b"DEFAULT"})
+
+
+def called(identifier: bytes) -> str:
+    """A role by the bytes that PostgreSQL keeps of its name, as sessions read them.
+
+    All databases share them: the same role is another word in a dump of another encoding.
+    """
+    name = sql_script.unquoted(identifier, "SQL_ASCII")
+    return shared_names.told(name.encode(errors="surrogateescape"))
 
 
 def owners(code: bytes) -> frozenset[bytes]:

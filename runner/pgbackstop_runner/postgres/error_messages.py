@@ -52,7 +52,7 @@ _LOCK = (
 _RUNS = "Check that PostgreSQL runs, and its log."
 _LOCKS = (
     "Raise max_locks_per_transaction of the server, which needs a restart: every table is locked at once, "
-    "partitions and indexes too."
+    "partitions, indexes and sequences too."
 )
 _CONFLICT = (
     "The standby replayed what the backup was still reading the old state of: raise "

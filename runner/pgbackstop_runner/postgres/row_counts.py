@@ -16,13 +16,15 @@ import psycopg
 from psycopg import sql
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner.postgres import sessions
+from pgbackstop_runner.postgres import sessions, shared_names
+from pgbackstop_runner.postgres.shared_names import Identifier
 from pgbackstop_runner.system import phrases
 
 MOST_SESSIONS = 3  # that are lost before no other is opened
 # Counted in one transaction. Each costs a lock of the server's pool.
 TOGETHER = 32
 _CHANGED = "it was renamed or rewritten while it was counted"
+_NO_TEXT = "its name is no text in UTF8"
 # What COPY says where the name is that of something else by now.
 _OTHERS = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.WrongObjectType)
 Connect = Callable[[], AbstractContextManager[psycopg.Connection]]
@@ -65,9 +67,9 @@ def rows(connection: psycopg.Connection, schema: str, name: str) -> int:
     planning evaluates expressions of indexes and statistics.
     """
     found = connection.execute(_NARROWEST, (schema, name)).fetchone()
-    column = sql.SQL("({})").format(sql.Identifier(found[0])) if found else sql.SQL("")
+    column = sql.SQL("({})").format(Identifier(found[0])) if found else sql.SQL("")
     cursor = connection.cursor()
-    with cursor.copy(_COPY.format(sql.Identifier(schema, name), column)) as copy:
+    with cursor.copy(_COPY.format(Identifier(schema, name), column)) as copy:
         for _ in copy:
             pass
     return cursor.rowcount
@@ -80,7 +82,7 @@ def rows_by_query(connection: psycopg.Connection, schema: str, name: str) -> int
     from being planned, as a function that needs a search_path does, COPY counts it.
     """
     try:
-        row = connection.execute(_COUNT.format(sql.Identifier(schema, name))).fetchone()
+        row = connection.execute(_COUNT.format(Identifier(schema, name))).fetchone()
     except psycopg.OperationalError:
         raise
     except psycopg.Error:
@@ -152,6 +154,8 @@ class Counter:
 
     def _together(self, connection: psycopg.Connection, tables: Sequence[Table]) -> bool:
         """Count tables in one transaction. Returns whether it could be done; it is not told why not."""
+        if not all(shared_names.is_text(connection, table.quoted) for table in tables):
+            return False
         try:
             with self._shared(connection):
                 found = [rows(connection, table.schema, table.name) for table in tables]
@@ -177,6 +181,8 @@ class Counter:
         return ""
 
     def _one(self, connection: psycopg.Connection, table: Table) -> str:
+        if not shared_names.is_text(connection, table.quoted):
+            return _NO_TEXT
         try:
             with self._shared(connection):
                 count = rows(connection, table.schema, table.name)

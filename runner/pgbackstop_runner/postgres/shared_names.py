@@ -7,9 +7,12 @@ it.
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import psycopg
+from psycopg import sql
+from psycopg.abc import AdaptContext
 from psycopg.types.string import TextLoader
 
 from pgbackstop_catalog.records.attempt import Reason
@@ -33,9 +36,47 @@ _OF_SINGLE_BYTES = """
     order by encoding = pg_catalog.pg_char_to_encoding('SQL_ASCII'), datistemplate, datname"""
 
 
+def told(raw: bytes) -> str:
+    """A name as sessions of ours read it: what is no text with its bytes, ``gr\\xf6\\xdfe``."""
+    return raw.decode(errors="backslashreplace")
+
+
+class Identifier(sql.Composable):
+    """A quoted name, or several with dots between them, in the bytes that the session read of it.
+
+    psycopg's own refuses what is not ASCII where a session has no encoding, as ``let_pass`` makes it.
+    """
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(names)
+
+    def as_bytes(self, context: AdaptContext | None = None) -> bytes:
+        """As psycopg's own."""
+        connection = context.connection if context else None
+        encoding = connection.info.encoding if connection else "utf-8"
+        return b".".join(b'"' + _sent(each, encoding).replace(b'"', b'""') + b'"' for each in self._obj)
+
+
+_BYTE = re.compile(rb"\\x([89a-f][0-9a-f])")
+
+
+def is_text(connection: psycopg.Connection, name: str) -> bool:
+    """Whether a name that the session read is told as it is."""
+    return connection.info.encoding != _NONE or _BYTE.search(name.encode()) is None
+
+
+def _sent(name: str, encoding: str) -> bytes:
+    if encoding != _NONE:
+        return name.encode(encoding)
+    return _BYTE.sub(lambda match: bytes([int(match[1], 16)]), name.encode())
+
+
+_NONE = "ascii"  # psycopg's word for SQL_ASCII
+
+
 class _Loader(TextLoader):
     def load(self, data: Any) -> str:
-        return bytes(data).decode(errors="backslashreplace")
+        return told(bytes(data))
 
 
 class Names(NamedTuple):

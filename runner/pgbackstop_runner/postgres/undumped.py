@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from pgbackstop_runner.postgres import row_counts
+from pgbackstop_runner.postgres.shared_names import Identifier
 from pgbackstop_runner.system import phrases
 
 Rows = Mapping[str, int | None]
@@ -72,7 +73,7 @@ def _count(connection: psycopg.Connection, schema: str, name: str, since: str | 
             count = row_counts.rows(connection, schema, name)
         if not count or since is None:
             return count
-        row = connection.execute(query.format(sql.Identifier(schema, name), sql.Literal(since))).fetchone()
+        row = connection.execute(query.format(Identifier(schema, name), sql.Literal(since))).fetchone()
     except psycopg.OperationalError:
         if connection.closed:
             raise

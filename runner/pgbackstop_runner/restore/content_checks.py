@@ -7,7 +7,7 @@ and is then reported, not judged.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 from psycopg import sql
@@ -19,7 +19,8 @@ from pgbackstop_catalog.records.proof import CheckResult, MissingEntry
 from pgbackstop_catalog.records.source import DatabaseFacts
 from pgbackstop_runner.formats import dump_metadata, restore_errors
 from pgbackstop_runner.postgres import facts as postgres
-from pgbackstop_runner.postgres import row_counts, validity
+from pgbackstop_runner.postgres import row_counts, shared_names, validity
+from pgbackstop_runner.postgres.shared_names import Identifier
 from pgbackstop_runner.system import phrases
 
 CountRows = Callable[[psycopg.Connection, str, str], int]
@@ -38,7 +39,7 @@ class Expected:
     row_counts: dict[str, int] | None = None
     not_valid: frozenset[tuple[str, str]] | None = None
     invalid_indexes: frozenset[str] = frozenset()
-    sequences: dict[str, tuple[int, bool]] | None = None
+    sequences: dict[str, tuple[int, bool]] = field(default_factory=dict)
     assertions: Sequence[Assertion] = ()
     excluded: Sequence[str] = ()
     without_rows: Sequence[str] = ()
@@ -68,11 +69,18 @@ def expected(
         row_counts=counts,
         not_valid=None if not_valid is None else not_valid | frozenset(backup.source_not_valid),
         invalid_indexes=frozenset(backup.source_invalid_indexes),
-        sequences=sequences,
+        sequences=_as_read(sequences or {}),
         assertions=assertions,
         excluded=backup.excluded_tables,
         without_rows=backup.schema_only_tables,
     )
+
+
+def _as_read(sequences: dict[str, tuple[int, bool]]) -> dict[str, tuple[int, bool]]:
+    """Those of a dump by their names as sessions read them, where they are no text."""
+    return {
+        shared_names.told(name.encode(errors="surrogateescape")): each for name, each in sequences.items()
+    }
 
 
 def check(connection: psycopg.Connection, wanted: Expected) -> tuple[CheckResult, ...]:
@@ -162,7 +170,7 @@ _CONSTRAINT_COUNT = """
     where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"""
 
 
-def _sequences(connection: psycopg.Connection, dumped: dict[str, tuple[int, bool]] | None) -> CheckResult:
+def _sequences(connection: psycopg.Connection, dumped: dict[str, tuple[int, bool]]) -> CheckResult:
     """At or beyond the greatest value of the column that each belongs to (the least where it counts down)."""
     rows = connection.execute(
         """select quote_ident(n.nspname) || '.' || quote_ident(s.relname), n.nspname, s.relname,
@@ -182,9 +190,9 @@ def _sequences(connection: psycopg.Connection, dumped: dict[str, tuple[int, bool
     ).fetchall()
     behind = {name: is_member for name, *row, is_member in rows if _is_behind(connection, row)}
     # pg_dump sets no sequence of an extension that the extension did not ask it to.
-    members = sorted(name for name, is_member in behind.items() if is_member and name not in (dumped or {}))
-    wrong = sorted(behind.keys() - (dumped or {}).keys() - set(members))
-    others = _changed(connection, dumped or {})
+    members = sorted(name for name, is_member in behind.items() if is_member and name not in dumped)
+    wrong = sorted(behind.keys() - dumped.keys() - set(members))
+    others = _changed(connection, dumped)
     same = len(behind) - len(members)
     note = f"; {same} behind, as at the source" if same else ""
     note += f"; {phrases.some(members)}, of an extension, which no dump sets" if members else ""
@@ -196,7 +204,7 @@ def _sequences(connection: psycopg.Connection, dumped: dict[str, tuple[int, bool
 
 def _is_behind(connection: psycopg.Connection, row: Sequence[object]) -> bool:
     schema, name, table, column, ascending = row
-    query = sql.SQL("select last_value, is_called from {}").format(sql.Identifier(str(schema), str(name)))
+    query = sql.SQL("select last_value, is_called from {}").format(Identifier(str(schema), str(name)))
     found = connection.execute(query).fetchone()
     values = list(_values(connection, table, str(column), ascending=ascending is True))
     if found is None or not values:
@@ -213,9 +221,9 @@ def _values(connection: psycopg.Connection, table: object, column: str, *, ascen
     Asked each by itself: a query of them all would read the foreign ones too.
     """
     query = sql.SQL("select {best}({column}) from only {table}")
-    best, identifier = sql.SQL("max" if ascending else "min"), sql.Identifier(column)
+    best, identifier = sql.SQL("max" if ascending else "min"), Identifier(column)
     for schema, name in connection.execute(_WITH_ROWS, (table,)).fetchall():
-        asked = query.format(best=best, column=identifier, table=sql.Identifier(schema, name))
+        asked = query.format(best=best, column=identifier, table=Identifier(schema, name))
         row = connection.execute(asked).fetchone()
         if row is not None and row[0] is not None:
             yield row[0]
@@ -236,7 +244,7 @@ def _changed(connection: psycopg.Connection, dumped: dict[str, tuple[int, bool]]
     ).fetchall()
     for quoted, schema, name in rows:
         if quoted in dumped:
-            query = sql.SQL("select last_value, is_called from {}").format(sql.Identifier(schema, name))
+            query = sql.SQL("select last_value, is_called from {}").format(Identifier(schema, name))
             if connection.execute(query).fetchone() != dumped[quoted]:
                 yield f"{quoted} does not stand at {dumped[quoted][0]}"
 

@@ -41,8 +41,9 @@ def create(outline: RestorePlan, name: str) -> None:
     the beginning, without the right to connect.
     """
     told = outline.blueprint.database
+    made = [each for each in told["create"] if database_statements.creates(each)]
     with target_database.connect(outline.server, away_from=(outline.database,)) as connection:
-        _apply(connection, outline, told["create"], name)
+        _apply(connection, outline, made, name)
         target_database.run(connection, "revoke connect on database {} from public", name)
         if not outline.as_superuser:
             _apply(connection, outline, told["owner"], name)
@@ -50,6 +51,16 @@ def create(outline: RestorePlan, name: str) -> None:
             target_database.run(connection, "grant connect on database {} to current_user", name)
             target_database.run(connection, "revoke connect on database {} from {}", name, owner)
         target_database.run(connection, "alter database {} allow_connections true", name)
+    _describe(outline, name, [each for each in told["create"] if each not in made])
+
+
+def _describe(outline: RestorePlan, name: str, statements: list[bytes]) -> None:
+    """Comments and settings, from inside it: elsewhere their words may be no text."""
+    with sessions.connect(outline.server, name) as connection, target_database.as_stored(connection):
+        cursor = connection.execute("select quote_ident(current_database())")
+        own = cursor.pgresult.get_value(0, 0) if cursor.pgresult else None
+        for code in statements:
+            connection.execute(database_statements.renamed(code, own or b""))
 
 
 def hand_over(connection: psycopg.Connection, outline: RestorePlan, name: str) -> None:

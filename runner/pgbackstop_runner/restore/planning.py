@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from pathlib import Path
+
+import psycopg
 
 from pgbackstop_catalog.config.server import Server
 from pgbackstop_catalog.model import utc_now
@@ -74,7 +76,7 @@ def draw(
             replaced=replaced,
             same_server=_is_same(backup, facts.system_identifier),
             identity=facts.system_identifier,
-            missing_roles=_missing_roles(request, folder, found.roles, target_database.roles(connection)),
+            missing_roles=_missing_roles(request, folder, found, connection),
             bound_extensions=target_database.bound_extensions(
                 connection, found.extensions - request.without.extensions
             ),
@@ -100,13 +102,13 @@ def _live_owners(server: Server, database: str) -> frozenset[str]:
 
 
 def _missing_roles(
-    request: RestoreRequest, folder: Path, named: Set[str], there: frozenset[str]
+    request: RestoreRequest, folder: Path, found: DumpMetadata, connection: psycopg.Connection
 ) -> frozenset[str]:
     """Those that the dump names; where they are created, those that they are members of as well."""
-    missing = frozenset(named) - there
+    missing = target_database.lacking_roles(connection, found.roles)
     if not (request.roles and missing):
         return missing
-    return roles.in_globals(folder).with_groups(missing) - there
+    return target_database.lacking_roles(connection, roles.in_globals(folder).with_groups(missing))
 
 
 def _family(request: RestoreRequest, backup: Backup, found: DumpMetadata) -> TableSelection | None:

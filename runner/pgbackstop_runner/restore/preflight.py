@@ -34,9 +34,7 @@ def require(connection: psycopg.Connection, outline: RestorePlan) -> None:
     facts = TargetFacts(
         extensions=target_database.extensions(connection),
         may_restore=_may_restore(connection),
-        not_owners=tuple(
-            name for (name,) in connection.execute(_NOT_OWNERS, (list(outline.blueprint.owners),))
-        ),
+        not_owners=target_database.may_not_act_for(connection, outline.blueprint.owners),
     )
     if found := list(problems(outline, facts)):
         raise errors.ValidationError(
@@ -184,13 +182,6 @@ def _may_restore(connection: psycopg.Connection) -> bool:
            from pg_roles where rolname = current_user"""
     ).fetchone()
     return row is None or any(row)
-
-
-# Until 15 who is a member may set a role; since 16 that is a right of its own.
-_NOT_OWNERS = """
-    select quote_ident(rolname) from pg_roles where rolname = any(%s) and not pg_has_role(oid,
-      case when current_setting('server_version_num')::int < 160000 then 'member' else 'set' end)
-    order by 1"""
 
 
 def free_bytes(connection: psycopg.Connection) -> int | None:

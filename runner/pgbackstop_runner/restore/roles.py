@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-from psycopg import sql
 
 from pgbackstop_catalog import errors
-from pgbackstop_runner.formats import dump_metadata, sql_script
+from pgbackstop_runner.formats import role_names, sql_script
 from pgbackstop_runner.formats.dump_files import GLOBALS
 from pgbackstop_runner.restore import target_database
 from pgbackstop_runner.restore.plan import RestorePlan
@@ -56,6 +55,7 @@ def create(outline: RestorePlan) -> frozenset[str]:
         )
     with (
         target_database.connect(outline.server, away_from=(outline.database,)) as connection,
+        target_database.as_stored(connection),
         connection.transaction(),
     ):
         ours = set[bytes]()
@@ -96,50 +96,41 @@ def added(membership: bytes, code: bytes) -> bytes:
 
 
 def _run_as_letters(connection: psycopg.Connection, code: bytes) -> None:
-    """Run what globals of SQL_ASCII say of a name that is no text here: in LATIN1 any byte is a letter."""
-    before = connection.info.parameter_status("client_encoding") or "UTF8"
-    connection.execute("set client_encoding to 'LATIN1'")
-    with contextlib.suppress(psycopg.errors.DuplicateObject), connection.transaction():
+    """Run what the globals say of a name that is no text here: in LATIN1 any byte is a letter."""
+    with (
+        target_database.encoded(connection, "LATIN1"),
+        contextlib.suppress(psycopg.errors.DuplicateObject),
+        connection.transaction(),
+    ):
         connection.execute(code)
-    connection.execute(sql.SQL("set client_encoding to {}").format(sql.Literal(before)))
 
 
 def in_globals(folder: Path) -> Globals:
     """All roles that a backup's globals have. Raises OSError."""
     roles, superusers, memberships = set(), list[str](), set()
-    encoding = "UTF8"
     with (folder / GLOBALS).open("rb") as file:
         for piece in sql_script.pieces(file):
-            encoding = dump_metadata.encoding_in(piece.code) or encoding
             match = _OF_ROLE.match(piece.code)
             if match is not None:
-                name = sql_script.unquoted(match[1], encoding)
+                name = role_names.called(match[1])
                 roles.add(name)
                 if _SUPERUSER.match(piece.code):
                     superusers.append(name)
             elif member := _MEMBER.match(piece.code):
-                group, name = (sql_script.unquoted(each, encoding) for each in member.groups())
+                group, name = map(role_names.called, member.groups())
                 memberships.add((name, group))
     return Globals(roles=frozenset(roles), superusers=tuple(superusers), memberships=frozenset(memberships))
 
 
 def statements(folder: Path, roles: frozenset[str]) -> list[tuple[str, bytes]]:
-    """The statements of a backup's globals about those roles alone, each with its role. Raises OSError.
-
-    Before them, with no role, the one that says in which encoding they are, where that is not UTF8.
-    """
+    """The statements of a backup's globals about those roles alone, each with its role. Raises OSError."""
     chosen: list[tuple[str, bytes]] = []
-    encoding = "UTF8"
     with (folder / GLOBALS).open("rb") as file:
         for piece in sql_script.pieces(file):
-            if found := dump_metadata.encoding_in(piece.code):
-                encoding = found
-                if encoding != "UTF8":
-                    chosen.append(("", piece.code))
             match = _OF_ROLE.match(piece.code) or _MEMBER.match(piece.code)
             if match is None:
                 continue
-            name = sql_script.unquoted(match[match.lastindex or 1], encoding)
+            name = role_names.called(match[match.lastindex or 1])
             if name in roles:
                 chosen.append((name, piece.code))
     return chosen

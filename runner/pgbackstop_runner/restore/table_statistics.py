@@ -13,6 +13,7 @@ from psycopg import sql
 
 from pgbackstop_catalog import errors
 from pgbackstop_runner.formats import restore_errors
+from pgbackstop_runner.postgres.shared_names import Identifier
 from pgbackstop_runner.system import phrases
 
 # What a function of the database says may differ from table to table.
@@ -41,7 +42,7 @@ def _problem(connection: psycopg.Connection, schema: str, name: str, *, is_far: 
     if is_far:
         return "foreign tables are among its children, and nobody was to read those"
     try:
-        connection.execute(_ANALYZE.format(sql.Identifier(schema, name)))
+        connection.execute(_ANALYZE.format(Identifier(schema, name)))
     except psycopg.Error as error:
         if error.sqlstate is None or error.sqlstate.startswith(restore_errors.SERVER_STATES):
             raise

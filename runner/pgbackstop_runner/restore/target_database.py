@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import LiteralString
 
@@ -95,14 +96,14 @@ def is_being_changed(connection: psycopg.Connection, database: Database) -> bool
     return row is not None and bool(row[0])
 
 
-def names(connection: psycopg.Connection) -> tuple[str, ...]:
+def databases(connection: psycopg.Connection) -> tuple[str, ...]:
     """All databases."""
     return tuple(name for (name,) in connection.execute("select datname from pg_database order by 1"))
 
 
 def superusers(connection: psycopg.Connection) -> frozenset[str]:
     """The roles whom nothing is refused."""
-    return frozenset(name for (name,) in connection.execute("select rolname from pg_roles where rolsuper"))
+    return _stored(connection, "select rolname from pg_roles where rolsuper")
 
 
 def current_role(connection: psycopg.Connection) -> str:
@@ -113,16 +114,53 @@ def current_role(connection: psycopg.Connection) -> str:
 
 def owners_of_code(connection: psycopg.Connection) -> frozenset[str]:
     """The owners of functions and domains in the session's database."""
-    rows = connection.execute(
+    return _stored(
+        connection,
         """select pg_get_userbyid(owner) from (
-             select proowner from pg_proc union select typowner from pg_type where typtype = 'd') o(owner)"""
+             select proowner from pg_proc union select typowner from pg_type where typtype = 'd') o(owner)""",
     )
-    return frozenset(str(name) for (name,) in rows)
 
 
-def roles(connection: psycopg.Connection) -> frozenset[str]:
-    """All roles."""
-    return frozenset(name for (name,) in connection.execute("select rolname from pg_roles"))
+def lacking_roles(connection: psycopg.Connection, wanted: Iterable[str]) -> frozenset[str]:
+    """Those of the roles that the server does not have."""
+    return frozenset(wanted) - _stored(connection, "select rolname from pg_roles")
+
+
+def may_not_act_for(connection: psycopg.Connection, owners: Collection[str]) -> tuple[str, ...]:
+    """Those of the owners for whom the role may not act, quoted."""
+    with as_stored(connection):
+        return tuple(str(quoted) for name, quoted in connection.execute(_NOT_FOR) if name in owners)
+
+
+# Until 15 who is a member may set a role; since 16 that is a right of its own.
+_NOT_FOR = """
+    select rolname, quote_ident(rolname) from pg_roles where not pg_has_role(oid,
+      case when current_setting('server_version_num')::int < 160000 then 'member' else 'set' end)
+    order by 2"""
+
+
+def as_stored(connection: psycopg.Connection) -> AbstractContextManager[None]:
+    """Names of roles go to and from the server with the bytes that it keeps of them.
+
+    All databases share these, whatever their encodings: a dump's statements give the same bytes.
+    """
+    return encoded(connection, connection.info.parameter_status("server_encoding") or "UTF8")
+
+
+@contextlib.contextmanager
+def encoded(connection: psycopg.Connection, encoding: str) -> Iterator[None]:
+    """What is sent and answered has that encoding."""
+    before = connection.info.parameter_status("client_encoding") or "UTF8"
+    connection.execute("select set_config('client_encoding', %s, false)", (encoding,))
+    try:
+        yield
+    finally:
+        connection.execute("select set_config('client_encoding', %s, false)", (before,))
+
+
+def _stored(connection: psycopg.Connection, query: LiteralString) -> frozenset[str]:
+    with as_stored(connection):
+        return frozenset(str(name) for (name,) in connection.execute(query))
 
 
 def extensions(connection: psycopg.Connection) -> frozenset[str]:

@@ -105,7 +105,7 @@ def leftovers(workspace: Workspace, server_name: str) -> tuple[str, ...]:
         if each.status is not Status.RUNNING
     }
     with target_database.connect(server) as connection:
-        return tuple(name for name in target_database.names(connection) if name in begun)
+        return tuple(name for name in target_database.databases(connection) if name in begun)
 
 
 def clean(workspace: Workspace, server_name: str) -> tuple[str, ...]:

@@ -169,6 +169,30 @@ def test_another_encoding(pg17: Server, tmp_path: Path) -> None:
     assert made.database_facts.encoding == "LATIN1"
 
 
+OWNED = """
+    SELECT pg_get_userbyid(relowner)::text, shobj_description(d.oid, 'pg_database')
+    FROM pg_class, pg_database d WHERE relname = 'owned' AND datname = current_database()"""
+BYTES = """
+    CREATE SCHEMA "\xfc"; CREATE TABLE "\xfc"."\xff" ("\xfc" serial PRIMARY KEY);
+    INSERT INTO "\xfc"."\xff" DEFAULT VALUES;
+    ALTER TABLE "\xfc"."\xff" ADD CONSTRAINT "\xfc" CHECK ("\xfc" > 9) NOT VALID;
+    CREATE TABLE owned AS SELECT '\xff'::text AS n; ALTER TABLE owned OWNER TO "m\xfcller";
+    COMMENT ON DATABASE bytes IS 'B\xfccher'; COMMENT ON TABLE owned IS '\xff';
+    CREATE PUBLICATION "\xfc" FOR TABLE owned;
+    CREATE TABLE "\xc3\xbc" AS SELECT 1 AS "\xc3\xbc";
+""".encode("latin-1")
+
+
+def owner_and_comment(site: Site, server: Server, backup: str) -> tuple[object, ...] | None:
+    """Of the table ``owned`` and of the database, as restored beside the live one; bytes of SQL_ASCII."""
+    restored = site.run("restore", backup, "--into", "beside", r"--trust=m\xfcller")
+    assert restored.returncode == 0, restored.stderr
+    with psycopg.connect(server.conninfo("beside")) as connection:
+        found = connection.execute(OWNED).fetchone()
+    server.execute("DROP DATABASE beside")
+    return found
+
+
 def test_names_that_were_given_in_another_encoding(make_server: MakeServer, tmp_path: Path) -> None:
     """All databases share the bytes of roles' and databases' names, and these are no UTF8."""
     server = make_server()
@@ -179,6 +203,7 @@ def test_names_that_were_given_in_another_encoding(make_server: MakeServer, tmp_
         connection.execute('CREATE DATABASE "größe" TEMPLATE template0')
         connection.execute("CREATE TABLE owned AS SELECT 1 AS n")
         connection.execute('ALTER TABLE owned OWNER TO "müller"')
+        connection.execute("COMMENT ON DATABASE latin IS 'Bücher'")
     site = Site(folder=tmp_path, server=server, plans={"p": plan(exclude_databases=["postgres"])})
     made = {each.database: each for each in site.make("p")}
     assert {name: each.message for name, each in made.items() if each.status is not Status.SUCCEEDED} == {}
@@ -187,11 +212,21 @@ def test_names_that_were_given_in_another_encoding(make_server: MakeServer, tmp_
     assert r"gr\xf6\xdfe is no text in the encoding of postgres" in warning
     assert site.run("drill", "p").returncode == 0
     assert b'CREATE ROLE "m\xfcller"' in (site.path(made["shop"]) / "globals.sql").read_bytes()
+    # The role is there already, whatever it is called in the maintenance database.
+    assert owner_and_comment(site, server, made["latin"].id) == ("müller", "Bücher")
     # Where it is the only one, a database without an encoding; its bytes are no text for a drill's server.
     server.execute("CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
     server.execute("DROP DATABASE latin")
-    assert {each.status for each in site.make("p")} == {Status.SUCCEEDED}
-    assert site.run("drill", "p").returncode == 0
+    with psycopg.connect(server.conninfo("bytes"), autocommit=True) as connection:
+        connection.execute(BYTES)
+    made = {each.database: each for each in site.make("p")}
+    assert {each.status for each in made.values()} == {Status.SUCCEEDED}
+    # What has a name that is no text costs its own count alone.
+    assert made["bytes"].row_counts == {"public.owned": 1, 'public."ü"': 1}
+    drilled = site.run("drill", "p")
+    assert drilled.returncode == 0, drilled.stderr
+    assert "level=warning" not in drilled.stderr  # such as that of publications, in every drill
+    assert owner_and_comment(site, server, made["bytes"].id) == (b"m\xfcller", b"B\xfccher")
     server.execute("DROP DATABASE bytes")  # nobody can ask for the role any more
     (refused,) = site.make("p")
     assert refused.reason is Reason.TOOL
