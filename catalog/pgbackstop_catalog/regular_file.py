@@ -26,10 +26,14 @@ def read(path: Path | str, most: int) -> bytes:
         os.close(opened)
 
 
-def descriptor(path: Path | str) -> int:
-    """A descriptor to read a regular file by; it never waits. Raises Unusual for anything else, OSError."""
+def descriptor(path: Path | str, *, follows: bool = True) -> int:
+    """A descriptor to read a regular file by; it never waits. Raises Unusual for anything else, OSError.
+
+    Unless it ``follows`` links, one is nothing else than that: somebody else may have put it there.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (0 if follows else os.O_NOFOLLOW)
     try:
-        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        opened = os.open(path, flags)
     except ValueError as error:
         raise Unusual(errno.EINVAL, "its name holds a NUL") from error
     except OSError as error:

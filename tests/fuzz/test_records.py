@@ -133,7 +133,7 @@ def listed(root: Path) -> None:
         retention.decide(backups, Keep(last=1, daily=7), now=NOW)
 
 
-LINE = {"name": "0" * 24, "path": "0/0", "size_bytes": 1, "sha256": "0" * 64,
+LINE = {"name": "0" * 24, "path": "0/" + "0" * 24, "size_bytes": 1, "sha256": "0" * 64,
         "archived_at": "2026-11-22T02:00:00Z", "covers_until": "2026-11-22T02:00:00Z"}  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import glob
 import os
 import re
 import secrets
+import stat
 import time
 from pathlib import Path
 
@@ -126,14 +127,18 @@ def is_abandoned(path: Path) -> bool:
     owner = _OWNER.search(path.name)
     if not is_temporary(path) or owner is None:
         return False
-    return not _is_alive(int(owner[1])) or time.time() - path.lstat().st_mtime > LONGEST_WRITE
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode):
+        return False  # nobody of ours has made it
+    return not _is_alive(int(owner[1])) or time.time() - found.st_mtime > LONGEST_WRITE
 
 
 def sweep(folder: Path, *, older_than: float = 0.0) -> None:
     """Remove what crashes left in a folder, if it was not written to for ``older_than`` seconds."""
     for path in folder.glob(f".*{TEMPORARY_SUFFIX}"):
         with contextlib.suppress(FileNotFoundError):  # its writer was faster
-            if time.time() - path.stat().st_mtime >= older_than:
+            found = path.lstat()
+            if stat.S_ISREG(found.st_mode) and time.time() - found.st_mtime >= older_than:
                 path.unlink()
 
 

@@ -95,7 +95,7 @@ def _parse(line: bytes) -> Any:
 def _entry(document: Any) -> wal_segments.Entry:
     covers = document.get("covers_until") if isinstance(document, dict) else None
     name, path, size, sha256 = (document[key] for key in ("name", "path", "size_bytes", "sha256"))
-    if not _NAME.fullmatch(name) or not _is_inside(path) or not _SHA256.fullmatch(sha256):
+    if not _NAME.fullmatch(name) or not _is_place(path, name) or not _SHA256.fullmatch(sha256):
         raise ValueError
     stored, digest = document.get("stored_bytes"), document.get("stored_sha256")
     if digest is not None and not _SHA256.fullmatch(digest):
@@ -115,8 +115,10 @@ def _entry(document: Any) -> wal_segments.Entry:
     )
 
 
-def _is_inside(path: str) -> bool:
-    return bool(path) and not path.startswith("/") and "\0" not in path and ".." not in path.split("/")
+def _is_place(path: str, name: str) -> bool:
+    """Whether it is inside of the archive, and the file of that name: what is expired is removed by it."""
+    *folders, file = path.split("/")
+    return file.startswith(name) and "\0" not in path and not {"", ".", ".."}.intersection(folders)
 
 
 def _moment(text: str) -> datetime:

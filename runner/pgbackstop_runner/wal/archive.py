@@ -74,9 +74,7 @@ class Archive:
     def waiting(self, folder: Path) -> list[Path]:
         """Completed files in a folder, in the order of the WAL."""
         return sorted(
-            Path(entry.path)
-            for entry in os.scandir(folder)
-            if _is_complete(entry.name) and not self._is_marker(entry)
+            Path(entry.path) for entry in os.scandir(folder) if _is_file(entry) and not self._is_marker(entry)
         )
 
     def take(self, sources: Iterable[Path]) -> Batch:
@@ -124,7 +122,7 @@ class Archive:
     def files(self) -> Iterator[Path]:
         """Every segment and ``.history`` file under its final name."""
         for folder in (self.root, *self._segment_folders()):
-            yield from sorted(Path(entry.path) for entry in os.scandir(folder) if _is_complete(entry.name))
+            yield from sorted(Path(entry.path) for entry in os.scandir(folder) if _is_file(entry))
 
     def lost(self) -> set[str]:
         """Names that the index has and no file: deleted behind our back. Looks at names only."""
@@ -245,7 +243,7 @@ class Archive:
 
     def _is_marker(self, entry: os.DirEntry[str]) -> bool:
         """The hole with a segment's name that tells pg_receivewal where to start (see ``stream``)."""
-        return len(entry.name) == 24 and entry.stat().st_blocks == 0
+        return len(entry.name) == 24 and entry.stat(follow_symlinks=False).st_blocks == 0
 
 
 def switches(root: Path, entries: Iterable[Entry]) -> dict[int, wal_segments.Switch]:
@@ -264,9 +262,11 @@ def _is_leftover(number: int | None, oldest: int | None) -> bool:
     return number is not None and oldest is not None and number < oldest - 1
 
 
-def _is_complete(file_name: str) -> bool:
-    name, _ = segment_file.split(file_name)
-    return bool(wal_segments.SEGMENT_NAME.fullmatch(name) or wal_segments.HISTORY_NAME.fullmatch(name))
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a complete segment or history; a pipe or a link may have such a name, too."""
+    name, _ = segment_file.split(entry.name)
+    is_complete = bool(wal_segments.SEGMENT_NAME.fullmatch(name) or wal_segments.HISTORY_NAME.fullmatch(name))
+    return is_complete and entry.is_file(follow_symlinks=False)
 
 
 def _is_segment_folder(entry: os.DirEntry[str]) -> bool:

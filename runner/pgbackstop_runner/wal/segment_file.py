@@ -43,7 +43,7 @@ def split(file_name: str) -> tuple[str, Compression]:
 def beginning(path: Path, count: int) -> bytes:
     """The first ``count`` bytes of the content; fewer where there are fewer. Raises Damaged, OSError."""
     _, compression = split(path.name)
-    with path.open("rb") as file:
+    with _file(path) as file:
         if compression == "lz4":
             return _lz4_beginning(path, file, count)
         with _opened(path, file, compression) as stream:
@@ -54,7 +54,7 @@ def digest(path: Path) -> Stored:
     """Size and SHA-256 of the *content*, which compressors do not change. Raises Damaged, OSError."""
     hashed, size = hashlib.sha256(), 0
     _, compression = split(path.name)
-    with path.open("rb") as file, _opened(path, file, compression) as stream:
+    with _file(path) as file, _opened(path, file, compression) as stream:
         for chunk in _chunks(stream):
             hashed.update(chunk)
             size += len(chunk)
@@ -64,14 +64,14 @@ def digest(path: Path) -> Stored:
 def length(path: Path) -> int:
     """Bytes of the content, all of which is decompressed. Raises Damaged, OSError."""
     _, compression = split(path.name)
-    with path.open("rb") as file, _opened(path, file, compression) as stream:
+    with _file(path) as file, _opened(path, file, compression) as stream:
         return sum(map(len, _chunks(stream)))
 
 
 def stored(path: Path) -> Stored:
     """Size and SHA-256 of the bytes on the disk, which are made durable. Raises OSError."""
     hashed, size = hashlib.sha256(), 0
-    with path.open("rb", buffering=0) as file:
+    with _file(path, buffering=0) as file:
         while chunk := file.read(_CHUNK):
             hashed.update(chunk)
             size += len(chunk)
@@ -87,7 +87,7 @@ def compress(source: Path, target: Path, compression: Compression) -> Stored:
     hashed, size = hashlib.sha256(), 0
     descriptor = atomic.create(target)
     try:
-        with os.fdopen(descriptor, "wb", buffering=0) as out, source.open("rb") as file:
+        with os.fdopen(descriptor, "wb", buffering=0) as out, _file(source) as file:
             for chunk in _compressed(file, compression):
                 out.write(chunk)
                 hashed.update(chunk)
@@ -115,12 +115,17 @@ def ends_whole(path: Path) -> bool:
     """
     if split(path.name)[1] != "lz4":
         return True
-    with path.open("rb") as file:
+    with _file(path) as file:
         flags = file.read(5)[-1:]
         checksum = 4 if flags and flags[0] & 0b100 else 0
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 4 - checksum))
         return file.read(4) == b"\0\0\0\0"
+
+
+def _file(path: Path, *, buffering: int = -1) -> BinaryIO:
+    """The file itself: another host may archive here, whose link would lead to a file of ours."""
+    return os.fdopen(regular_file.descriptor(path, follows=False), "rb", buffering)
 
 
 def _compressed(file: BinaryIO, compression: Compression) -> Iterator[bytes]:

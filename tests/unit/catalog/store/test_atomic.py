@@ -125,3 +125,19 @@ def test_a_sweep_takes_what_crashes_left_and_spares_what_is_being_written(tmp_pa
     assert sorted(tmp_path.iterdir()) == sorted([new, other])
     atomic.sweep(tmp_path)
     assert list(tmp_path.iterdir()) == [other]
+
+
+def test_a_sweep_passes_over_what_is_no_file(tmp_path: Path) -> None:
+    """Somebody else may write to the folder, too."""
+    (tmp_path / ".a.1.tmp").mkdir()
+    (tmp_path / ".b.999999999.tmp").symlink_to(tmp_path / ".b.999999999.tmp")
+    os.mkfifo(tmp_path / ".c.999999999.tmp")
+    (tmp_path / ".d.999999999.tmp").touch()
+    atomic.sweep_abandoned(tmp_path)
+    (tmp_path / ".e.1.tmp").touch()
+    atomic.sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".a.1.tmp",
+        ".b.999999999.tmp",
+        ".c.999999999.tmp",
+    ]

@@ -98,6 +98,7 @@ GOOD = json.loads(line(1))
         {"path": "/etc/passwd"},
         {"path": "a/../../b"},
         {"path": ["a"]},
+        {"path": "elsewhere/shop.backup"},
         {"size_bytes": float("inf")},
         {"size_bytes": 10**400},
         {"size_bytes": -1},

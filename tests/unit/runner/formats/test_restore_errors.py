@@ -150,7 +150,7 @@ def test_what_the_server_lacks_is_no_missing_entry(state: str) -> None:
 
 
 def test_a_message_without_an_end_takes_no_memory_and_is_no_number() -> None:
-    """A function of the database raises what it likes: 10^8 line feeds, or what looks like the tool's words."""
+    """A function of the database raises what it likes: 10^8 line feeds, what looks like our tool's words."""
     digits = "9" * 5000
     forged = (
         f"pg_restore: warning: errors ignored on restore: {digits}",

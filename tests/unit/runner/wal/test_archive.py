@@ -242,3 +242,31 @@ def test_a_full_disk_leaves_no_part_of_a_line(tmp_path: Path, monkeypatch: pytes
     assert (tmp_path / "index.jsonl").read_bytes() == before
     monkeypatch.undo()
     assert [segment.name for segment in archive.adopt().segments] == [makers.name(2)]
+
+
+def test_what_another_host_puts_there_leads_to_no_file_of_ours(tmp_path: Path) -> None:
+    """Who may write to a mounted archive plants links, pipes and folders in the place of WAL."""
+    archive = makers.opened(tmp_path / "archive")
+    secret = tmp_path / "password"
+    secret.write_text("SECRET")
+    place = archive.root / makers.name(4)[:16]
+    place.mkdir()
+    for path in (
+        archive.incoming / "00000002.history",
+        archive.incoming / makers.name(1),
+        archive.root / "00000003.history",
+        place / f"{makers.name(4)}.lz4",
+    ):
+        path.symlink_to(secret)
+    (archive.incoming / "00000004.history").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(archive.incoming / makers.name(2))
+    (archive.incoming / f"{makers.name(3)}.lz4").mkdir()
+    (archive.incoming / makers.name(5)).write_bytes(makers.content(5))
+    batch = archive.take(archive.waiting(archive.incoming))
+    assert [segment.name for segment in batch.segments] == [makers.name(5)]
+    assert archive.adopt().segments == []
+    for name in ("00000002.history", makers.name(2)):  # exchanged after the folder was looked at
+        with pytest.raises(OSError, match="no regular file"):
+            archive.take([archive.incoming / name])
+    copies = [path for path in archive.root.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert not any(b"SECRET" in path.read_bytes() for path in copies)
