@@ -11,6 +11,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from pgbackstop_catalog import connection_places
+
 MOST_SESSIONS: Final = 1000
 MOST_WATCHED: Final = 10_000
 TRIES: Final = 5
@@ -72,14 +74,18 @@ class Sessions:
 
 @dataclass
 class Attempts:
-    """Logins of the last minute that did not succeed, by address and name: nobody can lock out another."""
+    """Logins of the last minute that did not succeed, by address and name: nobody can lock out another.
+
+    Of IPv6 by network: each host has more addresses there than anybody could count.
+    """
 
     tries: int = TRIES
     _begun: dict[tuple[str, str], deque[float]] = field(default_factory=dict)
 
     def begin(self, address: str, name: str, *, now: float) -> bool:
         """Whether one more password may be tried; it counts until it succeeds."""
-        begun = self._begun.get((address, name), deque(maxlen=self.tries))
+        key = connection_places.source(address), name
+        begun = self._begun.get(key, deque(maxlen=self.tries))
         if len(begun) == self.tries and begun[0] > now - TRIES_IN:
             return False
         if len(self._begun) >= MOST_WATCHED:
@@ -87,12 +93,12 @@ class Attempts:
         while len(self._begun) >= MOST_WATCHED:
             del self._begun[next(iter(self._begun))]
         begun.append(now)
-        self._begun[address, name] = begun
+        self._begun[key] = begun
         return True
 
     def succeeded(self, address: str, name: str) -> None:
         """Forget what was tried before the right one."""
-        self._begun.pop((address, name), None)
+        self._begun.pop((connection_places.source(address), name), None)
 
 
 def _key(token: str) -> str:

@@ -34,3 +34,13 @@ def test_a_name_may_be_tried_again_after_a_minute_or_a_success() -> None:
     assert attempts.begin("host", "anna", now=TRIES_IN)
     attempts.succeeded("host", "anna")
     assert all(attempts.begin("host", "anna", now=TRIES_IN) for _ in range(TRIES))
+
+
+def test_more_addresses_of_one_network_are_not_more_tries() -> None:
+    attempts = Attempts()
+    assert all(attempts.begin(f"2001:db8::{number:x}", "anna", now=0.0) for number in range(TRIES))
+    assert not attempts.begin("2001:db8::ffff:1", "anna", now=0.0)
+    assert attempts.begin("2001:db8:0:1::1", "anna", now=0.0)
+    assert attempts.begin("192.0.2.1", "anna", now=0.0)
+    attempts.succeeded("2001:db8::abcd", "anna")
+    assert attempts.begin("2001:db8::1", "anna", now=0.0)
