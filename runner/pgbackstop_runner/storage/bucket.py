@@ -26,6 +26,7 @@ from obstore.exceptions import BaseError, NotFoundError
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.config.storage import ObjectStorage
 from pgbackstop_catalog.model import utc_now
+from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.storage import hashed, secret_files
 from pgbackstop_runner.storage.protocol import Sent, StoreError, require_inside, wrong_size
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 PART_BYTES = 8 * 2**20
 _MOST_PARTS = 9_000  # S3 allows 10,000
+_SMALL = 2**16
 _CONCURRENCY = 4  # times PART_BYTES is the memory of an upload
 RETRY: RetryConfig = {"max_retries": 3}  # of one request; a whole copy is tried again by its caller
 SILENCE = "60s"  # without a byte of an answer
@@ -117,12 +119,20 @@ class Bucket:
 
     def read(self, path: str) -> bytes:
         with self._errors(path):
-            return bytes(obstore.get(self.store, path).bytes())
+            return self._read(path)
 
     def mark(self) -> bytes | None:
         with self._errors(layout.STORAGE_MARK), contextlib.suppress(NotFoundError, FileNotFoundError):
-            return bytes(obstore.get(self.store, layout.STORAGE_MARK).bytes())
+            return self._read(layout.STORAGE_MARK)
         return None
+
+    def _read(self, path: str) -> bytes:
+        content = bytearray()
+        for chunk in obstore.get(self.store, path).stream(min_chunk_size=_SMALL):
+            content += chunk
+            if len(content) > codec.MOST_BYTES:
+                raise StoreError(f"{self.name}: {path} is larger than {codec.MOST_BYTES} bytes.")
+        return bytes(content)
 
     def open(self, path: str, size_bytes: int) -> BinaryIO:
         """By ranges: each is one request with its own time limit and its own retries."""
@@ -158,9 +168,12 @@ class Bucket:
             raise StoreError(f"{self.name} holds other bytes than were sent of {path}.")
 
     def _reads_back(self, path: str, sent: Sent) -> bool:
-        found = hashlib.sha256()
+        found, left = hashlib.sha256(), sent.size_bytes
         for chunk in obstore.get(self.store, path).stream(min_chunk_size=PART_BYTES):
             found.update(chunk)
+            left -= len(chunk)
+            if left < 0:  # it may go on without end
+                return False
         return found.hexdigest() == sent.sha256
 
     @contextlib.contextmanager

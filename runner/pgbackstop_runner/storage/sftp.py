@@ -181,6 +181,8 @@ class SftpStore:
             for chunk in self._chunks(file):
                 found.update(chunk)
                 count += len(chunk)
+                if count > sent.size_bytes:  # it may go on without end
+                    raise StoreError(f"{self.name} holds more than the {sent.size_bytes} bytes of {path}.")
         if count != sent.size_bytes:
             raise StoreError(f"{self.name} holds {count} of the {sent.size_bytes} bytes of {path}.")
         if found.hexdigest() != sent.sha256:
