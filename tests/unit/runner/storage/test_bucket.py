@@ -37,14 +37,17 @@ class Endless(BaseHTTPRequestHandler):
         self._head(self.put_bytes)
 
     def do_GET(self) -> None:
-        self._head(ENDLESS)
+        wanted = self.headers.get("Range", "")
+        self._head(ENDLESS, wanted.replace("=", " ") + f"/{ENDLESS}" if wanted else "")
         self.close_connection = True
         with contextlib.suppress(OSError):
             while True:
                 self.wfile.write(bytes(2**16))
 
-    def _head(self, length: int) -> None:
-        self.send_response(200)
+    def _head(self, length: int, part: str = "") -> None:
+        self.send_response(206 if part else 200)
+        if part:
+            self.send_header("Content-Range", part)
         self.send_header("Content-Length", str(length))
         self.send_header("ETag", '"none of ours"')
         self.send_header("Last-Modified", "Sun, 22 Nov 2026 02:00:00 GMT")
@@ -82,3 +85,8 @@ def test_what_is_read_whole_has_a_limit(endless: Bucket, monkeypatch: pytest.Mon
 def test_what_was_sent_is_read_back_no_further_than_it_was_sent(endless: Bucket) -> None:
     with pytest.raises(StoreError, match="holds other bytes than were sent"):
         endless.put(io.BytesIO(bytes(1000)), "shop.backup", 1000)
+
+
+def test_of_a_part_no_more_is_taken_than_was_asked_for(endless: Bucket) -> None:
+    with endless.open("shop.backup", 1000) as stored, pytest.raises(StoreError, match="of 1000 bytes"):
+        stored.read()
