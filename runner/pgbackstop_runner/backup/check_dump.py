@@ -17,7 +17,7 @@ from pgbackstop_runner.backup.logical import Dump
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.formats import psql_reading
 from pgbackstop_runner.formats.dump_files import GLOBALS
-from pgbackstop_runner.postgres import client_process, client_programs
+from pgbackstop_runner.postgres import client_process, client_programs, tool_output
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.system import streams
 from pgbackstop_runner.verify import dump as dumps
@@ -70,7 +70,7 @@ def _listed_tables(binaries: Binaries, path: Path) -> Iterator[int]:
     limits, cell = client_process.Limits(duration=_TIMEOUT), binaries.reader(path)
     try:
         with client_process.start("pg_restore", argv, limits=limits, pipe_output=True, cell=cell) as tool:
-            for line in tool.stdout:
+            for line in tool_output.lines(tool):
                 parts = line.split(maxsplit=5)
                 if len(parts) > 4 and parts[3:5] == [b"TABLE", b"DATA"] and parts[2].isdigit():
                     yield int(parts[2])

@@ -25,7 +25,7 @@ from pgbackstop_runner.formats.database_statements import Subject
 from pgbackstop_runner.formats.dependents import Dependent, Key
 from pgbackstop_runner.formats.dump_files import GLOBALS
 from pgbackstop_runner.formats.sql_script import Statement
-from pgbackstop_runner.postgres import client_process
+from pgbackstop_runner.postgres import client_process, tool_output
 from pgbackstop_runner.postgres.client_programs import Binaries
 from pgbackstop_runner.system import compression, state_folder
 
@@ -258,7 +258,7 @@ def contents(binaries: Binaries, dump: Path, *options: str) -> list[str]:
     """The lines of pg_restore --list. Raises AttemptFailed."""
     argv = [binaries.path("pg_restore"), "--list", *options, str(dump)]
     with client_process.start("pg_restore", argv, pipe_output=True, cell=binaries.reader(dump)) as tool:
-        text = tool.stdout.read().decode(errors="surrogateescape")
+        text = tool_output.whole(tool).decode(errors="surrogateescape")
         tool.finish()
     return [line for line in text.split("\n") if line and not line.startswith(";")]
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.postgres import client_process
+from pgbackstop_runner.postgres import client_process, tool_output
 from pgbackstop_runner.postgres.client_programs import Binaries
+
+_MOST_BYTES = 2**20
 
 
 def read(programs: Binaries, data: Path) -> dict[str, str]:
@@ -16,7 +18,7 @@ def read(programs: Binaries, data: Path) -> dict[str, str]:
     cell = programs.jail.worker(programs.folder, writes=(), reads=(data,)) if programs.jail else None
     try:
         with client_process.start("pg_controldata", argv, pipe_output=True, cell=cell) as tool:
-            text = tool.stdout.read().decode(errors="replace")
+            text = tool_output.whole(tool, _MOST_BYTES).decode(errors="replace")
             tool.finish()
     except AttemptFailed as error:
         raise AttemptFailed(Reason.CORRUPT, f"pg_controldata cannot read {data}: {error.problem}") from error

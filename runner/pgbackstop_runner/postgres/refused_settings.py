@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.postgres import client_process
+from pgbackstop_runner.postgres import client_process, tool_output
 from pgbackstop_runner.postgres.client_programs import Binaries
 
 # In English: the environment of our tools asks for that, until lc_messages is read.
 _NAMED = re.compile(r'LOG:  .*?parameter "([\w.]+)"')
+_MOST_BYTES = 2**20
 
 
 def find(programs: Binaries, data: Path, options: Mapping[str, str]) -> frozenset[str]:
@@ -34,7 +35,7 @@ def find(programs: Binaries, data: Path, options: Mapping[str, str]) -> frozense
         contextlib.suppress(AttemptFailed),
     ):
         # The live server had another while it was backed up: this one waits for its next restart.
-        if tool.stdout.read().strip() == b"minimal":
+        if tool_output.whole(tool, _MOST_BYTES).strip() == b"minimal":
             found.add("wal_level")
         tool.finish()
     return frozenset(found)

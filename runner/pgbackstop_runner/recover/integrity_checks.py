@@ -11,7 +11,7 @@ from psycopg import sql
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.proof import CheckResult
 from pgbackstop_runner.failures import AttemptFailed
-from pgbackstop_runner.postgres import client_process, shared_names, validity
+from pgbackstop_runner.postgres import client_process, shared_names, tool_output, validity
 from pgbackstop_runner.postgres.private_server import PrivateServer
 from pgbackstop_runner.postgres.shared_names import Names
 from pgbackstop_runner.system import phrases
@@ -71,8 +71,7 @@ def _pages(recovered: PrivateServer, *, install: bool) -> CheckResult:
             for database in databases:
                 _let_install(recovered, database)
     except psycopg.Error as error:
-        words = " ".join(str(error).split())
-        return CheckResult(name="pages", ok=False, detail=f"could not be asked: {words}")
+        return CheckResult(name="pages", ok=False, detail=f"could not be asked: {errors.one_line(error)}")
     result = _amcheck(recovered, install=install, without=locked)
     if not locked:
         return result
@@ -122,9 +121,9 @@ def _amcheck(recovered: PrivateServer, *, install: bool, without: list[str]) -> 
         with client_process.start(
             "pg_amcheck", argv, pipe_output=True, cell=recovered.programs.cell()
         ) as tool:
-            for line in tool.stdout:
+            for line in tool_output.lines(tool):
                 if len(corrupt) < phrases.SHOWN:
-                    corrupt.append(line.decode(errors="replace").strip())
+                    corrupt.append(errors.one_line(line.decode(errors="replace")))
             said = tool.finish()
     except AttemptFailed as error:
         if corrupt:
