@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -22,10 +21,11 @@ import yaml
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.scheduler import SchedulerState
 from pgbackstop_catalog.store.folder import FolderCatalog
-from tests.support import ports, storages
+from tests.support import forks, ports, storages
+from tests.support.install_postgres import ROOT
 
 DEADLINE = 60.0  # seconds; only what is broken ever takes so long
-STAND_IN = Path(__file__).with_name("stand_in.py")
+STAND_IN = "tests.integration.daemon.stand_in"
 
 
 def until(happens: Callable[[], Any], what: str) -> Any:
@@ -44,7 +44,7 @@ class Daemons:
     """A folder with a configuration, and the daemons that are started on it."""
 
     folder: Path
-    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def file(self) -> Path:
@@ -80,24 +80,28 @@ class Daemons:
         """What the stand-in of a plan or receiver does from now on."""
         (self.folder / f"{name}.does").write_text("\n".join(lines))
 
-    def start(self, **environment: str) -> subprocess.Popen[bytes]:
+    def start(self, **environment: str) -> subprocess.Popen[str]:
         """Start the stand-in daemon; its log goes into ``log``."""
         with (self.folder / "log").open("ab") as log:
-            daemon = subprocess.Popen(
-                [sys.executable, str(STAND_IN), "serve", str(self.file)],
+            daemon = forks.start(
+                "serve",
+                str(self.file),
+                program=STAND_IN,
+                stdout=subprocess.DEVNULL,
                 stderr=log,
                 env={**os.environ, **environment},
+                cwd=ROOT,
             )
         self.started.append(daemon)
         return daemon
 
-    def start_and_wait(self, **environment: str) -> subprocess.Popen[bytes]:
+    def start_and_wait(self, **environment: str) -> subprocess.Popen[str]:
         """The same, and wait until it lives."""
         daemon = self.start(**environment)
         until(lambda: (state := self.state()) and state.pid == daemon.pid and state, "a heartbeat")
         return daemon
 
-    def stop(self, daemon: subprocess.Popen[bytes]) -> int:
+    def stop(self, daemon: subprocess.Popen[str]) -> int:
         """SIGTERM; its exit code."""
         daemon.send_signal(signal.SIGTERM)
         return daemon.wait(DEADLINE)
@@ -186,7 +190,7 @@ class Alertmanager:
             return False
 
     def _get(self, path: str) -> bytes:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
         with contextlib.closing(connection):
             connection.request("GET", path)
             answer = connection.getresponse()

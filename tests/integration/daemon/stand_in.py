@@ -2,6 +2,7 @@
 
 A plan's behaviour is a file of its name beside the configuration: words "sleep SECONDS", "exit CODE",
 "silent" (writes no record), "say TEXT", "busy" (as if the plan ran by hand), "stubborn" (ignores SIGTERM).
+What the daemon alone needs is imported by the daemon alone: each of the many backups would pay for it.
 """
 
 import argparse
@@ -12,18 +13,22 @@ import time
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from pgbackstop_catalog.model import format_time, utc_now
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_runner import workspace
-from pgbackstop_runner.daemon import service, settings
-from pgbackstop_runner.daemon.plan_state import Order
-from pgbackstop_runner.system import log
+
+if TYPE_CHECKING:
+    from pgbackstop_runner.daemon.plan_state import Order
 
 
 def serve(file: Path) -> None:
+    from pgbackstop_runner.daemon import service, settings  # noqa: PLC0415 - see above
+    from pgbackstop_runner.system import log  # noqa: PLC0415
+
     opened = workspace.open_workspace(file, on_invalid_record=lambda error: None)
     log.configure(opened.config.log)
     service.run(
@@ -42,7 +47,7 @@ def serve(file: Path) -> None:
     )
 
 
-def _backup_command(opened: workspace.Workspace, order: Order) -> list[str]:
+def _backup_command(opened: workspace.Workspace, order: "Order") -> list[str]:
     due = format_time(order.due) if order.due else ""
     return [*_ourselves("backup", opened), order.plan, order.trigger, due]
 

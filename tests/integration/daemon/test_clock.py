@@ -40,7 +40,7 @@ def clock(tmp_path: Path) -> Clock:
     return Clock(tmp_path)
 
 
-def _start_before(daemons: Daemons, clock: Clock, due: datetime) -> subprocess.Popen[bytes]:
+def _start_before(daemons: Daemons, clock: Clock, due: datetime) -> subprocess.Popen[str]:
     """A daemon that lives at a moment when ``due`` is a second away, however long it takes to start."""
     clock.set(due - timedelta(minutes=50))
     daemon = daemons.start_and_wait(**clock.environment)

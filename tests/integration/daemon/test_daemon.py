@@ -257,7 +257,8 @@ def test_no_secret_in_argv_log_or_catalog(daemons: Daemons) -> None:
     (daemons.folder / "password").write_text(secret + "\n")
     daemons.configure({"long": {"schedule": EACH_SECOND}}, server={"password_file": "password"})
     daemons.behave("long", "sleep 600")
-    daemon = daemons.start_and_wait()
+    # What Python reads when it starts keeps the daemon from being a fork, whose words /proc does not show.
+    daemon = daemons.start_and_wait(PYTHONUNBUFFERED="1")
     running = attempts.running(daemons, "long")
     family = [psutil.Process(daemon.pid), *psutil.Process(daemon.pid).children(recursive=True)]
     assert running.pid in {process.pid for process in family}

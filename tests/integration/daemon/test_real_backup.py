@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import yaml
 
 from pgbackstop_catalog.records.attempt import Status
 from tests.integration.daemon.conftest import DEADLINE, Daemons, until
-from tests.support import backups, storages
+from tests.support import backups, forks, storages
 from tests.support.databases import Database
 
 
@@ -35,20 +34,17 @@ def configured(daemons: Daemons, database: Database) -> Daemons:
 
 
 @pytest.fixture
-def daemon(configured: Daemons) -> subprocess.Popen[bytes]:
+def daemon(configured: Daemons) -> subprocess.Popen[str]:
     log = Path(configured.folder / "log")
     with log.open("wb") as written:
-        started = subprocess.Popen(
-            [sys.executable, "-m", "pgbackstop_runner.main", "--config", str(configured.file), "daemon"],
-            stderr=written,
-            stdout=subprocess.DEVNULL,
-        )
+        words = ("--config", str(configured.file), "daemon")
+        started = forks.start(*words, stdout=subprocess.DEVNULL, stderr=written)
     configured.started.append(started)
     return started
 
 
 def test_a_due_plan_is_backed_up(
-    configured: Daemons, daemon: subprocess.Popen[bytes], database: Database
+    configured: Daemons, daemon: subprocess.Popen[str], database: Database
 ) -> None:
     def succeeded() -> bool:
         return any(record.status is Status.SUCCEEDED for record in configured.records("shop"))

@@ -4,7 +4,6 @@ import itertools
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,10 +18,11 @@ from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_runner import workspace
 from tests.integration.daemon.conftest import DEADLINE, until
-from tests.support import storages
+from tests.support import forks, storages
+from tests.support.install_postgres import ROOT
 from tests.support.servers import Server
 
-STAND_IN = Path(__file__).with_name("stand_in.py")
+STAND_IN = "tests.integration.fleet.stand_in"
 _NUMBERS = itertools.count()
 Plans = Mapping[str, Mapping[str, Any]]
 
@@ -32,7 +32,7 @@ class Host:
     """A worker's host: its configuration, its log, its process."""
 
     file: Path
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[str] | None = None
 
     @property
     def pid(self) -> int:
@@ -116,28 +116,22 @@ class Fleet:
     def start(self, name: str, *arguments: str, port: int | None = None) -> Host:
         """Start a worker on a host, and wait until it takes runs."""
         host = self.hosts.get(name) or self.host(name, port=port)
-        return self._started(host, [str(STAND_IN), str(host.file), *arguments])
+        return self._started(host, str(host.file), *arguments, program=STAND_IN)
 
     def start_real(self, name: str, *arguments: str) -> Host:
         """The same with the command line."""
         host = self.hosts.get(name) or self.host(name)
-        return self._started(host, [*_command(host), "worker", *arguments])
+        return self._started(host, "--config", str(host.file), "worker", *arguments)
 
     def start_daemon(self, name: str) -> Host:
         """Start a daemon on a host, and wait until it lives."""
         host = self.hosts.get(name) or self.host(name)
-        return self._started(host, [*_command(host), "daemon"], mark="daemon started")
+        return self._started(host, "--config", str(host.file), "daemon", mark="daemon started")
 
     def refused(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """What the command line answers where it does not start a worker."""
         host = self.hosts.get(name) or self.host(name)
-        return subprocess.run(
-            [sys.executable, *_command(host), "worker", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=DEADLINE,
-        )
+        return forks.run("--config", str(host.file), "worker", *arguments, timeout=DEADLINE)
 
     def reload(self) -> None:
         """SIGHUP to every worker, and wait until it has been heard."""
@@ -187,11 +181,11 @@ class Fleet:
             if host.process is not None:
                 host.process.wait(DEADLINE)
 
-    def _started(self, host: Host, command: list[str], mark: str = "worker started") -> Host:
+    def _started(
+        self, host: Host, *words: str, program: str = forks.RUNNER, mark: str = "worker started"
+    ) -> Host:
         with host.file.with_suffix(".log").open("ab") as log:
-            host.process = subprocess.Popen(
-                [sys.executable, *command], stderr=log, stdout=log, cwd=self.folder
-            )
+            host.process = forks.start(*words, program=program, stdout=log, stderr=log, cwd=ROOT)
         until(lambda: mark in host.log() or host.process.poll() is not None, mark)  # type: ignore[union-attr]
         assert mark in host.log(), host.log()
         return host
@@ -210,10 +204,6 @@ class Fleet:
         fresh.write_text(yaml.safe_dump(document))
         fresh.replace(file)
         return file
-
-
-def _command(host: Host) -> list[str]:
-    return ["-m", "pgbackstop_runner.main", "--config", str(host.file)]
 
 
 def _fleet(folder: Path, server: Server) -> Iterator[Fleet]:
