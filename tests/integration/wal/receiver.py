@@ -29,6 +29,13 @@ from tests.support import accounts, factories, forks, install_postgres, places, 
 from tests.support.servers import Server
 
 DEADLINE = 60.0  # seconds; what is waited for takes one or two
+# How often the receiver samples the server and writes its state, in seconds; the tests wait for these.
+PAUSES = {
+    "pgbackstop_runner.wal.sampler.INTERVAL": 0.2,
+    "pgbackstop_runner.wal.maintenance.STATE_INTERVAL": 0.2,
+    "pgbackstop_runner.wal.maintenance.BACKUPS_INTERVAL": 0.5,
+    "pgbackstop_runner.wal.maintenance.WINDOWS_INTERVAL": 1.0,
+}
 T = TypeVar("T")
 
 
@@ -55,7 +62,7 @@ class Receiver:
     password_command: list[str] | None = None
     bin_dir: Path | None = None
     more: dict[str, Any] = field(default_factory=dict)
-    pauses: Mapping[str, float] = field(default_factory=dict)  # of the receiver, as forks.start knows them
+    pauses: Mapping[str, float] = field(default_factory=dict)  # over PAUSES, as forks.start knows them
     process: subprocess.Popen[str] | None = None
     errors: Path = field(init=False)
 
@@ -115,7 +122,9 @@ class Receiver:
         """Start the receiver."""
         with self.errors.open("ab") as errors:
             words = ("--config", str(self.configure()), "wal", "receive", "main")
-            self.process = forks.start(*words, stdout=subprocess.DEVNULL, stderr=errors, pauses=self.pauses)
+            self.process = forks.start(
+                *words, stdout=subprocess.DEVNULL, stderr=errors, pauses={**PAUSES, **self.pauses}
+            )
         return self.process
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from pgbackstop_runner.wal import archive_command
 from tests.integration.wal import receiver as receivers
 from tests.integration.wal.conftest import MakeRig
 from tests.integration.wal.receiver import Receiver, wait_for
-from tests.support import accounts, backups, places
+from tests.support import accounts, places
 from tests.support.fixtures import MakeServer
 
 NAME = "000000010000000000000007"
@@ -157,6 +156,13 @@ def archived_by_server(receiver: Receiver, name: str) -> None:
     wait_for("the server archived it", lambda: str(receiver.server.execute(query)[0][0]) >= name)
 
 
+def archives_by(receiver: Receiver, command: str) -> None:
+    """Let another command archive from now on."""
+    receiver.server.execute(f"alter system set archive_command = '{command}'")
+    receiver.server.execute("select pg_reload_conf()")
+    wait_for("the setting", lambda: receiver.server.execute("show archive_command") == [(command,)])
+
+
 def test_a_server_archives_and_the_receiver_indexes(commanded: Receiver) -> None:
     server = commanded.server
     server.execute("create table heartbeat (id int)")
@@ -183,11 +189,7 @@ def test_a_server_archives_and_the_receiver_indexes(commanded: Receiver) -> None
 @pytest.mark.parametrize("is_late", [True, False])
 def test_what_the_server_still_has_to_send_is_no_gap(commanded: Receiver, is_late: bool) -> None:
     """After a crash the archiver sends out of order; what it has sent, and is not here, is lost."""
-    commanded.server.execute("alter system set archive_command = 'false'")
-    commanded.server.execute("select pg_reload_conf()")
-    backups.until(
-        lambda: commanded.server.execute("show archive_command") == [("false",)], "the setting of the server"
-    )
+    archives_by(commanded, "false")
     last = commanded.fill(4)
     names = [f"{int(last, 16) - behind:024X}" for behind in (3, 2, 1, 0)]
     pg_wal = commanded.server.data / "pg_wal"
@@ -216,8 +218,7 @@ def test_what_the_server_still_has_to_send_is_no_gap(commanded: Receiver, is_lat
 
 
 def test_a_failing_command_is_said(commanded: Receiver) -> None:
-    commanded.server.execute("alter system set archive_command = 'false'")
-    commanded.server.execute("select pg_reload_conf()")
+    archives_by(commanded, "false")
     commanded.start()
     commanded.streaming()
     commanded.fill()
@@ -225,16 +226,14 @@ def test_a_failing_command_is_said(commanded: Receiver) -> None:
     assert "archive_command fails" in state.message
     commanded.server.execute("alter system reset archive_command")
     commanded.server.execute("select pg_reload_conf()")
-    commanded.until("it works again", lambda state: state.status == "streaming" and not state.message, 90)
+    commanded.until("it works again", lambda state: state.status == "streaming" and not state.message)
 
 
-@pytest.mark.slow
 def test_a_command_that_archives_nothing_is_found_out(commanded: Receiver) -> None:
-    commanded.server.execute("alter system set archive_command = 'true'")
-    commanded.server.execute("select pg_reload_conf()")
-    time.sleep(0.5)
+    commanded.pauses = {"pgbackstop_runner.wal.archiver_check.GRACE": 2.0}
+    archives_by(commanded, "true")
     commanded.start()
     commanded.streaming()
     name = commanded.fill()
-    state = commanded.until("it is found out", lambda state: state.status == "down", 60)
+    state = commanded.until("it is found out", lambda state: state.status == "down")
     assert f"The server believes that {name} is archived" in state.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
@@ -147,9 +148,12 @@ def spoil(archiver: Archiver, how: str) -> None:
         os.truncate(old, 0)
 
 
+# A history file is never compressed, and what is not a segment is compressed in the same way.
 @pytest.mark.parametrize("when", ["before", "after", "orphaned"])
-@pytest.mark.parametrize("how", SUFFIXES)
-@pytest.mark.parametrize("name", [NAME, f"{NAME}.00000028.backup", "00000002.history"])
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [*((NAME, how) for how in SUFFIXES), (f"{NAME}.00000028.backup", "lz4"), ("00000002.history", "lz4")],
+)
 def test_the_next_try_mends_what_a_kill_left(folder: Path, name: str, how: str, when: str) -> None:
     archiver = Archiver(folder, how=how, name=name)
     archiver.arm(when)
@@ -164,8 +168,10 @@ def test_the_same_on_a_file_system_without_hard_links(folder: Path, when: str) -
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("how", SUFFIXES)
-@pytest.mark.parametrize("left", ["nothing", "two names", "emptied"])
+@pytest.mark.parametrize(
+    ("left", "how"),
+    [*(("two names", how) for how in SUFFIXES), *itertools.product(("nothing", "emptied"), ("lz4", "none"))],
+)
 def test_the_same_where_the_file_is_there_already(folder: Path, left: str, how: str, when: str) -> None:
     archiver = Archiver(folder, how=how)
     archiver.arm(when)

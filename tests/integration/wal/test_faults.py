@@ -6,10 +6,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from pgbackstop_catalog.model import utc_now
 from tests.integration.wal.conftest import MakeRig
 from tests.integration.wal.receiver import Receiver, wait_for
 from tests.support import places
@@ -113,8 +115,15 @@ def test_a_lost_slot_is_one_gap_and_a_new_base_backup_heals_it(
     receiver.streaming()
     last = receiver.fill(2)
     receiver.arrived(last)
-    time.sleep(3)  # a crash loop, or a second record of the same gap, would show by now
-    state = receiver.until("it streams", lambda state: state.status == "streaming" and not state.message)
+    later = utc_now() + timedelta(
+        seconds=2
+    )  # a crash loop, or a second record of the same gap, shows by then
+    state = receiver.until(
+        "it streams on",
+        lambda state: (
+            state.status == "streaming" and not state.message and (state.last_reply_at or later) > later
+        ),
+    )
     assert len(state.gaps) == 1
     gap = state.gaps[0]
     assert gap.first == f"{before[:16]}{int(before[16:], 16) + 1:08X}"

@@ -68,7 +68,7 @@ def test_an_idle_server_is_healthy(receiver: Receiver) -> None:
     receiver.fill()
     before = receiver.until("a moment is known", lambda state: state.recoverable_until is not None)
     assert before.recoverable_until is not None
-    later = before.recoverable_until + datetime.timedelta(seconds=4)
+    later = before.recoverable_until + datetime.timedelta(seconds=2)
     after = receiver.until(
         "the moment moves on",
         lambda state: state.recoverable_until is not None and state.recoverable_until > later,
