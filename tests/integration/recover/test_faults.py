@@ -2,7 +2,7 @@
 
 import signal
 import subprocess
-import time
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tests.integration.recover.conftest import MakePrimary
 from tests.integration.recover.primary import Primary
 from tests.support import accounts, backups, places, ports
 
-ATTEMPTS = 5
+KILLER = Path(__file__).with_name("killer.py")
 
 
 def starts(primary: Primary, data: Path) -> subprocess.CompletedProcess[str]:
@@ -37,21 +37,19 @@ def starts(primary: Primary, data: Path) -> subprocess.CompletedProcess[str]:
 
 
 def killed_when(primary: Primary, name: str) -> Path:
-    """Recovers, and kills it as soon as a file of that name appears; returns the unfinished place.
-
-    What is left to do then takes a fraction of a second, so that the kill may come too late.
-    """
-    for _ in range(ATTEMPTS):
-        place = primary.target()
-        with primary.site.start("recover", "main", "--into", str(place)) as runner:
-            deadline = time.monotonic() + backups.PATIENCE
-            while not (place / name).exists() and runner.poll() is None:
-                assert time.monotonic() < deadline
-            runner.send_signal(signal.SIGKILL)
-            assert runner.wait(backups.PATIENCE) in {0, -signal.SIGKILL}, runner.communicate()
-        if (place / UNFINISHED).exists():
-            return place
-    pytest.fail(f"it was done before it was killed, {ATTEMPTS} times: nothing was tested")
+    """Recovers, and kills it as soon as a file of that name is there; returns the unfinished place."""
+    place = primary.target()
+    words = ["--config", str(primary.site.file), "recover", "main", "--into", str(place)]
+    done = subprocess.run(
+        [sys.executable, KILLER, place / name, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=2 * backups.PATIENCE,
+        env=backups.environment(),
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    return place
 
 
 @pytest.mark.parametrize("moment", ["global/1260", "global/pg_control", "RECOVER.md", "recovery.signal"])
