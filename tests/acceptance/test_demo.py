@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,7 +85,7 @@ def test_the_screen_is_true_and_ctrl_c_leaves_nothing(running: Running) -> None:
         assert done.returncode == 0, f"{command}: {done.stderr}"
         assert done.stdout.strip(), command
     for url in re.findall(r"^\w+ +(http\S+)", text, re.MULTILINE):
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - found by "http"
+        with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - found by "http"
             assert answer.status == 200
     _the_console_lets_in_whom_the_screen_names(running, text)
     refused = run_once(running.folder)
@@ -122,10 +121,13 @@ def test_a_killed_postgresql_is_seen_and_the_ages_keep_growing(running: Running)
     )
     assert running.shows("postgresql was ended by signal 9") or _later(running, "postgresql was ended")
     before = _ages(running.folder)
-    time.sleep(2)
-    after = _ages(running.folder)
     assert set(before) == {("shop-logical", "shop"), ("shop-logical", "postgres"), ("shop-physical", "")}
-    assert all(1 <= after[key] - before[key] < 30 for key in before)
+
+    def have_grown() -> bool:
+        after = _ages(running.folder)
+        return all(after[key] >= age + 1 for key, age in before.items())
+
+    eventually(have_grown, "each age grows")
 
     running.process.send_signal(signal.SIGTERM)
     assert running.process.wait(timeout=PATIENCE) == 0

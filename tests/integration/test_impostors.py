@@ -19,13 +19,14 @@ SECRET = "backup-pw-XYZZY"
 ELSEWHERE = "0.0.0.0"  # noqa: S104
 
 
-def configure(folder: Path, port: int, **settings: Any) -> Path:
+def configure(folder: Path, port: int, *, patience: str = "2m", **settings: Any) -> Path:
+    """A plan that gives a server up after ``patience``."""
     (folder / "password").write_text(SECRET)
     (folder / "password").chmod(0o600)
     server = {"port": port, "password_file": folder / "password", "wal": {"enabled": False}, **settings}
     document = {
         "servers": {"main": server},
-        "plans": {"p": {"server": "main", "backup_type": "logical", "first_byte_timeout": "3s"}},
+        "plans": {"p": {"server": "main", "backup_type": "logical", "first_byte_timeout": patience}},
         "storages": {"disk": {"path": folder / "store"}},
     }
     return write_config(folder / "pgbackstop.yaml", document)
@@ -108,7 +109,7 @@ def flood(client: socket.socket) -> None:
 @pytest.mark.parametrize("converse", [drip, flood])
 def test_a_check_ends(tmp_path: Path, converse: impostors.Conversation) -> None:
     with impostors.listening(converse) as port:
-        done = run(configure(tmp_path, port), "check")
+        done = run(configure(tmp_path, port, patience="3s"), "check")
     assert done.returncode == 3
     assert "NO" in done.stdout
 

@@ -45,7 +45,7 @@ def eventually(holds: Callable[[], bool], what: str) -> None:
 def samples(folder: Path) -> list[Sample]:
     """What the demo's exporter says now."""
     port = json.loads((folder / "state.json").read_text())["ports"]["exporter"]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         return metrics.samples(answer.read().decode())
 
 

@@ -126,7 +126,7 @@ class Server:
         """A connection string without a password in it."""
         return (
             f"host=127.0.0.1 port={self.port} user={self.superuser} dbname={database or self.database} "
-            f"passfile={self.passfile} connect_timeout=5"
+            f"passfile={self.passfile} connect_timeout=60"
         )
 
     def connect(self, database: str = "") -> psycopg.Connection[tuple[object, ...]]:

@@ -84,16 +84,18 @@ async def test_the_time_of_the_last_success_is_kept_while_it_fails() -> None:
 
 @in_loop
 async def test_one_that_hangs_is_reported_and_not_started_again() -> None:
-    let_go, started = threading.Event(), []
+    begun, let_go, started = threading.Event(), threading.Event(), []
 
     def hang() -> None:
         started.append(1)
+        begun.set()
         assert let_go.wait(LONG)
 
     found = collector(partial(threads.run, hang, name="hang"), Reports(), limit=SOON)
     assert not (await found.run()).success
     assert not (await found.run()).success
     assert "no result" in found.health.error
+    assert begun.wait(LONG)
     assert len(started) == 1
     let_go.set()
     async with asyncio.timeout(LONG):
@@ -172,16 +174,18 @@ async def test_the_loop_goes_on_until_it_is_cancelled() -> None:
 
 @in_loop
 async def test_cancelling_the_loop_ends_what_is_in_flight() -> None:
-    cancelled = asyncio.Event()
+    begun, cancelled = asyncio.Event(), asyncio.Event()
 
     async def action() -> None:
+        begun.set()
         try:
             await asyncio.sleep(LONG)
         finally:
             cancelled.set()
 
     task = asyncio.create_task(collector(action, Reports()).loop())
-    await asyncio.sleep(SOON)
+    async with asyncio.timeout(LONG):
+        await begun.wait()
     task.cancel()
     async with asyncio.timeout(LONG):
         await cancelled.wait()

@@ -161,7 +161,9 @@ def test_a_storage_that_is_not_there_is_unknown(opened: Workspace) -> None:
 
 def test_a_silent_daemon(opened: Workspace) -> None:
     backed_up(opened)
-    state = SchedulerState(pid=1, host="here", started_at=NOW - DAY, heartbeat_at=NOW - timedelta(hours=1))
+    # Not NOW: this may be run long after the module was imported.
+    heard = datetime.now(UTC) - timedelta(minutes=61)
+    state = SchedulerState(pid=1, host="here", started_at=NOW - DAY, heartbeat_at=heard)
     opened.state.scheduler.parent.mkdir(parents=True, exist_ok=True)
     opened.state.scheduler.write_bytes(codec.encode(state))
     told = status(opened)

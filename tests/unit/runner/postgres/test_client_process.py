@@ -47,7 +47,7 @@ def test_the_password_is_in_no_folder_and_no_environment() -> None:
 def test_a_clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGHOST", "elsewhere")
     monkeypatch.setenv("THE_PASSWORD", "s3cret")
-    shown = client_process.listing("env", ["/usr/bin/env"], seconds=10)
+    shown = client_process.listing("env", ["/usr/bin/env"], seconds=PATIENCE)
     assert "LC_ALL=C" in shown
     assert "elsewhere" not in shown
     assert "s3cret" not in shown
@@ -60,7 +60,7 @@ def test_an_exit_status_counts() -> None:
     with pytest.raises(AttemptFailed, match="sh was ended by signal 9: it said nothing"):
         client_process.run("sh", ["/bin/sh", "-c", "kill -9 $$"])
     with pytest.raises(AttemptFailed, match="exit status 4: words"):
-        client_process.listing("sh", ["/bin/sh", "-c", "echo words >&2; exit 4"], seconds=10)
+        client_process.listing("sh", ["/bin/sh", "-c", "echo words >&2; exit 4"], seconds=PATIENCE)
 
 
 def test_what_cannot_be_started(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_what_cannot_be_started(tmp_path: Path) -> None:
         client_process.run("none", argv)
     assert caught.value.reason is Reason.CLIENT
     with pytest.raises(AttemptFailed, match="none cannot be started: No such file"):
-        client_process.listing("none", argv, seconds=1)
+        client_process.listing("none", argv, seconds=PATIENCE)
 
 
 def test_a_listing_has_an_end() -> None:
@@ -79,7 +79,7 @@ def test_a_listing_has_an_end() -> None:
 
 
 def test_bytes_that_are_no_text() -> None:
-    assert client_process.listing("printf", ["/usr/bin/printf", r"M\374ller"], seconds=10) == "M�ller"
+    assert client_process.listing("printf", ["/usr/bin/printf", r"M\374ller"], seconds=PATIENCE) == "M�ller"
 
 
 @pytest.mark.parametrize(

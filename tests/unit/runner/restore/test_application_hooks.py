@@ -44,13 +44,13 @@ def address() -> Iterator[str]:
 def test_a_proxy_is_not_asked_for_this_machine(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # nobody listens there
     monkeypatch.delenv("no_proxy", raising=False)
-    done = application_hooks.run("check", Hook(url=address, timeout=10))
+    done = application_hooks.run("check", Hook(url=address, timeout=60))
     assert (done.ok, done.output) == (True, "200 GET by None")
 
 
 def test_a_proxy_is_asked_for_other_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    done = application_hooks.run("stop", Hook(url="http://shop.example/stop", timeout=10))
+    done = application_hooks.run("stop", Hook(url="http://shop.example/stop", timeout=60))
     assert not done.ok
     assert "refused" in done.output  # by the proxy, without a look at the name
 
@@ -58,20 +58,20 @@ def test_a_proxy_is_asked_for_other_machines(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_token_goes_to_the_application_and_no_further(address: str, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("t0ken\n")
-    done = application_hooks.run("stop", Hook(url=f"{address}/stop", token_file=token, timeout=10))
+    done = application_hooks.run("stop", Hook(url=f"{address}/stop", token_file=token, timeout=60))
     assert done.output == "200 POST by Bearer t0ken"
-    moved = application_hooks.run("check", Hook(url=f"{address}/moved", token_file=token, timeout=10))
+    moved = application_hooks.run("check", Hook(url=f"{address}/moved", token_file=token, timeout=60))
     assert moved.output == "200 GET by None"
 
 
 def test_a_redirected_stop_has_stopped_nothing(address: str) -> None:
-    moved = application_hooks.run("stop", Hook(url=f"{address}/moved", timeout=10))
+    moved = application_hooks.run("stop", Hook(url=f"{address}/moved", timeout=60))
     assert not moved.ok
     assert moved.output.startswith("302 ")
 
 
 def test_a_token_that_cannot_be_read_is_said(address: str, tmp_path: Path) -> None:
-    done = application_hooks.run("stop", Hook(url=address, token_file=tmp_path / "absent", timeout=10))
+    done = application_hooks.run("stop", Hook(url=address, token_file=tmp_path / "absent", timeout=60))
     assert not done.ok
     assert "absent with the token of the hook cannot be read" in done.output
 
@@ -82,7 +82,7 @@ def test_a_token_is_for_an_address() -> None:
 
 
 def test_a_program_may_leave_another_one_behind() -> None:
-    done = application_hooks.run("start", Hook(command=("sh", "-c", "sleep 600 & echo $!"), timeout=20))
+    done = application_hooks.run("start", Hook(command=("sh", "-c", "sleep 600 & echo $!"), timeout=60))
     psutil.Process(int(done.output.split()[0])).kill()
     assert (done.ok, done.output.count("\n")) == (True, 0)
 

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import psutil
 import pytest
 
 from pgbackstop_runner.system import processes
-from tests.support.backups import until
+from tests.support.backups import PATIENCE, until
 
 
 @pytest.fixture
@@ -111,10 +110,7 @@ def test_a_part_dies_with_us_and_its_orphans_are_ours(tmp_path: Path) -> None:
         assert not psutil.pid_exists(orphan)
         assert processes.exists(lasting)
         parent.kill()
-    deadline = time.monotonic() + 10
-    while processes.exists(lasting):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: not processes.exists(lasting), "the end of the part")
 
 
 def test_a_part_hears_ctrl_c_even_when_we_ignore_it(tmp_path: Path) -> None:
@@ -123,7 +119,7 @@ def test_a_part_hears_ctrl_c_even_when_we_ignore_it(tmp_path: Path) -> None:
         part = processes.start(["sleep", "60"], log=tmp_path / "log")
     finally:
         signal.signal(signal.SIGINT, before)
-    processes.stop(part, (signal.SIGINT,), seconds=10)
+    processes.stop(part, (signal.SIGINT,), seconds=PATIENCE)
     assert part.poll() == -signal.SIGINT
 
 
