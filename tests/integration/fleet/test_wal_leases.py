@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.decisions.wal_segments import WalState
 from pgbackstop_catalog.store import wal_index
 from pgbackstop_catalog.store.postgres import schema
 from pgbackstop_runner.fleet import wal_leases
@@ -51,12 +52,12 @@ class Archived:
 
     @property
     def contents(self) -> dict[str, tuple[int, int, int]]:
-        """Every file of the archive but those that pg_receivewal writes into now."""
+        """Every file of the archive but those that a pg_receivewal may have open."""
         files = (each for each in self.archive.rglob("*") if each.is_file())
         return {
             str(each): (each.stat().st_ino, each.stat().st_size, each.stat().st_mtime_ns)
             for each in files
-            if each.parent.name != "receiving"
+            if each.parent.name not in {"receiving", "aside"}
         }
 
     @property
@@ -67,9 +68,12 @@ class Archived:
         )
         return int(rows[0][0].split(":")[1]) if rows else 0
 
+    def known_to(self, host: str) -> WalState | None:
+        return wal_state.read(StateFolder(self.fleet.folder / f"state-{host}").wal("main"))
+
     def streams(self, receiver: Host, *, known_to: str) -> bool:
         """Whether a host knows that the receiver of one, perhaps of another one, streams."""
-        state = wal_state.read(StateFolder(self.fleet.folder / f"state-{known_to}").wal("main"))
+        state = self.known_to(known_to)
         pids = [each.pid for each in receiver.children()]
         return state is not None and state.status == "streaming" and state.pid in pids
 
@@ -90,7 +94,7 @@ class Archived:
 
         def write() -> None:
             with self.server.connect() as connection:
-                connection.execute("create table filler (a int, b text)")
+                connection.execute("create table if not exists filler (a int, b text)")
                 while not over.wait(0.1):
                     connection.execute(
                         "insert into filler select g, md5(g::text) from generate_series(1, 1000) g"
@@ -117,7 +121,7 @@ class Archived:
 
 @pytest.fixture
 def archived(fleet: Fleet, make_server: MakeServer) -> Archived:
-    server = make_server(initdb=["--wal-segsize=1"])
+    server = make_server(initdb=["--wal-segsize=1"], settings={"autovacuum": "off"})
     base = {"backup_type": "physical", "schedule": SELDOM}
     main = {**backups.reached(server), "wal": {"enabled": True}}
     fleet.configure({"base": base}, servers={"main": main}, verify={"interval": "0s"})
@@ -159,9 +163,10 @@ def test_nothing_is_missing_where_one_host_dies_and_another_freezes(archived: Ar
         until(lambda: archived.streams(second, known_to="b"), "the second host receives")
         archived.wait_for_segments(2)
 
-        third = fleet.start("a")
-        until(lambda: archived.streams(second, known_to="a"), "the first host is back, and knows")
-        frozen = _freeze(second)
+    third = fleet.start("a")
+    until(lambda: archived.streams(second, known_to="a"), "the first host is back, and knows")
+    frozen = _freezes(archived, second)
+    with archived.written():
         archived.wait_for_writes(3)
         _let_tenure_pass(second)
         archived.let_lease_pass()
@@ -181,6 +186,18 @@ def _dies(archived: Archived, host: Host) -> None:
     host.kill()
     assert archived.holder == host.pid
     archived.let_lease_pass()
+
+
+def _freezes(archived: Archived, host: Host) -> list[psutil.Process]:
+    """Between two segments: one that is halfway in the archive its receiver may finish when it wakes."""
+    last = archived.settled()
+
+    def is_done() -> bool:
+        state = archived.known_to("b")
+        return state is not None and state.last_segment == last
+
+    until(is_done, "the receiver has taken it in")
+    return _freeze(host)
 
 
 def _thaws(archived: Archived, host: Host, frozen: list[psutil.Process]) -> None:
