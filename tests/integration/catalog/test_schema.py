@@ -14,9 +14,9 @@ from tests.support.servers import Server
 pytestmark = pytest.mark.integration
 
 
-def test_numbers_of_migrations_are_one_after_the_other() -> None:
+def test_numbers_of_migrations_are_each_given_once() -> None:
     numbers = [each.number for each in schema.migrations()]
-    assert numbers == list(range(1, len(numbers) + 1))
+    assert numbers == sorted(set(numbers))
 
 
 def test_it_is_made_once(place: CatalogDatabase) -> None:
@@ -26,7 +26,7 @@ def test_it_is_made_once(place: CatalogDatabase) -> None:
             schema.require(opened)
         assert schema.migrate(opened) == schema.migrations()
         assert schema.migrate(opened) == ()
-        assert schema.version(opened) == len(schema.migrations())
+        assert schema.version(opened) == schema.migrations()[-1].number
         schema.require(opened)
 
 
@@ -55,7 +55,7 @@ def test_an_older_one_is_moved_up_by_what_it_lacks(
     place: CatalogDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     more = schema.Migration(
-        number=len(schema.migrations()) + 1, name="more", sql="create table pgbackstop.more ()"
+        number=schema.migrations()[-1].number + 1, name="more", sql="create table pgbackstop.more ()"
     )
     with connection.opened(place) as opened:
         schema.migrate(opened)
@@ -69,6 +69,22 @@ def test_an_older_one_is_moved_up_by_what_it_lacks(
         ).rowcount
 
 
+def test_one_that_lacks_an_earlier_one_gets_it(
+    place: CatalogDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from two changes of the program that were made side by side."""
+    earlier = schema.Migration(number=1000, name="earlier", sql="create table pgbackstop.earlier ()")
+    later = schema.Migration(number=1001, name="later", sql="create table pgbackstop.later ()")
+    with connection.opened(place) as opened:
+        monkeypatch.setattr(schema, "migrations", lambda: (*_known, later))
+        schema.migrate(opened)
+        monkeypatch.setattr(schema, "migrations", lambda: (*_known, earlier, later))
+        with pytest.raises(errors.CatalogError, match=r"schema 1001; this one needs 1000 too"):
+            schema.require(opened)
+        assert schema.migrate(opened) == (earlier,)
+        schema.require(opened)
+
+
 _known = schema.migrations()
 
 
@@ -76,7 +92,7 @@ def test_a_migration_that_fails_leaves_nothing(
     place: CatalogDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad = schema.Migration(
-        number=len(_known) + 1, name="bad", sql="create table pgbackstop.half (); select 1/0"
+        number=_known[-1].number + 1, name="bad", sql="create table pgbackstop.half (); select 1/0"
     )
     monkeypatch.setattr(schema, "migrations", lambda: (*_known, bad))
     with connection.opened(place) as opened:

@@ -1,8 +1,8 @@
 """The schema ``pgbackstop`` of the catalog's database, and the numbered migrations that make it.
 
 A migration is a file ``migrations/NNNN_what.sql``, applied once, in the order of the numbers, in one
-transaction with its row in ``pgbackstop.migrations``. One that was released is never changed: the next
-number changes what it made.
+transaction with its row in ``pgbackstop.migrations``. One that was released is never changed: another
+number changes what it made. A number may come after greater ones were applied, so each stands by itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TABLE: Final[LiteralString] = """
         name text not null,
         applied_at timestamptz not null default pg_catalog.now()
     )"""
-_NEWEST: Final[LiteralString] = "select coalesce(max(number), 0) from pgbackstop.migrations"
+_APPLIED: Final[LiteralString] = "select number from pgbackstop.migrations"
 _IS_THERE: Final[LiteralString] = "select pg_catalog.to_regclass('pgbackstop.migrations') is not null"
 # Heartbeats have a schema of that name, too; and who prepares the database may have made it.
 _HAS_SCHEMA: Final[LiteralString] = "select pg_catalog.to_regnamespace('pgbackstop') is not null"
@@ -56,8 +56,8 @@ def migrations() -> tuple[Migration, ...]:
 
 
 def version(connection: psycopg.Connection) -> int:
-    """The number of the last migration that the database has; 0 where there is no schema."""
-    return _number(connection, _NEWEST) if _number(connection, _IS_THERE) else 0
+    """The greatest number of a migration that the database has; 0 where there is no schema."""
+    return max(_applied(connection), default=0)
 
 
 def migrate(connection: psycopg.Connection) -> tuple[Migration, ...]:
@@ -67,11 +67,11 @@ def migrate(connection: psycopg.Connection) -> tuple[Migration, ...]:
     """
     with connection.transaction():
         connection.execute(_LOCK)
-        before = version(connection)
-        refuse_newer(before)
-        missing = tuple(each for each in migrations() if each.number > before)
-        if before == 0:
-            if not _number(connection, _HAS_SCHEMA):
+        before = _applied(connection)
+        refuse_newer(max(before, default=0))
+        missing = tuple(each for each in migrations() if each.number not in before)
+        if not before:
+            if not _is(connection, _HAS_SCHEMA):
                 connection.execute(_SCHEMA)
             connection.execute(_TABLE)
         for each in missing:
@@ -84,16 +84,17 @@ def migrate(connection: psycopg.Connection) -> tuple[Migration, ...]:
 
 def require(connection: psycopg.Connection) -> None:
     """Raises CatalogError where there is no schema or an older one, NewerRecord for a newer one."""
-    found, ours = version(connection), migrations()[-1].number
-    if found == 0:
+    applied = _applied(connection)
+    if not applied:
         raise errors.CatalogError(
             f"The catalog is not there: the database {connection.info.dbname} has no schema pgbackstop.",
             remedy="If it is a new one, run 'pgbackstop storage create'.",
         )
-    refuse_newer(found)
-    if found < ours:
+    refuse_newer(max(applied))
+    if missing := [each.number for each in migrations() if each.number not in applied]:
         raise errors.CatalogError(
-            f"The catalog's database is of an older pgbackstop (schema {found}; this one needs {ours}).",
+            "The catalog's database is of an older pgbackstop "
+            f"(schema {max(applied)}; this one needs {', '.join(map(str, missing))} too).",
             remedy="Upgrade pgbackstop on all hosts, then run 'pgbackstop catalog upgrade'.",
         )
 
@@ -108,6 +109,13 @@ def refuse_newer(found: int) -> None:
         )
 
 
-def _number(connection: psycopg.Connection, query: LiteralString) -> int:
-    row = connection.execute(query).fetchone()
-    return int(row[0]) if row else 0
+def _applied(connection: psycopg.Connection) -> frozenset[int]:
+    """The numbers of the migrations that the database has."""
+    if not _is(connection, _IS_THERE):
+        return frozenset()
+    return frozenset(number for (number,) in connection.execute(_APPLIED))
+
+
+def _is(connection: psycopg.Connection, question: LiteralString) -> bool:
+    row = connection.execute(question).fetchone()
+    return bool(row and row[0])
