@@ -10,11 +10,29 @@ answer before its databases were known, or the run did not start. It counts for 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
+
+# Keys of a record that no attempt is made of, and that the model does without: often most of its bytes.
+UNREAD: Final = (
+    "database_facts",
+    "excluded_tables",
+    "file_list",
+    "files",
+    "restore_by_hand",
+    "row_counts",
+    "schema_only_tables",
+    "source_invalid_indexes",
+    "source_not_valid",
+    "steps",
+    "tools",
+    "uncounted",
+    "undumped",
+    "warnings",
+)
 
 
 class Subject(NamedTuple):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.store import copy_listing, listing, summary
+from pgbackstop_catalog.store.backup_filter import EVERY, BackupFilter
 from pgbackstop_catalog.store.copy_listing import Copies
 from pgbackstop_catalog.store.known_summaries import KnownSummaries
 from pgbackstop_catalog.store.summary import BackupSummary
@@ -22,8 +24,13 @@ _KINDS = ("backups", "copies", "proofs", "restores")
 class BackupList(Protocol):
     """What is listed of a catalog. Each method raises CatalogError, NewerRecord for a newer record."""
 
-    def summaries(self, plan: str | None = None, *, before: str = "") -> Iterator[BackupSummary]:
-        """The attempts of a plan or of all, the newest first; only those whose ids are below ``before``."""
+    def summaries(
+        self, plan: str | None = None, *, before: str = "", wanted: BackupFilter = EVERY
+    ) -> Iterator[BackupSummary]:
+        """The wanted attempts of a plan or of all, the newest first; only those with ids below ``before``."""
+
+    def newest(self, plan: str | None, wanted: BackupFilter, limit: int) -> tuple[list[BackupSummary], int]:
+        """The newest wanted attempts, so many at most, and how many there are in all."""
 
     def ids(self) -> Iterator[str]:
         """The ids of all attempts, the newest first, unread."""
@@ -57,7 +64,17 @@ class FolderBackupList:
         self._on_invalid_record = on_invalid_record
         self._known = known
 
-    def summaries(self, plan: str | None = None, *, before: str = "") -> Iterator[BackupSummary]:
+    def summaries(
+        self, plan: str | None = None, *, before: str = "", wanted: BackupFilter = EVERY
+    ) -> Iterator[BackupSummary]:
+        return filter(wanted.wants, self._summaries(plan, before))
+
+    def newest(self, plan: str | None, wanted: BackupFilter, limit: int) -> tuple[list[BackupSummary], int]:
+        found = self.summaries(plan, wanted=wanted)
+        shown = list(islice(found, limit))
+        return shown, self.count(plan) if wanted == EVERY else len(shown) + sum(1 for _ in found)
+
+    def _summaries(self, plan: str | None, before: str) -> Iterator[BackupSummary]:
         if self._known is not None:
             folders = listing.folders(self._root, "backups", plan)
             return self._known.summaries(folders, self._on_invalid_record, before=before)

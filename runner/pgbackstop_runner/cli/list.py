@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +12,7 @@ import typer
 
 from pgbackstop_catalog import errors, units
 from pgbackstop_catalog.store import opened
+from pgbackstop_catalog.store.backup_filter import BackupFilter
 from pgbackstop_catalog.store.backup_list import BackupList
 from pgbackstop_catalog.store.copy_listing import Copies
 from pgbackstop_catalog.store.summary import BackupSummary
@@ -87,8 +86,8 @@ def show_list(
     place = locate_catalog.named_by(file)
     backups = opened.backup_list(place, options.report)
     every = backups.count(plan)
-    wanted = _Wanted(states=frozenset(status or ()), database=database)
-    shown, total = _choose(backups, plan, wanted, every, limit=every if everything else limit)
+    wanted = BackupFilter(states=frozenset(status or ()), database=database)
+    shown, total = backups.newest(plan, wanted, every if everything else limit)
     if json:
         terminal.values(backups.record(each) for each in shown)  # however many they are
     elif shown:
@@ -126,30 +125,6 @@ def _drills(plan: str | None, database: str | None, limit: int, *, json: bool) -
 
 
 _NONE_YET = "There is no backup on record yet. 'pgbackstop backup PLAN' makes one."
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Wanted:
-    states: frozenset[str]
-    database: str | None
-
-    @property
-    def all(self) -> bool:
-        return not self.states and self.database is None
-
-    def __contains__(self, each: BackupSummary) -> bool:
-        of_state = not self.states or each.state in self.states or each.status in self.states
-        return of_state and self.database in {None, each.database}
-
-
-def _choose(
-    backups: BackupList, plan: str | None, wanted: _Wanted, every: int, *, limit: int
-) -> tuple[list[BackupSummary], int]:
-    """The newest ``limit`` that are wanted, and how many there are in all."""
-    if wanted.all:
-        return list(islice(backups.summaries(plan), limit)), every
-    found = [each for each in backups.summaries(plan) if each in wanted]
-    return found[:limit], len(found)
 
 
 def _show(shown: Sequence[BackupSummary], total: int, copies: Mapping[str, Copies]) -> None:

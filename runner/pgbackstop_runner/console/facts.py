@@ -16,6 +16,8 @@ from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.ids import new_id
 from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.store import opened
+from pgbackstop_catalog.store.backup_filter import BackupFilter
+from pgbackstop_catalog.store.backup_list import BackupList
 from pgbackstop_catalog.store.known_summaries import KnownSummaries
 from pgbackstop_catalog.store.summary import BackupSummary
 from pgbackstop_catalog.text import said
@@ -53,7 +55,7 @@ def overview(workspace: Workspace, now: datetime) -> Whole:
     found = read.overview(watched, unreadable, now)
     return Whole(
         overview=found,
-        recent=tuple(islice(_summaries(watched, None, unreadable), _RECENT)),
+        recent=tuple(islice(_list(watched, unreadable).summaries(), _RECENT)),
         unreadable=tuple(unreadable),
     )
 
@@ -78,9 +80,11 @@ class Filter:
     state: str = ""
     before: str = ""
 
-    def wants(self, each: BackupSummary) -> bool:
-        """Whether an attempt of the plan is wanted."""
-        return self.database in {"", each.database} and self.state in {"", each.state, each.status}
+    @property
+    def of_backups(self) -> BackupFilter:
+        """Which attempts of the plan are wanted."""
+        states = frozenset(filter(None, [self.state]))
+        return BackupFilter(states=states, database=self.database or None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,23 +101,21 @@ def backups(workspace: Workspace, wanted: Filter, limit: int = PAGE) -> Page:
     if wanted.plan:
         workspace.plan(wanted.plan)
     watched, unreadable = _watched(workspace)
-    every = _summaries(watched, wanted.plan or None, unreadable, before=wanted.before)
-    found = tuple(islice(filter(wanted.wants, every), limit + 1))
+    listed = _list(watched, unreadable)
+    every = listed.summaries(wanted.plan or None, before=wanted.before, wanted=wanted.of_backups)
+    found = tuple(islice(every, limit + 1))
     older = found[limit - 1].id if len(found) > limit else ""
     return Page(shown=found[:limit], older=older, unreadable=tuple(unreadable))
 
 
 def summaries(workspace: Workspace, plan: str) -> Iterator[BackupSummary]:
     """The attempts of a plan, the newest first, of what can be read. Raises CatalogError."""
-    return _summaries(workspace, plan, {})
+    return _list(workspace, {}).summaries(plan)
 
 
-def _summaries(
-    workspace: Workspace, plan: str | None, unreadable: dict[str, None], *, before: str = ""
-) -> Iterator[BackupSummary]:
+def _list(workspace: Workspace, unreadable: dict[str, None]) -> BackupList:
     place = workspace.config.catalog_place()
-    backups = opened.backup_list(place, lambda error: unreadable.update({str(error): None}), _KNOWN)
-    return backups.summaries(plan, before=before)
+    return opened.backup_list(place, lambda error: unreadable.update({str(error): None}), _KNOWN)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,7 +79,9 @@ def drills(workspace: Workspace, plan: str, subjects: Iterable[str]) -> dict[str
 
 def _newest_first(workspace: Workspace, plan: str) -> Iterator[Attempt]:
     if not isinstance(workspace.catalog, FolderCatalog):
-        return map(attempt_of, workspace.catalog.backups(plan))
+        from pgbackstop_catalog.store.postgres import plan_state  # noqa: PLC0415 - psycopg, as it is needed
+
+        return map(attempt_of, plan_state.newest_attempts(workspace.catalog, plan))
     paths = listing.newest_first(workspace.catalog.root, "backups", plan)
     found = (_attempt(workspace, each) for each in summary.read(paths, workspace.on_invalid_record))
     return (each for each in found if each is not None)
@@ -122,7 +124,9 @@ def _reason(status: Status, reason: str | None) -> Reason | None:
 
 def _drills_newest_first(workspace: Workspace, plan: str) -> Iterator[tuple[str, Status, float]]:
     if not isinstance(workspace.catalog, FolderCatalog):
-        every = (each for each in workspace.catalog.proofs(plan) if each.proof == "drill")
+        from pgbackstop_catalog.store.postgres import plan_state  # noqa: PLC0415 - psycopg, as it is needed
+
+        every = plan_state.drills(workspace.catalog, plan)
         return ((each.database, each.status, _unix(each.finished_at)) for each in every)
     paths = listing.newest_first(workspace.catalog.root, "proofs", plan)
     found = (_drill(workspace, path) for path in paths)

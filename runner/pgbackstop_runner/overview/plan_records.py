@@ -24,7 +24,6 @@ from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.store import listing, packed_records
 from pgbackstop_catalog.store.packed_records import CopyDigest, ProofDigest, RecordCodec
-from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_catalog.store.record_cache import RecordCache
 from pgbackstop_runner.workspace import Workspace
 
@@ -60,7 +59,7 @@ def read(workspace: Workspace) -> Iterator[tuple[str, PlanRecords]]:
     """
     root = workspace.config.catalog_place()
     if not isinstance(root, Path):
-        yield from ((name, _of_catalog(workspace.catalog, name)) for name in workspace.config.plans)
+        yield from _of_database(workspace)
         return
     for kind in ("backups", "copies", "proofs"):
         listing.folders(root, kind)  # nothing is taken for empty that is away
@@ -73,13 +72,25 @@ def read(workspace: Workspace) -> Iterator[tuple[str, PlanRecords]]:
         yield name, reader.read(workspace)
 
 
-def _of_catalog(catalog: Catalog, plan: str) -> PlanRecords:
-    """The same, of any catalog."""
-    return _summarise(
-        list(_digests(packed_records.Attempts(), catalog.backups(plan))),
-        list(_digests(packed_records.Copies(), catalog.copies(plan))),
-        list(_digests(packed_records.Proofs(), catalog.proofs(plan))),
-    )
+def _of_database(workspace: Workspace) -> Iterator[tuple[str, PlanRecords]]:
+    """The same of a catalog in PostgreSQL, which is asked for what matters alone."""
+    from pgbackstop_catalog.store.postgres import plan_state  # noqa: PLC0415 - psycopg, for such a catalog only
+
+    catalog = workspace.catalog
+    copies, drills = defaultdict[str, list[Copy]](list), defaultdict[str, list[Proof]](list)
+    for copy in plan_state.damaged_copies(catalog):
+        copies[copy.plan].append(copy)
+    for drill in plan_state.drills(catalog):
+        drills[drill.plan].append(drill)
+    for name in workspace.config.plans:
+        yield (
+            name,
+            _summarise(
+                list(_digests(packed_records.Attempts(), plan_state.attempts(catalog, name))),
+                list(_digests(packed_records.Copies(), copies[name])),
+                list(_digests(packed_records.Proofs(), drills[name])),
+            ),
+        )
 
 
 def _digests(packing: RecordCodec[R, D], records: Iterable[R]) -> Iterator[D]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Final, LiteralString
+from itertools import islice
+from typing import Any, Final, LiteralString
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.catalog_place import CatalogDatabase
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import summary
+from pgbackstop_catalog.store.backup_filter import EVERY, BackupFilter
 from pgbackstop_catalog.store.copy_listing import Copies
 from pgbackstop_catalog.store.postgres import rows
 from pgbackstop_catalog.store.postgres.catalog import PostgresCatalog
@@ -22,9 +24,8 @@ _SHOWN: Final[LiteralString] = """
 _NOT_SHOWN: Final = tuple(sorted(Backup.model_fields.keys() - {*summary.KEYS}))
 _IDS: Final[LiteralString] = """
     select name from pgbackstop.records where kind = 'backup' and name < %s order by name desc limit 1000"""
-_COUNT: Final[LiteralString] = """
-    select count(*) from pgbackstop.records
-    where kind = 'backup' and (%(plan)s::text is null or scope = %(plan)s)"""
+_COUNT: Final[LiteralString] = "select count(*) from pgbackstop.records where kind = 'backup' "
+_SUCCEEDED: Final = frozenset({"available", "expired"})
 # What removes records writes a tally. A transaction that still runs may write rows older than the newest.
 _STAND: Final[LiteralString] = """
     select newest::text, least(newest, pg_snapshot_xmin(pg_current_snapshot()))::text
@@ -47,8 +48,13 @@ class PostgresBackupList:
         self._on_invalid_record = on_invalid_record
         self._catalog = PostgresCatalog(place, on_invalid_record=on_invalid_record)
 
-    def summaries(self, plan: str | None = None, *, before: str = "") -> Iterator[BackupSummary]:
-        shown = self._catalog.documents("backup", plan, document=_SHOWN, keys=_NOT_SHOWN, before=before)
+    def summaries(
+        self, plan: str | None = None, *, before: str = "", wanted: BackupFilter = EVERY
+    ) -> Iterator[BackupSummary]:
+        values = {**_values(plan, wanted), "keys": list(_NOT_SHOWN)}
+        shown = self._catalog.documents(
+            "backup", _condition(plan, wanted), values, document=_SHOWN, before=before
+        )
         for key, content in shown:
             try:
                 yield summary.of_document(json.loads(content))
@@ -61,8 +67,14 @@ class PostgresBackupList:
             for (last,) in page:
                 yield last
 
+    def newest(self, plan: str | None, wanted: BackupFilter, limit: int) -> tuple[list[BackupSummary], int]:
+        return list(islice(self.summaries(plan, wanted=wanted), limit)), self._count(plan, wanted)
+
     def count(self, plan: str | None = None) -> int:
-        return int(self._catalog.ask(_COUNT, {"plan": plan})[0][0])
+        return self._count(plan, EVERY)
+
+    def _count(self, plan: str | None, wanted: BackupFilter) -> int:
+        return int(self._catalog.ask(_COUNT + _condition(plan, wanted), _values(plan, wanted))[0][0])
 
     def plans(self) -> list[str]:
         return list(self._catalog.plans())
@@ -94,3 +106,23 @@ class PostgresBackupList:
             raise
         except errors.CatalogError as error:
             self._on_invalid_record(error)
+
+
+def _condition(plan: str | None, wanted: BackupFilter) -> LiteralString:
+    """What else a row must meet, by the values of that name."""
+    found: LiteralString = ""
+    if plan is not None:
+        found += " and scope = %(plan)s"
+    if len(wanted.states) == 1 and "succeeded" not in wanted.states:
+        found += " and state = %(state)s"  # in the order of its index
+    elif wanted.states:
+        found += " and state = any(%(states)s)"
+    if wanted.database is not None:
+        found += " and database = %(database)s"
+    return found
+
+
+def _values(plan: str | None, wanted: BackupFilter) -> dict[str, Any]:
+    # An Enum's member would be written by its name.
+    states = sorted(map(str, wanted.states | (_SUCCEEDED if "succeeded" in wanted.states else frozenset())))
+    return {"plan": plan, "state": "".join(states[:1]), "states": states, "database": wanted.database}

@@ -55,11 +55,11 @@ _PAGED: Final[LiteralString] = """
     select scope, name, {document} from (
         select *, sum(bytes) over (order by name desc, scope desc) - bytes as before from (
             select scope, name, document, bytes from pgbackstop.records
-            where kind = %(kind)s and (name, scope) < (%(name)s, %(scope)s) {wanted}
+            where kind = %(kind)s and (name, scope) < (%(name)s, %(scope)s) {condition}
             order by name desc, scope desc limit %(page)s
         ) as page
     ) as counted where before < %(bytes)s order by name desc, scope desc"""
-_WHOLE: Final[LiteralString] = "document::text"
+WHOLE: Final[LiteralString] = "document::text"
 _OF_SCOPE: Final[LiteralString] = "and scope = %(wanted)s"
 _PHYSICAL: Final[LiteralString] = "and server = %(wanted)s and backup_type = 'physical'"
 
@@ -100,6 +100,10 @@ class PostgresCatalog:
 
     def telling(self, on_invalid_record: Callable[[errors.CatalogError], None]) -> PostgresCatalog:
         return replace(self, on_invalid_record=on_invalid_record)
+
+    def held(self) -> PostgresCatalog:
+        """Itself: each question is one of an index."""
+        return self
 
     def storages(self) -> Iterator[StorageMark]:
         yield from reversed(list(self._read(StorageMark, "storage")))
@@ -227,24 +231,24 @@ class PostgresCatalog:
     def documents(
         self,
         kind: str,
-        scope: str | None,
+        condition: LiteralString,
+        values: Mapping[str, Any],
         *,
-        wanted: LiteralString = _OF_SCOPE,
-        document: LiteralString = _WHOLE,
+        document: LiteralString = WHOLE,
         before: str = "",
-        keys: Sequence[str] = (),
+        page: int = PAGE,
     ) -> Iterator[tuple[Key, str]]:
         """The documents of a kind, the newest first; what this process changes meanwhile is seen.
 
-        ``wanted`` are those of the scope, if one is given. Raises CatalogError.
+        ``condition`` is what else a row must meet, by the ``values``. Raises CatalogError.
         """
-        query = _PAGED.replace("{wanted}", "" if scope is None else wanted).replace("{document}", document)
-        values = {"kind": kind, "wanted": scope, "page": PAGE, "bytes": _PAGE_BYTES, "keys": list(keys)}
+        query = _PAGED.replace("{condition}", condition).replace("{document}", document)
+        given = {**values, "kind": kind, "page": page, "bytes": _PAGE_BYTES}
         last = Key(kind, "", before or rows.AFTER_ALL)
-        while page := self.ask(query, {**values, "name": last.name, "scope": last.scope}):
+        while found := self.ask(query, {**given, "name": last.name, "scope": last.scope}):
             changes = self._changes
-            for found, name, content in page:
-                last = Key(kind, found, name)
+            for scope, name, content in found:
+                last = Key(kind, scope, name)
                 yield last, content
                 if changes != self._changes:
                     break
@@ -253,16 +257,22 @@ class PostgresCatalog:
         row = self.ask(_GET, key)
         return str(row[0][0]) if row else None
 
-    def _read(
-        self, kind: type[R], name: str, scope: str | None = None, *, wanted: LiteralString = _OF_SCOPE
+    def records(
+        self, kind: type[R], name: str, condition: LiteralString, values: Mapping[str, Any], **how: Any
     ) -> Iterator[R]:
-        for key, content in self.documents(name, scope, wanted=wanted):
+        """The same as records of that kind. Raises CatalogError, NewerRecord."""
+        for key, content in self.documents(name, condition, values, **how):
             try:
                 yield _decoded(kind, content, key)
             except errors.NewerRecord:
                 raise
             except errors.CatalogError as error:
                 self.on_invalid_record(error)
+
+    def _read(
+        self, kind: type[R], name: str, scope: str | None = None, *, wanted: LiteralString = _OF_SCOPE
+    ) -> Iterator[R]:
+        return self.records(kind, name, "" if scope is None else wanted, {"wanted": scope})
 
 
 def _row(key: Key, record: AnyRecord) -> tuple[str, str, str, str, int]:

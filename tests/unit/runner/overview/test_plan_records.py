@@ -230,13 +230,3 @@ def test_the_overview_says_which_kept_backups_are_gone(opened: Workspace) -> Non
     assert missing() == 1
     there.mkdir()
     assert missing() == 0
-
-
-def test_any_catalog_gives_the_same_sums(opened: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    record = factories.backup(1, NOW, scheduled_for=NOW)
-    for each in (record, factories.backup(2, NOW - DAY), copy_of(record, damaged_at=NOW), proof_of(record)):
-        opened.catalog.put(each)
-    of_folder = look(opened)
-    monkeypatch.setattr(type(opened.config), "catalog_place", lambda _config: None)
-    assert look(opened) == of_folder
-    assert len(of_folder.kept["shop"]) == 2
