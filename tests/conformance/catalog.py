@@ -116,8 +116,9 @@ class CatalogContract:
         ]
         for each in physical:
             catalog.put(each)
-        assert catalog.physical_backups("main") == physical
-        assert catalog.physical_backups("other") == []
+        for asked in (catalog, catalog.held()):
+            assert asked.physical_backups("main") == physical
+            assert asked.physical_backups("other") == []
 
     def test_physical_backups_of_a_plan_that_became_another(self, catalog: Catalog) -> None:
         """It was given to another server, and then made dumps."""
@@ -130,8 +131,9 @@ class CatalogContract:
         catalog.put(old)
         catalog.put(moved)
         put(catalog, 1)
-        assert catalog.physical_backups("main") == [old]
-        assert catalog.physical_backups("other") == [moved]
+        for asked in (catalog, catalog.held()):
+            assert asked.physical_backups("main") == [old]
+            assert asked.physical_backups("other") == [moved]
 
     def test_physical_proofs_of_a_server(self, catalog: Catalog) -> None:
         dumped = put(catalog, 1)[0]

@@ -10,7 +10,8 @@ they share, and a ``group`` is made of keys of servers and plans.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -166,6 +167,18 @@ class Config(Model):
         if not isinstance(storage, FolderStorage):
             raise TypeError
         return storage
+
+    # By its name it is no field: of two configurations only those are compared.
+    @cached_property
+    def _plans_by_server(self) -> Mapping[str, Mapping[str, Plan]]:
+        found: dict[str, dict[str, Plan]] = {}
+        for name, plan in self.plans.items():
+            found.setdefault(plan.server, {})[name] = plan
+        return found
+
+    def plans_of(self, server: str) -> Mapping[str, Plan]:
+        """The plans that back up a server; gathered once for all, as a fleet has thousands."""
+        return self._plans_by_server.get(server, {})
 
     @property
     def catalog_database(self) -> CatalogDatabase | None:

@@ -55,7 +55,7 @@ def storages(config: Config, server: str) -> tuple[str, ...]:
     wal = config.servers[server].wal
     if not wal.enabled:
         return ()
-    plans = (each for each in config.plans.values() if each.server == server and not each.is_logical)
+    plans = (each for each in config.plans_of(server).values() if not each.is_logical)
     wanted = wal.copies if wal.copies is not None else [name for plan in plans for name in plan.copies]
     own = wal.storage or config.first_folder
     return tuple(dict.fromkeys(name for name in wanted if name != own))

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,7 +33,7 @@ from pgbackstop_catalog.records.storage import StorageMark
 from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.store import atomic, listing
 from pgbackstop_catalog.store.decoded import DecodedRecords
-from pgbackstop_catalog.store.physical_index import PhysicalIndex
+from pgbackstop_catalog.store.physical_index import HeldIndex, PhysicalIndex
 from pgbackstop_catalog.store.protocol import AnyRecord
 
 SUFFIX = listing.SUFFIX
@@ -58,6 +59,7 @@ class FolderCatalog:
         repr=False,
         compare=False,
     )
+    _held: dict[str, HeldIndex] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def location(self) -> str:
@@ -77,6 +79,9 @@ class FolderCatalog:
 
     def telling(self, on_invalid_record: Callable[[errors.CatalogError], None]) -> FolderCatalog:
         return replace(self, on_invalid_record=on_invalid_record)
+
+    def held(self) -> FolderCatalog:
+        return replace(self, _held={folder: HeldIndex(index) for folder, index in self._physical.items()})
 
     def storages(self) -> Iterator[StorageMark]:
         for path in sorted((self.root / "storages").glob(f"[!.]*{SUFFIX}")):
@@ -228,7 +233,8 @@ class FolderCatalog:
 
     def _of_physical(self, kind: type[Physical], folder: str, server: str) -> list[Physical]:
         # A plan may have had another server or kind: each record tells, and no more is read of others.
-        paths = self._physical[folder].paths(listing.folders(self.root, folder), server)
+        folders, held = partial(listing.folders, self.root, folder), self._held.get(folder)
+        paths = held.paths(folders, server) if held else self._physical[folder].paths(folders(), server)
         wanted = (server, "physical")
         return [each for each in self._decode(kind, paths) if (each.server, each.backup_type) == wanted]
 

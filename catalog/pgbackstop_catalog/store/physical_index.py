@@ -2,12 +2,15 @@
 
 What a record is of never changes, so a name that was understood once is not looked at again; and a name that
 comes or goes moves the time of its folder.
+
+A look at all servers of a fleet looks at the folders once, or it would look at each for every server.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -47,8 +50,38 @@ class PhysicalIndex:
 
         Raises CatalogError where a folder cannot be read.
         """
+        found = ((name, folder) for folder, its in self._look(folders).items() for name in its.names(server))
+        return [folder / name for name, folder in sorted(found, reverse=True)]
+
+    def by_server(self, folders: Iterable[Path]) -> Mapping[str | None, list[tuple[str, Path]]]:
+        """The names and folders of all physical records, by server; with None those of no known one.
+
+        Raises CatalogError where a folder cannot be read.
+        """
+        found = defaultdict[str | None, list[tuple[str, Path]]](list)
+        for folder, its in self._look(folders).items():
+            for name, server in its.servers.items():
+                if server != _LOGICAL:
+                    found[server].append((name, folder))
+        return found
+
+    def _look(self, folders: Iterable[Path]) -> Mapping[Path, _Folder]:
         self._known = known = {each: _look(each, self._known.get(each, _EMPTY)) for each in folders}
-        found = ((name, folder) for folder, its in known.items() for name in its.names(server))
+        return known
+
+
+class HeldIndex:
+    """What a PhysicalIndex knew when it was first asked, for as long as this lives."""
+
+    def __init__(self, index: PhysicalIndex) -> None:
+        self._index = index
+        self._held: Mapping[str | None, list[tuple[str, Path]]] | None = None
+
+    def paths(self, folders: Callable[[], Iterable[Path]], server: str) -> list[Path]:
+        """As of a PhysicalIndex; ``folders`` are asked for once."""
+        if self._held is None:
+            self._held = self._index.by_server(folders())
+        found = (*self._held.get(server, ()), *self._held.get(None, ()))
         return [folder / name for name, folder in sorted(found, reverse=True)]
 
 

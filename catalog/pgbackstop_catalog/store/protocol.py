@@ -40,6 +40,9 @@ class Catalog(Protocol):
     def telling(self, on_invalid_record: Callable[[errors.CatalogError], None]) -> Catalog:
         """The same, with another one who hears of what is no record; what was read already is shared."""
 
+    def held(self) -> Catalog:
+        """The same for one look at all servers: which physical records there are is found out once."""
+
     def storages(self) -> Iterator[StorageMark]:
         """The storages that it knows, by their name in the configuration."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import defaultdict
+from collections.abc import Iterable
 
 import pgbackstop_catalog
 from pgbackstop_catalog.config.configuration import Config
@@ -23,17 +24,17 @@ SOURCE = "catalog"
 
 def add_servers(families: Families, snapshot: Snapshot) -> None:
     """Every series of every configured server."""
-    plans, physical, proven = _plans(snapshot), _physical_backups(snapshot), _proven_until(snapshot)
-    for name, server in snapshot.settings.config.servers.items():
-        where = labels(server=name)
+    config, physical, proven = snapshot.settings.config, _physical_backups(snapshot), _proven_until(snapshot)
+    for name, server in config.servers.items():
+        where, plans = labels(server=name), config.plans_of(name).values()
         group = {"group": server.group} if server.group else {}
         families.add(server_metrics.INFO, labels(server=name, **group, **server.labels), 1)
         facts = snapshot.servers.get(name)
         state = snapshot.catalog.wal.get(name) if snapshot.catalog else None
         _add_reachability(families, name, server, snapshot)
         if server.wal.enabled:
-            _add_promise(families, where, plans[name])
-        if snapshot.catalog and not all(each.is_logical for each in plans[name]):
+            _add_promise(families, where, plans)
+        if snapshot.catalog and not all(each.is_logical for each in plans):
             window = windows.window(physical[name], state if server.wal.enabled else None)
             _add_recovery(families, where, window, proven[name])
         if snapshot.catalog:
@@ -80,7 +81,7 @@ def _add_recovery(families: Families, where: Labels, window: windows.Window, pro
     families.add(server_metrics.PROVEN, where, proven)
 
 
-def _add_promise(families: Families, where: Labels, plans: list[Plan]) -> None:
+def _add_promise(families: Families, where: Labels, plans: Iterable[Plan]) -> None:
     """Where no WAL is archived nothing is promised: each backup is a moment of its own then."""
     promised = max((each.effective_recovery_window() for each in plans if each.enabled), default=0.0)
     if promised:
@@ -93,14 +94,6 @@ def _add_restores(families: Families, server: str, catalog: CatalogFacts) -> Non
         families.add(server_metrics.RESTORE_SUCCESS, where, facts.success)
         families.add(server_metrics.RESTORE_FAILURE, where, facts.failure)
         families.add(server_metrics.RESTORE_DURATION, where, facts.duration)
-
-
-def _plans(snapshot: Snapshot) -> defaultdict[str, list[Plan]]:
-    """Those of each server, gathered once: a fleet has as many servers as plans."""
-    found = defaultdict[str, list[Plan]](list)
-    for plan in snapshot.settings.config.plans.values():
-        found[plan.server].append(plan)
-    return found
 
 
 def _physical_backups(snapshot: Snapshot) -> defaultdict[str, list[Attempt]]:

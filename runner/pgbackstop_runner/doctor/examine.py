@@ -53,7 +53,7 @@ def configured(workspace: Workspace, packages: Packages) -> list[Finding]:
     answers: dict[str, _Answer] = {}
     found: list[Finding] = []
     for name, server in config.servers.items():
-        plans = [plan for plan in config.plans.values() if plan.server == name and plan.enabled]
+        plans = [plan for plan in config.plans_of(name).values() if plan.enabled]
         found += _server(name, server, plans, answers, packages)
     used = {server.wal.compression for server in config.servers.values() if server.wal.enabled}
     for tool in ("zstd", "lz4"):

@@ -89,25 +89,15 @@ def chosen(workspace: Workspace, labels: Mapping[str, str]) -> list[str]:
 def fleet(workspace: Workspace, names: Collection[str], unreadable: Collection[str], now: datetime) -> Fleet:
     """Read it; ``unreadable`` fills on the way, by ``workspace.on_invalid_record``. Raises CatalogError."""
     daemon = workspace.said(SchedulerState, workspace.state.scheduler)
-    plans: dict[str, list[tuple[str, Plan]]] = {name: [] for name in names}
-    for name, plan in workspace.config.plans.items():
-        if plan.server in plans:
-            plans[plan.server].append((name, plan))
-    servers = [_server(workspace, name, plans[name], daemon, now) for name in names]
+    servers = [_server(workspace, name, daemon, now) for name in names]
     general = safety.of_daemon(daemon.heartbeat_at, now.timestamp()) if daemon else ()
     general += safety.of_catalog(len(unreadable))
     servers.sort(key=lambda each: (-safety.weight(each.finding), each.finding.state.value, each.name))
     return Fleet(now=now, servers=tuple(servers), findings=safety.worst_first(general))
 
 
-def _server(
-    workspace: Workspace,
-    name: str,
-    plans: list[tuple[str, Plan]],
-    daemon: SchedulerState | None,
-    now: datetime,
-) -> FleetServer:
-    server = workspace.server(name)
+def _server(workspace: Workspace, name: str, daemon: SchedulerState | None, now: datetime) -> FleetServer:
+    server, plans = workspace.server(name), workspace.config.plans_of(name).items()
     found = tuple(each for plan in plans for each in _plan(workspace, *plan, daemon, now.timestamp()))
     findings: list[tuple[Finding, FleetPlan | None]] = [(each.findings[0], each) for each in found]
     findings += [(each, None) for each in read.wal_findings(workspace, name)]

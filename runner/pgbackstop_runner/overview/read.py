@@ -88,6 +88,7 @@ def _named(one: SubjectStatus) -> str:
 
 def overview(workspace: Workspace, unreadable: Collection[str], now: datetime) -> Overview:
     """Read it; ``unreadable`` fills on the way, by ``workspace.on_invalid_record``. Raises CatalogError."""
+    workspace = replace(workspace, catalog=workspace.catalog.held())
     daemon = workspace.said(SchedulerState, workspace.state.scheduler)
     found = tuple(subjects.read(workspace, daemon, now.timestamp()))
     by_server = defaultdict[str, list[SubjectStatus]](list)
@@ -113,15 +114,17 @@ def _absent(workspace: Workspace) -> Iterator[str]:
     wanted = {name for plan in plans for name in plan.copies}
     for server in config.servers:
         wanted.update(wal_copies.storages(config, server))
-    copiers = [(name, server) for name, server in workspace.state.wal_copied() if server in config.servers]
+    copiers = defaultdict[str, list[str]](list)
+    for name, server in workspace.state.wal_copied():
+        if server in config.servers:
+            copiers[name].append(server)
     for name in sorted(wanted & config.storages.keys()):
         if isinstance(config.storages[name], FolderStorage):
             told = [identity.look(workspace, name).problem]
         else:
             states = (
-                workspace.said(WalCopyState, workspace.state.wal_copy(*each))
-                for each in copiers
-                if each[0] == name
+                workspace.said(WalCopyState, workspace.state.wal_copy(name, server))
+                for server in copiers[name]
             )
             told = [each.message for each in states if each is not None and each.status == "down"]
         yield from filter(None, told[:1])

@@ -107,7 +107,7 @@ def _held(workspace: Workspace, name: str, state: WalState | None) -> dict[str, 
         ) from error
     if state is not None and not state.gaps:
         state = state.evolve(gaps=gaps.read(archive))
-    backups = [backup for backup in workspace.catalog.backups() if backup.server == name]
+    backups = workspace.catalog.physical_backups(name)
     found = decisions_windows.windows(backups, entries, state, switches)
     return {
         "state": state,
