@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 from pgbackstop_catalog.decisions import wal_segments
+from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.storage.protocol import ByteStore, StoreError
 from pgbackstop_runner.workspace import Workspace
@@ -15,8 +16,9 @@ _LOOKED_FOR = 20  # kept backups
 
 def places(workspace: Workspace, name: str) -> Iterator[str]:
     """Where backups lie that the catalog keeps in the storage: originals and copies, the newest first."""
-    known = {each.id: each for each in workspace.catalog.backups()}
-    for backup in known.values():
+    known: dict[str, Backup] = {}
+    for backup in workspace.catalog.backups():  # no further than who asks goes on
+        known[backup.id] = backup
         if backup.storage == name and backup.is_available and backup.location:
             yield backup.location
     for copy in workspace.catalog.copies():
