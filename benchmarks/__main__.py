@@ -29,6 +29,7 @@ SECTIONS = (
     "cli",
     "console",
     "exporter",
+    "fleet",
     "hung",
     "rules",
 )

@@ -180,10 +180,16 @@ class Process:
         """Bytes of memory that it holds."""
         return int(psutil.Process(self._process.pid).memory_info().rss)
 
-    def until_ready(self) -> float:
+    @property
+    def cpu(self) -> float:
+        """Seconds of processor time that it took so far."""
+        used = psutil.Process(self._process.pid).cpu_times()
+        return float(used.user + used.system)
+
+    def until_ready(self, limit: float = START_SECONDS) -> float:
         """Seconds until the catalog was read for the first time."""
         began = time.monotonic()
-        while time.monotonic() - began < START_SECONDS:
+        while time.monotonic() - began < limit:
             try:
                 body = self.read()
             except OSError:
