@@ -212,7 +212,7 @@ class RecordCache(Generic[R, D]):
         path = self._file(name)
         record = codec.decode(self._packing.kind, content, where=path)
         folder_name = self._packing.folder(record)
-        if folder_name != self.path.name or self._packing.name(record) != name:
+        if folder_name != self._folder.rpartition(os.sep)[2] or self._packing.name(record) != name:
             raise errors.CatalogError(
                 f"{path} holds the record {self._packing.name(record)} of {folder_name}.",
                 remedy="It is left where it is; move it to where it belongs.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
 from pgbackstop_catalog.decisions import history, subjects
@@ -82,32 +82,33 @@ class PlanSource:
     def _summarise_copies(
         self, tally: Totals, attempts: Sequence[Attempt]
     ) -> dict[tuple[Subject, str], CopyFacts]:
-        found: dict[tuple[Subject, str], CopyFacts] = {}
-        expired = {each.id for each in attempts if each.expired}
+        found = defaultdict[tuple[Subject, str], list[CopyDigest]](list)
         for each in self._copies.digests():
-            key = (each.subject, each.storage)
-            failures = 0 if each.backup in tally.folding else each.failures
-            known = found.get(key, CopyFacts())
-            found[key] = _with_copy(known, each, failures, outlives=each.backup in expired)
-        copied = {each.newest for each in found.values()}
+            found[each.subject, each.storage].append(each)
+        expired = {each.id for each in attempts if each.expired}
+        facts = {key: _copies(copies, expired, frozenset(tally.folding)) for key, copies in found.items()}
+        copied = {each.newest for each in facts.values()}
         finished = {each.id: each.finished for each in attempts if each.id in copied}
-        return {key: replace(each, success=finished.get(each.newest, 0.0)) for key, each in found.items()}
+        return {key: replace(each, success=finished.get(each.newest, 0.0)) for key, each in facts.items()}
 
 
-def _with_copy(known: CopyFacts, each: CopyDigest, failures: int, *, outlives: bool) -> CopyFacts:
-    """The facts after one more copy, in any order: ids of backups sort by time."""
-    known = replace(known, failures=known.failures + failures)
-    read = each.last_read if each.is_kept else None
-    if outlives:
-        oldest = min(filter(None, (known.outliving_oldest_read, read)), default=None)
-        damaged = known.outliving_damaged + each.is_damaged
-        known = replace(known, outliving_damaged=damaged, outliving_oldest_read=oldest)
-    else:
-        oldest = min(filter(None, (known.oldest_read, read)), default=None)
-        known = replace(known, damaged=known.damaged + each.is_damaged, oldest_read=oldest)
-    if each.succeeded and each.backup > known.newest:
-        known = replace(known, newest=each.backup)
-    return known
+def _copies(copies: list[CopyDigest], expired: Set[str], folding: Set[str]) -> CopyFacts:
+    """The facts of the copies of one subject in one storage; ids of backups sort by time."""
+    own = [each for each in copies if each.backup not in expired]
+    outliving = [each for each in copies if each.backup in expired]
+    return CopyFacts(
+        failures=sum(each.failures for each in copies if each.backup not in folding),
+        newest=max((each.backup for each in copies if each.succeeded), default=""),
+        damaged=sum(each.is_damaged for each in own),
+        oldest_read=_oldest_read(own),
+        outliving_damaged=sum(each.is_damaged for each in outliving),
+        outliving_oldest_read=_oldest_read(outliving),
+    )
+
+
+def _oldest_read(copies: Iterable[CopyDigest]) -> float | None:
+    """When of the copies that are kept the one was read that was read longest ago."""
+    return min((each.last_read for each in copies if each.is_kept and each.last_read), default=None)
 
 
 def _with_proofs(

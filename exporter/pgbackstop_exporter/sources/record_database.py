@@ -14,6 +14,7 @@ import psycopg
 
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.catalog_place import CatalogDatabase
+from pgbackstop_catalog.decisions.attempts import UNREAD
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.copy import Copy
@@ -35,6 +36,7 @@ D = TypeVar("D")
 T = TypeVar("T")
 
 _AT_ONCE: Final = 500
+_LEFT_OUT: Final = {"backup": [*UNREAD]}
 _BYTES_AT_ONCE: Final = 4_000_000
 _ONE_MOMENT: Final[LiteralString] = "set transaction isolation level repeatable read"
 # A transaction that is still running may write rows that are older than some which were seen.
@@ -49,8 +51,11 @@ _CHANGED: Final[LiteralString] = """
 _SCOPES: Final[LiteralString] = "select kind, scope, count(*) from pgbackstop.records group by kind, scope"
 _REVISIONS: Final[LiteralString] = """
     select name, changed_by::text from pgbackstop.records where kind = %s and scope = %s"""
+# What no digest is made of stays there: as text it is most of a record, and most of the time to read it.
 _DOCUMENTS: Final[LiteralString] = """
-    select name, changed_by::text, document::text from (
+    select name, changed_by::text,
+           (case jsonb_typeof(document) when 'object' then document - %s::text[] else document end)::text
+      from (
         select *, sum(bytes) over (order by name) - bytes as before from (
             select name, changed_by, document, bytes from pgbackstop.records
             where kind = %s and scope = %s and name >= %s order by name limit %s
@@ -123,7 +128,7 @@ class DatabaseRecords:
 
     def _read_storages(self) -> dict[str, StorageMark]:
         found = {}
-        for name, _, content in self.ask(_DOCUMENTS, "storage", "", "", _AT_ONCE, _BYTES_AT_ONCE):
+        for name, _, content in self.ask(_DOCUMENTS, [], "storage", "", "", _AT_ONCE, _BYTES_AT_ONCE):
             key = Key("storage", "", str(name))
             try:
                 found[key.name] = codec.decode(StorageMark, content.encode(), where=str(key))
@@ -157,13 +162,19 @@ class _DatabaseCache(RecordCache[R, D]):
     def _content(self, name: str) -> tuple[int, bytes]:
         if name not in self._ahead:
             rows = self._records.ask(
-                _DOCUMENTS, self._kind, self.path.name, name, self._at_once, _BYTES_AT_ONCE
+                _DOCUMENTS,
+                _LEFT_OUT.get(self._kind, []),
+                self._kind,
+                self.path.name,
+                name,
+                self._at_once,
+                _BYTES_AT_ONCE,
             )
             self._ahead = {str(found): (int(revision), text.encode()) for found, revision, text in rows}
         return self._ahead.pop(name)
 
     def _file(self, name: str) -> str:
-        return str(Key(self._kind, self.path.name, name))
+        return f"the {self._kind} {self._folder}/{name} in the catalog"
 
 
 class _DatabaseTally:
@@ -180,7 +191,7 @@ class _DatabaseTally:
         """Look for a new value; whether there was one. Raises psycopg's errors."""
         if not self.is_changed:
             return False
-        rows = self._records.ask(_DOCUMENTS, *self._key, 1, _BYTES_AT_ONCE)
+        rows = self._records.ask(_DOCUMENTS, [], *self._key, 1, _BYTES_AT_ONCE)
         try:
             for _, _, content in rows:
                 self.value = codec.decode(Totals, content.encode(), where=str(self._key))

@@ -1,10 +1,14 @@
 """Digests: what is kept of a record in memory says the same as the record."""
 
+import json
 from typing import Any
 
 import pytest
 
+from benchmarks.fleet import catalog as fleet_catalog
+from pgbackstop_catalog.decisions import attempts
 from pgbackstop_catalog.decisions.attempts import Subject, attempt_of
+from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.vanished import Acknowledgement, VanishedTable
@@ -37,6 +41,17 @@ SHOP = Subject("main", "shop", "logical")
 def test_a_digest_is_the_attempt_itself(record: Backup) -> None:
     packing = packed_records.Attempts()
     assert packing.unpack(record.id, packing.pack(record)) == attempt_of(record)
+
+
+def test_a_digest_needs_none_of_the_keys_that_readers_leave_out() -> None:
+    record = fleet_catalog.sample_backup()
+    document = json.loads(codec.encode(record))
+    assert all(document.pop(key) is not None or key == "file_list" for key in attempts.UNREAD)
+    without = codec.decode(Backup, json.dumps(document).encode(), where="here")
+    assert without != record
+    assert attempt_of(without) == attempt_of(record)
+    packing = packed_records.Attempts()
+    assert packing.is_final(without) == packing.is_final(record)
 
 
 def test_what_vanished_is_looked_at_until_it_is_acknowledged() -> None:
