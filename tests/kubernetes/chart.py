@@ -107,7 +107,22 @@ EXISTING: dict[str, Any] = {
     "serviceAccount": {"create": False, "name": "given"},
     "networkPolicy": {"enabled": False},
 }
-ALL = {"small": SMALL, "full": FULL, "existing": EXISTING}
+# Workers around a catalog in PostgreSQL, whose nodes share a volume.
+WORKERS: dict[str, Any] = {
+    **SMALL,
+    "config": {
+        "servers": {"shop": {**SERVERS["shop"], "queue": "frankfurt"}},
+        "catalog": {
+            "postgres": {"host": "catalog.databases.svc", "password_file": "/run/secrets/catalog/password"}
+        },
+        "state_folder": "/var/lib/pgbackstop-catalog/catalog",
+        "workers": {"enabled": True},
+    },
+    "secrets": [*SMALL["secrets"], {"name": "catalog", "exporter": True}],
+    "persistence": {"backups": {"accessModes": ["ReadWriteMany"]}},
+    "workers": {"replicas": 3, "queues": ["default", "frankfurt"], "drainSeconds": 900},
+}
+ALL = {"small": SMALL, "full": FULL, "existing": EXISTING, "workers": WORKERS}
 
 
 def helm(*words: str) -> subprocess.CompletedProcess[str]:
@@ -144,9 +159,21 @@ def one(objects: list[dict[str, Any]], kind: str, name: str = NAME) -> dict[str,
 
 
 def pods(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What each pod is made of: the runner's, and that of ``helm test``."""
-    runner = one(objects, "StatefulSet")["spec"]["template"]
-    return [runner["spec"], one(objects, "Pod", f"{NAME}-doctor")["spec"]]
+    """What each pod is made of: the runner's, that of ``helm test``, and that of workers if there are any."""
+    doctor = one(objects, "Pod", f"{NAME}-doctor")["spec"]
+    return [one(objects, "StatefulSet")["spec"]["template"]["spec"], doctor, *workers(objects)]
+
+
+def workers(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What a worker's pod is made of, where there are workers."""
+    named = {each["metadata"]["name"]: each for each in objects if each["kind"] == "StatefulSet"}
+    return [named[f"{NAME}-worker"]["spec"]["template"]["spec"]] if f"{NAME}-worker" in named else []
+
+
+def claim_templates(objects: list[dict[str, Any]], name: str = NAME) -> set[str]:
+    """The names of the volumes that a StatefulSet makes for each of its pods."""
+    templates = one(objects, "StatefulSet", name)["spec"].get("volumeClaimTemplates", [])
+    return {each["metadata"]["name"] for each in templates}
 
 
 def containers(pod: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ import yaml
 
 from pgbackstop_catalog.config import load
 from tests.kubernetes import chart
-from tests.kubernetes.chart import ALL, CHART, FULL, NAME, ROOT, SMALL, one
+from tests.kubernetes.chart import ALL, CHART, FULL, NAME, ROOT, SMALL, WORKERS, one
 from tests.support import install_helm
 
 # Of Kubernetes: the oldest that Chart.yaml names, and the newest with published schemas.
@@ -115,10 +115,9 @@ def test_nothing_has_a_right_that_it_does_not_need(objects: list[dict[str, Any]]
 
 
 def test_every_mount_has_its_volume(objects: list[dict[str, Any]]) -> None:
-    runner, doctor = chart.pods(objects)
-    claims = one(objects, "StatefulSet")["spec"].get("volumeClaimTemplates", [])
-    made = {each["metadata"]["name"] for each in claims}
-    for pod, further in ((runner, made), (doctor, set[str]())):
+    runner, doctor, *workers = chart.pods(objects)
+    of_workers = [(each, chart.claim_templates(objects, f"{NAME}-worker")) for each in workers]
+    for pod, further in ((runner, chart.claim_templates(objects)), (doctor, set[str]()), *of_workers):
         volumes = {each["name"] for each in pod["volumes"]} | further
         assert len(volumes) == len(pod["volumes"]) + len(further)
         mounted = {mount["name"] for each in chart.containers(pod) for mount in each["volumeMounts"]}
@@ -130,9 +129,8 @@ def test_every_mount_has_its_volume(objects: list[dict[str, Any]]) -> None:
 
 
 def test_the_test_looks_at_the_volumes_of_the_runner(objects: list[dict[str, Any]]) -> None:
-    template = one(objects, "StatefulSet")["spec"]
-    made = {each["metadata"]["name"] for each in template.get("volumeClaimTemplates", [])}
-    of_runner = {f"{name}-{NAME}-0" for name in made} | claims(template["template"]["spec"])
+    made = chart.claim_templates(objects)
+    of_runner = {f"{name}-{NAME}-0" for name in made} | claims(chart.pods(objects)[0])
     doctor = one(objects, "Pod", f"{NAME}-doctor")
     assert claims(doctor["spec"]) == of_runner
     assert len(of_runner) == 2
@@ -310,6 +308,73 @@ def test_one_daemon_has_the_state(objects: list[dict[str, Any]]) -> None:
     assert one(objects, "StatefulSet")["spec"]["replicas"] == 1
 
 
+def workers_with(**changed: dict[str, Any]) -> dict[str, Any]:
+    """Values with workers, of which some are others; those of config are added."""
+    config = {**WORKERS["config"], **changed.pop("config", {})}
+    return {**WORKERS, "config": config, **changed}
+
+
+def test_workers_are_told_what_they_are_there_for() -> None:
+    objects = chart.rendered(WORKERS)
+    assert one(objects, "StatefulSet", f"{NAME}-worker")["spec"]["replicas"] == 3
+    (worker,) = chart.workers(objects)
+    (container,) = worker["containers"]
+    assert container["command"] == ["pgbackstop", "worker"]
+    offer = ["--queues=default,frankfurt", "--concurrency=2", "--receivers=100", "--drain=900s"]
+    assert container["args"] == offer
+    # The command itself takes them: it gets as far as the configuration, which is not there.
+    answer = subprocess.run(
+        [sys.executable, "-m", "pgbackstop_runner.main", "--config=/nonexistent", "worker", *offer],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "/nonexistent" in answer.stderr
+
+
+def test_a_run_has_its_time_to_end_before_a_worker_is_killed() -> None:
+    (worker,) = chart.workers(chart.rendered(WORKERS))
+    runner = chart.pods(chart.rendered(WORKERS))[0]
+    assert worker["terminationGracePeriodSeconds"] == 900 + runner["terminationGracePeriodSeconds"]
+
+
+def test_workers_share_the_volume_of_the_backups_and_have_a_state_of_their_own(tmp_path: Path) -> None:
+    objects = chart.rendered(WORKERS)
+    runner, _, worker = chart.pods(objects)
+    assert claims(worker) == {f"backups-{NAME}-0"}
+    assert claims(runner) == set()
+    assert chart.claim_templates(objects, f"{NAME}-worker") == {"catalog"}
+    config = loaded(tmp_path, one(objects, "ConfigMap", f"{NAME}-runner"))
+    assert str(config.state_root().parent) == "/var/lib/pgbackstop-catalog"
+    for container in chart.containers(worker):
+        assert secrets(container) == {"shop-backup", "catalog"}
+        mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+        assert mounts[str(config.state_root().parent)] == "catalog"
+
+
+def test_workers_whose_backups_are_all_in_buckets_need_no_shared_volume() -> None:
+    bucket = {"kind": "s3", "bucket": "backups", "region": "eu-central-1"}
+    objects = chart.rendered(
+        workers_with(config={"storages": {"backups": None, "offsite": bucket}}, persistence={})
+    )
+    (worker,) = chart.workers(objects)
+    assert {"name": "backups", "emptyDir": {}} in worker["volumes"]
+
+
+def test_there_are_no_workers_unless_they_are_asked_for() -> None:
+    assert chart.workers(chart.rendered(FULL)) == []
+
+
+def test_what_selects_the_runner_finds_no_worker() -> None:
+    objects = chart.rendered({**WORKERS, "podDisruptionBudget": {"enabled": True}})
+    template = one(objects, "StatefulSet", f"{NAME}-worker")["spec"]["template"]
+    labels = template["metadata"]["labels"]
+    budget = one(objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"]
+    for selector in (one(objects, "Service")["spec"]["selector"], budget):
+        assert not selector.items() <= labels.items()
+    assert one(objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+
+
 def test_a_changed_configuration_starts_the_pod_anew() -> None:
     def annotations(values: dict[str, Any]) -> dict[str, str]:
         template = one(chart.rendered(values), "StatefulSet")["spec"]["template"]
@@ -329,6 +394,17 @@ def test_a_changed_configuration_starts_the_pod_anew() -> None:
             "config.console.users holds hashes of passwords",
         ),
         ({"config": {"servers": {"shop": {"hots": "a"}}}}, "additional properties 'hots' not allowed"),
+        ({**SMALL, "workers": {"replicas": 2}}, "set config.workers.enabled"),
+        (
+            workers_with(config={"catalog": "/var/lib/pgbackstop-catalog/catalog"}),
+            "set config.catalog.postgres",
+        ),
+        (
+            workers_with(config={"state_folder": "/var/lib/pgbackstop/state"}),
+            "set config.state_folder to a folder",
+        ),
+        (workers_with(persistence={}), "set persistence.backups.accessModes to [ReadWriteMany]"),
+        (workers_with(workers={"replicas": 1, "queues": ["a b"]}), "/workers/queues/0"),
         ({**SMALL, "image": {"runner": "pgbackstop/runner:latest"}}, "/image/runner"),
         ({**SMALL, "image": {"runner": "pgbackstop/runner"}}, "/image/runner"),
         ({**SMALL, "replicas": 2}, "additional properties 'replicas' not allowed"),
@@ -346,7 +422,8 @@ def test_values_that_cannot_be_used_are_refused(tmp_path: Path, values: dict[str
     [
         (SMALL, ("helm test shop", "NOBODY IS TOLD"), ("console", "no NetworkPolicy")),
         (FULL, ("https://backups.example.com/pgbackstop",), ("NOBODY IS TOLD", "port-forward")),
-        (ALL["existing"], ("port-forward", "no NetworkPolicy"), ()),
+        (ALL["existing"], ("port-forward", "no NetworkPolicy"), ("workers",)),
+        (WORKERS, ("3 workers, for the queues default, frankfurt",), ("console",)),
     ],
 )
 def test_the_notes_say_what_to_do_next(

@@ -105,3 +105,50 @@ configMap:
 {{- $one := index .root.Values.persistence .name -}}
 {{- $one.existingClaim | default (printf "%s-%s-0" .name (include "pgbackstop.fullname" .root)) -}}
 {{- end }}
+
+{{/* What the pods of a daemon and of workers have in common. */}}
+{{- define "pgbackstop.podBasics" -}}
+serviceAccountName: {{ include "pgbackstop.serviceAccount" . }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+# So that somebody takes the exit status of what a command leaves behind: the pod's first process.
+shareProcessNamespace: true
+securityContext: {{- include "pgbackstop.podSecurity" . | nindent 2 }}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.pod.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.pod.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.pod.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.pod.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* The volume of the backups in the pods of workers: that of the runner, or none where they are all elsewhere. */}}
+{{- define "pgbackstop.workersBackups" -}}
+{{- $one := .Values.persistence.backups -}}
+{{- if and (not .Values.existingConfig.secretName) (not .Values.config.storages.backups) -}}
+emptyDir: {}
+{{- else if or $one.existingClaim (has "ReadWriteMany" $one.accessModes) -}}
+persistentVolumeClaim: {claimName: {{ include "pgbackstop.claim" (dict "root" . "name" "backups") | quote }}}
+{{- else -}}
+{{- fail "Workers on several nodes write into one volume: set persistence.backups.accessModes to [ReadWriteMany], or keep backups in buckets alone and set config.storages.backups to null." -}}
+{{- end -}}
+{{- end }}
+
+{{/* Refuses values with which workers would not work. */}}
+{{- define "pgbackstop.checkWorkers" -}}
+{{- if not .Values.existingConfig.secretName -}}
+{{- $config := .Values.config -}}
+{{- if not ($config.workers | default dict).enabled }}{{ fail "workers.replicas asks for workers, and the configuration for none: set config.workers.enabled." }}{{ end -}}
+{{- if not (kindIs "map" $config.catalog) }}{{ fail "Workers share a catalog in PostgreSQL: set config.catalog.postgres." }}{{ end -}}
+{{- if not (hasPrefix "/var/lib/pgbackstop-catalog/" ($config.state_folder | default "")) }}{{ fail "Each worker has a state of its own: set config.state_folder to a folder in /var/lib/pgbackstop-catalog." }}{{ end -}}
+{{- end -}}
+{{- end }}
