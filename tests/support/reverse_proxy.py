@@ -26,10 +26,11 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What is said in the server's place."""
+    """What is said in the server's place; with a Content-Length of more than the body, it is cut off."""
 
     status: int
     body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -80,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.proxy.asked.append(asked)
         refused = self.proxy.wants(asked)
         if refused is not None:
-            self._answer(refused.status, {}, refused.body)
+            self._answer(refused.status, dict(refused.headers), refused.body)
             return
         parts = urlsplit(self.path)
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path

@@ -21,16 +21,14 @@ from pgbackstop_catalog.records.copy import Copy
 from pgbackstop_catalog.records.file_list import DamagedFiles
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.copy import encrypted_copy, storage_retention
-from pgbackstop_runner.storage import identity, open, original, stored_backup
-from pgbackstop_runner.storage.protocol import Sent, SourceChanged, StoreError
+from pgbackstop_runner.storage import identity, open, original, retries, stored_backup
+from pgbackstop_runner.storage.protocol import Sent, StoreError
 from pgbackstop_runner.storage.stored_backup import StoredBackup
 from pgbackstop_runner.system import log, meter, pauses
 from pgbackstop_runner.workspace import Workspace
 
-# Seconds before each further attempt.
-PAUSES = (1.0, 5.0, 20.0)
 # To try again changes nothing.
-_FINAL = (SourceChanged, DamagedFiles, identity.NotThere, stored_backup.Lost)
+_FINAL = (*retries.FINAL, DamagedFiles, identity.NotThere, stored_backup.Lost)
 Sleep = Callable[[float], None]
 
 
@@ -145,9 +143,10 @@ def _make(workspace: Workspace, wanted: Missing, sleep: Sleep) -> Copy:
     workspace.catalog.put(record)
     started = time.monotonic()
     message = ""
-    for pause in (*PAUSES, None):
+    sent: dict[str, Sent] = {}
+    for pause in (*retries.PAUSES, None):
         try:
-            size = _upload(workspace, wanted)
+            size = _upload(workspace, wanted, sent)
         except errors.Interrupted as error:
             _finish(workspace, record, started, status=Status.INTERRUPTED, message=str(error))
             raise
@@ -192,8 +191,11 @@ def _finish(workspace: Workspace, record: Copy, started: float, **changes: objec
     return done
 
 
-def _upload(workspace: Workspace, wanted: Missing) -> int:
-    """Send every file, the commit mark last; how many bytes. Raises PgbackstopError, OSError."""
+def _upload(workspace: Workspace, wanted: Missing, sent: dict[str, Sent]) -> int:
+    """Send every file, the commit mark last; how many bytes. Raises PgbackstopError, OSError.
+
+    What was ``sent`` by an earlier attempt, and compared, is not sent again.
+    """
     backup = wanted.backup
     stored = stored_backup.find(workspace, backup)
     store = identity.require(workspace, wanted.storage)
@@ -201,8 +203,7 @@ def _upload(workspace: Workspace, wanted: Missing) -> int:
         if not workspace.catalog.backup(backup.id).is_available:
             raise StoreError(f"Backup {backup.id} has expired before its copy was made.")
         there = PurePosixPath(backup.location or "")
-        sent: dict[str, Sent] = {}
-        files = stored.files()
+        files = [each for each in stored.files() if each.path not in sent]
         with meter.measured(f"copy to {wanted.storage}", lambda: sum(each.size_bytes for each in files)):
             for file in files:
                 with original.opened(stored.path(file.path), file) as stream:

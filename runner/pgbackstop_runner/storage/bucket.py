@@ -12,23 +12,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
 
-from pgbackstop_catalog import errors, units
+from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.storage import ObjectStorage
-from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import layout
-from pgbackstop_runner.storage import hashed, secret_files
+from pgbackstop_runner.storage import bucket_errors, hashed, secret_files
 from pgbackstop_runner.storage.protocol import Sent, StoreError, require_inside, wrong_size
 from pgbackstop_runner.storage.range_reader import BUFFER_BYTES, RangeReader
 
@@ -42,10 +40,16 @@ PART_BYTES = 8 * 2**20
 _MOST_PARTS = 9_000  # S3 allows 10,000
 _SMALL = 2**16
 _CONCURRENCY = 4  # times PART_BYTES is the memory of an upload
-RETRY: RetryConfig = {"max_retries": 3}  # of one request; a whole copy is tried again by its caller
+# Of one request, with growing pauses. Who sends waits for up to a minute: a part that is refused while the
+# server has too much to do would end the upload of all others.
+RETRY: RetryConfig = {"max_retries": 3}
+RETRY_SENDING: RetryConfig = {
+    "max_retries": 12,
+    "retry_timeout": timedelta(seconds=60),
+    "backoff": {"init_backoff": timedelta(seconds=1), "max_backoff": timedelta(seconds=15), "base": 2},
+}
 SILENCE = "60s"  # without a byte of an answer
 SENDING = "600s"  # without an answer to what was sent, the time to send it included
-_OLD_KEYS = ("expiredtoken", "invalidaccesskeyid", "tokenrefreshrequired", "invalidtoken")
 _NO_LIMIT = "30days"  # of a whole request: a large object takes what it takes
 
 
@@ -76,8 +80,8 @@ class Bucket:
         prefix = storage.prefix.strip("/") or None
         try:
             store, sender = (
-                make(prefix=prefix, client_options={**common, "read_timeout": limit}, retry_config=RETRY)
-                for limit in (SILENCE, SENDING)
+                make(prefix=prefix, client_options={**common, "read_timeout": limit}, retry_config=retry)
+                for limit, retry in ((SILENCE, RETRY), (SENDING, RETRY_SENDING))
             )
         except (BaseError, ValueError, OSError) as error:  # without what it says, which may quote a key
             raise errors.ConfigError(
@@ -139,16 +143,23 @@ class Bucket:
         """By ranges: each is one request with its own time limit and its own retries."""
 
         def fetch(start: int, length: int) -> memoryview:
-            with self._errors(path):
-                wanted: GetOptions = {"range": (start, start + length)}
-                stream = obstore.get(self.store, path, options=wanted).stream(min_chunk_size=length)
-                # One piece of what was asked for; get_range would wait for the end of the answer.
-                found = memoryview(next(iter(stream), b""))
-            if len(found) != length:
-                raise wrong_size(f"{self.name}: {path}", start + len(found), size_bytes)
-            return found
+            try:
+                return self._range(path, start, length)
+            except StoreError:
+                self._require_size(path, size_bytes)
+                raise
 
         return cast("BinaryIO", io.BufferedReader(RangeReader(fetch, size_bytes), BUFFER_BYTES))
+
+    def _range(self, path: str, start: int, length: int) -> memoryview:
+        """One piece of what is asked for; get_range would wait for the end of the answer."""
+        wanted: GetOptions = {"range": (start, start + length)}
+        with self._errors(path):
+            stream = obstore.get(self.store, path, options=wanted).stream(min_chunk_size=length)
+            found = memoryview(next(iter(stream), b""))
+        if len(found) != length:
+            raise StoreError(f"{self.name} gave {len(found)} of {length} bytes of {path}.")
+        return found
 
     def open_stored(self, path: str, size_bytes: int) -> BinaryIO:
         return self.open(path, size_bytes)
@@ -163,6 +174,13 @@ class Bucket:
         for path in paths:
             with self._errors(path), contextlib.suppress(NotFoundError, FileNotFoundError):
                 obstore.delete(self.store, path)
+
+    def _require_size(self, path: str, size_bytes: int) -> None:
+        """Raises Damaged for an object that is shorter, or was replaced by another while it was read."""
+        with self._errors(path):
+            found = obstore.head(self.store, path)["size"]
+        if found != size_bytes:
+            raise wrong_size(f"{self.name}: {path}", found, size_bytes)
 
     def _compare(self, path: str, sent: Sent, etags: set[str]) -> None:
         meta = obstore.head(self.store, path)
@@ -186,10 +204,7 @@ class Bucket:
         try:
             yield
         except (BaseError, OSError) as error:
-            raise StoreError(
-                f"The storage {self.name} cannot be used: {path}: {_first_line(error)}.",
-                remedy=_remedy(error, self.name),
-            ) from error
+            raise bucket_errors.told(error, self.name, path) from error
 
 
 class _PartDigests:
@@ -220,38 +235,3 @@ class _PartDigests:
 
 def _md5(content: bytes) -> bytes:
     return hashlib.md5(content, usedforsecurity=False).digest()
-
-
-def _first_line(error: Exception) -> str:
-    """obstore adds a long trace of what it tried; its first line says what it is."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]
-
-
-def _clock(said: str) -> str:
-    """How far this host's clock is from the server's, where the answer has its time."""
-    found = re.search(r"<ServerTime>([^<]{1,40})</ServerTime>", said)
-    offset = "differs by too much from the server's"
-    with contextlib.suppress(ValueError, TypeError, OverflowError):  # a server may answer anything
-        if found is not None:
-            ahead = (utc_now() - datetime.fromisoformat(found[1])).total_seconds()
-            where = "ahead of" if ahead > 0 else "behind"
-            offset = f"is {units.format_duration(abs(ahead))} {where} the server's"
-    return f"This host's clock {offset}: set it, as by chrony or systemd-timesyncd."
-
-
-def _remedy(error: Exception, name: str) -> str:
-    """What to do; a bucket says in its answer's body what it wants, by the codes of S3.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-    """
-    said = str(error).lower()
-    if "requesttimetooskewed" in said:
-        return _clock(str(error))
-    if any(code in said for code in _OLD_KEYS):
-        return f"The keys of {name} have expired or were replaced: put the new ones in their place."
-    if "content-md5" in said or "x-amz-checksum" in said or "x-amz-sdk-checksum" in said:
-        return (
-            f"It is about storages.{name}.checksum: sha256 for a bucket that wants one, as with object lock; "
-            "none for a server that knows none."
-        )
-    return "Check the endpoint, the bucket, the keys and their rights."

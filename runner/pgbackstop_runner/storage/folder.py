@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import os
@@ -16,9 +17,10 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_runner.storage import hashed
 from pgbackstop_runner.storage.hashed import HashedReader
-from pgbackstop_runner.storage.protocol import DEEPEST, Sent, StoreError, require_inside, wrong_size
+from pgbackstop_runner.storage.protocol import DEEPEST, Lasting, Sent, StoreError, require_inside, wrong_size
 
 _CHUNK_BYTES = 2**20
+_LASTING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,13 +99,13 @@ class FolderStore:
                         folder.rmdir()
 
     def _inside(self, path: str) -> Path:
-        """The place of ``path``. Raises StoreError where that is, or leads, outside the root."""
+        """The place of ``path``. Raises Lasting where that is, or leads, outside the root."""
         require_inside(path, self.root)
         target = self.root / path
         if target.is_symlink():
-            raise StoreError(f"{path!r} is no place inside {self.root}; nothing was touched.")
+            raise Lasting(f"{path!r} is no place inside {self.root}; nothing was touched.")
         if target.parent.resolve() != self.root.resolve() / Path(path).parent:
-            raise StoreError(f"{target} leads elsewhere by a symbolic link; nothing was touched.")
+            raise Lasting(f"{target} leads elsewhere by a symbolic link; nothing was touched.")
         return target
 
 
@@ -138,7 +140,7 @@ def _errors(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(
+        raise (Lasting if error.errno in _LASTING else StoreError)(
             f"The storage {root} cannot be used: {error.filename or root}: {error.strerror or error}.",
             remedy="Check free space, the folder's owner and mode, and its mount.",
         ) from error

@@ -22,6 +22,10 @@ class StoreError(errors.PgbackstopError):
     exit_code = errors.CatalogError.exit_code
 
 
+class Lasting(StoreError):
+    """To try again changes nothing: no right, no such bucket or file, no space."""
+
+
 class Damaged(StoreError):
     """What a storage holds of a file is not what was stored."""
 
@@ -36,9 +40,9 @@ def wrong_size(path: str, found: int, expected: int) -> Damaged:
 
 
 def require_inside(path: str, where: object) -> None:
-    """Raises StoreError for a path that leads out of a storage."""
+    """Raises Lasting for a path that leads out of a storage."""
     if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-        raise StoreError(f"{path!r} is no place inside {where}; nothing was touched.")
+        raise Lasting(f"{path!r} is no place inside {where}; nothing was touched.")
 
 
 class Sealed(StoreError):
@@ -47,8 +51,8 @@ class Sealed(StoreError):
     exit_code = errors.ConfigError.exit_code
 
 
-class SourceChanged(StoreError):
-    """The original is not what it was when it was stored first: to try again changes nothing."""
+class SourceChanged(Lasting):
+    """The original is not what it was when it was stored first."""
 
     def __init__(self, file: StoredFile) -> None:
         super().__init__(

@@ -29,7 +29,7 @@ from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import atomic, layout
 from pgbackstop_runner.storage import hashed, sftp_login, sftp_session
 from pgbackstop_runner.storage.hashed import HashedReader
-from pgbackstop_runner.storage.protocol import DEEPEST, Sent, StoreError, require_inside, wrong_size
+from pgbackstop_runner.storage.protocol import DEEPEST, Lasting, Sent, StoreError, require_inside, wrong_size
 from pgbackstop_runner.storage.range_reader import RangeReader
 from pgbackstop_runner.storage.sftp_session import Session
 
@@ -245,6 +245,5 @@ class SftpStore:
             yield
         except (asyncssh.Error, OSError, ValueError) as error:
             reason, remedy = sftp_login.explained(error, self.storage)
-            raise StoreError(
-                f"The storage {self.name} cannot be used: {path}: {reason}.", remedy=remedy
-            ) from error
+            kind = Lasting if isinstance(error, sftp_login.LASTING) else StoreError
+            raise kind(f"The storage {self.name} cannot be used: {path}: {reason}.", remedy=remedy) from error

@@ -11,6 +11,18 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.storage import SftpStorage
 from pgbackstop_runner.storage import secret_files
 
+# What the server, or its key, will say again.
+LASTING = (
+    asyncssh.HostKeyNotVerifiable,
+    asyncssh.PermissionDenied,
+    asyncssh.SFTPNoSpaceOnFilesystem,
+    asyncssh.SFTPNoSuchFile,
+    asyncssh.SFTPOpUnsupported,
+    asyncssh.SFTPPermissionDenied,
+    asyncssh.SFTPQuotaExceeded,
+    asyncssh.SFTPWriteProtect,
+)
+
 
 def options(storage: SftpStorage) -> dict[str, Any]:
     """Raises ConfigError for files of keys that cannot be used."""

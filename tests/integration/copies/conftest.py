@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 
 PATIENCE = 120.0  # seconds; it takes five to ten
 ACCESS_KEY, SECRET_KEY = "backup", "only-of-this-test"
+NEXT_KEY, NEXT_SECRET = "rotated", "another-of-this-test"  # of the same account
 OPEN = "anybody"  # a bucket that needs no key
 IDENTITIES = (
     '{"identities": [{"name": "backup", "actions": ["Admin", "Read", "Write", "List", "Tagging"],'
-    f'"credentials": [{{"accessKey": "{ACCESS_KEY}", "secretKey": "{SECRET_KEY}"}}]}},'
+    f'"credentials": [{{"accessKey": "{ACCESS_KEY}", "secretKey": "{SECRET_KEY}"}},'
+    f'{{"accessKey": "{NEXT_KEY}", "secretKey": "{NEXT_SECRET}"}}]}},'
     f'{{"name": "anonymous", "actions": ["Read:{OPEN}", "Write:{OPEN}", "List:{OPEN}"]}}]}}'
 )
 

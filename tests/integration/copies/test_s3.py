@@ -16,12 +16,14 @@ from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_runner.copy import rebuild_catalog, run
 from pgbackstop_runner.expire import run as expire_run
 from pgbackstop_runner.storage import bucket as buckets
-from pgbackstop_runner.storage import identity, s3
+from pgbackstop_runner.storage import identity, retries, s3
 from pgbackstop_runner.storage.bucket import Bucket
 from pgbackstop_runner.storage.protocol import StoreError
 from pgbackstop_runner.workspace import Workspace
 from tests.conformance.storage import put
+from tests.integration.copies import conftest
 from tests.support.factories import NOW
+from tests.support.reverse_proxy import Answer, Request, ReverseProxy
 from tests.unit.runner import places
 
 
@@ -157,11 +159,37 @@ def test_what_is_wrong_is_one_sentence_without_the_secret(
     broken = Workspace(
         file=opened.file, config=opened.config.evolve(storages=storages), catalog=opened.catalog
     )
-    monkeypatch.setattr(run, "PAUSES", ())
+    monkeypatch.setattr(retries, "PAUSES", ())
     monkeypatch.setattr(buckets, "RETRY", {"max_retries": 0})
+    monkeypatch.setattr(buckets, "RETRY_SENDING", {"max_retries": 0})
     places.days(broken, 1)
     (failed,) = run.run(broken, "main-logical", sleep=places.no_sleep)
     assert failed.status is Status.FAILED
     assert "The storage s3 cannot be used" in failed.message
     assert "\n" not in failed.message
     assert "not-the-secret" not in failed.message
+
+
+def test_keys_that_are_rotated_in_mid_upload_are_taken_by_the_next_attempt(
+    opened: Workspace, storage: S3Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = ReverseProxy(server=str(storage.endpoint))
+    backup = places.days(opened, 1)[0]
+
+    def refuses(asked: Request) -> Answer | None:
+        is_old = f"Credential={conftest.ACCESS_KEY}/" in asked.headers.get("authorization", "")
+        gone = b"<Error><Code>InvalidAccessKeyId</Code></Error>"
+        return Answer(status=403, body=gone) if is_old and asked.method == "PUT" else None
+
+    def rotate(_seconds: float) -> None:
+        (tmp_path / "key").write_text(conftest.NEXT_KEY)
+        (tmp_path / "secret").write_text(conftest.NEXT_SECRET)
+
+    monkeypatch.setattr(proxy, "wants", refuses)
+    with proxy.open() as address:
+        storages = {**opened.config.storages, "s3": storage.evolve(endpoint=address)}
+        config = opened.config.evolve(storages=storages)
+        moved = Workspace(file=opened.file, config=config, catalog=opened.catalog)
+        (made,) = run.run(moved, "main-logical", sleep=rotate)
+    assert (made.status, made.failures) == (Status.SUCCEEDED, 1)
+    assert f"{backup.location}/backup.json" in dict(s3.connect("s3", storage).files(str(backup.location)))

@@ -14,9 +14,9 @@ from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.storage import S3Storage
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner.storage import bucket as buckets
-from pgbackstop_runner.storage import s3
+from pgbackstop_runner.storage import retries, s3
 from pgbackstop_runner.storage.bucket import Bucket
-from pgbackstop_runner.storage.protocol import StoreError
+from pgbackstop_runner.storage.protocol import Damaged, Lasting, StoreError
 from tests.support.certificates import Authority
 from tests.support.reverse_proxy import Answer, Request, ReverseProxy
 
@@ -25,6 +25,11 @@ WANTS_ONE = (
     b"header is required for Put Object requests with Object Lock parameters</Message></Error>"
 )
 MEGABYTES = 20
+CUT_OFF = {
+    "Content-Length": "4194304",
+    "Content-Range": "bytes 0-4194303/20971520",
+    "Last-Modified": "Sun, 22 Nov 2026 12:00:00 GMT",
+}
 
 
 @pytest.fixture
@@ -204,6 +209,15 @@ def test_an_answer_that_stops_is_an_error(
         bucket(storage, endpoint=address).read("object")
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As often as ever, with short pauses."""
+    quick = {"init_backoff": timedelta(milliseconds=1), "max_backoff": timedelta(milliseconds=5)}
+    monkeypatch.setattr(buckets, "RETRY_SENDING", {**buckets.RETRY_SENDING, "backoff": quick})
+    monkeypatch.setattr(retries, "PAUSES", (0.01, 0.01, 0.01))
+
+
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("status", [500, 503])
 def test_a_server_that_is_busy_is_asked_again(
     storage: S3Storage, proxy: ReverseProxy, address: str, status: int
@@ -213,3 +227,63 @@ def test_a_server_that_is_busy_is_asked_again(
     store.put_bytes(b"bytes", "object")
     assert store.read("object") == b"bytes"
     assert [each.method for each in proxy.asked] == ["PUT", "PUT", "PUT", "HEAD", "GET"]
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_part_that_is_refused_for_a_while_ends_no_upload(
+    storage: S3Storage, proxy: ReverseProxy, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = [Answer(status=503, headers={"Retry-After": "1"})] * 8
+
+    def refuses(asked: Request) -> Answer | None:
+        return busy.pop() if "partNumber=2" in asked.target and busy else None
+
+    monkeypatch.setattr(proxy, "wants", refuses)
+    put(bucket(storage, endpoint=address))
+    assert not busy
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_server_that_stays_busy_is_told_of(
+    storage: S3Storage, proxy: ReverseProxy, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxy, "wants", lambda _asked: Answer(status=503))
+    with pytest.raises(StoreError) as refused:
+        bucket(storage, endpoint=address).put_bytes(b"bytes", "object")
+    assert "storages.s3.rate_limit" in refused.value.remedy
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_range_that_is_cut_off_is_fetched_again(
+    storage: S3Storage, proxy: ReverseProxy, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client does not do that: what has begun to come is not repeated."""
+    cut = [Answer(status=206, headers=CUT_OFF, body=b"the beginning") for _ in range(2)]
+
+    def cuts(asked: Request) -> Answer | None:
+        return cut.pop() if cut and asked.method == "GET" and "range" in asked.headers else None
+
+    monkeypatch.setattr(proxy, "wants", cuts)
+    put(bucket(storage, endpoint=address))
+    assert not cut
+
+
+@pytest.mark.parametrize("size", [100, 10 * 2**20])
+def test_an_object_that_is_replaced_while_it_is_read_is_told(storage: S3Storage, size: int) -> None:
+    store, content = bucket(storage), bytes(30 * 2**20)
+    store.put(io.BytesIO(content), "object", len(content))
+    with store.open("object", len(content)) as stream:
+        stream.read(1)
+        store.put(io.BytesIO(b"x" * size), "object", size)
+        with pytest.raises(Damaged, match=f"object has {size} of"):
+            stream.read()
+
+
+@pytest.mark.parametrize(("code", "is_lasting"), [("AccessDenied", True), ("ExpiredToken", False)])
+def test_what_would_be_refused_again_is_told_from_what_would_not(
+    storage: S3Storage, proxy: ReverseProxy, address: str, code: str, is_lasting: bool
+) -> None:
+    proxy.answers = [refusal(code)]
+    with pytest.raises(StoreError) as refused:
+        bucket(storage, endpoint=address).put_bytes(b"content", "any")
+    assert isinstance(refused.value, Lasting) is is_lasting

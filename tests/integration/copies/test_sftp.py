@@ -15,7 +15,7 @@ from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.copy import run
 from pgbackstop_runner.expire import run as expire_run
-from pgbackstop_runner.storage import identity, sftp_session
+from pgbackstop_runner.storage import identity, retries, sftp_session
 from pgbackstop_runner.storage.protocol import StoreError
 from pgbackstop_runner.storage.sftp import SftpStore
 from pgbackstop_runner.system import workers
@@ -137,8 +137,9 @@ def test_a_lost_connection_is_made_again(alone: SftpServer) -> None:
     assert store.read("a/one") == b"bytes"
 
 
-def test_a_connection_that_is_cut_in_a_file(alone: SftpServer) -> None:
+def test_a_connection_that_is_cut_in_a_file(alone: SftpServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream that ends early is an error and never the file's end; what is small gets through."""
+    monkeypatch.setattr(retries, "PAUSES", (0.1,))
     SftpStore.connect("offsite", alone.storage()).put(io.BytesIO(bytes(2**20)), "a/big", 2**20)
     with Cutter(("127.0.0.1", alone.port)).cutting() as address:
         port = int(address.rpartition(":")[2])
@@ -148,6 +149,18 @@ def test_a_connection_that_is_cut_in_a_file(alone: SftpServer) -> None:
         store.put_bytes(b"small", "a/small")
         assert store.read("a/small") == b"small"
         alone.drop_connections()  # the proxy ends with the last one
+
+
+def test_a_connection_that_is_cut_once_ends_no_download(
+    alone: SftpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "PAUSES", (0.1, 0.1, 0.1))
+    store, content = SftpStore.connect("offsite", alone.storage()), os.urandom(2**20) * 40
+    store.put(io.BytesIO(content), "a/big", len(content))
+    with store.open("a/big", len(content)) as stream:
+        assert stream.read(5) == content[:5]
+        alone.drop_connections()
+        assert stream.read() == content[5:]
 
 
 def test_nobody_listens(sftp: SftpServer) -> None:

@@ -1,5 +1,6 @@
 """Copies are made of what is missing, newest first, and fail alone."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -11,10 +12,10 @@ from pgbackstop_catalog.records.backup import Backup, StoredFile
 from pgbackstop_catalog.store import layout
 from pgbackstop_runner.copy import run
 from pgbackstop_runner.storage import folder as storage_folder
-from pgbackstop_runner.storage import open
+from pgbackstop_runner.storage import open, retries
 from pgbackstop_runner.storage.folder import FolderStore
 from pgbackstop_runner.storage.hashed import HashedReader
-from pgbackstop_runner.storage.protocol import Sent
+from pgbackstop_runner.storage.protocol import Sent, StoreError
 from pgbackstop_runner.workspace import Workspace
 from tests.support import factories
 from tests.support.factories import DAY, NOW
@@ -58,7 +59,7 @@ def test_a_storage_that_comes_back_gets_its_copy(opened: Workspace, second: Path
     assert made.status is Status.SUCCEEDED
     assert (made.attempts, made.failures) == (3, 2)
     assert len(pauses) == 2
-    assert all(most / 2 <= pause <= most for pause, most in zip(pauses, run.PAUSES, strict=False))
+    assert all(most / 2 <= pause <= most for pause, most in zip(pauses, retries.PAUSES, strict=False))
 
 
 def test_a_failure_is_on_record_and_tried_again_later(opened: Workspace, second: Path) -> None:
@@ -75,6 +76,41 @@ def test_a_failure_is_on_record_and_tried_again_later(opened: Workspace, second:
     (made,) = run.run(opened, "main-logical", sleep=places.no_sleep)
     assert made.status is Status.SUCCEEDED
     assert (made.attempts, made.failures) == (5, 4)
+
+
+def test_what_was_sent_already_is_not_sent_again(opened: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    places.days(opened, 1)
+    real, sent, fails = storage_folder._copy, list[Path](), [StoreError("away")]
+    write = FolderStore.put_bytes
+
+    def copy(source: HashedReader, target: Path) -> Sent:
+        sent.append(target)
+        return real(source, target)
+
+    def put_bytes(self: FolderStore, content: bytes, path: str) -> None:
+        if fails:
+            raise fails.pop()
+        write(self, content, path)
+
+    monkeypatch.setattr(storage_folder, "_copy", copy)
+    monkeypatch.setattr(FolderStore, "put_bytes", put_bytes)
+    (made,) = run.run(opened, "main-logical", sleep=places.no_sleep)
+    assert (made.status, made.failures) == (Status.SUCCEEDED, 1)
+    assert len(sent) == 1
+
+
+def test_a_full_storage_is_not_filled_again_and_again(
+    opened: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places.days(opened, 1)
+
+    def full(*_given: object) -> Sent:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(storage_folder, "_copy", full)
+    (failed,) = run.run(opened, "main-logical", sleep=places.no_sleep)
+    assert (failed.status, failed.failures) == (Status.FAILED, 1)
+    assert "No space left" in failed.message
 
 
 def test_bytes_that_changed_on_our_disk_are_no_copy(opened: Workspace, second: Path) -> None:
