@@ -89,13 +89,19 @@ def dump(attempt: Attempt, binaries: Binaries, roles: RolesDump, *, role_passwor
 def _in_a_snapshot_that_lasts(
     attempt: Attempt, binaries: Binaries, left: int = _SNAPSHOTS
 ) -> tuple[Snapshot, str, tuple[StoredFile, ...]]:
-    """Dump in a new snapshot where something was dropped before pg_dump had its locks: it has no rows yet."""
+    """Dump in a new snapshot where something was dropped before pg_dump had its locks: it has no rows yet.
+
+    By one job where who waits for a table kept the others out, which lock it once more each: nobody can then.
+    """
     try:
         return _in_a_snapshot(attempt, binaries)
     except AttemptFailed as error:
-        if left <= 1 or not error_messages.is_of_what_vanished(error.problem):
+        kept_out = error_messages.is_of_jobs_kept_out(error.problem)
+        if left <= 1 or not (kept_out or error_messages.is_of_what_vanished(error.problem)):
             raise
-        log.logger().info("again, in a new snapshot", backup=attempt.record.id, why=error.problem)
+        attempt.plan = attempt.plan.evolve(jobs=1) if kept_out else attempt.plan
+        jobs = attempt.plan.jobs if attempt.record.format == "directory" else None
+        log.logger().info("again, in a new snapshot", backup=attempt.record.id, jobs=jobs, why=error.problem)
     with storage_errors(attempt.storage):
         attempt.sweep()
         atomic.make_folder(attempt.folder)

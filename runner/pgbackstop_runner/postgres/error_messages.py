@@ -39,6 +39,11 @@ def is_of_what_vanished(words: str) -> bool:
     return meaning(words, (_GONE,)) is not None
 
 
+def is_of_jobs_kept_out(words: str) -> bool:
+    """Whether a job of pg_dump found somebody waiting for a table that its first process had locked."""
+    return "someone requested an ACCESS EXCLUSIVE lock" in words
+
+
 def of_state(sqlstate: str) -> tuple[Reason, str]:
     """The same for a statement of ours: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
     return _STATES.get(sqlstate, (Reason.TOOL, "Look at PostgreSQL's log."))

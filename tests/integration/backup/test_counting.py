@@ -165,6 +165,31 @@ def test_a_table_that_goes_before_the_dump_has_its_lock(
     assert site.leftovers() == []
 
 
+def test_a_table_that_somebody_waits_for_once_the_dump_has_its_lock(
+    tmp_path: Path, database: Database
+) -> None:
+    """The other jobs of pg_dump lock each table once more, and give up where somebody waits for it."""
+    settings = plan(databases=[database.name], format="directory", jobs=2)
+    site = Site(folder=tmp_path, server=database.server, plans={"p": settings})
+    waits = "select 1 from pg_locks where not granted and relation = '{}'::regclass"
+    with database.connect() as other, database.connect() as application:
+        other.execute("begin")
+        other.execute("lock table pg_ts_template")  # read by pg_dump when it has the locks of all tables
+        with site.start("backup", "p") as backup:
+            until(lambda: database.execute(waits.format("pg_ts_template")), "the dump behind its locks")
+            application.pgconn.send_query(b"truncate orders")
+            until(lambda: database.execute(waits.format("orders")), "who waits for a table")
+            other.execute("commit")
+            _out, said = backup.communicate(timeout=120)
+        while (result := application.pgconn.get_result()) is not None:
+            assert result.status == psycopg.pq.ExecStatus.COMMAND_OK
+    assert backup.returncode == 0, said
+    assert "again, in a new snapshot" in said
+    assert "jobs=1" in said
+    assert site.newest("p").row_counts == {**SHOP, "public.orders": 0}
+    assert site.leftovers() == []
+
+
 def test_nothing_stays_locked(site: Site, database: Database) -> None:
     database.execute("create table many (n int) partition by list (n)")
     for number in range(40):
