@@ -22,6 +22,9 @@ from pgbackstop_catalog.records.attempt import Reason, Status
 BASELINE_SUCCESSES: Final = 10
 # Of a database that no run contains any more, how many good runs in a row must have been without it.
 RUNS_WITHOUT: Final = 2
+# Seconds. A clock that goes back by up to this repeats nothing. What lies further ahead was written by a
+# clock that was wrong, and must not keep a plan from running until that day comes.
+MOST_AHEAD: Final = 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +132,14 @@ def dropped(attempts: Iterable[Attempt]) -> frozenset[str]:
     present = {attempt.subject.database for due in asked for attempt in runs[due]}
     since = asked[-1]
     return frozenset(name for name, started in newest.items() if name not in present and started < since)
+
+
+def credible(handled_until: float, now: float) -> float:
+    """Until when due runs are handled: what is dated far ahead, by a clock that was wrong, handles none.
+
+    The daemon goes on from now, too.
+    """
+    return now if handled_until - now > MOST_AHEAD else handled_until
 
 
 def next_run(schedule: Schedule, *, handled_until: float, first_seen: float) -> float:

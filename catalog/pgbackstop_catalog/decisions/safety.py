@@ -96,11 +96,11 @@ class Subject:
     damaged_copies: int = 0
     problem: str = ""
 
-    @property
-    def next_run(self) -> float:
+    def next_run(self, now: float) -> float:
         """The first due run that nothing handled yet; in the past while it is late."""
+        handled = history.credible(self.handled_until, now)
         return history.next_run(
-            self.plan.effective_schedule(), handled_until=self.handled_until, first_seen=self.seen_at
+            self.plan.effective_schedule(), handled_until=handled, first_seen=self.seen_at
         )
 
     def max_age(self, now: float) -> float:
@@ -177,8 +177,9 @@ def _runs(known: Subject, now: float) -> Iterator[Finding]:
         failed = runs.consecutive_failures
         reason = said_of("the last attempt failed", "the last {n} attempts failed", max(1, failed))
         yield _finding(State.FAILED, Severity.WARNING if failed < 2 else Severity.CRITICAL, reason)
-    if now - known.next_run > _LATE and not runs.running:
-        late = units.format_duration(now - known.next_run)
+    since_due = now - known.next_run(now)
+    if since_due > _LATE and not runs.running:
+        late = units.format_duration(since_due)
         yield _finding(
             State.OVERDUE,
             Severity.WARNING,

@@ -102,6 +102,7 @@ class _PlanSeries:
         add(plan_metrics.MAX_AGE, where, expectations.max_age(plan, known, self.hour))
         add(plan_metrics.SCHEDULE_INTERVAL, where, self.expected.interval)
         handled = max(known.handled_until, self.facts.scheduled_until, self.counted_since)
+        handled = history.credible(handled, (self.hour + 1) * 3600)
         next_run = _next_run(self.expected.schedule, handled_until=handled, first_seen=self.seen_at)
         add(plan_metrics.NEXT_RUN, where, next_run)
         first_due = self._first_due(subject)

@@ -13,11 +13,10 @@ from typing import Literal
 
 from pgbackstop_catalog.config import schedule as schedules
 from pgbackstop_catalog.config.schedule import Schedule
+from pgbackstop_catalog.decisions import history
 
 Trigger = Literal["schedule", "catch-up", "wal-gap"]
-# A clock that goes back by up to this repeats nothing. What lies further ahead was written by a clock that
-# was wrong, and must not keep a plan from running until that day comes.
-CREDIBLE = timedelta(days=1)
+CREDIBLE = timedelta(seconds=history.MOST_AHEAD)
 
 
 @dataclass(frozen=True, kw_only=True)

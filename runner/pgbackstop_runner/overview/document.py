@@ -103,7 +103,7 @@ def _plan(one: ReadSubject, now: float) -> PlanStatus:
         state=one.findings[0].state.value,
         last_success=words.moment(newest) if newest else None,
         max_age_seconds=one.known.max_age(now),
-        next_run=words.moment(one.known.next_run) if one.known.plan.enabled else None,
+        next_run=words.moment(one.known.next_run(now)) if one.known.plan.enabled else None,
         findings=_findings(one.findings),
     )
 

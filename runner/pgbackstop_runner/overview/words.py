@@ -109,7 +109,7 @@ def row(one: SubjectStatus, now: datetime, tell: Tell = shown) -> tuple[str, ...
         tell(moment(newest)) if newest else word("never"),
         units.format_duration(max(0.0, age)) if newest else "",
         units.format_duration(one.known.max_age(now.timestamp())),
-        tell(moment(one.known.next_run)) if one.known.plan.enabled else "",
+        tell(moment(one.known.next_run(now.timestamp()))) if one.known.plan.enabled else "",
         joined("; ", [_line(each.reason) for each in one.findings if each.reason]),
     )
 

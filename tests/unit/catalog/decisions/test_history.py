@@ -183,6 +183,12 @@ def test_the_next_run_is_the_first_one_that_nothing_handled(handled: datetime, e
     assert found == expected.timestamp()
 
 
+@pytest.mark.parametrize(("ahead", "handles"), [(timedelta(days=1), True), (timedelta(days=400), False)])
+def test_what_is_dated_far_ahead_handles_no_due_time(ahead: timedelta, handles: bool) -> None:
+    handled, now = (NOW + ahead).timestamp(), NOW.timestamp()
+    assert history.credible(handled, now) == (handled if handles else now)
+
+
 def test_a_plan_that_never_ran_is_due_after_it_was_first_seen() -> None:
     seen = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
     expected = datetime(2026, 11, 21, 2, tzinfo=UTC).timestamp()

@@ -41,6 +41,12 @@ def test_the_next_run_of_a_late_plan_is_in_the_past(tmp_path: Path) -> None:
     )
 
 
+def test_a_record_of_a_clock_that_was_wrong_does_not_put_the_next_run_off(tmp_path: Path) -> None:
+    tomorrow = datetime(2026, 11, 23, 2, tzinfo=UTC).timestamp()
+    found = of(tmp_path, daily(NOW + 400 * DAY, scheduled_for=NOW + 400 * DAY))
+    assert value(found, "backup_next_run_timestamp_seconds", **DAILY) == tomorrow
+
+
 def test_due_times_count_anew_after_a_plan_was_resumed(tmp_path: Path) -> None:
     state = SchedulerState(
         pid=1,
