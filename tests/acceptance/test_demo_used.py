@@ -117,7 +117,7 @@ def test_the_shop_is_lost_and_restored(user: DemoUser) -> None:
 
     assert user.demo.part("pgbackstop_runner.demo.shop_app").pid == application
     user.demo.process.send_signal(signal.SIGINT)
-    assert user.demo.process.wait(timeout=60) == 0
+    assert user.demo.process.wait(timeout=120) == 0
     assert of(user.folder) == []
 
 

@@ -15,6 +15,7 @@ import pytest
 from pgbackstop_catalog.records.attempt import Reason, Status
 from tests.acceptance.bulk import BULK, failed
 from tests.support.backups import (
+    PATIENCE,
     Site,
     clients,
     end,
@@ -41,7 +42,7 @@ def test_pg_dump_is_killed(big: Database, tmp_path: Path, settings: dict[str, st
             dump = waiting_client(runner, "pg_dump")
             _until_a_byte(site, runner)
             end(dump)
-            output, errors = runner.communicate(timeout=60)
+            output, errors = runner.communicate(timeout=PATIENCE)
         if runner.returncode != 0:  # else it was done before it was killed
             break
     assert runner.returncode == 1
@@ -60,7 +61,7 @@ def test_the_server_ends_the_session(big: Database, tmp_path: Path) -> None:
         holder.execute("BEGIN; LOCK TABLE bulk IN ACCESS EXCLUSIVE MODE")
         with site.start("backup", "p") as runner:
             until(lambda: big.server.execute(ended.format(big.name)), "the session of pg_dump")
-            runner.communicate(timeout=60)
+            runner.communicate(timeout=PATIENCE)
     assert runner.returncode == 6
     made = failed(site, "p", Reason.UNREACHABLE)
     assert "administrator command" in made.message
@@ -73,7 +74,7 @@ def test_sigterm(big: Database, tmp_path: Path) -> None:
         with site.start("backup", "p") as runner:
             family = [waiting_client(runner, "pg_dump"), *psutil.Process(runner.pid).children(recursive=True)]
             runner.send_signal(signal.SIGTERM)
-            _, errors = runner.communicate(timeout=60)
+            _, errors = runner.communicate(timeout=PATIENCE)
         until(lambda: gone(family), "the death of its children")
     assert runner.returncode == 130
     assert "Ended by SIGTERM." in errors
@@ -91,7 +92,7 @@ def test_two_at_once(big: Database, tmp_path: Path) -> None:
             waiting_client(first, "pg_dump")
             second = site.run("backup", "p")
             first.terminate()
-            first.communicate(timeout=60)
+            first.communicate(timeout=PATIENCE)
     assert second.returncode == 4
     assert f"A backup of plan p is already running (process {first.pid} on" in sentence(second)
     assert len(site.backups("p")) == 1
@@ -211,7 +212,7 @@ def test_the_server_freezes(
         if settings["backup_type"] == "logical":
             with contextlib.suppress(psutil.NoSuchProcess):  # it was given up already
                 tool.resume()
-        _, errors = runner.communicate(timeout=60)
+        _, errors = runner.communicate(timeout=PATIENCE)
     assert runner.returncode == 1, errors
     failed(site, "p", reason)
     assert clients(os.getpid()) == []

@@ -11,7 +11,7 @@ import pytest
 from pgbackstop_catalog.records.attempt import Reason
 from tests.acceptance.bulk import failed
 from tests.support import storages
-from tests.support.backups import Site, plan, sentence, waiting_client
+from tests.support.backups import PATIENCE, Site, plan, sentence, waiting_client
 from tests.support.databases import Database
 
 
@@ -57,7 +57,7 @@ def test_the_disk_is_full_all_the_same(big: Database, tmp_path: Path, small_disk
                 (small_disk / "ballast").write_bytes(bytes(status.f_bavail * status.f_frsize - 3_000_000))
             finally:
                 os.killpg(group, signal.SIGCONT)
-        _, errors = runner.communicate(timeout=60)
+        _, errors = runner.communicate(timeout=PATIENCE)
     assert runner.returncode == 5, errors
     made = failed(site, "p", Reason.SPACE)
     assert "Make room" in made.message

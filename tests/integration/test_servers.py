@@ -94,7 +94,7 @@ def test_close_leaves_nothing(make_server: MakeServer) -> None:
     family = [psutil.Process(made.pid), *psutil.Process(made.pid).children()]
     segment = (made.data / "postmaster.pid").read_text().splitlines()[6].split()[1]
     made.close()
-    _, alive = psutil.wait_procs(family, timeout=60)
+    _, alive = psutil.wait_procs(family, timeout=120)
     assert alive == []
     assert not made.folder.exists()
     listed = subprocess.run(["ipcs", "-m"], capture_output=True, text=True, check=True).stdout
@@ -124,7 +124,7 @@ def test_a_killed_session_leaves_no_server(pg17: Server) -> None:
         postmaster = psutil.Process(int(pid))
         session.kill()
     try:
-        postmaster.wait(timeout=60)
+        postmaster.wait(timeout=120)
     finally:
         # Its process cannot remove the folder any more, so this test does.
         places.remove(Path(folder))

@@ -26,7 +26,7 @@ from pgbackstop_runner.workspace import Workspace
 from tests.support import forks, storages
 from tests.support.servers import Server
 
-PATIENCE = 60.0  # seconds until a wait is given up; nothing that works takes as long
+PATIENCE = 120.0  # seconds until a wait is given up; nothing that works takes as long
 SYSTEM_PATH = "/usr/bin:/bin"  # where none of our programs is
 COMMAND = (sys.executable, "-m", "pgbackstop_runner.main")
 CLIENTS = frozenset({"pg_dump", "pg_dumpall", "pg_basebackup", "pg_restore", "pg_verifybackup"})

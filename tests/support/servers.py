@@ -24,8 +24,8 @@ import psycopg
 from tests.support import accounts, binaries, places, ports
 
 SUPERUSER = "postgres"
-START_TIMEOUT = 60.0  # seconds; a start takes 0.2, recovery of a killed server longer
-STOP_TIMEOUT = 60.0  # seconds
+START_TIMEOUT = 120.0  # seconds; a start takes 0.2, recovery of a killed server longer
+STOP_TIMEOUT = 120.0  # seconds
 PORT_ATTEMPTS = 5
 
 StopMode = Literal["smart", "fast", "immediate"]

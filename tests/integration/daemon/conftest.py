@@ -24,7 +24,7 @@ from pgbackstop_catalog.store.folder import FolderCatalog
 from tests.support import forks, ports, storages
 from tests.support.install_postgres import ROOT
 
-DEADLINE = 60.0  # seconds; only what is broken ever takes so long
+DEADLINE = 120.0  # seconds; only what is broken ever takes so long
 STAND_IN = "tests.integration.daemon.stand_in"
 
 

@@ -39,7 +39,7 @@ def test_a_drill_that_is_due_is_made_and_seen(database: Database) -> None:
         backups.until(
             lambda: [proof for proof in drills(site) if proof.status is Status.SUCCEEDED],
             "a good drill",
-            patience=3 * backups.PATIENCE,
+            patience=2 * backups.PATIENCE,
         )
     good = [each for each in drills(site) if each.status is Status.SUCCEEDED]
     assert good, [(each.id, each.status, each.message) for each in drills(site)]

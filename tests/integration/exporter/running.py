@@ -28,7 +28,7 @@ PAUSES = dict.fromkeys(
     ),
     1.0,
 )
-DEADLINE = 60.0  # seconds; what is waited for takes one to fifteen
+DEADLINE = 120.0  # seconds; what is waited for takes one to fifteen
 T = TypeVar("T")
 
 

@@ -28,7 +28,7 @@ from pgbackstop_runner.wal import state as wal_state
 from tests.support import accounts, factories, forks, install_postgres, places, storages
 from tests.support.servers import Server
 
-DEADLINE = 60.0  # seconds; what is waited for takes one or two
+DEADLINE = 120.0  # seconds; what is waited for takes one or two
 # How often the receiver samples the server and writes its state, in seconds; the tests wait for these.
 PAUSES = {
     "pgbackstop_runner.wal.sampler.INTERVAL": 0.2,

@@ -97,7 +97,7 @@ class Archiver:
             env={**os.environ, "PATH": f"{self.tools}:{os.environ['PATH']}"},
             check=False,
             stderr=subprocess.PIPE,
-            timeout=60,
+            timeout=120,
         )
         return done.returncode
 

@@ -13,7 +13,7 @@ import pytest
 
 from pgbackstop_catalog.model import utc_now
 from tests.integration.wal.conftest import MakeRig
-from tests.integration.wal.receiver import Receiver, wait_for
+from tests.integration.wal.receiver import DEADLINE, Receiver, wait_for
 from tests.support import places
 from tests.support.fixtures import MakeServer
 from tests.support.servers import Server
@@ -43,7 +43,7 @@ def test_kills_of_the_receiver_leave_no_gap_and_no_duplicate(receiver: Receiver)
         time.sleep(0.03 * round_)
         assert receiver.stop(signal.SIGKILL) == -signal.SIGKILL
         assert child is not None
-        child.wait(30)  # the kernel ends it with its parent
+        child.wait(DEADLINE)  # the kernel ends it with its parent
         assert process.poll() is not None
     with (receiver.archive / "index.jsonl").open("ab") as index:
         index.write(b'{"name":"0000000100000000000000')
@@ -237,7 +237,7 @@ def test_a_full_disk_is_waited_out(make_rig: MakeRig, private_server: Server, sm
     assert receiver.process is not None
     assert receiver.process.poll() is None
     subprocess.run(["mount", "-o", "remount,size=600m", small_disk], check=True)
-    receiver.arrived(receiver.fill(), 60)
+    receiver.arrived(receiver.fill())
     state = receiver.until("it streams", lambda state: state.status == "streaming" and not state.message)
     assert state.gaps == ()
     receiver.stop()

@@ -158,7 +158,7 @@ def test_a_promotion_is_followed(receiver: Receiver) -> None:
     assert receiver.server.execute("select pg_promote()") == [(True,)]
     new = receiver.fill(2)
     assert new.startswith("00000002")
-    receiver.arrived(new, 60)
+    receiver.arrived(new)
     state = receiver.until("it follows", lambda state: state.timeline == 2 and state.status == "streaming")
     assert state.gaps == ()
     assert receiver.entries()["00000002.history"].path == "00000002.history"
