@@ -5,6 +5,8 @@ id, signals, environment, folder and pipes, as one that was started with ``pytho
 when it starts (its own variables, the locale, libraries to preload) cannot be given to a fork; where that
 differs, and where coverage is measured, a command is started as usual. /proc shows the importing process's
 words and environment: a test that looks for a program by these, or measures its memory, starts it itself.
+Nor does a fork wait for the disk: no test cuts the power, and each backup would wait some thirty times for
+what all workers of a run write.
 """
 
 import atexit
@@ -34,6 +36,7 @@ RUNNER, EXPORTER = "pgbackstop_runner.main", "pgbackstop_exporter.main"
 _OURS = dict(os.environ)
 _AT_START = ("COV", "FAKETIME", "LANG", "LC_", "LD_", "PYTHON", "TZ")
 _MOST = 1 << 17  # bytes of a request
+_EXTRACT = "pgbackstop_runner.formats.tar_extract"
 
 
 def run(
@@ -150,6 +153,7 @@ def _serve() -> None:
             if module.name not in {RUNNER, EXPORTER} and not module.name.startswith("pgbackstop_runner.demo"):
                 import_module(module.name)
     tempfile.tempdir = None  # a fork's own environment says it
+    vars(os)["fsync"] = vars(sys.modules[_EXTRACT])["sync"] = lambda _file: None  # see above
     gc.freeze()  # or each fork's collection would copy, page by page, what all share
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -142,3 +142,10 @@ def test_headers_that_pg_basebackup_never_writes(tmp_path: Path, what: str) -> N
     with pytest.raises(errors.CatalogError):
         tar_extract.tar(source(tmp_path), stored(tmp_path, content, ".gz"), target, room=1 << 20)
     assert tree(target) == {}
+
+
+def test_a_whole_file_system_is_made_durable(tmp_path: Path) -> None:
+    """Commands that tests fork leave it out: tests/support/forks.py."""
+    tar_extract.sync(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        tar_extract.sync(tmp_path / "absent")
