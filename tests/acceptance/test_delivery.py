@@ -141,7 +141,7 @@ def test_a_failed_backup(stack: Stack, pg17: Server) -> None:
         stack.inbox.on_each("RESOLVED", "not-there-yet")
         stack.inbox.on_each("INFO", "Backed up database not-there-yet on main (plan failing)")
     finally:
-        pg17.execute('drop database "not-there-yet"')
+        pg17.execute('drop database "not-there-yet" with (force)')
     receivers.until(lambda: "BackupFailed" not in _alerts(stack), "Prometheus finds it mended")
     assert not [each for each in stack.inbox.messages if "The last backup of" in each.words]
 

@@ -82,7 +82,7 @@ def test_restore_undo_restore_drop(site: Site, database: Database) -> None:
     dropped = site.run("restore", "--drop-old", newest.id, "--yes-replace", newest.replaced_database)
     assert dropped.returncode == 0, dropped.stderr
     assert names(database) == {database.name, f"{database.name}__undone_{record.short_id}"}
-    database.server.execute(f'drop database "{database.name}__undone_{record.short_id}"')
+    database.server.execute(f'drop database "{database.name}__undone_{record.short_id}" with (force)')
 
 
 def test_a_dropped_database_comes_back_without_a_question(site: Site, database: Database) -> None:
@@ -97,7 +97,7 @@ def test_into_a_new_database(site: Site, database: Database) -> None:
     done = site.run("restore", site.newest().id[:15], "--into", into)
     assert done.returncode == 0, done.stderr
     assert names(database) == {database.name, into}
-    database.server.execute(f'drop database "{into}"')
+    database.server.execute(f'drop database "{into}" with (force)')
 
 
 def test_in_place(site: Site, database: Database) -> None:
@@ -119,7 +119,7 @@ def test_a_person_chooses_from_the_list_and_types_the_name(site: Site, database:
     (record,) = site.catalog.restores()
     assert record.backup == site.backups()[1].id
     assert database.row_counts()["orders"] == 2000
-    database.server.execute(f'drop database "{record.replaced_database}"')
+    database.server.execute(f'drop database "{record.replaced_database}" with (force)')
 
 
 def test_a_person_who_types_something_else_is_heard(site: Site, database: Database) -> None:

@@ -34,7 +34,7 @@ def test_what_was_interrupted_is_not_done_afterwards(database: Database) -> None
             helper.start()
             with pytest.raises(Interrupted), sessions.connect(reached(database), "postgres") as connection:
                 connection.execute(f"CREATE DATABASE {NAME}".encode())
-            assert not waiting(database)
+            backups.until(lambda: not waiting(database), "the end of the statement, though the lock is held")
     finally:
         helper.join()
         signal.signal(signal.SIGUSR1, before)

@@ -77,7 +77,7 @@ def foreign(pg17: Server) -> Iterator[Server]:
     pg17.execute("create database private")
     pg17.execute(f"create role keeper login password '{pg17.password}'")
     yield pg17
-    pg17.execute("drop database private")
+    pg17.execute("drop database private with (force)")
     pg17.execute("drop role keeper")
 
 

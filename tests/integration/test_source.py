@@ -110,7 +110,7 @@ def test_constraints_that_were_not_valid(found: Database, folder: Path) -> None:
         done = site.run("restore", backup.id, "--into", into)
         assert done.returncode == 0, done.stderr
         assert found.server.execute(SAME, into) == found.execute(SAME)
-        found.server.execute(f"drop database {into}")
+        found.server.execute(f"drop database {into} with (force)")
     for said in proven(site, *FORMATS).values():
         assert "as at the source" in said["constraints"]
 
@@ -125,7 +125,7 @@ def test_no_constraint_that_is_not_valid_before_the_rows(database: Database, fol
     assert done.returncode == 0, done.stderr
     assert database.server.execute("select n, before from slow", into) == [(1, False)]
     assert database.server.execute(SAME, into) == [("old", "above", False)]
-    database.server.execute(f"drop database {into}")
+    database.server.execute(f"drop database {into} with (force)")
     assert "--jobs=1 " in backup.restore_by_hand[-1]
 
 

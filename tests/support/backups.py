@@ -123,9 +123,11 @@ class Site:
         """The command line to its end."""
         return forks.run("--config", str(self.file), *words, env=environment(env), timeout=2 * PATIENCE)
 
-    def start(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        """The command line, running; use it in a `with` and end it."""
-        return forks.start("--config", str(self.file), *words, env=environment(env))
+    def start(
+        self, *words: str, env: Mapping[str, str] | None = None, pauses: Mapping[str, float] | None = None
+    ) -> subprocess.Popen[str]:
+        """The command line, running; use it in a `with` and end it. ``pauses`` as in `forks.start`."""
+        return forks.start("--config", str(self.file), *words, env=environment(env), pauses=pauses)
 
     def backups(self, plan_name: str | None = None) -> list[Backup]:
         """What is on record, the newest first."""

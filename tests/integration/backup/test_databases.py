@@ -162,7 +162,7 @@ def test_another_encoding(pg17: Server, tmp_path: Path) -> None:
         site = Site(folder=tmp_path, server=pg17, plans={"p": plan(databases=["latin"])})
         (made,) = site.make("p")
     finally:
-        pg17.execute("DROP DATABASE latin")
+        pg17.execute("DROP DATABASE latin WITH (FORCE)")
     assert made.status is Status.SUCCEEDED, made.message
     assert made.row_counts == {'public."Müller"': 1}
     assert made.database_facts is not None
@@ -189,7 +189,7 @@ def owner_and_comment(site: Site, server: Server, backup: str) -> tuple[object, 
     assert restored.returncode == 0, restored.stderr
     with psycopg.connect(server.conninfo("beside")) as connection:
         found = connection.execute(OWNED).fetchone()
-    server.execute("DROP DATABASE beside")
+    server.execute("DROP DATABASE beside WITH (FORCE)")
     return found
 
 
@@ -216,7 +216,7 @@ def test_names_that_were_given_in_another_encoding(make_server: MakeServer, tmp_
     assert owner_and_comment(site, server, made["latin"].id) == ("müller", "Bücher")
     # Where it is the only one, a database without an encoding; its bytes are no text for a drill's server.
     server.execute("CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
-    server.execute("DROP DATABASE latin")
+    server.execute("DROP DATABASE latin WITH (FORCE)")
     with psycopg.connect(server.conninfo("bytes"), autocommit=True) as connection:
         connection.execute(BYTES)
     made = {each.database: each for each in site.make("p")}
@@ -227,7 +227,7 @@ def test_names_that_were_given_in_another_encoding(make_server: MakeServer, tmp_
     assert drilled.returncode == 0, drilled.stderr
     assert "level=warning" not in drilled.stderr  # such as that of publications, in every drill
     assert owner_and_comment(site, server, made["bytes"].id) == (b"m\xfcller", b"B\xfccher")
-    server.execute("DROP DATABASE bytes")  # nobody can ask for the role any more
+    server.execute("DROP DATABASE bytes WITH (FORCE)")  # nobody can ask for the role any more
     (refused,) = site.make("p")
     assert refused.reason is Reason.TOOL
     assert (
@@ -267,4 +267,4 @@ def test_all_leaves_out_what_restores_fill(database: Database) -> None:
         with server.connect() as connection:
             assert meant_databases.meant(connection, named) == (beside,)  # who names it gets it
     finally:
-        server.execute(f'drop database "{beside}"')
+        server.execute(f'drop database "{beside}" with (force)')

@@ -103,7 +103,7 @@ def test_an_admin_swaps_it_in_by_typing_its_name_and_goes_back(
     assert (again.status, "it was undone already" in again.text) == (409, True)
     undone = next(site.catalog.restores()).undone_database
     assert undone in ada.get(f"/restores/{done.id}").text
-    database.server.execute(f'DROP DATABASE "{undone}"')
+    database.server.execute(f'DROP DATABASE "{undone}" WITH (FORCE)')
     refused = ("otto", f"POST /backups/{backup.id}/replace", "refused: role")
     found = deeds(site)
     assert [each for each in found if each[0] == "ada"] == [

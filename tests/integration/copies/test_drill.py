@@ -170,4 +170,4 @@ def test_what_has_left_the_host_and_is_in_the_bucket_is_still_there(
     assert (done.copy_in, done.warnings) == ("remote", ("local: it has expired there.",))
     ((count,),) = database.server.execute("select count(*)::int from orders", "again")
     assert count == rows
-    database.server.execute("drop database again")
+    database.server.execute("drop database again with (force)")

@@ -112,7 +112,7 @@ def test_a_lost_backup_comes_back_from_its_bucket(
     assert "is not there" in done.warnings[0]
     ((count,),) = database.server.execute("select count(*)::int from orders", "again")
     assert count == before["orders"]
-    database.server.execute("drop database again")
+    database.server.execute("drop database again with (force)")
     assert not list(found.fetched.iterdir())
 
 

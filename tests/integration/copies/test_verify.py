@@ -150,4 +150,4 @@ def test_a_copy_whose_files_are_listed_beside_it_is_read_as_well(
     assert done.copy_in == "remote"
     assert "SHA256SUMS" in done.warnings[0]
     assert database.server.execute("select count(*) from orders", "again") == [(2000,)]
-    database.server.execute("drop database again")
+    database.server.execute("drop database again with (force)")

@@ -17,6 +17,7 @@ import psycopg
 
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.records.backup import Backup
+from tests.integration.wal.receiver import PAUSES
 from tests.support import backups, places, ports, servers
 from tests.support.backups import Site
 from tests.support.servers import Server
@@ -54,7 +55,7 @@ class Primary:
 
     def receive(self) -> None:
         """Start the receiver and wait until it streams."""
-        self.receiver = self.site.start("wal", "receive", "main")
+        self.receiver = self.site.start("wal", "receive", "main", pauses=PAUSES)
         pid = self.receiver.pid
         backups.until(lambda: self._state().get("pid") == pid and self.is_streaming(), "the stream")
 

@@ -92,7 +92,7 @@ def test_newer_tools_restore_into_an_older_server(
     done = places.restore(place)
     assert image.of(pg15, database.name) == before
     for name in (done.replaced_database, database.name):
-        pg15.execute(f'drop database "{name}"')
+        pg15.execute(f'drop database "{name}" with (force)')
 
 
 def test_a_tool_that_dies_commits_nothing(database: Database, place: Site) -> None:

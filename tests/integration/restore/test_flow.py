@@ -55,10 +55,10 @@ def test_everything_comes_back_and_goes_away_again(
     assert done.downtime_seconds is not None
     assert done.downtime_seconds > 0
 
-    undone = undo.undo(place.workspace, done, timeout=30)
+    undone = undo.undo(place.workspace, done, timeout=60)
 
     assert image.of(server, name) == damaged
     assert undone.undone_database in places.databases(server)
     assert done.replaced_database not in places.databases(server)
     for left in (undone.undone_database, name):
-        server.execute(f'drop database "{left}"')
+        server.execute(f'drop database "{left}" with (force)')

@@ -113,11 +113,11 @@ def test_it_is_stopped_restored_under_and_comes_back(shop: Shop, database: Datab
     assert done.downtime_seconds is not None
     assert done.downtime_seconds >= sum(hook.duration_seconds for hook in done.hooks)
 
-    undo.undo(place.workspace, done, timeout=30)
+    undo.undo(place.workspace, done, timeout=60)
     (record,) = places.restores(place)
     assert record.hooks[-1].output == "200 0"
     for left in (record.undone_database,):
-        database.server.execute(f'drop database "{left}"')
+        database.server.execute(f'drop database "{left}" with (force)')
 
 
 def test_one_that_does_not_stop_is_not_swapped_under(database: Database, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_it_is_filled_under_its_name(bound: Server, shop: Site) -> None:
     assert bound.execute("select command from cron.job", "shop") == [("vacuum",)]
     assert bound.execute("select datconnlimit from pg_database where datname = 'shop'") == [(-1,)]
     assert places.databases(bound) == {"shop"}
-    bound.execute("drop database shop")
+    bound.execute("drop database shop with (force)")
     assert places.restore(shop).status is Status.SUCCEEDED
     assert goods(bound) == [(1,), (2,)]
 
@@ -155,7 +155,7 @@ def test_the_live_one_gets_its_name_back(bound: Server, shop: Site) -> None:
 
 def test_a_database_that_somebody_made_meanwhile_is_not_dropped(bound: Server, shop: Site) -> None:
     """While somebody reads the plan, which says that nothing has the name."""
-    bound.execute("drop database shop")
+    bound.execute("drop database shop with (force)")
     with planning.plan_restore(shop.workspace, RestoreRequest(wanted=BackupQuery())) as drawn:
         bound.execute("create database shop")
         bound.execute("create table theirs (); insert into theirs default values", "shop")
@@ -188,7 +188,7 @@ def test_who_kills_it_where_nothing_had_the_name_is_told_so(
     bound: Server, shop: Site, tmp_path: Path
 ) -> None:
     """It is not said to be untouched, and --clean drops nothing that has the name of a live database."""
-    bound.execute("drop database shop")
+    bound.execute("drop database shop with (force)")
     gate = tmp_path / "killed"
     wait = {"command": ["sh", "-c", f"while [ ! -e {gate} ]; do sleep 0.05; done"], "timeout": "600s"}
     shop.server_settings = {"application": {"start": wait}}

@@ -70,7 +70,7 @@ def test_they_are_named_and_the_rest_is_there(
         "select count(*) from pg_indexes where schemaname = 'public'",
     ):
         assert database.server.execute(question, done.target) == database.execute(question)
-    database.server.execute(f'drop database "{done.target}"')
+    database.server.execute(f'drop database "{done.target}" with (force)')
 
 
 # A function that keeps everybody from everything, also what makes a view's rows.
@@ -95,7 +95,7 @@ def test_event_triggers_act_on_nothing_of_a_restore(kind: str, database: Databas
         "select evtname, evtenabled, obj_description(oid, 'pg_event_trigger') from pg_event_trigger",
     ):
         assert database.server.execute(question, done.target) == database.execute(question)
-    database.server.execute(f'drop database "{done.target}"')
+    database.server.execute(f'drop database "{done.target}" with (force)')
 
 
 def test_a_restored_subscription_connects_to_nobody(database: Database, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_restored_subscription_connects_to_nobody(database: Database, tmp_path
                 session.execute("alter subscription feed disable")
                 session.execute("alter subscription feed set (slot_name = none)")
                 session.execute("drop subscription feed")
-        database.server.execute(f"drop database if exists {copy}")
+        database.server.execute(f"drop database if exists {copy} with (force)")
 
 
 @pytest.mark.parametrize("kind", places.FORMATS)
@@ -137,7 +137,7 @@ def test_a_label_whose_provider_is_not_here(kind: str, database: Database, tmp_p
     assert 'provider "anon" is not loaded' in done.missing_entries[0].error
     for question in ("select obj_description('orders'::regclass)", "select pubname from pg_publication"):
         assert database.server.execute(question, done.target) == database.execute(question)
-    database.server.execute(f'drop database "{done.target}"')
+    database.server.execute(f'drop database "{done.target}" with (force)')
 
 
 @pytest.mark.parametrize("kind", places.FORMATS)
@@ -151,7 +151,7 @@ def test_an_index_whose_function_has_unqualified_names(kind: str, pg15: Server, 
     assert "function helper(text) does not exist" in done.missing_entries[0].error
     assert database.row_counts()["customers"] == 200
     for name in (done.replaced_database, database.name):
-        pg15.execute(f'drop database "{name}"')
+        pg15.execute(f'drop database "{name}" with (force)')
 
 
 def test_tools_that_are_too_new_go_by_a_script(pg15: Server, pg18: Server, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_tools_that_are_too_new_go_by_a_script(pg15: Server, pg18: Server, tmp_p
     done = places.restore(place, accept_missing=True)
     assert named(done) == {KEY, "MATERIALIZED VIEW DATA public near"}
     for name in (done.replaced_database, database.name):
-        pg15.execute(f'drop database "{name}"')
+        pg15.execute(f'drop database "{name}" with (force)')
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def test_a_backup_in_use_is_leased(database: Database, tmp_path: Path) -> None:
         second = place.run("restore", "--yes-replace", database.name)
         assert second.returncode == errors.Busy.exit_code, second.stderr
         gate.touch()
-        assert running.wait(timeout=60) == 0
+        assert running.wait(backups.PATIENCE) == 0
 
 
 def test_a_record_of_a_dead_process_is_closed_with_what_to_do(database: Database, place: Site) -> None:
@@ -52,20 +52,20 @@ def test_what_was_decided_on_an_old_record_is_decided_again(database: Database, 
     """Two people have read the same record; the second one types the name after the first is done."""
     places.backup(place)
     done = places.restore(place)
-    undone = undo.undo(place.workspace, done, timeout=30)
+    undone = undo.undo(place.workspace, done, timeout=60)
     with pytest.raises(errors.ValidationError, match="undone already"):
         undo.drop_old(place.workspace, done)
     with pytest.raises(errors.ValidationError, match="undone already"):
-        undo.undo(place.workspace, done, timeout=30)
+        undo.undo(place.workspace, done, timeout=60)
     (record,) = places.restores(place)
     assert (record.undone_database, record.dropped_at) == (undone.undone_database, None)
-    database.server.execute(f'drop database "{undone.undone_database}"')
+    database.server.execute(f'drop database "{undone.undone_database}" with (force)')
 
 
 def test_what_somebody_else_dropped_is_not_said_to_be_dropped(database: Database, place: Site) -> None:
     places.backup(place)
     done = places.restore(place)
-    database.server.execute(f'drop database "{done.replaced_database}"')
+    database.server.execute(f'drop database "{done.replaced_database}" with (force)')
     refused = place.run("restore", "--drop-old", done.id, "--yes-replace", done.replaced_database)
     assert refused.returncode == errors.ValidationError.exit_code
     assert "is not on the server any more" in refused.stderr
@@ -80,7 +80,7 @@ def test_a_drop_that_was_killed_comes_true(drop: bool, database: Database, place
     done = places.restore(place)
     place.catalog.put(done.evolve(drop_began_at=utc_now()))
     if drop:
-        database.server.execute(f'drop database "{done.replaced_database}"')
+        database.server.execute(f'drop database "{done.replaced_database}" with (force)')
     told = place.run("restore", "--clean")
     assert told.returncode == 0, told.stderr
     (record,) = places.restores(place)

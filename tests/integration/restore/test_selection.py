@@ -96,7 +96,7 @@ def test_a_schema_into_another_database(place: Site, database: Database) -> None
         count = database.server.execute('select count(*) from "Old Stock"."Left Over"', "elsewhere")
         assert count == [(30,)]
     finally:
-        database.server.execute("drop database elsewhere")
+        database.server.execute("drop database elsewhere with (force)")
 
 
 def test_a_foreign_key_whose_rows_are_gone_is_told(place: Site, database: Database) -> None:
@@ -141,7 +141,7 @@ def test_in_another_database_no_other_table_is_touched(place: Site, database: Da
         keys = "select count(*) from pg_constraint where contype = 'f'"
         assert database.server.execute(keys, "elsewhere") == [(0,)]
     finally:
-        database.server.execute("drop database elsewhere")
+        database.server.execute("drop database elsewhere with (force)")
 
 
 def test_a_table_that_the_backup_does_not_have(place: Site) -> None:

@@ -66,4 +66,4 @@ def test_all_that_writes_goes_on(site: Site, database: Database) -> None:
         done = site.run(*words)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
-    database.server.execute(f'drop database "{copy}"')
+    database.server.execute(f'drop database "{copy}" with (force)')

@@ -63,4 +63,4 @@ def test_no_command_of_it_is_obeyed(database: Database, folder: Path, name: str)
         assert (done.returncode == 0) == ("arguments" in name), (words, done.stderr)
         assert backups.sentence(done) or done.returncode == 0
         assert not mark.exists()
-    database.server.execute(f'drop database if exists "{copy}"')
+    database.server.execute(f'drop database if exists "{copy}" with (force)')
