@@ -18,10 +18,11 @@ def test_several_schedulers_make_one_run_of_each_due_time(fleet: Fleet) -> None:
     hosts = [fleet.start(name) for name in ("a", "b", "c")]
     until(lambda: len(fleet.succeeded("often")) >= 5, "five successes")
     assert [host.stop() for host in hosts] == [0, 0, 0]
-    dues = [record.scheduled_for for record in fleet.records("often")]
-    # One that was handed back when the workers stopped has a record, and would get another.
+    records = fleet.records("often")
+    # One that a worker handed back when it stopped has a record, and another of the worker that made it then.
+    dues = [record.scheduled_for for record in records if record.status is not Status.INTERRUPTED]
     assert len(dues) == len(set(dues))
-    assert {record.trigger for record in fleet.records("often")} == {"schedule"}
+    assert {record.trigger for record in records} == {"schedule"}
 
 
 def test_every_due_time_is_a_run_or_missed(fleet: Fleet) -> None:
