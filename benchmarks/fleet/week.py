@@ -90,6 +90,7 @@ class _Fleet:
         return Schedule(expression=f"{seconds} * * * * *")
 
     def prepare(self) -> PostgresCatalog:
+        self.server.execute(f"drop database if exists {_DATABASE} with (force)")
         self.server.execute(f"create database {_DATABASE} encoding 'UTF8' template template0")
         keys = {
             "host": "127.0.0.1",
