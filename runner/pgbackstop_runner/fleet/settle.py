@@ -7,14 +7,16 @@ another worker that sees the same.
 from __future__ import annotations
 
 import contextlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import psycopg
 
 from pgbackstop_catalog import errors
+from pgbackstop_catalog.config.plan import Plan
 from pgbackstop_catalog.model import format_time, utc_now
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup
+from pgbackstop_catalog.store.protocol import Catalog
 from pgbackstop_runner.backup import reconcile
 from pgbackstop_runner.daemon import due_times
 from pgbackstop_runner.daemon.plan_state import Missed
@@ -39,7 +41,7 @@ def ended(
         if not due_runs.hold_attempt(connection, attempt):
             log.logger().warning("ended after it was taken from us", **_facts(attempt))
             return
-        records = due_times.of_order(workspace.catalog, attempt.order, attempt.started)
+        records = of_attempt(workspace.catalog, attempt)
         if any(record.status is Status.RUNNING for record in records):
             _reconcile(workspace, attempt.key.plan)
         waits = due_runs.waits(connection, attempt.key.plan)
@@ -86,12 +88,27 @@ def _explained(workspace: Workspace, attempt: Attempt, message: str) -> tuple[Ba
             _put(workspace, _interrupted(record, message))
     plan = workspace.config.plans.get(attempt.key.plan)
     if plan is not None and not _records(workspace, attempt):
-        _put(workspace, due_times.abandoned(plan, attempt.order, utc_now(), message=message))
+        _put(workspace, explanation(plan, attempt, utc_now(), message))
     return _records(workspace, attempt)
 
 
+def explanation(plan: Plan, attempt: Attempt, now: datetime, message: str) -> Backup:
+    """The record of a lost attempt that left none: of its worker's host, and not dated before it began."""
+    record = due_times.abandoned(plan, attempt.order, max(now, attempt.started), message=message)
+    return record.evolve(host=attempt.host)
+
+
+def of_attempt(catalog: Catalog, attempt: Attempt) -> tuple[Backup, ...]:
+    """The records of an attempt.
+
+    None that another host says it made: of an attempt before it, by a clock that may be ahead of this one's.
+    """
+    records = due_times.of_order(catalog, attempt.order, attempt.started)
+    return tuple(record for record in records if record.host in {"", attempt.host})
+
+
 def _records(workspace: Workspace, attempt: Attempt) -> tuple[Backup, ...]:
-    return due_times.of_order(workspace.catalog, attempt.order, attempt.started)
+    return of_attempt(workspace.catalog, attempt)
 
 
 def _runs(record: Backup) -> bool:

@@ -58,6 +58,11 @@ class Attempt:
     started: datetime
 
     @property
+    def host(self) -> str:
+        """The host of its worker, by whose clock it started and its records are dated."""
+        return self.worker.rsplit(":", 2)[0]
+
+    @property
     def order(self) -> Order:
         """The run as the daemon knows it."""
         return Order(plan=self.key.plan, trigger=self.trigger, asked=self.key.due, due=self.key.due)
