@@ -132,7 +132,7 @@ def _run(command: Command) -> int | None:
             **(command.account.credentials if command.account else {}),
         )
         opened.callback(_end, process)
-        memory = opened.enter_context(_peak_of(process.pid)) if command.watch_memory else None
+        memory = opened.enter_context(peak_of(process.pid)) if command.watch_memory else None
         words = process.communicate()[1].decode(errors="replace")
         if process.returncode != 0:
             raise Failed(f"{Path(command.argv[0]).name}: exit {process.returncode}: {words[-1500:]}")
@@ -146,7 +146,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def _peak_of(pid: int) -> Iterator[list[int]]:
+def peak_of(pid: int) -> Iterator[list[int]]:
     """The highest resident memory of that process alone, from the kernel's own high-water mark."""
     peak, over = [0], threading.Event()
 

@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ _CHUNK = 2**22
 @dataclass(frozen=True, kw_only=True)
 class _Run:
     seconds: float
+    cpu: float  # seconds of the program and its children, without the server's
     peak: int  # bytes of the program itself
 
 
@@ -112,21 +113,29 @@ def _measured(bench: _Bench, options: Options) -> str:
         _line(name, peer_name, target, *_rounds(ours, peer, options.rounds))
         for name, peer_name, target, ours, peer in rows
     ]
-    head = ("ours", "beside", "seconds", "beside", "as fast as it", "target", "memory", "beside")
+    head = ("ours", "beside", "seconds", "beside", "as fast as it", "target", "CPU s", "beside", "memory")
     return f"One backup of {units.format_size(bench.file.stat().st_size)}.\n\n{common.table(head, lines)}"
 
 
 def _line(name: str, peer_name: str, target: float, mine: list[_Run], theirs: list[_Run]) -> tuple[str, ...]:
-    own, other = _median(mine), _median(theirs)
+    """Times, CPU and memory of both; with how many times as fast ours is, in each round and in the middle."""
+    own, cpu = _median(each.seconds for each in mine), _median(each.cpu for each in mine)
+    peak = units.format_size(max(each.peak for each in mine))
+    if not theirs:
+        return name, "no rclone here", f"{own:.2f}", "-", "-", f"≥ {target}", f"{cpu:.2f}", "-", peak
+    other, their_cpu = _median(each.seconds for each in theirs), _median(each.cpu for each in theirs)
+    ratios = sorted(peer.seconds / ours.seconds for ours, peer in zip(mine, theirs, strict=True))
+    fast = f"{other / own:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
     return (
         name,
-        peer_name if theirs else "no rclone here",
+        peer_name,
         f"{own:.2f}",
-        f"{other:.2f}" if theirs else "-",
-        f"{other / own:.2f}" if theirs else "-",
+        f"{other:.2f}",
+        fast,
         f"≥ {target}",
-        _peak(mine),
-        _peak(theirs),
+        f"{cpu:.2f}",
+        f"{their_cpu:.2f}",
+        peak,
     )
 
 
@@ -143,12 +152,8 @@ def _rounds(
     return mine, theirs
 
 
-def _median(runs: list[_Run]) -> float:
-    return statistics.median(each.seconds for each in runs) if runs else 0.0
-
-
-def _peak(runs: list[_Run]) -> str:
-    return units.format_size(max(each.peak for each in runs)) if runs else "-"
+def _median(values: Iterable[float]) -> float:
+    return statistics.median(values)
 
 
 def _timed(argv: list[str], environment: Mapping[str, str] | None = None) -> _Run:
@@ -158,11 +163,13 @@ def _timed(argv: list[str], environment: Mapping[str, str] | None = None) -> _Ru
     process = subprocess.Popen(
         argv, stdout=subprocess.DEVNULL, env={**inherited, **(environment or {})}, cwd="/"
     )
-    _pid, status, usage = os.wait4(process.pid, 0)
+    with common.peak_of(process.pid) as peak:
+        _pid, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, argv)
-    return _Run(seconds=time.perf_counter() - started, peak=usage.ru_maxrss * 1024)
+    seconds = time.perf_counter() - started
+    return _Run(seconds=seconds, cpu=usage.ru_utime + usage.ru_stime, peak=peak[0])
 
 
 def _prepared(folder: Path, endpoint: str, size: int) -> _Bench:
