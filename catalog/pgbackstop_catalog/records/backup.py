@@ -83,6 +83,9 @@ class Backup(Model):
     missed_runs: Count = Field(default=0, description="how many due runs a missed record stands for")
     host: str = ""
     pid: Count | None = None
+    run_databases: Count | None = Field(
+        default=None, description="of how many databases its run was to make backups, where that was known"
+    )
     operation: str = Field(default="", description="of the console or its API, that made it")
 
     storage: Name | None = None

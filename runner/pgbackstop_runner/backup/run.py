@@ -85,6 +85,7 @@ def _attempts(workspace: Workspace, plan_name: str, request: BackupRequest) -> I
         database = databases[number]
         mine = database == first.record.database
         current = first if mine else attempt.begin(workspace, plan_name, database, request)
+        current.note(run_databases=len(databases))
         try:
             backup = _make(current, report, roles)
         except (

@@ -100,8 +100,8 @@ class Runs:
             planner.put_back(order.plan, now)
             return
         plan = planner.workspace.config.plans.get(order.plan)
-        if not records and plan is not None:
-            planner.put(due_times.lost(plan, order, now, exit_code=exit_code, words=words))
+        if plan is not None and not due_times.is_told(records):
+            planner.put(due_times.lost(plan, order, now, made=records, exit_code=exit_code, words=words))
         planner.ended(order.plan)
 
     def _reconcile(self, plan: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from pgbackstop_catalog import errors
@@ -53,6 +54,18 @@ def of_order(catalog: Catalog, order: Order, started: datetime) -> tuple[Backup,
     return tuple(found)
 
 
+def is_told(records: Sequence[Backup]) -> bool:
+    """Whether the records of a run say how it ended: with a backup of each of its databases, or not well."""
+    if any(record.status is not Status.SUCCEEDED for record in records):
+        return True
+    return bool(records) and len(records) >= _databases(records)
+
+
+def _databases(records: Iterable[Backup]) -> int:
+    """Of how many databases a run was to make backups; of a version that did not say so: what it made."""
+    return max((record.run_databases or 1 for record in records), default=1)
+
+
 def missed(plan: Plan, missed: Missed, now: datetime) -> Backup:
     """One record for all of them, dated by the newest."""
     one = missed.runs == 1
@@ -69,10 +82,13 @@ def missed(plan: Plan, missed: Missed, now: datetime) -> Backup:
     )
 
 
-def lost(plan: Plan, order: Order, now: datetime, *, exit_code: int, words: str) -> Backup:
-    """The record of a run whose process ended before it could make one."""
+def lost(
+    plan: Plan, order: Order, now: datetime, *, made: Sequence[Backup], exit_code: int, words: str
+) -> Backup:
+    """The record of a run whose process ended before its records told of that; ``made`` are those it left."""
     how = f"was ended by signal {-exit_code}" if exit_code < 0 else f"ended with exit status {exit_code}"
     last = words.strip()[-_MOST_WORDS:] or "it said nothing"
+    when = f"after {len(made)} of {_databases(made)} databases" if made else "before it could record anything"
     killed = exit_code in KILLED
     reason = Reason.INTERRUPTED if killed else _REASONS.get(exit_code, Reason.INTERNAL)
     return _record(order.plan, plan, now).evolve(
@@ -80,7 +96,7 @@ def lost(plan: Plan, order: Order, now: datetime, *, exit_code: int, words: str)
         trigger=order.trigger,
         scheduled_for=order.due,
         reason=reason,
-        message=f"The backup's process {how} before it could record anything: {last}",
+        message=f"The backup's process {how} {when}: {last}",
     )
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
-from pgbackstop_runner.daemon.due_times import KILLED
+from pgbackstop_runner.daemon import due_times
 from pgbackstop_runner.daemon.plan_state import PlanState
 from pgbackstop_runner.fleet.values import Active, State
 
@@ -85,8 +85,9 @@ def after_death(records: Iterable[Backup], waits: Waits, *, deaths: int, most: i
     ``records`` are those that the attempt left, none of them running any more; ``deaths`` counts this one.
     A run that came to its end is not made twice for a worker that could not say so.
     """
-    found = {record.status for record in records}
-    if found and Status.INTERRUPTED not in found:
+    left = tuple(records)
+    found = {record.status for record in left}
+    if Status.INTERRUPTED not in found and due_times.is_told(left):
         ended = State.SUCCEEDED if found == {Status.SUCCEEDED} else State.FAILED
         return Verdict(state=ended, reason="its worker was lost, and its records say that it had ended")
     if deaths >= most:
@@ -110,7 +111,7 @@ class Ended:
     @property
     def was_cut_short(self) -> bool:
         """Whether it ended because its worker was to stop, not by itself."""
-        return self.was_stopped and self.exit_status in KILLED
+        return self.was_stopped and self.exit_status in due_times.KILLED
 
 
 def after_end(ended: Ended, waits: Waits, *, has_records: bool) -> Verdict:

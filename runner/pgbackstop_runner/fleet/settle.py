@@ -46,7 +46,9 @@ def ended(
             _reconcile(workspace, attempt.key.plan)
         waits = due_runs.waits(connection, attempt.key.plan)
         verdict = decisions.after_end(ended, waits, has_records=bool(records))
-        if not records and (record := _needed(workspace, attempt, ended, verdict)):
+        if not due_times.is_told(records) and (
+            record := _needed(workspace, attempt, ended, records, verdict)
+        ):
             _put(workspace, record)
         pause = settings.busy_pause if ended.was_busy else 0.0
         _close(connection, attempt, verdict, pause)
@@ -87,7 +89,7 @@ def _explained(workspace: Workspace, attempt: Attempt, message: str) -> tuple[Ba
         if _runs(record):
             _put(workspace, _interrupted(record, message))
     plan = workspace.config.plans.get(attempt.key.plan)
-    if plan is not None and not _records(workspace, attempt):
+    if plan is not None and not due_times.is_told(_records(workspace, attempt)):
         _put(workspace, explanation(plan, attempt, utc_now(), message))
     return _records(workspace, attempt)
 
@@ -125,11 +127,14 @@ def _interrupted(record: Backup, message: str) -> Backup:
     )
 
 
-def _needed(workspace: Workspace, attempt: Attempt, ended: Ended, verdict: Verdict) -> Backup | None:
-    """The record of an attempt that left none; None where there is nothing to record."""
+def _needed(
+    workspace: Workspace, attempt: Attempt, ended: Ended, made: tuple[Backup, ...], verdict: Verdict
+) -> Backup | None:
+    """The record of an attempt that does not tell of its end yet; None where there is nothing to record."""
     plan, now = workspace.plan(attempt.key.plan), utc_now()
     if not ended.was_busy:
-        return due_times.lost(plan, attempt.order, now, exit_code=ended.exit_status, words=ended.words)
+        status, words = ended.exit_status, ended.words
+        return due_times.lost(plan, attempt.order, now, made=made, exit_code=status, words=words)
     if verdict.state is State.MISSED:
         one = Missed(plan=attempt.key.plan, runs=1, newest=attempt.key.due, reason=verdict.reason)
         return due_times.missed(plan, one, now)

@@ -70,7 +70,7 @@ def test_two_are_dumped_at_a_time_and_every_one_is_whole(tmp_path: Path, shops: 
     made = site.backups("p")
     assert {each.database for each in made} == {each.name for each in shops}
     assert len({each.id for each in made}) == 3
-    assert all(each.status is Status.SUCCEEDED for each in made)
+    assert {(each.status, each.run_databases) for each in made} == {(Status.SUCCEEDED, 3)}
     assert all((site.path(each) / "globals.sql").read_text().count("CREATE ROLE") for each in made)
     assert site.leftovers() == []
 

@@ -87,6 +87,24 @@ def test_of_order(catalog: FolderCatalog) -> None:
     assert due_times.of_order(catalog, gap, started) == (others[1],)
 
 
+@pytest.mark.parametrize(
+    ("statuses", "databases", "is_told"),
+    [
+        ([], None, False),
+        ([Status.SUCCEEDED], None, True),  # of a version that did not say of how many
+        ([Status.SUCCEEDED, Status.SUCCEEDED], 2, True),
+        ([Status.SUCCEEDED, Status.SUCCEEDED], 3, False),
+        ([Status.SUCCEEDED, Status.FAILED], 3, True),
+        ([Status.INTERRUPTED], 3, True),
+    ],
+)
+def test_the_end_of_a_run_is_told_by_its_records(
+    statuses: list[Status], databases: int | None, is_told: bool
+) -> None:
+    records = [instant(at(2), status=status).evolve(run_databases=databases) for status in statuses]
+    assert due_times.is_told(records) is is_told
+
+
 def test_missed_is_one_record_for_all() -> None:
     record = due_times.missed(
         PLAN, Missed(plan="shop", runs=3, newest=at(2), reason="nobody was there"), at(6)
@@ -120,11 +138,16 @@ def test_one_missed_run_in_words() -> None:
     ],
 )
 def test_lost(exit_code: int, status: Status, reason: Reason, how: str) -> None:
-    record = due_times.lost(PLAN, ORDER, at(3), exit_code=exit_code, words="last words\n")
+    record = due_times.lost(PLAN, ORDER, at(3), made=(), exit_code=exit_code, words="last words\n")
     assert (record.status, record.reason, record.scheduled_for) == (status, reason, at(2))
     assert record.message == f"The backup's process {how} before it could record anything: last words"
 
 
 def test_lost_without_or_with_too_many_words() -> None:
-    assert due_times.lost(PLAN, ORDER, at(3), exit_code=1, words=" ").message.endswith("it said nothing")
-    assert len(due_times.lost(PLAN, ORDER, at(3), exit_code=1, words="x" * 10_000).message) < 2200
+    one_of_two = (instant(at(2)).evolve(run_databases=2),)
+    cut = due_times.lost(PLAN, ORDER, at(3), made=one_of_two, exit_code=-9, words="")
+    assert "was ended by signal 9 after 1 of 2 databases" in cut.message
+    assert due_times.lost(PLAN, ORDER, at(3), made=(), exit_code=1, words=" ").message.endswith(
+        "it said nothing"
+    )
+    assert len(due_times.lost(PLAN, ORDER, at(3), made=(), exit_code=1, words="x" * 10_000).message) < 2200

@@ -78,6 +78,11 @@ def test_after_a_worker_died(left: list[Status], waits: Waits, deaths: int, stat
     assert verdict.reason
 
 
+def test_a_run_whose_worker_died_between_two_databases_is_made_again() -> None:
+    left = [record.evolve(run_databases=2) for record in _left(Status.SUCCEEDED)]
+    assert decisions.after_death(left, ALONE, deaths=1, most=3).state is State.QUEUED
+
+
 @pytest.mark.parametrize(
     ("ended", "waits", "has_records", "state"),
     [
