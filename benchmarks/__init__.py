@@ -5,7 +5,11 @@ Not tests: they take minutes, and what counts are ratios measured in one run. Ea
 """
 
 import os
+import sys
 
-# Without bytecode each start compiles all modules anew, which takes longer than most commands: what is
-# measured is an installed program, and pip compiles that.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# While Python looks for the module that it is to run, this is its first word: a test imports modules too.
+# https://docs.python.org/3/using/cmdline.html#cmdoption-m
+if sys.argv[:1] == ["-m"]:
+    # Without bytecode each start compiles all modules anew, which takes longer than most commands: what is
+    # measured is an installed program, and pip compiles that.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
