@@ -64,6 +64,7 @@ TROUBLE_RUNBOOKS: Final = (
     runbook("BackupDiskReadonly", "What to do when a disk is read-only"),
     runbook("CatalogUnreadable", "What to do when a catalog cannot be read"),
     runbook("SchedulerDead", "What to do when a daemon is dead"),
+    runbook("QueueWithoutWorker", "What to do when a queue has no worker"),
 )
 
 OUTSIDE: Final = (

@@ -42,6 +42,7 @@ SEEN = {
             "PostgreSQL **1 silent**",
         ]
     ),
+    "All hosts with workers die": "Need somebody **1**",
     "The catalog cannot be read": "Need somebody **1**, Catalog **1 unreadable**",
     "The exporter is down": ", ".join(
         [

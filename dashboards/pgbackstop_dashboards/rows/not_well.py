@@ -1,4 +1,4 @@
-"""What needs somebody: plans, servers, disks, catalogs and daemons that are not as they should be.
+"""What needs somebody: plans, servers, disks, catalogs, daemons and queues that are not as they should be.
 
 The number of the first screen counts the rows of the table, so that the two agree.
 """
@@ -20,8 +20,9 @@ _DRILL_FAILED: Final = 14
 _DISK_LOW: Final = 15
 _READONLY: Final = 16
 _DAEMON_DEAD: Final = 17
-_CATALOG: Final = 18
-_UNREACHABLE: Final = 19
+_NO_WORKER: Final = 18
+_CATALOG: Final = 19
+_UNREACHABLE: Final = 20
 
 STATES: Final = (
     *theme.STATES,
@@ -33,6 +34,7 @@ STATES: Final = (
     Word(value=_DISK_LOW, text="disk low", colour=theme.BAD),
     Word(value=_READONLY, text="read-only", colour=theme.BAD),
     Word(value=_DAEMON_DEAD, text="daemon dead", colour=theme.BAD),
+    Word(value=_NO_WORKER, text="no worker", colour=theme.BAD),
     Word(value=_CATALOG, text="no catalog", colour=theme.BAD),
     Word(value=_UNREACHABLE, text="silent", colour=theme.BAD),
 )
@@ -51,8 +53,8 @@ def table() -> Panel:
     return panels.table(
         "Not well",
         "What needs somebody, the worst first, with the reason: plans and databases, and servers, disks, "
-        "catalogs and daemons, which have no plan. `pgbackstop list` has the last words of a failure. The "
-        "name of a plan leads to its own page, its state to the runbooks.",
+        "catalogs, daemons and queues of workers, which have no plan. `pgbackstop list` has the last words "
+        "of a failure. The name of a plan leads to its own page, its state to the runbooks.",
         Query(expr=promql.or_silence(everything(), "plan", promql.SILENT), column="State"),
         Query(expr=_why()),
         Query(expr=promql.moment(f"({success} {of_plans})"), column="Last success"),
@@ -99,8 +101,8 @@ def _servers(metric: str, condition: str) -> str:
 
 
 def _of_hosts() -> tuple[str, ...]:
-    """What an exporter says of its disks, its catalog and the daemon."""
-    unreadable = f"{promql.exporter('backup_catalog_up')} == 0"
+    """What an exporter says of its disks, its catalog, the daemon and the queues of workers."""
+    unreadable = _unreadable()
     silent = f"time() - {promql.exporter('backup_scheduler_heartbeat_timestamp_seconds')} > 120"
     dead = f"{silent} unless on ({promql.EXPORTER_LABELS}) {unreadable}"
     return (
@@ -108,7 +110,20 @@ def _of_hosts() -> tuple[str, ...]:
         promql.when(_low(), _DISK_LOW),
         promql.when(f"max by ({promql.EXPORTER_LABELS}) ({unreadable})", _CATALOG),
         promql.when(f"max by ({promql.EXPORTER_LABELS}) ({dead})", _DAEMON_DEAD),
+        promql.when(_without_worker(), _NO_WORKER),
     )
+
+
+def _unreadable() -> str:
+    return f"{promql.exporter('backup_catalog_up')} == 0"
+
+
+def _without_worker() -> str:
+    """Queues from which nobody takes runs, where that is known: as in QueueWithoutWorker."""
+    none = (
+        f"{promql.exporter('backup_queue_workers')} == 0 unless on ({promql.EXPORTER_LABELS}) {_unreadable()}"
+    )
+    return f"max by ({promql.EXPORTER_LABELS}, queue) ({none})"
 
 
 def _readonly() -> str:
@@ -121,9 +136,10 @@ def _low() -> str:
 
 
 def _why() -> str:
-    """The reason of a plan or server, the path of a disk."""
+    """The reason of a plan or server, the path of a disk, the name of a queue."""
     of_plans = f"{promql.reason()} and on ({promql.PLAN_LABELS}) {promql.needs_somebody()}"
     asked = promql.server("backup_postgres_unreachable_info")
     of_servers = f"max by ({promql.SERVER_LABELS}, reason) ({asked})"
     of_disks = f'label_replace({_readonly()} or {_low()}, "reason", "$1", "path", "(.+)")'
-    return f"({of_plans}) or {of_servers} or {of_disks}"
+    of_queues = f'label_replace({_without_worker()}, "reason", "queue $1", "queue", "(.+)")'
+    return f"({of_plans}) or {of_servers} or {of_disks} or {of_queues}"

@@ -40,7 +40,8 @@ def _number() -> Panel:
         "The rows of the table below: plans whose backups are late, failed, never made, stuck or unknown, "
         "whose last drill failed, or that saw rows vanish; servers that are silent, whose WAL nobody "
         "receives, is more than five minutes behind, or has gaps; disks that are nearly full or read-only; "
-        "catalogs that cannot be read; daemons that are dead. Not known: no exporter answers.",
+        "catalogs that cannot be read; daemons that are dead; queues that no worker takes from. "
+        "Not known: no exporter answers.",
         Query(expr=promql.first_known(wrong, none, no_plan), legend="need somebody"),
         unit="short",
         width=4,
