@@ -107,7 +107,7 @@ def _lists() -> Panel:
                 "Of limit", 75, links=(links.runbook("DiscoveryStale", "What to do when it is old"),)
             ),
             panels.column("Servers", 75, decimals=0),
-            panels.moment("Taken", 110, words=theme.NEVER_IS_BAD),
+            panels.moment("Taken", 135, words=theme.NEVER_IS_BAD),
             panels.column("Exporter", 130),
         ),
     )
