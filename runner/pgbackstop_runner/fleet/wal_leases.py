@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
+from typing import Final, LiteralString
 
 import psycopg
 
 from pgbackstop_runner.fleet.decisions import WalLease
+
+# Locked in the order of take: a worker renews while it says what its receivers know, and others take.
+_OURS: Final[LiteralString] = """
+    with ours as (select server from pgbackstop.wal_lease
+                   where server = any (%(servers)s) and worker = %(worker)s order by server for update)
+    update pgbackstop.wal_lease as held """
 
 
 def known(connection: psycopg.Connection) -> tuple[WalLease, ...]:
@@ -41,9 +48,9 @@ def renew(
 ) -> frozenset[str]:
     """Let leases last from now on; returns those that are still ours."""
     rows = connection.execute(
-        "update pgbackstop.wal_lease set expires_at = clock_timestamp() + %s"
-        " where server = any (%s) and worker = %s returning server",
-        (lasts, list(servers), worker),
+        _OURS + "set expires_at = clock_timestamp() + %(lasts)s"
+        " from ours where held.server = ours.server returning held.server",
+        {"servers": list(servers), "worker": worker, "lasts": lasts},
     )
     return frozenset(server for (server,) in rows)
 
@@ -51,17 +58,16 @@ def renew(
 def say(connection: psycopg.Connection, states: Mapping[str, str], *, worker: str) -> None:
     """Let the others know what our receivers know; nothing of a lease that is another worker's now."""
     connection.execute(
-        "update pgbackstop.wal_lease as held set state = told.state"
-        " from unnest(%s::text[], %s::text[]) as told (server, state)"
-        " where held.server = told.server and held.worker = %s",
-        (list(states), list(states.values()), worker),
+        _OURS + "set state = told.state"
+        " from ours join unnest(%(servers)s::text[], %(states)s::text[]) as told (server, state)"
+        " using (server) where held.server = ours.server",
+        {"servers": list(states), "states": list(states.values()), "worker": worker},
     )
 
 
 def release(connection: psycopg.Connection, servers: Collection[str], *, worker: str) -> None:
     """Give back leases of ours: others may take them at once."""
     connection.execute(
-        "update pgbackstop.wal_lease set worker = '', expires_at = clock_timestamp()"
-        " where server = any (%s) and worker = %s",
-        (list(servers), worker),
+        _OURS + "set worker = '', expires_at = clock_timestamp() from ours where held.server = ours.server",
+        {"servers": list(servers), "worker": worker},
     )

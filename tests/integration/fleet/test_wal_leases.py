@@ -5,7 +5,7 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -252,3 +252,31 @@ def test_a_lease_is_one_workers_until_it_is_over_or_given_back(database: Databas
         connection.execute("update pgbackstop.wal_lease set expires_at = now() where server = 'stock'")
         assert take(["stock"], worker="b") == {"stock"}
         assert renew(["stock"], worker="a") == set()
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        partial(wal_leases.renew, servers=["stock", "shop", "pay"], lasts=timedelta(hours=1)),
+        partial(wal_leases.say, states={"stock": "s", "shop": "s", "pay": "s"}),
+        partial(wal_leases.release, servers=["stock", "shop", "pay"]),
+    ],
+    ids=["renew", "say", "release"],
+)
+def test_rows_are_locked_in_one_order_so_that_no_two_steps_wait_for_each_other(
+    database: Database, step: Callable[..., object]
+) -> None:
+    with database.connect() as holder, database.connect() as other, database.connect() as looker:
+        schema.migrate(holder)
+        wal_leases.take(holder, ["pay", "shop", "stock"], worker="a", lasts=timedelta(hours=1))
+        # Its row is the last one in the table now, and the first by name.
+        holder.execute("update pgbackstop.wal_lease set state = 'moved' where server = 'pay'")
+        thread = threading.Thread(target=partial(step, other, worker="a"))
+        with holder.transaction():
+            holder.execute("select from pgbackstop.wal_lease where server = 'pay' for update")
+            thread.start()
+            waits = "select 1 from pg_locks where not granted and pid = %s"
+            until(lambda: looker.execute(waits, (other.info.backend_pid,)).fetchall(), "it waits for the row")
+            free = looker.execute("select server from pgbackstop.wal_lease for update skip locked").fetchall()
+        thread.join()
+    assert sorted(free) == [("shop",), ("stock",)]
