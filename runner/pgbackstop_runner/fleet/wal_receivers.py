@@ -71,8 +71,11 @@ class WalReceivers:
         return held - wal_leases.renew(connection, held, worker=self.worker, lasts=lasts)
 
     def lose(self, servers: Collection[str]) -> None:
-        """Leases that are no longer ours: the next look ends their receivers."""
-        for server in servers:
+        """Leases that are no longer ours: the next look ends their receivers.
+
+        What was given back while the database was asked is none of those.
+        """
+        for server in self.held.intersection(servers):
             log.logger().error("the lease is another worker's", worker=self.worker, server=server)
         self.held -= frozenset(servers)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from pgbackstop_catalog import errors
 from pgbackstop_runner import workspace
@@ -82,3 +83,11 @@ def test_nothing_is_given_back_while_the_database_is_away(opened: Workspace) -> 
     with pytest.raises(errors.CatalogError):
         asyncio.run(given.look(opened))
     assert given.held == {"shop"}
+
+
+def test_a_lease_that_was_given_back_meanwhile_is_not_told_of_as_lost() -> None:
+    given = receivers(Asked(), "shop")
+    with capture_logs() as told:
+        given.lose({"shop", "stock"})
+    assert [each["server"] for each in told] == ["shop"]
+    assert given.held == set()
