@@ -79,10 +79,12 @@ class RecordCache(Generic[R, D]):
         entries = self._entries() if changed_ns >= 0 else []
         versions = {_name(each): _version_of(each) for each in entries} if thorough else None
         files = _fingerprint(versions) if versions is not None else None
+        seen_ns = None if listing.is_young(changed_ns) else changed_ns
         if files is not None and files == self._seen_files:
+            self._seen_ns = seen_ns
             return False
         has_changed = self._read({_name(each) for each in entries}, versions)
-        self._seen_ns = None if listing.is_young(changed_ns) else changed_ns
+        self._seen_ns = seen_ns
         # What could not be opened may be open the next time, and looks no different.
         self._seen_files = None if _UNKNOWN in self._problem_versions.values() else files
         return has_changed

@@ -17,6 +17,7 @@ from pgbackstop_catalog.store.record_cache import RecordCache
 from tests.support.factories import NOW, catalog, daily
 
 LONG_AGO = 1_000_000_000 * 10**9
+YOUNG = 4_000_000_000 * 10**9
 
 
 def shelf(folder: Path) -> RecordCache[Backup, Attempt]:
@@ -48,6 +49,23 @@ def test_a_young_change_is_looked_at_again(tmp_path: Path) -> None:
     records.put(daily())
     assert found.refresh()
     assert len(list(found.digests())) == 2
+
+
+def test_a_folder_settles_after_a_young_change_that_left_only_old_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = catalog(tmp_path, daily(), removed := daily())
+    path = records.path(removed).parent
+    found = shelf(tmp_path)
+    monkeypatch.setattr(listing, "is_young", lambda changed_ns: changed_ns == YOUNG)
+    assert found.refresh(thorough=True)
+    records.remove(removed)
+    os.utime(path, ns=(YOUNG, YOUNG))
+    assert found.refresh(thorough=True)
+    assert not found.is_settled()
+    settle(path)
+    assert not found.refresh(thorough=True)
+    assert found.is_settled()
 
 
 def test_a_final_record_is_read_again_only_when_looked_at_thoroughly(tmp_path: Path) -> None:
