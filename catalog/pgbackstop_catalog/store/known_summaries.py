@@ -32,13 +32,14 @@ class _Folder:
 
 
 class KnownSummaries:
-    """The newest ``most`` of them; for all threads.
+    """At most ``most`` of them at hand, and as many, read last, whose files are looked at; for all threads.
 
     A record that comes, goes or is replaced moves the time of its folder, and is seen at once; what was
     written in its place, within a minute.
     """
 
     def __init__(self, most: int) -> None:
+        self._most = most
         self._files: ReadFiles[BackupSummary] = ReadFiles(most=most, weigh=lambda _size: 1)
         self._folders: dict[Path, _Folder] = {}
 
@@ -54,15 +55,18 @@ class KnownSummaries:
         Of a file it reads no more than who iterates gets to.
         """
         known = {each: self._listed(each) for each in folders}
+        room = self._most - sum(len(each.read) for each in list(self._folders.values()))
         for name, folder in heapq.merge(*(each.files for each in known.values()), reverse=True):
             if before and name.removesuffix(listing.SUFFIX) >= before:
                 continue
             read = known[folder].read
-            if name not in read:
-                for found in summary.read((folder / name,), on_invalid_record, self._files):
-                    read[name] = found
             if name in read:
                 yield read[name]
+                continue
+            for found in summary.read((folder / name,), on_invalid_record, self._files):
+                if room > 0:
+                    read[name], room = found, room - 1
+                yield found
 
     def _listed(self, folder: Path) -> _Folder:
         """The folder as it was listed, or as it is. Raises CatalogError."""

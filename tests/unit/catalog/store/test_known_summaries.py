@@ -78,6 +78,16 @@ def test_no_more_is_parsed_than_is_asked_for(lists: Lists) -> None:
     assert lists.parsed == IDS[:1]
 
 
+def test_no_more_is_kept_than_is_said(lists: Lists) -> None:
+    lists.known = KnownSummaries(most=1)
+    for number, record in enumerate(RECORDS):
+        lists.put(number % 2, record)
+    lists.settle()
+    for _ in range(2):
+        assert lists.page() == IDS
+    assert lists.parsed == IDS[1:]
+
+
 @pytest.mark.parametrize("is_settled", [True, False], ids=["settled", "young"])
 def test_what_comes_goes_and_is_replaced_is_seen_at_once(
     lists: Lists, monkeypatch: pytest.MonkeyPatch, is_settled: bool
