@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from pgbackstop_catalog.config import load
 from tests.support import install_helm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -179,3 +180,29 @@ def claim_templates(objects: list[dict[str, Any]], name: str = NAME) -> set[str]
 def containers(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Those that prepare, too."""
     return [*pod.get("initContainers", []), *pod["containers"]]
+
+
+def claims(pod: dict[str, Any]) -> set[str]:
+    """The names of the claims that it mounts."""
+    found = (each.get("persistentVolumeClaim") for each in pod["volumes"])
+    return {each["claimName"] for each in found if each}
+
+
+def secrets(container: dict[str, Any]) -> set[str]:
+    """The names below /run/secrets, all read-only."""
+    found = [each for each in container["volumeMounts"] if each["mountPath"].startswith("/run/secrets/")]
+    assert all(each["readOnly"] is True for each in found)
+    return {Path(each["mountPath"]).name for each in found}
+
+
+def loaded(folder: Path, configmap: dict[str, Any]) -> Any:
+    """The configuration in it, as pgbackstop reads it."""
+    file = folder / f"{configmap['metadata']['name']}.yaml"
+    file.write_text(configmap["data"]["pgbackstop.yaml"])
+    return load.load(file)
+
+
+def workers_with(**changed: dict[str, Any]) -> dict[str, Any]:
+    """Values with workers, of which some are others; those of config are added."""
+    config = {**WORKERS["config"], **changed.pop("config", {})}
+    return {**WORKERS, "config": config, **changed}

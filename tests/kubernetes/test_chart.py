@@ -14,9 +14,8 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from pgbackstop_catalog.config import load
 from tests.kubernetes import chart
-from tests.kubernetes.chart import ALL, CHART, FULL, NAME, ROOT, SMALL, WORKERS, one
+from tests.kubernetes.chart import ALL, CHART, FULL, NAME, ROOT, SMALL, one
 from tests.support import install_helm
 
 # Of Kubernetes: the oldest that Chart.yaml names, and the newest with published schemas.
@@ -130,19 +129,13 @@ def test_every_mount_has_its_volume(objects: list[dict[str, Any]]) -> None:
 
 def test_the_test_looks_at_the_volumes_of_the_runner(objects: list[dict[str, Any]]) -> None:
     made = chart.claim_templates(objects)
-    of_runner = {f"{name}-{NAME}-0" for name in made} | claims(chart.pods(objects)[0])
+    of_runner = {f"{name}-{NAME}-0" for name in made} | chart.claims(chart.pods(objects)[0])
     doctor = one(objects, "Pod", f"{NAME}-doctor")
-    assert claims(doctor["spec"]) == of_runner
+    assert chart.claims(doctor["spec"]) == of_runner
     assert len(of_runner) == 2
     annotations = doctor["metadata"]["annotations"]
     assert annotations["helm.sh/hook"] == "test"
     assert annotations["helm.sh/hook-delete-policy"] == "before-hook-creation", "its logs are to be read"
-
-
-def claims(pod: dict[str, Any]) -> set[str]:
-    """The names of the claims that it mounts."""
-    found = (each.get("persistentVolumeClaim") for each in pod["volumes"])
-    return {each["claimName"] for each in found if each}
 
 
 def test_what_selects_the_runner_finds_it_alone(full: list[dict[str, Any]]) -> None:
@@ -159,32 +152,9 @@ def test_what_selects_the_runner_finds_it_alone(full: list[dict[str, Any]]) -> N
     assert policy["podSelector"]["matchLabels"].items() <= labels.items() & others.items()
 
 
-def test_the_programs_take_their_configurations(full: list[dict[str, Any]], tmp_path: Path) -> None:
-    runner, exporter = (
-        loaded(tmp_path, one(full, "ConfigMap", f"{NAME}-{who}")) for who in ("runner", "exporter")
-    )
-    assert runner.servers == exporter.servers
-    assert runner.console.listen == "0.0.0.0:9854"
-    assert runner.console.public_url == "https://backups.example.com/pgbackstop"
-    assert runner.console.is_served
-    assert not exporter.console.is_served
-    # Helm reads numbers as floating-point ones.
-    assert runner.notifications.telegram is not None
-    assert runner.notifications.telegram.chat_id == -1001234567890
-    assert runner.storages["offsite"].size_limit == 2**40
-    assert str(runner.catalog_folder()) == "/var/lib/pgbackstop-catalog/catalog"
-
-
-def loaded(folder: Path, configmap: dict[str, Any]) -> Any:
-    """The configuration in it, as pgbackstop reads it."""
-    file = folder / f"{configmap['metadata']['name']}.yaml"
-    file.write_text(configmap["data"]["pgbackstop.yaml"])
-    return load.load(file)
-
-
 def test_the_storages_lie_on_the_volumes(tmp_path: Path) -> None:
     objects = chart.rendered(SMALL)
-    config = loaded(tmp_path, one(objects, "ConfigMap", f"{NAME}-runner"))
+    config = chart.loaded(tmp_path, one(objects, "ConfigMap", f"{NAME}-runner"))
     for container in chart.containers(chart.pods(objects)[0]):
         mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
         storage = mounts[str(config.storages["backups"].path.parent)]
@@ -195,19 +165,12 @@ def test_the_storages_lie_on_the_volumes(tmp_path: Path) -> None:
 
 
 def test_the_exporter_has_the_secrets_that_it_needs_alone(full: list[dict[str, Any]]) -> None:
-    of = {each["name"]: secrets(each) for each in chart.containers(chart.pods(full)[0])}
+    of = {each["name"]: chart.secrets(each) for each in chart.containers(chart.pods(full)[0])}
     assert of["runner"] == of["storages"] == {"shop-backup", "shop-ca", "telegram", "sign-in"}
     assert of["exporter"] == {"shop-backup", "shop-ca"}
     exporter = next(each for each in chart.pods(full)[0]["containers"] if each["name"] == "exporter")
     assert exporter["securityContext"]["runAsUser"] == 10002
     assert "env" not in exporter
-
-
-def secrets(container: dict[str, Any]) -> set[str]:
-    """The names below /run/secrets, all read-only."""
-    found = [each for each in container["volumeMounts"] if each["mountPath"].startswith("/run/secrets/")]
-    assert all(each["readOnly"] is True for each in found)
-    return {Path(each["mountPath"]).name for each in found}
 
 
 def test_no_secret_is_written_anywhere(objects: list[dict[str, Any]]) -> None:
@@ -253,189 +216,8 @@ def test_the_policy_lets_through_what_is_configured(full: list[dict[str, Any]]) 
     assert all(opened.values()), "a rule without peers lets everybody in"
 
 
-def test_servers_of_groups_and_a_shared_catalog_can_be_reached(tmp_path: Path) -> None:
-    shared = {"host": "catalog.databases.svc", "port": 5439, "password_file": "/run/secrets/catalog/password"}
-    config = {
-        "groups": {"pay": {"servers": ["pay-[1:2]"], "server": {"host": "{server}.svc", "port": 5438}}},
-        "catalog": {"postgres": shared},
-        "state_folder": "/var/lib/pgbackstop-catalog/catalog",
-    }
-    objects = chart.rendered({"config": config})
-    for who in ("runner", "exporter"):
-        found = loaded(tmp_path, one(objects, "ConfigMap", f"{NAME}-{who}"))
-        assert [server.host for server in found.servers.values()] == ["pay-1.svc", "pay-2.svc"]
-        assert found.catalog_database.host == "catalog.databases.svc"
-        assert str(found.state_root().parent) == "/var/lib/pgbackstop-catalog"
-    egress = one(objects, "NetworkPolicy")["spec"]["egress"]
-    assert {5438, 5439} < {each["port"] for rule in egress for each in rule["ports"]}
-
-
-def test_a_list_of_servers_is_enough() -> None:
-    objects = chart.rendered(
-        {"config": {"discovery": {"fleet": {"url": "https://cmdb.example.com/databases"}}}}
-    )
-    config = yaml.safe_load(one(objects, "ConfigMap", f"{NAME}-runner")["data"]["pgbackstop.yaml"])
-    assert config["discovery"].keys() == {"fleet"}
-
-
-def test_null_takes_away_what_a_group_says(tmp_path: Path) -> None:
-    group = {
-        "servers": ["pay-[1:2]"],
-        "server": {"host": "{server}.svc", "port": 5438},
-        "plans": {kind: {"backup_type": kind} for kind in ("logical", "physical")},
-    }
-    config = {
-        "groups": {"pay": group},
-        "servers": {"pay-1": None, "pay-2": {"port": None}},
-        "plans": {"pay-2-physical": None},
-    }
-    objects = chart.rendered({"config": config})
-    found = loaded(tmp_path, one(objects, "ConfigMap", f"{NAME}-runner"))
-    assert found.plans.keys() == {"pay-1-logical", "pay-1-physical", "pay-2-logical"}
-    assert [server.port for server in found.servers.values()] == [5438, 5432]
-    group["server"] = {"port": None}
-    refused = chart.rendered_by(tmp_path, {"config": config})
-    assert "at '/config/groups/pay/server/port'" in refused.stderr
-
-
-def test_a_preparation_may_have_several_lines() -> None:
-    objects = chart.rendered({**SMALL, "runner": {"prepare": "first\nsecond"}})
-    (script,) = chart.pods(objects)[0]["initContainers"][0]["args"]
-    assert script.splitlines()[-2:] == ["first", "second"]
-
-
 def test_one_daemon_has_the_state(objects: list[dict[str, Any]]) -> None:
     assert one(objects, "StatefulSet")["spec"]["replicas"] == 1
-
-
-def workers_with(**changed: dict[str, Any]) -> dict[str, Any]:
-    """Values with workers, of which some are others; those of config are added."""
-    config = {**WORKERS["config"], **changed.pop("config", {})}
-    return {**WORKERS, "config": config, **changed}
-
-
-def test_workers_are_told_what_they_are_there_for() -> None:
-    objects = chart.rendered(WORKERS)
-    assert one(objects, "StatefulSet", f"{NAME}-worker")["spec"]["replicas"] == 3
-    (worker,) = chart.workers(objects)
-    (container,) = worker["containers"]
-    assert container["command"] == ["pgbackstop", "worker"]
-    offer = ["--queues=default,frankfurt", "--concurrency=2", "--receivers=100", "--drain=900s"]
-    assert container["args"] == offer
-    # The command itself takes them: it gets as far as the configuration, which is not there.
-    answer = subprocess.run(
-        [sys.executable, "-m", "pgbackstop_runner.main", "--config=/nonexistent", "worker", *offer],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "/nonexistent" in answer.stderr
-
-
-def test_a_run_has_its_time_to_end_before_a_worker_is_killed() -> None:
-    (worker,) = chart.workers(chart.rendered(WORKERS))
-    runner = chart.pods(chart.rendered(WORKERS))[0]
-    assert worker["terminationGracePeriodSeconds"] == 900 + runner["terminationGracePeriodSeconds"]
-
-
-def test_workers_share_the_volume_of_the_backups_and_have_a_state_of_their_own(tmp_path: Path) -> None:
-    objects = chart.rendered(WORKERS)
-    runner, _, worker = chart.pods(objects)
-    assert claims(worker) == {f"backups-{NAME}-0"}
-    assert claims(runner) == set()
-    assert chart.claim_templates(objects, f"{NAME}-worker") == {"catalog"}
-    config = loaded(tmp_path, one(objects, "ConfigMap", f"{NAME}-runner"))
-    assert str(config.state_root().parent) == "/var/lib/pgbackstop-catalog"
-    for container in chart.containers(worker):
-        assert secrets(container) == {"shop-backup", "catalog"}
-        mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
-        assert mounts[str(config.state_root().parent)] == "catalog"
-
-
-def test_workers_whose_backups_are_all_in_buckets_need_no_shared_volume() -> None:
-    bucket = {"kind": "s3", "bucket": "backups", "region": "eu-central-1"}
-    objects = chart.rendered(
-        workers_with(config={"storages": {"backups": None, "offsite": bucket}}, persistence={})
-    )
-    (worker,) = chart.workers(objects)
-    assert {"name": "backups", "emptyDir": {}} in worker["volumes"]
-
-
-def test_there_are_no_workers_unless_they_are_asked_for() -> None:
-    assert chart.workers(chart.rendered(FULL)) == []
-
-
-def test_what_selects_the_runner_finds_no_worker() -> None:
-    objects = chart.rendered({**WORKERS, "podDisruptionBudget": {"enabled": True}})
-    template = one(objects, "StatefulSet", f"{NAME}-worker")["spec"]["template"]
-    labels = template["metadata"]["labels"]
-    budget = one(objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"]
-    for selector in (one(objects, "Service")["spec"]["selector"], budget):
-        assert not selector.items() <= labels.items()
-    assert one(objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
-
-
-def test_a_changed_configuration_starts_the_pod_anew() -> None:
-    def annotations(values: dict[str, Any]) -> dict[str, str]:
-        template = one(chart.rendered(values), "StatefulSet")["spec"]["template"]
-        return dict(template["metadata"]["annotations"])
-
-    changed = {**SMALL, "config": {**SMALL["config"], "log": {"level": "debug"}}}
-    assert annotations(SMALL) == annotations(SMALL) != annotations(changed)
-
-
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({}, "config.servers names no PostgreSQL server: name one"),
-        ({**SMALL, "console": {"enabled": True}}, "Nobody could log in to the console: set"),
-        (
-            {"config": {**SMALL["config"], "console": {"users": {"a": {"password_hash": "$2b$12$"}}}}},
-            "config.console.users holds hashes of passwords",
-        ),
-        ({"config": {"servers": {"shop": {"hots": "a"}}}}, "additional properties 'hots' not allowed"),
-        ({**SMALL, "workers": {"replicas": 2}}, "set config.workers.enabled"),
-        (
-            workers_with(config={"catalog": "/var/lib/pgbackstop-catalog/catalog"}),
-            "set config.catalog.postgres",
-        ),
-        (
-            workers_with(config={"state_folder": "/var/lib/pgbackstop/state"}),
-            "set config.state_folder to a folder",
-        ),
-        (workers_with(persistence={}), "set persistence.backups.accessModes to [ReadWriteMany]"),
-        (workers_with(workers={"replicas": 1, "queues": ["a b"]}), "/workers/queues/0"),
-        ({**SMALL, "image": {"runner": "pgbackstop/runner:latest"}}, "/image/runner"),
-        ({**SMALL, "image": {"runner": "pgbackstop/runner"}}, "/image/runner"),
-        ({**SMALL, "replicas": 2}, "additional properties 'replicas' not allowed"),
-        ({**SMALL, "dashboards": {"enabled": "yes"}}, "/dashboards/enabled"),
-    ],
-)
-def test_values_that_cannot_be_used_are_refused(tmp_path: Path, values: dict[str, Any], words: str) -> None:
-    answer = chart.rendered_by(tmp_path, values)
-    assert answer.returncode != 0
-    assert words in answer.stderr
-
-
-@pytest.mark.parametrize(
-    ("values", "said", "unsaid"),
-    [
-        (SMALL, ("helm test shop", "NOBODY IS TOLD"), ("console", "no NetworkPolicy")),
-        (FULL, ("https://backups.example.com/pgbackstop",), ("NOBODY IS TOLD", "port-forward")),
-        (ALL["existing"], ("port-forward", "no NetworkPolicy"), ("workers",)),
-        (WORKERS, ("3 workers, for the queues default, frankfurt",), ("console",)),
-    ],
-)
-def test_the_notes_say_what_to_do_next(
-    tmp_path: Path, values: dict[str, Any], said: tuple[str, ...], unsaid: tuple[str, ...]
-) -> None:
-    (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
-    flags = ("--dry-run=client", f"--namespace={chart.NAMESPACE}", f"--values={tmp_path / 'values.yaml'}")
-    answer = chart.helm("install", chart.RELEASE, str(CHART), *flags)
-    assert answer.returncode == 0, answer.stderr
-    notes = answer.stdout.partition("NOTES:")[2]
-    assert all(words in notes for words in said), notes
-    assert not any(words in notes for words in unsaid), notes
 
 
 def test_the_package_holds_files_and_no_links(tmp_path: Path) -> None:
