@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgbackstop_dashboards import links, panels, promql, theme
-from pgbackstop_dashboards.model import Panel, Query, Row
+from pgbackstop_dashboards.model import Link, Override, Panel, Query, Row, Step
 
 
 def row() -> Row:
@@ -19,6 +19,11 @@ def _first(label: str, metric: str, column: str) -> Query:
     """The same for the column that says when nothing is known."""
     query = _each(label, metric, column)
     return Query(expr=promql.or_silence(query.expr, label), column=column)
+
+
+def _judged(name: str, width: int, steps: tuple[Step, ...], link: Link) -> Override:
+    """The column of the number that says whether the row is well."""
+    return panels.column(name, width, decimals=0, words=(theme.NOT_KNOWN,), steps=steps, links=(link,))
 
 
 def _queues() -> Panel:
@@ -40,13 +45,11 @@ def _queues() -> Panel:
         no_value="no workers",
         columns=(
             panels.column("Queue", 130),
-            panels.column(
+            _judged(
                 "Workers",
                 85,
-                decimals=0,
-                words=(theme.NOT_KNOWN,),
-                steps=theme.BELOW_IS_BAD,
-                links=(links.runbook("QueueWithoutWorker", "What to do when there is none"),),
+                theme.BELOW_IS_BAD,
+                links.runbook("QueueWithoutWorker", "What to do when there is none"),
             ),
             panels.column("Wait", 65, decimals=0),
             panels.column("Go on", 65, decimals=0),
@@ -73,14 +76,7 @@ def _hosts() -> Panel:
         no_value="no workers",
         columns=(
             panels.column("Host", 150),
-            panels.column(
-                "Lost",
-                60,
-                decimals=0,
-                words=(theme.NOT_KNOWN,),
-                steps=theme.NONE_IS_GOOD,
-                links=(links.runbook("WorkerLost", "What to do when one died"),),
-            ),
+            _judged("Lost", 60, theme.NONE_IS_GOOD, links.runbook("WorkerLost", "What to do when one died")),
             panels.column("Live", 60, decimals=0),
             panels.column("Exporter", 140),
         ),
