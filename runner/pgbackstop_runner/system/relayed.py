@@ -82,14 +82,19 @@ class _Relay:
     def __init__(self, to: socket.socket) -> None:
         self._to = to
         self._works: tuple[Work, ...] = ()
+        self._turn = threading.RLock()  # so that what is repeated is never older than what was told
         threading.Thread(target=self._repeat, daemon=True).start()
 
     def show(self, works: tuple[Work, ...]) -> None:
-        self._works = works
-        self._send({"works": [(id(each), each.what, each.done, each.total) for each in works]})
+        with self._turn:
+            self._works = works
+            self._send_works()
 
     def say(self, line: str) -> None:
         self._send({"line": bounded(line, _MOST_LETTERS)})
+
+    def _send_works(self) -> None:
+        self._send({"works": [(id(each), each.what, each.done, each.total) for each in self._works]})
 
     def _send(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):  # the other process has ended
@@ -99,5 +104,6 @@ class _Relay:
         """Tell how far it has come: the works count by themselves."""
         pause = threading.Event()
         while not pause.wait(_PAUSE):
-            if works := self._works:
-                self.show(works)
+            with self._turn:
+                if self._works:
+                    self._send_works()
