@@ -119,10 +119,11 @@ class DueRun:
 
 @dataclass(frozen=True, kw_only=True)
 class FleetFacts:
-    """The workers of a catalog in PostgreSQL, and the runs that they share."""
+    """The workers of a catalog in PostgreSQL, the runs that they share, and what their WAL receivers know."""
 
     workers: tuple[WorkerFacts, ...] = ()
     runs: tuple[DueRun, ...] = ()
+    wal: Mapping[str, WalState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -123,7 +123,7 @@ class CatalogSource:
     def _facts(self) -> CatalogFacts:
         return CatalogFacts(
             plans={name: source.facts for name, source in self._plans.items()},
-            wal={name: file.value for name, file in self._wal.items() if file.value},
+            wal=self._receivers(),
             wal_readings={name: file.value for name, file in self._wal_readings.items() if file.value},
             wal_copies={where: file.value for where, file in self._wal_copies.items() if file.value},
             wal_copy_readings={
@@ -138,6 +138,15 @@ class CatalogSource:
             notification_failures=self._channel_failures(),
             unreadable=len(self._problems()),
         )
+
+    def _receivers(self) -> dict[str, WalState]:
+        """What is known newest of each: this host may have no worker that keeps what those of others know."""
+        found = {name: file.value for name, file in self._wal.items() if file.value}
+        told = self._records.fleet.wal if self._records.fleet else {}
+        for name, state in told.items():
+            if name not in found or found[name].updated_at < state.updated_at:
+                found[name] = state
+        return found
 
     def _channel_failures(self) -> dict[str, int]:
         """Failed deliveries by channel, as the runner counts them; the last known where it cannot be read."""

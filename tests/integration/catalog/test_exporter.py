@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -10,6 +11,7 @@ import pytest
 import pgbackstop_runner
 from pgbackstop_catalog import errors
 from pgbackstop_catalog.config.catalog_place import CatalogDatabase
+from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.storage import StorageMark
 from pgbackstop_catalog.records.totals import Totals
@@ -27,6 +29,7 @@ from tests.support.backups import Site, plan
 from tests.support.factories import DAY, NOW
 from tests.support.fixtures import MakeServer
 from tests.support.servers import Server
+from tests.unit.exporter.filled import put_state, wal_state
 
 pytestmark = pytest.mark.integration
 
@@ -180,6 +183,24 @@ def test_the_reader_reads_and_writes_nothing(
     finally:
         edge_server.execute("drop owned by pgbackstop_reader", fleet.place.database)
         edge_server.execute("drop role pgbackstop_reader")
+
+
+def test_what_the_receiver_of_another_host_knows_is_seen_where_it_is_newer(
+    fleet: PostgresCatalog, edge_server: Server, tmp_path: Path
+) -> None:
+    source = CatalogSource(DatabaseRecords(fleet.place), tmp_path / "catalog")
+    here, there = (wal_state(updated_at=NOW + each * timedelta(seconds=1)) for each in (0, 1))
+    told = f"'{codec.encode(there).decode()}'"
+    for server, state in (("main", told), ("of_a_later_version", "'{}'"), ("silent", "null")):
+        edge_server.execute(
+            f"insert into pgbackstop.wal_lease values ('{server}', 'a', now(), now(), {state})",
+            fleet.place.database,
+        )
+    assert source.refresh().wal == {"main": there}
+    newest = there.evolve(updated_at=NOW + timedelta(seconds=2))
+    for ours, known in ((here, there), (newest, newest)):
+        put_state(tmp_path, "state/wal/main.json", ours)
+        assert source.refresh().wal == {"main": known}
 
 
 def test_storages_that_it_knows_are_those_of_the_catalog(
