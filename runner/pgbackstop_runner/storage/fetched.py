@@ -95,9 +95,9 @@ def _all(
 
 def _one(copy: CopiedFiles, stored: StoredFile, sink: Sink, given_up: threading.Event) -> int:
     """How many bytes it has; listed beside an encrypted copy, ``stored`` has those that are encrypted."""
-    digest, left = hashlib.sha256(), stored.size_bytes
+    digest, left, where = hashlib.sha256(), stored.size_bytes, copy.where(stored.path)
     with copy.open(stored.path) as stream:
-        while left >= 0 and not given_up.is_set() and (chunk := _chunk(copy, stored, stream)):
+        while left >= 0 and not given_up.is_set() and (chunk := read_chunk(stream, where)):
             digest.update(chunk)
             meter.count(len(chunk))
             left -= len(chunk)
@@ -105,19 +105,19 @@ def _one(copy: CopiedFiles, stored: StoredFile, sink: Sink, given_up: threading.
                 sink.write(chunk)
     if not given_up.is_set() and digest.hexdigest() != stored.sha256:
         raise Damaged(
-            f"{copy.where(stored.path)} is damaged: its content is not what is on record.",
+            f"{where} is damaged: its content is not what is on record.",
             remedy="Use another backup, or another copy of this one.",
         )
     return stored.size_bytes - left
 
 
-def _chunk(copy: CopiedFiles, stored: StoredFile, stream: BinaryIO) -> bytes:
+def read_chunk(stream: BinaryIO, where: str) -> bytes:
     """Raises StoreError: the disk of the copy is to be told from the one that it is written to."""
     try:
         return stream.read(streams.CHUNK)
     except OSError as error:
         raise StoreError(
-            f"{copy.where(stored.path)} cannot be read: {error.strerror or error}.",
+            f"{where} cannot be read: {error.strerror or error}.",
             remedy="Check the storage's disk and its mount.",
         ) from error
 

@@ -7,7 +7,6 @@ the same one.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -33,7 +32,6 @@ from pgbackstop_runner.workspace import Workspace
 
 T = TypeVar("T")
 _ATTEMPTS = 5
-_MOST_MEMORY = 256 * 2**20  # bytes of segments on their way
 _REMEDY = "Choose a target before it, or restore the file from a copy."
 _REMEDY_REMOTE = "Choose a target before it, or another storage with --from."
 
@@ -110,8 +108,7 @@ class ReplaySegments:
         return not who.credentials or who.can_read(folder / wal_segments.IDENTITY_NAME, *last)
 
     def _bring(self, target: Path) -> None:
-        lanes = max(1, min(storage_archive.LANES, _MOST_MEMORY // self.archive.segment_bytes))
-        with ThreadPoolExecutor(lanes) as pool:
+        with ThreadPoolExecutor(storage_archive.LANES) as pool:
             bring = partial(_brought, target=target)
             segments = (each for each in self._wanted if each.is_segment)
             for _ in pool.map(lambda entry: self._nearest(entry, bring), segments):
@@ -202,19 +199,18 @@ def _brought(archive: Archive, entry: Entry, *, target: Path) -> None:
 
 
 def _downloaded(remote: StorageArchive, entry: Entry, place: Path, archive: Archive) -> None:
-    content = remote.store.read(remote.path(entry.path))
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    place.write_bytes(content)
-    if not _is_intact(entry, content, place, archive.segment_bytes):
+    sha256 = remote.download(entry.path, entry.there_bytes, place)
+    if not _is_intact(entry, sha256, place, archive.segment_bytes):
         place.unlink()
         problem = f"WAL segment {entry.name} in {archive.storage} is damaged: it is not what was archived."
         raise errors.CatalogError(problem, remedy=_REMEDY_REMOTE)
 
 
-def _is_intact(entry: Entry, content: bytes, place: Path, size: int) -> bool:
+def _is_intact(entry: Entry, sha256: str, place: Path, size: int) -> bool:
     """By its hash; where no index tells that, by the checksums of what it is compressed with."""
     if entry.sha256:
-        return hashlib.sha256(content).hexdigest() == entry.sha256
+        return sha256 == entry.sha256
     try:
         return segment_file.length(place) == size
     except segment_file.Damaged:

@@ -23,6 +23,7 @@ from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.wal_segments import Entry, WalIdentity, WalSegment, WalState
 from pgbackstop_catalog.records import codec
 from pgbackstop_catalog.store import atomic, layout, wal_index
+from pgbackstop_runner.storage import fetched, hashed
 from pgbackstop_runner.storage.protocol import ByteStore
 from pgbackstop_runner.wal import segment_file
 
@@ -59,6 +60,22 @@ class StorageArchive:
     def is_there(self, entry: Entry) -> bool:
         """Whether the storage lists it, in its whole length."""
         return self.sizes.get(entry.path) == entry.there_bytes
+
+    def download(self, relative: str, size_bytes: int, place: Path) -> str:
+        """Write a file of that size in the storage to ``place``, or nothing; returns its content's SHA-256.
+
+        A segment may have 1 GB: too much for one piece.
+        """
+        where = self.path(relative)
+        try:
+            with self.store.open(where, size_bytes) as opened, place.open("wb") as file:
+                stream = hashed.reader(opened)
+                while chunk := fetched.read_chunk(stream, where):
+                    file.write(chunk)
+        except BaseException:
+            place.unlink(missing_ok=True)
+            raise
+        return stream.all_read().sha256
 
     def unlisted(self) -> dict[str, Entry]:
         """Segments that are there and have no line: a copier was killed, or an index was lost.

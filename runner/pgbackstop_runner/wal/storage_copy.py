@@ -210,10 +210,10 @@ class WalCopier:
 
     def _compare(self, archive: StorageArchive, entry: Entry, twin: str) -> Entry | None:
         """What the storage has under that name already: by content, which compressors do not change."""
-        content, source = archive.store.read(archive.path(twin)), self._root / entry.path
+        source = self._root / entry.path
         with tempfile.TemporaryDirectory(dir=self._mirror) as folder:
             copy = Path(folder, PurePosixPath(twin).name)
-            copy.write_bytes(content)
+            archive.download(twin, archive.sizes[twin], copy)
             stored, theirs = segment_file.stored(copy), _digest(copy)
         if theirs is None or theirs != _digest(source) or segment_file.stored(source).sha256 != entry.sha256:
             self._conflicts.refuse(archive, entry, "It is there with other content.")

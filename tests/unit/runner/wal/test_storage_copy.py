@@ -12,7 +12,15 @@ from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.storage import identity
 from pgbackstop_runner.storage.folder import FolderStore
 from pgbackstop_runner.storage.protocol import StoreError
-from pgbackstop_runner.wal import copy_conflicts, index, segment_file, storage_archive, storage_copy
+from pgbackstop_runner.wal import (
+    archive_reader,
+    copy_conflicts,
+    index,
+    replay_segments,
+    segment_file,
+    storage_archive,
+    storage_copy,
+)
 from pgbackstop_runner.wal.storage_copy import WalCopier
 from tests.support.factories import NOW
 from tests.unit.runner.wal import makers
@@ -152,6 +160,25 @@ def test_the_same_content_otherwise_compressed_is_success(copying: Copying) -> N
     assert (state.conflicts, state.missing_segments) == ((), 0)
     assert copying.there() == [1, 2, 3]
     assert not copying.path(2).exists()
+
+
+def test_segments_may_be_larger_than_what_is_read_in_one_piece(
+    copying: Copying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """initdb takes segments of up to 1 GB."""
+    copying.backup(1, 1)
+    copying.archived(1, 2, 3)
+    copying.look()
+    monkeypatch.setattr(codec, "MOST_BYTES", copying.path(2).stat().st_size - 1)
+    there = archive_reader.read(copying.workspace, "main", "offsite")
+    replay_segments._brought(there, there.entries[makers.name(2)], target=copying.folder)
+    brought = copying.folder / copying.path(2).relative_to(copying.offsite)
+    assert brought.read_bytes() == copying.path(2).read_bytes()
+    for part in copying.offsite.rglob("index.jsonl"):
+        part.unlink()
+    state = copying.look()  # which compares what is there without a line
+    assert (state.status, state.message, state.conflicts) == ("copying", "", ())
+    assert copying.there() == [1, 2, 3]
 
 
 @pytest.mark.parametrize("damage", ["deleted", "cut off"])
