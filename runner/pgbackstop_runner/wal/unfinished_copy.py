@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from pgbackstop_catalog import regular_file
 from pgbackstop_catalog.decisions import wal_segments
 from pgbackstop_catalog.decisions.wal_segments import Segment, WalState
 from pgbackstop_catalog.records import codec
@@ -47,14 +50,18 @@ class UnfinishedSegment:
         found = {}
         for name in LOOSE:
             for path in sorted((self.root / name).glob(f"[0-9A-F]*{PARTIAL_SUFFIX}")):
-                try:
-                    status = path.stat()
-                    if status.st_size <= LARGEST:
-                        stamp = (status.st_size, status.st_mtime_ns)
-                        found[f"{name}/{path.name}"] = (stamp, path.read_bytes())
-                except FileNotFoundError:
-                    continue
+                with contextlib.suppress(FileNotFoundError, regular_file.Unusual):
+                    found[f"{name}/{path.name}"] = _content(path)
         return found
+
+
+def _content(path: Path) -> tuple[tuple[int, int], bytes]:
+    """Raises Unusual for one that is larger, or no file: a link would lead to one that is none of WAL."""
+    with os.fdopen(regular_file.descriptor(path, follows=False), "rb") as file:
+        status = os.fstat(file.fileno())
+        if status.st_size > LARGEST:
+            raise regular_file.Unusual
+        return (status.st_size, status.st_mtime_ns), regular_file.read_all(file.fileno(), LARGEST)
 
 
 def _reaches(told: WalState, archive: StorageArchive, loose: Iterable[str], segment_bytes: int) -> bool:

@@ -1,5 +1,7 @@
 """The segment that is being received goes to a storage, too, and counts there with its moment."""
 
+import os
+
 import pytest
 
 from pgbackstop_catalog.decisions.wal_segments import WalState, format_lsn
@@ -48,6 +50,20 @@ def test_the_unfinished_segment_counts_with_its_moment(copying: Copying) -> None
     receiver(copying, 4 * SIZE, minute=2)
     assert copying.look().recoverable_until == NOW + 30 * factories.DAY + 2 * factories.DAY / 1440
     assert not list(copying.offsite.glob("receiving/*.partial"))
+
+
+def test_a_pipe_and_a_link_are_not_read(copying: Copying) -> None:
+    """Another host may archive there, and the link lead to a file of ours."""
+    copying.backup(1, 1)
+    copying.archived(1, 2)
+    (copying.folder / "secret").write_bytes(b"secret")
+    (copying.archive.receiving / f"{makers.name(3)}.partial").symlink_to(copying.folder / "secret")
+    os.mkfifo(copying.archive.receiving / f"{makers.name(4)}.partial")
+    (copying.archive.receiving / f"{makers.name(5)}.partial").write_bytes(b"beginning")
+    receiver(copying, 5 * SIZE + 9, minute=1)
+    assert copying.look().status == "copying"
+    sent = [path.read_bytes() for path in copying.offsite.rglob("*.partial")]
+    assert sent == [b"beginning"]
 
 
 def test_a_moment_is_not_told_before_its_bytes_are_there(copying: Copying) -> None:
