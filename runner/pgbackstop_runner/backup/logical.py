@@ -7,7 +7,6 @@ directory   <database>.dir/            one file a table, several workers
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +38,6 @@ from pgbackstop_runner.system import compression as system_compression
 from pgbackstop_runner.system import log, streams
 from pgbackstop_runner.system.files import storage_errors
 
-_PIPE_BYTES = 1 << 20
 # pg_dump compresses with zstd since 16; before, its gzip at level 1 is the best of speed and size.
 _ZSTD_SINCE = 16
 _OLD_CLIENT_OPTION = "1"
@@ -191,7 +189,7 @@ def _to_file(attempt: Attempt, argv: list[str], name: str, shared: Snapshot) -> 
         streams.HashingFile(attempt.folder / name) as target,
         system_compression.compressed(target, attempt.plan.compression) as sink,
     ):
-        fcntl.fcntl(tool.stdout, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        streams.widen(tool.stdout)
         streams.pump(tool.stdout, sink, _progress(tool, attempt, shared))
         # The exit status decides before the end of the frame makes the file look whole.
         tool.finish()

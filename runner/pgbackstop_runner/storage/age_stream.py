@@ -6,7 +6,6 @@ pyrage reads one stream and writes another, so it works in a thread of its own, 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import os
 import threading
@@ -16,9 +15,9 @@ from typing import Any, BinaryIO, cast
 import pyrage  # type: ignore[import-untyped]
 
 from pgbackstop_runner.storage.protocol import Damaged, Sealed, StoreError
+from pgbackstop_runner.system import streams
 
 _BUFFER_BYTES = 2**20
-_PIPE_BYTES = 2**20  # as much as the kernel grants without rights
 _CHUNK_BYTES, _TAG_BYTES = 2**16, 16  # of the format
 _MOST_OF_RECIPIENT = 2**12  # a line of the header; 750 bytes for an RSA key of 4096 bits
 
@@ -102,16 +101,13 @@ class _Worked(io.RawIOBase):
         self._source = source
         self._error: BaseException | None = None
         self._reader, writer = os.pipe()
-        with contextlib.suppress(
-            PermissionError
-        ):  # where a user has many already; a small one is only slower
-            fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        streams.widen(writer)
         self._thread = threading.Thread(target=self._run, args=(work, writer), name="age", daemon=True)
         self._thread.start()
 
     def _run(self, work: Callable[[BinaryIO], None], writer: int) -> None:
         try:
-            with os.fdopen(writer, "wb", buffering=_PIPE_BYTES) as out:
+            with os.fdopen(writer, "wb", buffering=streams.CHUNK) as out:
                 work(out)
         except BaseException as error:
             self._error = error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import io
 import os
@@ -17,7 +18,7 @@ from pgbackstop_catalog.records.backup import StoredFile
 from pgbackstop_catalog.store import atomic
 from pgbackstop_runner.system import meter
 
-CHUNK = 1 << 20
+CHUNK = 1 << 20  # as much as the kernel grants a pipe without rights
 _MOST_OF_PART = 64
 _SYNCS_AT_ONCE = 8  # a file system with a journal writes it once for all that wait for it
 _PAUSE, _MOST_PAUSE = 25, 10.0  # between two looks at a folder: so many times what one took; seconds
@@ -83,6 +84,12 @@ class Readable(io.RawIOBase):
         chunk = self._source.read(len(view))
         view[: len(chunk)] = chunk
         return len(chunk)
+
+
+def widen(pipe: int | IO[bytes]) -> None:
+    """Let a pipe hold a chunk. Where a user has many already it stays small, which is only slower."""
+    with contextlib.suppress(PermissionError):
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, CHUNK)
 
 
 def pump(source: IO[bytes], sink: Sink, on_bytes: Callable[[int], None]) -> int:

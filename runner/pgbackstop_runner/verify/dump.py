@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -83,7 +82,7 @@ def read_archive(folder: Path, files: Iterable[StoredFile], binaries: Binaries, 
         with client_process.start(
             "pg_restore", argv, limits=limits, pipe_output=True, cell=binaries.reader(path)
         ) as tool:
-            fcntl.fcntl(tool.stdout, fcntl.F_SETPIPE_SZ, streams.CHUNK)
+            streams.widen(tool.stdout)
             streams.pump(tool.stdout, scanner, tool.feed)
             tool.finish()
     except AttemptFailed as error:

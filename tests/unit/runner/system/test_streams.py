@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import os
 import threading
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pgbackstop_catalog.records.attempt import Reason
 from pgbackstop_runner.failures import AttemptFailed
 from pgbackstop_runner.system import compression as system_compression
 from pgbackstop_runner.system import streams
+from tests.support import accounts
 from tests.support.backups import until
 
 COMPRESSIONS = [
@@ -123,3 +125,17 @@ def test_a_tree_of_many_files(tmp_path: Path) -> None:
     (tmp_path / names[7]).unlink()
     with pytest.raises(FileNotFoundError):
         streams.digest_tree(tmp_path, names)
+
+
+def test_pipes_stay_small_where_a_user_has_many() -> None:
+    """The kernel grants a user without rights 64 MB of them: https://man7.org/linux/man-pages/man7/pipe.7.html"""
+    own, ends = os.geteuid(), list[int]()
+    os.seteuid(accounts.unprivileged().uid)
+    try:
+        for _ in range(80):
+            ends += os.pipe()
+            streams.widen(ends[-1])
+    finally:
+        os.seteuid(own)
+        for each in ends:
+            os.close(each)
