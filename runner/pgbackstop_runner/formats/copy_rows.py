@@ -12,10 +12,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from pgbackstop_runner.formats import sql_script
+
 _ANNOUNCED = b"; Type: TABLE DATA; Schema: "
 _FOLLOWED = b"\n--\n\nCOPY "
 _COPY = re.compile(rb"(.*?) FROM stdin;\n", re.DOTALL)
-_COPIED = re.compile(rb"COPY (.*) FROM stdin;\Z", re.DOTALL)
 _END = b"\n\\.\n"
 # Names and columns of one table. What is announced and does not go on like this is no COPY.
 _LONGEST_COPY = 4 * 2**20
@@ -94,7 +95,7 @@ class Scanner:
 
 def copied(statement: bytes) -> Name | None:
     """The table whose rows follow a statement, if they do."""
-    match = _COPIED.match(statement)
+    match = sql_script.COPY.match(statement)
     return parse(match[1].decode(errors="replace")) if match else None
 
 

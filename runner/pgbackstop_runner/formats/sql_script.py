@@ -26,7 +26,8 @@ _SPECIAL = re.compile(
 _ROUTINE = re.compile(rb"CREATE\s+(?:OR\s+REPLACE\s+)?(?:FUNCTION|PROCEDURE)\s", re.IGNORECASE)
 _TOKEN = re.compile(rb"[()]|[A-Za-z_\x80-\xff][%s]*" % _WORD)
 _BLANK = re.compile(rb"(?:\s+|--[^\n]*\n)*")
-_COPY = re.compile(rb"COPY .* FROM stdin;\Z", re.DOTALL)
+# What rows follow.
+COPY = re.compile(rb"COPY (.*) FROM stdin;\Z", re.DOTALL)
 _END_OF_ROWS = b"\n\\.\n"
 _ESCAPED = re.compile(rb"\\.|'", re.DOTALL)
 _NESTED = re.compile(rb"/\*|\*/")
@@ -63,7 +64,7 @@ def pieces(source: IO[bytes]) -> Iterator[Statement]:
             statement = text.take(_end_of_statement(text, start))
             piece = Statement(kind="statement", text=statement, code=statement[start:])
             yield piece
-            if _COPY.match(piece.code):
+            if COPY.match(piece.code):
                 yield from _rows(text)
 
 
