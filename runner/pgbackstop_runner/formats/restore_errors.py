@@ -20,6 +20,8 @@ MOST_ENTRIES = 1000
 _MOST_FATAL = 20  # lines
 # Of one error: its message is whatever a function of the database raises.
 _MOST_LINES = 200
+# Of all errors together; of what is said after that the beginnings of lines.
+_MOST_LETTERS, _BEGINNING = 16_000_000, 200
 # Whatever another job has begun to say before it: overlooked, its entry would not be known to lack something.
 _HEADER = re.compile(r"(?:[a-z_]+: )*from TOC entry (\d{1,9});")
 _ERROR = re.compile(r"(?:pg_restore: )*error: (?:could not execute query: )?(.*)")
@@ -139,6 +141,19 @@ class Contents:
         return cls(entries=entries, optional=frozenset(configuration | remarks | late))
 
 
+@dataclass
+class _Room:
+    """What is left for words that somebody in the database has chosen."""
+
+    letters: int = _MOST_LETTERS
+
+    def take(self, line: str) -> str:
+        """The line; only its beginning, where too much was said already."""
+        kept = line if self.letters > 0 else line[:_BEGINNING]
+        self.letters -= len(kept)
+        return kept
+
+
 @dataclass(kw_only=True)
 class ArchiveErrors:
     """Hears pg_restore --verbose line by line. ``fatal`` is said of an entry that every restore needs.
@@ -154,6 +169,7 @@ class ArchiveErrors:
     _errors: list[tuple[str, list[str]]] = field(default_factory=list)
     _in_error: bool = False
     _counted: int = 0
+    _room: _Room = field(default_factory=_Room)
 
     def hear(self, line: str) -> bool:
         """Learn from one line; whether it is more than what --verbose tells of each entry."""
@@ -164,7 +180,7 @@ class ArchiveErrors:
         elif error := _ERROR.match(line):
             self._in_error = True
             if len(self._errors) <= MOST_ENTRIES:
-                self._errors.append((self._entry, [error[1]]))
+                self._errors.append((self._entry, [self._room.take(error[1])]))
             if self._entry not in self.contents.optional and len(self.fatal) < _MOST_FATAL:
                 self.fatal.append(line)
             return True
@@ -172,7 +188,7 @@ class ArchiveErrors:
             self._counted = int(ignored[1])
         elif self._in_error and not line.startswith("pg_restore: "):
             if len(self._errors[-1][1]) < _MOST_LINES:
-                self._errors[-1][1].append(line)
+                self._errors[-1][1].append(self._room.take(line))
             if 0 < len(self.fatal) < _MOST_FATAL:
                 self.fatal.append(line)
             return True
@@ -204,11 +220,12 @@ class ScriptErrors:
     encoding: str
     statements: dict[int, Statement] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
+    _room: _Room = field(default_factory=_Room)
 
     def hear(self, line: str) -> None:
         """Learn from one line."""
         if len(self.lines) < 100 * MOST_ENTRIES:
-            self.lines.append(line)
+            self.lines.append(self._room.take(line))
 
     def missing(self) -> tuple[MissingEntry, ...] | None:
         """The entries that failed; None where the server as a whole was the cause."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pgbackstop_runner.formats.restore_errors import ArchiveErrors, Contents, ScriptErrors, has_rows_of
+from pgbackstop_runner.formats.restore_errors import ArchiveErrors, Contents, ScriptErrors, _Room, has_rows_of
 from pgbackstop_runner.formats.sql_script import Statement
 
 LIST = (
@@ -170,3 +170,17 @@ def test_a_message_without_an_end_takes_no_memory_and_is_no_number() -> None:
     for line in forged:
         script.hear(line)
     assert script.missing() == ()
+
+
+def test_long_words_of_many_errors_take_bounded_memory_and_name_each_entry() -> None:
+    long = "x" * 8000
+    archive = ArchiveErrors(contents=Contents.of(LIST, AFTER_DATA, "UTF8"), _room=_Room(letters=20_000))
+    script = ScriptErrors(encoding="UTF8", statements={17: SCRIPT}, _room=_Room(letters=20_000))
+    for _ in range(100):
+        for line in (*INDEX[:2], long):
+            archive.hear(line)
+        for line in (f"psql:<stdin>:17: ERROR:  P0001: {long}", long):
+            script.hear(line)
+    assert len("".join(line for _entry, lines in archive._errors for line in lines)) < 100_000
+    assert len("".join(script.lines)) < 100_000
+    assert {each.entry for each in script.missing() or ()} == {"INDEX public goods_name"}
