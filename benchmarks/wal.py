@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks import common, data, wal_loss
 from pgbackstop_catalog.decisions import wal_segments
@@ -151,7 +152,7 @@ def _watch(first: Path, last: Path) -> tuple[float, float]:
 def our_stream(backlog: Backlog, compression: str) -> float:
     """``pgbackstop wal receive``: what counts is the index, which is written last."""
     with _slot(backlog) as slot:
-        receiver = Receiver(server=backlog.server, wal={"slot": slot, "compression": compression})
+        receiver = _receiver(backlog, {"slot": slot, "compression": compression})
         receiver.start()
         try:
             return _indexed(receiver, backlog)
@@ -162,7 +163,7 @@ def our_stream(backlog: Backlog, compression: str) -> float:
 
 def our_command(backlog: Backlog, compression: str) -> float:
     """The shipped script as archive_command, and the receiver that checks, hashes and indexes meanwhile."""
-    receiver = Receiver(server=backlog.server, wal={"method": "archive_command", "compression": compression})
+    receiver = _receiver(backlog, {"method": "archive_command", "compression": compression})
     account = accounts.unprivileged()
     settings = receiver.command("wal", "archive-command", "main").stdout
     command = next(line for line in settings.splitlines() if line.startswith("archive_command"))
@@ -178,6 +179,10 @@ def our_command(backlog: Backlog, compression: str) -> float:
     finally:
         receiver.stop()
         places.remove(receiver.folder)
+
+
+def _receiver(backlog: Backlog, wal: dict[str, Any]) -> Receiver:
+    return Receiver(server=backlog.server, wal=wal, forked=False)
 
 
 def _indexed(receiver: Receiver, backlog: Backlog) -> float:

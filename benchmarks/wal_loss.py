@@ -45,7 +45,7 @@ def poll(probe: Callable[[], bool]) -> None:
 def lag(seconds: float) -> str:
     """From the moment a segment is full on the server until it is in the index, under pgbench."""
     with Server(binaries.reachable(17), settings=SETTINGS) as server:
-        receiver = Receiver(server=server)
+        receiver = Receiver(server=server, forked=False)
         receiver.start()
         try:
             receiver.streaming()
@@ -127,7 +127,7 @@ def rpo(rounds: int) -> str:
 
 def _lost(number: int) -> str:
     with Server(binaries.reachable(17), settings=SETTINGS) as server:
-        receiver = Receiver(server=server)
+        receiver = Receiver(server=server, forked=False)
         receiver.start()
         try:
             receiver.streaming()

@@ -60,16 +60,18 @@ def start(
     stderr: int | IO[Any] = subprocess.PIPE,
     program: str = RUNNER,
     pauses: Mapping[str, float] | None = None,
+    forked: bool = True,
 ) -> subprocess.Popen[str]:
     """``pgbackstop`` with these words, running, with nothing to read; use it in a ``with`` and end it.
 
     ``pauses`` are other seconds for constants of the program, by ``module.NAME``: what is looked at each
-    minute need not be waited for. They do not count where it cannot be forked.
+    minute need not be waited for. They do not count where it is not forked: where it cannot be, and where
+    ``forked`` is false, for who measures what people run, which waits for the disk.
     """
     env = dict(os.environ if env is None else env)
     argv = [sys.executable, "-m", program, *words]
     kind: Callable[..., subprocess.Popen[str]] = subprocess.Popen[str]
-    if can_fork(env):
+    if forked and can_fork(env):
         kind = functools.partial(_Forked, pauses=pauses or {})
     return kind(
         argv,

@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -63,6 +62,7 @@ class Receiver:
     bin_dir: Path | None = None
     more: dict[str, Any] = field(default_factory=dict)
     pauses: Mapping[str, float] = field(default_factory=dict)  # over PAUSES, as forks.start knows them
+    forked: bool = True  # as forks.start knows it, too
     process: subprocess.Popen[str] | None = None
     errors: Path = field(init=False)
 
@@ -123,7 +123,11 @@ class Receiver:
         with self.errors.open("ab") as errors:
             words = ("--config", str(self.configure()), "wal", "receive", "main")
             self.process = forks.start(
-                *words, stdout=subprocess.DEVNULL, stderr=errors, pauses={**PAUSES, **self.pauses}
+                *words,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                pauses={**PAUSES, **self.pauses},
+                forked=self.forked,
             )
         return self.process
 
@@ -291,7 +295,3 @@ def recovered(server: Server, base: Path, archive: Path) -> Iterator[Server]:
         yield new
     finally:
         new.close()
-
-
-def _pgbackstop() -> list[str]:
-    return [sys.executable, "-m", "pgbackstop_runner.main"]

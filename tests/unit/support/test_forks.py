@@ -55,12 +55,14 @@ def test_what_python_reads_when_it_starts_is_obeyed(name: str, monkeypatch: pyte
     assert not forks.can_fork(os.environ)
 
 
-def test_a_constant_is_another(tmp_path: Path) -> None:
+@pytest.mark.parametrize("forked", [True, False])
+def test_a_constant_is_another_in_a_fork_alone(tmp_path: Path, forked: bool) -> None:
     (tmp_path / "pgbackstop.yaml").write_text(CONFIG)
-    with forks.start("list", cwd=tmp_path, pauses={"pgbackstop_runner.terminal._MOST_LETTERS": 12}) as short:
-        said = short.communicate()[1]
+    pauses = {"pgbackstop_runner.terminal._MOST_LETTERS": 12}
+    with forks.start("list", cwd=tmp_path, pauses=pauses, forked=forked) as process:
+        said = process.communicate()[1]
     assert said.splitlines()[0].startswith("pgbackstop:")
-    assert "The catalog is not there" not in said
+    assert ("The catalog is not there" in said) is not forked
 
 
 def test_it_is_waited_for_and_ended_as_any_process(tmp_path: Path) -> None:
