@@ -17,6 +17,7 @@ from pgbackstop_catalog.records.proof import Proof
 from pgbackstop_catalog.records.source import DatabaseFacts, ServerFacts
 from pgbackstop_catalog.store.postgres import rows
 from pgbackstop_catalog.store.postgres.catalog import PostgresCatalog
+from tests.support import catalogs
 from tests.support.servers import Server
 
 DATABASE: Final = "fleet"
@@ -48,13 +49,7 @@ select %(kind)s, plan, case %(kind)s when 'copy' then id || '@bucket' else id en
 def create(server: Server) -> CatalogDatabase:
     """Make a catalog without records on the server."""
     server.execute(f"create database {DATABASE} encoding 'UTF8' template template0")
-    place = CatalogDatabase(
-        host="127.0.0.1",
-        port=server.port,
-        user=server.superuser,
-        password_file=server.password_file,
-        database=DATABASE,
-    )
+    place = catalogs.place_on(server, DATABASE)
     catalog = PostgresCatalog(place)
     catalog.create()
     catalog.session.close()

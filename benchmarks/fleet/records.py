@@ -18,7 +18,7 @@ from benchmarks.common import megabytes, table
 from benchmarks.exporter import Process
 from benchmarks.fleet import catalog
 from pgbackstop_catalog.config.catalog_place import CatalogDatabase
-from tests.support import places, storages
+from tests.support import catalogs, places, storages
 from tests.support.servers import Server
 
 PLANS = 1000
@@ -88,10 +88,9 @@ def measure(server: Server, records: int) -> Records:
 
 
 def _configure(folder: Path, place: CatalogDatabase) -> Path:
-    keys = {name: getattr(place, name) for name in ("host", "port", "user", "database")}
     file = folder / "pgbackstop.yaml"
     document = {
-        "catalog": {"postgres": {**keys, "password_file": str(place.password_file)}},
+        "catalog": catalogs.keys(place),
         "state_folder": str(folder / "state"),
         # Nobody is there: only the records matter.
         "servers": {f"server-{n}": {"wal": {"enabled": False}, "port": 9} for n in range(PLANS)},

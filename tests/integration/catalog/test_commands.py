@@ -18,9 +18,9 @@ from pgbackstop_runner.console import facts
 from pgbackstop_runner.daemon import abandoned
 from pgbackstop_runner.restore import undo
 from tests.conformance.catalog import restore_of
-from tests.integration.catalog.conftest import keys, place_on
 from tests.support import factories, ports
 from tests.support.backups import Site, plan, sentence, waiting_client
+from tests.support.catalogs import keys, place_on
 from tests.support.factories import DAY
 from tests.support.fixtures import MakeServer
 from tests.support.servers import Server

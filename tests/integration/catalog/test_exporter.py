@@ -22,10 +22,10 @@ from pgbackstop_exporter.sources.catalog import CatalogSource
 from pgbackstop_exporter.sources.record_database import DatabaseRecords
 from pgbackstop_runner.copy import migrate_catalog
 from tests.conformance.catalog import proof_of, put, restore_of
-from tests.integration.catalog.conftest import keys, place_on
 from tests.integration.exporter.running import Exporter
 from tests.support import factories, storages
 from tests.support.backups import Site, plan
+from tests.support.catalogs import keys, place_on
 from tests.support.factories import DAY, NOW
 from tests.support.fixtures import MakeServer
 from tests.support.servers import Server

@@ -14,9 +14,9 @@ from pgbackstop_catalog.store.postgres.backup_list import PostgresBackupList
 from pgbackstop_catalog.store.postgres.catalog import PostgresCatalog
 from pgbackstop_runner.copy import migrate_catalog
 from pgbackstop_runner.overview import newest_runs, plan_records
-from tests.integration.catalog.conftest import place_on
 from tests.support import factories, storages
 from tests.support.backups import Site
+from tests.support.catalogs import keys, place_on
 from tests.support.factories import DAY, NOW, copy_of, proof_of
 from tests.support.servers import Server
 
@@ -51,10 +51,8 @@ def site(pg17: Server, tmp_path: Path, folder: FolderCatalog) -> Iterator[Site]:
     catalog = PostgresCatalog(place)
     migrate_catalog.run(folder, catalog)
     catalog.session.close()
-    named = {name: getattr(place, name) for name in ("host", "port", "user", "database")}
-    more = {"catalog": {"postgres": {**named, "password_file": str(place.password_file)}}}
     plans = {PLAN: {"server": "main", "backup_type": "logical", "databases": ["shop"]}}
-    yield Site(folder=tmp_path, server=pg17, plans=plans, more=more)
+    yield Site(folder=tmp_path, server=pg17, plans=plans, more={"catalog": keys(place)})
     pg17.execute("drop database plan_state with (force)")
 
 

@@ -12,7 +12,7 @@ from pgbackstop_catalog.records.totals import Totals
 from pgbackstop_catalog.store.postgres import connection, schema
 from pgbackstop_catalog.store.postgres.catalog import PostgresCatalog
 from tests.conformance.catalog import CatalogContract, proof_of, put
-from tests.integration.catalog.conftest import place_on
+from tests.support.catalogs import place_on
 from tests.support.fixtures import MakeServer
 from tests.support.servers import Server
 
