@@ -77,7 +77,7 @@ def _row(found: Week) -> tuple[str, ...]:
         str(found.killed),
         str(counted.interrupted),
         str(counted.failed),
-        f"{found.median_wait:.2f} s",
+        f"{found.wait(0.5):.2f} s",
         f"{found.wait(0.99):.2f} s",
     )
 
@@ -100,6 +100,9 @@ def arguments() -> Sizes:
     parser.add_argument("--seed", default=whole.week.seed, help="of what fails and dies; %(default)s")
     parser.add_argument("--records", type=int, default=whole.records, help="%(default)s")
     given = parser.parse_args()
+    unknown = set(given.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"no part {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}")
     if 60 % given.day:
         parser.error("--day must be a divisor of 60")
     shape = Shape(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import statistics
 import subprocess
 import sys
 import time
@@ -20,10 +19,9 @@ import yaml
 
 from benchmarks.common import until
 from benchmarks.fleet.count import Counted, Due, count
-from pgbackstop_catalog.config.catalog_place import CatalogDatabase
 from pgbackstop_catalog.config.schedule import Schedule
 from pgbackstop_catalog.store.postgres.catalog import PostgresCatalog
-from tests.support import places, storages
+from tests.support import catalogs, places, storages
 from tests.support.servers import Server
 
 _DATABASE = "week"
@@ -61,17 +59,11 @@ class Week:
     counted: Counted
     killed: int
     waits: tuple[float, ...]
-    cpu: float
 
     def wait(self, share: float) -> float:
         """The wait that this share of the runs did not exceed."""
         ordered = sorted(self.waits)
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
-
-    @property
-    def median_wait(self) -> float:
-        """Of all runs."""
-        return statistics.median(self.waits or (0.0,))
 
 
 @dataclass
@@ -92,16 +84,10 @@ class _Fleet:
     def prepare(self) -> PostgresCatalog:
         self.server.execute(f"drop database if exists {_DATABASE} with (force)")
         self.server.execute(f"create database {_DATABASE} encoding 'UTF8' template template0")
-        keys = {
-            "host": "127.0.0.1",
-            "port": self.server.port,
-            "user": self.server.superuser,
-            "password_file": str(self.server.password_file),
-            "database": _DATABASE,
-        }
+        place = catalogs.place_on(self.server, _DATABASE)
         names = range(self.shape.servers)
         document: dict[str, Any] = {
-            "catalog": {"postgres": keys},
+            "catalog": catalogs.keys(place),
             "servers": {f"server-{number}": {"wal": {"enabled": False}} for number in names},
             "storages": {"disk": {"kind": "folder", "path": str(self.folder / "store"), "reserve": 0}},
             "plans": {
@@ -122,7 +108,7 @@ class _Fleet:
                 yaml.safe_dump({**document, "state_folder": str(self.folder / f"state-{number}")})
             )
             storages.create_for(file)
-        return PostgresCatalog(CatalogDatabase.model_validate(keys))
+        return PostgresCatalog(place)
 
     def keep_alive(self) -> None:
         """Start every worker that does not run."""
@@ -166,7 +152,6 @@ def run(server: Server, shape: Shape) -> Week:
         catalog = fleet.prepare()
         opened.callback(catalog.session.close)
         opened.callback(fleet.stop)
-        cpu = sum(os.times()[2:4])
         fleet.keep_alive()
         until(
             lambda: _number(server, "select count(*) from pgbackstop.scheduled_plan") == shape.servers,
@@ -184,7 +169,6 @@ def run(server: Server, shape: Shape) -> Week:
             counted=count(list(_due(fleet, since, end)), catalog.backups()),
             killed=fleet.killed,
             waits=tuple(float(str(seconds)) for (seconds,) in waits),
-            cpu=sum(os.times()[2:4]) - cpu,
         )
 
 
@@ -204,8 +188,19 @@ def _let_pass(fleet: _Fleet, end: datetime) -> None:
 
 
 def _is_over(fleet: _Fleet, end: datetime) -> bool:
+    """Whether every due time until then was seen by a worker, and none of them waits or runs."""
     fleet.keep_alive()
-    return _number(fleet.server, _PENDING.format(until=end)) == 0
+    return _are_seen(fleet, end) and _number(fleet.server, _PENDING.format(until=end)) == 0
+
+
+def _are_seen(fleet: _Fleet, end: datetime) -> bool:
+    """One that no worker has come to yet has no row that waits, and would count as lost."""
+    found = fleet.server.execute("select plan, handled_until from pgbackstop.scheduled_plan", _DATABASE)
+    handled = {plan: moment for plan, moment in found if isinstance(moment, datetime)}
+    return all(
+        fleet.schedule(number).next_after(handled[f"plan-{number}"]) > end
+        for number in range(fleet.shape.servers)
+    )
 
 
 def _due(fleet: _Fleet, since: datetime, end: datetime) -> Iterator[Due]:
