@@ -91,8 +91,8 @@ def _result(case: Case, config: Path, runs: int) -> dict[str, object]:
     argv = [str(_PROGRAM), "--config", str(config), *case.arguments]
     if not case.arguments:
         argv = [sys.executable, "-c", "pass"]
-    _once(argv, case.code)  # which writes bytecode where it is missing
-    times, processor = zip(*(_once(argv, case.code) for _ in range(runs)), strict=True)
+    once(argv, case.code)  # which writes bytecode where it is missing
+    times, processor = zip(*(once(argv, case.code) for _ in range(runs)), strict=True)
     return {
         "case": case.name,
         "median_ms": round(statistics.median(times)),
@@ -102,7 +102,7 @@ def _result(case: Case, config: Path, runs: int) -> dict[str, object]:
     }
 
 
-def _once(argv: list[str], code: int) -> tuple[float, float]:
+def once(argv: list[str], code: int) -> tuple[float, float]:
     """Wall and processor time in milliseconds; the second says more on a machine with other work."""
     before, started = _processor_seconds(), time.perf_counter()
     done = subprocess.run(argv, check=False, stdout=subprocess.DEVNULL)

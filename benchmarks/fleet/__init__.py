@@ -60,7 +60,7 @@ def measure(sizes: Sizes) -> str:
         if weeks:
             told.append(table(_HEAD, [_row(each) for each in weeks]))
         if "records" in sizes.parts:
-            told.append(records.report(records.measure(server, sizes.records)))
+            told.append(records.measure(server, sizes.records))
     return "\n\n".join(told)
 
 
