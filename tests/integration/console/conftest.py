@@ -7,8 +7,7 @@ import re
 import shutil
 import ssl
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import yaml
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from pgbackstop_catalog.store.folder import FolderCatalog
+from tests.integration.daemon.conftest import until
 from tests.support import backups, forks, ports, storages
 from tests.support.databases import Database
 
@@ -28,16 +28,6 @@ DEADLINE = 120.0  # seconds; only what is broken ever takes so long
 PASSWORD = "correct horse battery"
 ROLES = {"vera": "viewer", "otto": "operator", "ada": "admin"}
 HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
-
-
-def until(happens: Callable[[], Any], what: str) -> Any:
-    """Wait until something is true, and return it; fails with ``what`` at the deadline."""
-    deadline = time.monotonic() + DEADLINE
-    while time.monotonic() < deadline:
-        if found := happens():
-            return found
-        time.sleep(0.1)
-    return pytest.fail(f"never happened: {what}")
 
 
 @dataclass(kw_only=True)

@@ -16,8 +16,9 @@ from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_runner import workspace
 from pgbackstop_runner.backup import reconcile
 from pgbackstop_runner.console.api.endpoint import BASE
-from tests.integration.console.conftest import DEADLINE, Site, deeds, serving, until
+from tests.integration.console.conftest import DEADLINE, Site, deeds, serving
 from tests.integration.console.program import over, token
+from tests.integration.daemon.conftest import until
 from tests.support import factories
 from tests.support.databases import Database
 

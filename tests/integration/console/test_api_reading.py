@@ -2,9 +2,10 @@
 
 from urllib.parse import urlencode
 
-from tests.integration.console.conftest import Site, until
+from tests.integration.console.conftest import Site
 from tests.integration.console.program import token
 from tests.integration.console.test_console import HOSTILE, failed
+from tests.integration.daemon.conftest import until
 
 
 def test_pages_of_many_backups_have_each_once(site: Site) -> None:

@@ -13,7 +13,8 @@ import pytest
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_catalog.records.attempt import Reason, Status
 from pgbackstop_catalog.records.backup import Backup, FileList
-from tests.integration.console.conftest import Site, Visit, deeds, until
+from tests.integration.console.conftest import Site, Visit, deeds
+from tests.integration.daemon.conftest import until
 from tests.support import factories
 from tests.support.databases import Database
 

@@ -7,7 +7,8 @@ import contextlib
 import psutil
 
 from pgbackstop_runner.console.guard import COOKIE
-from tests.integration.console.conftest import Site, until
+from tests.integration.console.conftest import Site
+from tests.integration.daemon.conftest import until
 from tests.support.crowds import crowd, is_closed
 
 CROWD = 250

@@ -9,10 +9,11 @@ from playwright.sync_api import Browser, expect
 
 from pgbackstop_catalog.model import utc_now
 from pgbackstop_runner.console.api.endpoint import BASE
-from tests.integration.console.conftest import PASSWORD, Site, Visit, followed, serving, until
+from tests.integration.console.conftest import PASSWORD, Site, Visit, followed, serving
 from tests.integration.console.program import token
 from tests.integration.console.test_browser import PATIENCE
 from tests.integration.console.test_console import failed
+from tests.integration.daemon.conftest import until
 from tests.support.databases import Database
 
 HOST = "backup.example.com"

@@ -9,7 +9,8 @@ import yaml
 
 from pgbackstop_catalog.model import format_time
 from pgbackstop_catalog.records.attempt import Status
-from tests.integration.console.conftest import Site, console, deeds, ended, planned, running, until
+from tests.integration.console.conftest import Site, console, deeds, ended, planned, running
+from tests.integration.daemon.conftest import until
 from tests.integration.recover import primary as primaries
 from tests.integration.recover.primary import Clone, Primary
 from tests.support import ports

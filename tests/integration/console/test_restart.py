@@ -13,8 +13,9 @@ from playwright.sync_api import Page, expect
 
 from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_runner.system import processes
-from tests.integration.console.conftest import DEADLINE, Site, Visit, configuration, followed, running, until
+from tests.integration.console.conftest import DEADLINE, Site, Visit, configuration, followed, running
 from tests.integration.console.test_browser import PATIENCE, enter, page
+from tests.integration.daemon.conftest import until
 from tests.support import ports, storages
 from tests.support.databases import Database
 

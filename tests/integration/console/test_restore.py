@@ -15,7 +15,8 @@ from pgbackstop_catalog.records.attempt import Status
 from pgbackstop_catalog.records.backup import Backup
 from pgbackstop_catalog.records.proof import MissingEntry, Proof
 from pgbackstop_catalog.records.restore import Restore
-from tests.integration.console.conftest import DEADLINE, Site, deeds, ended, planned, until
+from tests.integration.console.conftest import DEADLINE, Site, deeds, ended, planned
+from tests.integration.daemon.conftest import until
 from tests.integration.restore.test_missing_entries import VIOLATED
 from tests.support import backups
 from tests.support.databases import Database

@@ -12,7 +12,8 @@ import yaml
 
 from pgbackstop_catalog import errors
 from pgbackstop_runner.console import tls
-from tests.integration.console.conftest import HASH, Site, configuration, serving, until
+from tests.integration.console.conftest import HASH, Site, configuration, serving
+from tests.integration.daemon.conftest import until
 from tests.support import ports, storages
 from tests.support.certificates import Authority
 from tests.support.databases import Database
